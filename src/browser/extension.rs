@@ -1,0 +1,209 @@
+//! The extension that this binary carries, and where Chromium can load it from.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rust_embed::RustEmbed;
+use serde_json::Value;
+
+use super::profile::write_if_changed;
+use crate::failure::{ExitCode, Failure};
+
+/// The extension's id. The `key` in its manifest fixes it: the first 16 bytes of the key's SHA-256, with `a` to `p` for the hex digits.
+pub const ID: &str = "aalhdoofknlgjgclnnkjbegphicaohme";
+
+/// The origin by which Chromium names the extension to its host.
+pub const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
+
+#[derive(RustEmbed)]
+#[folder = "extension/"]
+#[exclude = "*.d.ts"]
+struct Embedded;
+
+/// Why there is no extension to load.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtensionError {
+    /// The folder that was named is not there or can't be read.
+    #[error("NAVTRACE_EXTENSION={}: {source}; name a folder that holds the extension, or unset it to use the one that navtrace carries", .folder.display())]
+    Unreadable {
+        /// The folder.
+        folder: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The folder that was named holds something else.
+    #[error("NAVTRACE_EXTENSION={}: {reason}; name a folder that holds the extension, or unset it to use the one that navtrace carries", .folder.display())]
+    Broken {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The embedded extension could not be unpacked.
+    #[error("the extension can't be unpacked into {}: {source}; free some space there, or set XDG_CACHE_HOME to a folder that you may write to", .folder.display())]
+    Unpack {
+        /// The folder.
+        folder: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// Chromium separates the extensions of `--load-extension` with commas.
+    #[error("the extension's folder {} has a comma in its path, where Chromium would split it; choose another folder with NAVTRACE_EXTENSION or XDG_CACHE_HOME", .0.display())]
+    Comma(PathBuf),
+}
+
+impl From<ExtensionError> for Failure {
+    fn from(error: ExtensionError) -> Self {
+        Self::new(ExitCode::Failure, error)
+    }
+}
+
+/// Gives the folder that Chromium shall load: `named`, checked, or the embedded extension, unpacked and verified.
+///
+/// # Errors
+///
+/// An [`ExtensionError`] that names the folder.
+pub fn provide(named: Option<&Path>) -> Result<PathBuf, ExtensionError> {
+    let folder = match named {
+        Some(folder) => check(folder)?,
+        None => unpack(&cache_folder())?,
+    };
+    if folder.as_os_str().as_encoded_bytes().contains(&b',') {
+        return Err(ExtensionError::Comma(folder));
+    }
+    Ok(folder)
+}
+
+/// The folder of this very content: binaries of different builds never change each other's files.
+fn cache_folder() -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    for (name, content) in embedded() {
+        (name, content).hash(&mut hasher);
+    }
+    let cache = directories::ProjectDirs::from("dev", "navtrace", "navtrace").map_or_else(
+        || std::env::temp_dir().join("navtrace-cache"),
+        |dirs| dirs.cache_dir().to_owned(),
+    );
+    let name = format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish());
+    cache.join("extension").join(name)
+}
+
+fn embedded() -> impl Iterator<Item = (String, Vec<u8>)> {
+    Embedded::iter().filter_map(|name| {
+        let file = Embedded::get(&name)?;
+        Some((name.into_owned(), file.data.into_owned()))
+    })
+}
+
+/// Writes whatever differs from the embedded extension: nothing, when it is there and whole.
+fn unpack(folder: &Path) -> Result<PathBuf, ExtensionError> {
+    let write = |name: &str, content: &[u8]| {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        write_if_changed(&path, content)
+    };
+    for (name, content) in embedded() {
+        write(&name, &content).map_err(|source| ExtensionError::Unpack {
+            folder: folder.into(),
+            source,
+        })?;
+    }
+    Ok(folder.into())
+}
+
+/// Checks that a folder holds this extension, as far as its manifest tells.
+fn check(folder: &Path) -> Result<PathBuf, ExtensionError> {
+    let unreadable = |source| ExtensionError::Unreadable {
+        folder: folder.into(),
+        source,
+    };
+    let broken = |reason: String| ExtensionError::Broken {
+        folder: folder.into(),
+        reason,
+    };
+    let absolute = fs::canonicalize(folder).map_err(unreadable)?;
+    let manifest = fs::read(absolute.join("manifest.json")).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => broken("it has no manifest.json".to_owned()),
+        _ => unreadable(error),
+    })?;
+    let manifest: Value = serde_json::from_slice(&manifest)
+        .map_err(|error| broken(format!("its manifest.json is not JSON: {error}")))?;
+    let own: Option<Value> = Embedded::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok());
+    if manifest.get("key") != own.as_ref().and_then(|own| own.get("key")) {
+        return Err(broken("its manifest.json has another key, so another id, than navtrace's extension".to_owned()));
+    }
+    let worker = manifest["background"]["service_worker"].as_str().unwrap_or_default();
+    if worker.is_empty() || !absolute.join(worker).is_file() {
+        return Err(broken("the service worker that its manifest.json names is missing".to_owned()));
+    }
+    Ok(absolute)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_id_follows_from_the_key() {
+        let manifest: Value = serde_json::from_slice(&Embedded::get("manifest.json").unwrap().data).unwrap();
+        let key = base64::engine::general_purpose::STANDARD
+            .decode(manifest["key"].as_str().unwrap())
+            .unwrap();
+        let letter = |nibble: u8| char::from(b'a' + nibble);
+        let id: String = Sha256::digest(key)[..16]
+            .iter()
+            .flat_map(|byte| [letter(byte >> 4), letter(byte & 15)])
+            .collect();
+        assert_eq!(id, ID);
+        assert_eq!(ORIGIN, format!("chrome-extension://{ID}/"));
+    }
+
+    #[test]
+    fn the_extension_and_the_host_have_one_version() {
+        let manifest: Value = serde_json::from_slice(&Embedded::get("manifest.json").unwrap().data).unwrap();
+        assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
+    fn unpacking_mends_what_was_changed_or_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a/b");
+        unpack(&folder).unwrap();
+        fs::write(folder.join("service-worker.js"), "evil()").unwrap();
+        fs::remove_file(folder.join("manifest.json")).unwrap();
+        unpack(&folder).unwrap();
+        for (name, content) in embedded() {
+            assert_eq!(fs::read(folder.join(&name)).unwrap(), content, "{name}");
+        }
+        assert_eq!(check(&folder).unwrap(), fs::canonicalize(&folder).unwrap());
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_or_broken_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        let reason = || {
+            let message = provide(Some(folder)).unwrap_err().to_string();
+            let start = format!("NAVTRACE_EXTENSION={}: ", folder.display());
+            let end = "; name a folder that holds the extension, or unset it to use the one that navtrace carries";
+            message.strip_prefix(&start).unwrap().strip_suffix(end).unwrap().to_owned()
+        };
+        assert_eq!(reason(), "it has no manifest.json");
+        fs::write(folder.join("manifest.json"), "{").unwrap();
+        assert_eq!(reason(), "its manifest.json is not JSON: EOF while parsing an object at line 1 column 1");
+        fs::write(folder.join("manifest.json"), "{}").unwrap();
+        assert_eq!(reason(), "its manifest.json has another key, so another id, than navtrace's extension");
+        fs::write(folder.join("manifest.json"), Embedded::get("manifest.json").unwrap().data).unwrap();
+        assert_eq!(reason(), "the service worker that its manifest.json names is missing");
+
+        let missing = folder.join("missing");
+        assert!(matches!(provide(Some(&missing)), Err(ExtensionError::Unreadable { .. })));
+    }
+}

@@ -1,0 +1,174 @@
+//! Rewrites the arguments that a client starts Chromium with, so that the extension is loaded and nothing else changes. Pure.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// What the launcher adds to a client's arguments.
+#[derive(Debug)]
+pub struct Additions<'a> {
+    /// The unpacked extension.
+    pub extension_dir: &'a Path,
+    /// The extension's id, which is granted blocking `webRequest` listeners.
+    pub extension_id: &'a str,
+    /// The profile, where the client gave none.
+    pub user_data_dir: Option<&'a Path>,
+    /// Whether the sandbox must be off (Chromium refuses to start as root otherwise).
+    pub no_sandbox: bool,
+}
+
+/// Gives the value of the last `--name=value` among `args`, as Chromium takes it. An empty value counts as none.
+#[must_use]
+pub fn value<'a>(args: &'a [OsString], name: &str) -> Option<&'a OsStr> {
+    switches(args)
+        .filter_map(|arg| switch(arg))
+        .filter(|(found, _)| *found == name.as_bytes())
+        .last()
+        .and_then(|(_, value)| value)
+        .filter(|value| !value.is_empty())
+        .map(OsStr::from_bytes)
+}
+
+/// Gives the profile that the client chose.
+#[must_use]
+pub fn user_data_dir(args: &[OsString]) -> Option<PathBuf> {
+    value(args, "user-data-dir").map(PathBuf::from)
+}
+
+/// Rewrites a client's arguments.
+///
+/// `--disable-extensions` goes; a `--load-extension` or `--disable-extensions-except` that is there already keeps its extensions and
+/// gets ours beside them; everything else stays as and where it is.
+#[must_use]
+pub fn rewrite(args: &[OsString], additions: &Additions) -> Vec<OsString> {
+    let switch_count = switches(args).count();
+    let replaced: [&[u8]; 3] = [b"disable-extensions", b"load-extension", b"disable-extensions-except"];
+    let kept = |arg: &&OsString| switch(arg).is_none_or(|(name, _)| !replaced.contains(&name));
+
+    let mut rewritten: Vec<OsString> = switches(args).filter(kept).cloned().collect();
+    let beside = |name: &str| {
+        let ours = additions.extension_dir.as_os_str();
+        let list = match value(args, name) {
+            Some(theirs) => [theirs.as_bytes(), b",", ours.as_bytes()].concat(),
+            None => ours.as_bytes().to_vec(),
+        };
+        flag(name, &OsString::from_vec(list))
+    };
+    rewritten.push(beside("load-extension"));
+    if value(args, "disable-extensions-except").is_some() {
+        rewritten.push(beside("disable-extensions-except"));
+    }
+    rewritten.push(flag("allowlisted-extension-id", additions.extension_id.as_ref()));
+    if let Some(dir) = additions.user_data_dir {
+        rewritten.push(flag("user-data-dir", dir.as_os_str()));
+    }
+    if additions.no_sandbox && !has(args, "no-sandbox") {
+        rewritten.push("--no-sandbox".into());
+    }
+    rewritten.extend_from_slice(&args[switch_count..]);
+    rewritten
+}
+
+/// Tells whether the switch is among `args`, with or without a value.
+#[must_use]
+pub fn has(args: &[OsString], name: &str) -> bool {
+    switches(args).any(|arg| switch(arg).is_some_and(|(found, _)| found == name.as_bytes()))
+}
+
+fn flag(name: &str, value: &OsStr) -> OsString {
+    let mut flag = OsString::from(format!("--{name}="));
+    flag.push(value);
+    flag
+}
+
+/// Everything before a lone `--`, behind which Chromium takes no switches.
+fn switches(args: &[OsString]) -> impl Iterator<Item = &OsString> {
+    args.iter().take_while(|arg| *arg != "--")
+}
+
+/// Splits `--name`, `--name=value` and, as Chromium does, `-name=value`.
+fn switch(arg: &OsStr) -> Option<(&[u8], Option<&[u8]>)> {
+    let bytes = arg.as_bytes();
+    let body = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-"))?;
+    if body.is_empty() {
+        return None;
+    }
+    Some(match body.iter().position(|byte| *byte == b'=') {
+        Some(at) => (&body[..at], Some(&body[at + 1..])),
+        None => (body, None),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(args: &[&str]) -> Vec<String> {
+        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        let additions = Additions {
+            extension_dir: Path::new("/ext"),
+            extension_id: "abc",
+            user_data_dir: None,
+            no_sandbox: false,
+        };
+        let to_string = |arg: OsString| arg.into_string().unwrap();
+        rewrite(&args, &additions).into_iter().map(to_string).collect()
+    }
+
+    #[test]
+    fn table_of_arguments() {
+        let grant = "--allowlisted-extension-id=abc";
+        let ours = "--load-extension=/ext";
+        let cases: [(&[&str], &[&str]); 8] = [
+            (&[], &[ours, grant]),
+            (&["--disable-extensions", "--headless"], &["--headless", ours, grant]),
+            (&["-disable-extensions"], &[ours, grant]),
+            (&["--load-extension=/a,/b"], &["--load-extension=/a,/b,/ext", grant]),
+            (
+                &["--load-extension=/a", "--load-extension=/b"],
+                &["--load-extension=/b,/ext", grant],
+            ),
+            (
+                &["--disable-extensions-except=/a", "--load-extension=/a"],
+                &["--load-extension=/a,/ext", "--disable-extensions-except=/a,/ext", grant],
+            ),
+            (&["http://a/?x=--b", "--headless"], &["http://a/?x=--b", "--headless", ours, grant]),
+            (
+                &["--headless", "--", "--disable-extensions"],
+                &["--headless", ours, grant, "--", "--disable-extensions"],
+            ),
+        ];
+        for (args, expected) in cases {
+            assert_eq!(rewritten(args), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn adds_a_profile_and_the_missing_sandbox_switch() {
+        let additions = Additions {
+            extension_dir: Path::new("/ext"),
+            extension_id: "abc",
+            user_data_dir: Some(Path::new("/tmp/p q")),
+            no_sandbox: true,
+        };
+        let last = |args: &[OsString]| rewrite(args, &additions).split_off(2);
+        assert_eq!(last(&[]), ["--user-data-dir=/tmp/p q", "--no-sandbox"]);
+        assert_eq!(
+            last(&["--no-sandbox".into()]),
+            ["--allowlisted-extension-id=abc", "--user-data-dir=/tmp/p q"]
+        );
+    }
+
+    #[test]
+    fn finds_the_profile_that_chromium_would_take() {
+        for (args, expected) in [
+            (vec!["--user-data-dir=/a", "--user-data-dir=/b"], Some("/b")),
+            (vec!["--user-data-dir="], None),
+            (vec!["--", "--user-data-dir=/a"], None),
+            (vec!["--user-data-dir-x=/a"], None),
+        ] {
+            let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
+            assert_eq!(user_data_dir(&args), expected.map(PathBuf::from));
+        }
+    }
+}

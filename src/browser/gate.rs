@@ -1,0 +1,156 @@
+//! The gate: how the relay beside the browser learns that the extension is armed.
+//!
+//! Each launch has a private directory with a datagram socket in it. The host, a child of the browser, finds the socket's path in its
+//! environment and sends one word per link of the chain that holds.
+
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::private_dir;
+
+/// The environment variable that carries the socket's path from the launcher through the browser to the host.
+pub const VARIABLE: &str = "NAVTRACE_GATE";
+
+/// A link of the chain from the browser's start to the first header, in the order in which they come to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Link {
+    /// The extension was loaded and Chromium started the host for it.
+    HostStarted,
+    /// The extension said hello and was given its session.
+    SessionIssued,
+    /// Headers are in place.
+    Armed,
+}
+
+impl Link {
+    const ALL: [Self; 3] = [Self::HostStarted, Self::SessionIssued, Self::Armed];
+
+    fn word(self) -> &'static [u8] {
+        match self {
+            Self::HostStarted => b"host-started",
+            Self::SessionIssued => b"session-issued",
+            Self::Armed => b"armed",
+        }
+    }
+
+    fn from_word(word: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|link| link.word() == word)
+    }
+
+    /// Says what is missing when this was the last link that held (`None`: not even the first).
+    #[must_use]
+    pub fn missing_after(last: Option<Self>) -> &'static str {
+        match last {
+            None => "the extension did not reach the host (it was not loaded, or the host could not be started)",
+            Some(Self::HostStarted) => "the host was started, but the extension did not say hello to it",
+            Some(Self::SessionIssued) => "the extension has its session, but did not put its rules in place",
+            Some(Self::Armed) => "nothing",
+        }
+    }
+}
+
+/// The receiving end, held by the relay.
+#[derive(Debug)]
+pub struct Gate {
+    dir: TempDir,
+    socket: UnixDatagram,
+}
+
+impl Gate {
+    /// Makes the private directory and the socket in it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps either from being made.
+    pub fn create() -> io::Result<Self> {
+        let dir = private_dir::create("navtrace-gate-")?;
+        let socket = UnixDatagram::bind(socket_in(dir.path()))?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { dir, socket })
+    }
+
+    /// The path that goes into [`VARIABLE`].
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        socket_in(self.dir.path())
+    }
+
+    /// The socket, to be polled for reading.
+    #[must_use]
+    pub fn socket(&self) -> &UnixDatagram {
+        &self.socket
+    }
+
+    /// Takes the next link that was reported, if there is one by now. What is no link is passed over.
+    pub fn receive(&self) -> Option<Link> {
+        let mut word = [0; 32];
+        loop {
+            let length = self.socket.recv(&mut word).ok()?;
+            if let Some(link) = Link::from_word(&word[..length]) {
+                return Some(link);
+            }
+        }
+    }
+
+    /// Removes the private directory.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being removed.
+    pub fn remove(self) -> io::Result<()> {
+        self.dir.close()
+    }
+
+    /// Leaves the private directory to another process that holds the same gate.
+    pub fn leave(self) {
+        let _ = self.dir.keep();
+    }
+}
+
+fn socket_in(dir: &Path) -> PathBuf {
+    dir.join("gate")
+}
+
+/// Reports a link to the gate of this browser, if it has one. A gate that is gone has been opened already.
+pub fn report(link: Link) {
+    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else {
+        return;
+    };
+    let sent = UnixDatagram::unbound().and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        socket.send_to(link.word(), path)
+    });
+    if let Err(error) = sent {
+        tracing::debug!("the gate was not told of {link:?}: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_arrive_in_order_and_noise_is_passed_over() {
+        let gate = Gate::create().unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        for word in [Link::HostStarted.word(), b"noise", &[0xff; 100], Link::Armed.word()] {
+            sender.send_to(word, gate.path()).unwrap();
+        }
+        assert_eq!(gate.receive(), Some(Link::HostStarted));
+        assert_eq!(gate.receive(), Some(Link::Armed));
+        assert_eq!(gate.receive(), None);
+    }
+
+    #[test]
+    fn the_directory_is_private_and_goes_away() {
+        use std::os::unix::fs::PermissionsExt;
+        let gate = Gate::create().unwrap();
+        let dir = gate.dir.path().to_owned();
+        assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+        gate.remove().unwrap();
+        assert!(!dir.exists());
+    }
+}

@@ -1,0 +1,54 @@
+//! The host manifest: how Chromium learns which program to start when the extension asks for its host. Pure.
+//!
+//! <https://developer.chrome.com/docs/extensions/develop/concepts/native-messaging#native-messaging-host>
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::extension;
+
+/// The host's name, by which the extension asks for it.
+pub const HOST_NAME: &str = "dev.navtrace.host";
+
+/// The folder below a profile where Chromium looks for host manifests.
+pub const PROFILE_FOLDER: &str = "NativeMessagingHosts";
+
+/// Renders the host manifest for the program at `binary`, an absolute path.
+#[must_use]
+pub fn render(binary: &Path) -> String {
+    let manifest = json!({
+        "name": HOST_NAME,
+        "description": "navtrace: trace context for every request of the browser",
+        "path": binary,
+        "type": "stdio",
+        "allowed_origins": [extension::ORIGIN],
+    });
+    format!("{manifest:#}\n")
+}
+
+/// Gives the manifest's file name.
+#[must_use]
+pub fn file_name() -> String {
+    format!("{HOST_NAME}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renders_as_chrome_reads_it() {
+        insta::assert_snapshot!(render(Path::new("/opt/näv trace/navtrace")), @r#"
+        {
+          "allowed_origins": [
+            "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/"
+          ],
+          "description": "navtrace: trace context for every request of the browser",
+          "name": "dev.navtrace.host",
+          "path": "/opt/näv trace/navtrace",
+          "type": "stdio"
+        }
+        "#);
+    }
+}

@@ -1,0 +1,12 @@
+//! Step 1, the launch: prepares the profile, starts Chromium with the extension, and holds the `DevTools` endpoint back until the
+//! extension is armed.
+
+pub mod extension;
+pub mod find;
+pub mod flags;
+pub mod gate;
+pub mod manifest;
+pub mod private_dir;
+pub mod process;
+pub mod profile;
+mod relay;

@@ -1,0 +1,153 @@
+//! Starts the browser: prepares everything, forks the relay off, and becomes Chromium.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::flags::Additions;
+use super::gate::{self, Gate};
+use super::relay::{Relay, Watch};
+use super::{extension, find, flags, private_dir, profile};
+use crate::config::Config;
+use crate::failure::{ExitCode, Failure};
+use crate::report;
+
+/// A browser that is ready to be started.
+#[derive(Debug)]
+pub struct Launch {
+    browser: PathBuf,
+    args: Vec<OsString>,
+    gate: Gate,
+    arm_timeout: Duration,
+    temporary_profile: Option<TempDir>,
+}
+
+impl Launch {
+    /// Finds the browser, provides the extension and prepares the profile for a client's arguments.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] that names what is missing or can't be written.
+    pub fn prepare(config: &Config, args: &[OsString]) -> Result<Self, Failure> {
+        let browser = find::find(config.browser.as_deref())?;
+        let extension_dir = extension::provide(config.extension.as_deref())?;
+        let binary = this_binary()?;
+
+        let given_profile = flags::user_data_dir(args);
+        let temporary_profile = match given_profile {
+            Some(_) => None,
+            None => Some(private("a temporary profile", || {
+                private_dir::create_in(&std::env::temp_dir(), "navtrace-profile-")
+            })?),
+        };
+        let temporary_path = temporary_profile.as_ref().map(TempDir::path);
+        if let Some(dir) = given_profile.as_deref().or(temporary_path) {
+            if let Some(kept) = profile::prepare(dir, &binary)? {
+                report::problem(&format!(
+                    "{} was not what Chromium writes and has been kept as {}",
+                    kept.original.display(),
+                    kept.kept.display()
+                ));
+            }
+        }
+
+        let no_sandbox = needs_no_sandbox() && !flags::has(args, "no-sandbox");
+        if no_sandbox && !report::is_heard() {
+            eprintln!("navtrace: {NO_SANDBOX}");
+        }
+        let args = flags::rewrite(
+            args,
+            &Additions {
+                extension_dir: &extension_dir,
+                extension_id: extension::ID,
+                user_data_dir: temporary_path,
+                no_sandbox,
+            },
+        );
+        let gate = private("the gate's directory", Gate::create)?;
+        Ok(Self {
+            browser,
+            args,
+            gate,
+            arm_timeout: config.arm_timeout,
+            temporary_profile,
+        })
+    }
+
+    /// Becomes the browser, with the relay beside it. Returns only when that failed.
+    ///
+    /// No other thread may exist yet: the relay is forked off.
+    #[must_use]
+    pub fn exec(self) -> Failure {
+        let (browser_stderr, write_end) = match rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) {
+            Ok(pipe) => pipe,
+            Err(error) => return cannot_start(&self.browser, &error.into()),
+        };
+        let mut command = Command::new(&self.browser);
+        command
+            .args(&self.args)
+            .env(gate::VARIABLE, self.gate.path())
+            .stderr(Stdio::from(write_end));
+
+        let watch = Watch::this_process();
+        // SAFETY: the launcher has only this one thread, so the child may do everything that this process may.
+        match unsafe { libc::fork() } {
+            -1 => cannot_start(&self.browser, &std::io::Error::last_os_error()),
+            0 => {
+                // The browser's end of the pipe must be the only one: it stands in `command`.
+                drop(command);
+                let relay = Relay {
+                    gate: self.gate,
+                    browser_stderr,
+                    watch,
+                    arm_timeout: self.arm_timeout,
+                    temporary: self.temporary_profile.map(TempDir::keep),
+                };
+                relay.run();
+                std::process::exit(0)
+            }
+            _ => {
+                // From here on the relay tidies up, whether this process becomes the browser or ends.
+                self.gate.leave();
+                let _ = self.temporary_profile.map(TempDir::keep);
+                let error = command.exec();
+                cannot_start(&self.browser, &error)
+            }
+        }
+    }
+}
+
+/// What is said when the sandbox is turned off.
+pub const NO_SANDBOX: &str = "running as root, where Chromium has no sandbox: starting it with --no-sandbox";
+
+/// Tells whether Chromium would refuse to start without `--no-sandbox`.
+#[must_use]
+pub fn needs_no_sandbox() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The path of this program, which Chromium starts as the host.
+///
+/// # Errors
+///
+/// A [`Failure`] when the system does not tell.
+pub fn this_binary() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|error| Failure::new(ExitCode::Failure, format!("navtrace can't find its own program file: {error}")))
+}
+
+fn private<T>(what: &str, make: impl FnOnce() -> std::io::Result<T>) -> Result<T, Failure> {
+    make().map_err(|error| {
+        let message = format!("{what} can't be made: {error}; free some space, or set TMPDIR to a folder that you may write to");
+        Failure::new(ExitCode::Failure, message)
+    })
+}
+
+fn cannot_start(browser: &std::path::Path, error: &std::io::Error) -> Failure {
+    let message = format!("{} can't be started: {error}; set NAVTRACE_BROWSER to the path of a Chromium", browser.display());
+    Failure::new(ExitCode::CannotExecute, message)
+}

@@ -1,0 +1,215 @@
+//! Prepares a profile: the permission to act in off-the-record contexts, and the host's registration.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::{extension, manifest};
+use crate::failure::{ExitCode, Failure};
+
+/// Why a profile can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the profile {} can't be prepared: {action} {}: {source}; give a --user-data-dir that you may write to", .profile.display(), .path.display())]
+pub struct ProfileError {
+    profile: PathBuf,
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
+        Self::new(ExitCode::Failure, error)
+    }
+}
+
+/// What was kept aside because it could not be merged with.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KeptAside {
+    /// Where it was.
+    pub original: PathBuf,
+    /// Where it is now.
+    pub kept: PathBuf,
+}
+
+/// Prepares the profile in `dir` for the host at `binary` and returns the preferences that had to be kept aside, if any.
+///
+/// # Errors
+///
+/// A [`ProfileError`] that names the file that could not be read or written.
+pub fn prepare(dir: &Path, binary: &Path) -> Result<Option<KeptAside>, ProfileError> {
+    let within = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| ProfileError {
+            profile: dir.into(),
+            action,
+            path,
+            source,
+        }
+    };
+    let hosts = dir.join(manifest::PROFILE_FOLDER);
+    let default = dir.join("Default");
+    for folder in [&hosts, &default] {
+        make_private(folder).map_err(within("can't create", folder))?;
+    }
+
+    let path = hosts.join(manifest::file_name());
+    write_if_changed(&path, manifest::render(binary).as_bytes()).map_err(within("can't write", &path))?;
+
+    let path = default.join("Preferences");
+    let before = match fs::read(&path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(within("can't read", &path)(error)),
+    };
+    let merged = before.as_deref().map_or_else(|| allow_off_the_record(Map::new()), merge);
+    let (preferences, kept) = match merged {
+        Some(preferences) => (preferences, None),
+        None => {
+            let kept = keep_aside(&path).map_err(within("can't keep aside", &path))?;
+            let fresh = allow_off_the_record(Map::new()).unwrap_or_default();
+            (fresh, Some(KeptAside { original: path.clone(), kept }))
+        }
+    };
+    write_if_changed(&path, preferences.to_string().as_bytes()).map_err(within("can't write", &path))?;
+    Ok(kept)
+}
+
+/// Adds the permission to preferences that are there; `None` when they are not what Chromium writes.
+fn merge(bytes: &[u8]) -> Option<Value> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(preferences)) => allow_off_the_record(preferences),
+        _ => None,
+    }
+}
+
+/// Sets `extensions.settings.<id>.incognito`; `None` when something on the way there is no object.
+fn allow_off_the_record(mut preferences: Map<String, Value>) -> Option<Value> {
+    let mut object = &mut preferences;
+    for key in ["extensions", "settings", extension::ID] {
+        let member = object.entry(key).or_insert_with(|| Value::Object(Map::new()));
+        object = member.as_object_mut()?;
+    }
+    object.insert("incognito".to_owned(), Value::Bool(true));
+    Some(Value::Object(preferences))
+}
+
+fn keep_aside(path: &Path) -> io::Result<PathBuf> {
+    let name = |number: u32| path.with_file_name(format!("Preferences.kept-{number}"));
+    let free = (1..).map(name).find(|kept| !kept.exists()).unwrap_or_else(|| name(0));
+    fs::rename(path, &free)?;
+    Ok(free)
+}
+
+fn make_private(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Writes a file of the user's own in one step, so that nobody ever reads half of it.
+///
+/// # Errors
+///
+/// Whatever keeps it from being written; the file is then as it was.
+pub fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|current| current == bytes) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".navtrace-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BINARY: &str = "/usr/bin/navtrace";
+
+    fn preferences(dir: &Path) -> String {
+        fs::read_to_string(dir.join("Default/Preferences")).unwrap()
+    }
+
+    fn prepared(preferences: &str) -> (tempfile::TempDir, Option<KeptAside>) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("Default")).unwrap();
+        fs::write(dir.path().join("Default/Preferences"), preferences).unwrap();
+        let kept = prepare(dir.path(), Path::new(BINARY)).unwrap();
+        (dir, kept)
+    }
+
+    const SEEDED: &str = r#"{"extensions":{"settings":{"aalhdoofknlgjgclnnkjbegphicaohme":{"incognito":true}}}}"#;
+
+    #[test]
+    fn an_empty_profile_gets_both_files_for_the_user_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let profile = dir.path().join("new/profile");
+        assert_eq!(prepare(&profile, Path::new(BINARY)).unwrap(), None);
+        assert_eq!(preferences(&profile), SEEDED);
+        let host = profile.join("NativeMessagingHosts/dev.navtrace.host.json");
+        assert_eq!(fs::read_to_string(&host).unwrap(), manifest::render(Path::new(BINARY)));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&host), 0o600);
+        assert_eq!(mode(&profile.join("Default/Preferences")), 0o600);
+        assert_eq!(mode(&profile), 0o700);
+        assert_eq!(mode(&profile.join("Default")), 0o700);
+    }
+
+    #[test]
+    fn preferences_that_are_there_are_merged_with() {
+        let (dir, kept) = prepared(r#"{"homepage":"http://h","extensions":{"settings":{"other":{"state":1}},"ui":{}}}"#);
+        assert_eq!(kept, None);
+        assert_eq!(
+            serde_json::from_str::<Value>(&preferences(dir.path())).unwrap(),
+            serde_json::json!({
+                "homepage": "http://h",
+                "extensions": {
+                    "ui": {},
+                    "settings": {"other": {"state": 1}, extension::ID: {"incognito": true}},
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn preferences_that_cannot_be_merged_with_are_kept_aside() {
+        for broken in ["{\"homepage\":", "[]", "", r#"{"extensions":[]}"#, "\u{0}"] {
+            let (dir, kept) = prepared(broken);
+            let kept = kept.unwrap();
+            assert_eq!(kept.kept, dir.path().join("Default/Preferences.kept-1"));
+            assert_eq!(fs::read_to_string(&kept.kept).unwrap(), broken);
+            assert_eq!(preferences(dir.path()), SEEDED);
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_when_nothing_changes_and_nothing_half_written_stays() {
+        let (dir, _) = prepared("{}");
+        let written = fs::metadata(dir.path().join("Default/Preferences")).unwrap().modified().unwrap();
+        prepare(dir.path(), Path::new(BINARY)).unwrap();
+        let after = fs::metadata(dir.path().join("Default/Preferences")).unwrap().modified().unwrap();
+        assert_eq!(written, after);
+        assert_eq!(fs::read_dir(dir.path().join("Default")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_profile_that_is_a_file_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = prepare(file.path(), Path::new(BINARY)).unwrap_err().to_string();
+        let path = file.path().display();
+        assert_eq!(
+            error,
+            format!(
+                "the profile {path} can't be prepared: can't create {path}/NativeMessagingHosts: Not a directory (os error 20); give a \
+                 --user-data-dir that you may write to"
+            )
+        );
+    }
+}

@@ -1,0 +1,360 @@
+//! The relay: the process beside the browser that copies its standard error, keeps the gate, and tidies up after it.
+//!
+//! It is forked off before the launcher becomes the browser, so the client still holds, signals and waits for the process that it
+//! started. It has a session of its own, because clients kill the browser's process group and what was temporary must still go away.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::Pid;
+
+use super::gate::{Gate, Link};
+use crate::report;
+
+/// What a client waits for on the browser's standard error.
+const DEVTOOLS_LINE: &[u8] = b"DevTools listening on ";
+
+/// A line that is longer than this is passed on in pieces.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// Output that a client does not read is kept up to this size and then dropped: without navtrace the browser would stop there.
+const MOST_PENDING: usize = 1024 * 1024;
+
+/// A pipe that is ready takes this much without blocking (POSIX's PIPE_BUF on Linux).
+const CHUNK: usize = 4096;
+
+/// How long what is left of the output may take to write once the browser has ended.
+const FINAL_OUTPUT: Duration = Duration::from_millis(300);
+
+/// How long removing what was temporary is tried: the browser's children may still be writing to it.
+const REMOVAL: Duration = Duration::from_millis(500);
+
+/// How often the browser is looked for where no file descriptor tells of its end.
+const WATCH_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Tells when the browser, this process's parent, has ended.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pid: Pid,
+    pidfd: Option<OwnedFd>,
+}
+
+impl Watch {
+    /// Watches the calling process, from which the relay is about to be forked and which is about to become the browser.
+    pub(super) fn this_process() -> Self {
+        let pid = rustix::process::getpid();
+        #[cfg(target_os = "linux")]
+        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok();
+        #[cfg(not(target_os = "linux"))]
+        let pidfd = None;
+        Self { pid, pidfd }
+    }
+
+    fn orphaned(&self) -> bool {
+        rustix::process::getppid() != Some(self.pid)
+    }
+}
+
+/// Everything that the relay works with.
+#[derive(Debug)]
+pub(super) struct Relay {
+    /// Where links of the chain are reported.
+    pub(super) gate: Gate,
+    /// The reading end of the browser's standard error.
+    pub(super) browser_stderr: OwnedFd,
+    /// The browser.
+    pub(super) watch: Watch,
+    /// How long the gate stays shut at most.
+    pub(super) arm_timeout: Duration,
+    /// What goes away with the browser.
+    pub(super) temporary: Option<PathBuf>,
+}
+
+impl Relay {
+    /// Relays until the browser has ended, then tidies up.
+    pub(super) fn run(self) {
+        if let Err(error) = rustix::process::setsid() {
+            tracing::debug!("the relay has no session of its own: {error}");
+        }
+        self.let_go_of_inherited_files();
+        let _ = rustix::io::ioctl_fionbio(&self.browser_stderr, true);
+
+        let mut output = Output::default();
+        self.relay(&mut output);
+        self.finish(output);
+    }
+
+    fn relay(&self, output: &mut Output) {
+        let deadline = Instant::now() + self.arm_timeout;
+        let mut last_link = None;
+        let mut reading = true;
+        loop {
+            let now = Instant::now();
+            if output.is_shut() && now >= deadline {
+                self.warn(last_link);
+                output.open();
+            }
+            let ready = self.wait(output, reading, deadline.saturating_duration_since(now));
+            while let Some(link) = self.gate.receive() {
+                last_link = last_link.max(Some(link));
+                if link == Link::Armed {
+                    output.open();
+                }
+            }
+            if ready.stderr_in {
+                reading = output.take_from(&self.browser_stderr);
+            }
+            if ready.stderr_out {
+                output.write_chunk();
+            }
+            if ready.browser_ended || self.watch.orphaned() {
+                return;
+            }
+        }
+    }
+
+    fn wait(&self, output: &Output, reading: bool, until_deadline: Duration) -> Ready {
+        let stderr = rustix::stdio::stderr();
+        let mut fds = vec![PollFd::new(self.gate.socket(), PollFlags::IN)];
+        let mut add = |fd: Option<BorrowedFd<'_>>, flags| {
+            let fd = fd?;
+            // SAFETY: the descriptors outlive this call: they belong to `self` or are standard error.
+            let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) };
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+            Some(fds.len() - 1)
+        };
+        let stderr_in = add(reading.then_some(self.browser_stderr.as_fd()), PollFlags::IN);
+        let stderr_out = add(output.has_pending().then_some(stderr), PollFlags::OUT);
+        let browser = add(self.watch.pidfd.as_ref().map(AsFd::as_fd), PollFlags::IN);
+
+        let mut timeout = output.is_shut().then_some(until_deadline);
+        if browser.is_none() {
+            timeout = Some(timeout.map_or(WATCH_INTERVAL, |timeout| timeout.min(WATCH_INTERVAL)));
+        }
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        // An interruption is a round in which nothing was ready.
+        let _ = rustix::event::poll(&mut fds, timeout.as_ref());
+        let ready = |index: Option<usize>| index.is_some_and(|index| !fds[index].revents().is_empty());
+        Ready {
+            stderr_in: ready(stderr_in),
+            stderr_out: ready(stderr_out),
+            browser_ended: ready(browser),
+        }
+    }
+
+    fn warn(&self, last_link: Option<Link>) {
+        report::problem(&format!(
+            "the browser was not armed within {:?}, so requests may go without trace context: {}; `navtrace doctor` shows more",
+            self.arm_timeout,
+            Link::missing_after(last_link)
+        ));
+    }
+
+    fn finish(self, mut output: Output) {
+        output.take_from(&self.browser_stderr);
+        output.open();
+        let deadline = Instant::now() + FINAL_OUTPUT;
+        while output.has_pending() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let ready = self.wait_for_stderr(left);
+            if !ready {
+                break;
+            }
+            output.write_chunk();
+        }
+        // A client may wait for the end of this stream: it need not wait for what comes now.
+        silence(libc::STDERR_FILENO);
+        let _ = self.gate.remove();
+        if let Some(dir) = self.temporary {
+            remove(&dir);
+        }
+    }
+
+    fn wait_for_stderr(&self, left: Duration) -> bool {
+        let stderr = rustix::stdio::stderr();
+        let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
+        let timeout = Timespec::try_from(left).ok();
+        !left.is_zero() && rustix::event::poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Closes what the client gave to the browser: a client that waits for the end of one of those streams waits for the browser alone.
+    fn let_go_of_inherited_files(&self) {
+        silence(libc::STDIN_FILENO);
+        silence(libc::STDOUT_FILENO);
+        let mut kept: Vec<RawFd> = vec![
+            libc::STDIN_FILENO,
+            libc::STDOUT_FILENO,
+            libc::STDERR_FILENO,
+            self.gate.socket().as_raw_fd(),
+            self.browser_stderr.as_raw_fd(),
+        ];
+        kept.extend(self.watch.pidfd.as_ref().map(AsRawFd::as_raw_fd));
+        let Ok(entries) = fs::read_dir("/dev/fd") else {
+            return;
+        };
+        let open: Vec<RawFd> = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        for fd in open.into_iter().filter(|fd| !kept.contains(fd)) {
+            // SAFETY: this process was just forked and owns nothing but what is kept; the directory's own descriptor is closed already.
+            unsafe { libc::close(fd) };
+        }
+    }
+}
+
+/// Points a standard stream at /dev/null.
+fn silence(fd: RawFd) {
+    if let Ok(null) = fs::OpenOptions::new().read(true).write(true).open("/dev/null") {
+        // SAFETY: both are open descriptors of this process, and nothing else in it owns a standard stream.
+        unsafe { libc::dup2(null.as_raw_fd(), fd) };
+    }
+}
+
+fn remove(dir: &PathBuf) {
+    let deadline = Instant::now() + REMOVAL;
+    loop {
+        match fs::remove_dir_all(dir) {
+            Ok(()) => return,
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            Err(_) => return,
+        }
+    }
+}
+
+struct Ready {
+    stderr_in: bool,
+    stderr_out: bool,
+    browser_ended: bool,
+}
+
+/// The browser's standard error on its way to the client.
+#[derive(Debug, Default)]
+struct Output {
+    held: Hold,
+    pending: Vec<u8>,
+    client_gone: bool,
+}
+
+impl Output {
+    fn is_shut(&self) -> bool {
+        !self.held.open
+    }
+
+    fn open(&mut self) {
+        self.held.open(&mut self.pending);
+    }
+
+    fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Takes what the browser has written by now; `false` when no more can come.
+    fn take_from(&mut self, browser_stderr: &OwnedFd) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match rustix::io::read(browser_stderr, &mut buffer) {
+                Ok(0) => return false,
+                Ok(_) if self.client_gone || self.pending.len() > MOST_PENDING => {}
+                Ok(length) => self.held.feed(&buffer[..length], &mut self.pending),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn write_chunk(&mut self) {
+        let chunk = &self.pending[..self.pending.len().min(CHUNK)];
+        match rustix::io::write(rustix::stdio::stderr(), chunk) {
+            Ok(written) => drop(self.pending.drain(..written)),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(_) => {
+                self.client_gone = true;
+                self.pending.clear();
+            }
+        }
+    }
+}
+
+/// Holds the line back that a client starts on. Other lines pass.
+#[derive(Debug, Default)]
+struct Hold {
+    open: bool,
+    line: Vec<u8>,
+    held: Vec<u8>,
+}
+
+impl Hold {
+    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        if self.open {
+            out.extend_from_slice(bytes);
+            return;
+        }
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(piece);
+            let complete = self.line.ends_with(b"\n");
+            if complete && self.line.starts_with(DEVTOOLS_LINE) {
+                self.held.append(&mut self.line);
+            } else if complete || self.line.len() > LONGEST_LINE {
+                out.append(&mut self.line);
+            }
+        }
+    }
+
+    fn open(&mut self, out: &mut Vec<u8>) {
+        self.open = true;
+        out.append(&mut self.held);
+        out.append(&mut self.line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "DevTools listening on ws://127.0.0.1:9222/devtools/browser/x\n";
+
+    fn fed(hold: &mut Hold, text: &str) -> String {
+        let mut out = Vec::new();
+        hold.feed(text.as_bytes(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn opened(hold: &mut Hold) -> String {
+        let mut out = Vec::new();
+        hold.open(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn only_the_devtools_line_is_held() {
+        let mut hold = Hold::default();
+        let text = format!("\nfirst\n{LINE}last\n");
+        assert_eq!(fed(&mut hold, &text), "\nfirst\nlast\n");
+        assert_eq!(opened(&mut hold), LINE);
+        assert_eq!(fed(&mut hold, LINE), LINE);
+    }
+
+    #[test]
+    fn the_line_is_recognised_in_pieces() {
+        let mut hold = Hold::default();
+        for piece in ["Dev", "Tools listening", " on ws://x\nmo"] {
+            assert_eq!(fed(&mut hold, piece), "");
+        }
+        assert_eq!(fed(&mut hold, "re\nrest"), "more\n");
+        assert_eq!(opened(&mut hold), "DevTools listening on ws://x\nrest");
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_kept_for_ever() {
+        let mut hold = Hold::default();
+        let long = "x".repeat(LONGEST_LINE);
+        assert_eq!(fed(&mut hold, &long), "");
+        assert_eq!(fed(&mut hold, "y"), long + "y");
+    }
+}

@@ -1,0 +1,144 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ts_rs::{Config, TS};
+
+use super::*;
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn fixture(name: &str) -> String {
+    let path = project().join("tests/fixtures/messages").join(name);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.trim_end().to_owned()
+}
+
+fn code_and_message(body: &[u8]) -> (ErrorCode, String) {
+    let error = ToHost::decode(body).unwrap_err();
+    (error.code, error.message)
+}
+
+#[test]
+fn reads_every_fixture_that_the_extension_sends_and_writes_it_back() {
+    for name in ["hello", "hello-resume", "armed", "navigation", "replenish"] {
+        let text = fixture(&format!("{name}.json"));
+        let message = ToHost::decode(text.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
+    }
+}
+
+#[test]
+fn writes_every_fixture_that_the_host_sends() {
+    for name in ["session", "contexts", "error"] {
+        let text = fixture(&format!("{name}.json"));
+        let message: ToExtension = serde_json::from_str(&text).unwrap();
+        assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
+    }
+    let error = ToHost::decode(br#"{"v":1,"type":"hullo"}"#).unwrap_err();
+    assert_eq!(
+        String::from_utf8(ToExtension::from(error).encode()).unwrap(),
+        fixture("error.json")
+    );
+}
+
+#[test]
+fn the_protocol_page_shows_every_fixture() {
+    let page = fs::read_to_string(project().join("PROTOCOL.md")).unwrap();
+    for entry in fs::read_dir(project().join("tests/fixtures/messages")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let example = format!("```json\n{}\n```", fixture(&name));
+        assert!(page.contains(&example), "PROTOCOL.md does not show {name}");
+    }
+}
+
+#[test]
+fn fields_from_a_later_version_are_ignored() {
+    let message = ToHost::decode(br#"{"v":1,"type":"replenish","count":1,"new":[]}"#).unwrap();
+    assert_eq!(message, ToHost::Replenish { count: 1 });
+}
+
+#[test]
+fn each_invalid_frame_has_its_code_and_sentence() {
+    let long = format!(r#"{{"v":1,"type":"{}"}}"#, "x".repeat(5000));
+    let cases: [(&[u8], ErrorCode, &str); 12] = [
+        (b"\xff\xfe{}", ErrorCode::NotUtf8, "the frame is not UTF-8: byte 0 is invalid"),
+        (b"{", ErrorCode::NotJson, "the frame is not JSON: EOF while parsing an object at line 1 column 1"),
+        (b"", ErrorCode::NotJson, "the frame is not JSON: EOF while parsing a value at line 1 column 0"),
+        (b"[1]", ErrorCode::NotJson, "the frame is not a JSON object"),
+        (b"{}", ErrorCode::UnknownVersion, "the message has no version: expected \"v\":1"),
+        (
+            br#"{"v":2,"type":"armed"}"#,
+            ErrorCode::UnknownVersion,
+            "unknown protocol version 2: this host speaks 1",
+        ),
+        (
+            br#"{"v":1}"#,
+            ErrorCode::UnknownType,
+            "unknown message type (none): expected hello, armed, navigation or replenish",
+        ),
+        (
+            br#"{"v":1,"type":7}"#,
+            ErrorCode::UnknownType,
+            "unknown message type 7: expected hello, armed, navigation or replenish",
+        ),
+        (br#"{"v":1,"type":"armed"}"#, ErrorCode::Invalid, "missing field `mode`"),
+        (
+            br#"{"v":1,"type":"replenish","count":1001}"#,
+            ErrorCode::Invalid,
+            "count is 1001: expected 1 to 1000",
+        ),
+        (
+            br#"{"v":1,"type":"navigation","tabId":1,"spanId":"0000000000000000","outcome":"failed"}"#,
+            ErrorCode::Invalid,
+            "an id that is all zero is invalid",
+        ),
+        (
+            long.as_bytes(),
+            ErrorCode::UnknownType,
+            &format!(
+                "unknown message type \"{}…: expected hello, armed, navigation or replenish",
+                "x".repeat(59)
+            ),
+        ),
+    ];
+    for (body, code, sentence) in cases {
+        assert_eq!(code_and_message(body), (code, sentence.to_owned()));
+    }
+}
+
+/// Holds `extension/protocol.d.ts` against the types here.
+///
+/// `NAVTRACE_BLESS=1 cargo test protocol_types` writes it anew.
+#[test]
+fn protocol_types_of_the_extension_are_current() {
+    let config = Config::new().with_large_int("number");
+    let declarations = [
+        SessionContext::decl(&config),
+        NavigationContext::decl(&config),
+        Mode::decl(&config),
+        Outcome::decl(&config),
+        ErrorCode::decl(&config),
+        ToHost::decl(&config),
+        ToExtension::decl(&config),
+    ];
+    let mut text = String::from(
+        "// Generated from src/channel/message.rs; `NAVTRACE_BLESS=1 cargo test protocol_types` writes it anew.\n\
+         // Every message also carries `v`, the version of the protocol (PROTOCOL.md).\n",
+    );
+    for declaration in declarations {
+        text.push_str("\nexport ");
+        text.push_str(&declaration);
+        text.push('\n');
+    }
+    let path: PathBuf = project().join("extension/protocol.d.ts");
+    if std::env::var_os("NAVTRACE_BLESS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(
+        fs::read_to_string(&path).unwrap_or_default(),
+        text,
+        "extension/protocol.d.ts is stale: run `NAVTRACE_BLESS=1 cargo test protocol_types`"
+    );
+}

@@ -1,0 +1,122 @@
+//! Answers the extension: reads its messages, issues contexts, and tells what it learnt.
+
+use std::io::{Read, Write};
+
+use super::frame::{self, FrameError};
+use super::message::{Mode, Outcome, ToExtension, ToHost};
+use crate::context::issuer::{Issuer, SessionContext};
+use crate::context::sampler::Sampler;
+
+/// Contexts that go with the first answer: enough for the tabs that the extension prepares ahead and the first navigations.
+const FIRST_STOCK: usize = 96;
+
+/// What the host learnt from a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The extension said hello and was given its session.
+    Session {
+        /// The session's root span.
+        session: SessionContext,
+        /// The extension's version.
+        extension: String,
+        /// Whether the extension may act in off-the-record contexts.
+        off_the_record: bool,
+    },
+    /// Headers are in place for every request that follows.
+    Armed(Mode),
+    /// A navigation has used a context.
+    Navigation(Outcome),
+    /// A message could not be used.
+    Rejected(String),
+}
+
+/// One session's side of the protocol: decides every answer, does no I/O.
+#[derive(Debug)]
+pub struct Session {
+    sampler: Sampler,
+    issuer: Option<Issuer>,
+}
+
+impl Session {
+    /// Makes a session that is decided on at the extension's `hello`.
+    #[must_use]
+    pub fn new(sampler: Sampler) -> Self {
+        Self {
+            sampler,
+            issuer: None,
+        }
+    }
+
+    /// Takes one frame's body and gives the answer to it, if it has one, and what is to be learnt from it, if anything.
+    pub fn handle(&mut self, body: &[u8]) -> (Option<ToExtension>, Option<Event>) {
+        match ToHost::decode(body) {
+            Ok(message) => self.handle_message(message),
+            Err(error) => {
+                let event = Event::Rejected(error.message.clone());
+                (Some(error.into()), Some(event))
+            }
+        }
+    }
+
+    fn handle_message(&mut self, message: ToHost) -> (Option<ToExtension>, Option<Event>) {
+        match message {
+            ToHost::Hello {
+                extension,
+                off_the_record,
+                session,
+            } => {
+                let issuer = match session {
+                    Some(session) => self.issuer.insert(Issuer::resume(session)),
+                    None => self.issuer(),
+                };
+                let session = issuer.session();
+                let answer = ToExtension::Session {
+                    host: env!("CARGO_PKG_VERSION").to_owned(),
+                    session,
+                    contexts: issuer.contexts(FIRST_STOCK),
+                };
+                let event = Event::Session {
+                    session,
+                    extension,
+                    off_the_record,
+                };
+                (Some(answer), Some(event))
+            }
+            ToHost::Armed { mode } => (None, Some(Event::Armed(mode))),
+            ToHost::Navigation { outcome, .. } => (None, Some(Event::Navigation(outcome))),
+            ToHost::Replenish { count } => {
+                let contexts = self.issuer().contexts(count);
+                (Some(ToExtension::Contexts { contexts }), None)
+            }
+        }
+    }
+
+    fn issuer(&mut self) -> &Issuer {
+        let sampler = self.sampler;
+        self.issuer.get_or_insert_with(|| Issuer::start(sampler))
+    }
+}
+
+/// Serves one channel until its input ends.
+///
+/// # Errors
+///
+/// A [`FrameError`] when a frame can't be read or an answer can't be written. A message that can't be used is answered and is no error.
+pub fn serve(
+    input: &mut impl Read,
+    output: &mut impl Write,
+    mut session: Session,
+    mut observer: impl FnMut(Event),
+) -> Result<(), FrameError> {
+    let mut body = Vec::new();
+    while frame::read(input, &mut body)? {
+        let (answer, event) = session.handle(&body);
+        if let Some(answer) = answer {
+            frame::write(output, &answer.encode())?;
+        }
+        if let Some(event) = event {
+            observer(event);
+        }
+    }
+    Ok(())
+}

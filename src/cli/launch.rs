@@ -1,0 +1,40 @@
+//! `navtrace launch`: starts Chromium with the extension, as the program that every client takes for the browser.
+
+use std::ffi::OsString;
+
+use crate::browser::process::Launch;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::report;
+
+/// Start Chromium with the extension
+///
+/// Takes Chromium's own arguments and becomes Chromium: signals and exit status are the browser's. A client that reads the "DevTools
+/// listening" line gets it once every request carries trace context.
+///
+/// The same under the name `navtrace-chromium` (a link to navtrace), which is what K6_BROWSER_EXECUTABLE_PATH,
+/// PUPPETEER_EXECUTABLE_PATH, CHROME_BIN or Playwright's executablePath may point at.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// Arguments for Chromium
+    #[arg(
+        value_name = "CHROMIUM ARGUMENTS",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(super) args: Vec<OsString>,
+}
+
+/// Becomes the browser. Returns only when that failed.
+pub(super) fn launch(config: &Config, args: &Args) -> Failure {
+    let failure = match Launch::prepare(config, &args.args) {
+        Ok(launch) => launch.exec(),
+        Err(failure) => failure,
+    };
+    // Clients swallow what a browser that does not start has to say.
+    if report::is_heard() {
+        report::problem(&failure.message);
+    }
+    failure
+}

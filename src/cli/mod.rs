@@ -1,0 +1,139 @@
+//! The command line: one subcommand per file. Errors are printed and exit codes chosen here alone.
+
+mod doctor;
+mod host;
+mod launch;
+mod run;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode as ProcessExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::failure::{ExitCode, Failure};
+
+/// The name under which this program is the browser.
+pub const BROWSER_NAME: &str = "navtrace-chromium";
+
+/// Trace context on every request of a browser test, with no change to the test.
+///
+/// `navtrace run -- k6 run script.js` is the main job: every browser that k6 starts carries a W3C `traceparent` on every request it
+/// makes, one trace per iteration.
+#[derive(Debug, Parser)]
+#[command(
+    name = "navtrace",
+    version,
+    propagate_version = true,
+    after_help = "Settings come from the environment:\n  \
+        NAVTRACE_BROWSER      the Chromium to start (default: the first one on PATH)\n  \
+        NAVTRACE_ARM_TIMEOUT  how long a browser start waits for the extension (default: 5s)\n  \
+        NAVTRACE_EXTENSION    a folder to load as the extension instead of the built-in one\n  \
+        NAVTRACE_LOG          off, error, warn (default), info, debug or trace\n  \
+        OTEL_TRACES_SAMPLER   always_on (default) or always_off"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Launch(launch::Args),
+    Host(host::Args),
+    Doctor(doctor::Args),
+}
+
+/// How this program was called.
+#[derive(Debug, PartialEq, Eq)]
+enum Called {
+    /// As the browser, with Chromium's arguments.
+    Browser(Vec<OsString>),
+    /// By Chromium as the native messaging host, with the extension's origin.
+    Host(OsString),
+    /// As the command line.
+    CommandLine,
+}
+
+fn called(args: &[OsString]) -> Called {
+    let name = args.first().map(|name| Path::new(name).file_name().unwrap_or_default());
+    if name == Some(OsStr::new(BROWSER_NAME)) {
+        return Called::Browser(args[1..].to_vec());
+    }
+    match args.get(1) {
+        Some(first) if first.as_encoded_bytes().starts_with(b"chrome-extension://") => Called::Host(first.clone()),
+        _ => Called::CommandLine,
+    }
+}
+
+/// Runs navtrace with the arguments of a process, the program's name first.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let command = match called(&args) {
+        Called::Browser(args) => Command::Launch(launch::Args { args }),
+        Called::Host(origin) => Command::Host(host::Args {
+            origin: Some(origin),
+        }),
+        Called::CommandLine => match Cli::try_parse_from(args) {
+            Ok(cli) => cli.command,
+            Err(error) => {
+                let usage = error.use_stderr();
+                // Nothing is left to be told to when this can't be printed.
+                let _ = error.print();
+                return if usage { ExitCode::Usage } else { ExitCode::Success }.into();
+            }
+        },
+    };
+    execute(command).unwrap_or_else(|failure| {
+        eprintln!("navtrace: {failure}");
+        failure.exit.into()
+    })
+}
+
+fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
+    let config = Config::from_env()?;
+    start_log(&config);
+    match command {
+        Command::Run(args) => run::run(&config, &args),
+        Command::Launch(args) => Err(launch::launch(&config, &args)),
+        Command::Host(args) => host::host(&config, &args),
+        Command::Doctor(_) => doctor::doctor(&config),
+    }
+}
+
+/// Sends the log to standard error: standard output belongs to commands and frames.
+fn start_log(config: &Config) {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(config.log)
+        .with_ansi(false)
+        .without_time()
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_binary_is_told_by_how_it_is_called() {
+        let called = |args: &[&str]| called(&args.iter().map(OsString::from).collect::<Vec<_>>());
+        let origin = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
+        assert_eq!(called(&["navtrace", origin]), Called::Host(origin.into()));
+        assert_eq!(
+            called(&["/usr/bin/navtrace-chromium", "--headless"]),
+            Called::Browser(vec!["--headless".into()])
+        );
+        assert_eq!(called(&["navtrace", "run"]), Called::CommandLine);
+        assert_eq!(called(&[]), Called::CommandLine);
+    }
+}

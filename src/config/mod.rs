@@ -1,0 +1,175 @@
+//! The settings, typed: defaults, then the environment. Every name and its meaning stands here.
+
+mod value;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+
+use crate::context::sampler::Sampler;
+use crate::failure::{ExitCode, Failure};
+
+/// The browser to start: a path, or a name that is looked up in `PATH`.
+pub const BROWSER: &str = "NAVTRACE_BROWSER";
+/// A folder to load as the extension instead of the embedded one.
+pub const EXTENSION: &str = "NAVTRACE_EXTENSION";
+/// How long a browser start waits for the extension to be armed: a number with a unit, `5s` unless set.
+pub const ARM_TIMEOUT: &str = "NAVTRACE_ARM_TIMEOUT";
+/// How much navtrace says on standard error: `off`, `error`, `warn` (unless set), `info`, `debug` or `trace`.
+pub const LOG: &str = "NAVTRACE_LOG";
+/// OpenTelemetry's sampler, here `always_on` (unless set) or `always_off`.
+pub const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+
+const LOG_LEVELS: [(&str, LevelFilter); 6] = [
+    ("off", LevelFilter::OFF),
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+    ("trace", LevelFilter::TRACE),
+];
+
+const LONGEST_ARM_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// The settings of one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// [`BROWSER`].
+    pub browser: Option<PathBuf>,
+    /// [`EXTENSION`].
+    pub extension: Option<PathBuf>,
+    /// [`ARM_TIMEOUT`].
+    pub arm_timeout: Duration,
+    /// [`LOG`].
+    pub log: LevelFilter,
+    /// [`SAMPLER`].
+    pub sampler: Sampler,
+    /// What the user should know about settings that were ignored, as OpenTelemetry's specification wants it for its own names.
+    pub warnings: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            browser: None,
+            extension: None,
+            arm_timeout: Duration::from_secs(5),
+            log: LevelFilter::WARN,
+            sampler: Sampler::default(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the settings from the environment of this process.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] with [`ExitCode::Usage`] that names the first variable whose value can't be used.
+    pub fn from_env() -> Result<Self, Failure> {
+        Self::from_lookup(|name| std::env::var_os(name))
+    }
+
+    /// Reads the settings from `lookup`. An empty value counts as unset.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::from_env`].
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
+        let raw = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let text = |name: &str| raw(name).map(|value| value.to_string_lossy().into_owned());
+        let mut config = Self {
+            browser: raw(BROWSER).map(PathBuf::from),
+            extension: raw(EXTENSION).map(PathBuf::from),
+            ..Self::default()
+        };
+        if let Some(value) = text(ARM_TIMEOUT) {
+            config.arm_timeout = value::duration(&value, LONGEST_ARM_TIMEOUT)
+                .map_err(|reason| invalid(ARM_TIMEOUT, &value, &reason))?;
+        }
+        if let Some(value) = text(LOG) {
+            config.log = value::one_of(&value, &LOG_LEVELS).map_err(|reason| invalid(LOG, &value, &reason))?;
+        }
+        if let Some(name) = text(SAMPLER) {
+            match Sampler::from_name(&name) {
+                Some(sampler) => config.sampler = sampler,
+                None => config.warnings.push(format!(
+                    "{SAMPLER}={name} is ignored: expected always_on or always_off"
+                )),
+            }
+        }
+        Ok(config)
+    }
+}
+
+fn invalid(name: &str, value: &str, reason: &str) -> Failure {
+    Failure::new(ExitCode::Usage, format!("{name}={value} can't be used: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, Failure> {
+        Config::from_lookup(|name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn unset_and_empty_are_the_defaults() {
+        assert_eq!(read(&[]), Ok(Config::default()));
+        let empty = [BROWSER, EXTENSION, ARM_TIMEOUT, LOG, SAMPLER].map(|name| (name, ""));
+        assert_eq!(read(&empty), Ok(Config::default()));
+    }
+
+    #[test]
+    fn reads_every_setting() {
+        let config = read(&[
+            (BROWSER, "/opt/chromium"),
+            (EXTENSION, "ext"),
+            (ARM_TIMEOUT, "1500ms"),
+            (LOG, "debug"),
+            (SAMPLER, "always_off"),
+        ]);
+        let expected = Config {
+            browser: Some("/opt/chromium".into()),
+            extension: Some("ext".into()),
+            arm_timeout: Duration::from_millis(1500),
+            log: LevelFilter::DEBUG,
+            sampler: Sampler::AlwaysOff,
+            warnings: Vec::new(),
+        };
+        assert_eq!(config, Ok(expected));
+    }
+
+    #[test]
+    fn values_of_our_own_names_that_are_unknown_are_errors() {
+        for (name, value, sentence) in [
+            (LOG, "debgu", "NAVTRACE_LOG=debgu can't be used: did you mean debug? (off, error, warn, info, debug, trace)"),
+            (LOG, "5", "NAVTRACE_LOG=5 can't be used: expected off, error, warn, info, debug, trace"),
+            (ARM_TIMEOUT, "5", "NAVTRACE_ARM_TIMEOUT=5 can't be used: a unit is missing: 5s, or 5ms?"),
+            (ARM_TIMEOUT, "soon", "NAVTRACE_ARM_TIMEOUT=soon can't be used: expected a number with a unit, such as 5s or 1500ms"),
+            (ARM_TIMEOUT, "2h", "NAVTRACE_ARM_TIMEOUT=2h can't be used: expected a number with a unit, such as 5s or 1500ms"),
+            (ARM_TIMEOUT, "61m", "NAVTRACE_ARM_TIMEOUT=61m can't be used: the longest possible is 3600s"),
+            (ARM_TIMEOUT, "-1s", "NAVTRACE_ARM_TIMEOUT=-1s can't be used: expected a number with a unit, such as 5s or 1500ms"),
+        ] {
+            let failure = read(&[(name, value)]).unwrap_err();
+            assert_eq!((failure.exit, failure.message.as_str()), (ExitCode::Usage, sentence));
+        }
+    }
+
+    #[test]
+    fn values_of_opentelemetry_names_that_are_unknown_warn_and_are_ignored() {
+        let config = read(&[(SAMPLER, "sometimes")]).unwrap();
+        assert_eq!(config.sampler, Sampler::AlwaysOn);
+        assert_eq!(
+            config.warnings,
+            ["OTEL_TRACES_SAMPLER=sometimes is ignored: expected always_on or always_off"]
+        );
+    }
+}
