@@ -38,10 +38,7 @@ pub struct Failure {
 impl Failure {
     /// Makes a failure of an error that already reads as the user should see it.
     pub fn new(exit: ExitCode, message: impl fmt::Display) -> Self {
-        Self {
-            exit,
-            message: message.to_string(),
-        }
+        Self { exit, message: message.to_string() }
     }
 }
 

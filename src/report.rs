@@ -60,9 +60,7 @@ pub fn is_heard() -> bool {
 
 /// Tells the user of a problem: through `navtrace run` where one listens, else on standard error.
 pub fn problem(message: &str) {
-    let report = Report::Problem {
-        message: message.to_owned(),
-    };
+    let report = Report::Problem { message: message.to_owned() };
     if !Sender::connect().send(&report) {
         eprintln!("navtrace: {message}");
     }
@@ -151,11 +149,7 @@ impl Ledger {
                 *count += 1;
                 return (*count == 1).then_some(message);
             }
-            Report::Session {
-                trace_id,
-                off_the_record,
-                ..
-            } => {
+            Report::Session { trace_id, off_the_record, .. } => {
                 let index = self.trace_index(trace_id, now);
                 self.traces[index].off_the_record = off_the_record;
                 self.traces[index].ended = None;
@@ -181,14 +175,7 @@ impl Ledger {
         if let Some(index) = self.traces.iter().rposition(|trace| trace.id == id) {
             return index;
         }
-        self.traces.push(Trace {
-            id,
-            navigations: 0,
-            started: now,
-            ended: None,
-            mode: None,
-            off_the_record: false,
-        });
+        self.traces.push(Trace { id, navigations: 0, started: now, ended: None, mode: None, off_the_record: false });
         self.traces.len() - 1
     }
 
@@ -298,11 +285,7 @@ mod tests {
     use super::*;
 
     fn session(id: &str) -> Report {
-        Report::Session {
-            trace_id: id.parse().unwrap(),
-            extension: "0.1.0".into(),
-            off_the_record: true,
-        }
+        Report::Session { trace_id: id.parse().unwrap(), extension: "0.1.0".into(), off_the_record: true }
     }
 
     const ONE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -312,9 +295,7 @@ mod tests {
     fn a_host_that_was_started_anew_continues_its_trace() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let navigation = Report::Navigation {
-            outcome: Outcome::Committed,
-        };
+        let navigation = Report::Navigation { outcome: Outcome::Committed };
         let mut ledger = Ledger::default();
         ledger.connected(0);
         ledger.apply(0, session(ONE), at(0));
@@ -334,21 +315,13 @@ mod tests {
             .iter()
             .map(|trace| (trace.id.to_string(), trace.navigations, trace.started, trace.ended))
             .collect();
-        assert_eq!(
-            summary,
-            [
-                (ONE.to_owned(), 2, at(0), Some(at(6))),
-                (TWO.to_owned(), 0, at(3), Some(at(7)))
-            ]
-        );
+        assert_eq!(summary, [(ONE.to_owned(), 2, at(0), Some(at(6))), (TWO.to_owned(), 0, at(3), Some(at(7)))]);
     }
 
     #[test]
     fn a_problem_is_told_once_and_counted() {
         let mut ledger = Ledger::default();
-        let problem = Report::Problem {
-            message: "no".into(),
-        };
+        let problem = Report::Problem { message: "no".into() };
         ledger.connected(0);
         assert_eq!(ledger.apply(0, problem.clone(), Instant::now()), Some("no".into()));
         assert_eq!(ledger.apply(0, problem, Instant::now()), None);
@@ -359,9 +332,7 @@ mod tests {
     fn everything_sent_before_the_end_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let receiver = Receiver::listen(dir.path(), |_| ()).unwrap();
-        let mut senders: Vec<_> = (0..20)
-            .map(|_| Sender(Some(connect(receiver.path()).unwrap())))
-            .collect();
+        let mut senders: Vec<_> = (0..20).map(|_| Sender(Some(connect(receiver.path()).unwrap()))).collect();
         for (number, sender) in senders.iter_mut().enumerate() {
             assert!(sender.send(&session(&format!("{:032x}", number + 1))));
         }

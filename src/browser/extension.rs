@@ -82,10 +82,8 @@ fn cache_folder() -> PathBuf {
     for (name, content) in embedded() {
         (name, content).hash(&mut hasher);
     }
-    let cache = directories::ProjectDirs::from("dev", "navtrace", "navtrace").map_or_else(
-        || std::env::temp_dir().join("navtrace-cache"),
-        |dirs| dirs.cache_dir().to_owned(),
-    );
+    let cache = directories::ProjectDirs::from("dev", "navtrace", "navtrace")
+        .map_or_else(|| std::env::temp_dir().join("navtrace-cache"), |dirs| dirs.cache_dir().to_owned());
     let name = format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish());
     cache.join("extension").join(name)
 }
@@ -107,31 +105,22 @@ fn unpack(folder: &Path) -> Result<PathBuf, ExtensionError> {
         write_if_changed(&path, content)
     };
     for (name, content) in embedded() {
-        write(&name, &content).map_err(|source| ExtensionError::Unpack {
-            folder: folder.into(),
-            source,
-        })?;
+        write(&name, &content).map_err(|source| ExtensionError::Unpack { folder: folder.into(), source })?;
     }
     Ok(folder.into())
 }
 
 /// Checks that a folder holds this extension, as far as its manifest tells.
 fn check(folder: &Path) -> Result<PathBuf, ExtensionError> {
-    let unreadable = |source| ExtensionError::Unreadable {
-        folder: folder.into(),
-        source,
-    };
-    let broken = |reason: String| ExtensionError::Broken {
-        folder: folder.into(),
-        reason,
-    };
+    let unreadable = |source| ExtensionError::Unreadable { folder: folder.into(), source };
+    let broken = |reason: String| ExtensionError::Broken { folder: folder.into(), reason };
     let absolute = fs::canonicalize(folder).map_err(unreadable)?;
     let manifest = fs::read(absolute.join("manifest.json")).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => broken("it has no manifest.json".to_owned()),
         _ => unreadable(error),
     })?;
-    let manifest: Value = serde_json::from_slice(&manifest)
-        .map_err(|error| broken(format!("its manifest.json is not JSON: {error}")))?;
+    let manifest: Value =
+        serde_json::from_slice(&manifest).map_err(|error| broken(format!("its manifest.json is not JSON: {error}")))?;
     let own: Option<Value> = Embedded::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok());
     if manifest.get("key") != own.as_ref().and_then(|own| own.get("key")) {
         return Err(broken("its manifest.json has another key, so another id, than navtrace's extension".to_owned()));
@@ -153,14 +142,10 @@ mod tests {
     #[test]
     fn the_id_follows_from_the_key() {
         let manifest: Value = serde_json::from_slice(&Embedded::get("manifest.json").unwrap().data).unwrap();
-        let key = base64::engine::general_purpose::STANDARD
-            .decode(manifest["key"].as_str().unwrap())
-            .unwrap();
+        let key = base64::engine::general_purpose::STANDARD.decode(manifest["key"].as_str().unwrap()).unwrap();
         let letter = |nibble: u8| char::from(b'a' + nibble);
-        let id: String = Sha256::digest(key)[..16]
-            .iter()
-            .flat_map(|byte| [letter(byte >> 4), letter(byte & 15)])
-            .collect();
+        let id: String =
+            Sha256::digest(key)[..16].iter().flat_map(|byte| [letter(byte >> 4), letter(byte & 15)]).collect();
         assert_eq!(id, ID);
         assert_eq!(ORIGIN, format!("chrome-extension://{ID}/"));
     }

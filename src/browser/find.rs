@@ -32,8 +32,7 @@ const FIRST_CHROME_WITHOUT: u32 = 137;
 
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
-const INSTEAD: &str =
-    "use Chromium or Chrome for Testing (set NAVTRACE_BROWSER to its path)";
+const INSTEAD: &str = "use Chromium or Chrome for Testing (set NAVTRACE_BROWSER to its path)";
 
 /// Why no browser can be started.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -110,10 +109,8 @@ fn named_browser(name: &Path, search_path: &OsStr) -> Result<PathBuf, FindError>
 
 fn usual_browser(search_path: &OsStr) -> Result<PathBuf, FindError> {
     let mut unfit = None;
-    let found = USUAL
-        .iter()
-        .filter_map(|name| look_up(Path::new(name), search_path))
-        .filter(|path| !is_ourselves(path));
+    let found =
+        USUAL.iter().filter_map(|name| look_up(Path::new(name), search_path)).filter(|path| !is_ourselves(path));
     for path in found {
         match check(&path) {
             Ok(()) => return Ok(path),
@@ -125,9 +122,7 @@ fn usual_browser(search_path: &OsStr) -> Result<PathBuf, FindError> {
 
 fn look_up(name: &Path, search_path: &OsStr) -> Option<PathBuf> {
     // Joining an absolute name gives that name.
-    std::env::split_paths(search_path)
-        .map(|dir| dir.join(name))
-        .find(|path| is_executable(path))
+    std::env::split_paths(search_path).map(|dir| dir.join(name)).find(|path| is_executable(path))
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -146,10 +141,7 @@ fn is_ourselves(path: &Path) -> bool {
 fn check(path: &Path) -> Result<(), FindError> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let names = [path, &real].map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-    let unfit = |name: &str| FindError::NoExtensions {
-        path: path.into(),
-        name: name.to_owned(),
-    };
+    let unfit = |name: &str| FindError::NoExtensions { path: path.into(), name: name.to_owned() };
     if let Some(name) = names.iter().find(|name| HEADLESS_SHELLS.contains(&name.as_str())) {
         return Err(unfit(name));
     }
@@ -196,7 +188,6 @@ pub fn version(path: &Path) -> Option<String> {
     let line = String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned();
     (!line.is_empty()).then_some(line)
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -105,12 +105,8 @@ mod tests {
 
     fn rewritten(args: &[&str]) -> Vec<String> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        let additions = Additions {
-            extension_dir: Path::new("/ext"),
-            extension_id: "abc",
-            user_data_dir: None,
-            no_sandbox: false,
-        };
+        let additions =
+            Additions { extension_dir: Path::new("/ext"), extension_id: "abc", user_data_dir: None, no_sandbox: false };
         let to_string = |arg: OsString| arg.into_string().unwrap();
         rewrite(&args, &additions).into_iter().map(to_string).collect()
     }
@@ -124,19 +120,13 @@ mod tests {
             (&["--disable-extensions", "--headless"], &["--headless", ours, grant]),
             (&["-disable-extensions"], &[ours, grant]),
             (&["--load-extension=/a,/b"], &["--load-extension=/a,/b,/ext", grant]),
-            (
-                &["--load-extension=/a", "--load-extension=/b"],
-                &["--load-extension=/b,/ext", grant],
-            ),
+            (&["--load-extension=/a", "--load-extension=/b"], &["--load-extension=/b,/ext", grant]),
             (
                 &["--disable-extensions-except=/a", "--load-extension=/a"],
                 &["--load-extension=/a,/ext", "--disable-extensions-except=/a,/ext", grant],
             ),
             (&["http://a/?x=--b", "--headless"], &["http://a/?x=--b", "--headless", ours, grant]),
-            (
-                &["--headless", "--", "--disable-extensions"],
-                &["--headless", ours, grant, "--", "--disable-extensions"],
-            ),
+            (&["--headless", "--", "--disable-extensions"], &["--headless", ours, grant, "--", "--disable-extensions"]),
         ];
         for (args, expected) in cases {
             assert_eq!(rewritten(args), expected, "{args:?}");
@@ -153,10 +143,7 @@ mod tests {
         };
         let last = |args: &[OsString]| rewrite(args, &additions).split_off(2);
         assert_eq!(last(&[]), ["--user-data-dir=/tmp/p q", "--no-sandbox"]);
-        assert_eq!(
-            last(&["--no-sandbox".into()]),
-            ["--allowlisted-extension-id=abc", "--user-data-dir=/tmp/p q"]
-        );
+        assert_eq!(last(&["--no-sandbox".into()]), ["--allowlisted-extension-id=abc", "--user-data-dir=/tmp/p q"]);
     }
 
     #[test]

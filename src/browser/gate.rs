@@ -85,6 +85,7 @@ impl Gate {
     }
 
     /// Takes the next link that was reported, if there is one by now. What is no link is passed over.
+    #[must_use]
     pub fn receive(&self) -> Option<Link> {
         let mut word = [0; 32];
         loop {

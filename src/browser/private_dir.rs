@@ -35,8 +35,5 @@ pub fn create(prefix: &str) -> io::Result<TempDir> {
 ///
 /// Whatever keeps the directory from being made.
 pub fn create_in(parent: &Path, prefix: &str) -> io::Result<TempDir> {
-    Builder::new()
-        .prefix(prefix)
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(parent)
+    Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)
 }

@@ -45,14 +45,14 @@ impl Launch {
             })?),
         };
         let temporary_path = temporary_profile.as_ref().map(TempDir::path);
-        if let Some(dir) = given_profile.as_deref().or(temporary_path) {
-            if let Some(kept) = profile::prepare(dir, &binary)? {
-                report::problem(&format!(
-                    "{} was not what Chromium writes and has been kept as {}",
-                    kept.original.display(),
-                    kept.kept.display()
-                ));
-            }
+        if let Some(dir) = given_profile.as_deref().or(temporary_path)
+            && let Some(kept) = profile::prepare(dir, &binary)?
+        {
+            report::problem(&format!(
+                "{} was not what Chromium writes and has been kept as {}",
+                kept.original.display(),
+                kept.kept.display()
+            ));
         }
 
         let no_sandbox = needs_no_sandbox() && !flags::has(args, "no-sandbox");
@@ -69,13 +69,7 @@ impl Launch {
             },
         );
         let gate = private("the gate's directory", Gate::create)?;
-        Ok(Self {
-            browser,
-            args,
-            gate,
-            arm_timeout: config.arm_timeout,
-            temporary_profile,
-        })
+        Ok(Self { browser, args, gate, arm_timeout: config.arm_timeout, temporary_profile })
     }
 
     /// Becomes the browser, with the relay beside it. Returns only when that failed.
@@ -88,10 +82,7 @@ impl Launch {
             Err(error) => return cannot_start(&self.browser, &error.into()),
         };
         let mut command = Command::new(&self.browser);
-        command
-            .args(&self.args)
-            .env(gate::VARIABLE, self.gate.path())
-            .stderr(Stdio::from(write_end));
+        command.args(&self.args).env(gate::VARIABLE, self.gate.path()).stderr(Stdio::from(write_end));
 
         let watch = Watch::this_process();
         // SAFETY: the launcher has only this one thread, so the child may do everything that this process may.
@@ -142,12 +133,14 @@ pub fn this_binary() -> Result<PathBuf, Failure> {
 
 fn private<T>(what: &str, make: impl FnOnce() -> std::io::Result<T>) -> Result<T, Failure> {
     make().map_err(|error| {
-        let message = format!("{what} can't be made: {error}; free some space, or set TMPDIR to a folder that you may write to");
+        let message =
+            format!("{what} can't be made: {error}; free some space, or set TMPDIR to a folder that you may write to");
         Failure::new(ExitCode::Failure, message)
     })
 }
 
 fn cannot_start(browser: &std::path::Path, error: &std::io::Error) -> Failure {
-    let message = format!("{} can't be started: {error}; set NAVTRACE_BROWSER to the path of a Chromium", browser.display());
+    let message =
+        format!("{} can't be started: {error}; set NAVTRACE_BROWSER to the path of a Chromium", browser.display());
     Failure::new(ExitCode::CannotExecute, message)
 }

@@ -43,12 +43,7 @@ pub struct KeptAside {
 pub fn prepare(dir: &Path, binary: &Path) -> Result<Option<KeptAside>, ProfileError> {
     let within = |action, path: &Path| {
         let path = path.to_owned();
-        move |source| ProfileError {
-            profile: dir.into(),
-            action,
-            path,
-            source,
-        }
+        move |source| ProfileError { profile: dir.into(), action, path, source }
     };
     let hosts = dir.join(manifest::PROFILE_FOLDER);
     let default = dir.join("Default");
@@ -66,13 +61,12 @@ pub fn prepare(dir: &Path, binary: &Path) -> Result<Option<KeptAside>, ProfileEr
         Err(error) => return Err(within("can't read", &path)(error)),
     };
     let merged = before.as_deref().map_or_else(|| allow_off_the_record(Map::new()), merge);
-    let (preferences, kept) = match merged {
-        Some(preferences) => (preferences, None),
-        None => {
-            let kept = keep_aside(&path).map_err(within("can't keep aside", &path))?;
-            let fresh = allow_off_the_record(Map::new()).unwrap_or_default();
-            (fresh, Some(KeptAside { original: path.clone(), kept }))
-        }
+    let (preferences, kept) = if let Some(preferences) = merged {
+        (preferences, None)
+    } else {
+        let kept = keep_aside(&path).map_err(within("can't keep aside", &path))?;
+        let fresh = allow_off_the_record(Map::new()).unwrap_or_default();
+        (fresh, Some(KeptAside { original: path.clone(), kept }))
     };
     write_if_changed(&path, preferences.to_string().as_bytes()).map_err(within("can't write", &path))?;
     Ok(kept)
@@ -98,8 +92,12 @@ fn allow_off_the_record(mut preferences: Map<String, Value>) -> Option<Value> {
 }
 
 fn keep_aside(path: &Path) -> io::Result<PathBuf> {
-    let name = |number: u32| path.with_file_name(format!("Preferences.kept-{number}"));
-    let free = (1..).map(name).find(|kept| !kept.exists()).unwrap_or_else(|| name(0));
+    let mut free = path.to_owned();
+    let mut number = 0;
+    while free.exists() {
+        number += 1;
+        free = path.with_file_name(format!("Preferences.kept-{number}"));
+    }
     fs::rename(path, &free)?;
     Ok(free)
 }
@@ -118,10 +116,8 @@ pub fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return Ok(());
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".navtrace-")
-        .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(folder)?;
+    let mut file =
+        tempfile::Builder::new().prefix(".navtrace-").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.persist(path)?;
     Ok(())
@@ -164,7 +160,8 @@ mod tests {
 
     #[test]
     fn preferences_that_are_there_are_merged_with() {
-        let (dir, kept) = prepared(r#"{"homepage":"http://h","extensions":{"settings":{"other":{"state":1}},"ui":{}}}"#);
+        let (dir, kept) =
+            prepared(r#"{"homepage":"http://h","extensions":{"settings":{"other":{"state":1}},"ui":{}}}"#);
         assert_eq!(kept, None);
         assert_eq!(
             serde_json::from_str::<Value>(&preferences(dir.path())).unwrap(),

@@ -24,7 +24,7 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// Output that a client does not read is kept up to this size and then dropped: without navtrace the browser would stop there.
 const MOST_PENDING: usize = 1024 * 1024;
 
-/// A pipe that is ready takes this much without blocking (POSIX's PIPE_BUF on Linux).
+/// A pipe that is ready takes this much without blocking (`PIPE_BUF` on Linux).
 const CHUNK: usize = 4096;
 
 /// How long what is left of the output may take to write once the browser has ended.
@@ -139,11 +139,7 @@ impl Relay {
         // An interruption is a round in which nothing was ready.
         let _ = rustix::event::poll(&mut fds, timeout.as_ref());
         let ready = |index: Option<usize>| index.is_some_and(|index| !fds[index].revents().is_empty());
-        Ready {
-            stderr_in: ready(stderr_in),
-            stderr_out: ready(stderr_out),
-            browser_ended: ready(browser),
-        }
+        Ready { stderr_in: ready(stderr_in), stderr_out: ready(stderr_out), browser_ended: ready(browser) }
     }
 
     fn warn(&self, last_link: Option<Link>) {
@@ -160,7 +156,7 @@ impl Relay {
         let deadline = Instant::now() + FINAL_OUTPUT;
         while output.has_pending() {
             let left = deadline.saturating_duration_since(Instant::now());
-            let ready = self.wait_for_stderr(left);
+            let ready = wait_for_stderr(left);
             if !ready {
                 break;
             }
@@ -173,14 +169,6 @@ impl Relay {
             remove(&dir);
         }
     }
-
-    fn wait_for_stderr(&self, left: Duration) -> bool {
-        let stderr = rustix::stdio::stderr();
-        let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
-        let timeout = Timespec::try_from(left).ok();
-        !left.is_zero() && rustix::event::poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
-    }
-
     /// Closes what the client gave to the browser: a client that waits for the end of one of those streams waits for the browser alone.
     fn let_go_of_inherited_files(&self) {
         silence(libc::STDIN_FILENO);
@@ -196,9 +184,7 @@ impl Relay {
         let Ok(entries) = fs::read_dir("/dev/fd") else {
             return;
         };
-        let open: Vec<RawFd> = entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .collect();
+        let open: Vec<RawFd> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
         for fd in open.into_iter().filter(|fd| !kept.contains(fd)) {
             // SAFETY: this process was just forked and owns nothing but what is kept; the directory's own descriptor is closed already.
             unsafe { libc::close(fd) };
@@ -214,14 +200,22 @@ fn silence(fd: RawFd) {
     }
 }
 
+/// Waits until the client's end of standard error takes more.
+fn wait_for_stderr(left: Duration) -> bool {
+    let stderr = rustix::stdio::stderr();
+    let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
+    let timeout = Timespec::try_from(left).ok();
+    !left.is_zero() && rustix::event::poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
+}
+
 fn remove(dir: &PathBuf) {
     let deadline = Instant::now() + REMOVAL;
     loop {
         match fs::remove_dir_all(dir) {
-            Ok(()) => return,
-            Err(error) if error.kind() == ErrorKind::NotFound => return,
-            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
-            Err(_) => return,
+            Err(error) if error.kind() != ErrorKind::NotFound && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            _ => return,
         }
     }
 }

@@ -48,23 +48,18 @@ pub fn read(input: &mut impl Read, body: &mut Vec<u8>) -> Result<bool, FrameErro
         0 => return Ok(false),
         PREFIX => {}
         got => {
-            return Err(FrameError::CutOff {
-                got,
-                expected: PREFIX,
-            });
+            return Err(FrameError::CutOff { got, expected: PREFIX });
         }
     }
     let length = NativeEndian::read_u32(&prefix) as usize;
     if length > MAX_FRAME {
         return Err(FrameError::TooLong(length));
     }
+    body.reserve_exact(length);
     body.resize(length, 0);
     match read_full(input, body)? {
         got if got == length => Ok(true),
-        got => Err(FrameError::CutOff {
-            got,
-            expected: length,
-        }),
+        got => Err(FrameError::CutOff { got, expected: length }),
     }
 }
 
@@ -154,18 +149,9 @@ mod tests {
         assert!(!read(&mut [].as_slice(), &mut body).unwrap());
         let whole = framed(b"{\"v\":1}");
         for (length, message) in [
-            (
-                2,
-                "a frame was cut off: 2 of 4 bytes came before the input ended",
-            ),
-            (
-                4,
-                "a frame was cut off: 0 of 7 bytes came before the input ended",
-            ),
-            (
-                9,
-                "a frame was cut off: 5 of 7 bytes came before the input ended",
-            ),
+            (2, "a frame was cut off: 2 of 4 bytes came before the input ended"),
+            (4, "a frame was cut off: 0 of 7 bytes came before the input ended"),
+            (9, "a frame was cut off: 5 of 7 bytes came before the input ended"),
         ] {
             let error = read(&mut &whole[..length], &mut body).unwrap_err();
             assert_eq!(error.to_string(), message);
@@ -182,10 +168,7 @@ mod tests {
         );
         assert_eq!(body.capacity(), 0);
         let mut sent = Vec::new();
-        assert!(matches!(
-            write(&mut sent, &vec![b' '; MAX_FRAME + 1]),
-            Err(FrameError::TooLong(_))
-        ));
+        assert!(matches!(write(&mut sent, &vec![b' '; MAX_FRAME + 1]), Err(FrameError::TooLong(_))));
         assert!(sent.is_empty());
     }
 }

@@ -1,8 +1,12 @@
 //! The messages of PROTOCOL.md, as types. `extension/protocol.d.ts` is generated from this file.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use crate::context::ids::SpanId;
 use crate::context::issuer::{NavigationContext, SessionContext};
 
 /// The version of the protocol that this host speaks.
@@ -10,8 +14,6 @@ pub const VERSION: u64 = 1;
 
 /// The most contexts that one `replenish` may ask for.
 pub const MAX_REPLENISH: usize = 1000;
-
-const TO_HOST_TYPES: [&str; 4] = ["hello", "armed", "navigation", "replenish"];
 
 /// How requests get their headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,41 +35,62 @@ pub enum Outcome {
     Failed,
 }
 
-/// A message from the extension to the host.
+/// The first message on a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(tag = "type", rename_all = "lowercase", rename_all_fields = "camelCase")]
+#[serde(rename_all = "camelCase")]
+pub struct Hello {
+    /// The extension's version.
+    pub extension: String,
+    /// Whether the extension may act in off-the-record contexts.
+    pub off_the_record: bool,
+    /// The context that requests carry already, after a restart of the worker or the host.
+    pub session: Option<SessionContext>,
+}
+
+/// Headers are in place for every request that follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Armed {
+    /// How requests get their headers.
+    pub mode: Mode,
+}
+
+/// A main-frame navigation has used a context.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Navigation {
+    /// Chromium's id of the tab.
+    pub tab_id: i32,
+    /// The span id that the navigation used.
+    #[cfg_attr(test, ts(type = "string"))]
+    pub span_id: SpanId,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// The stock of contexts is running low.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Replenish {
+    /// How many contexts are wanted: 1 to [`MAX_REPLENISH`].
+    pub count: usize,
+}
+
+/// A message from the extension to the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(tag = "type", rename_all = "lowercase")]
 pub enum ToHost {
     /// The first message on a channel.
-    Hello {
-        /// The extension's version.
-        extension: String,
-        /// Whether the extension may act in off-the-record contexts.
-        off_the_record: bool,
-        /// The context that requests carry already, after a restart of the worker or the host.
-        session: Option<SessionContext>,
-    },
+    Hello(Hello),
     /// Headers are in place for every request that follows.
-    Armed {
-        /// How requests get their headers.
-        mode: Mode,
-    },
+    Armed(Armed),
     /// A main-frame navigation has used a context.
-    #[serde(rename_all = "camelCase")]
-    Navigation {
-        /// Chromium's id of the tab.
-        tab_id: i32,
-        /// The span id that the navigation used.
-        #[cfg_attr(test, ts(type = "string"))]
-        span_id: crate::context::ids::SpanId,
-        /// What came of it.
-        outcome: Outcome,
-    },
+    Navigation(Navigation),
     /// The stock of contexts is running low.
-    Replenish {
-        /// How many contexts are wanted: 1 to [`MAX_REPLENISH`].
-        count: usize,
-    },
+    Replenish(Replenish),
 }
 
 /// A message from the host to the extension.
@@ -127,10 +150,7 @@ pub struct MessageError {
 
 impl MessageError {
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: shortened(message.into(), 200) }
     }
 }
 
@@ -144,72 +164,37 @@ struct Versioned<'a, M> {
 
 fn encode(message: &impl Serialize) -> Vec<u8> {
     // Serializing these types can't fail: no map has other keys than strings and no implementation returns an error.
-    serde_json::to_vec(&Versioned {
-        v: VERSION,
-        message,
-    })
-    .unwrap_or_default()
+    serde_json::to_vec(&Versioned { v: VERSION, message }).unwrap_or_default()
 }
 
 impl ToHost {
     /// Reads a message from the body of a frame.
+    ///
+    /// What is ignored is not kept either, so that reading takes no more memory than the frame itself.
     ///
     /// # Errors
     ///
     /// A [`MessageError`] with the first rule of PROTOCOL.md that the frame breaks.
     pub fn decode(body: &[u8]) -> Result<Self, MessageError> {
         let text = std::str::from_utf8(body).map_err(|error| {
-            MessageError::new(
-                ErrorCode::NotUtf8,
-                format!("the frame is not UTF-8: byte {} is invalid", error.valid_up_to()),
-            )
+            let message = format!("the frame is not UTF-8: byte {} is invalid", error.valid_up_to());
+            MessageError::new(ErrorCode::NotUtf8, message)
         })?;
-        let value: Value = serde_json::from_str(text).map_err(|error| {
-            MessageError::new(ErrorCode::NotJson, format!("the frame is not JSON: {error}"))
-        })?;
-        let Value::Object(object) = &value else {
-            return Err(MessageError::new(
-                ErrorCode::NotJson,
-                "the frame is not a JSON object",
-            ));
-        };
-        match object.get("v") {
-            Some(version) if version.as_u64() == Some(VERSION) => {}
-            Some(version) => {
-                return Err(MessageError::new(
-                    ErrorCode::UnknownVersion,
-                    format!("unknown protocol version {}: this host speaks {VERSION}", shortened(version)),
-                ));
+        let head = Head::read(text)?;
+        head.check_version()?;
+        match head.type_name().as_deref() {
+            Some("hello") => fields(text).map(Self::Hello),
+            Some("armed") => fields(text).map(Self::Armed),
+            Some("navigation") => fields(text).map(Self::Navigation),
+            Some("replenish") => {
+                let replenish: Replenish = fields(text)?;
+                if !(1..=MAX_REPLENISH).contains(&replenish.count) {
+                    let message = format!("count is {}: expected 1 to {MAX_REPLENISH}", replenish.count);
+                    return Err(MessageError::new(ErrorCode::Invalid, message));
+                }
+                Ok(Self::Replenish(replenish))
             }
-            None => {
-                return Err(MessageError::new(
-                    ErrorCode::UnknownVersion,
-                    format!("the message has no version: expected \"v\":{VERSION}"),
-                ));
-            }
-        }
-        match object.get("type") {
-            Some(Value::String(name)) if TO_HOST_TYPES.contains(&name.as_str()) => {}
-            found => {
-                return Err(MessageError::new(
-                    ErrorCode::UnknownType,
-                    format!(
-                        "unknown message type {}: expected hello, armed, navigation or replenish",
-                        found.map_or_else(|| "(none)".to_owned(), shortened)
-                    ),
-                ));
-            }
-        }
-        let message = serde_json::from_value(value)
-            .map_err(|error| MessageError::new(ErrorCode::Invalid, error.to_string()))?;
-        match message {
-            Self::Replenish { count } if !(1..=MAX_REPLENISH).contains(&count) => {
-                Err(MessageError::new(
-                    ErrorCode::Invalid,
-                    format!("count is {count}: expected 1 to {MAX_REPLENISH}"),
-                ))
-            }
-            message => Ok(message),
+            _ => Err(head.unknown_type()),
         }
     }
 
@@ -230,21 +215,71 @@ impl ToExtension {
 
 impl From<MessageError> for ToExtension {
     fn from(error: MessageError) -> Self {
-        Self::Error {
-            code: error.code,
-            message: error.message,
-        }
+        Self::Error { code: error.code, message: error.message }
     }
 }
 
-/// Quotes a value from outside in a message, cut to a length that fits in a sentence.
-fn shortened(value: &Value) -> String {
-    const MOST: usize = 60;
-    let text = value.to_string();
-    if text.chars().count() <= MOST {
-        return text;
+/// The two members that every message has.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    v: Option<&'a RawValue>,
+    #[serde(borrow)]
+    r#type: Option<&'a RawValue>,
+}
+
+impl<'a> Head<'a> {
+    fn read(text: &'a str) -> Result<Self, MessageError> {
+        serde_json::from_str(text).map_err(|error| {
+            if error.classify() != Category::Data {
+                return MessageError::new(ErrorCode::NotJson, format!("the frame is not JSON: {error}"));
+            }
+            if text.trim_start().starts_with('{') {
+                return MessageError::new(ErrorCode::Invalid, error.to_string());
+            }
+            MessageError::new(ErrorCode::NotJson, "the frame is not a JSON object")
+        })
     }
-    text.chars().take(MOST).chain(['…']).collect()
+
+    fn check_version(&self) -> Result<(), MessageError> {
+        let Some(version) = self.v else {
+            let message = format!("the message has no version: expected \"v\":{VERSION}");
+            return Err(MessageError::new(ErrorCode::UnknownVersion, message));
+        };
+        if serde_json::from_str(version.get()).ok() == Some(VERSION) {
+            return Ok(());
+        }
+        let message = format!("unknown protocol version {}: this host speaks {VERSION}", quoted(version));
+        Err(MessageError::new(ErrorCode::UnknownVersion, message))
+    }
+
+    fn type_name(&self) -> Option<Cow<'a, str>> {
+        serde_json::from_str(self.r#type?.get()).ok()
+    }
+
+    fn unknown_type(&self) -> MessageError {
+        let found = self.r#type.map_or_else(|| "(none)".to_owned(), quoted);
+        let message = format!("unknown message type {found}: expected hello, armed, navigation or replenish");
+        MessageError::new(ErrorCode::UnknownType, message)
+    }
+}
+
+/// Reads the members that one type of message has.
+fn fields<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, MessageError> {
+    serde_json::from_str(text).map_err(|error| MessageError::new(ErrorCode::Invalid, error.to_string()))
+}
+
+fn quoted(value: &RawValue) -> String {
+    shortened(value.get().to_owned(), 60)
+}
+
+/// Cuts what may quote the other side to a length that fits in a sentence.
+fn shortened(mut text: String, most: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 #[cfg(test)]

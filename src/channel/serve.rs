@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use super::frame::{self, FrameError};
-use super::message::{Mode, Outcome, ToExtension, ToHost};
+use super::message::{Armed, Hello, Mode, Navigation, Outcome, Replenish, ToExtension, ToHost};
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::sampler::Sampler;
 
@@ -41,10 +41,7 @@ impl Session {
     /// Makes a session that is decided on at the extension's `hello`.
     #[must_use]
     pub fn new(sampler: Sampler) -> Self {
-        Self {
-            sampler,
-            issuer: None,
-        }
+        Self { sampler, issuer: None }
     }
 
     /// Takes one frame's body and gives the answer to it, if it has one, and what is to be learnt from it, if anything.
@@ -60,11 +57,7 @@ impl Session {
 
     fn handle_message(&mut self, message: ToHost) -> (Option<ToExtension>, Option<Event>) {
         match message {
-            ToHost::Hello {
-                extension,
-                off_the_record,
-                session,
-            } => {
+            ToHost::Hello(Hello { extension, off_the_record, session }) => {
                 let issuer = match session {
                     Some(session) => self.issuer.insert(Issuer::resume(session)),
                     None => self.issuer(),
@@ -75,16 +68,12 @@ impl Session {
                     session,
                     contexts: issuer.contexts(FIRST_STOCK),
                 };
-                let event = Event::Session {
-                    session,
-                    extension,
-                    off_the_record,
-                };
+                let event = Event::Session { session, extension, off_the_record };
                 (Some(answer), Some(event))
             }
-            ToHost::Armed { mode } => (None, Some(Event::Armed(mode))),
-            ToHost::Navigation { outcome, .. } => (None, Some(Event::Navigation(outcome))),
-            ToHost::Replenish { count } => {
+            ToHost::Armed(Armed { mode }) => (None, Some(Event::Armed(mode))),
+            ToHost::Navigation(Navigation { outcome, .. }) => (None, Some(Event::Navigation(outcome))),
+            ToHost::Replenish(Replenish { count }) => {
                 let contexts = self.issuer().contexts(count);
                 (Some(ToExtension::Contexts { contexts }), None)
             }

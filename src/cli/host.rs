@@ -44,9 +44,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     });
     served.map_err(|error| {
         let failure = Failure::new(ExitCode::Failure, format!("{error}; the extension will connect again"));
-        run.send(&Report::Problem {
-            message: failure.message.clone(),
-        });
+        run.send(&Report::Problem { message: failure.message.clone() });
         failure
     })?;
     release_stderr();
@@ -58,11 +56,7 @@ fn check_origin(origin: Option<&OsString>) -> Result<(), Failure> {
         Some(origin) if origin == extension::ORIGIN => Ok(()),
         Some(origin) => Err(Failure::new(
             ExitCode::Usage,
-            format!(
-                "{} is not navtrace's extension: this host serves {} only",
-                origin.display(),
-                extension::ORIGIN
-            ),
+            format!("{} is not navtrace's extension: this host serves {} only", origin.display(), extension::ORIGIN),
         )),
         None => Err(Failure::new(
             ExitCode::Usage,
@@ -76,24 +70,14 @@ fn check_origin(origin: Option<&OsString>) -> Result<(), Failure> {
 
 fn observe(event: Event, run: &mut report::Sender) {
     match event {
-        Event::Session {
-            session,
-            extension,
-            off_the_record,
-        } => {
+        Event::Session { session, extension, off_the_record } => {
             tracing::info!("session of trace {} with extension {extension}", session.trace_id);
             gate::report(Link::SessionIssued);
-            run.send(&Report::Session {
-                trace_id: session.trace_id,
-                extension,
-                off_the_record,
-            });
+            run.send(&Report::Session { trace_id: session.trace_id, extension, off_the_record });
             if !off_the_record {
                 let message = "the extension may not act in off-the-record contexts, so pages there go without trace context: allow it \
                                in incognito on chrome://extensions, or start the browser through navtrace";
-                if !run.send(&Report::Problem {
-                    message: message.to_owned(),
-                }) {
+                if !run.send(&Report::Problem { message: message.to_owned() }) {
                     tracing::warn!("{message}");
                 }
             }

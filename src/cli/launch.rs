@@ -18,11 +18,7 @@ use crate::report;
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// Arguments for Chromium
-    #[arg(
-        value_name = "CHROMIUM ARGUMENTS",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
+    #[arg(value_name = "CHROMIUM ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(super) args: Vec<OsString>,
 }
 

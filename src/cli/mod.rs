@@ -1,5 +1,7 @@
 //! The command line: one subcommand per file. Errors are printed and exit codes chosen here alone.
 
+#![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts, which show backticks as they are")]
+
 mod doctor;
 mod host;
 mod launch;
@@ -73,9 +75,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let command = match called(&args) {
         Called::Browser(args) => Command::Launch(launch::Args { args }),
-        Called::Host(origin) => Command::Host(host::Args {
-            origin: Some(origin),
-        }),
+        Called::Host(origin) => Command::Host(host::Args { origin: Some(origin) }),
         Called::CommandLine => match Cli::try_parse_from(args) {
             Ok(cli) => cli.command,
             Err(error) => {
@@ -129,10 +129,7 @@ mod tests {
         let called = |args: &[&str]| called(&args.iter().map(OsString::from).collect::<Vec<_>>());
         let origin = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
         assert_eq!(called(&["navtrace", origin]), Called::Host(origin.into()));
-        assert_eq!(
-            called(&["/usr/bin/navtrace-chromium", "--headless"]),
-            Called::Browser(vec!["--headless".into()])
-        );
+        assert_eq!(called(&["/usr/bin/navtrace-chromium", "--headless"]), Called::Browser(vec!["--headless".into()]));
         assert_eq!(called(&["navtrace", "run"]), Called::CommandLine);
         assert_eq!(called(&[]), Called::CommandLine);
     }

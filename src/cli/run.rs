@@ -58,7 +58,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 
     let set_up = |error| Failure::new(ExitCode::Failure, format!("the run can't be set up: {error}"));
     let dir = private_dir::create("navtrace-run-").map_err(set_up)?;
-    let receiver = Receiver::listen(dir.path(), |problem| say(problem)).map_err(set_up)?;
+    let receiver = Receiver::listen(dir.path(), say).map_err(set_up)?;
     let link = link_browser_name(&dir).map_err(set_up)?;
 
     let mut command = Command::new(&args.command[0]);
@@ -106,7 +106,7 @@ fn supervise(mut command: Command) -> io::Result<ExitStatus> {
         }
     });
 
-    let ended = pid_of(&child).map(|pid| wait_without_reaping(pid));
+    let ended = pid_of(&child).map(wait_without_reaping);
     if let Some(Err(error)) = ended {
         tracing::debug!("waiting for the command: {error}");
     }
@@ -139,10 +139,9 @@ fn comes_from_terminal(origin: &Origin) -> bool {
 fn cannot_run(program: &OsString, error: &io::Error) -> Failure {
     let program = Path::new(program).display();
     match error.kind() {
-        ErrorKind::NotFound => Failure::new(
-            ExitCode::NotFound,
-            format!("{program}: no such program; check its name, or give its path"),
-        ),
+        ErrorKind::NotFound => {
+            Failure::new(ExitCode::NotFound, format!("{program}: no such program; check its name, or give its path"))
+        }
         _ => Failure::new(ExitCode::CannotExecute, format!("{program} can't be run: {error}")),
     }
 }

@@ -87,8 +87,8 @@ impl Config {
             ..Self::default()
         };
         if let Some(value) = text(ARM_TIMEOUT) {
-            config.arm_timeout = value::duration(&value, LONGEST_ARM_TIMEOUT)
-                .map_err(|reason| invalid(ARM_TIMEOUT, &value, &reason))?;
+            config.arm_timeout =
+                value::duration(&value, LONGEST_ARM_TIMEOUT).map_err(|reason| invalid(ARM_TIMEOUT, &value, &reason))?;
         }
         if let Some(value) = text(LOG) {
             config.log = value::one_of(&value, &LOG_LEVELS).map_err(|reason| invalid(LOG, &value, &reason))?;
@@ -96,9 +96,7 @@ impl Config {
         if let Some(name) = text(SAMPLER) {
             match Sampler::from_name(&name) {
                 Some(sampler) => config.sampler = sampler,
-                None => config.warnings.push(format!(
-                    "{SAMPLER}={name} is ignored: expected always_on or always_off"
-                )),
+                None => config.warnings.push(format!("{SAMPLER}={name} is ignored: expected always_on or always_off")),
             }
         }
         Ok(config)
@@ -150,13 +148,29 @@ mod tests {
     #[test]
     fn values_of_our_own_names_that_are_unknown_are_errors() {
         for (name, value, sentence) in [
-            (LOG, "debgu", "NAVTRACE_LOG=debgu can't be used: did you mean debug? (off, error, warn, info, debug, trace)"),
+            (
+                LOG,
+                "debgu",
+                "NAVTRACE_LOG=debgu can't be used: did you mean debug? (off, error, warn, info, debug, trace)",
+            ),
             (LOG, "5", "NAVTRACE_LOG=5 can't be used: expected off, error, warn, info, debug, trace"),
             (ARM_TIMEOUT, "5", "NAVTRACE_ARM_TIMEOUT=5 can't be used: a unit is missing: 5s, or 5ms?"),
-            (ARM_TIMEOUT, "soon", "NAVTRACE_ARM_TIMEOUT=soon can't be used: expected a number with a unit, such as 5s or 1500ms"),
-            (ARM_TIMEOUT, "2h", "NAVTRACE_ARM_TIMEOUT=2h can't be used: expected a number with a unit, such as 5s or 1500ms"),
+            (
+                ARM_TIMEOUT,
+                "soon",
+                "NAVTRACE_ARM_TIMEOUT=soon can't be used: expected a number with a unit, such as 5s or 1500ms",
+            ),
+            (
+                ARM_TIMEOUT,
+                "2h",
+                "NAVTRACE_ARM_TIMEOUT=2h can't be used: expected a number with a unit, such as 5s or 1500ms",
+            ),
             (ARM_TIMEOUT, "61m", "NAVTRACE_ARM_TIMEOUT=61m can't be used: the longest possible is 3600s"),
-            (ARM_TIMEOUT, "-1s", "NAVTRACE_ARM_TIMEOUT=-1s can't be used: expected a number with a unit, such as 5s or 1500ms"),
+            (
+                ARM_TIMEOUT,
+                "-1s",
+                "NAVTRACE_ARM_TIMEOUT=-1s can't be used: expected a number with a unit, such as 5s or 1500ms",
+            ),
         ] {
             let failure = read(&[(name, value)]).unwrap_err();
             assert_eq!((failure.exit, failure.message.as_str()), (ExitCode::Usage, sentence));
@@ -167,9 +181,6 @@ mod tests {
     fn values_of_opentelemetry_names_that_are_unknown_warn_and_are_ignored() {
         let config = read(&[(SAMPLER, "sometimes")]).unwrap();
         assert_eq!(config.sampler, Sampler::AlwaysOn);
-        assert_eq!(
-            config.warnings,
-            ["OTEL_TRACES_SAMPLER=sometimes is ignored: expected always_on or always_off"]
-        );
+        assert_eq!(config.warnings, ["OTEL_TRACES_SAMPLER=sometimes is ignored: expected always_on or always_off"]);
     }
 }

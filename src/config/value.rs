@@ -16,11 +16,7 @@ pub(super) fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, S
         .iter()
         .map(|name| (strsim::jaro_winkler(name, value), *name))
         .fold((0.0, ""), |best, this| if this.0 > best.0 { this } else { best });
-    Err(if likeness >= ALIKE {
-        format!("did you mean {nearest}? ({all})")
-    } else {
-        format!("expected {all}")
-    })
+    Err(if likeness >= ALIKE { format!("did you mean {nearest}? ({all})") } else { format!("expected {all}") })
 }
 
 /// Reads a whole number with a unit (`ms`, `s` or `m`), at most `longest`.

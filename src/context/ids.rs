@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rand::{CryptoRng, Rng};
+use rand::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why a text is not an id.
@@ -41,14 +41,14 @@ pub struct Flags(u8);
 
 impl TraceId {
     /// Draws a random id.
-    pub fn random(rng: &mut (impl Rng + CryptoRng)) -> Self {
+    pub fn random(rng: &mut impl CryptoRng) -> Self {
         Self(random_nonzero(rng))
     }
 }
 
 impl SpanId {
     /// Draws a random id.
-    pub fn random(rng: &mut (impl Rng + CryptoRng)) -> Self {
+    pub fn random(rng: &mut impl CryptoRng) -> Self {
         Self(random_nonzero(rng))
     }
 }
@@ -60,7 +60,7 @@ impl Flags {
     pub const NOT_SAMPLED: Self = Self(0x00);
 }
 
-fn random_nonzero<const N: usize>(rng: &mut (impl Rng + CryptoRng)) -> [u8; N] {
+fn random_nonzero<const N: usize>(rng: &mut impl CryptoRng) -> [u8; N] {
     let mut bytes = [0; N];
     while bytes == [0; N] {
         rng.fill_bytes(&mut bytes);
@@ -69,17 +69,11 @@ fn random_nonzero<const N: usize>(rng: &mut (impl Rng + CryptoRng)) -> [u8; N] {
 }
 
 fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], ParseIdError> {
-    if let Some(digit) = text
-        .chars()
-        .find(|c| !matches!(c, '0'..='9' | 'a'..='f'))
-    {
+    if let Some(digit) = text.chars().find(|c| !matches!(c, '0'..='9' | 'a'..='f')) {
         return Err(ParseIdError::Digit(digit));
     }
     if text.len() != 2 * N {
-        return Err(ParseIdError::Length {
-            expected: 2 * N,
-            found: text.len(),
-        });
+        return Err(ParseIdError::Length { expected: 2 * N, found: text.len() });
     }
     let nibble = |digit: u8| if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 };
     let mut bytes = [0; N];
@@ -189,14 +183,8 @@ mod tests {
 
     #[test]
     fn random_ids_are_never_all_zero() {
-        assert_eq!(
-            TraceId::random(&mut ZerosFirst(0)).to_string(),
-            "01010101010101010101010101010101"
-        );
-        assert_eq!(
-            SpanId::random(&mut ZerosFirst(0)).to_string(),
-            "0101010101010101"
-        );
+        assert_eq!(TraceId::random(&mut ZerosFirst(0)).to_string(), "01010101010101010101010101010101");
+        assert_eq!(SpanId::random(&mut ZerosFirst(0)).to_string(), "0101010101010101");
     }
 
     #[test]

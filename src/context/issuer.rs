@@ -68,12 +68,7 @@ impl Issuer {
     #[must_use]
     pub fn contexts(&self, count: usize) -> Vec<NavigationContext> {
         let mut rng = rand::rng();
-        (0..count)
-            .map(|_| NavigationContext {
-                span_id: SpanId::random(&mut rng),
-                flags: self.session.flags,
-            })
-            .collect()
+        (0..count).map(|_| NavigationContext { span_id: SpanId::random(&mut rng), flags: self.session.flags }).collect()
     }
 }
 
@@ -92,10 +87,7 @@ mod tests {
 
     #[test]
     fn the_sampler_decides_the_flags_of_the_whole_session() {
-        for (sampler, flags) in [
-            (Sampler::AlwaysOn, Flags::SAMPLED),
-            (Sampler::AlwaysOff, Flags::NOT_SAMPLED),
-        ] {
+        for (sampler, flags) in [(Sampler::AlwaysOn, Flags::SAMPLED), (Sampler::AlwaysOff, Flags::NOT_SAMPLED)] {
             let issuer = Issuer::start(sampler);
             assert_eq!(issuer.session().flags, flags);
             assert!(issuer.contexts(3).iter().all(|context| context.flags == flags));

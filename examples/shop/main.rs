@@ -1,0 +1,78 @@
+//! A traced web shop in miniature: something real for a browser test to drive.
+//!
+//! Two services run in this one process, each on a loopback port of its own, and speak HTTP to each other as they
+//! would on two machines: `shop` serves the pages and their JSON API, `pricing` stands behind it and knows what
+//! things cost. Both take part in tracing the way an instrumented backend does, and both write down what they
+//! received, so that a test can compare what a browser says it sent with what really arrived:
+//!
+//! - `GET /_received` every request as JSON
+//! - `GET /_received.txt` the same, counted per trace
+//!
+//! The one line on stdout, `shop http://127.0.0.1:PORT`, says that both services are listening.
+
+mod assets;
+mod basket;
+mod catalog;
+mod pricing;
+mod record;
+mod span;
+mod storefront;
+mod traceparent;
+mod upstream;
+
+use std::io::Write;
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::net::TcpListener;
+
+use record::Record;
+use span::Tracer;
+use upstream::Upstream;
+
+/// Serves a small traced web shop on the loopback interface until it is killed.
+#[derive(Parser)]
+struct Args {
+    /// Port of the shop; 0 takes any free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+
+    /// Port of the pricing service behind it; 0 takes any free one
+    #[arg(long, default_value_t = 0)]
+    pricing_port: u16,
+
+    /// Ends by itself after so many seconds
+    #[arg(long = "for", value_name = "SECONDS")]
+    lifetime: Option<u64>,
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let args = Args::parse();
+    let record = Record::default();
+
+    let pricing = TcpListener::bind(("127.0.0.1", args.pricing_port)).await?;
+    let upstream = Upstream::new(pricing.local_addr()?);
+    let shop = TcpListener::bind(("127.0.0.1", args.port)).await?;
+    let url = format!("http://{}", shop.local_addr()?);
+
+    let prices = pricing::router(Tracer::new("pricing", record.clone()));
+    let store = storefront::router(Tracer::new("shop", record.clone()), upstream).merge(record::router(record));
+
+    // Both sockets accept from here on, so whoever reads this line can connect.
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "shop {url}")?;
+    stdout.flush()?;
+
+    let served =
+        async { tokio::try_join!(axum::serve(pricing, prices).into_future(), axum::serve(shop, store).into_future(),) };
+    match args.lifetime {
+        Some(seconds) => {
+            let _ = tokio::time::timeout(Duration::from_secs(seconds), served).await;
+        }
+        None => {
+            served.await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Server spans: one for every request that a service receives.
+//!
+//! A finished span goes to the [`Record`] and nowhere else; that is the one place to add an exporter.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::record::Record;
+use crate::traceparent::TraceParent;
+
+/// What became of the `traceparent` header of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Header {
+    /// The span continues the caller's trace.
+    Valid,
+    /// There was none: the span starts a trace.
+    Missing,
+    /// It was unreadable or came twice: the span starts a trace.
+    Invalid,
+}
+
+/// A finished server span, with all that an exporter would ask for.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerSpan {
+    pub(crate) service: &'static str,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) context: TraceParent,
+    /// The caller's span; `None` when this one starts the trace.
+    pub(crate) parent: Option<u64>,
+    pub(crate) header: Header,
+    pub(crate) start: SystemTime,
+    pub(crate) duration: Duration,
+    /// `None` when the caller went away before the answer.
+    pub(crate) status: Option<u16>,
+}
+
+/// Trace context of the request being served, for handlers to pass on to other services.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// With the server span's own id: it is the parent of whatever is called from here.
+    pub(crate) traceparent: TraceParent,
+    /// Passed on untouched, and only together with the trace that it belongs to.
+    pub(crate) tracestate: Option<String>,
+}
+
+/// Makes the spans of one service.
+#[derive(Clone)]
+pub(crate) struct Tracer {
+    service: &'static str,
+    record: Record,
+}
+
+impl Tracer {
+    /// A tracer for `service` whose spans end up in `record`.
+    pub(crate) fn new(service: &'static str, record: Record) -> Self {
+        Self { service, record }
+    }
+}
+
+/// Middleware that wraps each request in a server span and gives its handler the [`Context`].
+pub(crate) async fn trace(State(tracer): State<Tracer>, mut request: Request, next: Next) -> Response {
+    let (header, caller) = read(request.headers());
+    let traceparent = caller.map_or_else(TraceParent::new_trace, TraceParent::child);
+    let tracestate = caller.and_then(|_| joined(request.headers(), "tracestate"));
+    request.extensions_mut().insert(Context { traceparent, tracestate });
+
+    let mut active = ActiveSpan {
+        record: tracer.record,
+        began: Instant::now(),
+        span: ServerSpan {
+            service: tracer.service,
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            context: traceparent,
+            parent: caller.map(|c| c.span_id),
+            header,
+            start: SystemTime::now(),
+            duration: Duration::ZERO,
+            status: None,
+        },
+    };
+    let response = next.run(request).await;
+    active.span.status = Some(response.status().as_u16());
+    response
+}
+
+/// Finishes its span when dropped, which is also what happens when the caller hangs up.
+struct ActiveSpan {
+    record: Record,
+    began: Instant,
+    span: ServerSpan,
+}
+
+impl Drop for ActiveSpan {
+    fn drop(&mut self) {
+        self.span.duration = self.began.elapsed();
+        self.record.add(self.span.clone());
+    }
+}
+
+/// Reads the caller's context: exactly one `traceparent`, and a valid one.
+fn read(headers: &HeaderMap) -> (Header, Option<TraceParent>) {
+    let mut values = headers.get_all("traceparent").iter();
+    match (values.next(), values.next()) {
+        (None, _) => (Header::Missing, None),
+        (Some(value), None) => match value.to_str().ok().and_then(TraceParent::parse) {
+            Some(caller) => (Header::Valid, Some(caller)),
+            None => (Header::Invalid, None),
+        },
+        (Some(_), Some(_)) => (Header::Invalid, None),
+    }
+}
+
+/// A list header that may be spread over several lines.
+fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    const VALUE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn headers(name: &'static str, values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn tells_valid_missing_and_invalid_apart() {
+        for (values, expected) in [
+            (&[][..], Header::Missing),
+            (&[VALUE][..], Header::Valid),
+            (&["nonsense"][..], Header::Invalid),
+            (&[VALUE, VALUE][..], Header::Invalid),
+        ] {
+            let (header, caller) = read(&headers("traceparent", values));
+            assert_eq!(header, expected, "{values:?}");
+            assert_eq!(caller.is_some(), header == Header::Valid);
+        }
+    }
+
+    #[test]
+    fn joins_the_lines_of_a_tracestate() {
+        let headers = headers("tracestate", &["a=1", "b=2"]);
+        assert_eq!(joined(&headers, "tracestate").as_deref(), Some("a=1,b=2"));
+    }
+}

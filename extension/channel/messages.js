@@ -1,0 +1,91 @@
+/**
+ * Builds the messages to the host and checks the ones that come from it. PROTOCOL.md is the reference.
+ */
+
+import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
+
+/** @typedef {import('../protocol.d.ts').ToHost} ToHost */
+/** @typedef {import('../protocol.d.ts').ToExtension} ToExtension */
+/** @typedef {Extract<ToExtension, { type: 'session' }>} SessionMessage */
+/** @typedef {SessionMessage['session']} SessionContext */
+/** @typedef {SessionMessage['contexts'][number]} NavigationContext */
+/** @typedef {Extract<ToHost, { type: 'navigation' }>['outcome']} Outcome */
+/**
+ * @template {ToHost} [M=ToHost]
+ * @typedef {{ v: number } & M} Frame
+ */
+
+/** The version of the protocol that this extension speaks. */
+export const VERSION = 1;
+
+/** The most contexts that one `replenish` may ask for. */
+export const MAX_REPLENISH = 1000;
+
+/**
+ * @param {{ extension: string, offTheRecord: boolean, session: SessionContext | null }} self
+ * @returns {Frame}
+ */
+export const hello = ({ extension, offTheRecord, session }) => ({ v: VERSION, type: 'hello', extension, offTheRecord, session });
+
+/** @returns {Frame} */
+export const armed = () => ({ v: VERSION, type: 'armed', mode: 'lightweight' });
+
+/**
+ * @param {{ tabId: number, spanId: string, outcome: Outcome }} report
+ * @returns {Frame}
+ */
+export const navigation = ({ tabId, spanId, outcome }) => ({ v: VERSION, type: 'navigation', tabId, spanId, outcome });
+
+/**
+ * @param {number} count
+ * @returns {Frame}
+ */
+export const replenish = (count) => ({ v: VERSION, type: 'replenish', count: Math.min(Math.max(count, 1), MAX_REPLENISH) });
+
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** @param {unknown} value @returns {value is SessionContext} */
+export const isSessionContext = (value) =>
+  isObject(value) && isTraceId(value.traceId) && isSpanId(value.spanId) && isFlags(value.flags);
+
+/** @param {unknown} value @returns {value is NavigationContext} */
+export const isNavigationContext = (value) => isObject(value) && isSpanId(value.spanId) && isFlags(value.flags);
+
+/** @param {unknown} value @returns {value is NavigationContext[]} */
+const isStock = (value) => Array.isArray(value) && value.every(isNavigationContext);
+
+/** @type {Record<ToExtension['type'], (value: Record<string, unknown>) => boolean>} */
+const SHAPES = {
+  session: (value) => typeof value.host === 'string' && isSessionContext(value.session) && isStock(value.contexts),
+  contexts: (value) => isStock(value.contexts),
+  error: (value) => typeof value.code === 'string' && typeof value.message === 'string',
+};
+
+/**
+ * Tells what is wrong with a message from the host; null when it can be used.
+ *
+ * @param {unknown} value
+ * @returns {string | null}
+ */
+function fault(value) {
+  if (!isObject(value)) return 'a message is not an object';
+  if (value.v !== VERSION) return `a message has version ${JSON.stringify(value.v)}: this extension speaks ${VERSION}`;
+  if (typeof value.type !== 'string' || !Object.hasOwn(SHAPES, value.type)) {
+    return `a message has an unknown type ${JSON.stringify(value.type)}`;
+  }
+  const fits = SHAPES[/** @type {ToExtension['type']} */ (value.type)];
+  return fits(value) ? null : `a ${value.type} message has a field that is missing or of the wrong form`;
+}
+
+/**
+ * Checks a message from the host. A message that can't be used is never an exception: browsing goes on without it.
+ *
+ * @param {unknown} value
+ * @returns {{ message: ToExtension, fault: null } | { message: null, fault: string }}
+ */
+export function read(value) {
+  const wrong = fault(value);
+  if (wrong !== null) return { message: null, fault: wrong };
+  return { message: /** @type {ToExtension} */ (value), fault: null };
+}

@@ -1,0 +1,250 @@
+/**
+ * Knows which context each tab's requests are to carry. Pure: it is told what the browser did and answers whether the rules must follow.
+ *
+ * A tab has two contexts. Its document's requests carry `current`; its next main-frame request carries `next`, which is in place before
+ * that request is made. A navigation's final response makes its context the current one and puts a fresh one in place.
+ *
+ * A main-frame request that replaces another of the same tab before its response can't be told from it by a rule, so both carry the same
+ * context: the second continues the navigation of the first.
+ */
+
+import { freeRuleId } from './rules.js';
+
+/** @import { NavigationContext, Outcome, SessionContext } from '../channel/messages.js' */
+/** @import { Contexts, TabContexts } from './rules.js' */
+
+/**
+ * @typedef {object} Progress
+ * @property {boolean} seen false for a slot that waits for a tab that does not exist yet
+ * @property {Map<string, NavigationContext>} requests main-frame requests without a final response, and what they carried
+ * @property {{ context: NavigationContext, previous: NavigationContext } | null} landing responded with a document that is not committed yet
+ */
+/** @typedef {TabContexts & Progress} Slot */
+/** @typedef {{ tabId: number, spanId: string, outcome: Outcome }} Report */
+/** @typedef {{ arm: boolean, reports: Report[] }} Change `arm`: the rules must follow now */
+
+/** How many tabs that don't exist yet are prepared. Their ids are foreseeable: tabs and windows are numbered by one counter. */
+export const AHEAD = 16;
+
+/** Two rules per tab; the browser takes 5,000 session rules in all. */
+const MOST_SLOTS = 2400;
+
+/** @param {Report[]} reports @returns {Change} */
+const rearm = (...reports) => ({ arm: true, reports });
+
+/** @param {Report[]} reports @returns {Change} */
+const keep = (...reports) => ({ arm: false, reports });
+
+/**
+ * @param {NavigationContext} a
+ * @param {NavigationContext} b
+ */
+const same = (a, b) => a.spanId === b.spanId;
+
+/** The contexts of all tabs of a session. */
+export class Tabs {
+  /** @type {Map<number, Slot>} */
+  #slots = new Map();
+  /** @type {number | null} the highest tab or window id so far */
+  #highest = null;
+  #session;
+  #spare;
+  #take;
+
+  /**
+   * @param {SessionContext} session
+   * @param {() => NavigationContext} take gives a context that nothing else has
+   * @param {Contexts | null} [armed] what the rules in force say, after a restart of the worker
+   */
+  constructor(session, take, armed = null) {
+    this.#session = session;
+    this.#take = take;
+    this.#spare = armed?.spare ?? take();
+    for (const [tabId, contexts] of armed?.tabs ?? []) {
+      this.#slots.set(tabId, { ...contexts, seen: false, requests: new Map(), landing: null });
+    }
+  }
+
+  /** @returns {Contexts} what the rules are to say */
+  contexts() {
+    return { session: this.#session, spare: this.#spare, tabs: this.#slots };
+  }
+
+  /**
+   * Learns of tabs and windows that exist.
+   *
+   * @param {number[]} tabIds
+   * @param {number[]} windowIds
+   * @returns {Change}
+   */
+  opened(tabIds, windowIds) {
+    const ids = [...tabIds, ...windowIds];
+    if (ids.length > 0) this.#highest = Math.max(this.#highest ?? 0, ...ids);
+    const unprepared = tabIds.filter((tabId) => !this.#slots.has(tabId));
+    for (const tabId of tabIds) this.#slot(tabId, () => this.#take());
+    if (unprepared.length === 0 && this.#ahead() >= AHEAD / 2) return keep();
+    this.#prepareAhead();
+    return rearm();
+  }
+
+  /**
+   * Forgets a tab. Its rules go with the next update.
+   *
+   * @param {number} tabId
+   * @returns {Change}
+   */
+  closed(tabId) {
+    const slot = this.#slots.get(tabId);
+    this.#slots.delete(tabId);
+    const unfinished = slot?.landing?.context ?? slot?.requests.values().next().value;
+    return unfinished === undefined ? keep() : keep({ tabId, spanId: unfinished.spanId, outcome: 'failed' });
+  }
+
+  /**
+   * Learns what a main-frame request carried when it left; called for each redirect hop.
+   *
+   * @param {number} tabId
+   * @param {string} requestId
+   * @param {NavigationContext | null} sent null when it left before the rules were armed
+   */
+  requested(tabId, requestId, sent) {
+    const context = sent === null ? null : { spanId: sent.spanId, flags: sent.flags };
+    const slot = this.#slot(tabId, () => context ?? this.#take());
+    if (context !== null && same(context, this.#spare)) this.#spare = this.#take();
+    slot?.requests.set(requestId, context ?? slot.next);
+  }
+
+  /**
+   * Learns of a main-frame request's final response; a second word about it changes nothing.
+   *
+   * @param {number} tabId
+   * @param {string} requestId
+   * @param {boolean} document false when no document comes of it: a 204, a 205 or a download
+   * @returns {Change}
+   */
+  responded(tabId, requestId, document) {
+    const slot = this.#slots.get(tabId);
+    const context = slot?.requests.get(requestId);
+    if (slot === undefined || context === undefined) return keep();
+    slot.requests.delete(requestId);
+    this.#use(slot, context);
+    if (!document) return rearm({ tabId, spanId: context.spanId, outcome: 'failed' });
+    slot.landing = { context, previous: slot.landing?.previous ?? slot.current };
+    slot.current = context;
+    return rearm();
+  }
+
+  /**
+   * Learns that a main-frame request ended without a response.
+   *
+   * @param {number} tabId
+   * @param {string} requestId
+   * @returns {Change}
+   */
+  failed(tabId, requestId) {
+    const slot = this.#slots.get(tabId);
+    const context = slot?.requests.get(requestId);
+    if (slot === undefined || context === undefined) return keep();
+    slot.requests.delete(requestId);
+    if ([...slot.requests.values()].some((other) => same(other, context))) return keep();
+    this.#use(slot, context);
+    return rearm({ tabId, spanId: context.spanId, outcome: 'failed' });
+  }
+
+  /**
+   * Learns that a document was committed.
+   *
+   * @param {number} tabId
+   * @param {string} url
+   * @returns {Change}
+   */
+  committed(tabId, url) {
+    // The browser's own pages and the empty one make no requests that a navigation's context would be for.
+    if (/^(about|chrome|chrome-[a-z]+|devtools):/.test(url)) return keep();
+    const slot = this.#slot(tabId, () => this.#take());
+    if (slot === undefined) return keep();
+    if (slot.landing !== null) {
+      const { spanId } = slot.landing.context;
+      slot.landing = null;
+      return keep({ tabId, spanId, outcome: 'committed' });
+    }
+    // It had no main-frame request of its own: the back-forward cache, a prerendered page that is shown now, the page's own service worker,
+    // or a data: or file: address.
+    slot.current = slot.next;
+    this.#use(slot, slot.next);
+    return rearm({ tabId, spanId: slot.current.spanId, outcome: 'committed' });
+  }
+
+  /**
+   * Learns that a navigation ended without a document, which matters when its response had promised one.
+   *
+   * @param {number} tabId
+   * @returns {Change}
+   */
+  abandoned(tabId) {
+    const slot = this.#slots.get(tabId);
+    if (!slot?.landing) return keep();
+    const { context, previous } = slot.landing;
+    slot.landing = null;
+    slot.current = previous;
+    const report = /** @type {Report} */ ({ tabId, spanId: context.spanId, outcome: 'failed' });
+    // With another navigation under way the document is about to go: the rules follow with that one's own update.
+    return slot.requests.size > 0 ? keep(report) : rearm(report);
+  }
+
+  /**
+   * Puts a fresh context in place of one that a navigation has used, and prepares slots in the same update.
+   *
+   * @param {Slot} slot
+   * @param {NavigationContext} context
+   */
+  #use(slot, context) {
+    if (same(slot.next, context)) slot.next = this.#take();
+    this.#prepareAhead();
+  }
+
+  /**
+   * Returns the slot of a tab that exists; undefined when there are too many tabs.
+   *
+   * @param {number} tabId
+   * @param {() => NavigationContext} first gives a new slot's context
+   * @returns {Slot | undefined}
+   */
+  #slot(tabId, first) {
+    const slot = this.#slots.get(tabId) ?? this.#addSlot(tabId, first());
+    if (slot !== undefined) slot.seen = true;
+    return slot;
+  }
+
+  /**
+   * @param {number} tabId
+   * @param {NavigationContext} context
+   * @returns {Slot | undefined}
+   */
+  #addSlot(tabId, context) {
+    if (this.#slots.size >= MOST_SLOTS) return undefined;
+    const ruleId = freeRuleId(this.#slots.values());
+    /** @type {Slot} */
+    const slot = { ruleId, current: context, next: context, seen: false, requests: new Map(), landing: null };
+    this.#slots.set(tabId, slot);
+    return slot;
+  }
+
+  /** Counts the slots for tabs that don't exist yet. */
+  #ahead() {
+    const highest = this.#highest;
+    return highest === null ? 0 : [...this.#slots.keys()].filter((tabId) => tabId > highest).length;
+  }
+
+  /** Prepares slots for the ids to come, and drops the ones of ids that went to windows. */
+  #prepareAhead() {
+    if (this.#highest === null) return;
+    for (let tabId = this.#highest + 1; tabId <= this.#highest + AHEAD; tabId += 1) {
+      if (!this.#slots.has(tabId)) this.#addSlot(tabId, this.#take());
+    }
+    for (const [tabId, { seen }] of this.#slots) {
+      // An id may be given some time before its tab is reported, so only ids that are well in the past are dropped.
+      if (!seen && tabId < this.#highest - AHEAD) this.#slots.delete(tabId);
+    }
+  }
+}

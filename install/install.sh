@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Installs navtrace for one user: the program, and beside it the name under which it is the browser.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: install/install.sh [--prefix DIR] [--binary PATH]
+
+Builds navtrace and puts it into DIR/bin, with a link navtrace-chromium beside it.
+
+  --prefix DIR    instead of $PREFIX, or else ~/.local
+  --binary PATH   takes this program instead of building one
+  --help          shows this
+TEXT
+}
+
+# shellcheck source=install/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+prefix=${PREFIX:-$HOME/.local}
+binary=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --prefix | --binary)
+      [ -n "${2:-}" ] || fail "$1 needs a value"
+      if [ "$1" = --prefix ]; then prefix=$2; else binary=$2; fi
+      shift 2
+      ;;
+    --prefix=*) prefix=${1#*=} && shift ;;
+    --binary=*) binary=${1#*=} && shift ;;
+    --help | -h) usage && exit ;;
+    *) usage >&2 && fail "unknown argument: $1" ;;
+  esac
+done
+[ -n "$prefix" ] || fail "the prefix is empty"
+
+if [ -z "$binary" ]; then
+  need_rust
+  have cc || fail "a C compiler is missing, Rust links with it: please install gcc"
+  say "Building navtrace"
+  (cd "$root" && cargo build --quiet --release --locked --bin navtrace)
+  binary=$(target_dir)/release/navtrace
+fi
+if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
+  fail "not a program: $binary"
+fi
+
+mkdir -p "$prefix/bin"
+bin=$(cd "$prefix/bin" && pwd)
+program=$bin/navtrace
+link=$bin/navtrace-chromium
+if [ -d "$program" ]; then
+  fail "$program is a directory"
+fi
+if { [ -e "$link" ] || [ -L "$link" ]; } && ! is_our_link "$link"; then
+  fail "$link exists and is not a link to navtrace: please move it away"
+fi
+
+# Each is complete under a temporary name first, so a browser that starts meanwhile finds the old one or the new one.
+trap 'rm -f "$program.new.$$" "$link.new.$$"' EXIT
+cp "$binary" "$program.new.$$"
+chmod 755 "$program.new.$$"
+mv -f "$program.new.$$" "$program"
+ln -s navtrace "$link.new.$$"
+mv -f "$link.new.$$" "$link"
+
+say "Installed $program"
+say "      and $link, to be given to a client as its browser"
+case ":$PATH:" in
+  *":$bin:"*) say "Try: navtrace run -- k6 run script.js" ;;
+  *)
+    say "$bin is not on your PATH. To add it:"
+    say "  export PATH=\"$bin:\$PATH\""
+    ;;
+esac

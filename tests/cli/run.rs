@@ -1,0 +1,113 @@
+//! `navtrace run` around commands that start no browser: environment, exit status, signals.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use crate::navtrace::{Environment, stderr, stdout};
+
+/// A `navtrace run` whose browser is never started.
+fn run(environment: &Environment, command: &[&str]) -> Command {
+    let browser = environment.program("chromium", "exit 9");
+    let mut run = environment.navtrace([&["run", "--"], command].concat());
+    run.env("NAVTRACE_BROWSER", browser);
+    run
+}
+
+fn ran(command: &[&str]) -> Output {
+    let environment = Environment::new();
+    let output = run(&environment, command).output().unwrap();
+    assert_eq!(environment.left_behind(), [""; 0]);
+    output
+}
+
+#[test]
+fn the_commands_exit_status_is_passed_on() {
+    for (script, code) in [("exit 0", 0), ("exit 99", 99), ("kill -KILL $$", 137), ("kill -TERM $$", 143)] {
+        assert_eq!(ran(&["sh", "-c", script]).status.code(), Some(code), "{script}");
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_run_has_its_sentence() {
+    let output = ran(&["no-such-program"]);
+    assert_eq!(output.status.code(), Some(127));
+    assert!(
+        stderr(&output).ends_with("navtrace: no-such-program: no such program; check its name, or give its path\n")
+    );
+    let output = ran(&["/etc/passwd"]);
+    assert_eq!(output.status.code(), Some(126));
+    assert!(stderr(&output).ends_with("navtrace: /etc/passwd can't be run: Permission denied (os error 13)\n"));
+}
+
+#[test]
+fn standard_output_and_input_belong_to_the_command() {
+    let environment = Environment::new();
+    let mut child = run(&environment, &["cat"])
+        .stdin(Stdio::from(std::fs::File::open(env!("CARGO_MANIFEST_DIR").to_owned() + "/LICENSE").unwrap()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(text, std::fs::read_to_string(env!("CARGO_MANIFEST_DIR").to_owned() + "/LICENSE").unwrap());
+}
+
+#[test]
+fn clients_find_the_browser_in_their_variables() {
+    let script = r#"echo "$K6_BROWSER_EXECUTABLE_PATH"; echo "$PUPPETEER_EXECUTABLE_PATH"; echo "$CHROME_BIN"; readlink -f "$CHROME_BIN""#;
+    let output = ran(&["sh", "-c", script]);
+    let lines: Vec<PathBuf> = stdout(&output).lines().map(PathBuf::from).collect();
+    assert_eq!(lines[0].file_name().unwrap(), "navtrace-chromium");
+    assert_eq!((&lines[1], &lines[2]), (&lines[0], &lines[0]));
+    assert_eq!(lines[3], std::fs::canonicalize(env!("CARGO_BIN_EXE_navtrace")).unwrap());
+}
+
+#[test]
+fn the_browser_that_the_client_was_to_use_is_kept() {
+    let environment = Environment::new();
+    let theirs = environment.program("their-chromium", "");
+    let output = environment
+        .navtrace(["run", "--", "sh", "-c", "echo $NAVTRACE_BROWSER"])
+        .env("K6_BROWSER_EXECUTABLE_PATH", &theirs)
+        .output()
+        .unwrap();
+    assert_eq!(PathBuf::from(stdout(&output).trim_end()), theirs);
+}
+
+#[test]
+fn says_so_when_no_browser_was_started() {
+    let output = ran(&["true"]);
+    assert!(output.status.success());
+    let words = stderr(&output);
+    assert!(words.contains("navtrace: no browser was traced: did the command start one?"), "{words}");
+}
+
+#[test]
+fn a_browser_that_does_not_start_is_told_of_once() {
+    let environment = Environment::new();
+    let script = r#""$CHROME_BIN" --user-data-dir=/proc/none; "$CHROME_BIN" --user-data-dir=/proc/none; exit 5"#;
+    let output = run(&environment, &["sh", "-c", script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let words = stderr(&output);
+    let sentence = "the profile /proc/none can't be prepared: can't create /proc/none/NativeMessagingHosts: No such file or directory (os \
+                    error 2); give a --user-data-dir that you may write to";
+    assert!(words.contains(&format!("navtrace: 2 times: {sentence}\n")), "{words}");
+}
+
+#[test]
+fn a_signal_from_another_process_is_passed_on() {
+    let environment = Environment::new();
+    let script = "trap 'echo got it; exit 42' TERM; echo ready; while :; do sleep 0.05; done";
+    let mut child =
+        run(&environment, &["sh", "-c", script]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(lines.next().unwrap().unwrap(), "got it");
+    assert_eq!(child.wait().unwrap().code(), Some(42));
+    assert_eq!(environment.left_behind(), [""; 0]);
+}

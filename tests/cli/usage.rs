@@ -1,0 +1,135 @@
+//! Arguments and settings that can't be used, and help.
+
+use insta::assert_snapshot;
+
+use crate::navtrace::{Environment, stderr, stdout};
+
+/// Runs navtrace with arguments and variables and gives its exit code and standard error.
+fn refused(args: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+    let output = Environment::new().navtrace(args).envs(variables.iter().copied()).output().unwrap();
+    assert_eq!(stdout(&output), "");
+    (output.status.code().unwrap(), stderr(&output))
+}
+
+#[test]
+fn an_unknown_subcommand_names_the_nearest() {
+    let (code, message) = refused(&["docter"], &[]);
+    assert_eq!(code, 2);
+    assert_snapshot!(message, @"
+    error: unrecognized subcommand 'docter'
+
+      tip: a similar subcommand exists: 'doctor'
+
+    Usage: navtrace <COMMAND>
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn run_without_a_command_says_what_it_expects() {
+    let (code, message) = refused(&["run"], &[]);
+    assert_eq!(code, 2);
+    assert_snapshot!(message, @"
+    error: the following required arguments were not provided:
+      <CMD>...
+
+    Usage: navtrace run -- <CMD>...
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn an_unknown_value_of_a_setting_is_named_by_every_subcommand() {
+    let run: &[&str] = &["run", "--", "true"];
+    for args in [run, &["launch"], &["doctor"], &["host"]] {
+        assert_eq!(
+            refused(args, &[("NAVTRACE_LOG", "verbose")]),
+            (
+                2,
+                "navtrace: NAVTRACE_LOG=verbose can't be used: expected off, error, warn, info, debug, trace\n"
+                    .to_owned()
+            )
+        );
+    }
+}
+
+#[test]
+fn help_is_on_standard_output_and_names_the_main_job() {
+    let environment = Environment::new();
+    let output = environment.navtrace(["--help"]).output().unwrap();
+    assert!(output.status.success());
+    assert!(stdout(&output).contains("navtrace run -- k6 run script.js"));
+    for subcommand in ["run", "launch", "host", "doctor"] {
+        let output = environment.navtrace([subcommand, "--help"]).output().unwrap();
+        assert!(output.status.success(), "{subcommand}");
+        assert!(stdout(&output).contains(&format!("Usage: navtrace {subcommand}")), "{subcommand}");
+    }
+}
+
+#[test]
+fn without_a_browser_nothing_is_started() {
+    let environment = Environment::new();
+    for args in [&["run", "--", "/bin/echo", "started"][..], &["launch"], &["doctor"]] {
+        let output = environment.navtrace(args).env("PATH", environment.home()).output().unwrap();
+        let sentence = "no Chromium was found on PATH: install it (on Debian: apt-get install chromium) or set NAVTRACE_BROWSER to its path";
+        if args == ["doctor"] {
+            assert_eq!(output.status.code(), Some(1));
+            assert!(stdout(&output).starts_with(&format!("FAIL  browser          {sentence}\n")));
+            assert!(stdout(&output).contains("FAIL  page load        not tried: mend what stands above first\n"));
+        } else {
+            assert_eq!(output.status.code(), Some(127));
+            assert_eq!(stderr(&output), format!("navtrace: {sentence}\n"));
+            assert_eq!(stdout(&output), "");
+        }
+    }
+}
+
+#[test]
+fn a_browser_without_extensions_is_named_before_anything_is_started() {
+    let environment = Environment::new();
+    let shell = environment.program("headless_shell", "echo started");
+    for args in [&["run", "--", "/bin/echo", "started"][..], &["launch"]] {
+        let output = environment.navtrace(args).env("NAVTRACE_BROWSER", &shell).output().unwrap();
+        assert_eq!(output.status.code(), Some(126));
+        assert_eq!(
+            stderr(&output),
+            format!(
+                "navtrace: {} is headless_shell, which loads no extensions, so nothing could be traced: use Chromium or Chrome for \
+                 Testing (set NAVTRACE_BROWSER to its path)\n",
+                shell.display()
+            )
+        );
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+fn an_extension_folder_that_is_missing_or_broken_is_named_before_anything_is_started() {
+    let environment = Environment::new();
+    let browser = environment.program("chromium", "echo started");
+    let missing = environment.home().join("missing");
+    for (folder, reason) in
+        [(missing.as_path(), "No such file or directory (os error 2)"), (environment.home(), "it has no manifest.json")]
+    {
+        for args in [&["run", "--", "/bin/echo", "started"][..], &["launch"]] {
+            let output = environment
+                .navtrace(args)
+                .env("NAVTRACE_BROWSER", &browser)
+                .env("NAVTRACE_EXTENSION", folder)
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(1));
+            assert_eq!(
+                stderr(&output),
+                format!(
+                    "navtrace: NAVTRACE_EXTENSION={}: {reason}; name a folder that holds the extension, or unset it to use the one \
+                     that navtrace carries\n",
+                    folder.display()
+                )
+            );
+            assert_eq!(stdout(&output), "");
+        }
+    }
+}

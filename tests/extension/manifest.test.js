@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+/** @type {chrome.runtime.ManifestV3 & { key: string }} */
+const manifest = JSON.parse(readFileSync(new URL('../../extension/manifest.json', import.meta.url), 'utf8'));
+
+test('the key gives the id that the host serves', () => {
+  const digest = createHash('sha256').update(Buffer.from(manifest.key, 'base64')).digest('hex').slice(0, 32);
+  const id = digest.replace(/./g, (digit) => String.fromCharCode(97 + Number.parseInt(digit, 16)));
+  assert.equal(id, 'aalhdoofknlgjgclnnkjbegphicaohme');
+});
+
+test('pages have no way in', () => {
+  for (const key of ['externally_connectable', 'web_accessible_resources', 'content_scripts']) assert.ok(!(key in manifest), key);
+});

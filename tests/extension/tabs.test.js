@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { AHEAD, Tabs } from '../../extension/headers/tabs.js';
+
+/** @import { Change } from '../../extension/headers/tabs.js' */
+
+const TAB = 100;
+const PAGE = 'https://example.test/';
+
+/** A tab whose contexts are numbered in the order in which they were taken, and short words for what happens to it. */
+function browser() {
+  let taken = 0;
+  const take = () => ({ spanId: `s${taken++}`, flags: '01' });
+  const tabs = new Tabs({ traceId: 't', spanId: 'root', flags: '01' }, take);
+  /** @param {number} [tabId] */
+  const slot = (tabId = TAB) => tabs.contexts().tabs.get(tabId);
+  /** @param {number} [tabId] */
+  const spans = (tabId = TAB) => [slot(tabId)?.current.spanId, slot(tabId)?.next.spanId];
+  /** @param {string} requestId @param {number} [tabId] */
+  const leave = (requestId, tabId = TAB) => {
+    const sent = slot(tabId)?.next ?? tabs.contexts().spare;
+    tabs.requested(tabId, requestId, sent);
+    return sent.spanId;
+  };
+  /** @param {Change} change */
+  const said = ({ arm, reports }) => [arm, ...reports.map(({ spanId, outcome }) => `${spanId} ${outcome}`)];
+  return { tabs, slot, spans, leave, said };
+}
+
+/** A browser with one tab that shows a page. */
+function withPage() {
+  const b = browser();
+  b.tabs.opened([TAB], [TAB - 1]);
+  b.leave('first');
+  b.tabs.responded(TAB, 'first', true);
+  b.tabs.committed(TAB, PAGE);
+  const [current, next] = b.spans();
+  return { ...b, current, next };
+}
+
+test('a new tab has one context for its first page, and keeps it when that page comes', () => {
+  const { tabs, spans, leave, said } = browser();
+  assert.equal(tabs.opened([TAB], [TAB - 1]).arm, true);
+  const [first, next] = spans();
+  assert.equal(first, next);
+  assert.equal(leave('1'), first);
+  assert.deepEqual(said(tabs.responded(TAB, '1', true)), [true]);
+  assert.equal(spans()[0], first);
+  assert.notEqual(spans()[1], first);
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, `${first} committed`]);
+});
+
+test('a navigation takes the next context, with one update', () => {
+  const { tabs, spans, leave, said, next } = withPage();
+  leave('2');
+  leave('2'); // a redirect hop
+  assert.equal(spans()[1], next);
+  assert.deepEqual(said(tabs.responded(TAB, '2', true)), [true]);
+  assert.deepEqual(said(tabs.responded(TAB, '2', true)), [false]);
+  assert.equal(spans()[0], next);
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, `${next} committed`]);
+});
+
+test('a 204 or a download leaves the page its context', () => {
+  const { tabs, spans, leave, said, current, next } = withPage();
+  leave('2');
+  assert.deepEqual(said(tabs.responded(TAB, '2', false)), [true, `${next} failed`]);
+  assert.equal(spans()[0], current);
+  assert.notEqual(spans()[1], next);
+  assert.deepEqual(said(tabs.abandoned(TAB)), [false]);
+});
+
+test('a request that fails leaves the page its context', () => {
+  const { tabs, spans, leave, said, current, next } = withPage();
+  leave('2');
+  assert.deepEqual(said(tabs.failed(TAB, '2')), [true, `${next} failed`]);
+  assert.equal(spans()[0], current);
+  assert.notEqual(spans()[1], next);
+});
+
+test('a request that fails before it left has used nothing', () => {
+  const { tabs, spans, said, current, next } = withPage();
+  assert.deepEqual(said(tabs.failed(TAB, 'unheard of')), [false]);
+  assert.deepEqual(spans(), [current, next]);
+});
+
+test('a navigation that replaces another continues it', () => {
+  const { tabs, spans, leave, said, next } = withPage();
+  leave('2');
+  leave('3');
+  assert.deepEqual(said(tabs.failed(TAB, '2')), [false]);
+  assert.deepEqual(said(tabs.responded(TAB, '3', true)), [true]);
+  assert.equal(spans()[0], next);
+});
+
+test('a response that becomes no document after all is mended', () => {
+  const { tabs, spans, leave, said, current, next } = withPage();
+  leave('2');
+  tabs.responded(TAB, '2', true);
+  assert.deepEqual(said(tabs.abandoned(TAB)), [true, `${next} failed`]);
+  assert.equal(spans()[0], current);
+});
+
+test('a mend waits for the update of a navigation that is under way', () => {
+  const { tabs, spans, leave, said, current, next } = withPage();
+  leave('2');
+  tabs.responded(TAB, '2', true);
+  leave('3');
+  assert.deepEqual(said(tabs.abandoned(TAB)), [false, `${next} failed`]);
+  tabs.responded(TAB, '3', false);
+  assert.equal(spans()[0], current);
+});
+
+test('a request that left with the context before keeps it', () => {
+  const { tabs, spans, said, next } = withPage();
+  tabs.requested(TAB, '2', { spanId: 'earlier', flags: '01' });
+  assert.deepEqual(said(tabs.responded(TAB, '2', true)), [true]);
+  assert.deepEqual(spans(), ['earlier', next]);
+});
+
+for (const [what, url] of [
+  ['the back-forward cache, a prerender or a service worker', PAGE],
+  ['a data: address', 'data:text/html,x'],
+]) {
+  test(`a page from ${what} takes the next context when it is committed`, () => {
+    const { tabs, spans, said, next } = withPage();
+    assert.deepEqual(said(tabs.committed(TAB, String(url))), [true, `${next} committed`]);
+    assert.equal(spans()[0], next);
+    assert.notEqual(spans()[1], next);
+  });
+}
+
+for (const url of ['about:blank', 'chrome://newtab/', 'chrome-error://chromewebdata/']) {
+  test(`${url} rotates nothing`, () => {
+    const { tabs, spans, said, current, next } = withPage();
+    assert.deepEqual(said(tabs.committed(TAB, url)), [false]);
+    assert.deepEqual(spans(), [current, next]);
+  });
+}
+
+test('tabs to come are prepared, so that a popup needs no update before its first response', () => {
+  const { tabs, slot, spans, leave, said } = browser();
+  tabs.opened([TAB], [TAB - 1]);
+  assert.ok(slot(TAB + AHEAD));
+  const [popup] = spans(TAB + 1);
+  assert.equal(leave('1', TAB + 1), popup);
+  assert.deepEqual(said(tabs.opened([TAB + 1], [])), [false]);
+  tabs.responded(TAB + 1, '1', true);
+  assert.equal(spans(TAB + 1)[0], popup);
+  assert.ok(slot(TAB + 1 + AHEAD), 'prepared with the same update');
+});
+
+test('a browser without windows prepares tabs when the first window comes', () => {
+  const { tabs, slot } = browser();
+  assert.equal(tabs.opened([], []).arm, true);
+  assert.equal(tabs.contexts().tabs.size, 0);
+  assert.equal(tabs.opened([], [TAB - 1]).arm, true);
+  assert.ok(slot(TAB));
+  assert.equal(tabs.opened([TAB], [TAB - 1]).arm, false);
+});
+
+test('many tabs at once are prepared for again before the slots run out', () => {
+  const { tabs, slot } = browser();
+  tabs.opened([TAB], []);
+  assert.equal(tabs.opened([TAB + AHEAD / 2], []).arm, false);
+  assert.equal(tabs.opened([TAB + AHEAD / 2 + 1], []).arm, true);
+  assert.ok(slot(TAB + AHEAD / 2 + 1 + AHEAD));
+});
+
+test('slots of ids that went to windows are dropped in time', () => {
+  const { tabs, slot } = browser();
+  tabs.opened([TAB], []);
+  tabs.opened([TAB + 2], [TAB + 1]);
+  assert.ok(slot(TAB + 1));
+  tabs.opened([TAB + 5 * AHEAD], []);
+  assert.equal(slot(TAB + 1), undefined);
+  assert.ok(slot(TAB + 2), 'a tab stays');
+});
+
+test('a tab that was not foreseen is served by the spare context', () => {
+  const { tabs, spans, leave } = browser();
+  const { spanId } = tabs.contexts().spare;
+  assert.equal(leave('1', 9000), spanId);
+  assert.notEqual(tabs.contexts().spare.spanId, spanId);
+  assert.deepEqual(spans(9000), [spanId, spanId]);
+  assert.equal(tabs.responded(9000, '1', true).arm, true);
+  assert.equal(spans(9000)[0], spanId);
+  assert.notEqual(spans(9000)[1], spanId);
+});
+
+test('a request that left before the rules were armed takes the context of its tab', () => {
+  const { tabs, spans } = browser();
+  tabs.opened([TAB], []);
+  const [first] = spans();
+  tabs.requested(TAB, '1', null);
+  tabs.responded(TAB, '1', true);
+  assert.equal(spans()[0], first);
+  assert.notEqual(spans()[1], first);
+});
+
+test('two tabs at once do not meet', () => {
+  const { tabs, spans, leave } = browser();
+  tabs.opened([TAB, TAB + 1], []);
+  const [a, b] = [leave('1', TAB), leave('2', TAB + 1)];
+  tabs.responded(TAB + 1, '2', true);
+  tabs.responded(TAB, '1', true);
+  assert.deepEqual([spans(TAB)[0], spans(TAB + 1)[0]], [a, b]);
+  const all = [...tabs.contexts().tabs.values()].flatMap(({ current, next }) => [current.spanId, next.spanId]);
+  assert.ok(new Set(all).size >= tabs.contexts().tabs.size + 2);
+});
+
+test('a closed tab leaves the rules, and a navigation that it cut off has failed', () => {
+  const { tabs, slot, leave, said, next } = withPage();
+  leave('2');
+  assert.deepEqual(said(tabs.closed(TAB)), [false, `${next} failed`]);
+  assert.equal(slot(), undefined);
+  assert.deepEqual(said(tabs.failed(TAB, '2')), [false]);
+});
+
+test('a restarted worker goes on with the contexts in force', () => {
+  const before = withPage();
+  const after = new Tabs(before.tabs.contexts().session, () => ({ spanId: 'new', flags: '01' }), before.tabs.contexts());
+  after.opened([TAB], [TAB - 1]);
+  const contexts = after.contexts();
+  assert.equal(contexts.spare, before.tabs.contexts().spare);
+  assert.equal(contexts.tabs.get(TAB)?.current.spanId, before.current);
+  assert.equal(contexts.tabs.get(TAB)?.next.spanId, before.next);
+});

@@ -1,0 +1,72 @@
+//! Every kind of request that a page can make carries a valid header, and nothing else about the page changes.
+
+use std::collections::BTreeMap;
+
+use crate::k6::{Bench, Run, traceparent, turn};
+use crate::support::site::{PageResults, coverage_kinds, coverage_table, page_results};
+
+/// How often each kind arrived.
+fn counts(run: &Run) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for request in &run.requests {
+        *counts.entry(request.label()).or_default() += 1;
+    }
+    counts
+}
+
+fn failures(results: &[PageResults]) -> Vec<(&str, &str)> {
+    results.iter().flat_map(PageResults::failures).collect()
+}
+
+#[test]
+fn every_kind_of_request_carries_a_header() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let plain = bench.plain("coverage.js", &[]);
+    let traced = bench.traced("coverage.js", &[("ITERATIONS", "3")]);
+    println!("{}", coverage_table(&traced.requests));
+
+    let seen = counts(&traced);
+    for kind in coverage_kinds() {
+        let count = seen.get(kind.name).copied().unwrap_or_default();
+        assert!(count >= 3 * kind.at_least, "{} came {count} times in 3 iterations", kind.name);
+    }
+    let trace_ids = traced.trace_ids();
+    assert_eq!(trace_ids.len(), 3, "one trace per iteration");
+    assert_eq!(traced.summary(), trace_ids, "{}", traced.log);
+    for run in ["1-0", "1-1", "1-2"] {
+        let of_run = traced.requests.iter().filter(|request| request.run.as_deref() == Some(run));
+        let ids: std::collections::BTreeSet<_> = of_run.map(|request| traceparent(request).trace_id).collect();
+        assert_eq!(ids.len(), 1, "iteration {run}");
+    }
+    assert!(traced.requests.iter().all(|request| traceparent(request).sampled()));
+    assert_eq!(traced.preflights(), 3 * plain.preflights(), "as many preflights as without navtrace");
+    assert_eq!(failures(&page_results(&traced.log)), failures(&page_results(&plain.log)));
+    assert_eq!(page_results(&traced.log).len(), 3);
+    bench.assert_nothing_left();
+}
+
+#[test]
+fn what_is_not_sampled_carries_a_header_too() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let mut command = bench.traced_command("coverage.js", &[]);
+    command.env("OTEL_TRACES_SAMPLER", "always_off");
+    let traced = bench.run(command);
+    assert_eq!(traced.trace_ids().len(), 1);
+    assert!(traced.requests.len() > 50);
+    assert!(traced.requests.iter().all(|request| traceparent(request).flags == 0));
+}
+
+#[test]
+fn two_pages_at_once_and_two_contexts_one_after_the_other_share_the_iterations_trace() {
+    let _turn = turn();
+    let bench = Bench::new();
+    for script in ["two-pages.js", "two-contexts.js"] {
+        let traced = bench.traced(script, &[("ITERATIONS", "2")]);
+        assert!(traced.requests.len() > 20, "{script}");
+        assert_eq!(traced.trace_ids().len(), 2, "{script}");
+        assert_eq!(traced.summary(), traced.trace_ids(), "{script}");
+        bench.assert_nothing_left();
+    }
+}

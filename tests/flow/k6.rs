@@ -1,0 +1,141 @@
+//! Runs a k6 script, with and without navtrace.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::navtrace::{Environment, stderr};
+use crate::support::site::{Recorded, Site, TraceParent};
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Waits for this test's turn.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A site and a private environment in which k6 scripts are run against it.
+pub(crate) struct Bench {
+    pub(crate) site: Site,
+    pub(crate) environment: Environment,
+}
+
+/// What came of one k6 run.
+pub(crate) struct Run {
+    pub(crate) log: String,
+    pub(crate) requests: Vec<Recorded>,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self { site: Site::start(), environment: Environment::new() }
+    }
+
+    fn script(&self, command: &mut Command, script: &str, variables: &[(&str, &str)]) {
+        let path = format!("{}/tests/flow/scripts/{script}", env!("CARGO_MANIFEST_DIR"));
+        command.args(["run", "--quiet", "--no-usage-report", "-e"]).arg(format!("SITE={}", self.site.main()));
+        command.arg("-e").arg(format!("OTHER={}", self.site.other()));
+        for (name, value) in variables {
+            command.args(["-e", &format!("{name}={value}")]);
+        }
+        command.arg(path).stdin(Stdio::null());
+    }
+
+    /// `k6 run` as it is.
+    pub(crate) fn plain(&self, script: &str, variables: &[(&str, &str)]) -> Run {
+        let mut command = self.environment.navtrace([""; 0]);
+        let environment: Vec<_> =
+            command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
+        command = Command::new("k6");
+        for (name, value) in environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.script(&mut command, script, variables);
+        if is_root() {
+            command.env("K6_BROWSER_ARGS", "no-sandbox");
+        }
+        self.run(command)
+    }
+
+    /// `navtrace run -- k6 run`, without any other argument.
+    pub(crate) fn traced(&self, script: &str, variables: &[(&str, &str)]) -> Run {
+        self.run(self.traced_command(script, variables))
+    }
+
+    /// The command of [`Bench::traced`], to be run otherwise.
+    pub(crate) fn traced_command(&self, script: &str, variables: &[(&str, &str)]) -> Command {
+        let mut command = self.environment.navtrace(["run", "--", "k6"]);
+        self.script(&mut command, script, variables);
+        command
+    }
+
+    /// Runs to the end; anything that k6 calls an error fails the test.
+    pub(crate) fn run(&self, mut command: Command) -> Run {
+        self.site.clear();
+        let output = command.output().expect("k6 and navtrace can be started");
+        self.finished(&output)
+    }
+
+    pub(crate) fn finished(&self, output: &Output) -> Run {
+        let log = stderr(output);
+        assert!(output.status.success(), "exit {}\n{log}", output.status);
+        let errors: Vec<_> = log.lines().filter(|line| is_error(line)).collect();
+        assert_eq!(errors, [""; 0], "k6 reports errors:\n{log}");
+        let requests = self.site.settled(Duration::from_millis(300), Duration::from_secs(5));
+        Run { log, requests }
+    }
+
+    /// Nothing of a run may be left once it has ended and the relays have had their second.
+    pub(crate) fn assert_nothing_left(&self) {
+        let deadline = Instant::now() + Duration::from_secs(3);
+        loop {
+            let left = (self.environment.processes(), self.environment.left_behind());
+            if left.0.is_empty() && left.1.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "left behind: {left:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Run {
+    /// The trace ids that requests carry. Every request must carry exactly one valid header.
+    pub(crate) fn trace_ids(&self) -> BTreeSet<String> {
+        self.requests.iter().map(|request| traceparent(request).trace_id).collect()
+    }
+
+    /// The trace ids in the summary of `navtrace run`.
+    pub(crate) fn summary(&self) -> BTreeSet<String> {
+        let lines = self.log.lines().filter_map(|line| line.strip_prefix("navtrace:   "));
+        lines.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    }
+
+    pub(crate) fn preflights(&self) -> usize {
+        self.requests.iter().filter(|request| request.method == "OPTIONS").count()
+    }
+}
+
+/// The one valid header of a request.
+pub(crate) fn traceparent(request: &Recorded) -> TraceParent {
+    let [header] = request.traceparent.as_slice() else {
+        panic!("{} {} has {} headers", request.method, request.label(), request.traceparent.len());
+    };
+    TraceParent::parse(header).unwrap_or_else(|reason| panic!("{header}: {reason}"))
+}
+
+/// k6 logs that a browser "unexpectedly ended" when it has just killed it itself on a busy machine, with and without navtrace.
+fn is_error(line: &str) -> bool {
+    let known =
+        line.contains("unexpectedly ended: signal: killed") || line.contains("unexpectedly ended: signal: terminated");
+    (line.contains("level=error") || line.contains("level=fatal")) && !known
+}
+
+pub(crate) fn is_root() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
+}

@@ -1,0 +1,18 @@
+//! The whole chain with the real k6 and the real Chromium: what a server receives decides.
+//!
+//! The tests take turns, since each of them fills the machine.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../support/navtrace.rs"]
+mod navtrace;
+
+mod coverage;
+mod doctor;
+mod faults;
+mod k6;
+mod navigations;
+mod soak;

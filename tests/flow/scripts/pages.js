@@ -1,0 +1,23 @@
+// Plain pages: the light load of a soak test. PAGES sets how many an iteration loads, 1 by default, and SUBS how many sub-resources each
+// of them has, 8 by default.
+import { check } from 'k6';
+import { browser } from 'k6/browser';
+
+import { browserOptions, run, url } from './scenario.js';
+
+export const options = browserOptions();
+
+export default async function () {
+  const name = run();
+  const page = await browser.newPage();
+  try {
+    for (let i = 0; i < Number(__ENV.PAGES || 1); i++) {
+      const nav = `${name}-${i}`;
+      await page.goto(url('/page', { kind: 'document', run: name, nav, subs: __ENV.SUBS || 8 }));
+      await page.waitForFunction(() => window.done === true);
+      check(await page.title(), { 'the page is the one asked for': (title) => title === nav });
+    }
+  } finally {
+    await page.close();
+  }
+}

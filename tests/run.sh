@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Checks everything: format, lints, types, scripts, tests on both sides, and real browser flows.
+# Installs what that needs, on Debian; only Rust and Go have to be there. A tool that is missing is a failure, never a skip.
+#
+#   tests/run.sh           all of it
+#   tests/run.sh --fast    all but what needs a browser
+set -euo pipefail
+
+# shellcheck source=install/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../install/lib.sh"
+cd "$root"
+
+fast=false
+case ${1:-} in
+  "") ;;
+  --fast) fast=true ;;
+  *) fail "unknown argument: $1 (there is only --fast)" ;;
+esac
+
+current=
+on_exit() {
+  local status=$?
+  if [ "$status" -ne 0 ]; then
+    say
+    say "FAILED: ${current:-tests/run.sh} (status $status)"
+  fi
+}
+trap on_exit EXIT
+
+# step NAME COMMAND...
+step() {
+  current=$1
+  shift
+  say "== $current"
+  "$@"
+}
+
+install_tools() {
+  need_rust
+  need_rust_component rustfmt
+  need_rust_component clippy
+  need_linker
+  need_node
+  need_shellcheck
+  if ! $fast; then
+    need_chromium
+    need_k6
+  fi
+}
+
+check_scripts() {
+  find . \( -name target -o -name node_modules -o -name .git \) -prune -o -type f \
+    \( -name '*.sh' -o -path './.ci/run' \) -print0 |
+    xargs -0 shellcheck --external-sources
+}
+
+# Every test target but the one that drives a browser, which runs alone since it fills the machine.
+test_without_browser() {
+  local name
+  local -a targets=()
+  while read -r name; do
+    targets+=(--test "$name")
+  done < <(list_test_targets | grep -vx flow)
+  cargo test --locked --workspace --lib --bins --examples "${targets[@]}"
+  cargo test --locked --workspace --doc
+}
+
+list_test_targets() {
+  cargo metadata --locked --no-deps --format-version 1 | node -e '
+    const { packages } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+    for (const { name, kind } of packages.flatMap((p) => p.targets)) {
+      if (kind.includes("test")) console.log(name);
+    }'
+}
+
+step "tools" install_tools
+step "npm packages" quietly npm ci --no-audit --no-fund
+step "format of the Rust code" cargo fmt --check
+step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+step "types of the extension" npm run --silent check
+step "lint of the extension" npm run --silent lint
+step "shell scripts" check_scripts
+step "tests of the extension" npm --silent test
+step "tests that need no browser" test_without_browser
+if $fast; then
+  say
+  say "Everything passed but the browser tests, which --fast leaves out."
+else
+  step "tests in the browser" cargo test --locked --test flow -- --nocapture --test-threads=1
+  step "the demo" install/demo.sh
+  say
+  say "Everything passed."
+fi

@@ -1,0 +1,87 @@
+//! Runs the real binary in an environment of its own: a private home, a private temporary directory, no settings but those given.
+//!
+//! Every test binary uses a part of this only.
+#![allow(dead_code, unreachable_pub)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// Names that must not reach navtrace from whoever runs the tests.
+const CLEARED: [&str; 3] = ["XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "K6_BROWSER_EXECUTABLE_PATH"];
+
+/// A private environment, which goes away with this value.
+pub struct Environment {
+    home: TempDir,
+    temporary: TempDir,
+}
+
+impl Environment {
+    /// Makes an empty home and an empty temporary directory.
+    pub fn new() -> Self {
+        Self { home: tempfile::tempdir().unwrap(), temporary: tempfile::tempdir().unwrap() }
+    }
+
+    /// A folder for what a test needs.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The binary under test, to be started in this environment.
+    pub fn navtrace<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_navtrace"));
+        command.args(args);
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if CLEARED.contains(&&*name) || name.starts_with("NAVTRACE_") || name.starts_with("OTEL_") {
+                command.env_remove(&*name);
+            }
+        }
+        command.env("HOME", self.home.path()).env("TMPDIR", self.temporary.path());
+        command
+    }
+
+    /// Writes a program of the user's own and gives its path.
+    pub fn program(&self, name: &str, script: &str) -> PathBuf {
+        let path = self.home.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// What is in the temporary directory: nothing, unless something was left behind.
+    pub fn left_behind(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.temporary.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        // Chromium's audio makes one of these for each browser that plays a sound, with and without navtrace.
+        names.filter(|name| !name.starts_with("pulse-")).collect()
+    }
+
+    /// The processes that carry this environment's temporary directory in theirs, as `id name` (zombies have no environment).
+    pub fn processes(&self) -> Vec<String> {
+        let mark = format!("TMPDIR={}", self.temporary.path().display());
+        let entries = fs::read_dir("/proc").unwrap();
+        let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        ids.filter(|id| *id != std::process::id())
+            .filter(|id| {
+                let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+                environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+            })
+            .map(|id| format!("{id} {}", fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default().trim()))
+            .collect()
+    }
+}
+
+/// Standard error as text.
+pub fn stderr(output: &std::process::Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Standard output as text.
+pub fn stdout(output: &std::process::Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}

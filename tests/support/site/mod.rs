@@ -1,0 +1,134 @@
+//! A web site for a browser to load, and the record of what arrived at it.
+//!
+//! Whether tracing works is decided by what a server receives, so the tests ask a server and not the browser. The site has two
+//! origins, `main` on `127.0.0.1` and `other` on `localhost`, which are cross-site to each other although both are loopback.
+//!
+//! Every URL says in its query who caused it: `kind` is the kind of request, `nav` the navigation, `run` the load of the page that
+//! a test wants to tell apart from others. The three are words of `[A-Za-z0-9._-]`; pages drop any other character from them.
+
+mod assets;
+mod coverage;
+mod media;
+mod pages;
+mod record;
+mod server;
+mod template;
+mod traceparent;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+#[allow(unused_imports)]
+pub use coverage::{Kind, PageResults, coverage_kinds, coverage_table, page_results};
+pub use record::{Origin, Recorded};
+#[allow(unused_imports)]
+pub use traceparent::TraceParent;
+
+use record::Record;
+
+/// A running site of two origins. It serves from threads of its own and stops when it is dropped.
+#[derive(Debug)]
+pub struct Site {
+    shared: Arc<Shared>,
+    runtime: Option<Runtime>,
+}
+
+/// What the request handlers of both origins see.
+#[derive(Debug)]
+struct Shared {
+    main: String,
+    other: String,
+    record: Record,
+}
+
+impl Site {
+    /// Starts the site on two free loopback ports.
+    ///
+    /// # Panics
+    /// When no port or thread can be had: a test can't go on without the site.
+    pub fn start() -> Self {
+        let main = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("no free loopback port");
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("no free loopback port");
+        let shared = Arc::new(Shared {
+            main: format!("http://127.0.0.1:{}", port(&main)),
+            other: format!("http://localhost:{}", port(&other)),
+            record: Record::default(),
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("site")
+            .enable_all()
+            .build()
+            .expect("no runtime for the site");
+        for (origin, listener) in [(Origin::Main, main), (Origin::Other, other)] {
+            let _guard = runtime.enter();
+            runtime.spawn(server::serve(listener, origin, Arc::clone(&shared)));
+        }
+        Self { shared, runtime: Some(runtime) }
+    }
+
+    /// Returns the main origin, such as `http://127.0.0.1:40123`.
+    pub fn main(&self) -> &str {
+        &self.shared.main
+    }
+
+    /// Returns the origin that is cross-site to the main one, such as `http://localhost:40124`.
+    pub fn other(&self) -> &str {
+        &self.shared.other
+    }
+
+    /// Returns the URL of a path on the main origin.
+    pub fn url(&self, path_and_query: &str) -> String {
+        format!("{}{path_and_query}", self.shared.main)
+    }
+
+    /// Returns the URL of the page with every kind of request, for a run that no other load of it has.
+    pub fn coverage_url(&self, run: &str) -> String {
+        self.url(&format!("/coverage?kind=document&run={run}&nav={run}"))
+    }
+
+    /// Returns every request so far, in the order of arrival.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.record.all()
+    }
+
+    /// Returns every request so far and forgets them.
+    pub fn take(&self) -> Vec<Recorded> {
+        self.shared.record.take()
+    }
+
+    /// Forgets every request so far.
+    pub fn clear(&self) {
+        drop(self.take());
+    }
+
+    /// Waits until nothing has arrived for `quiet`, for `at_most` in all, and returns every request so far.
+    ///
+    /// A browser sends beacons, prefetches and favicons after the test has seen its page as loaded.
+    pub fn settled(&self, quiet: Duration, at_most: Duration) -> Vec<Recorded> {
+        let start = Instant::now();
+        loop {
+            let last = self.shared.record.last_arrival().unwrap_or(start).max(start);
+            if last.elapsed() >= quiet || start.elapsed() >= at_most {
+                return self.requests();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // Not an orderly shutdown: a slow answer or an open WebSocket would hold the test up.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn port(listener: &TcpListener) -> u16 {
+    listener.local_addr().expect("a bound listener has an address").port()
+}

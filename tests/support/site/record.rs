@@ -1,0 +1,120 @@
+//! The record of what arrived, as it was on the wire.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use axum::extract::{Query, Request};
+
+/// One of the two origins of the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// `http://127.0.0.1:PORT`
+    Main,
+    /// `http://localhost:PORT`, cross-site to the main one.
+    Other,
+}
+
+/// One request as the server received it.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// When its head had arrived.
+    pub at: Instant,
+    /// Which origin it arrived at.
+    pub origin: Origin,
+    /// `GET`, `POST`, `OPTIONS`, ...
+    pub method: String,
+    /// The path without the query.
+    pub path: String,
+    /// The decoded query, in its order.
+    pub query: Vec<(String, String)>,
+    /// Every value of the `traceparent` header: more than one is a defect too.
+    pub traceparent: Vec<String>,
+    /// Every header, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The kind of request that its URL claims. A preflight has the URL, so the kind, of the request it asks for: see [`Self::label`].
+    pub kind: Option<String>,
+    /// The navigation that its URL names.
+    pub nav: Option<String>,
+    /// The run that its URL names.
+    pub run: Option<String>,
+}
+
+impl Recorded {
+    /// Returns the kind to count it under: `preflight` for an `OPTIONS`, else the claimed kind, else `-`.
+    pub fn label(&self) -> &str {
+        if self.method == "OPTIONS" { "preflight" } else { self.kind.as_deref().unwrap_or("-") }
+    }
+
+    /// Returns the first value of a header; `name` is in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn of(origin: Origin, request: &Request) -> Self {
+        let query =
+            Query::<Vec<(String, String)>>::try_from_uri(request.uri()).map(|query| query.0).unwrap_or_default();
+        let parameter = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let headers: Vec<(String, String)> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        Self {
+            at: Instant::now(),
+            origin,
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            kind: parameter("kind"),
+            nav: parameter("nav"),
+            run: parameter("run"),
+            traceparent: headers
+                .iter()
+                .filter(|(name, _)| name == "traceparent")
+                .map(|(_, value)| value.clone())
+                .collect(),
+            headers,
+            query,
+        }
+    }
+}
+
+/// The requests so far.
+#[derive(Debug, Default)]
+pub(super) struct Record(Mutex<Vec<Recorded>>);
+
+impl Record {
+    pub(super) fn add(&self, request: Recorded) {
+        self.lock().push(request);
+    }
+
+    pub(super) fn all(&self) -> Vec<Recorded> {
+        self.lock().clone()
+    }
+
+    pub(super) fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    pub(super) fn last_arrival(&self) -> Option<Instant> {
+        self.lock().last().map(|request| request.at)
+    }
+
+    /// Counts by kind what arrived for one load of a page.
+    pub(super) fn kinds_of(&self, run: &str, nav: &str) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        for request in self.lock().iter() {
+            // A popup or a prerendered page is a navigation of its own, named after the one that caused it.
+            let rest = request.nav.as_deref().and_then(|other| other.strip_prefix(nav));
+            let caused = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+            if request.run.as_deref() == Some(run) && caused {
+                *kinds.entry(request.label().to_owned()).or_default() += 1;
+            }
+        }
+        kinds
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Recorded>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

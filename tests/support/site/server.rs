@@ -1,0 +1,139 @@
+//! The two HTTP servers: routes, the recording in front of them, cross-origin permission, and connections that can be cut.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::record::{Origin, Recorded};
+use super::{Shared, assets, pages};
+
+/// Serves one origin until the runtime ends.
+pub(super) async fn serve(listener: std::net::TcpListener, origin: Origin, shared: Arc<Shared>) {
+    listener.set_nonblocking(true).expect("a listener can be made nonblocking");
+    let listener = Cuttable(TcpListener::from_std(listener).expect("the runtime accepts a listener"));
+    let router = Router::new()
+        .route("/coverage", any(assets::coverage))
+        .route("/asset/{name}", any(assets::asset))
+        .route("/sw/{*path}", any(assets::service_worker))
+        .route("/page", any(pages::page))
+        .route("/opener", any(pages::opener))
+        .route("/cached", any(pages::cached))
+        .route("/cacheable/{name}", any(pages::cacheable))
+        .route("/redirect", any(pages::redirect))
+        .route("/slow", any(pages::slow))
+        .route("/download", any(pages::download))
+        .route("/empty", any(async || StatusCode::NO_CONTENT))
+        .route("/reset", any(reset))
+        .route("/events", any(pages::events))
+        .route("/ws", any(pages::websocket))
+        .route(SEEN, any(pages::seen))
+        .with_state(Arc::clone(&shared))
+        .layer(from_fn_with_state((origin, shared), watch));
+    let service = router.into_make_service_with_connect_info::<Cut>();
+    axum::serve(listener, service).await.expect("serving never ends by itself");
+}
+
+/// Where a page asks what has arrived. It is not recorded: it is how the page observes, not what is observed.
+const SEEN: &str = "/seen";
+
+/// Records a request before anything answers it, so that an aborted one counts as well, and grants cross-origin use.
+async fn watch(State((origin, shared)): State<(Origin, Arc<Shared>)>, request: Request, next: Next) -> Response {
+    if request.uri().path() != SEEN {
+        shared.record.add(Recorded::of(origin, &request));
+    }
+    let mut response = if request.method() == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if origin == Origin::Other {
+        let main = HeaderValue::from_str(&shared.main).expect("an origin is a valid header value");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, main);
+        // Only this one: a `traceparent` that counted for CORS would make a preflight ask for it, and fail.
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("x-own"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("0"));
+    }
+    response
+}
+
+/// Closes the connection without an answer.
+///
+/// Chromium sends such a request again, as it was, for every idle connection that it had kept and tried first: one navigation may
+/// arrive here several times with the same headers.
+async fn reset(ConnectInfo(cut): ConnectInfo<Cut>) {
+    cut.0.store(true, Ordering::Relaxed);
+}
+
+/// Tells a connection to fail instead of writing.
+#[derive(Debug, Clone, Default)]
+struct Cut(Arc<AtomicBool>);
+
+impl Connected<IncomingStream<'_, Cuttable>> for Cut {
+    fn connect_info(stream: IncomingStream<'_, Cuttable>) -> Self {
+        stream.io().cut.clone()
+    }
+}
+
+/// A listener whose connections can be cut by a handler, which HTTP libraries otherwise don't let one do.
+struct Cuttable(TcpListener);
+
+impl Listener for Cuttable {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        // Answers are small and many; waiting to fill packets would only slow the tests.
+        let _ = stream.set_nodelay(true);
+        (Connection { stream, cut: Cut::default() }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    cut: Cut,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.cut.0.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,20 @@
+importScripts('/asset/empty.js?kind=service-worker-import&{{Q}}');
+
+addEventListener('install', (event) => {
+  event.waitUntil(
+    fetch('/asset/data.json?kind=service-worker-install-fetch&{{Q}}').then((response) => {
+      if (!response.ok) throw new Error('install fetch');
+    }),
+  );
+});
+
+addEventListener('fetch', (event) => {
+  event.respondWith(
+    fetch(event.request).then((response) => {
+      // The page tells by this that its request came through here.
+      const headers = new Headers(response.headers);
+      headers.set('x-through', 'service-worker');
+      return new Response(response.body, { status: response.status, headers });
+    }),
+  );
+});
