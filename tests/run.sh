@@ -56,11 +56,12 @@ check_scripts() {
 
 # Every test target but the one that drives a browser, which runs alone since it fills the machine.
 test_without_browser() {
-  local name
+  local names name
   local -a targets=()
-  while read -r name; do
-    targets+=(--test "$name")
-  done < <(list_test_targets | grep -vx flow)
+  names=$(list_test_targets)
+  for name in $names; do
+    if [ "$name" != flow ]; then targets+=(--test "$name"); fi
+  done
   cargo test --locked --workspace --lib --bins --examples "${targets[@]}"
   cargo test --locked --workspace --doc
 }
