@@ -15,7 +15,6 @@ use crate::report;
 /// The same under the name `navtrace-chromium` (a link to navtrace), which is what K6_BROWSER_EXECUTABLE_PATH,
 /// PUPPETEER_EXECUTABLE_PATH, CHROME_BIN or Playwright's executablePath may point at.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// Arguments for Chromium
     #[arg(value_name = "CHROMIUM ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]

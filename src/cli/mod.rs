@@ -27,7 +27,6 @@ pub const BROWSER_NAME: &str = "navtrace-chromium";
 #[command(
     name = "navtrace",
     version,
-    propagate_version = true,
     after_help = "Settings come from the environment:\n  \
         NAVTRACE_BROWSER      the Chromium to start (default: the first one on PATH)\n  \
         NAVTRACE_ARM_TIMEOUT  how long a browser start waits for the extension (default: 5s)\n  \

@@ -28,10 +28,13 @@ use crate::report::{self, Ledger, Receiver};
 /// CHROME_BIN; with Playwright, pass the last as executablePath), runs the command with its own standard streams and exit status,
 /// and then says on standard error what was traced.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  navtrace run -- k6 run script.js\n  navtrace run -- node puppeteer-test.js")]
+#[command(
+    override_usage = "navtrace run -- <CMD>...",
+    after_help = "Examples:\n  navtrace run -- k6 run script.js\n  navtrace run -- node puppeteer-test.js"
+)]
 pub(super) struct Args {
     /// The command and its arguments
-    #[arg(value_name = "CMD", required = true, last = true)]
+    #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
     command: Vec<OsString>,
 }
 

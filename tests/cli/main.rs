@@ -6,6 +6,7 @@
 mod navtrace;
 
 mod host;
+mod install;
 mod launch;
 mod run;
 mod usage;
