@@ -10,7 +10,7 @@
 //! 4. The extension (`extension/`) puts them on every request with session rules.
 //!
 //! Beside the flow: [`cli`] has one file per subcommand, [`config`] the settings, [`report`] what launchers and hosts tell
-//! `navtrace run`, and [`failure`] how everything fails.
+//! `navtrace run`, [`failure`] how everything fails, and [`say`](mod@say) speaks to the user.
 
 pub mod browser;
 pub mod channel;
@@ -19,3 +19,4 @@ pub mod config;
 pub mod context;
 pub mod failure;
 pub mod report;
+pub mod say;

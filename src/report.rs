@@ -13,12 +13,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::channel::message::{Mode, Outcome};
 use crate::context::ids::TraceId;
+use crate::say::say;
 
 /// The environment variable that carries the socket's path from `navtrace run` to launchers and hosts.
 pub const VARIABLE: &str = "NAVTRACE_RUN";
 
 /// No browser and no host ever waits longer than this for `navtrace run`.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How long nobody is let in after that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// Problems that are told; more are only counted.
+pub const MOST_PROBLEMS: usize = 10;
 
 /// One line on the socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +40,6 @@ pub enum Report {
     Session {
         /// The session's trace id.
         trace_id: TraceId,
-        /// The extension's version.
-        extension: String,
         /// Whether the extension may act in off-the-record contexts.
         off_the_record: bool,
     },
@@ -60,9 +65,8 @@ pub fn is_heard() -> bool {
 
 /// Tells the user of a problem: through `navtrace run` where one listens, else on standard error.
 pub fn problem(message: &str) {
-    let report = Report::Problem { message: message.to_owned() };
-    if !Sender::connect().send(&report) {
-        eprintln!("navtrace: {message}");
+    if !Sender::connect().problem(message) {
+        say(message);
     }
 }
 
@@ -79,6 +83,11 @@ impl Sender {
     #[must_use]
     pub fn connect() -> Self {
         Self(socket_path().and_then(|path| connect(&path).ok()))
+    }
+
+    /// Reports a problem and tells whether somebody took it.
+    pub fn problem(&mut self, message: &str) -> bool {
+        self.send(&Report::Problem { message: message.to_owned() })
     }
 
     /// Sends one report and tells whether somebody took it. After a failure nothing is tried again.
@@ -122,8 +131,10 @@ pub struct Trace {
 pub struct Ledger {
     /// The traces in the order in which they began.
     pub traces: Vec<Trace>,
-    /// Every problem with the number of times that it was reported.
+    /// The first problems, each with the number of times that it was reported.
     pub problems: BTreeMap<String, usize>,
+    /// How many reports there were of problems beyond [`MOST_PROBLEMS`]. A disk that is full says so for every profile anew.
+    pub further_problems: usize,
     /// Which trace each open connection reports on.
     open: BTreeMap<usize, Option<usize>>,
     ended: bool,
@@ -145,11 +156,16 @@ impl Ledger {
     fn apply(&mut self, connection: usize, report: Report, now: Instant) -> Option<String> {
         match report {
             Report::Problem { message } => {
+                if self.problems.len() >= MOST_PROBLEMS && !self.problems.contains_key(&message) {
+                    self.further_problems += 1;
+                    return None;
+                }
                 let count = self.problems.entry(message.clone()).or_default();
                 *count += 1;
                 return (*count == 1).then_some(message);
             }
-            Report::Session { trace_id, off_the_record, .. } => {
+            Report::Session { trace_id, off_the_record } => {
+                self.forget_unused(connection, trace_id);
                 let index = self.trace_index(trace_id, now);
                 self.traces[index].off_the_record = off_the_record;
                 self.traces[index].ended = None;
@@ -168,6 +184,22 @@ impl Ledger {
             Report::End => self.ended = true,
         }
         None
+    }
+
+    /// Forgets the trace of a connection that turns out to belong to another one: a host that answered late begins a trace and then learns
+    /// of the one that requests carry.
+    fn forget_unused(&mut self, connection: usize, trace_id: TraceId) {
+        let Some(Some(index)) = self.open.get(&connection).copied() else { return };
+        let trace = &self.traces[index];
+        let shared = self.open.iter().any(|(other, traced)| *other != connection && *traced == Some(index));
+        if trace.id == trace_id || trace.navigations > 0 || shared {
+            return;
+        }
+        self.traces.remove(index);
+        self.open.remove(&connection);
+        for traced in self.open.values_mut().flatten().filter(|traced| **traced > index) {
+            *traced -= 1;
+        }
     }
 
     /// Finds a trace, or begins it: a host that was started anew continues the trace of the one before it.
@@ -222,7 +254,12 @@ impl Receiver {
         let shared = Arc::new(Shared::default());
         let for_readers = Arc::clone(&shared);
         std::thread::spawn(move || {
-            for (connection, stream) in listener.incoming().flatten().enumerate() {
+            for (connection, stream) in listener.incoming().enumerate() {
+                let Ok(stream) = stream else {
+                    // Out of file descriptors, most likely: they come back as hosts end.
+                    std::thread::sleep(ACCEPT_PAUSE);
+                    continue;
+                };
                 let shared = Arc::clone(&for_readers);
                 shared.lock().connected(connection);
                 std::thread::spawn(move || read(connection, stream, &shared, on_problem));
@@ -285,7 +322,7 @@ mod tests {
     use super::*;
 
     fn session(id: &str) -> Report {
-        Report::Session { trace_id: id.parse().unwrap(), extension: "0.1.0".into(), off_the_record: true }
+        Report::Session { trace_id: id.parse().unwrap(), off_the_record: true }
     }
 
     const ONE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -319,6 +356,21 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_that_a_late_host_began_in_vain_is_forgotten() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        for connection in 0..2 {
+            ledger.connected(connection);
+        }
+        ledger.apply(0, session(ONE), now);
+        ledger.apply(1, session(TWO), now);
+        ledger.apply(0, session("00000000000000000000000000000abc"), now);
+        ledger.apply(1, Report::Navigation { outcome: Outcome::Committed }, now);
+        let ids: Vec<_> = ledger.traces.iter().map(|trace| (trace.id.to_string(), trace.navigations)).collect();
+        assert_eq!(ids, [(TWO.to_owned(), 1), ("00000000000000000000000000000abc".to_owned(), 0)]);
+    }
+
+    #[test]
     fn a_problem_is_told_once_and_counted() {
         let mut ledger = Ledger::default();
         let problem = Report::Problem { message: "no".into() };
@@ -326,6 +378,10 @@ mod tests {
         assert_eq!(ledger.apply(0, problem.clone(), Instant::now()), Some("no".into()));
         assert_eq!(ledger.apply(0, problem, Instant::now()), None);
         assert_eq!(ledger.problems["no"], 2);
+        for number in 0..100 {
+            ledger.apply(0, Report::Problem { message: number.to_string() }, Instant::now());
+        }
+        assert_eq!((ledger.problems.len(), ledger.further_problems), (MOST_PROBLEMS, 91));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rust_embed::RustEmbed;
 use serde_json::Value;
 
-use super::profile::write_if_changed;
+use super::profile::{make_private, write_if_changed};
 use crate::failure::{ExitCode, Failure};
 
 /// The extension's id. The `key` in its manifest fixes it: the first 16 bytes of the key's SHA-256, with `a` to `p` for the hex digits.
@@ -49,6 +49,9 @@ pub enum ExtensionError {
         /// What went wrong.
         source: io::Error,
     },
+    /// There is no home to unpack it into. A shared temporary directory will not do: its files could be somebody else's.
+    #[error("the extension can't be unpacked, because there is no home directory: set HOME or XDG_CACHE_HOME")]
+    NoCache,
     /// Chromium separates the extensions of `--load-extension` with commas.
     #[error("the extension's folder {} has a comma in its path, where Chromium would split it; choose another folder with NAVTRACE_EXTENSION or XDG_CACHE_HOME", .0.display())]
     Comma(PathBuf),
@@ -68,7 +71,7 @@ impl From<ExtensionError> for Failure {
 pub fn provide(named: Option<&Path>) -> Result<PathBuf, ExtensionError> {
     let folder = match named {
         Some(folder) => check(folder)?,
-        None => unpack(&cache_folder())?,
+        None => unpack(&cache_folder()?)?,
     };
     if folder.as_os_str().as_encoded_bytes().contains(&b',') {
         return Err(ExtensionError::Comma(folder));
@@ -77,15 +80,14 @@ pub fn provide(named: Option<&Path>) -> Result<PathBuf, ExtensionError> {
 }
 
 /// The folder of this very content: binaries of different builds never change each other's files.
-fn cache_folder() -> PathBuf {
+fn cache_folder() -> Result<PathBuf, ExtensionError> {
     let mut hasher = DefaultHasher::new();
     for (name, content) in embedded() {
         (name, content).hash(&mut hasher);
     }
-    let cache = directories::ProjectDirs::from("dev", "navtrace", "navtrace")
-        .map_or_else(|| std::env::temp_dir().join("navtrace-cache"), |dirs| dirs.cache_dir().to_owned());
+    let dirs = directories::ProjectDirs::from("dev", "navtrace", "navtrace").ok_or(ExtensionError::NoCache)?;
     let name = format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish());
-    cache.join("extension").join(name)
+    Ok(dirs.cache_dir().join("extension").join(name))
 }
 
 fn embedded() -> impl Iterator<Item = (String, Vec<u8>)> {
@@ -100,7 +102,7 @@ fn unpack(folder: &Path) -> Result<PathBuf, ExtensionError> {
     let write = |name: &str, content: &[u8]| {
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
+            make_private(parent)?;
         }
         write_if_changed(&path, content)
     };

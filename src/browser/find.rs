@@ -89,11 +89,12 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf, FindError> {
 }
 
 fn named_browser(name: &Path, search_path: &OsStr) -> Result<PathBuf, FindError> {
-    let path = if name.components().count() == 1 && !name.exists() {
-        look_up(name, search_path).ok_or_else(|| FindError::Missing(name.into()))?
-    } else {
+    let is_path = name.as_os_str().as_encoded_bytes().contains(&b'/');
+    let path = if is_path {
         // The browser may be started from another directory.
         std::path::absolute(name).unwrap_or_else(|_| name.into())
+    } else {
+        look_up(name, search_path).ok_or_else(|| FindError::Missing(name.into()))?
     };
     if !path.exists() {
         return Err(FindError::Missing(name.into()));

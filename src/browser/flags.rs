@@ -13,7 +13,7 @@ pub struct Additions<'a> {
     pub extension_id: &'a str,
     /// The profile, where the client gave none.
     pub user_data_dir: Option<&'a Path>,
-    /// Whether the sandbox must be off (Chromium refuses to start as root otherwise).
+    /// Whether to turn the sandbox off (Chromium refuses to start as root otherwise).
     pub no_sandbox: bool,
 }
 
@@ -55,14 +55,14 @@ pub fn rewrite(args: &[OsString], additions: &Additions) -> Vec<OsString> {
         flag(name, &OsString::from_vec(list))
     };
     rewritten.push(beside("load-extension"));
-    if value(args, "disable-extensions-except").is_some() {
+    if has(args, "disable-extensions-except") {
         rewritten.push(beside("disable-extensions-except"));
     }
     rewritten.push(flag("allowlisted-extension-id", additions.extension_id.as_ref()));
     if let Some(dir) = additions.user_data_dir {
         rewritten.push(flag("user-data-dir", dir.as_os_str()));
     }
-    if additions.no_sandbox && !has(args, "no-sandbox") {
+    if additions.no_sandbox {
         rewritten.push("--no-sandbox".into());
     }
     rewritten.extend_from_slice(&args[switch_count..]);
@@ -143,7 +143,6 @@ mod tests {
         };
         let last = |args: &[OsString]| rewrite(args, &additions).split_off(2);
         assert_eq!(last(&[]), ["--user-data-dir=/tmp/p q", "--no-sandbox"]);
-        assert_eq!(last(&["--no-sandbox".into()]), ["--allowlisted-extension-id=abc", "--user-data-dir=/tmp/p q"]);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use super::private_dir;
 /// The environment variable that carries the socket's path from the launcher through the browser to the host.
 pub const VARIABLE: &str = "NAVTRACE_GATE";
 
+/// What a warning about a link ends with, unless doctor itself shows it.
+pub const DOCTOR_HINT: &str = "; `navtrace doctor` shows more";
+
 /// A link of the chain from the browser's start to the first header, in the order in which they come to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Link {
@@ -40,14 +43,16 @@ impl Link {
         Self::ALL.into_iter().find(|link| link.word() == word)
     }
 
-    /// Says what is missing when this was the last link that held (`None`: not even the first).
+    /// Says what is missing when `last` was the last link that held (`None`: not even the first).
     #[must_use]
     pub fn missing_after(last: Option<Self>) -> &'static str {
-        match last {
-            None => "the extension did not reach the host (it was not loaded, or the host could not be started)",
-            Some(Self::HostStarted) => "the host was started, but the extension did not say hello to it",
-            Some(Self::SessionIssued) => "the extension has its session, but did not put its rules in place",
-            Some(Self::Armed) => "nothing",
+        let missing = Self::ALL.into_iter().find(|link| Some(*link) > last);
+        match missing.unwrap_or(Self::Armed) {
+            Self::HostStarted => {
+                "the extension has not reached the host (it was not loaded, the host could not be started, or the machine is slow)"
+            }
+            Self::SessionIssued => "the host was started, but the extension has not said hello to it",
+            Self::Armed => "the extension has its session, but has not put its rules in place",
         }
     }
 }

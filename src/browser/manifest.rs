@@ -15,16 +15,18 @@ pub const HOST_NAME: &str = "dev.navtrace.host";
 pub const PROFILE_FOLDER: &str = "NativeMessagingHosts";
 
 /// Renders the host manifest for the program at `binary`, an absolute path.
+///
+/// `None` when the path is not UTF-8, which JSON can't carry.
 #[must_use]
-pub fn render(binary: &Path) -> String {
+pub fn render(binary: &Path) -> Option<String> {
     let manifest = json!({
         "name": HOST_NAME,
         "description": "navtrace: trace context for every request of the browser",
-        "path": binary,
+        "path": binary.to_str()?,
         "type": "stdio",
         "allowed_origins": [extension::ORIGIN],
     });
-    format!("{manifest:#}\n")
+    Some(format!("{manifest:#}\n"))
 }
 
 /// Gives the manifest's file name.
@@ -39,7 +41,7 @@ mod tests {
 
     #[test]
     fn renders_as_chrome_reads_it() {
-        insta::assert_snapshot!(render(Path::new("/opt/näv trace/navtrace")), @r#"
+        insta::assert_snapshot!(render(Path::new("/opt/näv trace/navtrace")).unwrap(), @r#"
         {
           "allowed_origins": [
             "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/"

@@ -1,6 +1,7 @@
 //! Starts the browser: prepares everything, forks the relay off, and becomes Chromium.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,6 +16,7 @@ use super::{extension, find, flags, private_dir, profile};
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
 use crate::report;
+use crate::say::say;
 
 /// A browser that is ready to be started.
 #[derive(Debug)]
@@ -41,12 +43,12 @@ impl Launch {
         let temporary_profile = match given_profile {
             Some(_) => None,
             None => Some(private("a temporary profile", || {
-                private_dir::create_in(&std::env::temp_dir(), "navtrace-profile-")
+                private_dir::create_in(&private_dir::temporary(), "navtrace-profile-")
             })?),
         };
         let temporary_path = temporary_profile.as_ref().map(TempDir::path);
         if let Some(dir) = given_profile.as_deref().or(temporary_path)
-            && let Some(kept) = profile::prepare(dir, &binary)?
+            && let Some(kept) = profile::prepare(dir, flags::value(args, "profile-directory"), &binary)?
         {
             report::problem(&format!(
                 "{} was not what Chromium writes and has been kept as {}",
@@ -57,7 +59,7 @@ impl Launch {
 
         let no_sandbox = needs_no_sandbox() && !flags::has(args, "no-sandbox");
         if no_sandbox && !report::is_heard() {
-            eprintln!("navtrace: {NO_SANDBOX}");
+            say(NO_SANDBOX);
         }
         let args = flags::rewrite(
             args,
@@ -77,9 +79,10 @@ impl Launch {
     /// No other thread may exist yet: the relay is forked off.
     #[must_use]
     pub fn exec(self) -> Failure {
-        let (browser_stderr, write_end) = match rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) {
-            Ok(pipe) => pipe,
-            Err(error) => return cannot_start(&self.browser, &error.into()),
+        let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+        let ((browser_stderr, write_end), (detached, relay_detached)) = match (pipe(), pipe()) {
+            (Ok(first), Ok(second)) => (first, second),
+            (Err(error), _) | (_, Err(error)) => return cannot_start(&self.browser, &error.into()),
         };
         let mut command = Command::new(&self.browser);
         command.args(&self.args).env(gate::VARIABLE, self.gate.path()).stderr(Stdio::from(write_end));
@@ -87,10 +90,14 @@ impl Launch {
         let watch = Watch::this_process();
         // SAFETY: the launcher has only this one thread, so the child may do everything that this process may.
         match unsafe { libc::fork() } {
-            -1 => cannot_start(&self.browser, &std::io::Error::last_os_error()),
+            -1 => cannot_start(&self.browser, &io::Error::last_os_error()),
             0 => {
+                // Clients kill the browser's process group, and what was temporary must still go away.
+                if let Err(error) = rustix::process::setsid() {
+                    tracing::debug!("the relay has no session of its own: {error}");
+                }
                 // The browser's end of the pipe must be the only one: it stands in `command`.
-                drop(command);
+                drop((command, detached, relay_detached));
                 let relay = Relay {
                     gate: self.gate,
                     browser_stderr,
@@ -105,6 +112,9 @@ impl Launch {
                 // From here on the relay tidies up, whether this process becomes the browser or ends.
                 self.gate.leave();
                 let _ = self.temporary_profile.map(TempDir::keep);
+                // The end of this pipe tells that the relay has left the process group, which a client may kill from now on.
+                drop(relay_detached);
+                let _ = rustix::io::read(&detached, &mut [0; 1]);
                 let error = command.exec();
                 cannot_start(&self.browser, &error)
             }
@@ -127,11 +137,13 @@ pub fn needs_no_sandbox() -> bool {
 ///
 /// A [`Failure`] when the system does not tell.
 pub fn this_binary() -> Result<PathBuf, Failure> {
-    std::env::current_exe()
-        .map_err(|error| Failure::new(ExitCode::Failure, format!("navtrace can't find its own program file: {error}")))
+    // Not the link by whose name this may have been started: under that name it is the browser.
+    std::env::current_exe().and_then(std::fs::canonicalize).map_err(|error| {
+        Failure::new(ExitCode::Failure, format!("navtrace can't find its own program file: {error}; install it again"))
+    })
 }
 
-fn private<T>(what: &str, make: impl FnOnce() -> std::io::Result<T>) -> Result<T, Failure> {
+fn private<T>(what: &str, make: impl FnOnce() -> io::Result<T>) -> Result<T, Failure> {
     make().map_err(|error| {
         let message =
             format!("{what} can't be made: {error}; free some space, or set TMPDIR to a folder that you may write to");
@@ -139,7 +151,7 @@ fn private<T>(what: &str, make: impl FnOnce() -> std::io::Result<T>) -> Result<T
     })
 }
 
-fn cannot_start(browser: &std::path::Path, error: &std::io::Error) -> Failure {
+fn cannot_start(browser: &std::path::Path, error: &io::Error) -> Failure {
     let message =
         format!("{} can't be started: {error}; set NAVTRACE_BROWSER to the path of a Chromium", browser.display());
     Failure::new(ExitCode::CannotExecute, message)

@@ -1,5 +1,6 @@
 //! Prepares a profile: the permission to act in off-the-record contexts, and the host's registration.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -35,74 +36,102 @@ pub struct KeptAside {
     pub kept: PathBuf,
 }
 
-/// Prepares the profile in `dir` for the host at `binary` and returns the preferences that had to be kept aside, if any.
+/// Prepares the user data directory `dir`, of which the browser will use `profile` (`Default` unless it was told otherwise), for the host
+/// at `binary`, and returns the preferences that had to be kept aside, if any.
 ///
 /// # Errors
 ///
 /// A [`ProfileError`] that names the file that could not be read or written.
-pub fn prepare(dir: &Path, binary: &Path) -> Result<Option<KeptAside>, ProfileError> {
+pub fn prepare(dir: &Path, profile: Option<&OsStr>, binary: &Path) -> Result<Option<KeptAside>, ProfileError> {
     let within = |action, path: &Path| {
         let path = path.to_owned();
         move |source| ProfileError { profile: dir.into(), action, path, source }
     };
     let hosts = dir.join(manifest::PROFILE_FOLDER);
-    let default = dir.join("Default");
-    for folder in [&hosts, &default] {
+    let folder = dir.join(profile.unwrap_or(OsStr::new("Default")));
+    for folder in [&hosts, &folder] {
         make_private(folder).map_err(within("can't create", folder))?;
     }
 
     let path = hosts.join(manifest::file_name());
-    write_if_changed(&path, manifest::render(binary).as_bytes()).map_err(within("can't write", &path))?;
+    let rendered = manifest::render(binary).ok_or_else(|| {
+        within("can't name the host in", &path)(io::Error::other(format!("{} is not UTF-8", binary.display())))
+    })?;
+    write_if_changed(&path, rendered.as_bytes()).map_err(within("can't write", &path))?;
 
-    let path = default.join("Preferences");
+    let path = folder.join("Preferences");
     let before = match fs::read(&path) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(within("can't read", &path)(error)),
     };
-    let merged = before.as_deref().map_or_else(|| allow_off_the_record(Map::new()), merge);
-    let (preferences, kept) = if let Some(preferences) = merged {
-        (preferences, None)
-    } else {
-        let kept = keep_aside(&path).map_err(within("can't keep aside", &path))?;
-        let fresh = allow_off_the_record(Map::new()).unwrap_or_default();
-        (fresh, Some(KeptAside { original: path.clone(), kept }))
+    let (preferences, kept) = match before.as_deref().map_or_else(fresh, merge) {
+        Merged::Already => return Ok(None),
+        Merged::With(preferences) => (preferences, None),
+        Merged::Impossible => {
+            let kept = keep_aside(&path).map_err(within("can't keep aside", &path))?;
+            let Merged::With(preferences) = fresh() else { return Ok(None) };
+            (preferences, Some(KeptAside { original: path.clone(), kept }))
+        }
     };
     write_if_changed(&path, preferences.to_string().as_bytes()).map_err(within("can't write", &path))?;
     Ok(kept)
 }
 
-/// Adds the permission to preferences that are there; `None` when they are not what Chromium writes.
-fn merge(bytes: &[u8]) -> Option<Value> {
+/// What came of adding the permission to preferences.
+enum Merged {
+    /// It was there.
+    Already,
+    /// It is there now, beside everything else.
+    With(Value),
+    /// They are not what Chromium writes.
+    Impossible,
+}
+
+fn fresh() -> Merged {
+    allow_off_the_record(Map::new())
+}
+
+fn merge(bytes: &[u8]) -> Merged {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(preferences)) => allow_off_the_record(preferences),
-        _ => None,
+        _ => Merged::Impossible,
     }
 }
 
-/// Sets `extensions.settings.<id>.incognito`; `None` when something on the way there is no object.
-fn allow_off_the_record(mut preferences: Map<String, Value>) -> Option<Value> {
+/// Sets `extensions.settings.<id>.incognito`.
+fn allow_off_the_record(mut preferences: Map<String, Value>) -> Merged {
     let mut object = &mut preferences;
     for key in ["extensions", "settings", extension::ID] {
         let member = object.entry(key).or_insert_with(|| Value::Object(Map::new()));
-        object = member.as_object_mut()?;
+        let Some(inner) = member.as_object_mut() else { return Merged::Impossible };
+        object = inner;
     }
-    object.insert("incognito".to_owned(), Value::Bool(true));
-    Some(Value::Object(preferences))
+    match object.insert("incognito".to_owned(), Value::Bool(true)) {
+        Some(Value::Bool(true)) => Merged::Already,
+        _ => Merged::With(Value::Object(preferences)),
+    }
 }
 
+/// Gives a file a second name that nothing had. The first one is about to be written anew.
 fn keep_aside(path: &Path) -> io::Result<PathBuf> {
-    let mut free = path.to_owned();
-    let mut number = 0;
-    while free.exists() {
-        number += 1;
-        free = path.with_file_name(format!("Preferences.kept-{number}"));
+    let mut number = 1;
+    loop {
+        let kept = path.with_file_name(format!("Preferences.kept-{number}"));
+        match fs::hard_link(path, &kept) {
+            Ok(()) => return Ok(kept),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
     }
-    fs::rename(path, &free)?;
-    Ok(free)
 }
 
-fn make_private(dir: &Path) -> io::Result<()> {
+/// Makes a directory, and those above it, that only the user may enter.
+///
+/// # Errors
+///
+/// Whatever keeps it from being made.
+pub(super) fn make_private(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
@@ -137,7 +166,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("Default")).unwrap();
         fs::write(dir.path().join("Default/Preferences"), preferences).unwrap();
-        let kept = prepare(dir.path(), Path::new(BINARY)).unwrap();
+        let kept = prepare(dir.path(), None, Path::new(BINARY)).unwrap();
         (dir, kept)
     }
 
@@ -147,15 +176,32 @@ mod tests {
     fn an_empty_profile_gets_both_files_for_the_user_alone() {
         let dir = tempfile::tempdir().unwrap();
         let profile = dir.path().join("new/profile");
-        assert_eq!(prepare(&profile, Path::new(BINARY)).unwrap(), None);
+        assert_eq!(prepare(&profile, None, Path::new(BINARY)).unwrap(), None);
         assert_eq!(preferences(&profile), SEEDED);
         let host = profile.join("NativeMessagingHosts/dev.navtrace.host.json");
-        assert_eq!(fs::read_to_string(&host).unwrap(), manifest::render(Path::new(BINARY)));
+        assert_eq!(fs::read_to_string(&host).unwrap(), manifest::render(Path::new(BINARY)).unwrap());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&host), 0o600);
         assert_eq!(mode(&profile.join("Default/Preferences")), 0o600);
         assert_eq!(mode(&profile), 0o700);
         assert_eq!(mode(&profile.join("Default")), 0o700);
+    }
+
+    #[test]
+    fn the_profile_that_the_browser_was_told_to_use_gets_the_permission() {
+        let dir = tempfile::tempdir().unwrap();
+        prepare(dir.path(), Some(OsStr::new("Work")), Path::new(BINARY)).unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("Work/Preferences")).unwrap(), SEEDED);
+        assert!(!dir.path().join("Default").exists());
+    }
+
+    #[test]
+    fn what_was_kept_aside_stays() {
+        let (dir, _) = prepared("{one");
+        fs::write(dir.path().join("Default/Preferences"), "{two").unwrap();
+        prepare(dir.path(), None, Path::new(BINARY)).unwrap();
+        let kept = |number| fs::read_to_string(dir.path().join(format!("Default/Preferences.kept-{number}"))).unwrap();
+        assert_eq!((kept(1), kept(2)), ("{one".to_owned(), "{two".to_owned()));
     }
 
     #[test]
@@ -190,7 +236,7 @@ mod tests {
     fn nothing_is_written_when_nothing_changes_and_nothing_half_written_stays() {
         let (dir, _) = prepared("{}");
         let written = fs::metadata(dir.path().join("Default/Preferences")).unwrap().modified().unwrap();
-        prepare(dir.path(), Path::new(BINARY)).unwrap();
+        prepare(dir.path(), None, Path::new(BINARY)).unwrap();
         let after = fs::metadata(dir.path().join("Default/Preferences")).unwrap().modified().unwrap();
         assert_eq!(written, after);
         assert_eq!(fs::read_dir(dir.path().join("Default")).unwrap().count(), 1);
@@ -199,7 +245,7 @@ mod tests {
     #[test]
     fn a_profile_that_is_a_file_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = prepare(file.path(), Path::new(BINARY)).unwrap_err().to_string();
+        let error = prepare(file.path(), None, Path::new(BINARY)).unwrap_err().to_string();
         let path = file.path().display();
         assert_eq!(
             error,

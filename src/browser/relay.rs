@@ -3,17 +3,19 @@
 //! It is forked off before the launcher becomes the browser, so the client still holds, signals and waits for the process that it
 //! started. It has a session of its own, because clients kill the browser's process group and what was temporary must still go away.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::gate::{Gate, Link};
-use crate::report;
+use super::gate::{DOCTOR_HINT, Gate, Link};
+use crate::{report, say};
 
 /// What a client waits for on the browser's standard error.
 const DEVTOOLS_LINE: &[u8] = b"DevTools listening on ";
@@ -21,8 +23,14 @@ const DEVTOOLS_LINE: &[u8] = b"DevTools listening on ";
 /// A line that is longer than this is passed on in pieces.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// Output that a client does not read is kept up to this size and then dropped: without navtrace the browser would stop there.
+/// Output that a client has not read is kept up to this size; then the browser waits for it.
 const MOST_PENDING: usize = 1024 * 1024;
+
+/// How long the browser waits for a client to read. Then its output is dropped, so that a client that never reads can't stop it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many reads what is left of the output may take once the browser has ended.
+const LAST_READS: usize = 64;
 
 /// A pipe that is ready takes this much without blocking (`PIPE_BUF` on Linux).
 const CHUNK: usize = 4096;
@@ -77,12 +85,9 @@ pub(super) struct Relay {
 impl Relay {
     /// Relays until the browser has ended, then tidies up.
     pub(super) fn run(self) {
-        if let Err(error) = rustix::process::setsid() {
-            tracing::debug!("the relay has no session of its own: {error}");
-        }
         self.let_go_of_inherited_files();
+        // Without it a read would block once another process has been quicker, which none is.
         let _ = rustix::io::ioctl_fionbio(&self.browser_stderr, true);
-
         let mut output = Output::default();
         self.relay(&mut output);
         self.finish(output);
@@ -95,7 +100,7 @@ impl Relay {
         loop {
             let now = Instant::now();
             if output.is_shut() && now >= deadline {
-                self.warn(last_link);
+                self.warn(last_link, output);
                 output.open();
             }
             let ready = self.wait(output, reading, deadline.saturating_duration_since(now));
@@ -105,11 +110,11 @@ impl Relay {
                     output.open();
                 }
             }
-            if ready.stderr_in {
-                reading = output.take_from(&self.browser_stderr);
-            }
             if ready.stderr_out {
-                output.write_chunk();
+                output.write();
+            }
+            if ready.stderr_in {
+                reading = output.take_from(&self.browser_stderr) != Taken::End;
             }
             if ready.browser_ended || self.watch.orphaned() {
                 return;
@@ -120,21 +125,27 @@ impl Relay {
     fn wait(&self, output: &Output, reading: bool, until_deadline: Duration) -> Ready {
         let stderr = rustix::stdio::stderr();
         let mut fds = vec![PollFd::new(self.gate.socket(), PollFlags::IN)];
-        let mut add = |fd: Option<BorrowedFd<'_>>, flags| {
-            let fd = fd?;
-            // SAFETY: the descriptors outlive this call: they belong to `self` or are standard error.
-            let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) };
-            fds.push(PollFd::from_borrowed_fd(fd, flags));
-            Some(fds.len() - 1)
-        };
-        let stderr_in = add(reading.then_some(self.browser_stderr.as_fd()), PollFlags::IN);
-        let stderr_out = add(output.has_pending().then_some(stderr), PollFlags::OUT);
-        let browser = add(self.watch.pidfd.as_ref().map(AsFd::as_fd), PollFlags::IN);
-
-        let mut timeout = output.is_shut().then_some(until_deadline);
-        if browser.is_none() {
-            timeout = Some(timeout.map_or(WATCH_INTERVAL, |timeout| timeout.min(WATCH_INTERVAL)));
+        let mut stderr_in = None;
+        if reading && !output.is_full() {
+            stderr_in = Some(fds.len());
+            fds.push(PollFd::new(&self.browser_stderr, PollFlags::IN));
         }
+        let mut stderr_out = None;
+        if output.has_pending() {
+            stderr_out = Some(fds.len());
+            fds.push(PollFd::new(&stderr, PollFlags::OUT));
+        }
+        let mut browser = None;
+        if let Some(pidfd) = &self.watch.pidfd {
+            browser = Some(fds.len());
+            fds.push(PollFd::new(pidfd, PollFlags::IN));
+        }
+        let timeouts = [
+            output.is_shut().then_some(until_deadline),
+            browser.is_none().then_some(WATCH_INTERVAL),
+            output.is_full().then_some(PATIENCE),
+        ];
+        let timeout = timeouts.into_iter().flatten().min();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         // An interruption is a round in which nothing was ready.
         let _ = rustix::event::poll(&mut fds, timeout.as_ref());
@@ -142,25 +153,29 @@ impl Relay {
         Ready { stderr_in: ready(stderr_in), stderr_out: ready(stderr_out), browser_ended: ready(browser) }
     }
 
-    fn warn(&self, last_link: Option<Link>) {
-        report::problem(&format!(
-            "the browser was not armed within {:?}, so requests may go without trace context: {}; `navtrace doctor` shows more",
+    /// Warns through `navtrace run`, or else between the browser's own lines: never by a write that a client could block.
+    fn warn(&self, last_link: Option<Link>, output: &mut Output) {
+        let sentence = format!(
+            "the browser was not armed within {:?}, so requests may go without trace context: {}{DOCTOR_HINT}",
             self.arm_timeout,
             Link::missing_after(last_link)
-        ));
+        );
+        if !report::Sender::connect().problem(&sentence) {
+            output.pending.extend(say::line(&sentence).bytes());
+        }
     }
 
     fn finish(self, mut output: Output) {
-        output.take_from(&self.browser_stderr);
-        output.open();
-        let deadline = Instant::now() + FINAL_OUTPUT;
-        while output.has_pending() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let ready = wait_for_stderr(left);
-            if !ready {
+        // What the browser's children still write is not waited for: they outlive it by a moment only.
+        for _ in 0..LAST_READS {
+            if output.take_from(&self.browser_stderr) != Taken::Some {
                 break;
             }
-            output.write_chunk();
+        }
+        output.open();
+        let deadline = Instant::now() + FINAL_OUTPUT;
+        while output.has_pending() && takes_more(deadline.saturating_duration_since(Instant::now())) {
+            output.write();
         }
         // A client may wait for the end of this stream: it need not wait for what comes now.
         silence(libc::STDERR_FILENO);
@@ -169,6 +184,7 @@ impl Relay {
             remove(&dir);
         }
     }
+
     /// Closes what the client gave to the browser: a client that waits for the end of one of those streams waits for the browser alone.
     fn let_go_of_inherited_files(&self) {
         silence(libc::STDIN_FILENO);
@@ -201,11 +217,11 @@ fn silence(fd: RawFd) {
 }
 
 /// Waits until the client's end of standard error takes more.
-fn wait_for_stderr(left: Duration) -> bool {
+fn takes_more(at_most: Duration) -> bool {
     let stderr = rustix::stdio::stderr();
     let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
-    let timeout = Timespec::try_from(left).ok();
-    !left.is_zero() && rustix::event::poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
+    let timeout = Timespec::try_from(at_most).ok();
+    rustix::event::poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
 }
 
 fn remove(dir: &PathBuf) {
@@ -226,11 +242,21 @@ struct Ready {
     browser_ended: bool,
 }
 
+/// What one read of the browser's standard error found.
+#[derive(Debug, PartialEq, Eq)]
+enum Taken {
+    Some,
+    NothingNow,
+    End,
+}
+
 /// The browser's standard error on its way to the client.
 #[derive(Debug, Default)]
 struct Output {
     held: Hold,
-    pending: Vec<u8>,
+    pending: VecDeque<u8>,
+    /// When the client took something last, once there was something to take.
+    taken: Option<Instant>,
     client_gone: bool,
 }
 
@@ -240,36 +266,55 @@ impl Output {
     }
 
     fn open(&mut self) {
-        self.held.open(&mut self.pending);
+        let mut lines = Vec::new();
+        self.held.open(&mut lines);
+        self.pending.extend(lines);
     }
 
     fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Takes what the browser has written by now; `false` when no more can come.
-    fn take_from(&mut self, browser_stderr: &OwnedFd) -> bool {
-        let mut buffer = [0; 16 * 1024];
-        loop {
-            match rustix::io::read(browser_stderr, &mut buffer) {
-                Ok(0) => return false,
-                Ok(_) if self.client_gone || self.pending.len() > MOST_PENDING => {}
-                Ok(length) => self.held.feed(&buffer[..length], &mut self.pending),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => return true,
-                Err(_) => return false,
-            }
-        }
+    /// Tells whether the browser has to wait for a client that is reading, if slowly.
+    fn is_full(&self) -> bool {
+        let waited = self.taken.map_or(Duration::ZERO, |taken| taken.elapsed());
+        self.pending.len() > MOST_PENDING && waited < PATIENCE
     }
 
-    fn write_chunk(&mut self) {
-        let chunk = &self.pending[..self.pending.len().min(CHUNK)];
-        match rustix::io::write(rustix::stdio::stderr(), chunk) {
-            Ok(written) => drop(self.pending.drain(..written)),
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-            Err(_) => {
-                self.client_gone = true;
-                self.pending.clear();
+    /// Takes a piece of what the browser has written. It is dropped when the client has not read for long.
+    fn take_from(&mut self, browser_stderr: &OwnedFd) -> Taken {
+        let mut buffer = [0; 16 * 1024];
+        let length = match rustix::io::read(browser_stderr, &mut buffer) {
+            Ok(0) => return Taken::End,
+            Ok(length) => length,
+            Err(Errno::INTR | Errno::AGAIN) => return Taken::NothingNow,
+            Err(_) => return Taken::End,
+        };
+        if !self.client_gone && self.pending.len() <= MOST_PENDING {
+            let mut lines = Vec::new();
+            self.held.feed(&buffer[..length], &mut lines);
+            if self.pending.is_empty() {
+                self.taken = Some(Instant::now());
+            }
+            self.pending.extend(lines);
+        }
+        Taken::Some
+    }
+
+    /// Writes for as long as the client takes more at once.
+    fn write(&mut self) {
+        while self.has_pending() && takes_more(Duration::ZERO) {
+            let (chunk, _) = self.pending.as_slices();
+            match rustix::io::write(rustix::stdio::stderr(), &chunk[..chunk.len().min(CHUNK)]) {
+                Ok(written) => {
+                    drop(self.pending.drain(..written));
+                    self.taken = Some(Instant::now());
+                }
+                Err(Errno::INTR | Errno::AGAIN) => return,
+                Err(_) => {
+                    self.client_gone = true;
+                    self.pending.clear();
+                }
             }
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     });
     served.map_err(|error| {
         let failure = Failure::new(ExitCode::Failure, format!("{error}; the extension will connect again"));
-        run.send(&Report::Problem { message: failure.message.clone() });
+        run.problem(&failure.message);
         failure
     })?;
     release_stderr();
@@ -73,11 +73,11 @@ fn observe(event: Event, run: &mut report::Sender) {
         Event::Session { session, extension, off_the_record } => {
             tracing::info!("session of trace {} with extension {extension}", session.trace_id);
             gate::report(Link::SessionIssued);
-            run.send(&Report::Session { trace_id: session.trace_id, extension, off_the_record });
+            run.send(&Report::Session { trace_id: session.trace_id, off_the_record });
             if !off_the_record {
                 let message = "the extension may not act in off-the-record contexts, so pages there go without trace context: allow it \
-                               in incognito on chrome://extensions, or start the browser through navtrace";
-                if !run.send(&Report::Problem { message: message.to_owned() }) {
+                               in incognito on chrome://extensions";
+                if !run.problem(message) {
                     tracing::warn!("{message}");
                 }
             }

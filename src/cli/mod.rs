@@ -1,4 +1,4 @@
-//! The command line: one subcommand per file. Errors are printed and exit codes chosen here alone.
+//! The command line: one subcommand per file. A failure that ends the process is printed here alone.
 
 #![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts, which show backticks as they are")]
 
@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
+use crate::say::say;
 
 /// The name under which this program is the browser.
 pub const BROWSER_NAME: &str = "navtrace-chromium";
@@ -59,14 +60,18 @@ enum Called {
 }
 
 fn called(args: &[OsString]) -> Called {
+    // Before the name: on some systems a host that was registered through the link is started by the link's name.
+    match args.get(1) {
+        Some(first) if first.as_encoded_bytes().starts_with(b"chrome-extension://") => {
+            return Called::Host(first.clone());
+        }
+        _ => {}
+    }
     let name = args.first().map(|name| Path::new(name).file_name().unwrap_or_default());
     if name == Some(OsStr::new(BROWSER_NAME)) {
         return Called::Browser(args[1..].to_vec());
     }
-    match args.get(1) {
-        Some(first) if first.as_encoded_bytes().starts_with(b"chrome-extension://") => Called::Host(first.clone()),
-        _ => Called::CommandLine,
-    }
+    Called::CommandLine
 }
 
 /// Runs navtrace with the arguments of a process, the program's name first.
@@ -86,7 +91,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
         },
     };
     execute(command).unwrap_or_else(|failure| {
-        eprintln!("navtrace: {failure}");
+        say(&failure.message);
         failure.exit.into()
     })
 }
@@ -108,6 +113,7 @@ fn start_log(config: &Config) {
         .with_writer(std::io::stderr)
         .with_max_level(config.log)
         .with_ansi(false)
+        .log_internal_errors(false)
         .without_time()
         .init();
 }
@@ -128,6 +134,7 @@ mod tests {
         let called = |args: &[&str]| called(&args.iter().map(OsString::from).collect::<Vec<_>>());
         let origin = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
         assert_eq!(called(&["navtrace", origin]), Called::Host(origin.into()));
+        assert_eq!(called(&["navtrace-chromium", origin]), Called::Host(origin.into()));
         assert_eq!(called(&["/usr/bin/navtrace-chromium", "--headless"]), Called::Browser(vec!["--headless".into()]));
         assert_eq!(called(&["navtrace", "run"]), Called::CommandLine);
         assert_eq!(called(&[]), Called::CommandLine);

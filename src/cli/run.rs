@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitCode as ProcessExitCode, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
@@ -21,6 +21,7 @@ use crate::browser::{extension, find, private_dir, process};
 use crate::config::{self, Config};
 use crate::failure::{ExitCode, Failure};
 use crate::report::{self, Ledger, Receiver};
+use crate::say::say;
 
 /// Run a command whose browsers carry trace context
 ///
@@ -53,13 +54,18 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         say(warning);
     }
     // What would keep every browser from starting is said once, before anything runs.
-    let browser = find::find(own_or_clients_browser(config).as_deref())?;
-    extension::provide(config.extension.as_deref())?;
+    let browser = find::find(config.browser.as_deref())?;
+    let extension = extension::provide(config.extension.as_deref())?;
     if process::needs_no_sandbox() {
         say(process::NO_SANDBOX);
     }
 
-    let set_up = |error| Failure::new(ExitCode::Failure, format!("the run can't be set up: {error}"));
+    let set_up = |error| {
+        let message = format!("the run can't be set up: {error}; set TMPDIR to a folder that you may write to");
+        Failure::new(ExitCode::Failure, message)
+    };
+    // From here on no signal ends this process and leaves the command or a directory behind.
+    let signals = SignalsInfo::<WithOrigin>::new(passed_on()).map_err(set_up)?;
     let dir = private_dir::create("navtrace-run-").map_err(set_up)?;
     let receiver = Receiver::listen(dir.path(), say).map_err(set_up)?;
     let link = link_browser_name(&dir).map_err(set_up)?;
@@ -70,16 +76,14 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         .env(config::BROWSER, browser)
         .env(report::VARIABLE, receiver.path())
         .envs(BROWSER_VARIABLES.map(|name| (name, &link)));
-    let status = supervise(command).map_err(|error| cannot_run(&args.command[0], &error))?;
+    if config.extension.is_some() {
+        // As it was checked: the browser may be started from another directory.
+        command.env(config::EXTENSION, extension);
+    }
+    let status = supervise(command, signals).map_err(|error| cannot_run(&args.command[0], &error))?;
 
     summarise(&receiver.finish(LAST_REPORTS));
     Ok(exit_code(status))
-}
-
-/// The browser that the user chose: for navtrace, or else for the client whose variable is about to be set.
-fn own_or_clients_browser(config: &Config) -> Option<PathBuf> {
-    let clients = || BROWSER_VARIABLES.iter().find_map(std::env::var_os).filter(|path| !path.is_empty());
-    config.browser.clone().or_else(|| clients().map(PathBuf::from))
 }
 
 /// Makes the name under which this program is the browser. A bare path is all that clients take, no arguments fit in it.
@@ -89,17 +93,26 @@ fn link_browser_name(dir: &TempDir) -> io::Result<PathBuf> {
     Ok(link)
 }
 
+/// The signals to pass on: those that this process was not told to ignore, as `nohup` does. What it ignores, the command ignores too.
+fn passed_on() -> Vec<i32> {
+    let is_ignored = |signal: &i32| {
+        // SAFETY: a zeroed sigaction is a valid one, and asking for the current one changes nothing.
+        let mut current: libc::sigaction = unsafe { std::mem::zeroed() };
+        let asked = unsafe { libc::sigaction(*signal, std::ptr::null(), &raw mut current) };
+        asked == 0 && current.sa_sigaction == libc::SIG_IGN
+    };
+    PASSED_ON.into_iter().filter(|signal| !is_ignored(signal)).collect()
+}
+
 /// Runs the command to its end and passes signals on to it meanwhile.
-fn supervise(mut command: Command) -> io::Result<ExitStatus> {
-    // Registered before the command starts, so that no signal ends this process and leaves the command alone.
-    let mut signals = SignalsInfo::<WithOrigin>::new(PASSED_ON)?;
+fn supervise(mut command: Command, mut signals: SignalsInfo<WithOrigin>) -> io::Result<ExitStatus> {
     let mut child = command.spawn()?;
     let target = Arc::new(Mutex::new(pid_of(&child)));
     let handle = signals.handle();
     let for_signals = Arc::clone(&target);
     let passing_on = std::thread::spawn(move || {
         for origin in &mut signals {
-            if comes_from_terminal(&origin) {
+            if reached_the_command_already(&origin) {
                 continue;
             }
             let target = for_signals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,8 +122,7 @@ fn supervise(mut command: Command) -> io::Result<ExitStatus> {
         }
     });
 
-    let ended = pid_of(&child).map(wait_without_reaping);
-    if let Some(Err(error)) = ended {
+    if let Some(Err(error)) = pid_of(&child).map(wait_without_reaping) {
         tracing::debug!("waiting for the command: {error}");
     }
     // Once it is reaped its id may become another process's, so nobody may signal it from here on.
@@ -125,23 +137,45 @@ fn pid_of(child: &Child) -> Option<Pid> {
     Pid::from_raw(i32::try_from(child.id()).ok()?)
 }
 
-fn wait_without_reaping(pid: Pid) -> rustix::io::Result<()> {
+/// Waits for the command and reaps everybody else: as the first process of a container this one inherits relays and hosts.
+fn wait_without_reaping(command: Pid) -> io::Result<()> {
     loop {
-        match rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-            Err(rustix::io::Errno::INTR) => {}
-            other => return other.map(drop),
+        let ended = next_ended_child()?;
+        if ended == Some(command) {
+            return Ok(());
+        }
+        if let Some(orphan) = ended {
+            rustix::process::waitpid(Some(orphan), WaitOptions::empty())?;
         }
     }
 }
 
-/// Ctrl-C in a terminal reaches the command by itself, and k6 takes a second one for "stop at once".
-fn comes_from_terminal(origin: &Origin) -> bool {
-    matches!(origin.cause, Cause::Kernel)
+/// Waits until some child has ended, and leaves it to be reaped.
+fn next_ended_child() -> io::Result<Option<Pid>> {
+    // SAFETY: a zeroed siginfo is a valid one, and waitid fills it in when it succeeds.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let waited = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOWAIT) };
+    match io::Error::last_os_error() {
+        _ if waited == 0 => Ok(Pid::from_raw(unsafe { info.si_pid() })),
+        error if error.kind() == ErrorKind::Interrupted => Ok(None),
+        error => Err(error),
+    }
+}
+
+/// Ctrl-C in a terminal reaches the command by itself, and k6 takes a second one for "stop at once". A hangup reaches this process alone when
+/// it leads the session.
+fn reached_the_command_already(origin: &Origin) -> bool {
+    origin.signal != SIGHUP && matches!(origin.cause, Cause::Kernel)
 }
 
 fn cannot_run(program: &OsString, error: &io::Error) -> Failure {
-    let program = Path::new(program).display();
+    let path = Path::new(program);
+    let program = path.display();
     match error.kind() {
+        ErrorKind::NotFound if path.is_file() => Failure::new(
+            ExitCode::CannotExecute,
+            format!("{program} can't be run: the interpreter in its first line is missing"),
+        ),
         ErrorKind::NotFound => {
             Failure::new(ExitCode::NotFound, format!("{program}: no such program; check its name, or give its path"))
         }
@@ -154,10 +188,6 @@ fn exit_code(status: ExitStatus) -> ProcessExitCode {
     let killed = || status.signal().map_or(1, |signal| 128 + signal);
     let code = status.code().unwrap_or_else(killed);
     u8::try_from(code).unwrap_or(ExitCode::Failure as u8).into()
-}
-
-fn say(sentence: &str) {
-    eprintln!("navtrace: {sentence}");
 }
 
 fn summarise(ledger: &Ledger) {
@@ -173,6 +203,9 @@ fn summary(ledger: &Ledger) -> Vec<String> {
         often.map(|(problem, count)| format!("{count} times: {problem}")).collect()
     };
     let mut lines = repeated(&ledger.problems);
+    if ledger.further_problems > 0 {
+        lines.push(format!("{} more, not told one by one", counted(ledger.further_problems, "problem")));
+    }
     if ledger.traces.is_empty() {
         lines.push(
             "no browser was traced: did the command start one? (Playwright and Selenium need to be given CHROME_BIN as the browser's path)"
@@ -184,7 +217,8 @@ fn summary(ledger: &Ledger) -> Vec<String> {
     for trace in &ledger.traces {
         let ended = trace.ended.map(|ended| ended.duration_since(trace.started));
         let duration = ended.map_or("not ended".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()));
-        lines.push(format!("  {}  {}  {duration}", trace.id, counted(trace.navigations, "navigation")));
+        let armed = if trace.mode.is_some() { "" } else { "  never armed" };
+        lines.push(format!("  {}  {}  {duration}{armed}", trace.id, counted(trace.navigations, "navigation")));
     }
     lines
 }

@@ -165,6 +165,7 @@ mod tests {
                 "2h",
                 "NAVTRACE_ARM_TIMEOUT=2h can't be used: expected a number with a unit, such as 5s or 1500ms",
             ),
+            (ARM_TIMEOUT, "0s", "NAVTRACE_ARM_TIMEOUT=0s can't be used: it must be more than 0"),
             (ARM_TIMEOUT, "61m", "NAVTRACE_ARM_TIMEOUT=61m can't be used: the longest possible is 3600s"),
             (
                 ARM_TIMEOUT,

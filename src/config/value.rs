@@ -35,6 +35,9 @@ pub(super) fn duration(value: &str, longest: Duration) -> Result<Duration, Strin
     }
     // A number that overflows is longer than any limit.
     let milliseconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms));
+    if milliseconds == Some(0) {
+        return Err("it must be more than 0".to_owned());
+    }
     milliseconds
         .map(Duration::from_millis)
         .filter(|duration| *duration <= longest)

@@ -66,15 +66,49 @@ fn clients_find_the_browser_in_their_variables() {
 }
 
 #[test]
-fn the_browser_that_the_client_was_to_use_is_kept() {
+fn a_relative_extension_folder_stays_the_one_that_was_checked() {
     let environment = Environment::new();
-    let theirs = environment.program("their-chromium", "");
-    let output = environment
-        .navtrace(["run", "--", "sh", "-c", "echo $NAVTRACE_BROWSER"])
-        .env("K6_BROWSER_EXECUTABLE_PATH", &theirs)
-        .output()
-        .unwrap();
-    assert_eq!(PathBuf::from(stdout(&output).trim_end()), theirs);
+    let mut command = run(&environment, &["sh", "-c", "cd / && echo $NAVTRACE_EXTENSION"]);
+    let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = command.env("NAVTRACE_EXTENSION", "extension").current_dir(project).output().unwrap();
+    assert_eq!(PathBuf::from(stdout(&output).trim_end()), std::fs::canonicalize(project.join("extension")).unwrap());
+}
+
+#[test]
+fn an_output_that_cannot_be_written_stops_nothing() {
+    let environment = Environment::new();
+    let mut command = run(&environment, &["sh", "-c", "echo ran; exit 7"]);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command.stderr(full).output().unwrap();
+    assert_eq!((stdout(&output).as_str(), output.status.code()), ("ran\n", Some(7)));
+}
+
+#[test]
+fn what_this_process_was_told_to_ignore_the_command_ignores_too() {
+    let environment = Environment::new();
+    let navtrace = run(&environment, &["grep", "SigIgn", "/proc/self/status"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP INT; exec \"$@\"", "sh"]).arg(navtrace.get_program()).args(navtrace.get_args());
+    for (name, value) in navtrace.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let words = stdout(&shell.output().unwrap());
+    let mask = u64::from_str_radix(words.split_whitespace().nth(1).unwrap(), 16).unwrap();
+    assert_eq!(mask & 0b11, 0b11, "SIGHUP and SIGINT are ignored: {words}");
+}
+
+#[test]
+fn a_script_whose_interpreter_is_missing_is_told_from_a_missing_program() {
+    let environment = Environment::new();
+    let script = environment.program("script", "");
+    std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+    let output = run(&environment, &[script.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(126));
+    let sentence = format!("{} can't be run: the interpreter in its first line is missing\n", script.display());
+    assert!(stderr(&output).ends_with(&sentence), "{}", stderr(&output));
 }
 
 #[test]

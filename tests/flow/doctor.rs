@@ -14,10 +14,12 @@ fn every_link_holds() {
     assert_eq!(lines.len(), 6);
     assert!(lines.iter().all(|line| line.starts_with("ok    ")), "{words}");
     assert!(lines[5].contains("the server received traceparent: 00-"), "{words}");
+    assert_eq!(environment.left_behind(), [""; 0]);
 }
 
 #[test]
 fn a_program_that_is_no_browser_fails_where_it_breaks() {
+    let _turn = turn();
     let environment = Environment::new();
     let browser = environment.program("chromium", "echo Chromium 150; echo no display >&2; exit 1");
     let output = environment.navtrace(["doctor"]).env("NAVTRACE_BROWSER", browser).output().unwrap();

@@ -29,8 +29,6 @@ fn requests_carry_their_own_navigations_span() {
     let _turn = turn();
     let bench = Bench::new();
     let run = bench.traced("navigations.js", &[("ITERATIONS", "2")]);
-    assert!(!run.log.contains("✗"), "a check failed:\n{}", run.log);
-
     let mut spans = BTreeMap::new();
     for request in run.requests.iter().filter(|request| is_navigation(request)) {
         spans.entry(nav(request)).or_insert_with(|| traceparent(request).span_id);

@@ -11,8 +11,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// Names that must not reach navtrace from whoever runs the tests.
-const CLEARED: [&str; 3] = ["XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "K6_BROWSER_EXECUTABLE_PATH"];
+/// What names that must not reach navtrace from whoever runs the tests begin with.
+const CLEARED: [&str; 6] = ["CHROME_", "K6_", "NAVTRACE_", "OTEL_", "PUPPETEER_", "XDG_"];
 
 /// A private environment, which goes away with this value.
 pub struct Environment {
@@ -37,7 +37,7 @@ impl Environment {
         command.args(args);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if CLEARED.contains(&&*name) || name.starts_with("NAVTRACE_") || name.starts_with("OTEL_") {
+            if CLEARED.iter().any(|start| name.starts_with(start)) {
                 command.env_remove(&*name);
             }
         }

@@ -1,12 +1,13 @@
 //! Loads a page on loopback through the launcher, in an off-the-record window as test clients do, and looks at what a server received.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Finding;
+use crate::browser::gate::DOCTOR_HINT;
 use crate::browser::{private_dir, process};
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
@@ -66,6 +67,8 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
         .arg("launch")
         .args(CHROMIUM_ARGUMENTS)
         .env(report::VARIABLE, receiver.path())
+        // A browser that is killed leaves files of its own there; they go with the directory.
+        .env("TMPDIR", dir.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -83,7 +86,7 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
 
     let start = match (endpoint, problem) {
         (Ok(_), None) => Ok("armed before the client may connect".to_owned()),
-        (_, Some(problem)) => Err(problem),
+        (_, Some(problem)) => Err(without_hint(&problem)),
         (Err(error), None) => Err(error),
     };
     let off_the_record = match off_the_record {
@@ -105,6 +108,18 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
     Ok(vec![(first, start), (second, off_the_record), (third, page_load)])
 }
 
+/// A warning of the gate names doctor as the way out, which is this.
+fn without_hint(problem: &str) -> String {
+    match problem.strip_suffix(DOCTOR_HINT) {
+        Some(warning) => {
+            format!(
+                "{warning}: raise NAVTRACE_ARM_TIMEOUT if the machine is slow, else see chrome://policy for what keeps extensions away"
+            )
+        }
+        None => problem.to_owned(),
+    }
+}
+
 /// Reads the browser's standard error up to the line that clients wait for, and gives the address in it.
 fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Duration) -> Result<String, String> {
     let Some(stderr) = stderr else {
@@ -117,9 +132,10 @@ fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Durati
             let _ = sender.send(line);
         }
     });
-    let mut last = String::new();
+    let deadline = Instant::now() + timeout;
+    let mut last = "it said nothing".to_owned();
     loop {
-        match receiver.recv_timeout(timeout) {
+        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => match line.strip_prefix("DevTools listening on ws://") {
                 Some(address) => return Ok(address.split('/').next().unwrap_or_default().to_owned()),
                 None => last = line,
@@ -134,22 +150,23 @@ fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Durati
 fn load(endpoint: &str, page: &str, server: TcpListener) -> Result<Option<String>, String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        let seen = server.accept().and_then(|(stream, _)| answer(stream));
-        // Nobody waits any more once the time was up.
-        let _ = sender.send(seen);
+        // One thread for each: a connection that the browser opens in advance may stay silent.
+        for stream in server.incoming().flatten() {
+            let sender = sender.clone();
+            std::thread::spawn(move || answer(stream).map(|traceparent| sender.send(traceparent)));
+        }
     });
     open_page(endpoint, page).map_err(|error| error.to_string())?;
-    match receiver.recv_timeout(PAGE_TIMEOUT) {
-        Ok(seen) => seen.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no request came within {PAGE_TIMEOUT:?}")),
-    }
+    receiver.recv_timeout(PAGE_TIMEOUT).map_err(|_| format!("no request came within {PAGE_TIMEOUT:?}"))
 }
 
 /// Answers one request with an empty page and gives its `traceparent`.
 fn answer(mut stream: TcpStream) -> io::Result<Option<String>> {
     stream.set_read_timeout(Some(PAGE_TIMEOUT))?;
     let mut traceparent = None;
-    for line in BufReader::new(&stream).lines() {
+    let mut lines = BufReader::new(&stream).lines();
+    lines.next().ok_or(ErrorKind::UnexpectedEof)??;
+    for line in lines {
         let line = line?;
         match line.split_once(':') {
             Some((name, value)) if name.eq_ignore_ascii_case("traceparent") => {
