@@ -11,8 +11,8 @@ cd "$root"
 
 need_rust
 need_linker
-need_chromium
 need_k6
+need_chromium
 
 say "Building navtrace and the demo shop"
 cargo build --quiet --release --locked --bin navtrace --example shop
@@ -20,15 +20,20 @@ built=$(target_dir)/release
 
 scratch=$(mktemp -d)
 shop_pid=
+run_pid=
 # shellcheck disable=SC2317 # called by the trap
-stop_shop() {
-  if [ -n "$shop_pid" ]; then
-    kill "$shop_pid" 2>/dev/null || true
-    wait "$shop_pid" 2>/dev/null || true
-  fi
+stop() {
+  local pid
+  # The run first, so that no browser is left with a shop that is closed.
+  for pid in $run_pid $shop_pid; do
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
   rm -rf "$scratch"
 }
-trap stop_shop EXIT
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 "$built/examples/shop" >"$scratch/shop" &
 shop_pid=$!
@@ -54,7 +59,15 @@ export SHOP_URL K6_NO_USAGE_REPORT=true
 say "Running: navtrace run -- k6 run examples/k6/demo.js"
 say
 status=0
-"$built/navtrace" run -- k6 run --quiet examples/k6/demo.js || status=$?
+# In the background, since bash acts on a signal only between commands, and `wait` is one that it interrupts.
+mkfifo "$scratch/stderr"
+tee "$scratch/words" <"$scratch/stderr" >&2 &
+tee_pid=$!
+"$built/navtrace" run -- k6 run --quiet examples/k6/demo.js 2>"$scratch/stderr" &
+run_pid=$!
+wait "$run_pid" || status=$?
+run_pid=
+wait "$tee_pid"
 
 say
 say "What the shop and the pricing service behind it received, per trace:"
@@ -62,10 +75,15 @@ say
 get /_received.txt >"$scratch/received"
 cat "$scratch/received" >&2
 say
+named=$(sed -n 's/^navtrace:   \([0-9a-f]\{32\}\) .*/\1/p' "$scratch/words" | sort)
+arrived=$(grep -o '^[0-9a-f]\{32\}' "$scratch/received" | sort)
 if [ "$status" -ne 0 ]; then
   say "The run failed with status $status."
 elif ! grep -q '; without a traceparent: 0, with an invalid one: 0$' "$scratch/received"; then
   say "Not every request carried a traceparent, which is what navtrace is for."
+  status=1
+elif [ -z "$named" ] || [ "$named" != "$arrived" ]; then
+  say "The ids that navtrace named are not the ids that arrived."
   status=1
 else
   say "Each iteration is one trace: the ids that navtrace named are the ids that arrived."

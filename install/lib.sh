@@ -43,19 +43,19 @@ quietly() {
   return "$status"
 }
 
+# Runs a command as root; apt_install has made sure that it can.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
-  elif have sudo; then
-    sudo "$@"
   else
-    fail "this needs root: $*"
+    sudo "$@"
   fi
 }
 
 # apt_install PACKAGE...
 apt_install() {
   have apt-get || fail "$* missing, and this is not Debian: please install by hand"
+  [ "$(id -u)" -eq 0 ] || have sudo || fail "$* missing: please have root run: apt-get install $*"
   say "Installing $* from Debian's packages"
   quietly as_root apt-get update
   quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
@@ -92,9 +92,13 @@ need_shellcheck() {
 need_chromium() {
   if [ -n "${NAVTRACE_BROWSER:-}" ]; then
     have "$NAVTRACE_BROWSER" || fail "NAVTRACE_BROWSER is not a program: $NAVTRACE_BROWSER"
-  elif ! have chromium && ! have chromium-browser; then
-    apt_install chromium chromium-sandbox fonts-liberation
+  elif ! have chromium-browser; then
+    need_debian_chromium
   fi
+}
+
+need_debian_chromium() {
+  have chromium || apt_install chromium chromium-sandbox fonts-liberation
 }
 
 # Any k6 on PATH will do; else one is built, and kept.

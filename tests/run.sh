@@ -43,7 +43,8 @@ install_tools() {
   need_node
   need_shellcheck
   if ! $fast; then
-    need_chromium
+    # The tests start `chromium` by that name and choose every setting themselves.
+    need_debian_chromium
     need_k6
   fi
 }
@@ -87,7 +88,7 @@ if $fast; then
   say
   say "Everything passed but the browser tests, which --fast leaves out."
 else
-  step "tests in the browser" cargo test --locked --test flow -- --nocapture --test-threads=1
+  step "tests in the browser" timeout 45m cargo test --locked --test flow -- --nocapture --test-threads=1
   step "the demo" install/demo.sh
   say
   say "Everything passed."

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rust_embed::RustEmbed;
 use serde_json::Value;
 
-use super::profile::{make_private, write_if_changed};
+use super::private;
 use crate::failure::{ExitCode, Failure};
 
 /// The extension's id. The `key` in its manifest fixes it: the first 16 bytes of the key's SHA-256, with `a` to `p` for the hex digits.
@@ -102,9 +102,9 @@ fn unpack(folder: &Path) -> Result<PathBuf, ExtensionError> {
     let write = |name: &str, content: &[u8]| {
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
-            make_private(parent)?;
+            private::make_directory(parent)?;
         }
-        write_if_changed(&path, content)
+        private::write_if_changed(&path, content)
     };
     for (name, content) in embedded() {
         write(&name, &content).map_err(|source| ExtensionError::Unpack { folder: folder.into(), source })?;

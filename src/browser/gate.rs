@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::private_dir;
+use super::private;
 
 /// The environment variable that carries the socket's path from the launcher through the browser to the host.
 pub const VARIABLE: &str = "NAVTRACE_GATE";
@@ -71,7 +71,7 @@ impl Gate {
     ///
     /// Whatever keeps either from being made.
     pub fn create() -> io::Result<Self> {
-        let dir = private_dir::create("navtrace-gate-")?;
+        let dir = private::temporary_directory("navtrace-gate-")?;
         let socket = UnixDatagram::bind(socket_in(dir.path()))?;
         socket.set_nonblocking(true)?;
         Ok(Self { dir, socket })

@@ -6,7 +6,7 @@ pub mod find;
 pub mod flags;
 pub mod gate;
 pub mod manifest;
-pub mod private_dir;
+pub mod private;
 pub mod process;
 pub mod profile;
 mod relay;

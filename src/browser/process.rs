@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::flags::Additions;
 use super::gate::{self, Gate};
 use super::relay::{Relay, Watch};
-use super::{extension, find, flags, private_dir, profile};
+use super::{extension, find, flags, private, profile};
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
 use crate::report;
@@ -43,7 +43,7 @@ impl Launch {
         let temporary_profile = match given_profile {
             Some(_) => None,
             None => Some(private("a temporary profile", || {
-                private_dir::create_in(&private_dir::temporary(), "navtrace-profile-")
+                private::temporary_directory_in(&private::temporary_root(), "navtrace-profile-")
             })?),
         };
         let temporary_path = temporary_profile.as_ref().map(TempDir::path);

@@ -1,14 +1,13 @@
 //! Prepares a profile: the permission to act in off-the-record contexts, and the host's registration.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, Permissions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{extension, manifest};
+use super::{extension, manifest, private};
 use crate::failure::{ExitCode, Failure};
 
 /// Why a profile can't be used.
@@ -50,14 +49,14 @@ pub fn prepare(dir: &Path, profile: Option<&OsStr>, binary: &Path) -> Result<Opt
     let hosts = dir.join(manifest::PROFILE_FOLDER);
     let folder = dir.join(profile.unwrap_or(OsStr::new("Default")));
     for folder in [&hosts, &folder] {
-        make_private(folder).map_err(within("can't create", folder))?;
+        private::make_directory(folder).map_err(within("can't create", folder))?;
     }
 
     let path = hosts.join(manifest::file_name());
     let rendered = manifest::render(binary).ok_or_else(|| {
         within("can't name the host in", &path)(io::Error::other(format!("{} is not UTF-8", binary.display())))
     })?;
-    write_if_changed(&path, rendered.as_bytes()).map_err(within("can't write", &path))?;
+    private::write_if_changed(&path, rendered.as_bytes()).map_err(within("can't write", &path))?;
 
     let path = folder.join("Preferences");
     let before = match fs::read(&path) {
@@ -74,7 +73,7 @@ pub fn prepare(dir: &Path, profile: Option<&OsStr>, binary: &Path) -> Result<Opt
             (preferences, Some(KeptAside { original: path.clone(), kept }))
         }
     };
-    write_if_changed(&path, preferences.to_string().as_bytes()).map_err(within("can't write", &path))?;
+    private::write_if_changed(&path, preferences.to_string().as_bytes()).map_err(within("can't write", &path))?;
     Ok(kept)
 }
 
@@ -126,34 +125,10 @@ fn keep_aside(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Makes a directory, and those above it, that only the user may enter.
-///
-/// # Errors
-///
-/// Whatever keeps it from being made.
-pub(super) fn make_private(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-/// Writes a file of the user's own in one step, so that nobody ever reads half of it.
-///
-/// # Errors
-///
-/// Whatever keeps it from being written; the file is then as it was.
-pub fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|current| current == bytes) {
-        return Ok(());
-    }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file =
-        tempfile::Builder::new().prefix(".navtrace-").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     const BINARY: &str = "/usr/bin/navtrace";

@@ -3,7 +3,8 @@
 //! It is forked off before the launcher becomes the browser, so the client still holds, signals and waits for the process that it
 //! started. It has a session of its own, because clients kill the browser's process group and what was temporary must still go away.
 
-use std::collections::VecDeque;
+mod output;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -11,29 +12,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
 use rustix::process::Pid;
 
+use output::{Output, PATIENCE, Taken, takes_more};
+
 use super::gate::{DOCTOR_HINT, Gate, Link};
-use crate::{report, say};
-
-/// What a client waits for on the browser's standard error.
-const DEVTOOLS_LINE: &[u8] = b"DevTools listening on ";
-
-/// A line that is longer than this is passed on in pieces.
-const LONGEST_LINE: usize = 64 * 1024;
-
-/// Output that a client has not read is kept up to this size; then the browser waits for it.
-const MOST_PENDING: usize = 1024 * 1024;
-
-/// How long the browser waits for a client to read. Then its output is dropped, so that a client that never reads can't stop it.
-const PATIENCE: Duration = Duration::from_secs(1);
+use crate::report;
 
 /// How many reads what is left of the output may take once the browser has ended.
 const LAST_READS: usize = 64;
-
-/// A pipe that is ready takes this much without blocking (`PIPE_BUF` on Linux).
-const CHUNK: usize = 4096;
 
 /// How long what is left of the output may take to write once the browser has ended.
 const FINAL_OUTPUT: Duration = Duration::from_millis(300);
@@ -161,7 +148,7 @@ impl Relay {
             Link::missing_after(last_link)
         );
         if !report::Sender::connect().problem(&sentence) {
-            output.pending.extend(say::line(&sentence).bytes());
+            output.say(&sentence);
         }
     }
 
@@ -216,14 +203,6 @@ fn silence(fd: RawFd) {
     }
 }
 
-/// Waits until the client's end of standard error takes more.
-fn takes_more(at_most: Duration) -> bool {
-    let stderr = rustix::stdio::stderr();
-    let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
-    let timeout = Timespec::try_from(at_most).ok();
-    rustix::event::poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
-}
-
 fn remove(dir: &PathBuf) {
     let deadline = Instant::now() + REMOVAL;
     loop {
@@ -240,160 +219,4 @@ struct Ready {
     stderr_in: bool,
     stderr_out: bool,
     browser_ended: bool,
-}
-
-/// What one read of the browser's standard error found.
-#[derive(Debug, PartialEq, Eq)]
-enum Taken {
-    Some,
-    NothingNow,
-    End,
-}
-
-/// The browser's standard error on its way to the client.
-#[derive(Debug, Default)]
-struct Output {
-    held: Hold,
-    pending: VecDeque<u8>,
-    /// When the client took something last, once there was something to take.
-    taken: Option<Instant>,
-    client_gone: bool,
-}
-
-impl Output {
-    fn is_shut(&self) -> bool {
-        !self.held.open
-    }
-
-    fn open(&mut self) {
-        let mut lines = Vec::new();
-        self.held.open(&mut lines);
-        self.pending.extend(lines);
-    }
-
-    fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
-    }
-
-    /// Tells whether the browser has to wait for a client that is reading, if slowly.
-    fn is_full(&self) -> bool {
-        let waited = self.taken.map_or(Duration::ZERO, |taken| taken.elapsed());
-        self.pending.len() > MOST_PENDING && waited < PATIENCE
-    }
-
-    /// Takes a piece of what the browser has written. It is dropped when the client has not read for long.
-    fn take_from(&mut self, browser_stderr: &OwnedFd) -> Taken {
-        let mut buffer = [0; 16 * 1024];
-        let length = match rustix::io::read(browser_stderr, &mut buffer) {
-            Ok(0) => return Taken::End,
-            Ok(length) => length,
-            Err(Errno::INTR | Errno::AGAIN) => return Taken::NothingNow,
-            Err(_) => return Taken::End,
-        };
-        if !self.client_gone && self.pending.len() <= MOST_PENDING {
-            let mut lines = Vec::new();
-            self.held.feed(&buffer[..length], &mut lines);
-            if self.pending.is_empty() {
-                self.taken = Some(Instant::now());
-            }
-            self.pending.extend(lines);
-        }
-        Taken::Some
-    }
-
-    /// Writes for as long as the client takes more at once.
-    fn write(&mut self) {
-        while self.has_pending() && takes_more(Duration::ZERO) {
-            let (chunk, _) = self.pending.as_slices();
-            match rustix::io::write(rustix::stdio::stderr(), &chunk[..chunk.len().min(CHUNK)]) {
-                Ok(written) => {
-                    drop(self.pending.drain(..written));
-                    self.taken = Some(Instant::now());
-                }
-                Err(Errno::INTR | Errno::AGAIN) => return,
-                Err(_) => {
-                    self.client_gone = true;
-                    self.pending.clear();
-                }
-            }
-        }
-    }
-}
-
-/// Holds the line back that a client starts on. Other lines pass.
-#[derive(Debug, Default)]
-struct Hold {
-    open: bool,
-    line: Vec<u8>,
-    held: Vec<u8>,
-}
-
-impl Hold {
-    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        if self.open {
-            out.extend_from_slice(bytes);
-            return;
-        }
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.line.extend_from_slice(piece);
-            let complete = self.line.ends_with(b"\n");
-            if complete && self.line.starts_with(DEVTOOLS_LINE) {
-                self.held.append(&mut self.line);
-            } else if complete || self.line.len() > LONGEST_LINE {
-                out.append(&mut self.line);
-            }
-        }
-    }
-
-    fn open(&mut self, out: &mut Vec<u8>) {
-        self.open = true;
-        out.append(&mut self.held);
-        out.append(&mut self.line);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LINE: &str = "DevTools listening on ws://127.0.0.1:9222/devtools/browser/x\n";
-
-    fn fed(hold: &mut Hold, text: &str) -> String {
-        let mut out = Vec::new();
-        hold.feed(text.as_bytes(), &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    fn opened(hold: &mut Hold) -> String {
-        let mut out = Vec::new();
-        hold.open(&mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn only_the_devtools_line_is_held() {
-        let mut hold = Hold::default();
-        let text = format!("\nfirst\n{LINE}last\n");
-        assert_eq!(fed(&mut hold, &text), "\nfirst\nlast\n");
-        assert_eq!(opened(&mut hold), LINE);
-        assert_eq!(fed(&mut hold, LINE), LINE);
-    }
-
-    #[test]
-    fn the_line_is_recognised_in_pieces() {
-        let mut hold = Hold::default();
-        for piece in ["Dev", "Tools listening", " on ws://x\nmo"] {
-            assert_eq!(fed(&mut hold, piece), "");
-        }
-        assert_eq!(fed(&mut hold, "re\nrest"), "more\n");
-        assert_eq!(opened(&mut hold), "DevTools listening on ws://x\nrest");
-    }
-
-    #[test]
-    fn a_line_without_end_is_not_kept_for_ever() {
-        let mut hold = Hold::default();
-        let long = "x".repeat(LONGEST_LINE);
-        assert_eq!(fed(&mut hold, &long), "");
-        assert_eq!(fed(&mut hold, "y"), long + "y");
-    }
 }

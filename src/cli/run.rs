@@ -17,7 +17,7 @@ use signal_hook::low_level::siginfo::{Cause, Origin};
 use tempfile::TempDir;
 
 use super::BROWSER_NAME;
-use crate::browser::{extension, find, private_dir, process};
+use crate::browser::{extension, find, private, process};
 use crate::config::{self, Config};
 use crate::failure::{ExitCode, Failure};
 use crate::report::{self, Ledger, Receiver};
@@ -66,7 +66,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     };
     // From here on no signal ends this process and leaves the command or a directory behind.
     let signals = SignalsInfo::<WithOrigin>::new(passed_on()).map_err(set_up)?;
-    let dir = private_dir::create("navtrace-run-").map_err(set_up)?;
+    let dir = private::temporary_directory("navtrace-run-").map_err(set_up)?;
     let receiver = Receiver::listen(dir.path(), say).map_err(set_up)?;
     let link = link_browser_name(&dir).map_err(set_up)?;
 

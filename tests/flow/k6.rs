@@ -128,10 +128,11 @@ pub(crate) fn traceparent(request: &Recorded) -> TraceParent {
     TraceParent::parse(header).unwrap_or_else(|reason| panic!("{header}: {reason}"))
 }
 
-/// k6 logs that a browser "unexpectedly ended" when it has just killed it itself on a busy machine, with and without navtrace.
+/// k6 logs that a browser "unexpectedly ended" when it has just ended it itself on a busy machine, with and without navtrace: by a signal, or
+/// by the context that it cancels while the browser is closing.
 fn is_error(line: &str) -> bool {
-    let known =
-        line.contains("unexpectedly ended: signal: killed") || line.contains("unexpectedly ended: signal: terminated");
+    let by_k6 = ["signal: killed", "signal: terminated", "context canceled"];
+    let known = by_k6.iter().any(|how| line.contains(&format!("unexpectedly ended: {how}")));
     (line.contains("level=error") || line.contains("level=fatal")) && !known
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Finding;
 use crate::browser::gate::DOCTOR_HINT;
-use crate::browser::{private_dir, process};
+use crate::browser::{private, process};
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
 use crate::report::{self, Receiver};
@@ -58,7 +58,7 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
     let set_up = |error: io::Error| {
         Failure::new(ExitCode::Failure, format!("the check of a page load can't be set up: {error}"))
     };
-    let dir = private_dir::create("navtrace-doctor-").map_err(set_up)?;
+    let dir = private::temporary_directory("navtrace-doctor-").map_err(set_up)?;
     let receiver = Receiver::listen(dir.path(), |_| ()).map_err(set_up)?;
     let server = TcpListener::bind("127.0.0.1:0").map_err(set_up)?;
     let page = format!("http://{}/", server.local_addr().map_err(set_up)?);

@@ -1,0 +1,75 @@
+//! Files and directories that are the user's alone.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, TempDir};
+
+/// A Unix socket's path may have 107 bytes on Linux and 103 on macOS; a name of up to 16 comes after the directory's own.
+const LONGEST_PARENT: usize = 60;
+
+/// Where temporary files go when nothing else is named.
+const FALLBACK: &str = "/tmp";
+
+/// Makes a directory with mode 0700 whose path leaves room for a socket's name.
+///
+/// It stands in `XDG_RUNTIME_DIR` where there is one (a memory file system that is the user's alone), else in the temporary directory.
+///
+/// # Errors
+///
+/// Whatever keeps the directory from being made.
+pub fn temporary_directory(prefix: &str) -> io::Result<TempDir> {
+    let fits = |dir: &PathBuf| dir.is_absolute() && dir.as_os_str().len() <= LONGEST_PARENT;
+    let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let candidates = [runtime_dir, Some(temporary_root())];
+    for parent in candidates.into_iter().flatten().filter(fits) {
+        if let Ok(dir) = temporary_directory_in(&parent, prefix) {
+            return Ok(dir);
+        }
+    }
+    temporary_directory_in(Path::new(FALLBACK), prefix)
+}
+
+/// The directory for what is temporary: TMPDIR, unless it is unset, empty or relative.
+#[must_use]
+pub fn temporary_root() -> PathBuf {
+    let named = std::env::temp_dir();
+    if named.is_absolute() { named } else { PathBuf::from(FALLBACK) }
+}
+
+/// Makes a directory with mode 0700 in `parent`.
+///
+/// # Errors
+///
+/// Whatever keeps the directory from being made.
+pub fn temporary_directory_in(parent: &Path, prefix: &str) -> io::Result<TempDir> {
+    Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)
+}
+
+/// Makes a directory, and those above it, that only the user may enter.
+///
+/// # Errors
+///
+/// Whatever keeps it from being made.
+pub fn make_directory(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Writes a file of the user's own in one step, so that nobody ever reads half of it.
+///
+/// # Errors
+///
+/// Whatever keeps it from being written; the file is then as it was.
+pub fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|current| current == bytes) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file =
+        tempfile::Builder::new().prefix(".navtrace-").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! Keeps account of what was reported. Pure: connections are numbers and time is an argument.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::Report;
+use crate::channel::message::Mode;
+use crate::context::ids::TraceId;
+
+/// Problems that are told; more are only counted.
+pub const MOST_PROBLEMS: usize = 10;
+
+/// One trace, as its hosts reported it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The trace id.
+    pub id: TraceId,
+    /// Navigations, whether or not a document came of them.
+    pub navigations: usize,
+    /// When the first host took it up.
+    pub started: Instant,
+    /// When the last host ended; `None` while one is there.
+    pub ended: Option<Instant>,
+    /// How requests get their headers, once they do.
+    pub mode: Option<Mode>,
+    /// Whether the extension may act in off-the-record contexts.
+    pub off_the_record: bool,
+}
+
+/// Everything that was reported.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The traces in the order in which they began.
+    pub traces: Vec<Trace>,
+    /// The first problems, each with the number of times that it was reported.
+    pub problems: BTreeMap<String, usize>,
+    /// How many reports there were of problems beyond [`MOST_PROBLEMS`]. A disk that is full says so for every profile anew.
+    pub further_problems: usize,
+    /// Which trace each open connection reports on.
+    open: BTreeMap<usize, Option<usize>>,
+    ended: bool,
+}
+
+impl Ledger {
+    pub(super) fn connected(&mut self, connection: usize) {
+        self.open.insert(connection, None);
+    }
+
+    pub(super) fn disconnected(&mut self, connection: usize, now: Instant) {
+        if let Some(Some(index)) = self.open.remove(&connection) {
+            let still_open = self.open.values().any(|other| *other == Some(index));
+            self.traces[index].ended = (!still_open).then_some(now);
+        }
+    }
+
+    /// Takes a report and returns a problem that is new.
+    pub(super) fn apply(&mut self, connection: usize, report: Report, now: Instant) -> Option<String> {
+        match report {
+            Report::Problem { message } => {
+                if self.problems.len() >= MOST_PROBLEMS && !self.problems.contains_key(&message) {
+                    self.further_problems += 1;
+                    return None;
+                }
+                let count = self.problems.entry(message.clone()).or_default();
+                *count += 1;
+                return (*count == 1).then_some(message);
+            }
+            Report::Session { trace_id, off_the_record } => {
+                self.forget_unused(connection, trace_id);
+                let index = self.trace_index(trace_id, now);
+                self.traces[index].off_the_record = off_the_record;
+                self.traces[index].ended = None;
+                self.open.insert(connection, Some(index));
+            }
+            Report::Armed { mode } => {
+                if let Some(trace) = self.trace_of(connection) {
+                    trace.mode = Some(mode);
+                }
+            }
+            Report::Navigation { .. } => {
+                if let Some(trace) = self.trace_of(connection) {
+                    trace.navigations += 1;
+                }
+            }
+            Report::End => self.ended = true,
+        }
+        None
+    }
+
+    /// Forgets the trace of a connection that turns out to belong to another one: a host that answered late begins a trace and then learns
+    /// of the one that requests carry.
+    fn forget_unused(&mut self, connection: usize, trace_id: TraceId) {
+        let Some(Some(index)) = self.open.get(&connection).copied() else { return };
+        let trace = &self.traces[index];
+        let shared = self.open.iter().any(|(other, traced)| *other != connection && *traced == Some(index));
+        if trace.id == trace_id || trace.navigations > 0 || shared {
+            return;
+        }
+        self.traces.remove(index);
+        self.open.remove(&connection);
+        for traced in self.open.values_mut().flatten().filter(|traced| **traced > index) {
+            *traced -= 1;
+        }
+    }
+
+    /// Finds a trace, or begins it: a host that was started anew continues the trace of the one before it.
+    fn trace_index(&mut self, id: TraceId, now: Instant) -> usize {
+        if let Some(index) = self.traces.iter().rposition(|trace| trace.id == id) {
+            return index;
+        }
+        self.traces.push(Trace { id, navigations: 0, started: now, ended: None, mode: None, off_the_record: false });
+        self.traces.len() - 1
+    }
+
+    fn trace_of(&mut self, connection: usize) -> Option<&mut Trace> {
+        let index = (*self.open.get(&connection)?)?;
+        self.traces.get_mut(index)
+    }
+
+    /// Everything that was connected when the end was asked for has been read to its own end.
+    pub(super) fn is_complete(&self) -> bool {
+        self.ended && self.open.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::channel::message::Outcome;
+
+    fn session(id: &str) -> Report {
+        Report::Session { trace_id: id.parse().unwrap(), off_the_record: true }
+    }
+
+    const ONE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const TWO: &str = "0af7651916cd43dd8448eb211c80319c";
+
+    #[test]
+    fn a_host_that_was_started_anew_continues_its_trace() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let navigation = Report::Navigation { outcome: Outcome::Committed };
+        let mut ledger = Ledger::default();
+        ledger.connected(0);
+        ledger.apply(0, session(ONE), at(0));
+        ledger.apply(0, navigation.clone(), at(1));
+        ledger.disconnected(0, at(2));
+        assert_eq!(ledger.traces[0].ended, Some(at(2)));
+        ledger.connected(1);
+        ledger.connected(2);
+        ledger.apply(1, session(TWO), at(3));
+        ledger.apply(2, session(ONE), at(4));
+        assert_eq!(ledger.traces[0].ended, None);
+        ledger.apply(2, navigation, at(5));
+        ledger.disconnected(2, at(6));
+        ledger.disconnected(1, at(7));
+        let summary: Vec<_> = ledger
+            .traces
+            .iter()
+            .map(|trace| (trace.id.to_string(), trace.navigations, trace.started, trace.ended))
+            .collect();
+        assert_eq!(summary, [(ONE.to_owned(), 2, at(0), Some(at(6))), (TWO.to_owned(), 0, at(3), Some(at(7)))]);
+    }
+
+    #[test]
+    fn a_trace_that_a_late_host_began_in_vain_is_forgotten() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        for connection in 0..2 {
+            ledger.connected(connection);
+        }
+        ledger.apply(0, session(ONE), now);
+        ledger.apply(1, session(TWO), now);
+        ledger.apply(0, session("00000000000000000000000000000abc"), now);
+        ledger.apply(1, Report::Navigation { outcome: Outcome::Committed }, now);
+        let ids: Vec<_> = ledger.traces.iter().map(|trace| (trace.id.to_string(), trace.navigations)).collect();
+        assert_eq!(ids, [(TWO.to_owned(), 1), ("00000000000000000000000000000abc".to_owned(), 0)]);
+    }
+
+    #[test]
+    fn a_problem_is_told_once_and_counted() {
+        let mut ledger = Ledger::default();
+        let problem = Report::Problem { message: "no".into() };
+        ledger.connected(0);
+        assert_eq!(ledger.apply(0, problem.clone(), Instant::now()), Some("no".into()));
+        assert_eq!(ledger.apply(0, problem, Instant::now()), None);
+        assert_eq!(ledger.problems["no"], 2);
+        for number in 0..100 {
+            ledger.apply(0, Report::Problem { message: number.to_string() }, Instant::now());
+        }
+        assert_eq!((ledger.problems.len(), ledger.further_problems), (MOST_PROBLEMS, 91));
+    }
+}
