@@ -19,16 +19,39 @@ const NAVTRACE: &str = env!("CARGO_BIN_EXE_navtrace");
 const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
 const HELLO: &str = include_str!("../tests/fixtures/messages/hello.json");
 
-/// What k6 starts its browser with, as far as it takes time.
-const CHROMIUM_ARGUMENTS: [&str; 8] = [
-    "--headless",
-    "--remote-debugging-port=0",
-    "--disable-extensions",
+/// What k6 1.8.1 starts its browser with, and `--no-sandbox` for root.
+const CHROMIUM_ARGUMENTS: [&str; 31] = [
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
     "--disable-background-networking",
-    "--no-first-run",
-    "--no-startup-window",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-breakpad",
+    "--disable-component-extensions-with-background-pages",
+    "--disable-default-apps",
     "--disable-dev-shm-usage",
+    "--disable-extensions",
+    "--disable-features=ImprovedCookieControls,LazyFrameLoading,GlobalMediaControls,DestroyProfileOnBrowserClose,MediaRouter,AcceptCHFrame",
+    "--disable-hang-monitor",
+    "--disable-ipc-flooding-protection",
+    "--disable-popup-blocking",
+    "--disable-prompt-on-repost",
+    "--disable-renderer-backgrounding",
+    "--enable-automation",
+    "--enable-features=NetworkService,NetworkServiceInProcess",
+    "--force-color-profile=srgb",
+    "--headless",
+    "--hide-scrollbars",
+    "--metrics-recording-only",
+    "--mute-audio",
+    "--no-default-browser-check",
+    "--no-first-run",
     "--no-sandbox",
+    "--no-service-autorun",
+    "--no-startup-window",
+    "--password-store=basic",
+    "--remote-debugging-port=0",
+    "--use-mock-keychain",
+    "--window-size=800,600",
 ];
 
 /// Ends its process when it goes.

@@ -12,6 +12,9 @@ export const HOST = 'dev.navtrace.host';
 const FIRST_DELAY = 100;
 const LONGEST_DELAY = 10_000;
 
+/** A host that went sooner counts as one that failed to start: messages prove nothing, since a host may answer once and die, every time. */
+const LIVED = 5000;
+
 /**
  * Tells how long to wait before another try. The jitter keeps browsers that lost their hosts together from coming back together.
  *
@@ -29,6 +32,7 @@ export class Channel {
   /** @type {chrome.runtime.Port | null} */
   #port = null;
   #failures = 0;
+  #opened = 0;
   /** @type {Set<string>} */
   #said = new Set();
   #handlers;
@@ -49,6 +53,7 @@ export class Channel {
     try {
       const port = chrome.runtime.connectNative(HOST);
       this.#port = port;
+      this.#opened = Date.now();
       port.onMessage.addListener((value) => this.#receive(value));
       port.onDisconnect.addListener(() => this.#lost(chrome.runtime.lastError?.message ?? 'the host has gone'));
     } catch (error) {
@@ -61,13 +66,16 @@ export class Channel {
    * Sends a message, or drops it when there is no host: nothing waits for one.
    *
    * @param {Frame} message
+   * @returns {boolean} whether it went out
    */
   send(message) {
     try {
       this.#port?.postMessage(message);
+      return this.#port !== null;
     } catch (error) {
       // The port closed and its event is still to come, which is what connects again.
       this.#warn(String(error));
+      return false;
     }
   }
 
@@ -75,15 +83,15 @@ export class Channel {
   #receive(value) {
     const { message, fault } = read(value);
     if (message === null) return this.#warn(fault);
-    this.#failures = 0;
     if (message.type === 'error') return this.#warn(`the host refused a message (${message.code}): ${message.message}`);
     return this.#handlers.received(message);
   }
 
   /** @param {string} reason */
   #lost(reason) {
+    const lived = this.#port !== null && Date.now() - this.#opened >= LIVED;
     this.#port = null;
-    this.#failures += 1;
+    this.#failures = lived ? 1 : this.#failures + 1;
     this.#warn(`no host: ${reason}`);
     setTimeout(() => this.open(), backOff(this.#failures, Math.random()));
     this.#handlers.closed();

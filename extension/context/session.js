@@ -2,7 +2,8 @@
  * Holds the session's context and the stock of contexts for its navigations, and speaks with the host about both.
  */
 
-import * as messages from '../channel/messages.js';
+import { attempt } from '../attempt.js';
+import { armed, hello, navigation, replenish } from '../channel/messages.js';
 import { Channel } from '../channel/port.js';
 import { newSpanId, newTraceId } from './ids.js';
 import { Stock } from './stock.js';
@@ -14,17 +15,20 @@ import { Stock } from './stock.js';
 /** How long a browser start waits for the host to name the session. */
 const ANSWER_TIMEOUT = 1000;
 
-/** Where a restarted worker finds the session's context. It lives as long as the browser. */
-const STORED = 'session';
+/** The most reports that are kept while there is no host to take them. */
+export const MOST_REPORTS = 1000;
 
 /** What a session has when no host has named it: sampled, so that services record it. */
 const OWN_FLAGS = '01';
 
 /**
- * @param {SessionContext} a
- * @param {SessionContext} b
+ * @param {SessionContext | null} a
+ * @param {SessionContext | null} b
  */
-const same = (a, b) => a.traceId === b.traceId && a.spanId === b.spanId && a.flags === b.flags;
+const sameSession = (a, b) => a?.traceId === b?.traceId && a?.spanId === b?.spanId && a?.flags === b?.flags;
+
+/** What is known of the channel that is open: `agreed` when its host continues the session in use, the others when they were said. */
+const nothingSaid = () => ({ agreed: false, armed: false, replenish: false, corrected: false });
 
 /** One browser process's session. */
 export class Session {
@@ -33,18 +37,29 @@ export class Session {
   #stock = new Stock(OWN_FLAGS);
   #channel;
   #renewed;
-  #offTheRecord = false;
+  /** @type {boolean | null} null until it is known, and hello can be said */
+  #offTheRecord = null;
   /** Whether some navigation has carried the session's trace id already. */
   #used = false;
   /** Whether this extension named the session, since no host did in time. */
   #own = false;
-  #armed = false;
-  /** What was said on the channel that is open. */
-  #said = { armed: false, replenish: false, session: false };
+  /** @type {SessionMessage | null} what a host answered after that */
+  #offer = null;
+  /** @type {SessionContext | null} the session of the rules in force */
+  #armed = null;
+  /** @type {Report[]} not sent yet */
+  #reports = [];
+  #channelState = nothingSaid();
   /** @type {() => void} */
-  #answered = () => {};
+  #settle = () => {};
+  /** Settled when the first host has answered or gone. */
+  #settled = new Promise((resolve) => (this.#settle = () => resolve(null)));
 
-  /** @param {() => void} renewed learns that a host that came late has named the session anew, before anything used it */
+  /**
+   * Connects at once: the browser's start waits for the host's.
+   *
+   * @param {() => void} renewed learns that a host that came late has named the session: {@link renew} takes its name
+   */
   constructor(renewed) {
     this.#renewed = renewed;
     this.#channel = new Channel({
@@ -52,31 +67,25 @@ export class Session {
       received: (message) => this.#received(message),
       closed: () => this.#closed(),
     });
+    this.#channel.open();
   }
 
   /**
-   * Finds the session's context: the one that a worker before this one used, the host's, or one of its own when no host answers.
+   * Finds the session's context: the one that requests carry already, the host's, or one of its own when no host answers.
    *
+   * @param {Promise<SessionContext | null>} inForce what a worker before this one put in force
    * @returns {Promise<void>}
    */
-  async open() {
-    const [stored, offTheRecord] = await Promise.all([
-      chrome.storage.session.get(STORED),
-      chrome.extension.isAllowedIncognitoAccess(),
-    ]);
-    this.#offTheRecord = offTheRecord;
-    const context = stored[STORED];
-    if (messages.isSessionContext(context)) {
+  async open(inForce) {
+    const offTheRecord = attempt('isAllowedIncognitoAccess', async () => chrome.extension.isAllowedIncognitoAccess(), false);
+    const context = await inForce;
+    if (context !== null) {
       this.#adopt(context);
       this.#used = true;
     }
-    const answer = new Promise((resolve) => {
-      this.#answered = () => resolve(null);
-      setTimeout(resolve, ANSWER_TIMEOUT);
-    });
-    this.#channel.open();
-    if (this.#context !== null) return;
-    await answer;
+    this.#offTheRecord = await offTheRecord;
+    this.#hello();
+    if (this.#context === null) await Promise.race([this.#settled, new Promise((resolve) => setTimeout(resolve, ANSWER_TIMEOUT))]);
     if (this.#context === null) this.#issueOwn();
   }
 
@@ -102,75 +111,111 @@ export class Session {
     this.#used = true;
   }
 
-  /** Learns that the rules are in force. */
-  armed() {
-    this.#armed = true;
+  /**
+   * Takes the name that a host gave too late, unless a navigation carries this extension's by now: then the host learns that one.
+   *
+   * @returns {boolean} whether the context is another one now
+   */
+  renew() {
+    const offer = this.#offer;
+    this.#offer = null;
+    if (offer === null) return false;
+    if (this.#used) {
+      this.#correct();
+      return false;
+    }
+    this.#adopt(offer.session);
+    this.#agree(offer.contexts);
+    return true;
+  }
+
+  /**
+   * Learns that rules are in force.
+   *
+   * @param {SessionContext} session what they carry
+   */
+  armed(session) {
+    this.#armed = session;
     this.#announceArmed();
   }
 
   /** @param {Report} report */
   report(report) {
-    this.#channel.send(messages.navigation(report));
+    this.#used = true;
+    this.#reports.push(report);
+    if (this.#reports.length > MOST_REPORTS) this.#reports.shift();
+    this.#sendReports();
   }
 
+  /** Says who this is, once that is known. */
   #hello() {
-    this.#said = { armed: false, replenish: false, session: false };
-    this.#introduce();
-    this.#announceArmed();
-  }
-
-  #introduce() {
+    if (this.#offTheRecord === null) return;
     const extension = chrome.runtime.getManifest().version;
-    this.#channel.send(messages.hello({ extension, offTheRecord: this.#offTheRecord, session: this.#context }));
+    this.#channel.send(hello({ extension, offTheRecord: this.#offTheRecord, session: this.#context }));
   }
 
+  /** Tells a host that goes by another session which one requests carry. */
+  #correct() {
+    if (this.#channelState.corrected) return;
+    this.#channelState.corrected = true;
+    this.#hello();
+  }
+
+  /** Announces only what is true of the session that the host knows, because its gate opens then. */
   #announceArmed() {
-    if (!this.#armed || this.#said.armed) return;
-    this.#said.armed = true;
-    this.#channel.send(messages.armed());
+    const { agreed, armed: announced } = this.#channelState;
+    if (!agreed || announced || !sameSession(this.#armed, this.#context)) return;
+    this.#channelState.armed = true;
+    this.#channel.send(armed());
   }
 
   #replenish() {
     const count = this.#stock.missing();
-    if (count === 0 || this.#said.replenish || !this.#said.session) return;
-    this.#said.replenish = true;
-    this.#channel.send(messages.replenish(count));
+    if (count === 0 || this.#channelState.replenish || !this.#channelState.agreed) return;
+    this.#channelState.replenish = true;
+    this.#channel.send(replenish(count));
+  }
+
+  #sendReports() {
+    if (!this.#channelState.agreed) return;
+    const unsent = this.#reports.findIndex((report) => !this.#channel.send(navigation(report)));
+    this.#reports.splice(0, unsent === -1 ? this.#reports.length : unsent);
   }
 
   /** @param {Answer} message */
   #received(message) {
-    if (message.type === 'contexts') {
-      this.#said.replenish = false;
-      this.#stock.fill(message.contexts);
-    } else {
-      this.#named(message);
-      showHost(true);
-    }
+    if (message.type === 'session') return this.#named(message);
+    this.#channelState.replenish = false;
+    return this.#stock.fill(message.contexts);
   }
 
   /** @param {SessionMessage} message */
-  #named({ session, contexts }) {
-    const first = !this.#said.session;
-    this.#said.session = true;
-    if (this.#context === null) {
-      this.#adopt(session);
-      this.#stock.fill(contexts);
-      this.#answered();
-    } else if (same(this.#context, session)) {
-      this.#stock.fill(contexts);
-    } else if (this.#own && !this.#used) {
-      this.#adopt(session);
-      this.#stock.fill(contexts);
-      this.#renewed();
-    } else if (first) {
-      // The host answered too late to name the session: it learns which one requests carry.
-      this.#introduce();
-    }
+  #named(message) {
+    if (this.#context === null) this.#adopt(message.session);
+    if (sameSession(this.#context, message.session)) return this.#agree(message.contexts);
+    if (!this.#own || this.#used) return this.#correct();
+    this.#offer = message;
+    return this.#renewed();
+  }
+
+  /**
+   * The host continues the session in use.
+   *
+   * @param {NavigationContext[]} contexts
+   */
+  #agree(contexts) {
+    this.#channelState.agreed = true;
+    this.#stock.fill(contexts);
+    this.#settle();
+    this.#announceArmed();
+    this.#sendReports();
+    showHost(true);
   }
 
   #closed() {
-    this.#said.session = false;
-    this.#answered();
+    this.#channelState = nothingSaid();
+    this.#offer = null;
+    this.#settle();
     showHost(false);
   }
 
@@ -179,12 +224,12 @@ export class Session {
     this.#context = { traceId, spanId, flags };
     this.#own = false;
     this.#stock = new Stock(flags);
-    void chrome.storage.session.set({ [STORED]: this.#context });
   }
 
   #issueOwn() {
     this.#adopt({ traceId: newTraceId(), spanId: newSpanId(), flags: OWN_FLAGS });
     this.#own = true;
+    showHost(false);
     console.warn('navtrace: no host answers: requests carry a trace of their own, and nothing is exported');
   }
 }

@@ -2,6 +2,8 @@
  * Puts session rules in force. Every update makes the renderers drop their memory cache, so it makes none that changes nothing.
  */
 
+import { attempt } from '../attempt.js';
+
 /** @import { Rule } from './rules.js' */
 
 /**
@@ -24,6 +26,8 @@ const byId = (rules) => new Map(rules.map((rule) => [rule.id, canonical(rule)]))
 export class Arm {
   /** @type {Map<number, string> | null} what the updates sent so far lead to; null when that is not known */
   #armed = null;
+  /** @type {Set<number>} every id that may be in force */
+  #ids = new Set();
   /** @type {Rule[]} */
   #wished = [];
   /** @type {Set<Promise<void>>} updates without an answer */
@@ -35,11 +39,18 @@ export class Arm {
   /**
    * Reads the rules in force.
    *
-   * @returns {Promise<Rule[]>}
+   * @returns {Promise<Rule[]>} none when they can't be read
    */
   async inForce() {
-    const rules = await chrome.declarativeNetRequest.getSessionRules();
-    this.#armed = byId(rules);
+    const rules = await this.#read();
+    if (rules !== null) this.#armed = byId(rules);
+    return rules ?? [];
+  }
+
+  /** @returns {Promise<Rule[] | null>} */
+  async #read() {
+    const rules = await attempt('reading the rules', async () => chrome.declarativeNetRequest.getSessionRules(), null);
+    for (const { id } of rules ?? []) this.#ids.add(id);
     return rules;
   }
 
@@ -52,6 +63,7 @@ export class Arm {
    */
   wish(rules) {
     this.#wished = rules;
+    for (const { id } of rules) this.#ids.add(id);
     if (this.#recovery !== null || this.#armed === null) return this.#recover();
     const armed = this.#armed;
     const wished = byId(rules);
@@ -97,12 +109,13 @@ export class Arm {
   /** Replaces whatever is in force by what is wished for, until nothing else is. */
   async #startOver() {
     await Promise.allSettled(this.#underWay);
+    await this.#read();
     for (;;) {
       const wished = this.#wished;
       this.#armed = null;
       try {
-        const removeRuleIds = (await chrome.declarativeNetRequest.getSessionRules()).map(({ id }) => id);
-        await this.#update({ removeRuleIds, addRules: wished });
+        // An id that is not in force does no harm here, while one that is left makes the browser refuse its new rule.
+        await this.#update({ removeRuleIds: [...this.#ids], addRules: wished });
         this.#armed = byId(wished);
         this.#latest = Promise.resolve(true);
       } catch (error) {

@@ -2,13 +2,13 @@
  * Lightweight mode: session rules alone carry the contexts, changed once per navigation.
  */
 
+import { attempt } from '../attempt.js';
 import { Arm } from './arm.js';
 import { contextsFrom, rulesFor } from './rules.js';
 import { Tabs } from './tabs.js';
 
 /** @import { SessionContext } from '../channel/messages.js' */
 /** @import { Session } from '../context/session.js' */
-/** @import { Contexts } from './rules.js' */
 /** @import { Change } from './tabs.js' */
 
 /** @type {`${chrome.windows.WindowType}`[]} */
@@ -41,20 +41,18 @@ export class Lightweight {
    */
   static async start(session) {
     const arm = new Arm();
-    const [rules, open] = await Promise.all([arm.inForce(), openIds(), session.open()]);
-    const inForce = contextsFrom(rules);
-    const resumed = inForce?.session.traceId === session.context.traceId ? inForce : null;
-    const lightweight = new Lightweight(session, arm, tabsOf(session, resumed));
+    const reading = arm.inForce().then(contextsFrom);
+    const opening = session.open(reading.then((inForce) => inForce?.session ?? null));
+    const [inForce, open] = await Promise.all([reading, openIds(), opening]);
+    const lightweight = new Lightweight(session, arm, new Tabs(session.context, () => session.take(), inForce));
     lightweight.opened(...open);
     await lightweight.#follow();
     return lightweight;
   }
 
-  /** Starts over with the context that the session has now. */
-  async renew() {
-    this.#tabs = tabsOf(this.#session, null);
-    this.opened(...(await openIds()));
-    await this.#follow();
+  /** Replaces the rules when a host that came late has named the session. */
+  renew() {
+    if (this.#session.renew()) this.#change(this.#tabs.renew(this.#session.context));
   }
 
   /**
@@ -77,16 +75,16 @@ export class Lightweight {
    */
   requested(tabId, requestId, sent) {
     this.#session.use();
-    this.#tabs.requested(tabId, requestId, sent?.traceId === this.#session.context.traceId ? sent : null);
+    this.#change(this.#tabs.requested(tabId, requestId, sent?.traceId === this.#session.context.traceId ? sent : null));
   }
 
   /**
    * @param {number} tabId
    * @param {string} requestId
-   * @param {boolean} document
+   * @param {string | null} url
    */
-  responded(tabId, requestId, document) {
-    this.#change(this.#tabs.responded(tabId, requestId, document));
+  responded(tabId, requestId, url) {
+    this.#change(this.#tabs.responded(tabId, requestId, url));
   }
 
   /**
@@ -105,9 +103,13 @@ export class Lightweight {
     this.#change(this.#tabs.committed(tabId, url));
   }
 
-  /** @param {number} tabId */
-  abandoned(tabId) {
-    this.#change(this.#tabs.abandoned(tabId));
+  /**
+   * @param {number} tabId
+   * @param {string} url
+   * @param {boolean} errorPage
+   */
+  abandoned(tabId, url, errorPage) {
+    this.#change(this.#tabs.abandoned(tabId, url, errorPage));
   }
 
   /**
@@ -121,19 +123,16 @@ export class Lightweight {
   }
 
   async #follow() {
-    if (await this.#arm.wish(rulesFor(this.#tabs.contexts(), this.#allTypes))) this.#session.armed();
+    const contexts = this.#tabs.contexts();
+    if (await this.#arm.wish(rulesFor(contexts, this.#allTypes))) this.#session.armed(contexts.session);
   }
 }
 
-/**
- * @param {Session} session
- * @param {Contexts | null} inForce
- * @returns {Tabs}
- */
-const tabsOf = (session, inForce) => new Tabs(session.context, () => session.take(), inForce);
-
 /** @returns {Promise<[tabIds: number[], windowIds: number[]]>} */
 async function openIds() {
-  const [tabs, windows] = await Promise.all([chrome.tabs.query({}), chrome.windows.getAll({ windowTypes: WINDOW_TYPES })]);
+  const [tabs, windows] = await Promise.all([
+    attempt('listing tabs', async () => chrome.tabs.query({}), []),
+    attempt('listing windows', async () => chrome.windows.getAll({ windowTypes: WINDOW_TYPES }), []),
+  ]);
   return [tabs.flatMap(({ id }) => id ?? []), windows.flatMap(({ id }) => id ?? [])];
 }

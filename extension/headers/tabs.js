@@ -17,7 +17,8 @@ import { freeRuleId } from './rules.js';
  * @typedef {object} Progress
  * @property {boolean} seen false for a slot that waits for a tab that does not exist yet
  * @property {Map<string, NavigationContext>} requests main-frame requests without a final response, and what they carried
- * @property {{ context: NavigationContext, previous: NavigationContext } | null} landing responded with a document that is not committed yet
+ * @property {{ url: string, context: NavigationContext, previous: NavigationContext } | null} landing responded with a document that is not
+ *   committed yet
  */
 /** @typedef {TabContexts & Progress} Slot */
 /** @typedef {{ tabId: number, spanId: string, outcome: Outcome }} Report */
@@ -27,7 +28,10 @@ import { freeRuleId } from './rules.js';
 export const AHEAD = 16;
 
 /** Two rules per tab; the browser takes 5,000 session rules in all. */
-const MOST_SLOTS = 2400;
+export const MOST_SLOTS = 2400;
+
+/** How many closed tabs are remembered, so that a late word about one does not bring its slot back for good. Ids are never given again. */
+const MOST_CLOSED = 1000;
 
 /** @param {Report[]} reports @returns {Change} */
 const rearm = (...reports) => ({ arm: true, reports });
@@ -39,12 +43,14 @@ const keep = (...reports) => ({ arm: false, reports });
  * @param {NavigationContext} a
  * @param {NavigationContext} b
  */
-const same = (a, b) => a.spanId === b.spanId;
+const sameSpan = (a, b) => a.spanId === b.spanId;
 
 /** The contexts of all tabs of a session. */
 export class Tabs {
   /** @type {Map<number, Slot>} */
   #slots = new Map();
+  /** @type {Set<number>} tabs that were closed, the latest last */
+  #closed = new Set();
   /** @type {number | null} the highest tab or window id so far */
   #highest = null;
   #session;
@@ -68,6 +74,19 @@ export class Tabs {
   /** @returns {Contexts} what the rules are to say */
   contexts() {
     return { session: this.#session, spare: this.#spare, tabs: this.#slots };
+  }
+
+  /**
+   * Gives everything a context of another session; no navigation may have used one of this session.
+   *
+   * @param {SessionContext} session
+   * @returns {Change}
+   */
+  renew(session) {
+    this.#session = session;
+    this.#spare = this.#take();
+    for (const slot of this.#slots.values()) slot.current = slot.next = this.#take();
+    return rearm();
   }
 
   /**
@@ -96,6 +115,8 @@ export class Tabs {
   closed(tabId) {
     const slot = this.#slots.get(tabId);
     this.#slots.delete(tabId);
+    this.#closed.add(tabId);
+    if (this.#closed.size > MOST_CLOSED) this.#closed.delete(/** @type {number} */ (this.#closed.values().next().value));
     const unfinished = slot?.landing?.context ?? slot?.requests.values().next().value;
     return unfinished === undefined ? keep() : keep({ tabId, spanId: unfinished.spanId, outcome: 'failed' });
   }
@@ -106,12 +127,16 @@ export class Tabs {
    * @param {number} tabId
    * @param {string} requestId
    * @param {NavigationContext | null} sent null when it left before the rules were armed
+   * @returns {Change}
    */
   requested(tabId, requestId, sent) {
     const context = sent === null ? null : { spanId: sent.spanId, flags: sent.flags };
     const slot = this.#slot(tabId, () => context ?? this.#take());
-    if (context !== null && same(context, this.#spare)) this.#spare = this.#take();
     slot?.requests.set(requestId, context ?? slot.next);
+    if (context === null || !sameSpan(context, this.#spare)) return keep();
+    this.#spare = this.#take();
+    // A tab with a slot has its update when the response comes; for one that got none nothing else would put the fresh spare in place.
+    return slot === undefined ? rearm() : keep();
   }
 
   /**
@@ -119,17 +144,17 @@ export class Tabs {
    *
    * @param {number} tabId
    * @param {string} requestId
-   * @param {boolean} document false when no document comes of it: a 204, a 205 or a download
+   * @param {string | null} url the document's address; null when no document comes of it: a 204, a 205 or a download
    * @returns {Change}
    */
-  responded(tabId, requestId, document) {
+  responded(tabId, requestId, url) {
     const slot = this.#slots.get(tabId);
     const context = slot?.requests.get(requestId);
     if (slot === undefined || context === undefined) return keep();
     slot.requests.delete(requestId);
     this.#use(slot, context);
-    if (!document) return rearm({ tabId, spanId: context.spanId, outcome: 'failed' });
-    slot.landing = { context, previous: slot.landing?.previous ?? slot.current };
+    if (url === null) return rearm({ tabId, spanId: context.spanId, outcome: 'failed' });
+    slot.landing = { url, context, previous: slot.landing?.previous ?? slot.current };
     slot.current = context;
     return rearm();
   }
@@ -146,7 +171,7 @@ export class Tabs {
     const context = slot?.requests.get(requestId);
     if (slot === undefined || context === undefined) return keep();
     slot.requests.delete(requestId);
-    if ([...slot.requests.values()].some((other) => same(other, context))) return keep();
+    if ([...slot.requests.values()].some((other) => sameSpan(other, context))) return keep();
     this.#use(slot, context);
     return rearm({ tabId, spanId: context.spanId, outcome: 'failed' });
   }
@@ -179,15 +204,18 @@ export class Tabs {
    * Learns that a navigation ended without a document, which matters when its response had promised one.
    *
    * @param {number} tabId
+   * @param {string} url
+   * @param {boolean} errorPage whether the browser shows an error page in its place: then the page before is gone
    * @returns {Change}
    */
-  abandoned(tabId) {
+  abandoned(tabId, url, errorPage) {
     const slot = this.#slots.get(tabId);
-    if (!slot?.landing) return keep();
+    if (slot?.landing?.url !== url) return keep();
     const { context, previous } = slot.landing;
     slot.landing = null;
-    slot.current = previous;
     const report = /** @type {Report} */ ({ tabId, spanId: context.spanId, outcome: 'failed' });
+    if (errorPage) return keep(report);
+    slot.current = previous;
     // With another navigation under way the document is about to go: the rules follow with that one's own update.
     return slot.requests.size > 0 ? keep(report) : rearm(report);
   }
@@ -199,18 +227,19 @@ export class Tabs {
    * @param {NavigationContext} context
    */
   #use(slot, context) {
-    if (same(slot.next, context)) slot.next = this.#take();
+    if (sameSpan(slot.next, context)) slot.next = this.#take();
     this.#prepareAhead();
   }
 
   /**
-   * Returns the slot of a tab that exists; undefined when there are too many tabs.
+   * Returns the slot of a tab that exists; undefined when it was closed or there are too many tabs.
    *
    * @param {number} tabId
    * @param {() => NavigationContext} first gives a new slot's context
    * @returns {Slot | undefined}
    */
   #slot(tabId, first) {
+    if (this.#closed.has(tabId)) return undefined;
     const slot = this.#slots.get(tabId) ?? this.#addSlot(tabId, first());
     if (slot !== undefined) slot.seen = true;
     return slot;

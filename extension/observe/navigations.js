@@ -13,20 +13,27 @@ import { parseTraceparent } from '../context/traceparent.js';
  * @property {(tabIds: number[], windowIds: number[]) => void} opened
  * @property {(tabId: number) => void} closed
  * @property {(tabId: number, requestId: string, sent: SessionContext | null) => void} requested
- * @property {(tabId: number, requestId: string, document: boolean) => void} responded
+ * @property {(tabId: number, requestId: string, url: string | null) => void} responded
  * @property {(tabId: number, requestId: string) => void} failed
  * @property {(tabId: number, url: string) => void} committed
- * @property {(tabId: number) => void} abandoned
+ * @property {(tabId: number, url: string, errorPage: boolean) => void} abandoned
  */
 
 /** Main frames only: a listener for every request would cost every request. */
 const MAIN_FRAMES = /** @type {chrome.webRequest.RequestFilter} */ ({ urls: ['<all_urls>'], types: ['main_frame'] });
 
 /**
- * The document id of a navigation that got no document. One with a document is an error page, whose request has failed already, or a page
- * that was still loading when another took its place.
+ * The document id of a navigation that left the page as it was. One with a document is an error page, or a page that was still loading
+ * when another took its place: a reload's has the same address as what replaces it, and only the error tells which it is.
  */
 const NO_DOCUMENT = /^0*$/;
+const REPLACED = 'net::ERR_ABORTED';
+
+/** Types that become a file and never a document; what is missing here, a later event mends. */
+const FILE = /^application\/(octet-stream|zip|gzip|x-.+|vnd\..+)$/;
+
+/** Types among them that some Chromium does show: scripts, feeds and the like as text, and what a viewer or player takes. */
+const SHOWN = /(xml|json|javascript|ecmascript|pdf|mpegurl|mimearchive)$/;
 
 /**
  * Finds a header by its lower-case name.
@@ -44,13 +51,22 @@ const header = (headers, name) => headers?.find((candidate) => candidate.name.to
 const mayGoOn = ({ statusCode, responseHeaders }) =>
   statusCode === 401 || statusCode === 407 || (statusCode > 300 && statusCode < 400 && header(responseHeaders, 'location') !== undefined);
 
+/** @param {string} contentType */
+function isFile(contentType) {
+  const type = (contentType.split(';')[0] ?? '').trim().toLowerCase();
+  return FILE.test(type) && !SHOWN.test(type);
+}
+
 /**
- * Tells whether a response is to become the tab's document.
+ * Returns the address of the document that a response is to become; null when it is none.
  *
- * @param {{ statusCode: number, responseHeaders?: chrome.webRequest.HttpHeader[] }} details
+ * @param {{ url: string, statusCode: number, responseHeaders?: chrome.webRequest.HttpHeader[] }} details
  */
-const isDocument = ({ statusCode, responseHeaders }) =>
-  statusCode !== 204 && statusCode !== 205 && !/^\s*attachment\b/i.test(header(responseHeaders, 'content-disposition') ?? '');
+function documentUrl({ url, statusCode, responseHeaders }) {
+  const empty = statusCode === 204 || statusCode === 205;
+  const attached = /^\s*attachment\b/i.test(header(responseHeaders, 'content-disposition') ?? '');
+  return empty || attached || isFile(header(responseHeaders, 'content-type') ?? '') ? null : url;
+}
 
 /**
  * Tells whether a main-frame request is a navigation's own. A speculative one rotates nothing: a prefetch, which a document makes, or a
@@ -91,7 +107,7 @@ export function watchNavigations(ready) {
   chrome.webRequest.onHeadersReceived.addListener(
     (details) => {
       if (!isNavigation(details) || mayGoOn(details)) return;
-      once((mode) => mode.responded(details.tabId, details.requestId, isDocument(details)));
+      once((mode) => mode.responded(details.tabId, details.requestId, documentUrl(details)));
     },
     MAIN_FRAMES,
     ['responseHeaders'],
@@ -99,7 +115,7 @@ export function watchNavigations(ready) {
   chrome.webRequest.onResponseStarted.addListener(
     (details) => {
       if (!isNavigation(details)) return;
-      once((mode) => mode.responded(details.tabId, details.requestId, isDocument(details)));
+      once((mode) => mode.responded(details.tabId, details.requestId, documentUrl(details)));
     },
     MAIN_FRAMES,
     ['responseHeaders'],
@@ -112,14 +128,22 @@ export function watchNavigations(ready) {
   chrome.webNavigation.onCommitted.addListener(({ tabId, url, parentFrameId, documentLifecycle }) => {
     if (parentFrameId === -1 && documentLifecycle === 'active') once((mode) => mode.committed(tabId, url));
   });
-  chrome.webNavigation.onErrorOccurred.addListener(({ tabId, parentFrameId, documentLifecycle, documentId }) => {
-    if (parentFrameId === -1 && documentLifecycle === 'active' && NO_DOCUMENT.test(documentId)) once((mode) => mode.abandoned(tabId));
+  chrome.webNavigation.onErrorOccurred.addListener(({ tabId, url, parentFrameId, documentLifecycle, documentId, error }) => {
+    if (parentFrameId !== -1 || documentLifecycle !== 'active') return;
+    const errorPage = !NO_DOCUMENT.test(documentId);
+    if (!errorPage || error !== REPLACED) once((mode) => mode.abandoned(tabId, url, errorPage));
   });
 
   chrome.tabs.onCreated.addListener(({ id, windowId }) => {
     if (id !== undefined) once((mode) => mode.opened([id], [windowId]));
   });
   chrome.tabs.onRemoved.addListener((tabId) => once((mode) => mode.closed(tabId)));
+  chrome.tabs.onReplaced.addListener((addedTabId, removedTabId) =>
+    once((mode) => {
+      mode.closed(removedTabId);
+      mode.opened([addedTabId], []);
+    }),
+  );
   chrome.windows.onCreated.addListener(({ id }) => {
     if (id !== undefined) once((mode) => mode.opened([], [id]));
   });

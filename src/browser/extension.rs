@@ -1,5 +1,8 @@
 //! The extension that this binary carries, and where Chromium can load it from.
 
+mod link;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -16,6 +19,9 @@ pub const ID: &str = "aalhdoofknlgjgclnnkjbegphicaohme";
 
 /// The origin by which Chromium names the extension to its host.
 pub const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
+
+/// The worker's entry, as the manifest names it.
+const WORKER: &str = "service-worker.js";
 
 #[derive(RustEmbed)]
 #[folder = "extension/"]
@@ -69,9 +75,11 @@ impl From<ExtensionError> for Failure {
 ///
 /// An [`ExtensionError`] that names the folder.
 pub fn provide(named: Option<&Path>) -> Result<PathBuf, ExtensionError> {
-    let folder = match named {
-        Some(folder) => check(folder)?,
-        None => unpack(&cache_folder()?)?,
+    let folder = if let Some(folder) = named {
+        check(folder)?
+    } else {
+        let files = embedded();
+        unpack(&files, &cache_folder(&files)?)?
     };
     if folder.as_os_str().as_encoded_bytes().contains(&b',') {
         return Err(ExtensionError::Comma(folder));
@@ -80,34 +88,39 @@ pub fn provide(named: Option<&Path>) -> Result<PathBuf, ExtensionError> {
 }
 
 /// The folder of this very content: binaries of different builds never change each other's files.
-fn cache_folder() -> Result<PathBuf, ExtensionError> {
+fn cache_folder(files: &BTreeMap<String, String>) -> Result<PathBuf, ExtensionError> {
     let mut hasher = DefaultHasher::new();
-    for (name, content) in embedded() {
-        (name, content).hash(&mut hasher);
-    }
+    files.hash(&mut hasher);
     let dirs = directories::ProjectDirs::from("dev", "navtrace", "navtrace").ok_or(ExtensionError::NoCache)?;
     let name = format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish());
     Ok(dirs.cache_dir().join("extension").join(name))
 }
 
-fn embedded() -> impl Iterator<Item = (String, Vec<u8>)> {
-    Embedded::iter().filter_map(|name| {
+/// The embedded extension's files with their names, the worker's modules linked into the worker.
+fn embedded() -> BTreeMap<String, String> {
+    let files = Embedded::iter().filter_map(|name| {
         let file = Embedded::get(&name)?;
-        Some((name.into_owned(), file.data.into_owned()))
-    })
+        Some((name.into_owned(), String::from_utf8_lossy(&file.data).into_owned()))
+    });
+    let mut files: BTreeMap<String, String> = files.collect();
+    // Unlinked they do the same, only later; a test keeps it from coming to that.
+    if let Some(worker) = link::link(&files, WORKER) {
+        files.insert(WORKER.to_owned(), worker);
+    }
+    files
 }
 
 /// Writes whatever differs from the embedded extension: nothing, when it is there and whole.
-fn unpack(folder: &Path) -> Result<PathBuf, ExtensionError> {
-    let write = |name: &str, content: &[u8]| {
+fn unpack(files: &BTreeMap<String, String>, folder: &Path) -> Result<PathBuf, ExtensionError> {
+    let write = |name: &str, content: &str| {
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
             private::make_directory(parent)?;
         }
-        private::write_if_changed(&path, content)
+        private::write_if_changed(&path, content.as_bytes())
     };
-    for (name, content) in embedded() {
-        write(&name, &content).map_err(|source| ExtensionError::Unpack { folder: folder.into(), source })?;
+    for (name, content) in files {
+        write(name, content).map_err(|source| ExtensionError::Unpack { folder: folder.into(), source })?;
     }
     Ok(folder.into())
 }
@@ -159,15 +172,33 @@ mod tests {
     }
 
     #[test]
+    fn the_workers_modules_can_be_linked() {
+        let worker = &embedded()[WORKER];
+        assert!(!worker.lines().any(|line| line.starts_with("import ") || line.starts_with("export ")));
+        let declared = worker.lines().filter_map(|line| {
+            let declaration = line.strip_prefix("async ").unwrap_or(line);
+            let (keyword, rest) = declaration.split_once(' ')?;
+            let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+            ["class", "const", "function", "let"].contains(&keyword).then_some(name)
+        });
+        let mut names: Vec<&str> = declared.collect();
+        assert!(names.contains(&"Session") && names.contains(&"rulesFor"), "{names:?}");
+        names.sort_unstable();
+        let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        assert!(twice.is_empty(), "names that two modules declare: {twice:?}");
+    }
+
+    #[test]
     fn unpacking_mends_what_was_changed_or_lost() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("a/b");
-        unpack(&folder).unwrap();
+        let files = embedded();
+        unpack(&files, &folder).unwrap();
         fs::write(folder.join("service-worker.js"), "evil()").unwrap();
         fs::remove_file(folder.join("manifest.json")).unwrap();
-        unpack(&folder).unwrap();
-        for (name, content) in embedded() {
-            assert_eq!(fs::read(folder.join(&name)).unwrap(), content, "{name}");
+        unpack(&files, &folder).unwrap();
+        for (name, content) in files {
+            assert_eq!(fs::read_to_string(folder.join(&name)).unwrap(), content, "{name}");
         }
         assert_eq!(check(&folder).unwrap(), fs::canonicalize(&folder).unwrap());
     }

@@ -78,3 +78,27 @@ test('a rule that is refused for good does not keep later ones out', async () =>
   assert.equal(await arm.wish([rule(1, 'a')]), true);
   assert.deepEqual([...browser.rules.keys()], [1]);
 });
+
+test('rules that can not be read do not keep new ones out', async () => {
+  browser.rules.set(1, rule(1, 'before'));
+  browser.state.broken.add('getSessionRules');
+  const fresh = new Arm();
+  assert.deepEqual(await fresh.inForce(), []);
+  assert.equal(await fresh.wish([rule(1, 'a')]), true);
+  assert.equal(await fresh.wish([rule(1, 'a'), rule(2, 'b')]), true);
+  let refusals = 1;
+  browser.state.refuse = () => refusals-- > 0;
+  assert.equal(await fresh.wish([rule(1, 'x')]), true);
+  assert.deepEqual([...browser.rules.values()], [rule(1, 'x')]);
+});
+
+test('starting over clears what was in force before this worker', async () => {
+  browser.rules.set(1, rule(1, 'before'));
+  browser.rules.set(2, rule(2, 'before'));
+  const fresh = new Arm();
+  await fresh.inForce();
+  let refusals = 1;
+  browser.state.refuse = () => refusals-- > 0;
+  assert.equal(await fresh.wish([rule(1, 'a')]), true);
+  assert.deepEqual([...browser.rules.values()], [rule(1, 'a')]);
+});

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { backOff } from '../../extension/channel/port.js';
-import { Session } from '../../extension/context/session.js';
+import { MOST_REPORTS, Session } from '../../extension/context/session.js';
 import { fakeChrome, settled } from './support/chrome.js';
+
+/** @import { SessionContext } from '../../extension/channel/messages.js' */
 
 const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
 
@@ -19,6 +21,9 @@ const answer = (session = NAMED) => ({
 /** @param {{ sent: { type: string }[] } | undefined} port */
 const types = (port) => port?.sent.map(({ type }) => type);
 
+/** @param {number} n */
+const report = (n) => ({ tabId: 7, spanId: n.toString(16).padStart(16, '0'), outcome: /** @type {const} */ ('committed') });
+
 /** @type {import('node:test').Mock<(...data: unknown[]) => void>} */
 let warned;
 /** @type {number} */
@@ -27,16 +32,17 @@ let renewals;
 beforeEach(() => {
   mock.reset();
   mock.timers.reset();
-  mock.timers.enable({ apis: ['setTimeout'] });
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   warned = mock.method(console, 'warn', () => {});
+  mock.method(console, 'error', () => {});
   renewals = 0;
 });
 
-/** @param {Record<string, unknown>} [stored] */
-async function begin(stored) {
-  const browser = fakeChrome({ stored });
+/** @param {SessionContext | null} [inForce] */
+async function begin(inForce = null) {
+  const browser = fakeChrome();
   const session = new Session(() => (renewals += 1));
-  const open = session.open();
+  const open = session.open(Promise.resolve(inForce));
   await settled();
   return { ...browser, session, open };
 }
@@ -47,17 +53,38 @@ test('the delays double, up to ten seconds, less some jitter', () => {
 });
 
 test('the host names the session', async () => {
-  const { session, open, ports, stored, state } = await begin();
+  const { session, open, ports, state } = await begin();
   assert.deepEqual(ports[0]?.sent, [{ v: 1, type: 'hello', extension: '0.1.0', offTheRecord: true, session: null }]);
   ports[0]?.receive(answer());
   await open;
   assert.deepEqual(session.context, NAMED);
-  assert.deepEqual(stored, { session: NAMED });
   assert.equal(session.take().spanId, 'c'.repeat(16));
-  session.armed();
-  session.armed();
+  session.armed(NAMED);
+  session.armed(NAMED);
   assert.deepEqual(types(ports[0]), ['hello', 'replenish', 'armed']);
   assert.equal(state.badge, '');
+});
+
+test('the host is connected at once, and hello waits for what it says', async () => {
+  const { calls, ports } = fakeChrome();
+  const session = new Session(() => {});
+  assert.deepEqual(calls, ['connectNative']);
+  /** @type {(inForce: SessionContext) => void} */
+  let read = () => {};
+  const open = session.open(new Promise((resolve) => (read = resolve)));
+  await settled();
+  assert.equal(ports[0]?.sent.length, 0);
+  read(NAMED);
+  await open;
+  assert.deepEqual(ports[0]?.sent[0].session, NAMED);
+});
+
+test('a browser that does not say whether it allows incognito is taken not to', async () => {
+  const { state, ports } = fakeChrome();
+  state.broken.add('isAllowedIncognitoAccess');
+  void new Session(() => {}).open(Promise.resolve(null));
+  await settled();
+  assert.equal(ports[0]?.sent[0]?.offTheRecord, false);
 });
 
 test('more contexts are asked for once until they come', async () => {
@@ -79,44 +106,85 @@ test('without a host the session is its own, and is what a later host is told', 
   const own = session.context;
   assert.equal(own.flags, '01');
   assert.equal(state.badge, '!');
-  session.armed();
+  session.armed(own);
   mock.timers.tick(100);
   assert.deepEqual(ports[1]?.sent[0].session, own);
-  assert.deepEqual(types(ports[1]), ['hello', 'armed']);
+  assert.deepEqual(types(ports[1]), ['hello'], 'armed waits for the answer');
   ports[1]?.receive(answer(own));
+  assert.deepEqual(types(ports[1]), ['hello', 'armed']);
   assert.deepEqual(session.context, own);
   assert.equal(state.badge, '');
   assert.equal(renewals, 0);
 });
 
-test('a host that does not answer is waited for one second', async () => {
-  const { session, open, ports } = await begin();
-  mock.timers.tick(1000);
-  await open;
-  assert.notEqual(session.context.traceId, NAMED.traceId);
-  ports[0]?.receive(answer());
-  assert.deepEqual(session.context, NAMED, 'nothing has used the session yet, so the host still names it');
-  assert.equal(renewals, 1);
-});
-
-test('a host that answers after the session was used is told which one it is', async () => {
-  const { session, open, ports } = await begin();
+test('a host that does not answer is waited for one second, and may still name the session that nothing has used', async () => {
+  const { session, open, ports, state } = await begin();
   mock.timers.tick(1000);
   await open;
   const own = session.context;
-  session.use();
+  assert.equal(state.badge, '!');
+  session.armed(own);
   ports[0]?.receive(answer());
+  assert.equal(renewals, 1);
+  assert.deepEqual(session.context, own, 'until the rules can be replaced');
+  assert.equal(session.renew(), true);
+  assert.equal(session.renew(), false);
+  assert.deepEqual(session.context, NAMED);
+  assert.equal(state.badge, '');
+  session.armed(own);
+  assert.deepEqual(types(ports[0]), ['hello']);
+  session.armed(NAMED);
+  assert.deepEqual(types(ports[0]), ['hello', 'armed']);
+});
+
+for (const [when, uses] of Object.entries({ before: [true, false], 'just after': [false, true] })) {
+  test(`a host that answers late is told the session that was used ${when} its answer`, async () => {
+    const { session, open, ports } = await begin();
+    mock.timers.tick(1000);
+    await open;
+    const own = session.context;
+    session.armed(own);
+    if (uses[0]) session.use();
+    ports[0]?.receive(answer());
+    if (uses[1]) session.use();
+    assert.equal(session.renew(), false);
+    ports[0]?.receive(answer());
+    assert.deepEqual(session.context, own);
+    assert.deepEqual(ports[0]?.sent.map((message) => message.session), [null, own]);
+    ports[0]?.receive(answer(own));
+    assert.deepEqual(types(ports[0]), ['hello', 'hello', 'armed']);
+  });
+}
+
+test('an answer of a host that has gone names nothing', async () => {
+  const { session, open, ports } = await begin();
+  mock.timers.tick(1000);
+  await open;
   ports[0]?.receive(answer());
-  assert.deepEqual(session.context, own);
-  assert.deepEqual(ports[0]?.sent.map((message) => message.session), [null, own]);
-  assert.equal(renewals, 0);
+  ports[0]?.disconnect();
+  assert.equal(session.renew(), false);
 });
 
 test('a restarted worker continues the session without waiting', async () => {
-  const { session, open, ports } = await begin({ session: NAMED });
+  const { session, open, ports } = await begin(NAMED);
   await open;
   assert.deepEqual(session.context, NAMED);
   assert.deepEqual(ports[0]?.sent[0].session, NAMED);
+});
+
+test('what is reported while there is no host is kept for the next, the latest of it', async () => {
+  const { session, open, ports } = await begin(NAMED);
+  await open;
+  ports[0]?.receive(answer());
+  session.report(report(0));
+  assert.deepEqual(ports[0]?.sent.at(-1), { v: 1, type: 'navigation', ...report(0) });
+  ports[0]?.disconnect();
+  for (let n = 1; n <= MOST_REPORTS + 1; n += 1) session.report(report(n));
+  mock.timers.tick(100);
+  assert.deepEqual(types(ports[1]), ['hello']);
+  ports[1]?.receive(answer());
+  const spans = ports[1]?.sent.filter(({ type }) => type === 'navigation').map(({ spanId }) => spanId);
+  assert.deepEqual([spans?.length, spans?.[0], spans?.at(-1)], [MOST_REPORTS, report(2).spanId, report(MOST_REPORTS + 1).spanId]);
 });
 
 test('a host that stays away is tried again, ever later, and complained of once', async () => {
@@ -129,6 +197,25 @@ test('a host that stays away is tried again, ever later, and complained of once'
   assert.equal(ports.length, 4);
   const complaints = warned.mock.calls.map(({ arguments: [text] }) => text);
   assert.equal(complaints.filter((text) => String(text).includes('the host has gone')).length, 1);
+});
+
+test('a host that answers and dies is tried ever later too, and one that lived is tried again at once', async () => {
+  mock.method(Math, 'random', () => 0);
+  const { open, ports } = await begin(NAMED);
+  await open;
+  for (const delay of [100, 200, 400]) {
+    ports.at(-1)?.receive(answer());
+    ports.at(-1)?.disconnect();
+    const { length } = ports;
+    mock.timers.tick(delay - 1);
+    assert.equal(ports.length, length);
+    mock.timers.tick(1);
+    assert.equal(ports.length, length + 1);
+  }
+  mock.timers.tick(5000);
+  ports.at(-1)?.disconnect();
+  mock.timers.tick(100);
+  assert.equal(ports.length, 5);
 });
 
 test('messages that can not be used are said once and change nothing', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { AHEAD, Tabs } from '../../extension/headers/tabs.js';
+import { AHEAD, MOST_SLOTS, Tabs } from '../../extension/headers/tabs.js';
 
 /** @import { Change } from '../../extension/headers/tabs.js' */
 
@@ -33,7 +33,7 @@ function withPage() {
   const b = browser();
   b.tabs.opened([TAB], [TAB - 1]);
   b.leave('first');
-  b.tabs.responded(TAB, 'first', true);
+  b.tabs.responded(TAB, 'first', PAGE);
   b.tabs.committed(TAB, PAGE);
   const [current, next] = b.spans();
   return { ...b, current, next };
@@ -45,7 +45,7 @@ test('a new tab has one context for its first page, and keeps it when that page 
   const [first, next] = spans();
   assert.equal(first, next);
   assert.equal(leave('1'), first);
-  assert.deepEqual(said(tabs.responded(TAB, '1', true)), [true]);
+  assert.deepEqual(said(tabs.responded(TAB, '1', PAGE)), [true]);
   assert.equal(spans()[0], first);
   assert.notEqual(spans()[1], first);
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, `${first} committed`]);
@@ -56,8 +56,8 @@ test('a navigation takes the next context, with one update', () => {
   leave('2');
   leave('2'); // a redirect hop
   assert.equal(spans()[1], next);
-  assert.deepEqual(said(tabs.responded(TAB, '2', true)), [true]);
-  assert.deepEqual(said(tabs.responded(TAB, '2', true)), [false]);
+  assert.deepEqual(said(tabs.responded(TAB, '2', PAGE)), [true]);
+  assert.deepEqual(said(tabs.responded(TAB, '2', PAGE)), [false]);
   assert.equal(spans()[0], next);
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, `${next} committed`]);
 });
@@ -65,10 +65,10 @@ test('a navigation takes the next context, with one update', () => {
 test('a 204 or a download leaves the page its context', () => {
   const { tabs, spans, leave, said, current, next } = withPage();
   leave('2');
-  assert.deepEqual(said(tabs.responded(TAB, '2', false)), [true, `${next} failed`]);
+  assert.deepEqual(said(tabs.responded(TAB, '2', null)), [true, `${next} failed`]);
   assert.equal(spans()[0], current);
   assert.notEqual(spans()[1], next);
-  assert.deepEqual(said(tabs.abandoned(TAB)), [false]);
+  assert.deepEqual(said(tabs.abandoned(TAB, PAGE, false)), [false]);
 });
 
 test('a request that fails leaves the page its context', () => {
@@ -90,32 +90,52 @@ test('a navigation that replaces another continues it', () => {
   leave('2');
   leave('3');
   assert.deepEqual(said(tabs.failed(TAB, '2')), [false]);
-  assert.deepEqual(said(tabs.responded(TAB, '3', true)), [true]);
+  assert.deepEqual(said(tabs.responded(TAB, '3', PAGE)), [true]);
   assert.equal(spans()[0], next);
 });
 
 test('a response that becomes no document after all is mended', () => {
   const { tabs, spans, leave, said, current, next } = withPage();
   leave('2');
-  tabs.responded(TAB, '2', true);
-  assert.deepEqual(said(tabs.abandoned(TAB)), [true, `${next} failed`]);
+  tabs.responded(TAB, '2', PAGE);
+  assert.deepEqual(said(tabs.abandoned(TAB, PAGE, false)), [true, `${next} failed`]);
   assert.equal(spans()[0], current);
+});
+
+test('an error page in the place of a document ends the navigation, and the next one is told apart', () => {
+  const { tabs, spans, leave, said, next } = withPage();
+  leave('2');
+  tabs.responded(TAB, '2', PAGE);
+  assert.deepEqual(said(tabs.abandoned(TAB, PAGE, true)), [false, `${next} failed`]);
+  assert.equal(spans()[0], next);
+  const after = leave('3');
+  assert.deepEqual(said(tabs.responded(TAB, '3', PAGE)), [true]);
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, `${after} committed`]);
+});
+
+test('the end of another navigation does not undo one that is about to be committed', () => {
+  const { tabs, spans, leave, said, next } = withPage();
+  leave('2');
+  tabs.responded(TAB, '2', PAGE);
+  assert.deepEqual(said(tabs.abandoned(TAB, 'mailto:a@example.test', false)), [false]);
+  assert.equal(spans()[0], next);
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, `${next} committed`]);
 });
 
 test('a mend waits for the update of a navigation that is under way', () => {
   const { tabs, spans, leave, said, current, next } = withPage();
   leave('2');
-  tabs.responded(TAB, '2', true);
+  tabs.responded(TAB, '2', PAGE);
   leave('3');
-  assert.deepEqual(said(tabs.abandoned(TAB)), [false, `${next} failed`]);
-  tabs.responded(TAB, '3', false);
+  assert.deepEqual(said(tabs.abandoned(TAB, PAGE, false)), [false, `${next} failed`]);
+  tabs.responded(TAB, '3', null);
   assert.equal(spans()[0], current);
 });
 
 test('a request that left with the context before keeps it', () => {
   const { tabs, spans, said, next } = withPage();
   tabs.requested(TAB, '2', { spanId: 'earlier', flags: '01' });
-  assert.deepEqual(said(tabs.responded(TAB, '2', true)), [true]);
+  assert.deepEqual(said(tabs.responded(TAB, '2', PAGE)), [true]);
   assert.deepEqual(spans(), ['earlier', next]);
 });
 
@@ -146,7 +166,7 @@ test('tabs to come are prepared, so that a popup needs no update before its firs
   const [popup] = spans(TAB + 1);
   assert.equal(leave('1', TAB + 1), popup);
   assert.deepEqual(said(tabs.opened([TAB + 1], [])), [false]);
-  tabs.responded(TAB + 1, '1', true);
+  tabs.responded(TAB + 1, '1', PAGE);
   assert.equal(spans(TAB + 1)[0], popup);
   assert.ok(slot(TAB + 1 + AHEAD), 'prepared with the same update');
 });
@@ -184,7 +204,7 @@ test('a tab that was not foreseen is served by the spare context', () => {
   assert.equal(leave('1', 9000), spanId);
   assert.notEqual(tabs.contexts().spare.spanId, spanId);
   assert.deepEqual(spans(9000), [spanId, spanId]);
-  assert.equal(tabs.responded(9000, '1', true).arm, true);
+  assert.equal(tabs.responded(9000, '1', PAGE).arm, true);
   assert.equal(spans(9000)[0], spanId);
   assert.notEqual(spans(9000)[1], spanId);
 });
@@ -194,7 +214,7 @@ test('a request that left before the rules were armed takes the context of its t
   tabs.opened([TAB], []);
   const [first] = spans();
   tabs.requested(TAB, '1', null);
-  tabs.responded(TAB, '1', true);
+  tabs.responded(TAB, '1', PAGE);
   assert.equal(spans()[0], first);
   assert.notEqual(spans()[1], first);
 });
@@ -203,8 +223,8 @@ test('two tabs at once do not meet', () => {
   const { tabs, spans, leave } = browser();
   tabs.opened([TAB, TAB + 1], []);
   const [a, b] = [leave('1', TAB), leave('2', TAB + 1)];
-  tabs.responded(TAB + 1, '2', true);
-  tabs.responded(TAB, '1', true);
+  tabs.responded(TAB + 1, '2', PAGE);
+  tabs.responded(TAB, '1', PAGE);
   assert.deepEqual([spans(TAB)[0], spans(TAB + 1)[0]], [a, b]);
   const all = [...tabs.contexts().tabs.values()].flatMap(({ current, next }) => [current.spanId, next.spanId]);
   assert.ok(new Set(all).size >= tabs.contexts().tabs.size + 2);
@@ -216,6 +236,35 @@ test('a closed tab leaves the rules, and a navigation that it cut off has failed
   assert.deepEqual(said(tabs.closed(TAB)), [false, `${next} failed`]);
   assert.equal(slot(), undefined);
   assert.deepEqual(said(tabs.failed(TAB, '2')), [false]);
+});
+
+test('a late word about a closed tab does not bring it back', () => {
+  const { tabs, slot, said } = withPage();
+  tabs.closed(TAB);
+  tabs.requested(TAB, '9', { spanId: 'late', flags: '01' });
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false]);
+  assert.equal(slot(), undefined);
+});
+
+test('with more tabs than there is room for, the rules follow each use of the spare context', () => {
+  const { tabs, slot, said } = browser();
+  tabs.opened(Array.from({ length: MOST_SLOTS + 1 }, (_, n) => TAB + n), []);
+  const one = TAB + MOST_SLOTS;
+  assert.equal(slot(one), undefined);
+  const { spare } = tabs.contexts();
+  assert.deepEqual(said(tabs.requested(one, '1', spare)), [true]);
+  assert.notEqual(tabs.contexts().spare, spare);
+  assert.deepEqual(said(tabs.requested(one, '1', null)), [false]);
+});
+
+test('another session gives everything a context of its own', () => {
+  const { tabs, spans, said } = browser();
+  tabs.opened([TAB], [TAB - 1]);
+  const before = [...spans(), tabs.contexts().spare.spanId];
+  assert.deepEqual(said(tabs.renew({ traceId: 'u', spanId: 'other', flags: '00' })), [true]);
+  assert.equal(tabs.contexts().session.traceId, 'u');
+  assert.equal(spans()[0], spans()[1]);
+  for (const span of [...spans(), tabs.contexts().spare.spanId]) assert.ok(!before.includes(span));
 });
 
 test('a restarted worker goes on with the contexts in force', () => {
