@@ -1,9 +1,10 @@
 //! Files and directories that are the user's alone.
 
 use std::fs::{self, DirBuilder, Permissions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tempfile::{Builder, TempDir};
 
@@ -72,4 +73,18 @@ pub fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.persist(path)?;
     Ok(())
+}
+
+/// Removes a directory that a browser has just been using. Its processes may still be writing there, so it is tried again until `patience` is
+/// at its end; what is left then stays.
+pub fn remove_directory(dir: &Path, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    loop {
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != ErrorKind::NotFound && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            _ => return,
+        }
+    }
 }

@@ -6,7 +6,6 @@
 mod output;
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use rustix::process::Pid;
 use output::{Output, PATIENCE, Taken, takes_more};
 
 use super::gate::{DOCTOR_HINT, Gate, Link};
+use super::private;
 use crate::report;
 
 /// How many reads what is left of the output may take once the browser has ended.
@@ -73,7 +73,7 @@ impl Relay {
     /// Relays until the browser has ended, then tidies up.
     pub(super) fn run(self) {
         self.let_go_of_inherited_files();
-        // Without it a read would block once another process has been quicker, which none is.
+        // The last reads, once the browser has ended, go on until nothing is there.
         let _ = rustix::io::ioctl_fionbio(&self.browser_stderr, true);
         let mut output = Output::default();
         self.relay(&mut output);
@@ -168,7 +168,7 @@ impl Relay {
         silence(libc::STDERR_FILENO);
         let _ = self.gate.remove();
         if let Some(dir) = self.temporary {
-            remove(&dir);
+            private::remove_directory(&dir, REMOVAL);
         }
     }
 
@@ -200,18 +200,6 @@ fn silence(fd: RawFd) {
     if let Ok(null) = fs::OpenOptions::new().read(true).write(true).open("/dev/null") {
         // SAFETY: both are open descriptors of this process, and nothing else in it owns a standard stream.
         unsafe { libc::dup2(null.as_raw_fd(), fd) };
-    }
-}
-
-fn remove(dir: &PathBuf) {
-    let deadline = Instant::now() + REMOVAL;
-    loop {
-        match fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != ErrorKind::NotFound && Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            _ => return,
-        }
     }
 }
 

@@ -50,7 +50,7 @@ impl Output {
     pub(super) fn open(&mut self) {
         let mut lines = Vec::new();
         self.held.open(&mut lines);
-        self.pending.extend(lines);
+        self.append(&lines);
     }
 
     pub(super) fn has_pending(&self) -> bool {
@@ -65,7 +65,15 @@ impl Output {
 
     /// Puts a line of navtrace's own between the browser's.
     pub(super) fn say(&mut self, sentence: &str) {
-        self.pending.extend(say::line(sentence).bytes());
+        self.append(say::line(sentence).as_bytes());
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        // From here on the client is expected to read.
+        if self.pending.is_empty() {
+            self.taken = Some(Instant::now());
+        }
+        self.pending.extend(bytes);
     }
 
     /// Takes a piece of what the browser has written. It is dropped when the client has not read for long.
@@ -80,10 +88,7 @@ impl Output {
         if !self.client_gone && self.pending.len() <= MOST_PENDING {
             let mut lines = Vec::new();
             self.held.feed(&buffer[..length], &mut lines);
-            if self.pending.is_empty() {
-                self.taken = Some(Instant::now());
-            }
-            self.pending.extend(lines);
+            self.append(&lines);
         }
         Taken::Some
     }

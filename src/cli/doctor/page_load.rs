@@ -38,6 +38,9 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long what the host learnt may take to arrive once the browser has been let go.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long removing what the browser and its relay leave is tried.
+const REMOVAL: Duration = Duration::from_secs(3);
+
 /// The browser, ended with this value.
 struct Browser(Child);
 
@@ -83,6 +86,8 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
         receiver.wait_for(REPORT_TIMEOUT, |ledger| ledger.traces.first().map(|trace| trace.off_the_record));
     let problem = receiver.wait_for(Duration::ZERO, |ledger| ledger.problems.keys().next().cloned());
     drop(browser);
+    // The relay has its own files there and goes on for a moment; a directory that is merely dropped would be tried once.
+    private::remove_directory(&dir.keep(), REMOVAL);
 
     let start = match (endpoint, problem) {
         (Ok(_), None) => Ok("armed before the client may connect".to_owned()),
