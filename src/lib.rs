@@ -10,7 +10,8 @@
 //! 4. The extension (`extension/`) puts them on every request with session rules.
 //!
 //! Beside the flow: [`cli`] has one file per subcommand, [`config`] the settings, [`report`] what launchers and hosts tell
-//! `navtrace run`, [`failure`] how everything fails, and [`say`](mod@say) speaks to the user.
+//! `navtrace run`, [`failure`] how everything fails, [`say`](mod@say) what speaks to the user, and [`stdio`] what lets go of standard
+//! streams.
 
 pub mod browser;
 pub mod channel;
@@ -20,3 +21,4 @@ pub mod context;
 pub mod failure;
 pub mod report;
 pub mod say;
+pub mod stdio;

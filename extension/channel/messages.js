@@ -46,11 +46,11 @@ export const replenish = (count) => ({ v: VERSION, type: 'replenish', count: Mat
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** @param {unknown} value @returns {value is SessionContext} */
-export const isSessionContext = (value) =>
+const isSessionContext = (value) =>
   isObject(value) && isTraceId(value.traceId) && isSpanId(value.spanId) && isFlags(value.flags);
 
 /** @param {unknown} value @returns {value is NavigationContext} */
-export const isNavigationContext = (value) => isObject(value) && isSpanId(value.spanId) && isFlags(value.flags);
+const isNavigationContext = (value) => isObject(value) && isSpanId(value.spanId) && isFlags(value.flags);
 
 /** @param {unknown} value @returns {value is NavigationContext[]} */
 const isStock = (value) => Array.isArray(value) && value.every(isNavigationContext);

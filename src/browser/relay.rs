@@ -17,7 +17,7 @@ use output::{Output, PATIENCE, Taken, takes_more};
 
 use super::gate::{DOCTOR_HINT, Gate, Link};
 use super::private;
-use crate::report;
+use crate::{report, stdio};
 
 /// How many reads what is left of the output may take once the browser has ended.
 const LAST_READS: usize = 64;
@@ -165,7 +165,7 @@ impl Relay {
             output.write();
         }
         // A client may wait for the end of this stream: it need not wait for what comes now.
-        silence(libc::STDERR_FILENO);
+        stdio::silence_errors();
         let _ = self.gate.remove();
         if let Some(dir) = self.temporary {
             private::remove_directory(&dir, REMOVAL);
@@ -174,8 +174,8 @@ impl Relay {
 
     /// Closes what the client gave to the browser: a client that waits for the end of one of those streams waits for the browser alone.
     fn let_go_of_inherited_files(&self) {
-        silence(libc::STDIN_FILENO);
-        silence(libc::STDOUT_FILENO);
+        stdio::silence_input();
+        stdio::silence_output();
         let mut kept: Vec<RawFd> = vec![
             libc::STDIN_FILENO,
             libc::STDOUT_FILENO,
@@ -192,14 +192,6 @@ impl Relay {
             // SAFETY: this process was just forked and owns nothing but what is kept; the directory's own descriptor is closed already.
             unsafe { libc::close(fd) };
         }
-    }
-}
-
-/// Points a standard stream at /dev/null.
-fn silence(fd: RawFd) {
-    if let Ok(null) = fs::OpenOptions::new().read(true).write(true).open("/dev/null") {
-        // SAFETY: both are open descriptors of this process, and nothing else in it owns a standard stream.
-        unsafe { libc::dup2(null.as_raw_fd(), fd) };
     }
 }
 

@@ -12,6 +12,7 @@ use crate::channel::serve::{self, Event, Session};
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
 use crate::report::{self, Report};
+use crate::stdio;
 
 /// Answer the extension (started by Chromium, not by hand)
 ///
@@ -47,7 +48,9 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         run.problem(&failure.message);
         failure
     })?;
-    release_stderr();
+    // Nobody who reads the browser's standard error to its end waits for what the host still has to do.
+    stdio::silence_output();
+    stdio::silence_errors();
     Ok(ExitCode::Success.into())
 }
 
@@ -98,12 +101,4 @@ fn keep_stdout_private() -> io::Result<File> {
     let frames: OwnedFd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
     Ok(File::from(frames))
-}
-
-/// Lets go of the browser's standard error, so that nobody who reads it to its end waits for what the host still has to do.
-fn release_stderr() {
-    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
-        let _ = rustix::stdio::dup2_stdout(&null);
-        let _ = rustix::stdio::dup2_stderr(&null);
-    }
 }

@@ -28,8 +28,6 @@ pub(super) fn launch(config: &Config, args: &Args) -> Failure {
         Err(failure) => failure,
     };
     // Clients swallow what a browser that does not start has to say.
-    if report::is_heard() {
-        report::problem(&failure.message);
-    }
+    report::Sender::connect().problem(&failure.message);
     failure
 }

@@ -85,11 +85,6 @@ impl Site {
         format!("{}{path_and_query}", self.shared.main)
     }
 
-    /// Returns the URL of the page with every kind of request, for a run that no other load of it has.
-    pub fn coverage_url(&self, run: &str) -> String {
-        self.url(&format!("/coverage?kind=document&run={run}&nav={run}"))
-    }
-
     /// Returns every request so far, in the order of arrival.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.record.all()
