@@ -22,4 +22,15 @@ export default [
     languageOptions: { globals: { ...globals.node, chrome: 'readonly' } },
     rules,
   },
+  {
+    // What they hand to `evaluate` runs in a page.
+    files: ['tests/flow/scripts/*.js'],
+    languageOptions: { globals: { ...globals.browser, __ENV: 'readonly', __ITER: 'readonly', __VU: 'readonly' } },
+    rules,
+  },
+  {
+    files: ['tests/flow/scripts/*.mjs'],
+    languageOptions: { globals: { ...globals.node, ...globals.browser, chrome: 'readonly' } },
+    rules,
+  },
 ];

@@ -25,7 +25,9 @@ spanId: string,
  */
 flags: string, };
 
-export type Mode = "lightweight";
+export type Mode = "lightweight" | "detailed";
+
+export type WantedMode = "auto" | "lightweight" | "detailed";
 
 export type Outcome = "committed" | "failed";
 
@@ -78,6 +80,10 @@ export type ToExtension = { "type": "session",
  * The host's version.
  */
 host: string, 
+/**
+ * Which mode the user wants.
+ */
+mode: WantedMode, 
 /**
  * The session's root span.
  */

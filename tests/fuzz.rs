@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use navtrace::channel::frame::{FrameError, MAX_FRAME};
+use navtrace::channel::message::WantedMode;
 use navtrace::channel::serve::{Event, Session, serve};
 use navtrace::context::sampler::Sampler;
 use rand::rngs::StdRng;
@@ -132,10 +133,15 @@ fn a_million_frames() {
         let before = LIVE.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
         let start = Instant::now();
-        let served = serve(&mut input.as_slice(), &mut output, Session::new(Sampler::AlwaysOn), |event| match event {
-            Event::Rejected(_) => rejected += 1,
-            _ => accepted += 1,
-        });
+        let served = serve(
+            &mut input.as_slice(),
+            &mut output,
+            Session::new(Sampler::AlwaysOn, WantedMode::Auto, None),
+            |event| match event {
+                Event::Rejected(_) => rejected += 1,
+                _ => accepted += 1,
+            },
+        );
         // What the answers take is the test's own, which keeps them.
         most = most.max((PEAK.load(Ordering::Relaxed) - before).saturating_sub(2 * output.capacity()));
         assert!(start.elapsed() < HANG, "one channel took {:?}", start.elapsed());

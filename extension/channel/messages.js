@@ -10,6 +10,8 @@ import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
 /** @typedef {SessionMessage['session']} SessionContext */
 /** @typedef {SessionMessage['contexts'][number]} NavigationContext */
 /** @typedef {Extract<ToHost, { type: 'navigation' }>['outcome']} Outcome */
+/** @typedef {Extract<ToHost, { type: 'armed' }>['mode']} Mode */
+/** @typedef {SessionMessage['mode']} WantedMode */
 /**
  * @template {ToHost} [M=ToHost]
  * @typedef {{ v: number } & M} Frame
@@ -27,8 +29,11 @@ export const MAX_REPLENISH = 1000;
  */
 export const hello = ({ extension, offTheRecord, session }) => ({ v: VERSION, type: 'hello', extension, offTheRecord, session });
 
-/** @returns {Frame} */
-export const armed = () => ({ v: VERSION, type: 'armed', mode: 'lightweight' });
+/**
+ * @param {Mode} mode
+ * @returns {Frame}
+ */
+export const armed = (mode) => ({ v: VERSION, type: 'armed', mode });
 
 /**
  * @param {{ tabId: number, spanId: string, outcome: Outcome }} report
@@ -55,9 +60,13 @@ const isNavigationContext = (value) => isObject(value) && isSpanId(value.spanId)
 /** @param {unknown} value @returns {value is NavigationContext[]} */
 const isStock = (value) => Array.isArray(value) && value.every(isNavigationContext);
 
+/** @param {unknown} value @returns {value is WantedMode} */
+const isWantedMode = (value) => value === 'auto' || value === 'lightweight' || value === 'detailed';
+
 /** @type {Record<ToExtension['type'], (value: Record<string, unknown>) => boolean>} */
 const SHAPES = {
-  session: (value) => typeof value.host === 'string' && isSessionContext(value.session) && isStock(value.contexts),
+  session: (value) =>
+    typeof value.host === 'string' && isWantedMode(value.mode) && isSessionContext(value.session) && isStock(value.contexts),
   contexts: (value) => isStock(value.contexts),
   error: (value) => typeof value.code === 'string' && typeof value.message === 'string',
 };

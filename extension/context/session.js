@@ -8,7 +8,7 @@ import { Channel } from '../channel/port.js';
 import { newSpanId, newTraceId } from './ids.js';
 import { Stock } from './stock.js';
 
-/** @import { NavigationContext, SessionContext, SessionMessage } from '../channel/messages.js' */
+/** @import { Mode, NavigationContext, SessionContext, SessionMessage, WantedMode } from '../channel/messages.js' */
 /** @import { Answer } from '../channel/port.js' */
 /** @import { Report } from '../headers/tabs.js' */
 
@@ -27,8 +27,12 @@ const OWN_FLAGS = '01';
  */
 const sameSession = (a, b) => a?.traceId === b?.traceId && a?.spanId === b?.spanId && a?.flags === b?.flags;
 
-/** What is known of the channel that is open: `agreed` when its host continues the session in use, the others when they were said. */
-const nothingSaid = () => ({ agreed: false, armed: false, replenish: false, corrected: false });
+/**
+ * What is known of the channel that is open: `agreed` when its host continues the session in use, the others what was said.
+ *
+ * @returns {{ agreed: boolean, armed: Mode | null, replenish: boolean, corrected: boolean }}
+ */
+const nothingSaid = () => ({ agreed: false, armed: null, replenish: false, corrected: false });
 
 /** One browser process's session. */
 export class Session {
@@ -45,8 +49,10 @@ export class Session {
   #own = false;
   /** @type {SessionMessage | null} what a host answered after that */
   #offer = null;
-  /** @type {SessionContext | null} the session of the rules in force */
+  /** @type {{ session: SessionContext, mode: Mode } | null} what requests carry, and how they get it */
   #armed = null;
+  /** @type {WantedMode | null} null until a host has said it */
+  #wantedMode = null;
   /** @type {Report[]} not sent yet */
   #reports = [];
   #channelState = nothingSaid();
@@ -58,7 +64,8 @@ export class Session {
   /**
    * Connects at once: the browser's start waits for the host's.
    *
-   * @param {() => void} renewed learns that a host that came late has named the session: {@link renew} takes its name
+   * @param {() => void} renewed learns that a host has named the session too late, or wants another mode than before: {@link renew} takes
+   *   its name
    */
   constructor(renewed) {
     this.#renewed = renewed;
@@ -95,6 +102,11 @@ export class Session {
     return this.#context;
   }
 
+  /** @returns {WantedMode | null} the mode that the user chose; null until a host has said it */
+  get wantedMode() {
+    return this.#wantedMode;
+  }
+
   /**
    * Takes a context for a navigation to come.
    *
@@ -102,7 +114,8 @@ export class Session {
    */
   take() {
     const context = this.#stock.take();
-    this.#replenish();
+    // Later, since a request may wait for this one.
+    queueMicrotask(() => this.#replenish());
     return context;
   }
 
@@ -130,13 +143,15 @@ export class Session {
   }
 
   /**
-   * Learns that rules are in force.
+   * Learns that headers are in place.
    *
    * @param {SessionContext} session what they carry
+   * @param {Mode} mode
    */
-  armed(session) {
-    this.#armed = session;
+  armed(session, mode) {
+    this.#armed = { session, mode };
     this.#announceArmed();
+    this.#show();
   }
 
   /** @param {Report} report */
@@ -163,10 +178,11 @@ export class Session {
 
   /** Announces only what is true of the session that the host knows, because its gate opens then. */
   #announceArmed() {
-    const { agreed, armed: announced } = this.#channelState;
-    if (!agreed || announced || !sameSession(this.#armed, this.#context)) return;
-    this.#channelState.armed = true;
-    this.#channel.send(armed());
+    const mode = this.#armed?.mode;
+    if (!this.#channelState.agreed || mode === undefined || mode === this.#channelState.armed) return;
+    if (!sameSession(this.#armed?.session ?? null, this.#context)) return;
+    this.#channelState.armed = mode;
+    this.#channel.send(armed(mode));
   }
 
   #replenish() {
@@ -191,11 +207,13 @@ export class Session {
 
   /** @param {SessionMessage} message */
   #named(message) {
+    const before = this.#wantedMode;
+    this.#wantedMode = message.mode;
     if (this.#context === null) this.#adopt(message.session);
-    if (sameSession(this.#context, message.session)) return this.#agree(message.contexts);
-    if (!this.#own || this.#used) return this.#correct();
-    this.#offer = message;
-    return this.#renewed();
+    if (sameSession(this.#context, message.session)) this.#agree(message.contexts);
+    else if (!this.#own || this.#used) this.#correct();
+    else this.#offer = message;
+    if (this.#offer !== null || this.#wantedMode !== before) this.#renewed();
   }
 
   /**
@@ -209,14 +227,14 @@ export class Session {
     this.#settle();
     this.#announceArmed();
     this.#sendReports();
-    showHost(true);
+    this.#show();
   }
 
   #closed() {
     this.#channelState = nothingSaid();
     this.#offer = null;
     this.#settle();
-    showHost(false);
+    this.#show();
   }
 
   /** @param {SessionContext} context */
@@ -229,17 +247,15 @@ export class Session {
   #issueOwn() {
     this.#adopt({ traceId: newTraceId(), spanId: newSpanId(), flags: OWN_FLAGS });
     this.#own = true;
-    showHost(false);
+    this.#show();
     console.warn('navtrace: no host answers: requests carry a trace of their own, and nothing is exported');
   }
-}
 
-/**
- * Shows on the extension's button whether there is a host.
- *
- * @param {boolean} present
- */
-function showHost(present) {
-  void chrome.action.setBadgeText({ text: present ? '' : '!' });
-  void chrome.action.setTitle({ title: present ? 'navtrace' : 'navtrace: no host, nothing is exported' });
+  /** Shows on the extension's button how requests get their headers, and whether there is a host. */
+  #show() {
+    const { agreed } = this.#channelState;
+    const mode = this.#armed === null ? 'starting' : `${this.#armed.mode} mode`;
+    void chrome.action.setBadgeText({ text: agreed ? '' : '!' });
+    void chrome.action.setTitle({ title: `navtrace: ${mode}${agreed ? '' : '; no host, nothing is exported'}` });
+  }
 }

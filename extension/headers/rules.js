@@ -5,7 +5,7 @@
 
 import { formatTraceparent, parseTraceparent } from '../context/traceparent.js';
 
-/** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
+/** @import { Mode, NavigationContext, SessionContext } from '../channel/messages.js' */
 /** @typedef {chrome.declarativeNetRequest.Rule} Rule */
 /** @typedef {`${chrome.declarativeNetRequest.ResourceType}`} ResourceType */
 
@@ -15,10 +15,14 @@ import { formatTraceparent, parseTraceparent } from '../context/traceparent.js';
  * @typedef {{ ruleId: number, current: NavigationContext, next: NavigationContext }} TabContexts
  */
 /** @typedef {{ session: SessionContext, spare: NavigationContext, tabs: Map<number, TabContexts> }} Contexts */
+/** @typedef {{ session: SessionContext, mode: Mode, contexts: Contexts | null }} InForce `contexts`: in lightweight mode */
 
 const ROOT_RULE = 1;
 const SPARE_RULE = 2;
 const FIRST_TAB_RULE = 10;
+
+/** A domain that can't exist, so that a rule for it matches nothing. */
+const NOWHERE = 'navtrace.invalid';
 
 /** The rule with the highest priority wins: a tab's own over the spare, a main frame's over the one for all types. */
 const PRIORITY = { root: 1, spare: 2, current: 3, next: 4 };
@@ -37,70 +41,107 @@ export function freeRuleId(tabs) {
 }
 
 /**
- * Builds the rules that put every context on its requests.
+ * Writes a navigation's context as its response names it.
+ *
+ * @param {string} traceId
+ * @param {NavigationContext} context
+ */
+export const serverTiming = (traceId, { spanId, flags }) => ({
+  name: 'Server-Timing',
+  value: `traceparent;desc="${formatTraceparent({ traceId, spanId, flags })}"`,
+});
+
+/** @param {string} traceId @param {NavigationContext} context */
+const requestHeader = (traceId, { spanId, flags }) => ({
+  header: 'traceparent',
+  operation: 'set',
+  value: formatTraceparent({ traceId, spanId, flags }),
+});
+
+/** @param {string} traceId @param {NavigationContext} context */
+function responseHeader(traceId, context) {
+  const { name, value } = serverTiming(traceId, context);
+  return { header: name, operation: 'append', value };
+}
+
+/**
+ * Builds the rules that put every context on its requests, and a navigation's on its response.
  *
  * @param {Contexts} contexts
  * @param {ResourceType[]} allTypes every type that the browser knows: a rule without types would leave main frames out
  * @returns {Rule[]}
  */
 export function rulesFor({ session, spare, tabs }, allTypes) {
+  const { traceId } = session;
   /**
    * @param {number} id
    * @param {number} priority
    * @param {NavigationContext} context
-   * @param {ResourceType[]} resourceTypes
    * @param {number} [tabId]
    */
-  const rule = (id, priority, context, resourceTypes, tabId) =>
-    /** @type {Rule} */ ({
+  const rule = (id, priority, context, tabId) => {
+    const resourceTypes = priority === PRIORITY.spare || priority === PRIORITY.next ? ['main_frame'] : allTypes;
+    const requestHeaders = [requestHeader(traceId, context)];
+    return /** @type {Rule} */ ({
       id,
       priority,
       condition: tabId === undefined ? { resourceTypes } : { resourceTypes, tabIds: [tabId] },
-      action: {
-        type: 'modifyHeaders',
-        requestHeaders: [
-          { header: 'traceparent', operation: 'set', value: formatTraceparent({ traceId: session.traceId, ...context }) },
-        ],
-      },
+      // Every rule that matches appends: the spare, which matches in every tab, must not.
+      action:
+        priority === PRIORITY.next
+          ? { type: 'modifyHeaders', requestHeaders, responseHeaders: [responseHeader(traceId, context)] }
+          : { type: 'modifyHeaders', requestHeaders },
     });
+  };
 
-  const { spanId, flags } = session;
-  const rules = [
-    rule(ROOT_RULE, PRIORITY.root, { spanId, flags }, allTypes),
-    rule(SPARE_RULE, PRIORITY.spare, spare, ['main_frame']),
-  ];
+  const rules = [rule(ROOT_RULE, PRIORITY.root, session), rule(SPARE_RULE, PRIORITY.spare, spare)];
   for (const [tabId, { ruleId, current, next }] of tabs) {
-    rules.push(rule(ruleId, PRIORITY.current, current, allTypes, tabId));
-    if (next.spanId !== current.spanId) rules.push(rule(ruleId + 1, PRIORITY.next, next, ['main_frame'], tabId));
+    rules.push(rule(ruleId, PRIORITY.current, current, tabId), rule(ruleId + 1, PRIORITY.next, next, tabId));
   }
   return rules;
 }
 
 /**
- * Reads the contexts back from rules that {@link rulesFor} built; null when they are not such rules.
+ * Builds the rule that matches nothing and keeps the session's context.
+ *
+ * @param {SessionContext} session
+ * @returns {Rule}
+ */
+export const recordOf = (session) =>
+  /** @type {Rule} */ ({
+    id: ROOT_RULE,
+    priority: PRIORITY.root,
+    condition: { requestDomains: [NOWHERE] },
+    action: { type: 'modifyHeaders', requestHeaders: [requestHeader(session.traceId, session)] },
+  });
+
+/**
+ * Reads back what rules that {@link rulesFor} or {@link recordOf} built stand for; null when they are not such rules.
  *
  * @param {Rule[]} rules
- * @returns {Contexts | null}
+ * @returns {InForce | null}
  */
-export function contextsFrom(rules) {
+export function inForceBy(rules) {
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
   /** @param {number} id */
   const contextOf = (id) => parseTraceparent(byId.get(id)?.action.requestHeaders?.[0]?.value);
 
   const session = contextOf(ROOT_RULE);
+  if (session === null) return null;
+  if (byId.get(ROOT_RULE)?.condition.requestDomains?.[0] === NOWHERE) return { session, mode: 'detailed', contexts: null };
   const spare = contextOf(SPARE_RULE);
-  if (session === null || spare === null) return null;
+  if (spare === null) return null;
 
   /** @type {Contexts['tabs']} */
   const tabs = new Map();
   for (const { id, priority, condition } of rules) {
     const [tabId] = condition.tabIds ?? [];
     const current = contextOf(id);
-    if (priority !== PRIORITY.current || tabId === undefined || current === null) continue;
-    const next = contextOf(id + 1) ?? current;
+    const next = contextOf(id + 1);
+    if (priority !== PRIORITY.current || tabId === undefined || current === null || next === null) continue;
     tabs.set(tabId, { ruleId: id, current: withoutTrace(current), next: withoutTrace(next) });
   }
-  return { session, spare: withoutTrace(spare), tabs };
+  return { session, mode: 'lightweight', contexts: { session, spare: withoutTrace(spare), tabs } };
 }
 
 /**

@@ -1,11 +1,11 @@
 /**
  * Knows which context each tab's requests are to carry. Pure: it is told what the browser did and answers whether the rules must follow.
  *
- * A tab has two contexts. Its document's requests carry `current`; its next main-frame request carries `next`, which is in place before
- * that request is made. A navigation's final response makes its context the current one and puts a fresh one in place.
+ * A tab has two contexts. `current` is its document's, `next` is for a navigation to come, in place before that one's request is made. A
+ * navigation's final response makes its context the current one and puts a fresh one in place.
  *
- * A main-frame request that replaces another of the same tab before its response can't be told from it by a rule, so both carry the same
- * context: the second continues the navigation of the first.
+ * In lightweight mode a main-frame request that replaces another of the same tab before its response can't be told from it by a rule, so both
+ * carry the same context: the second continues the navigation of the first.
  */
 
 import { freeRuleId } from './rules.js';
@@ -17,8 +17,8 @@ import { freeRuleId } from './rules.js';
  * @typedef {object} Progress
  * @property {boolean} seen false for a slot that waits for a tab that does not exist yet
  * @property {Map<string, NavigationContext>} requests main-frame requests without a final response, and what they carried
- * @property {{ url: string, context: NavigationContext, previous: NavigationContext } | null} landing responded with a document that is not
- *   committed yet
+ * @property {{ requestId: string, url: string, context: NavigationContext, previous: NavigationContext } | null} landing responded with a
+ *   document that is not committed yet
  */
 /** @typedef {TabContexts & Progress} Slot */
 /** @typedef {{ tabId: number, spanId: string, outcome: Outcome }} Report */
@@ -77,16 +77,51 @@ export class Tabs {
   }
 
   /**
+   * Finds the context of a tab's document.
+   *
+   * @param {number} tabId
+   * @returns {NavigationContext | undefined} undefined for a tab that nothing is known of
+   */
+  current(tabId) {
+    return this.#slots.get(tabId)?.current;
+  }
+
+  /**
+   * Finds the context of a navigation that is not committed yet.
+   *
+   * @param {number} tabId
+   * @param {string} requestId
+   * @returns {NavigationContext | undefined} undefined for a request that is no such navigation's
+   */
+  navigation(tabId, requestId) {
+    const slot = this.#slots.get(tabId);
+    return slot?.requests.get(requestId) ?? (slot?.landing?.requestId === requestId ? slot.landing.context : undefined);
+  }
+
+  /**
+   * Begins a navigation with a context of its own when its main-frame request is about to leave; the hops of a redirect go on with it.
+   *
+   * @param {number} tabId
+   * @param {string} requestId
+   * @returns {NavigationContext}
+   */
+  begin(tabId, requestId) {
+    const begun = this.navigation(tabId, requestId);
+    if (begun !== undefined) return begun;
+    const context = this.#take();
+    this.requested(tabId, requestId, context);
+    return context;
+  }
+
+  /**
    * Gives everything a context of another session; no navigation may have used one of this session.
    *
    * @param {SessionContext} session
-   * @returns {Change}
    */
   renew(session) {
     this.#session = session;
     this.#spare = this.#take();
     for (const slot of this.#slots.values()) slot.current = slot.next = this.#take();
-    return rearm();
   }
 
   /**
@@ -126,7 +161,7 @@ export class Tabs {
    *
    * @param {number} tabId
    * @param {string} requestId
-   * @param {NavigationContext | null} sent null when it left before the rules were armed
+   * @param {NavigationContext | null} sent null when it left before headers were in place
    * @returns {Change}
    */
   requested(tabId, requestId, sent) {
@@ -154,7 +189,7 @@ export class Tabs {
     slot.requests.delete(requestId);
     this.#use(slot, context);
     if (url === null) return rearm({ tabId, spanId: context.spanId, outcome: 'failed' });
-    slot.landing = { url, context, previous: slot.landing?.previous ?? slot.current };
+    slot.landing = { requestId, url, context, previous: slot.landing?.previous ?? slot.current };
     slot.current = context;
     return rearm();
   }

@@ -1,8 +1,9 @@
 /**
- * Turns the browser's events about tabs and main-frame navigations into what a mode of headers wants to know.
+ * Turns the browser's events about tabs and main-frame navigations into what those who put headers on requests want to know.
  */
 
 import { parseTraceparent } from '../context/traceparent.js';
+import { MAIN_FRAMES, header, isNavigation } from './details.js';
 
 /** @import { SessionContext } from '../channel/messages.js' */
 
@@ -12,15 +13,12 @@ import { parseTraceparent } from '../context/traceparent.js';
  * @typedef {object} Tracker
  * @property {(tabIds: number[], windowIds: number[]) => void} opened
  * @property {(tabId: number) => void} closed
- * @property {(tabId: number, requestId: string, sent: SessionContext | null) => void} requested
+ * @property {(tabId: number, requestId: string, sent: SessionContext | null, timeStamp: number) => void} requested
  * @property {(tabId: number, requestId: string, url: string | null) => void} responded
  * @property {(tabId: number, requestId: string) => void} failed
  * @property {(tabId: number, url: string) => void} committed
  * @property {(tabId: number, url: string, errorPage: boolean) => void} abandoned
  */
-
-/** Main frames only: a listener for every request would cost every request. */
-const MAIN_FRAMES = /** @type {chrome.webRequest.RequestFilter} */ ({ urls: ['<all_urls>'], types: ['main_frame'] });
 
 /**
  * The document id of a navigation that left the page as it was. One with a document is an error page, or a page that was still loading
@@ -34,14 +32,6 @@ const FILE = /^application\/(octet-stream|zip|gzip|x-.+|vnd\..+)$/;
 
 /** Types among them that some Chromium does show: scripts, feeds and the like as text, and what a viewer or player takes. */
 const SHOWN = /(xml|json|javascript|ecmascript|pdf|mpegurl|mimearchive)$/;
-
-/**
- * Finds a header by its lower-case name.
- *
- * @param {chrome.webRequest.HttpHeader[] | undefined} headers
- * @param {string} name
- */
-const header = (headers, name) => headers?.find((candidate) => candidate.name.toLowerCase() === name)?.value;
 
 /**
  * Tells whether the same request may go on after these headers: to where a redirect leads, or with the user's credentials.
@@ -69,16 +59,6 @@ function documentUrl({ url, statusCode, responseHeaders }) {
 }
 
 /**
- * Tells whether a main-frame request is a navigation's own. A speculative one rotates nothing: a prefetch, which a document makes, or a
- * prerender, which runs beside the page that is shown. It shares the context of the tab's next navigation, which is the one that shows it
- * if any does, so that speculation costs no rule update.
- *
- * @param {{ tabId: number, documentId?: string, documentLifecycle?: string }} details
- */
-const isNavigation = ({ tabId, documentId, documentLifecycle }) =>
-  tabId !== -1 && documentId === undefined && documentLifecycle !== 'prerender';
-
-/**
  * Registers every listener at once, as a worker must that wants to be woken by them. Events that come before the tracker is ready wait
  * for it, in their order.
  *
@@ -96,9 +76,9 @@ export function watchNavigations(ready) {
   chrome.webRequest.onSendHeaders.addListener(
     (details) => {
       if (!isNavigation(details)) return;
-      const { tabId, requestId, requestHeaders } = details;
+      const { tabId, requestId, requestHeaders, timeStamp } = details;
       const sent = parseTraceparent(header(requestHeaders, 'traceparent'));
-      once((mode) => mode.requested(tabId, requestId, sent));
+      once((started) => started.requested(tabId, requestId, sent, timeStamp));
     },
     MAIN_FRAMES,
     ['requestHeaders'],
@@ -107,7 +87,7 @@ export function watchNavigations(ready) {
   chrome.webRequest.onHeadersReceived.addListener(
     (details) => {
       if (!isNavigation(details) || mayGoOn(details)) return;
-      once((mode) => mode.responded(details.tabId, details.requestId, documentUrl(details)));
+      once((started) => started.responded(details.tabId, details.requestId, documentUrl(details)));
     },
     MAIN_FRAMES,
     ['responseHeaders'],
@@ -115,36 +95,36 @@ export function watchNavigations(ready) {
   chrome.webRequest.onResponseStarted.addListener(
     (details) => {
       if (!isNavigation(details)) return;
-      once((mode) => mode.responded(details.tabId, details.requestId, documentUrl(details)));
+      once((started) => started.responded(details.tabId, details.requestId, documentUrl(details)));
     },
     MAIN_FRAMES,
     ['responseHeaders'],
   );
   chrome.webRequest.onErrorOccurred.addListener((details) => {
     if (!isNavigation(details)) return;
-    once((mode) => mode.failed(details.tabId, details.requestId));
+    once((started) => started.failed(details.tabId, details.requestId));
   }, MAIN_FRAMES);
 
   chrome.webNavigation.onCommitted.addListener(({ tabId, url, parentFrameId, documentLifecycle }) => {
-    if (parentFrameId === -1 && documentLifecycle === 'active') once((mode) => mode.committed(tabId, url));
+    if (parentFrameId === -1 && documentLifecycle === 'active') once((started) => started.committed(tabId, url));
   });
   chrome.webNavigation.onErrorOccurred.addListener(({ tabId, url, parentFrameId, documentLifecycle, documentId, error }) => {
     if (parentFrameId !== -1 || documentLifecycle !== 'active') return;
     const errorPage = !NO_DOCUMENT.test(documentId);
-    if (!errorPage || error !== REPLACED) once((mode) => mode.abandoned(tabId, url, errorPage));
+    if (!errorPage || error !== REPLACED) once((started) => started.abandoned(tabId, url, errorPage));
   });
 
   chrome.tabs.onCreated.addListener(({ id, windowId }) => {
-    if (id !== undefined) once((mode) => mode.opened([id], [windowId]));
+    if (id !== undefined) once((started) => started.opened([id], [windowId]));
   });
-  chrome.tabs.onRemoved.addListener((tabId) => once((mode) => mode.closed(tabId)));
+  chrome.tabs.onRemoved.addListener((tabId) => once((started) => started.closed(tabId)));
   chrome.tabs.onReplaced.addListener((addedTabId, removedTabId) =>
-    once((mode) => {
-      mode.closed(removedTabId);
-      mode.opened([addedTabId], []);
+    once((started) => {
+      started.closed(removedTabId);
+      started.opened([addedTabId], []);
     }),
   );
   chrome.windows.onCreated.addListener(({ id }) => {
-    if (id !== undefined) once((mode) => mode.opened([], [id]));
+    if (id !== undefined) once((started) => started.opened([], [id]));
   });
 }

@@ -4,6 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+/// The switch by which a client chooses where `DevTools` listen.
+const DEVTOOLS_PORT: &str = "remote-debugging-port";
+
 /// What the launcher adds to a client's arguments.
 #[derive(Debug)]
 pub struct Additions<'a> {
@@ -15,6 +18,8 @@ pub struct Additions<'a> {
     pub user_data_dir: Option<&'a Path>,
     /// Whether to turn the sandbox off (Chromium refuses to start as root otherwise).
     pub no_sandbox: bool,
+    /// Whether the browser is to choose its `DevTools` port itself, because the client's is taken for it.
+    pub port_taken: bool,
 }
 
 /// Gives the value of the last `--name=value` among `args`, as Chromium takes it. An empty value counts as none.
@@ -35,9 +40,27 @@ pub fn user_data_dir(args: &[OsString]) -> Option<PathBuf> {
     value(args, "user-data-dir").map(PathBuf::from)
 }
 
+/// Gives the `DevTools` port that the client chose, if Chromium would listen there on the loopback interface.
+#[must_use]
+pub fn devtools_port(args: &[OsString]) -> Option<u16> {
+    if has(args, "remote-debugging-address") {
+        return None;
+    }
+    let digits = value(args, DEVTOOLS_PORT)?.to_str()?;
+    let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
+    // 0 is for Chromium to choose one, and 65535 it refuses.
+    port.filter(|port| (1..u16::MAX).contains(port))
+}
+
+/// Tells whether the client talks to the browser over files that it gave it.
+#[must_use]
+pub fn has_devtools_pipe(args: &[OsString]) -> bool {
+    has(args, "remote-debugging-pipe")
+}
+
 /// Rewrites a client's arguments.
 ///
-/// `--disable-extensions` goes; a `--load-extension` or `--disable-extensions-except` that is there already keeps its extensions and
+/// `--remote-debugging-port` becomes 0 where the port is taken; `--disable-extensions` goes; a `--load-extension` or `--disable-extensions-except` that is there already keeps its extensions and
 /// gets ours beside them; everything else stays as and where it is.
 #[must_use]
 pub fn rewrite(args: &[OsString], additions: &Additions) -> Vec<OsString> {
@@ -45,7 +68,12 @@ pub fn rewrite(args: &[OsString], additions: &Additions) -> Vec<OsString> {
     let replaced: [&[u8]; 3] = [b"disable-extensions", b"load-extension", b"disable-extensions-except"];
     let kept = |arg: &&OsString| switch(arg).is_none_or(|(name, _)| !replaced.contains(&name));
 
-    let mut rewritten: Vec<OsString> = switches(args).filter(kept).cloned().collect();
+    let port = |arg: &OsString| switch(arg).is_some_and(|(name, _)| name == DEVTOOLS_PORT.as_bytes());
+    let changed = |arg: &OsString| {
+        if additions.port_taken && port(arg) { flag(DEVTOOLS_PORT, "0".as_ref()) } else { arg.clone() }
+    };
+
+    let mut rewritten: Vec<OsString> = switches(args).filter(kept).map(changed).collect();
     let beside = |name: &str| {
         let ours = additions.extension_dir.as_os_str();
         let list = match value(args, name) {
@@ -103,12 +131,23 @@ fn switch(arg: &OsStr) -> Option<(&[u8], Option<&[u8]>)> {
 mod tests {
     use super::*;
 
-    fn rewritten(args: &[&str]) -> Vec<String> {
-        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        let additions =
-            Additions { extension_dir: Path::new("/ext"), extension_id: "abc", user_data_dir: None, no_sandbox: false };
+    fn additions() -> Additions<'static> {
+        Additions {
+            extension_dir: Path::new("/ext"),
+            extension_id: "abc",
+            user_data_dir: None,
+            no_sandbox: false,
+            port_taken: false,
+        }
+    }
+
+    fn os(args: &[&str]) -> Vec<OsString> {
+        args.iter().map(OsString::from).collect()
+    }
+
+    fn rewritten(args: &[&str], additions: &Additions) -> Vec<String> {
         let to_string = |arg: OsString| arg.into_string().unwrap();
-        rewrite(&args, &additions).into_iter().map(to_string).collect()
+        rewrite(&os(args), additions).into_iter().map(to_string).collect()
     }
 
     #[test]
@@ -129,18 +168,55 @@ mod tests {
             (&["--headless", "--", "--disable-extensions"], &["--headless", ours, grant, "--", "--disable-extensions"]),
         ];
         for (args, expected) in cases {
-            assert_eq!(rewritten(args), expected, "{args:?}");
+            assert_eq!(rewritten(args, &additions()), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_becomes_the_browsers_choice() {
+        let first = |args: &[&str], port_taken| {
+            rewritten(args, &Additions { port_taken, ..additions() })[..args.len()].to_vec()
+        };
+        let port = ["--remote-debugging-port=9222", "--headless"];
+        assert_eq!(first(&port, false), port);
+        assert_eq!(first(&port, true), ["--remote-debugging-port=0", "--headless"]);
+        let twice = ["-remote-debugging-port=1", "x", "--remote-debugging-port=9222"];
+        assert_eq!(first(&twice, true), ["--remote-debugging-port=0", "x", "--remote-debugging-port=0"]);
+    }
+
+    #[test]
+    fn finds_the_port_that_chromium_would_take() {
+        let cases: [(&[&str], Option<u16>); 10] = [
+            (&[], None),
+            (&["--remote-debugging-port=9222"], Some(9222)),
+            (&["-remote-debugging-port=1", "--remote-debugging-port=65534"], Some(65534)),
+            (&["--remote-debugging-port=9222", "--remote-debugging-port=0"], None),
+            (&["--remote-debugging-port"], None),
+            (&["--remote-debugging-port="], None),
+            (&["--remote-debugging-port=65535"], None),
+            (&["--remote-debugging-port=+1"], None),
+            (&["--remote-debugging-port=9222", "--remote-debugging-address=0.0.0.0"], None),
+            (&["--", "--remote-debugging-port=9222"], None),
+        ];
+        for (args, expected) in cases {
+            assert_eq!(devtools_port(&os(args)), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn finds_the_pipe_in_either_form() {
+        for (args, expected) in [
+            (["--remote-debugging-pipe"], true),
+            (["--remote-debugging-pipe=cbor"], true),
+            (["--remote-debugging-pipes"], false),
+        ] {
+            assert_eq!(has_devtools_pipe(&os(&args)), expected, "{args:?}");
         }
     }
 
     #[test]
     fn adds_a_profile_and_the_missing_sandbox_switch() {
-        let additions = Additions {
-            extension_dir: Path::new("/ext"),
-            extension_id: "abc",
-            user_data_dir: Some(Path::new("/tmp/p q")),
-            no_sandbox: true,
-        };
+        let additions = Additions { user_data_dir: Some(Path::new("/tmp/p q")), no_sandbox: true, ..additions() };
         let last = |args: &[OsString]| rewrite(args, &additions).split_off(2);
         assert_eq!(last(&[]), ["--user-data-dir=/tmp/p q", "--no-sandbox"]);
     }
@@ -153,8 +229,7 @@ mod tests {
             (vec!["--", "--user-data-dir=/a"], None),
             (vec!["--user-data-dir-x=/a"], None),
         ] {
-            let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
-            assert_eq!(user_data_dir(&args), expected.map(PathBuf::from));
+            assert_eq!(user_data_dir(&os(&args)), expected.map(PathBuf::from));
         }
     }
 }

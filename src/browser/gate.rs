@@ -1,8 +1,10 @@
 //! The gate: how the relay beside the browser learns that the extension is armed.
 //!
 //! Each launch has a private directory with a datagram socket in it. The host, a child of the browser, finds the socket's path in its
-//! environment and sends one word per link of the chain that holds.
+//! environment and sends one word per link of the chain that holds. Beside the socket the host leaves the session's context, so that a later
+//! host of the same browser continues it even where the extension was loaded anew and knows of none.
 
+use std::fs;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::private;
+use crate::context::issuer::SessionContext;
 
 /// The environment variable that carries the socket's path from the launcher through the browser to the host.
 pub const VARIABLE: &str = "NAVTRACE_GATE";
@@ -122,9 +125,7 @@ fn socket_in(dir: &Path) -> PathBuf {
 
 /// Reports a link to the gate of this browser, if it has one. A gate that is gone has been opened already.
 pub fn report(link: Link) {
-    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else {
-        return;
-    };
+    let Some(path) = socket_path() else { return };
     let sent = UnixDatagram::unbound().and_then(|socket| {
         socket.set_nonblocking(true)?;
         socket.send_to(link.word(), path)
@@ -132,6 +133,32 @@ pub fn report(link: Link) {
     if let Err(error) = sent {
         tracing::debug!("the gate was not told of {link:?}: {error}");
     }
+}
+
+/// Leaves the session's context for a later host of this browser, if the browser has a gate.
+///
+/// # Errors
+///
+/// Whatever keeps it from being written.
+pub fn remember(session: &SessionContext) -> io::Result<()> {
+    match session_file() {
+        Some(path) => private::write_if_changed(&path, &serde_json::to_vec(session)?),
+        None => Ok(()),
+    }
+}
+
+/// The session's context that an earlier host of this browser has left.
+#[must_use]
+pub fn remembered() -> Option<SessionContext> {
+    serde_json::from_slice(&fs::read(session_file()?).ok()?).ok()
+}
+
+fn session_file() -> Option<PathBuf> {
+    Some(socket_path()?.with_file_name("session"))
+}
+
+fn socket_path() -> Option<PathBuf> {
+    std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]

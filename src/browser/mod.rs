@@ -5,6 +5,7 @@ pub mod extension;
 pub mod find;
 pub mod flags;
 pub mod gate;
+mod inherited;
 pub mod manifest;
 pub mod private;
 pub mod process;

@@ -1,5 +1,6 @@
 //! Starts the browser: prepares everything, forks the relay off, and becomes Chromium.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -11,6 +12,9 @@ use tempfile::TempDir;
 
 use super::flags::Additions;
 use super::gate::{self, Gate};
+use super::relay::output::Output;
+use super::relay::pipe::Pipe;
+use super::relay::port::Port;
 use super::relay::{Relay, Watch};
 use super::{extension, find, flags, private, profile};
 use crate::config::Config;
@@ -24,6 +28,8 @@ pub struct Launch {
     browser: PathBuf,
     args: Vec<OsString>,
     gate: Gate,
+    has_pipe: bool,
+    port: Option<Port>,
     arm_timeout: Duration,
     temporary_profile: Option<TempDir>,
 }
@@ -61,6 +67,10 @@ impl Launch {
         if no_sandbox && !report::is_heard() {
             say(NO_SANDBOX);
         }
+        let gate = private("the gate's directory", Gate::create)?;
+        let has_pipe = flags::has_devtools_pipe(args);
+        // Of a port that is in use the browser speaks itself.
+        let port = flags::devtools_port(args).and_then(|number| Port::bind(number).ok());
         let args = flags::rewrite(
             args,
             &Additions {
@@ -68,10 +78,10 @@ impl Launch {
                 extension_id: extension::ID,
                 user_data_dir: temporary_path,
                 no_sandbox,
+                port_taken: port.is_some(),
             },
         );
-        let gate = private("the gate's directory", Gate::create)?;
-        Ok(Self { browser, args, gate, arm_timeout: config.arm_timeout, temporary_profile })
+        Ok(Self { browser, args, gate, has_pipe, port, arm_timeout: config.arm_timeout, temporary_profile })
     }
 
     /// Becomes the browser, with the relay beside it. Returns only when that failed.
@@ -79,18 +89,23 @@ impl Launch {
     /// No other thread may exist yet: the relay is forked off.
     #[must_use]
     pub fn exec(self) -> Failure {
+        let browser = self.browser.clone();
+        let Err(error) = self.become_browser();
+        cannot_start(&browser, &error)
+    }
+
+    fn become_browser(self) -> io::Result<Infallible> {
         let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
-        let ((browser_stderr, write_end), (detached, relay_detached)) = match (pipe(), pipe()) {
-            (Ok(first), Ok(second)) => (first, second),
-            (Err(error), _) | (_, Err(error)) => return cannot_start(&self.browser, &error.into()),
-        };
+        let (browser_stderr, write_end) = pipe()?;
+        let (detached, relay_detached) = pipe()?;
+        let commands = if self.has_pipe { Pipe::take_over()? } else { Pipe::default() };
         let mut command = Command::new(&self.browser);
         command.args(&self.args).env(gate::VARIABLE, self.gate.path()).stderr(Stdio::from(write_end));
 
         let watch = Watch::this_process();
         // SAFETY: the launcher has only this one thread, so the child may do everything that this process may.
         match unsafe { libc::fork() } {
-            -1 => cannot_start(&self.browser, &io::Error::last_os_error()),
+            -1 => Err(io::Error::last_os_error()),
             0 => {
                 // Clients kill the browser's process group, and what was temporary must still go away.
                 if let Err(error) = rustix::process::setsid() {
@@ -100,7 +115,9 @@ impl Launch {
                 drop((command, detached, relay_detached));
                 let relay = Relay {
                     gate: self.gate,
-                    browser_stderr,
+                    output: Output::new(browser_stderr, self.port.as_ref().map(Port::number)),
+                    pipe: commands,
+                    port: self.port,
                     watch,
                     arm_timeout: self.arm_timeout,
                     temporary: self.temporary_profile.map(TempDir::keep),
@@ -115,8 +132,7 @@ impl Launch {
                 // The end of this pipe tells that the relay has left the process group, which a client may kill from now on.
                 drop(relay_detached);
                 let _ = rustix::io::read(&detached, &mut [0; 1]);
-                let error = command.exec();
-                cannot_start(&self.browser, &error)
+                Err(command.exec())
             }
         }
     }

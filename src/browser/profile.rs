@@ -1,4 +1,4 @@
-//! Prepares a profile: the permission to act in off-the-record contexts, and the host's registration.
+//! Prepares a profile: what the extension may do there, and the host's registration.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -77,39 +77,49 @@ pub fn prepare(dir: &Path, profile: Option<&OsStr>, binary: &Path) -> Result<Opt
     Ok(kept)
 }
 
-/// What came of adding the permission to preferences.
+/// What came of adding the permissions to preferences.
 enum Merged {
-    /// It was there.
+    /// They were there.
     Already,
-    /// It is there now, beside everything else.
+    /// They are there now, beside everything else.
     With(Value),
-    /// They are not what Chromium writes.
+    /// The preferences are not what Chromium writes.
     Impossible,
 }
 
 fn fresh() -> Merged {
-    allow_off_the_record(Map::new())
+    allow(Map::new())
 }
 
 fn merge(bytes: &[u8]) -> Merged {
     match serde_json::from_slice(bytes) {
-        Ok(Value::Object(preferences)) => allow_off_the_record(preferences),
+        Ok(Value::Object(preferences)) => allow(preferences),
         _ => Merged::Impossible,
     }
 }
 
-/// Sets `extensions.settings.<id>.incognito`.
-fn allow_off_the_record(mut preferences: Map<String, Value>) -> Merged {
-    let mut object = &mut preferences;
-    for key in ["extensions", "settings", extension::ID] {
-        let member = object.entry(key).or_insert_with(|| Value::Object(Map::new()));
-        let Some(inner) = member.as_object_mut() else { return Merged::Impossible };
-        object = inner;
+/// Lets the extension act in off-the-record contexts, and come back when it is reloaded: an unpacked one does so in developer mode alone,
+/// which stays off where the user has turned it off.
+fn allow(mut preferences: Map<String, Value>) -> Merged {
+    let Some(settings) = member(&mut preferences, &["extensions", "settings", extension::ID]) else {
+        return Merged::Impossible;
+    };
+    let allowed = settings.insert("incognito".to_owned(), Value::Bool(true));
+    let Some(ui) = member(&mut preferences, &["extensions", "ui"]) else {
+        return Merged::Impossible;
+    };
+    let chosen = ui.contains_key("developer_mode");
+    ui.entry("developer_mode").or_insert(Value::Bool(true));
+    if chosen && allowed == Some(Value::Bool(true)) {
+        return Merged::Already;
     }
-    match object.insert("incognito".to_owned(), Value::Bool(true)) {
-        Some(Value::Bool(true)) => Merged::Already,
-        _ => Merged::With(Value::Object(preferences)),
-    }
+    Merged::With(Value::Object(preferences))
+}
+
+/// Finds the object at a path, and makes what is missing of it; `None` where something else stands.
+fn member<'a>(object: &'a mut Map<String, Value>, path: &[&str]) -> Option<&'a mut Map<String, Value>> {
+    path.iter()
+        .try_fold(object, |object, key| object.entry(*key).or_insert_with(|| Value::Object(Map::new())).as_object_mut())
 }
 
 /// Gives a file a second name that nothing had. The first one is about to be written anew.
@@ -145,7 +155,7 @@ mod tests {
         (dir, kept)
     }
 
-    const SEEDED: &str = r#"{"extensions":{"settings":{"aalhdoofknlgjgclnnkjbegphicaohme":{"incognito":true}}}}"#;
+    const SEEDED: &str = r#"{"extensions":{"settings":{"aalhdoofknlgjgclnnkjbegphicaohme":{"incognito":true}},"ui":{"developer_mode":true}}}"#;
 
     #[test]
     fn an_empty_profile_gets_both_files_for_the_user_alone() {
@@ -181,15 +191,16 @@ mod tests {
 
     #[test]
     fn preferences_that_are_there_are_merged_with() {
-        let (dir, kept) =
-            prepared(r#"{"homepage":"http://h","extensions":{"settings":{"other":{"state":1}},"ui":{}}}"#);
+        let (dir, kept) = prepared(
+            r#"{"homepage":"http://h","extensions":{"settings":{"other":{"state":1}},"ui":{"developer_mode":false}}}"#,
+        );
         assert_eq!(kept, None);
         assert_eq!(
             serde_json::from_str::<Value>(&preferences(dir.path())).unwrap(),
             serde_json::json!({
                 "homepage": "http://h",
                 "extensions": {
-                    "ui": {},
+                    "ui": {"developer_mode": false},
                     "settings": {"other": {"state": 1}, extension::ID: {"incognito": true}},
                 },
             })

@@ -1,29 +1,33 @@
-//! The relay: the process beside the browser that copies its standard error, keeps the gate, and tidies up after it.
+//! The relay: the process beside the browser that keeps the gate, stands between the browser and its client, and tidies up after it.
 //!
 //! It is forked off before the launcher becomes the browser, so the client still holds, signals and waits for the process that it
 //! started. It has a session of its own, because clients kill the browser's process group and what was temporary must still go away.
+//!
+//! A client may reach the browser in three ways, and the gate is on each: by the line on standard error that names the endpoint
+//! ([`output`]), by a pipe ([`pipe`]) and by a port of its own choice ([`port`]). One loop serves them all and waits in one place
+//! ([`wait`]).
 
-mod output;
+mod hold;
+pub(super) mod output;
+pub(super) mod pipe;
+pub(super) mod port;
+mod wait;
 
-use std::fs;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::PollFlags;
 use rustix::process::Pid;
 
-use output::{Output, PATIENCE, Taken, takes_more};
+use output::Output;
+use pipe::Pipe;
+use port::Port;
+use wait::{Event, Wait};
 
 use super::gate::{DOCTOR_HINT, Gate, Link};
-use super::private;
+use super::{inherited, private};
 use crate::{report, stdio};
-
-/// How many reads what is left of the output may take once the browser has ended.
-const LAST_READS: usize = 64;
-
-/// How long what is left of the output may take to write once the browser has ended.
-const FINAL_OUTPUT: Duration = Duration::from_millis(300);
 
 /// How long removing what was temporary is tried: the browser's children may still be writing to it.
 const REMOVAL: Duration = Duration::from_millis(500);
@@ -49,6 +53,13 @@ impl Watch {
         Self { pid, pidfd }
     }
 
+    fn wait<'fd>(&'fd self, wait: &mut Wait<'fd>) {
+        match &self.pidfd {
+            Some(pidfd) => wait.on(Event::BrowserEnded, pidfd.as_fd(), PollFlags::IN),
+            None => wait.at_most(WATCH_INTERVAL),
+        }
+    }
+
     fn orphaned(&self) -> bool {
         rustix::process::getppid() != Some(self.pid)
     }
@@ -59,8 +70,12 @@ impl Watch {
 pub(super) struct Relay {
     /// Where links of the chain are reported.
     pub(super) gate: Gate,
-    /// The reading end of the browser's standard error.
-    pub(super) browser_stderr: OwnedFd,
+    /// The browser's standard error.
+    pub(super) output: Output,
+    /// The client's commands, where they come by a pipe.
+    pub(super) pipe: Pipe,
+    /// The client's port, where it chose one.
+    pub(super) port: Option<Port>,
     /// The browser.
     pub(super) watch: Watch,
     /// How long the gate stays shut at most.
@@ -71,99 +86,90 @@ pub(super) struct Relay {
 
 impl Relay {
     /// Relays until the browser has ended, then tidies up.
-    pub(super) fn run(self) {
-        self.let_go_of_inherited_files();
-        // The last reads, once the browser has ended, go on until nothing is there.
-        let _ = rustix::io::ioctl_fionbio(&self.browser_stderr, true);
-        let mut output = Output::default();
-        self.relay(&mut output);
-        self.finish(output);
+    pub(super) fn run(mut self) {
+        // A client that waits for the end of one of the files that it gave to the browser waits for the browser alone.
+        stdio::silence_input();
+        stdio::silence_output();
+        inherited::close();
+        self.relay();
+        self.finish();
     }
 
-    fn relay(&self, output: &mut Output) {
+    fn relay(&mut self) {
         let deadline = Instant::now() + self.arm_timeout;
         let mut last_link = None;
-        let mut reading = true;
         loop {
-            let now = Instant::now();
-            if output.is_shut() && now >= deadline {
-                self.warn(last_link, output);
-                output.open();
+            if self.output.is_shut() && Instant::now() >= deadline {
+                self.warn(last_link);
+                self.output.open();
             }
-            let ready = self.wait(output, reading, deadline.saturating_duration_since(now));
-            while let Some(link) = self.gate.receive() {
-                last_link = last_link.max(Some(link));
-                if link == Link::Armed {
-                    output.open();
+            for event in self.wait(deadline) {
+                match event {
+                    Event::Link => last_link = last_link.max(self.receive_links()),
+                    Event::BrowserEnded => return,
+                    Event::OutputToRead => self.output.read(),
+                    Event::OutputToWrite => self.output.write(),
+                    Event::CommandsToRead => self.pipe.read(),
+                    Event::CommandsToWrite => self.pipe.write(),
+                    Event::CommandsUnwanted => self.pipe.close(),
+                    Event::Connection(browser) => {
+                        if let Some(port) = &mut self.port {
+                            port.accept(browser);
+                        }
+                    }
                 }
             }
-            if ready.stderr_out {
-                output.write();
-            }
-            if ready.stderr_in {
-                reading = output.take_from(&self.browser_stderr) != Taken::End;
-            }
-            if ready.browser_ended || self.watch.orphaned() {
+            if self.watch.orphaned() {
                 return;
             }
         }
     }
 
-    fn wait(&self, output: &Output, reading: bool, until_deadline: Duration) -> Ready {
-        let stderr = rustix::stdio::stderr();
-        let mut fds = vec![PollFd::new(self.gate.socket(), PollFlags::IN)];
-        let mut stderr_in = None;
-        if reading && !output.is_full() {
-            stderr_in = Some(fds.len());
-            fds.push(PollFd::new(&self.browser_stderr, PollFlags::IN));
+    /// Waits for whatever there is to do. What a client sends is waited for, and so taken, only once the gate is open.
+    fn wait(&self, deadline: Instant) -> Vec<Event> {
+        let mut wait = Wait::default();
+        wait.on(Event::Link, self.gate.socket().as_fd(), PollFlags::IN);
+        self.watch.wait(&mut wait);
+        self.output.wait(&mut wait);
+        if self.output.is_shut() {
+            wait.at_most(deadline.saturating_duration_since(Instant::now()));
+        } else {
+            self.pipe.wait(&mut wait);
+            if let (Some(port), Some(browser)) = (&self.port, self.output.endpoint()) {
+                port.wait(browser, &mut wait);
+            }
         }
-        let mut stderr_out = None;
-        if output.has_pending() {
-            stderr_out = Some(fds.len());
-            fds.push(PollFd::new(&stderr, PollFlags::OUT));
+        wait.events()
+    }
+
+    /// Takes the links that were reported, opens the gate if that is due, and gives the last of them.
+    fn receive_links(&mut self) -> Option<Link> {
+        let mut last_link = None;
+        while let Some(link) = self.gate.receive() {
+            last_link = last_link.max(Some(link));
+            if link == Link::Armed {
+                self.output.open();
+            }
         }
-        let mut browser = None;
-        if let Some(pidfd) = &self.watch.pidfd {
-            browser = Some(fds.len());
-            fds.push(PollFd::new(pidfd, PollFlags::IN));
-        }
-        let timeouts = [
-            output.is_shut().then_some(until_deadline),
-            browser.is_none().then_some(WATCH_INTERVAL),
-            output.is_full().then_some(PATIENCE),
-        ];
-        let timeout = timeouts.into_iter().flatten().min();
-        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        // An interruption is a round in which nothing was ready.
-        let _ = rustix::event::poll(&mut fds, timeout.as_ref());
-        let ready = |index: Option<usize>| index.is_some_and(|index| !fds[index].revents().is_empty());
-        Ready { stderr_in: ready(stderr_in), stderr_out: ready(stderr_out), browser_ended: ready(browser) }
+        last_link
     }
 
     /// Warns through `navtrace run`, or else between the browser's own lines: never by a write that a client could block.
-    fn warn(&self, last_link: Option<Link>, output: &mut Output) {
+    fn warn(&mut self, last_link: Option<Link>) {
         let sentence = format!(
             "the browser was not armed within {:?}, so requests may go without trace context: {}{DOCTOR_HINT}",
             self.arm_timeout,
             Link::missing_after(last_link)
         );
         if !report::Sender::connect().problem(&sentence) {
-            output.say(&sentence);
+            self.output.say(&sentence);
         }
     }
 
-    fn finish(self, mut output: Output) {
-        // What the browser's children still write is not waited for: they outlive it by a moment only.
-        for _ in 0..LAST_READS {
-            if output.take_from(&self.browser_stderr) != Taken::Some {
-                break;
-            }
-        }
-        output.open();
-        let deadline = Instant::now() + FINAL_OUTPUT;
-        while output.has_pending() && takes_more(deadline.saturating_duration_since(Instant::now())) {
-            output.write();
-        }
+    fn finish(self) {
+        // Whoever still sends or connects finds nobody there, and the port is free for the next browser.
+        drop((self.pipe, self.port));
+        self.output.finish();
         // A client may wait for the end of this stream: it need not wait for what comes now.
         stdio::silence_errors();
         let _ = self.gate.remove();
@@ -171,32 +177,4 @@ impl Relay {
             private::remove_directory(&dir, REMOVAL);
         }
     }
-
-    /// Closes what the client gave to the browser: a client that waits for the end of one of those streams waits for the browser alone.
-    fn let_go_of_inherited_files(&self) {
-        stdio::silence_input();
-        stdio::silence_output();
-        let mut kept: Vec<RawFd> = vec![
-            libc::STDIN_FILENO,
-            libc::STDOUT_FILENO,
-            libc::STDERR_FILENO,
-            self.gate.socket().as_raw_fd(),
-            self.browser_stderr.as_raw_fd(),
-        ];
-        kept.extend(self.watch.pidfd.as_ref().map(AsRawFd::as_raw_fd));
-        let Ok(entries) = fs::read_dir("/dev/fd") else {
-            return;
-        };
-        let open: Vec<RawFd> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-        for fd in open.into_iter().filter(|fd| !kept.contains(fd)) {
-            // SAFETY: this process was just forked and owns nothing but what is kept; the directory's own descriptor is closed already.
-            unsafe { libc::close(fd) };
-        }
-    }
-}
-
-struct Ready {
-    stderr_in: bool,
-    stderr_out: bool,
-    browser_ended: bool,
 }

@@ -1,6 +1,7 @@
 //! The messages of PROTOCOL.md, as types. `extension/protocol.d.ts` is generated from this file.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
@@ -22,6 +23,31 @@ pub const MAX_REPLENISH: usize = 1000;
 pub enum Mode {
     /// Session rules only: every request of a navigation carries the navigation's span id.
     Lightweight,
+    /// A blocking listener: every request carries a span id of its own.
+    Detailed,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lightweight => "lightweight",
+            Self::Detailed => "detailed",
+        })
+    }
+}
+
+/// Which mode the user wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum WantedMode {
+    /// Detailed where the browser grants it, else lightweight.
+    #[default]
+    Auto,
+    /// [`Mode::Lightweight`], whatever is granted.
+    Lightweight,
+    /// [`Mode::Detailed`]; where it is not granted, lightweight and a word about it.
+    Detailed,
 }
 
 /// What came of a navigation.
@@ -102,6 +128,8 @@ pub enum ToExtension {
     Session {
         /// The host's version.
         host: String,
+        /// Which mode the user wants.
+        mode: WantedMode,
         /// The session's root span.
         session: SessionContext,
         /// A stock of contexts for the navigations to come.

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use super::frame::{self, FrameError};
-use super::message::{Armed, Hello, Mode, Navigation, Outcome, Replenish, ToExtension, ToHost};
+use super::message::{Armed, Hello, Mode, Navigation, Outcome, Replenish, ToExtension, ToHost, WantedMode};
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::sampler::Sampler;
 
@@ -34,14 +34,15 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Session {
     sampler: Sampler,
+    mode: WantedMode,
     issuer: Option<Issuer>,
 }
 
 impl Session {
-    /// Makes a session that is decided on at the extension's `hello`.
+    /// Makes a session that is decided on at the extension's `hello`, unless `remembered` is what an earlier host decided.
     #[must_use]
-    pub fn new(sampler: Sampler) -> Self {
-        Self { sampler, issuer: None }
+    pub fn new(sampler: Sampler, mode: WantedMode, remembered: Option<SessionContext>) -> Self {
+        Self { sampler, mode, issuer: remembered.map(Issuer::resume) }
     }
 
     /// Takes one frame's body and gives the answer to it, if it has one, and what is to be learnt from it, if anything.
@@ -58,6 +59,7 @@ impl Session {
     fn handle_message(&mut self, message: ToHost) -> (Option<ToExtension>, Option<Event>) {
         match message {
             ToHost::Hello(Hello { extension, off_the_record, session }) => {
+                let mode = self.mode;
                 let issuer = match session {
                     Some(session) => self.issuer.insert(Issuer::resume(session)),
                     None => self.issuer(),
@@ -65,6 +67,7 @@ impl Session {
                 let session = issuer.session();
                 let answer = ToExtension::Session {
                     host: env!("CARGO_PKG_VERSION").to_owned(),
+                    mode,
                     session,
                     contexts: issuer.contexts(FIRST_STOCK),
                 };

@@ -8,11 +8,16 @@ use std::process::ExitCode as ProcessExitCode;
 
 use crate::browser::extension;
 use crate::browser::gate::{self, Link};
+use crate::channel::message::{Mode, WantedMode};
 use crate::channel::serve::{self, Event, Session};
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
 use crate::report::{self, Report};
 use crate::stdio;
+
+/// What is said when detailed mode was asked for and is not to be had.
+const NOT_GRANTED: &str = "NAVTRACE_MODE=detailed, but this browser does not let the extension change single requests: start it through \
+                           `navtrace run` or `navtrace launch`, or have a policy install the extension; going on in lightweight mode";
 
 /// Answer the extension (started by Chromium, not by hand)
 ///
@@ -40,8 +45,9 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     gate::report(Link::HostStarted);
 
     let mut run = report::Sender::connect();
-    let served = serve::serve(&mut io::stdin().lock(), &mut frames, Session::new(config.sampler), |event| {
-        observe(event, &mut run);
+    let session = Session::new(config.sampler, config.mode, gate::remembered());
+    let served = serve::serve(&mut io::stdin().lock(), &mut frames, session, |event| {
+        observe(event, config.mode, &mut run);
     });
     served.map_err(|error| {
         let failure = Failure::new(ExitCode::Failure, format!("{error}; the extension will connect again"));
@@ -71,28 +77,38 @@ fn check_origin(origin: Option<&OsString>) -> Result<(), Failure> {
     }
 }
 
-fn observe(event: Event, run: &mut report::Sender) {
+fn observe(event: Event, wanted: WantedMode, run: &mut report::Sender) {
     match event {
         Event::Session { session, extension, off_the_record } => {
             tracing::info!("session of trace {} with extension {extension}", session.trace_id);
             gate::report(Link::SessionIssued);
+            if let Err(error) = gate::remember(&session) {
+                tracing::debug!("a later host will not know the session: {error}");
+            }
             run.send(&Report::Session { trace_id: session.trace_id, off_the_record });
             if !off_the_record {
                 let message = "the extension may not act in off-the-record contexts, so pages there go without trace context: allow it \
                                in incognito on chrome://extensions";
-                if !run.problem(message) {
-                    tracing::warn!("{message}");
-                }
+                tell(run, message);
             }
         }
         Event::Armed(mode) => {
             gate::report(Link::Armed);
+            if wanted == WantedMode::Detailed && mode != Mode::Detailed {
+                tell(run, NOT_GRANTED);
+            }
             run.send(&Report::Armed { mode });
         }
         Event::Navigation(outcome) => {
             run.send(&Report::Navigation { outcome });
         }
         Event::Rejected(reason) => tracing::warn!("a message from the extension was not understood: {reason}"),
+    }
+}
+
+fn tell(run: &mut report::Sender, problem: &str) {
+    if !run.problem(problem) {
+        tracing::warn!("{problem}");
     }
 }
 

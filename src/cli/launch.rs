@@ -9,8 +9,9 @@ use crate::report;
 
 /// Start Chromium with the extension
 ///
-/// Takes Chromium's own arguments and becomes Chromium: signals and exit status are the browser's. A client that reads the "DevTools
-/// listening" line gets it once every request carries trace context, or once NAVTRACE_ARM_TIMEOUT has passed, with a warning.
+/// Takes Chromium's own arguments and becomes Chromium: signals and exit status are the browser's. Its client gets through to it once every
+/// request carries trace context, or once NAVTRACE_ARM_TIMEOUT has passed, with a warning: whether it reads the "DevTools listening" line,
+/// connects to a --remote-debugging-port of its own choice, or sends commands by --remote-debugging-pipe.
 ///
 /// The same under the name `navtrace-chromium` (a link to navtrace), which is what K6_BROWSER_EXECUTABLE_PATH,
 /// PUPPETEER_EXECUTABLE_PATH, CHROME_BIN or Playwright's executablePath may point at.

@@ -217,8 +217,8 @@ fn summary(ledger: &Ledger) -> Vec<String> {
     for trace in &ledger.traces {
         let ended = trace.ended.map(|ended| ended.duration_since(trace.started));
         let duration = ended.map_or("not ended".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()));
-        let armed = if trace.mode.is_some() { "" } else { "  never armed" };
-        lines.push(format!("  {}  {}  {duration}{armed}", trace.id, counted(trace.navigations, "navigation")));
+        let mode = trace.mode.map_or("never armed".to_owned(), |mode| format!("{mode} mode"));
+        lines.push(format!("  {}  {}  {duration}  {mode}", trace.id, counted(trace.navigations, "navigation")));
     }
     lines
 }

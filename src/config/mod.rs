@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
+use crate::channel::message::WantedMode;
 use crate::context::sampler::Sampler;
 use crate::failure::{ExitCode, Failure};
 
@@ -17,10 +18,15 @@ pub const BROWSER: &str = "NAVTRACE_BROWSER";
 pub const EXTENSION: &str = "NAVTRACE_EXTENSION";
 /// How long a browser start waits for the extension to be armed: a number with a unit, `5s` unless set.
 pub const ARM_TIMEOUT: &str = "NAVTRACE_ARM_TIMEOUT";
+/// How requests get their headers: `auto` (unless set), `lightweight` or `detailed`.
+pub const MODE: &str = "NAVTRACE_MODE";
 /// How much navtrace says on standard error: `off`, `error`, `warn` (unless set), `info`, `debug` or `trace`.
 pub const LOG: &str = "NAVTRACE_LOG";
 /// OpenTelemetry's sampler, here `always_on` (unless set) or `always_off`.
 pub const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+
+const MODES: [(&str, WantedMode); 3] =
+    [("auto", WantedMode::Auto), ("lightweight", WantedMode::Lightweight), ("detailed", WantedMode::Detailed)];
 
 const LOG_LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::OFF),
@@ -42,6 +48,8 @@ pub struct Config {
     pub extension: Option<PathBuf>,
     /// [`ARM_TIMEOUT`].
     pub arm_timeout: Duration,
+    /// [`MODE`].
+    pub mode: WantedMode,
     /// [`LOG`].
     pub log: LevelFilter,
     /// [`SAMPLER`].
@@ -56,6 +64,7 @@ impl Default for Config {
             browser: None,
             extension: None,
             arm_timeout: Duration::from_secs(5),
+            mode: WantedMode::default(),
             log: LevelFilter::WARN,
             sampler: Sampler::default(),
             warnings: Vec::new(),
@@ -90,6 +99,9 @@ impl Config {
             config.arm_timeout =
                 value::duration(&value, LONGEST_ARM_TIMEOUT).map_err(|reason| invalid(ARM_TIMEOUT, &value, &reason))?;
         }
+        if let Some(value) = text(MODE) {
+            config.mode = value::one_of(&value, &MODES).map_err(|reason| invalid(MODE, &value, &reason))?;
+        }
         if let Some(value) = text(LOG) {
             config.log = value::one_of(&value, &LOG_LEVELS).map_err(|reason| invalid(LOG, &value, &reason))?;
         }
@@ -121,7 +133,7 @@ mod tests {
     #[test]
     fn unset_and_empty_are_the_defaults() {
         assert_eq!(read(&[]), Ok(Config::default()));
-        let empty = [BROWSER, EXTENSION, ARM_TIMEOUT, LOG, SAMPLER].map(|name| (name, ""));
+        let empty = [BROWSER, EXTENSION, ARM_TIMEOUT, MODE, LOG, SAMPLER].map(|name| (name, ""));
         assert_eq!(read(&empty), Ok(Config::default()));
     }
 
@@ -131,6 +143,7 @@ mod tests {
             (BROWSER, "/opt/chromium"),
             (EXTENSION, "ext"),
             (ARM_TIMEOUT, "1500ms"),
+            (MODE, "lightweight"),
             (LOG, "debug"),
             (SAMPLER, "always_off"),
         ]);
@@ -138,6 +151,7 @@ mod tests {
             browser: Some("/opt/chromium".into()),
             extension: Some("ext".into()),
             arm_timeout: Duration::from_millis(1500),
+            mode: WantedMode::Lightweight,
             log: LevelFilter::DEBUG,
             sampler: Sampler::AlwaysOff,
             warnings: Vec::new(),
@@ -152,6 +166,11 @@ mod tests {
                 LOG,
                 "debgu",
                 "NAVTRACE_LOG=debgu can't be used: did you mean debug? (off, error, warn, info, debug, trace)",
+            ),
+            (
+                MODE,
+                "detail",
+                "NAVTRACE_MODE=detail can't be used: did you mean detailed? (auto, lightweight, detailed)",
             ),
             (LOG, "5", "NAVTRACE_LOG=5 can't be used: expected off, error, warn, info, debug, trace"),
             (ARM_TIMEOUT, "5", "NAVTRACE_ARM_TIMEOUT=5 can't be used: a unit is missing: 5s, or 5ms?"),

@@ -11,7 +11,7 @@ use crate::navtrace::{Environment, stderr, stdout};
 
 const DEVTOOLS: &str = "DevTools listening on ws://127.0.0.1:9/devtools/browser/x";
 
-fn launch(environment: &Environment, script: &str, args: &[&str]) -> Command {
+pub(crate) fn launch(environment: &Environment, script: &str, args: &[&str]) -> Command {
     let browser = environment.program("chromium", script);
     let mut launch = environment.navtrace([&["launch"], args].concat());
     launch.env("NAVTRACE_BROWSER", browser).env("NAVTRACE_ARM_TIMEOUT", "300ms");
@@ -19,7 +19,7 @@ fn launch(environment: &Environment, script: &str, args: &[&str]) -> Command {
 }
 
 /// Waits until nothing of a launch is left: a second at most, which is what the relay has, and another for a machine that is busy with tests.
-fn assert_gone_within_a_second(environment: &Environment) {
+pub(crate) fn assert_gone_within_a_second(environment: &Environment) {
     let deadline = Instant::now() + Duration::from_secs(2);
     while !(environment.left_behind().is_empty() && environment.processes().is_empty()) {
         let left = (environment.left_behind(), environment.processes());

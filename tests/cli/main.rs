@@ -5,8 +5,11 @@
 #[path = "../support/navtrace.rs"]
 mod navtrace;
 
+mod gated;
 mod host;
 mod install;
 mod launch;
+mod pipe;
+mod port;
 mod run;
 mod usage;

@@ -13,7 +13,7 @@ test('messages to the host are built as the fixtures are', () => {
   const self = { extension: '0.1.0', offTheRecord: true };
   assert.deepEqual(messages.hello({ ...self, session: null }), fixture('hello'));
   assert.deepEqual(messages.hello({ ...self, session }), fixture('hello-resume'));
-  assert.deepEqual(messages.armed(), fixture('armed'));
+  assert.deepEqual(messages.armed('detailed'), fixture('armed'));
   const report = { tabId: 1764211873, spanId: 'b7ad6b7169203331', outcome: /** @type {const} */ ('committed') };
   assert.deepEqual(messages.navigation(report), fixture('navigation'));
   assert.deepEqual(messages.replenish(32), fixture('replenish'));
@@ -28,6 +28,17 @@ for (const name of ['session', 'contexts', 'error']) {
   test(`the fixture ${name} is accepted`, () => assert.deepEqual(messages.read(fixture(name)), { message: fixture(name), fault: null }));
 }
 
+for (const mode of ['auto', 'lightweight', 'detailed']) {
+  test(`the mode ${mode} is accepted`, () => {
+    const message = { ...fixture('session'), mode };
+    assert.deepEqual(messages.read(message), { message, fault: null });
+  });
+}
+
+test('armed names each mode', () => {
+  assert.deepEqual(messages.armed('lightweight'), { ...fixture('armed'), mode: 'lightweight' });
+});
+
 test('fields that are not known are ignored', () => {
   assert.equal(messages.read({ ...fixture('contexts'), later: 1 }).fault, null);
 });
@@ -40,6 +51,9 @@ const UNUSABLE = [
   ['another version', { ...fixture('session'), v: 2 }, /version 2/],
   ['an unknown type', { v: 1, type: 'hullo' }, /unknown type "hullo"/],
   ['a type that only objects have', { v: 1, type: 'toString' }, /unknown type/],
+  ['no mode', { ...fixture('session'), mode: undefined }, /session message/],
+  ['an unknown mode', { ...fixture('session'), mode: 'thorough' }, /session message/],
+  ['a mode in capitals', { ...fixture('session'), mode: 'Auto' }, /session message/],
   ['no session', { ...fixture('session'), session: null }, /session message/],
   ['a trace id of zeros', { ...fixture('session'), session: { ...session, traceId: '0'.repeat(32) } }, /session message/],
   ['a span id in capitals', { v: 1, type: 'contexts', contexts: [{ spanId: 'E457B5A2E4D86BD1', flags: '01' }] }, /contexts message/],

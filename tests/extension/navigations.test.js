@@ -4,6 +4,8 @@ import { beforeEach, test } from 'node:test';
 import { watchNavigations } from '../../extension/observe/navigations.js';
 import { fakeChrome } from './support/chrome.js';
 
+/** @type {ReturnType<typeof fakeChrome>} */
+let browser;
 /** @type {ReturnType<typeof fakeChrome>['fire']} */
 let fire;
 /** @type {unknown[][]} */
@@ -11,10 +13,17 @@ let told;
 /** @type {(tracker: any) => void} */
 let start;
 
-const tracker = new Proxy({}, { get: (_, name) => (name === 'then' ? undefined : (/** @type {unknown[]} */ ...args) => told.push([name, ...args])) });
+const tracker = new Proxy(
+  {},
+  {
+    get: (_, name) =>
+      name === 'then' ? undefined : (/** @type {unknown[]} */ ...args) => told.push([name, ...args]),
+  },
+);
 
 beforeEach(async () => {
-  ({ fire } = fakeChrome());
+  browser = fakeChrome({ granted: true });
+  ({ fire } = browser);
   told = [];
   watchNavigations(new Promise((resolve) => (start = resolve)));
 });
@@ -22,16 +31,27 @@ beforeEach(async () => {
 const PAGE = 'https://example.test/';
 
 /** @param {object} [details] */
-const response = (details) => ({ tabId: 7, url: PAGE, requestId: '1', statusCode: 200, responseHeaders: [], documentLifecycle: 'active', ...details });
+const response = (details) => ({
+  tabId: 7,
+  url: PAGE,
+  requestId: '1',
+  type: 'main_frame',
+  timeStamp: 12.5,
+  statusCode: 200,
+  responseHeaders: [],
+  documentLifecycle: 'active',
+  ...details,
+});
 
 const NONE = '0'.repeat(32);
+const attachment = [{ name: 'Content-Disposition', value: 'Attachment; filename=a' }];
 const location = [{ name: 'Location', value: '/' }];
 
 /** @type {[what: string, event: string, details: object, told: unknown[][]][]} */
 const CASES = [
   ['a document', 'onHeadersReceived', {}, [['responded', 7, '1', PAGE]]],
   ['a 204', 'onHeadersReceived', { statusCode: 204 }, [['responded', 7, '1', null]]],
-  ['a download', 'onHeadersReceived', { responseHeaders: [{ name: 'Content-Disposition', value: 'Attachment; filename=a' }] }, [['responded', 7, '1', null]]],
+  ['a download', 'onHeadersReceived', { responseHeaders: attachment }, [['responded', 7, '1', null]]],
   ['a redirect', 'onHeadersReceived', { statusCode: 302, responseHeaders: location }, []],
   ['a 304', 'onHeadersReceived', { statusCode: 304 }, [['responded', 7, '1', PAGE]]],
   ['a demand for credentials', 'onHeadersReceived', { statusCode: 401 }, []],
@@ -40,6 +60,9 @@ const CASES = [
   ['a prerender', 'onHeadersReceived', { documentLifecycle: 'prerender' }, []],
   ['a request without a tab', 'onHeadersReceived', { tabId: -1 }, []],
   ['a failure', 'onErrorOccurred', {}, [['failed', 7, '1']]],
+  ['a request', 'onSendHeaders', { requestHeaders: [], timeStamp: 1234.5 }, [['requested', 7, '1', null, 1234.5]]],
+  ['a prefetch', 'onSendHeaders', { requestHeaders: [], documentId: 'd' }, []],
+  ['a request that is no main frame', 'onSendHeaders', { requestHeaders: [], type: 'script' }, []],
 ];
 for (const [what, event, details, expected] of CASES) {
   test(`${what} at ${event}`, async () => {
@@ -49,6 +72,10 @@ for (const [what, event, details, expected] of CASES) {
     assert.deepEqual(told, expected);
   });
 }
+
+test('none of its listeners has a request wait', () => {
+  assert.deepEqual(browser.blocking(), []);
+});
 
 test('what happens before the start waits, in its order', async () => {
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -63,7 +90,7 @@ test('what happens before the start waits, in its order', async () => {
   assert.deepEqual(told, [
     ['opened', [], [6]],
     ['opened', [7], [6]],
-    ['requested', 7, '1', { traceId, spanId: '00f067aa0ba902b7', flags: '01' }],
+    ['requested', 7, '1', { traceId, spanId: '00f067aa0ba902b7', flags: '01' }, 12.5],
     ['responded', 7, '1', PAGE],
   ]);
 });

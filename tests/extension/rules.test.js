@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { contextsFrom, freeRuleId, rulesFor } from '../../extension/headers/rules.js';
+import { freeRuleId, inForceBy, recordOf, rulesFor, serverTiming } from '../../extension/headers/rules.js';
 import { formatTraceparent, parseTraceparent } from '../../extension/context/traceparent.js';
 
 /** @import { ResourceType, Contexts } from '../../extension/headers/rules.js' */
@@ -37,17 +37,65 @@ test('a rule for each context, the narrower the higher', () => {
     [10, 3, [7], TYPES, `00-${trace}-0000000000000002-01`],
     [11, 4, [7], ['main_frame'], `00-${trace}-0000000000000003-01`],
     [12, 3, [8], TYPES, `00-${trace}-0000000000000004-01`],
+    [13, 4, [8], ['main_frame'], `00-${trace}-0000000000000004-01`],
   ]);
 });
 
+test('every rule sets one header of a request, and a navigation that a tab expects is named in its response', () => {
+  /** @type {(number | undefined)[]} */
+  const naming = [];
+  for (const { condition, action } of rulesFor(contexts, TYPES)) {
+    assert.equal(action.type, 'modifyHeaders');
+    assert.equal(action.requestHeaders?.length, 1);
+    const { value, ...set } = action.requestHeaders[0] ?? {};
+    assert.deepEqual(set, { header: 'traceparent', operation: 'set' });
+    if (action.responseHeaders === undefined) continue;
+    const named = [{ header: 'Server-Timing', operation: 'append', value: `traceparent;desc="${value}"` }];
+    assert.deepEqual(action.responseHeaders, named);
+    assert.deepEqual(condition.resourceTypes, ['main_frame']);
+    assert.equal(condition.tabIds?.length, 1);
+    naming.push(condition.tabIds?.[0]);
+  }
+  // The browser appends what every rule that matches says, so that two would name two.
+  assert.deepEqual(naming, [7, 8]);
+});
+
+test('a response names the context of its navigation', () => {
+  const header = { name: 'Server-Timing', value: `traceparent;desc="00-${'a'.repeat(32)}-0000000000000002-01"` };
+  assert.deepEqual(serverTiming('a'.repeat(32), context(2)), header);
+});
+
 test('contexts are read back from their rules, in whatever order', () => {
-  assert.deepEqual(contextsFrom(rulesFor(contexts, TYPES).reverse())?.tabs.get(7), contexts.tabs.get(7));
-  assert.deepEqual(contextsFrom(rulesFor(contexts, TYPES)), contexts);
+  const expected = { session: contexts.session, mode: 'lightweight', contexts };
+  assert.deepEqual(inForceBy(rulesFor(contexts, TYPES).reverse())?.contexts?.tabs.get(7), contexts.tabs.get(7));
+  assert.deepEqual(inForceBy(rulesFor(contexts, TYPES)), expected);
+});
+
+test('the record keeps the session, and matches nothing that a page could ask for', () => {
+  const record = recordOf(contexts.session);
+  assert.deepEqual(record.condition, { requestDomains: ['navtrace.invalid'] });
+  assert.deepEqual(inForceBy([record]), { session: contexts.session, mode: 'detailed', contexts: null });
+});
+
+test('the record has the id of a rule that it takes the place of', () => {
+  assert.equal(recordOf(contexts.session).id, rulesFor(contexts, TYPES)[0]?.id);
 });
 
 test('rules that are not ours are no contexts', () => {
-  assert.equal(contextsFrom([]), null);
-  assert.equal(contextsFrom(rulesFor(contexts, TYPES).slice(1)), null);
+  const [root, spare, ...others] = rulesFor(contexts, TYPES);
+  assert.ok(root && spare);
+  assert.equal(inForceBy([]), null);
+  assert.equal(inForceBy([spare, ...others]), null, 'without the root');
+  assert.equal(inForceBy([root, ...others]), null, 'without the spare');
+  assert.equal(inForceBy([root]), null, 'one that is no record');
+  assert.equal(inForceBy([{ ...recordOf(contexts.session), id: 7 }]), null, 'a record by another id');
+  const broken = { ...recordOf(contexts.session), action: { ...root.action, requestHeaders: [] } };
+  assert.equal(inForceBy([broken]), null, 'a record of nothing');
+});
+
+test('a tab that has one of its rules only is not read back', () => {
+  const rules = rulesFor(contexts, TYPES).filter(({ id }) => id !== 11);
+  assert.deepEqual([...(inForceBy(rules)?.contexts?.tabs.keys() ?? [])], [8]);
 });
 
 test('a tab gets the lowest pair of rule ids that is free', () => {

@@ -9,17 +9,21 @@ import { fakeChrome, settled } from './support/chrome.js';
 
 const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
 
-/** @param {object} [session] */
-const answer = (session = NAMED) => ({
+/** @param {object} [session] @param {string} [mode] */
+const answer = (session = NAMED, mode = 'auto') => ({
   v: 1,
   type: 'session',
   host: '0.1.0',
+  mode,
   session,
   contexts: [{ spanId: 'c'.repeat(16), flags: '00' }],
 });
 
 /** @param {{ sent: { type: string }[] } | undefined} port */
 const types = (port) => port?.sent.map(({ type }) => type);
+
+/** @param {{ sent: { type: string, mode?: string }[] } | undefined} port */
+const modes = (port) => port?.sent.filter(({ type }) => type === 'armed').map(({ mode }) => mode);
 
 /** @param {number} n */
 const report = (n) => ({ tabId: 7, spanId: n.toString(16).padStart(16, '0'), outcome: /** @type {const} */ ('committed') });
@@ -59,10 +63,11 @@ test('the host names the session', async () => {
   await open;
   assert.deepEqual(session.context, NAMED);
   assert.equal(session.take().spanId, 'c'.repeat(16));
-  session.armed(NAMED);
-  session.armed(NAMED);
-  assert.deepEqual(types(ports[0]), ['hello', 'replenish', 'armed']);
+  session.armed(NAMED, 'detailed');
+  session.armed(NAMED, 'detailed');
+  assert.deepEqual(ports[0]?.sent.slice(1), [{ v: 1, type: 'armed', mode: 'detailed' }]);
   assert.equal(state.badge, '');
+  assert.equal(state.title, 'navtrace: detailed mode');
 });
 
 test('the host is connected at once, and hello waits for what it says', async () => {
@@ -93,9 +98,15 @@ test('more contexts are asked for once until they come', async () => {
   await open;
   session.take();
   session.take();
+  assert.deepEqual(types(ports[0]), ['hello'], 'not while somebody waits for a context');
+  await settled();
   assert.deepEqual(ports[0]?.sent.slice(1), [{ v: 1, type: 'replenish', count: 96 }]);
+  session.take();
+  await settled();
+  assert.equal(ports[0]?.sent.length, 2);
   ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'd'.repeat(16), flags: '00' }] });
   assert.equal(session.take().spanId, 'd'.repeat(16));
+  await settled();
   assert.equal(ports[0]?.sent.length, 3);
 });
 
@@ -106,7 +117,8 @@ test('without a host the session is its own, and is what a later host is told', 
   const own = session.context;
   assert.equal(own.flags, '01');
   assert.equal(state.badge, '!');
-  session.armed(own);
+  session.armed(own, 'lightweight');
+  assert.equal(state.title, 'navtrace: lightweight mode; no host, nothing is exported');
   mock.timers.tick(100);
   assert.deepEqual(ports[1]?.sent[0].session, own);
   assert.deepEqual(types(ports[1]), ['hello'], 'armed waits for the answer');
@@ -114,7 +126,8 @@ test('without a host the session is its own, and is what a later host is told', 
   assert.deepEqual(types(ports[1]), ['hello', 'armed']);
   assert.deepEqual(session.context, own);
   assert.equal(state.badge, '');
-  assert.equal(renewals, 0);
+  assert.equal(state.title, 'navtrace: lightweight mode');
+  assert.equal(session.renew(), false, 'the host goes by the same session');
 });
 
 test('a host that does not answer is waited for one second, and may still name the session that nothing has used', async () => {
@@ -123,7 +136,7 @@ test('a host that does not answer is waited for one second, and may still name t
   await open;
   const own = session.context;
   assert.equal(state.badge, '!');
-  session.armed(own);
+  session.armed(own, 'detailed');
   ports[0]?.receive(answer());
   assert.equal(renewals, 1);
   assert.deepEqual(session.context, own, 'until the rules can be replaced');
@@ -131,9 +144,9 @@ test('a host that does not answer is waited for one second, and may still name t
   assert.equal(session.renew(), false);
   assert.deepEqual(session.context, NAMED);
   assert.equal(state.badge, '');
-  session.armed(own);
+  session.armed(own, 'detailed');
   assert.deepEqual(types(ports[0]), ['hello']);
-  session.armed(NAMED);
+  session.armed(NAMED, 'detailed');
   assert.deepEqual(types(ports[0]), ['hello', 'armed']);
 });
 
@@ -143,7 +156,7 @@ for (const [when, uses] of Object.entries({ before: [true, false], 'just after':
     mock.timers.tick(1000);
     await open;
     const own = session.context;
-    session.armed(own);
+    session.armed(own, 'detailed');
     if (uses[0]) session.use();
     ports[0]?.receive(answer());
     if (uses[1]) session.use();
@@ -170,6 +183,55 @@ test('a restarted worker continues the session without waiting', async () => {
   await open;
   assert.deepEqual(session.context, NAMED);
   assert.deepEqual(ports[0]?.sent[0].session, NAMED);
+});
+
+test('armed is said again when the mode is another one, and once on each channel', async () => {
+  const { session, open, ports } = await begin(NAMED);
+  await open;
+  session.armed(NAMED, 'lightweight');
+  assert.deepEqual(modes(ports[0]), [], 'no host has agreed');
+  ports[0]?.receive(answer());
+  session.armed(NAMED, 'lightweight');
+  assert.deepEqual(modes(ports[0]), ['lightweight']);
+  session.armed(NAMED, 'detailed');
+  session.armed(NAMED, 'detailed');
+  assert.deepEqual(modes(ports[0]), ['lightweight', 'detailed']);
+  session.armed(NAMED, 'lightweight');
+  assert.deepEqual(modes(ports[0]), ['lightweight', 'detailed', 'lightweight']);
+  ports[0]?.disconnect();
+  mock.timers.tick(100);
+  ports[1]?.receive(answer());
+  assert.deepEqual(modes(ports[1]), ['lightweight']);
+});
+
+test('the mode that is wanted is known once a host has said it, and stays when the host goes', async () => {
+  const { session, open, ports } = await begin();
+  assert.equal(session.wantedMode, null);
+  ports[0]?.receive(answer(NAMED, 'lightweight'));
+  await open;
+  assert.equal(session.wantedMode, 'lightweight');
+  assert.equal(renewals, 1);
+  ports[0]?.disconnect();
+  assert.equal(session.wantedMode, 'lightweight');
+  mock.timers.tick(100);
+  ports[1]?.receive(answer(NAMED, 'lightweight'));
+  assert.equal(renewals, 1, 'the same mode as before');
+  ports[1]?.disconnect();
+  mock.timers.tick(1000);
+  ports[2]?.receive(answer(NAMED, 'detailed'));
+  assert.equal(session.wantedMode, 'detailed');
+  assert.equal(renewals, 2);
+});
+
+test('a host that comes too late to name the session still says which mode is wanted', async () => {
+  const { session, open, ports } = await begin();
+  mock.timers.tick(1000);
+  await open;
+  session.use();
+  ports[0]?.receive(answer(NAMED, 'lightweight'));
+  assert.equal(session.wantedMode, 'lightweight');
+  assert.equal(renewals, 1);
+  assert.equal(session.renew(), false);
 });
 
 test('what is reported while there is no host is kept for the next, the latest of it', async () => {

@@ -258,10 +258,10 @@ test('with more tabs than there is room for, the rules follow each use of the sp
 });
 
 test('another session gives everything a context of its own', () => {
-  const { tabs, spans, said } = browser();
+  const { tabs, spans } = browser();
   tabs.opened([TAB], [TAB - 1]);
   const before = [...spans(), tabs.contexts().spare.spanId];
-  assert.deepEqual(said(tabs.renew({ traceId: 'u', spanId: 'other', flags: '00' })), [true]);
+  tabs.renew({ traceId: 'u', spanId: 'other', flags: '00' });
   assert.equal(tabs.contexts().session.traceId, 'u');
   assert.equal(spans()[0], spans()[1]);
   for (const span of [...spans(), tabs.contexts().spare.spanId]) assert.ok(!before.includes(span));
@@ -275,4 +275,85 @@ test('a restarted worker goes on with the contexts in force', () => {
   assert.equal(contexts.spare, before.tabs.contexts().spare);
   assert.equal(contexts.tabs.get(TAB)?.current.spanId, before.current);
   assert.equal(contexts.tabs.get(TAB)?.next.spanId, before.next);
+});
+
+test('the context of a document is found by its tab', () => {
+  const { tabs, current, next, leave } = withPage();
+  assert.equal(tabs.current(TAB)?.spanId, current);
+  leave('2');
+  assert.equal(tabs.current(TAB)?.spanId, current, 'while a navigation is under way');
+  tabs.responded(TAB, '2', PAGE);
+  assert.equal(tabs.current(TAB)?.spanId, next);
+  assert.equal(tabs.current(9000), undefined);
+  tabs.closed(TAB);
+  assert.equal(tabs.current(TAB), undefined);
+});
+
+test('the context of a navigation is found by its request until its document is committed', () => {
+  const { tabs, leave } = withPage();
+  assert.equal(tabs.navigation(TAB, '2'), undefined);
+  const spanId = leave('2');
+  assert.equal(tabs.navigation(TAB, '2')?.spanId, spanId);
+  tabs.responded(TAB, '2', PAGE);
+  assert.equal(tabs.navigation(TAB, '2')?.spanId, spanId, 'before the document is committed');
+  assert.equal(tabs.navigation(TAB, '3'), undefined, 'another request');
+  assert.equal(tabs.navigation(9000, '2'), undefined, 'another tab');
+  tabs.committed(TAB, PAGE);
+  assert.equal(tabs.navigation(TAB, '2'), undefined);
+});
+
+for (const [end, finish] of /** @type {[string, (tabs: Tabs) => void][]} */ ([
+  ['fails', (tabs) => tabs.failed(TAB, '2')],
+  ['becomes a download', (tabs) => tabs.responded(TAB, '2', null)],
+  ['loses its tab', (tabs) => tabs.closed(TAB)],
+  ['is given up after its response', (tabs) => [tabs.responded(TAB, '2', PAGE), tabs.abandoned(TAB, PAGE, false)]],
+])) {
+  test(`the context of a navigation that ${end} is not found any more`, () => {
+    const { tabs, leave } = withPage();
+    leave('2');
+    finish(tabs);
+    assert.equal(tabs.navigation(TAB, '2'), undefined);
+  });
+}
+
+test('a navigation that is begun has a context of its own, and the hops of a redirect go on with it', () => {
+  const { tabs, spans, said, current, next } = withPage();
+  const begun = tabs.begin(TAB, '2');
+  assert.ok(![current, next].includes(begun.spanId));
+  assert.deepEqual(tabs.begin(TAB, '2'), begun);
+  assert.deepEqual(tabs.navigation(TAB, '2'), begun);
+  assert.deepEqual(spans(), [current, next], 'the page keeps its context, and the one to come is not touched');
+  assert.deepEqual(said(tabs.responded(TAB, '2', PAGE)), [true]);
+  assert.deepEqual(tabs.begin(TAB, '2'), begun, 'after the response as well');
+  assert.deepEqual(spans(), [begun.spanId, next]);
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, `${begun.spanId} committed`]);
+});
+
+test('a navigation that is begun while another is under way has a context of its own, and each is reported', () => {
+  const { tabs, spans, said } = withPage();
+  const [a, b] = [tabs.begin(TAB, '2'), tabs.begin(TAB, '3')];
+  assert.notEqual(a.spanId, b.spanId);
+  assert.deepEqual(said(tabs.failed(TAB, '2')), [true, `${a.spanId} failed`]);
+  tabs.responded(TAB, '3', PAGE);
+  assert.equal(spans()[0], b.spanId);
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, `${b.spanId} committed`]);
+});
+
+test('a navigation may begin in a tab that was not foreseen, and the spare context stays', () => {
+  const { tabs, spans, said } = browser();
+  const { spare } = tabs.contexts();
+  const { spanId } = tabs.begin(9000, '1');
+  assert.equal(tabs.contexts().spare, spare);
+  tabs.responded(9000, '1', PAGE);
+  assert.equal(spans(9000)[0], spanId);
+  assert.notEqual(spans(9000)[1], spanId);
+  assert.deepEqual(said(tabs.committed(9000, PAGE)), [false, `${spanId} committed`]);
+});
+
+test('a navigation that begins in a closed tab has a context and leaves nothing behind', () => {
+  const { tabs, slot } = withPage();
+  tabs.closed(TAB);
+  assert.ok(tabs.begin(TAB, '2').spanId);
+  assert.equal(slot(), undefined);
+  assert.equal(tabs.navigation(TAB, '2'), undefined);
 });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::k6::{Bench, Run, traceparent, turn};
+use crate::k6::{Bench, Run, assert_own_spans, traceparent, turn};
 use crate::support::site::{PageResults, coverage_kinds, coverage_table, page_results};
 
 /// How often each kind arrived.
@@ -19,12 +19,27 @@ fn failures(results: &[PageResults]) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn every_kind_of_request_carries_a_header() {
+fn every_kind_of_request_carries_a_header_and_a_span_of_its_own() {
     let _turn = turn();
+    assert_own_spans(&covered("detailed").requests);
+}
+
+#[test]
+fn every_kind_of_request_carries_a_header_in_lightweight_mode() {
+    let _turn = turn();
+    covered("lightweight");
+}
+
+/// Loads the page with every kind of request with and without navtrace, and compares.
+fn covered(mode: &str) -> Run {
     let bench = Bench::new();
     let plain = bench.plain("coverage.js", &[]);
-    let traced = bench.traced("coverage.js", &[("ITERATIONS", "3")]);
-    println!("{}", coverage_table(&traced.requests));
+    let mut command = bench.traced_command("coverage.js", &[("ITERATIONS", "3")]);
+    command.env("NAVTRACE_MODE", mode);
+    let traced = bench.run(command);
+    println!("{mode} mode\n{}", coverage_table(&traced.requests));
+    let words = format!("{mode} mode");
+    assert_eq!(traced.log.lines().filter(|line| line.ends_with(&words)).count(), 3, "{}", traced.log);
 
     let seen = counts(&traced);
     for kind in coverage_kinds() {
@@ -45,6 +60,7 @@ fn every_kind_of_request_carries_a_header() {
     assert_eq!(failures(&page_results(&traced.log)), [], "and with it");
     assert_eq!(page_results(&traced.log).len(), 3);
     bench.assert_nothing_left();
+    traced
 }
 
 #[test]
@@ -68,6 +84,7 @@ fn two_pages_at_once_and_two_contexts_one_after_the_other_share_the_iterations_t
         assert!(traced.requests.len() > 20, "{script}");
         assert_eq!(traced.trace_ids().len(), 2, "{script}");
         assert_eq!(traced.summary(), traced.trace_ids(), "{script}");
+        assert_own_spans(&traced.requests);
         bench.assert_nothing_left();
     }
 }

@@ -11,9 +11,10 @@ fn every_link_holds() {
     let words = stdout(&output);
     let lines: Vec<&str> = words.lines().collect();
     assert_eq!(output.status.code(), Some(0), "{words}");
-    assert_eq!(lines.len(), 6);
+    assert_eq!(lines.len(), 7);
     assert!(lines.iter().all(|line| line.starts_with("ok    ")), "{words}");
-    assert!(lines[5].contains("the server received traceparent: 00-"), "{words}");
+    assert!(lines[5].ends_with("detailed: a span id for every request"), "{words}");
+    assert!(lines[6].contains("the server received traceparent: 00-"), "{words}");
     assert_eq!(environment.left_behind(), [""; 0]);
 }
 

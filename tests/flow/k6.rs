@@ -1,9 +1,11 @@
 //! Runs a k6 script, with and without navtrace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
 
 use crate::navtrace::{Environment, stderr};
 use crate::support::site::{Recorded, Site, TraceParent};
@@ -33,32 +35,39 @@ impl Bench {
     }
 
     fn script(&self, command: &mut Command, script: &str, variables: &[(&str, &str)]) {
-        let path = format!("{}/tests/flow/scripts/{script}", env!("CARGO_MANIFEST_DIR"));
         command.args(["run", "--quiet", "--no-usage-report", "-e"]).arg(format!("SITE={}", self.site.main()));
         command.arg("-e").arg(format!("OTHER={}", self.site.other()));
         for (name, value) in variables {
             command.args(["-e", &format!("{name}={value}")]);
         }
-        command.arg(path).stdin(Stdio::null());
+        command.arg(script_path(script)).stdin(Stdio::null());
     }
 
     /// `k6 run` as it is.
     pub(crate) fn plain(&self, script: &str, variables: &[(&str, &str)]) -> Run {
-        let mut command = self.environment.navtrace([""; 0]);
-        let environment: Vec<_> =
-            command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
-        command = Command::new("k6");
-        for (name, value) in environment {
+        self.run(self.plain_command(script, variables))
+    }
+
+    /// The command of [`Bench::plain`], to be run otherwise.
+    pub(crate) fn plain_command(&self, script: &str, variables: &[(&str, &str)]) -> Command {
+        let mut command = self.without_navtrace("k6");
+        self.script(&mut command, script, variables);
+        if is_root() {
+            command.env("K6_BROWSER_ARGS", "no-sandbox");
+        }
+        command
+    }
+
+    /// A program in the same environment that navtrace gets.
+    pub(crate) fn without_navtrace(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        for (name, value) in self.environment.navtrace([""; 0]).get_envs() {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
         }
-        self.script(&mut command, script, variables);
-        if is_root() {
-            command.env("K6_BROWSER_ARGS", "no-sandbox");
-        }
-        self.run(command)
+        command
     }
 
     /// `navtrace run -- k6 run`, without any other argument.
@@ -120,12 +129,41 @@ impl Run {
     }
 }
 
+/// The path of one of the scripts beside this file.
+pub(crate) fn script_path(script: &str) -> String {
+    format!("{}/tests/flow/scripts/{script}", env!("CARGO_MANIFEST_DIR"))
+}
+
 /// The one valid header of a request.
 pub(crate) fn traceparent(request: &Recorded) -> TraceParent {
     let [header] = request.traceparent.as_slice() else {
         panic!("{} {} has {} headers", request.method, request.label(), request.traceparent.len());
     };
     TraceParent::parse(header).unwrap_or_else(|reason| panic!("{header}: {reason}"))
+}
+
+/// What a script logs as JSON behind a mark.
+pub(crate) fn logged<T: DeserializeOwned>(log: &str, mark: &str) -> Vec<T> {
+    let words = log.lines().filter_map(|line| {
+        // k6 quotes the message, as one field of its line among others.
+        let message = match line.split_once(" msg=") {
+            Some((_, rest)) => serde_json::Deserializer::from_str(rest).into_iter::<String>().next()?.ok()?,
+            None => line.to_owned(),
+        };
+        message.strip_prefix(mark).map(ToOwned::to_owned)
+    });
+    words.map(|json| serde_json::from_str(&json).unwrap_or_else(|error| panic!("{mark}{json}: {error}"))).collect()
+}
+
+/// Every request must carry a span id that no other carries.
+pub(crate) fn assert_own_spans(requests: &[Recorded]) {
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for request in requests {
+        let name = format!("{} {}", request.method, request.label());
+        users.entry(traceparent(request).span_id).or_default().push(name);
+    }
+    let shared: Vec<_> = users.values().filter(|requests| requests.len() > 1).collect();
+    assert!(shared.is_empty(), "{} requests have {} span ids; shared: {shared:?}", requests.len(), users.len());
 }
 
 /// k6 logs that a browser "unexpectedly ended" when it has just ended it itself on a busy machine, with and without navtrace: by a signal, or

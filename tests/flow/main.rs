@@ -2,7 +2,7 @@
 //!
 //! The tests take turns, since each of them fills the machine.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -10,9 +10,15 @@ mod support;
 #[path = "../support/navtrace.rs"]
 mod navtrace;
 
+mod browser;
+mod caches;
+mod clients;
 mod coverage;
 mod doctor;
 mod faults;
 mod k6;
 mod navigations;
+mod policy;
+mod server_timing;
 mod soak;
+mod worker;

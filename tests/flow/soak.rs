@@ -1,15 +1,16 @@
 //! Many iterations: no k6 error, no request without a header, nothing left behind.
 
-use crate::k6::{Bench, turn};
+use crate::k6::{Bench, assert_own_spans, turn};
 
 #[test]
-fn a_hundred_iterations_in_a_row() {
+fn three_hundred_iterations_in_a_row() {
     let _turn = turn();
     let bench = Bench::new();
-    let run = bench.traced("pages.js", &[("ITERATIONS", "100"), ("SUBS", "8")]);
-    println!("{} requests in 100 iterations", run.requests.len());
-    assert!(run.requests.len() >= 1000);
-    assert_eq!(run.trace_ids().len(), 100);
+    let run = bench.traced("pages.js", &[("ITERATIONS", "300"), ("SUBS", "8")]);
+    println!("{} requests in 300 iterations", run.requests.len());
+    assert!(run.requests.len() >= 3000);
+    assert_eq!(run.trace_ids().len(), 300);
+    assert_own_spans(&run.requests);
     assert_eq!(run.summary(), run.trace_ids());
     bench.assert_nothing_left();
 }
@@ -22,6 +23,7 @@ fn four_users_at_once_for_a_minute() {
     let traces = run.trace_ids().len();
     println!("{} requests in {traces} iterations", run.requests.len());
     assert!(traces >= 4);
+    assert_own_spans(&run.requests);
     assert_eq!(run.summary().len(), traces, "{}", run.log);
     bench.assert_nothing_left();
 }

@@ -31,6 +31,11 @@ impl Environment {
         self.home.path()
     }
 
+    /// Where temporary files go.
+    pub fn temporary(&self) -> &Path {
+        self.temporary.path()
+    }
+
     /// The binary under test, to be started in this environment.
     pub fn navtrace<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_navtrace"));

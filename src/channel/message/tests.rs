@@ -104,6 +104,7 @@ fn protocol_types_of_the_extension_are_current() {
         SessionContext::decl(&config),
         NavigationContext::decl(&config),
         Mode::decl(&config),
+        WantedMode::decl(&config),
         Outcome::decl(&config),
         ErrorCode::decl(&config),
         Hello::decl(&config),

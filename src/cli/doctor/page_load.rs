@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use super::Finding;
 use crate::browser::gate::DOCTOR_HINT;
 use crate::browser::{private, process};
+use crate::channel::message::{Mode, WantedMode};
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
 use crate::report::{self, Receiver};
 
 /// The links that are checked here.
-pub(super) const LINKS: [&str; 3] = ["browser start", "off the record", "page load"];
+pub(super) const LINKS: [&str; 4] = ["browser start", "off the record", "mode", "page load"];
 
 /// What a client such as k6 starts the browser with, as far as it matters here.
 const CHROMIUM_ARGUMENTS: [&str; 9] = [
@@ -28,6 +29,9 @@ const CHROMIUM_ARGUMENTS: [&str; 9] = [
     "--no-first-run",
     "--mute-audio",
 ];
+
+/// Why there is no detailed mode although the launcher asks for it.
+const NO_GRANT: &str = "this browser does not let the extension change single requests (a newer Chromium may)";
 
 /// How long a browser may take to start, the wait for the extension apart.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -84,6 +88,7 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
     let header = endpoint.as_ref().ok().map(|endpoint| load(endpoint, &page, server));
     let off_the_record =
         receiver.wait_for(REPORT_TIMEOUT, |ledger| ledger.traces.first().map(|trace| trace.off_the_record));
+    let mode = receiver.wait_for(Duration::ZERO, |ledger| ledger.traces.first()?.mode);
     let problem = receiver.wait_for(Duration::ZERO, |ledger| ledger.problems.keys().next().cloned());
     drop(browser);
     // The relay has its own files there and goes on for a moment; a directory that is merely dropped would be tried once.
@@ -109,8 +114,23 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
         }
         None => Err("not tried, because the browser did not start".to_owned()),
     };
-    let [first, second, third] = LINKS;
-    Ok(vec![(first, start), (second, off_the_record), (third, page_load)])
+    Ok(LINKS.into_iter().zip([start, off_the_record, mode_finding(mode, config.mode), page_load]).collect())
+}
+
+fn mode_finding(mode: Option<Mode>, wanted: WantedMode) -> Finding {
+    match (mode, wanted) {
+        (Some(Mode::Detailed), _) => Ok("detailed: a span id for every request".to_owned()),
+        (Some(Mode::Lightweight), WantedMode::Lightweight) => {
+            Ok("lightweight, as NAVTRACE_MODE says: a span id for every navigation".to_owned())
+        }
+        (Some(Mode::Lightweight), WantedMode::Auto) => {
+            Ok(format!("lightweight, a span id for every navigation: {NO_GRANT}"))
+        }
+        (Some(Mode::Lightweight), WantedMode::Detailed) => {
+            Err(format!("lightweight, although NAVTRACE_MODE=detailed: {NO_GRANT}"))
+        }
+        (None, _) => Err("unknown, because the extension was not armed".to_owned()),
+    }
 }
 
 /// A warning of the gate names doctor as the way out, which is this.

@@ -3,11 +3,32 @@
  */
 
 /** @typedef {{ sent: any[], receive: (message: unknown) => void, disconnect: () => void }} FakePort */
+/** @typedef {{ name: string, value?: string, binaryValue?: number[] }} Header */
+/** @typedef {(...details: any[]) => any} Listener */
+/** @typedef {{ listener: Listener, types: string[] | null, extra: string[] }} Registration */
 
 const MOST_RULES = 5000;
 
 /** In the browser's own order, which is not the one in which it hands them back. */
 const RESOURCE_TYPES = { MAIN_FRAME: 'main_frame', SUB_FRAME: 'sub_frame', SCRIPT: 'script', IMAGE: 'image', FONT: 'font' };
+
+/** What the manifest asks for, besides what has to be granted. */
+const PERMISSIONS = ['declarativeNetRequest', 'nativeMessaging', 'webNavigation', 'webRequest'];
+const GRANT = 'webRequestBlocking';
+
+/** The events, and for those of `webRequest` what a listener may ask for. */
+const EVENTS = {
+  webRequest: {
+    onBeforeSendHeaders: ['blocking', 'requestHeaders', 'extraHeaders'],
+    onSendHeaders: ['requestHeaders', 'extraHeaders'],
+    onHeadersReceived: ['blocking', 'responseHeaders', 'extraHeaders'],
+    onResponseStarted: ['responseHeaders', 'extraHeaders'],
+    onErrorOccurred: ['extraHeaders'],
+  },
+  webNavigation: { onCommitted: null, onErrorOccurred: null },
+  tabs: { onCreated: null, onRemoved: null, onReplaced: null },
+  windows: { onCreated: null },
+};
 
 /** Waits until everything that is due has run. */
 export const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -23,19 +44,73 @@ function event() {
 }
 
 /** @param {any} rule @returns {any} the rule as the browser hands it back */
-const handedBack = ({ id, priority, condition, action }) => ({
-  action,
-  condition: { ...condition, resourceTypes: [...condition.resourceTypes].sort() },
-  id,
-  priority,
-});
+function handedBack({ id, priority, condition, action }) {
+  const { resourceTypes, ...others } = condition;
+  const types = resourceTypes ? { resourceTypes: [...resourceTypes].sort() } : {};
+  return { action, condition: { ...others, ...types }, id, priority };
+}
+
+/**
+ * Tells what the browser would refuse a rule for; null when it takes it.
+ *
+ * @param {any} rule
+ */
+function ruleFault({ id, priority, condition, action }) {
+  for (const number of [id, priority]) if (!Number.isInteger(number) || number < 1) return `has a number ${number}`;
+  for (const key of ['resourceTypes', 'requestDomains', 'tabIds']) {
+    if (condition[key]?.length === 0) return `has an empty ${key} list`;
+  }
+  for (const type of condition.resourceTypes ?? []) {
+    if (!Object.values(RESOURCE_TYPES).includes(type)) return `has a type ${type}`;
+  }
+  if (action.type !== 'modifyHeaders') return `has an action ${action.type}`;
+  const { requestHeaders, responseHeaders } = action;
+  if (!requestHeaders && !responseHeaders) return 'changes no headers';
+  for (const list of [requestHeaders, responseHeaders]) {
+    if (list?.length === 0) return 'has an empty list of headers';
+    for (const { header, operation, value } of list ?? []) {
+      if (!header || !['append', 'set', 'remove'].includes(operation)) return 'changes a header in an unknown way';
+      if ((typeof value === 'string') === (operation === 'remove')) return `has a value ${value} to ${operation}`;
+      // A request's header may be appended to if it is one of a few that take lists.
+      if (list === requestHeaders && operation === 'append') return `can not append to ${header}`;
+    }
+  }
+  return null;
+}
+
+/**
+ * Checks what a blocking listener answers, as the browser does before it follows any of it. What can't be copied, like
+ * a promise, throws.
+ *
+ * @param {string} name of the event
+ * @param {any} value
+ * @returns {Record<string, Header[]>}
+ */
+function checkedAnswer(name, value) {
+  const answer = structuredClone(value) ?? {};
+  const changes = name === 'webRequest.onBeforeSendHeaders' ? 'requestHeaders' : 'responseHeaders';
+  for (const [key, headers] of Object.entries(answer)) {
+    if (key !== changes) throw new Error(`${name} does not take ${key}`);
+    for (const header of headers) {
+      const one = (typeof header.value === 'string') !== Array.isArray(header.binaryValue);
+      const fits = typeof header.name === 'string' && one;
+      if (!fits) throw new Error(`Invalid header specification '${JSON.stringify(header)}'.`);
+    }
+  }
+  return answer;
+}
 
 /**
  * Puts a fake `chrome` in place.
  *
- * @param {{ tabs?: number[], windows?: number[], rules?: any[] }} [options] what there is already
+ * @param {object} [options] what there is already
+ * @param {number[]} [options.tabs]
+ * @param {number[]} [options.windows]
+ * @param {any[]} [options.rules]
+ * @param {boolean} [options.granted] whether the browser says that listeners may change requests
+ * @param {boolean} [options.asks] whether it does ask the ones that would; one that does not register them all the same
  */
-export function fakeChrome({ tabs = [], windows = [], rules: before = [] } = {}) {
+export function fakeChrome({ tabs = [], windows = [], rules: before = [], granted = false, asks = granted } = {}) {
   /** @type {Map<number, any>} */
   const rules = new Map(before.map((rule) => [rule.id, rule]));
   /** @type {any[]} */
@@ -44,39 +119,75 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [] } = {})
   const ports = [];
   /** @type {string[]} what was called, in order */
   const calls = [];
-  /** @type {Record<string, (...details: any[]) => void>} */
-  const listeners = {};
-  /** @type {{ refuse: (update: any) => boolean, badge: string, broken: Set<string>, held: Promise<unknown> | null }} */
-  const state = { refuse: () => false, badge: '', broken: new Set(), held: null };
-
-  /**
-   * @template T
-   * @param {string} name
-   * @param {() => T} answer
-   * @returns {() => Promise<T>}
-   */
-  const call = (name, answer) => async () => {
-    calls.push(name);
-    if (state.broken.has(name)) throw new Error(`${name} is broken`);
-    return answer();
+  /** @type {Map<string, Registration[]>} */
+  const registered = new Map();
+  const state = {
+    refuse: (/** @type {any} */ _update) => false,
+    badge: '',
+    title: '',
+    broken: /** @type {Set<string>} */ (new Set()),
+    held: /** @type {Promise<unknown> | null} */ (null),
   };
 
-  /** @param {string} area an area all of whose members are events */
-  const events = (area, members = {}) =>
-    new Proxy(/** @type {Record<string, unknown>} */ (members), {
-      get: (target, name) =>
-        target[String(name)] ?? {
-          /** @param {(...details: any[]) => void} listener @param {unknown} [_filter] @param {string[]} [extra] */
-          addListener: (listener, _filter, extra = []) => {
-            listeners[`${area}.${String(name)}`] = (details, ...rest) => {
-              if (area !== 'webRequest') return listener(details, ...rest);
-              const { requestHeaders, responseHeaders, ...others } = details;
-              const asked = Object.entries({ requestHeaders, responseHeaders }).filter(([key]) => extra.includes(key));
-              return listener({ ...others, ...Object.fromEntries(asked) });
-            };
-          },
-        },
-    });
+  /**
+   * @template {unknown[]} A
+   * @template T
+   * @param {string} name
+   * @param {(...args: A) => T} answer
+   * @returns {(...args: A) => Promise<T>}
+   */
+  const call = (name, answer) => async (...args) => {
+    calls.push(name);
+    if (state.broken.has(name)) throw new Error(`${name} is broken`);
+    return answer(...args);
+  };
+
+  /**
+   * An event of `webRequest`, on which the same function may listen several times.
+   *
+   * @param {string} name
+   * @param {string[]} allowed
+   */
+  const requestEvent = (name, allowed) => ({
+    /** @param {Listener} listener @param {{ urls: string[], types?: string[] }} filter @param {string[]} [extra] */
+    addListener: (listener, filter, extra = []) => {
+      if (!filter.urls.includes('<all_urls>')) throw new Error(`${name} does not hear of everything`);
+      const unknown = extra.find((item) => !allowed.includes(item));
+      if (unknown !== undefined) throw new Error(`Error at parameter 'extraInfoSpec': ${name} has no ${unknown}`);
+      registered.set(name, [...(registered.get(name) ?? []), { listener, types: filter.types ?? null, extra }]);
+    },
+    /** @param {Listener} listener */
+    removeListener: (listener) => {
+      const list = [...(registered.get(name) ?? [])];
+      const index = list.findIndex((registration) => registration.listener === listener);
+      if (index !== -1) list.splice(index, 1);
+      registered.set(name, list);
+    },
+  });
+
+  /** @param {string} name */
+  const plainEvent = (name) => ({
+    /** @param {Listener} listener */
+    addListener: (listener) => {
+      const list = registered.get(name) ?? [];
+      if (list.some((registration) => registration.listener === listener)) return;
+      registered.set(name, [...list, { listener, types: null, extra: [] }]);
+    },
+    /** @param {Listener} listener */
+    removeListener: (listener) => {
+      const list = registered.get(name) ?? [];
+      registered.set(name, list.filter((registration) => registration.listener !== listener));
+    },
+  });
+
+  /** @param {keyof typeof EVENTS} area */
+  const events = (area) =>
+    Object.fromEntries(
+      Object.entries(EVENTS[area]).map(([key, allowed]) => {
+        const name = `${area}.${key}`;
+        return [key, allowed === null ? plainEvent(name) : requestEvent(name, allowed)];
+      }),
+    );
 
   const fake = {
     runtime: {
@@ -104,25 +215,37 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [] } = {})
       },
     },
     extension: { isAllowedIncognitoAccess: call('isAllowedIncognitoAccess', () => true) },
+    permissions: {
+      contains: call('permissions.contains', (/** @type {{ permissions: string[] }} */ { permissions }) =>
+        permissions.every((permission) => {
+          if (permission === GRANT) return granted;
+          if (!PERMISSIONS.includes(permission)) throw new Error(`'${permission}' is not a recognized permission.`);
+          return true;
+        }),
+      ),
+    },
     action: {
       setBadgeText: async (/** @type {{ text: string }} */ { text }) => void (state.badge = text),
-      setTitle: async () => {},
+      setTitle: async (/** @type {{ title: string }} */ { title }) => void (state.title = title),
     },
     webRequest: events('webRequest'),
     webNavigation: events('webNavigation'),
-    tabs: events('tabs', { query: call('tabs.query', () => tabs.map((id) => ({ id }))) }),
-    windows: events('windows', { getAll: call('windows.getAll', () => windows.map((id) => ({ id }))) }),
+    tabs: { ...events('tabs'), query: call('tabs.query', () => tabs.map((id) => ({ id }))) },
+    windows: { ...events('windows'), getAll: call('windows.getAll', () => windows.map((id) => ({ id }))) },
     declarativeNetRequest: {
       ResourceType: RESOURCE_TYPES,
       getSessionRules: call('getSessionRules', () => [...rules.values()].map(handedBack)),
       updateSessionRules: async (/** @type {{ removeRuleIds: number[], addRules: any[] }} */ update) => {
+        const { held } = state;
         updates.push(update);
         await settled();
-        await state.held;
+        await held;
         if (state.refuse(update)) throw new Error('refused');
         const after = new Map(rules);
         update.removeRuleIds.forEach((id) => after.delete(id));
         for (const rule of update.addRules) {
+          const fault = ruleFault(rule);
+          if (fault !== null) throw new Error(`Rule with id ${rule.id} ${fault}.`);
           if (after.has(rule.id)) throw new Error(`Rule with id ${rule.id} does not have a unique ID.`);
           after.set(rule.id, rule);
         }
@@ -133,7 +256,76 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [] } = {})
     },
   };
   Object.assign(globalThis, { chrome: fake });
-  /** @param {string} name @param {...any} details */
-  const fire = (name, ...details) => listeners[name]?.(...details);
-  return { rules, updates, ports, calls, listeners, state, fire };
+
+  /**
+   * Tells the listeners of an event, each with a copy of its own that has only what it asked for.
+   *
+   * @param {string} name
+   * @param {...any} details
+   * @returns {any} what a blocking listener answered
+   */
+  const fire = (name, ...details) => {
+    const answers = [];
+    for (const { listener, types, extra } of registered.get(name) ?? []) {
+      const blocking = extra.includes('blocking');
+      if (blocking && !asks) continue;
+      const [first, ...others] = structuredClone(details);
+      if (types !== null && !types.includes(first.type)) continue;
+      for (const key of name.startsWith('webRequest.') ? ['requestHeaders', 'responseHeaders'] : []) {
+        if (!extra.includes(key)) delete first[key];
+      }
+      const answer = listener(first, ...others);
+      if (blocking) answers.push(checkedAnswer(name, answer));
+    }
+    if (answers.length > 1) throw new Error(`several listeners answered ${name}`);
+    return answers[0];
+  };
+
+  /** @param {any} details @returns {any} the rule that decides on a request's headers */
+  const ruleFor = ({ type, tabId, url }) => {
+    const { hostname } = new URL(url);
+    const isIn = (/** @type {string} */ domain) => hostname === domain || hostname.endsWith(`.${domain}`);
+    const matching = [...rules.values()].filter(
+      ({ condition: { resourceTypes, tabIds, requestDomains } }) =>
+        (resourceTypes?.includes(type) ?? type !== 'main_frame') &&
+        (tabIds?.includes(tabId) ?? true) &&
+        (requestDomains?.some(isIn) ?? true),
+    );
+    return matching.sort((a, b) => b.priority - a.priority)[0];
+  };
+
+  /**
+   * Has a request leave: a listener changes its headers, and a rule that sets one wins over it.
+   *
+   * @param {object} details
+   * @returns {Header[]} the headers that it carries in the end
+   */
+  const leave = (details) => {
+    const request = {
+      requestId: '1',
+      tabId: -1,
+      type: 'script',
+      url: 'https://example.test/',
+      documentLifecycle: 'active',
+      timeStamp: Date.now(),
+      requestHeaders: /** @type {Header[]} */ ([]),
+      ...details,
+    };
+    /** @type {Header[]} */
+    let requestHeaders = fire('webRequest.onBeforeSendHeaders', request)?.requestHeaders ?? request.requestHeaders;
+    for (const { header, value } of ruleFor(request)?.action.requestHeaders ?? []) {
+      requestHeaders = [...requestHeaders.filter(({ name }) => name.toLowerCase() !== header), { name: header, value }];
+    }
+    fire('webRequest.onSendHeaders', { ...request, requestHeaders });
+    return requestHeaders;
+  };
+
+  /** @returns {string[]} the events that have a listener, sorted */
+  const listening = () => [...registered].flatMap(([name, { length }]) => (length > 0 ? [name] : [])).sort();
+  /** @returns {string[]} the events that have a listener which every request waits for */
+  const blocking = () =>
+    [...registered]
+      .flatMap(([name, list]) => list.filter(({ extra }) => extra.includes('blocking')).map(() => name))
+      .sort();
+  return { rules, updates, ports, calls, state, registered, listening, blocking, fire, leave };
 }

@@ -152,13 +152,14 @@ async function overtaken(page) {
   await arrived(page, nav);
 }
 
-/** Gets no answer: the browser shows its error page. */
+/** Gets no answer: the browser shows its error page. What comes within milliseconds of a failure may share its context. */
 async function reset(page) {
   try {
     await page.goto(at('/reset', next('reset')));
   } catch (error) {
     check(error, { 'the reset is seen as one': (seen) => /ERR_EMPTY_RESPONSE|ERR_CONNECTION/.test(String(seen)) });
   }
+  await page.waitForTimeout(300);
   await typed(page);
 }
 

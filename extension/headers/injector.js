@@ -1,0 +1,108 @@
+/**
+ * Detailed mode: puts a context with a span id of its own on every request, redirect hops and preflights apart.
+ *
+ * Each request waits in the browser until its listener has answered. So the listeners await nothing, send nothing, and have what they need at
+ * hand before they are asked.
+ */
+
+import { newSpanId, newTraceId } from '../context/ids.js';
+import { formatTraceparent } from '../context/traceparent.js';
+import { MAIN_FRAMES, isNavigation } from '../observe/details.js';
+import { serverTiming } from './rules.js';
+
+/** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
+/** @import { Tabs } from './tabs.js' */
+/** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails} RequestDetails */
+/** @typedef {chrome.webRequest.OnHeadersReceivedDetails} ResponseDetails */
+
+const HEADER = 'traceparent';
+
+const EVERYTHING = { urls: ['<all_urls>'] };
+
+/** The browser's blocking listeners, which change requests where it grants that. */
+export class Injector {
+  /** @type {SessionContext} */
+  #session;
+  /** @type {Tabs | null} null until the session is known */
+  #tabs = null;
+  #listening = false;
+  #asked = false;
+
+  constructor() {
+    // For the request that woke a worker: it can't wait until the session has been read, and leaves with a trace of its own.
+    this.#session = { traceId: newTraceId(), spanId: newSpanId(), flags: '01' };
+  }
+
+  /** @returns {boolean} whether the browser has asked a listener about a request */
+  get asked() {
+    return this.#asked;
+  }
+
+  /** Registers the listeners. A worker that is woken by a request must do so at once. */
+  listen() {
+    if (this.#listening) return;
+    this.#listening = true;
+    // Without `extraHeaders` Chromium counts the added header for CORS, and requests to other origins get preflights and fail.
+    chrome.webRequest.onBeforeSendHeaders.addListener(this.#inject, EVERYTHING, ['blocking', 'requestHeaders', 'extraHeaders']);
+    chrome.webRequest.onHeadersReceived.addListener(this.#expose, MAIN_FRAMES, ['blocking', 'responseHeaders']);
+  }
+
+  /**
+   * Puts the contexts of this session on requests from now on.
+   *
+   * @param {SessionContext} session
+   * @param {Tabs} tabs knows which navigation a request belongs to
+   */
+  start(session, tabs) {
+    this.#session = session;
+    this.#tabs = tabs;
+    this.listen();
+  }
+
+  /** Leaves requests alone from now on. */
+  stop() {
+    if (!this.#listening) return;
+    this.#listening = false;
+    chrome.webRequest.onBeforeSendHeaders.removeListener(this.#inject);
+    chrome.webRequest.onHeadersReceived.removeListener(this.#expose);
+  }
+
+  /** @param {RequestDetails} details */
+  #inject = (details) => {
+    this.#asked = true;
+    const { requestHeaders = [] } = details;
+    const spanId = newSpanId();
+    const { flags } = this.#parent(details);
+    const value = formatTraceparent({ traceId: this.#session.traceId, spanId, flags });
+    const there = requestHeaders.findIndex(({ name }) => name.length === HEADER.length && name.toLowerCase() === HEADER);
+    // A value that is not UTF-8 comes as `binaryValue`, and a header with both is refused, together with the whole answer.
+    requestHeaders[there === -1 ? requestHeaders.length : there] = { name: HEADER, value };
+    return { requestHeaders };
+  };
+
+  /**
+   * Finds the context whose child a request is: its navigation's, or the session's for requests without a tab.
+   *
+   * @param {RequestDetails} details
+   * @returns {NavigationContext}
+   */
+  #parent(details) {
+    const { tabId, requestId, type } = details;
+    if (this.#tabs === null || tabId === -1) return this.#session;
+    if (type === 'main_frame' && isNavigation(details)) return this.#tabs.begin(tabId, requestId);
+    return this.#tabs.current(tabId) ?? this.#session;
+  }
+
+  /**
+   * Has the response of a navigation name its context, for scripts and for the page's own instrumentation.
+   *
+   * @param {ResponseDetails} details
+   */
+  #expose = (details) => {
+    const { tabId, requestId, responseHeaders = [] } = details;
+    const context = this.#tabs?.navigation(tabId, requestId);
+    if (context === undefined) return {};
+    responseHeaders.push(serverTiming(this.#session.traceId, context));
+    return { responseHeaders };
+  };
+}

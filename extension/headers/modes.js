@@ -1,0 +1,204 @@
+/**
+ * Puts headers on requests, in one of two modes:
+ *
+ * - lightweight: session rules alone carry the contexts, changed once per navigation;
+ * - detailed: blocking listeners put a span id of its own on every request, and one rule that matches nothing keeps the record of the
+ *   session. A rule that matched would win over a listener.
+ */
+
+import { attempt } from '../attempt.js';
+import { Arm } from './arm.js';
+import { inForceBy, recordOf, rulesFor } from './rules.js';
+import { Tabs } from './tabs.js';
+
+/** @import { Mode, SessionContext } from '../channel/messages.js' */
+/** @import { Session } from '../context/session.js' */
+/** @import { Injector } from './injector.js' */
+/** @import { Change } from './tabs.js' */
+
+/** @type {`${chrome.windows.WindowType}`[]} */
+const WINDOW_TYPES = ['normal', 'popup', 'panel', 'app', 'devtools'];
+
+/** Follows the browser's events in the mode that is wanted and granted. */
+export class Modes {
+  #session;
+  #injector;
+  #arm;
+  #tabs;
+  /** @type {Mode} */
+  #mode = 'lightweight';
+  /** Whether the browser lets listeners change requests. */
+  #granted;
+  /** @type {Mode | null} what the rules that a worker before this one left are for */
+  #before;
+  /** When the mode came into force, in milliseconds since the epoch. */
+  #since = Infinity;
+  /** Counts how often the mode was settled, so that an update for what was settled before is told apart. */
+  #turn = 0;
+  /** Sorted as the browser hands them back, so that rules compare equal after a restart. */
+  #allTypes = Object.values(chrome.declarativeNetRequest.ResourceType).sort();
+
+  /**
+   * @param {Session} session
+   * @param {Injector} injector
+   * @param {Arm} arm
+   * @param {Tabs} tabs
+   * @param {boolean} granted
+   * @param {Mode | null} before
+   */
+  constructor(session, injector, arm, tabs, granted, before) {
+    this.#session = session;
+    this.#injector = injector;
+    this.#arm = arm;
+    this.#tabs = tabs;
+    this.#granted = granted;
+    this.#before = before;
+  }
+
+  /**
+   * Puts headers on the requests of the session and of the tabs that exist. After a restart of the worker it goes on from the rules in
+   * force.
+   *
+   * @param {Session} session
+   * @param {Injector} injector
+   * @returns {Promise<Modes>}
+   */
+  static async start(session, injector) {
+    const arm = new Arm();
+    const reading = arm.inForce().then(inForceBy);
+    const opening = session.open(reading.then((inForce) => inForce?.session ?? null));
+    const [inForce, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
+    const tabs = new Tabs(session.context, () => session.take(), inForce?.contexts);
+    tabs.opened(tabIds, windowIds);
+    const modes = new Modes(session, injector, arm, tabs, granted, inForce?.mode ?? null);
+    await modes.#settle();
+    return modes;
+  }
+
+  /** Takes up what a host that came late has decided: the session's name, and the mode. */
+  renew() {
+    if (this.#session.renew()) this.#tabs.renew(this.#session.context);
+    void this.#settle();
+  }
+
+  /**
+   * @param {number[]} tabIds
+   * @param {number[]} windowIds
+   */
+  opened(tabIds, windowIds) {
+    this.#change(this.#tabs.opened(tabIds, windowIds));
+  }
+
+  /** @param {number} tabId */
+  closed(tabId) {
+    this.#change(this.#tabs.closed(tabId));
+  }
+
+  /**
+   * @param {number} tabId
+   * @param {string} requestId
+   * @param {SessionContext | null} sent the context that the request carries
+   * @param {number} timeStamp when it left, in milliseconds since the epoch
+   */
+  requested(tabId, requestId, sent, timeStamp) {
+    this.#session.use();
+    if (this.#mode === 'lightweight') {
+      this.#change(this.#tabs.requested(tabId, requestId, sent?.traceId === this.#session.context.traceId ? sent : null));
+    } else if (this.#tabs.navigation(tabId, requestId) === undefined) {
+      // The listener begins a navigation before its request leaves: only one that left before it was asked comes here.
+      this.#change(this.#tabs.requested(tabId, requestId, null));
+      if (!this.#injector.asked && timeStamp > this.#since) this.#denied();
+    }
+  }
+
+  /**
+   * @param {number} tabId
+   * @param {string} requestId
+   * @param {string | null} url
+   */
+  responded(tabId, requestId, url) {
+    this.#change(this.#tabs.responded(tabId, requestId, url));
+  }
+
+  /**
+   * @param {number} tabId
+   * @param {string} requestId
+   */
+  failed(tabId, requestId) {
+    this.#change(this.#tabs.failed(tabId, requestId));
+  }
+
+  /**
+   * @param {number} tabId
+   * @param {string} url
+   */
+  committed(tabId, url) {
+    this.#change(this.#tabs.committed(tabId, url));
+  }
+
+  /**
+   * @param {number} tabId
+   * @param {string} url
+   * @param {boolean} errorPage
+   */
+  abandoned(tabId, url, errorPage) {
+    this.#change(this.#tabs.abandoned(tabId, url, errorPage));
+  }
+
+  /**
+   * Passes on what a change reports, and has the rules follow when they must.
+   *
+   * @param {Change} change
+   */
+  #change({ arm, reports }) {
+    if (arm) void this.#follow();
+    for (const report of reports) this.#session.report(report);
+  }
+
+  /** The browser said that it lets listeners change requests, and then did not ask them. */
+  #denied() {
+    console.warn('navtrace: the browser does not ask the listener that it granted: going on in lightweight mode');
+    this.#granted = false;
+    void this.#settle();
+  }
+
+  /** Goes over to the mode that is wanted and granted. Whichever of the two is to go stays until the other is there. */
+  async #settle() {
+    const wanted = this.#session.wantedMode ?? this.#before ?? 'auto';
+    const mode = this.#granted && wanted !== 'lightweight' ? 'detailed' : 'lightweight';
+    if (mode !== this.#mode) this.#since = Infinity;
+    this.#mode = mode;
+    this.#turn += 1;
+    if (mode === 'detailed') this.#injector.start(this.#session.context, this.#tabs);
+    await this.#follow();
+  }
+
+  /** Puts the rules in force that the mode has: in detailed mode they are always the same. */
+  async #follow() {
+    const mode = this.#mode;
+    const turn = this.#turn;
+    const { context } = this.#session;
+    const rules = mode === 'detailed' ? [recordOf(context)] : rulesFor(this.#tabs.contexts(), this.#allTypes);
+    if (!(await this.#arm.wish(rules)) || turn !== this.#turn) return;
+    if (mode === 'lightweight') this.#injector.stop();
+    if (this.#since === Infinity) this.#since = Date.now();
+    this.#session.armed(context, mode);
+  }
+}
+
+/**
+ * Asks whether the browser lets listeners of this extension change requests: it registers them in any case, and then never asks them.
+ *
+ * @returns {Promise<boolean>}
+ */
+const isGranted = () =>
+  attempt('asking for the grant', async () => chrome.permissions.contains({ permissions: ['webRequestBlocking'] }), false);
+
+/** @returns {Promise<[tabIds: number[], windowIds: number[]]>} */
+async function openIds() {
+  const [tabs, windows] = await Promise.all([
+    attempt('listing tabs', async () => chrome.tabs.query({}), []),
+    attempt('listing windows', async () => chrome.windows.getAll({ windowTypes: WINDOW_TYPES }), []),
+  ]);
+  return [tabs.flatMap(({ id }) => id ?? []), windows.flatMap(({ id }) => id ?? [])];
+}

@@ -1,0 +1,81 @@
+//! A stand-in for the browser whose gate the test opens.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use crate::launch::{assert_gone_within_a_second, launch};
+use crate::navtrace::Environment;
+
+/// A started launch.
+pub(crate) struct Gated {
+    environment: Environment,
+    child: Child,
+    gate: PathBuf,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Gated {
+    /// Starts a browser that runs `script`, with its three streams in the test's hands, and a gate that only the test opens.
+    pub(crate) fn start(script: &str, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let environment = Environment::new();
+        let script = format!("echo \"$NAVTRACE_GATE\"; {script}");
+        let mut command = launch(&environment, &script, &[args, &["--no-sandbox"]].concat());
+        command.env("NAVTRACE_ARM_TIMEOUT", "1m");
+        change(&mut command);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut gated = Self { environment, child, gate: PathBuf::new(), stdin, stdout };
+        gated.gate = PathBuf::from(gated.line());
+        gated
+    }
+
+    /// The next line that the browser writes.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Lets the script's next `read` return.
+    pub(crate) fn go_on(&mut self) {
+        self.stdin.write_all(b"\n").unwrap();
+    }
+
+    /// Reports to the gate what the host reports once the extension is armed.
+    pub(crate) fn arm(&self) {
+        UnixDatagram::unbound().unwrap().send_to(b"armed", &self.gate).unwrap();
+    }
+
+    /// The next line on standard error.
+    pub(crate) fn error_line(&mut self) -> String {
+        let mut line = Vec::new();
+        let stderr = self.child.stderr.as_mut().unwrap();
+        while !line.ends_with(b"\n") {
+            let mut byte = [0];
+            stderr.read_exact(&mut byte).unwrap();
+            line.extend(byte);
+        }
+        String::from_utf8(line).unwrap()
+    }
+
+    /// How long the relay has had a processor, in clock ticks.
+    pub(crate) fn relay_ticks(&self) -> u64 {
+        let browser = self.child.id().to_string();
+        let processes = self.environment.processes();
+        let mut ids = processes.iter().filter_map(|process| process.strip_suffix(" navtrace"));
+        let relay = ids.find(|id| **id != browser).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{relay}/stat")).unwrap();
+        let after_name: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        after_name[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+
+    /// Waits until the browser has ended well and nothing is left of it.
+    pub(crate) fn assert_ends(mut self) {
+        assert!(self.child.wait().unwrap().success());
+        assert_gone_within_a_second(&self.environment);
+    }
+}

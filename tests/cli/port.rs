@@ -1,0 +1,194 @@
+//! The gate for a client that chose the browser's port by `--remote-debugging-port`.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::gated::Gated;
+use crate::launch::launch;
+use crate::navtrace::Environment;
+
+/// The two ports of a launch.
+struct Ports {
+    /// What the client chose.
+    chosen: u16,
+    /// Where the browser listens: the test does that for it.
+    browser: TcpListener,
+}
+
+impl Ports {
+    fn new() -> Self {
+        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (browser, free) = (listen(), listen());
+        Self { chosen: free.local_addr().unwrap().port(), browser }
+    }
+
+    /// A script that says where the browser listens, and the argument by which the client chooses where it shall.
+    fn launch(&self, script: &str) -> Gated {
+        let line = devtools(self.browser.local_addr().unwrap().port());
+        let script = format!("echo \"$1\"; {}", script.replace("LISTEN", &format!("printf '{line}' >&2")));
+        let mut gated = Gated::start(&script, &[&argument(self.chosen)], |_| ());
+        assert_eq!(gated.line(), argument(0));
+        gated
+    }
+
+    /// Connects as the client, with patience for an answer but not for ever.
+    fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, self.chosen)).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client
+    }
+
+    /// Takes what reaches the browser.
+    fn accept(&self) -> TcpStream {
+        self.browser.accept().unwrap().0
+    }
+}
+
+fn argument(port: u16) -> String {
+    format!("--remote-debugging-port={port}")
+}
+
+fn devtools(port: u16) -> String {
+    format!("DevTools listening on ws://127.0.0.1:{port}/devtools/browser/x\n")
+}
+
+fn read_to_end(mut stream: &TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_connection_before_the_gate_is_open_waits_and_is_then_served() {
+    let ports = Ports::new();
+    let mut gated = ports.launch("LISTEN; read go");
+    let clients = [ports.connect(), ports.connect()];
+    for mut client in &clients {
+        client.write_all(b"question").unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    ports.browser.set_nonblocking(true).unwrap();
+    assert_eq!(ports.browser.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    ports.browser.set_nonblocking(false).unwrap();
+
+    gated.arm();
+    assert_eq!(gated.error_line(), devtools(ports.chosen));
+    for _ in &clients {
+        let mut browser = ports.accept();
+        let mut question = [0; 8];
+        browser.read_exact(&mut question).unwrap();
+        assert_eq!(&question, b"question");
+        browser.write_all(b"answer").unwrap();
+    }
+    for client in &clients {
+        assert_eq!(read_to_end(client), "answer");
+    }
+    gated.go_on();
+    gated.assert_ends();
+}
+
+#[test]
+fn either_side_may_end_its_direction_first() {
+    let ports = Ports::new();
+    let mut gated = ports.launch("LISTEN; read go");
+    gated.arm();
+    for client_first in [true, false] {
+        let (client, browser) = (ports.connect(), ports.accept());
+        let (mut first, mut second) = if client_first { (&client, &browser) } else { (&browser, &client) };
+        first.write_all(b"the first word").unwrap();
+        first.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read_to_end(second), "the first word");
+        second.write_all(b"the last word").unwrap();
+        second.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(read_to_end(first), "the last word");
+    }
+    gated.go_on();
+    gated.assert_ends();
+}
+
+#[test]
+fn many_connections_are_served_at_once() {
+    const COUNT: usize = 100;
+    let ports = Ports::new();
+    let mut gated = ports.launch("LISTEN; read go; echo alive >&2; read go");
+    gated.arm();
+    assert_eq!(gated.error_line(), devtools(ports.chosen));
+    let mut pairs: Vec<_> = (0..COUNT).map(|_| (ports.connect(), ports.accept())).collect();
+    gated.go_on();
+    assert_eq!(gated.error_line(), "alive\n", "the relay has time for what else it does");
+
+    let text = "x".repeat(300_000);
+    std::thread::scope(|scope| {
+        for (client, browser) in &mut pairs {
+            let text = &text;
+            scope.spawn(move || {
+                let mut client = &*client;
+                client.write_all(text.as_bytes()).unwrap();
+                client.shutdown(Shutdown::Write).unwrap();
+            });
+            scope.spawn(move || assert_eq!(read_to_end(browser).len(), text.len()));
+        }
+    });
+    gated.go_on();
+    gated.assert_ends();
+}
+
+#[test]
+fn the_browsers_end_ends_connections_and_frees_the_port() {
+    for armed in [true, false] {
+        let ports = Ports::new();
+        let mut gated = ports.launch("LISTEN; read go");
+        let mut client = ports.connect();
+        let browser = armed.then(|| {
+            gated.arm();
+            ports.accept()
+        });
+        gated.go_on();
+        assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)));
+        gated.assert_ends();
+        drop(browser);
+        TcpListener::bind((Ipv4Addr::LOCALHOST, ports.chosen)).unwrap();
+    }
+}
+
+#[test]
+fn a_client_may_start_one_browser_after_another_on_its_port() {
+    let (environment, ports) = (Environment::new(), Ports::new());
+    for _ in 0..20 {
+        let mut command = launch(&environment, "echo \"$1\"", &[&argument(ports.chosen), "--no-sandbox"]);
+        let mut browser = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        assert!(browser.wait().unwrap().success());
+        let mut word = String::new();
+        browser.stdout.unwrap().read_to_string(&mut word).unwrap();
+        assert_eq!(word.trim_end(), argument(0));
+    }
+}
+
+#[test]
+fn a_browser_that_listens_after_the_gate_was_opened_is_found_all_the_same() {
+    let ports = Ports::new();
+    let mut gated = ports.launch("read go; LISTEN; read go");
+    let client = ports.connect();
+    gated.arm();
+    gated.go_on();
+    assert_eq!(gated.error_line(), devtools(ports.chosen));
+    ports.accept().write_all(b"answer").unwrap();
+    assert_eq!(read_to_end(&client), "answer");
+    gated.go_on();
+    gated.assert_ends();
+}
+
+#[test]
+fn a_port_that_is_in_use_is_left_to_the_browser() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let script = format!("echo \"$1\"; printf '{}' >&2; read go", devtools(9));
+    let mut gated = Gated::start(&script, &[&argument(port)], |_| ());
+    assert_eq!(gated.line(), argument(port));
+    gated.arm();
+    assert_eq!(gated.error_line(), devtools(9));
+    gated.go_on();
+    gated.assert_ends();
+}

@@ -1,0 +1,326 @@
+import assert from 'node:assert/strict';
+import { beforeEach, mock, test } from 'node:test';
+
+import { Session } from '../../extension/context/session.js';
+import { newSpanId } from '../../extension/context/ids.js';
+import { parseTraceparent } from '../../extension/context/traceparent.js';
+import { Injector } from '../../extension/headers/injector.js';
+import { Modes } from '../../extension/headers/modes.js';
+import { Tabs } from '../../extension/headers/tabs.js';
+import { watchNavigations } from '../../extension/observe/navigations.js';
+import { fakeChrome, settled } from './support/chrome.js';
+
+/** @import { Header } from './support/chrome.js' */
+
+const TAB = 100;
+const PAGE = 'https://example.test/';
+const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
+
+const INJECT = 'webRequest.onBeforeSendHeaders';
+const EXPOSE = 'webRequest.onHeadersReceived';
+
+beforeEach(() => {
+  mock.reset();
+  mock.timers.reset();
+});
+
+/** @param {object} [details] */
+const request = (details) => ({
+  requestId: '1',
+  tabId: TAB,
+  type: 'script',
+  url: PAGE,
+  documentId: 'd',
+  documentLifecycle: 'active',
+  timeStamp: 1,
+  requestHeaders: [],
+  ...details,
+});
+
+/** @param {object} [details] */
+const navigation = (details) => request({ type: 'main_frame', documentId: undefined, ...details });
+
+/** @param {object} [details] */
+const response = (details) =>
+  navigation({ statusCode: 200, responseHeaders: [{ name: 'Content-Type', value: 'text/html' }], ...details });
+
+/** @param {Header[]} headers @param {string} wanted */
+const all = (headers, wanted) => headers.filter(({ name }) => name.toLowerCase() === wanted);
+
+/**
+ * Reads the one header that a request may have.
+ *
+ * @param {Header[]} headers
+ */
+function contextIn(headers) {
+  const values = all(headers, 'traceparent').map(({ value }) => value);
+  assert.equal(values.length, 1, `${values.length} headers`);
+  const context = parseTraceparent(values[0]);
+  assert.ok(context, `${values[0]} is a traceparent`);
+  return context;
+}
+
+/** An injector at work for a session with one tab. Its navigations carry flags that the session does not. */
+function working() {
+  const browser = fakeChrome({ granted: true });
+  const injector = new Injector();
+  const tabs = new Tabs(SESSION, () => ({ spanId: newSpanId(), flags: '01' }));
+  tabs.opened([TAB], [TAB - 1]);
+  injector.start(SESSION, tabs);
+  const begin = mock.method(tabs, 'begin');
+  /** @param {object} details @returns {Header[]} */
+  const inject = (details) => browser.fire(INJECT, details).requestHeaders;
+  /** @param {object} details @returns {Header[]} what scripts are told */
+  const named = (details) => all(browser.fire(EXPOSE, details).responseHeaders ?? [], 'server-timing');
+  return { ...browser, injector, tabs, begin, inject, named };
+}
+
+/** @param {{ spanId: string, flags: string }} context */
+const serverTiming = ({ spanId, flags }) => ({
+  name: 'Server-Timing',
+  value: `traceparent;desc="00-${SESSION.traceId}-${spanId}-${flags}"`,
+});
+
+test('every request gets a span id of its own in the trace of the session', () => {
+  const { inject } = working();
+  const contexts = Array.from({ length: 1000 }, (_, n) => contextIn(inject(request({ requestId: String(n) }))));
+  assert.equal(new Set(contexts.map(({ spanId }) => spanId)).size, 1000);
+  assert.ok(contexts.every(({ traceId }) => traceId === SESSION.traceId));
+});
+
+test('requests of every kind are asked about, and only responses of main frames', () => {
+  const { registered } = working();
+  const [inject] = registered.get(INJECT) ?? [];
+  const [expose] = registered.get(EXPOSE) ?? [];
+  assert.equal(inject?.types, null);
+  assert.deepEqual(expose?.types, ['main_frame']);
+  assert.ok(inject?.extra.includes('extraHeaders'), 'else requests to other origins get preflights');
+});
+
+for (const name of ['traceparent', 'Traceparent', 'TRACEPARENT', 'tRaCePaReNt']) {
+  test(`a header ${name} that is there already is replaced in its place`, () => {
+    const { inject } = working();
+    const others = [{ name: 'A', value: '1' }, { name: 'B', value: '2' }];
+    const before = `00-${'f'.repeat(32)}-${'f'.repeat(16)}-00`;
+    const headers = inject(request({ requestHeaders: [others[0], { name, value: before }, others[1]] }));
+    assert.equal(contextIn(headers).traceId, SESSION.traceId);
+    assert.equal(headers[1]?.name.toLowerCase(), 'traceparent');
+    assert.deepEqual([headers[0], headers[2]], others);
+  });
+}
+
+test('a header whose value is no text is replaced as well', () => {
+  const { inject } = working();
+  const headers = inject(request({ requestHeaders: [{ name: 'traceparent', binaryValue: [255, 254] }] }));
+  assert.equal(contextIn(headers).traceId, SESSION.traceId);
+});
+
+test('all other headers stay as they are', () => {
+  const { inject } = working();
+  const others = [
+    { name: 'Cookie', value: 'a=b' },
+    { name: 'tracestate', value: 'x=1' },
+    { name: 'X-Traceparent', value: '1' },
+    { name: 'traceparent2', value: '1' },
+    { name: 'tracepArenx', value: '1' },
+    { name: 'binary', binaryValue: [255] },
+    { name: 'Empty', value: '' },
+  ];
+  const headers = inject(request({ requestHeaders: others }));
+  assert.equal(contextIn(headers).traceId, SESSION.traceId);
+  assert.deepEqual(headers.filter(({ name }) => name !== 'traceparent'), others);
+});
+
+test('the hops of a redirect are one navigation, and each has a span id of its own', () => {
+  const { inject, named, begin, tabs } = working();
+  const hops = [1, 2, 3].map(() => {
+    const { spanId } = contextIn(inject(navigation()));
+    const location = [{ name: 'Location', value: '/' }];
+    return { spanId, named: named(response({ statusCode: 302, responseHeaders: location })) };
+  });
+  assert.equal(new Set(hops.map(({ spanId }) => spanId)).size, 3);
+  const [first] = begin.mock.calls;
+  assert.ok(first?.result);
+  assert.deepEqual(begin.mock.calls.map(({ result }) => result?.spanId), Array(3).fill(first.result.spanId));
+  assert.deepEqual(tabs.navigation(TAB, '1'), first.result);
+  for (const hop of hops) {
+    assert.deepEqual(hop.named, [serverTiming(first.result)]);
+    assert.notEqual(hop.spanId, first.result.spanId);
+  }
+});
+
+test('another navigation of the same tab is named otherwise', () => {
+  const { inject, named } = working();
+  inject(navigation({ requestId: '1' }));
+  inject(navigation({ requestId: '2' }));
+  const [[a], [b]] = [named(response({ requestId: '1' })), named(response({ requestId: '2' }))];
+  assert.ok(a && b);
+  assert.notDeepEqual(a, b);
+});
+
+test('requests of a document have the flags of its navigation', () => {
+  const { inject, tabs } = working();
+  tabs.requested(TAB, '1', { spanId: 'c'.repeat(16), flags: '03' });
+  tabs.responded(TAB, '1', PAGE);
+  assert.equal(contextIn(inject(request({ requestId: '2' }))).flags, '03');
+  assert.equal(contextIn(inject(navigation({ requestId: '3' }))).flags, '01', 'a navigation has its own at once');
+  assert.equal(contextIn(inject(request({ requestId: '4' }))).flags, '03', 'and the page keeps its own for now');
+});
+
+test('a redirect hop of a navigation from before has the flags of that one', () => {
+  const { inject, tabs } = working();
+  tabs.requested(TAB, '1', { spanId: 'c'.repeat(16), flags: '03' });
+  assert.equal(contextIn(inject(navigation())).flags, '03');
+});
+
+for (const [what, details] of /** @type {[string, object][]} */ ([
+  ['a request without a tab', { tabId: -1 }],
+  ['a main frame without a tab', { tabId: -1, type: 'main_frame', documentId: undefined }],
+  ['a request of a tab that nothing is known of', { tabId: 9000 }],
+])) {
+  test(`${what} has the flags of the session`, () => {
+    const { inject, begin } = working();
+    assert.deepEqual({ ...contextIn(inject(request(details))), spanId: '' }, { ...SESSION, spanId: '' });
+    assert.equal(begin.mock.callCount(), 0);
+  });
+}
+
+for (const [what, details] of /** @type {[string, object][]} */ ([
+  ['a prefetch', { documentId: 'd' }],
+  ['a prerender', { documentLifecycle: 'prerender' }],
+])) {
+  test(`${what} begins no navigation, and its response names none`, () => {
+    const { inject, named, begin, tabs } = working();
+    tabs.requested(TAB, '0', { spanId: 'c'.repeat(16), flags: '03' });
+    tabs.responded(TAB, '0', PAGE);
+    assert.equal(contextIn(inject(navigation(details))).flags, '03', "the page's");
+    assert.equal(begin.mock.callCount(), 0);
+    assert.equal(tabs.navigation(TAB, '1'), undefined);
+    assert.deepEqual(named(response(details)), []);
+  });
+}
+
+test('a frame of a page is no navigation of the tab', () => {
+  const { inject, begin, tabs } = working();
+  tabs.requested(TAB, '0', { spanId: 'c'.repeat(16), flags: '03' });
+  tabs.responded(TAB, '0', PAGE);
+  assert.equal(contextIn(inject(navigation({ type: 'sub_frame' }))).flags, '03');
+  assert.equal(begin.mock.callCount(), 0);
+});
+
+test('the response of a navigation names it, beside all that is there', () => {
+  const { inject, fire, tabs } = working();
+  inject(navigation());
+  const context = tabs.navigation(TAB, '1');
+  assert.ok(context);
+  const headers = [{ name: 'Content-Type', value: 'text/html' }, { name: 'Server-Timing', value: 'db;dur=1' }];
+  const { responseHeaders } = fire(EXPOSE, response({ responseHeaders: headers }));
+  assert.deepEqual(responseHeaders, [...headers, serverTiming(context)]);
+});
+
+test('the response of a navigation names it also when another listener has heard of it before', () => {
+  const { inject, named, tabs } = working();
+  inject(navigation());
+  const context = tabs.navigation(TAB, '1');
+  assert.ok(context);
+  tabs.responded(TAB, '1', PAGE);
+  assert.deepEqual(named(response()), [serverTiming(context)]);
+});
+
+for (const [what, details] of /** @type {[string, object][]} */ ([
+  ['another request', { requestId: '2' }],
+  ['another tab', { tabId: TAB + 1 }],
+  ['no tab', { tabId: -1 }],
+])) {
+  test(`a response of ${what} is left as it is`, () => {
+    const { inject, fire } = working();
+    inject(navigation());
+    assert.deepEqual(fire(EXPOSE, response(details)), {});
+  });
+}
+
+test('before the session is known a request has a valid header all the same, of one trace', () => {
+  const { fire } = fakeChrome({ granted: true });
+  new Injector().listen();
+  const requests = [request(), request({ tabId: -1 }), navigation()];
+  const contexts = requests.map((details) => contextIn(fire(INJECT, details).requestHeaders));
+  assert.equal(new Set(contexts.map(({ traceId }) => traceId)).size, 1);
+  assert.equal(new Set(contexts.map(({ spanId }) => spanId)).size, 3);
+  assert.deepEqual(fire(EXPOSE, response()), {});
+});
+
+test('it goes over to another session', () => {
+  const { inject, named, injector, tabs } = working();
+  const other = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
+  injector.start(other, tabs);
+  assert.equal(contextIn(inject(navigation())).traceId, other.traceId);
+  assert.ok(named(response())[0]?.value?.includes(other.traceId));
+});
+
+test('it listens once, however often it is told to', () => {
+  const { injector, tabs, blocking } = working();
+  injector.listen();
+  injector.start(SESSION, tabs);
+  assert.deepEqual(blocking(), [INJECT, EXPOSE]);
+  injector.stop();
+  assert.deepEqual(blocking(), []);
+});
+
+test('once it is stopped it leaves requests alone, until it is started again', () => {
+  const { fire, injector, tabs } = working();
+  injector.stop();
+  injector.stop();
+  assert.equal(fire(INJECT, request()), undefined);
+  assert.equal(fire(EXPOSE, response()), undefined);
+  injector.start(SESSION, tabs);
+  assert.equal(contextIn(fire(INJECT, request()).requestHeaders).traceId, SESSION.traceId);
+});
+
+test('stopping what has never listened does no harm', () => {
+  const { listening } = fakeChrome({ granted: true });
+  new Injector().stop();
+  assert.deepEqual(listening(), []);
+});
+
+test('it knows whether the browser asks', () => {
+  const { fire, injector } = working();
+  assert.equal(injector.asked, false);
+  fire(INJECT, request());
+  assert.equal(injector.asked, true);
+
+  const browser = fakeChrome({ granted: true, asks: false });
+  const ignored = new Injector();
+  ignored.listen();
+  assert.equal(browser.fire(INJECT, request()), undefined);
+  assert.equal(ignored.asked, false);
+});
+
+test('no request waits for anything: the answer is there at once, and nothing is sent before it', async () => {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
+  const session = new Session(() => {});
+  const ready = Modes.start(session, new Injector());
+  watchNavigations(ready);
+  await settled();
+  const [port] = browser.ports;
+  assert.ok(port);
+  const contexts = Array.from({ length: 96 }, () => ({ spanId: newSpanId(), flags: '01' }));
+  port.receive({ v: 1, type: 'session', host: '0.1.0', mode: 'auto', session: SESSION, contexts });
+  await ready;
+  await settled();
+  const { listener } = browser.registered.get(INJECT)?.[0] ?? {};
+  assert.ok(listener);
+  const sent = port.sent.length;
+  const { length: calls } = browser.calls;
+  for (let n = 0; n < 200; n += 1) {
+    /** @type {{ requestHeaders: Header[] }} */
+    const answer = listener(navigation({ requestId: `n${n}` }));
+    assert.deepEqual(Object.keys(answer), ['requestHeaders']);
+    assert.equal(contextIn(answer.requestHeaders).traceId, SESSION.traceId);
+  }
+  assert.equal(port.sent.length, sent, 'although the stock of contexts is used up');
+  assert.equal(browser.calls.length, calls);
+  assert.equal(browser.updates.length, 1);
+  await settled();
+  assert.deepEqual(port.sent.slice(sent), [{ v: 1, type: 'replenish', count: 96 }]);
+});

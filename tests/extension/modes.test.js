@@ -1,0 +1,628 @@
+import assert from 'node:assert/strict';
+import { beforeEach, mock, test } from 'node:test';
+
+import { Session } from '../../extension/context/session.js';
+import { parseTraceparent } from '../../extension/context/traceparent.js';
+import { Injector } from '../../extension/headers/injector.js';
+import { Modes } from '../../extension/headers/modes.js';
+import { inForceBy, recordOf } from '../../extension/headers/rules.js';
+import { fakeChrome, settled } from './support/chrome.js';
+
+/** @import { SessionContext } from '../../extension/channel/messages.js' */
+
+const TAB = 100;
+const PAGE = 'https://example.test/';
+const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
+
+/** What a browser with one tab has. */
+const OPEN = { tabs: [TAB], windows: [TAB - 1] };
+
+const BLOCKING = ['webRequest.onBeforeSendHeaders', 'webRequest.onHeadersReceived'];
+
+/** @param {string} [mode] @param {object} [session] */
+const answer = (mode = 'auto', session = NAMED) => ({
+  v: 1,
+  type: 'session',
+  host: '0.1.0',
+  mode,
+  session,
+  contexts: [],
+});
+
+/** @type {import('node:test').Mock<(...data: unknown[]) => void>} */
+let warned;
+
+beforeEach(() => {
+  mock.reset();
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  warned = mock.method(console, 'warn', () => {});
+  mock.method(console, 'error', () => {});
+});
+
+/** Waits for some rule updates. */
+async function idle() {
+  for (let n = 0; n < 5; n += 1) await settled();
+}
+
+/**
+ * @param {ReturnType<typeof fakeChrome>} browser
+ * @param {{ restarted?: boolean }} [options]
+ */
+function start(browser, { restarted = false } = {}) {
+  let started = false;
+  const session = new Session(() => void ready.then((modes) => modes.renew()));
+  const injector = new Injector();
+  if (restarted) injector.listen();
+  const ready = Modes.start(session, injector);
+  void ready.then(() => (started = true));
+  const port = browser.ports.at(-1);
+  assert.ok(port);
+  /** What the rules in force stand for. */
+  const inForce = () => inForceBy([...browser.rules.values()]);
+  const contexts = () => inForce()?.contexts;
+  /** What the host that is there now was told, besides that the stock runs low. @returns {string[]} */
+  const said = () =>
+    (browser.ports.at(-1)?.sent ?? [])
+      .filter(({ type }) => type !== 'replenish')
+      .map(({ type, mode }) => (type === 'armed' ? `armed ${mode}` : type));
+  return { ready, session, injector, port, inForce, contexts, said, started: () => started };
+}
+
+/** @param {Parameters<typeof fakeChrome>[0] & { mode?: string }} [options] */
+async function running({ mode = 'auto', ...options } = {}) {
+  const browser = fakeChrome({ ...OPEN, ...options });
+  const worker = start(browser);
+  await settled();
+  worker.port.receive(answer(mode));
+  await idle();
+  return { ...browser, ...worker, browser, modes: await worker.ready };
+}
+
+/**
+ * Has the host go and another one come, which wants a mode.
+ *
+ * @param {ReturnType<typeof fakeChrome>} browser
+ * @param {string} mode
+ */
+function anotherHost({ ports }, mode) {
+  ports.at(-1)?.disconnect();
+  mock.timers.tick(10_000);
+  const port = ports.at(-1);
+  assert.ok(port);
+  port.receive(answer(mode));
+  return port;
+}
+
+/** Makes rule updates from now on wait. @param {ReturnType<typeof fakeChrome>} browser */
+function hold(browser) {
+  /** @type {(value?: unknown) => void} */
+  let release = () => {};
+  browser.state.held = new Promise((resolve) => (release = resolve));
+  return () => {
+    browser.state.held = null;
+    release();
+  };
+}
+
+/**
+ * Has requests of a tab and of none leave.
+ *
+ * @param {ReturnType<typeof fakeChrome>} browser
+ * @param {string} traceId what each has to carry in its one header
+ */
+function assertCarried(browser, traceId = NAMED.traceId) {
+  for (const tabId of [TAB, -1]) {
+    const headers = browser.leave({ tabId, documentId: 'd' });
+    const carried = headers.filter(({ name }) => name.toLowerCase() === 'traceparent');
+    assert.deepEqual(carried.map(({ value }) => parseTraceparent(value)?.traceId), [traceId]);
+  }
+}
+
+/** Has requests leave at every step until nothing more is due. @param {ReturnType<typeof fakeChrome>} browser */
+async function assertNoGap(browser) {
+  for (let n = 0; n < 12; n += 1) {
+    assertCarried(browser);
+    await Promise.resolve();
+    assertCarried(browser);
+    await settled();
+  }
+}
+
+/**
+ * Has a navigation take its course, as the browser's events tell it.
+ *
+ * @param {{ browser: ReturnType<typeof fakeChrome>, modes: Modes }} worker
+ * @param {string} requestId
+ * @param {number} [tabId]
+ */
+function navigate({ browser, modes }, requestId, tabId = TAB) {
+  const details = { requestId, tabId, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
+  const value = browser.leave(details).find(({ name }) => name === 'traceparent')?.value;
+  modes.requested(tabId, requestId, parseTraceparent(value), Date.now());
+  const named = browser.fire('webRequest.onHeadersReceived', { ...details, statusCode: 200, responseHeaders: [] });
+  modes.responded(tabId, requestId, PAGE);
+  modes.committed(tabId, PAGE);
+  return /** @type {string | undefined} */ (named?.responseHeaders?.[0]?.value);
+}
+
+/** @type {[why: string, options: { granted: boolean, mode: string }][]} */
+const LIGHTWEIGHT = [
+  ['not granted', { granted: false, mode: 'auto' }],
+  ['not granted, although it is wanted', { granted: false, mode: 'detailed' }],
+  ['granted and not wanted', { granted: true, mode: 'lightweight' }],
+];
+for (const [why, { granted, mode }] of LIGHTWEIGHT) {
+  test(`detailed mode ${why}: it starts when the rules for the tabs are in force, and says so then`, async () => {
+    const browser = fakeChrome({ ...OPEN, granted });
+    const release = hold(browser);
+    const { port, said, started, inForce, contexts } = start(browser);
+    await settled();
+    port.receive(answer(mode));
+    await idle();
+    assert.equal(browser.updates.length, 1);
+    assert.equal(started(), false);
+    assert.deepEqual(said(), ['hello']);
+    release();
+    await idle();
+    assert.equal(started(), true);
+    assert.deepEqual(said(), ['hello', 'armed lightweight']);
+    assert.deepEqual(inForce()?.session, NAMED);
+    assert.ok(contexts()?.tabs.has(TAB));
+    assert.equal(browser.updates.length, 1);
+    assert.deepEqual(browser.listening(), [], 'no request waits');
+    assertCarried(browser);
+  });
+
+  test(`detailed mode ${why}: a restarted worker goes on from the rules in force, without an update`, async () => {
+    const before = await running({ granted, mode });
+    const browser = fakeChrome({ ...OPEN, granted, rules: [...before.rules.values()] });
+    const { ready, session, port, said } = start(browser, { restarted: true });
+    await ready;
+    assert.equal(browser.updates.length, 0);
+    assert.deepEqual(browser.listening(), []);
+    assert.deepEqual(session.context, NAMED);
+    assert.deepEqual(port.sent[0].session, NAMED);
+    port.receive(answer(mode));
+    assert.deepEqual(said(), ['hello', 'armed lightweight']);
+    await idle();
+    assert.equal(browser.updates.length, 0);
+    assert.deepEqual(said(), ['hello', 'armed lightweight']);
+  });
+
+  test(`detailed mode ${why}: a navigation costs one update and is reported`, async () => {
+    const { modes, updates, contexts, port } = await running({ granted, mode });
+    const { length } = updates;
+    const next = contexts()?.tabs.get(TAB)?.next;
+    assert.ok(next);
+    modes.requested(TAB, '1', { traceId: NAMED.traceId, ...next }, 1);
+    modes.responded(TAB, '1', PAGE);
+    modes.committed(TAB, PAGE);
+    await idle();
+    assert.equal(updates.length, length + 1);
+    assert.deepEqual(contexts()?.tabs.get(TAB)?.current, next);
+    const report = { v: 1, type: 'navigation', tabId: TAB, spanId: next.spanId, outcome: 'committed' };
+    assert.deepEqual(port.sent.at(-1), report);
+  });
+}
+
+test('a host that answers late names the session, and hears of armed when its rules are in force', async () => {
+  const browser = fakeChrome(OPEN);
+  const { ready, session, port, said, inForce } = start(browser);
+  await idle();
+  mock.timers.tick(1000);
+  await idle();
+  await ready;
+  const own = session.context;
+  assert.deepEqual(inForce()?.session, own);
+  assert.deepEqual(said(), ['hello']);
+  port.receive(answer());
+  await Promise.resolve();
+  assert.deepEqual(said(), ['hello'], 'the rules in force still carry the other session');
+  await idle();
+  assert.deepEqual(inForce()?.session, NAMED);
+  assert.deepEqual(session.context, NAMED);
+  assert.deepEqual(said(), ['hello', 'armed lightweight']);
+  const values = JSON.stringify([...browser.rules.values()]);
+  assert.ok(!values.includes(own.traceId));
+});
+
+for (const granted of [false, true]) {
+  const mode = granted ? 'detailed' : 'lightweight';
+  test(`a host that answers while the first rules of ${mode} mode are on their way names the session`, async () => {
+    const browser = fakeChrome({ ...OPEN, granted });
+    const { port, said, inForce } = start(browser);
+    await idle();
+    mock.timers.tick(1000);
+    await Promise.resolve();
+    port.receive(answer());
+    await idle();
+    assert.deepEqual(inForce()?.session, NAMED);
+    assert.deepEqual(said(), ['hello', `armed ${mode}`]);
+    assertCarried(browser);
+  });
+
+  test(`a session that a navigation has used in ${mode} mode stays`, async () => {
+    const browser = fakeChrome({ ...OPEN, granted });
+    const { ready, session, port, said, inForce } = start(browser);
+    await idle();
+    mock.timers.tick(1000);
+    await idle();
+    const own = session.context;
+    const modes = await ready;
+    browser.leave({ requestId: '1', tabId: TAB, type: 'main_frame' });
+    modes.requested(TAB, '1', null, Date.now());
+    port.receive(answer());
+    await idle();
+    port.receive(answer('auto', own));
+    await idle();
+    assert.deepEqual(inForce()?.session, own);
+    assert.deepEqual(said(), ['hello', 'hello', `armed ${mode}`]);
+    assert.equal(browser.updates.length, 1);
+    assertCarried(browser, own.traceId);
+  });
+}
+
+for (const granted of [false, true]) {
+  for (const name of ['getSessionRules', 'tabs.query', 'windows.getAll', 'isAllowedIncognitoAccess']) {
+    test(`it starts all the same when ${name} fails, ${granted ? '' : 'not '}granted`, async () => {
+      const browser = fakeChrome({ ...OPEN, granted });
+      browser.state.broken.add(name);
+      const { port, said, inForce } = start(browser);
+      await settled();
+      port.receive(answer());
+      await idle();
+      assert.deepEqual(said(), ['hello', granted ? 'armed detailed' : 'armed lightweight']);
+      assert.deepEqual(inForce()?.session, NAMED);
+      assertCarried(browser);
+    });
+  }
+}
+
+test('a browser that does not say what it grants is taken to grant nothing', async () => {
+  const browser = fakeChrome({ ...OPEN, granted: true });
+  browser.state.broken.add('permissions.contains');
+  const { port, said } = start(browser);
+  await settled();
+  port.receive(answer('detailed'));
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed lightweight']);
+  assert.deepEqual(browser.listening(), []);
+});
+
+test('a header of another trace on a navigation is not taken for ours', async () => {
+  const { modes, contexts, port } = await running();
+  const next = contexts()?.tabs.get(TAB)?.next;
+  modes.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01' }, 1);
+  modes.failed(TAB, '1');
+  assert.equal(port.sent.at(-1).spanId, next?.spanId);
+});
+
+test('thousands of tabs keep to the number of rules that the browser takes', async () => {
+  const tabs = Array.from({ length: 3000 }, (_, n) => TAB + n);
+  const { rules, said } = await running({ tabs, windows: [] });
+  assert.ok(rules.size > 2000);
+  assert.deepEqual(said(), ['hello', 'armed lightweight']);
+});
+
+for (const mode of ['auto', 'detailed']) {
+  test(`granted, ${mode} is detailed mode: armed once the listeners and the record are in force`, async () => {
+    const browser = fakeChrome({ ...OPEN, granted: true });
+    const release = hold(browser);
+    const { port, said, started, inForce } = start(browser);
+    await settled();
+    assert.deepEqual(browser.blocking(), [], 'not before it is known what is wanted');
+    port.receive(answer(mode));
+    await idle();
+    assert.deepEqual(browser.blocking(), BLOCKING);
+    assert.equal(started(), false);
+    assert.deepEqual(said(), ['hello']);
+    release();
+    await idle();
+    assert.equal(started(), true);
+    assert.deepEqual(said(), ['hello', 'armed detailed']);
+    assert.deepEqual(inForce(), { session: NAMED, mode: 'detailed', contexts: null });
+    assert.deepEqual(browser.updates, [{ removeRuleIds: [], addRules: [recordOf(NAMED)] }]);
+    assertCarried(browser);
+  });
+}
+
+test('in detailed mode no tab and no navigation costs an update, and each is reported by its name', async () => {
+  const worker = await running({ granted: true });
+  const { modes, browser, port } = worker;
+  /** @type {(string | undefined)[]} */
+  const named = [];
+  for (let n = 0; n < 50; n += 1) {
+    modes.opened([TAB + n], [TAB + 1000 + n]);
+    named.push(navigate(worker, `a${n}`, TAB + n), navigate(worker, `b${n}`, TAB + n));
+    modes.closed(TAB + n - 10);
+    await settled();
+  }
+  const reports = port.sent.filter(({ type }) => type === 'navigation');
+  assert.deepEqual(reports.map(({ spanId }) => `traceparent;desc="00-${NAMED.traceId}-${spanId}-00"`), named);
+  assert.ok(reports.every(({ outcome }) => outcome === 'committed'));
+  assert.equal(new Set(named).size, 100);
+  assert.equal(browser.updates.length, 1);
+});
+
+test('in detailed mode a navigation that comes to nothing costs no update and is reported', async () => {
+  const { modes, browser, port, said } = await running({ granted: true });
+  for (const [requestId, end] of /** @type {[string, () => void][]} */ ([
+    ['1', () => modes.failed(TAB, '1')],
+    ['2', () => modes.responded(TAB, '2', null)],
+    ['3', () => [modes.responded(TAB, '3', PAGE), modes.abandoned(TAB, PAGE, false)]],
+  ])) {
+    browser.leave({ requestId, tabId: TAB, type: 'main_frame', url: PAGE });
+    modes.requested(TAB, requestId, null, Date.now());
+    end();
+  }
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed detailed', 'navigation', 'navigation', 'navigation']);
+  assert.ok(port.sent.slice(-3).every(({ outcome }) => outcome === 'failed'));
+  assert.equal(new Set(port.sent.slice(-3).map(({ spanId }) => spanId)).size, 3);
+  assert.equal(browser.updates.length, 1);
+});
+
+for (const [wanted, mode] of [['auto', 'detailed'], ['detailed', 'detailed'], ['lightweight', 'lightweight']]) {
+  test(`a host that is late and wants ${wanted} takes over a session that is in detailed mode`, async () => {
+    const browser = fakeChrome({ ...OPEN, granted: true });
+    const { ready, session, port, said, inForce } = start(browser);
+    await idle();
+    mock.timers.tick(1000);
+    await ready;
+    const own = session.context;
+    assert.deepEqual(inForce(), { session: own, mode: 'detailed', contexts: null });
+    assertCarried(browser, own.traceId);
+    const release = hold(browser);
+    port.receive(answer(wanted));
+    await idle();
+    assert.deepEqual(said(), ['hello'], 'the rules in force are not those of this session');
+    release();
+    await idle();
+    assert.deepEqual(said(), ['hello', `armed ${mode}`]);
+    assert.equal(inForce()?.mode, mode);
+    assert.deepEqual(inForce()?.session, NAMED);
+    assert.equal(browser.updates.length, 2);
+    assert.deepEqual(browser.blocking(), mode === 'detailed' ? BLOCKING : []);
+    assertCarried(browser);
+    assert.ok(!JSON.stringify([...browser.rules.values()]).includes(own.traceId));
+  });
+}
+
+test('from lightweight to detailed mode: the rules go once the listeners are there', async () => {
+  const { browser, said, inForce } = await running({ granted: true, mode: 'lightweight' });
+  const release = hold(browser);
+  anotherHost(browser, 'auto');
+  await assertNoGap(browser);
+  assert.deepEqual(browser.blocking(), BLOCKING);
+  assert.equal(inForce()?.mode, 'lightweight');
+  assert.deepEqual(said(), ['hello', 'armed lightweight']);
+  release();
+  await assertNoGap(browser);
+  assert.deepEqual([...browser.rules.values()], [recordOf(NAMED)]);
+  assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed']);
+  assert.equal(browser.updates.length, 2);
+});
+
+test('from detailed to lightweight mode: the listeners go once the rules are there', async () => {
+  const { browser, said, inForce, contexts } = await running({ granted: true });
+  const release = hold(browser);
+  anotherHost(browser, 'lightweight');
+  await assertNoGap(browser);
+  assert.deepEqual(browser.blocking(), BLOCKING);
+  assert.equal(inForce()?.mode, 'detailed');
+  assert.deepEqual(said(), ['hello', 'armed detailed']);
+  release();
+  await assertNoGap(browser);
+  assert.deepEqual(browser.listening(), []);
+  assert.ok(contexts()?.tabs.has(TAB));
+  assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
+  assert.equal(browser.updates.length, 2);
+});
+
+test('the listeners stay when the browser refuses the rules that were to take their place', async () => {
+  const { browser, said, modes } = await running({ granted: true });
+  browser.state.refuse = () => true;
+  anotherHost(browser, 'lightweight');
+  await assertNoGap(browser);
+  assert.deepEqual(browser.blocking(), BLOCKING);
+  assert.deepEqual(said(), ['hello', 'armed detailed']);
+  browser.state.refuse = () => false;
+  modes.opened([TAB + 200], []);
+  await assertNoGap(browser);
+  assert.deepEqual(browser.listening(), []);
+  assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
+});
+
+test('the page of a tab keeps its context over a change of the mode', async () => {
+  const worker = await running({ granted: true });
+  const { browser, contexts } = worker;
+  const named = navigate(worker, '1');
+  anotherHost(browser, 'lightweight');
+  await idle();
+  assert.ok(named?.includes(String(contexts()?.tabs.get(TAB)?.current.spanId)));
+});
+
+test('a navigation that is under way when the mode changes is reported once, as its response names it', async () => {
+  const { browser, modes } = await running({ granted: true, mode: 'lightweight' });
+  const details = { requestId: '1', tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
+  const sent = parseTraceparent(browser.leave(details).find(({ name }) => name === 'traceparent')?.value);
+  modes.requested(TAB, '1', sent, Date.now());
+  const port = anotherHost(browser, 'detailed');
+  await idle();
+  const hop = parseTraceparent(browser.leave(details).find(({ name }) => name === 'traceparent')?.value);
+  modes.requested(TAB, '1', hop, Date.now());
+  assert.notEqual(hop?.spanId, sent?.spanId);
+  const received = { ...details, statusCode: 200, responseHeaders: [] };
+  const { responseHeaders } = browser.fire('webRequest.onHeadersReceived', received);
+  assert.ok(responseHeaders[0].value.includes(String(sent?.spanId)));
+  modes.responded(TAB, '1', PAGE);
+  modes.committed(TAB, PAGE);
+  assert.deepEqual(port.sent.filter(({ type }) => type === 'navigation').map(({ spanId }) => spanId), [sent?.spanId]);
+});
+
+for (const [first, ...wanted] of [
+  ['detailed', 'lightweight', 'detailed'],
+  ['lightweight', 'detailed', 'lightweight'],
+  ['detailed', 'lightweight', 'detailed', 'lightweight'],
+  ['lightweight', 'detailed', 'lightweight', 'detailed'],
+]) {
+  const last = wanted.at(-1);
+  test(`from ${first} to ${wanted.join(' to ')} mode in quick succession`, async () => {
+    const { browser, port, said, inForce } = await running({ granted: true, mode: first });
+    /** @type {(() => void)[]} */
+    const releases = [];
+    for (const mode of wanted) {
+      releases.push(hold(browser));
+      port.receive(answer(mode));
+      await assertNoGap(browser);
+    }
+    assert.equal(browser.updates.length, 1 + wanted.length, 'all of them under way');
+    const told = said().length;
+    /** @type {unknown[]} announced before it was so */
+    const early = [];
+    port.sent.push = (message) => {
+      if (message.type === 'armed' && message.mode !== inForce()?.mode) early.push(message);
+      return Array.prototype.push.call(port.sent, message);
+    };
+    for (const release of releases) {
+      release();
+      await assertNoGap(browser);
+    }
+    assert.deepEqual(browser.blocking(), last === 'detailed' ? BLOCKING : []);
+    assert.equal(inForce()?.mode, last);
+    assert.deepEqual(said().slice(told), last === first ? [] : [`armed ${last}`]);
+    assert.deepEqual(early, []);
+  });
+}
+
+test('granted and never asked: lightweight mode from the first navigation that left without a header', async () => {
+  const { browser, modes, said, contexts } = await running({ granted: true, asks: false });
+  assert.deepEqual(said(), ['hello', 'armed detailed']);
+  mock.timers.tick(10);
+  modes.requested(TAB, '1', null, Date.now());
+  assert.equal(warned.mock.callCount(), 1);
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
+  assert.deepEqual(browser.listening(), []);
+  assert.ok(contexts()?.tabs.has(TAB));
+  assertCarried(browser);
+  assert.equal(browser.updates.length, 2);
+});
+
+test('after that it stays in lightweight mode, whatever a host wants', async () => {
+  const { browser, modes, said } = await running({ granted: true, asks: false });
+  mock.timers.tick(10);
+  modes.requested(TAB, '1', null, Date.now());
+  await idle();
+  anotherHost(browser, 'detailed');
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed lightweight']);
+  assert.deepEqual(browser.listening(), []);
+});
+
+test('a request that left before detailed mode was in force proves nothing', async () => {
+  const browser = fakeChrome({ ...OPEN, granted: true, asks: false });
+  const release = hold(browser);
+  const { ready, port, said } = start(browser);
+  await settled();
+  port.receive(answer());
+  mock.timers.tick(50);
+  await idle();
+  mock.timers.tick(50);
+  release();
+  const modes = await ready;
+  mock.timers.tick(50);
+  modes.requested(TAB, '1', null, 99);
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed detailed']);
+  modes.requested(TAB, '2', null, 101);
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
+});
+
+test('a request that left before a switch to detailed mode was through proves nothing', async () => {
+  const { browser, modes, said } = await running({ granted: true, asks: false, mode: 'lightweight' });
+  mock.timers.tick(50);
+  const release = hold(browser);
+  anotherHost(browser, 'detailed');
+  await idle();
+  modes.requested(TAB, '1', null, Date.now());
+  mock.timers.tick(50);
+  release();
+  await idle();
+  modes.requested(TAB, '2', null, Date.now() - 50);
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed']);
+  modes.requested(TAB, '3', null, Date.now() + 1);
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed', 'armed lightweight']);
+});
+
+test('listeners that were asked once are trusted', async () => {
+  const { browser, modes, said } = await running({ granted: true });
+  mock.timers.tick(10);
+  browser.leave({ tabId: -1 });
+  modes.requested(TAB, '1', null, Date.now());
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed detailed']);
+});
+
+/** @type {[before: string, after: string | null, mode: string, updates: number][]} */
+const RESTARTS = [
+  ['detailed', 'auto', 'detailed', 0],
+  ['detailed', 'detailed', 'detailed', 0],
+  ['detailed', 'lightweight', 'lightweight', 1],
+  ['detailed', null, 'detailed', 0],
+  ['lightweight', 'lightweight', 'lightweight', 0],
+  ['lightweight', 'auto', 'detailed', 1],
+  ['lightweight', 'detailed', 'detailed', 1],
+  ['lightweight', null, 'lightweight', 0],
+];
+for (const [before, after, mode, updates] of RESTARTS) {
+  const wants = after === null ? 'no host' : `a host that wants ${after}`;
+  test(`a worker that is restarted in ${before} mode, with ${wants}, has ${mode} mode`, async () => {
+    const { rules } = await running({ granted: true, mode: before });
+    const browser = fakeChrome({ ...OPEN, granted: true, rules: [...rules.values()] });
+    const { ready, session, port, said, inForce } = start(browser, { restarted: true });
+    assert.deepEqual(browser.blocking(), BLOCKING);
+    await ready;
+    assert.deepEqual(session.context, NAMED);
+    assert.equal(inForce()?.mode, before);
+    assert.deepEqual(browser.blocking(), before === 'detailed' ? BLOCKING : []);
+    assert.equal(browser.updates.length, 0);
+    assertCarried(browser);
+    if (after === null) mock.timers.tick(60_000);
+    else port.receive(answer(after));
+    await assertNoGap(browser);
+    assert.equal(inForce()?.mode, mode);
+    assert.deepEqual(browser.blocking(), mode === 'detailed' ? BLOCKING : []);
+    assert.equal(browser.updates.length, updates);
+    const told = after === null ? [] : [`armed ${before}`, ...(mode === before ? [] : [`armed ${mode}`])];
+    assert.deepEqual(said(), ['hello', ...told]);
+  });
+}
+
+test('a worker that is restarted in detailed mode without the grant goes on in lightweight mode', async () => {
+  const { rules } = await running({ granted: true });
+  const browser = fakeChrome({ ...OPEN, granted: false, rules: [...rules.values()] });
+  const { ready, session, port, said, inForce } = start(browser, { restarted: true });
+  await ready;
+  assert.deepEqual(session.context, NAMED);
+  assert.equal(inForce()?.mode, 'lightweight');
+  assert.deepEqual(browser.listening(), []);
+  port.receive(answer());
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed lightweight']);
+  assertCarried(browser);
+});
+
+test('restarted in detailed mode, requests have a header at once, and the one of the session in time', async () => {
+  const { rules } = await running({ granted: true });
+  const browser = fakeChrome({ ...OPEN, granted: true, rules: [...rules.values()] });
+  const { ready } = start(browser, { restarted: true });
+  const value = browser.leave({ tabId: TAB }).find(({ name }) => name === 'traceparent')?.value;
+  assert.ok(parseTraceparent(value));
+  await ready;
+  assertCarried(browser);
+});

@@ -1,0 +1,58 @@
+//! A navigation's response tells scripts, and the page's own instrumentation, the navigation's context.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::k6::{Bench, logged, traceparent, turn};
+use crate::support::site::TraceParent;
+
+/// What the script logs of one navigation.
+#[derive(Deserialize)]
+struct Timing {
+    nav: String,
+    /// The response's `Server-Timing`.
+    header: String,
+    /// As the page reads it, of itself and of its resources.
+    navigation: Vec<String>,
+    resources: Vec<String>,
+}
+
+/// What the responses of two navigations name, each with the context of the request for it.
+fn named_and_sent(mode: &str) -> Vec<(TraceParent, TraceParent)> {
+    let bench = Bench::new();
+    let mut command = bench.traced_command("server-timing.js", &[]);
+    command.env("NAVTRACE_MODE", mode);
+    let run = bench.run(command);
+    let timings: Vec<Timing> = logged(&run.log, "TIMING ");
+    assert_eq!(timings.len(), 2, "{}", run.log);
+    let spans = timings.into_iter().map(|timing| {
+        let quoted = timing.header.strip_prefix("traceparent;desc=").expect("a traceparent in Server-Timing");
+        let value = quoted.trim_matches('"');
+        assert_eq!(timing.navigation, [format!("traceparent={value}")]);
+        assert_eq!(timing.resources, [""; 0], "resources name none");
+        let of_document = |request: &&_| is_document_of(request, &timing.nav);
+        let document = run.requests.iter().find(of_document).expect("the document was asked for");
+        (TraceParent::parse(value).unwrap(), traceparent(document))
+    });
+    spans.collect()
+}
+
+fn is_document_of(request: &crate::support::site::Recorded, nav: &str) -> bool {
+    request.label() == "document" && request.nav.as_deref() == Some(nav)
+}
+
+#[test]
+fn a_navigations_response_names_its_context() {
+    let _turn = turn();
+    let pairs = named_and_sent("lightweight");
+    assert!(pairs.iter().all(|(named, sent)| named == sent), "{pairs:?}");
+
+    let pairs = named_and_sent("detailed");
+    let spans: BTreeSet<_> = pairs.iter().flat_map(|(named, sent)| [&named.span_id, &sent.span_id]).collect();
+    assert_eq!(spans.len(), 4, "a navigation and its request have a span each: {pairs:?}");
+    assert!(
+        pairs.iter().all(|(named, sent)| named.trace_id == sent.trace_id && named.flags == sent.flags),
+        "{pairs:?}"
+    );
+}
