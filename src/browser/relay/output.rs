@@ -24,11 +24,8 @@ const CHUNK: usize = 4096;
 /// How many reads what is left of the output may take once the browser has ended.
 const LAST_READS: usize = 64;
 
-/// How long a client that takes nothing of what is left is waited for once the browser has ended.
-const FINAL_PATIENCE: Duration = Duration::from_millis(300);
-
-/// How long what is left of the output may take in all, for a client that is reading, if slowly.
-const FINAL_OUTPUT: Duration = Duration::from_secs(3);
+/// How long what is left of the output may take to write once the browser has ended.
+const FINAL_OUTPUT: Duration = Duration::from_millis(300);
 
 /// The browser's standard error on its way to the client.
 #[derive(Debug)]
@@ -152,7 +149,7 @@ impl Output {
         }
     }
 
-    /// Passes on what is left to a client that takes it.
+    /// Passes on what is left, as far as the client takes it within [`FINAL_OUTPUT`].
     pub(super) fn finish(mut self) {
         // What the browser's children still write is not waited for: they outlive it by a moment only.
         for _ in 0..LAST_READS {
@@ -165,8 +162,7 @@ impl Output {
         self.hold.end(&mut lines);
         self.append(&lines);
         let deadline = Instant::now() + FINAL_OUTPUT;
-        let patience = || FINAL_PATIENCE.min(deadline.saturating_duration_since(Instant::now()));
-        while !self.pending.is_empty() && takes_more(patience()) {
+        while !self.pending.is_empty() && takes_more(deadline.saturating_duration_since(Instant::now())) {
             self.write();
         }
     }
