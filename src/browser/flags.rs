@@ -60,8 +60,9 @@ pub fn has_devtools_pipe(args: &[OsString]) -> bool {
 
 /// Rewrites a client's arguments.
 ///
-/// `--remote-debugging-port` becomes 0 where the port is taken; `--disable-extensions` goes; a `--load-extension` or `--disable-extensions-except` that is there already keeps its extensions and
-/// gets ours beside them; everything else stays as and where it is.
+/// `--remote-debugging-port` becomes 0 where the port is taken; `--disable-extensions` goes; a `--load-extension` or
+/// `--disable-extensions-except` that is there already keeps its extensions and gets ours beside them; everything else stays as and where
+/// it is.
 #[must_use]
 pub fn rewrite(args: &[OsString], additions: &Additions) -> Vec<OsString> {
     let switch_count = switches(args).count();
