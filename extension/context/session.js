@@ -18,8 +18,12 @@ const ANSWER_TIMEOUT = 1000;
 /** The most reports that are kept while there is no host to take them. */
 export const MOST_REPORTS = 1000;
 
-/** What a session has when no host has named it: sampled, so that services record it. */
-const OWN_FLAGS = '01';
+/**
+ * Names a session that no host has named: sampled, so that services record it.
+ *
+ * @returns {SessionContext}
+ */
+export const ownSession = () => ({ traceId: newTraceId(), spanId: newSpanId(), flags: '01' });
 
 /**
  * @param {SessionContext | null} a
@@ -38,15 +42,15 @@ const nothingSaid = () => ({ agreed: false, armed: null, replenish: false, corre
 export class Session {
   /** @type {SessionContext | null} */
   #context = null;
-  #stock = new Stock(OWN_FLAGS);
+  #stock;
   #channel;
   #renewed;
   /** @type {boolean | null} null until it is known, and hello can be said */
   #offTheRecord = null;
   /** Whether some navigation has carried the session's trace id already. */
   #used = false;
-  /** Whether this extension named the session, since no host did in time. */
-  #own = false;
+  /** What this extension calls the session when no host names it in time. */
+  #own;
   /** @type {SessionMessage | null} what a host answered after that */
   #offer = null;
   /** @type {{ session: SessionContext, mode: Mode } | null} what requests carry, and how they get it */
@@ -66,9 +70,12 @@ export class Session {
    *
    * @param {() => void} renewed learns that a host has named the session too late, or wants another mode than before: {@link renew} takes
    *   its name
+   * @param {SessionContext} own what the session is called when no host names it
    */
-  constructor(renewed) {
+  constructor(renewed, own) {
     this.#renewed = renewed;
+    this.#own = own;
+    this.#stock = new Stock(own.flags);
     this.#channel = new Channel({
       opened: () => this.#hello(),
       received: (message) => this.#received(message),
@@ -149,6 +156,7 @@ export class Session {
    * @param {Mode} mode
    */
   armed(session, mode) {
+    if (mode === this.#armed?.mode && sameSession(session, this.#armed.session)) return;
     this.#armed = { session, mode };
     this.#announceArmed();
     this.#show();
@@ -211,7 +219,7 @@ export class Session {
     this.#wantedMode = message.mode;
     if (this.#context === null) this.#adopt(message.session);
     if (sameSession(this.#context, message.session)) this.#agree(message.contexts);
-    else if (!this.#own || this.#used) this.#correct();
+    else if (!sameSession(this.#context, this.#own) || this.#used) this.#correct();
     else this.#offer = message;
     if (this.#offer !== null || this.#wantedMode !== before) this.#renewed();
   }
@@ -240,13 +248,11 @@ export class Session {
   /** @param {SessionContext} context */
   #adopt({ traceId, spanId, flags }) {
     this.#context = { traceId, spanId, flags };
-    this.#own = false;
     this.#stock = new Stock(flags);
   }
 
   #issueOwn() {
-    this.#adopt({ traceId: newTraceId(), spanId: newSpanId(), flags: OWN_FLAGS });
-    this.#own = true;
+    this.#adopt(this.#own);
     this.#show();
     console.warn('navtrace: no host answers: requests carry a trace of their own, and nothing is exported');
   }

@@ -5,12 +5,13 @@
  * hand before they are asked.
  */
 
-import { newSpanId, newTraceId } from '../context/ids.js';
+import { newSpanId } from '../context/ids.js';
 import { formatTraceparent } from '../context/traceparent.js';
 import { MAIN_FRAMES, isNavigation } from '../observe/details.js';
 import { serverTiming } from './rules.js';
 
 /** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
+/** @import { Session } from '../context/session.js' */
 /** @import { Tabs } from './tabs.js' */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails} RequestDetails */
 /** @typedef {chrome.webRequest.OnHeadersReceivedDetails} ResponseDetails */
@@ -19,18 +20,23 @@ const HEADER = 'traceparent';
 
 const EVERYTHING = { urls: ['<all_urls>'] };
 
+/** @param {chrome.webRequest.HttpHeader} header */
+const isTraceparent = ({ name }) => name.length === HEADER.length && name.toLowerCase() === HEADER;
+
 /** The browser's blocking listeners, which change requests where it grants that. */
 export class Injector {
   /** @type {SessionContext} */
-  #session;
+  #context;
+  /** @type {Pick<Session, 'use'> | null} null until it is known */
+  #session = null;
   /** @type {Tabs | null} null until the session is known */
   #tabs = null;
   #listening = false;
   #asked = false;
 
-  constructor() {
-    // For the request that woke a worker: it can't wait until the session has been read, and leaves with a trace of its own.
-    this.#session = { traceId: newTraceId(), spanId: newSpanId(), flags: '01' };
+  /** @param {SessionContext} own goes on requests that leave before the session is known: they can't wait for it */
+  constructor(own) {
+    this.#context = own;
   }
 
   /** @returns {boolean} whether the browser has asked a listener about a request */
@@ -48,12 +54,22 @@ export class Injector {
   }
 
   /**
+   * Puts this context on requests from now on, while more is not known.
+   *
+   * @param {SessionContext} context
+   */
+  resume(context) {
+    this.#context = context;
+  }
+
+  /**
    * Puts the contexts of this session on requests from now on.
    *
-   * @param {SessionContext} session
+   * @param {Pick<Session, 'context' | 'use'>} session
    * @param {Tabs} tabs knows which navigation a request belongs to
    */
   start(session, tabs) {
+    this.#context = session.context;
     this.#session = session;
     this.#tabs = tabs;
     this.listen();
@@ -73,8 +89,8 @@ export class Injector {
     const { requestHeaders = [] } = details;
     const spanId = newSpanId();
     const { flags } = this.#parent(details);
-    const value = formatTraceparent({ traceId: this.#session.traceId, spanId, flags });
-    const there = requestHeaders.findIndex(({ name }) => name.length === HEADER.length && name.toLowerCase() === HEADER);
+    const value = formatTraceparent({ traceId: this.#context.traceId, spanId, flags });
+    const there = requestHeaders.findIndex(isTraceparent);
     // A value that is not UTF-8 comes as `binaryValue`, and a header with both is refused, together with the whole answer.
     requestHeaders[there === -1 ? requestHeaders.length : there] = { name: HEADER, value };
     return { requestHeaders };
@@ -88,9 +104,10 @@ export class Injector {
    */
   #parent(details) {
     const { tabId, requestId, type } = details;
-    if (this.#tabs === null || tabId === -1) return this.#session;
-    if (type === 'main_frame' && isNavigation(details)) return this.#tabs.begin(tabId, requestId);
-    return this.#tabs.current(tabId) ?? this.#session;
+    if (this.#tabs === null || tabId === -1) return this.#context;
+    if (type !== 'main_frame' || !isNavigation(details)) return this.#tabs.current(tabId) ?? this.#context;
+    this.#session?.use();
+    return this.#tabs.begin(tabId, requestId);
   }
 
   /**
@@ -102,7 +119,7 @@ export class Injector {
     const { tabId, requestId, responseHeaders = [] } = details;
     const context = this.#tabs?.navigation(tabId, requestId);
     if (context === undefined) return {};
-    responseHeaders.push(serverTiming(this.#session.traceId, context));
+    responseHeaders.push(serverTiming(this.#context.traceId, context));
     return { responseHeaders };
   };
 }

@@ -66,6 +66,8 @@ export class Modes {
   static async start(session, injector) {
     const arm = new Arm();
     const reading = arm.inForce().then(inForceBy);
+    // Requests may wait for a restarted worker: they get the session's trace as soon as it is known.
+    void reading.then((inForce) => inForce !== null && injector.resume(inForce.session));
     const opening = session.open(reading.then((inForce) => inForce?.session ?? null));
     const [inForce, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
     const tabs = new Tabs(session.context, () => session.take(), inForce?.contexts);
@@ -169,7 +171,7 @@ export class Modes {
     if (mode !== this.#mode) this.#since = Infinity;
     this.#mode = mode;
     this.#turn += 1;
-    if (mode === 'detailed') this.#injector.start(this.#session.context, this.#tabs);
+    if (mode === 'detailed') this.#injector.start(this.#session, this.#tabs);
     await this.#follow();
   }
 

@@ -17,8 +17,9 @@ import { freeRuleId } from './rules.js';
  * @typedef {object} Progress
  * @property {boolean} seen false for a slot that waits for a tab that does not exist yet
  * @property {Map<string, NavigationContext>} requests main-frame requests without a final response, and what they carried
- * @property {{ requestId: string, url: string, context: NavigationContext, previous: NavigationContext } | null} landing responded with a
- *   document that is not committed yet
+ * @property {{ requestId: string, context: NavigationContext } | null} responded the main-frame request that had its final response last
+ * @property {{ url: string, context: NavigationContext, previous: NavigationContext } | null} landing responded with a document that is not
+ *   committed yet
  */
 /** @typedef {TabContexts & Progress} Slot */
 /** @typedef {{ tabId: number, spanId: string, outcome: Outcome }} Report */
@@ -67,7 +68,7 @@ export class Tabs {
     this.#take = take;
     this.#spare = armed?.spare ?? take();
     for (const [tabId, contexts] of armed?.tabs ?? []) {
-      this.#slots.set(tabId, { ...contexts, seen: false, requests: new Map(), landing: null });
+      this.#slots.set(tabId, { ...contexts, seen: false, requests: new Map(), responded: null, landing: null });
     }
   }
 
@@ -87,7 +88,7 @@ export class Tabs {
   }
 
   /**
-   * Finds the context of a navigation that is not committed yet.
+   * Finds the context of the navigation that a main-frame request is for, up to its response.
    *
    * @param {number} tabId
    * @param {string} requestId
@@ -95,7 +96,7 @@ export class Tabs {
    */
   navigation(tabId, requestId) {
     const slot = this.#slots.get(tabId);
-    return slot?.requests.get(requestId) ?? (slot?.landing?.requestId === requestId ? slot.landing.context : undefined);
+    return slot?.requests.get(requestId) ?? (slot?.responded?.requestId === requestId ? slot.responded.context : undefined);
   }
 
   /**
@@ -152,8 +153,8 @@ export class Tabs {
     this.#slots.delete(tabId);
     this.#closed.add(tabId);
     if (this.#closed.size > MOST_CLOSED) this.#closed.delete(/** @type {number} */ (this.#closed.values().next().value));
-    const unfinished = slot?.landing?.context ?? slot?.requests.values().next().value;
-    return unfinished === undefined ? keep() : keep({ tabId, spanId: unfinished.spanId, outcome: 'failed' });
+    const unfinished = [slot?.landing?.context, ...(slot?.requests.values() ?? [])].flatMap((context) => context?.spanId ?? []);
+    return keep(...[...new Set(unfinished)].map((spanId) => /** @type {Report} */ ({ tabId, spanId, outcome: 'failed' })));
   }
 
   /**
@@ -187,9 +188,10 @@ export class Tabs {
     const context = slot?.requests.get(requestId);
     if (slot === undefined || context === undefined) return keep();
     slot.requests.delete(requestId);
+    slot.responded = { requestId, context };
     this.#use(slot, context);
     if (url === null) return rearm({ tabId, spanId: context.spanId, outcome: 'failed' });
-    slot.landing = { requestId, url, context, previous: slot.landing?.previous ?? slot.current };
+    slot.landing = { url, context, previous: slot.landing?.previous ?? slot.current };
     slot.current = context;
     return rearm();
   }
@@ -289,7 +291,7 @@ export class Tabs {
     if (this.#slots.size >= MOST_SLOTS) return undefined;
     const ruleId = freeRuleId(this.#slots.values());
     /** @type {Slot} */
-    const slot = { ruleId, current: context, next: context, seen: false, requests: new Map(), landing: null };
+    const slot = { ruleId, current: context, next: context, seen: false, requests: new Map(), responded: null, landing: null };
     this.#slots.set(tabId, slot);
     return slot;
   }

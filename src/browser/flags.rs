@@ -18,8 +18,8 @@ pub struct Additions<'a> {
     pub user_data_dir: Option<&'a Path>,
     /// Whether to turn the sandbox off (Chromium refuses to start as root otherwise).
     pub no_sandbox: bool,
-    /// Whether the browser is to choose its `DevTools` port itself, because the client's is taken for it.
-    pub port_taken: bool,
+    /// Whether the browser is to choose its `DevTools` port itself, because navtrace listens on the client's.
+    pub port_is_ours: bool,
 }
 
 /// Gives the value of the last `--name=value` among `args`, as Chromium takes it. An empty value counts as none.
@@ -40,16 +40,14 @@ pub fn user_data_dir(args: &[OsString]) -> Option<PathBuf> {
     value(args, "user-data-dir").map(PathBuf::from)
 }
 
-/// Gives the `DevTools` port that the client chose, if Chromium would listen there on the loopback interface.
+/// Gives the `DevTools` port that the client chose. Chromium listens there on the loopback interface, whatever
+/// `--remote-debugging-address` says.
 #[must_use]
 pub fn devtools_port(args: &[OsString]) -> Option<u16> {
-    if has(args, "remote-debugging-address") {
-        return None;
-    }
     let digits = value(args, DEVTOOLS_PORT)?.to_str()?;
     let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
-    // 0 is for Chromium to choose one, and 65535 it refuses.
-    port.filter(|port| (1..u16::MAX).contains(port))
+    // 0 is for Chromium to choose one.
+    port.filter(|port| *port != 0)
 }
 
 /// Tells whether the client talks to the browser over files that it gave it.
@@ -60,7 +58,7 @@ pub fn has_devtools_pipe(args: &[OsString]) -> bool {
 
 /// Rewrites a client's arguments.
 ///
-/// `--remote-debugging-port` becomes 0 where the port is taken; `--disable-extensions` goes; a `--load-extension` or
+/// `--remote-debugging-port` becomes 0 where navtrace listens on it; `--disable-extensions` goes; a `--load-extension` or
 /// `--disable-extensions-except` that is there already keeps its extensions and gets ours beside them; everything else stays as and where
 /// it is.
 #[must_use]
@@ -71,7 +69,7 @@ pub fn rewrite(args: &[OsString], additions: &Additions) -> Vec<OsString> {
 
     let port = |arg: &OsString| switch(arg).is_some_and(|(name, _)| name == DEVTOOLS_PORT.as_bytes());
     let changed = |arg: &OsString| {
-        if additions.port_taken && port(arg) { flag(DEVTOOLS_PORT, "0".as_ref()) } else { arg.clone() }
+        if additions.port_is_ours && port(arg) { flag(DEVTOOLS_PORT, "0".as_ref()) } else { arg.clone() }
     };
 
     let mut rewritten: Vec<OsString> = switches(args).filter(kept).map(changed).collect();
@@ -138,7 +136,7 @@ mod tests {
             extension_id: "abc",
             user_data_dir: None,
             no_sandbox: false,
-            port_taken: false,
+            port_is_ours: false,
         }
     }
 
@@ -175,8 +173,8 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_becomes_the_browsers_choice() {
-        let first = |args: &[&str], port_taken| {
-            rewritten(args, &Additions { port_taken, ..additions() })[..args.len()].to_vec()
+        let first = |args: &[&str], port_is_ours| {
+            rewritten(args, &Additions { port_is_ours, ..additions() })[..args.len()].to_vec()
         };
         let port = ["--remote-debugging-port=9222", "--headless"];
         assert_eq!(first(&port, false), port);
@@ -194,9 +192,9 @@ mod tests {
             (&["--remote-debugging-port=9222", "--remote-debugging-port=0"], None),
             (&["--remote-debugging-port"], None),
             (&["--remote-debugging-port="], None),
-            (&["--remote-debugging-port=65535"], None),
+            (&["--remote-debugging-port=65535"], Some(65535)),
             (&["--remote-debugging-port=+1"], None),
-            (&["--remote-debugging-port=9222", "--remote-debugging-address=0.0.0.0"], None),
+            (&["--remote-debugging-port=9222", "--remote-debugging-address=0.0.0.0"], Some(9222)),
             (&["--", "--remote-debugging-port=9222"], None),
         ];
         for (args, expected) in cases {

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -55,7 +56,7 @@ impl Link {
                 "the extension has not reached the host (it was not loaded, the host could not be started, or the machine is slow)"
             }
             Self::SessionIssued => "the host was started, but the extension has not said hello to it",
-            Self::Armed => "the extension has its session, but has not put its rules in place",
+            Self::Armed => "the extension has its session, but has not put its headers in place",
         }
     }
 }
@@ -104,13 +105,9 @@ impl Gate {
         }
     }
 
-    /// Removes the private directory.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps it from being removed.
-    pub fn remove(self) -> io::Result<()> {
-        self.dir.close()
+    /// Removes the private directory. The host may be writing there just now, so it is tried for as long as `patience`.
+    pub fn remove(self, patience: Duration) {
+        private::remove_directory(&self.dir.keep(), patience);
     }
 
     /// Leaves the private directory to another process that holds the same gate.
@@ -183,7 +180,7 @@ mod tests {
         let gate = Gate::create().unwrap();
         let dir = gate.dir.path().to_owned();
         assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
-        gate.remove().unwrap();
+        gate.remove(Duration::ZERO);
         assert!(!dir.exists());
     }
 }

@@ -1,6 +1,5 @@
 //! Starts the browser: prepares everything, forks the relay off, and becomes Chromium.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -69,8 +68,7 @@ impl Launch {
         }
         let gate = private("the gate's directory", Gate::create)?;
         let has_pipe = flags::has_devtools_pipe(args);
-        // Of a port that is in use the browser speaks itself.
-        let port = flags::devtools_port(args).and_then(|number| Port::bind(number).ok());
+        let port = flags::devtools_port(args).and_then(take_port);
         let args = flags::rewrite(
             args,
             &Additions {
@@ -78,7 +76,7 @@ impl Launch {
                 extension_id: extension::ID,
                 user_data_dir: temporary_path,
                 no_sandbox,
-                port_taken: port.is_some(),
+                port_is_ours: port.is_some(),
             },
         );
         Ok(Self { browser, args, gate, has_pipe, port, arm_timeout: config.arm_timeout, temporary_profile })
@@ -90,11 +88,20 @@ impl Launch {
     #[must_use]
     pub fn exec(self) -> Failure {
         let browser = self.browser.clone();
-        let Err(error) = self.become_browser();
-        cannot_start(&browser, &error)
+        match self.become_browser() {
+            Err(error) => {
+                let message = format!(
+                    "{} can't be started: {error}; close what uses up files or processes, or raise their limits (ulimit)",
+                    browser.display()
+                );
+                Failure::new(ExitCode::Failure, message)
+            }
+            Ok(error) => cannot_start(&browser, &error),
+        }
     }
 
-    fn become_browser(self) -> io::Result<Infallible> {
+    /// Gives why the browser could not be executed, once everything for it was there.
+    fn become_browser(self) -> io::Result<io::Error> {
         let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
         let (browser_stderr, write_end) = pipe()?;
         let (detached, relay_detached) = pipe()?;
@@ -132,10 +139,22 @@ impl Launch {
                 // The end of this pipe tells that the relay has left the process group, which a client may kill from now on.
                 drop(relay_detached);
                 let _ = rustix::io::read(&detached, &mut [0; 1]);
-                Err(command.exec())
+                Ok(command.exec())
             }
         }
     }
+}
+
+/// Listens on the port that a client chose. Where it can't, the browser does, and nobody is held back.
+fn take_port(number: u16) -> Option<Port> {
+    let taken = Port::bind(number);
+    if let Err(error) = &taken {
+        report::problem(&format!(
+            "port {number} can't be taken ({error}), so a client of that port is not held back until requests carry headers; choose \
+             another --remote-debugging-port"
+        ));
+    }
+    taken.ok()
 }
 
 /// What is said when the sandbox is turned off.

@@ -172,7 +172,7 @@ impl Relay {
         self.output.finish();
         // A client may wait for the end of this stream: it need not wait for what comes now.
         stdio::silence_errors();
-        let _ = self.gate.remove();
+        self.gate.remove(REMOVAL);
         if let Some(dir) = self.temporary {
             private::remove_directory(&dir, REMOVAL);
         }

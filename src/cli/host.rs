@@ -17,7 +17,7 @@ use crate::stdio;
 
 /// What is said when detailed mode was asked for and is not to be had.
 const NOT_GRANTED: &str = "NAVTRACE_MODE=detailed, but this browser does not let the extension change single requests: start it through \
-                           `navtrace run` or `navtrace launch`, or have a policy install the extension; going on in lightweight mode";
+                           `navtrace run` or `navtrace launch`, or name another Chromium with NAVTRACE_BROWSER; going on in lightweight mode";
 
 /// Answer the extension (started by Chromium, not by hand)
 ///

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { Session } from '../../extension/context/session.js';
+import { Session, ownSession } from '../../extension/context/session.js';
 import { newSpanId } from '../../extension/context/ids.js';
 import { parseTraceparent } from '../../extension/context/traceparent.js';
 import { Injector } from '../../extension/headers/injector.js';
@@ -60,13 +60,16 @@ function contextIn(headers) {
   return context;
 }
 
+/** @param {typeof SESSION} context */
+const using = (context) => ({ context, use: mock.fn() });
+
 /** An injector at work for a session with one tab. Its navigations carry flags that the session does not. */
 function working() {
   const browser = fakeChrome({ granted: true });
-  const injector = new Injector();
+  const injector = new Injector(ownSession());
   const tabs = new Tabs(SESSION, () => ({ spanId: newSpanId(), flags: '01' }));
   tabs.opened([TAB], [TAB - 1]);
-  injector.start(SESSION, tabs);
+  injector.start(using(SESSION), tabs);
   const begin = mock.method(tabs, 'begin');
   /** @param {object} details @returns {Header[]} */
   const inject = (details) => browser.fire(INJECT, details).requestHeaders;
@@ -241,7 +244,7 @@ for (const [what, details] of /** @type {[string, object][]} */ ([
 
 test('before the session is known a request has a valid header all the same, of one trace', () => {
   const { fire } = fakeChrome({ granted: true });
-  new Injector().listen();
+  new Injector(ownSession()).listen();
   const requests = [request(), request({ tabId: -1 }), navigation()];
   const contexts = requests.map((details) => contextIn(fire(INJECT, details).requestHeaders));
   assert.equal(new Set(contexts.map(({ traceId }) => traceId)).size, 1);
@@ -249,10 +252,44 @@ test('before the session is known a request has a valid header all the same, of 
   assert.deepEqual(fire(EXPOSE, response()), {});
 });
 
+test('a context that is resumed goes on requests before more is known', () => {
+  const { fire } = fakeChrome({ granted: true });
+  const injector = new Injector(ownSession());
+  injector.listen();
+  injector.resume(SESSION);
+  const { traceId, flags } = contextIn(fire(INJECT, navigation()).requestHeaders);
+  assert.deepEqual({ traceId, flags }, { traceId: SESSION.traceId, flags: SESSION.flags });
+});
+
+test('a navigation uses the session before its request leaves, and nothing else does', () => {
+  const { inject, injector, tabs } = working();
+  const session = using(SESSION);
+  injector.start(session, tabs);
+  inject(request());
+  assert.equal(session.use.mock.callCount(), 0);
+  inject(navigation());
+  assert.equal(session.use.mock.callCount(), 1);
+});
+
+for (const [what, details] of Object.entries({
+  '204': { statusCode: 204, responseHeaders: [] },
+  download: { responseHeaders: [{ name: 'Content-Disposition', value: 'attachment' }] },
+})) {
+  for (const order of ['told before', 'told after']) {
+    test(`the response of a ${what} names its navigation, ${order}`, () => {
+      const { inject, named, tabs } = working();
+      inject(navigation());
+      if (order === 'told before') tabs.responded(TAB, '1', null);
+      const [header] = named(response(details));
+      assert.ok(header?.value?.includes(SESSION.traceId));
+    });
+  }
+}
+
 test('it goes over to another session', () => {
   const { inject, named, injector, tabs } = working();
   const other = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
-  injector.start(other, tabs);
+  injector.start(using(other), tabs);
   assert.equal(contextIn(inject(navigation())).traceId, other.traceId);
   assert.ok(named(response())[0]?.value?.includes(other.traceId));
 });
@@ -260,7 +297,7 @@ test('it goes over to another session', () => {
 test('it listens once, however often it is told to', () => {
   const { injector, tabs, blocking } = working();
   injector.listen();
-  injector.start(SESSION, tabs);
+  injector.start(using(SESSION), tabs);
   assert.deepEqual(blocking(), [INJECT, EXPOSE]);
   injector.stop();
   assert.deepEqual(blocking(), []);
@@ -272,13 +309,13 @@ test('once it is stopped it leaves requests alone, until it is started again', (
   injector.stop();
   assert.equal(fire(INJECT, request()), undefined);
   assert.equal(fire(EXPOSE, response()), undefined);
-  injector.start(SESSION, tabs);
+  injector.start(using(SESSION), tabs);
   assert.equal(contextIn(fire(INJECT, request()).requestHeaders).traceId, SESSION.traceId);
 });
 
 test('stopping what has never listened does no harm', () => {
   const { listening } = fakeChrome({ granted: true });
-  new Injector().stop();
+  new Injector(ownSession()).stop();
   assert.deepEqual(listening(), []);
 });
 
@@ -289,7 +326,7 @@ test('it knows whether the browser asks', () => {
   assert.equal(injector.asked, true);
 
   const browser = fakeChrome({ granted: true, asks: false });
-  const ignored = new Injector();
+  const ignored = new Injector(ownSession());
   ignored.listen();
   assert.equal(browser.fire(INJECT, request()), undefined);
   assert.equal(ignored.asked, false);
@@ -298,8 +335,9 @@ test('it knows whether the browser asks', () => {
 test('no request waits for anything: the answer is there at once, and nothing is sent before it', async () => {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
-  const session = new Session(() => {});
-  const ready = Modes.start(session, new Injector());
+  const own = ownSession();
+  const session = new Session(() => {}, own);
+  const ready = Modes.start(session, new Injector(own));
   watchNavigations(ready);
   await settled();
   const [port] = browser.ports;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { Session } from '../../extension/context/session.js';
+import { Session, ownSession } from '../../extension/context/session.js';
 import { parseTraceparent } from '../../extension/context/traceparent.js';
 import { Injector } from '../../extension/headers/injector.js';
 import { Modes } from '../../extension/headers/modes.js';
@@ -51,8 +51,9 @@ async function idle() {
  */
 function start(browser, { restarted = false } = {}) {
   let started = false;
-  const session = new Session(() => void ready.then((modes) => modes.renew()));
-  const injector = new Injector();
+  const own = ownSession();
+  const session = new Session(() => void ready.then((modes) => modes.renew()), own);
+  const injector = new Injector(own);
   if (restarted) injector.listen();
   const ready = Modes.start(session, injector);
   void ready.then(() => (started = true));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { backOff } from '../../extension/channel/port.js';
-import { MOST_REPORTS, Session } from '../../extension/context/session.js';
+import { MOST_REPORTS, Session, ownSession } from '../../extension/context/session.js';
 import { fakeChrome, settled } from './support/chrome.js';
 
 /** @import { SessionContext } from '../../extension/channel/messages.js' */
@@ -45,7 +45,7 @@ beforeEach(() => {
 /** @param {SessionContext | null} [inForce] */
 async function begin(inForce = null) {
   const browser = fakeChrome();
-  const session = new Session(() => (renewals += 1));
+  const session = new Session(() => (renewals += 1), ownSession());
   const open = session.open(Promise.resolve(inForce));
   await settled();
   return { ...browser, session, open };
@@ -72,7 +72,7 @@ test('the host names the session', async () => {
 
 test('the host is connected at once, and hello waits for what it says', async () => {
   const { calls, ports } = fakeChrome();
-  const session = new Session(() => {});
+  const session = new Session(() => {}, ownSession());
   assert.deepEqual(calls, ['connectNative']);
   /** @type {(inForce: SessionContext) => void} */
   let read = () => {};
@@ -87,7 +87,7 @@ test('the host is connected at once, and hello waits for what it says', async ()
 test('a browser that does not say whether it allows incognito is taken not to', async () => {
   const { state, ports } = fakeChrome();
   state.broken.add('isAllowedIncognitoAccess');
-  void new Session(() => {}).open(Promise.resolve(null));
+  void new Session(() => {}, ownSession()).open(Promise.resolve(null));
   await settled();
   assert.equal(ports[0]?.sent[0]?.offTheRecord, false);
 });

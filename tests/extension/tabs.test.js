@@ -230,6 +230,13 @@ test('two tabs at once do not meet', () => {
   assert.ok(new Set(all).size >= tabs.contexts().tabs.size + 2);
 });
 
+test('a closed tab has every navigation that it cut off reported', () => {
+  const { tabs, said } = withPage();
+  const [landing, one, two] = ['2', '3', '4'].map((requestId) => tabs.begin(TAB, requestId).spanId);
+  tabs.responded(TAB, '2', PAGE);
+  assert.deepEqual(said(tabs.closed(TAB)), [false, `${landing} failed`, `${one} failed`, `${two} failed`]);
+});
+
 test('a closed tab leaves the rules, and a navigation that it cut off has failed', () => {
   const { tabs, slot, leave, said, next } = withPage();
   leave('2');
@@ -289,7 +296,7 @@ test('the context of a document is found by its tab', () => {
   assert.equal(tabs.current(TAB), undefined);
 });
 
-test('the context of a navigation is found by its request until its document is committed', () => {
+test('the context of a navigation is found by its request until another one has had its response', () => {
   const { tabs, leave } = withPage();
   assert.equal(tabs.navigation(TAB, '2'), undefined);
   const spanId = leave('2');
@@ -299,14 +306,14 @@ test('the context of a navigation is found by its request until its document is 
   assert.equal(tabs.navigation(TAB, '3'), undefined, 'another request');
   assert.equal(tabs.navigation(9000, '2'), undefined, 'another tab');
   tabs.committed(TAB, PAGE);
+  leave('3');
+  tabs.responded(TAB, '3', null);
   assert.equal(tabs.navigation(TAB, '2'), undefined);
 });
 
 for (const [end, finish] of /** @type {[string, (tabs: Tabs) => void][]} */ ([
   ['fails', (tabs) => tabs.failed(TAB, '2')],
-  ['becomes a download', (tabs) => tabs.responded(TAB, '2', null)],
   ['loses its tab', (tabs) => tabs.closed(TAB)],
-  ['is given up after its response', (tabs) => [tabs.responded(TAB, '2', PAGE), tabs.abandoned(TAB, PAGE, false)]],
 ])) {
   test(`the context of a navigation that ${end} is not found any more`, () => {
     const { tabs, leave } = withPage();

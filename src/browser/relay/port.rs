@@ -20,7 +20,7 @@ const BUFFER: usize = 64 * 1024;
 const STACK: usize = 128 * 1024;
 
 /// How long a port that is in use is tried again: a client that starts one browser after another may be quicker than the last relay.
-const RELEASE: Duration = Duration::from_millis(250);
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// How long no connection is taken after one could not be taken, which means that files or memory are used up.
 const REST: Duration = Duration::from_millis(100);

@@ -88,7 +88,7 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
     let header = endpoint.as_ref().ok().map(|endpoint| load(endpoint, &page, server));
     let off_the_record =
         receiver.wait_for(REPORT_TIMEOUT, |ledger| ledger.traces.first().map(|trace| trace.off_the_record));
-    let mode = receiver.wait_for(Duration::ZERO, |ledger| ledger.traces.first()?.mode);
+    let mode = receiver.wait_for(REPORT_TIMEOUT, |ledger| ledger.traces.first()?.mode);
     let problem = receiver.wait_for(Duration::ZERO, |ledger| ledger.problems.keys().next().cloned());
     drop(browser);
     // The relay has its own files there and goes on for a moment; a directory that is merely dropped would be tried once.
