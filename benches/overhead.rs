@@ -1,12 +1,13 @@
 //! What tracing costs a k6 test, against no tracing and against k6's own `page.route`.
 //!
-//! `cargo bench --bench overhead`. `ROUNDS` sets how many rounds, 15 unless set. Each round runs every variant once, in an order that
-//! changes from round to round, so that a machine that slows down slows all of them down; what counts is a comparison inside one run.
-//! Ends with 1 when detailed mode costs more than its share of what `page.route` costs.
+//! `cargo bench --bench overhead`. `ROUNDS` sets how many rounds, 15 unless set. Each round runs every variant once, in
+//! an order that changes from round to round, so that a machine that slows down slows all of them down; what counts is
+//! a comparison inside one run. Ends with 1 when detailed mode costs more than its share of what `page.route` costs.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
-// Its own tests are left out here, and what they import is not.
+// A bench without the harness is built as a test is, but its `#[test]` functions are left out: then nothing uses what
+// the unit tests of this module import.
 #[allow(unused_imports)]
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -15,8 +16,8 @@ mod support;
 mod navtrace;
 
 #[allow(dead_code)]
-#[path = "../tests/flow/k6.rs"]
-mod k6;
+#[path = "../tests/flow/bench.rs"]
+mod bench;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +29,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
-use k6::{Bench, Run, assert_own_spans, traceparent};
+use bench::{Bench, Run, assert_own_spans, traceparent};
 
 const ROUNDS: usize = 15;
 const NAVIGATIONS: usize = 10;
@@ -44,7 +45,8 @@ enum Variant {
     Plain,
     /// k6 alone, whose script adds a header to every request.
     Route,
-    /// The extension loaded and the start gated, but nothing added to any request. Its pages find a browser that has had more time to start.
+    /// The extension loaded and the start gated, but nothing added to any request. Its pages find a browser that has
+    /// had more time to start.
     Control,
     /// navtrace with session rules.
     Lightweight,
@@ -56,6 +58,11 @@ const VARIANTS: [Variant; 5] =
     [Variant::Plain, Variant::Route, Variant::Control, Variant::Lightweight, Variant::Detailed];
 
 impl Variant {
+    /// Where it stands in [`VARIANTS`].
+    fn place(self) -> usize {
+        VARIANTS.iter().position(|variant| *variant == self).unwrap()
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -159,7 +166,7 @@ const MEASURES: [Measure; 3] = [
 
 impl Measure {
     fn median(&self, variant: Variant, rounds: &[Round]) -> f64 {
-        median(rounds.iter().map(|round| (self.of)(&round[variant as usize])).collect())
+        median(rounds.iter().map(|round| (self.of)(&round[variant.place()])).collect())
     }
 
     /// The change against no tracing, 0.1 for a tenth more.
@@ -167,7 +174,8 @@ impl Measure {
         self.median(variant, rounds) / self.median(Variant::Plain, rounds) - 1.0
     }
 
-    /// What a mode costs over `base`, as a share of what `page.route` costs. There is none when `page.route` costs nothing.
+    /// What a mode costs over `base`, as a share of what `page.route` costs. There is none when `page.route` costs
+    /// nothing.
     fn share(&self, mode: Variant, base: Variant, rounds: &[Round]) -> f64 {
         let of_route = self.median(Variant::Route, rounds) - self.median(Variant::Plain, rounds);
         let of_mode = self.median(mode, rounds) - self.median(base, rounds);
@@ -210,7 +218,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2])
 }
 
-/// The middle 95 % of what a figure comes out as when the rounds are drawn again and again (bootstrap). The same rounds give the same interval.
+/// The middle 95 % of what a figure comes out as when the rounds are drawn again and again (bootstrap). The same rounds
+/// give the same interval.
 fn interval(rounds: &[Round], figure: impl Fn(&[Round]) -> f64) -> (f64, f64) {
     let mut random = StdRng::seed_from_u64(1);
     let mut drawn = || -> Vec<Round> { rounds.iter().map(|_| rounds[random.random_range(..rounds.len())]).collect() };
@@ -250,7 +259,11 @@ fn measure(variant: Variant, bench: &Bench, control: &Path) -> Measured {
 }
 
 fn main() -> ExitCode {
-    let count = std::env::var("ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("ROUNDS is a number"));
+    let wanted = std::env::var("ROUNDS").unwrap_or_else(|_| ROUNDS.to_string());
+    let Some(count) = wanted.parse().ok().filter(|count: &usize| *count > 0) else {
+        eprintln!("ROUNDS={wanted} can't be used: expected a number of rounds, 1 or more");
+        return ExitCode::from(2);
+    };
     let start = Instant::now();
     let bench = Bench::new();
     let control = tempfile::tempdir().unwrap();
@@ -270,7 +283,7 @@ fn main() -> ExitCode {
             order.reverse();
         }
         let mut measured = order.map(|variant| (variant, one(variant)));
-        measured.sort_by_key(|(variant, _)| *variant as usize);
+        measured.sort_by_key(|(variant, _)| variant.place());
         rounds.push(measured.map(|(_, measured)| measured));
     }
 

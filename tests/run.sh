@@ -63,8 +63,8 @@ test_without_browser() {
   for name in $names; do
     if [ "$name" != flow ]; then targets+=(--test "$name"); fi
   done
-  cargo test --locked --workspace --lib --bins --examples "${targets[@]}"
-  cargo test --locked --workspace --doc
+  timeout 15m cargo test --locked --workspace --lib --bins --examples "${targets[@]}"
+  timeout 15m cargo test --locked --workspace --doc
 }
 
 list_test_targets() {

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::launch::{assert_gone_within_a_second, launch};
+use crate::launch::{assert_gone, launch};
 use crate::navtrace::Environment;
 
 /// A started launch.
@@ -18,7 +18,8 @@ pub(crate) struct Gated {
 }
 
 impl Gated {
-    /// Starts a browser that runs `script`, with its three streams in the test's hands, and a gate that only the test opens.
+    /// Starts a browser that runs `script`, with its three streams in the test's hands, and a gate that only the test
+    /// opens.
     pub(crate) fn start(script: &str, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let environment = Environment::new();
         let script = format!("echo \"$NAVTRACE_GATE\"; {script}");
@@ -76,6 +77,6 @@ impl Gated {
     /// Waits until the browser has ended well and nothing is left of it.
     pub(crate) fn assert_ends(mut self) {
         assert!(self.child.wait().unwrap().success());
-        assert_gone_within_a_second(&self.environment);
+        assert_gone(&self.environment);
     }
 }

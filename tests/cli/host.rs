@@ -1,6 +1,8 @@
 //! The host as Chromium starts it: good frames, broken frames, and who may ask.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -79,6 +81,49 @@ fn a_session_that_is_there_is_continued() {
     let (_, frames, _) = served(host(), &frame(HELLO_RESUME.trim_end().as_bytes()));
     let hello: Value = serde_json::from_str(HELLO_RESUME).unwrap();
     assert_eq!(frames[0]["session"], hello["session"]);
+}
+
+/// Starts a host of the browser that has this gate, if any, and gives the session that it answers with.
+fn session_behind(gate: Option<&Path>) -> Value {
+    let mut host = host();
+    if let Some(gate) = gate {
+        host.env("NAVTRACE_GATE", gate);
+    }
+    let (code, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
+    assert_eq!((code, message.as_str()), (0, ""));
+    assert_eq!(frames[0]["type"], "session");
+    frames[0]["session"].clone()
+}
+
+#[test]
+fn hosts_of_one_browser_have_one_session() {
+    // Nobody listens at this gate.
+    let folder = Environment::new();
+    let gate = folder.home().join("gate");
+    let first = session_behind(Some(&gate));
+    assert_eq!(session_behind(Some(&gate)), first);
+
+    let elsewhere = Environment::new();
+    let [other, alone, alone_too] = [Some(elsewhere.home().join("gate")), None, None];
+    let others = [other, alone, alone_too].map(|gate| session_behind(gate.as_deref()));
+    let ids = |name: &str| -> BTreeSet<String> {
+        [&first].into_iter().chain(&others).map(|session| session[name].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!((ids("traceId").len(), ids("spanId").len()), (4, 4), "{first} {others:?}");
+}
+
+#[test]
+fn a_session_that_cannot_be_continued_is_replaced() {
+    let zero = r#"{"traceId":"00000000000000000000000000000000","spanId":"00f067aa0ba902b7","flags":"01"}"#;
+    for left in [&b"garbage"[..], b"", b"{}", b"\xff", zero.as_bytes()] {
+        let folder = Environment::new();
+        let (gate, file) = (folder.home().join("gate"), folder.home().join("session"));
+        std::fs::write(&file, left).unwrap();
+        let session = session_behind(Some(&gate));
+        let trace_id = session["traceId"].as_str().unwrap();
+        assert!(trace_id.len() == 32 && trace_id.bytes().any(|digit| digit != b'0'), "{session}");
+        assert_eq!(session_behind(Some(&gate)), session, "and that one is continued");
+    }
 }
 
 #[test]

@@ -151,8 +151,8 @@ fn the_browsers_end_reaches_a_client_in_the_middle_of_a_command() {
             assert_eq!(client.answers.read(&mut [0]).unwrap(), 0);
             let error = sender.join().unwrap().unwrap_err();
             assert!([ErrorKind::BrokenPipe, ErrorKind::ConnectionReset].contains(&error.kind()), "{error}");
-            // At once, with patience for a machine that is busy with tests.
-            assert!(end.elapsed() < Duration::from_secs(2), "{:?}", end.elapsed());
+            // Of itself, and long before the gate would let go, with patience for a slow machine.
+            assert!(end.elapsed() < Duration::from_secs(10), "{:?}", end.elapsed());
             gated.assert_ends();
         }
     }

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::gated::Gated;
@@ -19,9 +20,7 @@ struct Ports {
 
 impl Ports {
     fn new() -> Self {
-        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let (browser, free) = (listen(), listen());
-        Self { chosen: free.local_addr().unwrap().port(), browser }
+        Self { chosen: free_port(), browser: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap() }
     }
 
     /// A script that says where the browser listens, and the argument by which the client chooses where it shall.
@@ -44,6 +43,22 @@ impl Ports {
     fn accept(&self) -> TcpStream {
         self.browser.accept().unwrap().0
     }
+}
+
+/// A port that nobody else takes before the launch does: not one of those that the system gives to whoever asks for
+/// any, and neither one that another test has, nor, most likely, one that another run of the tests has.
+fn free_port() -> u16 {
+    const FIRST: u32 = 10_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let end = range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768);
+    // A system that gives these too leaves nothing better.
+    let count = end.max(FIRST + 1_000) - FIRST;
+    let mut ports = (0..count).map(|_| {
+        let number = std::process::id().wrapping_mul(100).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(FIRST + number % count).unwrap()
+    });
+    ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a free port")
 }
 
 fn argument(port: u16) -> String {
@@ -146,7 +161,11 @@ fn the_browsers_end_ends_connections_and_frees_the_port() {
             ports.accept()
         });
         gated.go_on();
-        assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)));
+        // An end that the client runs out of patience for is none.
+        match client.read(&mut [0]) {
+            Ok(count) => assert_eq!(count, 0),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+        }
         gated.assert_ends();
         drop(browser);
         TcpListener::bind((Ipv4Addr::LOCALHOST, ports.chosen)).unwrap();
@@ -187,6 +206,8 @@ fn a_port_that_is_in_use_is_left_to_the_browser() {
     let script = format!("echo \"$1\"; printf '{}' >&2; read go", devtools(9));
     let mut gated = Gated::start(&script, &[&argument(port)], |_| ());
     assert_eq!(gated.line(), argument(port));
+    let warning = gated.error_line();
+    assert!(warning.contains(&format!("port {port} can't be taken")), "{warning}");
     gated.arm();
     assert_eq!(gated.error_line(), devtools(9));
     gated.go_on();

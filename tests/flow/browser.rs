@@ -1,5 +1,6 @@
 //! A browser without a test client, or beside one: it is asked by plain HTTP, on its debugging port.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,14 +8,19 @@ use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::k6::{Bench, is_root};
+use crate::bench::{Bench, is_root};
 
 /// How long a browser may take for whatever it is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The extension as Chromium names it where it was loaded, not installed as a package.
+const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
+
 /// The debugging port of a browser.
+#[derive(Default)]
 pub(crate) struct DevTools {
     /// Host and port.
     endpoint: String,
@@ -32,46 +38,66 @@ impl DevTools {
     }
 
     /// What the browser has open, as JSON.
-    pub(crate) fn targets(&self) -> String {
-        self.ask("GET", "/json/list").unwrap()
+    pub(crate) fn targets(&self) -> io::Result<String> {
+        self.ask("GET", "/json/list")
     }
 
-    /// Whether the extension's worker runs.
-    pub(crate) fn has_worker(&self) -> bool {
-        self.worker().is_some()
+    /// What the extension's worker is called, if it runs. A browser that does not answer is not one without a worker.
+    pub(crate) fn worker(&self) -> io::Result<Option<String>> {
+        let targets: Vec<serde_json::Value> = serde_json::from_str(&self.targets()?)?;
+        let is_worker = |target: &&serde_json::Value| {
+            target["type"] == "service_worker" && target["url"].as_str().is_some_and(|url| url.starts_with(ORIGIN))
+        };
+        Ok(targets.iter().find(is_worker).map(|worker| worker["id"].as_str().unwrap().to_owned()))
     }
 
-    /// Ends the extension's worker, if it runs.
-    pub(crate) fn close_worker(&self) -> bool {
-        self.worker().is_some_and(|id| self.ask("GET", &format!("/json/close/{id}")).is_ok())
+    /// Waits for the extension's worker and tells what it is called.
+    pub(crate) fn until_worker(&self) -> String {
+        let mut worker = None;
+        wait_until("the worker runs", || {
+            worker = self.worker().unwrap_or_default();
+            worker.is_some()
+        });
+        worker.unwrap()
     }
 
-    fn worker(&self) -> Option<String> {
-        let targets: Vec<serde_json::Value> = serde_json::from_str(&self.ask("GET", "/json/list").ok()?).ok()?;
-        let is_worker = |target: &&serde_json::Value| target["type"] == "service_worker";
-        Some(targets.iter().find(is_worker)?["id"].as_str()?.to_owned())
+    /// Ends a worker. The browser refuses when there is none of that name any more.
+    pub(crate) fn close(&self, worker: &str) -> io::Result<()> {
+        self.ask("GET", &format!("/json/close/{worker}")).map(drop)
     }
 
+    /// The body of an answer whose status is 200: any other is an error.
     fn ask(&self, method: &str, path: &str) -> io::Result<String> {
         let mut stream = TcpStream::connect(&self.endpoint)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.endpoint)?;
         // The connection stays open whatever the request says, so the length decides.
         let mut reader = BufReader::new(stream);
-        let mut length = 0;
-        loop {
+        let mut line = || -> io::Result<String> {
             let mut line = String::new();
             reader.read_line(&mut line)?;
-            match line.trim_end().split_once(':') {
+            // A line without its end is where the connection ended, which must not pass for the empty line.
+            let whole = line.strip_suffix('\n').ok_or(io::ErrorKind::UnexpectedEof)?;
+            Ok(whole.trim_end().to_owned())
+        };
+        let status = line()?;
+        let mut length = 0;
+        loop {
+            match line()?.split_once(':') {
                 Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                     length = value.trim().parse().unwrap();
                 }
-                None if line.trim_end().is_empty() => break,
-                _ => {}
+                Some(_) => {}
+                None => break,
             }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        Ok(String::from_utf8(body).unwrap())
+        let body = String::from_utf8(body).unwrap();
+        match status.split_whitespace().nth(1) {
+            Some("200") => Ok(body),
+            _ => Err(io::Error::other(format!("{method} {path}: {status}: {body}"))),
+        }
     }
 }
 
@@ -99,17 +125,22 @@ impl<'a> Browser<'a> {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let mut said = Vec::new();
-        let endpoint = lines.by_ref().find_map(|line| {
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let (sender, said) = mpsc::channel();
+        // To the end, since a browser that nobody reads stops. After this function nobody receives, which is no matter.
+        std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
+        let mut browser = Self { bench, child, devtools: DevTools::default() };
+        let deadline = Instant::now() + PATIENCE;
+        let mut before = Vec::new();
+        while let Ok(line) = said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             let address = line.strip_prefix("DevTools listening on ws://").and_then(|rest| rest.split('/').next());
-            let address = address.map(ToOwned::to_owned);
-            said.push(line);
-            address
-        });
-        std::thread::spawn(move || lines.for_each(drop));
-        let endpoint = endpoint.unwrap_or_else(|| panic!("no browser came of {command:?}:\n{}", said.join("\n")));
-        Self { bench, child, devtools: DevTools { endpoint } }
+            if let Some(address) = address {
+                browser.devtools = DevTools { endpoint: address.to_owned() };
+                return browser;
+            }
+            before.push(line);
+        }
+        panic!("no browser came of {command:?} within {PATIENCE:?}:\n{}", before.join("\n"));
     }
 
     /// Loads a plain page of the bench's site in a new tab, up to the last request that the page makes.
@@ -122,13 +153,26 @@ impl<'a> Browser<'a> {
             requests.iter().any(|request| request.nav.as_deref() == Some(nav) && request.label() == "fetch-late")
         });
     }
+
+    /// Loads pages until all requests of one carry headers, and has the site forget them: an extension without a host
+    /// goes on alone only after a moment.
+    pub(crate) fn until_armed(&self) {
+        let site = &self.bench.site;
+        wait_until("requests carry headers", || {
+            site.clear();
+            self.load("armed");
+            site.requests().iter().all(|request| !request.traceparent.is_empty())
+        });
+        site.clear();
+    }
 }
 
 impl Drop for Browser<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // Its other processes end a moment later, and until then may write into the folders that go away with the environment.
+        // Its other processes end a moment later, and until then may write into the folders that go away with the
+        // environment.
         let ended = Instant::now();
         while is_in_use(&profile(self.bench)) && ended.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(20));
@@ -136,7 +180,19 @@ impl Drop for Browser<'_> {
     }
 }
 
-/// The command of a Chromium with the extension and no host anywhere, with or without the grant that lets the extension change requests.
+/// The hosts that the browsers in this environment have now.
+pub(crate) fn hosts(bench: &Bench) -> BTreeSet<u32> {
+    let processes = bench.environment.processes();
+    let ids = processes.iter().filter_map(|process| process.split(' ').next()?.parse::<u32>().ok());
+    let is_host = |id: &u32| {
+        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).nth(1) == Some(ORIGIN.as_bytes())
+    };
+    ids.filter(is_host).collect()
+}
+
+/// The command of a Chromium with the extension and no host anywhere, with or without the grant that lets the extension
+/// change requests.
 pub(crate) fn without_host(bench: &Bench, granted: bool) -> Command {
     let mut command = bench.without_navtrace("chromium");
     command.arg("--disable-background-networking").args(is_root().then_some("--no-sandbox"));
@@ -150,8 +206,8 @@ fn profile(bench: &Bench) -> PathBuf {
     bench.environment.home().join("profile")
 }
 
-/// Whether a process was started with this path in its arguments, as all processes of a browser are with its profile's: Chromium's renderers
-/// and the like can't be told by their environment, which they overwrite.
+/// Whether a process was started with this path in its arguments, as all processes of a browser are with its profile's:
+/// Chromium's renderers and the like can't be told by their environment, which they overwrite.
 fn is_in_use(path: &Path) -> bool {
     let path = path.as_os_str().as_bytes();
     fs::read_dir("/proc").unwrap().any(|entry| {

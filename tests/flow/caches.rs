@@ -1,11 +1,10 @@
 //! The browser's caches serve as much as they do without navtrace.
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use serde::Deserialize;
 
-use crate::k6::{Bench, Run, assert_own_spans, logged, script_path, turn};
+use crate::bench::{Bench, Run, assert_own_spans, logged, script_path, turn};
 
 /// What the pages of one iteration know from their own performance entries.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -23,15 +22,6 @@ fn cached(run: &Run) -> Vec<Cached> {
     iterations
 }
 
-/// How many requests the server saw, by iteration and kind.
-fn requests(run: &Run) -> BTreeMap<(&str, &str), usize> {
-    let mut counts = BTreeMap::new();
-    for request in &run.requests {
-        *counts.entry((request.run.as_deref().unwrap_or("-"), request.label())).or_default() += 1;
-    }
-    counts
-}
-
 #[test]
 fn caches_serve_as_much_as_without_navtrace() {
     let _turn = turn();
@@ -43,12 +33,12 @@ fn caches_serve_as_much_as_without_navtrace() {
     let traced = bench.run(command);
 
     let hits = cached(&plain);
-    println!("without navtrace: {hits:?}, {:?}", requests(&plain));
-    println!("with it:          {:?}, {:?}", cached(&traced), requests(&traced));
+    println!("without navtrace: {hits:?}, {:?}", plain.counts());
+    println!("with it:          {:?}, {:?}", cached(&traced), traced.counts());
     assert_eq!(hits.len(), 3);
     assert!(hits.iter().all(|seen| seen.hits * 10 >= seen.entries * 8), "the flow lives on the cache: {hits:?}");
     assert_eq!(cached(&traced), hits);
-    assert_eq!(requests(&traced), requests(&plain));
+    assert_eq!(traced.counts(), plain.counts());
     assert_eq!(traced.trace_ids().len(), 3);
     assert_own_spans(&traced.requests);
     bench.assert_nothing_left();
@@ -78,5 +68,5 @@ fn rule_updates(mode: &str) -> u64 {
 fn no_rule_changes_in_detailed_mode() {
     let _turn = turn();
     assert_eq!(rule_updates("detailed"), 0);
-    assert!(rule_updates("lightweight") >= 10, "changes are seen where there are some");
+    assert!(rule_updates("lightweight") >= 5, "changes are seen where there are some");
 }

@@ -1,14 +1,18 @@
-//! Other clients than k6 get the same: Playwright over its pipe, Puppeteer, and clients that ask a port they chose until it answers.
+//! Other clients than k6 get the same: Playwright over its pipe, Puppeteer, and clients that ask a port they chose
+//! until it answers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::k6::{Bench, Run, assert_own_spans, is_root, script_path, traceparent, turn};
-use crate::support::site::{PageResults, coverage_kinds, coverage_table, page_results};
+use crate::bench::{Bench, Run, assert_own_spans, is_root, script_path, traceparent, turn};
+use crate::support::site::{coverage_kinds, coverage_table};
 
 /// The runs that `clients.mjs` names: two pages in each of two contexts.
 const LOADS: [&str; 4] = ["0-0", "0-1", "1-0", "1-1"];
+
+/// What `polling.mjs` logs when it goes on to another port.
+const UNREACHED: &str = "nothing answered, so another port is tried";
 
 /// A client's script, and what it reads from its environment.
 struct Client {
@@ -47,53 +51,36 @@ fn chromium() -> PathBuf {
     found.expect("chromium is on PATH")
 }
 
-/// How often each kind arrived, by load.
-fn counts(run: &Run) -> BTreeMap<(&str, &str), usize> {
-    let mut counts = BTreeMap::new();
-    for request in &run.requests {
-        let load = request.run.as_deref().unwrap_or_else(|| panic!("{} names no run", request.path));
-        *counts.entry((load, request.label())).or_default() += 1;
-    }
-    counts
-}
-
-fn assert_whole(run: &Run) {
-    let results = page_results(&run.log);
-    let failures: Vec<_> = results.iter().flat_map(PageResults::failures).collect();
-    assert_eq!(failures, [], "{}", run.log);
-    let mut loads: Vec<_> = results.into_iter().map(|page| page.run).collect();
-    loads.sort();
-    assert_eq!(loads, LOADS);
-}
-
 /// Compares a client's browser with and without navtrace.
-#[expect(clippy::print_stdout, reason = "the table shows what a failure is about")]
 fn compare(client: &Client) -> Run {
     let _turn = turn();
     let bench = Bench::new();
     let plain = client.plain(&bench);
     assert!(plain.requests.iter().all(|request| request.traceparent.is_empty()), "nobody else adds a header");
-    assert_whole(&plain);
+    plain.assert_whole(&LOADS);
     // The comparison's browser must not be blamed on navtrace.
     bench.assert_nothing_left();
 
     let traced = client.traced(&bench);
     println!("{}", coverage_table(&traced.requests));
-    assert_whole(&traced);
-    let (without, with) = (counts(&plain), counts(&traced));
-    let count = |counts: &BTreeMap<_, usize>, load, kind| counts.get(&(load, kind)).copied().unwrap_or_default();
+    traced.assert_whole(&LOADS);
+    let (without, with) = (plain.counts(), traced.counts());
     for kind in coverage_kinds() {
-        // What only some clients release is asked for where it arrives without navtrace too.
-        let released = LOADS.iter().all(|load| count(&without, load, kind.name) > 0);
-        let at_least = kind.at_least.max(usize::from(released));
-        for load in LOADS {
-            let seen = count(&with, load, kind.name);
-            assert!(seen >= at_least, "{} came {seen} times in load {load}, not {at_least} times", kind.name);
+        let count = |counts: &BTreeMap<_, usize>, load| counts.get(&(load, kind.name)).copied().unwrap_or_default();
+        let seen = LOADS.map(|load| count(&with, load));
+        if kind.at_least > 0 {
+            assert!(seen.iter().all(|seen| *seen >= kind.at_least), "{} came {seen:?} times", kind.name);
+        } else if LOADS.iter().all(|load| count(&without, load) > 0) {
+            // A client that releases what others keep paused may still be slow to, for one load among several.
+            assert!(seen.iter().any(|seen| *seen > 0), "{} comes without navtrace, and not with it", kind.name);
         }
     }
     assert_eq!(traced.preflights(), plain.preflights(), "as many preflights as without navtrace");
     assert_eq!(traced.trace_ids().len(), 1, "one trace per browser");
-    assert_eq!(traced.summary(), traced.trace_ids(), "{}", traced.log);
+    assert!(traced.summary().is_superset(&traced.trace_ids()), "{}", traced.log);
+    // A browser whose port was taken has a session too, though its client never reaches it.
+    let unreached = traced.log.lines().filter(|line| *line == UNREACHED).count();
+    assert!(traced.summary().len() <= 1 + unreached, "{}", traced.log);
     assert!(traced.requests.iter().all(|request| traceparent(request).sampled()));
     assert_own_spans(&traced.requests);
     bench.assert_nothing_left();

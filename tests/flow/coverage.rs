@@ -1,22 +1,10 @@
 //! Every kind of request that a page can make carries a valid header, and nothing else about the page changes.
 
-use std::collections::BTreeMap;
+use crate::bench::{Bench, Run, assert_own_spans, traceparent, turn};
+use crate::support::site::{coverage_kinds, coverage_table};
 
-use crate::k6::{Bench, Run, assert_own_spans, traceparent, turn};
-use crate::support::site::{PageResults, coverage_kinds, coverage_table, page_results};
-
-/// How often each kind arrived.
-fn counts(run: &Run) -> BTreeMap<&str, usize> {
-    let mut counts = BTreeMap::new();
-    for request in &run.requests {
-        *counts.entry(request.label()).or_default() += 1;
-    }
-    counts
-}
-
-fn failures(results: &[PageResults]) -> Vec<(&str, &str)> {
-    results.iter().flat_map(PageResults::failures).collect()
-}
+/// The loads of three iterations.
+const ITERATIONS: [&str; 3] = ["1-0", "1-1", "1-2"];
 
 #[test]
 fn every_kind_of_request_carries_a_header_and_a_span_of_its_own() {
@@ -41,24 +29,25 @@ fn covered(mode: &str) -> Run {
     let words = format!("{mode} mode");
     assert_eq!(traced.log.lines().filter(|line| line.ends_with(&words)).count(), 3, "{}", traced.log);
 
-    let seen = counts(&traced);
-    for kind in coverage_kinds() {
-        let count = seen.get(kind.name).copied().unwrap_or_default();
-        assert!(count >= 3 * kind.at_least, "{} came {count} times in 3 iterations", kind.name);
+    let seen = traced.counts();
+    for run in ITERATIONS {
+        for kind in coverage_kinds() {
+            let count = seen.get(&(run, kind.name)).copied().unwrap_or_default();
+            assert!(count >= kind.at_least, "{} came {count} times in iteration {run}", kind.name);
+        }
     }
     let trace_ids = traced.trace_ids();
     assert_eq!(trace_ids.len(), 3, "one trace per iteration");
     assert_eq!(traced.summary(), trace_ids, "{}", traced.log);
-    for run in ["1-0", "1-1", "1-2"] {
+    for run in ITERATIONS {
         let of_run = traced.requests.iter().filter(|request| request.run.as_deref() == Some(run));
         let ids: std::collections::BTreeSet<_> = of_run.map(|request| traceparent(request).trace_id).collect();
         assert_eq!(ids.len(), 1, "iteration {run}");
     }
     assert!(traced.requests.iter().all(|request| traceparent(request).sampled()));
     assert_eq!(traced.preflights(), 3 * plain.preflights(), "as many preflights as without navtrace");
-    assert_eq!(failures(&page_results(&plain.log)), [], "the page is whole without navtrace");
-    assert_eq!(failures(&page_results(&traced.log)), [], "and with it");
-    assert_eq!(page_results(&traced.log).len(), 3);
+    plain.assert_whole(&ITERATIONS[..1]);
+    traced.assert_whole(&ITERATIONS);
     bench.assert_nothing_left();
     traced
 }

@@ -1,6 +1,6 @@
 //! `navtrace doctor` with the real browser.
 
-use crate::k6::turn;
+use crate::bench::turn;
 use crate::navtrace::{Environment, stdout};
 
 #[test]

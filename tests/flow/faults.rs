@@ -1,23 +1,14 @@
 //! A host that dies, and a browser that never had one: headers go on.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::browser::{Browser, wait_until, without_host};
-use crate::k6::{Bench, assert_own_spans, traceparent, turn};
+use crate::bench::{Bench, assert_own_spans, traceparent, turn};
+use crate::browser::{Browser, hosts, without_host};
 
-/// The hosts of this environment's browsers.
-fn hosts(bench: &Bench) -> Vec<u32> {
-    let processes = bench.environment.processes();
-    let ids = processes.iter().filter_map(|process| process.split(' ').next()?.parse::<u32>().ok());
-    let is_host = |id: &u32| {
-        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).nth(1).is_some_and(|first| first.starts_with(b"chrome-extension://"))
-    };
-    ids.filter(is_host).collect()
-}
+/// How many hosts are killed, one after the other.
+const KILLED: usize = 3;
 
 /// Kills a host of this test's own browser; one that has ended meanwhile is not there to be killed.
 fn kill(id: u32) -> bool {
@@ -28,13 +19,13 @@ fn kill(id: u32) -> bool {
 fn a_host_that_is_killed_is_started_again_and_continues_the_trace() {
     let _turn = turn();
     let bench = Bench::new();
-    let mut command = bench.traced_command("pages.js", &[("ITERATIONS", "1"), ("PAGES", "12")]);
+    let mut command = bench.traced_command("pages.js", &[("ITERATIONS", "1"), ("SECONDS", "8")]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut killed = Vec::new();
     while child.try_wait().unwrap().is_none() {
         // Not before the first page: the gate waits for the first host.
         for host in hosts(&bench).into_iter().filter(|_| !bench.site.requests().is_empty()) {
-            if killed.len() < 3 && !killed.contains(&host) && kill(host) {
+            if killed.len() < KILLED && !killed.contains(&host) && kill(host) {
                 killed.push(host);
             }
         }
@@ -42,7 +33,7 @@ fn a_host_that_is_killed_is_started_again_and_continues_the_trace() {
     }
     let run = bench.finished(&child.wait_with_output().unwrap());
     println!("{} hosts were killed while {} requests were made", killed.len(), run.requests.len());
-    assert!(killed.len() >= 2, "a killed host is replaced while the browser lives");
+    assert_eq!(killed.len(), KILLED, "a killed host is replaced while the browser lives");
     assert_eq!(run.trace_ids().len(), 1);
     assert_own_spans(&run.requests);
     assert_eq!(run.summary(), run.trace_ids(), "{}", run.log);
@@ -55,9 +46,7 @@ fn without_a_host_the_extension_issues_contexts_of_its_own() {
     for granted in [true, false] {
         let bench = Bench::new();
         let browser = Browser::start(without_host(&bench, granted), &bench);
-        wait_until("the worker runs", || browser.has_worker());
-        // The extension gives a host a second to answer before it goes on alone.
-        std::thread::sleep(Duration::from_secs(2));
+        browser.until_armed();
         for nav in ["first", "second"] {
             browser.load(nav);
         }

@@ -10,13 +10,13 @@ mod support;
 #[path = "../support/navtrace.rs"]
 mod navtrace;
 
+mod bench;
 mod browser;
 mod caches;
 mod clients;
 mod coverage;
 mod doctor;
 mod faults;
-mod k6;
 mod navigations;
 mod policy;
 mod server_timing;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::k6::{Bench, traceparent, turn};
+use crate::bench::{Bench, traceparent, turn};
 use crate::support::site::Recorded;
 
 fn nav(request: &Recorded) -> &str {

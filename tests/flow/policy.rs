@@ -1,8 +1,8 @@
 //! Detailed mode without a flag: an extension that an enterprise policy installs is granted the blocking listener.
 //!
-//! Chromium reads policies from one place of the whole machine. The browser sees another folder there, in a mount namespace of its own,
-//! so that no other browser is given the extension and nothing has to be taken back. Making the namespace needs `unshare` and either
-//! root or a kernel that lets users have namespaces.
+//! Chromium reads policies from one place of the whole machine. The browser sees another folder there, in a mount
+//! namespace of its own, so that no other browser is given the extension and nothing has to be taken back. Making the
+//! namespace needs `unshare` and either root or a kernel that lets users have namespaces.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,8 +18,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::runtime::Runtime;
 
+use crate::bench::{Bench, assert_own_spans, is_root, traceparent, turn};
 use crate::browser::{Browser, wait_until};
-use crate::k6::{Bench, assert_own_spans, is_root, traceparent, turn};
 
 /// Where Debian's Chromium looks for policies.
 const SETTINGS: &str = "/etc/chromium";
@@ -68,8 +68,8 @@ impl Package {
 
 /// Reads the id out of a package: the last 16 bytes of its header, in hexadecimal digits that begin at `a`.
 fn id(crx: &[u8]) -> String {
-    // Magic, version and the header's length, then the header, whose fields are in the order of their numbers: the signed data with
-    // the id in it has the highest.
+    // Magic, version and the header's length, then the header, whose fields are in the order of their numbers: the
+    // signed data with the id in it has the highest.
     assert_eq!(crx[..8], *b"Cr24\x03\0\0\0", "a package of version 3");
     let length = usize::try_from(u32::from_le_bytes(crx[8..12].try_into().unwrap())).unwrap();
     let header = &crx[12..12 + length];
@@ -122,7 +122,8 @@ impl Drop for Shelf {
     }
 }
 
-/// The command of a Chromium for which the policies of this machine are that it has to install the package, and no others.
+/// The command of a Chromium for which the policies of this machine are that it has to install the package, and no
+/// others.
 fn obliged(package: &Package, shelf: &Shelf, bench: &Bench) -> Command {
     let settings = bench.environment.home().join("settings");
     let file = settings.join(POLICY);
@@ -134,8 +135,8 @@ fn obliged(package: &Package, shelf: &Shelf, bench: &Bench) -> Command {
     // Users may mount only where they are root, which they are in a namespace of users.
     command.arg("--mount").args((!is_root()).then_some("--map-root-user"));
     command.args(["sh", "-c", &format!("mount --bind \"$0\" {SETTINGS} && exec chromium \"$@\"")]).arg(settings);
-    // As root, which it is in either namespace, Chromium starts without its sandbox only. Background networking has to stay on, since
-    // Chromium installs nothing without it, so that names are kept from resolving instead.
+    // As root, which it is in either namespace, Chromium starts without its sandbox only. Background networking has to
+    // stay on, since Chromium installs nothing without it, so that names are kept from resolving instead.
     command.args(["--no-sandbox", "--disable-component-update"]);
     command.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
     command
@@ -152,16 +153,13 @@ fn a_policy_grants_a_span_id_per_request() {
     wait_until("Chromium asks where the package is", || shelf.was_asked_for("/update.xml"));
     wait_until("Chromium fetches the package", || shelf.was_asked_for("/extension.crx"));
     let worker = format!("chrome-extension://{}/", package.id);
-    wait_until("the extension is installed and its worker runs", || browser.targets().contains(&worker));
-    assert!(!Path::new(SETTINGS).join(POLICY).exists(), "no other browser has the policy");
-    // No host knows the package's id, so the extension goes on alone, which takes it a moment.
-    wait_until("requests carry headers", || {
-        bench.site.clear();
-        browser.load("armed");
-        bench.site.requests().iter().all(|request| !request.traceparent.is_empty())
+    wait_until("the extension is installed and its worker runs", || {
+        browser.targets().is_ok_and(|targets| targets.contains(&worker))
     });
+    assert!(!Path::new(SETTINGS).join(POLICY).exists(), "no other browser has the policy");
+    // No host knows the package's id, so the extension goes on alone.
+    browser.until_armed();
 
-    bench.site.clear();
     for nav in ["first", "second"] {
         browser.load(nav);
     }

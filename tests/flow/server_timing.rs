@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::k6::{Bench, logged, traceparent, turn};
+use crate::bench::{Bench, logged, traceparent, turn};
 use crate::support::site::TraceParent;
 
 /// What the script logs of one navigation.

@@ -1,6 +1,6 @@
 //! Many iterations: no k6 error, no request without a header, nothing left behind.
 
-use crate::k6::{Bench, assert_own_spans, turn};
+use crate::bench::{Bench, assert_own_spans, turn};
 
 #[test]
 fn three_hundred_iterations_in_a_row() {

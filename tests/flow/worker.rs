@@ -1,66 +1,111 @@
 //! The extension's worker stays alive, and when it goes all the same, no request is stuck and detailed mode comes back.
 
 use std::collections::BTreeSet;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::browser::{Browser, DevTools, wait_until, without_host};
-use crate::k6::{Bench, Run, assert_own_spans, script_path, traceparent, turn};
+use crate::bench::{Bench, Run, assert_own_spans, script_path, traceparent, turn};
+use crate::browser::{Browser, DevTools, hosts, without_host};
 use crate::support::site::Recorded;
 
-/// Within this time detailed mode must be back.
-const BACK: Duration = Duration::from_secs(1);
+/// How many times something is done to the worker in a test.
+const FAULTS: usize = 3;
+
+/// How long pages are loaded after each time: longer than the worker may take to come back.
+const AFTERWARDS: Duration = Duration::from_secs(6);
+
+/// Within this time every request carries the session's trace again, on the slowest machine.
+const MOST: Duration = Duration::from_secs(5);
+
+/// And within this time it usually does.
+const USUALLY: Duration = Duration::from_secs(1);
+
+/// How many requests carry the session's trace between the end of a recovery and the next fault, at least.
+const REGULAR: usize = 5;
 
 /// Chromium stops a worker that has been idle for 30 s.
 const IDLE: Duration = Duration::from_secs(40);
 
-/// What arrived from the pages, and when a script said that it did something to the worker.
-struct Told {
+/// What a test saw of a browser to whose worker something was done.
+struct Seen {
     requests: Vec<Recorded>,
+    /// When, each from before it was done.
     faults: Vec<Instant>,
+    /// Every host that the browser had. Each ends with the worker that it serves.
+    hosts: BTreeSet<u32>,
 }
 
-impl Told {
-    fn by(run: Run) -> Self {
-        let (faults, requests) = run.requests.into_iter().partition::<Vec<_>, _>(|request| request.label() == "fault");
-        Self { requests, faults: faults.into_iter().map(|fault| fault.at).collect() }
-    }
+impl Seen {
+    /// Requests must be regular again soon: what the worker was being asked about when it went leaves as it is, and
+    /// what wakes the next one may carry a trace of its own, but whatever comes later carries the session's.
+    fn assert_recovered(&self) {
+        assert_eq!(self.faults.len(), FAULTS, "faults");
+        assert!(self.hosts.len() > FAULTS, "no worker went, or came back, with some fault: {:?}", self.hosts);
 
-    /// Nothing that arrives in the second after a fault is asked for more than that it arrives: what the worker was being asked about when it
-    /// went leaves as it is, and the request that wakes the next worker may carry a trace of its own.
-    fn assert_recovered(&self, least_faults: usize) {
-        assert!(self.faults.len() >= least_faults, "{} faults", self.faults.len());
-        let soon = |request: &&Recorded| self.faults.iter().any(|fault| (*fault..*fault + BACK).contains(&request.at));
-        let (meanwhile, after): (Vec<_>, Vec<_>) = self.requests.iter().partition(soon);
-        let bare = meanwhile.iter().filter(|request| request.traceparent.is_empty()).count();
-        println!(
-            "{} faults; of {} requests in the second after one, {bare} had no header; {} requests at other times",
-            self.faults.len(),
-            meanwhile.len(),
-            after.len()
-        );
-        for fault in &self.faults {
-            let later = after.iter().filter(|request| request.at > *fault).count();
-            assert!(later >= 5, "only {later} requests came later than {BACK:?} after a fault");
+        let first = self.requests.first().expect("a request");
+        let session = traceparent(first).trace_id;
+        let (bare, complete): (Vec<_>, Vec<_>) =
+            self.requests.iter().cloned().partition(|request| request.traceparent.is_empty());
+        let (regular, foreign): (Vec<_>, Vec<_>) =
+            complete.into_iter().partition(|request| traceparent(request).trace_id == session);
+        let irregular = || bare.iter().chain(&foreign).map(|request| request.at);
+        let ends = self.faults.iter().copied().skip(1).map(Some).chain([None]);
+        let mut recoveries = Vec::new();
+        for (fault, end) in self.faults.iter().copied().zip(ends) {
+            let within = |at: &Instant| *at >= fault && end.is_none_or(|end| *at < end);
+            let back = irregular().filter(within).max().unwrap_or(fault);
+            let afterwards = regular.iter().map(|request| request.at).filter(|at| within(at) && *at > back).count();
+            recoveries.push((back - fault, afterwards));
         }
-        let after: Vec<Recorded> = after.into_iter().cloned().collect();
-        assert_own_spans(&after);
-        let traces: BTreeSet<_> = after.iter().map(|request| traceparent(request).trace_id).collect();
-        assert_eq!(traces.len(), 1, "one trace, faults or not");
+        println!(
+            "after each fault, how long until requests were regular again, and how many then were: {recoveries:?}; of {} \
+             requests {} had no header and {} another trace",
+            self.requests.len(),
+            bare.len(),
+            foreign.len()
+        );
+
+        assert!(irregular().all(|at| at >= self.faults[0]), "some requests were irregular before the first fault");
+        assert!(recoveries.iter().all(|(_, afterwards)| *afterwards >= REGULAR), "too few: {recoveries:?}");
+        let mut times: Vec<_> = recoveries.iter().map(|(time, _)| *time).collect();
+        times.sort_unstable();
+        assert!(times[FAULTS - 1] <= MOST, "{times:?}");
+        assert!(times[FAULTS / 2] <= USUALLY, "{times:?}");
+        assert_own_spans(&regular);
     }
 }
 
-fn with_playwright(bench: &Bench, fault: &str) -> Told {
+/// Runs a client to its end and collects the hosts of its browser. What `meanwhile` does, it does often.
+fn watched(bench: &Bench, mut command: Command, mut meanwhile: impl FnMut()) -> (Run, BTreeSet<u32>) {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut seen = BTreeSet::new();
+    while child.try_wait().unwrap().is_none() {
+        seen.extend(hosts(bench));
+        meanwhile();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    (bench.finished(&child.wait_with_output().unwrap()), seen)
+}
+
+fn with_playwright(bench: &Bench, fault: &str) -> Seen {
     let mut command = bench.environment.navtrace(["run", "--", "node"]);
-    command.arg(script_path("worker.mjs")).env("SITE", bench.site.main()).env("FAULT", fault).stdin(Stdio::null());
-    Told::by(bench.run(command))
+    command
+        .arg(script_path("worker.mjs"))
+        .env("SITE", bench.site.main())
+        .env("FAULT", fault)
+        .env("FAULTS", FAULTS.to_string())
+        .env("AFTERWARDS", AFTERWARDS.as_millis().to_string())
+        .stdin(Stdio::null());
+    let (run, hosts) = watched(bench, command, || ());
+    let (faults, requests) = run.requests.into_iter().partition::<Vec<_>, _>(|request| request.label() == "fault");
+    Seen { requests, faults: faults.into_iter().map(|fault| fault.at).collect(), hosts }
 }
 
 #[test]
 fn a_worker_that_is_killed_comes_back_under_playwright() {
     let _turn = turn();
     let bench = Bench::new();
-    with_playwright(&bench, "kill").assert_recovered(3);
+    with_playwright(&bench, "kill").assert_recovered();
     bench.assert_nothing_left();
 }
 
@@ -68,33 +113,35 @@ fn a_worker_that_is_killed_comes_back_under_playwright() {
 fn an_extension_that_is_reloaded_goes_on_with_the_trace() {
     let _turn = turn();
     let bench = Bench::new();
-    with_playwright(&bench, "reload").assert_recovered(2);
+    with_playwright(&bench, "reload").assert_recovered();
     bench.assert_nothing_left();
 }
 
-/// k6 1.8.1 pauses every worker that starts while it is attached, and does not let go of it. One that is started again it holds already,
-/// from before: that one runs.
+/// k6 1.8.1 pauses every worker that starts while it is attached, and does not let go of it. One that is started again
+/// it holds already, from before: that one runs.
 #[test]
 fn a_worker_that_is_killed_comes_back_under_k6() {
     let _turn = turn();
     let bench = Bench::new();
-    let mut command = bench.traced_command("pages.js", &[("ITERATIONS", "1"), ("PAGES", "24")]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // The first fault comes with the first page, and after the last one there are six seconds too.
+    let command = bench.traced_command("pages.js", &[("ITERATIONS", "1"), ("SECONDS", "19")]);
     let mut faults: Vec<Instant> = Vec::new();
-    while child.try_wait().unwrap().is_none() {
-        let settled = faults.last().is_none_or(|fault| fault.elapsed() > 2 * BACK);
-        if settled
-            && faults.len() < 3
-            && !bench.site.requests().is_empty()
+    let (run, hosts) = watched(&bench, command, || {
+        let due = match faults.last() {
+            None => !bench.site.requests().is_empty(),
+            Some(fault) => faults.len() < FAULTS && fault.elapsed() >= AFTERWARDS,
+        };
+        if due
             && let Some(devtools) = DevTools::of_client(&bench)
-            && devtools.close_worker()
+            && let Ok(Some(worker)) = devtools.worker()
         {
-            faults.push(Instant::now());
+            let before = Instant::now();
+            if devtools.close(&worker).is_ok() {
+                faults.push(before);
+            }
         }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let run = bench.finished(&child.wait_with_output().unwrap());
-    Told { requests: run.requests, faults }.assert_recovered(2);
+    });
+    Seen { requests: run.requests, faults, hosts }.assert_recovered();
     bench.assert_nothing_left();
 }
 
@@ -104,16 +151,26 @@ fn the_worker_stays_alive_with_and_without_a_host() {
     let [alone, hosted] = [Bench::new(), Bench::new()];
     let with_host = hosted.environment.navtrace(["launch"]);
     let browsers = [Browser::start(without_host(&alone, true), &alone), Browser::start(with_host, &hosted)];
-    for browser in &browsers {
-        wait_until("the worker runs", || browser.has_worker());
-    }
+    let workers = browsers.each_ref().map(|browser| browser.until_worker());
+    let host = hosts(&hosted);
+    assert_eq!(host.len(), 1, "{host:?}");
+
+    // Nothing here wakes a worker that has gone, so it is enough to look now and then, and not every look has to
+    // succeed.
     let start = Instant::now();
     while start.elapsed() < IDLE {
         std::thread::sleep(Duration::from_millis(250));
-        for browser in &browsers {
-            assert!(browser.has_worker(), "a worker went after {:?}", start.elapsed());
+        for (browser, worker) in browsers.iter().zip(&workers) {
+            match browser.worker() {
+                Ok(now) => assert_eq!(now.as_ref(), Some(worker), "after {:?}", start.elapsed()),
+                Err(error) => println!("after {:?} the browser did not answer: {error}", start.elapsed()),
+            }
         }
     }
+    for (browser, worker) in browsers.iter().zip(&workers) {
+        assert_eq!(browser.worker().unwrap().as_ref(), Some(worker), "at the end");
+    }
+    assert_eq!(hosts(&hosted), host, "a worker that had gone would have another host");
     for (browser, bench) in browsers.iter().zip([&alone, &hosted]) {
         browser.load("idle");
         assert_own_spans(&bench.site.requests());

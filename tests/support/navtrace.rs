@@ -36,7 +36,8 @@ impl Environment {
         self.temporary.path()
     }
 
-    /// The binary under test, to be started in this environment.
+    /// The binary under test, to be started in this environment. Its gate is patient unless a test sets it otherwise: a
+    /// slow machine is no failure.
     pub fn navtrace<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_navtrace"));
         command.args(args);
@@ -47,6 +48,7 @@ impl Environment {
             }
         }
         command.env("HOME", self.home.path()).env("TMPDIR", self.temporary.path());
+        command.env("NAVTRACE_ARM_TIMEOUT", "30s");
         command
     }
 

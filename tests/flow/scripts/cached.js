@@ -1,5 +1,5 @@
-// NAVIGATIONS navigations, 10 by default, over one page with many resources that may be kept: all but the first find them in the browser's
-// cache. Logs what the pages themselves know of that.
+// NAVIGATIONS navigations, 10 by default, over one page with many resources that may be kept: all but the first find
+// them in the browser's cache. Logs what the pages themselves know of that.
 //
 // ROUTE=1 adds a header to every request with k6's own means instead, for comparison.
 import { check } from 'k6';

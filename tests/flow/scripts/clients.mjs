@@ -21,11 +21,11 @@ export const executablePath = process.env.CHROME_BIN;
 export const browserArgs = (process.env.BROWSER_ARGS ?? '').split(' ').filter(Boolean);
 
 /**
- * What a shared worker or a prerendered page asks for comes at any time or, where the client keeps it paused, never: the page itself waits
- * half a second at the end, which is not long enough when four of them end at once.
+ * What a shared worker or a prerendered page asks for comes at any time or, where the client keeps it paused, never:
+ * the page itself waits half a second at the end, which is not long enough when four of them end at once.
  */
 async function late(words) {
-  const deadline = Date.now() + 3000;
+  const deadline = Date.now() + LIMIT;
   while (Date.now() < deadline) {
     const seen = await (await fetch(`${SITE}/seen?${words}`)).json();
     if (seen['shared-worker-fetch'] && seen['prerender-image']) return;
@@ -51,7 +51,8 @@ async function load(page, name) {
  * Loads the coverage page in several pages of several contexts, all at once, each as a run of its own.
  *
  * @param newContext makes a context of the client
- * @param newPages opens so many pages in it, each in a window of its own: nothing is prerendered for a tab behind another
+ * @param newPages opens so many pages in it, each in a window of its own: nothing is prerendered for a tab behind
+ *   another
  */
 async function loadAll(newContext, newPages) {
   const contexts = await Promise.all(Array.from({ length: CONTEXTS }, newContext));

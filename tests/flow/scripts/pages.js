@@ -1,5 +1,8 @@
-// Plain pages: the light load of a soak test. PAGES sets how many an iteration loads, 1 by default, and SUBS how many sub-resources each
-// of them has, 8 by default.
+// Plain pages: the light load of a soak test.
+//
+//   PAGES     how many an iteration loads, 1 by default
+//   SECONDS   load pages until so much time is over instead, at least one, however long each of them takes
+//   SUBS      how many sub-resources each of them has, 8 by default
 import { check } from 'k6';
 import { browser } from 'k6/browser';
 
@@ -11,7 +14,9 @@ export default async function () {
   const name = run();
   const page = await browser.newPage();
   try {
-    for (let i = 0; i < Number(__ENV.PAGES || 1); i++) {
+    const end = Date.now() + 1000 * Number(__ENV.SECONDS || 0);
+    const goesOn = (i) => i === 0 || (__ENV.SECONDS ? Date.now() < end : i < Number(__ENV.PAGES || 1));
+    for (let i = 0; goesOn(i); i++) {
       const nav = `${name}-${i}`;
       await page.goto(url('/page', { kind: 'document', run: name, nav, subs: __ENV.SUBS || 8 }));
       await page.waitForFunction(() => window.done === true);

@@ -1,4 +1,5 @@
-// Loads two plain pages and logs what scripts can read of each navigation's context: from the response, and in the page.
+// Loads two plain pages and logs what scripts can read of each navigation's context: from the response, and in the
+// page.
 import { browser } from 'k6/browser';
 
 import { browserOptions, run, url } from './scenario.js';

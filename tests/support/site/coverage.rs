@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
+use serde::Deserialize;
+
 use super::record::Recorded;
 use super::traceparent::TraceParent;
 
@@ -123,7 +125,7 @@ impl Row {
 }
 
 /// What one load of the coverage page reported of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PageResults {
     /// The run of the load.
     pub run: String,
@@ -140,27 +142,4 @@ impl PageResults {
             .map(|(kind, result)| (kind.as_str(), result.as_str()))
             .collect()
     }
-}
-
-/// Reads what `coverage.js` logs, from k6's log in any of its formats.
-pub fn page_results(log: &str) -> Vec<PageResults> {
-    log.lines().filter_map(line_results).collect()
-}
-
-/// The script's mark before its JSON.
-const MARK: &str = "COVERAGE ";
-
-fn line_results(line: &str) -> Option<PageResults> {
-    let from = line.find(MARK)? + MARK.len();
-    // As a field of k6's log line the message is a quoted string, so the JSON's own quotes are escaped.
-    let text = line[from..].replace("\\\"", "\"");
-    let value = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>().next()?.ok()?;
-    let results = value.get("results")?.as_object()?;
-    Some(PageResults {
-        run: value.get("run")?.as_str()?.to_owned(),
-        results: results
-            .iter()
-            .map(|(kind, result)| (kind.clone(), result.as_str().unwrap_or_default().to_owned()))
-            .collect(),
-    })
 }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 #[allow(unused_imports)]
-pub use coverage::{Kind, PageResults, coverage_kinds, coverage_table, page_results};
+pub use coverage::{Kind, PageResults, coverage_kinds, coverage_table};
 pub use record::{Origin, Recorded};
 #[allow(unused_imports)]
 pub use traceparent::TraceParent;

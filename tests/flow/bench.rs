@@ -1,4 +1,5 @@
-//! Runs a k6 script, with and without navtrace.
+//! Runs a test client (k6, or node with a script for Playwright or Puppeteer) against a site, with and without
+//! navtrace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output, Stdio};
@@ -8,7 +9,10 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 
 use crate::navtrace::{Environment, stderr};
-use crate::support::site::{Recorded, Site, TraceParent};
+use crate::support::site::{PageResults, Recorded, Site, TraceParent};
+
+/// How long what is ending may take: it is waited for only, so that a slow machine is no failure.
+const ENDING: Duration = Duration::from_secs(10);
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -17,15 +21,17 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A site and a private environment in which k6 scripts are run against it.
+/// A site, and a private environment in which clients are run against it.
 pub(crate) struct Bench {
     pub(crate) site: Site,
     pub(crate) environment: Environment,
 }
 
-/// What came of one k6 run.
+/// What came of running one client to its end.
 pub(crate) struct Run {
+    /// Standard error: of the client, and of navtrace where that ran it.
     pub(crate) log: String,
+    /// What arrived at the site, in the order of arrival.
     pub(crate) requests: Vec<Recorded>,
 }
 
@@ -82,25 +88,27 @@ impl Bench {
         command
     }
 
-    /// Runs to the end; anything that k6 calls an error fails the test.
+    /// Runs a client to its end, with a site that has forgotten all earlier requests.
     pub(crate) fn run(&self, mut command: Command) -> Run {
         self.site.clear();
-        let output = command.output().expect("k6 and navtrace can be started");
+        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         self.finished(&output)
     }
 
+    /// What came of a client that has ended. One that failed fails the test, and so does anything that k6 logs as an
+    /// error.
     pub(crate) fn finished(&self, output: &Output) -> Run {
         let log = stderr(output);
         assert!(output.status.success(), "exit {}\n{log}", output.status);
         let errors: Vec<_> = log.lines().filter(|line| is_error(line)).collect();
-        assert_eq!(errors, [""; 0], "k6 reports errors:\n{log}");
+        assert_eq!(errors, [""; 0], "errors were logged:\n{log}");
         let requests = self.site.settled(Duration::from_millis(300), Duration::from_secs(5));
         Run { log, requests }
     }
 
-    /// Nothing of a run may be left once it has ended and the relays have had their second.
+    /// Waits until nothing of a run is left, neither processes nor files.
     pub(crate) fn assert_nothing_left(&self) {
-        let deadline = Instant::now() + Duration::from_secs(3);
+        let deadline = Instant::now() + ENDING;
         loop {
             let left = (self.environment.processes(), self.environment.left_behind());
             if left.0.is_empty() && left.1.is_empty() {
@@ -124,6 +132,27 @@ impl Run {
         lines.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
     }
 
+    /// How often each kind arrived, by load and kind (see [`Recorded::label`]). Every request must name its load.
+    pub(crate) fn counts(&self) -> BTreeMap<(&str, &str), usize> {
+        let mut counts = BTreeMap::new();
+        for request in &self.requests {
+            let load = request.run.as_deref().unwrap_or_else(|| panic!("{} names no run", request.path));
+            *counts.entry((load, request.label())).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The coverage page must have been loaded once for each of these loads, and nothing of it may have failed.
+    pub(crate) fn assert_whole(&self, loads: &[&str]) {
+        let pages: Vec<PageResults> = logged(&self.log, "COVERAGE ");
+        let failures: Vec<_> = pages.iter().flat_map(PageResults::failures).collect();
+        assert_eq!(failures, [], "{}", self.log);
+        let mut seen: Vec<_> = pages.iter().map(|page| page.run.as_str()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, loads, "{}", self.log);
+    }
+
+    /// How many CORS preflights arrived.
     pub(crate) fn preflights(&self) -> usize {
         self.requests.iter().filter(|request| request.method == "OPTIONS").count()
     }
@@ -166,8 +195,8 @@ pub(crate) fn assert_own_spans(requests: &[Recorded]) {
     assert!(shared.is_empty(), "{} requests have {} span ids; shared: {shared:?}", requests.len(), users.len());
 }
 
-/// k6 logs that a browser "unexpectedly ended" when it has just ended it itself on a busy machine, with and without navtrace: by a signal, or
-/// by the context that it cancels while the browser is closing.
+/// Tells k6's errors, but for one: k6 logs that a browser "unexpectedly ended" when it has just ended it itself on a
+/// busy machine, with and without navtrace, by a signal or by the context that it cancels while the browser is closing.
 fn is_error(line: &str) -> bool {
     let by_k6 = ["signal: killed", "signal: terminated", "context canceled"];
     let known = by_k6.iter().any(|how| line.contains(&format!("unexpectedly ended: {how}")));
