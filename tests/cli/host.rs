@@ -64,6 +64,19 @@ fn the_sampler_changes_the_flags_and_nothing_else() {
 }
 
 #[test]
+fn the_mode_that_is_wanted_goes_to_the_extension_and_one_that_is_not_to_be_had_is_named() {
+    let armed = frame(br#"{"v":1,"type":"armed","mode":"lightweight"}"#);
+    let input = [frame(HELLO.trim_end().as_bytes()), armed].concat();
+    for (wanted, warned) in [("auto", false), ("lightweight", false), ("detailed", true)] {
+        let mut host = host();
+        host.env("NAVTRACE_MODE", wanted);
+        let (code, frames, message) = served(host, &input);
+        assert_eq!((code, frames[0]["mode"].as_str()), (0, Some(wanted)));
+        assert_eq!(message.contains("NAVTRACE_MODE=detailed, but this browser does not let"), warned, "{message}");
+    }
+}
+
+#[test]
 fn an_unknown_sampler_warns_and_is_ignored() {
     let mut host = host();
     host.env("OTEL_TRACES_SAMPLER", "sometimes");

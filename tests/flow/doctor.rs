@@ -19,6 +19,16 @@ fn every_link_holds() {
 }
 
 #[test]
+fn the_mode_that_was_chosen_is_named() {
+    let _turn = turn();
+    let environment = Environment::new();
+    let output = environment.navtrace(["doctor"]).env("NAVTRACE_MODE", "lightweight").output().unwrap();
+    let words = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert!(words.contains("  lightweight, as NAVTRACE_MODE says: a span id for every navigation\n"), "{words}");
+}
+
+#[test]
 fn a_program_that_is_no_browser_fails_where_it_breaks() {
     let _turn = turn();
     let environment = Environment::new();
