@@ -81,6 +81,13 @@ impl Bench {
         self.run(self.traced_command(script, variables))
     }
 
+    /// [`Bench::traced`] in a mode of the test's choice.
+    pub(crate) fn traced_in(&self, mode: &str, script: &str, variables: &[(&str, &str)]) -> Run {
+        let mut command = self.traced_command(script, variables);
+        command.env("NAVTRACE_MODE", mode);
+        self.run(command)
+    }
+
     /// The command of [`Bench::traced`], to be run otherwise.
     pub(crate) fn traced_command(&self, script: &str, variables: &[(&str, &str)]) -> Command {
         let mut command = self.environment.navtrace(["run", "--", "k6"]);

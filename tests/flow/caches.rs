@@ -28,9 +28,7 @@ fn caches_serve_as_much_as_without_navtrace() {
     let bench = Bench::new();
     let variables = [("ITERATIONS", "3"), ("NAVIGATIONS", "10")];
     let plain = bench.plain("cached.js", &variables);
-    let mut command = bench.traced_command("cached.js", &variables);
-    command.env("NAVTRACE_MODE", "detailed");
-    let traced = bench.run(command);
+    let traced = bench.traced_in("detailed", "cached.js", &variables);
 
     let hits = cached(&plain);
     println!("without navtrace: {hits:?}, {:?}", plain.counts());

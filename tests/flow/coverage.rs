@@ -22,9 +22,7 @@ fn every_kind_of_request_carries_a_header_in_lightweight_mode() {
 fn covered(mode: &str) -> Run {
     let bench = Bench::new();
     let plain = bench.plain("coverage.js", &[]);
-    let mut command = bench.traced_command("coverage.js", &[("ITERATIONS", "3")]);
-    command.env("NAVTRACE_MODE", mode);
-    let traced = bench.run(command);
+    let traced = bench.traced_in(mode, "coverage.js", &[("ITERATIONS", "3")]);
     println!("{mode} mode\n{}", coverage_table(&traced.requests));
     let words = format!("{mode} mode");
     assert_eq!(traced.log.lines().filter(|line| line.ends_with(&words)).count(), 3, "{}", traced.log);

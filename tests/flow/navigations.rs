@@ -28,9 +28,7 @@ fn joined(nav: &str, spans: &BTreeMap<&str, String>) -> String {
 fn requests_carry_their_own_navigations_span() {
     let _turn = turn();
     let bench = Bench::new();
-    let mut command = bench.traced_command("navigations.js", &[("ITERATIONS", "2")]);
-    command.env("NAVTRACE_MODE", "lightweight");
-    let run = bench.run(command);
+    let run = bench.traced_in("lightweight", "navigations.js", &[("ITERATIONS", "2")]);
     let mut spans = BTreeMap::new();
     for request in run.requests.iter().filter(|request| is_navigation(request)) {
         spans.entry(nav(request)).or_insert_with(|| traceparent(request).span_id);

@@ -21,9 +21,7 @@ struct Timing {
 /// What the responses of two navigations name, each with the context of the request for it.
 fn named_and_sent(mode: &str) -> Vec<(TraceParent, TraceParent)> {
     let bench = Bench::new();
-    let mut command = bench.traced_command("server-timing.js", &[]);
-    command.env("NAVTRACE_MODE", mode);
-    let run = bench.run(command);
+    let run = bench.traced_in(mode, "server-timing.js", &[]);
     let timings: Vec<Timing> = logged(&run.log, "TIMING ");
     assert_eq!(timings.len(), 2, "{}", run.log);
     let spans = timings.into_iter().map(|timing| {
