@@ -1,4 +1,5 @@
-// Generated from src/channel/message.rs; `NAVTRACE_BLESS=1 cargo test protocol_types` writes it anew.
+// Generated from src/channel/message.rs and src/observe/observation.rs;
+// `NAVTRACE_BLESS=1 cargo test protocol_types` writes it anew.
 // Every message also carries `v`, the version of the protocol (PROTOCOL.md).
 
 export type SessionContext = { 
@@ -29,9 +30,29 @@ export type Mode = "lightweight" | "detailed";
 
 export type WantedMode = "auto" | "lightweight" | "detailed";
 
-export type Outcome = "committed" | "failed";
-
 export type ErrorCode = "not-utf8" | "not-json" | "unknown-version" | "unknown-type" | "invalid";
+
+export type Browser = { 
+/**
+ * `navigator.userAgent`.
+ */
+userAgent: string, 
+/**
+ * `navigator.userAgentData.brands`, each as `name version`.
+ */
+brands: Array<string>, 
+/**
+ * `navigator.userAgentData.platform`.
+ */
+platform: string, 
+/**
+ * `navigator.userAgentData.mobile`.
+ */
+mobile: boolean, 
+/**
+ * `navigator.language`.
+ */
+language: string, };
 
 export type Hello = { 
 /**
@@ -45,7 +66,11 @@ offTheRecord: boolean,
 /**
  * The context that requests carry already, after a restart of the worker or the host.
  */
-session: SessionContext | null, };
+session: SessionContext | null, 
+/**
+ * What the browser says of itself.
+ */
+browser?: Browser, };
 
 export type Armed = { 
 /**
@@ -53,19 +78,213 @@ export type Armed = {
  */
 mode: Mode, };
 
-export type Navigation = { 
+export type NavigationStart = { 
 /**
  * Chromium's id of the tab.
  */
 tabId: number, 
 /**
- * The span id that the navigation used.
+ * When the navigation began, which is before its request: milliseconds since the epoch.
+ */
+started: number, };
+
+export type Response = { 
+/**
+ * The HTTP status.
+ */
+status: number, 
+/**
+ * Whether the browser's cache answered.
+ */
+fromCache: boolean, 
+/**
+ * The address of the server, without a port.
+ */
+address?: string, 
+/**
+ * What the status line begins with, such as `HTTP/1.1`.
+ */
+protocol?: string, 
+/**
+ * The length of the body in bytes as it was transferred, if the response says it.
+ */
+size?: number, };
+
+export type Observation = { "what": "request-started", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The browser's id of the request, which its hops share.
+ */
+request: string, 
+/**
+ * The span id that it carries; in lightweight mode, one that was made for its span alone.
  */
 spanId: string, 
 /**
- * What came of it.
+ * The span id of its navigation; absent for the session's root.
  */
-outcome: Outcome, };
+parent?: string, 
+/**
+ * The trace id that it carries, where that may be another than the session's: a worker that was just restarted does not know it.
+ */
+traceId?: string, 
+/**
+ * The HTTP method.
+ */
+method: string, 
+/**
+ * The address.
+ */
+url: string, 
+/**
+ * What kind of resource it asks for, in the browser's words: `main_frame`, `script`, `xmlhttprequest` and so on.
+ */
+resource: string, 
+/**
+ * The navigation that begins with it, if it is a navigation's own.
+ */
+navigation?: NavigationStart, 
+/**
+ * The length of its body in bytes, if it has one and the length is known.
+ */
+size?: number, } | { "what": "response-started", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The browser's id of the request.
+ */
+request: string, } | { "what": "request-redirected", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The browser's id of the request.
+ */
+request: string, 
+/**
+ * The answer.
+ */
+response: Response, } | { "what": "request-completed", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The browser's id of the request.
+ */
+request: string, 
+/**
+ * The answer.
+ */
+response: Response, } | { "what": "request-failed", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The browser's id of the request.
+ */
+request: string, 
+/**
+ * What Chromium calls the error, such as `net::ERR_CONNECTION_REFUSED`.
+ */
+error: string, 
+/**
+ * A span id for a request that was never started: it failed before it could leave.
+ */
+spanId: string, 
+/**
+ * The HTTP method.
+ */
+method: string, 
+/**
+ * The address.
+ */
+url: string, 
+/**
+ * What kind of resource it asked for.
+ */
+resource: string, } | { "what": "navigation-committed", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The span id of the navigation.
+ */
+spanId: string, 
+/**
+ * Chromium's id of the tab.
+ */
+tabId: number, 
+/**
+ * The document's address.
+ */
+url: string, 
+/**
+ * When the navigation began; for one that had no request of its own.
+ */
+started: number, 
+/**
+ * What brought it about, in the browser's words: `link`, `typed`, `reload` and so on.
+ */
+transition: string, } | { "what": "navigation-failed", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The span id of the navigation.
+ */
+spanId: string, } | { "what": "document-parsed", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The span id of the navigation.
+ */
+spanId: string, } | { "what": "document-loaded", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The span id of the navigation.
+ */
+spanId: string, } | { "what": "tab-closed", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * Chromium's id of the tab.
+ */
+tabId: number, };
+
+export type Observed = { 
+/**
+ * The worker that observed: random for every start of one, so that its batches are told apart from those of the one before.
+ */
+worker: string, 
+/**
+ * Counts the worker's batches from 1.
+ */
+number: number, 
+/**
+ * How many observations this worker has had to drop so far, since no host took them.
+ */
+dropped: number, 
+/**
+ * What was observed.
+ */
+observations: Array<Observation>, };
 
 export type Replenish = { 
 /**
@@ -73,7 +292,7 @@ export type Replenish = {
  */
 count: number, };
 
-export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "navigation" } & Navigation | { "type": "replenish" } & Replenish;
+export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish;
 
 export type ToExtension = { "type": "session", 
 /**
@@ -95,7 +314,15 @@ contexts: Array<NavigationContext>, } | { "type": "contexts",
 /**
  * More contexts for the navigations to come.
  */
-contexts: Array<NavigationContext>, } | { "type": "error", 
+contexts: Array<NavigationContext>, } | { "type": "received", 
+/**
+ * The worker that observed.
+ */
+worker: string, 
+/**
+ * The batch's number.
+ */
+number: number, } | { "type": "error", 
 /**
  * Which rule it broke.
  */

@@ -19,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod context;
 pub mod failure;
+pub mod observe;
 pub mod report;
 pub mod say;
 pub mod stdio;

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 pub use ledger::{Ledger, MOST_PROBLEMS, Trace};
 
-use crate::channel::message::{Mode, Outcome};
+use crate::channel::message::Mode;
 use crate::context::ids::TraceId;
+use crate::observe::tally::Tally;
 use crate::say::say;
 
 /// The environment variable that carries the socket's path from `navtrace run` to launchers and hosts.
@@ -28,7 +29,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// One line on the socket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Report {
     /// Something that the user should know.
@@ -48,11 +49,8 @@ pub enum Report {
         /// How requests get their headers.
         mode: Mode,
     },
-    /// A navigation has used a context.
-    Navigation {
-        /// What came of it.
-        outcome: Outcome,
-    },
+    /// What the trace has so far.
+    Tally(Tally),
     /// `navtrace run` wants to know that everything before has been read.
     End,
 }

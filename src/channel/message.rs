@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::context::ids::SpanId;
 use crate::context::issuer::{NavigationContext, SessionContext};
+use crate::observe::observation::Observed;
 
 /// The version of the protocol that this host speaks.
 pub const VERSION: u64 = 1;
@@ -50,17 +50,6 @@ pub enum WantedMode {
     Detailed,
 }
 
-/// What came of a navigation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// A document.
-    Committed,
-    /// No document: a 204, a download, an abort or a network error.
-    Failed,
-}
-
 /// The first message on a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -72,6 +61,27 @@ pub struct Hello {
     pub off_the_record: bool,
     /// The context that requests carry already, after a restart of the worker or the host.
     pub session: Option<SessionContext>,
+    /// What the browser says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub browser: Option<Browser>,
+}
+
+/// What the browser says of itself, for the resource that spans belong to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Browser {
+    /// `navigator.userAgent`.
+    pub user_agent: String,
+    /// `navigator.userAgentData.brands`, each as `name version`.
+    pub brands: Vec<String>,
+    /// `navigator.userAgentData.platform`.
+    pub platform: String,
+    /// `navigator.userAgentData.mobile`.
+    pub mobile: bool,
+    /// `navigator.language`.
+    pub language: String,
 }
 
 /// Headers are in place for every request that follows.
@@ -80,20 +90,6 @@ pub struct Hello {
 pub struct Armed {
     /// How requests get their headers.
     pub mode: Mode,
-}
-
-/// A main-frame navigation has used a context.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Navigation {
-    /// Chromium's id of the tab.
-    pub tab_id: i32,
-    /// The span id that the navigation used.
-    #[cfg_attr(test, ts(type = "string"))]
-    pub span_id: SpanId,
-    /// What came of it.
-    pub outcome: Outcome,
 }
 
 /// The stock of contexts is running low.
@@ -105,7 +101,7 @@ pub struct Replenish {
 }
 
 /// A message from the extension to the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum ToHost {
@@ -113,8 +109,8 @@ pub enum ToHost {
     Hello(Hello),
     /// Headers are in place for every request that follows.
     Armed(Armed),
-    /// A main-frame navigation has used a context.
-    Navigation(Navigation),
+    /// What happened in the browser.
+    Observed(Observed),
     /// The stock of contexts is running low.
     Replenish(Replenish),
 }
@@ -139,6 +135,14 @@ pub enum ToExtension {
     Contexts {
         /// More contexts for the navigations to come.
         contexts: Vec<NavigationContext>,
+    },
+    /// A batch of observations is safe: it need not be sent again.
+    Received {
+        /// The worker that observed.
+        worker: String,
+        /// The batch's number.
+        #[cfg_attr(test, ts(type = "number"))]
+        number: u64,
     },
     /// The message before could not be used.
     Error {
@@ -213,7 +217,7 @@ impl ToHost {
         match head.type_name().as_deref() {
             Some("hello") => fields(text).map(Self::Hello),
             Some("armed") => fields(text).map(Self::Armed),
-            Some("navigation") => fields(text).map(Self::Navigation),
+            Some("observed") => fields(text).map(Self::Observed),
             Some("replenish") => {
                 let replenish: Replenish = fields(text)?;
                 if !(1..=MAX_REPLENISH).contains(&replenish.count) {
@@ -287,7 +291,7 @@ impl<'a> Head<'a> {
 
     fn unknown_type(&self) -> MessageError {
         let found = self.r#type.map_or_else(|| "(none)".to_owned(), quoted);
-        let message = format!("unknown message type {found}: expected hello, armed, navigation or replenish");
+        let message = format!("unknown message type {found}: expected hello, armed, observed or replenish");
         MessageError::new(ErrorCode::UnknownType, message)
     }
 }

@@ -3,15 +3,16 @@
 use std::io::{Read, Write};
 
 use super::frame::{self, FrameError};
-use super::message::{Armed, Hello, Mode, Navigation, Outcome, Replenish, ToExtension, ToHost, WantedMode};
+use super::message::{Armed, Browser, Hello, Mode, Replenish, ToExtension, ToHost, WantedMode};
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::sampler::Sampler;
+use crate::observe::observation::Observed;
 
 /// Contexts that go with the first answer: enough for the tabs that the extension prepares ahead and the first navigations.
 const FIRST_STOCK: usize = 96;
 
 /// What the host learnt from a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The extension said hello and was given its session.
     Session {
@@ -21,11 +22,13 @@ pub enum Event {
         extension: String,
         /// Whether the extension may act in off-the-record contexts.
         off_the_record: bool,
+        /// What the browser says of itself.
+        browser: Option<Browser>,
     },
     /// Headers are in place for every request that follows.
     Armed(Mode),
-    /// A navigation has used a context.
-    Navigation(Outcome),
+    /// Something happened in the browser.
+    Observed(Observed),
     /// A message could not be used.
     Rejected(String),
 }
@@ -58,7 +61,7 @@ impl Session {
 
     fn handle_message(&mut self, message: ToHost) -> (Option<ToExtension>, Option<Event>) {
         match message {
-            ToHost::Hello(Hello { extension, off_the_record, session }) => {
+            ToHost::Hello(Hello { extension, off_the_record, session, browser }) => {
                 let mode = self.mode;
                 let issuer = match session {
                     Some(session) => self.issuer.insert(Issuer::resume(session)),
@@ -71,11 +74,11 @@ impl Session {
                     session,
                     contexts: issuer.contexts(FIRST_STOCK),
                 };
-                let event = Event::Session { session, extension, off_the_record };
+                let event = Event::Session { session, extension, off_the_record, browser };
                 (Some(answer), Some(event))
             }
             ToHost::Armed(Armed { mode }) => (None, Some(Event::Armed(mode))),
-            ToHost::Navigation(Navigation { outcome, .. }) => (None, Some(Event::Navigation(outcome))),
+            ToHost::Observed(observed) => (None, Some(Event::Observed(observed))),
             ToHost::Replenish(Replenish { count }) => {
                 let contexts = self.issuer().contexts(count);
                 (Some(ToExtension::Contexts { contexts }), None)

@@ -102,8 +102,12 @@ fn converse(child: &mut Child) -> Result<Vec<u8>, String> {
     let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err("it has no standard streams".to_owned());
     };
-    let hello =
-        ToHost::Hello(Hello { extension: env!("CARGO_PKG_VERSION").to_owned(), off_the_record: true, session: None });
+    let hello = ToHost::Hello(Hello {
+        extension: env!("CARGO_PKG_VERSION").to_owned(),
+        off_the_record: true,
+        session: None,
+        browser: None,
+    });
     frame::write(&mut input, &hello.encode()).map_err(|error| error.to_string())?;
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {

@@ -79,7 +79,7 @@ fn check_origin(origin: Option<&OsString>) -> Result<(), Failure> {
 
 fn observe(event: Event, wanted: WantedMode, run: &mut report::Sender) {
     match event {
-        Event::Session { session, extension, off_the_record } => {
+        Event::Session { session, extension, off_the_record, browser: _ } => {
             tracing::info!("session of trace {} with extension {extension}", session.trace_id);
             gate::report(Link::SessionIssued);
             if let Err(error) = gate::remember(&session) {
@@ -99,9 +99,7 @@ fn observe(event: Event, wanted: WantedMode, run: &mut report::Sender) {
             }
             run.send(&Report::Armed { mode });
         }
-        Event::Navigation(outcome) => {
-            run.send(&Report::Navigation { outcome });
-        }
+        Event::Observed(_) => {}
         Event::Rejected(reason) => tracing::warn!("a message from the extension was not understood: {reason}"),
     }
 }

@@ -218,7 +218,7 @@ fn summary(ledger: &Ledger) -> Vec<String> {
         let ended = trace.ended.map(|ended| ended.duration_since(trace.started));
         let duration = ended.map_or("not ended".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()));
         let mode = trace.mode.map_or("never armed".to_owned(), |mode| format!("{mode} mode"));
-        lines.push(format!("  {}  {}  {duration}  {mode}", trace.id, counted(trace.navigations, "navigation")));
+        lines.push(format!("  {}  {}  {duration}  {mode}", trace.id, counted(trace.tally.navigations, "navigation")));
     }
     lines
 }

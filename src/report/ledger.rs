@@ -6,17 +6,18 @@ use std::time::Instant;
 use super::Report;
 use crate::channel::message::Mode;
 use crate::context::ids::TraceId;
+use crate::observe::tally::Tally;
 
 /// Problems that are told; more are only counted.
 pub const MOST_PROBLEMS: usize = 10;
 
 /// One trace, as its hosts reported it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
     /// The trace id.
     pub id: TraceId,
-    /// Navigations, whether or not a document came of them.
-    pub navigations: usize,
+    /// What it has so far.
+    pub tally: Tally,
     /// When the first host took it up.
     pub started: Instant,
     /// When the last host ended; `None` while one is there.
@@ -77,9 +78,9 @@ impl Ledger {
                     trace.mode = Some(mode);
                 }
             }
-            Report::Navigation { .. } => {
+            Report::Tally(tally) => {
                 if let Some(trace) = self.trace_of(connection) {
-                    trace.navigations += 1;
+                    trace.tally = tally;
                 }
             }
             Report::End => self.ended = true,
@@ -93,7 +94,7 @@ impl Ledger {
         let Some(Some(index)) = self.open.get(&connection).copied() else { return };
         let trace = &self.traces[index];
         let shared = self.open.iter().any(|(other, traced)| *other != connection && *traced == Some(index));
-        if trace.id == trace_id || trace.navigations > 0 || shared {
+        if trace.id == trace_id || trace.tally != Tally::default() || shared {
             return;
         }
         self.traces.remove(index);
@@ -108,7 +109,14 @@ impl Ledger {
         if let Some(index) = self.traces.iter().rposition(|trace| trace.id == id) {
             return index;
         }
-        self.traces.push(Trace { id, navigations: 0, started: now, ended: None, mode: None, off_the_record: false });
+        self.traces.push(Trace {
+            id,
+            tally: Tally::default(),
+            started: now,
+            ended: None,
+            mode: None,
+            off_the_record: false,
+        });
         self.traces.len() - 1
     }
 
@@ -128,7 +136,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::channel::message::Outcome;
 
     fn session(id: &str) -> Report {
         Report::Session { trace_id: id.parse().unwrap(), off_the_record: true }
@@ -141,11 +148,11 @@ mod tests {
     fn a_host_that_was_started_anew_continues_its_trace() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let navigation = Report::Navigation { outcome: Outcome::Committed };
+        let tally = |navigations| Report::Tally(Tally { navigations, ..Tally::default() });
         let mut ledger = Ledger::default();
         ledger.connected(0);
         ledger.apply(0, session(ONE), at(0));
-        ledger.apply(0, navigation.clone(), at(1));
+        ledger.apply(0, tally(1), at(1));
         ledger.disconnected(0, at(2));
         assert_eq!(ledger.traces[0].ended, Some(at(2)));
         ledger.connected(1);
@@ -153,13 +160,13 @@ mod tests {
         ledger.apply(1, session(TWO), at(3));
         ledger.apply(2, session(ONE), at(4));
         assert_eq!(ledger.traces[0].ended, None);
-        ledger.apply(2, navigation, at(5));
+        ledger.apply(2, tally(2), at(5));
         ledger.disconnected(2, at(6));
         ledger.disconnected(1, at(7));
         let summary: Vec<_> = ledger
             .traces
             .iter()
-            .map(|trace| (trace.id.to_string(), trace.navigations, trace.started, trace.ended))
+            .map(|trace| (trace.id.to_string(), trace.tally.navigations, trace.started, trace.ended))
             .collect();
         assert_eq!(summary, [(ONE.to_owned(), 2, at(0), Some(at(6))), (TWO.to_owned(), 0, at(3), Some(at(7)))]);
     }
@@ -174,8 +181,8 @@ mod tests {
         ledger.apply(0, session(ONE), now);
         ledger.apply(1, session(TWO), now);
         ledger.apply(0, session("00000000000000000000000000000abc"), now);
-        ledger.apply(1, Report::Navigation { outcome: Outcome::Committed }, now);
-        let ids: Vec<_> = ledger.traces.iter().map(|trace| (trace.id.to_string(), trace.navigations)).collect();
+        ledger.apply(1, Report::Tally(Tally { navigations: 1, ..Tally::default() }), now);
+        let ids: Vec<_> = ledger.traces.iter().map(|trace| (trace.id.to_string(), trace.tally.navigations)).collect();
         assert_eq!(ids, [(TWO.to_owned(), 1), ("00000000000000000000000000000abc".to_owned(), 0)]);
     }
 

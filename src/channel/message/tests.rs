@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use ts_rs::{Config, TS};
 
 use super::*;
+use crate::observe::observation::{NavigationStart, Observation, Response};
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -22,7 +23,7 @@ fn code_and_message(body: &[u8]) -> (ErrorCode, String) {
 
 #[test]
 fn reads_every_fixture_that_the_extension_sends_and_writes_it_back() {
-    for name in ["hello", "hello-resume", "armed", "navigation", "replenish"] {
+    for name in ["hello", "hello-resume", "armed", "observed", "replenish"] {
         let text = fixture(&format!("{name}.json"));
         let message = ToHost::decode(text.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
@@ -31,7 +32,7 @@ fn reads_every_fixture_that_the_extension_sends_and_writes_it_back() {
 
 #[test]
 fn writes_every_fixture_that_the_host_sends() {
-    for name in ["session", "contexts", "error"] {
+    for name in ["session", "contexts", "received", "error"] {
         let text = fixture(&format!("{name}.json"));
         let message: ToExtension = serde_json::from_str(&text).unwrap();
         assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
@@ -69,24 +70,24 @@ fn each_invalid_frame_has_its_code_and_sentence() {
         (
             br#"{"v":1}"#,
             ErrorCode::UnknownType,
-            "unknown message type (none): expected hello, armed, navigation or replenish",
+            "unknown message type (none): expected hello, armed, observed or replenish",
         ),
         (
             br#"{"v":1,"type":7}"#,
             ErrorCode::UnknownType,
-            "unknown message type 7: expected hello, armed, navigation or replenish",
+            "unknown message type 7: expected hello, armed, observed or replenish",
         ),
         (br#"{"v":1,"type":"armed"}"#, ErrorCode::Invalid, "missing field `mode` at line 1 column 22"),
         (br#"{"v":1,"type":"replenish","count":1001}"#, ErrorCode::Invalid, "count is 1001: expected 1 to 1000"),
         (
-            br#"{"v":1,"type":"navigation","tabId":1,"spanId":"0000000000000000","outcome":"failed"}"#,
+            br#"{"v":1,"type":"hello","extension":"1","offTheRecord":true,"session":{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"0000000000000000","flags":"01"}}"#,
             ErrorCode::Invalid,
-            "an id that is all zero is invalid at line 1 column 64",
+            "an id that is all zero is invalid at line 1 column 141",
         ),
         (
             long.as_bytes(),
             ErrorCode::UnknownType,
-            &format!("unknown message type \"{}…: expected hello, armed, navigation or replenish", "x".repeat(59)),
+            &format!("unknown message type \"{}…: expected hello, armed, observed or replenish", "x".repeat(59)),
         ),
     ];
     for (body, code, sentence) in cases {
@@ -105,17 +106,21 @@ fn protocol_types_of_the_extension_are_current() {
         NavigationContext::decl(&config),
         Mode::decl(&config),
         WantedMode::decl(&config),
-        Outcome::decl(&config),
         ErrorCode::decl(&config),
+        Browser::decl(&config),
         Hello::decl(&config),
         Armed::decl(&config),
-        Navigation::decl(&config),
+        NavigationStart::decl(&config),
+        Response::decl(&config),
+        Observation::decl(&config),
+        Observed::decl(&config),
         Replenish::decl(&config),
         ToHost::decl(&config),
         ToExtension::decl(&config),
     ];
     let mut text = String::from(
-        "// Generated from src/channel/message.rs; `NAVTRACE_BLESS=1 cargo test protocol_types` writes it anew.\n\
+        "// Generated from src/channel/message.rs and src/observe/observation.rs;\n\
+         // `NAVTRACE_BLESS=1 cargo test protocol_types` writes it anew.\n\
          // Every message also carries `v`, the version of the protocol (PROTOCOL.md).\n",
     );
     for declaration in declarations {
