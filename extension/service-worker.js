@@ -5,7 +5,11 @@
 import { Session, ownSession } from './context/session.js';
 import { Injector } from './headers/injector.js';
 import { Modes } from './headers/modes.js';
+import { Documents } from './observe/documents.js';
 import { watchNavigations } from './observe/navigations.js';
+import { Outbox } from './observe/outbox.js';
+import { Requests } from './observe/requests.js';
+import { Starts } from './observe/starts.js';
 
 /** Any call to the browser counts as activity, which keeps the worker alive, as an open port to the host does too. */
 const HEARTBEAT = 20_000;
@@ -14,10 +18,14 @@ const HEARTBEAT = 20_000;
 const restarted = 'serviceWorker' in self && /** @type {ServiceWorker} */ (self.serviceWorker).state === 'activated';
 
 const own = ownSession();
-const session = new Session(() => void ready.then((modes) => modes.renew()), own);
-const injector = new Injector(own);
+const outbox = new Outbox();
+const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox);
+const documents = new Documents();
+const starts = new Starts();
+const requests = new Requests(outbox, starts);
+const injector = new Injector(own, documents, requests);
 if (restarted) injector.listen();
-const ready = Modes.start(session, injector);
+const ready = Modes.start(session, injector, requests);
 
-watchNavigations(ready);
+watchNavigations(ready, { outbox, documents, starts });
 setInterval(() => void chrome.runtime.getPlatformInfo(), HEARTBEAT);

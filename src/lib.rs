@@ -18,6 +18,7 @@ pub mod channel;
 pub mod cli;
 pub mod config;
 pub mod context;
+pub mod export;
 pub mod failure;
 pub mod observe;
 pub mod report;

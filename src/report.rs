@@ -16,6 +16,7 @@ pub use ledger::{Ledger, MOST_PROBLEMS, Trace};
 
 use crate::channel::message::Mode;
 use crate::context::ids::TraceId;
+use crate::export::record::Exported;
 use crate::observe::tally::Tally;
 use crate::say::say;
 
@@ -51,6 +52,8 @@ pub enum Report {
     },
     /// What the trace has so far.
     Tally(Tally),
+    /// What became of the trace's spans.
+    Exported(Exported),
     /// `navtrace run` wants to know that everything before has been read.
     End,
 }

@@ -9,7 +9,9 @@ import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
 /** @typedef {Extract<ToExtension, { type: 'session' }>} SessionMessage */
 /** @typedef {SessionMessage['session']} SessionContext */
 /** @typedef {SessionMessage['contexts'][number]} NavigationContext */
-/** @typedef {Extract<ToHost, { type: 'navigation' }>['outcome']} Outcome */
+/** @typedef {Extract<ToHost, { type: 'observed' }>} Observed */
+/** @typedef {Observed['observations'][number]} Observation */
+/** @typedef {NonNullable<Extract<ToHost, { type: 'hello' }>['browser']>} Browser */
 /** @typedef {Extract<ToHost, { type: 'armed' }>['mode']} Mode */
 /** @typedef {SessionMessage['mode']} WantedMode */
 /**
@@ -24,10 +26,17 @@ export const VERSION = 1;
 export const MAX_REPLENISH = 1000;
 
 /**
- * @param {{ extension: string, offTheRecord: boolean, session: SessionContext | null }} self
+ * @param {{ extension: string, offTheRecord: boolean, session: SessionContext | null, browser?: Browser }} self
  * @returns {Frame}
  */
-export const hello = ({ extension, offTheRecord, session }) => ({ v: VERSION, type: 'hello', extension, offTheRecord, session });
+export const hello = ({ extension, offTheRecord, session, browser }) => ({
+  v: VERSION,
+  type: 'hello',
+  extension,
+  offTheRecord,
+  session,
+  browser,
+});
 
 /**
  * @param {Mode} mode
@@ -36,10 +45,17 @@ export const hello = ({ extension, offTheRecord, session }) => ({ v: VERSION, ty
 export const armed = (mode) => ({ v: VERSION, type: 'armed', mode });
 
 /**
- * @param {{ tabId: number, spanId: string, outcome: Outcome }} report
+ * @param {{ worker: string, number: number, dropped: number, observations: Observation[] }} batch
  * @returns {Frame}
  */
-export const navigation = ({ tabId, spanId, outcome }) => ({ v: VERSION, type: 'navigation', tabId, spanId, outcome });
+export const observed = ({ worker, number, dropped, observations }) => ({
+  v: VERSION,
+  type: 'observed',
+  worker,
+  number,
+  dropped,
+  observations,
+});
 
 /**
  * @param {number} count
@@ -68,6 +84,7 @@ const SHAPES = {
   session: (value) =>
     typeof value.host === 'string' && isWantedMode(value.mode) && isSessionContext(value.session) && isStock(value.contexts),
   contexts: (value) => isStock(value.contexts),
+  received: (value) => typeof value.worker === 'string' && Number.isSafeInteger(value.number),
   error: (value) => typeof value.code === 'string' && typeof value.message === 'string',
 };
 

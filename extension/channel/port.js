@@ -66,16 +66,13 @@ export class Channel {
    * Sends a message, or drops it when there is no host: nothing waits for one.
    *
    * @param {Frame} message
-   * @returns {boolean} whether it went out
    */
   send(message) {
     try {
       this.#port?.postMessage(message);
-      return this.#port !== null;
     } catch (error) {
       // The port closed and its event is still to come, which is what connects again.
       this.#warn(String(error));
-      return false;
     }
   }
 

@@ -3,20 +3,18 @@
  */
 
 import { attempt } from '../attempt.js';
-import { armed, hello, navigation, replenish } from '../channel/messages.js';
+import { describeBrowser } from '../channel/browser.js';
+import { armed, hello, replenish } from '../channel/messages.js';
 import { Channel } from '../channel/port.js';
 import { newSpanId, newTraceId } from './ids.js';
 import { Stock } from './stock.js';
 
 /** @import { Mode, NavigationContext, SessionContext, SessionMessage, WantedMode } from '../channel/messages.js' */
 /** @import { Answer } from '../channel/port.js' */
-/** @import { Report } from '../headers/tabs.js' */
+/** @import { Outbox } from '../observe/outbox.js' */
 
 /** How long a browser start waits for the host to name the session. */
 const ANSWER_TIMEOUT = 1000;
-
-/** The most reports that are kept while there is no host to take them. */
-export const MOST_REPORTS = 1000;
 
 /**
  * Names a session that no host has named: sampled, so that services record it.
@@ -45,6 +43,7 @@ export class Session {
   #stock;
   #channel;
   #renewed;
+  #outbox;
   /** @type {boolean | null} null until it is known, and hello can be said */
   #offTheRecord = null;
   /** Whether some navigation has carried the session's trace id already. */
@@ -57,8 +56,6 @@ export class Session {
   #armed = null;
   /** @type {WantedMode | null} null until a host has said it */
   #wantedMode = null;
-  /** @type {Report[]} not sent yet */
-  #reports = [];
   #channelState = nothingSaid();
   /** @type {() => void} */
   #settle = () => {};
@@ -71,10 +68,12 @@ export class Session {
    * @param {() => void} renewed learns that a host has named the session too late, or wants another mode than before: {@link renew} takes
    *   its name
    * @param {SessionContext} own what the session is called when no host names it
+   * @param {Outbox} outbox has what is to be sent to a host that continues the session
    */
-  constructor(renewed, own) {
+  constructor(renewed, own, outbox) {
     this.#renewed = renewed;
     this.#own = own;
+    this.#outbox = outbox;
     this.#stock = new Stock(own.flags);
     this.#channel = new Channel({
       opened: () => this.#hello(),
@@ -162,19 +161,12 @@ export class Session {
     this.#show();
   }
 
-  /** @param {Report} report */
-  report(report) {
-    this.#used = true;
-    this.#reports.push(report);
-    if (this.#reports.length > MOST_REPORTS) this.#reports.shift();
-    this.#sendReports();
-  }
-
   /** Says who this is, once that is known. */
   #hello() {
     if (this.#offTheRecord === null) return;
     const extension = chrome.runtime.getManifest().version;
-    this.#channel.send(hello({ extension, offTheRecord: this.#offTheRecord, session: this.#context }));
+    const self = { extension, offTheRecord: this.#offTheRecord, session: this.#context, browser: describeBrowser() };
+    this.#channel.send(hello(self));
   }
 
   /** Tells a host that goes by another session which one requests carry. */
@@ -200,15 +192,10 @@ export class Session {
     this.#channel.send(replenish(count));
   }
 
-  #sendReports() {
-    if (!this.#channelState.agreed) return;
-    const unsent = this.#reports.findIndex((report) => !this.#channel.send(navigation(report)));
-    this.#reports.splice(0, unsent === -1 ? this.#reports.length : unsent);
-  }
-
   /** @param {Answer} message */
   #received(message) {
     if (message.type === 'session') return this.#named(message);
+    if (message.type === 'received') return this.#outbox.received(message);
     this.#channelState.replenish = false;
     return this.#stock.fill(message.contexts);
   }
@@ -234,11 +221,12 @@ export class Session {
     this.#stock.fill(contexts);
     this.#settle();
     this.#announceArmed();
-    this.#sendReports();
+    this.#outbox.open((frame) => this.#channel.send(frame));
     this.#show();
   }
 
   #closed() {
+    this.#outbox.close();
     this.#channelState = nothingSaid();
     this.#offer = null;
     this.#settle();

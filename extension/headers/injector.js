@@ -7,18 +7,18 @@
 
 import { newSpanId } from '../context/ids.js';
 import { formatTraceparent } from '../context/traceparent.js';
-import { MAIN_FRAMES, isNavigation } from '../observe/details.js';
+import { EVERYTHING, MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { serverTiming } from './rules.js';
 
 /** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
 /** @import { Session } from '../context/session.js' */
+/** @import { Documents } from '../observe/documents.js' */
+/** @import { Requests } from '../observe/requests.js' */
 /** @import { Tabs } from './tabs.js' */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails} RequestDetails */
 /** @typedef {chrome.webRequest.OnHeadersReceivedDetails} ResponseDetails */
 
 const HEADER = 'traceparent';
-
-const EVERYTHING = { urls: ['<all_urls>'] };
 
 /** @param {chrome.webRequest.HttpHeader} header */
 const isTraceparent = ({ name }) => name.length === HEADER.length && name.toLowerCase() === HEADER;
@@ -31,12 +31,20 @@ export class Injector {
   #session = null;
   /** @type {Tabs | null} null until the session is known */
   #tabs = null;
+  #documents;
+  #requests;
   #listening = false;
   #asked = false;
 
-  /** @param {SessionContext} own goes on requests that leave before the session is known: they can't wait for it */
-  constructor(own) {
+  /**
+   * @param {SessionContext} own goes on requests that leave before the session is known: they can't wait for it
+   * @param {Documents} documents knows which navigation a document came of
+   * @param {Pick<Requests, 'started'>} requests learns of each request, which waits for that too
+   */
+  constructor(own, documents, requests) {
     this.#context = own;
+    this.#documents = documents;
+    this.#requests = requests;
   }
 
   /** @returns {boolean} whether the browser has asked a listener about a request */
@@ -88,26 +96,34 @@ export class Injector {
     this.#asked = true;
     const { requestHeaders = [] } = details;
     const spanId = newSpanId();
-    const { flags } = this.#parent(details);
-    const value = formatTraceparent({ traceId: this.#context.traceId, spanId, flags });
+    const { traceId } = this.#context;
+    const parent = this.#parent(details);
+    const value = formatTraceparent({ traceId, spanId, flags: parent.flags });
     const there = requestHeaders.findIndex(isTraceparent);
     // A value that is not UTF-8 comes as `binaryValue`, and a header with both is refused, together with the whole answer.
     requestHeaders[there === -1 ? requestHeaders.length : there] = { name: HEADER, value };
+    const parentId = parent === this.#context ? undefined : parent.spanId;
+    this.#requests.started(details, spanId, parentId, this.#tabs === null ? traceId : undefined);
     return { requestHeaders };
   };
 
   /**
-   * Finds the context whose child a request is: its navigation's, or the session's for requests without a tab.
+   * Finds the context whose child a request is: its navigation's, or the session's for requests without one.
+   *
+   * The document tells it best: the one before may still make requests when the tab has the next one's response, or as it goes.
    *
    * @param {RequestDetails} details
    * @returns {NavigationContext}
    */
   #parent(details) {
-    const { tabId, requestId, type } = details;
-    if (this.#tabs === null || tabId === -1) return this.#context;
-    if (type !== 'main_frame' || !isNavigation(details)) return this.#tabs.current(tabId) ?? this.#context;
-    this.#session?.use();
-    return this.#tabs.begin(tabId, requestId);
+    const { tabId, requestId, documentId, parentDocumentId } = details;
+    if (this.#tabs === null) return this.#context;
+    if (isOwnRequest(details)) {
+      this.#session?.use();
+      return this.#tabs.begin(tabId, requestId);
+    }
+    const document = this.#documents.find(documentId) ?? this.#documents.find(parentDocumentId);
+    return document ?? (tabId === -1 ? undefined : this.#tabs.current(tabId)) ?? this.#context;
   }
 
   /**

@@ -11,8 +11,9 @@ import { Arm } from './arm.js';
 import { inForceBy, recordOf, rulesFor } from './rules.js';
 import { Tabs } from './tabs.js';
 
-/** @import { Mode, SessionContext } from '../channel/messages.js' */
+/** @import { Mode, NavigationContext, SessionContext } from '../channel/messages.js' */
 /** @import { Session } from '../context/session.js' */
+/** @import { Requests } from '../observe/requests.js' */
 /** @import { Injector } from './injector.js' */
 /** @import { Change } from './tabs.js' */
 
@@ -23,6 +24,7 @@ const WINDOW_TYPES = ['normal', 'popup', 'panel', 'app', 'devtools'];
 export class Modes {
   #session;
   #injector;
+  #requests;
   #arm;
   #tabs;
   /** @type {Mode} */
@@ -41,14 +43,16 @@ export class Modes {
   /**
    * @param {Session} session
    * @param {Injector} injector
+   * @param {Requests} requests
    * @param {Arm} arm
    * @param {Tabs} tabs
    * @param {boolean} granted
    * @param {Mode | null} before
    */
-  constructor(session, injector, arm, tabs, granted, before) {
+  constructor(session, injector, requests, arm, tabs, granted, before) {
     this.#session = session;
     this.#injector = injector;
+    this.#requests = requests;
     this.#arm = arm;
     this.#tabs = tabs;
     this.#granted = granted;
@@ -61,9 +65,10 @@ export class Modes {
    *
    * @param {Session} session
    * @param {Injector} injector
+   * @param {Requests} requests
    * @returns {Promise<Modes>}
    */
-  static async start(session, injector) {
+  static async start(session, injector, requests) {
     const arm = new Arm();
     const reading = arm.inForce().then(inForceBy);
     // Requests may wait for a restarted worker: they get the session's trace as soon as it is known.
@@ -72,7 +77,7 @@ export class Modes {
     const [inForce, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
     const tabs = new Tabs(session.context, () => session.take(), inForce?.contexts);
     tabs.opened(tabIds, windowIds);
-    const modes = new Modes(session, injector, arm, tabs, granted, inForce?.mode ?? null);
+    const modes = new Modes(session, injector, requests, arm, tabs, granted, inForce?.mode ?? null);
     await modes.#settle();
     return modes;
   }
@@ -91,9 +96,12 @@ export class Modes {
     this.#change(this.#tabs.opened(tabIds, windowIds));
   }
 
-  /** @param {number} tabId */
+  /**
+   * @param {number} tabId
+   * @returns {NavigationContext[]} the navigations that no document comes of now
+   */
   closed(tabId) {
-    this.#change(this.#tabs.closed(tabId));
+    return this.#change(this.#tabs.closed(tabId));
   }
 
   /**
@@ -117,44 +125,50 @@ export class Modes {
    * @param {number} tabId
    * @param {string} requestId
    * @param {string | null} url
+   * @returns {NavigationContext[]} the navigation, if no document comes of it
    */
   responded(tabId, requestId, url) {
-    this.#change(this.#tabs.responded(tabId, requestId, url));
+    return this.#change(this.#tabs.responded(tabId, requestId, url));
   }
 
   /**
    * @param {number} tabId
    * @param {string} requestId
+   * @returns {NavigationContext[]} the navigation, if no document comes of it
    */
   failed(tabId, requestId) {
-    this.#change(this.#tabs.failed(tabId, requestId));
+    return this.#change(this.#tabs.failed(tabId, requestId));
   }
 
   /**
    * @param {number} tabId
    * @param {string} url
+   * @returns {NavigationContext[]} the navigation, if it is one that counts
    */
   committed(tabId, url) {
-    this.#change(this.#tabs.committed(tabId, url));
+    return this.#change(this.#tabs.committed(tabId, url));
   }
 
   /**
    * @param {number} tabId
    * @param {string} url
    * @param {boolean} errorPage
+   * @returns {NavigationContext[]} the navigation, if it was not known yet that no document comes of it
    */
   abandoned(tabId, url, errorPage) {
-    this.#change(this.#tabs.abandoned(tabId, url, errorPage));
+    return this.#change(this.#tabs.abandoned(tabId, url, errorPage));
   }
 
   /**
-   * Passes on what a change reports, and has the rules follow when they must.
+   * Has the rules follow a change when they must.
    *
    * @param {Change} change
+   * @returns {NavigationContext[]} the navigations that were over with it
    */
-  #change({ arm, reports }) {
+  #change({ arm, ended }) {
     if (arm) void this.#follow();
-    for (const report of reports) this.#session.report(report);
+    if (ended.length > 0) this.#session.use();
+    return ended;
   }
 
   /** The browser said that it lets listeners change requests, and then did not ask them. */
@@ -171,7 +185,10 @@ export class Modes {
     if (mode !== this.#mode) this.#since = Infinity;
     this.#mode = mode;
     this.#turn += 1;
-    if (mode === 'detailed') this.#injector.start(this.#session, this.#tabs);
+    if (mode === 'detailed') {
+      this.#requests.stop();
+      this.#injector.start(this.#session, this.#tabs);
+    }
     await this.#follow();
   }
 
@@ -182,7 +199,10 @@ export class Modes {
     const { context } = this.#session;
     const rules = mode === 'detailed' ? [recordOf(context)] : rulesFor(this.#tabs.contexts(), this.#allTypes);
     if (!(await this.#arm.wish(rules)) || turn !== this.#turn) return;
-    if (mode === 'lightweight') this.#injector.stop();
+    if (mode === 'lightweight') {
+      this.#injector.stop();
+      this.#requests.listen(context);
+    }
     if (this.#since === Infinity) this.#since = Date.now();
     this.#session.armed(context, mode);
   }

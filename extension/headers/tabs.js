@@ -10,7 +10,7 @@
 
 import { freeRuleId } from './rules.js';
 
-/** @import { NavigationContext, Outcome, SessionContext } from '../channel/messages.js' */
+/** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
 /** @import { Contexts, TabContexts } from './rules.js' */
 
 /**
@@ -22,8 +22,12 @@ import { freeRuleId } from './rules.js';
  *   committed yet
  */
 /** @typedef {TabContexts & Progress} Slot */
-/** @typedef {{ tabId: number, spanId: string, outcome: Outcome }} Report */
-/** @typedef {{ arm: boolean, reports: Report[] }} Change `arm`: the rules must follow now */
+/**
+ * @typedef {object} Change
+ * @property {boolean} arm the rules must follow now
+ * @property {NavigationContext[]} ended the navigations that were over with it: {@link Tabs.committed} gives those that have become a document,
+ *   everything else those that no document comes of
+ */
 
 /** How many tabs that don't exist yet are prepared. Their ids are foreseeable: tabs and windows are numbered by one counter. */
 export const AHEAD = 16;
@@ -34,11 +38,11 @@ export const MOST_SLOTS = 2400;
 /** How many closed tabs are remembered, so that a late word about one does not bring its slot back for good. Ids are never given again. */
 const MOST_CLOSED = 1000;
 
-/** @param {Report[]} reports @returns {Change} */
-const rearm = (...reports) => ({ arm: true, reports });
+/** @param {NavigationContext[]} ended @returns {Change} */
+const rearm = (...ended) => ({ arm: true, ended });
 
-/** @param {Report[]} reports @returns {Change} */
-const keep = (...reports) => ({ arm: false, reports });
+/** @param {NavigationContext[]} ended @returns {Change} */
+const keep = (...ended) => ({ arm: false, ended });
 
 /**
  * @param {NavigationContext} a
@@ -153,8 +157,8 @@ export class Tabs {
     this.#slots.delete(tabId);
     this.#closed.add(tabId);
     if (this.#closed.size > MOST_CLOSED) this.#closed.delete(/** @type {number} */ (this.#closed.values().next().value));
-    const unfinished = [slot?.landing?.context, ...(slot?.requests.values() ?? [])].flatMap((context) => context?.spanId ?? []);
-    return keep(...[...new Set(unfinished)].map((spanId) => /** @type {Report} */ ({ tabId, spanId, outcome: 'failed' })));
+    const unfinished = [slot?.landing?.context, ...(slot?.requests.values() ?? [])].filter((context) => context !== undefined);
+    return keep(...new Map(unfinished.map((context) => [context.spanId, context])).values());
   }
 
   /**
@@ -190,7 +194,7 @@ export class Tabs {
     slot.requests.delete(requestId);
     slot.responded = { requestId, context };
     this.#use(slot, context);
-    if (url === null) return rearm({ tabId, spanId: context.spanId, outcome: 'failed' });
+    if (url === null) return rearm(context);
     slot.landing = { url, context, previous: slot.landing?.previous ?? slot.current };
     slot.current = context;
     return rearm();
@@ -210,7 +214,7 @@ export class Tabs {
     slot.requests.delete(requestId);
     if ([...slot.requests.values()].some((other) => sameSpan(other, context))) return keep();
     this.#use(slot, context);
-    return rearm({ tabId, spanId: context.spanId, outcome: 'failed' });
+    return rearm(context);
   }
 
   /**
@@ -226,15 +230,15 @@ export class Tabs {
     const slot = this.#slot(tabId, () => this.#take());
     if (slot === undefined) return keep();
     if (slot.landing !== null) {
-      const { spanId } = slot.landing.context;
+      const { context } = slot.landing;
       slot.landing = null;
-      return keep({ tabId, spanId, outcome: 'committed' });
+      return keep(context);
     }
     // It had no main-frame request of its own: the back-forward cache, a prerendered page that is shown now, the page's own service worker,
     // or a data: or file: address.
     slot.current = slot.next;
     this.#use(slot, slot.next);
-    return rearm({ tabId, spanId: slot.current.spanId, outcome: 'committed' });
+    return rearm(slot.current);
   }
 
   /**
@@ -250,11 +254,10 @@ export class Tabs {
     if (slot?.landing?.url !== url) return keep();
     const { context, previous } = slot.landing;
     slot.landing = null;
-    const report = /** @type {Report} */ ({ tabId, spanId: context.spanId, outcome: 'failed' });
-    if (errorPage) return keep(report);
+    if (errorPage) return keep(context);
     slot.current = previous;
     // With another navigation under way the document is about to go: the rules follow with that one's own update.
-    return slot.requests.size > 0 ? keep(report) : rearm(report);
+    return slot.requests.size > 0 ? keep(context) : rearm(context);
   }
 
   /**

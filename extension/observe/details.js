@@ -2,7 +2,10 @@
  * Reads what the browser's `webRequest` events say of a request.
  */
 
-/** Main frames only: a listener for every request would cost every request. */
+/** Every request. A blocking listener costs each of them. */
+export const EVERYTHING = { urls: ['<all_urls>'] };
+
+/** Main frames only. */
 export const MAIN_FRAMES = /** @type {chrome.webRequest.RequestFilter} */ ({ urls: ['<all_urls>'], types: ['main_frame'] });
 
 /**
@@ -21,3 +24,26 @@ export const header = (headers, name) => headers?.find((candidate) => candidate.
  */
 export const isNavigation = ({ tabId, documentId, documentLifecycle }) =>
   tabId !== -1 && documentId === undefined && documentLifecycle !== 'prerender';
+
+/**
+ * Tells whether a request, of whatever type, is the main-frame request of a navigation.
+ *
+ * @param {{ type: string, tabId: number, documentId?: string, documentLifecycle?: string }} details
+ */
+export const isOwnRequest = (details) => details.type === 'main_frame' && isNavigation(details);
+
+/**
+ * Reads the length of a body; undefined where it is not said, or by what is no length.
+ *
+ * @param {chrome.webRequest.HttpHeader[] | undefined} headers
+ */
+export function bodySize(headers) {
+  const value = header(headers, 'content-length') ?? '';
+  return /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+}
+
+/** The longest address that is told of: the rest is cut off. */
+export const LONGEST_URL = 4096;
+
+/** @param {string} url */
+export const cutUrl = (url) => url.slice(0, LONGEST_URL);

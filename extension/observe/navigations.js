@@ -1,23 +1,27 @@
 /**
- * Turns the browser's events about tabs and main-frame navigations into what those who put headers on requests want to know.
+ * Turns the browser's events about tabs and main-frame navigations into what those who put headers on requests want to know, and into
+ * observations.
  */
 
 import { parseTraceparent } from '../context/traceparent.js';
-import { MAIN_FRAMES, header, isNavigation } from './details.js';
+import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
-/** @import { SessionContext } from '../channel/messages.js' */
+/** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
+/** @import { Documents } from './documents.js' */
+/** @import { Outbox } from './outbox.js' */
+/** @import { Starts } from './starts.js' */
 
 /**
- * What learns of navigations.
+ * What learns of navigations. It answers with those that have become a document (`committed`) or that no document comes of (all others).
  *
  * @typedef {object} Tracker
  * @property {(tabIds: number[], windowIds: number[]) => void} opened
- * @property {(tabId: number) => void} closed
+ * @property {(tabId: number) => NavigationContext[]} closed
  * @property {(tabId: number, requestId: string, sent: SessionContext | null, timeStamp: number) => void} requested
- * @property {(tabId: number, requestId: string, url: string | null) => void} responded
- * @property {(tabId: number, requestId: string) => void} failed
- * @property {(tabId: number, url: string) => void} committed
- * @property {(tabId: number, url: string, errorPage: boolean) => void} abandoned
+ * @property {(tabId: number, requestId: string, url: string | null) => NavigationContext[]} responded
+ * @property {(tabId: number, requestId: string) => NavigationContext[]} failed
+ * @property {(tabId: number, url: string) => NavigationContext[]} committed
+ * @property {(tabId: number, url: string, errorPage: boolean) => NavigationContext[]} abandoned
  */
 
 /**
@@ -59,12 +63,20 @@ function documentUrl({ url, statusCode, responseHeaders }) {
 }
 
 /**
+ * Tells whether an event is about a page that is shown, and no frame of one.
+ *
+ * @param {{ parentFrameId: number, documentLifecycle: string }} details
+ */
+const isPage = ({ parentFrameId, documentLifecycle }) => parentFrameId === -1 && documentLifecycle === 'active';
+
+/**
  * Registers every listener at once, as a worker must that wants to be woken by them. Events that come before the tracker is ready wait
  * for it, in their order.
  *
  * @param {Promise<Tracker>} ready
+ * @param {{ outbox: Pick<Outbox, 'observe'>, documents: Documents, starts: Starts }} observers
  */
-export function watchNavigations(ready) {
+export function watchNavigations(ready, { outbox, documents, starts }) {
   /** @type {Tracker | null} */
   let tracker = null;
   void ready.then((started) => {
@@ -72,6 +84,33 @@ export function watchNavigations(ready) {
   });
   /** @param {(tracker: Tracker) => void} tell */
   const once = (tell) => (tracker === null ? void ready.then(tell) : tell(tracker));
+  /**
+   * Tells what may have a navigation come to nothing.
+   *
+   * @param {number} time
+   * @param {(tracker: Tracker) => NavigationContext[]} tell
+   */
+  const end = (time, tell) =>
+    once((started) => {
+      for (const { spanId } of tell(started)) outbox.observe({ what: 'navigation-failed', time, spanId });
+    });
+  /** @param {number} tabId */
+  const close = (tabId) => {
+    const time = Date.now();
+    starts.closed(tabId);
+    end(time, (started) => started.closed(tabId));
+    once(() => outbox.observe({ what: 'tab-closed', time, tabId }));
+  };
+  /** @param {'document-parsed' | 'document-loaded'} what */
+  const progress = (what) =>
+    /** @param {chrome.webNavigation.WebNavigationFramedCallbackDetails} details */
+    (details) => {
+      if (!isPage(details)) return;
+      once(() => {
+        const spanId = documents.find(details.documentId)?.spanId;
+        if (spanId !== undefined) outbox.observe({ what, time: details.timeStamp, spanId });
+      });
+    };
 
   chrome.webRequest.onSendHeaders.addListener(
     (details) => {
@@ -87,7 +126,7 @@ export function watchNavigations(ready) {
   chrome.webRequest.onHeadersReceived.addListener(
     (details) => {
       if (!isNavigation(details) || mayGoOn(details)) return;
-      once((started) => started.responded(details.tabId, details.requestId, documentUrl(details)));
+      end(details.timeStamp, (started) => started.responded(details.tabId, details.requestId, documentUrl(details)));
     },
     MAIN_FRAMES,
     ['responseHeaders'],
@@ -95,35 +134,49 @@ export function watchNavigations(ready) {
   chrome.webRequest.onResponseStarted.addListener(
     (details) => {
       if (!isNavigation(details)) return;
-      once((started) => started.responded(details.tabId, details.requestId, documentUrl(details)));
+      end(details.timeStamp, (started) => started.responded(details.tabId, details.requestId, documentUrl(details)));
     },
     MAIN_FRAMES,
     ['responseHeaders'],
   );
   chrome.webRequest.onErrorOccurred.addListener((details) => {
     if (!isNavigation(details)) return;
-    once((started) => started.failed(details.tabId, details.requestId));
+    end(details.timeStamp, (started) => started.failed(details.tabId, details.requestId));
   }, MAIN_FRAMES);
 
-  chrome.webNavigation.onCommitted.addListener(({ tabId, url, parentFrameId, documentLifecycle }) => {
-    if (parentFrameId === -1 && documentLifecycle === 'active') once((started) => started.committed(tabId, url));
+  chrome.webNavigation.onBeforeNavigate.addListener((details) => {
+    if (isPage(details)) starts.begun(details.tabId, details.timeStamp);
   });
-  chrome.webNavigation.onErrorOccurred.addListener(({ tabId, url, parentFrameId, documentLifecycle, documentId, error }) => {
-    if (parentFrameId !== -1 || documentLifecycle !== 'active') return;
+  chrome.webNavigation.onCommitted.addListener((details) => {
+    const { tabId, url, parentFrameId, documentId, parentDocumentId, timeStamp: time, transitionType: transition } = details;
+    if (parentFrameId !== -1) once(() => documents.framed(documentId, parentDocumentId));
+    if (!isPage(details)) return;
+    once((started) => {
+      for (const context of started.committed(tabId, url)) {
+        documents.committed(documentId, context);
+        const { spanId } = context;
+        const begun = starts.take(tabId, time);
+        outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: begun, transition });
+      }
+    });
+  });
+  chrome.webNavigation.onErrorOccurred.addListener((details) => {
+    if (!isPage(details)) return;
+    const { tabId, url, documentId, error, timeStamp } = details;
     const errorPage = !NO_DOCUMENT.test(documentId);
-    if (!errorPage || error !== REPLACED) once((started) => started.abandoned(tabId, url, errorPage));
+    if (!errorPage || error !== REPLACED) end(timeStamp, (started) => started.abandoned(tabId, url, errorPage));
   });
+  chrome.webNavigation.onDOMContentLoaded.addListener(progress('document-parsed'));
+  chrome.webNavigation.onCompleted.addListener(progress('document-loaded'));
 
   chrome.tabs.onCreated.addListener(({ id, windowId }) => {
     if (id !== undefined) once((started) => started.opened([id], [windowId]));
   });
-  chrome.tabs.onRemoved.addListener((tabId) => once((started) => started.closed(tabId)));
-  chrome.tabs.onReplaced.addListener((addedTabId, removedTabId) =>
-    once((started) => {
-      started.closed(removedTabId);
-      started.opened([addedTabId], []);
-    }),
-  );
+  chrome.tabs.onRemoved.addListener((tabId) => close(tabId));
+  chrome.tabs.onReplaced.addListener((addedTabId, removedTabId) => {
+    close(removedTabId);
+    once((started) => started.opened([addedTabId], []));
+  });
   chrome.windows.onCreated.addListener(({ id }) => {
     if (id !== undefined) once((started) => started.opened([], [id]));
   });

@@ -1,6 +1,7 @@
 //! Answers the extension: reads its messages, issues contexts, and tells what it learnt.
 
 use std::io::{Read, Write};
+use std::sync::{Mutex, PoisonError};
 
 use super::frame::{self, FrameError};
 use super::message::{Armed, Browser, Hello, Mode, Replenish, ToExtension, ToHost, WantedMode};
@@ -99,7 +100,7 @@ impl Session {
 /// A [`FrameError`] when a frame can't be read or an answer can't be written. A message that can't be used is answered and is no error.
 pub fn serve(
     input: &mut impl Read,
-    output: &mut impl Write,
+    output: &Mutex<impl Write>,
     mut session: Session,
     mut observer: impl FnMut(Event),
 ) -> Result<(), FrameError> {
@@ -107,11 +108,20 @@ pub fn serve(
     while frame::read(input, &mut body)? {
         let (answer, event) = session.handle(&body);
         if let Some(answer) = answer {
-            frame::write(output, &answer.encode())?;
+            send(output, &answer)?;
         }
         if let Some(event) = event {
             observer(event);
         }
     }
     Ok(())
+}
+
+/// Sends a message, between those that other threads send.
+///
+/// # Errors
+///
+/// A [`FrameError`] when it can't be written.
+pub fn send(output: &Mutex<impl Write>, message: &ToExtension) -> Result<(), FrameError> {
+    frame::write(&mut *output.lock().unwrap_or_else(PoisonError::into_inner), &message.encode())
 }

@@ -5,14 +5,18 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode as ProcessExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::browser::extension;
 use crate::browser::gate::{self, Link};
-use crate::channel::message::{Mode, WantedMode};
+use crate::channel::message::{Mode, ToExtension, WantedMode};
 use crate::channel::serve::{self, Event, Session};
 use crate::config::Config;
+use crate::export::recorder::{Audience, Recorder};
 use crate::failure::{ExitCode, Failure};
+use crate::observe::tally::Tally;
 use crate::report::{self, Report};
+use crate::say::say;
 use crate::stdio;
 
 /// What is said when detailed mode was asked for and is not to be had.
@@ -35,7 +39,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let mut frames = keep_stdout_private().map_err(|error| {
+    let frames = keep_stdout_private().map_err(|error| {
         Failure::new(ExitCode::Failure, format!("the channel to the extension can't be set up: {error}"))
     })?;
     // Clients kill the browser's process group; what is still to be sent then must survive. A group leader can't leave, and needs not.
@@ -44,20 +48,75 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     }
     gate::report(Link::HostStarted);
 
-    let mut run = report::Sender::connect();
+    let run = Run::connect();
+    let audience = ToExtensionAndRun { frames: Arc::clone(&frames), run: run.clone() };
+    let for_problems = run.clone();
+    let recorder = Recorder::start(&config.export, audience, Box::new(move |problem| for_problems.tell(problem)));
     let session = Session::new(config.sampler, config.mode, gate::remembered());
-    let served = serve::serve(&mut io::stdin().lock(), &mut frames, session, |event| {
-        observe(event, config.mode, &mut run);
+    let served = serve::serve(&mut io::stdin().lock(), &frames, session, |event| {
+        observe(event, config.mode, &run, &recorder);
     });
-    served.map_err(|error| {
+    let served = served.map_err(|error| {
         let failure = Failure::new(ExitCode::Failure, format!("{error}; the extension will connect again"));
         run.problem(&failure.message);
         failure
-    })?;
+    });
     // Nobody who reads the browser's standard error to its end waits for what the host still has to do.
+    if let Err(failure) = &served {
+        say(&failure.message);
+    }
     stdio::silence_output();
     stdio::silence_errors();
-    Ok(ExitCode::Success.into())
+    run.send(&Report::Exported(recorder.end()));
+    Ok(served.map_or(ExitCode::Failure, |()| ExitCode::Success).into())
+}
+
+/// The connection to `navtrace run`, which several threads have.
+#[derive(Clone)]
+struct Run(Arc<Mutex<report::Sender>>);
+
+impl Run {
+    fn connect() -> Self {
+        Self(Arc::new(Mutex::new(report::Sender::connect())))
+    }
+
+    fn send(&self, report: &Report) {
+        self.lock().send(report);
+    }
+
+    fn problem(&self, problem: &str) -> bool {
+        self.lock().problem(problem)
+    }
+
+    /// Tells of a problem: through `navtrace run` where one listens, else on standard error.
+    fn tell(&self, problem: &str) {
+        if !self.problem(problem) {
+            tracing::warn!("{problem}");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, report::Sender> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those who learn what became of observations.
+struct ToExtensionAndRun {
+    frames: Arc<Mutex<File>>,
+    run: Run,
+}
+
+impl Audience for ToExtensionAndRun {
+    fn received(&mut self, worker: &str, number: u64) {
+        let message = ToExtension::Received { worker: worker.to_owned(), number };
+        if let Err(error) = serve::send(&self.frames, &message) {
+            tracing::debug!("the extension was not told that a batch is safe: {error}");
+        }
+    }
+
+    fn counted(&mut self, tally: &Tally) {
+        self.run.send(&Report::Tally(tally.clone()));
+    }
 }
 
 fn check_origin(origin: Option<&OsString>) -> Result<(), Failure> {
@@ -77,42 +136,37 @@ fn check_origin(origin: Option<&OsString>) -> Result<(), Failure> {
     }
 }
 
-fn observe(event: Event, wanted: WantedMode, run: &mut report::Sender) {
+fn observe(event: Event, wanted: WantedMode, run: &Run, recorder: &Recorder) {
     match event {
-        Event::Session { session, extension, off_the_record, browser: _ } => {
+        Event::Session { session, extension, off_the_record, browser } => {
             tracing::info!("session of trace {} with extension {extension}", session.trace_id);
             gate::report(Link::SessionIssued);
             if let Err(error) = gate::remember(&session) {
                 tracing::debug!("a later host will not know the session: {error}");
             }
             run.send(&Report::Session { trace_id: session.trace_id, off_the_record });
+            recorder.session(session, browser);
             if !off_the_record {
                 let message = "the extension may not act in off-the-record contexts, so pages there go without trace context: allow it \
                                in incognito on chrome://extensions";
-                tell(run, message);
+                run.tell(message);
             }
         }
         Event::Armed(mode) => {
             gate::report(Link::Armed);
             if wanted == WantedMode::Detailed && mode != Mode::Detailed {
-                tell(run, NOT_GRANTED);
+                run.tell(NOT_GRANTED);
             }
             run.send(&Report::Armed { mode });
         }
-        Event::Observed(_) => {}
+        Event::Observed(observed) => recorder.observed(observed),
         Event::Rejected(reason) => tracing::warn!("a message from the extension was not understood: {reason}"),
     }
 }
 
-fn tell(run: &mut report::Sender, problem: &str) {
-    if !run.problem(problem) {
-        tracing::warn!("{problem}");
-    }
-}
-
 /// Takes standard output away for frames alone and points the stream at standard error, so that no stray print breaks a frame.
-fn keep_stdout_private() -> io::Result<File> {
+fn keep_stdout_private() -> io::Result<Arc<Mutex<File>>> {
     let frames: OwnedFd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
-    Ok(File::from(frames))
+    Ok(Arc::new(Mutex::new(File::from(frames))))
 }

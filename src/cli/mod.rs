@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts, which show backticks as they are")]
 
 mod doctor;
+mod flush;
 mod host;
 mod launch;
 mod run;
@@ -34,7 +35,9 @@ pub const BROWSER_NAME: &str = "navtrace-chromium";
         NAVTRACE_MODE         auto (default), lightweight or detailed: a span id per request\n  \
         NAVTRACE_EXTENSION    a folder to load as the extension instead of the built-in one\n  \
         NAVTRACE_LOG          off, error, warn (default), info, debug or trace\n  \
-        OTEL_TRACES_SAMPLER   always_on (default) or always_off"
+        OTEL_TRACES_SAMPLER   always_on (default) or always_off\n  \
+        OTEL_EXPORTER_OTLP_*  where the browser's spans go (default: http://localhost:4318)\n  \
+        OTEL_TRACES_EXPORTER  otlp (default), or none to export no spans"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -47,6 +50,7 @@ enum Command {
     Launch(launch::Args),
     Host(host::Args),
     Doctor(doctor::Args),
+    Flush(flush::Args),
 }
 
 /// How this program was called.
@@ -97,6 +101,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
     })
 }
 
+/// A number of things, in words.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
     let config = Config::from_env()?;
     start_log(&config);
@@ -105,6 +114,7 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
         Command::Launch(args) => Err(launch::launch(&config, &args)),
         Command::Host(args) => host::host(&config, &args),
         Command::Doctor(_) => doctor::doctor(&config),
+        Command::Flush(_) => flush::flush(&config),
     }
 }
 

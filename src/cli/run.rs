@@ -15,12 +15,15 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 use tempfile::TempDir;
+use url::Url;
 
-use super::BROWSER_NAME;
+use super::{BROWSER_NAME, counted};
 use crate::browser::{extension, find, private, process};
 use crate::config::{self, Config};
+use crate::export::record::Exported;
 use crate::failure::{ExitCode, Failure};
-use crate::report::{self, Ledger, Receiver};
+use crate::observe::tally::{Slowest, Tally};
+use crate::report::{self, Ledger, Receiver, Trace};
 use crate::say::say;
 
 /// Run a command whose browsers carry trace context
@@ -43,7 +46,10 @@ pub(super) struct Args {
 const BROWSER_VARIABLES: [&str; 3] = ["K6_BROWSER_EXECUTABLE_PATH", "PUPPETEER_EXECUTABLE_PATH", "CHROME_BIN"];
 
 /// How long hosts that outlive the command are waited for.
-const LAST_REPORTS: Duration = Duration::from_secs(3);
+const LAST_REPORTS: Duration = Duration::from_secs(5);
+
+/// How much of a path a summary shows.
+const LONGEST_PATH: usize = 60;
 
 /// The signals that a command is sent to make it stop or speak.
 const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -214,15 +220,48 @@ fn summary(ledger: &Ledger) -> Vec<String> {
         return lines;
     }
     lines.push(counted(ledger.traces.len(), "trace"));
-    for trace in &ledger.traces {
-        let ended = trace.ended.map(|ended| ended.duration_since(trace.started));
-        let duration = ended.map_or("not ended".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()));
-        let mode = trace.mode.map_or("never armed".to_owned(), |mode| format!("{mode} mode"));
-        lines.push(format!("  {}  {}  {duration}  {mode}", trace.id, counted(trace.tally.navigations, "navigation")));
-    }
+    lines.extend(ledger.traces.iter().map(trace_line));
     lines
 }
 
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+/// Everything about one trace, its parts two blanks apart.
+fn trace_line(trace: &Trace) -> String {
+    let Tally { navigations, requests, failures, cache_hits, slowest, dropped } = &trace.tally;
+    let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let ended = trace.ended.map(|ended| ended.duration_since(trace.started));
+    let parts = [
+        Some(trace.id.to_string()),
+        Some(counted(*navigations, "navigation")),
+        Some(counted(*requests, "request")),
+        some(*failures, "failed"),
+        some(*cache_hits, "from cache"),
+        some(usize::try_from(*dropped).unwrap_or(usize::MAX), "events not seen"),
+        Some(ended.map_or("not ended".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()))),
+        slowest.as_ref().map(slowest_request),
+        Some(trace.mode.map_or("never armed".to_owned(), |mode| format!("{mode} mode"))),
+        Some(trace.exported.map_or("export not ended".to_owned(), export_state)),
+    ];
+    format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
+}
+
+/// The slowest request, without what all addresses have.
+fn slowest_request(slowest: &Slowest) -> String {
+    let (method, address) = slowest.name.split_once(' ').unwrap_or(("", &slowest.name));
+    let path = Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.path().to_owned());
+    let path = match path.char_indices().nth(LONGEST_PATH) {
+        Some((end, _)) => format!("{}…", &path[..end]),
+        None => path,
+    };
+    format!("slowest {:.0} ms {method} {path}", Duration::from_nanos(slowest.duration).as_secs_f64() * 1000.0)
+}
+
+fn export_state(exported: Exported) -> String {
+    let Exported { exported, refused, spooled, lost } = exported;
+    let parts = [(exported, "exported"), (refused, "refused"), (spooled, "kept for later"), (lost, "lost")];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", counted(count, "span")))
+        .collect();
+    if parts.is_empty() { "nothing exported".to_owned() } else { parts.join(", ") }
 }

@@ -1,5 +1,6 @@
 //! The settings, typed: defaults, then the environment. Every name and its meaning stands here.
 
+pub mod export;
 mod value;
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::channel::message::WantedMode;
 use crate::context::sampler::Sampler;
+use crate::export::settings::Settings;
 use crate::failure::{ExitCode, Failure};
 
 /// The browser to start: a path, or a name that is looked up in `PATH`.
@@ -54,6 +56,8 @@ pub struct Config {
     pub log: LevelFilter,
     /// [`SAMPLER`].
     pub sampler: Sampler,
+    /// How spans are exported.
+    pub export: Settings,
     /// What the user should know about settings that were ignored, as OpenTelemetry's specification wants it for its own names.
     pub warnings: Vec<String>,
 }
@@ -67,6 +71,7 @@ impl Default for Config {
             mode: WantedMode::default(),
             log: LevelFilter::WARN,
             sampler: Sampler::default(),
+            export: export::read(&|_| None).0,
             warnings: Vec::new(),
         }
     }
@@ -111,6 +116,9 @@ impl Config {
                 None => config.warnings.push(format!("{SAMPLER}={name} is ignored: expected always_on or always_off")),
             }
         }
+        let (export, warnings) = export::read(&text);
+        config.export = export;
+        config.warnings.extend(warnings);
         Ok(config)
     }
 }
@@ -154,6 +162,7 @@ mod tests {
             mode: WantedMode::Lightweight,
             log: LevelFilter::DEBUG,
             sampler: Sampler::AlwaysOff,
+            export: Config::default().export,
             warnings: Vec::new(),
         };
         assert_eq!(config, Ok(expected));

@@ -32,7 +32,7 @@ pub enum ParseIdError {
 pub struct TraceId([u8; 16]);
 
 /// The id of a span: 8 bytes, never all zero.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpanId([u8; 8]);
 
 /// The W3C trace-flags.
@@ -44,9 +44,21 @@ impl TraceId {
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         Self(random_nonzero(rng))
     }
+
+    /// The id's bytes, the first one first.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 16] {
+        self.0
+    }
 }
 
 impl SpanId {
+    /// The id's bytes, the first one first.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 8] {
+        self.0
+    }
+
     /// Draws a random id.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         Self(random_nonzero(rng))
@@ -58,6 +70,18 @@ impl Flags {
     pub const SAMPLED: Self = Self(0x01);
     /// The caller does not record this trace.
     pub const NOT_SAMPLED: Self = Self(0x00);
+
+    /// Whether the caller records this trace.
+    #[must_use]
+    pub fn is_sampled(self) -> bool {
+        self.0 & Self::SAMPLED.0 != 0
+    }
+
+    /// The flags as a number.
+    #[must_use]
+    pub fn byte(self) -> u8 {
+        self.0
+    }
 }
 
 fn random_nonzero<const N: usize>(rng: &mut impl CryptoRng) -> [u8; N] {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Report;
 use crate::channel::message::Mode;
 use crate::context::ids::TraceId;
+use crate::export::record::Exported;
 use crate::observe::tally::Tally;
 
 /// Problems that are told; more are only counted.
@@ -18,6 +19,8 @@ pub struct Trace {
     pub id: TraceId,
     /// What it has so far.
     pub tally: Tally,
+    /// What became of its spans; none while no host has ended.
+    pub exported: Option<Exported>,
     /// When the first host took it up.
     pub started: Instant,
     /// When the last host ended; `None` while one is there.
@@ -83,6 +86,11 @@ impl Ledger {
                     trace.tally = tally;
                 }
             }
+            Report::Exported(exported) => {
+                if let Some(trace) = self.trace_of(connection) {
+                    trace.exported = Some(exported);
+                }
+            }
             Report::End => self.ended = true,
         }
         None
@@ -112,6 +120,7 @@ impl Ledger {
         self.traces.push(Trace {
             id,
             tally: Tally::default(),
+            exported: None,
             started: now,
             ended: None,
             mode: None,

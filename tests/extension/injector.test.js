@@ -7,7 +7,11 @@ import { parseTraceparent } from '../../extension/context/traceparent.js';
 import { Injector } from '../../extension/headers/injector.js';
 import { Modes } from '../../extension/headers/modes.js';
 import { Tabs } from '../../extension/headers/tabs.js';
+import { Documents } from '../../extension/observe/documents.js';
 import { watchNavigations } from '../../extension/observe/navigations.js';
+import { Outbox } from '../../extension/observe/outbox.js';
+import { Requests } from '../../extension/observe/requests.js';
+import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome, settled } from './support/chrome.js';
 
 /** @import { Header } from './support/chrome.js' */
@@ -29,6 +33,7 @@ const request = (details) => ({
   requestId: '1',
   tabId: TAB,
   type: 'script',
+  method: 'GET',
   url: PAGE,
   documentId: 'd',
   documentLifecycle: 'active',
@@ -63,10 +68,20 @@ function contextIn(headers) {
 /** @param {typeof SESSION} context */
 const using = (context) => ({ context, use: mock.fn() });
 
+/** An injector that knows no documents, and what it tells of requests. */
+function made() {
+  const documents = new Documents();
+  const started = mock.fn((/** @type {any} */ _details, /** @type {string[]} */ ..._ids) => {});
+  const injector = new Injector(ownSession(), documents, { started });
+  /** What was told last: the request's own span id, its parent, its trace. */
+  const told = () => started.mock.calls.at(-1)?.arguments.slice(1);
+  return { injector, documents, told, started };
+}
+
 /** An injector at work for a session with one tab. Its navigations carry flags that the session does not. */
 function working() {
   const browser = fakeChrome({ granted: true });
-  const injector = new Injector(ownSession());
+  const { injector, ...observers } = made();
   const tabs = new Tabs(SESSION, () => ({ spanId: newSpanId(), flags: '01' }));
   tabs.opened([TAB], [TAB - 1]);
   injector.start(using(SESSION), tabs);
@@ -75,7 +90,7 @@ function working() {
   const inject = (details) => browser.fire(INJECT, details).requestHeaders;
   /** @param {object} details @returns {Header[]} what scripts are told */
   const named = (details) => all(browser.fire(EXPOSE, details).responseHeaders ?? [], 'server-timing');
-  return { ...browser, injector, tabs, begin, inject, named };
+  return { ...browser, ...observers, injector, tabs, begin, inject, named };
 }
 
 /** @param {{ spanId: string, flags: string }} context */
@@ -244,7 +259,7 @@ for (const [what, details] of /** @type {[string, object][]} */ ([
 
 test('before the session is known a request has a valid header all the same, of one trace', () => {
   const { fire } = fakeChrome({ granted: true });
-  new Injector(ownSession()).listen();
+  made().injector.listen();
   const requests = [request(), request({ tabId: -1 }), navigation()];
   const contexts = requests.map((details) => contextIn(fire(INJECT, details).requestHeaders));
   assert.equal(new Set(contexts.map(({ traceId }) => traceId)).size, 1);
@@ -254,7 +269,7 @@ test('before the session is known a request has a valid header all the same, of 
 
 test('a context that is resumed goes on requests before more is known', () => {
   const { fire } = fakeChrome({ granted: true });
-  const injector = new Injector(ownSession());
+  const { injector } = made();
   injector.listen();
   injector.resume(SESSION);
   const { traceId, flags } = contextIn(fire(INJECT, navigation()).requestHeaders);
@@ -315,7 +330,7 @@ test('once it is stopped it leaves requests alone, until it is started again', (
 
 test('stopping what has never listened does no harm', () => {
   const { listening } = fakeChrome({ granted: true });
-  new Injector(ownSession()).stop();
+  made().injector.stop();
   assert.deepEqual(listening(), []);
 });
 
@@ -326,7 +341,7 @@ test('it knows whether the browser asks', () => {
   assert.equal(injector.asked, true);
 
   const browser = fakeChrome({ granted: true, asks: false });
-  const ignored = new Injector(ownSession());
+  const { injector: ignored } = made();
   ignored.listen();
   assert.equal(browser.fire(INJECT, request()), undefined);
   assert.equal(ignored.asked, false);
@@ -336,9 +351,12 @@ test('no request waits for anything: the answer is there at once, and nothing is
   mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
   const own = ownSession();
-  const session = new Session(() => {}, own);
-  const ready = Modes.start(session, new Injector(own));
-  watchNavigations(ready);
+  const outbox = new Outbox();
+  const session = new Session(() => {}, own, outbox);
+  const [documents, starts] = [new Documents(), new Starts()];
+  const requests = new Requests(outbox, starts);
+  const ready = Modes.start(session, new Injector(own, documents, requests), requests);
+  watchNavigations(ready, { outbox, documents, starts });
   await settled();
   const [port] = browser.ports;
   assert.ok(port);
@@ -361,4 +379,71 @@ test('no request waits for anything: the answer is there at once, and nothing is
   assert.equal(browser.updates.length, 1);
   await settled();
   assert.deepEqual(port.sent.slice(sent), [{ v: 1, type: 'replenish', count: 96 }]);
+});
+
+test('each request is told of as it leaves, with what it carries and its navigation', () => {
+  const { inject, tabs, told, started } = working();
+  const { spanId } = contextIn(inject(navigation()));
+  assert.deepEqual(told(), [spanId, tabs.navigation(TAB, '1')?.spanId, undefined]);
+  const { spanId: other } = contextIn(inject(request({ requestId: '2' })));
+  assert.deepEqual(told(), [other, tabs.current(TAB)?.spanId, undefined]);
+  assert.equal(started.mock.callCount(), 2);
+  assert.equal(started.mock.calls[1]?.arguments[0].requestId, '2');
+});
+
+test('a request of the session itself has no parent', () => {
+  const { inject, told } = working();
+  for (const details of [{ tabId: -1 }, { tabId: 9000 }]) {
+    const { spanId } = contextIn(inject(request(details)));
+    assert.deepEqual(told(), [spanId, undefined, undefined]);
+  }
+});
+
+test('before the session is known a request is told of with its trace, and has no parent', () => {
+  const { fire } = fakeChrome({ granted: true });
+  const { injector, told } = made();
+  injector.listen();
+  const first = contextIn(fire(INJECT, navigation()).requestHeaders);
+  assert.deepEqual(told(), [first.spanId, undefined, first.traceId]);
+  injector.resume(SESSION);
+  const second = contextIn(fire(INJECT, request()).requestHeaders);
+  assert.deepEqual(told(), [second.spanId, undefined, SESSION.traceId]);
+});
+
+/** An injector whose tab shows one document and has the response of the next. */
+function between() {
+  const worker = working();
+  const [shown, coming] = [{ spanId: 'c'.repeat(16), flags: '03' }, { spanId: 'd'.repeat(16), flags: '01' }];
+  worker.tabs.requested(TAB, '0', shown);
+  worker.tabs.responded(TAB, '0', PAGE);
+  worker.tabs.committed(TAB, PAGE);
+  worker.documents.committed('shown', shown);
+  worker.tabs.requested(TAB, '1', coming);
+  worker.tabs.responded(TAB, '1', PAGE);
+  return { ...worker, shown, coming };
+}
+
+/** @type {[what: string, details: object, belongs: 'shown' | 'coming'][]} */
+const BETWEEN = [
+  ['the document that is still there', { documentId: 'shown' }, 'shown'],
+  ['a frame of it that is not known yet', { documentId: 'frame', parentDocumentId: 'shown' }, 'shown'],
+  ['a frame that it opens', { type: 'sub_frame', documentId: undefined, parentDocumentId: 'shown' }, 'shown'],
+  ['the document that is there already, before anything has said so', { documentId: 'coming' }, 'coming'],
+  ['a document that the browser does not name', { documentId: undefined }, 'coming'],
+  ['the document that is still there, in no tab any more', { tabId: -1, documentId: 'shown' }, 'shown'],
+  ['a page that it fetches ahead', { type: 'main_frame', documentId: 'shown' }, 'shown'],
+];
+for (const [what, details, belongs] of BETWEEN) {
+  test(`between a response and its commit, a request of ${what} belongs to the navigation that is ${belongs}`, () => {
+    const { inject, told, ...navigations } = between();
+    const { spanId, flags } = contextIn(inject(request({ requestId: '2', ...details })));
+    assert.deepEqual(told(), [spanId, navigations[belongs].spanId, undefined]);
+    assert.equal(flags, navigations[belongs].flags);
+  });
+}
+
+test('a navigation is never the one of the document that it leaves', () => {
+  const { inject, told, tabs } = between();
+  inject(navigation({ requestId: '2', parentDocumentId: 'shown' }));
+  assert.equal(told()?.[1], tabs.navigation(TAB, '2')?.spanId);
 });

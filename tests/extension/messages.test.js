@@ -11,11 +11,12 @@ const session = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa
 
 test('messages to the host are built as the fixtures are', () => {
   const self = { extension: '0.1.0', offTheRecord: true };
-  assert.deepEqual(messages.hello({ ...self, session: null }), fixture('hello'));
-  assert.deepEqual(messages.hello({ ...self, session }), fixture('hello-resume'));
+  const { browser } = fixture('hello');
+  assert.deepEqual(messages.hello({ ...self, session: null, browser }), fixture('hello'));
+  assert.deepEqual(JSON.parse(JSON.stringify(messages.hello({ ...self, session }))), fixture('hello-resume'));
   assert.deepEqual(messages.armed('detailed'), fixture('armed'));
-  const report = { tabId: 1764211873, spanId: 'b7ad6b7169203331', outcome: /** @type {const} */ ('committed') };
-  assert.deepEqual(messages.navigation(report), fixture('navigation'));
+  const { observations } = fixture('observed');
+  assert.deepEqual(messages.observed({ worker: '9f86d081884c7d65', number: 1, dropped: 0, observations }), fixture('observed'));
   assert.deepEqual(messages.replenish(32), fixture('replenish'));
 });
 
@@ -24,7 +25,7 @@ test('a count stays in the range that the host takes', () => {
   assert.equal(JSON.stringify(messages.replenish(0)), '{"v":1,"type":"replenish","count":1}');
 });
 
-for (const name of ['session', 'contexts', 'error']) {
+for (const name of ['session', 'contexts', 'received', 'error']) {
   test(`the fixture ${name} is accepted`, () => assert.deepEqual(messages.read(fixture(name)), { message: fixture(name), fault: null }));
 }
 
@@ -58,6 +59,8 @@ const UNUSABLE = [
   ['a trace id of zeros', { ...fixture('session'), session: { ...session, traceId: '0'.repeat(32) } }, /session message/],
   ['a span id in capitals', { v: 1, type: 'contexts', contexts: [{ spanId: 'E457B5A2E4D86BD1', flags: '01' }] }, /contexts message/],
   ['flags of one digit', { v: 1, type: 'contexts', contexts: [{ spanId: 'e457b5a2e4d86bd1', flags: '1' }] }, /contexts message/],
+  ['a batch that no worker made', { v: 1, type: 'received', number: 1 }, /received message/],
+  ['a batch without a number', { ...fixture('received'), number: '1' }, /received message/],
   ['an error without a text', { v: 1, type: 'error', code: 'invalid' }, /error message/],
 ];
 for (const [why, value, fault] of UNUSABLE) {

@@ -6,7 +6,11 @@ import { parseTraceparent } from '../../extension/context/traceparent.js';
 import { Injector } from '../../extension/headers/injector.js';
 import { Modes } from '../../extension/headers/modes.js';
 import { inForceBy, recordOf } from '../../extension/headers/rules.js';
-import { fakeChrome, settled } from './support/chrome.js';
+import { Documents } from '../../extension/observe/documents.js';
+import { BATCH_DELAY, Outbox } from '../../extension/observe/outbox.js';
+import { Requests } from '../../extension/observe/requests.js';
+import { Starts } from '../../extension/observe/starts.js';
+import { fakeChrome, observationsOf, settled } from './support/chrome.js';
 
 /** @import { SessionContext } from '../../extension/channel/messages.js' */
 
@@ -52,20 +56,22 @@ async function idle() {
 function start(browser, { restarted = false } = {}) {
   let started = false;
   const own = ownSession();
-  const session = new Session(() => void ready.then((modes) => modes.renew()), own);
-  const injector = new Injector(own);
+  const outbox = new Outbox();
+  const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox);
+  const requests = new Requests(outbox, new Starts());
+  const injector = new Injector(own, new Documents(), requests);
   if (restarted) injector.listen();
-  const ready = Modes.start(session, injector);
+  const ready = Modes.start(session, injector, requests);
   void ready.then(() => (started = true));
   const port = browser.ports.at(-1);
   assert.ok(port);
   /** What the rules in force stand for. */
   const inForce = () => inForceBy([...browser.rules.values()]);
   const contexts = () => inForce()?.contexts;
-  /** What the host that is there now was told, besides that the stock runs low. @returns {string[]} */
+  /** What the host that is there now was told, besides that the stock runs low and what was observed. @returns {string[]} */
   const said = () =>
     (browser.ports.at(-1)?.sent ?? [])
-      .filter(({ type }) => type !== 'replenish')
+      .filter(({ type }) => type !== 'replenish' && type !== 'observed')
       .map(({ type, mode }) => (type === 'armed' ? `armed ${mode}` : type));
   return { ready, session, injector, port, inForce, contexts, said, started: () => started };
 }
@@ -143,8 +149,8 @@ function navigate({ browser, modes }, requestId, tabId = TAB) {
   modes.requested(tabId, requestId, parseTraceparent(value), Date.now());
   const named = browser.fire('webRequest.onHeadersReceived', { ...details, statusCode: 200, responseHeaders: [] });
   modes.responded(tabId, requestId, PAGE);
-  modes.committed(tabId, PAGE);
-  return /** @type {string | undefined} */ (named?.responseHeaders?.[0]?.value);
+  const committed = modes.committed(tabId, PAGE).map(({ spanId }) => spanId);
+  return { named: /** @type {string | undefined} */ (named?.responseHeaders?.[0]?.value), committed };
 }
 
 /** @type {[why: string, options: { granted: boolean, mode: string }][]} */
@@ -171,7 +177,7 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
     assert.deepEqual(inForce()?.session, NAMED);
     assert.ok(contexts()?.tabs.has(TAB));
     assert.equal(browser.updates.length, 1);
-    assert.deepEqual(browser.listening(), [], 'no request waits');
+    assert.deepEqual(browser.blocking(), [], 'no request waits');
     assertCarried(browser);
   });
 
@@ -181,7 +187,7 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
     const { ready, session, port, said } = start(browser, { restarted: true });
     await ready;
     assert.equal(browser.updates.length, 0);
-    assert.deepEqual(browser.listening(), []);
+    assert.deepEqual(browser.blocking(), []);
     assert.deepEqual(session.context, NAMED);
     assert.deepEqual(port.sent[0].session, NAMED);
     port.receive(answer(mode));
@@ -191,19 +197,17 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
     assert.deepEqual(said(), ['hello', 'armed lightweight']);
   });
 
-  test(`detailed mode ${why}: a navigation costs one update and is reported`, async () => {
-    const { modes, updates, contexts, port } = await running({ granted, mode });
+  test(`detailed mode ${why}: a navigation costs one update, and is answered with its name`, async () => {
+    const { modes, updates, contexts } = await running({ granted, mode });
     const { length } = updates;
     const next = contexts()?.tabs.get(TAB)?.next;
     assert.ok(next);
     modes.requested(TAB, '1', { traceId: NAMED.traceId, ...next }, 1);
     modes.responded(TAB, '1', PAGE);
-    modes.committed(TAB, PAGE);
+    assert.deepEqual(modes.committed(TAB, PAGE), [next]);
     await idle();
     assert.equal(updates.length, length + 1);
     assert.deepEqual(contexts()?.tabs.get(TAB)?.current, next);
-    const report = { v: 1, type: 'navigation', tabId: TAB, spanId: next.spanId, outcome: 'committed' };
-    assert.deepEqual(port.sent.at(-1), report);
   });
 }
 
@@ -288,15 +292,14 @@ test('a browser that does not say what it grants is taken to grant nothing', asy
   port.receive(answer('detailed'));
   await idle();
   assert.deepEqual(said(), ['hello', 'armed lightweight']);
-  assert.deepEqual(browser.listening(), []);
+  assert.deepEqual(browser.blocking(), []);
 });
 
 test('a header of another trace on a navigation is not taken for ours', async () => {
-  const { modes, contexts, port } = await running();
+  const { modes, contexts } = await running();
   const next = contexts()?.tabs.get(TAB)?.next;
   modes.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01' }, 1);
-  modes.failed(TAB, '1');
-  assert.equal(port.sent.at(-1).spanId, next?.spanId);
+  assert.deepEqual(modes.failed(TAB, '1'), [next]);
 });
 
 test('thousands of tabs keep to the number of rules that the browser takes', async () => {
@@ -328,39 +331,40 @@ for (const mode of ['auto', 'detailed']) {
   });
 }
 
-test('in detailed mode no tab and no navigation costs an update, and each is reported by its name', async () => {
+test('in detailed mode no tab and no navigation costs an update, and each is answered by its name', async () => {
   const worker = await running({ granted: true });
-  const { modes, browser, port } = worker;
-  /** @type {(string | undefined)[]} */
-  const named = [];
+  const { modes, browser } = worker;
+  const navigations = [];
   for (let n = 0; n < 50; n += 1) {
     modes.opened([TAB + n], [TAB + 1000 + n]);
-    named.push(navigate(worker, `a${n}`, TAB + n), navigate(worker, `b${n}`, TAB + n));
+    navigations.push(navigate(worker, `a${n}`, TAB + n), navigate(worker, `b${n}`, TAB + n));
     modes.closed(TAB + n - 10);
     await settled();
   }
-  const reports = port.sent.filter(({ type }) => type === 'navigation');
-  assert.deepEqual(reports.map(({ spanId }) => `traceparent;desc="00-${NAMED.traceId}-${spanId}-00"`), named);
-  assert.ok(reports.every(({ outcome }) => outcome === 'committed'));
-  assert.equal(new Set(named).size, 100);
+  for (const { named, committed } of navigations) {
+    assert.deepEqual(committed.map((spanId) => `traceparent;desc="00-${NAMED.traceId}-${spanId}-00"`), [named]);
+  }
+  assert.equal(new Set(navigations.map(({ named }) => named)).size, 100);
   assert.equal(browser.updates.length, 1);
 });
 
-test('in detailed mode a navigation that comes to nothing costs no update and is reported', async () => {
-  const { modes, browser, port, said } = await running({ granted: true });
-  for (const [requestId, end] of /** @type {[string, () => void][]} */ ([
+test('in detailed mode a navigation that comes to nothing costs no update and is told of once', async () => {
+  const { modes, browser, said } = await running({ granted: true });
+  const ended = [];
+  for (const [requestId, end] of /** @type {const} */ ([
     ['1', () => modes.failed(TAB, '1')],
     ['2', () => modes.responded(TAB, '2', null)],
-    ['3', () => [modes.responded(TAB, '3', PAGE), modes.abandoned(TAB, PAGE, false)]],
+    ['3', () => [...modes.responded(TAB, '3', PAGE), ...modes.abandoned(TAB, PAGE, false)]],
+    ['4', () => modes.closed(TAB)],
   ])) {
     browser.leave({ requestId, tabId: TAB, type: 'main_frame', url: PAGE });
     modes.requested(TAB, requestId, null, Date.now());
-    end();
+    ended.push(...end());
   }
   await idle();
-  assert.deepEqual(said(), ['hello', 'armed detailed', 'navigation', 'navigation', 'navigation']);
-  assert.ok(port.sent.slice(-3).every(({ outcome }) => outcome === 'failed'));
-  assert.equal(new Set(port.sent.slice(-3).map(({ spanId }) => spanId)).size, 3);
+  assert.deepEqual(said(), ['hello', 'armed detailed']);
+  assert.equal(ended.length, 4);
+  assert.equal(new Set(ended.map(({ spanId }) => spanId)).size, 4);
   assert.equal(browser.updates.length, 1);
 });
 
@@ -415,7 +419,7 @@ test('from detailed to lightweight mode: the listeners go once the rules are the
   assert.deepEqual(said(), ['hello', 'armed detailed']);
   release();
   await assertNoGap(browser);
-  assert.deepEqual(browser.listening(), []);
+  assert.deepEqual(browser.blocking(), []);
   assert.ok(contexts()?.tabs.has(TAB));
   assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
   assert.equal(browser.updates.length, 2);
@@ -431,25 +435,25 @@ test('the listeners stay when the browser refuses the rules that were to take th
   browser.state.refuse = () => false;
   modes.opened([TAB + 200], []);
   await assertNoGap(browser);
-  assert.deepEqual(browser.listening(), []);
+  assert.deepEqual(browser.blocking(), []);
   assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
 });
 
 test('the page of a tab keeps its context over a change of the mode', async () => {
   const worker = await running({ granted: true });
   const { browser, contexts } = worker;
-  const named = navigate(worker, '1');
+  const { named } = navigate(worker, '1');
   anotherHost(browser, 'lightweight');
   await idle();
   assert.ok(named?.includes(String(contexts()?.tabs.get(TAB)?.current.spanId)));
 });
 
-test('a navigation that is under way when the mode changes is reported once, as its response names it', async () => {
+test('a navigation that is under way when the mode changes ends once, as its response names it', async () => {
   const { browser, modes } = await running({ granted: true, mode: 'lightweight' });
   const details = { requestId: '1', tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
   const sent = parseTraceparent(browser.leave(details).find(({ name }) => name === 'traceparent')?.value);
   modes.requested(TAB, '1', sent, Date.now());
-  const port = anotherHost(browser, 'detailed');
+  anotherHost(browser, 'detailed');
   await idle();
   const hop = parseTraceparent(browser.leave(details).find(({ name }) => name === 'traceparent')?.value);
   modes.requested(TAB, '1', hop, Date.now());
@@ -458,8 +462,7 @@ test('a navigation that is under way when the mode changes is reported once, as 
   const { responseHeaders } = browser.fire('webRequest.onHeadersReceived', received);
   assert.ok(responseHeaders[0].value.includes(String(sent?.spanId)));
   modes.responded(TAB, '1', PAGE);
-  modes.committed(TAB, PAGE);
-  assert.deepEqual(port.sent.filter(({ type }) => type === 'navigation').map(({ spanId }) => spanId), [sent?.spanId]);
+  assert.deepEqual(modes.committed(TAB, PAGE).map(({ spanId }) => spanId), [sent?.spanId]);
 });
 
 for (const [first, ...wanted] of [
@@ -505,7 +508,7 @@ test('granted and never asked: lightweight mode from the first navigation that l
   assert.equal(warned.mock.callCount(), 1);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
-  assert.deepEqual(browser.listening(), []);
+  assert.deepEqual(browser.blocking(), []);
   assert.ok(contexts()?.tabs.has(TAB));
   assertCarried(browser);
   assert.equal(browser.updates.length, 2);
@@ -519,7 +522,7 @@ test('after that it stays in lightweight mode, whatever a host wants', async () 
   anotherHost(browser, 'detailed');
   await idle();
   assert.deepEqual(said(), ['hello', 'armed lightweight']);
-  assert.deepEqual(browser.listening(), []);
+  assert.deepEqual(browser.blocking(), []);
 });
 
 test('a request that left before detailed mode was in force proves nothing', async () => {
@@ -611,7 +614,7 @@ test('a worker that is restarted in detailed mode without the grant goes on in l
   await ready;
   assert.deepEqual(session.context, NAMED);
   assert.equal(inForce()?.mode, 'lightweight');
-  assert.deepEqual(browser.listening(), []);
+  assert.deepEqual(browser.blocking(), []);
   port.receive(answer());
   await idle();
   assert.deepEqual(said(), ['hello', 'armed lightweight']);
@@ -626,4 +629,68 @@ test('restarted in detailed mode, requests have a header at once, and the one of
   assert.ok(parseTraceparent(value));
   await ready;
   assertCarried(browser);
+});
+
+/**
+ * Has a request of a tab leave.
+ *
+ * @param {ReturnType<typeof fakeChrome>} browser
+ * @param {string} requestId
+ */
+const leaveOne = (browser, requestId) =>
+  parseTraceparent(browser.leave({ requestId, tabId: TAB }).find(({ name }) => name === 'traceparent')?.value);
+
+/** @param {ReturnType<typeof fakeChrome>} browser @returns {any[]} what the host that is there now was told of requests that start */
+function startsToldOf(browser) {
+  mock.timers.tick(BATCH_DELAY);
+  return observationsOf(browser.ports.at(-1)).filter(({ what }) => what === 'request-started');
+}
+
+test('in detailed mode a request is told of by the span id that it carries', async () => {
+  const worker = await running({ granted: true });
+  const { committed } = navigate(worker, '1');
+  const carried = leaveOne(worker.browser, '2');
+  const told = startsToldOf(worker.browser);
+  assert.deepEqual(told.map(({ request, parent, traceId }) => [request, parent, traceId]), [
+    ['1', committed[0], undefined],
+    ['2', committed[0], undefined],
+  ]);
+  assert.equal(told[1].spanId, carried?.spanId);
+});
+
+test('in lightweight mode a request is told of by a span id of its own, and the navigation that it carries is its parent', async () => {
+  const worker = await running();
+  const { committed } = navigate(worker, '1');
+  await idle();
+  const carried = leaveOne(worker.browser, '2');
+  const [own, sub] = startsToldOf(worker.browser);
+  assert.deepEqual([own.request, own.parent, own.navigation.tabId], ['1', committed[0], TAB]);
+  assert.deepEqual([sub.request, sub.parent, sub.navigation], ['2', committed[0], undefined]);
+  assert.equal(carried?.spanId, committed[0]);
+  assert.equal(new Set([own.spanId, sub.spanId, carried?.spanId]).size, 3);
+});
+
+for (const [first, second] of [['detailed', 'lightweight'], ['lightweight', 'detailed']]) {
+  test(`each request is told of once, at every step from ${first} to ${second} mode`, async () => {
+    const { browser, port } = await running({ granted: true, mode: first });
+    const release = hold(browser);
+    port.receive(answer(second));
+    const requests = Array.from({ length: 12 }, (_, n) => String(n));
+    for (const requestId of requests) {
+      leaveOne(browser, requestId);
+      await settled();
+      if (requestId === '5') release();
+    }
+    assert.deepEqual(startsToldOf(browser).map(({ request }) => request), requests);
+  });
+}
+
+test('a browser that does not ask the listener is observed from when rules carry the context', async () => {
+  const { browser, modes } = await running({ granted: true, asks: false });
+  mock.timers.tick(10);
+  leaveOne(browser, '1');
+  modes.requested(TAB, '2', null, Date.now());
+  await idle();
+  leaveOne(browser, '3');
+  assert.deepEqual(startsToldOf(browser).map(({ request }) => request), ['3']);
 });

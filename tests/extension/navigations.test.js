@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { beforeEach, test } from 'node:test';
+import { beforeEach, mock, test } from 'node:test';
 
+import { LONGEST_URL } from '../../extension/observe/details.js';
+import { Documents } from '../../extension/observe/documents.js';
 import { watchNavigations } from '../../extension/observe/navigations.js';
+import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome } from './support/chrome.js';
 
 /** @type {ReturnType<typeof fakeChrome>} */
@@ -12,20 +15,39 @@ let fire;
 let told;
 /** @type {(tracker: any) => void} */
 let start;
+/** @type {any[]} */
+let observed;
+/** @type {Documents} */
+let documents;
+/** @type {Starts} */
+let starts;
+/** @type {{ spanId: string, flags: string }[]} the navigations that the next call ends */
+let ended;
 
 const tracker = new Proxy(
   {},
   {
     get: (_, name) =>
-      name === 'then' ? undefined : (/** @type {unknown[]} */ ...args) => told.push([name, ...args]),
+      name === 'then'
+        ? undefined
+        : (/** @type {unknown[]} */ ...args) => {
+            told.push([name, ...args]);
+            return ended;
+          },
   },
 );
 
 beforeEach(async () => {
+  mock.timers.reset();
   browser = fakeChrome({ granted: true });
   ({ fire } = browser);
   told = [];
-  watchNavigations(new Promise((resolve) => (start = resolve)));
+  observed = [];
+  ended = [];
+  documents = new Documents();
+  starts = new Starts();
+  const outbox = { observe: (/** @type {any} */ observation) => void observed.push(observation) };
+  watchNavigations(new Promise((resolve) => (start = resolve)), { outbox, documents, starts });
 });
 
 const PAGE = 'https://example.test/';
@@ -148,4 +170,132 @@ test('a tab that another takes the place of is closed', async () => {
   fire('tabs.onRemoved', 6);
   fire('tabs.onReplaced', 8, 7);
   assert.deepEqual(told, [['closed', 6], ['closed', 7], ['opened', [8], []]]);
+});
+
+const A = { spanId: 'a'.repeat(16), flags: '01' };
+const B = { spanId: 'b'.repeat(16), flags: '00' };
+
+/** @param {object} [details] */
+const page = (details) => ({
+  tabId: 7,
+  url: PAGE,
+  parentFrameId: -1,
+  documentLifecycle: 'active',
+  documentId: 'd',
+  timeStamp: 100.5,
+  transitionType: 'link',
+  ...details,
+});
+
+/** Has the tracker ready, and answer with these. @param {{ spanId: string, flags: string }[]} contexts */
+async function answering(...contexts) {
+  ended = contexts;
+  start(tracker);
+  await Promise.resolve();
+}
+
+test('a navigation that is committed is told of, and its document known', async () => {
+  await answering(A);
+  fire('webNavigation.onBeforeNavigate', page({ documentId: undefined, timeStamp: 90 }));
+  fire('webNavigation.onCommitted', page());
+  const committed = { what: 'navigation-committed', time: 100.5, spanId: A.spanId, tabId: 7, url: PAGE, started: 90, transition: 'link' };
+  assert.deepEqual(observed, [committed]);
+  assert.deepEqual(documents.find('d'), A);
+});
+
+test('a navigation of which nothing is known before its commit began then', async () => {
+  await answering(A);
+  fire('webNavigation.onBeforeNavigate', page({ timeStamp: 1, parentFrameId: 0 }));
+  fire('webNavigation.onBeforeNavigate', page({ timeStamp: 2, documentLifecycle: 'prerender' }));
+  fire('webNavigation.onBeforeNavigate', page({ timeStamp: 3, tabId: 8 }));
+  fire('webNavigation.onCommitted', page());
+  assert.equal(observed[0].started, 100.5);
+});
+
+test('when a navigation began is known before the tracker is ready, and forgotten with its tab', () => {
+  for (const tabId of [7, 8]) fire('webNavigation.onBeforeNavigate', page({ tabId, timeStamp: 90 }));
+  fire('tabs.onRemoved', 8);
+  assert.deepEqual([starts.take(7, 100), starts.take(8, 100)], [90, 100]);
+});
+
+test('a commit that is no navigation is not told of, and its document is not known', async () => {
+  await answering();
+  fire('webNavigation.onBeforeNavigate', page({ timeStamp: 90 }));
+  fire('webNavigation.onCommitted', page({ url: 'about:blank' }));
+  fire('webNavigation.onDOMContentLoaded', page());
+  assert.deepEqual(observed, []);
+  assert.equal(documents.find('d'), undefined);
+});
+
+test('the address of a committed document is cut', async () => {
+  await answering(A);
+  fire('webNavigation.onCommitted', page({ url: `data:text/html,${'x'.repeat(10_000)}` }));
+  assert.equal(observed[0].url.length, LONGEST_URL);
+});
+
+test('a page is told of when it is parsed and when it is loaded, and no frame is', async () => {
+  await answering(A);
+  fire('webNavigation.onCommitted', page());
+  observed.length = 0;
+  for (const event of ['onDOMContentLoaded', 'onCompleted']) {
+    fire(`webNavigation.${event}`, page({ parentFrameId: 0 }));
+    fire(`webNavigation.${event}`, page({ documentLifecycle: 'prerender' }));
+    fire(`webNavigation.${event}`, page({ documentId: 'unknown' }));
+    fire(`webNavigation.${event}`, page({ timeStamp: 200.25 }));
+  }
+  assert.deepEqual(observed, [
+    { what: 'document-parsed', time: 200.25, spanId: A.spanId },
+    { what: 'document-loaded', time: 200.25, spanId: A.spanId },
+  ]);
+});
+
+test('a document in a frame belongs to the navigation of its page', async () => {
+  await answering(A);
+  fire('webNavigation.onCommitted', page());
+  fire('webNavigation.onCommitted', page({ documentId: 'frame', parentFrameId: 0, parentDocumentId: 'd' }));
+  fire('webNavigation.onCommitted', page({ documentId: 'nested', parentFrameId: 3, parentDocumentId: 'frame' }));
+  fire('webNavigation.onCommitted', page({ documentId: 'lost', parentFrameId: 3, parentDocumentId: 'unknown' }));
+  assert.deepEqual(['frame', 'nested', 'lost'].map((id) => documents.find(id)), [A, A, undefined]);
+  assert.equal(observed.length, 1);
+});
+
+test('what is committed, parsed and loaded before the start is told of in its order', async () => {
+  fire('webNavigation.onCommitted', page());
+  fire('webNavigation.onCommitted', page({ documentId: 'frame', parentFrameId: 0, parentDocumentId: 'd' }));
+  fire('webNavigation.onDOMContentLoaded', page());
+  fire('webNavigation.onCompleted', page());
+  assert.deepEqual(observed, []);
+  await answering(A);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(observed.map(({ what }) => what), ['navigation-committed', 'document-parsed', 'document-loaded']);
+  assert.deepEqual(documents.find('frame'), A);
+});
+
+/** @type {[what: string, event: string, details: object][]} */
+const ENDS = [
+  ['a 204', 'webRequest.onHeadersReceived', { statusCode: 204 }],
+  ['a download that only a later event tells', 'webRequest.onResponseStarted', { responseHeaders: attachment }],
+  ['a failure', 'webRequest.onErrorOccurred', {}],
+  ['an error page', 'webNavigation.onErrorOccurred', page({ timeStamp: 12.5, error: 'net::ERR_FAILED' })],
+];
+for (const [what, event, details] of ENDS) {
+  test(`a navigation that ends with ${what} is told of with the time of that`, async () => {
+    await answering(A);
+    fire(event, response(details));
+    assert.deepEqual(observed, [{ what: 'navigation-failed', time: 12.5, spanId: A.spanId }]);
+  });
+}
+
+test('a closed tab is told of after the navigations that end with it', async () => {
+  mock.timers.enable({ apis: ['Date'], now: 500 });
+  await answering(A, B);
+  fire('tabs.onRemoved', 7);
+  ended = [];
+  fire('tabs.onReplaced', 9, 8);
+  assert.deepEqual(observed, [
+    { what: 'navigation-failed', time: 500, spanId: A.spanId },
+    { what: 'navigation-failed', time: 500, spanId: B.spanId },
+    { what: 'tab-closed', time: 500, tabId: 7 },
+    { what: 'tab-closed', time: 500, tabId: 8 },
+  ]);
 });

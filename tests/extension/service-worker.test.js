@@ -3,7 +3,8 @@ import { beforeEach, mock, test } from 'node:test';
 
 import { inForceBy } from '../../extension/headers/rules.js';
 import { formatTraceparent, parseTraceparent } from '../../extension/context/traceparent.js';
-import { fakeChrome, settled } from './support/chrome.js';
+import { BATCH_DELAY } from '../../extension/observe/outbox.js';
+import { fakeChrome, observationsOf, settled } from './support/chrome.js';
 
 const TAB = 100;
 const PAGE = 'https://example.test/';
@@ -13,14 +14,30 @@ const EVENTS = [
   'tabs.onCreated',
   'tabs.onRemoved',
   'tabs.onReplaced',
+  'webNavigation.onBeforeNavigate',
   'webNavigation.onCommitted',
+  'webNavigation.onCompleted',
+  'webNavigation.onDOMContentLoaded',
   'webNavigation.onErrorOccurred',
+  'webRequest.onBeforeRedirect',
+  'webRequest.onCompleted',
   'webRequest.onErrorOccurred',
   'webRequest.onHeadersReceived',
   'webRequest.onResponseStarted',
   'webRequest.onSendHeaders',
   'windows.onCreated',
 ];
+
+/** A navigation's own request, as the browser tells of it. */
+const REQUEST = {
+  tabId: TAB,
+  requestId: '1',
+  type: 'main_frame',
+  method: 'GET',
+  url: PAGE,
+  documentLifecycle: 'active',
+  timeStamp: 1,
+};
 
 /** The events whose listeners requests wait for. */
 const BLOCKING = ['webRequest.onBeforeSendHeaders', 'webRequest.onHeadersReceived'];
@@ -43,6 +60,12 @@ async function importWorker(state = 'parsed') {
   workers += 1;
   Object.assign(globalThis, { self: state === null ? {} : { serviceWorker: { state } } });
   await import(String(new URL(`../../extension/service-worker.js?${workers}`, import.meta.url)));
+}
+
+/** @param {{ ports: import('./support/chrome.js').FakePort[] }} browser @returns {any[]} what the host was told of */
+function observedBy({ ports }) {
+  mock.timers.tick(BATCH_DELAY);
+  return observationsOf(ports[0]);
 }
 
 /** Waits for some rule updates. */
@@ -118,30 +141,33 @@ test('the worker keeps itself alive', async () => {
 });
 
 test('a navigation moves the context that its request carried to its document', async () => {
-  const { fire, inForce, ports } = await armed();
+  const browser = await armed();
+  const { fire, inForce } = browser;
   const sent = inForce()?.spare;
   assert.ok(sent);
-  const request = { tabId: TAB + 1000, requestId: '1', type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
+  const request = { ...REQUEST, tabId: TAB + 1000 };
   const value = formatTraceparent({ traceId: NAMED.traceId, ...sent });
   fire('webRequest.onSendHeaders', { ...request, requestHeaders: [{ name: 'traceparent', value }] });
   fire('webRequest.onHeadersReceived', { ...request, statusCode: 200, responseHeaders: [] });
-  fire('webNavigation.onCommitted', { ...request, parentFrameId: -1, documentId: 'd' });
+  fire('webNavigation.onCommitted', { ...request, parentFrameId: -1, documentId: 'd', transitionType: 'link' });
   await idle();
   assert.deepEqual(inForce()?.tabs.get(TAB + 1000)?.current, sent);
-  assert.deepEqual(ports[0]?.sent.at(-1), { v: 1, type: 'navigation', tabId: TAB + 1000, spanId: sent.spanId, outcome: 'committed' });
+  const [started, committed] = observedBy(browser);
+  assert.deepEqual([started.what, started.parent], ['request-started', sent.spanId]);
+  assert.deepEqual([committed.what, committed.spanId, committed.tabId], ['navigation-committed', sent.spanId, TAB + 1000]);
 });
 
 test('a download that only its headers tell leaves the page its context', async () => {
-  const { fire, inForce, ports } = await armed();
+  const browser = await armed();
+  const { fire, inForce } = browser;
   const before = inForce()?.tabs.get(TAB)?.current;
-  const request = { tabId: TAB, requestId: '1', type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
-  fire('webRequest.onSendHeaders', { ...request, requestHeaders: [] });
+  fire('webRequest.onSendHeaders', { ...REQUEST, requestHeaders: [] });
   const responseHeaders = [{ name: 'Content-Type', value: 'application/zip' }];
-  fire('webRequest.onResponseStarted', { ...request, statusCode: 200, responseHeaders });
+  fire('webRequest.onResponseStarted', { ...REQUEST, statusCode: 200, responseHeaders });
   await idle();
   assert.deepEqual(inForce()?.tabs.get(TAB)?.current, before);
   assert.notDeepEqual(inForce()?.tabs.get(TAB)?.next, before);
-  assert.equal(ports[0]?.sent.at(-1).outcome, 'failed');
+  assert.equal(observedBy(browser).at(-1).what, 'navigation-failed');
 });
 
 test('a closed tab has no rules after the next update', async () => {
@@ -154,24 +180,36 @@ test('a closed tab has no rules after the next update', async () => {
   assert.ok(inForce()?.tabs.has(TAB + 20));
 });
 
-test('in detailed mode a navigation has one name in its response and its report', async () => {
-  const { fire, leave, ports, updates } = await armed({ granted: true });
+test('in detailed mode a navigation has one name in its response and in all that is told of it', async () => {
+  const browser = await armed({ granted: true });
+  const { fire, leave, ports, updates } = browser;
   ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'c'.repeat(16), flags: '01' }] });
-  const request = { tabId: TAB, requestId: '1', type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
-  const hops = [contextIn(leave(request)), contextIn(leave(request))];
+  const hops = [contextIn(leave(REQUEST)), contextIn(leave(REQUEST))];
   assert.ok(hops.every((hop) => hop?.traceId === NAMED.traceId && hop.flags === '01'));
   assert.notEqual(hops[0]?.spanId, hops[1]?.spanId);
-  const received = { ...request, statusCode: 200, responseHeaders: [] };
+  const received = { ...REQUEST, statusCode: 200, responseHeaders: [] };
   const { responseHeaders } = fire('webRequest.onHeadersReceived', received);
   const value = `traceparent;desc="00-${NAMED.traceId}-${'c'.repeat(16)}-01"`;
   assert.deepEqual(responseHeaders, [{ name: 'Server-Timing', value }]);
-  fire('webRequest.onResponseStarted', { ...request, statusCode: 200, responseHeaders });
-  fire('webNavigation.onCommitted', { ...request, parentFrameId: -1, documentId: 'd' });
+  fire('webRequest.onResponseStarted', { ...REQUEST, statusCode: 200, responseHeaders });
+  const page = { ...REQUEST, parentFrameId: -1, documentId: 'd', transitionType: 'link' };
+  fire('webNavigation.onCommitted', page);
+  fire('webNavigation.onDOMContentLoaded', page);
+  fire('webNavigation.onCompleted', page);
   const sub = contextIn(leave({ tabId: TAB, requestId: '2', documentId: 'd' }));
   assert.deepEqual([sub?.traceId, sub?.flags], [NAMED.traceId, '01']);
   await idle();
-  const reports = ports[0]?.sent.filter(({ type }) => type === 'navigation');
-  assert.deepEqual(reports, [{ v: 1, type: 'navigation', tabId: TAB, spanId: 'c'.repeat(16), outcome: 'committed' }]);
+  const told = observedBy(browser).map(({ what, spanId, parent }) => [what, parent ?? spanId]);
+  const name = 'c'.repeat(16);
+  assert.deepEqual(told, [
+    ['request-started', name],
+    ['request-started', name],
+    ['response-started', undefined],
+    ['navigation-committed', name],
+    ['document-parsed', name],
+    ['document-loaded', name],
+    ['request-started', name],
+  ]);
   assert.equal(updates.length, 1);
 });
 
@@ -184,4 +222,19 @@ test('a host that wants another mode than the one before is followed', async () 
   assert.equal(contextIn(leave({ tabId: TAB }))?.traceId, NAMED.traceId);
   const modes = ports[0]?.sent.filter(({ type }) => type === 'armed').map(({ mode }) => mode);
   assert.deepEqual(modes, ['lightweight', 'detailed']);
+});
+
+test('a restarted worker observes at once, and the host hears of it once it has agreed', async () => {
+  const { rules } = await armed({ granted: true });
+  const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true, rules: [...rules.values()] });
+  await importWorker('activated');
+  const carried = contextIn(browser.leave({ tabId: TAB, requestId: '1' }));
+  const details = { requestId: '1', timeStamp: 2, method: 'GET', url: PAGE, type: 'script' };
+  browser.fire('webRequest.onErrorOccurred', { ...details, error: 'net::ERR_FAILED' });
+  await idle();
+  assert.deepEqual(observedBy(browser), []);
+  browser.ports[0]?.receive({ v: 1, type: 'session', host: '0.1.0', mode: 'auto', session: NAMED, contexts: [] });
+  const [started, failed] = observedBy(browser);
+  assert.deepEqual([started.spanId, started.traceId, started.parent], [carried?.spanId, carried?.traceId, undefined]);
+  assert.deepEqual([failed.what, failed.request], ['request-failed', '1']);
 });

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { backOff } from '../../extension/channel/port.js';
-import { MOST_REPORTS, Session, ownSession } from '../../extension/context/session.js';
-import { fakeChrome, settled } from './support/chrome.js';
+import { Session, ownSession } from '../../extension/context/session.js';
+import { BATCH_DELAY, Outbox } from '../../extension/observe/outbox.js';
+import { NAVIGATOR, fakeChrome, observationsOf, settled } from './support/chrome.js';
 
 /** @import { SessionContext } from '../../extension/channel/messages.js' */
 
@@ -25,8 +26,8 @@ const types = (port) => port?.sent.map(({ type }) => type);
 /** @param {{ sent: { type: string, mode?: string }[] } | undefined} port */
 const modes = (port) => port?.sent.filter(({ type }) => type === 'armed').map(({ mode }) => mode);
 
-/** @param {number} n */
-const report = (n) => ({ tabId: 7, spanId: n.toString(16).padStart(16, '0'), outcome: /** @type {const} */ ('committed') });
+/** @param {number} time */
+const observation = (time) => ({ what: /** @type {const} */ ('response-started'), time, request: '1' });
 
 /** @type {import('node:test').Mock<(...data: unknown[]) => void>} */
 let warned;
@@ -45,10 +46,11 @@ beforeEach(() => {
 /** @param {SessionContext | null} [inForce] */
 async function begin(inForce = null) {
   const browser = fakeChrome();
-  const session = new Session(() => (renewals += 1), ownSession());
+  const outbox = new Outbox();
+  const session = new Session(() => (renewals += 1), ownSession(), outbox);
   const open = session.open(Promise.resolve(inForce));
   await settled();
-  return { ...browser, session, open };
+  return { ...browser, session, outbox, open };
 }
 
 test('the delays double, up to ten seconds, less some jitter', () => {
@@ -58,7 +60,9 @@ test('the delays double, up to ten seconds, less some jitter', () => {
 
 test('the host names the session', async () => {
   const { session, open, ports, state } = await begin();
-  assert.deepEqual(ports[0]?.sent, [{ v: 1, type: 'hello', extension: '0.1.0', offTheRecord: true, session: null }]);
+  const { browser, ...hello } = ports[0]?.sent[0] ?? {};
+  assert.deepEqual(hello, { v: 1, type: 'hello', extension: '0.1.0', offTheRecord: true, session: null });
+  assert.equal(browser.userAgent, NAVIGATOR.userAgent);
   ports[0]?.receive(answer());
   await open;
   assert.deepEqual(session.context, NAMED);
@@ -72,7 +76,7 @@ test('the host names the session', async () => {
 
 test('the host is connected at once, and hello waits for what it says', async () => {
   const { calls, ports } = fakeChrome();
-  const session = new Session(() => {}, ownSession());
+  const session = new Session(() => {}, ownSession(), new Outbox());
   assert.deepEqual(calls, ['connectNative']);
   /** @type {(inForce: SessionContext) => void} */
   let read = () => {};
@@ -87,7 +91,7 @@ test('the host is connected at once, and hello waits for what it says', async ()
 test('a browser that does not say whether it allows incognito is taken not to', async () => {
   const { state, ports } = fakeChrome();
   state.broken.add('isAllowedIncognitoAccess');
-  void new Session(() => {}, ownSession()).open(Promise.resolve(null));
+  void new Session(() => {}, ownSession(), new Outbox()).open(Promise.resolve(null));
   await settled();
   assert.equal(ports[0]?.sent[0]?.offTheRecord, false);
 });
@@ -234,19 +238,48 @@ test('a host that comes too late to name the session still says which mode is wa
   assert.equal(session.renew(), false);
 });
 
-test('what is reported while there is no host is kept for the next, the latest of it', async () => {
-  const { session, open, ports } = await begin(NAMED);
+test('what is observed waits for a host that continues the session, and goes once', async () => {
+  const { session, outbox, open, ports } = await begin(NAMED);
+  await open;
+  outbox.observe(observation(1));
+  mock.timers.tick(BATCH_DELAY);
+  assert.deepEqual(types(ports[0]), ['hello']);
+  ports[0]?.receive(answer());
+  session.armed(NAMED, 'detailed');
+  assert.deepEqual(types(ports[0]), ['hello', 'observed', 'armed']);
+  ports[0]?.receive(answer());
+  assert.deepEqual(observationsOf(ports[0]), [observation(1)]);
+});
+
+test('what no host has acknowledged goes to the next one', async () => {
+  const { outbox, open, ports } = await begin(NAMED);
   await open;
   ports[0]?.receive(answer());
-  session.report(report(0));
-  assert.deepEqual(ports[0]?.sent.at(-1), { v: 1, type: 'navigation', ...report(0) });
+  for (const time of [1, 2]) {
+    outbox.observe(observation(time));
+    mock.timers.tick(BATCH_DELAY);
+  }
+  ports[0]?.receive({ v: 1, type: 'received', worker: ports[0].sent[1].worker, number: 1 });
   ports[0]?.disconnect();
-  for (let n = 1; n <= MOST_REPORTS + 1; n += 1) session.report(report(n));
+  outbox.observe(observation(3));
   mock.timers.tick(100);
   assert.deepEqual(types(ports[1]), ['hello']);
   ports[1]?.receive(answer());
-  const spans = ports[1]?.sent.filter(({ type }) => type === 'navigation').map(({ spanId }) => spanId);
-  assert.deepEqual([spans?.length, spans?.[0], spans?.at(-1)], [MOST_REPORTS, report(2).spanId, report(MOST_REPORTS + 1).spanId]);
+  assert.deepEqual(ports[1]?.sent.slice(1).map(({ number }) => number), [2, 3]);
+  assert.deepEqual(observationsOf(ports[1]), [observation(2), observation(3)]);
+});
+
+test('a host that goes by another session is told nothing of what is observed', async () => {
+  const { session, outbox, open, ports } = await begin();
+  mock.timers.tick(1000);
+  await open;
+  session.use();
+  outbox.observe(observation(1));
+  mock.timers.tick(BATCH_DELAY);
+  ports[0]?.receive(answer());
+  assert.deepEqual(types(ports[0]), ['hello', 'hello']);
+  ports[0]?.receive(answer(session.context));
+  assert.deepEqual(types(ports[0]), ['hello', 'hello', 'observed']);
 });
 
 test('a host that stays away is tried again, ever later, and complained of once', async () => {

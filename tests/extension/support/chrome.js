@@ -16,19 +16,50 @@ const RESOURCE_TYPES = { MAIN_FRAME: 'main_frame', SUB_FRAME: 'sub_frame', SCRIP
 const PERMISSIONS = ['declarativeNetRequest', 'nativeMessaging', 'webNavigation', 'webRequest'];
 const GRANT = 'webRequestBlocking';
 
+/** What the browser says of itself. */
+export const NAVIGATOR = {
+  userAgent: 'Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/156.0.0.0',
+  userAgentData: {
+    brands: [
+      { brand: 'Chromium', version: '156' },
+      { brand: 'Not?A_Brand', version: '24' },
+    ],
+    platform: 'Linux',
+    mobile: false,
+  },
+  language: 'en-US',
+};
+
 /** The events, and for those of `webRequest` what a listener may ask for. */
 const EVENTS = {
   webRequest: {
     onBeforeSendHeaders: ['blocking', 'requestHeaders', 'extraHeaders'],
     onSendHeaders: ['requestHeaders', 'extraHeaders'],
     onHeadersReceived: ['blocking', 'responseHeaders', 'extraHeaders'],
+    onBeforeRedirect: ['responseHeaders', 'extraHeaders'],
     onResponseStarted: ['responseHeaders', 'extraHeaders'],
+    onCompleted: ['responseHeaders', 'extraHeaders'],
     onErrorOccurred: ['extraHeaders'],
   },
-  webNavigation: { onCommitted: null, onErrorOccurred: null },
+  webNavigation: {
+    onBeforeNavigate: null,
+    onCommitted: null,
+    onDOMContentLoaded: null,
+    onCompleted: null,
+    onErrorOccurred: null,
+  },
   tabs: { onCreated: null, onRemoved: null, onReplaced: null },
   windows: { onCreated: null },
 };
+
+/**
+ * Reads what a host was told of, in its order.
+ *
+ * @param {FakePort | undefined} port
+ * @returns {any[]}
+ */
+export const observationsOf = (port) =>
+  (port?.sent ?? []).flatMap(({ type, observations }) => (type === 'observed' ? observations : []));
 
 /** Waits until everything that is due has run. */
 export const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -209,7 +240,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
         /** @param {unknown} message */
         const postMessage = (message) => {
           if (!open) throw new Error('Attempting to use a disconnected port object');
-          sent.push(message);
+          sent.push(JSON.parse(JSON.stringify(message)));
         };
         return { onMessage, onDisconnect, postMessage };
       },
@@ -256,6 +287,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     },
   };
   Object.assign(globalThis, { chrome: fake });
+  Object.defineProperty(globalThis, 'navigator', { value: NAVIGATOR, configurable: true, writable: true });
 
   /**
    * Tells the listeners of an event, each with a copy of its own that has only what it asked for.
@@ -305,6 +337,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
       requestId: '1',
       tabId: -1,
       type: 'script',
+      method: 'GET',
       url: 'https://example.test/',
       documentLifecycle: 'active',
       timeStamp: Date.now(),

@@ -1,0 +1,93 @@
+/**
+ * Brings observations to the host, in batches that are kept until the host has said that they are safe.
+ */
+
+import { observed } from '../channel/messages.js';
+import { newSpanId } from '../context/ids.js';
+
+/** @import { Frame, Observation, ToExtension } from '../channel/messages.js' */
+/** @typedef {{ number: number, observations: Observation[] }} Batch */
+
+/** How long an observation waits for others, in milliseconds. */
+export const BATCH_DELAY = 20;
+
+/** So many fit the 1 MiB that the host takes, even when each has the longest address and all of that is escaped in JSON. */
+export const MOST_IN_BATCH = 100;
+
+/** How many observations are kept for a host that does not take them. */
+export const MOST_KEPT = 20_000;
+
+/** What one worker has observed and no host has taken. */
+export class Outbox {
+  #worker = newSpanId();
+  /** @type {Observation[]} in no batch yet */
+  #fresh = [];
+  /** @type {Batch[]} not acknowledged, in their order */
+  #batches = [];
+  #number = 0;
+  #kept = 0;
+  #dropped = 0;
+  /** @type {((frame: Frame) => void) | null} null while no host continues the session, which observations belong to */
+  #send = null;
+
+  /**
+   * Takes an observation. A request may be waiting for this, so all else comes later.
+   *
+   * @param {Observation} observation
+   */
+  observe(observation) {
+    if (this.#fresh.push(observation) === 1) setTimeout(() => this.#seal(), BATCH_DELAY);
+  }
+
+  /**
+   * Sends what no host has acknowledged, and from now on what is observed.
+   *
+   * @param {(frame: Frame) => void} send
+   */
+  open(send) {
+    if (this.#send !== null) return;
+    this.#send = send;
+    for (const batch of this.#batches) this.#post(batch);
+  }
+
+  /** Keeps everything from now on. */
+  close() {
+    this.#send = null;
+  }
+
+  /**
+   * Lets go of what is safe with the host.
+   *
+   * @param {Extract<ToExtension, { type: 'received' }>} message
+   */
+  received({ worker, number }) {
+    if (worker !== this.#worker) return;
+    while (this.#batches[0] !== undefined && this.#batches[0].number <= number) this.#shift();
+  }
+
+  /** Makes batches of what is in none. */
+  #seal() {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (let start = 0; start < fresh.length; start += MOST_IN_BATCH) {
+      this.#number += 1;
+      const batch = { number: this.#number, observations: fresh.slice(start, start + MOST_IN_BATCH) };
+      this.#batches.push(batch);
+      this.#kept += batch.observations.length;
+      while (this.#kept > MOST_KEPT) this.#dropped += this.#shift();
+      this.#post(batch);
+    }
+  }
+
+  /** @param {Batch} batch */
+  #post({ number, observations }) {
+    this.#send?.(observed({ worker: this.#worker, number, dropped: this.#dropped, observations }));
+  }
+
+  /** @returns {number} how many observations the oldest batch had, which is gone now */
+  #shift() {
+    const { length } = this.#batches.shift()?.observations ?? [];
+    this.#kept -= length;
+    return length;
+  }
+}

@@ -1,0 +1,52 @@
+//! `navtrace flush`: sends the spans that earlier browsers could not.
+
+use std::process::ExitCode as ProcessExitCode;
+
+use super::counted;
+use crate::config::Config;
+use crate::config::export::EXPORTER;
+use crate::export::flush::{self, Flushed};
+use crate::export::state::State;
+use crate::failure::{ExitCode, Failure};
+use crate::say::say;
+
+/// Send the spans that could not be sent before
+///
+/// Spans that no collector took wait in the state directory. The next traced browser sends them, and so does this command, to where
+/// OTEL_EXPORTER_OTLP_ENDPOINT points.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+/// Sends what is left, and fails when something is left after that.
+pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {
+    for warning in &config.warnings {
+        say(warning);
+    }
+    let Some(target) = &config.export.target else {
+        let message =
+            format!("nothing can be sent while the export is switched off: unset {EXPORTER} and OTEL_SDK_DISABLED");
+        return Err(Failure::new(ExitCode::Usage, message));
+    };
+    let failure = |message: String| Failure::new(ExitCode::Failure, message);
+    let state = State::of_user().map_err(|error| failure(format!("the state directory can't be used: {error}")))?;
+    let flushed = flush::flush(&state, &config.export, target).map_err(failure)?;
+    let Flushed { sent, refused, left, reason } = flushed;
+    let endpoint = &target.endpoint;
+    let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    if sent > 0 {
+        say(&format!("{} sent to {endpoint}", counted(sent, "span")));
+    }
+    if left > 0 {
+        return Err(failure(format!(
+            "{} can't be sent to {endpoint} now and will be kept{reason}",
+            counted(left, "span")
+        )));
+    }
+    if refused > 0 {
+        return Err(failure(format!("{} refused by {endpoint} and dropped{reason}", counted(refused, "span"))));
+    }
+    if sent == 0 {
+        say("there is nothing to send");
+    }
+    Ok(ExitCode::Success.into())
+}

@@ -1,0 +1,96 @@
+//! Sends what earlier browsers left: the spool, and the sessions whose browser and hosts were killed together.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::journal::Journal;
+use super::otlp;
+use super::record::{Fate, Record};
+use super::settings::{Settings, Target};
+use super::spool::{self, Spool};
+use super::state::State;
+use super::transport::{Answer, Transport};
+
+/// What a flush did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// Spans that the collector took.
+    pub sent: usize,
+    /// Spans that the collector did not want.
+    pub refused: usize,
+    /// Spans that are still to be sent.
+    pub left: usize,
+    /// Why spans are left, or were refused.
+    pub reason: Option<String>,
+}
+
+/// Moves the spans of sessions whose browser has gone, and that no host has, to the spool.
+pub fn adopt(state: &State, settings: &Settings) {
+    let spool = Spool::new(state.spool(), spool::MOST_BYTES);
+    for entry in fs::read_dir(state.sessions()).into_iter().flatten().flatten() {
+        if let Err(error) = adopt_one(&entry.path(), &spool, settings)
+            && !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotFound)
+        {
+            tracing::warn!("the session of {} can't be taken up: {error}", entry.path().display());
+        }
+    }
+}
+
+fn adopt_one(path: &Path, spool: &Spool, settings: &Settings) -> std::io::Result<()> {
+    if path.extension().is_none_or(|extension| extension != "jsonl") {
+        return Ok(());
+    }
+    let (journal, entries) = Journal::open_existing(path)?;
+    let Some(mut record) = Record::of_journal(journal, entries) else { return Ok(()) };
+    if record.begun().browser.is_alive() {
+        return Ok(());
+    }
+    // Nobody knows when it ended; the last that was seen of it is as good as any.
+    record.close(0)?;
+    while !record.waiting().is_empty() {
+        let spans: Vec<_> = record.waiting().iter().take(settings.batch.max_export_batch_size).cloned().collect();
+        let begun = record.begun();
+        spool.put(&otlp::request(&spans, begun.context, &begun.resource, &settings.limits))?;
+        record.settle(0, spans.len(), Fate::Spooled)?;
+    }
+    record.finish();
+    Ok(())
+}
+
+/// Sends everything that is left, until the collector fails.
+///
+/// # Errors
+///
+/// A sentence that says which setting can't be used.
+pub fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flushed, String> {
+    adopt(state, settings);
+    let spool = Spool::new(state.spool(), spool::MOST_BYTES);
+    let transport = Transport::new(target)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("spans can't be sent: {error}"))?;
+    let mut flushed = Flushed::default();
+    while let Some(batch) = spool.take() {
+        let spans = otlp::count(&batch.request);
+        match runtime.block_on(transport.send(batch.request.clone())) {
+            Answer::Accepted { rejected, message } => {
+                let rejected = rejected.min(spans);
+                flushed.sent += spans - rejected;
+                flushed.refused += rejected;
+                flushed.reason = flushed.reason.or(Some(message).filter(|message| !message.is_empty()));
+                batch.remove();
+            }
+            Answer::Refused(reason) => {
+                flushed.refused += spans;
+                flushed.reason = Some(reason);
+                batch.remove();
+            }
+            Answer::Unavailable { reason, .. } | Answer::Failed(reason) => {
+                flushed.reason = Some(reason);
+                break;
+            }
+        }
+    }
+    flushed.left = spool.spans();
+    Ok(flushed)
+}

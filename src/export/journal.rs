@@ -1,0 +1,213 @@
+//! A session's journal: whatever happened to its record, one line of JSON each, so that another host can go on where one died.
+//!
+//! A host holds its session's journal locked. Chromium starts a new host while the old one is still on its way out, and a browser that is killed
+//! with its hosts leaves a journal that nobody holds.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::record::Entry;
+
+/// How often a lock is tried.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A journal is written anew when it is this long, and twice as long as when that was done last.
+const LONG: u64 = 1 << 20;
+
+/// An open journal, which no other process has.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    rewrite_at: u64,
+}
+
+impl Journal {
+    /// Opens a journal, or begins it, and reads what it has. Waits up to `patience` for a process that still has it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being opened; [`io::ErrorKind::WouldBlock`] when another process has it.
+    pub fn open(path: &Path, patience: Duration) -> io::Result<(Self, Vec<Entry>)> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600);
+        Self::open_with(&options, path, patience)
+    }
+
+    /// Opens a journal that is there, unless another process has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::open`].
+    pub fn open_existing(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
+        Self::open_with(OpenOptions::new().read(true).append(true), path, Duration::ZERO)
+    }
+
+    fn open_with(options: &OpenOptions, path: &Path, patience: Duration) -> io::Result<(Self, Vec<Entry>)> {
+        let deadline = Instant::now() + patience;
+        let mut file = options.open(path)?;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if is_at(&file, path) => break,
+                // Whoever had it has removed or replaced it meanwhile.
+                Ok(()) => file = options.open(path)?,
+                Err(_) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let (entries, length) = read(&mut file)?;
+        // What was being written when its process died is no entry, and must not spoil the next one.
+        file.set_len(length)?;
+        Ok((Self { path: path.to_owned(), file, length, rewrite_at: LONG }, entries))
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being written.
+    pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
+        let line = line(entry)?;
+        self.file.write_all(&line)?;
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    /// Whether it has grown so long that it should be written anew.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.length >= self.rewrite_at
+    }
+
+    /// Puts these entries in place of everything, in one step.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps them from being written; the journal is then as it was.
+    pub fn rewrite(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let mut new = tempfile::Builder::new()
+            .prefix(".journal-")
+            .permissions(std::fs::Permissions::from_mode(0o600))
+            .append(true)
+            .tempfile_in(folder)?;
+        let mut length = 0;
+        for entry in entries {
+            let line = line(entry)?;
+            new.write_all(&line)?;
+            length += line.len() as u64;
+        }
+        flock(new.as_file(), FlockOperation::NonBlockingLockExclusive)?;
+        self.file = new.persist(&self.path)?;
+        self.length = length;
+        self.rewrite_at = LONG.max(2 * length);
+        Ok(())
+    }
+
+    /// Removes it: everything in it has been dealt with.
+    pub fn remove(self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!("{} can't be removed: {error}", self.path.display());
+        }
+    }
+}
+
+/// Whether a file is still the one at a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (file.metadata(), path.metadata()) else { return false };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
+}
+
+fn line(entry: &Entry) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(entry)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Reads whole entries, up to the first that can't be read, and tells how long they are.
+fn read(file: &mut File) -> io::Result<(Vec<Entry>, u64)> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut reader = BufReader::new(file);
+    let (mut entries, mut length) = (Vec::new(), 0);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line)?;
+        match line.strip_suffix(b"\n").map(serde_json::from_slice) {
+            Some(Ok(entry)) => entries.push(entry),
+            Some(Err(error)) => {
+                tracing::warn!("a journal is broken after {length} bytes: {error}");
+                return Ok((entries, length));
+            }
+            None => return Ok((entries, length)),
+        }
+        length += read as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(count: usize) -> Entry {
+        Entry::Settled { at: 0, count, fate: super::super::record::Fate::Exported }
+    }
+
+    #[test]
+    fn entries_come_back_and_half_a_line_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (mut journal, entries) = Journal::open(&path, Duration::ZERO).unwrap();
+        assert!(entries.is_empty());
+        journal.append(&settled(1)).unwrap();
+        journal.append(&settled(2)).unwrap();
+        drop(journal);
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"entry\":\"sett").unwrap();
+        let (mut journal, entries) = Journal::open_existing(&path).unwrap();
+        assert_eq!(entries, [settled(1), settled(2)]);
+        journal.append(&settled(3)).unwrap();
+        drop(journal);
+        let (journal, entries) = Journal::open_existing(&path).unwrap();
+        assert_eq!(entries, [settled(1), settled(2), settled(3)]);
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        journal.remove();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn one_process_has_it_also_when_it_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (mut journal, _) = Journal::open(&path, Duration::ZERO).unwrap();
+        for _ in 0..2 {
+            let refused = Journal::open(&path, Duration::from_millis(30)).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+            journal.rewrite(&[settled(7)]).unwrap();
+        }
+        journal.append(&settled(8)).unwrap();
+        drop(journal);
+        assert_eq!(Journal::open_existing(&path).unwrap().1, [settled(7), settled(8)]);
+    }
+
+    #[test]
+    fn whoever_waits_for_one_that_is_removed_begins_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (mut journal, _) = Journal::open(&path, Duration::ZERO).unwrap();
+        journal.append(&settled(1)).unwrap();
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || Journal::open(&path, Duration::from_secs(10)).unwrap().1
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        journal.remove();
+        assert!(waiting.join().unwrap().is_empty());
+        assert!(path.exists());
+    }
+}

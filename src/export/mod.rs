@@ -1,0 +1,17 @@
+//! Step 6, export: sends finished spans over OTLP. What can't be sent is kept, never lost.
+//!
+//! [`record`] is what one session has, in memory and in its journal; [`exporter`] sends it in the background; [`spool`] keeps what is left when
+//! the browser has gone, for the next host or `navtrace flush`.
+
+pub mod exporter;
+pub mod flush;
+pub mod journal;
+pub mod otlp;
+pub mod process;
+pub mod record;
+pub mod recorder;
+pub mod resource;
+pub mod settings;
+pub mod spool;
+pub mod state;
+pub mod transport;

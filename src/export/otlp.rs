@@ -1,0 +1,237 @@
+//! Turns spans into OTLP. Pure.
+//!
+//! OpenTelemetry semantic conventions, HTTP client spans: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as OtlpSpan, Status};
+use opentelemetry_semantic_conventions::SCHEMA_URL;
+use opentelemetry_semantic_conventions::attribute as semconv;
+
+use super::settings::Limits;
+use crate::context::ids::Flags;
+use crate::context::issuer::SessionContext;
+use crate::observe::redact;
+use crate::observe::span::{Error, Kind, Navigation, Request, Span};
+
+/// Attributes for which there is no convention.
+mod own {
+    pub(super) const FROM_CACHE: &str = "navtrace.request.from_cache";
+    pub(super) const CANCELLED: &str = "navtrace.request.cancelled";
+    pub(super) const RESOURCE_TYPE: &str = "navtrace.request.resource_type";
+    pub(super) const UNFINISHED: &str = "navtrace.unfinished";
+    pub(super) const OUTCOME: &str = "navtrace.navigation.outcome";
+    pub(super) const TRANSITION: &str = "navtrace.navigation.transition";
+    pub(super) const TAB: &str = "navtrace.tab.id";
+}
+
+/// Methods that a span may be named after: RFC 9110, section 9, PATCH of RFC 5789, and QUERY.
+const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
+
+/// Flags of a span of OTLP: its parent is known to be of the same process.
+const HAS_IS_REMOTE: u32 = 0x100;
+
+/// Builds the request by which spans are exported.
+#[must_use]
+pub fn request(
+    spans: &[Span],
+    session: SessionContext,
+    resource: &Resource,
+    limits: &Limits,
+) -> ExportTraceServiceRequest {
+    let scope = InstrumentationScope {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    };
+    let spans = spans.iter().map(|span| otlp_span(span, session, limits)).collect();
+    let scope_spans = ScopeSpans { scope: Some(scope), spans, schema_url: SCHEMA_URL.to_owned() };
+    ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            resource: Some(resource.clone()),
+            scope_spans: vec![scope_spans],
+            schema_url: SCHEMA_URL.to_owned(),
+        }],
+    }
+}
+
+/// Counts the spans of a request.
+#[must_use]
+pub fn count(request: &ExportTraceServiceRequest) -> usize {
+    request.resource_spans.iter().flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len()).sum()
+}
+
+fn otlp_span(span: &Span, session: SessionContext, limits: &Limits) -> OtlpSpan {
+    let mut parts = match &span.kind {
+        Kind::Session => Parts::new("browser session", SpanKind::Internal),
+        Kind::Navigation(navigation) => navigation_parts(navigation),
+        Kind::Request(request) => request_parts(request),
+    };
+    if span.unfinished {
+        parts.flag(own::UNFINISHED);
+    }
+    // A request of a trace of its own was part of this session all the same.
+    let strays = span.trace_id != session.trace_id;
+    let links: Vec<Link> = strays.then(|| link_to(session)).into_iter().collect();
+    let Parts { name, kind, attributes, events, status } = parts;
+    let (attributes, dropped_attributes_count) = limits.attributes(attributes);
+    let (events, dropped_events_count) = limits.events(events);
+    let (links, dropped_links_count) = limits.links(links);
+    OtlpSpan {
+        trace_id: span.trace_id.bytes().to_vec(),
+        span_id: span.id.bytes().to_vec(),
+        trace_state: String::new(),
+        parent_span_id: span.parent.map(|parent| parent.bytes().to_vec()).unwrap_or_default(),
+        flags: u32::from(Flags::SAMPLED.byte()) | HAS_IS_REMOTE,
+        name,
+        kind: kind.into(),
+        start_time_unix_nano: span.start,
+        end_time_unix_nano: span.end,
+        attributes,
+        dropped_attributes_count,
+        events,
+        dropped_events_count,
+        links,
+        dropped_links_count,
+        status,
+    }
+}
+
+/// What a kind of span has of its own.
+struct Parts {
+    name: String,
+    kind: SpanKind,
+    attributes: Vec<KeyValue>,
+    events: Vec<Event>,
+    status: Option<Status>,
+}
+
+impl Parts {
+    fn new(name: &str, kind: SpanKind) -> Self {
+        Self { name: name.to_owned(), kind, attributes: Vec::new(), events: Vec::new(), status: None }
+    }
+
+    fn text(&mut self, key: &str, value: impl Into<String>) {
+        self.attributes.push(text(key, value));
+    }
+
+    fn number(&mut self, key: &str, value: impl TryInto<i64>) {
+        if let Ok(value) = value.try_into() {
+            self.attributes.push(attribute(key, Value::IntValue(value)));
+        }
+    }
+
+    fn flag(&mut self, key: &str) {
+        self.attributes.push(attribute(key, Value::BoolValue(true)));
+    }
+
+    fn event(&mut self, name: &str, time: Option<u64>) {
+        if let Some(time_unix_nano) = time {
+            self.events.push(Event { time_unix_nano, name: name.to_owned(), ..Event::default() });
+        }
+    }
+
+    /// Marks an error as the conventions want it: a status code explains itself, the name of another error goes into the description too.
+    fn error(&mut self, error: Option<&Error>) {
+        let (kind, message) = match error {
+            None => return,
+            Some(Error::Cancelled) => return self.flag(own::CANCELLED),
+            Some(Error::Status(status)) => (status.to_string(), String::new()),
+            Some(Error::Network(name)) => (name.to_string(), name.to_string()),
+        };
+        self.text(semconv::ERROR_TYPE, kind);
+        self.status = Some(Status { message, code: StatusCode::Error.into() });
+    }
+}
+
+fn navigation_parts(navigation: &Navigation) -> Parts {
+    let mut parts = Parts::new("navigation", SpanKind::Internal);
+    if !navigation.url.is_empty() {
+        parts.text(semconv::URL_FULL, &*navigation.url);
+    }
+    let outcome = if navigation.failed { Some("failed") } else { navigation.committed.map(|_| "committed") };
+    if let Some(outcome) = outcome {
+        parts.text(own::OUTCOME, outcome);
+    }
+    if let Some(transition) = &navigation.transition {
+        parts.text(own::TRANSITION, &**transition);
+    }
+    if let Some(tab) = navigation.tab_id {
+        parts.number(own::TAB, tab);
+    }
+    parts.event("commit", navigation.committed);
+    parts.event("domContentLoaded", navigation.parsed);
+    parts.event("load", navigation.loaded);
+    parts.error(navigation.error.as_ref());
+    parts
+}
+
+fn request_parts(request: &Request) -> Parts {
+    let known = METHODS.contains(&&*request.method);
+    // The cache's answer is no call: as a client span it would look like one to whoever draws the services.
+    let kind = if request.from_cache { SpanKind::Internal } else { SpanKind::Client };
+    let mut parts = Parts::new(if known { &*request.method } else { "HTTP" }, kind);
+    parts.text(semconv::HTTP_REQUEST_METHOD, if known { &*request.method } else { "_OTHER" });
+    if !known {
+        parts.text(semconv::HTTP_REQUEST_METHOD_ORIGINAL, &*request.method);
+    }
+    parts.text(semconv::URL_FULL, &*request.url);
+    if let Some((host, port)) = redact::server(&request.url) {
+        parts.text(semconv::SERVER_ADDRESS, host);
+        parts.number(semconv::SERVER_PORT, port);
+    }
+    if let Some(status) = request.status {
+        parts.number(semconv::HTTP_RESPONSE_STATUS_CODE, status);
+    }
+    if request.resend_count > 0 {
+        parts.number(semconv::HTTP_REQUEST_RESEND_COUNT, request.resend_count);
+    }
+    if let Some(address) = request.address.as_ref().filter(|_| !request.from_cache) {
+        parts.text(semconv::NETWORK_PEER_ADDRESS, &**address);
+    }
+    if let Some(version) = protocol_version(request) {
+        parts.text(semconv::NETWORK_PROTOCOL_VERSION, version);
+    }
+    if let Some(size) = request.size {
+        parts.number(semconv::HTTP_REQUEST_BODY_SIZE, size);
+    }
+    if let Some(size) = request.response_size {
+        parts.number(semconv::HTTP_RESPONSE_BODY_SIZE, size);
+    }
+    parts.text(own::RESOURCE_TYPE, &*request.resource);
+    if request.from_cache {
+        parts.flag(own::FROM_CACHE);
+    }
+    parts.event("response", request.responded);
+    parts.error(request.error.as_ref());
+    parts
+}
+
+/// The version that the status line names, where it can be believed: Chromium writes `HTTP/1.1` for HTTP/2 and HTTP/3 too, which only
+/// encrypted connections speak.
+fn protocol_version(request: &Request) -> Option<&str> {
+    let version = request.protocol.as_ref()?.strip_prefix("HTTP/")?;
+    let plain = request.url.starts_with("http:") || request.url.starts_with("ws:");
+    (plain && !request.from_cache).then_some(version)
+}
+
+fn link_to(session: SessionContext) -> Link {
+    Link { trace_id: session.trace_id.bytes().to_vec(), span_id: session.span_id.bytes().to_vec(), ..Link::default() }
+}
+
+/// Makes an attribute.
+pub(super) fn attribute(key: &str, value: Value) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}
+
+/// Makes an attribute of text.
+pub(super) fn text(key: &str, value: impl Into<String>) -> KeyValue {
+    attribute(key, Value::StringValue(value.into()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::context::ids::SpanId;
+
+const SESSION: &str = r#"{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","flags":"01"}"#;
+
+fn session() -> SessionContext {
+    serde_json::from_str(SESSION).unwrap()
+}
+
+fn exported(kind: Kind, limits: &Limits) -> OtlpSpan {
+    let session = session();
+    let id: SpanId = "b7ad6b7169203331".parse().unwrap();
+    let span = Span {
+        trace_id: session.trace_id,
+        id,
+        parent: Some(session.span_id),
+        start: 5,
+        end: 9,
+        unfinished: false,
+        kind,
+    };
+    let mut request = request(&[span], session, &Resource::default(), limits);
+    request.resource_spans.remove(0).scope_spans.remove(0).spans.remove(0)
+}
+
+/// Attributes as text, to be read at a glance.
+fn attributes(span: &OtlpSpan) -> BTreeMap<&str, String> {
+    let text = |value: &KeyValue| match value.value.clone().and_then(|any| any.value) {
+        Some(Value::StringValue(text)) => text,
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::BoolValue(flag)) => flag.to_string(),
+        other => format!("{other:?}"),
+    };
+    span.attributes.iter().map(|attribute| (attribute.key.as_str(), text(attribute))).collect()
+}
+
+fn get() -> Request {
+    Request {
+        method: "GET".into(),
+        url: "https://shop.test/api?q=1".into(),
+        resource: "xmlhttprequest".into(),
+        resend_count: 0,
+        size: None,
+        responded: Some(7),
+        status: Some(200),
+        from_cache: false,
+        address: Some("192.0.2.1".into()),
+        protocol: Some("HTTP/1.1".into()),
+        response_size: Some(5120),
+        error: None,
+    }
+}
+
+fn exported_request(request: Request) -> OtlpSpan {
+    exported(Kind::Request(Box::new(request)), &Limits::default())
+}
+
+#[test]
+fn a_request_is_a_client_span_by_the_conventions() {
+    let span = exported_request(get());
+    assert_eq!((span.name.as_str(), span.kind()), ("GET", SpanKind::Client));
+    assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano, span.flags), (5, 9, 0x101));
+    assert_eq!(span.trace_id, session().trace_id.bytes());
+    assert_eq!(span.parent_span_id, session().span_id.bytes());
+    let expected = [
+        ("http.request.method", "GET"),
+        ("http.response.body.size", "5120"),
+        ("http.response.status_code", "200"),
+        ("navtrace.request.resource_type", "xmlhttprequest"),
+        ("network.peer.address", "192.0.2.1"),
+        ("server.address", "shop.test"),
+        ("server.port", "443"),
+        ("url.full", "https://shop.test/api?q=1"),
+    ];
+    assert_eq!(attributes(&span), expected.map(|(key, value)| (key, value.to_owned())).into());
+    assert_eq!((span.events[0].name.as_str(), span.events[0].time_unix_nano), ("response", 7));
+    assert_eq!((span.status, span.links.len()), (None, 0));
+}
+
+#[test]
+fn methods_that_are_not_known_do_not_name_spans() {
+    let span = exported_request(Request { method: "BREW".into(), ..get() });
+    let attributes = attributes(&span);
+    assert_eq!(span.name, "HTTP");
+    assert_eq!(attributes["http.request.method"], "_OTHER");
+    assert_eq!(attributes["http.request.method_original"], "BREW");
+}
+
+#[test]
+fn what_went_wrong_is_an_error_and_a_cancellation_is_none() {
+    let with = |error| exported_request(Request { error: Some(error), ..get() });
+    let span = with(Error::Status(404));
+    assert_eq!(span.status, Some(Status { code: StatusCode::Error.into(), message: String::new() }));
+    assert_eq!(attributes(&span)["error.type"], "404");
+    let span = with(Error::Network("net::ERR_TIMED_OUT".into()));
+    assert_eq!(span.status.as_ref().unwrap().message, "net::ERR_TIMED_OUT");
+    assert_eq!(attributes(&span)["error.type"], "net::ERR_TIMED_OUT");
+    let span = with(Error::Cancelled);
+    assert_eq!(span.status, None);
+    assert_eq!(attributes(&span)["navtrace.request.cancelled"], "true");
+    assert!(!attributes(&span).contains_key("error.type"));
+}
+
+#[test]
+fn the_caches_answer_never_looks_like_a_call() {
+    let span = exported_request(Request { from_cache: true, ..get() });
+    assert_eq!(span.kind(), SpanKind::Internal);
+    assert_eq!(attributes(&span)["navtrace.request.from_cache"], "true");
+    assert!(!attributes(&span).contains_key("network.peer.address"));
+}
+
+#[test]
+fn the_protocol_is_named_where_it_can_be_known() {
+    let version = |url: &str, protocol: &str| {
+        let span = exported_request(Request { url: url.into(), protocol: Some(protocol.into()), ..get() });
+        attributes(&span).get("network.protocol.version").cloned()
+    };
+    assert_eq!(version("http://shop.test/", "HTTP/1.0").as_deref(), Some("1.0"));
+    assert_eq!(version("ws://shop.test/", "HTTP/1.1").as_deref(), Some("1.1"));
+    assert_eq!(version("https://shop.test/", "HTTP/1.1"), None);
+}
+
+#[test]
+fn later_hops_and_bodies_are_counted() {
+    let span = exported_request(Request { method: "POST".into(), resend_count: 2, size: Some(10), ..get() });
+    assert_eq!(attributes(&span)["http.request.resend_count"], "2");
+    assert_eq!(attributes(&span)["http.request.body.size"], "10");
+}
+
+#[test]
+fn a_navigation_has_its_steps_as_events() {
+    let navigation = Navigation {
+        url: "https://shop.test/".into(),
+        tab_id: Some(7),
+        transition: Some("link".into()),
+        committed: Some(6),
+        loaded: Some(8),
+        error: Some(Error::Status(500)),
+        ..Navigation::default()
+    };
+    let span = exported(Kind::Navigation(navigation), &Limits::default());
+    assert_eq!((span.name.as_str(), span.kind()), ("navigation", SpanKind::Internal));
+    let events: Vec<_> = span.events.iter().map(|event| (event.name.as_str(), event.time_unix_nano)).collect();
+    assert_eq!(events, [("commit", 6), ("load", 8)]);
+    let attributes = attributes(&span);
+    assert_eq!(attributes["navtrace.navigation.outcome"], "committed");
+    assert_eq!(attributes["error.type"], "500");
+    let failed = Navigation { failed: true, ..Navigation::default() };
+    let span = exported(Kind::Navigation(failed), &Limits::default());
+    assert_eq!(self::attributes(&span), [("navtrace.navigation.outcome", "failed".to_owned())].into());
+}
+
+#[test]
+fn limits_cut_and_count() {
+    let limits = Limits { attribute_count: 3, attribute_length: Some(9), event_count: 0, link_count: 0 };
+    let url = "https://später.test/".into();
+    let span = exported(Kind::Request(Box::new(Request { url, ..get() })), &limits);
+    assert_eq!(attributes(&span)["url.full"], "https://s");
+    assert_eq!((span.attributes.len(), span.dropped_attributes_count), (3, 5));
+    assert_eq!((span.events.len(), span.dropped_events_count), (0, 1));
+}
+
+#[test]
+fn a_request_of_another_trace_is_linked_to_the_session() {
+    let session = session();
+    let mut stray = Span {
+        trace_id: "0af7651916cd43dd8448eb211c80319c".parse().unwrap(),
+        id: session.span_id,
+        parent: None,
+        start: 1,
+        end: 2,
+        unfinished: true,
+        kind: Kind::Request(Box::new(get())),
+    };
+    let built = |span: &Span| {
+        let mut request = request(std::slice::from_ref(span), session, &Resource::default(), &Limits::default());
+        assert_eq!(count(&request), 1);
+        request.resource_spans.remove(0).scope_spans.remove(0).spans.remove(0)
+    };
+    let span = built(&stray);
+    assert_eq!(span.links[0].trace_id, session.trace_id.bytes());
+    assert_eq!(span.parent_span_id, [0; 0]);
+    assert_eq!(attributes(&span)["navtrace.unfinished"], "true");
+    stray.trace_id = session.trace_id;
+    assert!(built(&stray).links.is_empty());
+}
+
+#[test]
+fn otlp_json_has_ids_in_hex() {
+    let session = session();
+    let root = Span {
+        trace_id: session.trace_id,
+        id: session.span_id,
+        parent: None,
+        start: 1,
+        end: 2,
+        unfinished: false,
+        kind: Kind::Session,
+    };
+    let request = request(&[root], session, &Resource::default(), &Limits::default());
+    let json = serde_json::to_value(&request).unwrap();
+    let span = &json["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+    assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(span["startTimeUnixNano"], "1");
+    assert_eq!(span["name"], "browser session");
+    assert_eq!(serde_json::from_value::<ExportTraceServiceRequest>(json).unwrap(), request);
+}

@@ -1,0 +1,163 @@
+//! Takes down what the channel brings, in a thread of its own: the extension's answers wait neither for a disk nor for another host.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::exporter::{Exporter, OnProblem};
+use super::journal::Journal;
+use super::process::Process;
+use super::record::{Begun, Exported, Record};
+use super::resource::{self, Machine};
+use super::settings::Settings;
+use super::state::State;
+use crate::channel::message::Browser;
+use crate::context::issuer::SessionContext;
+use crate::observe::observation::Observed;
+use crate::observe::redact;
+use crate::observe::span::Nanos;
+use crate::observe::tally::Tally;
+
+/// How long the host before this one may still have the session. Chromium kills it after 2 s.
+const HANDED_OVER: Duration = Duration::from_secs(3);
+
+/// How long a host that sees its channel end waits for the browser to end too, before it leaves the session to the next one.
+const BROWSER_ENDS: Duration = Duration::from_millis(1500);
+
+/// How long the last spans may take.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// What the channel brings.
+enum Note {
+    Session(SessionContext, Browser, Nanos),
+    Observed(Observed),
+}
+
+/// Learns what became of notes.
+pub trait Audience: Send + 'static {
+    /// A batch is safe.
+    fn received(&mut self, worker: &str, number: u64);
+    /// What the session has done so far.
+    fn counted(&mut self, tally: &Tally);
+}
+
+/// Takes notes of one host's sessions.
+pub struct Recorder {
+    notes: Sender<Note>,
+    thread: JoinHandle<()>,
+    exporter: Arc<Exporter>,
+    browser: Process,
+}
+
+impl Recorder {
+    /// Begins to take notes. `tell` tells the user of problems.
+    #[must_use]
+    pub fn start(settings: &Settings, audience: impl Audience, tell: OnProblem) -> Self {
+        let state = match State::of_user() {
+            Ok(state) => Some(state),
+            Err(error) => {
+                tell(&format!(
+                    "nothing can be kept for later ({error}): set XDG_STATE_HOME to a folder that you may write to"
+                ));
+                None
+            }
+        };
+        let browser = Process::parent();
+        let exporter = Arc::new(Exporter::start(settings, state.as_ref(), tell));
+        let (notes, received) = mpsc::channel();
+        let clerk = Clerk {
+            settings: settings.clone(),
+            state,
+            exporter: Arc::clone(&exporter),
+            audience,
+            browser,
+            session: None,
+        };
+        let thread = std::thread::spawn(move || clerk.run(&received));
+        Self { notes, thread, exporter, browser }
+    }
+
+    /// The extension was given a session.
+    pub fn session(&self, context: SessionContext, browser: Option<Browser>) {
+        let _ = self.notes.send(Note::Session(context, browser.unwrap_or_default(), now()));
+    }
+
+    /// The extension has observed something.
+    pub fn observed(&self, observed: Observed) {
+        let _ = self.notes.send(Note::Observed(observed));
+    }
+
+    /// The channel has ended: ends the session with the browser, or leaves it to the next host when the browser goes on. Gives what became
+    /// of the session's spans.
+    pub fn end(self) -> Exported {
+        let time = now();
+        drop(self.notes);
+        let _ = self.thread.join();
+        self.exporter.hurry();
+        if self.browser.wait_gone(BROWSER_ENDS) {
+            return self.exporter.finish(time, FLUSH);
+        }
+        let exported = self.exporter.exported();
+        self.exporter.release(Duration::ZERO);
+        exported
+    }
+}
+
+/// The thread that takes the notes.
+struct Clerk<A> {
+    settings: Settings,
+    state: Option<State>,
+    exporter: Arc<Exporter>,
+    audience: A,
+    browser: Process,
+    session: Option<SessionContext>,
+}
+
+impl<A: Audience> Clerk<A> {
+    fn run(mut self, notes: &Receiver<Note>) {
+        while let Ok(note) = notes.recv() {
+            match note {
+                Note::Session(context, browser, time) => self.begin(context, &browser, time),
+                Note::Observed(mut observed) => {
+                    redact::batch(&mut observed);
+                    let (worker, number) = (observed.worker.clone(), observed.number);
+                    if let Some(tally) = self.exporter.observe(observed) {
+                        self.audience.received(&worker, number);
+                        self.audience.counted(&tally);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins a session, or goes on with it. A session before it, which the extension did not take, has no observations.
+    fn begin(&mut self, context: SessionContext, browser: &Browser, time: Nanos) {
+        if self.session.replace(context) == Some(context) {
+            return;
+        }
+        self.exporter.release(Duration::ZERO);
+        let machine = Machine::of_process(self.browser.pid);
+        let resource = resource::resource(&self.settings, browser, &machine, context.trace_id);
+        let begun = Begun { context, time, resource, browser: self.browser };
+        let keeps = context.flags.is_sampled() && self.settings.target.is_some();
+        let record = if keeps { self.open(begun) } else { Record::new(begun, false) };
+        self.exporter.begin(record);
+    }
+
+    fn open(&self, begun: Begun) -> Record {
+        let Some(state) = &self.state else { return Record::new(begun, true) };
+        let name = format!("{}-{}.jsonl", begun.context.trace_id, begun.context.span_id);
+        let opened = Journal::open(&state.sessions().join(name), HANDED_OVER)
+            .and_then(|(journal, entries)| Record::with_journal(begun.clone(), journal, entries));
+        opened.unwrap_or_else(|error| {
+            self.exporter.journal_failed(error);
+            Record::new(begun, true)
+        })
+    }
+}
+
+fn now() -> Nanos {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,195 @@
+//! What spans belong to: the resource, of the settings, the browser and the machine.
+
+use std::fs;
+use std::path::Path;
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_semantic_conventions::attribute as semconv;
+
+use super::otlp::{attribute, text};
+use super::settings::Settings;
+use crate::channel::message::Browser;
+use crate::context::ids::TraceId;
+
+/// The name of a service that nobody named.
+const SERVICE_NAME: &str = "browser";
+
+/// What is known of the machine and the process that the browser is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// The machine's name.
+    pub host_name: Option<String>,
+    /// The operating system's name and version.
+    pub os: Option<(String, String)>,
+    /// The browser's process id.
+    pub pid: u32,
+    /// The path of the browser's program.
+    pub executable: Option<String>,
+}
+
+impl Machine {
+    /// Finds out about this machine and the browser's process.
+    #[must_use]
+    pub fn of_process(pid: u32) -> Self {
+        let host_name = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
+        let executable = fs::read_link(format!("/proc/{pid}/exe")).ok();
+        Self {
+            host_name,
+            os: fs::read_to_string("/etc/os-release").ok().and_then(|text| os_release(&text)),
+            pid,
+            executable: executable.map(|path| path.to_string_lossy().into_owned()),
+        }
+    }
+}
+
+/// Reads name and version out of `os-release`.
+fn os_release(text: &str) -> Option<(String, String)> {
+    let value = |key: &str| {
+        let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        Some(found.trim_matches('"').to_owned())
+    };
+    Some((value("NAME")?, value("VERSION_ID").unwrap_or_default()))
+}
+
+/// Builds the resource. What the user set wins.
+#[must_use]
+pub fn resource(settings: &Settings, browser: &Browser, machine: &Machine, trace: TraceId) -> Resource {
+    let mut attributes = vec![
+        text(semconv::SERVICE_NAME, SERVICE_NAME),
+        text(semconv::SERVICE_INSTANCE_ID, instance_id(trace)),
+        text(semconv::TELEMETRY_SDK_NAME, env!("CARGO_PKG_NAME")),
+        text(semconv::TELEMETRY_SDK_LANGUAGE, "rust"),
+        text(semconv::TELEMETRY_SDK_VERSION, env!("CARGO_PKG_VERSION")),
+    ];
+    attributes.extend(of_browser(browser));
+    attributes.extend(of_machine(machine));
+    for (key, value) in &settings.resource_attributes {
+        put(&mut attributes, text(key, value));
+    }
+    if let Some(name) = &settings.service_name {
+        put(&mut attributes, text(semconv::SERVICE_NAME, name));
+    }
+    Resource { attributes, ..Resource::default() }
+}
+
+/// A UUID for the browser's process, the same for every host of the session: its random trace id with the marks of version 4 (RFC 9562,
+/// section 5.4).
+fn instance_id(trace: TraceId) -> String {
+    let mut bytes = trace.bytes();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut uuid = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            uuid.push('-');
+        }
+        uuid.push_str(&format!("{byte:02x}"));
+    }
+    uuid
+}
+
+fn of_browser(browser: &Browser) -> Vec<KeyValue> {
+    let Browser { user_agent, brands, platform, mobile, language } = browser;
+    let mut attributes = Vec::new();
+    for (key, value) in [
+        (semconv::USER_AGENT_ORIGINAL, user_agent),
+        (semconv::BROWSER_PLATFORM, platform),
+        (semconv::BROWSER_LANGUAGE, language),
+    ] {
+        if !value.is_empty() {
+            attributes.push(text(key, value));
+        }
+    }
+    if !brands.is_empty() {
+        let values = brands.iter().map(|brand| AnyValue { value: Some(Value::StringValue(brand.clone())) }).collect();
+        attributes.push(attribute(semconv::BROWSER_BRANDS, Value::ArrayValue(ArrayValue { values })));
+    }
+    if !user_agent.is_empty() {
+        attributes.push(attribute(semconv::BROWSER_MOBILE, Value::BoolValue(*mobile)));
+    }
+    attributes
+}
+
+fn of_machine(machine: &Machine) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        text(semconv::OS_TYPE, if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS }),
+        text(semconv::HOST_ARCH, architecture()),
+        attribute(semconv::PROCESS_PID, Value::IntValue(machine.pid.into())),
+    ];
+    if let Some(name) = &machine.host_name {
+        attributes.push(text(semconv::HOST_NAME, name));
+    }
+    if let Some((name, version)) = &machine.os {
+        attributes.push(text(semconv::OS_NAME, name));
+        if !version.is_empty() {
+            attributes.push(text(semconv::OS_VERSION, version));
+        }
+    }
+    if let Some(path) = &machine.executable {
+        attributes.push(text(semconv::PROCESS_EXECUTABLE_PATH, path));
+        if let Some(name) = Path::new(path).file_name() {
+            attributes.push(text(semconv::PROCESS_EXECUTABLE_NAME, name.to_string_lossy()));
+        }
+    }
+    attributes
+}
+
+/// The machine's architecture by the convention's names.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "arm" => "arm32",
+        other => other,
+    }
+}
+
+fn put(attributes: &mut Vec<KeyValue>, new: KeyValue) {
+    attributes.retain(|old| old.key != new.key);
+    attributes.push(new);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(resource: &Resource, key: &str) -> String {
+        let found: Vec<_> = resource.attributes.iter().filter(|attribute| attribute.key == key).collect();
+        assert!(found.len() < 2, "{key} is there {} times", found.len());
+        found.first().and_then(|found| found.value.clone()?.value).map_or_else(String::new, |value| match value {
+            Value::StringValue(text) => text,
+            other => format!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn what_the_user_set_wins() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap();
+        let attributes = [("service.name", "attributes"), ("os.type", "amiga"), ("team", "shop")];
+        let settings = Settings {
+            resource_attributes: attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
+            ..Settings::default()
+        };
+        let machine = Machine { host_name: Some("here".into()), pid: 7, ..Machine::default() };
+        let built = resource(&Settings::default(), &Browser::default(), &machine, trace);
+        assert_eq!(value(&built, "service.name"), "browser");
+        assert_eq!(value(&built, "service.instance.id"), "4bf92f35-77b3-4da6-a3ce-929d0e0e4736");
+        assert_eq!(value(&built, "host.name"), "here");
+        assert_eq!(value(&built, "user_agent.original"), "");
+        let built = resource(&settings, &Browser::default(), &machine, trace);
+        assert_eq!(["service.name", "os.type", "team"].map(|key| value(&built, key)), ["attributes", "amiga", "shop"]);
+        let named = Settings { service_name: Some("named".into()), ..settings };
+        let built = resource(&named, &Browser::default(), &machine, trace);
+        assert_eq!(value(&built, "service.name"), "named");
+    }
+
+    #[test]
+    fn the_system_names_itself() {
+        let text = "PRETTY_NAME=\"Debian GNU/Linux 12\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n";
+        assert_eq!(os_release(text), Some(("Debian GNU/Linux".to_owned(), "12".to_owned())));
+        assert_eq!(os_release("NAME=Arch\n"), Some(("Arch".to_owned(), String::new())));
+        assert_eq!(os_release(""), None);
+    }
+}

@@ -1,0 +1,129 @@
+//! How spans are exported, as OpenTelemetry's specification names the settings.
+//!
+//! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>,
+//! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+
+/// Everything that decides how spans are exported.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// Where spans go; none when they are not exported at all.
+    pub target: Option<Target>,
+    /// When spans are sent, and how many wait.
+    pub batch: Batch,
+    /// How much a span may hold.
+    pub limits: Limits,
+    /// `OTEL_SERVICE_NAME`.
+    pub service_name: Option<String>,
+    /// `OTEL_RESOURCE_ATTRIBUTES`.
+    pub resource_attributes: Vec<(String, String)>,
+}
+
+/// A collector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The address that requests go to.
+    pub endpoint: url::Url,
+    /// How they are written.
+    pub protocol: Protocol,
+    /// Headers of every request.
+    pub headers: Vec<(String, String)>,
+    /// Whether bodies are compressed with gzip.
+    pub gzip: bool,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// A file of certificates in PEM that are trusted beside the system's.
+    pub certificate: Option<PathBuf>,
+    /// Files of a client's certificate and its key in PEM.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// How OTLP is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// Protobuf over HTTP.
+    #[default]
+    HttpProtobuf,
+    /// JSON over HTTP.
+    HttpJson,
+    /// gRPC.
+    Grpc,
+}
+
+/// The settings of OpenTelemetry's batch span processor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// How long a span waits for others.
+    pub schedule_delay: Duration,
+    /// How many spans wait in memory; the oldest go to the spool then.
+    pub max_queue_size: usize,
+    /// How many spans go with one request.
+    pub max_export_batch_size: usize,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { schedule_delay: Duration::from_secs(5), max_queue_size: 2048, max_export_batch_size: 512 }
+    }
+}
+
+/// The limits of a span: `OTEL_SPAN_*`, or the general `OTEL_ATTRIBUTE_*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How many attributes it has.
+    pub attribute_count: usize,
+    /// How many characters the text of one may have.
+    pub attribute_length: Option<usize>,
+    /// How many events it has.
+    pub event_count: usize,
+    /// How many links it has.
+    pub link_count: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { attribute_count: 128, attribute_length: None, event_count: 128, link_count: 128 }
+    }
+}
+
+impl Limits {
+    /// Cuts attributes to what is allowed, and tells how many were dropped.
+    pub(super) fn attributes(&self, mut attributes: Vec<KeyValue>) -> (Vec<KeyValue>, u32) {
+        let dropped = cut(&mut attributes, self.attribute_count);
+        if let Some(length) = self.attribute_length {
+            for attribute in &mut attributes {
+                let Some(Value::StringValue(text)) = attribute.value.as_mut().and_then(|any| any.value.as_mut()) else {
+                    continue;
+                };
+                if let Some((end, _)) = text.char_indices().nth(length) {
+                    text.truncate(end);
+                }
+            }
+        }
+        (attributes, dropped)
+    }
+
+    /// Cuts events to what is allowed, and tells how many were dropped.
+    pub(super) fn events(&self, mut events: Vec<Event>) -> (Vec<Event>, u32) {
+        let dropped = cut(&mut events, self.event_count);
+        (events, dropped)
+    }
+
+    /// Cuts links to what is allowed, and tells how many were dropped.
+    pub(super) fn links(&self, mut links: Vec<Link>) -> (Vec<Link>, u32) {
+        let dropped = cut(&mut links, self.link_count);
+        (links, dropped)
+    }
+}
+
+fn cut<T>(list: &mut Vec<T>, most: usize) -> u32 {
+    let dropped = list.len().saturating_sub(most);
+    list.truncate(most);
+    u32::try_from(dropped).unwrap_or(u32::MAX)
+}

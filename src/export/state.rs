@@ -1,0 +1,50 @@
+//! Where what must outlive a process is kept: the state directory, which is the user's alone.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::browser::private;
+
+/// The directories of journals and of the spool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    sessions: PathBuf,
+    spool: PathBuf,
+}
+
+impl State {
+    /// Finds the user's state directory (`XDG_STATE_HOME`), and makes it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being made; [`io::ErrorKind::NotFound`] when the user has no home.
+    pub fn of_user() -> io::Result<Self> {
+        let dirs = directories::ProjectDirs::from("dev", "navtrace", "navtrace")
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the user has no home directory"))?;
+        Self::in_directory(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()))
+    }
+
+    /// Uses a directory, and makes what is missing of it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being made.
+    pub fn in_directory(dir: &Path) -> io::Result<Self> {
+        let state = Self { sessions: dir.join("sessions"), spool: dir.join("spool") };
+        private::make_directory(&state.sessions)?;
+        private::make_directory(&state.spool)?;
+        Ok(state)
+    }
+
+    /// Where the journals of sessions are.
+    #[must_use]
+    pub fn sessions(&self) -> &Path {
+        &self.sessions
+    }
+
+    /// Where spans are that are still to be sent.
+    #[must_use]
+    pub fn spool(&self) -> &Path {
+        &self.spool
+    }
+}

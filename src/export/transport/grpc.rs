@@ -1,0 +1,133 @@
+//! OTLP over gRPC: <https://opentelemetry.io/docs/specs/otlp/#otlpgrpc>
+
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use tonic::codec::CompressionEncoding;
+use tonic::metadata::{MetadataKey, MetadataMap, MetadataValue};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+
+use super::{Answer, accepted, read_pem, with_causes};
+use crate::export::settings::Target;
+
+/// A collector that speaks gRPC.
+pub struct Client {
+    target: Target,
+    tls: Option<ClientTlsConfig>,
+    metadata: MetadataMap,
+}
+
+impl Client {
+    pub(super) fn new(target: &Target) -> Result<Self, String> {
+        let mut metadata = MetadataMap::new();
+        for (name, value) in &target.headers {
+            let pair =
+                MetadataKey::from_bytes(name.to_lowercase().as_bytes()).ok().zip(MetadataValue::try_from(value).ok());
+            let (name, value) = pair.ok_or_else(|| format!("the header {name} can't be sent"))?;
+            metadata.insert(name, value);
+        }
+        let mut tls = None;
+        if target.endpoint.scheme() == "https" {
+            let mut config = ClientTlsConfig::new().with_native_roots();
+            if let Some(path) = &target.certificate {
+                config = config.ca_certificate(Certificate::from_pem(read_pem(path)?));
+            }
+            if let Some((certificate, key)) = &target.client {
+                config = config.identity(Identity::from_pem(read_pem(certificate)?, read_pem(key)?));
+            }
+            tls = Some(config);
+        }
+        Ok(Self { target: target.clone(), tls, metadata })
+    }
+
+    pub(super) async fn send(&self, request: ExportTraceServiceRequest) -> Answer {
+        // A connection for each request: they are seconds apart, and a channel needs a runtime that runs all the time.
+        let channel = match self.connect().await {
+            Ok(channel) => channel,
+            Err(error) => return Answer::Unavailable { reason: with_causes(&error), retry_after: None },
+        };
+        let mut client = TraceServiceClient::new(channel);
+        if self.target.gzip {
+            client = client.send_compressed(CompressionEncoding::Gzip);
+        }
+        let request = Request::from_parts(self.metadata.clone(), tonic::Extensions::default(), request);
+        match client.export(request).await {
+            Ok(response) => accepted(response.into_inner()),
+            Err(status) => answer(&status),
+        }
+    }
+
+    async fn connect(&self) -> Result<Channel, tonic::transport::Error> {
+        let mut endpoint = Channel::from_shared(self.target.endpoint.to_string())
+            .unwrap_or_else(|_| Channel::from_static("http://localhost:4317"))
+            .user_agent(concat!("OTel-OTLP-Exporter-navtrace/", env!("CARGO_PKG_VERSION")))?
+            .connect_timeout(self.target.timeout)
+            .timeout(self.target.timeout);
+        if let Some(tls) = &self.tls {
+            endpoint = endpoint.tls_config(tls.clone())?;
+        }
+        endpoint.connect().await
+    }
+}
+
+/// What a status means: the specification's table of codes that may be tried again.
+fn answer(status: &Status) -> Answer {
+    let retry_after: Option<Duration> = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    let reason = format!("{:?}: {}", status.code(), status.message());
+    match status.code() {
+        Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss => Answer::Unavailable { reason, retry_after },
+        Code::ResourceExhausted if retry_after.is_some() => Answer::Unavailable { reason, retry_after },
+        Code::InvalidArgument => Answer::Refused(reason),
+        // What the connection did, and not the collector.
+        Code::Unknown if std::error::Error::source(status).is_some() => Answer::Unavailable { reason, retry_after },
+        _ => Answer::Failed(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn codes_mean_what_the_specification_says() {
+        let again = |code| matches!(answer(&Status::new(code, "x")), Answer::Unavailable { retry_after: None, .. });
+        for code in [
+            Code::Cancelled,
+            Code::DeadlineExceeded,
+            Code::Aborted,
+            Code::OutOfRange,
+            Code::Unavailable,
+            Code::DataLoss,
+        ] {
+            assert!(again(code), "{code:?}");
+        }
+        for code in [
+            Code::PermissionDenied,
+            Code::Unauthenticated,
+            Code::Internal,
+            Code::Unimplemented,
+            Code::ResourceExhausted,
+        ] {
+            assert_eq!(answer(&Status::new(code, "x")), Answer::Failed(format!("{code:?}: x")));
+        }
+        assert_eq!(answer(&Status::invalid_argument("x")), Answer::Refused("InvalidArgument: x".to_owned()));
+    }
+
+    #[test]
+    fn a_delay_that_the_collector_asks_for_is_kept() {
+        let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(3)));
+        let status = Status::with_error_details(Code::ResourceExhausted, "busy", details);
+        let reason = "ResourceExhausted: busy".to_owned();
+        assert_eq!(answer(&status), Answer::Unavailable { reason, retry_after: Some(Duration::from_secs(3)) });
+    }
+}

@@ -1,0 +1,470 @@
+//! One session's account of its navigations and requests: takes observations, gives finished spans.
+//!
+//! The same observations give the same spans, in the same order: a host that takes a session over from one that died tells by their number which
+//! of them were exported already.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::observation::{NavigationStart, Observation, Observed, Response};
+use super::span::{Error, Kind, Nanos, Navigation, Request, Span};
+use super::tally::{Slowest, Tally};
+use crate::context::ids::{SpanId, TraceId};
+use crate::context::issuer::SessionContext;
+
+/// How long a navigation waits for the last requests of a document that is gone, such as a beacon.
+const LINGER: Nanos = 2_000_000_000;
+
+/// Requests that may be open at once: an end that was never seen must not take memory for good.
+const MOST_OPEN: usize = 10_000;
+
+/// Navigations that are remembered after they have ended, and workers after they have gone.
+const MOST_REMEMBERED: usize = 1000;
+
+/// A session that is under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    context: SessionContext,
+    started: Nanos,
+    /// The end of whatever ended last.
+    latest: Nanos,
+    /// Each worker's last batch, and what it lost; the latest worker last.
+    workers: VecDeque<Worker>,
+    /// By the browser's ids.
+    requests: BTreeMap<String, Exchange>,
+    navigations: BTreeMap<SpanId, OpenNavigation>,
+    /// The navigations that have ended, the latest last.
+    ended: VecDeque<SpanId>,
+    /// Each tab's document.
+    documents: BTreeMap<i32, SpanId>,
+    tally: Tally,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Worker {
+    id: String,
+    number: u64,
+    dropped: u64,
+}
+
+/// A request from its first hop to the end of its last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Exchange {
+    trace_id: TraceId,
+    parent: Option<SpanId>,
+    /// Whether its parent is the navigation that it begins.
+    begins: bool,
+    /// Hops and attempts so far, without the one that is open.
+    sent: u32,
+    /// None between a redirect and the next hop.
+    open: Option<Hop>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Hop {
+    id: SpanId,
+    start: Nanos,
+    request: Request,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct OpenNavigation {
+    start: Nanos,
+    /// The end of whatever ended last in it.
+    end: Nanos,
+    navigation: Navigation,
+    /// Requests that are open.
+    requests: usize,
+    /// Since when nothing more is to come but stragglers.
+    over: Option<Nanos>,
+}
+
+impl OpenNavigation {
+    fn new(start: Nanos) -> Self {
+        Self { start, end: start, navigation: Navigation::default(), requests: 0, over: None }
+    }
+
+    fn reach(&mut self, time: Nanos) {
+        self.end = self.end.max(time);
+    }
+}
+
+/// Milliseconds since the epoch as nanoseconds, to the microsecond. What is no time is the epoch.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of a float saturates, and NaN becomes 0"
+)]
+fn nanos(milliseconds: f64) -> Nanos {
+    ((milliseconds * 1000.0).round() as Nanos).saturating_mul(1000)
+}
+
+impl Session {
+    /// Begins the account of a session.
+    #[must_use]
+    pub fn new(context: SessionContext, started: Nanos) -> Self {
+        Self {
+            context,
+            started,
+            latest: started,
+            workers: VecDeque::new(),
+            requests: BTreeMap::new(),
+            navigations: BTreeMap::new(),
+            ended: VecDeque::new(),
+            documents: BTreeMap::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// What requests of the session carry.
+    #[must_use]
+    pub fn context(&self) -> SessionContext {
+        self.context
+    }
+
+    /// What the session has done so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Whether nothing was ever observed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    /// Whether a batch was taken before.
+    #[must_use]
+    pub fn has(&self, observed: &Observed) -> bool {
+        self.workers.iter().any(|worker| worker.id == observed.worker && worker.number >= observed.number)
+    }
+
+    /// Takes a batch and gives the spans that ended with it. A batch that was taken before gives none.
+    pub fn observe(&mut self, observed: &Observed) -> Vec<Span> {
+        if self.has(observed) {
+            return Vec::new();
+        }
+        self.count(observed);
+        let mut spans = Vec::new();
+        for observation in &observed.observations {
+            let time = nanos(observation.time());
+            self.started = self.started.min(time);
+            self.latest = self.latest.max(time);
+            self.apply(observation, time, &mut spans);
+        }
+        self.end_navigations(&mut spans);
+        spans
+    }
+
+    /// Ends the session: gives a span for everything that is still open, and the root.
+    pub fn close(&mut self, time: Nanos) -> Vec<Span> {
+        let mut spans = Vec::new();
+        let end = time.max(self.latest);
+        for (_, exchange) in std::mem::take(&mut self.requests) {
+            self.abandon(exchange, end, &mut spans);
+        }
+        for (id, mut open) in std::mem::take(&mut self.navigations) {
+            let loading = open.over.is_none() && open.navigation.loaded.is_none();
+            if loading {
+                open.reach(end);
+            }
+            spans.push(self.navigation_span(id, open, loading));
+        }
+        if !self.is_empty() {
+            spans.push(Span {
+                trace_id: self.context.trace_id,
+                id: self.context.span_id,
+                parent: None,
+                start: self.started,
+                end,
+                unfinished: false,
+                kind: Kind::Session,
+            });
+        }
+        spans
+    }
+
+    fn count(&mut self, observed: &Observed) {
+        let known = self.workers.iter().position(|worker| worker.id == observed.worker);
+        let dropped_before = known.and_then(|at| self.workers.remove(at)).map_or(0, |worker| worker.dropped);
+        self.tally.dropped += observed.dropped.saturating_sub(dropped_before);
+        let worker = Worker { id: observed.worker.clone(), number: observed.number, dropped: observed.dropped };
+        remember(&mut self.workers, worker);
+    }
+
+    fn apply(&mut self, observation: &Observation, time: Nanos, spans: &mut Vec<Span>) {
+        match observation {
+            Observation::RequestStarted {
+                request,
+                span_id,
+                parent,
+                trace_id,
+                method,
+                url,
+                resource,
+                navigation,
+                size,
+                ..
+            } => {
+                let hop = Hop { id: *span_id, start: time, request: new_request(method, url, resource, *size) };
+                let trace_id = trace_id.unwrap_or(self.context.trace_id);
+                let parent = parent.filter(|parent| *parent != self.context.span_id);
+                self.start(request, hop, trace_id, parent, navigation.as_ref(), spans);
+            }
+            Observation::ResponseStarted { request, .. } => {
+                if let Some(hop) = self.requests.get_mut(request).and_then(|exchange| exchange.open.as_mut()) {
+                    hop.request.responded = Some(time);
+                }
+            }
+            Observation::RequestRedirected { request, response, .. } => {
+                if let Some(mut exchange) = self.requests.remove(request) {
+                    self.respond(&mut exchange, response, time, spans);
+                    self.requests.insert(request.clone(), exchange);
+                }
+            }
+            Observation::RequestCompleted { request, response, .. } => {
+                if let Some(mut exchange) = self.requests.remove(request) {
+                    self.respond(&mut exchange, response, time, spans);
+                }
+            }
+            Observation::RequestFailed { request, error, span_id, method, url, resource, .. } => {
+                let mut exchange = self.requests.remove(request).unwrap_or_else(|| self.unsent());
+                if exchange.open.is_none() {
+                    // It failed before it could leave, or its next hop did.
+                    let hop = Hop { id: *span_id, start: time, request: new_request(method, url, resource, None) };
+                    self.open(&mut exchange, hop);
+                }
+                self.end_hop(&mut exchange, time, spans, |request| request.error = Some(Error::of_name(error)));
+            }
+            Observation::NavigationCommitted { span_id, tab_id, url, started, transition, .. } => {
+                if let Some(before) = self.documents.insert(*tab_id, *span_id).filter(|before| before != span_id) {
+                    self.leave(before, time);
+                }
+                let began = nanos(*started).min(time);
+                self.started = self.started.min(began);
+                let open = self.navigation(*span_id, began);
+                open.reach(time);
+                // A document that came back from the back-forward cache is there again.
+                open.over = None;
+                let first = open.navigation.committed.is_none() && !open.navigation.failed;
+                open.navigation = Navigation {
+                    url: url.as_str().into(),
+                    tab_id: Some(*tab_id),
+                    transition: Some(transition.as_str().into()),
+                    committed: Some(time),
+                    failed: false,
+                    ..std::mem::take(&mut open.navigation)
+                };
+                self.tally.navigations += usize::from(first);
+            }
+            Observation::NavigationFailed { span_id, .. } => {
+                let open = self.navigation(*span_id, time);
+                open.reach(time);
+                open.over = Some(time);
+                let first = open.navigation.committed.is_none() && !open.navigation.failed;
+                open.navigation.failed = open.navigation.committed.is_none();
+                self.tally.navigations += usize::from(first);
+            }
+            Observation::DocumentParsed { span_id, .. } => {
+                if let Some(open) = self.navigations.get_mut(span_id) {
+                    open.reach(time);
+                    open.navigation.parsed.get_or_insert(time);
+                }
+            }
+            Observation::DocumentLoaded { span_id, .. } => {
+                if let Some(open) = self.navigations.get_mut(span_id) {
+                    open.reach(time);
+                    open.navigation.loaded.get_or_insert(time);
+                }
+            }
+            Observation::TabClosed { tab_id, .. } => {
+                if let Some(document) = self.documents.remove(tab_id) {
+                    self.leave(document, time);
+                }
+            }
+        }
+    }
+
+    fn start(
+        &mut self,
+        request: &str,
+        hop: Hop,
+        trace_id: TraceId,
+        parent: Option<SpanId>,
+        navigation: Option<&NavigationStart>,
+        spans: &mut Vec<Span>,
+    ) {
+        if let (Some(parent), Some(start)) = (parent, navigation) {
+            let began = nanos(start.started).min(hop.start);
+            self.started = self.started.min(began);
+            let open = self.navigation(parent, began);
+            open.start = open.start.min(began);
+            open.navigation.tab_id = Some(start.tab_id);
+            if open.navigation.url.is_empty() {
+                open.navigation.url = hop.request.url.clone();
+            }
+        }
+        let mut exchange = self.requests.remove(request).unwrap_or_else(|| self.unsent());
+        // The same request again without a redirect: the server asked for credentials, or the connection was lost.
+        self.end_hop(&mut exchange, hop.start, spans, |_| ());
+        exchange = Exchange { trace_id, parent, begins: navigation.is_some(), ..exchange };
+        self.open(&mut exchange, hop);
+        if self.requests.len() >= MOST_OPEN {
+            self.give_up_oldest(spans);
+        }
+        self.requests.insert(request.to_owned(), exchange);
+    }
+
+    fn unsent(&self) -> Exchange {
+        Exchange { trace_id: self.context.trace_id, parent: None, begins: false, sent: 0, open: None }
+    }
+
+    fn open(&mut self, exchange: &mut Exchange, mut hop: Hop) {
+        hop.request.resend_count = exchange.sent;
+        if let Some(parent) = exchange.parent.filter(|_| exchange.trace_id == self.context.trace_id)
+            && !self.ended.contains(&parent)
+        {
+            let open = self.navigation(parent, hop.start);
+            open.reach(hop.start);
+            open.requests += 1;
+        }
+        exchange.open = Some(hop);
+    }
+
+    fn respond(&mut self, exchange: &mut Exchange, response: &Response, time: Nanos, spans: &mut Vec<Span>) {
+        self.end_hop(exchange, time, spans, |request| {
+            request.status = Some(response.status);
+            request.from_cache = response.from_cache;
+            request.address = response.address.as_deref().map(Into::into);
+            request.protocol = response.protocol.as_deref().map(Into::into);
+            request.response_size = response.size;
+            request.error = Error::of_status(response.status);
+        });
+    }
+
+    fn end_hop(&mut self, exchange: &mut Exchange, time: Nanos, spans: &mut Vec<Span>, how: impl FnOnce(&mut Request)) {
+        let Some(mut hop) = exchange.open.take() else { return };
+        how(&mut hop.request);
+        exchange.sent += 1;
+        let end = time.max(hop.start);
+        self.count_request(&hop.request, end - hop.start);
+        if exchange.begins
+            && let Some(open) = exchange.parent.and_then(|parent| self.navigations.get_mut(&parent))
+        {
+            open.navigation.error.clone_from(&hop.request.error);
+        }
+        spans.push(self.request_span(exchange, hop, end, false));
+    }
+
+    /// Ends a request whose end will not be seen any more.
+    fn abandon(&mut self, mut exchange: Exchange, end: Nanos, spans: &mut Vec<Span>) {
+        if let Some(hop) = exchange.open.take() {
+            let end = end.max(hop.start);
+            spans.push(self.request_span(&exchange, hop, end, true));
+        }
+    }
+
+    fn give_up_oldest(&mut self, spans: &mut Vec<Span>) {
+        let started = |exchange: &Exchange| exchange.open.as_ref().map_or(0, |hop| hop.start);
+        let oldest = self.requests.iter().min_by_key(|(_, exchange)| started(exchange)).map(|(id, _)| id.clone());
+        if let Some(exchange) = oldest.and_then(|id| self.requests.remove(&id)) {
+            self.abandon(exchange, self.latest, spans);
+        }
+    }
+
+    fn request_span(&mut self, exchange: &Exchange, hop: Hop, end: Nanos, unfinished: bool) -> Span {
+        let ours = exchange.trace_id == self.context.trace_id;
+        if let Some(open) = exchange.parent.filter(|_| ours).and_then(|parent| self.navigations.get_mut(&parent)) {
+            open.requests = open.requests.saturating_sub(1);
+            open.reach(end);
+        }
+        Span {
+            trace_id: exchange.trace_id,
+            id: hop.id,
+            // A request of another trace is that one's root: nothing else of it is known.
+            parent: ours.then(|| exchange.parent.unwrap_or(self.context.span_id)),
+            start: hop.start,
+            end,
+            unfinished,
+            kind: Kind::Request(Box::new(hop.request)),
+        }
+    }
+
+    fn count_request(&mut self, request: &Request, duration: Nanos) {
+        self.tally.requests += 1;
+        self.tally.failures += usize::from(request.error.as_ref().is_some_and(Error::is_failure));
+        self.tally.cache_hits += usize::from(request.from_cache);
+        if self.tally.slowest.as_ref().is_none_or(|slowest| duration > slowest.duration) {
+            let name = format!("{} {}", request.method, request.url);
+            self.tally.slowest = Some(Slowest { duration, name });
+        }
+    }
+
+    /// Finds a navigation, or begins it: a span must not be missing only because what began it was not seen.
+    fn navigation(&mut self, id: SpanId, start: Nanos) -> &mut OpenNavigation {
+        self.navigations.entry(id).or_insert_with(|| OpenNavigation::new(start))
+    }
+
+    fn leave(&mut self, id: SpanId, time: Nanos) {
+        if let Some(open) = self.navigations.get_mut(&id) {
+            open.over.get_or_insert(time);
+        }
+    }
+
+    /// Ends the navigations that nothing more is to be expected of. Their time is that of the observations, so that it passes in the same way
+    /// when they are taken again.
+    fn end_navigations(&mut self, spans: &mut Vec<Span>) {
+        let latest = self.latest;
+        let is_over = |open: &OpenNavigation| {
+            open.requests == 0 && open.over.is_some_and(|over| over.max(open.end) + LINGER <= latest)
+        };
+        let over: Vec<SpanId> = self.navigations.iter().filter(|(_, open)| is_over(open)).map(|(id, _)| *id).collect();
+        for id in over {
+            if let Some(open) = self.navigations.remove(&id) {
+                spans.push(self.navigation_span(id, open, false));
+                remember(&mut self.ended, id);
+            }
+        }
+    }
+
+    fn navigation_span(&self, id: SpanId, open: OpenNavigation, unfinished: bool) -> Span {
+        Span {
+            trace_id: self.context.trace_id,
+            id,
+            parent: Some(self.context.span_id),
+            start: open.start,
+            end: open.end,
+            unfinished,
+            kind: Kind::Navigation(open.navigation),
+        }
+    }
+}
+
+fn new_request(method: &str, url: &str, resource: &str, size: Option<u64>) -> Request {
+    Request {
+        method: method.into(),
+        url: url.into(),
+        resource: resource.into(),
+        resend_count: 0,
+        size,
+        responded: None,
+        status: None,
+        from_cache: false,
+        address: None,
+        protocol: None,
+        response_size: None,
+        error: None,
+    }
+}
+
+fn remember<T>(list: &mut VecDeque<T>, latest: T) {
+    list.push_back(latest);
+    if list.len() > MOST_REMEMBERED {
+        list.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Documents, MOST_DOCUMENTS } from '../../extension/observe/documents.js';
+
+const A = { spanId: 'a'.repeat(16), flags: '01' };
+const B = { spanId: 'b'.repeat(16), flags: '00' };
+
+test('a document is known by its navigation', () => {
+  const documents = new Documents();
+  documents.committed('a', A);
+  documents.committed('b', B);
+  assert.deepEqual(['a', 'b', 'c', undefined].map((id) => documents.find(id)), [A, B, undefined, undefined]);
+});
+
+test('a document in a frame is known by the navigation of its page, and one of an unknown page is not', () => {
+  const documents = new Documents();
+  documents.committed('a', A);
+  documents.framed('frame', 'a');
+  documents.framed('nested', 'frame');
+  documents.framed('lost', 'unknown');
+  documents.framed('alone', undefined);
+  assert.deepEqual(['frame', 'nested', 'lost', 'alone'].map((id) => documents.find(id)), [A, A, undefined, undefined]);
+});
+
+test('a page that comes back is another navigation, with its frames', () => {
+  const documents = new Documents();
+  documents.committed('a', A);
+  documents.framed('frame', 'a');
+  documents.committed('a', B);
+  assert.deepEqual([documents.find('a'), documents.find('frame')], [B, B]);
+});
+
+test('the oldest documents are forgotten', () => {
+  const documents = new Documents();
+  for (let n = 0; n < MOST_DOCUMENTS; n += 1) documents.committed(`d${n}`, A);
+  documents.committed('d0', B);
+  documents.committed('more', A);
+  assert.deepEqual(['d0', 'd1', 'd2', 'more'].map((id) => documents.find(id)), [B, undefined, A, A]);
+});

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { beforeEach, mock, test } from 'node:test';
+
+import { LONGEST_URL } from '../../extension/observe/details.js';
+import { BATCH_DELAY, MOST_IN_BATCH, MOST_KEPT, Outbox } from '../../extension/observe/outbox.js';
+import { isSpanId } from '../../extension/context/traceparent.js';
+
+/** The most that the host takes in one frame. */
+const LONGEST_FRAME = 1024 * 1024;
+
+beforeEach(() => {
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setTimeout'] });
+});
+
+/** @param {number} time */
+const observation = (time) => ({ what: /** @type {const} */ ('response-started'), time, request: '1' });
+
+/** An outbox, and a host that takes what it sends. */
+function begin() {
+  const outbox = new Outbox();
+  /** @type {any[]} */
+  const sent = [];
+  const open = () => outbox.open((frame) => void sent.push(frame));
+  /** @param {number} from @param {number} to */
+  const observe = (from, to = from) => {
+    for (let time = from; time <= to; time += 1) outbox.observe(observation(time));
+  };
+  /** Each batch as its number and the times that it has. */
+  const batches = () =>
+    sent.splice(0).map(({ number, observations }) => [number, ...observations.map((/** @type {any} */ { time }) => time)]);
+  return { outbox, sent, open, observe, batches };
+}
+
+test('what comes within the delay goes as one batch', () => {
+  const { sent, open, observe, batches } = begin();
+  open();
+  observe(1);
+  mock.timers.tick(BATCH_DELAY - 1);
+  observe(2, 3);
+  assert.equal(sent.length, 0);
+  mock.timers.tick(1);
+  const [{ worker }] = sent;
+  assert.ok(isSpanId(worker));
+  assert.deepEqual(sent, [
+    { v: 1, type: 'observed', worker, number: 1, dropped: 0, observations: [observation(1), observation(2), observation(3)] },
+  ]);
+  batches();
+  mock.timers.tick(1000);
+  assert.equal(sent.length, 0);
+  observe(4);
+  mock.timers.tick(BATCH_DELAY);
+  assert.deepEqual(batches(), [[2, 4]]);
+});
+
+test('many at once go as several batches', () => {
+  const { sent, open, observe } = begin();
+  open();
+  observe(1, 2 * MOST_IN_BATCH + 1);
+  mock.timers.tick(BATCH_DELAY);
+  const lengths = sent.map(({ number, observations }) => [number, observations.length]);
+  assert.deepEqual(lengths, [[1, MOST_IN_BATCH], [2, MOST_IN_BATCH], [3, 1]]);
+});
+
+test('a batch of the longest addresses, all of them escaped, is a frame that the host takes', () => {
+  const { outbox, sent, open } = begin();
+  open();
+  const id = 'f'.repeat(16);
+  for (let n = 0; n < MOST_IN_BATCH; n += 1) {
+    outbox.observe({
+      what: 'request-started',
+      time: 1764211873000.123,
+      request: '18446744073709551615',
+      spanId: id,
+      parent: id,
+      traceId: id + id,
+      method: 'M'.repeat(64),
+      url: '\\'.repeat(LONGEST_URL),
+      resource: 'webtransport',
+      navigation: { tabId: 2147483647, started: 1764211873000.123 },
+      size: 999_999_999_999_999,
+    });
+  }
+  mock.timers.tick(BATCH_DELAY);
+  assert.equal(sent.length, 1);
+  assert.ok(Buffer.byteLength(JSON.stringify(sent[0])) < LONGEST_FRAME);
+});
+
+test('nothing is sent before a host continues the session, and all of it then', () => {
+  const { open, observe, batches } = begin();
+  observe(1);
+  mock.timers.tick(1000);
+  observe(2);
+  mock.timers.tick(1000);
+  observe(3);
+  open();
+  assert.deepEqual(batches(), [[1, 1], [2, 2]]);
+  mock.timers.tick(BATCH_DELAY);
+  assert.deepEqual(batches(), [[3, 3]]);
+});
+
+test('what was not acknowledged is sent again to the next host, in its order', () => {
+  const { outbox, sent, open, observe, batches } = begin();
+  open();
+  for (const time of [1, 2, 3]) {
+    observe(time);
+    mock.timers.tick(BATCH_DELAY);
+  }
+  const [{ worker }] = sent;
+  batches();
+  outbox.received({ type: 'received', worker, number: 1 });
+  outbox.close();
+  observe(4);
+  mock.timers.tick(BATCH_DELAY);
+  assert.deepEqual(batches(), []);
+  open();
+  assert.deepEqual(batches(), [[2, 2], [3, 3], [4, 4]]);
+  open();
+  assert.deepEqual(batches(), [], 'the same host');
+});
+
+test('an acknowledgement is for all batches up to it', () => {
+  const { outbox, sent, open, observe, batches } = begin();
+  open();
+  for (const time of [1, 2, 3]) {
+    observe(time);
+    mock.timers.tick(BATCH_DELAY);
+  }
+  const [{ worker }] = sent;
+  batches();
+  outbox.received({ type: 'received', worker, number: 2 });
+  outbox.received({ type: 'received', worker, number: 1 });
+  outbox.close();
+  open();
+  assert.deepEqual(batches(), [[3, 3]]);
+  outbox.received({ type: 'received', worker, number: 1000 });
+  outbox.close();
+  open();
+  assert.deepEqual(batches(), []);
+});
+
+test('an acknowledgement of what another worker observed is for nothing here', () => {
+  const { outbox, open, observe, batches } = begin();
+  open();
+  observe(1);
+  mock.timers.tick(BATCH_DELAY);
+  outbox.received({ type: 'received', worker: '0'.repeat(15) + '1', number: 1 });
+  batches();
+  outbox.close();
+  open();
+  assert.deepEqual(batches(), [[1, 1]]);
+});
+
+test('each worker has a name of its own', () => {
+  const names = [begin(), begin()].map(({ sent, open, observe }) => {
+    open();
+    observe(1);
+    mock.timers.tick(BATCH_DELAY);
+    return sent[0].worker;
+  });
+  assert.equal(new Set(names).size, 2);
+});
+
+test('while no host takes them, the oldest batches are dropped whole, and counted', () => {
+  const { sent, open, observe, batches } = begin();
+  observe(1, 3);
+  mock.timers.tick(BATCH_DELAY);
+  observe(4, MOST_KEPT + 1);
+  mock.timers.tick(BATCH_DELAY);
+  open();
+  assert.equal(sent[0].number, 2);
+  assert.ok(sent.every(({ dropped }) => dropped === 3));
+  assert.equal(batches().flatMap(([, ...times]) => times).length, MOST_KEPT - 2);
+  observe(0);
+  mock.timers.tick(BATCH_DELAY);
+  assert.equal(sent[0].dropped, 3);
+});
+
+test('what is acknowledged makes room', () => {
+  const { outbox, sent, open, observe } = begin();
+  open();
+  observe(1, MOST_KEPT);
+  mock.timers.tick(BATCH_DELAY);
+  const { worker, number } = sent.at(-1);
+  outbox.received({ type: 'received', worker, number });
+  observe(1, MOST_KEPT);
+  mock.timers.tick(BATCH_DELAY);
+  assert.equal(sent.at(-1).dropped, 0);
+  observe(1);
+  mock.timers.tick(BATCH_DELAY);
+  assert.equal(sent.at(-1).dropped, MOST_IN_BATCH);
+});

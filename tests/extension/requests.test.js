@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+
+import { isSpanId } from '../../extension/context/traceparent.js';
+import { LONGEST_URL } from '../../extension/observe/details.js';
+import { Requests } from '../../extension/observe/requests.js';
+import { Starts } from '../../extension/observe/starts.js';
+import { fakeChrome } from './support/chrome.js';
+
+const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
+const SPAN = 'c'.repeat(16);
+const PARENT = 'd'.repeat(16);
+const URL_ = 'https://example.test/';
+
+const SENT = 'webRequest.onSendHeaders';
+
+/** @type {ReturnType<typeof fakeChrome>} */
+let browser;
+/** @type {Starts} */
+let starts;
+/** @type {Requests} */
+let requests;
+/** @type {any[]} */
+let observed;
+
+beforeEach(() => {
+  browser = fakeChrome({ granted: true });
+  starts = new Starts();
+  observed = [];
+  requests = new Requests({ observe: (observation) => void observed.push(JSON.parse(JSON.stringify(observation))) }, starts);
+});
+
+/** @param {object} [details] @returns {any} */
+const request = (details) => ({
+  requestId: '17',
+  tabId: 7,
+  type: 'script',
+  method: 'GET',
+  url: URL_,
+  documentId: 'd',
+  documentLifecycle: 'active',
+  timeStamp: 100.5,
+  requestHeaders: [],
+  ...details,
+});
+
+/** @param {object} [details] */
+const navigation = (details) => request({ type: 'main_frame', documentId: undefined, ...details });
+
+/** @param {object} [details] */
+const response = (details) =>
+  request({ statusCode: 200, statusLine: 'HTTP/1.1 200 OK', fromCache: false, ip: '127.0.0.1', responseHeaders: [], ...details });
+
+/** @param {string} value */
+const lengthOf = (value) => [{ name: 'Content-Length', value }];
+
+/** @param {string} value */
+const traceparent = (value) => [{ name: 'Traceparent', value }];
+
+test('it hears of every request and has none wait', () => {
+  requests.listen(SESSION);
+  assert.deepEqual(browser.blocking(), []);
+  for (const list of browser.registered.values()) assert.deepEqual(list.map(({ types }) => types), [null]);
+});
+
+test('the headers of a response are asked for where they are needed', () => {
+  const asking = [...browser.registered].filter(([, list]) => list.some(({ extra }) => extra.length > 0));
+  assert.deepEqual(asking.map(([name]) => name), ['webRequest.onCompleted']);
+});
+
+const answer = { status: 200, fromCache: false, address: '127.0.0.1', protocol: 'HTTP/1.1' };
+const ended = { time: 100.5, request: '17' };
+
+/** @type {[what: string, event: string, details: object, observation: object][]} */
+const ENDS = [
+  ['a response', 'onResponseStarted', {}, { what: 'response-started', ...ended }],
+  [
+    'a redirect',
+    'onBeforeRedirect',
+    { statusCode: 302, statusLine: 'HTTP/1.1 302 Found' },
+    { what: 'request-redirected', ...ended, response: { ...answer, status: 302 } },
+  ],
+  [
+    'a redirect with a body, whose length is not asked for',
+    'onBeforeRedirect',
+    { statusCode: 302, responseHeaders: lengthOf('12') },
+    { what: 'request-redirected', ...ended, response: { ...answer, status: 302 } },
+  ],
+  [
+    'the end',
+    'onCompleted',
+    { responseHeaders: lengthOf('5120') },
+    { what: 'request-completed', ...ended, response: { ...answer, size: 5120 } },
+  ],
+  [
+    'an answer of the cache',
+    'onCompleted',
+    { fromCache: true, ip: undefined },
+    { what: 'request-completed', ...ended, response: { status: 200, fromCache: true, protocol: 'HTTP/1.1' } },
+  ],
+  [
+    'a file',
+    'onCompleted',
+    { statusCode: -1, statusLine: '', ip: undefined },
+    { what: 'request-completed', ...ended, response: { status: 0, fromCache: false } },
+  ],
+  [
+    'no status line',
+    'onCompleted',
+    { statusLine: undefined },
+    { what: 'request-completed', ...ended, response: { status: 200, fromCache: false, address: '127.0.0.1' } },
+  ],
+  [
+    'a status beyond all',
+    'onCompleted',
+    { statusCode: 99_999 },
+    { what: 'request-completed', ...ended, response: { ...answer, status: 999 } },
+  ],
+];
+for (const [what, event, details, observation] of ENDS) {
+  test(`${what} at ${event}`, () => {
+    browser.fire(`webRequest.${event}`, response(details));
+    assert.deepEqual(observed, [observation]);
+  });
+}
+
+test('an error has a span id for a request that never started', () => {
+  const details = request({ error: 'net::ERR_CONNECTION_REFUSED', method: 'POST', type: 'ping', fromCache: false });
+  browser.fire('webRequest.onErrorOccurred', details);
+  browser.fire('webRequest.onErrorOccurred', details);
+  const [{ spanId, ...failed }, other] = observed;
+  assert.deepEqual(failed, {
+    what: 'request-failed',
+    ...ended,
+    error: 'net::ERR_CONNECTION_REFUSED',
+    method: 'POST',
+    url: URL_,
+    resource: 'ping',
+  });
+  assert.ok(isSpanId(spanId));
+  assert.notEqual(spanId, other.spanId);
+});
+
+for (const [value, size] of /** @type {[string, number | undefined][]} */ ([
+  ['0', 0],
+  ['5120', 5120],
+  ['999999999999999', 999_999_999_999_999],
+  ['9'.repeat(30), undefined],
+  ['', undefined],
+  ['-1', undefined],
+  ['1.5', undefined],
+  ['1e3', undefined],
+  ['0x10', undefined],
+  ['5, 5', undefined],
+])) {
+  test(`a length ${JSON.stringify(value)} is ${size === undefined ? 'none' : 'one'}`, () => {
+    browser.fire('webRequest.onCompleted', response({ responseHeaders: lengthOf(value) }));
+    assert.equal(observed[0].response.size, size);
+  });
+}
+
+test('a request that starts', () => {
+  requests.started(request(), SPAN, PARENT);
+  const started = { what: 'request-started', ...ended, spanId: SPAN, method: 'GET', url: URL_, resource: 'script' };
+  assert.deepEqual(observed, [{ ...started, parent: PARENT }]);
+  requests.started(request(), SPAN);
+  assert.deepEqual(observed[1], started);
+  requests.started(request(), SPAN, undefined, SESSION.traceId);
+  assert.deepEqual(observed[2], { ...started, traceId: SESSION.traceId });
+});
+
+for (const [method, size] of /** @type {[string, number | undefined][]} */ ([
+  ['POST', 12],
+  ['PUT', 12],
+  ['GET', undefined],
+  ['HEAD', undefined],
+])) {
+  test(`the length of the body of a ${method}`, () => {
+    requests.started(request({ method, requestHeaders: lengthOf('12') }), SPAN, PARENT);
+    requests.started(request({ method, requestHeaders: undefined }), SPAN, PARENT);
+    assert.deepEqual(observed.map((observation) => observation.size), [size, undefined]);
+  });
+}
+
+test('what a page may make as long as it likes is cut', () => {
+  const long = { url: URL_ + 'x'.repeat(10_000), method: 'M'.repeat(10_000) };
+  requests.started(request(long), SPAN, PARENT);
+  browser.fire('webRequest.onErrorOccurred', request({ ...long, error: 'net::ERR_FAILED' }));
+  for (const { url, method } of observed) {
+    assert.equal(url, long.url.slice(0, LONGEST_URL));
+    assert.equal(method.length, 64);
+  }
+});
+
+test('a navigation began before its request, and its hops say no other', () => {
+  starts.begun(7, 90.5);
+  requests.started(navigation(), SPAN, PARENT);
+  requests.started(navigation({ timeStamp: 110 }), SPAN, PARENT);
+  assert.deepEqual(observed.map((observation) => observation.navigation), [{ tabId: 7, started: 90.5 }, { tabId: 7, started: 110 }]);
+});
+
+test('a navigation never began after its request', () => {
+  starts.begun(7, 101);
+  requests.started(navigation(), SPAN, PARENT);
+  assert.deepEqual(observed[0].navigation, { tabId: 7, started: 100.5 });
+});
+
+/** @type {[what: string, details: object, parent?: string][]} */
+const NO_NAVIGATIONS = [
+  ['a script', request(), PARENT],
+  ['a frame', navigation({ type: 'sub_frame' }), PARENT],
+  ['a prefetch', navigation({ documentId: 'd' }), PARENT],
+  ['a prerender', navigation({ documentLifecycle: 'prerender' }), PARENT],
+  ['a request without a tab', navigation({ tabId: -1 }), PARENT],
+  ['a navigation that has no name yet', navigation()],
+];
+for (const [what, details, parent] of NO_NAVIGATIONS) {
+  test(`${what} begins no navigation, and leaves it to the one that does to say when it began`, () => {
+    starts.begun(7, 90);
+    requests.started(request(details), SPAN, parent);
+    assert.equal(observed[0].navigation, undefined);
+    assert.equal(starts.take(7, 100), 90);
+  });
+}
+
+/** @type {[what: string, value: string, parent: string | undefined][]} */
+const CARRIED = [
+  ['the context of a navigation', `00-${SESSION.traceId}-${PARENT}-01`, PARENT],
+  ['the context of the session', `00-${SESSION.traceId}-${SESSION.spanId}-01`, undefined],
+  ['another trace', `00-${'f'.repeat(32)}-${PARENT}-01`, undefined],
+  ['no context', 'x', undefined],
+];
+for (const [what, value, parent] of CARRIED) {
+  test(`a request that rules had carry ${what}`, () => {
+    requests.listen(SESSION);
+    browser.fire(SENT, request({ requestHeaders: traceparent(value) }));
+    const [{ spanId, ...started }] = observed;
+    assert.deepEqual(started, {
+      what: 'request-started',
+      ...ended,
+      ...(parent === undefined ? {} : { parent }),
+      method: 'GET',
+      url: URL_,
+      resource: 'script',
+    });
+    assert.ok(isSpanId(spanId));
+    assert.ok(!value.includes(spanId));
+  });
+}
+
+test('a request that left before there were rules has no parent', () => {
+  requests.listen(SESSION);
+  browser.fire(SENT, request());
+  assert.equal(observed[0].parent, undefined);
+});
+
+test('a navigation that rules had carry its context', () => {
+  starts.begun(7, 90);
+  requests.listen(SESSION);
+  browser.fire(SENT, navigation({ requestHeaders: traceparent(`00-${SESSION.traceId}-${PARENT}-01`) }));
+  assert.deepEqual([observed[0].parent, observed[0].navigation], [PARENT, { tabId: 7, started: 90 }]);
+});
+
+test('it listens once, goes over to another session, and stops', () => {
+  const other = { ...SESSION, traceId: 'e'.repeat(32) };
+  const details = request({ requestHeaders: traceparent(`00-${other.traceId}-${PARENT}-01`) });
+  requests.stop();
+  requests.listen(SESSION);
+  requests.listen(other);
+  browser.fire(SENT, details);
+  assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
+  requests.stop();
+  requests.stop();
+  browser.fire(SENT, details);
+  assert.equal(observed.length, 1);
+  requests.listen(other);
+  browser.fire(SENT, details);
+  assert.equal(observed.length, 2);
+});

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Starts } from '../../extension/observe/starts.js';
+
+test('when a navigation began is told once', () => {
+  const starts = new Starts();
+  starts.begun(7, 90);
+  starts.begun(8, 91);
+  assert.deepEqual([starts.take(7, 100), starts.take(7, 101), starts.take(8, 100)], [90, 101, 91]);
+});
+
+test('the last navigation that began counts, and none began later than it was seen', () => {
+  const starts = new Starts();
+  starts.begun(7, 90);
+  starts.begun(7, 95);
+  assert.equal(starts.take(7, 100), 95);
+  starts.begun(7, 120);
+  assert.equal(starts.take(7, 110), 110);
+});
+
+test('a closed tab is forgotten', () => {
+  const starts = new Starts();
+  starts.begun(7, 90);
+  starts.closed(7);
+  assert.equal(starts.take(7, 100), 100);
+});
