@@ -6,12 +6,13 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/navtrace/tools
 
 K6_VERSION=v1.8.1 # needs the Go below
+JAEGER_VERSION=v1.76.0
 GO_MINIMUM=1.25
 NODE_MINIMUM=20.19
 NODE_PACKAGE_VERSION=20
 
-# A shell that is not a login shell often lacks these two.
-PATH=$PATH:$HOME/.cargo/bin:/usr/local/go/bin
+# A shell that is not a login shell often lacks the first two; what is built below comes last.
+PATH=$PATH:$HOME/.cargo/bin:/usr/local/go/bin:$tools/bin
 
 say() {
   printf '%s\n' "$*" >&2
@@ -101,19 +102,51 @@ need_debian_chromium() {
   have chromium || apt_install chromium chromium-sandbox fonts-liberation
 }
 
-# Any k6 on PATH will do; else one is built, and kept.
-need_k6() {
-  PATH=$PATH:$tools/bin
-  have k6 && return
-  have go || fail "k6 is missing, and Go to build it with: please install Go $GO_MINIMUM or newer from https://go.dev/dl"
+# need_go TOOL, which is missing and is to be built
+need_go() {
+  have go || fail "$1 is missing, and Go to build it with: please install Go $GO_MINIMUM or newer from https://go.dev/dl"
   local version
   version=$(cd / && go env GOVERSION)
   version=${version#go}
   at_least "$GO_MINIMUM" "$version" ||
-    fail "Go $version is too old to build k6: please install $GO_MINIMUM or newer from https://go.dev/dl"
+    fail "Go $version is too old to build $1: please install $GO_MINIMUM or newer from https://go.dev/dl"
+}
+
+# Any k6 on PATH will do; else one is built, and kept.
+need_k6() {
+  have k6 && return
+  need_go k6
   say "Building k6 $K6_VERSION (once; it takes a minute or more)"
   mkdir -p "$tools/bin"
   quietly env GOBIN="$tools/bin" go install "go.k6.io/k6@$K6_VERSION"
+}
+
+# Any jaeger-all-in-one on PATH will do; else one is built, and kept. `go install` refuses it, for its go.mod replaces a module.
+need_jaeger() {
+  have jaeger-all-in-one && return
+  need_go Jaeger
+  say "Building Jaeger $JAEGER_VERSION (once; it takes some minutes)"
+  mkdir -p "$tools/bin"
+  (
+    source=$(go_module "github.com/jaegertracing/jaeger@$JAEGER_VERSION")
+    # Beside its place, so that it gets there whole or not at all.
+    scratch=$(mktemp -d "$tools/jaeger.XXXXXX")
+    trap 'rm -rf "$scratch"' EXIT
+    cp -R "$source/." "$scratch"
+    chmod -R u+w "$scratch"
+    quietly env CGO_ENABLED=0 \
+      go -C "$scratch" build -buildvcs=false -trimpath -ldflags '-s -w' -o jaeger-all-in-one ./cmd/all-in-one
+    mv "$scratch/jaeger-all-in-one" "$tools/bin/"
+  )
+}
+
+# go_module MODULE@VERSION: gets it and tells where it is, read-only.
+go_module() {
+  local answer directory
+  answer=$(cd / && go mod download -json "$1") || fail "$1 can't be had: $answer"
+  directory=$(sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p' <<<"$answer")
+  [ -d "$directory" ] || fail "Go does not tell where $1 is: $answer"
+  printf '%s\n' "$directory"
 }
 
 node_is_recent() {

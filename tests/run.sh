@@ -46,6 +46,7 @@ install_tools() {
     # The tests start `chromium` by that name and choose every setting themselves.
     need_debian_chromium
     need_k6
+    need_jaeger
   fi
 }
 

@@ -8,11 +8,14 @@
 //! - `GET /_received` every request as JSON
 //! - `GET /_received.txt` the same, counted per trace
 //!
+//! Where OpenTelemetry's variables name a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`), both also export their spans to it.
+//!
 //! The one line on stdout, `shop http://127.0.0.1:PORT`, says that both services are listening.
 
 mod assets;
 mod basket;
 mod catalog;
+mod export;
 mod pricing;
 mod record;
 mod span;
@@ -21,10 +24,15 @@ mod traceparent;
 mod upstream;
 
 use std::io::Write;
+use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 use tokio::net::TcpListener;
+use tracing::Level;
 
 use record::Record;
 use span::Tracer;
@@ -50,14 +58,19 @@ struct Args {
 async fn main() -> std::io::Result<()> {
     let args = Args::parse();
     let record = Record::default();
+    // An export that fails is said there.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(Level::WARN).init();
 
     let pricing = TcpListener::bind(("127.0.0.1", args.pricing_port)).await?;
     let upstream = Upstream::new(pricing.local_addr()?);
     let shop = TcpListener::bind(("127.0.0.1", args.port)).await?;
     let url = format!("http://{}", shop.local_addr()?);
 
-    let prices = pricing::router(Tracer::new("pricing", record.clone()));
-    let store = storefront::router(Tracer::new("shop", record.clone()), upstream).merge(record::router(record));
+    let tracers = [Tracer::new("pricing", record.clone())?, Tracer::new("shop", record.clone())?];
+    close_on_signals(tracers.clone())?;
+    let [for_pricing, for_shop] = tracers.clone();
+    let prices = pricing::router(for_pricing);
+    let store = storefront::router(for_shop, upstream).merge(record::router(record));
 
     // Both sockets accept from here on, so whoever reads this line can connect.
     let mut stdout = std::io::stdout();
@@ -74,5 +87,18 @@ async fn main() -> std::io::Result<()> {
             served.await?;
         }
     }
+    tracers.iter().for_each(Tracer::close);
+    Ok(())
+}
+
+/// Has a signal end the process only once the last spans are exported.
+fn close_on_signals(tracers: [Tracer; 2]) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::spawn(move || {
+        for signal in &mut signals {
+            tracers.iter().for_each(Tracer::close);
+            let _ = emulate_default_handler(signal);
+        }
+    });
     Ok(())
 }

@@ -142,6 +142,8 @@ mod tests {
             service,
             method: "GET".to_owned(),
             path: "/".to_owned(),
+            route: None,
+            host: None,
             context: TraceParent { trace_id, span_id: 2, flags: 1 },
             parent: (header == Header::Valid).then_some(3),
             header,

@@ -1,14 +1,18 @@
 //! Server spans: one for every request that a service receives.
 //!
-//! A finished span goes to the [`Record`] and nowhere else; that is the one place to add an exporter.
+//! A finished span goes to the [`Record`] and, where there is one, to the [`Exporter`].
 
+use std::io::Result;
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderMap;
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::export::Exporter;
 use crate::record::Record;
 use crate::traceparent::TraceParent;
 
@@ -29,6 +33,10 @@ pub(crate) struct ServerSpan {
     pub(crate) service: &'static str,
     pub(crate) method: String,
     pub(crate) path: String,
+    /// The pattern that the path matched, such as `/products/{id}`.
+    pub(crate) route: Option<String>,
+    /// What the caller takes this service for.
+    pub(crate) host: Option<Authority>,
     pub(crate) context: TraceParent,
     /// The caller's span; `None` when this one starts the trace.
     pub(crate) parent: Option<u64>,
@@ -53,12 +61,27 @@ pub(crate) struct Context {
 pub(crate) struct Tracer {
     service: &'static str,
     record: Record,
+    exporter: Option<Exporter>,
 }
 
 impl Tracer {
     /// A tracer for `service` whose spans end up in `record`.
-    pub(crate) fn new(service: &'static str, record: Record) -> Self {
-        Self { service, record }
+    pub(crate) fn new(service: &'static str, record: Record) -> Result<Self> {
+        Ok(Self { service, record, exporter: Exporter::from_environment(service)? })
+    }
+
+    /// Exports what is still to be exported; no span is exported after that.
+    pub(crate) fn close(&self) {
+        if let Some(exporter) = &self.exporter {
+            exporter.close();
+        }
+    }
+
+    fn finish(&self, span: ServerSpan) {
+        if let Some(exporter) = &self.exporter {
+            exporter.export(&span);
+        }
+        self.record.add(span);
     }
 }
 
@@ -70,12 +93,13 @@ pub(crate) async fn trace(State(tracer): State<Tracer>, mut request: Request, ne
     request.extensions_mut().insert(Context { traceparent, tracestate });
 
     let mut active = ActiveSpan {
-        record: tracer.record,
         began: Instant::now(),
         span: ServerSpan {
             service: tracer.service,
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
+            route: request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned()),
+            host: host(request.headers()),
             context: traceparent,
             parent: caller.map(|c| c.span_id),
             header,
@@ -83,6 +107,7 @@ pub(crate) async fn trace(State(tracer): State<Tracer>, mut request: Request, ne
             duration: Duration::ZERO,
             status: None,
         },
+        tracer,
     };
     let response = next.run(request).await;
     active.span.status = Some(response.status().as_u16());
@@ -91,7 +116,7 @@ pub(crate) async fn trace(State(tracer): State<Tracer>, mut request: Request, ne
 
 /// Finishes its span when dropped, which is also what happens when the caller hangs up.
 struct ActiveSpan {
-    record: Record,
+    tracer: Tracer,
     began: Instant,
     span: ServerSpan,
 }
@@ -99,7 +124,7 @@ struct ActiveSpan {
 impl Drop for ActiveSpan {
     fn drop(&mut self) {
         self.span.duration = self.began.elapsed();
-        self.record.add(self.span.clone());
+        self.tracer.finish(self.span.clone());
     }
 }
 
@@ -114,6 +139,11 @@ fn read(headers: &HeaderMap) -> (Header, Option<TraceParent>) {
         },
         (Some(_), Some(_)) => (Header::Invalid, None),
     }
+}
+
+/// The name and port under which the caller knows this service.
+fn host(headers: &HeaderMap) -> Option<Authority> {
+    headers.get(HOST)?.to_str().ok()?.parse().ok()
 }
 
 /// A list header that may be spread over several lines.

@@ -1,0 +1,337 @@
+//! A real Jaeger for spans to arrive at, and what it tells of a trace.
+//!
+//! Whether an export works is decided by what a trace viewer shows, so the tests ask one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use reqwest::blocking::Client;
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+/// The program; `install/lib.sh` builds it.
+const PROGRAM: &str = "jaeger-all-in-one";
+
+/// How long a start may take. It takes a fraction of a second on a machine that has nothing else to do.
+const START: Duration = Duration::from_secs(30);
+
+/// How long spans may take to arrive: they are waited for only, so that a slow machine is no failure.
+const ARRIVAL: Duration = Duration::from_secs(20);
+
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Another program may take a port between its choice and its use, so a start that fails is tried again so many times.
+const ATTEMPTS: usize = 3;
+
+/// What Jaeger says of a span whose parent it does not have.
+const PARENT_WARNING: &str = "invalid parent span IDs";
+
+/// A running Jaeger, which keeps in its memory what arrives and ends when it is dropped.
+#[derive(Debug)]
+pub struct Jaeger {
+    child: Child,
+    log: NamedTempFile,
+    ports: Ports,
+    client: Client,
+}
+
+/// Where the listeners are that tests talk to.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    http: u16,
+    grpc: u16,
+    query: u16,
+}
+
+impl Jaeger {
+    /// Starts Jaeger on free loopback ports and waits until it answers.
+    ///
+    /// # Panics
+    /// When it can't be started: a test can't go on without it.
+    pub fn start() -> Self {
+        let mut logs = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let mut jaeger = Self::spawn();
+            if jaeger.is_ready() {
+                return jaeger;
+            }
+            logs.push(jaeger.log());
+        }
+        panic!("{PROGRAM} did not start:\n{}", logs.join("\n"));
+    }
+
+    /// The base URL for OTLP over HTTP, such as `http://127.0.0.1:4318`.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.http)
+    }
+
+    /// The URL for OTLP over gRPC, such as `http://127.0.0.1:4317`.
+    pub fn grpc_endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.grpc)
+    }
+
+    /// What Jaeger has of a trace by now: without any span where it knows no such trace.
+    ///
+    /// # Panics
+    /// When Jaeger does not answer as its API has it.
+    pub fn trace(&self, trace_id: &str) -> Trace {
+        let response =
+            self.get(&format!("/api/traces/{trace_id}")).unwrap_or_else(|error| panic!("{error:?}\n{}", self.log()));
+        let status = response.status();
+        let body = response.text().expect("Jaeger sends the whole answer");
+        if status == StatusCode::NOT_FOUND {
+            return Trace::default();
+        }
+        assert_eq!(status, StatusCode::OK, "{trace_id}: {body}");
+        let mut answer: json::Answer = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        assert_eq!(answer.data.len(), 1, "{body}");
+        Trace::from(answer.data.remove(0))
+    }
+
+    /// Waits until a trace is as the test wants it, and gives it.
+    ///
+    /// # Panics
+    /// When it is not so within 20 s.
+    pub fn wait_for(&self, trace_id: &str, ready: impl Fn(&Trace) -> bool) -> Trace {
+        let deadline = Instant::now() + ARRIVAL;
+        loop {
+            let trace = self.trace(trace_id);
+            if ready(&trace) {
+                return trace;
+            }
+            assert!(Instant::now() < deadline, "after {ARRIVAL:?}, Jaeger has of {trace_id}: {trace:#?}");
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn spawn() -> Self {
+        let ports = Ports::choose();
+        let log = NamedTempFile::new().expect("a temporary file can be made");
+        let output = || Stdio::from(File::options().append(true).open(log.path()).expect("the log can be opened"));
+        let mut command = Command::new(PROGRAM);
+        // Its settings can come from variables too, and OpenTelemetry's would have it export spans of its own.
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("SPAN_STORAGE_TYPE", "memory");
+        // These are all its listeners. Those that no test talks to take any port.
+        for (listener, port) in [
+            ("collector.otlp.http", ports.http),
+            ("collector.otlp.grpc", ports.grpc),
+            ("collector.http-server", 0),
+            ("collector.grpc-server", 0),
+            ("query.http-server", ports.query),
+            ("query.grpc-server", 0),
+            ("admin.http", 0),
+        ] {
+            command.arg(format!("--{listener}.host-port=127.0.0.1:{port}"));
+        }
+        let child = command.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{PROGRAM}, which tests/run.sh puts on PATH: {error}"));
+        // As navtrace uses it, reqwest wants this also for plain HTTP. Another test may have done it before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder().no_proxy().timeout(ARRIVAL).build().expect("an HTTP client");
+        Self { child, log, ports, client }
+    }
+
+    /// Waits until everything listens, or until the process has ended.
+    fn is_ready(&mut self) -> bool {
+        let deadline = Instant::now() + START;
+        while Instant::now() < deadline {
+            let answers = self.get("/api/services").is_ok_and(|response| response.status() == StatusCode::OK);
+            let ended = self.child.try_wait().expect("a child can be waited for").is_some();
+            if ended {
+                return false;
+            }
+            if answers && listens(self.ports.http) && listens(self.ports.grpc) {
+                return true;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        false
+    }
+
+    fn get(&self, path: &str) -> reqwest::Result<reqwest::blocking::Response> {
+        self.client.get(format!("http://127.0.0.1:{}{path}", self.ports.query)).send()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap_or_default()
+    }
+}
+
+impl Drop for Jaeger {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ports {
+    /// Takes three free ports, all at once so that they differ, and lets go of them.
+    fn choose() -> Self {
+        let listeners = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port"));
+        let [http, grpc, query] = listeners.map(|listener| listener.local_addr().expect("its address").port());
+        Self { http, grpc, query }
+    }
+}
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PAUSE).is_ok()
+}
+
+/// A trace as Jaeger shows it.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// In the order in which they started.
+    pub spans: Vec<Span>,
+}
+
+/// A span as Jaeger shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Span {
+    /// 16 hexadecimal digits.
+    pub id: String,
+    /// The id of the parent in the same trace, whether or not Jaeger has that one.
+    pub parent: Option<String>,
+    /// `service.name` of the resource.
+    pub service: String,
+    /// What the span is called.
+    pub name: String,
+    /// `client`, `server`, `internal`, ...; empty where it is not said.
+    pub kind: String,
+    /// Microseconds since 1970.
+    pub start_us: u64,
+    /// Microseconds.
+    pub duration_us: u64,
+    /// The attributes, and what Jaeger makes of the rest of a span: `span.kind`, `otel.status_code`, `error`, ...
+    pub tags: BTreeMap<String, Value>,
+    /// The events, each with its time in microseconds since 1970; `event` is its name.
+    pub logs: Vec<(u64, BTreeMap<String, Value>)>,
+    /// What Jaeger finds wrong with the span.
+    pub warnings: Vec<String>,
+}
+
+impl Trace {
+    /// The spans that have no parent.
+    pub fn roots(&self) -> Vec<&Span> {
+        self.spans.iter().filter(|span| span.parent.is_none()).collect()
+    }
+
+    /// The spans whose parent is not in the trace, or of which Jaeger says so.
+    pub fn missing_parents(&self) -> Vec<&Span> {
+        let ids: BTreeSet<&str> = self.spans.iter().map(|span| span.id.as_str()).collect();
+        let is_missing = |span: &&Span| {
+            let absent = span.parent.as_deref().is_some_and(|parent| !ids.contains(parent));
+            absent || span.warnings.iter().any(|warning| warning.starts_with(PARENT_WARNING))
+        };
+        self.spans.iter().filter(is_missing).collect()
+    }
+
+    /// The spans whose parent is this one.
+    pub fn children(&self, id: &str) -> Vec<&Span> {
+        self.spans.iter().filter(|span| span.parent.as_deref() == Some(id)).collect()
+    }
+
+    /// The spans of one service.
+    pub fn by_service(&self, name: &str) -> Vec<&Span> {
+        self.spans.iter().filter(|span| span.service == name).collect()
+    }
+}
+
+impl From<json::Trace> for Trace {
+    fn from(trace: json::Trace) -> Self {
+        let mut spans: Vec<Span> = trace.spans.into_iter().map(|span| Span::of(span, &trace.processes)).collect();
+        spans.sort_by_key(|span| span.start_us);
+        Self { spans }
+    }
+}
+
+impl Span {
+    fn of(span: json::Span, processes: &BTreeMap<String, json::Process>) -> Self {
+        let tags = json::fields(span.tags);
+        let is_parent =
+            |reference: &&json::Reference| reference.kind == "CHILD_OF" && reference.trace_id == span.trace_id;
+        Self {
+            parent: span.references.iter().find(is_parent).map(|reference| reference.span_id.clone()),
+            service: processes[&span.process_id].service_name.clone(),
+            kind: tags.get("span.kind").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            logs: span.logs.into_iter().map(|log| (log.timestamp, json::fields(log.fields))).collect(),
+            id: span.id,
+            name: span.operation_name,
+            start_us: span.start_time,
+            duration_us: span.duration,
+            tags,
+            warnings: span.warnings.unwrap_or_default(),
+        }
+    }
+}
+
+/// The JSON of the query API.
+mod json {
+    use super::{BTreeMap, Deserialize, Value};
+
+    #[derive(Deserialize)]
+    pub(super) struct Answer {
+        pub(super) data: Vec<Trace>,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Trace {
+        pub(super) spans: Vec<Span>,
+        pub(super) processes: BTreeMap<String, Process>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(super) struct Process {
+        pub(super) service_name: String,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(super) struct Span {
+        #[serde(rename = "traceID")]
+        pub(super) trace_id: String,
+        #[serde(rename = "spanID")]
+        pub(super) id: String,
+        #[serde(rename = "processID")]
+        pub(super) process_id: String,
+        pub(super) operation_name: String,
+        pub(super) references: Vec<Reference>,
+        pub(super) start_time: u64,
+        pub(super) duration: u64,
+        pub(super) tags: Vec<Field>,
+        pub(super) logs: Vec<Log>,
+        pub(super) warnings: Option<Vec<String>>,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Reference {
+        #[serde(rename = "refType")]
+        pub(super) kind: String,
+        #[serde(rename = "traceID")]
+        pub(super) trace_id: String,
+        #[serde(rename = "spanID")]
+        pub(super) span_id: String,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Log {
+        pub(super) timestamp: u64,
+        pub(super) fields: Vec<Field>,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Field {
+        key: String,
+        value: Value,
+    }
+
+    pub(super) fn fields(fields: Vec<Field>) -> BTreeMap<String, Value> {
+        fields.into_iter().map(|field| (field.key, field.value)).collect()
+    }
+}
