@@ -60,7 +60,7 @@ const FIXTURES: [&str; 5] = [
     include_str!("fixtures/messages/hello.json"),
     include_str!("fixtures/messages/hello-resume.json"),
     include_str!("fixtures/messages/armed.json"),
-    include_str!("fixtures/messages/navigation.json"),
+    include_str!("fixtures/messages/observed.json"),
     include_str!("fixtures/messages/replenish.json"),
 ];
 

@@ -37,7 +37,7 @@ impl Environment {
     }
 
     /// The binary under test, to be started in this environment. Its gate is patient unless a test sets it otherwise: a
-    /// slow machine is no failure.
+    /// slow machine is no failure. It exports nothing, unless a test has a collector.
     pub fn navtrace<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_navtrace"));
         command.args(args);
@@ -49,7 +49,18 @@ impl Environment {
         }
         command.env("HOME", self.home.path()).env("TMPDIR", self.temporary.path());
         command.env("NAVTRACE_ARM_TIMEOUT", "30s");
+        // Whoever wants spans names a collector, and takes this back.
+        command.env("OTEL_TRACES_EXPORTER", "none");
         command
+    }
+
+    /// What has a command export its spans.
+    pub fn exporting(endpoint: &str) -> [(&'static str, String); 3] {
+        [
+            ("OTEL_TRACES_EXPORTER", "otlp".to_owned()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.to_owned()),
+            ("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()),
+        ]
     }
 
     /// Writes a program of the user's own and gives its path.
