@@ -1,8 +1,9 @@
 //! What tracing costs a k6 test, against no tracing and against k6's own `page.route`.
 //!
-//! `cargo bench --bench overhead`. `ROUNDS` sets how many rounds, 15 unless set. Each round runs every variant once, in
-//! an order that changes from round to round, so that a machine that slows down slows all of them down; what counts is
-//! a comparison inside one run. Ends with 1 when detailed mode costs more than its share of what `page.route` costs.
+//! `cargo bench --bench overhead` compares ways to add headers, in 15 rounds; `cargo bench --bench overhead -- export`
+//! what the export of spans adds to detailed mode, in 60. `ROUNDS` sets another number. Each round runs every variant
+//! once, in an order that changes from round to round, so that a machine that slows down slows all of them down; what
+//! counts is a comparison inside one run. Ends with 1 when something costs more than it may.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -19,7 +20,7 @@ mod navtrace;
 #[path = "../tests/flow/bench.rs"]
 mod bench;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -30,8 +31,9 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
 use bench::{Bench, Run, assert_own_spans, traceparent};
+use navtrace::Environment;
+use support::collector::Collector;
 
-const ROUNDS: usize = 15;
 const NAVIGATIONS: usize = 10;
 /// How many resources the page has.
 const RESOURCES: usize = 32;
@@ -39,7 +41,7 @@ const RESOURCES: usize = 32;
 const RESAMPLES: usize = 4000;
 
 /// A way to run the same script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Variant {
     /// k6 alone.
     Plain,
@@ -52,17 +54,11 @@ enum Variant {
     Lightweight,
     /// navtrace with a span id for every request.
     Detailed,
+    /// The same, whose spans go to a collector.
+    Exporting,
 }
 
-const VARIANTS: [Variant; 5] =
-    [Variant::Plain, Variant::Route, Variant::Control, Variant::Lightweight, Variant::Detailed];
-
 impl Variant {
-    /// Where it stands in [`VARIANTS`].
-    fn place(self) -> usize {
-        VARIANTS.iter().position(|variant| *variant == self).unwrap()
-    }
-
     fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -70,10 +66,11 @@ impl Variant {
             Self::Control => "control",
             Self::Lightweight => "lightweight",
             Self::Detailed => "detailed",
+            Self::Exporting => "exporting",
         }
     }
 
-    fn command(self, bench: &Bench, control: &Path) -> Command {
+    fn command(self, bench: &Bench, control: &Path, collector: &Collector) -> Command {
         let navigations = NAVIGATIONS.to_string();
         let variables = [("NAVIGATIONS", navigations.as_str())];
         let traced = |mode: &str| {
@@ -91,11 +88,16 @@ impl Variant {
             }
             Self::Lightweight => traced("lightweight"),
             Self::Detailed => traced("detailed"),
+            Self::Exporting => {
+                let mut command = traced("detailed");
+                command.envs(Environment::exporting(&collector.endpoint()));
+                command
+            }
         }
     }
 
     /// A variant that did not do what its name says would be compared for nothing.
-    fn verify(self, run: &Run) {
+    fn verify(self, run: &Run, collector: &Collector) {
         let count = |kind: &str| run.requests.iter().filter(|request| request.label() == kind).count();
         let (documents, resources) = (count("document"), count("cached"));
         let counts = format!("{documents} documents and {resources} resources were asked for");
@@ -109,7 +111,7 @@ impl Variant {
             Self::Plain | Self::Control => {
                 assert!(run.requests.iter().all(|request| request.traceparent.is_empty()), "nothing adds a header");
             }
-            Self::Route | Self::Detailed => assert_own_spans(&run.requests),
+            Self::Route | Self::Detailed | Self::Exporting => assert_own_spans(&run.requests),
             Self::Lightweight => {
                 let spans: BTreeSet<_> = run.requests.iter().map(|request| traceparent(request).span_id).collect();
                 assert!(spans.len() <= NAVIGATIONS + 1, "{} span ids are more than one per navigation", spans.len());
@@ -118,6 +120,8 @@ impl Variant {
         let by_navtrace = !matches!(self, Self::Plain | Self::Route);
         assert_eq!(run.summary().len(), usize::from(by_navtrace), "{}", run.log);
         assert!(!run.log.contains("never armed"), "{}", run.log);
+        let exported = collector.arrived().len();
+        assert_eq!(exported > 0, self == Self::Exporting, "the collector got {exported} requests");
     }
 }
 
@@ -147,8 +151,8 @@ impl Measured {
     }
 }
 
-/// One value per variant, in the order of [`VARIANTS`].
-type Round = [Measured; VARIANTS.len()];
+/// What each variant came out at.
+type Round = BTreeMap<Variant, Measured>;
 
 /// A figure that is compared.
 struct Measure {
@@ -156,17 +160,29 @@ struct Measure {
     of: fn(&Measured) -> f64,
     /// How much detailed mode may cost, as a share of what `page.route` costs.
     most: Option<f64>,
+    /// How many points the export may add to its change against no tracing.
+    most_points: Option<f64>,
 }
 
 const MEASURES: [Measure; 3] = [
-    Measure { name: "iteration_duration", of: |measured| measured.iteration, most: Some(0.08) },
-    Measure { name: "browser_http_req_duration, mean", of: |measured| measured.request_mean, most: Some(0.06) },
-    Measure { name: "browser_http_req_duration, median", of: |measured| measured.request_median, most: None },
+    Measure { name: "iteration_duration", of: |measured| measured.iteration, most: Some(0.08), most_points: None },
+    Measure {
+        name: "browser_http_req_duration, mean",
+        of: |measured| measured.request_mean,
+        most: Some(0.06),
+        most_points: Some(3.0),
+    },
+    Measure {
+        name: "browser_http_req_duration, median",
+        of: |measured| measured.request_median,
+        most: None,
+        most_points: None,
+    },
 ];
 
 impl Measure {
     fn median(&self, variant: Variant, rounds: &[Round]) -> f64 {
-        median(rounds.iter().map(|round| (self.of)(&round[variant.place()])).collect())
+        median(rounds.iter().map(|round| (self.of)(&round[&variant])).collect())
     }
 
     /// The change against no tracing, 0.1 for a tenth more.
@@ -182,24 +198,29 @@ impl Measure {
         if of_route > 0.0 { of_mode / of_route } else { f64::NAN }
     }
 
-    /// Prints everything about this figure and tells whether it is within its limit.
-    fn report(&self, rounds: &[Round]) -> bool {
+    /// Prints what each variant came out at.
+    fn print(&self, rounds: &[Round]) {
         println!("\n{}", self.name);
-        for variant in VARIANTS {
+        for variant in rounds[0].keys().copied() {
             let milliseconds = self.median(variant, rounds);
-            print!("  {:<12} {milliseconds:>9.2} ms", variant.name());
+            print!("  {:<12} {milliseconds:>9.3} ms", variant.name());
             if variant == Variant::Plain {
                 println!();
             } else {
-                let (low, high) = interval(rounds, |rounds| self.change(variant, rounds));
+                let (low, high) = interval(rounds, 0.95, |rounds| self.change(variant, rounds));
                 let change = 100.0 * self.change(variant, rounds);
                 println!("  {change:>+7.1} %  [{:+.1}, {:+.1}]", 100.0 * low, 100.0 * high);
             }
         }
+    }
+
+    /// Prints what the modes cost beside `page.route`, and tells whether that is within its limit.
+    fn report_modes(&self, rounds: &[Round]) -> bool {
+        self.print(rounds);
         for mode in [Variant::Lightweight, Variant::Detailed] {
             for base in [Variant::Plain, Variant::Control] {
                 let share = self.share(mode, base, rounds);
-                let (low, high) = interval(rounds, |rounds| self.share(mode, base, rounds));
+                let (low, high) = interval(rounds, 0.95, |rounds| self.share(mode, base, rounds));
                 let what = format!("{} over {}", mode.name(), base.name());
                 println!("  {what:<25} {share:>+6.3} of page.route's overhead  [{low:+.3}, {high:+.3}]");
             }
@@ -211,6 +232,20 @@ impl Measure {
         println!("  detailed over plain may be {most} at most: {}", if within { "it is" } else { "IT IS NOT" });
         within
     }
+
+    /// Prints what the export adds, and tells whether the upper end of its interval is within its limit.
+    fn report_export(&self, rounds: &[Round]) -> bool {
+        self.print(rounds);
+        let points = |rounds: &[Round]| {
+            100.0 * (self.change(Variant::Exporting, rounds) - self.change(Variant::Detailed, rounds))
+        };
+        let (low, high) = interval(rounds, 0.9, points);
+        println!("  exporting over detailed {:+.1} points, 90 % interval [{low:+.1}, {high:+.1}]", points(rounds));
+        let Some(most) = self.most_points else { return true };
+        let within = high <= most;
+        println!("  its upper end may be {most} at most: {}", if within { "it is" } else { "IT IS NOT" });
+        within
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -218,14 +253,22 @@ fn median(mut values: Vec<f64>) -> f64 {
     f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2])
 }
 
-/// The middle 95 % of what a figure comes out as when the rounds are drawn again and again (bootstrap). The same rounds
+/// The middle part of what a figure comes out as when the rounds are drawn again and again (bootstrap). The same rounds
 /// give the same interval.
-fn interval(rounds: &[Round], figure: impl Fn(&[Round]) -> f64) -> (f64, f64) {
+fn interval(rounds: &[Round], part: f64, figure: impl Fn(&[Round]) -> f64) -> (f64, f64) {
     let mut random = StdRng::seed_from_u64(1);
-    let mut drawn = || -> Vec<Round> { rounds.iter().map(|_| rounds[random.random_range(..rounds.len())]).collect() };
+    let mut drawn =
+        || -> Vec<Round> { rounds.iter().map(|_| rounds[random.random_range(..rounds.len())].clone()).collect() };
     let mut figures: Vec<f64> = (0..RESAMPLES).map(|_| figure(&drawn())).collect();
     figures.sort_by(f64::total_cmp);
-    (figures[RESAMPLES / 40], figures[RESAMPLES - 1 - RESAMPLES / 40])
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "thousands"
+    )]
+    let cut = (RESAMPLES as f64 * (1.0 - part) / 2.0) as usize;
+    (figures[cut], figures[RESAMPLES - 1 - cut])
 }
 
 /// Makes an extension that goes through the whole start and adds nothing.
@@ -245,12 +288,32 @@ fn write_control(folder: &Path) {
     fs::write(folder.join("service-worker.js"), worker).unwrap();
 }
 
+/// What is compared in one run.
+struct Comparison {
+    variants: &'static [Variant],
+    rounds: usize,
+    report: fn(&Measure, &[Round]) -> bool,
+}
+
+const MODES: Comparison = Comparison {
+    variants: &[Variant::Plain, Variant::Route, Variant::Control, Variant::Lightweight, Variant::Detailed],
+    rounds: 15,
+    report: Measure::report_modes,
+};
+
+const EXPORT: Comparison = Comparison {
+    variants: &[Variant::Plain, Variant::Detailed, Variant::Exporting],
+    rounds: 60,
+    report: Measure::report_export,
+};
+
 fn measure(variant: Variant, bench: &Bench, control: &Path) -> Measured {
+    let collector = Collector::start();
     let samples = bench.environment.home().join("samples.json");
-    let mut command = variant.command(bench, control);
+    let mut command = variant.command(bench, control, &collector);
     command.env("K6_OUT", format!("json={}", samples.display()));
     let run = bench.run(command);
-    variant.verify(&run);
+    variant.verify(&run, &collector);
     // The next run must not pay for a browser that is still on its way out.
     bench.assert_nothing_left();
     let measured = Measured::read(&samples);
@@ -259,7 +322,9 @@ fn measure(variant: Variant, bench: &Bench, control: &Path) -> Measured {
 }
 
 fn main() -> ExitCode {
-    let wanted = std::env::var("ROUNDS").unwrap_or_else(|_| ROUNDS.to_string());
+    let Comparison { variants, rounds, report } =
+        if std::env::args().any(|argument| argument == "export") { EXPORT } else { MODES };
+    let wanted = std::env::var("ROUNDS").unwrap_or_else(|_| rounds.to_string());
     let Some(count) = wanted.parse().ok().filter(|count: &usize| *count > 0) else {
         eprintln!("ROUNDS={wanted} can't be used: expected a number of rounds, 1 or more");
         return ExitCode::from(2);
@@ -271,20 +336,18 @@ fn main() -> ExitCode {
     let one = |variant| measure(variant, &bench, control.path());
 
     // What is read for the first time is not in memory yet, so this round does not count.
-    for variant in VARIANTS {
-        one(variant);
+    for variant in variants {
+        one(*variant);
     }
     let mut rounds = Vec::new();
     for number in 0..count {
-        let mut order = VARIANTS;
-        order.rotate_left(number % VARIANTS.len());
+        let mut order = variants.to_vec();
+        order.rotate_left(number % variants.len());
         // Else each variant would always come after the same other one.
         if number % 2 == 1 {
             order.reverse();
         }
-        let mut measured = order.map(|variant| (variant, one(variant)));
-        measured.sort_by_key(|(variant, _)| variant.place());
-        rounds.push(measured.map(|(_, measured)| measured));
+        rounds.push(order.into_iter().map(|variant| (variant, one(variant))).collect::<Round>());
     }
 
     println!(
@@ -293,6 +356,6 @@ fn main() -> ExitCode {
         start.elapsed().as_secs_f64()
     );
     // Every figure is to be seen, not only those up to the first that is over its limit.
-    let within = MEASURES.map(|measure| measure.report(&rounds));
+    let within = MEASURES.map(|measure| report(&measure, &rounds));
     ExitCode::from(u8::from(within.contains(&false)))
 }

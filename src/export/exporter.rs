@@ -22,6 +22,9 @@ use crate::observe::tally::Tally;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often the spool is looked at once it was empty: other hosts put something there now and then.
+const SPOOL_PAUSE: Duration = Duration::from_secs(10);
+
 /// How often a collector that does not answer is tried once the browser has gone.
 const LAST_TRIES: u32 = 3;
 
@@ -245,8 +248,8 @@ struct Sender {
 enum Job {
     /// Send the first spans that wait.
     Send(ExportTraceServiceRequest, usize),
-    /// Send a batch that the spool has.
-    Unspool(spool::Batch),
+    /// Send a batch that the spool has, if it has one.
+    Unspool,
     /// Nothing any more.
     End,
 }
@@ -268,14 +271,19 @@ impl Sender {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("spans can't be sent: {error}"))?;
         let mut pause = Pause::default();
+        let mut look_at = Instant::now();
         loop {
-            match self.next(&pause) {
+            match self.next(&pause, look_at) {
                 Job::End => return Ok(()),
                 Job::Send(request, count) => {
                     let answer = runtime.block_on(transport.send(request));
                     self.sent(count, answer, &mut pause);
                 }
-                Job::Unspool(batch) => {
+                Job::Unspool => {
+                    let Some(batch) = self.spool.as_ref().and_then(Spool::take) else {
+                        look_at = Instant::now() + SPOOL_PAUSE;
+                        continue;
+                    };
                     let spans = otlp::count(&batch.request);
                     let answer = runtime.block_on(transport.send(batch.request.clone()));
                     if self.judge(answer, spans, &mut pause).is_some() {
@@ -286,8 +294,8 @@ impl Sender {
         }
     }
 
-    /// Waits for something to do.
-    fn next(&self, pause: &Pause) -> Job {
+    /// Waits for something to do; the spool is to be looked at when that time has come.
+    fn next(&self, pause: &Pause, look_at: Instant) -> Job {
         let mut desk = self.shared.lock();
         loop {
             let now = Instant::now();
@@ -310,13 +318,11 @@ impl Sender {
                 desk.sending = count;
                 return Job::Send(request, count);
             }
-            if may
-                && !desk.hurry
-                && let Some(batch) = self.spool.as_ref().and_then(Spool::take)
-            {
-                return Job::Unspool(batch);
+            if may && !desk.hurry && look_at <= now {
+                return Job::Unspool;
             }
-            let until = [due, pause.until, desk.deadline].into_iter().flatten().filter(|until| *until > now).min();
+            let until = [due, pause.until, desk.deadline, Some(look_at)];
+            let until = until.into_iter().flatten().filter(|until| *until > now).min();
             let timeout = until.map_or(LONGEST_PAUSE, |until| until - now);
             desk = self.shared.wait(desk, timeout.min(LONGEST_PAUSE));
         }
