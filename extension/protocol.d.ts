@@ -258,7 +258,23 @@ time: number,
 /**
  * The span id of the navigation.
  */
-spanId: string, } | { "what": "tab-closed", 
+spanId: string, } | { "what": "page-measured", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The span id of the navigation.
+ */
+spanId: string, 
+/**
+ * Web vitals by their short names: `cls`, and in milliseconds `fcp`, `inp` and `lcp`.
+ */
+vitals: { [key in string]: number }, 
+/**
+ * The numbers of its `PerformanceNavigationTiming`, by its own names.
+ */
+timing: { [key in string]: number }, } | { "what": "tab-closed", 
 /**
  * When.
  */

@@ -7,7 +7,9 @@
 //! 1. [`browser`] prepares the profile, starts Chromium with the extension, and holds the `DevTools` endpoint back until it is armed.
 //! 2. [`channel`] is how the extension and the host talk: length-prefixed JSON frames (PROTOCOL.md).
 //! 3. [`context`] issues trace ids, span ids and flags, per session and per navigation.
-//! 4. The extension (`extension/`) puts them on every request with session rules.
+//! 4. The extension (`extension/`) puts them on every request.
+//! 5. [`observe`] turns what the extension observes into finished spans.
+//! 6. [`export`] sends them over OTLP, and keeps what can't be sent.
 //!
 //! Beside the flow: [`cli`] has one file per subcommand, [`config`] the settings, [`report`] what launchers and hosts tell
 //! `navtrace run`, [`failure`] how everything fails, [`say`](mod@say) what speaks to the user, and [`stdio`] what lets go of standard

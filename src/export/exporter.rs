@@ -413,11 +413,11 @@ impl Pause {
     }
 
     /// Doubles the pause, with jitter, so that browsers that lost their collector together do not come back together. What the collector asks
-    /// for is never cut short.
+    /// for is never cut short; a time that is over already, since clocks differ, is no reason to ask without a pause.
     fn extend(&mut self, asked: Option<Duration>) {
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
         let jittered = doubled.mul_f64(rand::rng().random_range(0.75..1.0));
         self.failures += 1;
-        self.until = Some(Instant::now() + asked.unwrap_or(jittered).min(Duration::from_secs(3600)));
+        self.until = Some(Instant::now() + asked.unwrap_or_default().max(jittered).min(Duration::from_secs(3600)));
     }
 }

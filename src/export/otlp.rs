@@ -32,6 +32,33 @@ mod own {
 /// Methods that a span may be named after: RFC 9110, section 9, PATCH of RFC 5789, and QUERY.
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 
+/// The numbers of a `PerformanceNavigationTiming`, and what the conventions for browsers (still in development) call them: milliseconds since the
+/// navigation's start, and bytes.
+const TIMING: [(&str, &str); 22] = [
+    ("domComplete", "browser.navigation_timing.dom_complete"),
+    ("domContentLoadedEventEnd", "browser.navigation_timing.dom_content_loaded_event_end"),
+    ("domContentLoadedEventStart", "browser.navigation_timing.dom_content_loaded_event_start"),
+    ("domInteractive", "browser.navigation_timing.dom_interactive"),
+    ("loadEventEnd", "browser.navigation_timing.load_event_end"),
+    ("loadEventStart", "browser.navigation_timing.load_event_start"),
+    ("redirectCount", "browser.navigation_timing.redirect_count"),
+    ("unloadEventEnd", "browser.navigation_timing.unload_event_end"),
+    ("unloadEventStart", "browser.navigation_timing.unload_event_start"),
+    ("connectEnd", "browser.resource_timing.connect_end"),
+    ("connectStart", "browser.resource_timing.connect_start"),
+    ("decodedBodySize", "browser.resource_timing.decoded_body_size"),
+    ("domainLookupEnd", "browser.resource_timing.domain_lookup_end"),
+    ("domainLookupStart", "browser.resource_timing.domain_lookup_start"),
+    ("duration", "browser.resource_timing.duration"),
+    ("encodedBodySize", "browser.resource_timing.encoded_body_size"),
+    ("fetchStart", "browser.resource_timing.fetch_start"),
+    ("requestStart", "browser.resource_timing.request_start"),
+    ("responseEnd", "browser.resource_timing.response_end"),
+    ("responseStart", "browser.resource_timing.response_start"),
+    ("secureConnectionStart", "browser.resource_timing.secure_connection_start"),
+    ("transferSize", "browser.resource_timing.transfer_size"),
+];
+
 /// Flags of a span of OTLP: its parent is known to be of the same process.
 const HAS_IS_REMOTE: u32 = 0x100;
 
@@ -68,7 +95,7 @@ pub fn count(request: &ExportTraceServiceRequest) -> usize {
 fn otlp_span(span: &Span, session: SessionContext, limits: &Limits) -> OtlpSpan {
     let mut parts = match &span.kind {
         Kind::Session => Parts::new("browser session", SpanKind::Internal),
-        Kind::Navigation(navigation) => navigation_parts(navigation),
+        Kind::Navigation(navigation) => navigation_parts(navigation, span.end),
         Kind::Request(request) => request_parts(request),
     };
     if span.unfinished {
@@ -130,9 +157,13 @@ impl Parts {
     }
 
     fn event(&mut self, name: &str, time: Option<u64>) {
-        if let Some(time_unix_nano) = time {
-            self.events.push(Event { time_unix_nano, name: name.to_owned(), ..Event::default() });
+        if let Some(time) = time {
+            self.event_with(name, time, Vec::new());
         }
+    }
+
+    fn event_with(&mut self, name: &str, time_unix_nano: u64, attributes: Vec<KeyValue>) {
+        self.events.push(Event { time_unix_nano, name: name.to_owned(), attributes, ..Event::default() });
     }
 
     /// Marks an error as the conventions want it: a status code explains itself, the name of another error goes into the description too.
@@ -148,7 +179,7 @@ impl Parts {
     }
 }
 
-fn navigation_parts(navigation: &Navigation) -> Parts {
+fn navigation_parts(navigation: &Navigation, end: u64) -> Parts {
     let mut parts = Parts::new("navigation", SpanKind::Internal);
     if !navigation.url.is_empty() {
         parts.text(semconv::URL_FULL, &*navigation.url);
@@ -166,6 +197,19 @@ fn navigation_parts(navigation: &Navigation) -> Parts {
     parts.event("commit", navigation.committed);
     parts.event("domContentLoaded", navigation.parsed);
     parts.event("load", navigation.loaded);
+    if !navigation.timing.is_empty() {
+        let known = TIMING.iter().filter_map(|(name, key)| Some(double(key, *navigation.timing.get(*name)?)));
+        parts.event_with("browser.navigation_timing", navigation.loaded.unwrap_or(end), known.collect());
+    }
+    for (name, value) in &navigation.vitals {
+        // Told once, so all of it is new.
+        let attributes = vec![
+            text("browser.web_vital.name", name),
+            double("browser.web_vital.value", *value),
+            double("browser.web_vital.delta", *value),
+        ];
+        parts.event_with("browser.web_vital", end, attributes);
+    }
     parts.error(navigation.error.as_ref());
     parts
 }
@@ -226,6 +270,10 @@ fn link_to(session: SessionContext) -> Link {
 /// Makes an attribute.
 pub(super) fn attribute(key: &str, value: Value) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}
+
+fn double(key: &str, value: f64) -> KeyValue {
+    attribute(key, Value::DoubleValue(value))
 }
 
 /// Makes an attribute of text.

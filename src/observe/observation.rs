@@ -1,5 +1,7 @@
 //! What the extension observed, as it tells it: the events of requests and navigations. `extension/protocol.d.ts` has the same.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{SpanId, TraceId};
@@ -141,6 +143,18 @@ pub enum Observation {
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
     },
+    /// A page was measured from inside, when it was loaded and again before it was left. The later values count.
+    PageMeasured {
+        /// When.
+        time: f64,
+        /// The span id of the navigation.
+        #[cfg_attr(test, ts(type = "string"))]
+        span_id: SpanId,
+        /// Web vitals by their short names: `cls`, and in milliseconds `fcp`, `inp` and `lcp`.
+        vitals: BTreeMap<String, f64>,
+        /// The numbers of its `PerformanceNavigationTiming`, by its own names.
+        timing: BTreeMap<String, f64>,
+    },
     /// A tab was closed.
     TabClosed {
         /// When.
@@ -198,6 +212,7 @@ impl Observation {
             | Self::NavigationFailed { time, .. }
             | Self::DocumentParsed { time, .. }
             | Self::DocumentLoaded { time, .. }
+            | Self::PageMeasured { time, .. }
             | Self::TabClosed { time, .. } => *time,
         }
     }

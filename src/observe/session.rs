@@ -279,6 +279,12 @@ impl Session {
                     open.navigation.loaded.get_or_insert(time);
                 }
             }
+            Observation::PageMeasured { span_id, vitals, timing, .. } => {
+                if let Some(open) = self.navigations.get_mut(span_id) {
+                    open.navigation.vitals.clone_from(vitals);
+                    open.navigation.timing.clone_from(timing);
+                }
+            }
             Observation::TabClosed { tab_id, .. } => {
                 if let Some(document) = self.documents.remove(tab_id) {
                     self.leave(document, time);

@@ -1,5 +1,7 @@
 //! Finished spans, in a form that is small enough to wait by the thousand.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{SpanId, TraceId};
@@ -56,6 +58,10 @@ pub struct Navigation {
     pub failed: bool,
     /// How its own request went wrong.
     pub error: Option<Error>,
+    /// Its web vitals, by their short names.
+    pub vitals: BTreeMap<String, f64>,
+    /// The numbers of its `PerformanceNavigationTiming`, by its own names.
+    pub timing: BTreeMap<String, f64>,
 }
 
 /// What is known of a request.

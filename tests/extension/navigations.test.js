@@ -4,6 +4,7 @@ import { beforeEach, mock, test } from 'node:test';
 import { LONGEST_URL } from '../../extension/observe/details.js';
 import { Documents } from '../../extension/observe/documents.js';
 import { watchNavigations } from '../../extension/observe/navigations.js';
+import { Pages } from '../../extension/observe/pages.js';
 import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome } from './support/chrome.js';
 
@@ -47,7 +48,7 @@ beforeEach(async () => {
   documents = new Documents();
   starts = new Starts();
   const outbox = { observe: (/** @type {any} */ observation) => void observed.push(observation) };
-  watchNavigations(new Promise((resolve) => (start = resolve)), { outbox, documents, starts });
+  watchNavigations(new Promise((resolve) => (start = resolve)), { outbox, documents, starts, pages: new Pages(outbox, documents) });
 });
 
 const PAGE = 'https://example.test/';

@@ -10,7 +10,7 @@ use super::Finding;
 use crate::browser::gate::DOCTOR_HINT;
 use crate::browser::{private, process};
 use crate::channel::message::{Mode, WantedMode};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::failure::{ExitCode, Failure};
 use crate::report::{self, Receiver};
 
@@ -74,6 +74,8 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
         .arg("launch")
         .args(CHROMIUM_ARGUMENTS)
         .env(report::VARIABLE, receiver.path())
+        // Nobody wants to see this page among their traces.
+        .env(config::export::EXPORTER, "none")
         // A browser that is killed leaves files of its own there; they go with the directory.
         .env("TMPDIR", dir.path())
         .stdin(Stdio::null())

@@ -138,12 +138,19 @@ fn a_navigation_has_its_steps_as_events() {
         committed: Some(6),
         loaded: Some(8),
         error: Some(Error::Status(500)),
+        vitals: [("lcp".to_owned(), 12.5)].into(),
+        timing: [("responseStart".to_owned(), 3.5), ("of a later browser".to_owned(), 1.0)].into(),
         ..Navigation::default()
     };
     let span = exported(Kind::Navigation(navigation), &Limits::default());
     assert_eq!((span.name.as_str(), span.kind()), ("navigation", SpanKind::Internal));
     let events: Vec<_> = span.events.iter().map(|event| (event.name.as_str(), event.time_unix_nano)).collect();
-    assert_eq!(events, [("commit", 6), ("load", 8)]);
+    assert_eq!(events, [("commit", 6), ("load", 8), ("browser.navigation_timing", 8), ("browser.web_vital", 9)]);
+    assert_eq!(span.events[2].attributes, [double("browser.resource_timing.response_start", 3.5)]);
+    assert_eq!(
+        span.events[3].attributes[..2],
+        [text("browser.web_vital.name", "lcp"), double("browser.web_vital.value", 12.5)]
+    );
     let attributes = attributes(&span);
     assert_eq!(attributes["navtrace.navigation.outcome"], "committed");
     assert_eq!(attributes["error.type"], "500");

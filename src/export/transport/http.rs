@@ -8,6 +8,7 @@ use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Response, StatusCode, Url};
 
 use super::{Answer, accepted, read_pem, with_causes};
@@ -38,6 +39,10 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("OTel-OTLP-Exporter-navtrace/", env!("CARGO_PKG_VERSION")))
             .timeout(target.timeout)
+            // A connection for each request: they are seconds apart, and one that was closed meanwhile is noticed only by losing a request.
+            .pool_max_idle_per_host(0)
+            // A redirected POST may become a GET, whose success says nothing of the spans.
+            .redirect(Policy::none())
             .default_headers(headers);
         if let Some(path) = &target.certificate {
             let found = Certificate::from_pem_bundle(&read_pem(path)?);

@@ -117,6 +117,11 @@ fn committed(time: f64, navigation: u64) -> Observation {
     }
 }
 
+fn measured(time: f64, navigation: u64, lcp: f64) -> Observation {
+    let vitals = [("lcp".to_owned(), lcp)].into();
+    Observation::PageMeasured { time, span_id: span_id(navigation), vitals, timing: [].into() }
+}
+
 /// Each span as `id<parent start-end`, in milliseconds, with what it is and what is wrong with it.
 fn summary(spans: &[Span]) -> Vec<String> {
     let short = |id: SpanId| id.to_string().trim_start_matches('0').to_owned();
@@ -150,6 +155,8 @@ fn a_page_load_is_a_navigation_with_its_requests_below_the_root() {
         completed(2030.0, "2", 404),
         Observation::DocumentParsed { time: 2031.0, span_id: span_id(0xa) },
         Observation::DocumentLoaded { time: 2040.0, span_id: span_id(0xa) },
+        measured(2041.0, 0xa, 30.0),
+        measured(2941.0, 0xa, 35.5),
     ]);
     let tally = told.session.tally().clone();
     let spans = told.close(5000);
@@ -168,6 +175,7 @@ fn a_page_load_is_a_navigation_with_its_requests_below_the_root() {
         (Some(ns(2012)), Some(ns(2031)), Some(ns(2040)))
     );
     assert_eq!(&*navigation.url, "http://shop.test/page10");
+    assert_eq!(navigation.vitals, [("lcp".to_owned(), 35.5)].into());
     let Kind::Request(request) = &spans[1].kind else { panic!("{:?}", spans[1]) };
     assert_eq!(request.responded, Some(2_024_500_000));
     assert_eq!((tally.navigations, tally.requests, tally.failures), (1, 2, 1));
