@@ -56,6 +56,9 @@ get() {
 }
 
 export SHOP_URL K6_NO_USAGE_REPORT=true
+if [ -z "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" ]; then
+  export OTEL_TRACES_EXPORTER=none
+fi
 say "Running: navtrace run -- k6 run examples/k6/demo.js"
 say
 status=0
@@ -87,6 +90,10 @@ elif [ -z "$named" ] || [ "$named" != "$arrived" ]; then
   status=1
 else
   say "Each iteration is one trace: the ids that navtrace named are the ids that arrived."
+  if [ -z "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" ]; then
+    say "To see the traces, browser and services in one, start a Jaeger and run this again with"
+    say "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 in the environment."
+  fi
   say "Next: ./install/install.sh, and then the same with a script of yours: navtrace run -- k6 run script.js"
 fi
 exit "$status"
