@@ -59,7 +59,7 @@ impl Reader<'_> {
             return None;
         }
         let protocol = self.otlp("PROTOCOL", |this, name| this.choice(name, &PROTOCOLS)).unwrap_or_default();
-        let timeout = self.otlp("TIMEOUT", |this, name| this.milliseconds(name)).unwrap_or(DEFAULT_TIMEOUT);
+        let timeout = self.otlp("TIMEOUT", Self::milliseconds).unwrap_or(DEFAULT_TIMEOUT);
         let longest = self.milliseconds(EXPORT_TIMEOUT).unwrap_or(LONGEST_EXPORT);
         let path = |this: &mut Self, name: &str| (this.lookup)(name).map(PathBuf::from);
         let certificate = self.otlp("CLIENT_CERTIFICATE", path);

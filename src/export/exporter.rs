@@ -126,6 +126,7 @@ impl Exporter {
     }
 
     /// Takes a batch of observations, and gives what the session has done so far. It is safe then.
+    #[must_use]
     pub fn observe(&self, observed: Observed) -> Option<Tally> {
         let mut desk = self.shared.lock();
         let record = desk.record.as_mut()?;
@@ -164,14 +165,13 @@ impl Exporter {
         while desk.sending > 0 && Instant::now() < deadline {
             desk = self.shared.wait(desk, deadline.saturating_duration_since(Instant::now()));
         }
-        if let Some(record) = desk.record.take() {
-            if record.is_empty() {
-                record.discard();
-            }
+        if let Some(record) = desk.record.take().filter(Record::is_empty) {
+            record.discard();
         }
     }
 
     /// Ends the session: sends what is left, up to `patience`, keeps the rest in the spool, and gives what became of everything.
+    #[must_use]
     pub fn finish(&self, time: Nanos, patience: Duration) -> Exported {
         let deadline = Instant::now() + patience;
         let mut desk = self.shared.lock();

@@ -218,7 +218,7 @@ fn request_parts(request: &Request) -> Parts {
     let known = METHODS.contains(&&*request.method);
     // The cache's answer is no call: as a client span it would look like one to whoever draws the services.
     let kind = if request.from_cache { SpanKind::Internal } else { SpanKind::Client };
-    let mut parts = Parts::new(if known { &*request.method } else { "HTTP" }, kind);
+    let mut parts = Parts::new(if known { &request.method } else { "HTTP" }, kind);
     parts.text(semconv::HTTP_REQUEST_METHOD, if known { &*request.method } else { "_OTHER" });
     if !known {
         parts.text(semconv::HTTP_REQUEST_METHOD_ORIGINAL, &*request.method);

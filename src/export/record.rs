@@ -126,12 +126,11 @@ impl Record {
     ///
     /// Whatever keeps the journal from being written.
     pub fn with_journal(begun: Begun, mut journal: Journal, entries: Vec<Entry>) -> io::Result<Self> {
-        let mut record = match Self::from_entries(entries) {
-            Some(record) => record,
-            None => {
-                journal.append(&Entry::Begun(begun.clone()))?;
-                Self::new(begun, true)
-            }
+        let mut record = if let Some(record) = Self::from_entries(entries) {
+            record
+        } else {
+            journal.append(&Entry::Begun(begun.clone()))?;
+            Self::new(begun, true)
         };
         record.journal = Some(journal);
         Ok(record)
@@ -208,7 +207,7 @@ impl Record {
             return Ok(());
         }
         self.take(&observed);
-        self.log(Entry::Observed(observed))
+        self.log(&Entry::Observed(observed))
     }
 
     /// Has spans wait no longer.
@@ -218,7 +217,7 @@ impl Record {
     /// As [`Record::observe`].
     pub fn settle(&mut self, at: usize, count: usize, fate: Fate) -> io::Result<()> {
         self.remove(at, count, fate);
-        self.log(Entry::Settled { at, count, fate })
+        self.log(&Entry::Settled { at, count, fate })
     }
 
     /// Ends the session; its last spans wait then.
@@ -231,7 +230,7 @@ impl Record {
             return Ok(());
         }
         self.end(time);
-        self.log(Entry::Closed { time })
+        self.log(&Entry::Closed { time })
     }
 
     /// Ends the record. Its journal goes, unless spans still wait.
@@ -271,14 +270,14 @@ impl Record {
         self.sum.exported.count(count, fate);
     }
 
-    fn log(&mut self, entry: Entry) -> io::Result<()> {
+    fn log(&mut self, entry: &Entry) -> io::Result<()> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let written = if journal.is_long() {
             // With everything in it, this entry too.
             let sum = Entry::Summed(Box::new(self.sum.clone()));
             journal.rewrite(&[Entry::Begun(self.begun.clone()), sum])
         } else {
-            journal.append(&entry)
+            journal.append(entry)
         };
         if written.is_err() {
             self.journal = None;

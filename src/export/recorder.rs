@@ -90,6 +90,7 @@ impl Recorder {
 
     /// The channel has ended: ends the session with the browser, or leaves it to the next host when the browser goes on. Gives what became
     /// of the session's spans.
+    #[must_use]
     pub fn end(self) -> Exported {
         let time = now();
         drop(self.notes);

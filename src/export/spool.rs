@@ -85,7 +85,7 @@ impl Spool {
             // Whoever had it has sent it meanwhile.
             path.metadata().ok()?;
             let mut text = String::new();
-            let read = file.read_to_string(&mut text).map_err(io::Error::from);
+            let read = file.read_to_string(&mut text);
             match read.and_then(|_| serde_json::from_str(&text).map_err(io::Error::from)) {
                 Ok(request) => Some(Batch { path, _locked: file, request }),
                 Err(error) => {

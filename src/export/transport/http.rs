@@ -22,7 +22,7 @@ const MOST_WORDS: usize = 200;
 
 /// A collector that speaks HTTP.
 pub struct Client {
-    client: reqwest::Client,
+    http: reqwest::Client,
     endpoint: Url,
     json: bool,
     gzip: bool,
@@ -55,15 +55,15 @@ impl Client {
             let identity = identity.map_err(|error| format!("{} can't be used: {error}", certificate.display()))?;
             builder = builder.identity(identity);
         }
-        let client = builder.build().map_err(|error| with_causes(&error))?;
+        let http = builder.build().map_err(|error| with_causes(&error))?;
         let json = target.protocol == Protocol::HttpJson;
-        Ok(Self { client, endpoint: target.endpoint.clone(), json, gzip: target.gzip })
+        Ok(Self { http, endpoint: target.endpoint.clone(), json, gzip: target.gzip })
     }
 
     pub(super) async fn send(&self, request: &ExportTraceServiceRequest) -> Answer {
         let body = if self.json { serde_json::to_vec(request).unwrap_or_default() } else { request.encode_to_vec() };
         let content_type = if self.json { "application/json" } else { "application/x-protobuf" };
-        let mut post = self.client.post(self.endpoint.clone()).header(CONTENT_TYPE, content_type);
+        let mut post = self.http.post(self.endpoint.clone()).header(CONTENT_TYPE, content_type);
         let body = match self.gzip.then(|| gzip(&body)) {
             Some(Ok(packed)) => {
                 post = post.header(CONTENT_ENCODING, "gzip");
