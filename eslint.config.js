@@ -18,6 +18,11 @@ export default [
     rules,
   },
   {
+    files: ['extension/observe/page.js'],
+    languageOptions: { sourceType: 'script', globals: { ...globals.browser, chrome: 'readonly' } },
+    rules,
+  },
+  {
     files: ['tests/extension/**/*.js', 'eslint.config.js'],
     languageOptions: { globals: { ...globals.node, chrome: 'readonly' } },
     rules,

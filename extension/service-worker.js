@@ -8,7 +8,7 @@ import { Modes } from './headers/modes.js';
 import { Documents } from './observe/documents.js';
 import { watchNavigations } from './observe/navigations.js';
 import { Outbox } from './observe/outbox.js';
-import { Pages } from './observe/pages.js';
+import { watchPages } from './observe/pages.js';
 import { Requests } from './observe/requests.js';
 import { Starts } from './observe/starts.js';
 
@@ -28,5 +28,6 @@ const injector = new Injector(own, documents, requests);
 if (restarted) injector.listen();
 const ready = Modes.start(session, injector, requests);
 
-watchNavigations(ready, { outbox, documents, starts, pages: new Pages(outbox, documents) });
+watchNavigations(ready, { outbox, documents, starts });
+watchPages(outbox, documents);
 setInterval(() => void chrome.runtime.getPlatformInfo(), HEARTBEAT);

@@ -9,7 +9,6 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 /** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
-/** @import { Pages } from './pages.js' */
 /** @import { Starts } from './starts.js' */
 
 /**
@@ -75,9 +74,9 @@ const isPage = ({ parentFrameId, documentLifecycle }) => parentFrameId === -1 &&
  * for it, in their order.
  *
  * @param {Promise<Tracker>} ready
- * @param {{ outbox: Pick<Outbox, 'observe'>, documents: Documents, starts: Starts, pages: Pages }} observers
+ * @param {{ outbox: Pick<Outbox, 'observe'>, documents: Documents, starts: Starts }} observers
  */
-export function watchNavigations(ready, { outbox, documents, starts, pages }) {
+export function watchNavigations(ready, { outbox, documents, starts }) {
   /** @type {Tracker | null} */
   let tracker = null;
   void ready.then((started) => {
@@ -99,7 +98,6 @@ export function watchNavigations(ready, { outbox, documents, starts, pages }) {
   const close = (tabId) => {
     const time = Date.now();
     starts.closed(tabId);
-    pages.closed(tabId);
     end(time, (started) => started.closed(tabId));
     once(() => outbox.observe({ what: 'tab-closed', time, tabId }));
   };
@@ -147,9 +145,7 @@ export function watchNavigations(ready, { outbox, documents, starts, pages }) {
   }, MAIN_FRAMES);
 
   chrome.webNavigation.onBeforeNavigate.addListener((details) => {
-    if (!isPage(details)) return;
-    starts.begun(details.tabId, details.timeStamp);
-    once(() => pages.leaving(details.tabId));
+    if (isPage(details)) starts.begun(details.tabId, details.timeStamp);
   });
   chrome.webNavigation.onCommitted.addListener((details) => {
     const { tabId, url, parentFrameId, documentId, parentDocumentId, timeStamp: time, transitionType: transition } = details;
@@ -172,9 +168,6 @@ export function watchNavigations(ready, { outbox, documents, starts, pages }) {
   });
   chrome.webNavigation.onDOMContentLoaded.addListener(progress('document-parsed'));
   chrome.webNavigation.onCompleted.addListener(progress('document-loaded'));
-  chrome.webNavigation.onCompleted.addListener((details) => {
-    if (isPage(details)) once(() => pages.loaded(details.tabId, details.documentId));
-  });
 
   chrome.tabs.onCreated.addListener(({ id, windowId }) => {
     if (id !== undefined) once((started) => started.opened([id], [windowId]));

@@ -87,10 +87,11 @@ pub fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flus
             }
             Answer::Unavailable { reason, .. } | Answer::Failed(reason) => {
                 flushed.reason = Some(reason);
+                flushed.left = spool.spans();
                 break;
             }
         }
     }
-    flushed.left = spool.spans();
+    // What another process is sending now is that one's to tell.
     Ok(flushed)
 }

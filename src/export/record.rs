@@ -279,8 +279,11 @@ impl Record {
         } else {
             journal.append(entry)
         };
-        if written.is_err() {
-            self.journal = None;
+        if written.is_err()
+            && let Some(journal) = self.journal.take()
+        {
+            // What it has would be sent again by whoever found it.
+            journal.remove();
         }
         written
     }

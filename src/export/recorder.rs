@@ -54,14 +54,16 @@ impl Recorder {
     /// Begins to take notes. `tell` tells the user of problems.
     #[must_use]
     pub fn start(settings: &Settings, audience: impl Audience, tell: OnProblem) -> Self {
-        let state = match State::of_user() {
-            Ok(state) => Some(state),
-            Err(error) => {
+        let state = match settings.target.as_ref().map(|_| State::of_user()) {
+            Some(Ok(state)) => Some(state),
+            Some(Err(error)) => {
                 tell(&format!(
                     "nothing can be kept for later ({error}): set XDG_STATE_HOME to a folder that you may write to"
                 ));
                 None
             }
+            // Nothing is exported, so nothing is kept.
+            None => None,
         };
         let browser = Process::parent();
         let exporter = Arc::new(Exporter::start(settings, state.as_ref(), tell));

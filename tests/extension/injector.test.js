@@ -10,7 +10,6 @@ import { Tabs } from '../../extension/headers/tabs.js';
 import { Documents } from '../../extension/observe/documents.js';
 import { watchNavigations } from '../../extension/observe/navigations.js';
 import { Outbox } from '../../extension/observe/outbox.js';
-import { Pages } from '../../extension/observe/pages.js';
 import { Requests } from '../../extension/observe/requests.js';
 import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome, settled } from './support/chrome.js';
@@ -357,7 +356,7 @@ test('no request waits for anything: the answer is there at once, and nothing is
   const [documents, starts] = [new Documents(), new Starts()];
   const requests = new Requests(outbox, starts);
   const ready = Modes.start(session, new Injector(own, documents, requests), requests);
-  watchNavigations(ready, { outbox, documents, starts, pages: new Pages(outbox, documents) });
+  watchNavigations(ready, { outbox, documents, starts });
   await settled();
   const [port] = browser.ports;
   assert.ok(port);

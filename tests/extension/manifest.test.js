@@ -13,5 +13,7 @@ test('the key gives the id that the host serves', () => {
 });
 
 test('pages have no way in', () => {
-  for (const key of ['externally_connectable', 'web_accessible_resources', 'content_scripts']) assert.ok(!(key in manifest), key);
+  for (const key of ['externally_connectable', 'web_accessible_resources']) assert.ok(!(key in manifest), key);
+  // It has a world of its own unless it asks for the page's.
+  assert.deepEqual(manifest.content_scripts, [{ matches: ['<all_urls>'], js: ['observe/page.js'], run_at: 'document_idle' }]);
 });

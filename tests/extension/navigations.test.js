@@ -4,7 +4,6 @@ import { beforeEach, mock, test } from 'node:test';
 import { LONGEST_URL } from '../../extension/observe/details.js';
 import { Documents } from '../../extension/observe/documents.js';
 import { watchNavigations } from '../../extension/observe/navigations.js';
-import { Pages } from '../../extension/observe/pages.js';
 import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome } from './support/chrome.js';
 
@@ -48,7 +47,7 @@ beforeEach(async () => {
   documents = new Documents();
   starts = new Starts();
   const outbox = { observe: (/** @type {any} */ observation) => void observed.push(observation) };
-  watchNavigations(new Promise((resolve) => (start = resolve)), { outbox, documents, starts, pages: new Pages(outbox, documents) });
+  watchNavigations(new Promise((resolve) => (start = resolve)), { outbox, documents, starts });
 });
 
 const PAGE = 'https://example.test/';

@@ -11,6 +11,7 @@ const PAGE = 'https://example.test/';
 const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
 
 const EVENTS = [
+  'runtime.onMessage',
   'tabs.onCreated',
   'tabs.onRemoved',
   'tabs.onReplaced',

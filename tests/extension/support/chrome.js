@@ -13,7 +13,7 @@ const MOST_RULES = 5000;
 const RESOURCE_TYPES = { MAIN_FRAME: 'main_frame', SUB_FRAME: 'sub_frame', SCRIPT: 'script', IMAGE: 'image', FONT: 'font' };
 
 /** What the manifest asks for, besides what has to be granted. */
-const PERMISSIONS = ['declarativeNetRequest', 'nativeMessaging', 'scripting', 'webNavigation', 'webRequest'];
+const PERMISSIONS = ['declarativeNetRequest', 'nativeMessaging', 'webNavigation', 'webRequest'];
 const GRANT = 'webRequestBlocking';
 
 /** What the browser says of itself. */
@@ -158,7 +158,6 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     title: '',
     broken: /** @type {Set<string>} */ (new Set()),
     held: /** @type {Promise<unknown> | null} */ (null),
-    measured: /** @type {(target: any) => any} */ (() => null),
   };
 
   /**
@@ -223,7 +222,9 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
 
   const fake = {
     runtime: {
+      id: 'aalhdoofknlgjgclnnkjbegphicaohme',
       lastError: undefined,
+      onMessage: plainEvent('runtime.onMessage'),
       getManifest: () => ({ version: '0.1.0' }),
       getPlatformInfo: call('getPlatformInfo', () => ({})),
       connectNative: () => {
@@ -259,12 +260,6 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     action: {
       setBadgeText: async (/** @type {{ text: string }} */ { text }) => void (state.badge = text),
       setTitle: async (/** @type {{ title: string }} */ { title }) => void (state.title = title),
-    },
-    scripting: {
-      executeScript: call('scripting.executeScript', (/** @type {any} */ injection) => {
-        const result = state.measured(injection.target);
-        return [{ frameId: 0, documentId: injection.target.documentIds[0], result }];
-      }),
     },
     webRequest: events('webRequest'),
     webNavigation: events('webNavigation'),
