@@ -10,7 +10,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
-use super::{Answer, accepted, read_pem, with_causes};
+use super::{Answer, accepted, read_pem, root_cause};
 use crate::export::settings::Target;
 
 /// A collector that speaks gRPC.
@@ -47,7 +47,7 @@ impl Client {
         // A connection for each request: they are seconds apart, and a channel needs a runtime that runs all the time.
         let channel = match self.connect().await {
             Ok(channel) => channel,
-            Err(error) => return Answer::Unavailable { reason: with_causes(&error), retry_after: None },
+            Err(error) => return Answer::Unavailable { reason: root_cause(&error), retry_after: None },
         };
         let mut client = TraceServiceClient::new(channel);
         if self.target.gzip {

@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, Hea
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Response, StatusCode, Url};
 
-use super::{Answer, accepted, read_pem, with_causes};
+use super::{Answer, accepted, read_pem, root_cause};
 use crate::export::settings::{Protocol, Target};
 
 /// How much of an answer is read.
@@ -55,7 +55,7 @@ impl Client {
             let identity = identity.map_err(|error| format!("{} can't be used: {error}", certificate.display()))?;
             builder = builder.identity(identity);
         }
-        let http = builder.build().map_err(|error| with_causes(&error))?;
+        let http = builder.build().map_err(|error| root_cause(&error))?;
         let json = target.protocol == Protocol::HttpJson;
         Ok(Self { http, endpoint: target.endpoint.clone(), json, gzip: target.gzip })
     }
@@ -74,7 +74,7 @@ impl Client {
         match post.body(body).send().await {
             Ok(response) => self.answer(response).await,
             // Whether it was the connection, the time or the other side's words: the next try may fare better.
-            Err(error) => Answer::Unavailable { reason: with_causes(&error.without_url()), retry_after: None },
+            Err(error) => Answer::Unavailable { reason: root_cause(&error.without_url()), retry_after: None },
         }
     }
 
