@@ -86,8 +86,9 @@ fn the_warning_names_the_link_that_is_missing() {
     let hello = include_str!("../fixtures/messages/hello.json").trim_end();
     let started = r#""$NAVTRACE" chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/ </dev/null"#;
     let greeted = format!(
-        r#"printf '\{:03o}\000\000\000%s' '{hello}' | "$NAVTRACE" chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/ >/dev/null"#,
-        hello.len()
+        r#"printf '\{:03o}\{:03o}\000\000%s' '{hello}' | "$NAVTRACE" chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/ >/dev/null"#,
+        hello.len() % 256,
+        hello.len() / 256
     );
     for (script, missing) in [
         (started, "the host was started, but the extension has not said hello to it"),

@@ -43,7 +43,7 @@ fn run_without_a_command_says_what_it_expects() {
 #[test]
 fn an_unknown_value_of_a_setting_is_named_by_every_subcommand() {
     let run: &[&str] = &["run", "--", "true"];
-    for args in [run, &["launch"], &["doctor"], &["host"]] {
+    for args in [run, &["launch"], &["doctor"], &["host"], &["flush"]] {
         assert_eq!(
             refused(args, &[("NAVTRACE_LOG", "verbose")]),
             (
@@ -56,12 +56,27 @@ fn an_unknown_value_of_a_setting_is_named_by_every_subcommand() {
 }
 
 #[test]
+fn an_unknown_value_of_a_setting_of_opentelemetry_is_told_and_ignored() {
+    let ignored =
+        "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318 is ignored: expected an address such as http://localhost:4318";
+    let off = "nothing can be sent while the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED";
+    let variables = [("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")];
+    assert_eq!(
+        refused(&["flush"], &variables),
+        (0, format!("navtrace: {ignored}\nnavtrace: there is nothing to send\n"))
+    );
+    assert_eq!(refused(&["flush"], &[]), (2, format!("navtrace: {off}\n")));
+    let (code, words) = refused(&["flush", "now"], &[]);
+    assert!(code == 2 && words.starts_with("error: unexpected argument 'now' found"), "{words}");
+}
+
+#[test]
 fn help_is_on_standard_output_and_names_the_main_job() {
     let environment = Environment::new();
     let output = environment.navtrace(["--help"]).output().unwrap();
     assert!(output.status.success());
     assert!(stdout(&output).contains("navtrace run -- k6 run script.js"));
-    for subcommand in ["run", "launch", "host", "doctor"] {
+    for subcommand in ["run", "launch", "host", "doctor", "flush"] {
         let output = environment.navtrace([subcommand, "--help"]).output().unwrap();
         assert!(output.status.success(), "{subcommand}");
         assert!(stdout(&output).contains(&format!("Usage: navtrace {subcommand}")), "{subcommand}");

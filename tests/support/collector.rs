@@ -31,6 +31,8 @@ pub enum Behaviour {
     Refuses(u16, Option<&'static str>),
     /// It takes a request, and rejects so many spans of it.
     Rejects(i64),
+    /// As it should, but only after this time.
+    Slow(Duration),
     /// Not at all.
     Silent,
 }
@@ -155,7 +157,7 @@ pub fn read_line(line: &str) -> ExportTraceServiceRequest {
 
 /// An id as it stands in a `traceparent`.
 pub fn hex(id: &[u8]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    id.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// An attribute as text; empty when there is none.
@@ -189,13 +191,17 @@ async fn take(State(shared): State<Arc<Mutex<Shared>>>, headers: HeaderMap, body
     let behaviour = {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let behaviour = shared.behaviour.clone().unwrap_or(Behaviour::Accepts);
-        let accepted = matches!(behaviour, Behaviour::Accepts | Behaviour::Rejects(_));
+        let accepted = matches!(behaviour, Behaviour::Accepts | Behaviour::Rejects(_) | Behaviour::Slow(_));
         shared.arrived.push(Arrived { at: Instant::now(), headers, request, accepted });
         behaviour
     };
     let rejected = match behaviour {
         Behaviour::Accepts => 0,
         Behaviour::Rejects(rejected) => rejected,
+        Behaviour::Slow(time) => {
+            tokio::time::sleep(time).await;
+            0
+        }
         Behaviour::Silent => {
             tokio::time::sleep(Duration::from_secs(3600)).await;
             0
@@ -209,7 +215,8 @@ async fn take(State(shared): State<Arc<Mutex<Shared>>>, headers: HeaderMap, body
         }
     };
     let error_message = if rejected > 0 { "too old".to_owned() } else { String::new() };
-    let partial_success = (rejected > 0).then_some(ExportTracePartialSuccess { rejected_spans: rejected, error_message });
+    let partial_success =
+        (rejected > 0).then_some(ExportTracePartialSuccess { rejected_spans: rejected, error_message });
     let response = ExportTraceServiceResponse { partial_success };
     if json {
         axum::Json(response).into_response()

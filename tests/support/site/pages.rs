@@ -28,7 +28,19 @@ pub(super) async fn slow(Query(query): Parameters) -> Html<String> {
     Html(plain(&query))
 }
 
+/// Answers `/endless?nav=NAME.NUMBER`: a page that fetches without an end and goes on to the next number after a while. Its requests say which
+/// of the page's requests have ended, and when.
+pub(super) async fn endless(Query(query): Parameters) -> Html<String> {
+    let words = Words::of(&query);
+    let page = include_str!("www/endless.html").replace("{{Q}}", &words.query()).replace("{{RUN}}", &words.run);
+    Html(with_resources(&page, &query))
+}
+
 fn plain(query: &[(String, String)]) -> String {
+    with_resources(include_str!("www/page.html"), query)
+}
+
+fn with_resources(page: &str, query: &[(String, String)]) -> String {
     let words = Words::of(query);
     let delay = number(query, "delay", 0);
     let url = |file: &str, kind: &str, i: u64| format!("/asset/{file}?kind={kind}&i={i}&ms={delay}&{}", words.query());
@@ -40,8 +52,7 @@ fn plain(query: &[(String, String)]) -> String {
             _ => writeln!(body, "<img alt=\"\" src=\"{}\">", url("pixel.png", "image", i)),
         };
     }
-    include_str!("www/page.html")
-        .replace("{{NAV}}", &words.nav)
+    page.replace("{{NAV}}", &words.nav)
         .replace("{{HEAD}}", &head)
         .replace("{{BODY}}", &body)
         .replace("{{FETCH}}", &url("data.json", "fetch", 0))

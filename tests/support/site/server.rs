@@ -30,6 +30,7 @@ pub(super) async fn serve(listener: std::net::TcpListener, origin: Origin, share
         .route("/asset/{name}", any(assets::asset))
         .route("/sw/{*path}", any(assets::service_worker))
         .route("/page", any(pages::page))
+        .route("/endless", any(pages::endless))
         .route("/opener", any(pages::opener))
         .route("/cached", any(pages::cached))
         .route("/cacheable/{name}", any(pages::cacheable))

@@ -1,0 +1,20 @@
+//! The export of spans without a browser: the real host with a real collector, and everything that can go wrong between them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/collector.rs"]
+mod collector;
+#[path = "../support/navtrace.rs"]
+mod navtrace;
+
+mod bench;
+mod observations;
+
+mod faults;
+mod flush;
+mod memory;
+mod received;
+mod resume;
+mod run;
+mod spans;
+mod state;

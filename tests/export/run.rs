@@ -1,0 +1,170 @@
+//! The summary of `navtrace run`: what its hosts say of requests and of the export.
+
+use std::fs;
+
+use navtrace::observe::observation::Observation;
+use serde_json::json;
+
+use crate::bench::{Bench, ORIGIN, said};
+use crate::collector::{Behaviour, Collector};
+use crate::observations::{START, committed, completed, navigates, response, span_id, started};
+
+/// The session that every run here goes on with, so that its trace id is known.
+const HELLO: &str = include_str!("../fixtures/messages/hello-resume.json");
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// A redirected page load with a failure, a cache hit and a request that does not end: 6 requests that end, and 9 spans.
+fn observations() -> Vec<Observation> {
+    vec![
+        navigates(0.0, "login?to=home", 0xa1, 0xa0),
+        Observation::RequestRedirected {
+            time: START + 5.0,
+            request: "login?to=home".into(),
+            response: response(302, false),
+        },
+        navigates(6.0, "login?to=home", 0xa2, 0xa0),
+        completed(16.0, "login?to=home", 200),
+        committed(20.0, 0xa0),
+        started(21.0, "api/cart?user=1", 0xa3, Some(0xa0)),
+        started(22.0, "style.css", 0xa4, Some(0xa0)),
+        Observation::RequestCompleted {
+            time: START + 23.0,
+            request: "style.css".into(),
+            response: response(200, true),
+        },
+        completed(1255.0, "api/cart?user=1", 200),
+        started(1300.0, "missing.png", 0xa5, Some(0xa0)),
+        completed(1301.0, "missing.png", 404),
+        started(1302.0, "cancelled", 0xa6, Some(0xa0)),
+        Observation::RequestFailed {
+            time: START + 1303.0,
+            request: "cancelled".into(),
+            error: "net::ERR_ABORTED".into(),
+            span_id: span_id(0xff),
+            method: "GET".into(),
+            url: "http://shop.test/cancelled".into(),
+            resource: "script".into(),
+        },
+        started(1304.0, "open", 0xa7, Some(0xa0)),
+    ]
+}
+
+/// Runs a command that plays a browser of this session, and gives the exit code and what was said; how long the session took is `N s`.
+fn run(bench: &Bench, hello: &str, observations: &[Observation]) -> (i32, Vec<String>) {
+    let observed = json!({
+        "v": 1, "type": "observed", "worker": "w", "number": 1, "dropped": 0, "observations": observations,
+    });
+    let armed = r#"{"v":1,"type":"armed","mode":"detailed"}"#;
+    let bodies = [hello.trim_end().to_owned(), armed.to_owned(), observed.to_string()];
+    let frames =
+        bodies.iter().flat_map(|body| [&u32::try_from(body.len()).unwrap().to_ne_bytes(), body.as_bytes()].concat());
+    let (input, output) = (bench.environment.home().join("frames"), bench.environment.home().join("answers"));
+    fs::write(&input, frames.collect::<Vec<u8>>()).unwrap();
+    let _ = fs::remove_file(&output);
+    // The shell is the browser. It ends once its host is there.
+    let script = r#""$0" "$1" <"$2" >"$3" & while [ ! -s "$3" ]; do sleep 0.01; done; exit 7"#;
+    let browser = bench.environment.program("chromium", "exit 9");
+    let mut run = bench.command(&["run", "--", "sh", "-c", script, env!("CARGO_BIN_EXE_navtrace"), ORIGIN]);
+    run.args([&input, &output]).env("NAVTRACE_BROWSER", browser);
+    let (code, words) = said(&run.output().unwrap());
+    let is_duration = |part: &str| part.strip_suffix(" s").is_some_and(|number| number.parse::<f64>().is_ok());
+    // What the host itself logs goes where the browser's standard error goes.
+    let ours = |line: &&str| line.starts_with("navtrace: ") && !line.contains("--no-sandbox");
+    let lines = words.lines().filter(ours).map(|line| {
+        let parts = line.split("  ").map(|part| if is_duration(part) { "N s" } else { part });
+        parts.collect::<Vec<_>>().join("  ")
+    });
+    assert_eq!(bench.environment.left_behind(), [""; 0]);
+    (code, lines.collect())
+}
+
+/// The line of a trace, up to what became of its spans.
+fn line(exported: &str) -> String {
+    format!(
+        "navtrace:   {TRACE}  1 navigation  6 requests  1 failed  1 from cache  N s  slowest 1234 ms GET /api/cart  detailed mode  {exported}"
+    )
+}
+
+#[test]
+fn a_trace_has_its_requests_and_what_became_of_its_spans() {
+    let bench = Bench::new();
+    let expected = ["navtrace: 1 trace".to_owned(), line("9 spans exported")];
+    assert_eq!(run(&bench, HELLO, &observations()), (7, expected.to_vec()));
+    assert_eq!(bench.collector.spans().len(), 9);
+}
+
+#[test]
+fn spans_that_are_kept_are_told_with_the_reason() {
+    let mut bench = Bench::with(Collector::down());
+    let (code, lines) = run(&bench, HELLO, &observations());
+    let start = format!("navtrace: spans can't be sent to {}: ", bench.target());
+    let end = "; they are kept, and the next traced browser or `navtrace flush` sends them";
+    assert!(lines[0].starts_with(&start) && lines[0].ends_with(end), "{lines:?}");
+    assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line("9 spans kept for later")][..]));
+    bench.collector.up();
+    assert_eq!(bench.flush(), (0, format!("navtrace: 9 spans sent to {}\n", bench.target())));
+}
+
+#[test]
+fn spans_that_are_refused_or_rejected_are_told() {
+    // How many spans go with the last request depends on whether the browser's end is seen before or after it.
+    let bench = Bench::new();
+    bench.collector.behave(Behaviour::Refuses(400, None));
+    let (code, lines) = run(&bench, HELLO, &observations());
+    let start = format!("navtrace: the collector at {} refused ", bench.target());
+    let end = " spans, which are dropped: 400 Bad Request: not now";
+    assert!(lines[0].starts_with(&start) && lines[0].ends_with(end), "{lines:?}");
+    assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line("9 spans refused")][..]));
+
+    let bench = Bench::new();
+    bench.collector.behave(Behaviour::Rejects(1));
+    let (code, lines) = run(&bench, HELLO, &observations());
+    let start = format!("navtrace: the collector at {} took only a part: 1 of ", bench.target());
+    assert!(lines[0].starts_with(&start) && lines[0].ends_with(" spans were rejected: too old"), "{lines:?}");
+    let requests = bench.collector.arrived().len();
+    let exported = match requests {
+        1 => "8 spans exported, 1 span refused".to_owned(),
+        _ => format!("{} spans exported, {requests} spans refused", 9 - requests),
+    };
+    assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line(&exported)][..]));
+}
+
+#[test]
+fn without_an_export_a_trace_is_counted_all_the_same() {
+    let expected = ["navtrace: 1 trace".to_owned(), line("nothing exported")];
+    let bench = Bench::new().set("OTEL_TRACES_EXPORTER", "none");
+    assert_eq!(run(&bench, HELLO, &observations()), (7, expected.to_vec()));
+    // Nor is a session exported that is not sampled.
+    let bench = Bench::new();
+    let unsampled = HELLO.replace(r#""flags":"01""#, r#""flags":"00""#);
+    assert_ne!(unsampled, HELLO);
+    assert_eq!(run(&bench, &unsampled, &observations()), (7, expected.to_vec()));
+    assert!(bench.collector.arrived().is_empty());
+}
+
+#[test]
+fn a_browser_that_did_nothing_has_its_line() {
+    let bench = Bench::new();
+    let (code, lines) = run(&bench, HELLO, &[]);
+    assert_eq!((code, lines[0].as_str()), (7, "navtrace: 1 trace"));
+    // An empty batch is a batch: there is a root.
+    let rest = "0 navigations  0 requests  N s  detailed mode  1 span exported";
+    assert_eq!(lines[1..], [format!("navtrace:   {TRACE}  {rest}")]);
+}
+
+#[test]
+fn settings_that_are_ignored_are_told_before_anything_runs() {
+    let bench = Bench::new().set("OTEL_EXPORTER_OTLP_PROTOCOL", "http").set("OTEL_BSP_MAX_QUEUE_SIZE", "many");
+    let (code, lines) = run(&bench, HELLO, &observations());
+    assert_eq!(code, 7);
+    assert_eq!(
+        lines,
+        [
+            "navtrace: OTEL_EXPORTER_OTLP_PROTOCOL=http is ignored: expected http/protobuf or http/json or grpc"
+                .to_owned(),
+            "navtrace: OTEL_BSP_MAX_QUEUE_SIZE=many is ignored: expected a whole number".to_owned(),
+            "navtrace: 1 trace".to_owned(),
+            line("9 spans exported"),
+        ]
+    );
+}
