@@ -39,8 +39,11 @@
   const tell = () => {
     const [navigation] = performance.getEntriesByType('navigation');
     const numbers = Object.entries(navigation?.toJSON() ?? {}).filter(([, value]) => typeof value === 'number');
-    // The extension may have been reloaded meanwhile, and this script's own is gone then.
-    chrome.runtime?.sendMessage({ vitals, timing: Object.fromEntries(numbers) }).catch(() => {});
+    try {
+      void chrome.runtime.sendMessage({ vitals, timing: Object.fromEntries(numbers) }).catch(() => {});
+    } catch {
+      // The extension was reloaded meanwhile, and this script's own is gone.
+    }
   };
 
   // In a task behind the one that ends the event, and behind those that bring what happened before.

@@ -5,8 +5,9 @@
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
 
-/** More values than any page has. */
+/** More values than any page has. With names like these, a full batch of them still fits into a message. */
 const MOST_VALUES = 64;
+const VALUE_NAME = /^[a-zA-Z]{1,40}$/;
 
 /**
  * Keeps what is a number with a name: a page's process may have been taken over.
@@ -15,7 +16,7 @@ const MOST_VALUES = 64;
  * @returns {Record<string, number>}
  */
 function numbersIn(values) {
-  const sound = Object.entries(values ?? {}).filter(([name, value]) => name.length < 64 && Number.isFinite(value));
+  const sound = Object.entries(values ?? {}).filter(([name, value]) => VALUE_NAME.test(name) && Number.isFinite(value));
   return Object.fromEntries(sound.slice(0, MOST_VALUES));
 }
 

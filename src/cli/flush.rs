@@ -31,7 +31,7 @@ pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {
     let state = State::of_user().map_err(|error| failure(format!("the state directory can't be used: {error}")))?;
     let flushed = flush::flush(&state, &config.export, target).map_err(failure)?;
     let Flushed { sent, refused, left, reason } = flushed;
-    let endpoint = &target.endpoint;
+    let endpoint = target.name();
     let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     if sent > 0 {
         say(&format!("{} sent to {endpoint}", counted(sent, "span")));

@@ -3,14 +3,18 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use super::journal::Journal;
 use super::otlp;
 use super::record::{Fate, Record};
 use super::settings::{Settings, Target};
-use super::spool::{self, Spool};
+use super::spool::{self, Spool, Walk};
 use super::state::State;
 use super::transport::{Answer, Transport};
+
+/// Whatever is older and still hidden belongs to no process that lives.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What a flush did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub struct Flushed {
 
 /// Moves the spans of sessions whose browser has gone, and that no host has, to the spool.
 pub fn adopt(state: &State, settings: &Settings) {
+    sweep(state.sessions());
+    sweep(state.spool());
     let spool = Spool::new(state.spool(), spool::MOST_BYTES);
     for entry in fs::read_dir(state.sessions()).into_iter().flatten().flatten() {
         if let Err(error) = adopt_one(&entry.path(), &spool, settings)
@@ -41,11 +47,13 @@ fn adopt_one(path: &Path, spool: &Spool, settings: &Settings) -> std::io::Result
     if path.extension().is_none_or(|extension| extension != "jsonl") {
         return Ok(());
     }
-    let (journal, entries) = Journal::open_existing(path)?;
-    let Some(mut record) = Record::of_journal(journal, entries) else { return Ok(()) };
+    let journal = Journal::open_existing(path)?;
+    let Some(mut record) = Record::of_journal(journal)? else { return Ok(()) };
     if record.begun().browser.is_alive() {
         return Ok(());
     }
+    // The journal stays as it is until everything is in the spool: a full disk loses nothing.
+    let journal = record.detach();
     // Nobody knows when it ended; the last that was seen of it is as good as any.
     record.close(0)?;
     while !record.waiting().is_empty() {
@@ -54,8 +62,24 @@ fn adopt_one(path: &Path, spool: &Spool, settings: &Settings) -> std::io::Result
         spool.put(&otlp::request(&spans, begun.context, &begun.resource, &settings.limits))?;
         record.settle(0, spans.len(), Fate::Spooled)?;
     }
-    record.finish();
+    if let Some(journal) = journal {
+        journal.remove();
+    }
     Ok(())
+}
+
+/// Removes what processes were writing when they were killed.
+fn sweep(dir: &Path) {
+    let is_old = |path: &Path| {
+        path.metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > DAY))
+    };
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b".") && is_old(&entry.path()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Sends everything that is left, until the collector fails.
@@ -70,7 +94,8 @@ pub fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flus
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("spans can't be sent: {error}"))?;
     let mut flushed = Flushed::default();
-    while let Some(batch) = spool.take() {
+    let mut walk = Walk::default();
+    while let Some(batch) = walk.next(&spool) {
         let spans = otlp::count(&batch.request);
         match runtime.block_on(transport.send(batch.request.clone())) {
             Answer::Accepted { rejected, message } => {
@@ -78,14 +103,19 @@ pub fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flus
                 flushed.sent += spans - rejected;
                 flushed.refused += rejected;
                 flushed.reason = flushed.reason.or(Some(message).filter(|message| !message.is_empty()));
-                batch.remove();
+                batch.remove().map_err(not_removed)?;
             }
             Answer::Refused(reason) => {
                 flushed.refused += spans;
                 flushed.reason = Some(reason);
-                batch.remove();
+                batch.remove().map_err(not_removed)?;
             }
-            Answer::Unavailable { reason, .. } | Answer::Failed(reason) => {
+            // It may be this batch alone that the collector fails over.
+            Answer::Failed(reason) => {
+                flushed.reason = Some(reason);
+                flushed.left += spans;
+            }
+            Answer::Unavailable { reason, .. } => {
                 flushed.reason = Some(reason);
                 flushed.left = spool.spans();
                 break;
@@ -94,4 +124,8 @@ pub fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flus
     }
     // What another process is sending now is that one's to tell.
     Ok(flushed)
+}
+
+fn not_removed(error: std::io::Error) -> String {
+    format!("spans that were sent can't be removed from the spool, and would be sent again: {error}")
 }

@@ -4,12 +4,13 @@
 //! with its hosts leaves a journal that nobody holds.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
 
 use super::record::Entry;
 
@@ -29,12 +30,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a journal, or begins it, and reads what it has. Waits up to `patience` for a process that still has it.
+    /// Opens a journal, or begins it. Waits up to `patience` for a process that still has it.
     ///
     /// # Errors
     ///
     /// Whatever keeps it from being opened; [`io::ErrorKind::WouldBlock`] when another process has it.
-    pub fn open(path: &Path, patience: Duration) -> io::Result<(Self, Vec<Entry>)> {
+    pub fn open(path: &Path, patience: Duration) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         Self::open_with(&options, path, patience)
@@ -45,11 +46,11 @@ impl Journal {
     /// # Errors
     ///
     /// As [`Journal::open`].
-    pub fn open_existing(path: &Path) -> io::Result<(Self, Vec<Entry>)> {
+    pub fn open_existing(path: &Path) -> io::Result<Self> {
         Self::open_with(OpenOptions::new().read(true).append(true), path, Duration::ZERO)
     }
 
-    fn open_with(options: &OpenOptions, path: &Path, patience: Duration) -> io::Result<(Self, Vec<Entry>)> {
+    fn open_with(options: &OpenOptions, path: &Path, patience: Duration) -> io::Result<Self> {
         let deadline = Instant::now() + patience;
         let mut file = options.open(path)?;
         loop {
@@ -61,10 +62,36 @@ impl Journal {
                 Err(error) => return Err(error.into()),
             }
         }
-        let (entries, length) = read(&mut file)?;
+        Ok(Self { path: path.to_owned(), file, length: 0, rewrite_at: LONG })
+    }
+
+    /// Reads what it has, entry by entry, before anything is added: a long one is not to be in memory twice.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being read.
+    pub fn read(&mut self, mut take: impl FnMut(Entry)) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(0))?;
+        let mut reader = BufReader::new(&self.file);
+        let mut line = Vec::new();
+        self.length = loop {
+            line.clear();
+            let read = reader.read_until(b'\n', &mut line)?;
+            match line.strip_suffix(b"\n").map(serde_json::from_slice) {
+                Some(Ok(entry)) => take(entry),
+                Some(Err(error)) => {
+                    // By a later version, perhaps: it is put aside, and nothing of it is cut off.
+                    let _ = std::fs::rename(&self.path, self.path.with_extension("unreadable"));
+                    let reason = format!("{} is unreadable after {} bytes: {error}", self.path.display(), self.length);
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+                }
+                None => break self.length,
+            }
+            self.length += read as u64;
+        };
+        self.rewrite_at = LONG.max(2 * self.length);
         // What was being written when its process died is no entry, and must not spoil the next one.
-        file.set_len(length)?;
-        Ok((Self { path: path.to_owned(), file, length, rewrite_at: LONG }, entries))
+        self.file.set_len(self.length)
     }
 
     /// Adds an entry.
@@ -85,28 +112,29 @@ impl Journal {
         self.length >= self.rewrite_at
     }
 
-    /// Puts these entries in place of everything, in one step.
+    /// Puts two lines in place of everything, in one step: how it began, and what everything came to.
     ///
     /// # Errors
     ///
     /// Whatever keeps them from being written; the journal is then as it was.
-    pub fn rewrite(&mut self, entries: &[Entry]) -> io::Result<()> {
+    pub fn rewrite(&mut self, begun: &Entry, sum: &impl Serialize) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        let mut new = tempfile::Builder::new()
+        let new = tempfile::Builder::new()
             .prefix(".journal-")
             .permissions(std::fs::Permissions::from_mode(0o600))
             .append(true)
             .tempfile_in(folder)?;
-        let mut length = 0;
-        for entry in entries {
-            let line = line(entry)?;
-            new.write_all(&line)?;
-            length += line.len() as u64;
-        }
+        let mut writer = BufWriter::new(new.as_file());
+        serde_json::to_writer(&mut writer, begun)?;
+        writer.write_all(b"\n")?;
+        serde_json::to_writer(&mut writer, sum)?;
+        writer.write_all(b"\n")?;
+        writer.flush()?;
+        drop(writer);
         flock(new.as_file(), FlockOperation::NonBlockingLockExclusive)?;
         self.file = new.persist(&self.path)?;
-        self.length = length;
-        self.rewrite_at = LONG.max(2 * length);
+        self.length = self.file.metadata()?.len();
+        self.rewrite_at = LONG.max(2 * self.length);
         Ok(())
     }
 
@@ -130,27 +158,6 @@ fn line(entry: &Entry) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// Reads whole entries, up to the first that can't be read, and tells how long they are.
-fn read(file: &mut File) -> io::Result<(Vec<Entry>, u64)> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut reader = BufReader::new(file);
-    let (mut entries, mut length) = (Vec::new(), 0);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = reader.read_until(b'\n', &mut line)?;
-        match line.strip_suffix(b"\n").map(serde_json::from_slice) {
-            Some(Ok(entry)) => entries.push(entry),
-            Some(Err(error)) => {
-                tracing::warn!("a journal is broken after {length} bytes: {error}");
-                return Ok((entries, length));
-            }
-            None => return Ok((entries, length)),
-        }
-        length += read as u64;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,22 +166,28 @@ mod tests {
         Entry::Settled { at: 0, count, fate: super::super::record::Fate::Exported }
     }
 
+    fn entries(journal: &mut Journal) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        journal.read(|entry| entries.push(entry)).unwrap();
+        entries
+    }
+
     #[test]
     fn entries_come_back_and_half_a_line_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let (mut journal, entries) = Journal::open(&path, Duration::ZERO).unwrap();
-        assert!(entries.is_empty());
+        let mut journal = Journal::open(&path, Duration::ZERO).unwrap();
+        assert!(entries(&mut journal).is_empty());
         journal.append(&settled(1)).unwrap();
         journal.append(&settled(2)).unwrap();
         drop(journal);
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"entry\":\"sett").unwrap();
-        let (mut journal, entries) = Journal::open_existing(&path).unwrap();
-        assert_eq!(entries, [settled(1), settled(2)]);
+        let mut journal = Journal::open_existing(&path).unwrap();
+        assert_eq!(entries(&mut journal), [settled(1), settled(2)]);
         journal.append(&settled(3)).unwrap();
         drop(journal);
-        let (journal, entries) = Journal::open_existing(&path).unwrap();
-        assert_eq!(entries, [settled(1), settled(2), settled(3)]);
+        let mut journal = Journal::open_existing(&path).unwrap();
+        assert_eq!(entries(&mut journal), [settled(1), settled(2), settled(3)]);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         journal.remove();
         assert!(!path.exists());
@@ -184,26 +197,27 @@ mod tests {
     fn one_process_has_it_also_when_it_is_written_anew() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let (mut journal, _) = Journal::open(&path, Duration::ZERO).unwrap();
+        let mut journal = Journal::open(&path, Duration::ZERO).unwrap();
         for _ in 0..2 {
             let refused = Journal::open(&path, Duration::from_millis(30)).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
-            journal.rewrite(&[settled(7)]).unwrap();
+            journal.rewrite(&settled(6), &settled(7)).unwrap();
         }
         journal.append(&settled(8)).unwrap();
         drop(journal);
-        assert_eq!(Journal::open_existing(&path).unwrap().1, [settled(7), settled(8)]);
+        let mut journal = Journal::open_existing(&path).unwrap();
+        assert_eq!(entries(&mut journal), [settled(6), settled(7), settled(8)]);
     }
 
     #[test]
     fn whoever_waits_for_one_that_is_removed_begins_a_new_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let (mut journal, _) = Journal::open(&path, Duration::ZERO).unwrap();
+        let mut journal = Journal::open(&path, Duration::ZERO).unwrap();
         journal.append(&settled(1)).unwrap();
         let waiting = std::thread::spawn({
             let path = path.clone();
-            move || Journal::open(&path, Duration::from_secs(10)).unwrap().1
+            move || entries(&mut Journal::open(&path, Duration::from_secs(10)).unwrap())
         });
         std::thread::sleep(Duration::from_millis(50));
         journal.remove();

@@ -15,3 +15,12 @@ pub mod settings;
 pub mod spool;
 pub mod state;
 pub mod transport;
+
+/// Gives what an error comes down to: what is around it says less, and at length.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -16,7 +16,7 @@ use crate::observe::tally::Tally;
 
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "entry", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Entry {
     /// The first one.
     Begun(Begun),
@@ -60,6 +60,13 @@ pub struct Sum {
     waiting: VecDeque<Span>,
     closed: bool,
     exported: Exported,
+}
+
+/// [`Entry::Summed`] as it is written, without another copy of everything.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Written<'a> {
+    Summed(&'a Sum),
 }
 
 /// What became of spans.
@@ -107,6 +114,8 @@ pub struct Record {
     begun: Begun,
     sum: Sum,
     journal: Option<Journal>,
+    /// Whether the journal lacks something, since it could not be written.
+    broken: bool,
     /// Whether spans are kept to be exported.
     keeps: bool,
 }
@@ -117,7 +126,7 @@ impl Record {
     pub fn new(begun: Begun, keeps: bool) -> Self {
         let session = Session::new(begun.context, begun.time);
         let sum = Sum { session, waiting: VecDeque::new(), closed: false, exported: Exported::default() };
-        Self { begun, sum, journal: None, keeps }
+        Self { begun, sum, journal: None, broken: false, keeps }
     }
 
     /// Continues what a journal has, or begins it.
@@ -125,8 +134,8 @@ impl Record {
     /// # Errors
     ///
     /// Whatever keeps the journal from being written.
-    pub fn with_journal(begun: Begun, mut journal: Journal, entries: Vec<Entry>) -> io::Result<Self> {
-        let mut record = if let Some(record) = Self::from_entries(entries) {
+    pub fn with_journal(begun: Begun, mut journal: Journal) -> io::Result<Self> {
+        let mut record = if let Some(record) = Self::read(&mut journal)? {
             record
         } else {
             journal.append(&Entry::Begun(begun.clone()))?;
@@ -137,24 +146,27 @@ impl Record {
     }
 
     /// Continues what a journal has; one without a beginning has nothing, and goes.
-    #[must_use]
-    pub fn of_journal(journal: Journal, entries: Vec<Entry>) -> Option<Self> {
-        let Some(mut record) = Self::from_entries(entries) else {
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the journal from being read.
+    pub fn of_journal(mut journal: Journal) -> io::Result<Option<Self>> {
+        let Some(mut record) = Self::read(&mut journal)? else {
             journal.remove();
-            return None;
+            return Ok(None);
         };
         record.journal = Some(journal);
-        Some(record)
+        Ok(Some(record))
     }
 
-    fn from_entries(entries: Vec<Entry>) -> Option<Self> {
-        let mut entries = entries.into_iter();
-        let Some(Entry::Begun(begun)) = entries.next() else { return None };
-        let mut record = Self::new(begun, true);
-        for entry in entries {
-            record.apply(entry);
-        }
-        Some(record)
+    fn read(journal: &mut Journal) -> io::Result<Option<Self>> {
+        let mut record: Option<Self> = None;
+        journal.read(|entry| match (&mut record, entry) {
+            (None, Entry::Begun(begun)) => record = Some(Self::new(begun, true)),
+            (None, _) => {}
+            (Some(record), entry) => record.apply(entry),
+        })?;
+        Ok(record)
     }
 
     fn apply(&mut self, entry: Entry) {
@@ -201,7 +213,7 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// Whatever kept it from being written to the journal, which is given up then; the batch is taken all the same.
+    /// Whatever kept it from being written to the journal, which is not written any more then; the batch is taken all the same.
     pub fn observe(&mut self, observed: Observed) -> io::Result<()> {
         if self.sum.session.has(&observed) {
             return Ok(());
@@ -231,6 +243,17 @@ impl Record {
         }
         self.end(time);
         self.log(&Entry::Closed { time })
+    }
+
+    /// Whether everything stands in the journal too.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        self.journal.is_some() && !self.broken
+    }
+
+    /// Goes on without the journal, which the caller has from now on.
+    pub fn detach(&mut self) -> Option<Journal> {
+        self.journal.take()
     }
 
     /// Ends the record. Its journal goes, unless spans still wait.
@@ -271,20 +294,14 @@ impl Record {
     }
 
     fn log(&mut self, entry: &Entry) -> io::Result<()> {
-        let Some(journal) = &mut self.journal else { return Ok(()) };
-        let written = if journal.is_long() {
-            // With everything in it, this entry too.
-            let sum = Entry::Summed(Box::new(self.sum.clone()));
-            journal.rewrite(&[Entry::Begun(self.begun.clone()), sum])
-        } else {
-            journal.append(entry)
-        };
-        if written.is_err()
-            && let Some(journal) = self.journal.take()
+        let Some(journal) = self.journal.as_mut().filter(|_| !self.broken) else { return Ok(()) };
+        // With everything in it, this entry too; one that there is no room for is no loss yet.
+        if journal.is_long() && journal.rewrite(&Entry::Begun(self.begun.clone()), &Written::Summed(&self.sum)).is_ok()
         {
-            // What it has would be sent again by whoever found it.
-            journal.remove();
+            return Ok(());
         }
+        let written = journal.append(entry);
+        self.broken = written.is_err();
         written
     }
 }

@@ -25,6 +25,9 @@ const HANDED_OVER: Duration = Duration::from_secs(3);
 /// How long a host that sees its channel end waits for the browser to end too, before it leaves the session to the next one.
 const BROWSER_ENDS: Duration = Duration::from_millis(1500);
 
+/// How long an answer of the collector is waited for before another host has the session.
+const LAST_ANSWER: Duration = Duration::from_millis(300);
+
 /// How long the last spans may take.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -101,9 +104,7 @@ impl Recorder {
         if self.browser.wait_gone(BROWSER_ENDS) {
             return self.exporter.finish(time, FLUSH);
         }
-        let exported = self.exporter.exported();
-        self.exporter.release(Duration::ZERO);
-        exported
+        self.exporter.release(LAST_ANSWER)
     }
 }
 
@@ -139,7 +140,7 @@ impl<A: Audience> Clerk<A> {
         if self.session.replace(context) == Some(context) {
             return;
         }
-        self.exporter.release(Duration::ZERO);
+        let _ = self.exporter.release(LAST_ANSWER);
         let machine = Machine::of_process(self.browser.pid);
         let resource = resource::resource(&self.settings, browser, &machine, context.trace_id);
         let begun = Begun { context, time, resource, browser: self.browser };
@@ -152,7 +153,7 @@ impl<A: Audience> Clerk<A> {
         let Some(state) = &self.state else { return Record::new(begun, true) };
         let name = format!("{}-{}.jsonl", begun.context.trace_id, begun.context.span_id);
         let opened = Journal::open(&state.sessions().join(name), HANDED_OVER)
-            .and_then(|(journal, entries)| Record::with_journal(begun.clone(), journal, entries));
+            .and_then(|journal| Record::with_journal(begun.clone(), journal));
         opened.unwrap_or_else(|error| {
             self.exporter.journal_failed(error);
             Record::new(begun, true)

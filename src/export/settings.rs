@@ -10,6 +10,8 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 
+use crate::observe::redact;
+
 /// Everything that decides how spans are exported.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
@@ -42,6 +44,14 @@ pub struct Target {
     pub certificate: Option<PathBuf>,
     /// Files of a client's certificate and its key in PEM.
     pub client: Option<(PathBuf, PathBuf)>,
+}
+
+impl Target {
+    /// The endpoint as it may be shown.
+    #[must_use]
+    pub fn name(&self) -> String {
+        redact::address(self.endpoint.as_str()).into_owned()
+    }
 }
 
 /// How OTLP is written.

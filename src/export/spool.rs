@@ -35,10 +35,28 @@ pub struct Batch {
 
 impl Batch {
     /// Removes it: it has been dealt with.
-    pub fn remove(self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!("{} can't be removed, so it will be sent again: {error}", self.path.display());
-        }
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being removed; it must not be sent again then by this process.
+    pub fn remove(self) -> io::Result<()> {
+        fs::remove_file(&self.path)
+    }
+}
+
+/// Goes through a spool once, from the oldest batch on.
+#[derive(Debug, Default)]
+pub struct Walk {
+    /// The batch that was taken last.
+    latest: Option<PathBuf>,
+}
+
+impl Walk {
+    /// Takes the next batch that no other process is sending. One that can't be read is put aside.
+    pub fn next(&mut self, spool: &Spool) -> Option<Batch> {
+        let batch = spool.take_after(self.latest.as_deref())?;
+        self.latest = Some(batch.path.clone());
+        Some(batch)
     }
 }
 
@@ -76,10 +94,12 @@ impl Spool {
         Ok(dropped)
     }
 
-    /// Takes the oldest batch that no other process is sending. One that can't be read is put aside.
-    #[must_use]
-    pub fn take(&self) -> Option<Batch> {
+    /// Takes the oldest batch after that one.
+    fn take_after(&self, latest: Option<&Path>) -> Option<Batch> {
         self.files().into_iter().find_map(|(path, _)| {
+            if latest.is_some_and(|latest| *path <= *latest) {
+                return None;
+            }
             let mut file = File::open(&path).ok()?;
             flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
             // Whoever had it has sent it meanwhile.
@@ -161,19 +181,19 @@ mod tests {
             assert_eq!(spool.put(&batch(name, 2)).unwrap(), 0);
         }
         assert_eq!(spool.spans(), 6);
-        let first = spool.take().unwrap();
+        let first = spool.take_after(None).unwrap();
         assert_eq!(first.request, batch("a", 2));
         // Another process would get the next one, and one that gave up leaves its batch.
-        let second = spool.take().unwrap();
+        let second = spool.take_after(None).unwrap();
         assert_eq!(second.request, batch("b", 2));
         drop(first);
-        second.remove();
+        second.remove().unwrap();
         for name in ["a", "c"] {
-            let taken = spool.take().unwrap();
+            let taken = spool.take_after(None).unwrap();
             assert_eq!(taken.request, batch(name, 2));
-            taken.remove();
+            taken.remove().unwrap();
         }
-        assert!(spool.take().is_none());
+        assert!(spool.take_after(None).is_none());
     }
 
     #[test]
@@ -196,7 +216,7 @@ mod tests {
         let spool = Spool::new(dir.path(), 3 * length);
         let dropped: Vec<usize> = ["a", "b", "c", "d", "e"].map(|name| spool.put(&batch(name, 1)).unwrap()).to_vec();
         assert_eq!(dropped, [0, 0, 0, 1, 1]);
-        assert_eq!(spool.take().unwrap().request, batch("c", 1));
+        assert_eq!(spool.take_after(None).unwrap().request, batch("c", 1));
     }
 
     #[test]
@@ -205,7 +225,7 @@ mod tests {
         let spool = Spool::new(dir.path(), MOST_BYTES);
         fs::write(dir.path().join("00000000000000000001-1-5.jsonl"), "{\"resourceSpans\":[{").unwrap();
         spool.put(&batch("a", 1)).unwrap();
-        assert_eq!(spool.take().unwrap().request, batch("a", 1));
+        assert_eq!(spool.take_after(None).unwrap().request, batch("a", 1));
         assert_eq!(spool.spans(), 1);
     }
 }

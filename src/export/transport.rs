@@ -75,12 +75,3 @@ fn accepted(response: ExportTraceServiceResponse) -> Answer {
 fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("{} can't be read: {error}", path.display()))
 }
-
-/// Gives what an error comes down to: what is around it says less, and at length.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}

@@ -3,7 +3,7 @@
 //! The same observations give the same spans, in the same order: a host that takes a session over from one that died tells by their number which
 //! of them were exported already.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -162,11 +162,15 @@ impl Session {
     pub fn close(&mut self, time: Nanos) -> Vec<Span> {
         let mut spans = Vec::new();
         let end = time.max(self.latest);
+        let busy: BTreeSet<SpanId> =
+            self.navigations.iter().filter(|(_, open)| open.requests > 0).map(|(id, _)| *id).collect();
         for (_, exchange) in std::mem::take(&mut self.requests) {
             self.abandon(exchange, end, &mut spans);
         }
         for (id, mut open) in std::mem::take(&mut self.navigations) {
-            let loading = open.over.is_none() && open.navigation.loaded.is_none();
+            // One without a tab is known by its requests alone.
+            let known = open.navigation.tab_id.is_some() || busy.contains(&id);
+            let loading = known && open.over.is_none() && open.navigation.loaded.is_none();
             if loading {
                 open.reach(end);
             }
@@ -196,6 +200,9 @@ impl Session {
 
     fn apply(&mut self, observation: &Observation, time: Nanos, spans: &mut Vec<Span>) {
         match observation {
+            // Its span has been given already.
+            Observation::NavigationCommitted { span_id, .. } | Observation::NavigationFailed { span_id, .. }
+                if self.ended.contains(span_id) => {}
             Observation::RequestStarted {
                 request,
                 span_id,
@@ -302,7 +309,9 @@ impl Session {
         navigation: Option<&NavigationStart>,
         spans: &mut Vec<Span>,
     ) {
-        if let (Some(parent), Some(start)) = (parent, navigation) {
+        if let (Some(parent), Some(start)) = (parent, navigation)
+            && !self.ended.contains(&parent)
+        {
             let began = nanos(start.started).min(hop.start);
             self.started = self.started.min(began);
             let open = self.navigation(parent, began);

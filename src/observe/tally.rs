@@ -26,6 +26,6 @@ pub struct Tally {
 pub struct Slowest {
     /// How long it took, in nanoseconds.
     pub duration: u64,
-    /// Its method and its path.
+    /// Its method and its address.
     pub name: String,
 }

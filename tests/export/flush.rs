@@ -205,7 +205,7 @@ fn a_journal_that_can_not_be_read_is_no_obstacle() {
     assert_eq!(code, 0, "{words}");
     assert!(words.ends_with(&format!("navtrace: 4 spans sent to {}\n", bench.target())), "{words}");
     bench.assert_tree(&session, &page_ids(1, 2));
-    assert_eq!(bench.journals(), [sessions.join("folder.jsonl")]);
+    assert_eq!(bench.journals(), [sessions.join("broken.unreadable"), sessions.join("folder.jsonl")]);
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn a_session_whose_journal_another_host_does_not_let_go_goes_on_without_one() {
     second.resume(&session);
     second.tell(WORKER, 2, &page(2, 3));
     second.assert_received(WORKER, 2);
-    second.hear("the session's journal can't be written");
+    second.hear("the session's journal can't be used");
     bench.wait_for(8);
     second.end();
     assert!(second.said().contains("Resource temporarily unavailable"), "{}", second.said());

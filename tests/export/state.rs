@@ -89,7 +89,7 @@ fn a_journal_that_can_not_be_written_any_more_is_told_and_nothing_is_sent_twice(
     host.end();
     let all = expected((1..=20).map(|number| page_ids(number, 3)));
     bench.assert_tree(&session, &all);
-    let sentence = "the session's journal can't be written (File too large (os error 27)): spans are kept in memory alone, and a host that \
+    let sentence = "the session's journal can't be used (File too large (os error 27)): spans are kept in memory alone, and a host that \
                     dies loses them";
     assert_eq!(host.said(), format!(" WARN navtrace::cli::host: {sentence}\n"));
     assert_eq!(bench.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));

@@ -29,13 +29,21 @@ fn batch(number: u64) -> Observed {
     };
     let response = Response { status: 200, ..Response::default() };
     let ended = Observation::RequestCompleted { time: 2001.0, request: (2 * number).to_string(), response };
-    let observations = vec![started(2 * number), started(2 * number + 1), ended];
+    let committed = Observation::NavigationCommitted {
+        time: 2000.0,
+        span_id: "000000000000abcd".parse().unwrap(),
+        tab_id: 7,
+        url: "http://shop.test/".into(),
+        started: 2000.0,
+        transition: "link".into(),
+    };
+    let observations = vec![committed, started(2 * number), started(2 * number + 1), ended];
     Observed { worker: "w".into(), number, dropped: 0, observations }
 }
 
 fn opened(path: &std::path::Path) -> Record {
-    let (journal, entries) = Journal::open(path, Duration::ZERO).unwrap();
-    Record::with_journal(begun(), journal, entries).unwrap()
+    let journal = Journal::open(path, Duration::ZERO).unwrap();
+    Record::with_journal(begun(), journal).unwrap()
 }
 
 fn ids(record: &Record) -> Vec<String> {
@@ -63,14 +71,14 @@ fn a_host_goes_on_where_another_died() {
     record.observe(batch(3)).unwrap();
     assert_eq!(record.tally().requests, 3);
     record.close(9_000_000_000).unwrap();
-    assert_eq!(record.waiting().len(), 1 + 3 + 1);
+    assert_eq!(record.waiting().len(), 1 + 3 + 2);
     drop(record);
 
     let mut record = opened(&path);
     record.close(99_000_000_000).unwrap();
     assert_eq!(record.waiting().back().unwrap().end, 9_000_000_000);
-    record.settle(0, 5, Fate::Exported).unwrap();
-    assert_eq!(record.exported(), Exported { exported: 6, spooled: 1, ..Exported::default() });
+    record.settle(0, 6, Fate::Exported).unwrap();
+    assert_eq!(record.exported(), Exported { exported: 7, spooled: 1, ..Exported::default() });
     record.finish();
     assert!(!path.exists());
 }

@@ -10,7 +10,8 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
-use super::{Answer, accepted, read_pem, root_cause};
+use super::{Answer, accepted, read_pem};
+use crate::export::root_cause;
 use crate::export::settings::Target;
 
 /// A collector that speaks gRPC.

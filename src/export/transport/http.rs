@@ -11,7 +11,8 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, Hea
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Response, StatusCode, Url};
 
-use super::{Answer, accepted, read_pem, root_cause};
+use super::{Answer, accepted, read_pem};
+use crate::export::root_cause;
 use crate::export::settings::{Protocol, Target};
 
 /// How much of an answer is read.
@@ -33,7 +34,8 @@ impl Client {
         let mut headers = HeaderMap::new();
         for (name, value) in &target.headers {
             let pair = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
-            let (name, value) = pair.ok_or_else(|| format!("the header {name} can't be sent"))?;
+            let (name, mut value) = pair.ok_or_else(|| format!("the header {name} can't be sent"))?;
+            value.set_sensitive(true);
             headers.insert(name, value);
         }
         let mut builder = reqwest::Client::builder()
