@@ -6,13 +6,16 @@
 #![allow(clippy::unwrap_used)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use navtrace::channel::frame::{FrameError, MAX_FRAME};
 use navtrace::channel::message::WantedMode;
 use navtrace::channel::serve::{Event, Session, serve};
+use navtrace::context::issuer::SessionContext;
 use navtrace::context::sampler::Sampler;
+use navtrace::observe::session::Session as Account;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
@@ -120,28 +123,38 @@ fn frame(rng: &mut StdRng) -> Vec<u8> {
     [&length.to_ne_bytes(), body.as_slice()].concat()
 }
 
+fn session() -> SessionContext {
+    let context = r#"{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","flags":"01"}"#;
+    serde_json::from_str(context).unwrap()
+}
+
 #[test]
 fn a_million_frames() {
     let seed = std::env::var("NAVTRACE_FUZZ_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("NAVTRACE_FUZZ_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let (mut fed, mut accepted, mut rejected, mut ended) = (0, 0, 0, 0);
+    let (mut fed, mut accepted, mut rejected, mut ended, mut spans) = (0, 0, 0, 0, 0);
     let mut most = 0;
     while fed < FRAMES {
         let input: Vec<u8> = (0..FRAMES_OF_A_CHANNEL).flat_map(|_| frame(&mut rng)).collect();
-        let mut output = Vec::new();
+        let output = Mutex::new(Vec::new());
+        let mut account = Account::new(session(), 0);
         let before = LIVE.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
         let start = Instant::now();
-        let served = serve(
-            &mut input.as_slice(),
-            &mut output,
-            Session::new(Sampler::AlwaysOn, WantedMode::Auto, None),
-            |event| match event {
-                Event::Rejected(_) => rejected += 1,
-                _ => accepted += 1,
-            },
-        );
+        let served =
+            serve(&mut input.as_slice(), &output, Session::new(Sampler::AlwaysOn, WantedMode::Auto, None), |event| {
+                match event {
+                    Event::Rejected(_) => rejected += 1,
+                    Event::Observed(observed) => {
+                        accepted += 1;
+                        // Whatever is said is taken, and comes to spans.
+                        spans += account.observe(&observed).len();
+                    }
+                    _ => accepted += 1,
+                }
+            });
+        let output = output.into_inner().unwrap();
         // What the answers take is the test's own, which keeps them.
         most = most.max((PEAK.load(Ordering::Relaxed) - before).saturating_sub(2 * output.capacity()));
         assert!(start.elapsed() < HANG, "one channel took {:?}", start.elapsed());
@@ -153,9 +166,9 @@ fn a_million_frames() {
         fed += FRAMES_OF_A_CHANNEL;
     }
     println!(
-        "{fed} frames: {accepted} events, {rejected} rejected, {ended} channels ended; at most {most} bytes at once"
+        "{fed} frames: {accepted} events, {spans} spans, {rejected} rejected, {ended} channels ended; at most {most} bytes at once"
     );
     assert!(most <= MOST_MEMORY, "the host took {most} bytes");
     // A generator that makes nothing but noise, or nothing but good frames, tests nothing.
-    assert!(accepted > FRAMES / 20 && rejected > FRAMES / 20 && ended > 100);
+    assert!(accepted > FRAMES / 20 && rejected > FRAMES / 20 && ended > 100 && spans > 100);
 }

@@ -159,6 +159,7 @@ impl Exporter {
 
     /// Leaves the session to another host, which goes on from its journal; waits up to `patience` for what is on its way. Gives what became
     /// of its spans so far.
+    #[must_use]
     pub fn release(&self, patience: Duration) -> Exported {
         let deadline = Instant::now() + patience;
         let mut desk = self.shared.lock();

@@ -103,12 +103,12 @@ pub fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flus
                 flushed.sent += spans - rejected;
                 flushed.refused += rejected;
                 flushed.reason = flushed.reason.or(Some(message).filter(|message| !message.is_empty()));
-                batch.remove().map_err(not_removed)?;
+                batch.remove().map_err(|error| not_removed(&error))?;
             }
             Answer::Refused(reason) => {
                 flushed.refused += spans;
                 flushed.reason = Some(reason);
-                batch.remove().map_err(not_removed)?;
+                batch.remove().map_err(|error| not_removed(&error))?;
             }
             // It may be this batch alone that the collector fails over.
             Answer::Failed(reason) => {
@@ -126,6 +126,6 @@ pub fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flus
     Ok(flushed)
 }
 
-fn not_removed(error: std::io::Error) -> String {
+fn not_removed(error: &std::io::Error) -> String {
     format!("spans that were sent can't be removed from the spool, and would be sent again: {error}")
 }

@@ -90,6 +90,9 @@ impl OpenNavigation {
     }
 }
 
+/// The latest time that is believed, in the year 2262: sums of two do not overflow.
+const LATEST: Nanos = i64::MAX as Nanos;
+
 /// Milliseconds since the epoch as nanoseconds, to the microsecond. What is no time is the epoch.
 #[expect(
     clippy::cast_possible_truncation,
@@ -97,7 +100,7 @@ impl OpenNavigation {
     reason = "a cast of a float saturates, and NaN becomes 0"
 )]
 fn nanos(milliseconds: f64) -> Nanos {
-    ((milliseconds * 1000.0).round() as Nanos).saturating_mul(1000)
+    ((milliseconds * 1000.0).round() as Nanos).saturating_mul(1000).min(LATEST)
 }
 
 impl Session {
@@ -193,7 +196,8 @@ impl Session {
     fn count(&mut self, observed: &Observed) {
         let known = self.workers.iter().position(|worker| worker.id == observed.worker);
         let dropped_before = known.and_then(|at| self.workers.remove(at)).map_or(0, |worker| worker.dropped);
-        self.tally.dropped += observed.dropped.saturating_sub(dropped_before);
+        let dropped = observed.dropped.saturating_sub(dropped_before);
+        self.tally.dropped = self.tally.dropped.saturating_add(dropped);
         let worker = Worker { id: observed.worker.clone(), number: observed.number, dropped: observed.dropped };
         remember(&mut self.workers, worker);
     }
