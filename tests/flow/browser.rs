@@ -143,11 +143,17 @@ impl<'a> Browser<'a> {
         panic!("no browser came of {command:?} within {PATIENCE:?}:\n{}", before.join("\n"));
     }
 
+    /// Opens a page of the bench's site in a new tab.
+    pub(crate) fn open(&self, page: &str, nav: &str) {
+        // One parameter only: an ampersand would end the address here.
+        let address = self.bench.site.url(&format!("{page}?nav={nav}"));
+        self.ask("PUT", &format!("/json/new?{address}")).unwrap();
+    }
+
     /// Loads a plain page of the bench's site in a new tab, up to the last request that the page makes.
     pub(crate) fn load(&self, nav: &str) {
         let site = &self.bench.site;
-        // One parameter only: an ampersand would end the address here.
-        self.ask("PUT", &format!("/json/new?{}", site.url(&format!("/page?nav={nav}")))).unwrap();
+        self.open("/page", nav);
         wait_until("the page is loaded", || {
             let requests = site.requests();
             requests.iter().any(|request| request.nav.as_deref() == Some(nav) && request.label() == "fetch-late")
@@ -164,6 +170,18 @@ impl<'a> Browser<'a> {
             site.requests().iter().all(|request| !request.traceparent.is_empty())
         });
         site.clear();
+    }
+}
+
+impl Browser<'_> {
+    /// The process that the client started, which leads a group of its own where the command said so.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Takes note of the browser's end, as the client does that started it.
+    pub(crate) fn wait(&mut self) {
+        self.child.wait().unwrap();
     }
 }
 

@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::trace::v1::Span;
+
 use crate::bench::{Bench, Run, assert_own_spans, script_path, traceparent, turn};
 use crate::browser::{Browser, DevTools, hosts, without_host};
+use crate::navtrace::Environment;
+use crate::spans::{Trace, assert_no_journal, is_unfinished, spooled};
+use crate::support::collector::{Collector, hex};
 use crate::support::site::Recorded;
 
 /// How many times something is done to the worker in a test.
@@ -22,6 +27,10 @@ const USUALLY: Duration = Duration::from_secs(1);
 
 /// How many requests carry the session's trace between the end of a recovery and the next fault, at least.
 const REGULAR: usize = 5;
+
+/// What a worker has seen this short a time before it ends goes with it, since it tells of things in batches: such a request may be without a
+/// span. Nobody knows exactly when it ended, only when it was asked to.
+const UNTOLD: Duration = Duration::from_millis(100);
 
 /// Chromium stops a worker that has been idle for 30 s.
 const IDLE: Duration = Duration::from_secs(40);
@@ -73,6 +82,50 @@ impl Seen {
         assert!(times[FAULTS / 2] <= USUALLY, "{times:?}");
         assert_own_spans(&regular);
     }
+
+    /// The session goes on as one trace, in which every request has its span, whichever worker saw it.
+    fn assert_exported(&self, bench: &Bench, collector: &Collector) {
+        assert_no_journal(bench);
+        assert_eq!(spooled(bench), []);
+        let session = traceparent(&self.requests[0]).trace_id;
+        let (ours, others): (Vec<_>, Vec<_>) = self
+            .requests
+            .iter()
+            .filter(|request| !request.traceparent.is_empty())
+            .cloned()
+            .partition(|request| traceparent(request).trace_id == session);
+        let spans = collector.spans();
+        let trace = Trace::of(&session, &spans);
+        let mut missing: Vec<_> =
+            ours.iter().filter(|request| trace.span(&traceparent(request).span_id).is_none()).collect();
+        let unfinished = trace.requests().filter(|span| is_unfinished(span)).count();
+        println!(
+            "{} spans, {unfinished} of them of requests whose end no worker saw; {} of {} requests of the session have none, and \
+             {} are of other traces",
+            trace.spans().count(),
+            missing.len(),
+            ours.len(),
+            others.len()
+        );
+        let far = |request: &Recorded| {
+            let distance = |fault: &Instant| {
+                let late = request.at.saturating_duration_since(*fault);
+                late.max(fault.saturating_duration_since(request.at))
+            };
+            self.faults.iter().map(distance).min().unwrap()
+        };
+        let distances: Vec<_> = missing.iter().map(|request| (request.label(), far(request))).collect();
+        println!("how far from a fault they came: {distances:?}");
+        missing.retain(|request| far(request) > UNTOLD);
+        assert!(missing.is_empty(), "requests without a span, far from any fault: {missing:#?}");
+        for request in &others {
+            let own = traceparent(request);
+            let is_its = |span: &&Span| hex(&span.span_id) == own.span_id;
+            let [span] = spans.iter().filter(is_its).collect::<Vec<_>>()[..] else { panic!("{request:?} has no span") };
+            assert_eq!((hex(&span.trace_id), span.parent_span_id.len()), (own.trace_id, 0), "{span:?}");
+            assert_eq!(hex(&span.links[0].trace_id), session, "{span:?}");
+        }
+    }
 }
 
 /// Runs a client to its end and collects the hosts of its browser. What `meanwhile` does, it does often.
@@ -87,9 +140,10 @@ fn watched(bench: &Bench, mut command: Command, mut meanwhile: impl FnMut()) -> 
     (bench.finished(&child.wait_with_output().unwrap()), seen)
 }
 
-fn with_playwright(bench: &Bench, fault: &str) -> Seen {
+fn with_playwright(bench: &Bench, collector: &Collector, fault: &str) -> Seen {
     let mut command = bench.environment.navtrace(["run", "--", "node"]);
     command
+        .envs(Environment::exporting(&collector.endpoint()))
         .arg(script_path("worker.mjs"))
         .env("SITE", bench.site.main())
         .env("FAULT", fault)
@@ -104,17 +158,21 @@ fn with_playwright(bench: &Bench, fault: &str) -> Seen {
 #[test]
 fn a_worker_that_is_killed_comes_back_under_playwright() {
     let _turn = turn();
-    let bench = Bench::new();
-    with_playwright(&bench, "kill").assert_recovered();
+    let (bench, collector) = (Bench::new(), Collector::start());
+    let seen = with_playwright(&bench, &collector, "kill");
+    seen.assert_recovered();
     bench.assert_nothing_left();
+    seen.assert_exported(&bench, &collector);
 }
 
 #[test]
 fn an_extension_that_is_reloaded_goes_on_with_the_trace() {
     let _turn = turn();
-    let bench = Bench::new();
-    with_playwright(&bench, "reload").assert_recovered();
+    let (bench, collector) = (Bench::new(), Collector::start());
+    let seen = with_playwright(&bench, &collector, "reload");
+    seen.assert_recovered();
     bench.assert_nothing_left();
+    seen.assert_exported(&bench, &collector);
 }
 
 /// k6 1.8.1 pauses every worker that starts while it is attached, and does not let go of it. One that is started again
@@ -122,9 +180,10 @@ fn an_extension_that_is_reloaded_goes_on_with_the_trace() {
 #[test]
 fn a_worker_that_is_killed_comes_back_under_k6() {
     let _turn = turn();
-    let bench = Bench::new();
+    let (bench, collector) = (Bench::new(), Collector::start());
     // The first fault comes with the first page, and after the last one there are six seconds too.
-    let command = bench.traced_command("pages.js", &[("ITERATIONS", "1"), ("SECONDS", "19")]);
+    let mut command = bench.traced_command("pages.js", &[("ITERATIONS", "1"), ("SECONDS", "19")]);
+    command.envs(Environment::exporting(&collector.endpoint()));
     let mut faults: Vec<Instant> = Vec::new();
     let (run, hosts) = watched(&bench, command, || {
         let due = match faults.last() {
@@ -141,8 +200,10 @@ fn a_worker_that_is_killed_comes_back_under_k6() {
             }
         }
     });
-    Seen { requests: run.requests, faults, hosts }.assert_recovered();
+    let seen = Seen { requests: run.requests, faults, hosts };
+    seen.assert_recovered();
     bench.assert_nothing_left();
+    seen.assert_exported(&bench, &collector);
 }
 
 #[test]

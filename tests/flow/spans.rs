@@ -1,0 +1,113 @@
+//! What the browser's spans must be like, wherever they were exported to.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use url::Url;
+
+use crate::bench::{Bench, traceparent};
+use crate::support::collector::{attribute, hex, read_line, spans};
+use crate::support::site::Recorded;
+
+/// The name of a session's root span.
+pub(crate) const SESSION: &str = "browser session";
+
+/// The name of a navigation's span.
+pub(crate) const NAVIGATION: &str = "navigation";
+
+/// The spans of one session by their ids: one root, and no parent that is missing.
+pub(crate) struct Trace {
+    spans: BTreeMap<String, Span>,
+}
+
+impl Trace {
+    /// Takes the spans of a session out of all that were exported. No span may be there twice.
+    pub(crate) fn of(trace_id: &str, all: &[Span]) -> Self {
+        let mut spans = BTreeMap::new();
+        for span in all.iter().filter(|span| hex(&span.trace_id) == trace_id) {
+            let before = spans.insert(hex(&span.span_id), span.clone());
+            assert!(before.is_none(), "a span was exported twice: {before:?} and {span:?}");
+        }
+        let roots: Vec<_> = spans.values().filter(|span| span.parent_span_id.is_empty()).collect();
+        let names: Vec<_> = roots.iter().map(|span| span.name.as_str()).collect();
+        assert_eq!(names, [SESSION], "the roots of {trace_id}, which has {} spans", spans.len());
+        let orphans: Vec<_> = spans
+            .values()
+            .filter(|span| !span.parent_span_id.is_empty() && !spans.contains_key(&hex(&span.parent_span_id)))
+            .map(|span| format!("{} {}", span.name, attribute(span, "url.full")))
+            .collect();
+        assert_eq!(orphans, [""; 0], "spans without a parent in {trace_id}, which has {} spans", spans.len());
+        Self { spans }
+    }
+
+    /// The span of this id.
+    pub(crate) fn span(&self, id: &str) -> Option<&Span> {
+        self.spans.get(id)
+    }
+
+    /// All of them.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = &Span> {
+        self.spans.values()
+    }
+
+    /// The spans that stand for requests.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &Span> {
+        self.spans().filter(|span| is_request(span))
+    }
+
+    /// The requests of the site that have no span of their own id, method and path.
+    pub(crate) fn without(&self, requests: &[Recorded]) -> Vec<String> {
+        let is_missing = |request: &&Recorded| {
+            let span = self.span(&traceparent(request).span_id);
+            span.is_none_or(|span| span.name != request.method || path(span) != request.path)
+        };
+        requests.iter().filter(is_missing).map(|request| format!("{} {}", request.method, request.label())).collect()
+    }
+}
+
+/// Whether a span stands for a request.
+pub(crate) fn is_request(span: &Span) -> bool {
+    !attribute(span, "http.request.method").is_empty()
+}
+
+/// Whether a span stands for a request that the browser's cache answered.
+pub(crate) fn is_cached(span: &Span) -> bool {
+    let cached = attribute(span, "navtrace.request.from_cache") == "true";
+    let kind = if cached { SpanKind::Internal } else { SpanKind::Client };
+    assert_eq!(span.kind(), kind, "{span:?}");
+    cached
+}
+
+/// Whether a span was still open when the browser went.
+pub(crate) fn is_unfinished(span: &Span) -> bool {
+    attribute(span, "navtrace.unfinished") == "true"
+}
+
+/// The path of the address that a span names.
+pub(crate) fn path(span: &Span) -> String {
+    let url = attribute(span, "url.full");
+    Url::parse(&url).unwrap_or_else(|error| panic!("{url}: {error}")).path().to_owned()
+}
+
+/// What the host of a bench keeps for later: the folder of its spool, or of its journals.
+fn state(bench: &Bench, folder: &str) -> Vec<PathBuf> {
+    let folder = bench.environment.home().join(".local/state/navtrace").join(folder);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The spans that wait in a bench's spool.
+pub(crate) fn spooled(bench: &Bench) -> Vec<Span> {
+    let files = state(bench, "spool");
+    assert!(files.iter().all(|file| file.extension().is_some_and(|extension| extension == "jsonl")), "{files:?}");
+    let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
+    texts.flat_map(|text| text.lines().flat_map(|line| spans(&read_line(line))).collect::<Vec<_>>()).collect()
+}
+
+/// No session of a bench may be open any more.
+pub(crate) fn assert_no_journal(bench: &Bench) {
+    assert_eq!(state(bench, "sessions"), [""; 0].map(PathBuf::from), "journals are left");
+}
