@@ -14,8 +14,9 @@ use crate::support::collector::Collector;
 /// How many hosts are killed, one after the other.
 const KILLED: usize = 3;
 
-/// When hosts are killed, by the time since the collector last got something, of which the next one must know. What is on its way just then would
-/// be sent again, as OTLP has it: nobody knows whether it arrived. Spans wait for 200 ms before they are sent.
+/// When hosts are killed, by the time since the collector last got something, of which the next one must know. What is on
+/// its way just then would be sent again, as OTLP has it: nobody knows whether it arrived. Spans wait for 200 ms before
+/// they are sent.
 const QUIET: Range<Duration> = Duration::from_millis(50)..Duration::from_millis(150);
 
 /// Kills a host of this test's own browser; one that has ended meanwhile is not there to be killed.

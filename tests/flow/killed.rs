@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
-use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -20,9 +19,6 @@ use crate::support::site::Recorded;
 /// How many browsers are killed, and how many of them with all of their process group.
 const RUNS: usize = 40;
 const GROUPS: usize = 10;
-
-/// More at once are too much for two processors.
-const AT_ONCE: usize = 2;
 
 /// When they are killed, in milliseconds after the first request.
 const MOMENTS: std::ops::Range<u64> = 300..3000;
@@ -154,8 +150,8 @@ impl Moment {
         Outcome { kill, requests, ended: ended_count, open: open_count, spans, lost, ending, faults }
     }
 
-    /// How long before the kill requests had ended, by the page's own word, which is the exact one: it has the time at which the last byte
-    /// was there, on the clock of the machine. The page says it in the query of its next requests.
+    /// How long before the kill requests had ended, by the page's own word, which is the exact one: it has the time at
+    /// which the last byte was there, on the clock of the machine. The page says it in the query of its next requests.
     fn ended(&self, requests: &[Recorded]) -> BTreeMap<(String, String), Duration> {
         let killed_at = self.killed_at.duration_since(UNIX_EPOCH).unwrap();
         let mut ended = BTreeMap::new();
@@ -186,27 +182,14 @@ fn number(request: &Recorded, name: &str) -> u64 {
 fn what_ended_before_a_browser_was_killed_is_not_lost() {
     let _turn = turn();
     let start = Instant::now();
-    let kills = Mutex::new(Kill::all().into_iter());
-    let outcomes = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let kill = kills.lock().unwrap().next();
-                    let Some(kill) = kill else { return };
-                    let outcome = kill.run();
-                    outcomes.lock().unwrap().push(outcome);
-                }
-            });
-        }
-    });
-    let mut outcomes = outcomes.into_inner().unwrap();
-    outcomes.sort_by_key(|outcome| outcome.kill.number);
+    // One at a time: a browser that has to wait for a processor says what it has seen later.
+    let outcomes: Vec<_> = Kill::all().into_iter().map(Kill::run).collect();
     assert_eq!(outcomes.len(), RUNS);
 
     let sum = |count: fn(&Outcome) -> usize| outcomes.iter().map(count).sum::<usize>();
     println!(
-        "{RUNS} browsers were killed in {:.0} s; the site got {} requests, of which {} had ended and {} were open; {} spans",
+        "{RUNS} browsers were killed in {:.0} s; the site got {} requests, of which {} had ended and {} were open; \
+         {} spans",
         start.elapsed().as_secs_f64(),
         sum(|outcome| outcome.requests),
         sum(|outcome| outcome.ended),

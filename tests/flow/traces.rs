@@ -13,7 +13,8 @@ use crate::spans::{NAVIGATION, SESSION, Trace, assert_no_journal, is_cached, is_
 use crate::support::collector::{Collector, attribute, hex};
 use crate::support::jaeger::{self, Jaeger};
 
-/// By how much a span may reach beyond its parent, in microseconds: the extension and the services read one clock in different processes.
+/// By how much a span may reach beyond its parent, in microseconds: the extension and the services read one clock in
+/// different processes.
 const TOLERANCE: u64 = 5000;
 
 /// What an iteration of the demo navigates to.
@@ -103,8 +104,8 @@ impl Summary {
     }
 }
 
-/// Runs the demo with its shop, and checks in Jaeger what both modes have in common. `check` sees each trace with the ids of those of its spans
-/// that may have a server's span below them.
+/// Runs the demo with its shop, and checks in Jaeger what both modes have in common. `parents` gives the ids of those
+/// spans of the browser that may have a server's span below them.
 fn shop(mode: &str, parents: impl Fn(&jaeger::Trace) -> BTreeSet<String>) {
     let _turn = turn();
     let jaeger = Jaeger::start();

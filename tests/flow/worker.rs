@@ -28,8 +28,8 @@ const USUALLY: Duration = Duration::from_secs(1);
 /// How many requests carry the session's trace between the end of a recovery and the next fault, at least.
 const REGULAR: usize = 5;
 
-/// What a worker has seen this short a time before it ends goes with it, since it tells of things in batches: such a request may be without a
-/// span. Nobody knows exactly when it ended, only when it was asked to.
+/// What a worker has seen this short a time before it ends goes with it, since it tells of things in batches: such a
+/// request may be without a span. Nobody knows exactly when it ended, only when it was asked to.
 const UNTOLD: Duration = Duration::from_millis(100);
 
 /// Chromium stops a worker that has been idle for 30 s.
@@ -100,8 +100,8 @@ impl Seen {
             ours.iter().filter(|request| trace.span(&traceparent(request).span_id).is_none()).collect();
         let unfinished = trace.requests().filter(|span| is_unfinished(span)).count();
         println!(
-            "{} spans, {unfinished} of them of requests whose end no worker saw; {} of {} requests of the session have none, and \
-             {} are of other traces",
+            "{} spans, {unfinished} of them of requests whose end no worker saw; {} of {} requests of the session have \
+             none, and {} are of other traces",
             trace.spans().count(),
             missing.len(),
             ours.len(),

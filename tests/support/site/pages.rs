@@ -28,8 +28,8 @@ pub(super) async fn slow(Query(query): Parameters) -> Html<String> {
     Html(plain(&query))
 }
 
-/// Answers `/endless?nav=NAME.NUMBER`: a page that fetches without an end and goes on to the next number after a while. Its requests say which
-/// of the page's requests have ended, and when.
+/// Answers `/endless?nav=NAME.NUMBER`: a page that fetches without an end and goes on to the next number after a while.
+/// Its requests say which of the page's requests have ended, and when.
 pub(super) async fn endless(Query(query): Parameters) -> Html<String> {
     let words = Words::of(&query);
     let page = include_str!("www/endless.html").replace("{{Q}}", &words.query()).replace("{{RUN}}", &words.run);
