@@ -32,7 +32,6 @@ const ENDING: Duration = Duration::from_secs(10);
 /// How a browser is killed.
 #[derive(Debug, Clone, Copy)]
 struct Kill {
-    number: usize,
     /// With all of its process group, as some clients do.
     group: bool,
     /// Whether there is a collector; else everything has to be in the spool.
@@ -63,7 +62,6 @@ impl Kill {
         let mut random = StdRng::seed_from_u64(7);
         let every = RUNS / GROUPS;
         let kill = |number| Self {
-            number,
             group: number % every == every - 1,
             collector: (number + number / every).is_multiple_of(2),
             after: Duration::from_millis(random.random_range(MOMENTS)),
