@@ -61,7 +61,7 @@ impl Kill {
     fn all() -> Vec<Self> {
         let mut random = StdRng::seed_from_u64(7);
         let every = RUNS / GROUPS;
-        let kill = |number| Self {
+        let kill = |number: usize| Self {
             group: number % every == every - 1,
             collector: (number + number / every).is_multiple_of(2),
             after: Duration::from_millis(random.random_range(MOMENTS)),
