@@ -6,15 +6,13 @@ use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-
 use super::record::{Exported, Fate, Record};
+use super::root_cause;
 use super::settings::Settings;
 use super::spool::{self, Spool};
 use super::state::State;
-use super::{otlp, root_cause};
 use crate::observe::observation::Observed;
-use crate::observe::span::{Nanos, Span};
+use crate::observe::span::Nanos;
 use crate::observe::tally::Tally;
 
 /// Tells the user of a problem.
@@ -217,7 +215,7 @@ impl Exporter {
 
     /// Moves a batch of spans to the spool. Gives whether they wait no more: where the spool fails, those that the journal has stay there.
     fn put_aside(&self, record: &mut Record, from: usize) -> bool {
-        let (request, count) = batch(record, from, &self.settings);
+        let (request, count) = record.batch(from, &self.settings);
         let problems = &self.shared.problems;
         let fate = match self.spool.as_ref().map(|spool| spool.put(&request)) {
             Some(Ok(dropped)) => {
@@ -244,12 +242,4 @@ impl Exporter {
         problems.journal(record.settle(from, count, fate));
         true
     }
-}
-
-/// Builds the request for a batch of the spans that wait.
-fn batch(record: &Record, from: usize, settings: &Settings) -> (ExportTraceServiceRequest, usize) {
-    let most = settings.batch.max_export_batch_size;
-    let spans: Vec<Span> = record.waiting().iter().skip(from).take(most).cloned().collect();
-    let begun = record.begun();
-    (otlp::request(&spans, begun.context, &begun.resource, &settings.limits), spans.len())
 }

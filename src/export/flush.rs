@@ -57,10 +57,9 @@ fn adopt_one(path: &Path, spool: &Spool, settings: &Settings) -> std::io::Result
     // Nobody knows when it ended; the last that was seen of it is as good as any.
     record.close(0)?;
     while !record.waiting().is_empty() {
-        let spans: Vec<_> = record.waiting().iter().take(settings.batch.max_export_batch_size).cloned().collect();
-        let begun = record.begun();
-        spool.put(&otlp::request(&spans, begun.context, &begun.resource, &settings.limits))?;
-        record.settle(0, spans.len(), Fate::Spooled)?;
+        let (request, count) = record.batch(0, settings);
+        spool.put(&request)?;
+        record.settle(0, count, Fate::Spooled)?;
     }
     if let Some(journal) = journal {
         journal.remove();
@@ -91,24 +90,22 @@ pub fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flus
     adopt(state, settings);
     let spool = Spool::new(state.spool(), spool::MOST_BYTES);
     let transport = Transport::new(target)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("spans can't be sent: {error}"))?;
     let mut flushed = Flushed::default();
     let mut walk = Walk::default();
     while let Some(batch) = walk.next(&spool) {
         let spans = otlp::count(&batch.request);
-        match runtime.block_on(transport.send(batch.request.clone())) {
+        match transport.send(batch.request.clone()) {
             Answer::Accepted { rejected, message } => {
                 let rejected = rejected.min(spans);
                 flushed.sent += spans - rejected;
                 flushed.refused += rejected;
                 flushed.reason = flushed.reason.or(Some(message).filter(|message| !message.is_empty()));
-                batch.remove().map_err(|error| not_removed(&error))?;
+                batch.remove()?;
             }
             Answer::Refused(reason) => {
                 flushed.refused += spans;
                 flushed.reason = Some(reason);
-                batch.remove().map_err(|error| not_removed(&error))?;
+                batch.remove()?;
             }
             // It may be this batch alone that the collector fails over.
             Answer::Failed(reason) => {
@@ -124,8 +121,4 @@ pub fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flus
     }
     // What another process is sending now is that one's to tell.
     Ok(flushed)
-}
-
-fn not_removed(error: &std::io::Error) -> String {
-    format!("spans that were sent can't be removed from the spool, and would be sent again: {error}")
 }

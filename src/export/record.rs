@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use serde::{Deserialize, Serialize};
 
 use super::journal::Journal;
+use super::otlp;
 use super::process::Process;
+use super::settings::Settings;
 use crate::context::issuer::SessionContext;
 use crate::observe::observation::Observed;
 use crate::observe::session::Session;
@@ -207,6 +210,15 @@ impl Record {
     #[must_use]
     pub fn waiting(&self) -> &VecDeque<Span> {
         &self.sum.waiting
+    }
+
+    /// Builds the request for a batch of the spans that wait, from that place in the queue on, and tells how many they are.
+    #[must_use]
+    pub fn batch(&self, from: usize, settings: &Settings) -> (ExportTraceServiceRequest, usize) {
+        let most = settings.batch.max_export_batch_size;
+        let spans: Vec<Span> = self.sum.waiting.iter().skip(from).take(most).cloned().collect();
+        let Begun { context, resource, .. } = &self.begun;
+        (otlp::request(&spans, *context, resource, &settings.limits), spans.len())
     }
 
     /// Takes a batch of observations, which is safe then. One that was taken before changes nothing.

@@ -38,9 +38,11 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being removed; it must not be sent again then by this process.
-    pub fn remove(self) -> io::Result<()> {
-        fs::remove_file(&self.path)
+    /// A sentence that says what keeps it from being removed; it must not be sent again then by this process.
+    pub fn remove(self) -> Result<(), String> {
+        fs::remove_file(&self.path).map_err(|error| {
+            format!("spans that were sent can't be removed from the spool, and will be sent again: {error}")
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use tokio::runtime::{Builder, Runtime};
 
 use super::settings::{Protocol, Target};
 
@@ -34,10 +35,13 @@ pub enum Answer {
 }
 
 /// A way to a collector.
-pub enum Transport {
-    /// OTLP over HTTP.
+pub struct Transport {
+    client: Client,
+    runtime: Runtime,
+}
+
+enum Client {
     Http(http::Client),
-    /// OTLP over gRPC.
     Grpc(Box<grpc::Client>),
 }
 
@@ -46,21 +50,25 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// A sentence that says which setting can't be used.
+    /// A sentence that says which setting can't be used, or what else is in the way.
     pub fn new(target: &Target) -> Result<Self, String> {
         // Refused when it was done before, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        match target.protocol {
-            Protocol::Grpc => grpc::Client::new(target).map(Box::new).map(Self::Grpc),
-            Protocol::HttpProtobuf | Protocol::HttpJson => http::Client::new(target).map(Self::Http),
-        }
+        let client = match target.protocol {
+            Protocol::Grpc => grpc::Client::new(target).map(Box::new).map(Client::Grpc)?,
+            Protocol::HttpProtobuf | Protocol::HttpJson => http::Client::new(target).map(Client::Http)?,
+        };
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("spans can't be sent: {error}"))?;
+        Ok(Self { client, runtime })
     }
 
-    /// Sends a request.
-    pub async fn send(&self, request: ExportTraceServiceRequest) -> Answer {
-        match self {
-            Self::Http(client) => client.send(&request).await,
-            Self::Grpc(client) => client.send(request).await,
+    /// Sends a request and waits for its answer.
+    #[must_use]
+    pub fn send(&self, request: ExportTraceServiceRequest) -> Answer {
+        match &self.client {
+            Client::Http(client) => self.runtime.block_on(client.send(&request)),
+            Client::Grpc(client) => self.runtime.block_on(client.send(request)),
         }
     }
 }

@@ -120,12 +120,6 @@ impl Session {
         }
     }
 
-    /// What requests of the session carry.
-    #[must_use]
-    pub fn context(&self) -> SessionContext {
-        self.context
-    }
-
     /// What the session has done so far.
     #[must_use]
     pub fn tally(&self) -> &Tally {

@@ -32,6 +32,18 @@ function begin() {
   return { outbox, sent, open, observe, batches };
 }
 
+/** The same, with three batches that were sent and not acknowledged. */
+function withThreeSent() {
+  const begun = begin();
+  begun.open();
+  for (const time of [1, 2, 3]) {
+    begun.observe(time);
+    mock.timers.tick(BATCH_DELAY);
+  }
+  const [{ worker }] = begun.sent.splice(0);
+  return { ...begun, worker };
+}
+
 test('what comes within the delay goes as one batch', () => {
   const { sent, open, observe, batches } = begin();
   open();
@@ -100,14 +112,7 @@ test('nothing is sent before a host continues the session, and all of it then', 
 });
 
 test('what was not acknowledged is sent again to the next host, in its order', () => {
-  const { outbox, sent, open, observe, batches } = begin();
-  open();
-  for (const time of [1, 2, 3]) {
-    observe(time);
-    mock.timers.tick(BATCH_DELAY);
-  }
-  const [{ worker }] = sent;
-  batches();
+  const { outbox, open, observe, batches, worker } = withThreeSent();
   outbox.received({ type: 'received', worker, number: 1 });
   outbox.close();
   observe(4);
@@ -120,14 +125,7 @@ test('what was not acknowledged is sent again to the next host, in its order', (
 });
 
 test('an acknowledgement is for all batches up to it', () => {
-  const { outbox, sent, open, observe, batches } = begin();
-  open();
-  for (const time of [1, 2, 3]) {
-    observe(time);
-    mock.timers.tick(BATCH_DELAY);
-  }
-  const [{ worker }] = sent;
-  batches();
+  const { outbox, open, batches, worker } = withThreeSent();
   outbox.received({ type: 'received', worker, number: 2 });
   outbox.received({ type: 'received', worker, number: 1 });
   outbox.close();

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use rand::RngExt;
 
-use super::{Shared, batch};
+use super::Shared;
 use crate::export::record::Fate;
 use crate::export::settings::{Settings, Target};
 use crate::export::spool::{self, Spool, Walk};
 use crate::export::state::State;
 use crate::export::transport::{Answer, Transport};
-use crate::export::{flush, otlp, root_cause};
+use crate::export::{flush, otlp};
 
 /// The first pause after a failure; each further failure doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -58,15 +58,13 @@ impl Sender {
             flush::adopt(state, &self.settings);
         }
         let transport = Transport::new(&self.target)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| format!("spans can't be sent: {error}"))?;
         let mut pause = Pause::default();
         let mut unspooling = Unspooling::default();
         loop {
             match self.next(&pause, &unspooling) {
                 Job::End => return Ok(()),
                 Job::Send { request, count, turn } => {
-                    let answer = runtime.block_on(transport.send(request));
+                    let answer = transport.send(request);
                     pause.for_good |= matches!(answer, Answer::Failed(_));
                     self.sent(turn, count, answer, &mut pause);
                 }
@@ -75,7 +73,7 @@ impl Sender {
                         unspooling = Unspooling { pause: Some(Instant::now() + SPOOL_PAUSE), ..Unspooling::default() };
                         continue;
                     };
-                    let answer = runtime.block_on(transport.send(batch.request.clone()));
+                    let answer = transport.send(batch.request.clone());
                     self.unspooled(batch, answer, &mut pause, &mut unspooling);
                 }
             }
@@ -87,11 +85,7 @@ impl Sender {
         let failed = matches!(answer, Answer::Failed(_));
         if self.judge(answer, otlp::count(&batch.request), pause).is_some() {
             unspooling.failures = 0;
-            if let Err(error) = batch.remove() {
-                let sentence = format!(
-                    "spans that were sent can't be removed from the spool, and will be sent again: {}",
-                    root_cause(&error)
-                );
+            if let Err(sentence) = batch.remove() {
                 self.shared.problems.tell("not removed", &sentence);
                 unspooling.failures = LAST_TRIES;
             }
@@ -123,7 +117,7 @@ impl Sender {
                 && may
                 && let Some(work) = &mut desk.work
             {
-                let (request, count) = batch(&work.record, 0, &self.settings);
+                let (request, count) = work.record.batch(0, &self.settings);
                 work.sending = count;
                 return Job::Send { request, count, turn: work.turn };
             }

@@ -15,7 +15,7 @@ use crate::export::root_cause;
 use crate::export::settings::Target;
 
 /// A collector that speaks gRPC.
-pub struct Client {
+pub(super) struct Client {
     target: Target,
     tls: Option<ClientTlsConfig>,
     metadata: MetadataMap,

@@ -22,7 +22,7 @@ const MOST_ANSWER: usize = 64 << 10;
 const MOST_WORDS: usize = 200;
 
 /// A collector that speaks HTTP.
-pub struct Client {
+pub(super) struct Client {
     http: reqwest::Client,
     endpoint: Url,
     json: bool,
