@@ -320,6 +320,10 @@ host: string,
  */
 mode: WantedMode, 
 /**
+ * Whether pages are to be measured.
+ */
+webVitals: boolean, 
+/**
  * The session's root span.
  */
 session: SessionContext, 

@@ -8,7 +8,7 @@ import { Modes } from './headers/modes.js';
 import { Documents } from './observe/documents.js';
 import { watchNavigations } from './observe/navigations.js';
 import { Outbox } from './observe/outbox.js';
-import { watchPages } from './observe/pages.js';
+import { measurePages, watchPages } from './observe/pages.js';
 import { Requests } from './observe/requests.js';
 import { Starts } from './observe/starts.js';
 
@@ -20,7 +20,7 @@ const restarted = 'serviceWorker' in self && /** @type {ServiceWorker} */ (self.
 
 const own = ownSession();
 const outbox = new Outbox();
-const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox);
+const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, measurePages);
 const documents = new Documents();
 const starts = new Starts();
 const requests = new Requests(outbox, starts);

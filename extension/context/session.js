@@ -44,6 +44,9 @@ export class Session {
   #channel;
   #renewed;
   #outbox;
+  #measurePages;
+  /** @type {Promise<void> | null} null while no host has asked for it */
+  #measuring = null;
   /** @type {boolean | null} null until it is known, and hello can be said */
   #offTheRecord = null;
   /** Whether some navigation has carried the session's trace id already. */
@@ -69,11 +72,13 @@ export class Session {
    *   its name
    * @param {SessionContext} own what the session is called when no host names it
    * @param {Outbox} outbox has what is to be sent to a host that continues the session
+   * @param {() => Promise<void>} measurePages is called if the host wants pages to be measured
    */
-  constructor(renewed, own, outbox) {
+  constructor(renewed, own, outbox, measurePages) {
     this.#renewed = renewed;
     this.#own = own;
     this.#outbox = outbox;
+    this.#measurePages = measurePages;
     this.#stock = new Stock(own.flags);
     this.#channel = new Channel({
       opened: () => this.#hello(),
@@ -100,6 +105,7 @@ export class Session {
     this.#hello();
     if (this.#context === null) await Promise.race([this.#settled, new Promise((resolve) => setTimeout(resolve, ANSWER_TIMEOUT))]);
     if (this.#context === null) this.#issueOwn();
+    await this.#measuring;
   }
 
   /** @returns {SessionContext} */
@@ -204,6 +210,7 @@ export class Session {
   #named(message) {
     const before = this.#wantedMode;
     this.#wantedMode = message.mode;
+    if (message.webVitals) this.#measuring ??= this.#measurePages();
     if (this.#context === null) this.#adopt(message.session);
     if (sameSession(this.#context, message.session)) this.#agree(message.contexts);
     else if (!sameSession(this.#context, this.#own) || this.#used) this.#correct();

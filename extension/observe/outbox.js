@@ -8,8 +8,8 @@ import { newSpanId } from '../context/ids.js';
 /** @import { Frame, Observation, ToExtension } from '../channel/messages.js' */
 /** @typedef {{ number: number, observations: Observation[] }} Batch */
 
-/** How long an observation waits for others, in milliseconds. */
-export const BATCH_DELAY = 20;
+/** How long an observation waits for others, in milliseconds: a killed browser may lose the last 100, and each message costs its pages time. */
+export const BATCH_DELAY = 40;
 
 /** So many fit the 1 MiB that the host takes, even when each has the longest address and all of that is escaped in JSON. */
 export const MOST_IN_BATCH = 100;

@@ -1,6 +1,6 @@
 /**
- * Runs in each page, in a world of its own that scripts of the page can't see: tells how the page was loaded, and its web vitals, once it is
- * loaded and again when it is left.
+ * Runs in each page from its start, where pages are measured, in a world of its own that scripts of the page can't see: tells how the page was
+ * loaded, and its web vitals, once it is loaded and again when it is left.
  */
 
 {
@@ -47,8 +47,6 @@
   };
 
   // In a task behind the one that ends the event, and behind those that bring what happened before.
-  const loaded = () => setTimeout(tell);
-  if (document.readyState === 'complete') loaded();
-  else addEventListener('load', loaded);
+  addEventListener('load', () => setTimeout(tell));
   addEventListener('pagehide', tell);
 }

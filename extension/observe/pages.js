@@ -1,6 +1,9 @@
 /**
- * Takes what pages tell of themselves ({@link ./page.js} runs in each).
+ * Has pages measured, and takes what they tell of themselves: {@link ./page.js} runs in each then. That costs every page some milliseconds,
+ * so it is done only when it is asked for.
  */
+
+import { attempt } from '../attempt.js';
 
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
@@ -19,6 +22,21 @@ function numbersIn(values) {
   const sound = Object.entries(values ?? {}).filter(([name, value]) => VALUE_NAME.test(name) && Number.isFinite(value));
   return Object.fromEntries(sound.slice(0, MOST_VALUES));
 }
+
+/** @type {chrome.scripting.RegisteredContentScript} */
+const SCRIPT = { id: 'page', matches: ['<all_urls>'], js: ['observe/page.js'], runAt: 'document_start', persistAcrossSessions: false };
+
+/** Has every page measured that is loaded from now on, until the browser ends. */
+export const measurePages = () =>
+  attempt(
+    'measuring pages',
+    async () => {
+      // A worker before this one may have done it.
+      const there = await chrome.scripting.getRegisteredContentScripts({ ids: [SCRIPT.id] });
+      if (there.length === 0) await chrome.scripting.registerContentScripts([SCRIPT]);
+    },
+    undefined,
+  );
 
 /**
  * Registers the listener at once, as a worker must that wants to be woken by it.

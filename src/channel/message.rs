@@ -118,7 +118,7 @@ pub enum ToHost {
 /// A message from the host to the extension.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "lowercase", rename_all_fields = "camelCase")]
 pub enum ToExtension {
     /// The answer to `hello`.
     Session {
@@ -126,6 +126,8 @@ pub enum ToExtension {
         host: String,
         /// Which mode the user wants.
         mode: WantedMode,
+        /// Whether pages are to be measured.
+        web_vitals: bool,
         /// The session's root span.
         session: SessionContext,
         /// A stock of contexts for the navigations to come.

@@ -39,6 +39,7 @@ pub enum Event {
 pub struct Session {
     sampler: Sampler,
     mode: WantedMode,
+    web_vitals: bool,
     issuer: Option<Issuer>,
 }
 
@@ -46,7 +47,13 @@ impl Session {
     /// Makes a session that is decided on at the extension's `hello`, unless `remembered` is what an earlier host decided.
     #[must_use]
     pub fn new(sampler: Sampler, mode: WantedMode, remembered: Option<SessionContext>) -> Self {
-        Self { sampler, mode, issuer: remembered.map(Issuer::resume) }
+        Self { sampler, mode, web_vitals: false, issuer: remembered.map(Issuer::resume) }
+    }
+
+    /// Has pages measured, or not, which they are not unless told.
+    #[must_use]
+    pub fn with_web_vitals(self, web_vitals: bool) -> Self {
+        Self { web_vitals, ..self }
     }
 
     /// Takes one frame's body and gives the answer to it, if it has one, and what is to be learnt from it, if anything.
@@ -63,7 +70,7 @@ impl Session {
     fn handle_message(&mut self, message: ToHost) -> (Option<ToExtension>, Option<Event>) {
         match message {
             ToHost::Hello(Hello { extension, off_the_record, session, browser }) => {
-                let mode = self.mode;
+                let (mode, web_vitals) = (self.mode, self.web_vitals);
                 let issuer = match session {
                     Some(session) => self.issuer.insert(Issuer::resume(session)),
                     None => self.issuer(),
@@ -72,6 +79,7 @@ impl Session {
                 let answer = ToExtension::Session {
                     host: env!("CARGO_PKG_VERSION").to_owned(),
                     mode,
+                    web_vitals,
                     session,
                     contexts: issuer.contexts(FIRST_STOCK),
                 };

@@ -22,6 +22,8 @@ pub const EXTENSION: &str = "NAVTRACE_EXTENSION";
 pub const ARM_TIMEOUT: &str = "NAVTRACE_ARM_TIMEOUT";
 /// How requests get their headers: `auto` (unless set), `lightweight` or `detailed`.
 pub const MODE: &str = "NAVTRACE_MODE";
+/// Whether pages tell their navigation timing and web vitals: `off` (unless set) or `on`.
+pub const WEB_VITALS: &str = "NAVTRACE_WEB_VITALS";
 /// How much navtrace says on standard error: `off`, `error`, `warn` (unless set), `info`, `debug` or `trace`.
 pub const LOG: &str = "NAVTRACE_LOG";
 /// OpenTelemetry's sampler, here `always_on` (unless set) or `always_off`.
@@ -29,6 +31,8 @@ pub const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 
 const MODES: [(&str, WantedMode); 3] =
     [("auto", WantedMode::Auto), ("lightweight", WantedMode::Lightweight), ("detailed", WantedMode::Detailed)];
+
+const SWITCH: [(&str, bool); 2] = [("off", false), ("on", true)];
 
 const LOG_LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::OFF),
@@ -52,6 +56,8 @@ pub struct Config {
     pub arm_timeout: Duration,
     /// [`MODE`].
     pub mode: WantedMode,
+    /// [`WEB_VITALS`].
+    pub web_vitals: bool,
     /// [`LOG`].
     pub log: LevelFilter,
     /// [`SAMPLER`].
@@ -69,6 +75,7 @@ impl Default for Config {
             extension: None,
             arm_timeout: Duration::from_secs(5),
             mode: WantedMode::default(),
+            web_vitals: false,
             log: LevelFilter::WARN,
             sampler: Sampler::default(),
             export: export::read(&|_| None).0,
@@ -107,6 +114,10 @@ impl Config {
         if let Some(value) = text(MODE) {
             config.mode = value::one_of(&value, &MODES).map_err(|reason| invalid(MODE, &value, &reason))?;
         }
+        if let Some(value) = text(WEB_VITALS) {
+            config.web_vitals =
+                value::one_of(&value, &SWITCH).map_err(|reason| invalid(WEB_VITALS, &value, &reason))?;
+        }
         if let Some(value) = text(LOG) {
             config.log = value::one_of(&value, &LOG_LEVELS).map_err(|reason| invalid(LOG, &value, &reason))?;
         }
@@ -141,7 +152,7 @@ mod tests {
     #[test]
     fn unset_and_empty_are_the_defaults() {
         assert_eq!(read(&[]), Ok(Config::default()));
-        let empty = [BROWSER, EXTENSION, ARM_TIMEOUT, MODE, LOG, SAMPLER].map(|name| (name, ""));
+        let empty = [BROWSER, EXTENSION, ARM_TIMEOUT, MODE, WEB_VITALS, LOG, SAMPLER].map(|name| (name, ""));
         assert_eq!(read(&empty), Ok(Config::default()));
     }
 
@@ -152,6 +163,7 @@ mod tests {
             (EXTENSION, "ext"),
             (ARM_TIMEOUT, "1500ms"),
             (MODE, "lightweight"),
+            (WEB_VITALS, "on"),
             (LOG, "debug"),
             (SAMPLER, "always_off"),
         ]);
@@ -160,6 +172,7 @@ mod tests {
             extension: Some("ext".into()),
             arm_timeout: Duration::from_millis(1500),
             mode: WantedMode::Lightweight,
+            web_vitals: true,
             log: LevelFilter::DEBUG,
             sampler: Sampler::AlwaysOff,
             export: Config::default().export,
@@ -181,6 +194,7 @@ mod tests {
                 "detail",
                 "NAVTRACE_MODE=detail can't be used: did you mean detailed? (auto, lightweight, detailed)",
             ),
+            (WEB_VITALS, "yes", "NAVTRACE_WEB_VITALS=yes can't be used: expected off, on"),
             (LOG, "5", "NAVTRACE_LOG=5 can't be used: expected off, error, warn, info, debug, trace"),
             (ARM_TIMEOUT, "5", "NAVTRACE_ARM_TIMEOUT=5 can't be used: a unit is missing: 5s, or 5ms?"),
             (

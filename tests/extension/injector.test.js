@@ -352,7 +352,7 @@ test('no request waits for anything: the answer is there at once, and nothing is
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
   const own = ownSession();
   const outbox = new Outbox();
-  const session = new Session(() => {}, own, outbox);
+  const session = new Session(() => {}, own, outbox, async () => {});
   const [documents, starts] = [new Documents(), new Starts()];
   const requests = new Requests(outbox, starts);
   const ready = Modes.start(session, new Injector(own, documents, requests), requests);
@@ -361,7 +361,7 @@ test('no request waits for anything: the answer is there at once, and nothing is
   const [port] = browser.ports;
   assert.ok(port);
   const contexts = Array.from({ length: 96 }, () => ({ spanId: newSpanId(), flags: '01' }));
-  port.receive({ v: 1, type: 'session', host: '0.1.0', mode: 'auto', session: SESSION, contexts });
+  port.receive({ v: 1, type: 'session', host: '0.1.0', mode: 'auto', webVitals: false, session: SESSION, contexts });
   await ready;
   await settled();
   const { listener } = browser.registered.get(INJECT)?.[0] ?? {};

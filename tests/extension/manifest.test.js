@@ -14,6 +14,8 @@ test('the key gives the id that the host serves', () => {
 
 test('pages have no way in', () => {
   for (const key of ['externally_connectable', 'web_accessible_resources']) assert.ok(!(key in manifest), key);
-  // It has a world of its own unless it asks for the page's.
-  assert.deepEqual(manifest.content_scripts, [{ matches: ['<all_urls>'], js: ['observe/page.js'], run_at: 'document_idle' }]);
+});
+
+test('pages have nothing of it in them unless it is asked for', () => {
+  assert.equal(manifest.content_scripts, undefined);
 });

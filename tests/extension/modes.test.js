@@ -29,6 +29,7 @@ const answer = (mode = 'auto', session = NAMED) => ({
   type: 'session',
   host: '0.1.0',
   mode,
+  webVitals: false,
   session,
   contexts: [],
 });
@@ -57,7 +58,7 @@ function start(browser, { restarted = false } = {}) {
   let started = false;
   const own = ownSession();
   const outbox = new Outbox();
-  const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox);
+  const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, async () => {});
   const requests = new Requests(outbox, new Starts());
   const injector = new Injector(own, new Documents(), requests);
   if (restarted) injector.listen();

@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict';
-import { beforeEach, test } from 'node:test';
+import { beforeEach, mock, test } from 'node:test';
 
 import { Documents } from '../../extension/observe/documents.js';
-import { watchPages } from '../../extension/observe/pages.js';
+import { measurePages, watchPages } from '../../extension/observe/pages.js';
 import { fakeChrome } from './support/chrome.js';
 
 const CONTEXT = { spanId: 'a'.repeat(16), flags: '01' };
 const MEASURED = { vitals: { lcp: 12.5, cls: 0 }, timing: { responseStart: 3.5 } };
 
-/** @type {ReturnType<typeof fakeChrome>['fire']} */
-let fire;
+/** @type {ReturnType<typeof fakeChrome>} */
+let browser;
 /** @type {any[]} */
 let observed;
 
 beforeEach(() => {
-  ({ fire } = fakeChrome());
+  mock.reset();
+  browser = fakeChrome();
   observed = [];
   const documents = new Documents();
   documents.committed('doc', CONTEXT);
@@ -23,7 +24,29 @@ beforeEach(() => {
 
 /** @param {unknown} message @param {object} [sender] */
 const tell = (message, sender) =>
-  fire('runtime.onMessage', message, { id: 'aalhdoofknlgjgclnnkjbegphicaohme', documentId: 'doc', ...sender });
+  browser.fire('runtime.onMessage', message, { id: 'aalhdoofknlgjgclnnkjbegphicaohme', documentId: 'doc', ...sender });
+
+test('pages are measured from their start, in a world of their own, until the browser ends', async () => {
+  await measurePages();
+  await measurePages();
+  const [{ world, runAt, persistAcrossSessions, matches, js }, ...more] = browser.scripts;
+  assert.deepEqual(more, []);
+  assert.deepEqual({ runAt, persistAcrossSessions, matches, js }, {
+    runAt: 'document_start',
+    persistAcrossSessions: false,
+    matches: ['<all_urls>'],
+    js: ['observe/page.js'],
+  });
+  // It has a world of its own unless it asks for the page's.
+  assert.equal(world, undefined);
+});
+
+test('a browser that does not let pages be measured goes on without', async () => {
+  const logged = mock.method(console, 'error', () => {});
+  browser.state.broken.add('registerContentScripts');
+  await measurePages();
+  assert.equal(logged.mock.callCount(), 1);
+});
 
 test("what a page tells of itself belongs to its document's navigation", () => {
   tell(MEASURED);

@@ -10,12 +10,13 @@ import { NAVIGATOR, fakeChrome, observationsOf, settled } from './support/chrome
 
 const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
 
-/** @param {object} [session] @param {string} [mode] */
-const answer = (session = NAMED, mode = 'auto') => ({
+/** @param {object} [session] @param {string} [mode] @param {boolean} [webVitals] */
+const answer = (session = NAMED, mode = 'auto', webVitals = false) => ({
   v: 1,
   type: 'session',
   host: '0.1.0',
   mode,
+  webVitals,
   session,
   contexts: [{ spanId: 'c'.repeat(16), flags: '00' }],
 });
@@ -33,6 +34,8 @@ const observation = (time) => ({ what: /** @type {const} */ ('response-started')
 let warned;
 /** @type {number} */
 let renewals;
+/** @type {import('node:test').Mock<() => Promise<void>>} */
+let measurePages;
 
 beforeEach(() => {
   mock.reset();
@@ -41,13 +44,14 @@ beforeEach(() => {
   warned = mock.method(console, 'warn', () => {});
   mock.method(console, 'error', () => {});
   renewals = 0;
+  measurePages = mock.fn(async () => {});
 });
 
 /** @param {SessionContext | null} [inForce] */
 async function begin(inForce = null) {
   const browser = fakeChrome();
   const outbox = new Outbox();
-  const session = new Session(() => (renewals += 1), ownSession(), outbox);
+  const session = new Session(() => (renewals += 1), ownSession(), outbox, measurePages);
   const open = session.open(Promise.resolve(inForce));
   await settled();
   return { ...browser, session, outbox, open };
@@ -74,9 +78,33 @@ test('the host names the session', async () => {
   assert.equal(state.title, 'navtrace: detailed mode');
 });
 
+test('pages are measured, once, when a host wants it, and the session is not open before', async () => {
+  const { session, open, ports } = await begin();
+  /** @type {() => void} */
+  let measured = () => {};
+  measurePages.mock.mockImplementation(() => new Promise((resolve) => (measured = () => resolve())));
+  let opened = false;
+  void open.then(() => (opened = true));
+  ports[0]?.receive(answer(NAMED, 'auto', true));
+  await settled();
+  assert.deepEqual(session.context, NAMED);
+  assert.equal(opened, false);
+  measured();
+  await open;
+  ports[0]?.receive(answer(NAMED, 'auto', true));
+  assert.equal(measurePages.mock.callCount(), 1);
+});
+
+test('pages are left alone unless a host wants them measured', async () => {
+  const { open, ports } = await begin();
+  ports[0]?.receive(answer());
+  await open;
+  assert.equal(measurePages.mock.callCount(), 0);
+});
+
 test('the host is connected at once, and hello waits for what it says', async () => {
   const { calls, ports } = fakeChrome();
-  const session = new Session(() => {}, ownSession(), new Outbox());
+  const session = new Session(() => {}, ownSession(), new Outbox(), measurePages);
   assert.deepEqual(calls, ['connectNative']);
   /** @type {(inForce: SessionContext) => void} */
   let read = () => {};
@@ -91,7 +119,7 @@ test('the host is connected at once, and hello waits for what it says', async ()
 test('a browser that does not say whether it allows incognito is taken not to', async () => {
   const { state, ports } = fakeChrome();
   state.broken.add('isAllowedIncognitoAccess');
-  void new Session(() => {}, ownSession(), new Outbox()).open(Promise.resolve(null));
+  void new Session(() => {}, ownSession(), new Outbox(), measurePages).open(Promise.resolve(null));
   await settled();
   assert.equal(ports[0]?.sent[0]?.offTheRecord, false);
 });

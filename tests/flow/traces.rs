@@ -5,12 +5,13 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use opentelemetry_proto::tonic::trace::v1::span::Event;
 use serde::Deserialize;
 
 use crate::bench::{Bench, Run, traceparent, turn};
 use crate::navtrace::Environment;
 use crate::spans::{NAVIGATION, SESSION, Trace, assert_no_journal, is_cached, is_request, path, spooled};
-use crate::support::collector::{Collector, attribute, hex};
+use crate::support::collector::{Collector, attribute, hex, value};
 use crate::support::jaeger::{self, Jaeger};
 
 /// By how much a span may reach beyond its parent, in microseconds: the extension and the services read one clock in
@@ -284,6 +285,38 @@ fn covered(mode: &str) -> Vec<(Trace, Run)> {
         traces.push((trace, Run { log: run.log.clone(), requests }));
     }
     traces
+}
+
+/// The names of the events that navigations have, when pages are measured or not. Each page but the last is left for the
+/// next one.
+fn events_of_navigations(web_vitals: &str) -> Vec<BTreeSet<String>> {
+    const NAVIGATIONS: &str = "4";
+    let collector = Collector::start();
+    let bench = Bench::new();
+    let mut command = bench.traced_command("cached.js", &[("NAVIGATIONS", NAVIGATIONS)]);
+    command.envs(Environment::exporting(&collector.endpoint())).env("NAVTRACE_WEB_VITALS", web_vitals);
+    bench.run(command);
+    let spans = collector.spans();
+    let navigations: Vec<_> = spans.iter().filter(|span| span.name == NAVIGATION).collect();
+    assert_eq!(navigations.len().to_string(), NAVIGATIONS);
+    let name = |event: &Event| {
+        let vital = value(&event.attributes, "browser.web_vital.name");
+        if vital.is_empty() { event.name.clone() } else { vital }
+    };
+    navigations.iter().map(|span| span.events.iter().map(name).collect()).collect()
+}
+
+#[test]
+fn pages_are_measured_when_that_is_wanted() {
+    let _turn = turn();
+    let always = ["commit", "domContentLoaded", "load"].map(ToOwned::to_owned);
+    for events in events_of_navigations("off") {
+        assert_eq!(events, always.clone().into());
+    }
+    for events in events_of_navigations("on") {
+        let measured = ["browser.navigation_timing", "cls", "fcp", "lcp"].map(ToOwned::to_owned);
+        assert_eq!(events, always.iter().cloned().chain(measured).collect());
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ const MOST_RULES = 5000;
 const RESOURCE_TYPES = { MAIN_FRAME: 'main_frame', SUB_FRAME: 'sub_frame', SCRIPT: 'script', IMAGE: 'image', FONT: 'font' };
 
 /** What the manifest asks for, besides what has to be granted. */
-const PERMISSIONS = ['declarativeNetRequest', 'nativeMessaging', 'webNavigation', 'webRequest'];
+const PERMISSIONS = ['declarativeNetRequest', 'nativeMessaging', 'scripting', 'webNavigation', 'webRequest'];
 const GRANT = 'webRequestBlocking';
 
 /** What the browser says of itself. */
@@ -146,6 +146,8 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
   const rules = new Map(before.map((rule) => [rule.id, rule]));
   /** @type {any[]} */
   const updates = [];
+  /** @type {any[]} */
+  const scripts = [];
   /** @type {FakePort[]} */
   const ports = [];
   /** @type {string[]} what was called, in order */
@@ -261,6 +263,16 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
       setBadgeText: async (/** @type {{ text: string }} */ { text }) => void (state.badge = text),
       setTitle: async (/** @type {{ title: string }} */ { title }) => void (state.title = title),
     },
+    scripting: {
+      getRegisteredContentScripts: call('getRegisteredContentScripts', (/** @type {{ ids: string[] }} */ { ids }) =>
+        scripts.filter(({ id }) => ids.includes(id)),
+      ),
+      registerContentScripts: call('registerContentScripts', (/** @type {any[]} */ added) => {
+        const twice = added.find(({ id }) => scripts.some((script) => script.id === id));
+        if (twice !== undefined) throw new Error(`Duplicate script ID '${twice.id}'`);
+        scripts.push(...added);
+      }),
+    },
     webRequest: events('webRequest'),
     webNavigation: events('webNavigation'),
     tabs: { ...events('tabs'), query: call('tabs.query', () => tabs.map((id) => ({ id }))) },
@@ -362,5 +374,5 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     [...registered]
       .flatMap(([name, list]) => list.filter(({ extra }) => extra.includes('blocking')).map(() => name))
       .sort();
-  return { rules, updates, ports, calls, state, registered, listening, blocking, fire, leave };
+  return { rules, scripts, updates, ports, calls, state, registered, listening, blocking, fire, leave };
 }
