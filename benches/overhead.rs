@@ -1,9 +1,9 @@
 //! What tracing costs a k6 test, against no tracing and against k6's own `page.route`.
 //!
 //! `cargo bench --bench overhead` compares ways to add headers, in 15 rounds; `cargo bench --bench overhead -- export`
-//! what the export of spans adds to detailed mode, in 60. `ROUNDS` sets another number. Each round runs every variant
-//! once, in an order that changes from round to round, so that a machine that slows down slows all of them down; what
-//! counts is a comparison inside one run. Ends with 1 when something costs more than it may.
+//! detailed mode with and without the export of spans, in 150. `ROUNDS` sets another number. Each round runs every
+//! variant once, in an order that changes from round to round, so that a machine that slows down slows all of them
+//! down; what counts is a comparison inside one run. Ends with 1 when something costs more than it may.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -160,23 +160,23 @@ struct Measure {
     of: fn(&Measured) -> f64,
     /// How much detailed mode may cost, as a share of what `page.route` costs.
     most: Option<f64>,
-    /// How many points the export may add to its change against no tracing.
-    most_points: Option<f64>,
+    /// How much the export may add to detailed mode, in percent.
+    most_export: Option<f64>,
 }
 
 const MEASURES: [Measure; 3] = [
-    Measure { name: "iteration_duration", of: |measured| measured.iteration, most: Some(0.08), most_points: None },
+    Measure { name: "iteration_duration", of: |measured| measured.iteration, most: Some(0.08), most_export: None },
     Measure {
         name: "browser_http_req_duration, mean",
         of: |measured| measured.request_mean,
         most: Some(0.06),
-        most_points: Some(3.0),
+        most_export: Some(3.0),
     },
     Measure {
         name: "browser_http_req_duration, median",
         of: |measured| measured.request_median,
         most: None,
-        most_points: None,
+        most_export: None,
     },
 ];
 
@@ -190,6 +190,15 @@ impl Measure {
         self.median(variant, rounds) / self.median(Variant::Plain, rounds) - 1.0
     }
 
+    /// The change of one variant against another that ran just before or after it, as the geometric mean over all
+    /// rounds: a machine is faster or slower for minutes, which such a pair has in common.
+    fn paired_change(&self, variant: Variant, base: Variant, rounds: &[Round]) -> f64 {
+        let ratios = rounds.iter().map(|round| (self.of)(&round[&variant]) / (self.of)(&round[&base]));
+        #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+        let mean = ratios.map(f64::ln).sum::<f64>() / rounds.len() as f64;
+        mean.exp() - 1.0
+    }
+
     /// What a mode costs over `base`, as a share of what `page.route` costs. There is none when `page.route` costs
     /// nothing.
     fn share(&self, mode: Variant, base: Variant, rounds: &[Round]) -> f64 {
@@ -198,8 +207,8 @@ impl Measure {
         if of_route > 0.0 { of_mode / of_route } else { f64::NAN }
     }
 
-    /// Prints what each variant came out at.
-    fn print(&self, rounds: &[Round]) {
+    /// Prints what the modes cost beside `page.route`, and tells whether that is within its limit.
+    fn report_modes(&self, rounds: &[Round]) -> bool {
         println!("\n{}", self.name);
         for variant in rounds[0].keys().copied() {
             let milliseconds = self.median(variant, rounds);
@@ -212,11 +221,6 @@ impl Measure {
                 println!("  {change:>+7.1} %  [{:+.1}, {:+.1}]", 100.0 * low, 100.0 * high);
             }
         }
-    }
-
-    /// Prints what the modes cost beside `page.route`, and tells whether that is within its limit.
-    fn report_modes(&self, rounds: &[Round]) -> bool {
-        self.print(rounds);
         for mode in [Variant::Lightweight, Variant::Detailed] {
             for base in [Variant::Plain, Variant::Control] {
                 let share = self.share(mode, base, rounds);
@@ -235,13 +239,12 @@ impl Measure {
 
     /// Prints what the export adds, and tells whether the upper end of its interval is within its limit.
     fn report_export(&self, rounds: &[Round]) -> bool {
-        self.print(rounds);
-        let points = |rounds: &[Round]| {
-            100.0 * (self.change(Variant::Exporting, rounds) - self.change(Variant::Detailed, rounds))
-        };
-        let (low, high) = interval(rounds, 0.9, points);
-        println!("  exporting over detailed {:+.1} points, 90 % interval [{low:+.1}, {high:+.1}]", points(rounds));
-        let Some(most) = self.most_points else { return true };
+        let (off, on) = (self.median(Variant::Detailed, rounds), self.median(Variant::Exporting, rounds));
+        let added = |rounds: &[Round]| 100.0 * self.paired_change(Variant::Exporting, Variant::Detailed, rounds);
+        let (low, high) = interval(rounds, 0.9, added);
+        println!("\n{}\n  detailed {off:.3} ms, exporting {on:.3} ms", self.name);
+        println!("  in pairs {:+.1} %, 90 % interval [{low:+.1}, {high:+.1}]", added(rounds));
+        let Some(most) = self.most_export else { return true };
         let within = high <= most;
         println!("  its upper end may be {most} at most: {}", if within { "it is" } else { "IT IS NOT" });
         within
@@ -302,8 +305,8 @@ const MODES: Comparison = Comparison {
 };
 
 const EXPORT: Comparison = Comparison {
-    variants: &[Variant::Plain, Variant::Detailed, Variant::Exporting],
-    rounds: 60,
+    variants: &[Variant::Detailed, Variant::Exporting],
+    rounds: 150,
     report: Measure::report_export,
 };
 
@@ -344,7 +347,7 @@ fn main() -> ExitCode {
         let mut order = variants.to_vec();
         order.rotate_left(number % variants.len());
         // Else each variant would always come after the same other one.
-        if number % 2 == 1 {
+        if number / variants.len() % 2 == 1 {
             order.reverse();
         }
         rounds.push(order.into_iter().map(|variant| (variant, one(variant))).collect::<Round>());

@@ -39,7 +39,7 @@ export class Requests {
   #session = null;
 
   /**
-   * Registers at once the listeners that both modes need.
+   * Registers at once the listeners that a worker may be woken by.
    *
    * @param {Pick<Outbox, 'observe'>} outbox
    * @param {Starts} starts
@@ -51,9 +51,7 @@ export class Requests {
       const { timeStamp: time, requestId: request } = details;
       outbox.observe({ what: 'request-redirected', time, request, response: responseOf(details) });
     }, EVERYTHING);
-    chrome.webRequest.onResponseStarted.addListener(({ timeStamp: time, requestId: request }) => {
-      outbox.observe({ what: 'response-started', time, request });
-    }, EVERYTHING);
+    chrome.webRequest.onResponseStarted.addListener(this.#responded, EVERYTHING);
     chrome.webRequest.onCompleted.addListener(
       (details) => {
         const { timeStamp: time, requestId: request } = details;
@@ -94,12 +92,16 @@ export class Requests {
   }
 
   /**
-   * Observes by itself how requests start, from what they carry: rules do not tell.
+   * Observes by itself how requests start, from what they carry: rules do not tell. When their responses start is not observed then: rules
+   * that change have the browser ask its HTTP cache for every resource of every page, and each event of those costs.
    *
    * @param {SessionContext} session what the rules carry
    */
   listen(session) {
-    if (this.#session === null) chrome.webRequest.onSendHeaders.addListener(this.#sent, EVERYTHING, ['requestHeaders']);
+    if (this.#session === null) {
+      chrome.webRequest.onSendHeaders.addListener(this.#sent, EVERYTHING, ['requestHeaders']);
+      chrome.webRequest.onResponseStarted.removeListener(this.#responded);
+    }
     this.#session = session;
   }
 
@@ -108,7 +110,13 @@ export class Requests {
     if (this.#session === null) return;
     this.#session = null;
     chrome.webRequest.onSendHeaders.removeListener(this.#sent);
+    chrome.webRequest.onResponseStarted.addListener(this.#responded, EVERYTHING);
   }
+
+  /** @param {chrome.webRequest.OnResponseStartedDetails} details */
+  #responded = ({ timeStamp: time, requestId: request }) => {
+    this.#outbox.observe({ what: 'response-started', time, request });
+  };
 
   /** @param {chrome.webRequest.OnSendHeadersDetails} details */
   #sent = (details) => {

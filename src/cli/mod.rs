@@ -33,6 +33,7 @@ pub const BROWSER_NAME: &str = "navtrace-chromium";
         NAVTRACE_BROWSER      the Chromium to start (default: the first one on PATH)\n  \
         NAVTRACE_ARM_TIMEOUT  how long a browser start waits for the extension (default: 5s)\n  \
         NAVTRACE_MODE         auto (default), lightweight or detailed: a span id per request\n  \
+        NAVTRACE_WEB_VITALS   on: pages tell their navigation timing and web vitals too (default: off)\n  \
         NAVTRACE_EXTENSION    a folder to load as the extension instead of the built-in one\n  \
         NAVTRACE_LOG          off, error, warn (default), info, debug or trace\n  \
         OTEL_TRACES_SAMPLER   always_on (default) or always_off\n  \

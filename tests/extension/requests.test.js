@@ -60,7 +60,18 @@ const traceparent = (value) => [{ name: 'Traceparent', value }];
 test('it hears of every request and has none wait', () => {
   requests.listen(SESSION);
   assert.deepEqual(browser.blocking(), []);
-  for (const list of browser.registered.values()) assert.deepEqual(list.map(({ types }) => types), [null]);
+  for (const { types } of [...browser.registered.values()].flat()) assert.equal(types, null);
+});
+
+test('the start of a response is observed where each request is told of as it starts, and once', () => {
+  const listening = () => browser.registered.get('webRequest.onResponseStarted')?.length;
+  assert.equal(listening(), 1);
+  requests.listen(SESSION);
+  requests.listen(SESSION);
+  assert.equal(listening(), 0);
+  requests.stop();
+  requests.stop();
+  assert.equal(listening(), 1);
 });
 
 test('the headers of a response are asked for where they are needed', () => {
