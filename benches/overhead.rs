@@ -304,11 +304,8 @@ const MODES: Comparison = Comparison {
     report: Measure::report_modes,
 };
 
-const EXPORT: Comparison = Comparison {
-    variants: &[Variant::Detailed, Variant::Exporting],
-    rounds: 150,
-    report: Measure::report_export,
-};
+const EXPORT: Comparison =
+    Comparison { variants: &[Variant::Detailed, Variant::Exporting], rounds: 150, report: Measure::report_export };
 
 fn measure(variant: Variant, bench: &Bench, control: &Path) -> Measured {
     let collector = Collector::start();
