@@ -79,7 +79,8 @@ impl Session {
                 let answer = ToExtension::Session {
                     host: env!("CARGO_PKG_VERSION").to_owned(),
                     mode,
-                    web_vitals,
+                    // What is not exported need not be measured.
+                    web_vitals: web_vitals && session.flags.is_sampled(),
                     session,
                     contexts: issuer.contexts(FIRST_STOCK),
                 };

@@ -53,7 +53,6 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     let for_problems = run.clone();
     let recorder = Recorder::start(&config.export, audience, Box::new(move |problem| for_problems.tell(problem)));
     let session = Session::new(config.sampler, config.mode, gate::remembered())
-        // What is not exported need not be measured.
         .with_web_vitals(config.web_vitals && config.export.target.is_some());
     let served = serve::serve(&mut io::stdin().lock(), &frames, session, |event| {
         observe(event, config.mode, &run, &recorder);

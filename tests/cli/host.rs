@@ -77,6 +77,26 @@ fn the_mode_that_is_wanted_goes_to_the_extension_and_one_that_is_not_to_be_had_i
 }
 
 #[test]
+fn pages_are_to_be_measured_where_that_is_wanted_and_would_be_exported() {
+    for (wanted, exporter, sampler, measured) in [
+        ("on", "otlp", "always_on", true),
+        ("off", "otlp", "always_on", false),
+        ("", "otlp", "always_on", false),
+        ("on", "none", "always_on", false),
+        ("on", "otlp", "always_off", false),
+    ] {
+        let environment = Environment::new();
+        let mut host = environment.navtrace([ORIGIN]);
+        host.env("NAVTRACE_WEB_VITALS", wanted)
+            .env("OTEL_TRACES_EXPORTER", exporter)
+            .env("OTEL_TRACES_SAMPLER", sampler);
+        let (code, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
+        assert_eq!((code, message.as_str()), (0, ""));
+        assert_eq!(frames[0]["webVitals"], measured, "{wanted}, {exporter}, {sampler}");
+    }
+}
+
+#[test]
 fn an_unknown_sampler_warns_and_is_ignored() {
     let mut host = host();
     host.env("OTEL_TRACES_SAMPLER", "sometimes");
