@@ -1,6 +1,7 @@
 // NAVIGATIONS navigations, 10 by default, over one page with many resources that may be kept: all but the first find
 // them in the browser's cache. Logs what the pages themselves know of that.
 //
+// PAUSE waits so many milliseconds before the first of them, until the browser's own start is over.
 // ROUTE=1 adds a header to every request with k6's own means instead, for comparison.
 import { check } from 'k6';
 import { browser } from 'k6/browser';
@@ -27,6 +28,7 @@ export default async function () {
   const page = await browser.newPage();
   try {
     if (__ENV.ROUTE) await addHeaders(page);
+    if (Number(__ENV.PAUSE) > 0) await page.waitForTimeout(Number(__ENV.PAUSE));
     for (let i = 0; i < Number(__ENV.NAVIGATIONS || 10); i++) {
       const nav = `${name}-${i}`;
       await page.goto(url('/cached', { kind: 'document', run: name, nav }), { waitUntil: 'load' });
