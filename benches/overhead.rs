@@ -80,7 +80,7 @@ impl Variant {
         };
         match self {
             Self::Plain => bench.plain_command("cached.js", &variables),
-            Self::Route => bench.plain_command("cached.js", &[variables[0], variables[1], ("ROUTE", "1")]),
+            Self::Route => bench.plain_command("cached.js", &[&variables[..], &[("ROUTE", "1")]].concat()),
             Self::Control => {
                 let mut command = traced("auto");
                 command.env("NAVTRACE_EXTENSION", control);
