@@ -26,3 +26,4 @@ pub mod observe;
 pub mod report;
 pub mod say;
 pub mod stdio;
+pub mod view;

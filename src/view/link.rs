@@ -1,0 +1,118 @@
+//! Links to traces: the template of `NAVTRACE_LINK`, filled in.
+
+use url::Url;
+
+/// What a template may hold, each in braces.
+const PLACEHOLDERS: [&str; 6] = ["trace_id", "span_id", "start_s", "end_s", "start_ms", "end_ms"];
+
+/// A template for the address of a trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkTemplate(String);
+
+/// The trace that a link leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedTrace<'a> {
+    /// 32 hexadecimal digits.
+    pub trace_id: &'a str,
+    /// The root's span id, 16 hexadecimal digits; empty where there is no root.
+    pub span_id: &'a str,
+    /// Nanoseconds since the epoch.
+    pub start: u64,
+    /// Nanoseconds since the epoch.
+    pub end: u64,
+}
+
+impl LinkTemplate {
+    /// Reads a template.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what was expected.
+    pub fn parse(template: &str) -> Result<Self, String> {
+        let expected = || format!("{{{}}}", PLACEHOLDERS.join("}, {"));
+        let mut rest = template;
+        let mut names = Vec::new();
+        while let Some(start) = rest.find('{') {
+            let inner = &rest[start + 1..];
+            let end = inner.find('}').ok_or_else(|| {
+                format!("the brace at character {} is not closed", template.len() - rest.len() + start + 1)
+            })?;
+            let name = &inner[..end];
+            if !PLACEHOLDERS.contains(&name) {
+                return Err(format!("{{{name}}} is not known; there are {} (write other braces as %7B, %7D)", expected()));
+            }
+            names.push(name);
+            rest = &inner[end + 1..];
+        }
+        if !names.contains(&"trace_id") {
+            return Err("it must hold {trace_id}, such as http://localhost:16686/trace/{trace_id}".to_owned());
+        }
+        let link = Self(template.to_owned());
+        let example = link.of(&LinkedTrace { trace_id: "0", span_id: "0", start: 0, end: 0 });
+        match Url::parse(&example) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(link),
+            _ => Err("expected an address that begins with http:// or https://".to_owned()),
+        }
+    }
+
+    /// Gives the address of a trace.
+    #[must_use]
+    pub fn of(&self, trace: &LinkedTrace) -> String {
+        // Times are whole, and include the trace: the end is rounded up.
+        let values = [
+            trace.trace_id.to_owned(),
+            trace.span_id.to_owned(),
+            (trace.start / 1_000_000_000).to_string(),
+            trace.end.div_ceil(1_000_000_000).to_string(),
+            (trace.start / 1_000_000).to_string(),
+            trace.end.div_ceil(1_000_000).to_string(),
+        ];
+        let pairs = PLACEHOLDERS.iter().zip(values);
+        pairs.fold(self.0.clone(), |link, (name, value)| link.replace(&format!("{{{name}}}"), &value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: LinkedTrace<'_> = LinkedTrace {
+        trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
+        span_id: "00f067aa0ba902b7",
+        start: 1_700_000_000_000_000_001,
+        end: 1_700_000_001_000_000_001,
+    };
+
+    #[test]
+    fn a_template_is_filled_in() {
+        for (template, link) in [
+            ("http://localhost:16686/trace/{trace_id}", "http://localhost:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736"),
+            (
+                "https://t.test/?t={trace_id}&s={span_id}&from={start_s}&to={end_s}",
+                "https://t.test/?t=4bf92f3577b34da6a3ce929d0e0e4736&s=00f067aa0ba902b7&from=1700000000&to=1700000002",
+            ),
+            (
+                "https://t.test/{start_ms}/{end_ms}/{trace_id}/{trace_id}",
+                "https://t.test/1700000000000/1700000001001/4bf92f3577b34da6a3ce929d0e0e4736/4bf92f3577b34da6a3ce929d0e0e4736",
+            ),
+        ] {
+            assert_eq!(LinkTemplate::parse(template).unwrap().of(&TRACE), link);
+        }
+    }
+
+    #[test]
+    fn a_template_that_can_not_be_used_says_why() {
+        for (template, reason) in [
+            ("http://localhost/trace", "it must hold {trace_id}, such as http://localhost:16686/trace/{trace_id}"),
+            ("http://localhost/{trace_id", "the brace at character 18 is not closed"),
+            (
+                "http://localhost/{traceID}",
+                "{traceID} is not known; there are {trace_id}, {span_id}, {start_s}, {end_s}, {start_ms}, {end_ms} (write other braces as %7B, %7D)",
+            ),
+            ("localhost:16686/{trace_id}", "expected an address that begins with http:// or https://"),
+            ("javascript:alert('{trace_id}')", "expected an address that begins with http:// or https://"),
+        ] {
+            assert_eq!(LinkTemplate::parse(template).unwrap_err(), reason);
+        }
+    }
+}
