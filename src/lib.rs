@@ -10,6 +10,8 @@
 //! 4. The extension (`extension/`) puts them on every request.
 //! 5. [`observe`] turns what the extension observes into finished spans.
 //! 6. [`export`] sends them over OTLP, and keeps what can't be sent.
+//! 7. [`collect`] receives OTLP where the user has no collector, and keeps it as OTLP JSON lines.
+//! 8. [`view`] shows traces, in the terminal and as a page.
 //!
 //! Beside the flow: [`cli`] has one file per subcommand, [`config`] the settings, [`report`] what launchers and hosts tell
 //! `navtrace run`, [`failure`] how everything fails, [`say`](mod@say) what speaks to the user, and [`stdio`] what lets go of standard
@@ -18,6 +20,7 @@
 pub mod browser;
 pub mod channel;
 pub mod cli;
+pub mod collect;
 pub mod config;
 pub mod context;
 pub mod export;

@@ -123,6 +123,17 @@ impl Shared {
     }
 }
 
+/// Looks at what was reported so far.
+#[derive(Debug)]
+pub struct Watch(Arc<Shared>);
+
+impl Watch {
+    /// Gives what `look` takes out of it.
+    pub fn look<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
+        look(&self.0.lock())
+    }
+}
+
 /// The receiving end: reads every connection in the background.
 #[derive(Debug)]
 pub struct Receiver {
@@ -160,6 +171,12 @@ impl Receiver {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A look at what was reported so far, for another thread.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.shared))
     }
 
     /// Waits until `ready` gives something, at most until `timeout` has passed.

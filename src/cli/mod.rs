@@ -2,6 +2,7 @@
 
 #![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts, which show backticks as they are")]
 
+mod collect;
 mod doctor;
 mod flush;
 mod host;
@@ -34,10 +35,11 @@ pub const BROWSER_NAME: &str = "navtrace-chromium";
         NAVTRACE_ARM_TIMEOUT  how long a browser start waits for the extension (default: 5s)\n  \
         NAVTRACE_MODE         auto (default), lightweight or detailed: a span id per request\n  \
         NAVTRACE_WEB_VITALS   on: pages tell their navigation timing and web vitals too (default: off)\n  \
+        NAVTRACE_LINK         a template for links to traces: http://localhost:16686/trace/{trace_id}\n  \
         NAVTRACE_EXTENSION    a folder to load as the extension instead of the built-in one\n  \
         NAVTRACE_LOG          off, error, warn (default), info, debug or trace\n  \
         OTEL_TRACES_SAMPLER   always_on (default) or always_off\n  \
-        OTEL_EXPORTER_OTLP_*  where the browser's spans go (default: http://localhost:4318)\n  \
+        OTEL_EXPORTER_OTLP_*  where the browser's spans go (default: `run` collects them itself)\n  \
         OTEL_TRACES_EXPORTER  otlp (default), or none to export no spans"
 )]
 struct Cli {
@@ -52,6 +54,7 @@ enum Command {
     Host(host::Args),
     Doctor(doctor::Args),
     Flush(flush::Args),
+    Collect(collect::Args),
 }
 
 /// How this program was called.
@@ -116,6 +119,7 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
         Command::Host(args) => host::host(&config, &args),
         Command::Doctor(_) => doctor::doctor(&config),
         Command::Flush(_) => flush::flush(&config),
+        Command::Collect(args) => collect::collect(&config, &args),
     }
 }
 

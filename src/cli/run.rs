@@ -1,6 +1,8 @@
 //! `navtrace run`: runs a command whose browsers are traced, and says what was traced.
 
-use std::collections::BTreeMap;
+mod progress;
+mod summary;
+
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
@@ -15,15 +17,16 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 use tempfile::TempDir;
-use url::Url;
 
-use super::{BROWSER_NAME, counted};
+use self::progress::Progress;
+use super::BROWSER_NAME;
+use super::collect;
 use crate::browser::{extension, find, private, process};
+use crate::collect::receiver::Collector;
+use crate::config::export::{ENDPOINT, EXPORTER, PROTOCOL, SCHEDULE_DELAY, TRACES_ENDPOINT, TRACES_PROTOCOL};
 use crate::config::{self, Config};
-use crate::export::record::Exported;
 use crate::failure::{ExitCode, Failure};
-use crate::observe::tally::{Slowest, Tally};
-use crate::report::{self, Ledger, Receiver, Trace};
+use crate::report::{self, Receiver};
 use crate::say::say;
 
 /// Run a command whose browsers carry trace context
@@ -31,12 +34,22 @@ use crate::say::say;
 /// Sets the variables by which k6, Puppeteer and others find their browser (K6_BROWSER_EXECUTABLE_PATH, PUPPETEER_EXECUTABLE_PATH,
 /// CHROME_BIN; with Playwright, pass the last as executablePath), runs the command with its own standard streams and exit status,
 /// and then says on standard error what was traced.
+///
+/// Unless OTEL_EXPORTER_OTLP_ENDPOINT names a collector, spans are received here: the browser's, and those of services that send them to the
+/// same place. The command's environment says where that is.
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "navtrace run -- <CMD>...",
-    after_help = "Examples:\n  navtrace run -- k6 run script.js\n  navtrace run -- node puppeteer-test.js"
+    override_usage = "navtrace run [OPTIONS] -- <CMD>...",
+    after_help = "Examples:\n  navtrace run -- k6 run script.js\n  navtrace run --output traces.jsonl -- node puppeteer-test.js"
 )]
 pub(super) struct Args {
+    #[command(flatten)]
+    collect: collect::Options,
+
+    /// How long services may be silent before their last spans are taken to have arrived, once CMD has ended
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = collect::duration)]
+    wait: Duration,
+
     /// The command and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
     command: Vec<OsString>,
@@ -48,8 +61,9 @@ const BROWSER_VARIABLES: [&str; 3] = ["K6_BROWSER_EXECUTABLE_PATH", "PUPPETEER_E
 /// How long hosts that outlive the command are waited for.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
-/// How much of a path a summary shows.
-const LONGEST_PATH: usize = 60;
+/// How long spans wait for others in the services that CMD starts, and in its browsers, when they go to the collector here: whoever looks at a
+/// trace when the test has ended wants it whole. Milliseconds.
+const COLLECTED_DELAY: &str = "500";
 
 /// The signals that a command is sent to make it stop or speak.
 const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -66,6 +80,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         say(process::NO_SANDBOX);
     }
 
+    let collector = start_collector(config, &args.collect)?;
     let set_up = |error| {
         let message = format!("the run can't be set up: {error}; set TMPDIR to a folder that you may write to");
         Failure::new(ExitCode::Failure, message)
@@ -86,10 +101,50 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         // As it was checked: the browser may be started from another directory.
         command.env(config::EXTENSION, extension);
     }
-    let status = supervise(command, signals).map_err(|error| cannot_run(&args.command[0], &error))?;
+    if let Some(collector) = &collector {
+        give_endpoint(&mut command, collector.receiver());
+    }
+    let progress = Progress::start(receiver.watch());
+    let status = supervise(command, signals).map_err(|error| cannot_run(&args.command[0], &error));
+    drop(progress);
+    let ledger = receiver.finish(LAST_REPORTS);
+    let collected = collector.map(|collector| collector.finish(args.wait, config.link.as_ref()));
+    let status = status?;
 
-    summarise(&receiver.finish(LAST_REPORTS));
+    for line in summary::summary(&ledger, collected.as_ref(), config.link.as_ref()) {
+        say(&line);
+    }
     Ok(exit_code(status))
+}
+
+/// Starts the collector where nobody named another one.
+fn start_collector(config: &Config, options: &collect::Options) -> Result<Option<collect::Running>, Failure> {
+    let in_the_way = match &config.export.target {
+        None => format!("the export is switched off: unset {EXPORTER} and OTEL_SDK_DISABLED"),
+        Some(target) if !target.is_default => {
+            format!("spans go to {}: unset {ENDPOINT} and {TRACES_ENDPOINT}", target.name())
+        }
+        Some(_) => {
+            let running = collect::start(options)?;
+            let endpoint = running.receiver().endpoint();
+            say(&format!(
+                "spans are collected at {endpoint}, where services can send theirs too ({ENDPOINT}={endpoint})"
+            ));
+            return Ok(Some(running));
+        }
+    };
+    if let Some(option) = options.given() {
+        return Err(Failure::new(ExitCode::Usage, format!("{option} can't be used while {in_the_way}")));
+    }
+    Ok(None)
+}
+
+/// Tells a command and whatever it starts where spans go.
+fn give_endpoint(command: &mut Command, collector: &Collector) {
+    command.env(ENDPOINT, collector.endpoint()).env(PROTOCOL, "http/protobuf").env_remove(TRACES_PROTOCOL);
+    if std::env::var_os(SCHEDULE_DELAY).is_none_or(|value| value.is_empty()) {
+        command.env(SCHEDULE_DELAY, COLLECTED_DELAY);
+    }
 }
 
 /// Makes the name under which this program is the browser. A bare path is all that clients take, no arguments fit in it.
@@ -194,74 +249,4 @@ fn exit_code(status: ExitStatus) -> ProcessExitCode {
     let killed = || status.signal().map_or(1, |signal| 128 + signal);
     let code = status.code().unwrap_or_else(killed);
     u8::try_from(code).unwrap_or(ExitCode::Failure as u8).into()
-}
-
-fn summarise(ledger: &Ledger) {
-    for line in summary(ledger) {
-        say(&line);
-    }
-}
-
-/// One line per trace, and how often a problem came up that was told once.
-fn summary(ledger: &Ledger) -> Vec<String> {
-    let repeated = |problems: &BTreeMap<String, usize>| -> Vec<String> {
-        let often = problems.iter().filter(|(_, count)| **count > 1);
-        often.map(|(problem, count)| format!("{count} times: {problem}")).collect()
-    };
-    let mut lines = repeated(&ledger.problems);
-    if ledger.further_problems > 0 {
-        lines.push(format!("{} more, not told one by one", counted(ledger.further_problems, "problem")));
-    }
-    if ledger.traces.is_empty() {
-        lines.push(
-            "no browser was traced: did the command start one? (Playwright and Selenium need to be given CHROME_BIN as the browser's path)"
-                .to_owned(),
-        );
-        return lines;
-    }
-    lines.push(counted(ledger.traces.len(), "trace"));
-    lines.extend(ledger.traces.iter().map(trace_line));
-    lines
-}
-
-/// Everything about one trace, its parts two blanks apart.
-fn trace_line(trace: &Trace) -> String {
-    let Tally { navigations, requests, failures, cache_hits, slowest, dropped } = &trace.tally;
-    let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
-    let ended = trace.ended.map(|ended| ended.duration_since(trace.started));
-    let parts = [
-        Some(trace.id.to_string()),
-        Some(counted(*navigations, "navigation")),
-        Some(counted(*requests, "request")),
-        some(*failures, "failed"),
-        some(*cache_hits, "from cache"),
-        some(usize::try_from(*dropped).unwrap_or(usize::MAX), "events not seen"),
-        Some(ended.map_or("not ended".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()))),
-        slowest.as_ref().map(slowest_request),
-        Some(trace.mode.map_or("never armed".to_owned(), |mode| format!("{mode} mode"))),
-        Some(trace.exported.map_or("export not ended".to_owned(), export_state)),
-    ];
-    format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
-}
-
-/// The slowest request, without what all addresses have.
-fn slowest_request(slowest: &Slowest) -> String {
-    let (method, address) = slowest.name.split_once(' ').unwrap_or(("", &slowest.name));
-    let path = Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.path().to_owned());
-    let path = match path.char_indices().nth(LONGEST_PATH) {
-        Some((end, _)) => format!("{}…", &path[..end]),
-        None => path,
-    };
-    format!("slowest {:.0} ms {method} {path}", Duration::from_nanos(slowest.duration).as_secs_f64() * 1000.0)
-}
-
-fn export_state(exported: Exported) -> String {
-    let Exported { exported, refused, spooled, lost } = exported;
-    let parts = [(exported, "exported"), (refused, "refused"), (spooled, "kept for later"), (lost, "lost")];
-    let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", counted(count, "span")))
-        .collect();
-    if parts.is_empty() { "nothing exported".to_owned() } else { parts.join(", ") }
 }

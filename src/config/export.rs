@@ -13,6 +13,14 @@ use crate::export::settings::{Batch, Limits, Protocol, Settings, Target};
 pub const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 /// Where spans go: `otlp` (unless set) or `none`.
 pub const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+/// Where everything of OpenTelemetry's goes.
+pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// Where spans go, if elsewhere.
+pub const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+/// How it is written.
+pub const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+/// How spans are written, if otherwise.
+pub const TRACES_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
 /// The name of the service that the browser's spans belong to.
 pub const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 /// More attributes of what spans belong to: `key=value,...`, percent-encoded.
@@ -51,6 +59,20 @@ pub(super) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> (Settings, Vec<St
     (settings, reader.warnings)
 }
 
+/// Where OpenTelemetry sends spans when nobody says where.
+fn default_endpoint(protocol: Protocol) -> Url {
+    let default = if protocol == Protocol::Grpc { "http://localhost:4317" } else { "http://localhost:4318" };
+    of_traces(Url::parse(default).unwrap_or_else(|_| unreachable!("it is an address")), protocol)
+}
+
+/// The address for traces at a general endpoint.
+fn of_traces(mut endpoint: Url, protocol: Protocol) -> Url {
+    if protocol != Protocol::Grpc {
+        endpoint.set_path(&format!("{}/v1/traces", endpoint.path().trim_end_matches('/')));
+    }
+    endpoint
+}
+
 impl Reader<'_> {
     fn target(&mut self) -> Option<Target> {
         let disabled = (self.lookup)(SDK_DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -64,8 +86,10 @@ impl Reader<'_> {
         let path = |this: &mut Self, name: &str| (this.lookup)(name).map(PathBuf::from);
         let certificate = self.otlp("CLIENT_CERTIFICATE", path);
         let key = self.otlp("CLIENT_KEY", path);
+        let named = self.endpoint(protocol);
         Some(Target {
-            endpoint: self.endpoint(protocol),
+            is_default: named.is_none(),
+            endpoint: named.unwrap_or_else(|| default_endpoint(protocol)),
             protocol,
             headers: self
                 .otlp("HEADERS", |this, name| Some(this.pairs(name)).filter(|pairs| !pairs.is_empty()))
@@ -80,19 +104,9 @@ impl Reader<'_> {
     }
 
     /// The address for traces as it is; or the general one, which HTTP has a path for.
-    fn endpoint(&mut self, protocol: Protocol) -> Url {
-        if let Some(endpoint) = self.url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
-            return endpoint;
-        }
-        let default = if protocol == Protocol::Grpc { "http://localhost:4317" } else { "http://localhost:4318" };
-        let base = self.url("OTEL_EXPORTER_OTLP_ENDPOINT");
-        let base = base.unwrap_or_else(|| Url::parse(default).unwrap_or_else(|_| unreachable!("it is an address")));
-        if protocol == Protocol::Grpc {
-            return base;
-        }
-        let mut endpoint = base.clone();
-        endpoint.set_path(&format!("{}/v1/traces", base.path().trim_end_matches('/')));
-        endpoint
+    fn endpoint(&mut self, protocol: Protocol) -> Option<Url> {
+        let special = self.url(TRACES_ENDPOINT);
+        special.or_else(|| Some(of_traces(self.url(ENDPOINT)?, protocol)))
     }
 
     fn batch(&mut self) -> Batch {

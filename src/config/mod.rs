@@ -1,7 +1,7 @@
 //! The settings, typed: defaults, then the environment. Every name and its meaning stands here.
 
 pub mod export;
-mod value;
+pub(crate) mod value;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use crate::channel::message::WantedMode;
 use crate::context::sampler::Sampler;
 use crate::export::settings::Settings;
 use crate::failure::{ExitCode, Failure};
+use crate::view::link::LinkTemplate;
 
 /// The browser to start: a path, or a name that is looked up in `PATH`.
 pub const BROWSER: &str = "NAVTRACE_BROWSER";
@@ -24,6 +25,8 @@ pub const ARM_TIMEOUT: &str = "NAVTRACE_ARM_TIMEOUT";
 pub const MODE: &str = "NAVTRACE_MODE";
 /// Whether pages tell their navigation timing and web vitals: `off` (unless set) or `on`.
 pub const WEB_VITALS: &str = "NAVTRACE_WEB_VITALS";
+/// A template for links to traces, such as `http://localhost:16686/trace/{trace_id}`; none unless set.
+pub const LINK: &str = "NAVTRACE_LINK";
 /// How much navtrace says on standard error: `off`, `error`, `warn` (unless set), `info`, `debug` or `trace`.
 pub const LOG: &str = "NAVTRACE_LOG";
 /// OpenTelemetry's sampler, here `always_on` (unless set) or `always_off`.
@@ -58,6 +61,8 @@ pub struct Config {
     pub mode: WantedMode,
     /// [`WEB_VITALS`].
     pub web_vitals: bool,
+    /// [`LINK`].
+    pub link: Option<LinkTemplate>,
     /// [`LOG`].
     pub log: LevelFilter,
     /// [`SAMPLER`].
@@ -76,6 +81,7 @@ impl Default for Config {
             arm_timeout: Duration::from_secs(5),
             mode: WantedMode::default(),
             web_vitals: false,
+            link: None,
             log: LevelFilter::WARN,
             sampler: Sampler::default(),
             export: export::read(&|_| None).0,
@@ -118,6 +124,9 @@ impl Config {
             config.web_vitals =
                 value::one_of(&value, &SWITCH).map_err(|reason| invalid(WEB_VITALS, &value, &reason))?;
         }
+        if let Some(value) = text(LINK) {
+            config.link = Some(LinkTemplate::parse(&value).map_err(|reason| invalid(LINK, &value, &reason))?);
+        }
         if let Some(value) = text(LOG) {
             config.log = value::one_of(&value, &LOG_LEVELS).map_err(|reason| invalid(LOG, &value, &reason))?;
         }
@@ -152,7 +161,7 @@ mod tests {
     #[test]
     fn unset_and_empty_are_the_defaults() {
         assert_eq!(read(&[]), Ok(Config::default()));
-        let empty = [BROWSER, EXTENSION, ARM_TIMEOUT, MODE, WEB_VITALS, LOG, SAMPLER].map(|name| (name, ""));
+        let empty = [BROWSER, EXTENSION, ARM_TIMEOUT, MODE, WEB_VITALS, LINK, LOG, SAMPLER].map(|name| (name, ""));
         assert_eq!(read(&empty), Ok(Config::default()));
     }
 
@@ -164,6 +173,7 @@ mod tests {
             (ARM_TIMEOUT, "1500ms"),
             (MODE, "lightweight"),
             (WEB_VITALS, "on"),
+            (LINK, "http://jaeger.test/trace/{trace_id}"),
             (LOG, "debug"),
             (SAMPLER, "always_off"),
         ]);
@@ -173,6 +183,7 @@ mod tests {
             arm_timeout: Duration::from_millis(1500),
             mode: WantedMode::Lightweight,
             web_vitals: true,
+            link: Some(LinkTemplate::parse("http://jaeger.test/trace/{trace_id}").unwrap()),
             log: LevelFilter::DEBUG,
             sampler: Sampler::AlwaysOff,
             export: Config::default().export,
@@ -193,6 +204,12 @@ mod tests {
                 MODE,
                 "detail",
                 "NAVTRACE_MODE=detail can't be used: did you mean detailed? (auto, lightweight, detailed)",
+            ),
+            (
+                LINK,
+                "http://jaeger.test/{trace}",
+                "NAVTRACE_LINK=http://jaeger.test/{trace} can't be used: {trace} is not known; there are {trace_id}, {span_id}, {start_s}, \
+                 {end_s}, {start_ms}, {end_ms} (write other braces as %7B, %7D)",
             ),
             (WEB_VITALS, "yes", "NAVTRACE_WEB_VITALS=yes can't be used: expected off, on"),
             (LOG, "5", "NAVTRACE_LOG=5 can't be used: expected off, error, warn, info, debug, trace"),

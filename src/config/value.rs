@@ -20,7 +20,7 @@ pub(super) fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, S
 }
 
 /// Reads a whole number with a unit (`ms`, `s` or `m`), at most `longest`.
-pub(super) fn duration(value: &str, longest: Duration) -> Result<Duration, String> {
+pub(crate) fn duration(value: &str, longest: Duration) -> Result<Duration, String> {
     let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = value.split_at(digits);
     let unit_ms = match unit {

@@ -32,6 +32,8 @@ pub struct Settings {
 pub struct Target {
     /// The address that requests go to.
     pub endpoint: url::Url,
+    /// Whether nobody named it, so that it is OpenTelemetry's default.
+    pub is_default: bool,
     /// How they are written.
     pub protocol: Protocol,
     /// Headers of every request.

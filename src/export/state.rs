@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::browser::private;
 
-/// The directories of journals and of the spool.
+/// The directories of journals, of the spool, and of trace files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     sessions: PathBuf,
     spool: PathBuf,
+    traces: PathBuf,
 }
 
 impl State {
@@ -30,7 +31,7 @@ impl State {
     ///
     /// Whatever keeps it from being made.
     pub fn in_directory(dir: &Path) -> io::Result<Self> {
-        let state = Self { sessions: dir.join("sessions"), spool: dir.join("spool") };
+        let state = Self { sessions: dir.join("sessions"), spool: dir.join("spool"), traces: dir.join("traces") };
         private::make_directory(&state.sessions)?;
         private::make_directory(&state.spool)?;
         Ok(state)
@@ -46,5 +47,15 @@ impl State {
     #[must_use]
     pub fn spool(&self) -> &Path {
         &self.spool
+    }
+
+    /// Where the trace files of `navtrace run` are that have no other place. Made when it is asked for: most runs have a collector.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being made.
+    pub fn traces(&self) -> io::Result<PathBuf> {
+        private::make_directory(&self.traces)?;
+        Ok(self.traces.clone())
     }
 }

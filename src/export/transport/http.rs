@@ -10,6 +10,7 @@ use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Response, StatusCode, Url};
+use url::Host;
 
 use super::{Answer, accepted, read_pem};
 use crate::export::root_cause;
@@ -46,6 +47,10 @@ impl Client {
             // A redirected POST may become a GET, whose success says nothing of the spans.
             .redirect(Policy::none())
             .default_headers(headers);
+        if is_loopback(&target.endpoint) {
+            // A proxy's own loopback is another one.
+            builder = builder.no_proxy();
+        }
         if let Some(path) = &target.certificate {
             let found = Certificate::from_pem_bundle(&read_pem(path)?);
             let found = found.map_err(|error| format!("{} has no certificate: {error}", path.display()))?;
@@ -110,6 +115,15 @@ impl Client {
 
     fn decode(&self, body: &[u8]) -> Option<ExportTraceServiceResponse> {
         if self.json { serde_json::from_slice(body).ok() } else { ExportTraceServiceResponse::decode(body).ok() }
+    }
+}
+
+fn is_loopback(endpoint: &Url) -> bool {
+    match endpoint.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

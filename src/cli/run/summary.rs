@@ -1,0 +1,117 @@
+//! What `navtrace run` says at its end. Pure.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use url::Url;
+
+use super::super::collect::Finished;
+use super::super::counted;
+use crate::collect::store::Seen;
+use crate::export::record::Exported;
+use crate::observe::tally::{Slowest, Tally};
+use crate::report::{Ledger, Trace};
+use crate::view::link::{LinkTemplate, LinkedTrace};
+
+/// How much of a path a summary shows.
+const LONGEST_PATH: usize = 60;
+
+/// One line per trace, and how often a problem came up that was told once.
+pub(super) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Option<&LinkTemplate>) -> Vec<String> {
+    let repeated = |problems: &BTreeMap<String, usize>| -> Vec<String> {
+        let often = problems.iter().filter(|(_, count)| **count > 1);
+        often.map(|(problem, count)| format!("{count} times: {problem}")).collect()
+    };
+    let mut lines = repeated(&ledger.problems);
+    if ledger.further_problems > 0 {
+        lines.push(format!("{} more, not told one by one", counted(ledger.further_problems, "problem")));
+    }
+    if ledger.traces.is_empty() {
+        lines.push(
+            "no browser was traced: did the command start one? (Playwright and Selenium need to be given CHROME_BIN as the browser's path)"
+                .to_owned(),
+        );
+    } else {
+        lines.push(counted(ledger.traces.len(), "trace"));
+        let seen = |trace: &Trace| collected?.contents.traces.get(&trace.id.bytes());
+        lines.extend(ledger.traces.iter().map(|trace| trace_line(trace, seen(trace), link)));
+    }
+    if let Some(collected) = collected {
+        let of_browsers = |id: &[u8; 16]| ledger.traces.iter().any(|trace| trace.id.bytes() == *id);
+        let others = collected.contents.traces.keys().filter(|id| !of_browsers(id)).count();
+        if others > 0 {
+            lines.push(format!("{} more, without a browser of this run", counted(others, "trace")));
+        }
+        lines.extend(collected.lines());
+    }
+    lines
+}
+
+/// Everything about one trace, its parts two blanks apart.
+fn trace_line(trace: &Trace, seen: Option<&Seen>, link: Option<&LinkTemplate>) -> String {
+    let Tally { navigations, requests, failures, cache_hits, slowest, dropped } = &trace.tally;
+    let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let ended = trace.ended.map(|ended| ended.duration_since(trace.started));
+    let parts = [
+        Some(trace.id.to_string()),
+        Some(counted(*navigations, "navigation")),
+        Some(counted(*requests, "request")),
+        some(*failures, "failed"),
+        some(*cache_hits, "from cache"),
+        some(usize::try_from(*dropped).unwrap_or(usize::MAX), "events not seen"),
+        Some(ended.map_or("not ended".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()))),
+        slowest.as_ref().map(slowest_request),
+        seen.and_then(services),
+        Some(trace.mode.map_or("never armed".to_owned(), |mode| format!("{mode} mode"))),
+        Some(trace.exported.map_or("export not ended".to_owned(), export_state)),
+        link.map(|link| link_to(trace, seen, link)),
+    ];
+    format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
+}
+
+/// The services behind the browser.
+fn services(seen: &Seen) -> Option<String> {
+    let behind = seen.services.iter().filter(|name| Some(*name) != seen.root_service.as_ref());
+    let names: Vec<&str> = behind.map(String::as_str).collect();
+    (!names.is_empty()).then(|| format!("served by {}", names.join(", ")))
+}
+
+fn link_to(trace: &Trace, seen: Option<&Seen>, link: &LinkTemplate) -> String {
+    let nanos = |time: SystemTime| {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    };
+    // Without a collector of its own navtrace does not see the spans, but knows about when they were.
+    let (start, end) = seen.map_or_else(
+        || {
+            let ago = |at: Instant| SystemTime::now() - at.elapsed();
+            (nanos(ago(trace.started)), nanos(trace.ended.map_or_else(SystemTime::now, ago)))
+        },
+        |seen| (seen.start, seen.end),
+    );
+    let root =
+        seen.and_then(|seen| seen.root).map_or_else(String::new, |root| format!("{:016x}", u64::from_be_bytes(root)));
+    link.of(&LinkedTrace { trace_id: &trace.id.to_string(), span_id: &root, start, end })
+}
+
+/// The slowest request, without what all addresses have.
+fn slowest_request(slowest: &Slowest) -> String {
+    let (method, address) = slowest.name.split_once(' ').unwrap_or(("", &slowest.name));
+    let path = Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.path().to_owned());
+    let path = match path.char_indices().nth(LONGEST_PATH) {
+        Some((end, _)) => format!("{}…", &path[..end]),
+        None => path,
+    };
+    format!("slowest {:.0} ms {method} {path}", Duration::from_nanos(slowest.duration).as_secs_f64() * 1000.0)
+}
+
+fn export_state(exported: Exported) -> String {
+    let Exported { exported, refused, spooled, lost } = exported;
+    let parts = [(exported, "exported"), (refused, "refused"), (spooled, "kept for later"), (lost, "lost")];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", counted(count, "span")))
+        .collect();
+    if parts.is_empty() { "nothing exported".to_owned() } else { parts.join(", ") }
+}
