@@ -19,54 +19,29 @@ cargo build --quiet --release --locked --bin navtrace --example shop
 built=$(target_dir)/release
 
 scratch=$(mktemp -d)
-shop_pid=
 run_pid=
 # shellcheck disable=SC2317 # called by the trap
 stop() {
-  local pid
-  # The run first, so that no browser is left with a shop that is closed.
-  for pid in $run_pid $shop_pid; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
+  if [ -n "$run_pid" ]; then
+    kill "$run_pid" 2>/dev/null || true
+    wait "$run_pid" 2>/dev/null || true
+  fi
   rm -rf "$scratch"
 }
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-"$built/examples/shop" >"$scratch/shop" &
-shop_pid=$!
-# Its one line of output says where it listens.
-for _ in $(seq 100); do
-  SHOP_URL=$(sed -n 's/^shop //p' "$scratch/shop")
-  if [ -n "$SHOP_URL" ]; then break; fi
-  kill -0 "$shop_pid" 2>/dev/null || fail "the demo shop ended before it listened"
-  sleep 0.1
-done
-[ -n "$SHOP_URL" ] || fail "the demo shop did not start in time"
-say "The shop is open: $SHOP_URL"
-
-# get PATH: what the shop serves there. bash can do that by itself, so curl need not be installed.
-get() {
-  exec 3<>"/dev/tcp/127.0.0.1/${SHOP_URL##*:}"
-  printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$1" >&3
-  sed '1,/^\r*$/d' <&3
-  exec 3>&-
-}
-
-export SHOP_URL K6_NO_USAGE_REPORT=true
-if [ -z "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" ]; then
-  export OTEL_TRACES_EXPORTER=none
-fi
-say "Running: navtrace run -- k6 run examples/k6/demo.js"
+# The shop is started by the run, so that its two services get the run's OTLP endpoint from their environment.
+export SHOP="$built/examples/shop" SCRATCH="$scratch" K6_NO_USAGE_REPORT=true
+say "Running: navtrace run -- k6 run examples/k6/demo.js, with the shop beside k6"
 say
 status=0
 # In the background, since bash acts on a signal only between commands, and `wait` is one that it interrupts.
 mkfifo "$scratch/stderr"
 tee "$scratch/words" <"$scratch/stderr" >&2 &
 tee_pid=$!
-"$built/navtrace" run -- k6 run --quiet examples/k6/demo.js 2>"$scratch/stderr" &
+"$built/navtrace" run -- install/demo-shop.sh k6 run --quiet examples/k6/demo.js 2>"$scratch/stderr" &
 run_pid=$!
 wait "$run_pid" || status=$?
 run_pid=
@@ -75,11 +50,12 @@ wait "$tee_pid"
 say
 say "What the shop and the pricing service behind it received, per trace:"
 say
-get /_received.txt >"$scratch/received"
 cat "$scratch/received" >&2
 say
 named=$(sed -n 's/^navtrace:   \([0-9a-f]\{32\}\) .*/\1/p' "$scratch/words" | sort)
 arrived=$(grep -o '^[0-9a-f]\{32\}' "$scratch/received" | sort)
+# Nothing is collected here where the environment names a collector.
+file=$(sed -n 's/^navtrace: .* to see them: navtrace view //p' "$scratch/words")
 if [ "$status" -ne 0 ]; then
   say "The run failed with status $status."
 elif ! grep -q '; without a traceparent: 0, with an invalid one: 0$' "$scratch/received"; then
@@ -89,11 +65,13 @@ elif [ -z "$named" ] || [ "$named" != "$arrived" ]; then
   say "The ids that navtrace named are not the ids that arrived."
   status=1
 else
-  say "Each iteration is one trace: the ids that navtrace named are the ids that arrived."
-  if [ -z "${OTEL_EXPORTER_OTLP_ENDPOINT:-}" ]; then
-    say "To see the traces, browser and services in one, start a Jaeger and run this again with"
-    say "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 in the environment."
+  if [ -n "$file" ]; then
+    say "One of the traces, the browser's spans and the services' in one (navtrace view):"
+    say
+    "$built/navtrace" view "$file" "$(head -n 1 <<<"$named")" || status=$?
+    say
   fi
+  say "Each iteration is one trace: the ids that navtrace named are the ids that arrived."
   say "Next: ./install/install.sh, and then the same with a script of yours: navtrace run -- k6 run script.js"
 fi
 exit "$status"
