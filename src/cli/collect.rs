@@ -66,6 +66,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 pub(super) struct Running {
     receiver: Collector,
     path: PathBuf,
+    /// Whether the user named the file.
+    is_named: bool,
 }
 
 /// What came of one.
@@ -97,7 +99,7 @@ pub(super) fn start(options: &Options) -> Result<Running, Failure> {
     let path = store.path().to_owned();
     let receiver = Collector::start(listener, store, say);
     let receiver = receiver.map_err(|error| fail(format!("spans can't be received: {error}")))?;
-    Ok(Running { receiver, path })
+    Ok(Running { receiver, path, is_named: options.output.is_some() })
 }
 
 impl Running {
@@ -109,6 +111,10 @@ impl Running {
     /// Takes the last spans, stops, and writes the page.
     pub(super) fn finish(self, quiet: Duration, link: Option<&LinkTemplate>) -> Finished {
         let collected = self.receiver.finish(quiet, quiet + PATIENCE);
+        if collected.contents.spans == 0 && !self.is_named {
+            // The latest file is the one that `navtrace view` shows. What can't be removed stays.
+            let _ = std::fs::remove_file(&self.path);
+        }
         let page = (collected.contents.spans > 0).then(|| write_page(&self.path, link));
         let page = page.transpose().unwrap_or_else(|reason| {
             say(&format!(
@@ -132,12 +138,19 @@ impl Finished {
         if self.contents.spans == 0 {
             return lines;
         }
-        lines.push(format!("{} in {path}; to see them: navtrace view {path}", counted(self.contents.spans, "span")));
+        let spans = counted(self.contents.spans, "span");
+        lines.push(format!("{spans} in {path}; to see them: navtrace view {}", shell_word(&self.path)));
         if let Some(page) = &self.page {
             lines.push(format!("the page: {}", page.display()));
         }
         lines
     }
+}
+
+/// A path as a shell takes it.
+fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    shlex::try_quote(&text).map_or_else(|_| text.to_string(), std::borrow::Cow::into_owned)
 }
 
 /// Writes the page of a trace file beside it, and tells where it is; nowhere, when the file is none that can be read again.

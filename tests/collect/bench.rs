@@ -1,0 +1,137 @@
+//! Runs `navtrace collect` and sends it spans.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message;
+use reqwest::blocking::{Client, RequestBuilder, Response};
+
+use crate::navtrace::Environment;
+
+/// The media types of OTLP.
+pub(crate) const PROTOBUF: &str = "application/x-protobuf";
+pub(crate) const JSON: &str = "application/json";
+
+/// A running `navtrace collect`.
+pub(crate) struct Bench {
+    pub(crate) environment: Environment,
+    pub(crate) endpoint: String,
+    pub(crate) client: Client,
+    child: Child,
+    words: BufReader<std::process::ChildStderr>,
+}
+
+impl Bench {
+    /// Starts one that writes to [`Bench::output`].
+    pub(crate) fn start() -> Self {
+        let environment = Environment::new();
+        let output = environment.home().join("traces.jsonl");
+        let mut command = environment.navtrace(["collect", "--listen", "127.0.0.1:0", "--output"]);
+        command.arg(output);
+        Self::of(environment, command)
+    }
+
+    /// Starts one by a command of the test's own.
+    pub(crate) fn of(environment: Environment, mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut words = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        words.read_line(&mut line).unwrap();
+        let rest = line.strip_prefix("navtrace: spans are collected at ").unwrap_or_else(|| panic!("{line}"));
+        let endpoint = rest.split_whitespace().next().unwrap().to_owned();
+        // As navtrace uses it, reqwest wants this also for plain HTTP. Another test may have done it before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { environment, endpoint, client, child, words }
+    }
+
+    pub(crate) fn output(&self) -> PathBuf {
+        self.environment.home().join("traces.jsonl")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn post(&self, content_type: &str, body: Vec<u8>) -> RequestBuilder {
+        let request = self.client.post(format!("{}/v1/traces", self.endpoint));
+        request.header("content-type", content_type).body(body)
+    }
+
+    /// Sends spans as protobuf; the collector must take them.
+    pub(crate) fn send(&self, request: &ExportTraceServiceRequest) {
+        assert_taken(self.post(PROTOBUF, request.encode_to_vec()).send().unwrap());
+    }
+
+    /// Ends it by Ctrl-C and gives its exit code and what it said after its first line.
+    pub(crate) fn stop(mut self) -> (i32, String, Environment) {
+        let killed = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let mut words = String::new();
+        self.words.read_to_string(&mut words).unwrap();
+        let code = self.child.wait().unwrap().code().unwrap();
+        let environment = std::mem::replace(&mut self.environment, Environment::new());
+        (code, words, environment)
+    }
+
+    /// The spans in the file.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        spans(&fs::read_to_string(self.output()).unwrap())
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The spans of OTLP JSON lines.
+pub(crate) fn spans(text: &str) -> Vec<Span> {
+    let read = |line: &str| serde_json::from_str::<ExportTraceServiceRequest>(line).unwrap();
+    let scopes = text.lines().map(read).flat_map(|line| line.resource_spans).flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).collect()
+}
+
+pub(crate) fn assert_taken(response: Response) {
+    let status = response.status();
+    let body = response.bytes().unwrap();
+    assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+}
+
+/// `count` spans of one trace, from a number on.
+pub(crate) fn request(service: &str, first: usize, count: usize) -> ExportTraceServiceRequest {
+    let text = |key: &str, value: &str| KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(Value::StringValue(value.to_owned())) }),
+        ..KeyValue::default()
+    };
+    let span = |number: usize| Span {
+        trace_id: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes().to_vec(),
+        span_id: (number as u64 + 1).to_be_bytes().to_vec(),
+        parent_span_id: if number == 0 { Vec::new() } else { 1_u64.to_be_bytes().to_vec() },
+        name: "GET".to_owned(),
+        kind: 3,
+        start_time_unix_nano: 1_700_000_000_000_000_000 + number as u64,
+        end_time_unix_nano: 1_700_000_001_000_000_000 + number as u64,
+        attributes: (0..10).map(|n| text(&format!("attribute.{n}"), "http://shop.test/of/some/length")).collect(),
+        ..Span::default()
+    };
+    let scope = ScopeSpans { spans: (first..first + count).map(span).collect(), ..ScopeSpans::default() };
+    let resource = Resource { attributes: vec![text("service.name", service)], ..Resource::default() };
+    ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            resource: Some(resource),
+            scope_spans: vec![scope],
+            ..ResourceSpans::default()
+        }],
+    }
+}

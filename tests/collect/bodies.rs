@@ -1,0 +1,156 @@
+//! What is taken, and what is refused as OTLP and HTTP say; whatever is refused, everything else goes on.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use prost::Message;
+
+use crate::bench::{Bench, JSON, PROTOBUF, assert_taken, request};
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn protobuf_json_and_gzip_are_kept_as_they_are() {
+    let bench = Bench::start();
+    let sent = request("shop", 0, 30);
+    let of = |first, count| request("shop", first, count);
+    bench.send(&of(0, 10));
+    assert_taken(bench.post(JSON, serde_json::to_vec(&of(10, 5)).unwrap()).send().unwrap());
+    let packed = gzip(&of(15, 5).encode_to_vec());
+    assert_taken(bench.post(PROTOBUF, packed).header("content-encoding", "gzip").send().unwrap());
+    let packed = gzip(&serde_json::to_vec(&of(20, 10)).unwrap());
+    let json = bench.post("Application/JSON; charset=utf-8", packed).header("content-encoding", "gzip").send().unwrap();
+    assert_eq!(json.headers()["content-type"].to_str().unwrap(), JSON);
+    assert_eq!(json.text().unwrap(), "{}");
+    assert_eq!(bench.spans(), sent.resource_spans[0].scope_spans[0].spans);
+}
+
+#[test]
+fn what_can_not_be_used_is_refused_and_everything_else_goes_on() {
+    let bench = Bench::start();
+    let megabytes = |count: usize| vec![b' '; count << 20];
+    // Two bytes each, which would become hundreds.
+    let empty_spans = {
+        let spans = [0x12, 0x00].repeat(4 << 20);
+        let scope = [&[0x12][..], &varint(spans.len()), &spans].concat();
+        [&[0x0a][..], &varint(scope.len()), &scope].concat()
+    };
+    let many_objects = format!(r#"{{"resourceSpans":[{}{{}}]}}"#, "{},".repeat(1 << 20));
+    let deep = format!(r#"{{"resourceSpans":{}"#, "[".repeat(100_000));
+    let cases: [(&str, &str, Vec<u8>, u16); 13] = [
+        ("50 MB", JSON, megabytes(50), 413),
+        ("a gzip bomb", "gzip", gzip(&megabytes(200)), 413),
+        ("a broken gzip", "gzip", b"not gzip".to_vec(), 400),
+        ("an unknown encoding", "br", b"x".to_vec(), 415),
+        ("text", "text/plain", b"x".to_vec(), 415),
+        ("no type", "", b"x".to_vec(), 415),
+        ("no JSON", JSON, b"{".to_vec(), 400),
+        ("JSON of another kind", JSON, br#"{"resourceSpans":7}"#.to_vec(), 400),
+        ("ids that are none", JSON, br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}"#.to_vec(), 400),
+        ("no protobuf", PROTOBUF, b"zzz".to_vec(), 400),
+        ("empty spans by the million", PROTOBUF, empty_spans, 413),
+        ("objects by the million", JSON, many_objects.into_bytes(), 413),
+        ("JSON that is deep", JSON, deep.into_bytes(), 400),
+    ];
+    for (what, kind, body, status) in cases {
+        let request = match kind {
+            "gzip" | "br" => bench.post(JSON, body).header("content-encoding", kind),
+            _ => bench.post(kind, body),
+        };
+        let response = request.send().unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        assert_eq!(response.status().as_u16(), status, "{what}");
+        assert!(!response.bytes().unwrap().is_empty(), "{what} has its reason");
+    }
+    let get = bench.client.get(format!("{}/v1/traces", bench.endpoint)).send().unwrap();
+    assert_eq!((get.status().as_u16(), get.headers()["allow"].to_str().unwrap()), (405, "POST"));
+    assert_eq!(bench.client.post(format!("{}/v1/trace", bench.endpoint)).send().unwrap().status().as_u16(), 404);
+
+    bench.send(&request("shop", 0, 3));
+    assert_eq!(bench.spans().len(), 3);
+    let (code, words, _) = bench.stop();
+    assert!(code == 0 && words.contains("3 spans in "), "{words}");
+}
+
+/// Protobuf's length of what follows.
+fn varint(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    prost::encoding::encode_varint(std::mem::take(&mut value) as u64, &mut bytes);
+    bytes
+}
+
+#[test]
+fn a_refusal_is_a_status_in_the_format_of_the_request() {
+    let bench = Bench::start();
+    let json = bench.post(JSON, b"{".to_vec()).send().unwrap();
+    assert_eq!(json.headers()["content-type"].to_str().unwrap(), JSON);
+    let status: serde_json::Value = serde_json::from_str(&json.text().unwrap()).unwrap();
+    assert_eq!(status["code"], 3);
+    assert!(status["message"].as_str().unwrap().starts_with("the body is no OTLP: "), "{status}");
+    let protobuf = bench.post(PROTOBUF, b"zzz".to_vec()).send().unwrap();
+    assert_eq!(protobuf.headers()["content-type"].to_str().unwrap(), PROTOBUF);
+    let status = tonic_types::Status::decode(protobuf.bytes().unwrap()).unwrap();
+    assert!(status.code == 3 && status.message.starts_with("the body is no OTLP: "), "{status:?}");
+}
+
+#[test]
+fn spans_without_an_id_are_rejected_and_the_rest_is_kept() {
+    let bench = Bench::start();
+    let mut mixed = request("shop", 0, 3);
+    mixed.resource_spans[0].scope_spans[0].spans[1].trace_id = vec![0; 16];
+    let response = bench.post(JSON, serde_json::to_vec(&mixed).unwrap()).send().unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&response.text().unwrap()).unwrap();
+    assert!(answer["partialSuccess"]["rejectedSpans"].to_string().contains('1'), "{answer}");
+    assert_eq!(bench.spans().len(), 2);
+}
+
+#[test]
+fn connections_that_never_finish_hold_up_nobody() {
+    let bench = Bench::start();
+    let address = bench.endpoint.strip_prefix("http://").unwrap();
+    let head = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n";
+    let begins = [
+        String::new(),
+        "POST /v1/traces HTTP/1.1\r\nHost".to_owned(),
+        head.to_owned(),
+        format!("{head}{}", " ".repeat(900_000)),
+    ];
+    let open: Vec<TcpStream> = (0..40)
+        .map(|number| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(begins[number % begins.len()].as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    for first in 0..20 {
+        bench.send(&request("shop", first, 1));
+    }
+    assert_eq!(bench.spans().len(), 20);
+    // They are told, or closed, in the end.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    for mut stream in open {
+        stream.set_read_timeout(Some(deadline.saturating_duration_since(Instant::now()))).unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 503"), "{answer}");
+    }
+}
+
+#[test]
+fn metrics_and_logs_are_taken_and_dropped_and_that_is_said_once() {
+    let bench = Bench::start();
+    for path in ["metrics", "logs", "metrics"] {
+        let request = bench.client.post(format!("{}/v1/{path}", bench.endpoint));
+        assert_taken(request.header("content-type", PROTOBUF).body("anything").send().unwrap());
+    }
+    let (code, words, _) = bench.stop();
+    assert_eq!(code, 0);
+    let said = "navtrace: metrics or logs arrived, which are not kept: navtrace collects traces\nnavtrace: no span arrived\n";
+    assert_eq!(words, said);
+}

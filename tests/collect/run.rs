@@ -1,0 +1,76 @@
+//! The collector of `navtrace run`: a command whose services join in.
+
+use std::fs;
+
+use crate::bench::{JSON, request, spans};
+use crate::navtrace::{Environment, stderr, stdout};
+
+/// Posts a file to the endpoint that the environment names, as a service's exporter would.
+const SERVICE: &str = r#"
+const body = require('node:fs').readFileSync(process.argv[1]);
+const headers = { 'content-type': 'application/json' };
+fetch(`${process.env.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`, { method: 'POST', headers, body }).then((answer) => {
+  console.log(answer.status, process.env.OTEL_EXPORTER_OTLP_PROTOCOL, process.env.OTEL_BSP_SCHEDULE_DELAY);
+  process.exitCode = 5;
+});
+"#;
+
+fn run(environment: &Environment, options: &[&str], command: &[&str]) -> std::process::Command {
+    let browser = environment.program("chromium", "exit 9");
+    let mut run = environment.navtrace([&["run"], options, &["--"], command].concat());
+    run.env("NAVTRACE_BROWSER", browser).env_remove("OTEL_TRACES_EXPORTER");
+    run
+}
+
+#[test]
+fn a_command_is_told_where_spans_go_and_its_services_join_in() {
+    let environment = Environment::new();
+    let body = environment.home().join("body.json");
+    fs::write(&body, serde_json::to_vec(&request("shop", 0, 4)).unwrap()).unwrap();
+    let output = environment.home().join("my traces.jsonl");
+    let output = output.to_str().unwrap();
+    let options = ["--output", output];
+    let ran = run(&environment, &options, &["node", "-e", SERVICE, body.to_str().unwrap()]).output().unwrap();
+    let words = stderr(&ran);
+    assert_eq!(ran.status.code(), Some(5), "{words}");
+    assert_eq!(stdout(&ran), "200 http/protobuf 500\n");
+    assert_eq!(spans(&fs::read_to_string(output).unwrap()).len(), 4);
+    assert!(words.contains("navtrace: spans are collected at http://127.0.0.1:"), "{words}");
+    assert!(words.contains("navtrace: 1 trace more, without a browser of this run\n"), "{words}");
+    assert!(words.contains(&format!("navtrace: 4 spans in {output}; to see them: navtrace view '{output}'\n")), "{words}");
+    assert_eq!(environment.left_behind(), [""; 0]);
+    assert!(!words.contains(JSON));
+}
+
+#[test]
+fn nothing_is_collected_where_spans_go_elsewhere_or_nowhere() {
+    let environment = Environment::new();
+    for (name, value, reason) in [
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://collector.test:4318",
+            "spans go to http://collector.test:4318/v1/traces: unset OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        ),
+        ("OTEL_TRACES_EXPORTER", "none", "the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED"),
+    ] {
+        let script = "echo ${OTEL_EXPORTER_OTLP_ENDPOINT-unset}";
+        let ran = run(&environment, &[], &["sh", "-c", script]).env(name, value).output().unwrap();
+        let endpoint = if name == "OTEL_EXPORTER_OTLP_ENDPOINT" { value } else { "unset" };
+        assert_eq!((ran.status.code(), stdout(&ran)), (Some(0), format!("{endpoint}\n")));
+        assert!(!stderr(&ran).contains("collected"), "{}", stderr(&ran));
+        for option in [["--output", "x.jsonl"], ["--listen", "127.0.0.1:0"]] {
+            let ran = run(&environment, &option, &["echo", "started"]).env(name, value).output().unwrap();
+            assert_eq!((ran.status.code(), stdout(&ran)), (Some(2), String::new()));
+            let sentence = format!("navtrace: {} can't be used while {reason}\n", option[0]);
+            assert!(stderr(&ran).ends_with(&sentence), "{}", stderr(&ran));
+        }
+    }
+}
+
+#[test]
+fn a_command_that_is_not_there_leaves_nothing() {
+    let environment = Environment::new();
+    let ran = run(&environment, &["--listen", "127.0.0.1:0"], &["no-such-program"]).output().unwrap();
+    assert_eq!(ran.status.code(), Some(127));
+    assert_eq!(fs::read_dir(environment.home().join(".local/state/navtrace/traces")).unwrap().count(), 0);
+}
