@@ -8,7 +8,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::counted;
+use super::{counted, view};
 use crate::browser::private;
 use crate::collect::receiver::{self, Collector};
 use crate::collect::store::{self, Contents, Store};
@@ -17,6 +17,7 @@ use crate::config::{self, Config};
 use crate::failure::{ExitCode, Failure};
 use crate::say::say;
 use crate::view::link::LinkTemplate;
+use crate::view::read::{self, Choice};
 
 /// Receive spans over OTLP and keep them in a file
 ///
@@ -41,7 +42,7 @@ pub(super) struct Options {
 }
 
 /// How many spans the page has at most; the file has them all.
-const MOST_SPANS_OF_PAGE: usize = 20_000;
+pub(super) const MOST_SPANS_OF_PAGE: usize = 20_000;
 
 /// How long the last spans are waited for when a collector is stopped by hand.
 const LAST_SPANS: Duration = Duration::from_millis(100);
@@ -148,15 +149,16 @@ impl Finished {
 }
 
 /// A path as a shell takes it.
-fn shell_word(path: &Path) -> String {
+pub(super) fn shell_word(path: &Path) -> String {
     let text = path.to_string_lossy();
     shlex::try_quote(&text).map_or_else(|_| text.to_string(), std::borrow::Cow::into_owned)
 }
 
 /// Writes the page of a trace file beside it, and tells where it is; nowhere, when the file is none that can be read again.
 fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, String> {
-    let _ = (link, MOST_SPANS_OF_PAGE);
-    let page = String::new();
+    let choice = Choice::All { most_spans: MOST_SPANS_OF_PAGE };
+    let loaded = read::load(path, &choice, link).map_err(|error| error.to_string())?;
+    let page = view::page(path, &loaded);
     let html = path.with_extension("html");
     private::write_if_changed(&html, page.as_bytes()).map_err(|error| format!("{}: {error}", html.display()))?;
     Ok(html)

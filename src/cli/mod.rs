@@ -8,6 +8,7 @@ mod flush;
 mod host;
 mod launch;
 mod run;
+mod view;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -55,6 +56,7 @@ enum Command {
     Doctor(doctor::Args),
     Flush(flush::Args),
     Collect(collect::Args),
+    View(view::Args),
 }
 
 /// How this program was called.
@@ -120,6 +122,7 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
         Command::Doctor(_) => doctor::doctor(&config),
         Command::Flush(_) => flush::flush(&config),
         Command::Collect(args) => collect::collect(&config, &args),
+        Command::View(args) => view::view(&config, &args),
     }
 }
 

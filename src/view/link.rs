@@ -39,7 +39,10 @@ impl LinkTemplate {
             })?;
             let name = &inner[..end];
             if !PLACEHOLDERS.contains(&name) {
-                return Err(format!("{{{name}}} is not known; there are {} (write other braces as %7B, %7D)", expected()));
+                return Err(format!(
+                    "{{{name}}} is not known; there are {} (write other braces as %7B, %7D)",
+                    expected()
+                ));
             }
             names.push(name);
             rest = &inner[end + 1..];
@@ -86,7 +89,10 @@ mod tests {
     #[test]
     fn a_template_is_filled_in() {
         for (template, link) in [
-            ("http://localhost:16686/trace/{trace_id}", "http://localhost:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736"),
+            (
+                "http://localhost:16686/trace/{trace_id}",
+                "http://localhost:16686/trace/4bf92f3577b34da6a3ce929d0e0e4736",
+            ),
             (
                 "https://t.test/?t={trace_id}&s={span_id}&from={start_s}&to={end_s}",
                 "https://t.test/?t=4bf92f3577b34da6a3ce929d0e0e4736&s=00f067aa0ba902b7&from=1700000000&to=1700000002",

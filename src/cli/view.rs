@@ -1,0 +1,187 @@
+//! `navtrace view`: shows the traces of a file.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode as ProcessExitCode;
+
+use super::collect::{MOST_SPANS_OF_PAGE, shell_word};
+use crate::browser::private;
+use crate::collect::store;
+use crate::config::Config;
+use crate::failure::{ExitCode, Failure};
+use crate::say::say;
+use crate::view::page;
+use crate::view::read::{Choice, Loaded, TraceFile};
+use crate::view::serve;
+use crate::view::terminal::{self, Paper};
+
+/// Show traces: a waterfall in the terminal, or a page
+///
+/// Reads what `navtrace run` and `navtrace collect` write, what the OpenTelemetry Collector's file exporter writes (OTLP JSON lines), and JSON that
+/// was exported from Jaeger.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  navtrace view                          the latest run\n  navtrace view traces.jsonl 4bf92f35    \
+                        one trace, by the begin of its id\n  navtrace view --open                   the latest run, in the browser"
+)]
+pub(super) struct Args {
+    /// The trace file, or - for standard input (default: that of the latest run)
+    #[arg(value_name = "FILE")]
+    file: Option<OsString>,
+
+    /// The trace to show: its id, or how that begins
+    #[arg(value_name = "TRACE_ID")]
+    trace: Option<String>,
+
+    /// Write a page that needs nothing else, instead of a waterfall
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Serve the page on loopback and open it in the browser, until Ctrl-C
+    #[arg(long)]
+    open: bool,
+}
+
+/// Traces of a file are listed up to this; the page has more.
+const MOST_LISTED: usize = 40;
+
+/// The width where nobody knows the terminal's.
+const DEFAULT_WIDTH: usize = 100;
+
+/// The widest line that a number in COLUMNS can ask for.
+const MOST_WIDTH: usize = 1000;
+
+/// The shortest beginning of an id that is taken.
+const LEAST_DIGITS: usize = 4;
+
+/// Shows what was asked for.
+pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
+    let (path, trace) = what(args)?;
+    let failed = |error: &dyn std::fmt::Display| Failure::new(ExitCode::Failure, error);
+    let file = TraceFile::open(&path).map_err(|error| failed(&error))?;
+    let link = config.link.as_ref();
+    if args.html.is_some() || args.open {
+        let choice = trace.map_or(Choice::All { most_spans: MOST_SPANS_OF_PAGE }, Choice::One);
+        let loaded = file.load(&choice, link).map_err(|error| failed(&error))?;
+        warn(&loaded);
+        let html = page(&path, &loaded);
+        if let Some(to) = &args.html {
+            private::write_if_changed(to, html.as_bytes()).map_err(|error| {
+                failed(&format!("{} can't be written: {error}; name another file with --html", to.display()))
+            })?;
+            say(&format!("the page: {}", to.display()));
+        }
+        if args.open {
+            serve::serve(html).map_err(|error| failed(&format!("the page can't be served: {error}")))?;
+        }
+        return Ok(ExitCode::Success.into());
+    }
+
+    let is_chosen = trace.is_some();
+    let first = || file.entries.first().map(|entry| entry.id.clone()).unwrap_or_default();
+    let choice = Choice::One(trace.unwrap_or_else(first));
+    let loaded = file.load(&choice, link).map_err(|error| failed(&error))?;
+    warn(&loaded);
+    let paper = paper();
+    let mut text = String::new();
+    if !is_chosen && file.entries.len() > 1 {
+        text.push_str(&terminal::list(&file.entries[..file.entries.len().min(MOST_LISTED)]));
+        let further = file.entries.len().saturating_sub(MOST_LISTED) + file.further_traces;
+        if further > 0 {
+            text.push_str(&format!("and {further} more\n"));
+        }
+        text.push('\n');
+    }
+    for trace in &loaded.traces {
+        text.push_str(&terminal::waterfall(trace, paper));
+    }
+    print(&text).map_err(|error| failed(&format!("standard output can't be written: {error}")))?;
+    if io::stdout().is_terminal() {
+        say(&hint(&path, file.entries.len() > 1));
+    }
+    Ok(ExitCode::Success.into())
+}
+
+/// Finds out which file and which trace are meant: an id alone is one of the latest run.
+fn what(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
+    let usage = |message: String| Failure::new(ExitCode::Usage, message);
+    let is_id = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let named = args.file.as_ref().map(PathBuf::from);
+    let (file, trace) = match (named, &args.trace) {
+        (Some(file), None) if file.to_str().is_some_and(is_id) && !file.exists() => {
+            (None, file.to_str().map(ToOwned::to_owned))
+        }
+        (file, trace) => (file, trace.clone()),
+    };
+    if let Some(id) = &trace {
+        if id.len() < LEAST_DIGITS || id.len() > 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(usage(format!(
+                "{id} is no trace id: expected 32 hexadecimal digits, or the first {LEAST_DIGITS} and more of them"
+            )));
+        }
+    }
+    let none = || {
+        let message = "there is no trace file of an earlier run: run something by navtrace run, or name a file";
+        Failure::new(ExitCode::Failure, message)
+    };
+    let file = file.or_else(store::latest).ok_or_else(none)?;
+    Ok((file, trace))
+}
+
+/// Renders the page of what was read from a file.
+pub(super) fn page(path: &Path, loaded: &Loaded) -> String {
+    page::render(&page::Page {
+        source: &path.file_name().unwrap_or_default().to_string_lossy(),
+        traces: &loaded.traces,
+        left_out_traces: loaded.left_out_traces,
+        left_out_spans: loaded.left_out_spans,
+    })
+}
+
+fn warn(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        say(warning);
+    }
+    if loaded.left_out_spans > 0 {
+        let of_traces = match loaded.left_out_traces {
+            0 => String::new(),
+            count => format!(" of {}", super::counted(count, "trace")),
+        };
+        say(&format!(
+            "{}{of_traces} left out: name a trace to see all of it",
+            super::counted(loaded.left_out_spans, "span")
+        ));
+    }
+}
+
+fn hint(path: &Path, has_more: bool) -> String {
+    let file = shell_word(path);
+    let other = if has_more { format!("another trace: navtrace view {file} TRACE_ID; ") } else { String::new() };
+    format!("{other}in the browser: navtrace view {file} --open")
+}
+
+/// How wide the terminal is, and what it can show.
+fn paper() -> Paper {
+    let of_terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    let named = || std::env::var("COLUMNS").ok()?.trim().parse::<usize>().ok();
+    let width = of_terminal.filter(|width| *width > 0).or_else(named).unwrap_or(DEFAULT_WIDTH);
+    // The first of these that is set decides, as in every program.
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let unicode = locale.is_none_or(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    });
+    Paper { width: width.min(MOST_WIDTH), unicode }
+}
+
+/// Writes to standard output; colours only where they are wanted. A reader that has had enough is no failure.
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
