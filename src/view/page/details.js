@@ -1,1 +1,104 @@
+// The details of a span, beside or below the waterfall.
 
+/** @param {string} text @param {string} label */
+const copyButton = (text, label) => {
+  const button = element('button', '', label);
+  button.type = 'button';
+  button.addEventListener('click', () => copy(button, text));
+  return button;
+};
+
+/** Copies text, and says on the button whether that worked. */
+const copy = async (/** @type {HTMLElement} */ button, /** @type {string} */ text) => {
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = 'Copied';
+  } catch {
+    button.textContent = 'Not allowed here';
+  }
+  setTimeout(() => (button.textContent = label), 1500);
+};
+
+/** @param {[string, unknown][]} pairs */
+const table = (pairs) => {
+  const made = element('table');
+  const body = element('tbody');
+  for (const [key, value] of pairs) {
+    const row = element('tr');
+    const head = element('th', '', key === '' ? '(no name)' : key);
+    head.scope = 'row';
+    const cell = element('td', '', value instanceof Node ? '' : plain(value));
+    if (value instanceof Node) cell.append(value);
+    row.append(head, cell);
+    body.append(row);
+  }
+  made.append(body);
+  return made;
+};
+
+/**
+ * Shows a span.
+ * @param {HTMLElement} panel
+ * @param {Model} model
+ * @param {Span} span
+ * @param {{close: () => void, has: (traceId: string) => boolean}} page
+ */
+const showDetails = (panel, model, span, page) => {
+  const { trace } = model;
+  const top = element('div', 'top');
+  const close = element('button', '', 'Close');
+  close.type = 'button';
+  close.addEventListener('click', page.close);
+  top.append(element('h2', '', span.label), close);
+  const actions = element('p', 'actions');
+  actions.append(copyButton(span.id, 'Copy span id'));
+
+  const began = new Date(trace.startMs + span.startUs / 1000);
+  /** @type {[string, unknown][]} */
+  const facts = [
+    ['service', span.service],
+    ['name', span.name],
+    ['kind', span.kind === '' ? 'not said' : span.kind],
+    ['duration', duration(span.durationUs)],
+    ['began', `${duration(span.startUs)} after the trace`],
+    ['at', Number.isNaN(began.getTime()) ? 'an unknown time' : began.toISOString()],
+    ['status', span.error ? `error${span.message === '' ? '' : `: ${span.message}`}` : 'no error'],
+    ['span id', span.id],
+    ['parent', parentOf(model, span)],
+  ];
+  if (span.cached) facts.push(['answered by', "the browser's cache"]);
+  if (span.critical) facts.push(['critical path', 'yes: the trace waited for it']);
+  panel.replaceChildren(top, actions, table(facts));
+
+  /** @param {string} title @param {Node[]} parts */
+  const section = (title, parts) => panel.append(element('h3', '', title), ...parts);
+  if (span.attributes.length > 0) section('Attributes', [table(span.attributes)]);
+  if (span.events.length > 0) {
+    section('Events', [table(span.events.map((event) => [event.name, eventText(event)]))]);
+  }
+  if (span.links.length > 0) {
+    section('Links', [table(span.links.map((link) => ['to', linkTo(link.traceId, link.spanId, page.has(link.traceId))]))]);
+  }
+  if (span.resource.length > 0) section('Resource', [table(span.resource)]);
+  panel.hidden = false;
+  panel.scrollTop = 0;
+};
+
+/** @param {Span['events'][number]} event */
+const eventText = (event) =>
+  [`at ${duration(event.timeUs)}`, ...event.attributes.map(([key, value]) => `${key} = ${plain(value)}`)].join('\n');
+
+/** @param {Model} model @param {Span} span */
+const parentOf = (model, span) => {
+  if (span.parent === null) return 'none: it is the root';
+  return model.places.has(span.parent) ? linkTo(model.trace.id, span.parent, true) : `${span.parent} (missing)`;
+};
+
+/** @param {string} traceId @param {string} spanId @param {boolean} isHere */
+const linkTo = (traceId, spanId, isHere) => {
+  if (!isHere) return `${traceId}/${spanId} (not in this file)`;
+  const anchor = element('a', '', spanId);
+  anchor.setAttribute('href', `#${encodeURIComponent(traceId)}/${encodeURIComponent(spanId)}`);
+  return anchor;
+};

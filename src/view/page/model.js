@@ -1,1 +1,113 @@
+// What is shown: the data of this page, and what follows from it. Nothing here touches the document.
 
+/**
+ * @typedef {{id: string, parent: string|null, depth: number, orphan: boolean, service: string, name: string, label: string,
+ *   role: string, kind: string, startUs: number, durationUs: number, error: boolean, message: string, cached: boolean, critical: boolean,
+ *   attributes: [string, unknown][], resource: [string, unknown][],
+ *   events: {name: string, timeUs: number, attributes: [string, unknown][]}[], links: {traceId: string, spanId: string}[]}} Span
+ * @typedef {{id: string, startMs: number, durationUs: number, link: string|null, spans: Span[]}} Trace
+ * @typedef {{search: string, service: string, kind: string, errors: boolean, uncached: boolean}} Filter
+ */
+
+/** How many colours services are told apart by. */
+const COLOURS = 8;
+
+/** Writes a duration of microseconds. */
+const duration = (/** @type {number} */ us) => {
+  if (us < 1000) return `${us} µs`;
+  return us < 1e6 ? `${(us / 1e3).toFixed(us < 1e5 ? 1 : 0)} ms` : `${(us / 1e6).toFixed(2)} s`;
+};
+
+/** Writes a number of things. */
+const counted = (/** @type {number} */ count, /** @type {string} */ noun) =>
+  `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
+
+/** Writes a value of an attribute. */
+const plain = (/** @type {unknown} */ value) => (typeof value === 'string' ? value : JSON.stringify(value));
+
+/** A trace with what is looked up often: places of spans, their parents' places, and where their descendants end. */
+class Model {
+  constructor(/** @type {Trace} */ trace) {
+    this.trace = trace;
+    /** @type {Map<string, number>} */
+    this.places = new Map(trace.spans.map((span, place) => [span.id, place]));
+    const count = trace.spans.length;
+    this.parents = new Int32Array(count).fill(-1);
+    this.after = new Int32Array(count).fill(count);
+    const open = [];
+    for (let place = 0; place < count; place += 1) {
+      while (open.length > 0 && trace.spans[open.at(-1)].depth >= trace.spans[place].depth) this.after[open.pop()] = place;
+      if (open.length > 0) this.parents[place] = open.at(-1);
+      open.push(place);
+    }
+    this.services = [...new Set(trace.spans.map((span) => span.service))];
+    this.kinds = [...new Set(trace.spans.map((span) => span.kind).filter((kind) => kind !== ''))].sort();
+    this.errors = trace.spans.filter((span) => span.error).length;
+    /** Spans whose descendants are hidden, by their places. @type {Set<number>} */
+    this.closed = new Set();
+    /** What a span is searched for in, once it was. @type {(string|undefined)[]} */
+    this.texts = new Array(count);
+  }
+
+  hasChildren(/** @type {number} */ place) {
+    return this.after[place] > place + 1;
+  }
+
+  colour(/** @type {string} */ service) {
+    return `c${this.services.indexOf(service) % COLOURS}`;
+  }
+
+  text(/** @type {number} */ place) {
+    const span = this.trace.spans[place];
+    this.texts[place] ??= [span.label, span.name, span.service, span.id, span.message, ...span.attributes.flat().map(plain)]
+      .join('\n')
+      .toLowerCase();
+    return this.texts[place];
+  }
+
+  matches(/** @type {number} */ place, /** @type {Filter} */ filter) {
+    const span = this.trace.spans[place];
+    return (
+      (!filter.errors || span.error) &&
+      (!filter.uncached || !span.cached) &&
+      (filter.service === '' || span.service === filter.service) &&
+      (filter.kind === '' || span.kind === filter.kind) &&
+      (filter.search === '' || this.text(place).includes(filter.search))
+    );
+  }
+
+  /**
+   * The rows to show: all spans that no closed one hides; or, with a filter, those that match and, for their place, what is above them.
+   * @returns {{rows: {place: number, isContext: boolean}[], matches: number|null}}
+   */
+  rows(/** @type {Filter} */ filter) {
+    const count = this.trace.spans.length;
+    const rows = [];
+    if (!filter.errors && !filter.uncached && filter.service === '' && filter.kind === '' && filter.search === '') {
+      for (let place = 0; place < count; place = this.closed.has(place) ? this.after[place] : place + 1) {
+        rows.push({ place, isContext: false });
+      }
+      return { rows, matches: null };
+    }
+    const shown = new Uint8Array(count);
+    let matches = 0;
+    for (let place = 0; place < count; place += 1) {
+      if (!this.matches(place, filter)) continue;
+      matches += 1;
+      shown[place] = 2;
+      for (let above = this.parents[place]; above >= 0 && shown[above] === 0; above = this.parents[above]) shown[above] = 1;
+    }
+    for (let place = 0; place < count; place += 1) {
+      if (shown[place] > 0) rows.push({ place, isContext: shown[place] === 1 });
+    }
+    return { rows, matches };
+  }
+}
+
+/** Makes an element. Text is text, whatever is in it. */
+const element = (/** @type {string} */ tag, /** @type {string} */ className = '', /** @type {string} */ text = '') => {
+  const made = document.createElement(tag);
+  if (className !== '') made.className = className;
+  if (text !== '') made.textContent = text;
+  return made;
+};
