@@ -23,6 +23,12 @@ export default [
     rules,
   },
   {
+    // One script in the page, in the order of `src/view/page.rs`.
+    files: ['src/view/page/*.js'],
+    languageOptions: { sourceType: 'script', globals: globals.browser },
+    rules: { ...rules, 'no-undef': 'off', 'no-unused-vars': 'off' },
+  },
+  {
     files: ['tests/extension/**/*.js', 'eslint.config.js'],
     languageOptions: { globals: { ...globals.node, chrome: 'readonly' } },
     rules,

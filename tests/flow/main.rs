@@ -19,6 +19,7 @@ mod doctor;
 mod faults;
 mod killed;
 mod navigations;
+mod page;
 mod policy;
 mod server_timing;
 mod soak;

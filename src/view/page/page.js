@@ -55,13 +55,13 @@ function choose(/** @type {number} */ place, /** @type {boolean} */ open) {
   waterfall.choose(place);
   const span = current.trace.spans[place];
   if (open || !panel.hidden) {
-    showDetails(panel, current, span, { close, has: (id) => traces.some((trace) => trace.id === id) });
+    showDetails(panel, current, span, { close: closeDetails, has: (id) => traces.some((trace) => trace.id === id) });
   }
   history.replaceState(null, '', `#${encodeURIComponent(current.trace.id)}/${encodeURIComponent(span.id)}`);
 }
 
 /** Closes the details. */
-function close() {
+function closeDetails() {
   panel.hidden = true;
   if (current) history.replaceState(null, '', `#${encodeURIComponent(current.trace.id)}`);
   grid.focus();
@@ -126,9 +126,12 @@ function follow() {
   const [traceId, spanId] = location.hash.slice(1).split('/').map(decode);
   const trace = traceId ? traces.find(({ id }) => id === traceId) : traces[0];
   const notice = byId('notice');
-  notice.textContent = trace || traces.length === 0 ? '' : `There is no trace ${traceId} in this file; this is another one.`;
   const shown = trace ?? traces[0];
-  if (!shown) return;
+  if (!shown) {
+    notice.textContent = 'There are no traces in this file.';
+    return;
+  }
+  notice.textContent = trace ? '' : `There is no trace ${traceId} in this file; this is another one.`;
   if (current?.trace !== shown) show(shown);
   if (!trace || !spanId || !current) return;
   const place = current.places.get(spanId);
@@ -229,7 +232,6 @@ if ((data.leftOutSpans ?? 0) > 0 || (data.leftOutTraces ?? 0) > 0) {
 byId('trace-count').textContent = counted(traces.length, 'trace');
 byId('traces').append(...traces.map(entry));
 byId('trace').hidden = traces.length === 0;
-if (traces.length === 0) byId('notice').textContent = 'There are no traces in this file.';
 byId('trace').classList.add('critical-on');
 
 byId('tools').addEventListener('input', update);
@@ -241,7 +243,7 @@ byId('help-button').addEventListener('click', toggleHelp);
 grid.addEventListener('keydown', move);
 addEventListener('hashchange', follow);
 addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && !panel.hidden) return close();
+  if (event.key === 'Escape' && !panel.hidden) return closeDetails();
   const isTyping = event.target instanceof HTMLElement && event.target.matches('input, select');
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return undefined;
   if (event.key === '/') {

@@ -1,0 +1,124 @@
+//! The page of traces in a real browser: what it looks like to people and to screen readers, hostile text, and 10,000 spans.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use navtrace::view::page::{self, Page};
+use navtrace::view::trace::{Event, Link, Role, Span, Trace};
+use serde_json::json;
+
+use crate::bench::{script_path, turn};
+
+fn span(number: usize, parent: Option<usize>, depth: usize, label: &str) -> Span {
+    let start_us = number as u64 * 1000;
+    Span {
+        id: format!("{:016x}", number + 1),
+        parent: parent.map(|parent| format!("{:016x}", parent + 1)),
+        depth,
+        orphan: false,
+        service: if number % 3 == 2 { "shop" } else { "browser" }.to_owned(),
+        name: "GET".to_owned(),
+        label: label.to_owned(),
+        role: Role::Request,
+        kind: if number % 3 == 2 { "server" } else { "client" },
+        start_us,
+        duration_us: 900,
+        error: false,
+        message: String::new(),
+        cached: false,
+        critical: false,
+        attributes: vec![("url.full".to_owned(), json!(format!("http://shop.test/{number}")))],
+        resource: vec![("os.type".to_owned(), json!("linux"))],
+        events: Vec::new(),
+        links: Vec::new(),
+    }
+}
+
+/// A trace of some spans: a session, navigations below it, requests below those.
+fn trace(id: u8, spans: usize) -> Trace {
+    let mut trace = Trace {
+        id: format!("{id:032x}"),
+        start: 1_700_000_000_000_000_000,
+        start_ms: 1_700_000_000_000.0,
+        duration_us: spans as u64 * 1000,
+        link: None,
+        spans: vec![span(0, None, 0, "browser session")],
+    };
+    trace.spans[0].role = Role::Session;
+    trace.spans[0].duration_us = trace.duration_us;
+    trace.spans[0].critical = true;
+    let mut navigation = 0;
+    for number in 1..spans {
+        if number % 10 == 1 {
+            navigation = number;
+            let mut group = span(number, Some(0), 1, &format!("navigation http://shop.test/{number}"));
+            group.role = Role::Navigation;
+            group.events = vec![Event { name: "load".into(), time_us: group.start_us + 500, attributes: Vec::new() }];
+            trace.spans.push(group);
+        } else {
+            trace.spans.push(span(number, Some(navigation), 2, &format!("GET /{number}")));
+        }
+    }
+    trace
+}
+
+fn write(dir: &Path, name: &str, traces: &[Trace]) {
+    let html = page::render(&Page { source: name, traces, left_out_traces: 2, left_out_spans: 7 });
+    fs::write(dir.join(format!("{name}.html")), html).unwrap();
+}
+
+fn check(dir: &Path, what: &str) {
+    let _turn = turn();
+    let mut command = Command::new("node");
+    command.arg(script_path("page.mjs")).args([what.as_ref(), dir.as_os_str()]).stdin(Stdio::null());
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_page_is_for_everybody_in_light_and_dark_narrow_and_wide() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = trace(1, 60);
+    first.link = Some("https://jaeger.test/trace/1".to_owned());
+    for (place, message) in [(5, "it broke"), (44, "")] {
+        first.spans[place].error = true;
+        first.spans[place].message = message.to_owned();
+    }
+    first.spans[7].cached = true;
+    first.spans[8].orphan = true;
+    first.spans[9].links = vec![Link { trace_id: format!("{:032x}", 2), span_id: format!("{:016x}", 3) }];
+    write(dir.path(), "normal", &[first, trace(2, 30)]);
+    write(dir.path(), "empty", &[]);
+    check(dir.path(), "normal");
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let evil = "</script><script>globalThis.evil = 1</script><img src=x onerror=\"globalThis.evil = 1\"><b id=evil>\u{2028}";
+    let mut trace = trace(1, 12);
+    trace.link = Some("javascript:globalThis.evil=1".to_owned());
+    for span in &mut trace.spans {
+        for text in [&mut span.label, &mut span.service, &mut span.name, &mut span.message] {
+            *text = evil.to_owned();
+        }
+        span.error = true;
+        span.attributes = vec![(evil.to_owned(), json!(evil)), ("o".to_owned(), json!({ evil: [evil] }))];
+        span.resource = vec![(evil.to_owned(), json!(evil))];
+        span.events = vec![Event { name: evil.into(), time_us: 1, attributes: vec![(evil.into(), json!(evil))] }];
+        span.links = vec![Link { trace_id: evil.into(), span_id: evil.into() }];
+    }
+    trace.spans[3].id = evil.to_owned();
+    let html = page::render(&Page { source: evil, traces: &[trace], left_out_traces: 0, left_out_spans: 0 });
+    fs::write(dir.path().join("hostile.html"), html).unwrap();
+    check(dir.path(), "hostile");
+}
+
+#[test]
+fn ten_thousand_spans_scroll_without_a_stutter() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "large", &[trace(1, 10_000)]);
+    check(dir.path(), "large");
+}

@@ -1,0 +1,176 @@
+// Looks at the page of traces in a real browser: page.mjs normal|hostile|large DIR
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const [what, dir] = process.argv.slice(2);
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const args = process.getuid() === 0 ? ['--no-sandbox'] : [];
+const browser = await chromium.launch({ executablePath: process.env.CHROME_BIN ?? '/usr/bin/chromium', args });
+const TRACE = '0'.repeat(31);
+
+/** Opens a page, on which nothing may go wrong. */
+async function open(name, { hash = '', ...options } = {}) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const problems = [];
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('console', (message) => problems.push(message.text()));
+  page.on('dialog', (dialog) => problems.push(`dialog: ${dialog.message()}`));
+  page.on('request', (request) => request.url().startsWith('file:') || problems.push(`request: ${request.url()}`));
+  await page.goto(`${pathToFileURL(`${dir}/${name}.html`)}${hash}`);
+  return { page, problems, close: () => context.close() };
+}
+
+async function violations(page) {
+  await page.evaluate(axe);
+  const { violations: found } = await page.evaluate(() => globalThis.axe.run());
+  return found.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html).join(' ')}`);
+}
+
+const shot = async (page, name) => {
+  const folder = process.env.NAVTRACE_SCREENSHOTS;
+  if (folder) await page.screenshot({ path: `${folder}/${name}.png` });
+};
+
+const rows = (page) => page.locator('#rows').getAttribute('aria-rowcount').then(Number);
+const chosen = (page) => page.locator('.row.chosen .name').textContent();
+
+async function normal() {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [width, height] of [[360, 800], [1600, 900]]) {
+      // For axe alone, which has to be put into the page.
+      const { page, problems, close } = await open('normal', { colorScheme, viewport: { width, height }, bypassCSP: true });
+      assert.deepEqual(await violations(page), [], `${colorScheme} ${width}`);
+      await page.locator('.row').nth(5).click();
+      await page.locator('#help-button').click();
+      assert.deepEqual(await violations(page), [], `${colorScheme} ${width}, with details`);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0, 'nothing sticks out');
+      await shot(page, `${colorScheme}-${width}`);
+      assert.deepEqual(problems, []);
+      await close();
+    }
+  }
+
+  const { page, problems, close } = await open('normal', { viewport: { width: 1400, height: 800 } });
+  assert.equal(await rows(page), 60);
+  assert.equal(await page.locator('#traces li').count(), 2);
+  assert.match(await page.locator('#left-out').textContent(), /^2 traces more with 7 spans /);
+  assert.equal(await page.locator('#link').getAttribute('href'), 'https://jaeger.test/trace/1');
+
+  // Keys.
+  await page.locator('#rows').focus();
+  for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
+  assert.equal(await chosen(page), 'GET /2');
+  await page.keyboard.press('ArrowLeft');
+  assert.equal(await chosen(page), 'navigation http://shop.test/1');
+  await page.keyboard.press('ArrowLeft');
+  assert.equal(await rows(page), 51);
+  await page.keyboard.press('ArrowRight');
+  assert.equal(await rows(page), 60);
+  await page.keyboard.press('Enter');
+  assert.ok(await page.locator('#details').isVisible());
+  await page.keyboard.press('Escape');
+  assert.ok(await page.locator('#details').isHidden());
+  await page.keyboard.press('e');
+  await page.keyboard.press('e');
+  assert.equal(await chosen(page), 'GET /44');
+  await page.keyboard.press('e');
+  assert.equal(await chosen(page), 'GET /5');
+  assert.match(await page.locator('#details').textContent(), /error: it broke/);
+  await page.keyboard.press('End');
+  assert.equal(await chosen(page), 'GET /59');
+  const active = await page.locator('#rows').getAttribute('aria-activedescendant');
+  assert.equal(await page.locator(`#${active} .name`).textContent(), 'GET /59');
+
+  // Filters; what is above a match is shown with it.
+  await page.keyboard.press('/');
+  await page.keyboard.type('shop.test/44');
+  assert.equal(await page.locator('#matches').textContent(), '1 match');
+  assert.equal(await rows(page), 3);
+  await page.locator('#search').fill('');
+  await page.locator('#errors').check();
+  assert.equal(await page.locator('#matches').textContent(), '2 matches');
+  assert.equal(await rows(page), 5);
+  await page.locator('#errors').uncheck();
+  await page.locator('#uncached').check();
+  assert.equal(await page.locator('#matches').textContent(), '59 matches');
+  await page.locator('#uncached').uncheck();
+  await page.locator('#service').selectOption('shop');
+  assert.equal(await page.locator('#matches').textContent(), '20 matches');
+  await page.locator('#kind').selectOption('client');
+  assert.equal(await page.locator('#matches').textContent(), '0 matches');
+
+  // Locations.
+  const goto = (hash) => page.evaluate((to) => { location.hash = to; }, hash);
+  await goto(`${TRACE}1/${'0'.repeat(14)}0a`);
+  await page.locator('.row.chosen').waitFor();
+  assert.equal(await chosen(page), 'GET /9');
+  await page.locator('#details a').last().click();
+  await page.waitForFunction((id) => document.querySelector('#title').textContent === id, `${TRACE}2`);
+  assert.equal(await chosen(page), 'GET /2');
+  await goto('nonsense/%zz');
+  await page.waitForFunction(() => document.querySelector('#notice').textContent.startsWith('There is no trace nonsense'));
+  assert.deepEqual(problems, []);
+  await close();
+
+  const shared = await open('normal', { hash: `#${TRACE}2/${'0'.repeat(14)}05` });
+  assert.equal(await chosen(shared.page), 'GET /4');
+  await shared.close();
+  const empty = await open('empty');
+  assert.equal(await empty.page.locator('#notice').textContent(), 'There are no traces in this file.');
+  assert.deepEqual(empty.problems, []);
+  await empty.close();
+}
+
+async function hostile() {
+  const { page, problems, close } = await open('hostile');
+  for (let row = 0; row < 12; row += 1) await page.locator('.row').nth(row).click();
+  await page.locator('#search').fill('onerror');
+  assert.equal(await page.locator('#matches').textContent(), '12 matches');
+  assert.match(await page.locator('#details').textContent(), /<img src=x onerror=/);
+  const made = await page.evaluate(() => [globalThis.evil, document.querySelectorAll('img, #evil').length, document.scripts.length]);
+  assert.deepEqual(made, [undefined, 0, 2]);
+  assert.equal(await page.locator('#link').getAttribute('href'), null);
+  assert.equal(await page.locator('a[href^="javascript:" i]').count(), 0);
+  assert.deepEqual(problems, []);
+  await close();
+}
+
+async function large() {
+  const { page, problems, close } = await open('large', { viewport: { width: 1400, height: 900 } });
+  assert.equal(await rows(page), 10_000);
+  const opened = await page.evaluate(() => performance.getEntriesByType('navigation')[0].domComplete);
+  await page.evaluate(() => {
+    globalThis.frames_ = [];
+    const frame = (before) => requestAnimationFrame((now) => {
+      globalThis.frames_.push(now - before);
+      frame(now);
+    });
+    frame(performance.now());
+  });
+  await page.mouse.move(600, 600);
+  for (let turn = 0; turn < 120; turn += 1) {
+    await page.mouse.wheel(0, turn < 100 ? 2600 : -2600);
+    await page.waitForTimeout(16);
+  }
+  const scrolled = await page.locator('#rows').evaluate((grid) => grid.scrollTop);
+  await page.locator('#search').fill('/99');
+  await page.locator('#search').fill('');
+  const frames = (await page.evaluate(() => globalThis.frames_)).sort((a, b) => a - b);
+  const elements = await page.locator('.row').count();
+  const p95 = frames[Math.floor(frames.length * 0.95)];
+  console.log(`10,000 spans: open after ${opened.toFixed(0)} ms; ${frames.length} frames, p95 ${p95.toFixed(1)} ms, longest ${frames.at(-1).toFixed(1)} ms; ${elements} rows are elements`);
+  assert.ok(scrolled > 100_000 && elements < 100, `${scrolled} ${elements}`);
+  assert.ok(frames.length > 60 && p95 < 50, `p95 ${p95} of ${frames.length} frames`);
+  assert.deepEqual(problems, []);
+  await close();
+}
+
+try {
+  await { normal, hostile, large }[what]();
+} finally {
+  await browser.close();
+}
