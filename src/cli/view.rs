@@ -1,6 +1,7 @@
 //! `navtrace view`: shows the traces of a file.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
@@ -89,7 +90,7 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         text.push_str(&terminal::list(&file.entries[..file.entries.len().min(MOST_LISTED)]));
         let further = file.entries.len().saturating_sub(MOST_LISTED) + file.further_traces;
         if further > 0 {
-            text.push_str(&format!("and {further} more\n"));
+            let _ = writeln!(text, "and {further} more");
         }
         text.push('\n');
     }
@@ -114,12 +115,12 @@ fn what(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
         }
         (file, trace) => (file, trace.clone()),
     };
-    if let Some(id) = &trace {
-        if id.len() < LEAST_DIGITS || id.len() > 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(usage(format!(
-                "{id} is no trace id: expected 32 hexadecimal digits, or the first {LEAST_DIGITS} and more of them"
-            )));
-        }
+    let can_be_id =
+        |id: &str| (LEAST_DIGITS..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let Some(id) = trace.as_ref().filter(|id| !can_be_id(id)) {
+        return Err(usage(format!(
+            "{id} is no trace id: expected 32 hexadecimal digits, or the first {LEAST_DIGITS} and more of them"
+        )));
     }
     let none = || {
         let message = "there is no trace file of an earlier run: run something by navtrace run, or name a file";

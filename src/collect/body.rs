@@ -110,7 +110,7 @@ pub fn decode(format: Format, body: &[u8]) -> Result<ExportTraceServiceRequest, 
     let no_otlp = |error: &dyn std::error::Error| Refusal::new(400, format!("the body is no OTLP: {error}"));
     let estimate = match format {
         Format::Protobuf => decoded_size(body).map_err(|error| no_otlp(&error))?,
-        Format::Json => body.iter().filter(|byte| **byte == b'{').count() * JSON_OBJECT,
+        Format::Json => body.split(|byte| *byte == b'{').skip(1).count() * JSON_OBJECT,
     };
     if estimate > MOST_DECODED {
         return Err(Refusal::new(413, "the body has too many parts: send smaller batches"));
@@ -167,11 +167,10 @@ impl Part {
             | (Self::Scope | Self::Event, 3)
             | (Self::Link, 4)
             | (Self::Span, 9) => Self::KeyValue,
-            (Self::KeyValue, 2) | (Self::Array, 1) => Self::AnyValue,
+            // Entities of a resource, which few have, are as dear as a value.
+            (Self::KeyValue, 2) | (Self::Array, 1) | (Self::Resource, 3) => Self::AnyValue,
             (Self::AnyValue, 5) => Self::Array,
             (Self::AnyValue, 6) => Self::KeyValueList,
-            // Entities of a resource, which few have: as dear as a value.
-            (Self::Resource, 3) => Self::AnyValue,
             _ => return None,
         })
     }

@@ -66,7 +66,8 @@ struct Span<'a> {
     #[serde(borrow, default)]
     trace_id: Cow<'a, str>,
     #[serde(borrow, default)]
-    span_id: Cow<'a, str>,
+    #[serde(rename = "spanId")]
+    id: Cow<'a, str>,
     #[serde(borrow, default)]
     parent_span_id: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -163,7 +164,7 @@ impl Span<'_> {
         let parent = self.parent_span_id.to_ascii_lowercase();
         let mut raw = Raw {
             trace_id,
-            id: self.span_id.to_ascii_lowercase(),
+            id: self.id.to_ascii_lowercase(),
             // Some write sixteen zeros for none.
             parent: Some(parent).filter(|parent| parent.bytes().any(|byte| byte != b'0')),
             name: self.name.clone().into_owned(),

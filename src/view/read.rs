@@ -430,15 +430,11 @@ fn skip_line(reader: &mut impl BufRead) -> io::Result<()> {
         if buffer.is_empty() {
             return Ok(());
         }
-        match buffer.iter().position(|byte| *byte == b'\n') {
-            Some(end) => {
-                reader.consume(end + 1);
-                return Ok(());
-            }
-            None => {
-                let length = buffer.len();
-                reader.consume(length);
-            }
+        let length = buffer.len();
+        if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+            reader.consume(end + 1);
+            return Ok(());
         }
+        reader.consume(length);
     }
 }

@@ -165,13 +165,13 @@ fn notes(span: &Span, glyphs: &Glyphs) -> String {
 /// The lines that lead to each span.
 fn trees(spans: &[Span], glyphs: &Glyphs) -> Vec<String> {
     // From the end: a span is the last child if none of its depth comes before one of a lesser depth.
-    let mut more = vec![false; MOST_DEPTH + 2];
+    let mut more = [false; MOST_DEPTH + 2];
     let mut trees = vec![String::new(); spans.len()];
     for (place, span) in spans.iter().enumerate().rev() {
         let depth = span.depth.min(MOST_DEPTH);
         let mut tree = String::new();
-        for above in 1..depth {
-            tree.push_str(if more[above] { glyphs.pipe } else { "   " });
+        for goes_on in more.iter().take(depth).skip(1) {
+            tree.push_str(if *goes_on { glyphs.pipe } else { "   " });
         }
         if depth > 0 {
             tree.push_str(if more[depth] { glyphs.branch } else { glyphs.last });

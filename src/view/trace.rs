@@ -23,6 +23,7 @@ pub struct Trace {
 }
 
 /// One span, at its place in the waterfall.
+#[allow(clippy::struct_excessive_bools, reason = "they are facts of a span that do not exclude each other")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Span {

@@ -13,3 +13,4 @@ mod pipe;
 mod port;
 mod run;
 mod usage;
+mod view;

@@ -53,7 +53,12 @@ fn what_can_not_be_used_is_refused_and_everything_else_goes_on() {
         ("no type", "", b"x".to_vec(), 415),
         ("no JSON", JSON, b"{".to_vec(), 400),
         ("JSON of another kind", JSON, br#"{"resourceSpans":7}"#.to_vec(), 400),
-        ("ids that are none", JSON, br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}"#.to_vec(), 400),
+        (
+            "ids that are none",
+            JSON,
+            br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}"#.to_vec(),
+            400,
+        ),
         ("no protobuf", PROTOBUF, b"zzz".to_vec(), 400),
         ("empty spans by the million", PROTOBUF, empty_spans, 413),
         ("objects by the million", JSON, many_objects.into_bytes(), 413),
@@ -114,7 +119,8 @@ fn spans_without_an_id_are_rejected_and_the_rest_is_kept() {
 fn connections_that_never_finish_hold_up_nobody() {
     let bench = Bench::start();
     let address = bench.endpoint.strip_prefix("http://").unwrap();
-    let head = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n";
+    let head =
+        "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n";
     let begins = [
         String::new(),
         "POST /v1/traces HTTP/1.1\r\nHost".to_owned(),
@@ -138,7 +144,10 @@ fn connections_that_never_finish_hold_up_nobody() {
         stream.set_read_timeout(Some(deadline.saturating_duration_since(Instant::now()))).unwrap();
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 503"),
+            "{answer}"
+        );
     }
 }
 
@@ -151,6 +160,7 @@ fn metrics_and_logs_are_taken_and_dropped_and_that_is_said_once() {
     }
     let (code, words, _) = bench.stop();
     assert_eq!(code, 0);
-    let said = "navtrace: metrics or logs arrived, which are not kept: navtrace collects traces\nnavtrace: no span arrived\n";
+    let said =
+        "navtrace: metrics or logs arrived, which are not kept: navtrace collects traces\nnavtrace: no span arrived\n";
     assert_eq!(words, said);
 }

@@ -56,7 +56,8 @@ fn a_file_or_an_address_that_can_not_be_had_is_said_before_anything_runs() {
             let mut command = environment.navtrace(&args);
             let output = command.env_remove("OTEL_TRACES_EXPORTER").env("NAVTRACE_BROWSER", &browser).output().unwrap();
             assert_eq!(output.stdout, b"", "nothing was started");
-            let words = stderr(&output).lines().filter(|line| !line.contains("--no-sandbox")).collect::<Vec<_>>().join("\n");
+            let words =
+                stderr(&output).lines().filter(|line| !line.contains("--no-sandbox")).collect::<Vec<_>>().join("\n");
             (output.status.code().unwrap(), words)
         };
         let sentence = format!(

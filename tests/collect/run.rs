@@ -6,14 +6,14 @@ use crate::bench::{JSON, request, spans};
 use crate::navtrace::{Environment, stderr, stdout};
 
 /// Posts a file to the endpoint that the environment names, as a service's exporter would.
-const SERVICE: &str = r#"
+const SERVICE: &str = r"
 const body = require('node:fs').readFileSync(process.argv[1]);
 const headers = { 'content-type': 'application/json' };
 fetch(`${process.env.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`, { method: 'POST', headers, body }).then((answer) => {
   console.log(answer.status, process.env.OTEL_EXPORTER_OTLP_PROTOCOL, process.env.OTEL_BSP_SCHEDULE_DELAY);
   process.exitCode = 5;
 });
-"#;
+";
 
 fn run(environment: &Environment, options: &[&str], command: &[&str]) -> std::process::Command {
     let browser = environment.program("chromium", "exit 9");
@@ -37,7 +37,10 @@ fn a_command_is_told_where_spans_go_and_its_services_join_in() {
     assert_eq!(spans(&fs::read_to_string(output).unwrap()).len(), 4);
     assert!(words.contains("navtrace: spans are collected at http://127.0.0.1:"), "{words}");
     assert!(words.contains("navtrace: 1 trace more, without a browser of this run\n"), "{words}");
-    assert!(words.contains(&format!("navtrace: 4 spans in {output}; to see them: navtrace view '{output}'\n")), "{words}");
+    assert!(
+        words.contains(&format!("navtrace: 4 spans in {output}; to see them: navtrace view '{output}'\n")),
+        "{words}"
+    );
     assert_eq!(environment.left_behind(), [""; 0]);
     assert!(!words.contains(JSON));
 }
@@ -51,7 +54,11 @@ fn nothing_is_collected_where_spans_go_elsewhere_or_nowhere() {
             "http://collector.test:4318",
             "spans go to http://collector.test:4318/v1/traces: unset OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         ),
-        ("OTEL_TRACES_EXPORTER", "none", "the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED"),
+        (
+            "OTEL_TRACES_EXPORTER",
+            "none",
+            "the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED",
+        ),
     ] {
         let script = "echo ${OTEL_EXPORTER_OTLP_ENDPOINT-unset}";
         let ran = run(&environment, &[], &["sh", "-c", script]).env(name, value).output().unwrap();

@@ -97,7 +97,8 @@ fn the_page_is_for_everybody_in_light_and_dark_narrow_and_wide() {
 #[test]
 fn hostile_text_stays_text() {
     let dir = tempfile::tempdir().unwrap();
-    let evil = "</script><script>globalThis.evil = 1</script><img src=x onerror=\"globalThis.evil = 1\"><b id=evil>\u{2028}";
+    let evil =
+        "</script><script>globalThis.evil = 1</script><img src=x onerror=\"globalThis.evil = 1\"><b id=evil>\u{2028}";
     let mut trace = trace(1, 12);
     trace.link = Some("javascript:globalThis.evil=1".to_owned());
     for span in &mut trace.spans {

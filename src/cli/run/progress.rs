@@ -57,11 +57,11 @@ impl Drop for Progress {
 }
 
 fn show(watch: &Watch, stopped: &mpsc::Receiver<()>) {
+    let mut latest = (Instant::now(), Counts { traces: 0, requests: 0, failures: 0 });
     if stopped.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
         return;
     }
     write(SAVE_TITLE);
-    let mut latest = (Instant::now() - PATIENCE, Counts { traces: 0, requests: 0, failures: 0 });
     loop {
         let now = (Instant::now(), watch.look(counts));
         write(&format!(

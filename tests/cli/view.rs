@@ -1,0 +1,304 @@
+//! `navtrace view`: the waterfall, and every file that is not as it should be.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::process::{Output, Stdio};
+
+use insta::assert_snapshot;
+
+use crate::navtrace::{Environment, stderr, stdout};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// A line of a trace file: spans as `id parent name start end` with milliseconds, and what else stands in each.
+fn line(trace: &str, service: &str, scope: &str, spans: &[(&str, &str, &str, u64, u64, &str)]) -> String {
+    let span = |(id, parent, name, start, end, rest): &(&str, &str, &str, u64, u64, &str)| {
+        let nanos = |ms: u64| 1_700_000_000_000_000_000 + ms * 1_000_000;
+        format!(
+            r#"{{"traceId":"{trace}","spanId":"{id:0>16}","parentSpanId":"{}","name":"{name}","kind":3,"startTimeUnixNano":"{}","endTimeUnixNano":"{}"{rest}}}"#,
+            if parent.is_empty() { String::new() } else { format!("{parent:0>16}") },
+            nanos(*start),
+            nanos(*end),
+        )
+    };
+    let spans = spans.iter().map(span).collect::<Vec<_>>().join(",");
+    format!(
+        r#"{{"resourceSpans":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"{service}"}}}}]}},"scopeSpans":[{{"scope":{{"name":"{scope}"}},"spans":[{spans}]}}]}}]}}"#
+    )
+}
+
+fn url(path: &str) -> String {
+    format!(
+        r#","attributes":[{{"key":"http.request.method","value":{{"stringValue":"GET"}}}},{{"key":"url.full","value":{{"stringValue":"http://shop.test{path}"}}}}]"#
+    )
+}
+
+/// One trace of a browser and a service.
+fn shop() -> String {
+    let (home, cart) = (url("/"), url("/cart"));
+    let failed = format!(r#","status":{{"code":2,"message":"out of stock"}}{cart}"#);
+    let browser = [
+        ("1", "", "browser session", 0, 1000, ""),
+        ("2", "1", "navigation", 10, 900, home.as_str()),
+        ("4", "2", "GET", 300, 800, failed.as_str()),
+        ("3", "2", "GET", 20, 120, home.as_str()),
+    ];
+    let service = [("5", "4", "GET /cart", 310, 790, ""), ("6", "99", "cron", 400, 401, "")];
+    [line(TRACE, "browser", "navtrace", &browser), line(TRACE, "shop", "axum", &service)].join("\n") + "\n"
+}
+
+fn view(environment: &Environment, args: &[&str]) -> std::process::Command {
+    let mut command = environment.navtrace([&["view"], args].concat());
+    command.current_dir(environment.home()).env("LC_ALL", "C.UTF-8").env("COLUMNS", "90").stdin(Stdio::null());
+    command
+}
+
+fn said(output: &Output) -> (i32, String) {
+    assert_eq!(stdout(output), "");
+    (output.status.code().unwrap(), stderr(output))
+}
+
+#[test]
+fn a_trace_is_a_waterfall_that_fits() {
+    let environment = Environment::new();
+    fs::write(environment.home().join("t.jsonl"), shop()).unwrap();
+    let shown = |columns: &str, locale: &str| {
+        let output = view(&environment, &["t.jsonl"]).env("COLUMNS", columns).env("LC_ALL", locale).output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+        let text = stdout(&output);
+        // The ids in the first line are never cut.
+        assert!(text.lines().skip(1).all(|line| line.chars().count() <= columns.parse().unwrap()), "{text}");
+        text
+    };
+    assert_snapshot!(shown("90", "C.UTF-8"), @"
+    trace 4bf92f3577b34da6a3ce929d0e0e4736  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error
+    browser session                               browser  ████████████████████████     1.00 s
+    └─ navigation http://shop.test/               browser  █████████████████████      890.0 ms
+       ├─ GET /                                   browser  ██                         100.0 ms
+       └─ GET /cart ✗ out of stock                browser         ████████████        500.0 ms
+          └─ GET /cart                            shop            ███████████         480.0 ms
+    cron (parent missing)                         shop              █                   1.0 ms
+    ");
+    assert_snapshot!(shown("60", "C"), @"
+    trace 4bf92f3577b34da6a3ce929d0e0e4736  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error
+    browser session                           browser     1.00 s
+    `- navigation http://shop.test/           browser   890.0 ms
+       |- GET /                               browser   100.0 ms
+       `- GET /cart ! out of stock            browser   500.0 ms
+          `- GET /cart                        shop      480.0 ms
+    cron (parent missing)                     shop        1.0 ms
+    ");
+    assert_snapshot!(shown("40", "C.UTF-8"), @"
+    trace 4bf92f3577b34da6a3ce929d0e0e4736  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error
+    browser session                   1.00 s
+    └─ navigation http://shop.tes…  890.0 ms
+       ├─ GET /                     100.0 ms
+       └─ GET /cart ✗ out of stock  500.0 ms
+          └─ GET /cart              480.0 ms
+    cron (parent missing)             1.0 ms
+    ");
+}
+
+#[test]
+fn the_same_trace_is_the_same_in_every_format() {
+    let environment = Environment::new();
+    let write = |name: &str, text: &str| fs::write(environment.home().join(name), text).unwrap();
+    let lines = shop();
+    write("lines.jsonl", &lines);
+    let documents: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let all: Vec<_> = documents.iter().flat_map(|line| line["resourceSpans"].as_array().unwrap().clone()).collect();
+    let document = serde_json::json!({ "resourceSpans": all });
+    write("document.json", &serde_json::to_string_pretty(&document).unwrap());
+    write("jaeger-v3.json", &serde_json::json!({ "result": document }).to_string());
+    let expected = stdout(&view(&environment, &["lines.jsonl"]).output().unwrap());
+    for name in ["document.json", "jaeger-v3.json"] {
+        assert_eq!(stdout(&view(&environment, &[name]).output().unwrap()), expected, "{name}");
+    }
+    let input = File::open(environment.home().join("lines.jsonl")).unwrap();
+    assert_eq!(stdout(&view(&environment, &["-"]).stdin(input).output().unwrap()), expected);
+    // By its id, or how that begins.
+    for id in [TRACE, "4bf9", "4BF92F35"] {
+        assert_eq!(stdout(&view(&environment, &["lines.jsonl", id]).output().unwrap()), expected);
+    }
+}
+
+#[test]
+fn several_traces_are_listed_those_with_errors_first() {
+    let environment = Environment::new();
+    let other = line("0af7651916cd43dd8448eb211c80319c", "job", "x", &[("1", "", "nightly", 0, 5, "")]);
+    fs::write(environment.home().join("t.jsonl"), format!("{other}\n{}", shop())).unwrap();
+    let output = view(&environment, &["t.jsonl"]).output().unwrap();
+    let text = stdout(&output);
+    let mut lines = text.lines();
+    assert_eq!(
+        lines.next().unwrap(),
+        format!("{TRACE}     1.00 s      6 spans  1 error  browser session  browser, shop")
+    );
+    assert_eq!(lines.next().unwrap(), "0af7651916cd43dd8448eb211c80319c     5.0 ms      1 spans  nightly  job");
+    assert!(text.contains(&format!("\ntrace {TRACE}  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error\n")), "{text}");
+}
+
+#[test]
+fn what_steers_a_terminal_is_shown_and_not_done() {
+    let environment = Environment::new();
+    let evil = r"\u001b]0;owned\u0007\u202e\r\nnavtrace: fake";
+    fs::write(environment.home().join("t.jsonl"), line(TRACE, evil, "x", &[("1", "", evil, 0, 5, "")])).unwrap();
+    for colour in [false, true] {
+        let mut command = view(&environment, &["t.jsonl"]);
+        command.env("COLUMNS", "200");
+        if colour {
+            command.env("CLICOLOR_FORCE", "1");
+        }
+        let text = stdout(&command.output().unwrap());
+        assert!(!text.contains("\x1b]") && !text.contains(['\x07', '\u{202e}', '\r']), "{text:?}");
+        assert_eq!(text.contains("\x1b["), colour, "{text:?}");
+        assert!(text.contains(r"\u{1b}]0;owned\u{7}\u{202e}\u{d}\u{a}navtrace: fake"), "{text}");
+    }
+    let mut command = view(&environment, &["t.jsonl"]);
+    command.env("NO_COLOR", "1");
+    assert!(!stdout(&command.output().unwrap()).contains('\x1b'));
+}
+
+#[test]
+fn a_file_that_is_broken_shows_what_could_be_read() {
+    let environment = Environment::new();
+    let path = environment.home().join("t.jsonl");
+    let whole = shop();
+    let shown = |text: &[u8]| {
+        fs::write(&path, text).unwrap();
+        let output = view(&environment, &["t.jsonl"]).output().unwrap();
+        (output.status.code().unwrap(), stdout(&output).contains("navigation http://shop.test/"), stderr(&output))
+    };
+    let cut = &whole.as_bytes()[..whole.len() - 40];
+    assert_eq!(
+        shown(cut),
+        (0, true, "navtrace: t.jsonl is cut off in line 2; what is before that is shown\n".to_owned())
+    );
+    let (code, is_shown, words) = shown(format!("{{oops}}\n{whole}").as_bytes());
+    assert!(code == 0 && is_shown, "{words}");
+    assert!(words.starts_with("navtrace: line 1 of t.jsonl can't be read and is passed over: "), "{words}");
+    let (code, is_shown, words) = shown(format!("{whole}{}", "x\n".repeat(9)).as_bytes());
+    assert!(
+        code == 0 && is_shown && words.ends_with("navtrace: 6 more lines of t.jsonl can't be read either\n"),
+        "{words}"
+    );
+}
+
+#[test]
+fn what_can_not_be_shown_is_said_with_the_right_exit_code() {
+    let environment = Environment::new();
+    let write = |name: &str, text: &[u8]| fs::write(environment.home().join(name), text).unwrap();
+    write("t.jsonl", shop().as_bytes());
+    write("empty.jsonl", b"");
+    write("text.txt", b"Dear diary,\ntoday\n");
+    write("binary", &[0, 159, 146, 150, 10, 0, 255]);
+    write("other.json", br#"{"name":"package"}"#);
+    write("cut.jsonl", &shop().as_bytes()[..200]);
+    let foreign = "is no trace file: expected OTLP JSON lines, as navtrace run and the OpenTelemetry Collector write them, or JSON from Jaeger";
+    for (args, code, sentence) in [
+        (&["missing.jsonl"][..], 1, "missing.jsonl can't be read: No such file or directory (os error 2)".to_owned()),
+        (&["."], 1, ".: is a directory".to_owned()),
+        (&["empty.jsonl"], 1, "empty.jsonl has no spans".to_owned()),
+        (&["text.txt"], 1, format!("text.txt {foreign}")),
+        (&["binary"], 1, format!("binary {foreign}")),
+        (&["other.json"], 1, format!("other.json {foreign}")),
+        (&["cut.jsonl"], 1, format!("cut.jsonl {foreign}")),
+        (
+            &["t.jsonl", "0af7651916cd43dd8448eb211c80319c"],
+            1,
+            "there is no trace 0af7651916cd43dd8448eb211c80319c in t.jsonl, which has 1 trace; to list them: navtrace view t.jsonl"
+                .to_owned(),
+        ),
+        (
+            &["t.jsonl", "latest"],
+            2,
+            "latest is no trace id: expected 32 hexadecimal digits, or the first 4 and more of them".to_owned(),
+        ),
+        (&[], 1, "there is no trace file of an earlier run: run something by navtrace run, or name a file".to_owned()),
+        (
+            &["t.jsonl", "--html", "missing/t.html"],
+            1,
+            "missing/t.html can't be written: No such file or directory (os error 2)".to_owned(),
+        ),
+    ] {
+        let (exit, words) = said(&view(&environment, args).output().unwrap());
+        if args == ["."] {
+            assert!(exit == 1 && words.starts_with("navtrace: . can't be read: Is a directory"), "{words}");
+            continue;
+        }
+        assert_eq!(exit, code, "{args:?}: {words}");
+        assert!(words.starts_with(&format!("navtrace: {sentence}")), "{args:?}: {words}");
+    }
+}
+
+#[test]
+fn the_page_is_written_and_a_reader_that_has_enough_is_no_failure() {
+    let environment = Environment::new();
+    fs::write(environment.home().join("t.jsonl"), shop()).unwrap();
+    let (code, words) = said(&view(&environment, &["t.jsonl", "--html", "t.html"]).output().unwrap());
+    assert_eq!((code, words.as_str()), (0, "navtrace: the page: t.html\n"));
+    let page = fs::read_to_string(environment.home().join("t.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains(TRACE));
+
+    let many: String =
+        (0..5000).map(|n| line(TRACE, "s", "x", &[(&n.to_string(), "", "n", 0, 1, "")]) + "\n").collect();
+    fs::write(environment.home().join("many.jsonl"), many).unwrap();
+    let mut child = view(&environment, &["many.jsonl"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+}
+
+#[test]
+fn the_page_is_served_to_whoever_knows_its_address_alone() {
+    let environment = Environment::new();
+    fs::write(environment.home().join("t.jsonl"), shop()).unwrap();
+    let mut command = view(&environment, &["t.jsonl", "--open"]);
+    // No browser can be started.
+    command.env("PATH", environment.home()).env_remove("BROWSER").env_remove("DISPLAY");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut words = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    std::io::BufRead::read_line(&mut words, &mut said).unwrap();
+    let url = said.strip_prefix("navtrace: the page: ").unwrap().split(' ').next().unwrap().to_owned();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let served = client.get(&url).send().unwrap();
+    assert_eq!(served.headers()["content-type"], "text/html; charset=utf-8");
+    assert!(served.text().unwrap().contains(TRACE));
+    assert_eq!(client.get(&url).header("host", "evil.test").send().unwrap().status(), 421);
+    let root = url.split('/').take(3).collect::<Vec<_>>().join("/");
+    assert_eq!(client.get(root).send().unwrap().status(), 404);
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_large_file_takes_little_memory() {
+    const TRACES: usize = 2000;
+    const MOST_KIB: u64 = 150 << 10;
+    let environment = Environment::new();
+    let mut file = BufWriter::new(File::create(environment.home().join("large.jsonl")).unwrap());
+    let rest = format!(r#","attributes":[{{"key":"a","value":{{"stringValue":"{}"}}}}]"#, "x".repeat(1000));
+    for trace in 1..=TRACES {
+        let ids: Vec<String> = (1..=100).map(|id| id.to_string()).collect();
+        let spans: Vec<_> =
+            ids.iter().map(|id| (id.as_str(), if id == "1" { "" } else { "1" }, "n", 0, 5, &*rest)).collect();
+        writeln!(file, "{}", line(&format!("{trace:032x}"), "s", "x", &spans)).unwrap();
+    }
+    drop(file);
+    let size = fs::metadata(environment.home().join("large.jsonl")).unwrap().len() >> 20;
+    assert!(size > 200, "{size} MiB");
+    let last = format!("{TRACES:032x}");
+    let mut child = view(&environment, &["large.jsonl", &last]).stdout(Stdio::null()).spawn().unwrap();
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line.map_or(peak, |line| line.trim_end_matches("kB").trim().parse().unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(peak > 0 && peak < MOST_KIB, "{size} MiB took {peak} KiB");
+}
