@@ -14,6 +14,7 @@ mod bench;
 mod browser;
 mod caches;
 mod clients;
+mod collected;
 mod coverage;
 mod doctor;
 mod faults;

@@ -25,7 +25,7 @@ const PAGES: [&str; 4] = ["/", "/products/kettle", "/cart", "/checkout"];
 const ITERATIONS: usize = 3;
 
 /// The demo shop, which exports its spans.
-struct Shop {
+pub(crate) struct Shop {
     child: Child,
     url: String,
 }
@@ -51,7 +51,7 @@ impl Shop {
     }
 
     /// Builds the shop, since `cargo test --test flow` does not, and gives its path, which is near this program's.
-    fn build() -> PathBuf {
+    pub(crate) fn build() -> PathBuf {
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--quiet", "--locked", "--example", "shop"]);
         command.args((!cfg!(debug_assertions)).then_some("--release")).current_dir(env!("CARGO_MANIFEST_DIR"));

@@ -93,6 +93,15 @@ impl Jaeger {
         Trace::from(answer.data.remove(0))
     }
 
+    /// A trace as Jaeger exports it: the JSON that its page offers for download.
+    ///
+    /// # Panics
+    /// When Jaeger does not answer.
+    pub fn export(&self, trace_id: &str) -> String {
+        let response = self.get(&format!("/api/traces/{trace_id}")).and_then(reqwest::blocking::Response::text);
+        response.unwrap_or_else(|error| panic!("{error:?}\n{}", self.log()))
+    }
+
     /// Waits until a trace is as the test wants it, and gives it.
     ///
     /// # Panics
