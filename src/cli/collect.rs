@@ -32,7 +32,7 @@ pub(super) struct Args {
 /// Where spans are received, and where they go.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// The file for the spans, in OTLP JSON lines (default: one in the state directory, where the latest 20 stay)
+    /// The file for the spans, in OTLP JSON lines; what it had is lost (default: one in the state directory, where the latest 20 stay)
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -116,7 +116,9 @@ impl Running {
             // The latest file is the one that `navtrace view` shows. What can't be removed stays.
             let _ = std::fs::remove_file(&self.path);
         }
-        let page = (collected.contents.spans > 0).then(|| write_page(&self.path, link));
+        // What is no file, a pipe for instance, can't be read again.
+        let can_be_read = collected.contents.spans > 0 && self.path.is_file();
+        let page = can_be_read.then(|| write_page(&self.path, link));
         let page = page.transpose().unwrap_or_else(|reason| {
             say(&format!(
                 "the page can't be written: {reason}; navtrace view {} --html FILE writes one",
@@ -154,12 +156,18 @@ pub(super) fn shell_word(path: &Path) -> String {
     shlex::try_quote(&text).map_or_else(|_| text.to_string(), std::borrow::Cow::into_owned)
 }
 
-/// Writes the page of a trace file beside it, and tells where it is; nowhere, when the file is none that can be read again.
+/// Where the page of a trace file stands: beside it, and never in its place.
+fn page_path(path: &Path) -> PathBuf {
+    let html = path.with_extension("html");
+    if html == path { path.with_extension("html.html") } else { html }
+}
+
+/// Writes the page of a trace file, and tells where it is.
 fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, String> {
     let choice = Choice::All { most_spans: MOST_SPANS_OF_PAGE };
     let loaded = read::load(path, &choice, link).map_err(|error| error.to_string())?;
     let page = view::page(path, &loaded);
-    let html = path.with_extension("html");
+    let html = page_path(path);
     private::write_if_changed(&html, page.as_bytes()).map_err(|error| format!("{}: {error}", html.display()))?;
     Ok(html)
 }

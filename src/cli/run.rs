@@ -80,7 +80,6 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         say(process::NO_SANDBOX);
     }
 
-    let collector = start_collector(config, &args.collect)?;
     let set_up = |error| {
         let message = format!("the run can't be set up: {error}; set TMPDIR to a folder that you may write to");
         Failure::new(ExitCode::Failure, message)
@@ -90,6 +89,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     let dir = private::temporary_directory("navtrace-run-").map_err(set_up)?;
     let receiver = Receiver::listen(dir.path(), say).map_err(set_up)?;
     let link = link_browser_name(&dir).map_err(set_up)?;
+    let collector = start_collector(config, &args.collect)?;
 
     let mut command = Command::new(&args.command[0]);
     command

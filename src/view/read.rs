@@ -11,6 +11,9 @@ use super::otlp_json::Document;
 use super::raw::Raw;
 use super::trace::Trace;
 
+/// How lines with spans begin.
+const BEGIN: &[u8] = b"{\"resourceSpans\"";
+
 /// How long a line may be.
 const MOST_LINE: usize = 64 << 20;
 
@@ -190,7 +193,7 @@ impl TraceFile {
         if index.traces.is_empty() {
             let path = self.name.clone();
             let broken = walk.warnings.into_iter().next();
-            let is_foreign = walk.documents == 0 && walk.lines > 0;
+            let is_foreign = walk.documents == 0 && walk.lines > 0 && !walk.is_cut;
             return Err(Failed::Read(if is_foreign {
                 ReadError::Foreign { path }
             } else {
@@ -318,6 +321,8 @@ struct Walk {
     documents: usize,
     warnings: Vec<String>,
     further_warnings: usize,
+    /// Whether the last line is the beginning of one with spans.
+    is_cut: bool,
 }
 
 impl Walk {
@@ -340,7 +345,8 @@ impl Walk {
             }
             Ok(_) => self.warn(format!("line {number} of {name} has no spans and is passed over")),
             Err(error) if error.is_eof() && line.last() != Some(&b'\n') => {
-                self.warn(format!("{name} is cut off in line {number}; what is before that is shown"));
+                self.is_cut |= line.trim_ascii_start().starts_with(BEGIN);
+                self.warn(format!("{name} is cut off in line {number}, which is passed over"));
             }
             Err(error) => self.warn(format!("line {number} of {name} can't be read and is passed over: {error}")),
         }

@@ -33,6 +33,19 @@ fn a_file_that_nobody_named_is_in_the_state_directory_and_private() {
 }
 
 #[test]
+fn the_page_never_takes_the_place_of_the_spans() {
+    let environment = Environment::new();
+    let output = environment.home().join("traces.html");
+    let mut command = environment.navtrace(["collect", "--listen", "127.0.0.1:0", "--output"]);
+    command.arg(&output);
+    let bench = Bench::of(environment, command);
+    bench.send(&request("shop", 0, 2));
+    let (code, words, environment) = bench.stop();
+    assert!(code == 0 && words.ends_with("traces.html.html\n"), "{words}");
+    assert_eq!(spans(&fs::read_to_string(environment.home().join("traces.html")).unwrap()).len(), 2);
+}
+
+#[test]
 fn nothing_is_left_where_nothing_arrived() {
     let environment = Environment::new();
     let command = environment.navtrace(["collect", "--listen", "127.0.0.1:0"]);

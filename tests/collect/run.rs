@@ -1,6 +1,8 @@
 //! The collector of `navtrace run`: a command whose services join in.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use crate::bench::{JSON, request, spans};
 use crate::navtrace::{Environment, stderr, stdout};
@@ -80,4 +82,28 @@ fn a_command_that_is_not_there_leaves_nothing() {
     let ran = run(&environment, &["--listen", "127.0.0.1:0"], &["no-such-program"]).output().unwrap();
     assert_eq!(ran.status.code(), Some(127));
     assert_eq!(fs::read_dir(environment.home().join(".local/state/navtrace/traces")).unwrap().count(), 0);
+}
+
+#[test]
+fn ctrl_c_in_the_middle_keeps_what_arrived() {
+    let environment = Environment::new();
+    let body = environment.home().join("body.json");
+    fs::write(&body, serde_json::to_vec(&request("shop", 0, 4)).unwrap()).unwrap();
+    let output = environment.home().join("traces.jsonl");
+    let script = format!("node -e '{}' \"$0\"; echo sent; exec sleep 60", SERVICE.replace('\'', "\""));
+    let options = ["--output", output.to_str().unwrap()];
+    let mut child = run(&environment, &options, &["sh", "-c", &script, body.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.into_iter().any(|line| line == "sent"));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let ended = child.wait_with_output().unwrap();
+    let words = stderr(&ended);
+    assert_eq!(ended.status.code(), Some(130), "{words}");
+    assert!(words.contains(&format!("navtrace: 4 spans in {}; ", output.display())), "{words}");
+    assert_eq!(spans(&fs::read_to_string(output).unwrap()).len(), 4);
+    assert_eq!(environment.left_behind(), [""; 0]);
 }

@@ -1,6 +1,6 @@
 //! What `navtrace run` says at its end. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use url::Url;
@@ -37,8 +37,8 @@ pub(super) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Optio
         lines.extend(ledger.traces.iter().map(|trace| trace_line(trace, seen(trace), link)));
     }
     if let Some(collected) = collected {
-        let of_browsers = |id: &[u8; 16]| ledger.traces.iter().any(|trace| trace.id.bytes() == *id);
-        let others = collected.contents.traces.keys().filter(|id| !of_browsers(id)).count();
+        let of_browsers: BTreeSet<[u8; 16]> = ledger.traces.iter().map(|trace| trace.id.bytes()).collect();
+        let others = collected.contents.traces.keys().filter(|id| !of_browsers.contains(*id)).count();
         if others > 0 {
             lines.push(format!("{} more, without a browser of this run", counted(others, "trace")));
         }
