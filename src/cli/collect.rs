@@ -8,7 +8,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{counted, view};
+use super::{counted, shell_word};
 use crate::browser::private;
 use crate::collect::receiver::{self, Collector};
 use crate::collect::store::{self, Contents, Store};
@@ -17,6 +17,7 @@ use crate::config::{self, Config};
 use crate::failure::{ExitCode, Failure};
 use crate::say::say;
 use crate::view::link::LinkTemplate;
+use crate::view::page::{self, Page};
 use crate::view::read::{self, Choice};
 
 /// Receive spans over OTLP and keep them in a file
@@ -40,9 +41,6 @@ pub(super) struct Options {
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 }
-
-/// How many spans the page has at most; the file has them all.
-pub(super) const MOST_SPANS_OF_PAGE: usize = 20_000;
 
 /// How long the last spans are waited for when a collector is stopped by hand.
 const LAST_SPANS: Duration = Duration::from_millis(100);
@@ -150,12 +148,6 @@ impl Finished {
     }
 }
 
-/// A path as a shell takes it.
-pub(super) fn shell_word(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    shlex::try_quote(&text).map_or_else(|_| text.to_string(), std::borrow::Cow::into_owned)
-}
-
 /// Where the page of a trace file stands: beside it, and never in its place.
 fn page_path(path: &Path) -> PathBuf {
     let html = path.with_extension("html");
@@ -164,9 +156,10 @@ fn page_path(path: &Path) -> PathBuf {
 
 /// Writes the page of a trace file, and tells where it is.
 fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, String> {
-    let choice = Choice::All { most_spans: MOST_SPANS_OF_PAGE };
+    let choice = Choice::All { most_spans: page::MOST_SPANS };
     let loaded = read::load(path, &choice, link).map_err(|error| error.to_string())?;
-    let page = view::page(path, &loaded);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let page = page::render(&Page::of(&name, &loaded));
     let html = page_path(path);
     private::write_if_changed(&html, page.as_bytes()).map_err(|error| format!("{}: {error}", html.display()))?;
     Ok(html)

@@ -10,6 +10,7 @@ mod launch;
 mod run;
 mod view;
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode as ProcessExitCode;
@@ -110,6 +111,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
 /// A number of things, in words.
 fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A path as a shell takes it.
+fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    shlex::try_quote(&text).map_or_else(|_| text.to_string(), Cow::into_owned)
 }
 
 fn execute(command: Command) -> Result<ProcessExitCode, Failure> {

@@ -6,13 +6,13 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
-use super::collect::{MOST_SPANS_OF_PAGE, shell_word};
+use super::{counted, shell_word};
 use crate::browser::private;
 use crate::collect::store;
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
 use crate::say::say;
-use crate::view::page;
+use crate::view::page::{self, Page};
 use crate::view::read::{Choice, Loaded, TraceFile};
 use crate::view::serve;
 use crate::view::terminal::{self, Paper};
@@ -63,10 +63,11 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     let file = TraceFile::open(&path).map_err(|error| failed(&error))?;
     let link = config.link.as_ref();
     if args.html.is_some() || args.open {
-        let choice = trace.map_or(Choice::All { most_spans: MOST_SPANS_OF_PAGE }, Choice::One);
+        let choice = trace.map_or(Choice::All { most_spans: page::MOST_SPANS }, Choice::One);
         let loaded = file.load(&choice, link).map_err(|error| failed(&error))?;
         warn(&loaded);
-        let html = page(&path, &loaded);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let html = page::render(&Page::of(&name, &loaded));
         if let Some(to) = &args.html {
             private::write_if_changed(to, html.as_bytes()).map_err(|error| {
                 failed(&format!("{} can't be written: {error}; name another file with --html", to.display()))
@@ -130,16 +131,6 @@ fn what(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
     Ok((file, trace))
 }
 
-/// Renders the page of what was read from a file.
-pub(super) fn page(path: &Path, loaded: &Loaded) -> String {
-    page::render(&page::Page {
-        source: &path.file_name().unwrap_or_default().to_string_lossy(),
-        traces: &loaded.traces,
-        left_out_traces: loaded.left_out_traces,
-        left_out_spans: loaded.left_out_spans,
-    })
-}
-
 fn warn(loaded: &Loaded) {
     for warning in &loaded.warnings {
         say(warning);
@@ -147,12 +138,9 @@ fn warn(loaded: &Loaded) {
     if loaded.left_out_spans > 0 {
         let of_traces = match loaded.left_out_traces {
             0 => String::new(),
-            count => format!(" of {}", super::counted(count, "trace")),
+            count => format!(" of {}", counted(count, "trace")),
         };
-        say(&format!(
-            "{}{of_traces} left out: name a trace to see all of it",
-            super::counted(loaded.left_out_spans, "span")
-        ));
+        say(&format!("{}{of_traces} left out: name a trace to see all of it", counted(loaded.left_out_spans, "span")));
     }
 }
 

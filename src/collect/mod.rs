@@ -2,6 +2,7 @@
 //!
 //! [`body`] reads what a request carries (pure), [`store`] writes it to the trace file and knows what is in there, and [`receiver`] is the server.
 
+mod answer;
 pub mod body;
 pub mod receiver;
 pub mod store;

@@ -13,17 +13,16 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER};
-use axum::http::{HeaderMap, Request, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderMap, Request};
+use axum::response::Response;
 use axum::routing::post;
 use http_body_util::BodyExt;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
-use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::answer::{accept, refuse};
 use super::body::{self, Format, MOST_BODY, Refusal};
 use super::store::{Contents, Store};
 use crate::export::otlp;
@@ -45,9 +44,6 @@ const LARGE_BODY_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a client may take for the headers of a request, and how long for its body.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// When a client should come back that could not be served.
-const RETRY_SECONDS: u64 = 1;
 
 /// How long nobody is let in after that failed: files that are open come back as connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -339,39 +335,4 @@ fn keep(shared: &Shared, format: Format, encoding: Option<&str>, bytes: &[u8]) -
         }
     }
     Ok(rejected)
-}
-
-fn accept(format: Format, rejected: usize) -> Response {
-    let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
-        rejected_spans: i64::try_from(rejected).unwrap_or(i64::MAX),
-        error_message: "a trace id has 16 bytes and a span id 8, and neither is all zero".to_owned(),
-    });
-    let body = match format {
-        Format::Protobuf => ExportTraceServiceResponse { partial_success }.encode_to_vec(),
-        // Only what is said, since the type writes `null` for what is not.
-        Format::Json => partial_success.map_or_else(
-            || b"{}".to_vec(),
-            |partial| serde_json::json!({ "partialSuccess": partial }).to_string().into_bytes(),
-        ),
-    };
-    ([(CONTENT_TYPE, format.content_type())], body).into_response()
-}
-
-/// Answers with a `google.rpc.Status`, as OTLP wants it for failures.
-fn refuse(format: Format, refusal: &Refusal) -> Response {
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    // UNAVAILABLE and INVALID_ARGUMENT of `google.rpc.Code`.
-    let code = if status == StatusCode::SERVICE_UNAVAILABLE { 14 } else { 3 };
-    let body = match format {
-        Format::Protobuf => {
-            let answer = tonic_types::Status { code, message: refusal.reason.clone(), details: Vec::new() };
-            answer.encode_to_vec()
-        }
-        Format::Json => serde_json::json!({ "code": code, "message": refusal.reason }).to_string().into_bytes(),
-    };
-    let mut response = (status, [(CONTENT_TYPE, format.content_type())], body).into_response();
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
-    }
-    response
 }

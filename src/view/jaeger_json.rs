@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::otlp_json::{named_kind, number};
-use super::raw::{Raw, RawEvent};
+use super::raw::{Raw, RawEvent, named_kind, number};
 use super::trace::Link;
 
 #[derive(Debug, Deserialize)]

@@ -3,15 +3,13 @@
 //! Attributes stay text until a span is wanted, so that those of other traces cost little.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::jaeger_json;
-use super::raw::{Raw, RawEvent};
+use super::raw::{Raw, RawEvent, named_kind, number};
 use super::trace::Link;
 
 /// What a line or a file holds. Fields that are unknown are passed over.
@@ -247,39 +245,4 @@ fn kind(kind: Option<&Value>) -> &'static str {
         Some(Value::String(name)) => named_kind(name.strip_prefix("SPAN_KIND_").unwrap_or(name)),
         _ => "",
     }
-}
-
-/// The kind of this name.
-pub(super) fn named_kind(name: &str) -> &'static str {
-    let names = ["internal", "server", "client", "producer", "consumer"];
-    names.into_iter().find(|kind| kind.eq_ignore_ascii_case(name)).unwrap_or_default()
-}
-
-/// Reads a number that may be written as text, as JSON has it for 64 bits.
-pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    struct Number;
-    impl Visitor<'_> for Number {
-        type Value = u64;
-
-        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-            f.write_str("a whole number")
-        }
-
-        fn visit_u64<E>(self, value: u64) -> Result<u64, E> {
-            Ok(value)
-        }
-
-        fn visit_i64<E>(self, value: i64) -> Result<u64, E> {
-            Ok(u64::try_from(value).unwrap_or(0))
-        }
-
-        fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<u64, E> {
-            value.parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(value), &self))
-        }
-
-        fn visit_unit<E>(self) -> Result<u64, E> {
-            Ok(0)
-        }
-    }
-    deserializer.deserialize_any(Number)
 }

@@ -7,7 +7,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::read::Loaded;
 use super::trace::Trace;
+
+/// How many spans a page has at most; the file has them all.
+pub const MOST_SPANS: usize = 20_000;
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -30,6 +34,15 @@ pub struct Page<'a> {
     pub left_out_traces: usize,
     /// Spans of the file that are not here.
     pub left_out_spans: usize,
+}
+
+impl<'a> Page<'a> {
+    /// The page of what was read from a file of that name.
+    #[must_use]
+    pub fn of(source: &'a str, loaded: &'a Loaded) -> Self {
+        let Loaded { traces, left_out_traces, left_out_spans, .. } = loaded;
+        Self { source, traces, left_out_traces: *left_out_traces, left_out_spans: *left_out_spans }
+    }
 }
 
 /// Renders the page.

@@ -1,5 +1,8 @@
 //! A span as a file has it, whatever the format. Pure.
 
+use std::fmt;
+
+use serde::de::{Deserializer, Visitor};
 use serde_json::Value;
 use url::Url;
 
@@ -83,4 +86,39 @@ impl Raw {
             None => self.name.clone(),
         }
     }
+}
+
+/// The kind of this name.
+pub(super) fn named_kind(name: &str) -> &'static str {
+    let names = ["internal", "server", "client", "producer", "consumer"];
+    names.into_iter().find(|kind| kind.eq_ignore_ascii_case(name)).unwrap_or_default()
+}
+
+/// Reads a number that may be written as text, as JSON has it for 64 bits.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    struct Number;
+    impl Visitor<'_> for Number {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a whole number")
+        }
+
+        fn visit_u64<E>(self, value: u64) -> Result<u64, E> {
+            Ok(value)
+        }
+
+        fn visit_i64<E>(self, value: i64) -> Result<u64, E> {
+            Ok(u64::try_from(value).unwrap_or(0))
+        }
+
+        fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<u64, E> {
+            value.parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(value), &self))
+        }
+
+        fn visit_unit<E>(self) -> Result<u64, E> {
+            Ok(0)
+        }
+    }
+    deserializer.deserialize_any(Number)
 }

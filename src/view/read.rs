@@ -6,6 +6,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use super::build;
+use super::error::ReadError;
+use super::index::{Entry, Index};
 use super::link::LinkTemplate;
 use super::otlp_json::Document;
 use super::raw::Raw;
@@ -19,12 +21,6 @@ const MOST_LINE: usize = 64 << 20;
 
 /// How large a file may be that is one document and not lines, since it is read at once.
 const MOST_DOCUMENT: u64 = 256 << 20;
-
-/// How many traces are known by name.
-const MOST_TRACES: usize = 100_000;
-
-/// How many services of a trace are known by name.
-const MOST_SERVICES: usize = 16;
 
 /// How many spans of one trace are shown.
 const MOST_SPANS: usize = 100_000;
@@ -58,72 +54,6 @@ pub struct Loaded {
     pub left_out_spans: usize,
     /// What could not be read, a sentence each.
     pub warnings: Vec<String>,
-}
-
-/// Why nothing could be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The file can't be opened or read.
-    #[error("{path} can't be read: {error}")]
-    Io {
-        /// What was to be read.
-        path: String,
-        /// Why it was not.
-        error: io::Error,
-    },
-    /// There is nothing in it.
-    #[error("{path} has no spans{}", broken.as_ref().map_or_else(String::new, |line| format!(": {line}")))]
-    Empty {
-        /// What was read.
-        path: String,
-        /// What is wrong with it.
-        broken: Option<String>,
-    },
-    /// It is something else.
-    #[error(
-        "{path} is no trace file: expected OTLP JSON lines, as navtrace run and the OpenTelemetry Collector write them, or JSON from Jaeger"
-    )]
-    Foreign {
-        /// What was read.
-        path: String,
-    },
-    /// There is no such trace.
-    #[error("there is no trace {id} in {path}, which has {traces}; to list them: navtrace view {path}")]
-    Unknown {
-        /// What was asked for.
-        id: String,
-        /// What was read.
-        path: String,
-        /// How many there are, in words.
-        traces: String,
-    },
-    /// There are several.
-    #[error("several traces in {path} begin with {id}: {names}")]
-    Ambiguous {
-        /// What was asked for.
-        id: String,
-        /// What was read.
-        path: String,
-        /// Some of them.
-        names: String,
-    },
-}
-
-/// What is known of a trace before it is read.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// The trace id.
-    pub id: String,
-    /// Its spans.
-    pub spans: usize,
-    /// Spans with an error among them.
-    pub errors: usize,
-    /// When it began and ended: nanoseconds since the epoch.
-    pub time: (u64, u64),
-    /// What its root is called.
-    pub root: Option<String>,
-    /// The services that take part.
-    pub services: BTreeSet<String>,
 }
 
 /// A trace file that was looked through.
@@ -376,46 +306,6 @@ impl Failed {
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
-    }
-}
-
-/// The traces of a file, gathered span by span.
-#[derive(Debug, Default)]
-struct Index {
-    traces: HashMap<String, Entry>,
-    order: Vec<String>,
-    further: BTreeSet<String>,
-}
-
-impl Index {
-    fn add(&mut self, raw: &Raw) {
-        if !self.traces.contains_key(&raw.trace_id) {
-            if self.traces.len() >= MOST_TRACES {
-                // Counted as far as that takes no more memory than the rest does.
-                if self.further.len() < MOST_TRACES {
-                    self.further.insert(raw.trace_id.clone());
-                }
-                return;
-            }
-            self.order.push(raw.trace_id.clone());
-        }
-        let entry = self.traces.entry(raw.trace_id.clone()).or_insert_with(|| Entry {
-            id: raw.trace_id.clone(),
-            spans: 0,
-            errors: 0,
-            time: (raw.start, raw.end),
-            root: None,
-            services: BTreeSet::new(),
-        });
-        entry.spans += 1;
-        entry.errors += usize::from(raw.error);
-        entry.time = (entry.time.0.min(raw.start), entry.time.1.max(raw.end));
-        if raw.parent.is_none() {
-            entry.root = Some(raw.label());
-        }
-        if entry.services.len() < MOST_SERVICES && !entry.services.contains(&raw.service) {
-            entry.services.insert(raw.service.clone());
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::read::Entry;
+use super::index::Entry;
 use super::trace::{Span, Trace};
 
 /// What services are told apart by.

@@ -1,0 +1,50 @@
+//! Answers as OTLP has them, in the format of the request. Pure.
+//!
+//! <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>
+
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
+use prost::Message;
+
+use super::body::{Format, Refusal};
+
+/// When a client should come back that could not be served.
+const RETRY_SECONDS: u64 = 1;
+
+/// Says that spans were taken, but for some.
+pub(super) fn accept(format: Format, rejected: usize) -> Response {
+    let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
+        rejected_spans: i64::try_from(rejected).unwrap_or(i64::MAX),
+        error_message: "a trace id has 16 bytes and a span id 8, and neither is all zero".to_owned(),
+    });
+    let body = match format {
+        Format::Protobuf => ExportTraceServiceResponse { partial_success }.encode_to_vec(),
+        // Only what is said, since the type writes `null` for what is not.
+        Format::Json => partial_success.map_or_else(
+            || b"{}".to_vec(),
+            |partial| serde_json::json!({ "partialSuccess": partial }).to_string().into_bytes(),
+        ),
+    };
+    ([(CONTENT_TYPE, format.content_type())], body).into_response()
+}
+
+/// Answers with a `google.rpc.Status`, as OTLP wants it for failures.
+pub(super) fn refuse(format: Format, refusal: &Refusal) -> Response {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // UNAVAILABLE and INVALID_ARGUMENT of `google.rpc.Code`.
+    let code = if status == StatusCode::SERVICE_UNAVAILABLE { 14 } else { 3 };
+    let body = match format {
+        Format::Protobuf => {
+            let answer = tonic_types::Status { code, message: refusal.reason.clone(), details: Vec::new() };
+            answer.encode_to_vec()
+        }
+        Format::Json => serde_json::json!({ "code": code, "message": refusal.reason }).to_string().into_bytes(),
+    };
+    let mut response = (status, [(CONTENT_TYPE, format.content_type())], body).into_response();
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
+    }
+    response
+}
