@@ -21,7 +21,9 @@ pub(super) fn trace(id: &str, spans: Vec<Raw>, link: Option<&LinkTemplate>) -> T
     let link = link.map(|link| link.of(&LinkedTrace { trace_id: id, span_id: root, start, end }));
     #[allow(clippy::cast_precision_loss, reason = "microseconds since the epoch fit")]
     let start_ms = base as f64 / 1000.0;
-    let mut trace = Trace { id: id.to_owned(), start, start_ms, duration_us: end / 1000 - base, link, spans: shown };
+    // What is shown ends where its last span is shown to end, whichever format has cut which nanoseconds.
+    let duration_us = shown.iter().map(|span| span.start_us + span.duration_us).max().unwrap_or(0);
+    let mut trace = Trace { id: id.to_owned(), start, start_ms, duration_us, link, spans: shown };
     critical::mark(&mut trace.spans);
     trace
 }
@@ -86,7 +88,7 @@ fn span(raw: Raw, depth: usize, base: u64) -> Span {
         role,
         kind: raw.kind,
         start_us: raw.start / 1000 - base,
-        duration_us: (raw.end / 1000).saturating_sub(raw.start / 1000),
+        duration_us: raw.end.saturating_sub(raw.start) / 1000,
         error: raw.error,
         message: raw.message,
         cached,
@@ -155,6 +157,55 @@ mod tests {
         });
         let trace = trace("t", raw.collect(), None);
         assert_eq!((trace.spans.len(), trace.spans[99_999].depth), (100_000, 99_999));
+    }
+
+    #[test]
+    fn the_critical_path_leads_from_the_end_of_the_root_backwards() {
+        for (spans, expected) in [
+            // What ran beside what ended last cost no time.
+            (
+                &[("a", "", 0, 10), ("b", "a", 1, 6), ("c", "a", 2, 4), ("d", "a", 6, 9), ("e", "a", 7, 8)][..],
+                &["a*", "-b*", "-c", "-d*", "-e"][..],
+            ),
+            // A child that outlasts its parent is cut there, and what is in it after that is off the path.
+            (
+                &[("a", "", 0, 10), ("b", "a", 2, 20), ("c", "b", 3, 8), ("d", "b", 12, 19)],
+                &["a*", "-b*", "--c*", "--d"],
+            ),
+            // So is what had ended before its parent began.
+            (&[("a", "", 5, 10), ("b", "a", 1, 3), ("c", "a", 4, 7)], &["a*", "-b", "-c*"]),
+            // An orphan that came first is not the root.
+            (&[("o", "x", 0, 2), ("p", "o", 0, 1), ("a", "", 1, 10), ("b", "a", 2, 9)], &["o?", "-p", "a*", "-b*"]),
+        ] {
+            assert_eq!(built(spans), expected);
+        }
+    }
+
+    #[test]
+    fn nanoseconds_that_only_some_formats_have_change_nothing() {
+        let raw = |id: &str, parent: Option<&str>, start, end| Raw {
+            id: id.to_owned(),
+            parent: parent.map(ToOwned::to_owned),
+            start,
+            end,
+            ..Raw::default()
+        };
+        let exact = [
+            raw("a", None, 1_000_999, 1_009_000),
+            // By nanoseconds b begins after c, by microseconds with it.
+            raw("b", Some("a"), 1_002_900, 1_004_100),
+            raw("c", Some("a"), 1_002_100, 1_005_000),
+        ];
+        // Jaeger has the begin and the length, both cut.
+        let cut = exact.iter().map(|span| Raw {
+            start: span.start / 1000 * 1000,
+            end: (span.start / 1000 + (span.end - span.start) / 1000) * 1000,
+            ..span.clone()
+        });
+        let (cut, exact) = (trace("t", cut.collect(), None), trace("t", exact.to_vec(), None));
+        assert_eq!(cut.spans, exact.spans);
+        assert_eq!((cut.duration_us, exact.duration_us), (8, 8));
+        assert_eq!(exact.spans.iter().map(|span| &*span.id).collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 
     #[test]

@@ -5,10 +5,11 @@
 
 use super::trace::Span;
 
-/// Marks the critical path below the first top of spans in waterfall order.
+/// Marks the critical path below the root of spans in waterfall order: below the first top, where none is a root.
 pub(super) fn mark(spans: &mut [Span]) {
-    let Some(root) = spans.first() else { return };
-    let end = root.start_us + root.duration_us;
+    let root = spans.iter().position(|span| span.depth == 0 && !span.orphan).unwrap_or(0);
+    let Some(top) = spans.get(root) else { return };
+    let (begin, end) = (top.start_us, top.start_us + top.duration_us);
     // Where the next span of the same depth or of a lesser one is: what is between are descendants.
     let mut after = vec![spans.len(); spans.len()];
     let mut open: Vec<usize> = Vec::new();
@@ -18,22 +19,25 @@ pub(super) fn mark(spans: &mut [Span]) {
         }
         open.push(place);
     }
-    let mut walk = vec![(0, end)];
-    while let Some((place, limit)) = walk.pop() {
+    let mut walk = vec![(root, begin, end)];
+    while let Some((place, from, limit)) = walk.pop() {
         spans[place].critical = true;
         let mut children = Vec::new();
         let mut child = place + 1;
         while child < after[place] {
             let span = &spans[child];
-            // A child may outlast its parent, which does not wait for the rest of it.
-            children.push(((span.start_us + span.duration_us).min(limit), span.start_us, child));
+            let end = span.start_us + span.duration_us;
+            // A child may outlast its parent, which does not wait for the rest of it, or have begun before it.
+            if span.start_us < limit && end > from {
+                children.push((end.min(limit), span.start_us.max(from), child));
+            }
             child = after[child];
         }
         children.sort_unstable_by_key(|(end, start, _)| std::cmp::Reverse((*end, *start)));
         let mut free_until = limit;
         for (end, start, child) in children {
-            if start < limit && end <= free_until {
-                walk.push((child, end));
+            if end <= free_until {
+                walk.push((child, start, end));
                 free_until = start;
             }
         }

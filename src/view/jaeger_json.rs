@@ -34,6 +34,11 @@ struct Span<'a> {
     id: Cow<'a, str>,
     #[serde(borrow, rename = "processID", default)]
     process_id: Cow<'a, str>,
+    /// In place of its id, as an element of Elasticsearch has it.
+    process: Option<Process>,
+    /// As it was before there were references.
+    #[serde(borrow, rename = "parentSpanID", default)]
+    parent_id: Cow<'a, str>,
     #[serde(borrow, default)]
     operation_name: Cow<'a, str>,
     references: Option<Vec<Reference>>,
@@ -66,6 +71,8 @@ struct Log {
 struct Field {
     #[serde(default)]
     key: String,
+    #[serde(rename = "type", default)]
+    kind: String,
     #[serde(default)]
     value: Value,
 }
@@ -76,7 +83,11 @@ impl Trace<'_> {
             // Leading zeros are left out there.
             let trace_id = format!("{:0>32}", span.trace_id.to_ascii_lowercase());
             if wanted(&trace_id) {
-                take(span.raw(trace_id, self.processes.get(&*span.process_id), whole));
+                take(span.raw(
+                    trace_id,
+                    span.process.as_ref().or_else(|| self.processes.get(&*span.process_id)),
+                    whole,
+                ));
             }
         }
     }
@@ -94,6 +105,9 @@ impl Span<'_> {
             } else {
                 links.push(Link { trace_id: of_trace, span_id: id(&reference.span_id) });
             }
+        }
+        if parent.is_none() && !self.parent_id.is_empty() {
+            parent = Some(id(&self.parent_id));
         }
         let mut raw = Raw {
             id: id(&self.id),
@@ -117,7 +131,7 @@ impl Span<'_> {
                 "otel.status_code" => raw.error |= text == "ERROR",
                 "otel.status_description" => text.clone_into(&mut raw.message),
                 "otel.scope.name" | "otel.library.name" => text.clone_into(&mut raw.scope),
-                "otel.scope.version" | "otel.library.version" | "internal.span.format" => {}
+                key if ["otel.scope.", "otel.library.", "internal."].iter().any(|start| key.starts_with(start)) => {}
                 _ => raw.attributes.push((key, value)),
             }
         }
@@ -125,6 +139,19 @@ impl Span<'_> {
             raw.events = self.logs.iter().flatten().map(Log::raw).collect();
         }
         raw
+    }
+}
+
+impl Field {
+    /// Some storages make text of every value, and leave its type beside it.
+    fn typed(&self) -> Value {
+        let typed = self.value.as_str().and_then(|text| match self.kind.as_str() {
+            "bool" => text.parse().ok().map(Value::Bool),
+            "int64" => text.parse::<i64>().ok().map(Value::from),
+            "float64" => text.parse::<f64>().ok().map(Value::from),
+            _ => None,
+        });
+        typed.unwrap_or_else(|| self.value.clone())
     }
 }
 
@@ -138,5 +165,5 @@ impl Log {
 }
 
 fn pairs(fields: Option<&Vec<Field>>) -> Vec<(String, Value)> {
-    fields.into_iter().flatten().map(|field| (field.key.clone(), field.value.clone())).collect()
+    fields.into_iter().flatten().map(|field| (field.key.clone(), field.typed())).collect()
 }

@@ -16,3 +16,4 @@ pub mod read;
 pub mod serve;
 pub mod terminal;
 pub mod trace;
+mod walk;

@@ -139,7 +139,11 @@ impl Document<'_> {
             trace.each(wanted, whole, take);
         }
         for resource in self.resource_spans.iter().flatten() {
-            let attributes = attributes(resource.resource.as_ref().and_then(|resource| resource.attributes));
+            let mut attributes = attributes(resource.resource.as_ref().and_then(|resource| resource.attributes));
+            if !whole {
+                // The rest would be copied for every span, and not be looked at.
+                attributes.retain(|(key, _)| key == "service.name");
+            }
             for scope in resource.scope_spans.iter().flatten() {
                 let name = scope.scope.as_ref().map_or("", |scope| &scope.name);
                 for span in scope.spans.iter().flatten() {

@@ -15,8 +15,9 @@ pub const MOST_SPANS: usize = 20_000;
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
-const SCRIPTS: [&str; 4] = [
+const SCRIPTS: [&str; 5] = [
     include_str!("page/model.js"),
+    include_str!("page/summary.js"),
     include_str!("page/details.js"),
     include_str!("page/waterfall.js"),
     include_str!("page/page.js"),
@@ -97,10 +98,10 @@ mod tests {
 
     #[test]
     fn what_a_trace_holds_can_not_leave_its_element() {
-        let source = "</script><script>alert(1)</script><!--\u{2028}&amp;";
+        let source = "</script><script>alert(1)</script><img src=x onerror=alert(2)><!--\u{2028}&amp;";
         let html = render(&Page { source, traces: &[], left_out_traces: 1, left_out_spans: 2 });
         assert_eq!(html.matches("<script").count(), TEMPLATE.matches("<script").count());
-        assert!(!html.contains("<!--") && !html.contains('\u{2028}'));
+        assert!(!html.contains("<!--") && !html.contains("<img") && !html.contains('\u{2028}'));
         let (_, data) = html.split_once(r#"type="application/json">"#).unwrap();
         let data: serde_json::Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
         assert_eq!(data["source"], source);

@@ -9,12 +9,9 @@ use super::build;
 use super::error::ReadError;
 use super::index::{Entry, Index};
 use super::link::LinkTemplate;
-use super::otlp_json::Document;
 use super::raw::Raw;
 use super::trace::Trace;
-
-/// How lines with spans begin.
-const BEGIN: &[u8] = b"{\"resourceSpans\"";
+use super::walk::{Walk, Wanted};
 
 /// How long a line may be.
 const MOST_LINE: usize = 64 << 20;
@@ -23,10 +20,20 @@ const MOST_LINE: usize = 64 << 20;
 const MOST_DOCUMENT: u64 = 256 << 20;
 
 /// How many spans of one trace are shown.
-const MOST_SPANS: usize = 100_000;
+pub const MOST_SPANS: usize = 100_000;
 
-/// How many warnings of one file are told.
-const MOST_WARNINGS: usize = 3;
+/// What decides how a span is named, what it stands for and what is noted beside it: a waterfall of text shows no more.
+const OUTLINE: [&str; 9] = [
+    "error.type",
+    "http.request.method",
+    "http.response.status_code",
+    "http.route",
+    "http.target",
+    "http.url",
+    "navtrace.request.from_cache",
+    "url.full",
+    "url.path",
+];
 
 /// How many ids are named where several fit.
 const MOST_NAMED: usize = 5;
@@ -62,6 +69,8 @@ pub struct TraceFile {
     path: PathBuf,
     name: String,
     file: File,
+    /// Whether the file is gone with this: it was standard input, or a pipe.
+    is_spooled: bool,
     /// The whole of it, when it is not lines.
     is_document: bool,
     /// Its traces, those with errors first, then as they began.
@@ -90,11 +99,12 @@ impl TraceFile {
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
         let failed = |error| ReadError::Io { path: name.clone(), error };
-        let file = if path == Path::new("-") { spooled_input() } else { File::open(path) }.map_err(failed)?;
+        let (file, is_spooled) = opened(path).map_err(failed)?;
         let mut this = Self {
             path: path.to_owned(),
             name: name.clone(),
             file,
+            is_spooled,
             is_document: false,
             entries: Vec::new(),
             further_traces: 0,
@@ -110,18 +120,46 @@ impl TraceFile {
         &self.path
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the same can be read once more from where it is.
+    #[must_use]
+    pub fn stays(&self) -> bool {
+        !self.is_spooled
+    }
+
     fn index(&mut self) -> Result<(), Failed> {
         let mut index = Index::default();
-        let mut walk = self.walk(&|_| true, false, &mut |raw| index.add(&raw))?;
-        if walk.documents == 0 && self.file.metadata()?.len() <= MOST_DOCUMENT {
+        let mut add = |raw: Raw| index.add(&raw);
+        let mut wanted = Wanted { trace: &|_| true, whole: false, take: &mut add };
+        let mut walk = self.walk(&mut wanted)?;
+        let size = self.file.metadata()?.len();
+        if walk.documents == 0 && size <= MOST_DOCUMENT {
             self.is_document = true;
-            let whole = self.walk(&|_| true, false, &mut |raw| index.add(&raw))?;
-            if whole.documents > 0 {
+            let whole = self.walk(&mut wanted)?;
+            if whole.documents > 0 || (whole.is_cut && !walk.is_cut) {
                 walk = whole;
             }
         }
+        if index.nameless > 0 {
+            walk.warn(format!(
+                "{} of {} passed over: no trace id of hexadecimal digits",
+                count(index.nameless, "span"),
+                self.name
+            ));
+        }
         if index.traces.is_empty() {
             let path = self.name.clone();
+            if walk.documents == 0 && size > MOST_DOCUMENT {
+                return Err(Failed::Io(io::Error::other(format!(
+                    "it has more than {} MiB and is no OTLP JSON lines; documents are read up to that size",
+                    MOST_DOCUMENT >> 20
+                ))));
+            }
             let broken = walk.warnings.into_iter().next();
             let is_foreign = walk.documents == 0 && walk.lines > 0 && !walk.is_cut;
             return Err(Failed::Read(if is_foreign {
@@ -136,7 +174,11 @@ impl TraceFile {
         self.further_traces = index.further.len();
         self.warnings = walk.warnings;
         if walk.further_warnings > 0 {
-            self.warnings.push(format!("{} of {} can't be read either", count_lines(walk.further_warnings), self.name));
+            self.warnings.push(format!(
+                "{} of {} can't be read either",
+                count(walk.further_warnings, "more line"),
+                self.name
+            ));
         }
         Ok(())
     }
@@ -147,6 +189,24 @@ impl TraceFile {
     ///
     /// As [`load`].
     pub fn load(&self, choice: &Choice, link: Option<&LinkTemplate>) -> Result<Loaded, ReadError> {
+        self.built(choice, link, &|raw| raw)
+    }
+
+    /// Reads the traces that are wanted, without what only a page shows: that of a hundred thousand spans takes much memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`].
+    pub fn outline(&self, choice: &Choice, link: Option<&LinkTemplate>) -> Result<Loaded, ReadError> {
+        self.built(choice, link, &outlined)
+    }
+
+    fn built(
+        &self,
+        choice: &Choice,
+        link: Option<&LinkTemplate>,
+        kept: &dyn Fn(Raw) -> Raw,
+    ) -> Result<Loaded, ReadError> {
         let chosen = self.choose(choice)?;
         let mut found: HashMap<&str, Vec<Raw>> = chosen.iter().map(|entry| (entry.id.as_str(), Vec::new())).collect();
         let ids: BTreeSet<&str> = found.keys().copied().collect();
@@ -154,9 +214,9 @@ impl TraceFile {
         let wanted = |id: &str| ids.contains(id);
         let mut take = |raw: Raw| {
             let Some(spans) = found.get_mut(raw.trace_id.as_str()) else { return };
-            if spans.len() < MOST_SPANS { spans.push(raw) } else { left_out_spans += 1 }
+            if spans.len() < MOST_SPANS { spans.push(kept(raw)) } else { left_out_spans += 1 }
         };
-        self.walk(&wanted, true, &mut take)
+        self.walk(&mut Wanted { trace: &wanted, whole: true, take: &mut take })
             .map_err(|error| error.unwrap_or_else(|error| ReadError::Io { path: self.name.clone(), error }))?;
         let traces = chosen.iter().map(|entry| {
             let spans = found.remove(entry.id.as_str()).unwrap_or_default();
@@ -183,8 +243,10 @@ impl TraceFile {
             }
             Choice::One(id) => {
                 let wanted = id.to_ascii_lowercase();
-                let fitting: Vec<usize> =
-                    (0..self.entries.len()).filter(|place| self.entries[*place].id.starts_with(&wanted)).collect();
+                // An id is that trace's, even where those of others begin with it.
+                let exact = self.entries.iter().position(|entry| entry.id == wanted).map(|place| vec![place]);
+                let begins = |place: &usize| self.entries[*place].id.starts_with(&wanted);
+                let fitting = exact.unwrap_or_else(|| (0..self.entries.len()).filter(begins).collect());
                 let path = self.name.clone();
                 match fitting[..] {
                     [place] => Ok(&self.entries[place..=place]),
@@ -200,22 +262,19 @@ impl TraceFile {
     }
 
     fn count(&self) -> String {
-        match self.entries.len() + self.further_traces {
-            1 => "1 trace".to_owned(),
-            count => format!("{count} traces"),
-        }
+        count(self.entries.len() + self.further_traces, "trace")
     }
 
     /// Goes through the file and hands over the spans that are wanted.
-    fn walk(&self, wanted: &dyn Fn(&str) -> bool, whole: bool, take: &mut dyn FnMut(Raw)) -> Result<Walk, Failed> {
+    fn walk(&self, wanted: &mut Wanted) -> Result<Walk, Failed> {
         let mut file = &self.file;
         file.rewind()?;
-        let mut walk = Walk::default();
+        let mut walk = Walk { is_document: self.is_document, ..Walk::default() };
         if self.is_document {
             let mut text = Vec::new();
             file.read_to_end(&mut text)?;
             walk.lines = 1;
-            walk.document(&self.name, &text, wanted, whole, take);
+            walk.document(&self.name, &text, wanted);
             return Ok(walk);
         }
         let mut reader = BufReader::with_capacity(1 << 18, file);
@@ -238,52 +297,8 @@ impl TraceFile {
                 skip_line(&mut reader)?;
                 continue;
             }
-            walk.document(&self.name, &line, wanted, whole, take);
+            walk.document(&self.name, &line, wanted);
         }
-    }
-}
-
-/// What a walk through a file met.
-#[derive(Debug, Default)]
-struct Walk {
-    lines: usize,
-    /// Lines that are of a known format.
-    documents: usize,
-    warnings: Vec<String>,
-    further_warnings: usize,
-    /// Whether the last line is the beginning of one with spans.
-    is_cut: bool,
-}
-
-impl Walk {
-    fn document(
-        &mut self,
-        name: &str,
-        line: &[u8],
-        wanted: &dyn Fn(&str) -> bool,
-        whole: bool,
-        take: &mut dyn FnMut(Raw),
-    ) {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            return;
-        }
-        let number = self.lines;
-        match serde_json::from_slice::<Document>(line) {
-            Ok(document) if document.is_known() => {
-                self.documents += 1;
-                document.each(wanted, whole, take);
-            }
-            Ok(_) => self.warn(format!("line {number} of {name} has no spans and is passed over")),
-            Err(error) if error.is_eof() && line.last() != Some(&b'\n') => {
-                self.is_cut |= line.trim_ascii_start().starts_with(BEGIN);
-                self.warn(format!("{name} is cut off in line {number}, which is passed over"));
-            }
-            Err(error) => self.warn(format!("line {number} of {name} can't be read and is passed over: {error}")),
-        }
-    }
-
-    fn warn(&mut self, sentence: String) {
-        if self.warnings.len() < MOST_WARNINGS { self.warnings.push(sentence) } else { self.further_warnings += 1 }
     }
 }
 
@@ -309,14 +324,30 @@ impl From<io::Error> for Failed {
     }
 }
 
-fn count_lines(count: usize) -> String {
-    if count == 1 { "1 more line".to_owned() } else { format!("{count} more lines") }
+fn outlined(mut raw: Raw) -> Raw {
+    raw.attributes.retain(|(key, _)| OUTLINE.contains(&key.as_str()));
+    raw.attributes.shrink_to_fit();
+    Raw { resource: Vec::new(), events: Vec::new(), links: Vec::new(), ..raw }
 }
 
-/// Standard input can be read once only, so it is written to a file that has no name.
-fn spooled_input() -> io::Result<File> {
+/// A number of things, in words.
+fn count(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Opens a file that can be read twice, and says whether it is a copy: standard input and pipes are written to a file that has no name.
+fn opened(path: &Path) -> io::Result<(File, bool)> {
+    if path == Path::new("-") {
+        return Ok((spooled(&mut io::stdin().lock())?, true));
+    }
+    let mut file = File::open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() || kind.is_dir() { Ok((file, false)) } else { Ok((spooled(&mut file)?, true)) }
+}
+
+fn spooled(input: &mut impl Read) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
-    io::copy(&mut io::stdin().lock(), &mut file)?;
+    io::copy(input, &mut file)?;
     Ok(file)
 }
 
@@ -334,3 +365,6 @@ fn skip_line(reader: &mut impl BufRead) -> io::Result<()> {
         reader.consume(length);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,15 @@
 //! Serves a page on loopback, to whoever was told its address.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::uri::Authority;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use rand::RngExt;
@@ -28,7 +31,7 @@ pub fn serve(html: String) -> io::Result<()> {
     // Other users of this machine can reach the port, but don't know the path.
     let path = format!("/{:032x}/", rand::rng().random::<u128>());
     let url = format!("http://{address}{path}");
-    let page = move |request: Request| async move { answer(&request, address, html) };
+    let page = move |request: Request| async move { answer(&request, html) };
     let router = Router::new().route(&path, get(page));
     std::thread::spawn(move || runtime.block_on(async { axum::serve(listener, router).await }));
     match open::that_detached(&url) {
@@ -39,14 +42,58 @@ pub fn serve(html: String) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the page to whoever asks this address: a page of elsewhere whose name was made to lead here has another one.
-fn answer(request: &Request, address: SocketAddr, html: String) -> Response {
+/// Gives the page to whoever asks this machine: a page of elsewhere whose name was made to lead here has another host.
+fn answer(request: &Request, html: String) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    if host != Some(address.to_string().as_str()) {
+    if !host.is_some_and(is_loopback) {
         return StatusCode::MISDIRECTED_REQUEST.into_response();
     }
-    let headers = [(CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "no-referrer"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    let mut response = (headers, Html(html)).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, axum::http::HeaderValue::from_static("text/html; charset=utf-8"));
-    response
+    let headers = [
+        (CACHE_CONTROL, "no-store".to_owned()),
+        (CONTENT_SECURITY_POLICY, policy(&html)),
+        (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (REFERRER_POLICY, "no-referrer".to_owned()),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    (headers, Html(html)).into_response()
+}
+
+/// Whether a Host header names this machine, at whatever port: the page may be looked at through a tunnel.
+fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host();
+    name.eq_ignore_ascii_case("localhost")
+        || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The policy that the page has in itself, and what has a meaning in a header alone: no other page may frame it.
+fn policy(html: &str) -> String {
+    let of_page =
+        html.split_once("http-equiv=\"Content-Security-Policy\" content=\"").and_then(|(_, rest)| rest.split_once('"'));
+    let of_page = of_page.map_or("default-src 'none'", |(policy, _)| policy);
+    format!("{of_page}; frame-ancestors 'none'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::page::{self, Page};
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for host in ["127.0.0.1:4318", "127.0.0.1", "localhost:9", "LOCALHOST", "[::1]:80"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["", "evil.test", "localhost.evil.test", "127.0.0.1.evil.test:80", "0.0.0.0:80", "[::2]", "a b"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_header_has_the_policy_of_the_page() {
+        let html = page::render(&Page { source: "x", traces: &[], left_out_traces: 0, left_out_spans: 0 });
+        let policy = policy(&html);
+        assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+        assert!(policy.ends_with("; form-action 'none'; frame-ancestors 'none'"), "{policy}");
+    }
 }

@@ -1,6 +1,6 @@
 //! A trace as text: a waterfall that fits the terminal. Pure; colours are escape sequences that the writer takes out where they don't belong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -19,7 +19,7 @@ const DIM: Style = Style::new().dimmed();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 
 /// Below this width there are no bars, and below that no services.
-const WIDTH_FOR_BARS: usize = 70;
+const WIDTH_FOR_BARS: usize = 60;
 const WIDTH_FOR_SERVICES: usize = 50;
 
 /// Where the column of durations ends.
@@ -28,8 +28,20 @@ const DURATION_WIDTH: usize = 9;
 /// How wide a service's name is shown at most.
 const MOST_SERVICE: usize = 16;
 
-/// How deep the tree is drawn: what is deeper stands below the rest.
+/// How many services are named in the first line.
+const MOST_NAMED: usize = 8;
+
+/// How deep the tree is drawn at most: what is deeper stands below the rest.
 const MOST_DEPTH: usize = 24;
+
+/// What the tree leaves for a label, however deep that stands.
+const LEAST_LABEL: usize = 14;
+
+/// Columns of the tree for each level.
+const LEVEL: usize = 3;
+
+/// Below this there is no room for a name in a list.
+const LEAST_NAME: usize = 12;
 
 /// How a waterfall is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,11 +59,12 @@ struct Glyphs {
     bar: char,
     error: &'static str,
     cut: char,
+    micro: &'static str,
 }
 
 const UNICODE: Glyphs =
-    Glyphs { branch: "├─ ", last: "└─ ", pipe: "│  ", bar: '█', error: "✗", cut: '…' };
-const ASCII: Glyphs = Glyphs { branch: "|- ", last: "`- ", pipe: "|  ", bar: '#', error: "!", cut: '~' };
+    Glyphs { branch: "├─ ", last: "└─ ", pipe: "│  ", bar: '█', error: "✗", cut: '…', micro: "µs" };
+const ASCII: Glyphs = Glyphs { branch: "|- ", last: "`- ", pipe: "|  ", bar: '#', error: "!", cut: '~', micro: "us" };
 
 impl Paper {
     fn glyphs(self) -> &'static Glyphs {
@@ -70,8 +83,10 @@ pub fn waterfall(trace: &Trace, paper: Paper) -> String {
     let bar_column = if bar_width > 0 { bar_width + 2 } else { 0 };
     let label_width = paper.width.saturating_sub(service_width + bar_column + DURATION_WIDTH).max(12);
 
-    let mut text = head(trace);
-    for (span, tree) in trace.spans.iter().zip(trees(&trace.spans, glyphs)) {
+    let depth = (label_width.saturating_sub(LEAST_LABEL) / LEVEL).min(MOST_DEPTH);
+
+    let mut text = head(trace, glyphs);
+    for (span, tree) in trace.spans.iter().zip(trees(&trace.spans, depth, glyphs)) {
         let style = if span.error {
             ERROR
         } else if span.cached {
@@ -82,7 +97,10 @@ pub fn waterfall(trace: &Trace, paper: Paper) -> String {
             Style::new()
         };
         let room = label_width.saturating_sub(tree.width() + 1);
-        let label = fit(&(clean(&span.label) + &notes(span, glyphs)), room, glyphs);
+        // That a span failed is seen, however long its label is.
+        let label = clean(&span.label);
+        let notes = fit(&notes(span, glyphs), room.saturating_sub(label.width()).max(room / 2), glyphs);
+        let label = fit(&label, room - notes.width(), glyphs) + &notes;
         let padding = " ".repeat(label_width.saturating_sub(tree.width() + label.width()));
         let _ = write!(text, "{DIM}{tree}{DIM:#}{style}{label}{style:#}{padding}");
         let colour = colours.get(span.service.as_str()).copied().unwrap_or_default();
@@ -101,44 +119,63 @@ pub fn waterfall(trace: &Trace, paper: Paper) -> String {
                 " ".repeat(bar_width + 2 - before - bar)
             );
         }
-        let _ = writeln!(text, "{:>DURATION_WIDTH$}", duration(span.duration_us));
+        let _ = writeln!(text, "{:>DURATION_WIDTH$}", duration(span.duration_us, glyphs));
     }
     text
 }
 
 /// Lists traces, a line each.
 #[must_use]
-pub fn list(entries: &[Entry]) -> String {
+pub fn list(entries: &[Entry], paper: Paper) -> String {
+    let glyphs = paper.glyphs();
     let mut text = String::new();
     for entry in entries {
-        let took = duration(entry.time.1.saturating_sub(entry.time.0) / 1000);
-        let services = entry.services.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
-        let root = entry.root.as_deref().map_or_else(|| "no root".to_owned(), clean);
-        let _ = write!(text, "{BOLD}{}{BOLD:#}  {took:>9}  {:>5} spans", clean(&entry.id), entry.spans);
-        if entry.errors > 0 {
-            let _ = write!(text, "  {ERROR}{}{ERROR:#}", errors(entry.errors));
+        let took = duration(entry.time.1.saturating_sub(entry.time.0) / 1000, glyphs);
+        let noun = if entry.spans == 1 { "span " } else { "spans" };
+        let facts = format!("  {took:>DURATION_WIDTH$}  {:>5} {noun}", entry.spans);
+        let errors = errors(entry.errors);
+        let _ = write!(text, "{BOLD}{}{BOLD:#}{facts}{ERROR}{errors}{ERROR:#}", clean(&entry.id));
+        // The id is what is asked for next, so it is never cut, and the rest gets what is left.
+        let left = paper.width.saturating_sub(entry.id.len() + facts.width() + errors.width());
+        if left >= LEAST_NAME {
+            let root = entry.root.as_deref().map_or_else(|| "no root".to_owned(), clean);
+            let services = entry.services.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+            let root = fit(&format!("  {root}"), left, glyphs);
+            let services = fit(&format!("  {services}"), left - root.width(), glyphs);
+            let _ = write!(text, "{root}{DIM}{services}{DIM:#}");
         }
-        let _ = writeln!(text, "  {root}  {DIM}{services}{DIM:#}");
+        text.push('\n');
     }
     text
 }
 
+/// How many errors there are, after what stands before it; nothing where there are none.
 fn errors(count: usize) -> String {
-    if count == 1 { "1 error".to_owned() } else { format!("{count} errors") }
+    match count {
+        0 => String::new(),
+        1 => "  1 error".to_owned(),
+        count => format!("  {count} errors"),
+    }
 }
 
-fn head(trace: &Trace) -> String {
+fn head(trace: &Trace, glyphs: &Glyphs) -> String {
     let failed = trace.spans.iter().filter(|span| span.error).count();
     let mut text = format!("{BOLD}trace {}{BOLD:#}", clean(&trace.id));
     let started = UNIX_EPOCH.checked_add(Duration::from_nanos(trace.start));
     if let Some(started) = started {
         let _ = write!(text, "  {}", humantime::format_rfc3339_millis(started));
     }
-    let _ = write!(text, "  {}  {} spans", duration(trace.duration_us), trace.spans.len());
-    if failed > 0 {
-        let _ = write!(text, "  {ERROR}{}{ERROR:#}", errors(failed));
+    let noun = if trace.spans.len() == 1 { "span" } else { "spans" };
+    let _ = write!(text, "  {}  {} {noun}", duration(trace.duration_us, glyphs), trace.spans.len());
+    let services = trace.spans.iter().map(|span| span.service.as_str()).collect::<BTreeSet<_>>();
+    let further = services.len().saturating_sub(MOST_NAMED);
+    let named = services.into_iter().take(MOST_NAMED).map(|name| fit(&clean(name), MOST_SERVICE, glyphs));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let _ = write!(text, "{ERROR}{}{ERROR:#}  {DIM}{named}", errors(failed));
+    if further > 0 {
+        let _ = write!(text, " and {further} more");
     }
-    text.push('\n');
+    let _ = writeln!(text, "{DIM:#}");
     if let Some(link) = &trace.link {
         let _ = writeln!(text, "{}", clean(link));
     }
@@ -162,13 +199,13 @@ fn notes(span: &Span, glyphs: &Glyphs) -> String {
     notes
 }
 
-/// The lines that lead to each span.
-fn trees(spans: &[Span], glyphs: &Glyphs) -> Vec<String> {
+/// The lines that lead to each span, so many levels deep.
+fn trees(spans: &[Span], most: usize, glyphs: &Glyphs) -> Vec<String> {
     // From the end: a span is the last child if none of its depth comes before one of a lesser depth.
     let mut more = [false; MOST_DEPTH + 2];
     let mut trees = vec![String::new(); spans.len()];
     for (place, span) in spans.iter().enumerate().rev() {
-        let depth = span.depth.min(MOST_DEPTH);
+        let depth = span.depth.min(most);
         let mut tree = String::new();
         for goes_on in more.iter().take(depth).skip(1) {
             tree.push_str(if *goes_on { glyphs.pipe } else { "   " });
@@ -204,9 +241,9 @@ fn colours(trace: &Trace) -> BTreeMap<&str, Style> {
 
 /// Writes a duration of microseconds.
 #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
-fn duration(us: u64) -> String {
+fn duration(us: u64, glyphs: &Glyphs) -> String {
     match us {
-        0..1000 => format!("{us} us"),
+        0..1000 => format!("{us} {}", glyphs.micro),
         1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
         _ => format!("{:.2} s", us as f64 / 1e6),
     }
@@ -217,7 +254,8 @@ fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
         let steers = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+            || matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
         if steers { clean.extend(c.escape_unicode()) } else { clean.push(c) }
     }
     clean
@@ -240,3 +278,6 @@ fn fit(text: &str, width: usize, glyphs: &Glyphs) -> String {
     }
     fitted
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 
 use insta::assert_snapshot;
@@ -71,7 +72,7 @@ fn a_trace_is_a_waterfall_that_fits() {
         text
     };
     assert_snapshot!(shown("90", "C.UTF-8"), @"
-    trace 4bf92f3577b34da6a3ce929d0e0e4736  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error
+    trace 4bf92f3577b34da6a3ce929d0e0e4736  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error  browser, shop
     browser session                               browser  ████████████████████████     1.00 s
     └─ navigation http://shop.test/               browser  █████████████████████      890.0 ms
        ├─ GET /                                   browser  ██                         100.0 ms
@@ -80,16 +81,16 @@ fn a_trace_is_a_waterfall_that_fits() {
     cron (parent missing)                         shop              █                   1.0 ms
     ");
     assert_snapshot!(shown("60", "C"), @"
-    trace 4bf92f3577b34da6a3ce929d0e0e4736  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error
-    browser session                           browser     1.00 s
-    `- navigation http://shop.test/           browser   890.0 ms
-       |- GET /                               browser   100.0 ms
-       `- GET /cart ! out of stock            browser   500.0 ms
-          `- GET /cart                        shop      480.0 ms
-    cron (parent missing)                     shop        1.0 ms
+    trace 4bf92f3577b34da6a3ce929d0e0e4736  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error  browser, shop
+    browser session          browser  ###############     1.00 s
+    `- navigation http://sh~ browser  #############     890.0 ms
+       |- GET /              browser  #                 100.0 ms
+       `- GET /cart ! out o~ browser      ########      500.0 ms
+          `- GET /cart       shop         #######       480.0 ms
+    cron (parent missing)    shop           #             1.0 ms
     ");
     assert_snapshot!(shown("40", "C.UTF-8"), @"
-    trace 4bf92f3577b34da6a3ce929d0e0e4736  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error
+    trace 4bf92f3577b34da6a3ce929d0e0e4736  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error  browser, shop
     browser session                   1.00 s
     └─ navigation http://shop.tes…  890.0 ms
        ├─ GET /                     100.0 ms
@@ -127,15 +128,18 @@ fn several_traces_are_listed_those_with_errors_first() {
     let environment = Environment::new();
     let other = line("0af7651916cd43dd8448eb211c80319c", "job", "x", &[("1", "", "nightly", 0, 5, "")]);
     fs::write(environment.home().join("t.jsonl"), format!("{other}\n{}", shop())).unwrap();
-    let output = view(&environment, &["t.jsonl"]).output().unwrap();
+    let output = view(&environment, &["t.jsonl"]).env("COLUMNS", "110").output().unwrap();
     let text = stdout(&output);
     let mut lines = text.lines();
     assert_eq!(
         lines.next().unwrap(),
         format!("{TRACE}     1.00 s      6 spans  1 error  browser session  browser, shop")
     );
-    assert_eq!(lines.next().unwrap(), "0af7651916cd43dd8448eb211c80319c     5.0 ms      1 spans  nightly  job");
-    assert!(text.contains(&format!("\ntrace {TRACE}  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error\n")), "{text}");
+    assert_eq!(lines.next().unwrap(), "0af7651916cd43dd8448eb211c80319c     5.0 ms      1 span   nightly  job");
+    let head = format!("\ntrace {TRACE}  2023-11-14T22:13:20.000Z  1.00 s  6 spans  1 error  browser, shop\n");
+    assert!(text.contains(&head), "{text}");
+    // No terminal, nobody to be told what to do next.
+    assert_eq!(stderr(&output), "");
 }
 
 #[test]
@@ -191,6 +195,9 @@ fn what_can_not_be_shown_is_said_with_the_right_exit_code() {
     write("binary", &[0, 159, 146, 150, 10, 0, 255]);
     write("other.json", br#"{"name":"package"}"#);
     write("cut.jsonl", &shop().as_bytes()[..200]);
+    write("pretty.json", b"{\n  \"resourceSpans\": [\n    {");
+    let other = line("4bf92f3577b34da6a3ce929d0e0e4737", "job", "x", &[("1", "", "nightly", 0, 5, "")]);
+    write("pair.jsonl", format!("{}{other}", shop()).as_bytes());
     let foreign = "is no trace file: expected OTLP JSON lines, as navtrace run and the OpenTelemetry Collector write them, or JSON from Jaeger";
     for (args, code, sentence) in [
         (&["missing.jsonl"][..], 1, "missing.jsonl can't be read: No such file or directory (os error 2)".to_owned()),
@@ -215,7 +222,29 @@ fn what_can_not_be_shown_is_said_with_the_right_exit_code() {
             2,
             "latest is no trace id: expected 32 hexadecimal digits, or the first 4 and more of them".to_owned(),
         ),
+        (
+            &["pair.jsonl", "4bf92F35"],
+            1,
+            format!("several traces in pair.jsonl begin with 4bf92F35: {TRACE}, 4bf92f3577b34da6a3ce929d0e0e4737"),
+        ),
+        (
+            &["t.jsonl", "4bf"],
+            2,
+            "4bf is no trace id: expected 32 hexadecimal digits, or the first 4 and more of them".to_owned(),
+        ),
+        (&[TRACE], 1, "there is no trace file of an earlier run: run something by navtrace run, or name a file".to_owned()),
         (&[], 1, "there is no trace file of an earlier run: run something by navtrace run, or name a file".to_owned()),
+        (&["t.jsonl", "--html", "-"], 2, "the page can't go to standard output: name a file with --html".to_owned()),
+        (
+            &["t.jsonl", "--html", "./t.jsonl"],
+            2,
+            "./t.jsonl has the traces, and the page would replace them: name another file with --html".to_owned(),
+        ),
+        (
+            &["pretty.json"],
+            1,
+            "pretty.json has no spans: pretty.json is cut off in line 3, and can be read as a whole only".to_owned(),
+        ),
         (
             &["t.jsonl", "--html", "missing/t.html"],
             1,
@@ -230,6 +259,52 @@ fn what_can_not_be_shown_is_said_with_the_right_exit_code() {
         assert_eq!(exit, code, "{args:?}: {words}");
         assert!(words.starts_with(&format!("navtrace: {sentence}")), "{args:?}: {words}");
     }
+    assert_eq!(fs::read(environment.home().join("t.jsonl")).unwrap(), shop().as_bytes(), "the traces are as they were");
+}
+
+#[test]
+fn the_latest_run_is_shown_where_no_file_is_named() {
+    let environment = Environment::new();
+    let dir = environment.home().join(".local/state/navtrace/traces");
+    fs::create_dir_all(&dir).unwrap();
+    let other = line("0af7651916cd43dd8448eb211c80319c", "job", "x", &[("1", "", "nightly", 0, 5, "")]);
+    fs::write(dir.join("2026-01-01T00-00-00.000Z-1.jsonl"), &other).unwrap();
+    fs::write(dir.join("2026-01-02T00-00-00.000Z-1.jsonl"), shop()).unwrap();
+    for args in [&[][..], &[TRACE]] {
+        let output = view(&environment, args).output().unwrap();
+        assert!(stdout(&output).starts_with(&format!("trace {TRACE}  ")), "{args:?}: {}", stderr(&output));
+    }
+    // A file of that name is a file.
+    fs::write(environment.home().join(TRACE), other).unwrap();
+    assert!(stdout(&view(&environment, &[TRACE]).output().unwrap()).contains("nightly"));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_passed_over() {
+    let environment = Environment::new();
+    let mut text = vec![b'x'; (64 << 20) + 5];
+    text.push(b'\n');
+    text.extend_from_slice(shop().as_bytes());
+    fs::write(environment.home().join("t.jsonl"), text).unwrap();
+    let output = view(&environment, &["t.jsonl"]).output().unwrap();
+    assert!(stdout(&output).contains("navigation http://shop.test/"));
+    assert_eq!(
+        (output.status.code(), stderr(&output).as_str()),
+        (Some(0), "navtrace: line 1 of t.jsonl has more than 64 MiB and is passed over\n")
+    );
+}
+
+#[test]
+fn a_pipe_is_as_good_as_a_file() {
+    let environment = Environment::new();
+    let pipe = environment.home().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let child = view(&environment, &["pipe"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    fs::write(&pipe, shop()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    assert!(stdout(&output).contains("navigation http://shop.test/"));
+    assert_eq!(environment.left_behind(), Vec::<String>::new());
 }
 
 #[test]
@@ -240,6 +315,8 @@ fn the_page_is_written_and_a_reader_that_has_enough_is_no_failure() {
     assert_eq!((code, words.as_str()), (0, "navtrace: the page: t.html\n"));
     let page = fs::read_to_string(environment.home().join("t.html")).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.contains(TRACE));
+    let mode = fs::metadata(environment.home().join("t.html")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 
     let many: String =
         (0..5000).map(|n| line(TRACE, "s", "x", &[(&n.to_string(), "", "n", 0, 1, "")]) + "\n").collect();
@@ -266,7 +343,11 @@ fn the_page_is_served_to_whoever_knows_its_address_alone() {
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let served = client.get(&url).send().unwrap();
     assert_eq!(served.headers()["content-type"], "text/html; charset=utf-8");
+    let policy = served.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; ") && policy.ends_with("; frame-ancestors 'none'"), "{policy}");
     assert!(served.text().unwrap().contains(TRACE));
+    // Through a tunnel this machine has another name and port.
+    assert_eq!(client.get(&url).header("host", "localhost:9").send().unwrap().status(), 200);
     assert_eq!(client.get(&url).header("host", "evil.test").send().unwrap().status(), 421);
     let root = url.split('/').take(3).collect::<Vec<_>>().join("/");
     assert_eq!(client.get(root).send().unwrap().status(), 404);
@@ -292,6 +373,7 @@ fn a_large_file_takes_little_memory() {
     let size = fs::metadata(environment.home().join("large.jsonl")).unwrap().len() >> 20;
     assert!(size > 200, "{size} MiB");
     let last = format!("{TRACES:032x}");
+    let started = std::time::Instant::now();
     let mut child = view(&environment, &["large.jsonl", &last]).stdout(Stdio::null()).spawn().unwrap();
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
@@ -301,5 +383,7 @@ fn a_large_file_takes_little_memory() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert!(child.wait().unwrap().success());
+    // Shown with --no-capture.
+    writeln!(std::io::stdout(), "{size} MiB: {peak} KiB, {:?}", started.elapsed()).unwrap();
     assert!(peak > 0 && peak < MOST_KIB, "{size} MiB took {peak} KiB");
 }

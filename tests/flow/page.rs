@@ -54,7 +54,15 @@ fn trace(id: u8, spans: usize) -> Trace {
             navigation = number;
             let mut group = span(number, Some(0), 1, &format!("navigation http://shop.test/{number}"));
             group.role = Role::Navigation;
-            group.events = vec![Event { name: "load".into(), time_us: group.start_us + 500, attributes: Vec::new() }];
+            // Its requests may take longer than the page waits for them.
+            group.duration_us = 6000;
+            group.events = [("commit", 1000), ("domContentLoaded", 2500), ("load", 4000)]
+                .map(|(name, after)| Event {
+                    name: name.into(),
+                    time_us: group.start_us + after,
+                    attributes: Vec::new(),
+                })
+                .into();
             trace.spans.push(group);
         } else {
             trace.spans.push(span(number, Some(navigation), 2, &format!("GET /{number}")));
@@ -90,6 +98,7 @@ fn the_page_is_for_everybody_in_light_and_dark_narrow_and_wide() {
     first.spans[8].orphan = true;
     first.spans[9].links = vec![Link { trace_id: format!("{:032x}", 2), span_id: format!("{:016x}", 3) }];
     write(dir.path(), "normal", &[first, trace(2, 30)]);
+    write(dir.path(), "single", &[trace(3, 12)]);
     write(dir.path(), "empty", &[]);
     check(dir.path(), "normal");
 }

@@ -10,14 +10,14 @@ const copyButton = (text, label) => {
 
 /** Copies text, and says on the button whether that worked. */
 const copy = async (/** @type {HTMLElement} */ button, /** @type {string} */ text) => {
-  const label = button.textContent;
+  button.dataset.label ??= button.textContent ?? '';
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = 'Copied';
   } catch {
     button.textContent = 'Not allowed here';
   }
-  setTimeout(() => (button.textContent = label), 1500);
+  setTimeout(() => (button.textContent = button.dataset.label ?? ''), 1500);
 };
 
 /** @param {[string, unknown][]} pairs */
@@ -26,7 +26,9 @@ const table = (pairs) => {
   const body = element('tbody');
   for (const [key, value] of pairs) {
     const row = element('tr');
-    const head = element('th', '', key === '' ? '(no name)' : key);
+    const head = element('th');
+    // Long names break between their words.
+    for (const part of (key === '' ? '(no name)' : key).split(/(?<=[._])|(?<=[a-z])(?=[A-Z])/)) head.append(part, element('wbr'));
     head.scope = 'row';
     const cell = element('td', '', value instanceof Node ? '' : plain(value));
     if (value instanceof Node) cell.append(value);
@@ -42,7 +44,7 @@ const table = (pairs) => {
  * @param {HTMLElement} panel
  * @param {Model} model
  * @param {Span} span
- * @param {{close: () => void, has: (traceId: string) => boolean}} page
+ * @param {{close: () => void, has: (traceId: string, spanId: string) => boolean, zoom: () => void}} page
  */
 const showDetails = (panel, model, span, page) => {
   const { trace } = model;
@@ -52,9 +54,11 @@ const showDetails = (panel, model, span, page) => {
   close.addEventListener('click', page.close);
   top.append(element('h2', '', span.label), close);
   const actions = element('p', 'actions');
-  actions.append(copyButton(span.id, 'Copy span id'));
+  const zoom = element('button', '', 'Zoom to it');
+  zoom.type = 'button';
+  zoom.addEventListener('click', page.zoom);
+  actions.append(copyButton(span.id, 'Copy span id'), ' ', copyButton(trace.id, 'Copy trace id'), ' ', zoom);
 
-  const began = new Date(trace.startMs + span.startUs / 1000);
   /** @type {[string, unknown][]} */
   const facts = [
     ['service', span.service],
@@ -62,8 +66,8 @@ const showDetails = (panel, model, span, page) => {
     ['kind', span.kind === '' ? 'not said' : span.kind],
     ['duration', duration(span.durationUs)],
     ['began', `${duration(span.startUs)} after the trace`],
-    ['at', Number.isNaN(began.getTime()) ? 'an unknown time' : began.toISOString()],
-    ['status', span.error ? `error${span.message === '' ? '' : `: ${span.message}`}` : 'no error'],
+    ['at', clock(trace.startMs + span.startUs / 1000)],
+    ['status', span.error ? element('span', 'bad', `✗ error${span.message === '' ? '' : `: ${span.message}`}`) : `no error${span.message === '' ? '' : `: ${span.message}`}`],
     ['span id', span.id],
     ['parent', parentOf(model, span)],
   ];
@@ -75,19 +79,19 @@ const showDetails = (panel, model, span, page) => {
   const section = (title, parts) => panel.append(element('h3', '', title), ...parts);
   if (span.attributes.length > 0) section('Attributes', [table(span.attributes)]);
   if (span.events.length > 0) {
-    section('Events', [table(span.events.map((event) => [event.name, eventText(event)]))]);
+    section('Events', [table(span.events.map((event) => [event.name, eventText(span, event)]))]);
   }
   if (span.links.length > 0) {
-    section('Links', [table(span.links.map((link) => ['to', linkTo(link.traceId, link.spanId, page.has(link.traceId))]))]);
+    section('Links', [table(span.links.map((link) => ['to', linkTo(link.traceId, link.spanId, page.has(link.traceId, link.spanId))]))]);
   }
   if (span.resource.length > 0) section('Resource', [table(span.resource)]);
   panel.hidden = false;
   panel.scrollTop = 0;
 };
 
-/** @param {Span['events'][number]} event */
-const eventText = (event) =>
-  [`at ${duration(event.timeUs)}`, ...event.attributes.map(([key, value]) => `${key} = ${plain(value)}`)].join('\n');
+/** @param {Span} span @param {Span['events'][number]} event */
+const eventText = (span, event) =>
+  [event.timeUs < span.startUs ? 'before the span began' : `${duration(event.timeUs - span.startUs)} after it began`, ...event.attributes.map(([key, value]) => `${key} = ${plain(value)}`)].join('\n');
 
 /** @param {Model} model @param {Span} span */
 const parentOf = (model, span) => {

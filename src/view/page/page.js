@@ -17,7 +17,26 @@ function byId(id) {
 
 const grid = byId('rows');
 const panel = byId('details');
-const waterfall = new Waterfall(grid, byId('sizer'), { choose, changed: update });
+const waterfall = new Waterfall(grid, byId('sizer'), byId('ticks'), { choose, toggle });
+
+/** How long the location waits for the keys to rest: browsers refuse it to change too often. */
+const REST_MS = 150;
+let located = 0;
+
+/** Makes the location that of a trace or a span, in no new entry of the history. */
+function locate(/** @type {string[]} */ ...ids) {
+  clearTimeout(located);
+  const before = location.hash;
+  located = setTimeout(() => {
+    // Whoever went elsewhere meanwhile is not taken back.
+    if (location.hash === before) history.replaceState(null, '', `#${ids.map(encodeURIComponent).join('/')}`);
+  }, REST_MS);
+}
+
+/** Says what is the matter; nothing, where nothing is. */
+function notify(/** @type {string} */ text) {
+  byId('notice').textContent = text;
+}
 
 /** The model of a trace; made once, when it is first looked at. */
 function modelOf(/** @type {Trace} */ trace) {
@@ -44,7 +63,7 @@ function filter() {
 function update() {
   if (!current) return;
   const { rows, matches } = current.rows(filter());
-  byId('matches').textContent = matches === null ? '' : `${counted(matches, 'match').replace(/hs$/, 'hes')}`;
+  byId('match-count').textContent = matches === null ? '' : counted(matches, 'match', 'matches');
   waterfall.set(current, rows);
 }
 
@@ -55,16 +74,59 @@ function choose(/** @type {number} */ place, /** @type {boolean} */ open) {
   waterfall.choose(place);
   const span = current.trace.spans[place];
   if (open || !panel.hidden) {
-    showDetails(panel, current, span, { close: closeDetails, has: (id) => traces.some((trace) => trace.id === id) });
+    const wasHidden = panel.hidden;
+    showDetails(panel, current, span, { close: closeDetails, has, zoom });
+    if (wasHidden) uncover();
   }
-  history.replaceState(null, '', `#${encodeURIComponent(current.trace.id)}/${encodeURIComponent(span.id)}`);
+  notify('');
+  locate(current.trace.id, span.id);
+}
+
+/** Whether a span is in this page. */
+function has(/** @type {string} */ traceId, /** @type {string} */ spanId) {
+  const trace = traces.find(({ id }) => id === traceId);
+  return trace !== undefined && modelOf(trace).places.has(spanId);
+}
+
+/** Where details cover the lower part of a narrow window, the chosen row goes above them. */
+function uncover() {
+  const row = grid.querySelector('.row.chosen');
+  if (!row || !matchMedia('(max-width: 900px)').matches) return;
+  const covered = row.getBoundingClientRect().bottom - panel.getBoundingClientRect().top;
+  if (covered > 0) scrollBy(0, covered + ROW_HEIGHT);
+}
+
+/** Opens or closes a span. */
+function toggle(/** @type {number} */ place) {
+  if (!current) return;
+  if (!current.closed.delete(place)) {
+    current.closed.add(place);
+    // The chosen span does not get lost in what is closed.
+    if (chosen > place && chosen < current.after[place]) choose(place, false);
+  }
+  update();
+}
+
+/** Has the tracks show the time of the chosen span alone, or the whole trace again. */
+function zoom() {
+  if (!current) return;
+  const span = current.trace.spans[chosen];
+  const { from, length } = waterfall.range;
+  if (span && (span.startUs !== from || Math.max(span.durationUs, 1) !== length)) waterfall.show(span.startUs, span.durationUs);
+  else waterfall.show(0, current.trace.durationUs);
+  byId('whole').hidden = !waterfall.isZoomed;
+}
+
+function zoomOut() {
+  if (current) waterfall.show(0, current.trace.durationUs);
+  byId('whole').hidden = true;
 }
 
 /** Closes the details. */
 function closeDetails() {
   panel.hidden = true;
-  if (current) history.replaceState(null, '', `#${encodeURIComponent(current.trace.id)}`);
-  grid.focus();
+  if (current) locate(current.trace.id);
+  grid.focus({ preventScroll: true });
 }
 
 /** Opens what hides a span. */
@@ -73,9 +135,14 @@ function reveal(/** @type {number} */ place) {
   for (let above = current.parents[place]; above >= 0; above = current.parents[above]) current.closed.delete(above);
   update();
   if (waterfall.numberOf(place) < 0) {
-    byId('tools').reset();
+    resetFilters();
     update();
   }
+}
+
+function resetFilters() {
+  for (const id of ['search', 'service', 'kind']) byId(id).value = '';
+  for (const id of ['errors', 'uncached']) byId(id).checked = false;
 }
 
 /** Shows a trace. */
@@ -85,15 +152,9 @@ function show(/** @type {Trace} */ trace) {
   waterfall.chosen = -1;
   panel.hidden = true;
   const model = current;
-  byId('title').textContent = trace.id;
-  const began = new Date(trace.startMs);
-  const facts = [
-    Number.isNaN(began.getTime()) ? '' : began.toISOString().replace('T', ' ').replace('Z', ' UTC'),
-    duration(trace.durationUs),
-    counted(trace.spans.length, 'span'),
-    model.errors > 0 ? counted(model.errors, 'error') : '',
-  ];
-  byId('facts').textContent = facts.filter((fact) => fact !== '').join(' · ');
+  byId('title').textContent = model.root?.label ?? '';
+  byId('id').textContent = trace.id;
+  byId('facts').replaceChildren([clock(trace.startMs), ...model.facts()].join(' · '), ...errorsOf(model));
   const link = byId('link');
   link.hidden = !/^https?:\/\//.test(trace.link ?? '');
   if (!link.hidden) link.setAttribute('href', trace.link);
@@ -101,8 +162,8 @@ function show(/** @type {Trace} */ trace) {
   options(byId('service'), 'all services', model.services);
   options(byId('kind'), 'all kinds', model.kinds);
   byId('next-error').disabled = model.errors === 0;
-  byId('legend').replaceChildren(...model.services.map((service) => element('li', model.colour(service), service)));
-  drawAxis(byId('axis'), trace.durationUs);
+  byId('legend').replaceChildren(...legend(model));
+  byId('whole').hidden = true;
   for (const button of byId('traces').querySelectorAll('button')) {
     if (button.dataset.trace === trace.id) button.setAttribute('aria-current', 'true');
     else button.removeAttribute('aria-current');
@@ -110,33 +171,22 @@ function show(/** @type {Trace} */ trace) {
   update();
 }
 
-/** @param {HTMLSelectElement} select @param {string} all @param {string[]} names */
-function options(select, all, names) {
-  select.replaceChildren(
-    ...['', ...names].map((name) => {
-      const option = element('option', '', name === '' ? all : name);
-      option.value = name;
-      return option;
-    }),
-  );
-}
-
 /** Goes where the location points. */
 function follow() {
   const [traceId, spanId] = location.hash.slice(1).split('/').map(decode);
   const trace = traceId ? traces.find(({ id }) => id === traceId) : traces[0];
-  const notice = byId('notice');
+  clearTimeout(located);
   const shown = trace ?? traces[0];
   if (!shown) {
-    notice.textContent = 'There are no traces in this file.';
+    notify('There are no traces in this file.');
     return;
   }
-  notice.textContent = trace ? '' : `There is no trace ${traceId} in this file; this is another one.`;
+  notify(trace ? '' : `There is no trace ${traceId} in this file; this is another one.`);
   if (current?.trace !== shown) show(shown);
   if (!trace || !spanId || !current) return;
   const place = current.places.get(spanId);
   if (place === undefined) {
-    notice.textContent = `There is no span ${spanId} in this trace.`;
+    notify(`There is no span ${spanId} in this trace.`);
     return;
   }
   reveal(place);
@@ -150,6 +200,13 @@ function decode(text) {
   } catch {
     return text;
   }
+}
+
+/** Goes to a trace; the way back leads to the one before. */
+function go(/** @type {string} */ id) {
+  clearTimeout(located);
+  history.pushState(null, '', `#${encodeURIComponent(id)}`);
+  follow();
 }
 
 /** Goes to the next span with an error, from the first one again after the last. */
@@ -180,12 +237,11 @@ function move(/** @type {KeyboardEvent} */ event) {
   } else if (event.key === 'Enter' && chosen >= 0) {
     choose(chosen, true);
   } else if (event.key === 'ArrowRight' && chosen >= 0) {
-    if (current.closed.delete(chosen)) update();
-    else if (current.hasChildren(chosen)) choose(chosen + 1, false);
+    if (current.closed.has(chosen)) toggle(chosen);
+    else if (rows[number]?.isParent) choose(rows[number + 1].place, false);
   } else if (event.key === 'ArrowLeft' && chosen >= 0) {
-    if (current.hasChildren(chosen) && !current.closed.has(chosen)) {
-      current.closed.add(chosen);
-      update();
+    if (rows[number]?.isParent && !current.closed.has(chosen)) {
+      toggle(chosen);
     } else if (current.parents[chosen] >= 0) {
       choose(current.parents[chosen], false);
     }
@@ -200,56 +256,44 @@ function toggleHelp() {
   byId('help-button').setAttribute('aria-expanded', String(!byId('help').hidden));
 }
 
-/** The entry of a trace in the list. */
-function entry(/** @type {Trace} */ trace) {
-  const errors = trace.spans.filter((span) => span.error).length;
-  const requests = trace.spans.filter((span) => span.role === 'request').length;
-  const services = new Set(trace.spans.map((span) => span.service)).size;
-  const button = element('button');
-  button.type = 'button';
-  button.dataset.trace = trace.id;
-  const facts = element('span', 'facts');
-  const parts = [duration(trace.durationUs), requests > 0 ? counted(requests, 'request') : counted(trace.spans.length, 'span'), counted(services, 'service')];
-  facts.append(parts.join(' · '));
-  if (errors > 0) facts.append(' · ', element('span', 'bad', counted(errors, 'error')));
-  button.append(element('span', 'id', trace.id.slice(0, 16)), element('span', 'facts', trace.spans[0]?.label ?? ''), facts);
-  button.addEventListener('click', () => {
-    history.pushState(null, '', `#${encodeURIComponent(trace.id)}`);
-    follow();
-  });
-  const item = element('li');
-  item.append(button);
-  return item;
-}
-
 byId('source').textContent = data.source ?? '';
 document.title = `${data.source ?? 'traces'} · navtrace`;
 if ((data.leftOutSpans ?? 0) > 0 || (data.leftOutTraces ?? 0) > 0) {
   byId('left-out').hidden = false;
-  byId('left-out').textContent =
-    `${counted(data.leftOutTraces ?? 0, 'trace')} more with ${counted(data.leftOutSpans ?? 0, 'span')} in the file: navtrace view FILE TRACE_ID`;
+  const spans = counted(data.leftOutSpans ?? 0, 'span');
+  byId('left-out').textContent = data.leftOutTraces
+    ? `${counted(data.leftOutTraces, 'trace')} more with ${spans} in the file: navtrace view FILE TRACE_ID`
+    : `${spans} more in the file`;
 }
 byId('trace-count').textContent = counted(traces.length, 'trace');
-byId('traces').append(...traces.map(entry));
+byId('traces').append(...traces.map((trace) => entry(modelOf(trace), () => go(trace.id))));
 byId('trace').hidden = traces.length === 0;
+byId('layout').classList.toggle('single', traces.length < 2);
+byId('notice').classList.toggle('calm', traces.length === 0);
 byId('trace').classList.add('critical-on');
 
 byId('tools').addEventListener('input', update);
 byId('tools').addEventListener('submit', (/** @type {Event} */ event) => event.preventDefault());
 byId('critical').addEventListener('change', () => byId('trace').classList.toggle('critical-on', byId('critical').checked));
 byId('next-error').addEventListener('click', nextError);
+byId('whole').addEventListener('click', zoomOut);
 byId('copy-trace').addEventListener('click', () => current && copy(byId('copy-trace'), current.trace.id));
 byId('help-button').addEventListener('click', toggleHelp);
 grid.addEventListener('keydown', move);
 addEventListener('hashchange', follow);
 addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && !panel.hidden) return closeDetails();
-  const isTyping = event.target instanceof HTMLElement && event.target.matches('input, select');
+  if (event.key === 'Escape') {
+    if (!panel.hidden) closeDetails();
+    else if (!byId('help').hidden) toggleHelp();
+    return undefined;
+  }
+  const isTyping = event.target instanceof HTMLElement && event.target.matches('input:not([type=checkbox]), select');
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return undefined;
   if (event.key === '/') {
     event.preventDefault();
     byId('search').focus();
   } else if (event.key === 'e') nextError();
+  else if (event.key === 'z') zoom();
   else if (event.key === '?') toggleHelp();
   return undefined;
 });

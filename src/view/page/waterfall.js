@@ -9,37 +9,57 @@ const SPARE_ROWS = 10;
 const INDENT = 14;
 const MOST_INDENTED = 16;
 
+/** How wide a mark of the time axis is at least, in pixels. */
+const TICK = 60;
+
+/** The moments of a navigation that are drawn, and what they are called. @type {Record<string, string>} */
+const MOMENTS = { commit: 'commit', domContentLoaded: 'DOMContentLoaded', load: 'load' };
+
 class Waterfall {
   /**
    * @param {HTMLElement} grid
    * @param {HTMLElement} sizer
-   * @param {{choose: (place: number, open: boolean) => void, changed: () => void}} page
+   * @param {HTMLElement} ticks
+   * @param {{choose: (place: number, open: boolean) => void, toggle: (place: number) => void}} page
    */
-  constructor(grid, sizer, page) {
+  constructor(grid, sizer, ticks, page) {
     this.grid = grid;
     this.sizer = sizer;
+    this.ticks = ticks;
     this.page = page;
     /** @type {Model|null} */
     this.model = null;
-    /** @type {{place: number, isContext: boolean}[]} */
+    /** @type {Line[]} */
     this.rows = [];
+    /** Numbers of rows by the places of their spans. @type {Map<number, number>} */
+    this.numbers = new Map();
+    /** The part of the trace that the tracks show, in microseconds. */
+    this.range = { from: 0, length: 1 };
     /** Elements by the numbers of their rows. @type {Map<number, Row>} */
     this.shown = new Map();
     /** @type {Row[]} */
     this.spare = [];
     this.chosen = -1;
+    /** Whether what the elements show is no longer so. */
+    this.isStale = false;
     this.frame = 0;
     grid.addEventListener('scroll', () => this.later(), { passive: true });
-    new ResizeObserver(() => this.later()).observe(grid);
+    new ResizeObserver(() => {
+      this.drawTicks();
+      this.later();
+    }).observe(grid);
   }
 
   /** Shows these rows. */
-  set(/** @type {Model} */ model, /** @type {Waterfall['rows']} */ rows) {
-    if (this.model !== model) this.grid.scrollTop = 0;
-    this.model = model;
+  set(/** @type {Model} */ model, /** @type {Line[]} */ rows) {
+    if (this.model !== model) {
+      this.grid.scrollTop = 0;
+      this.model = model;
+      this.show(0, model.trace.durationUs);
+    }
     this.rows = rows;
-    for (const row of this.shown.values()) this.put(row);
-    this.shown.clear();
+    this.numbers = new Map(rows.map(({ place }, number) => [place, number]));
+    this.isStale = true;
     this.sizer.style.height = `${rows.length * ROW_HEIGHT}px`;
     this.grid.setAttribute('aria-rowcount', String(rows.length));
     this.draw();
@@ -55,13 +75,53 @@ class Waterfall {
       if (top < scrollTop) this.grid.scrollTop = top;
       else if (top + ROW_HEIGHT > scrollTop + clientHeight) this.grid.scrollTop = top + ROW_HEIGHT - clientHeight;
     }
-    for (const row of this.shown.values()) this.put(row);
-    this.shown.clear();
+    this.isStale = true;
     this.draw();
   }
 
+  /** Has the tracks show this part of the trace. */
+  show(/** @type {number} */ from, /** @type {number} */ length) {
+    this.range = { from, length: Math.max(length, 1) };
+    this.drawTicks();
+    this.isStale = true;
+    this.later();
+  }
+
+  get isZoomed() {
+    return this.model !== null && (this.range.from > 0 || this.range.length < this.model.trace.durationUs);
+  }
+
+  /** Where a moment is on the tracks, in percent. */
+  share(/** @type {number} */ us) {
+    return ((us - this.range.from) / this.range.length) * 100;
+  }
+
+  /** Draws the time axis, whose lines go on through the rows. */
+  drawTicks() {
+    const { from, length } = this.range;
+    const width = this.ticks.clientWidth;
+    const most = Math.max(1, Math.floor(width / TICK));
+    const power = 10 ** Math.floor(Math.log10(length / most));
+    const step = Math.max(1, [1, 2, 5, 10].map((digit) => digit * power).find((size) => length / size <= most) ?? length);
+    const end = from + length;
+    const [unit, name] = end >= 1e6 ? [1e6, 's'] : end >= 1e3 ? [1e3, 'ms'] : [1, 'µs'];
+    const digits = Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9));
+    const first = Math.ceil(from / step) * step;
+    const marks = [];
+    for (let at = first; at < end; at += step) {
+      // The last one has no room for its text, unless there is as much as for the others.
+      const isCut = (1 - this.share(at) / 100) * width < TICK - 8;
+      const mark = element('span', '', isCut ? '' : `${(at / unit).toFixed(digits)} ${name}`);
+      mark.style.left = `${this.share(at)}%`;
+      marks.push(mark);
+    }
+    this.ticks.replaceChildren(...marks);
+    this.grid.style.setProperty('--first', `${this.share(first)}%`);
+    this.grid.style.setProperty('--step', `${(step / length) * 100}%`);
+  }
+
   numberOf(/** @type {number} */ place) {
-    return this.rows.findIndex((row) => row.place === place);
+    return this.numbers.get(place) ?? -1;
   }
 
   later() {
@@ -78,30 +138,29 @@ class Waterfall {
     const last = Math.min(this.rows.length, Math.ceil((this.grid.scrollTop + this.grid.clientHeight) / ROW_HEIGHT) + SPARE_ROWS);
     for (const [number, row] of this.shown) {
       if (number < first || number >= last) {
-        this.put(row);
+        row.element.remove();
+        this.spare.push(row);
         this.shown.delete(number);
       }
     }
+    // Elements stand in the order of the rows, which is what a screen reader goes by.
+    let next = this.sizer.firstElementChild;
     for (let number = first; number < last; number += 1) {
-      if (!this.shown.has(number)) {
-        const row = this.spare.pop() ?? new Row(this);
+      let row = this.shown.get(number);
+      if (!row || this.isStale) {
+        row ??= this.spare.pop() ?? new Row(this);
         row.fill(number);
         this.shown.set(number, row);
       }
+      if (row.element === next) next = next.nextElementSibling;
+      else this.sizer.insertBefore(row.element, next);
     }
-    // What is left over is out of sight and out of the accessibility tree.
-    for (const row of this.spare) row.element.remove();
+    this.isStale = false;
     const active = this.shown.get(this.numberOf(this.chosen));
     if (active) this.grid.setAttribute('aria-activedescendant', active.element.id);
     else this.grid.removeAttribute('aria-activedescendant');
   }
-
-  put(/** @type {Row} */ row) {
-    this.spare.push(row);
-  }
 }
-
-let rowsMade = 0;
 
 /** The elements of one row. */
 class Row {
@@ -109,8 +168,6 @@ class Row {
     this.waterfall = waterfall;
     this.place = -1;
     this.element = element('div', 'row');
-    rowsMade += 1;
-    this.element.id = `row-${rowsMade}`;
     this.element.setAttribute('role', 'row');
     this.label = element('span', 'label');
     this.twisty = element('span', 'twisty');
@@ -128,23 +185,16 @@ class Row {
     this.element.append(this.label, this.service, this.track, this.duration);
     this.twisty.addEventListener('click', (event) => {
       event.stopPropagation();
-      this.toggle();
+      waterfall.page.toggle(this.place);
     });
     this.element.addEventListener('click', () => waterfall.page.choose(this.place, true));
   }
 
-  toggle() {
-    const { model, page } = this.waterfall;
-    if (!model || !model.hasChildren(this.place)) return;
-    if (!model.closed.delete(this.place)) model.closed.add(this.place);
-    page.changed();
-  }
-
   /** Shows the span of a row. */
   fill(/** @type {number} */ number) {
-    const { model, rows, chosen, sizer } = this.waterfall;
+    const { model, rows, chosen } = this.waterfall;
     if (!model) return;
-    const { place, isContext } = rows[number];
+    const { place, isContext, isParent } = rows[number];
     const span = model.trace.spans[place];
     this.place = place;
     const classes = ['row', model.colour(span.service)];
@@ -155,8 +205,8 @@ class Row {
     }
     this.element.className = classes.join(' ');
     this.element.style.transform = `translateY(${number * ROW_HEIGHT}px)`;
-    const isParent = model.hasChildren(place);
     const isClosed = model.closed.has(place);
+    this.element.id = `row-${number}`;
     this.element.setAttribute('aria-rowindex', String(number + 1));
     this.element.setAttribute('aria-level', String(span.depth + 1));
     this.element.setAttribute('aria-selected', String(place === chosen));
@@ -173,35 +223,27 @@ class Row {
     this.note.textContent = note === '' ? '' : ` (${note})`;
     this.service.textContent = span.service;
     this.duration.textContent = duration(span.durationUs);
-    this.fillTrack(span, model.trace.durationUs);
-    if (!this.element.isConnected) sizer.append(this.element);
+    this.fillTrack(span);
   }
 
-  fillTrack(/** @type {Span} */ span, /** @type {number} */ total) {
-    const share = (/** @type {number} */ us) => `${Math.min(100, (us / Math.max(total, 1)) * 100)}%`;
-    this.bar.style.left = share(span.startUs);
-    this.bar.style.width = share(Math.min(span.durationUs, Math.max(total - span.startUs, 0)));
-    this.track.style.setProperty('--from', this.bar.style.left);
-    this.track.style.setProperty('--length', this.bar.style.width);
+  fillTrack(/** @type {Span} */ span) {
+    const { waterfall } = this;
+    const from = Math.max(0, waterfall.share(span.startUs));
+    const to = Math.min(100, waterfall.share(span.startUs + span.durationUs));
+    const isOutside = from > 100 || to < 0;
+    this.bar.hidden = isOutside;
+    this.track.style.setProperty('--from', `${from}%`);
+    this.track.style.setProperty('--length', isOutside ? '0%' : `${to - from}%`);
+    this.track.classList.toggle('outside', isOutside);
     while (this.track.childElementCount > 1) this.track.lastElementChild?.remove();
     if (span.role !== 'navigation') return;
-    for (const event of span.events.filter(({ name }) => ['commit', 'domContentLoaded', 'load'].includes(name))) {
-      const moment = element('span', 'moment');
-      moment.title = `${event.name}: ${duration(event.timeUs - span.startUs)} after the navigation's begin`;
-      moment.style.left = share(event.timeUs);
+    for (const event of span.events) {
+      const at = waterfall.share(event.timeUs);
+      if (!Object.hasOwn(MOMENTS, event.name) || at < 0 || at > 100) continue;
+      const moment = element('span', `moment ${event.name}`);
+      moment.title = `${MOMENTS[event.name]}: ${duration(Math.max(0, event.timeUs - span.startUs))} after the navigation began`;
+      moment.style.left = `${at}%`;
       this.track.append(moment);
     }
   }
 }
-
-/** Draws the time axis. */
-const drawAxis = (/** @type {HTMLElement} */ axis, /** @type {number} */ total) => {
-  const ticks = element('div', 'ticks');
-  const count = 4;
-  for (let tick = 0; tick < count; tick += 1) {
-    const mark = element('span', '', duration(Math.round((total * tick) / count)));
-    mark.style.left = `${(tick / count) * 100}%`;
-    ticks.append(mark);
-  }
-  axis.replaceChildren(ticks);
-};

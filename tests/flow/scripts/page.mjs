@@ -30,6 +30,18 @@ async function violations(page) {
   return found.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html).join(' ')}`);
 }
 
+/** Text goes out by the clipboard, as the buttons say. */
+async function copied() {
+  const { page, close } = await open('normal', { permissions: ['clipboard-read', 'clipboard-write'] });
+  await page.locator('.row').nth(4).click();
+  for (const [button, id] of [['#copy-trace', `${TRACE}1`], ['#details .actions button >> nth=0', '0000000000000005']]) {
+    await page.locator(button).click();
+    await page.locator(button).getByText('Copied').waitFor();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), id);
+  }
+  await close();
+}
+
 const shot = async (page, name) => {
   const folder = process.env.NAVTRACE_SCREENSHOTS;
   if (folder) await page.screenshot({ path: `${folder}/${name}.png` });
@@ -40,15 +52,17 @@ const chosen = (page) => page.locator('.row.chosen .name').textContent();
 
 async function normal() {
   for (const colorScheme of ['light', 'dark']) {
-    for (const [width, height] of [[360, 800], [1600, 900]]) {
+    for (const [width, height] of [[360, 800], [1600, 900], [2560, 1300]]) {
       // For axe alone, which has to be put into the page.
       const { page, problems, close } = await open('normal', { colorScheme, viewport: { width, height }, bypassCSP: true });
       assert.deepEqual(await violations(page), [], `${colorScheme} ${width}`);
+      await shot(page, `${colorScheme}-${width}`);
       await page.locator('.row').nth(5).click();
+      await page.locator('#errors').check();
       await page.locator('#help-button').click();
       assert.deepEqual(await violations(page), [], `${colorScheme} ${width}, with details`);
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0, 'nothing sticks out');
-      await shot(page, `${colorScheme}-${width}`);
+      await shot(page, `${colorScheme}-${width}-details`);
       assert.deepEqual(problems, []);
       await close();
     }
@@ -68,8 +82,12 @@ async function normal() {
   assert.equal(await chosen(page), 'navigation http://shop.test/1');
   await page.keyboard.press('ArrowLeft');
   assert.equal(await rows(page), 51);
+  assert.match(await page.locator('.row.chosen .note').textContent(), /9 below/);
+  assert.equal(await page.locator('.row.chosen').getAttribute('aria-expanded'), 'false');
   await page.keyboard.press('ArrowRight');
   assert.equal(await rows(page), 60);
+  assert.equal(await page.locator('.row.chosen').getAttribute('aria-expanded'), 'true');
+  assert.equal(await page.locator('.row.chosen').getAttribute('aria-level'), '2');
   await page.keyboard.press('Enter');
   assert.ok(await page.locator('#details').isVisible());
   await page.keyboard.press('Escape');
@@ -85,23 +103,62 @@ async function normal() {
   const active = await page.locator('#rows').getAttribute('aria-activedescendant');
   assert.equal(await page.locator(`#${active} .name`).textContent(), 'GET /59');
 
+  // What is closed takes the choice along.
+  await page.keyboard.press('Home');
+  for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
+  await page.locator('.row .twisty').nth(1).click();
+  assert.equal(await chosen(page), 'navigation http://shop.test/1');
+  await page.locator('.row .twisty').nth(1).click();
+
+  // The tracks of a navigation alone: its bar is as wide as they are, and what is outside has none.
+  const share = () => page.evaluate(() => document.querySelector('.row.chosen .bar').clientWidth / document.querySelector('.row.chosen .track').clientWidth);
+  assert.ok((await share()) < 0.2);
+  assert.deepEqual(await page.locator('.row.chosen .moment').evaluateAll((moments) => moments.map(({ title }) => title.split(':')[0])), ['commit', 'DOMContentLoaded', 'load']);
+  await page.keyboard.press('z');
+  await page.waitForFunction(() => document.querySelector('.row.chosen .bar').clientWidth > 50);
+  assert.ok((await share()) > 0.99);
+  assert.ok(await page.locator('.row .bar').nth(12).isHidden());
+  await page.locator('#whole').click();
+  await page.waitForFunction(() => !document.querySelectorAll('.row .bar')[12].hidden);
+
+  const line = () => page.evaluate(() => getComputedStyle(document.querySelector('.row.critical .track'), '::after').content);
+  assert.equal(await line(), '""');
+  await page.locator('#critical').uncheck();
+  assert.equal(await line(), 'none');
+  await page.keyboard.press('?');
+  assert.ok(await page.locator('#help').isVisible());
+
+  // Rows that are elements stand in their order, wherever one has scrolled.
+  await page.locator('#rows').evaluate((grid) => grid.scrollTo(0, 500));
+  await page.waitForFunction(() => document.querySelector('.row').ariaRowIndex === '10');
+  const indices = await page.locator('.row').evaluateAll((all) => all.map((row) => Number(row.ariaRowIndex)));
+  assert.deepEqual(indices, indices.map((_, place) => indices[0] + place));
+  await page.locator('#rows').evaluate((grid) => grid.scrollTo(0, 0));
+  await page.waitForFunction(() => document.querySelector('.row').ariaRowIndex === '1');
+
   // Filters; what is above a match is shown with it.
   await page.keyboard.press('/');
   await page.keyboard.type('shop.test/44');
-  assert.equal(await page.locator('#matches').textContent(), '1 match');
+  assert.equal(await page.locator('#match-count').textContent(), '1 match');
   assert.equal(await rows(page), 3);
+  assert.equal(await page.locator('.row.context').count(), 2);
   await page.locator('#search').fill('');
   await page.locator('#errors').check();
-  assert.equal(await page.locator('#matches').textContent(), '2 matches');
+  assert.equal(await page.locator('#match-count').textContent(), '2 matches');
+  assert.equal(await rows(page), 5);
+  // Among matches there is opening and closing too.
+  await page.locator('.row .twisty').nth(1).click();
+  assert.equal(await rows(page), 4);
+  await page.locator('.row .twisty').nth(1).click();
   assert.equal(await rows(page), 5);
   await page.locator('#errors').uncheck();
   await page.locator('#uncached').check();
-  assert.equal(await page.locator('#matches').textContent(), '59 matches');
+  assert.equal(await page.locator('#match-count').textContent(), '59 matches');
   await page.locator('#uncached').uncheck();
   await page.locator('#service').selectOption('shop');
-  assert.equal(await page.locator('#matches').textContent(), '20 matches');
+  assert.equal(await page.locator('#match-count').textContent(), '20 matches');
   await page.locator('#kind').selectOption('client');
-  assert.equal(await page.locator('#matches').textContent(), '0 matches');
+  assert.equal(await page.locator('#match-count').textContent(), '0 matches');
 
   // Locations.
   const goto = (hash) => page.evaluate((to) => { location.hash = to; }, hash);
@@ -109,17 +166,37 @@ async function normal() {
   await page.locator('.row.chosen').waitFor();
   assert.equal(await chosen(page), 'GET /9');
   await page.locator('#details a').last().click();
-  await page.waitForFunction((id) => document.querySelector('#title').textContent === id, `${TRACE}2`);
+  await page.waitForFunction((id) => document.querySelector('#id').textContent === id, `${TRACE}2`);
   assert.equal(await chosen(page), 'GET /2');
   await goto('nonsense/%zz');
   await page.waitForFunction(() => document.querySelector('#notice').textContent.startsWith('There is no trace nonsense'));
   assert.deepEqual(problems, []);
   await close();
 
+  // The location follows the choice, once the keys rest.
+  const located = await open('normal');
+  await located.page.locator('.row').nth(4).click();
+  await located.page.waitForFunction((end) => location.hash.endsWith(end), '1/0000000000000005');
+  await located.page.locator('#traces button').nth(1).click();
+  await located.page.waitForFunction((end) => document.querySelector('#id').textContent.endsWith(end), '2');
+  await located.page.goBack();
+  assert.equal(await chosen(located.page), 'GET /4');
+  assert.deepEqual(located.problems, []);
+  await located.close();
+
+  await copied();
+  const single = await open('single', { bypassCSP: true });
+  assert.ok(await single.page.locator('#traces').isHidden());
+  assert.deepEqual(await violations(single.page), []);
+  await shot(single.page, 'single');
+  await single.close();
+
   const shared = await open('normal', { hash: `#${TRACE}2/${'0'.repeat(14)}05` });
   assert.equal(await chosen(shared.page), 'GET /4');
   await shared.close();
-  const empty = await open('empty');
+  const empty = await open('empty', { bypassCSP: true });
+  assert.deepEqual(await violations(empty.page), []);
+  await shot(empty.page, 'empty');
   assert.equal(await empty.page.locator('#notice').textContent(), 'There are no traces in this file.');
   assert.deepEqual(empty.problems, []);
   await empty.close();
@@ -129,7 +206,7 @@ async function hostile() {
   const { page, problems, close } = await open('hostile');
   for (let row = 0; row < 12; row += 1) await page.locator('.row').nth(row).click();
   await page.locator('#search').fill('onerror');
-  assert.equal(await page.locator('#matches').textContent(), '12 matches');
+  assert.equal(await page.locator('#match-count').textContent(), '12 matches');
   assert.match(await page.locator('#details').textContent(), /<img src=x onerror=/);
   const made = await page.evaluate(() => [globalThis.evil, document.querySelectorAll('img, #evil').length, document.scripts.length]);
   assert.deepEqual(made, [undefined, 0, 2]);

@@ -1,0 +1,200 @@
+use std::fs;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+use crate::view::trace::{Role, Span};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+const BEGIN: u64 = 1_700_000_000_000_000_000;
+
+fn text(key: &str, value: &str) -> Value {
+    json!({ "key": key, "value": { "stringValue": value } })
+}
+
+/// A request and what served it, as OTLP; ids in capitals, since nobody says which they are.
+fn otlp() -> [Value; 2] {
+    let id = TRACE.to_uppercase();
+    let resource = |name: &str| json!({ "attributes": [text("service.name", name), text("host.name", "h")] });
+    let browser = json!([
+        { "traceId": id, "spanId": "00000000000000A1", "parentSpanId": "", "name": "browser session", "kind": 1,
+          "startTimeUnixNano": BEGIN.to_string(), "endTimeUnixNano": (BEGIN + 9_000_900).to_string(), "unknown": [{}] },
+        { "traceId": id, "spanId": "00000000000000a3", "parentSpanId": "00000000000000A1", "name": "GET", "kind": "SPAN_KIND_CLIENT",
+          "startTimeUnixNano": BEGIN + 1_000_700, "endTimeUnixNano": BEGIN + 3_000_600,
+          "attributes": [
+              text("http.request.method", "GET"), text("url.full", "http://shop.test/api/products?q=1"),
+              { "key": "navtrace.request.from_cache", "value": { "boolValue": true } },
+              { "key": "http.response.status_code", "value": { "intValue": "503" } },
+              { "key": "ratio", "value": { "doubleValue": 0.5 } },
+          ],
+          "events": [{ "timeUnixNano": (BEGIN + 2_000_000).to_string(), "name": "response", "attributes": [text("k", "v")] }],
+          "links": [{ "traceId": "0AF7651916CD43DD8448EB211C80319C", "spanId": "b7ad6b7169203331" }],
+          "status": { "code": 2, "message": "unavailable" } },
+        { "traceId": id, "spanId": "00000000000000a2", "parentSpanId": "00000000000000a1", "name": "GET", "kind": 3,
+          "startTimeUnixNano": BEGIN + 1_000_900, "endTimeUnixNano": BEGIN + 1_001_800 },
+    ]);
+    let shop = json!([
+        { "traceId": id, "spanId": "00000000000000b1", "parentSpanId": "00000000000000a3", "name": "GET /api/products", "kind": 2,
+          "startTimeUnixNano": BEGIN + 1_500_000, "endTimeUnixNano": BEGIN + 2_500_000 },
+    ]);
+    let part = |name: &str, scope: &str, spans: &Value| {
+        json!({ "resourceSpans": [{
+            "resource": resource(name), "scopeSpans": [{ "scope": { "name": scope }, "spans": spans }]
+        }] })
+    };
+    [part("browser", "navtrace", &browser), part("shop", "axum", &shop)]
+}
+
+/// The same as Jaeger exports it.
+fn jaeger() -> Value {
+    let us = BEGIN / 1000;
+    let tag = |key: &str, kind: &str, value: Value| json!({ "key": key, "type": kind, "value": value });
+    let kind = |kind: &str| tag("span.kind", "string", kind.into());
+    let scope = |name: &str| tag("otel.scope.name", "string", name.into());
+    let format = tag("internal.span.format", "string", "otlp".into());
+    let above = |id: &str| json!({ "refType": "CHILD_OF", "traceID": TRACE, "spanID": id });
+    let process = |name: &str| json!({ "serviceName": name, "tags": [tag("host.name", "string", "h".into())] });
+    json!({ "total": 0, "errors": null, "data": [{ "traceID": TRACE, "spans": [
+        { "traceID": TRACE, "spanID": "b1", "operationName": "GET /api/products", "references": [above("a3")],
+          "startTime": us + 1500, "duration": 1000, "tags": [kind("server"), scope("axum")], "processID": "p2" },
+        { "traceID": TRACE, "spanID": "00000000000000a1", "operationName": "browser session", "references": [],
+          "startTime": us, "duration": 9000, "tags": [kind("internal"), scope("navtrace"), format], "process": process("browser") },
+        { "traceID": TRACE, "spanID": "00000000000000a3", "operationName": "GET", "startTime": us + 1000, "duration": 1999,
+          "references": [above("00000000000000a1"), {
+              "refType": "FOLLOWS_FROM", "traceID": "0af7651916cd43dd8448eb211c80319c", "spanID": "b7ad6b7169203331" }],
+          "tags": [
+              tag("http.request.method", "string", "GET".into()),
+              tag("url.full", "string", "http://shop.test/api/products?q=1".into()),
+              tag("navtrace.request.from_cache", "bool", "true".into()),
+              tag("http.response.status_code", "int64", "503".into()),
+              tag("ratio", "float64", 0.5.into()),
+              kind("client"), scope("navtrace"), tag("otel.scope.version", "string", "1".into()),
+              tag("error", "bool", true.into()), tag("otel.status_code", "string", "ERROR".into()),
+              tag("otel.status_description", "string", "unavailable".into()), ],
+          "logs": [{ "timestamp": us + 2000, "fields": [
+              tag("event", "string", "response".into()), tag("k", "string", "v".into())] }],
+          "processID": "p1" },
+        { "traceID": TRACE, "spanID": "00000000000000a2", "operationName": "GET", "parentSpanID": "a1",
+          "startTime": us + 1000, "duration": 0, "tags": [kind("client"), scope("navtrace")], "processID": "p1" },
+    ], "processes": { "p1": process("browser"), "p2": process("shop") } }] })
+}
+
+fn read(dir: &TempDir, name: &str, text: &str) -> Loaded {
+    let path = dir.path().join(name);
+    fs::write(&path, text).unwrap();
+    load(&path, &Choice::One(TRACE.to_owned()), None).unwrap()
+}
+
+#[test]
+fn the_same_trace_is_the_same_in_every_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let parts = otlp();
+    let lines = parts.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    let all: Vec<&Value> = parts.iter().flat_map(|part| part["resourceSpans"].as_array().unwrap()).collect();
+    let document = json!({ "resourceSpans": all });
+    let expected = read(&dir, "lines", &lines);
+    assert!(expected.warnings.is_empty());
+    for (name, text) in [
+        ("document", document.to_string()),
+        ("pretty", serde_json::to_string_pretty(&document).unwrap()),
+        ("v3", serde_json::to_string_pretty(&json!({ "result": document })).unwrap()),
+        ("jaeger", jaeger().to_string()),
+        ("jaeger-pretty", serde_json::to_string_pretty(&jaeger()).unwrap()),
+    ] {
+        let loaded = read(&dir, name, &text);
+        assert!(loaded.warnings.is_empty(), "{name}: {:?}", loaded.warnings);
+        assert_eq!(loaded.traces, expected.traces, "{name}");
+    }
+
+    let outline = TraceFile::open(&dir.path().join("lines")).unwrap().outline(&Choice::One(TRACE.to_owned()), None);
+    let facts = |span: &Span| (span.label.clone(), span.role, span.cached, span.error, span.critical, span.depth);
+    let outline: Vec<_> = outline.unwrap().traces[0].spans.iter().map(facts).collect();
+    assert_eq!(outline, expected.traces[0].spans.iter().map(facts).collect::<Vec<_>>());
+
+    let spans = &expected.traces[0].spans;
+    let tree: Vec<_> = spans.iter().map(|span| (&span.id[14..], span.depth, span.start_us, span.duration_us)).collect();
+    assert_eq!(tree, [("a1", 0, 0, 9000), ("a2", 1, 1000, 0), ("a3", 1, 1000, 1999), ("b1", 2, 1500, 1000)]);
+    let Span { label, role, kind, error, message, cached, attributes, resource, events, links, .. } = &spans[2];
+    assert_eq!((label.as_str(), *role, *kind), ("GET /api/products", Role::Request, "client"));
+    assert!(*error && *cached && message == "unavailable");
+    assert_eq!(attributes.len(), 5);
+    assert_eq!(
+        attributes[3..],
+        [("http.response.status_code".to_owned(), 503.into()), ("ratio".to_owned(), 0.5.into())]
+    );
+    assert_eq!(resource, &[("host.name".to_owned(), "h".into())]);
+    assert_eq!(
+        (events[0].name.as_str(), events[0].time_us, links[0].trace_id.as_str()),
+        ("response", 2000, "0af7651916cd43dd8448eb211c80319c")
+    );
+}
+
+#[test]
+fn attributes_are_taken_out_of_what_otlp_has_around_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |value: Value| json!({ "key": "k", "value": value });
+    let values = [
+        (json!({ "intValue": "-9007199254740993" }), json!(-9_007_199_254_740_993_i64)),
+        (json!({ "intValue": 7 }), json!(7)),
+        (json!({ "doubleValue": "NaN" }), json!("NaN")),
+        (json!({ "bytesValue": "AAE=" }), json!("AAE=")),
+        (json!({ "arrayValue": { "values": [{ "stringValue": "a" }, { "intValue": "1" }] } }), json!(["a", 1])),
+        (json!({ "arrayValue": {} }), json!([])),
+        (json!({ "kvlistValue": { "values": [of(json!({ "boolValue": false }))] } }), json!({ "k": false })),
+        (json!({}), json!(null)),
+    ];
+    let attributes: Vec<Value> = values.iter().map(|(value, _)| of(value.clone())).collect();
+    let line = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [
+        { "traceId": TRACE, "spanId": "1", "attributes": attributes, "events": "not a list" } ] }] }] });
+    let loaded = read(&dir, "t", &line.to_string());
+    let span = &loaded.traces[0].spans[0];
+    assert_eq!(span.service, "unknown service");
+    for ((_, found), (_, expected)) in span.attributes.iter().zip(&values) {
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn all_traces_are_those_that_fit_errors_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t");
+    let line = |trace: u32, begin: u64, error: bool| {
+        let span = |id: u32| {
+            json!({ "traceId": format!("{trace:032x}"), "spanId": format!("{id:016x}"), "startTimeUnixNano": begin,
+                "status": { "code": if error { 2 } else { 0 } } })
+        };
+        json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span(1), span(2)] }] }] }).to_string()
+    };
+    let nameless = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"S/kvNXezTaajzpKdDg5HNg=="}]}]}]}"#;
+    let lines = [line(3, 30, false), line(2, 20, false), line(1, 90, true), nameless.to_owned()].join("\n");
+    fs::write(&path, lines).unwrap();
+    for (most_spans, ids, left_out) in
+        [(100, &["1", "2", "3"][..], (0, 0)), (5, &["1", "2"], (1, 2)), (0, &["1"], (2, 4))]
+    {
+        let loaded = load(&path, &Choice::All { most_spans }, None).unwrap();
+        assert_eq!(loaded.traces.iter().map(|trace| &trace.id[31..]).collect::<Vec<_>>(), ids);
+        assert_eq!((loaded.left_out_traces, loaded.left_out_spans), left_out);
+        assert_eq!(loaded.warnings.len(), 1);
+        assert!(loaded.warnings[0].starts_with("1 span of /"), "{:?}", loaded.warnings);
+        assert!(
+            loaded.warnings[0].ends_with(" passed over: no trace id of hexadecimal digits"),
+            "{:?}",
+            loaded.warnings
+        );
+    }
+}
+
+#[test]
+fn a_trace_is_shown_up_to_a_number_of_spans() {
+    let dir = tempfile::tempdir().unwrap();
+    let spans = |from: usize, to: usize| {
+        let span = |id: usize| format!(r#"{{"traceId":"{TRACE}","spanId":"{id:016x}"}}"#);
+        let spans = (from..to).map(span).collect::<Vec<_>>().join(",");
+        format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#)
+    };
+    let text = [spans(1, 60_000), spans(60_000, MOST_SPANS + 8)].join("\n");
+    let loaded = read(&dir, "t", &text);
+    assert_eq!((loaded.traces[0].spans.len(), loaded.left_out_spans), (MOST_SPANS, 7));
+}
