@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
 use crate::say::say;
 use crate::view::page::{self, Page};
-use crate::view::read::{Choice, Loaded, TraceFile};
+use crate::view::read::{Choice, Loaded, MOST_SPANS, TraceFile};
 use crate::view::serve;
 use crate::view::terminal::{self, Paper};
 
@@ -59,6 +59,9 @@ const LEAST_DIGITS: usize = 4;
 /// Shows what was asked for.
 pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
     let (path, trace) = what(args)?;
+    if let Some(to) = &args.html {
+        check_page(to, &path)?;
+    }
     let failed = |error: &dyn std::fmt::Display| Failure::new(ExitCode::Failure, error);
     let file = TraceFile::open(&path).map_err(|error| failed(&error))?;
     let link = config.link.as_ref();
@@ -66,7 +69,7 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         let choice = trace.map_or(Choice::All { most_spans: page::MOST_SPANS }, Choice::One);
         let loaded = file.load(&choice, link).map_err(|error| failed(&error))?;
         warn(&loaded);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = Path::new(file.name()).file_name().unwrap_or_default().to_string_lossy();
         let html = page::render(&Page::of(&name, &loaded));
         if let Some(to) = &args.html {
             private::write_if_changed(to, html.as_bytes()).map_err(|error| {
@@ -83,12 +86,12 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     let is_chosen = trace.is_some();
     let first = || file.entries.first().map(|entry| entry.id.clone()).unwrap_or_default();
     let choice = Choice::One(trace.unwrap_or_else(first));
-    let loaded = file.load(&choice, link).map_err(|error| failed(&error))?;
+    let loaded = file.outline(&choice, link).map_err(|error| failed(&error))?;
     warn(&loaded);
     let paper = paper();
     let mut text = String::new();
     if !is_chosen && file.entries.len() > 1 {
-        text.push_str(&terminal::list(&file.entries[..file.entries.len().min(MOST_LISTED)]));
+        text.push_str(&terminal::list(&file.entries[..file.entries.len().min(MOST_LISTED)], paper));
         let further = file.entries.len().saturating_sub(MOST_LISTED) + file.further_traces;
         if further > 0 {
             let _ = writeln!(text, "and {further} more");
@@ -99,10 +102,26 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         text.push_str(&terminal::waterfall(trace, paper));
     }
     print(&text).map_err(|error| failed(&format!("standard output can't be written: {error}")))?;
-    if io::stdout().is_terminal() {
+    if io::stdout().is_terminal() && file.stays() {
         say(&hint(&path, file.entries.len() > 1));
     }
     Ok(ExitCode::Success.into())
+}
+
+/// A page goes to a file of its own: never to standard output, and never over the traces.
+fn check_page(to: &Path, traces: &Path) -> Result<(), Failure> {
+    let refused = |message: String| Err(Failure::new(ExitCode::Usage, message));
+    if to == Path::new("-") {
+        return refused("the page can't go to standard output: name a file with --html".to_owned());
+    }
+    let is_same = to.canonicalize().is_ok_and(|to| traces.canonicalize().is_ok_and(|traces| to == traces));
+    if is_same {
+        return refused(format!(
+            "{} has the traces, and the page would replace them: name another file with --html",
+            to.display()
+        ));
+    }
+    Ok(())
 }
 
 /// Finds out which file and which trace are meant: an id alone is one of the latest run.
@@ -135,12 +154,12 @@ fn warn(loaded: &Loaded) {
     for warning in &loaded.warnings {
         say(warning);
     }
-    if loaded.left_out_spans > 0 {
-        let of_traces = match loaded.left_out_traces {
-            0 => String::new(),
-            count => format!(" of {}", counted(count, "trace")),
-        };
-        say(&format!("{}{of_traces} left out: name a trace to see all of it", counted(loaded.left_out_spans, "span")));
+    let spans = counted(loaded.left_out_spans, "span");
+    if loaded.left_out_traces > 0 {
+        let traces = counted(loaded.left_out_traces, "trace");
+        say(&format!("{spans} of {traces} left out: name a trace to see all of it"));
+    } else if loaded.left_out_spans > 0 {
+        say(&format!("{spans} left out: of a trace, the first {MOST_SPANS} in the file are shown"));
     }
 }
 

@@ -286,10 +286,11 @@ async fn read(
     large_bodies: &Arc<Semaphore>,
 ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refusal> {
     let announced = text(request.headers(), &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let mut body = request.into_body();
     if announced.is_some_and(|length: u64| length > MOST_BODY as u64) {
+        discard(&mut body).await;
         return Err(Refusal::too_large());
     }
-    let mut body = request.into_body();
     let mut permit = None;
     let reading = async {
         let mut bytes = Vec::new();
@@ -297,6 +298,8 @@ async fn read(
             let frame = frame.map_err(|error| Refusal::new(400, format!("the body can't be read: {error}")))?;
             let Some(data) = frame.data_ref() else { continue };
             if bytes.len() + data.len() > MOST_BODY {
+                bytes = Vec::new();
+                discard(&mut body).await;
                 return Err(Refusal::too_large());
             }
             if permit.is_none() && bytes.len() + data.len() > SMALL_BODY {
@@ -314,6 +317,12 @@ async fn read(
         Ok(read) => Ok((read?, permit)),
         Err(_) => Err(Refusal::new(408, "the body did not arrive in time")),
     }
+}
+
+/// Reads what is left of a body and keeps nothing of it: a client that is still sending when the connection is closed sees that, and not the answer.
+async fn discard(body: &mut Body) {
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(CLIENT_TIMEOUT, reading).await;
 }
 
 /// Writes the spans of a body to the file, and tells how many it did not want.
