@@ -298,7 +298,7 @@ async fn read(
             let frame = frame.map_err(|error| Refusal::new(400, format!("the body can't be read: {error}")))?;
             let Some(data) = frame.data_ref() else { continue };
             if bytes.len() + data.len() > MOST_BODY {
-                bytes = Vec::new();
+                drop(std::mem::take(&mut bytes));
                 discard(&mut body).await;
                 return Err(Refusal::too_large());
             }
