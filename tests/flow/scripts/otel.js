@@ -13,11 +13,9 @@ export default async function () {
     const propagation = __ENV.PROPAGATION || 'own';
     await page.goto(url('/otel', { kind: 'document', run: name, nav: name, propagation }));
     await page.waitForFunction(() => window.done === true, { timeout: 30000 });
-    const { failures, ...seen } = await page.evaluate(() => ({
-      spans: window.spans,
-      serverTiming: window.serverTiming,
-      failures: window.failures,
-    }));
+    const { failures, ...seen } = await page.evaluate(() => {
+      return { spans: window.spans, serverTiming: window.serverTiming, failures: window.failures };
+    });
     failures.forEach((failure) => console.error(failure));
     console.log(`OTEL ${JSON.stringify({ run: name, ...seen })}`);
   } finally {
