@@ -9,7 +9,6 @@ use std::time::Duration;
 use reqwest::blocking::Client;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
-use serde_json::Value;
 
 /// The Go server; `install/lib.sh` builds it.
 const GO_PROGRAM: &str = "sdk-server-go";
@@ -190,7 +189,7 @@ pub fn make_page_script() {
 
 #[cfg(test)]
 mod tests {
-    use super::{Contexts, SdkServer, SpanContext, Value};
+    use super::{Contexts, SdkServer, SpanContext};
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     const SPAN: &str = "b7ad6b7169203331";
@@ -202,9 +201,9 @@ mod tests {
         node
     }
 
-    fn span(trace_flags: u8, trace_state: Option<&str>) -> Option<SpanContext> {
+    fn span(trace_flags: u8, trace_state: Option<&str>) -> SpanContext {
         let trace_state = trace_state.map(ToOwned::to_owned);
-        Some(SpanContext { trace_id: TRACE.into(), span_id: SPAN.into(), trace_flags, trace_state, is_remote: true })
+        SpanContext { trace_id: TRACE.into(), span_id: SPAN.into(), trace_flags, trace_state, is_remote: true }
     }
 
     #[test]
@@ -216,17 +215,17 @@ mod tests {
         let traceparent = format!("00-{TRACE}-{SPAN}-01");
         let w3c = [("traceparent", traceparent.as_str()), ("tracestate", "a=1,b=2"), ("baggage", "k=v%20w,a=1;p=2")];
         let baggage = [("a", "1"), ("k", "v w")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let tracecontext = span(1, Some("a=1,b=2"));
+        let tracecontext = Some(span(1, Some("a=1,b=2")));
         assert_eq!(read(&servers, &w3c), Contexts { tracecontext, baggage: baggage.into(), ..nothing.clone() });
 
         let b3 = format!("{TRACE}-{SPAN}-0");
-        assert_eq!(read(&servers, &[("b3", &b3)]), Contexts { b3: span(0, None), ..nothing.clone() });
+        assert_eq!(read(&servers, &[("b3", &b3)]), Contexts { b3: Some(span(0, None)), ..nothing.clone() });
 
         let b3multi = [("x-b3-traceid", TRACE), ("x-b3-spanid", SPAN), ("x-b3-sampled", "1")];
-        assert_eq!(read(&servers, &b3multi), Contexts { b3multi: span(1, None), ..nothing.clone() });
+        assert_eq!(read(&servers, &b3multi), Contexts { b3multi: Some(span(1, None)), ..nothing.clone() });
 
         let jaeger = format!("{TRACE}:{SPAN}:0:1");
-        assert_eq!(read(&servers, &[("uber-trace-id", &jaeger)]), Contexts { jaeger: span(1, None), ..nothing });
+        assert_eq!(read(&servers, &[("uber-trace-id", &jaeger)]), Contexts { jaeger: Some(span(1, None)), ..nothing });
     }
 
     #[test]
@@ -235,7 +234,7 @@ mod tests {
         let script = std::fs::read_to_string(super::PAGE_SCRIPT).expect("it is there");
         assert!(script.contains("traceparent"), "{} bytes", script.len());
         let span = serde_json::json!({
-            "name": "GET", "traceId": TRACE, "spanId": SPAN, "parentSpanId": Value::Null, "kind": "client",
+            "name": "GET", "traceId": TRACE, "spanId": SPAN, "parentSpanId": null, "kind": "client",
             "attributes": { "url.full": "http://127.0.0.1:1/asset/data.json?kind=sdk-fetch&run=0&nav=0" },
         });
         let span: super::PageSpan = serde_json::from_value(span).expect("it is a span");
