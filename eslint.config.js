@@ -40,6 +40,16 @@ export default [
     rules,
   },
   {
+    files: ['tests/support/sdk/**/*.mjs'],
+    languageOptions: { globals: globals.node },
+    rules,
+  },
+  {
+    files: ['tests/support/sdk/web/*.js'],
+    languageOptions: { globals: globals.browser },
+    rules,
+  },
+  {
     files: ['tests/flow/scripts/*.mjs'],
     languageOptions: { globals: { ...globals.node, ...globals.browser, chrome: 'readonly' } },
     rules,

@@ -140,6 +140,20 @@ need_jaeger() {
   )
 }
 
+# The tests' server with OpenTelemetry's Go SDK: built, kept, and built again when its source is another.
+need_go_sdk_server() {
+  local source=$root/tests/support/sdk/go built=$tools/sdk-server-go.sha256 sum
+  sum=$(cat "$source"/go.mod "$source"/go.sum "$source"/*.go | sha256sum)
+  have sdk-server-go && [ -f "$built" ] && [ "$(<"$built")" = "$sum" ] && return
+  need_go sdk-server-go
+  say "Building sdk-server-go (once)"
+  mkdir -p "$tools/bin"
+  rm -f "$built"
+  quietly env CGO_ENABLED=0 \
+    go -C "$source" build -buildvcs=false -trimpath -ldflags '-s -w' -o "$tools/bin/sdk-server-go" .
+  printf '%s\n' "$sum" >"$built"
+}
+
 # go_module MODULE@VERSION: gets it and tells where it is, read-only.
 go_module() {
   local answer directory

@@ -47,6 +47,7 @@ install_tools() {
     need_debian_chromium
     need_k6
     need_jaeger
+    need_go_sdk_server
   fi
 }
 

@@ -5,4 +5,5 @@
 
 pub mod collector;
 pub mod jaeger;
+pub mod sdk;
 pub mod site;

@@ -74,6 +74,12 @@ pub(super) async fn opener(Query(query): Parameters) -> Html<String> {
     Html(include_str!("www/opener.html").replace("{{NAV}}", &words.nav).replace("{{BODY}}", &body))
 }
 
+/// Answers `/otel?propagation=own|server-timing`: a page that is instrumented with OpenTelemetry's own SDK. Its script,
+/// `tests/support/sdk/web/page.js`, says what it does.
+pub(super) async fn otel(State(shared): State<Arc<Shared>>, Query(query): Parameters) -> Html<String> {
+    Html(Words::of(&query).fill(include_str!("www/otel.html"), &shared))
+}
+
 /// Answers `/cached`: a page with 32 resources that may be kept. Their URLs name the run only, or no cache could serve them again.
 pub(super) async fn cached(Query(query): Parameters) -> Html<String> {
     let words = Words::of(&query);

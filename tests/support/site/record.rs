@@ -30,7 +30,7 @@ pub struct Recorded {
     pub query: Vec<(String, String)>,
     /// Every value of the `traceparent` header: more than one is a defect too.
     pub traceparent: Vec<String>,
-    /// Every header, names in lower case.
+    /// Every header in the order of arrival, names in lower case. Those of one name stand together.
     pub headers: Vec<(String, String)>,
     /// The kind of request that its URL claims. A preflight has the URL, so the kind, of the request it asks for: see [`Self::label`].
     pub kind: Option<String>,

@@ -32,6 +32,8 @@ pub(super) async fn serve(listener: std::net::TcpListener, origin: Origin, share
         .route("/page", any(pages::page))
         .route("/endless", any(pages::endless))
         .route("/opener", any(pages::opener))
+        .route("/otel", any(pages::otel))
+        .route("/otel.js", any(assets::otel_script))
         .route("/cached", any(pages::cached))
         .route("/cacheable/{name}", any(pages::cacheable))
         .route("/redirect", any(pages::redirect))
@@ -53,8 +55,10 @@ const SEEN: &str = "/seen";
 
 /// Records a request before anything answers it, so that an aborted one counts as well, and grants cross-origin use.
 async fn watch(State((origin, shared)): State<(Origin, Arc<Shared>)>, request: Request, next: Next) -> Response {
+    let recorded = Recorded::of(origin, &request);
+    let allowed = allowed_headers(&recorded);
     if request.uri().path() != SEEN {
-        shared.record.add(Recorded::of(origin, &request));
+        shared.record.add(recorded);
     }
     let mut response = if request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
@@ -66,12 +70,21 @@ async fn watch(State((origin, shared)): State<(Origin, Arc<Shared>)>, request: R
     if origin == Origin::Other {
         let main = HeaderValue::from_str(&shared.main).expect("an origin is a valid header value");
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, main);
-        // Only this one: a `traceparent` that counted for CORS would make a preflight ask for it, and fail.
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("x-own"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("0"));
     }
     response
+}
+
+/// What a page of the main origin may set itself.
+fn allowed_headers(request: &Recorded) -> &'static str {
+    match &request.kind {
+        // The page's own SDK sets these, and a preflight asks for them.
+        Some(kind) if kind.starts_with("sdk-") => "x-own, traceparent, tracestate",
+        // Only this one: a `traceparent` that counted for CORS would make a preflight ask for it, and fail.
+        _ => "x-own",
+    }
 }
 
 /// Closes the connection without an answer.
