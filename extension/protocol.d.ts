@@ -4,11 +4,11 @@
 
 export type SessionContext = { 
 /**
- * The trace id that the whole session shares: 32 lower-case hex digits.
+ * The trace id: 32 lower-case hex digits.
  */
 traceId: string, 
 /**
- * The root span's id: 16 lower-case hex digits.
+ * The span's id: 16 lower-case hex digits.
  */
 spanId: string, 
 /**
@@ -25,6 +25,66 @@ spanId: string,
  * The W3C trace-flags: 2 lower-case hex digits.
  */
 flags: string, };
+
+export type Name = "tracecontext" | "baggage" | "b3" | "b3multi" | "jaeger";
+
+export type Sampler = { 
+/**
+ * How many of the traces that begin here are sampled: 0 to 1.
+ */
+ratio: number, 
+/**
+ * Whether a trace that is continued stays as its parent's flags say.
+ */
+parentBased: boolean, };
+
+export type SamplePer = "trace" | "navigation";
+
+export type Scope = "session" | "tab" | "navigation";
+
+export type Existing = "override" | "keep";
+
+export type Propagation = { 
+/**
+ * The formats of headers, by the names of `OTEL_PROPAGATORS`.
+ */
+propagators: Array<Name>, 
+/**
+ * Which traces are sampled, for those that the extension begins or continues itself.
+ */
+sampler: Sampler, 
+/**
+ * What a decision is for.
+ */
+samplePer: SamplePer, 
+/**
+ * What shares a trace id.
+ */
+scope: Scope, 
+/**
+ * Whether flags are those of W3C Trace Context level 2.
+ */
+randomFlag: boolean, 
+/**
+ * What becomes of contexts that requests have already.
+ */
+existing: Existing, 
+/**
+ * The `tracestate` of the session's trace; empty if it has none.
+ */
+tracestate: string, 
+/**
+ * The `baggage` of the session; empty if it has none.
+ */
+baggage: string, 
+/**
+ * Who gets headers: regular expressions for addresses, as RE2 and JavaScript have them; everybody when empty.
+ */
+targets: Array<string>, 
+/**
+ * Who gets none all the same.
+ */
+exclude: Array<string>, };
 
 export type Mode = "lightweight" | "detailed";
 
@@ -88,6 +148,18 @@ tabId: number,
  */
 started: number, };
 
+export type IssuedFor = "navigation" | "tab" | "client";
+
+export type Linked = { 
+/**
+ * The trace.
+ */
+traceId: string, 
+/**
+ * The span.
+ */
+spanId: string, };
+
 export type Response = { 
 /**
  * The HTTP status.
@@ -110,7 +182,39 @@ protocol?: string,
  */
 size?: number, };
 
-export type Observation = { "what": "request-started", 
+export type Observation = { "what": "context-issued", 
+/**
+ * When.
+ */
+time: number, 
+/**
+ * The span id.
+ */
+spanId: string, 
+/**
+ * What it is for.
+ */
+issuedFor: IssuedFor, 
+/**
+ * The trace.
+ */
+traceId: string, 
+/**
+ * The W3C trace-flags.
+ */
+flags: string, 
+/**
+ * The span above it; absent for a trace's root.
+ */
+parent?: string, 
+/**
+ * The trace's `tracestate`.
+ */
+tracestate?: string, 
+/**
+ * Spans of other traces that it belongs with.
+ */
+links?: Array<Linked>, } | { "what": "request-started", 
 /**
  * When.
  */
@@ -131,6 +235,14 @@ parent?: string,
  * The trace id that it carries, where that may be another than the session's: a worker that was just restarted does not know it.
  */
 traceId?: string, 
+/**
+ * The span of the page's own instrumentation that made it, in the same trace: the one above its span.
+ */
+caller?: string, 
+/**
+ * The context that it had of another trace: overridden, or kept.
+ */
+link?: Linked, 
 /**
  * The HTTP method.
  */
@@ -304,11 +416,21 @@ observations: Array<Observation>, };
 
 export type Replenish = { 
 /**
- * How many contexts are wanted: 1 to [`MAX_REPLENISH`].
+ * How many contexts are wanted: up to [`MAX_REPLENISH`].
  */
-count: number, };
+count: number, 
+/**
+ * How many traces are wanted: up to [`MAX_REPLENISH`].
+ */
+traces: number, };
 
-export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish;
+export type Problem = { 
+/**
+ * One sentence.
+ */
+message: string, };
+
+export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem;
 
 export type ToExtension = { "type": "session", 
 /**
@@ -324,17 +446,29 @@ mode: WantedMode,
  */
 webVitals: boolean, 
 /**
+ * How contexts are carried.
+ */
+propagation: Propagation, 
+/**
  * The session's root span.
  */
 session: SessionContext, 
 /**
  * A stock of contexts for the navigations to come.
  */
-contexts: Array<NavigationContext>, } | { "type": "contexts", 
+contexts: Array<NavigationContext>, 
+/**
+ * A stock of traces for what has one of its own.
+ */
+traces: Array<SessionContext>, } | { "type": "contexts", 
 /**
  * More contexts for the navigations to come.
  */
-contexts: Array<NavigationContext>, } | { "type": "received", 
+contexts: Array<NavigationContext>, 
+/**
+ * More traces.
+ */
+traces: Array<SessionContext>, } | { "type": "received", 
 /**
  * The worker that observed.
  */

@@ -14,7 +14,7 @@ use navtrace::channel::frame::{FrameError, MAX_FRAME};
 use navtrace::channel::message::WantedMode;
 use navtrace::channel::serve::{Event, Session, serve};
 use navtrace::context::issuer::SessionContext;
-use navtrace::context::sampler::Sampler;
+use navtrace::context::policy::Policy;
 use navtrace::observe::session::Session as Account;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -138,12 +138,12 @@ fn a_million_frames() {
     while fed < FRAMES {
         let input: Vec<u8> = (0..FRAMES_OF_A_CHANNEL).flat_map(|_| frame(&mut rng)).collect();
         let output = Mutex::new(Vec::new());
-        let mut account = Account::new(session(), 0);
+        let mut account = Account::new(session(), None, 0);
         let before = LIVE.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
         let start = Instant::now();
         let served =
-            serve(&mut input.as_slice(), &output, Session::new(Sampler::AlwaysOn, WantedMode::Auto, None), |event| {
+            serve(&mut input.as_slice(), &output, Session::new(Policy::default(), WantedMode::Auto, None), |event| {
                 match event {
                     Event::Rejected(_) => rejected += 1,
                     Event::Observed(observed) => {

@@ -8,6 +8,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::context::issuer::{NavigationContext, SessionContext};
+use crate::context::policy::Propagation;
 use crate::observe::observation::Observed;
 
 /// The version of the protocol that this host speaks.
@@ -96,8 +97,19 @@ pub struct Armed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Replenish {
-    /// How many contexts are wanted: 1 to [`MAX_REPLENISH`].
+    /// How many contexts are wanted: up to [`MAX_REPLENISH`].
     pub count: usize,
+    /// How many traces are wanted: up to [`MAX_REPLENISH`].
+    #[serde(default)]
+    pub traces: usize,
+}
+
+/// Something that the user should know of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Problem {
+    /// One sentence.
+    pub message: String,
 }
 
 /// A message from the extension to the host.
@@ -113,10 +125,12 @@ pub enum ToHost {
     Observed(Observed),
     /// The stock of contexts is running low.
     Replenish(Replenish),
+    /// Something that the user should know of.
+    Problem(Problem),
 }
 
 /// A message from the host to the extension.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "lowercase", rename_all_fields = "camelCase")]
 pub enum ToExtension {
@@ -128,15 +142,21 @@ pub enum ToExtension {
         mode: WantedMode,
         /// Whether pages are to be measured.
         web_vitals: bool,
+        /// How contexts are carried.
+        propagation: Propagation,
         /// The session's root span.
         session: SessionContext,
         /// A stock of contexts for the navigations to come.
         contexts: Vec<NavigationContext>,
+        /// A stock of traces for what has one of its own.
+        traces: Vec<SessionContext>,
     },
     /// The answer to `replenish`.
     Contexts {
         /// More contexts for the navigations to come.
         contexts: Vec<NavigationContext>,
+        /// More traces.
+        traces: Vec<SessionContext>,
     },
     /// A batch of observations is safe: it need not be sent again.
     Received {
@@ -222,11 +242,19 @@ impl ToHost {
             Some("observed") => fields(text).map(Self::Observed),
             Some("replenish") => {
                 let replenish: Replenish = fields(text)?;
-                if !(1..=MAX_REPLENISH).contains(&replenish.count) {
-                    let message = format!("count is {}: expected 1 to {MAX_REPLENISH}", replenish.count);
-                    return Err(MessageError::new(ErrorCode::Invalid, message));
+                for (name, count) in [("count", replenish.count), ("traces", replenish.traces)] {
+                    if count > MAX_REPLENISH {
+                        let message = format!("{name} is {count}: expected {MAX_REPLENISH} at most");
+                        return Err(MessageError::new(ErrorCode::Invalid, message));
+                    }
                 }
                 Ok(Self::Replenish(replenish))
+            }
+            Some("problem") => {
+                let Problem { message } = fields(text)?;
+                // It is shown as it is.
+                let message = message.replace(char::is_control, " ");
+                Ok(Self::Problem(Problem { message: shortened(message, 300) }))
             }
             _ => Err(head.unknown_type()),
         }
@@ -293,7 +321,7 @@ impl<'a> Head<'a> {
 
     fn unknown_type(&self) -> MessageError {
         let found = self.r#type.map_or_else(|| "(none)".to_owned(), quoted);
-        let message = format!("unknown message type {found}: expected hello, armed, observed or replenish");
+        let message = format!("unknown message type {found}: expected hello, armed, observed, replenish or problem");
         MessageError::new(ErrorCode::UnknownType, message)
     }
 }

@@ -4,13 +4,17 @@ use std::io::{Read, Write};
 use std::sync::{Mutex, PoisonError};
 
 use super::frame::{self, FrameError};
-use super::message::{Armed, Browser, Hello, Mode, Replenish, ToExtension, ToHost, WantedMode};
+use super::message::{Armed, Browser, Hello, Mode, Problem, Replenish, ToExtension, ToHost, WantedMode};
 use crate::context::issuer::{Issuer, SessionContext};
-use crate::context::sampler::Sampler;
+use crate::context::policy::{Policy, Scope};
+use crate::context::propagators::SpanContext;
 use crate::observe::observation::Observed;
 
 /// Contexts that go with the first answer: enough for the tabs that the extension prepares ahead and the first navigations.
 const FIRST_STOCK: usize = 96;
+
+/// Traces that go with it where few are wanted: those that a script asks for.
+const FEW_TRACES: usize = 8;
 
 /// What the host learnt from a message.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +23,8 @@ pub enum Event {
     Session {
         /// The session's root span.
         session: SessionContext,
+        /// The span of somebody else's that it is part of, if it is.
+        parent: Option<SpanContext>,
         /// The extension's version.
         extension: String,
         /// Whether the extension may act in off-the-record contexts.
@@ -30,6 +36,8 @@ pub enum Event {
     Armed(Mode),
     /// Something happened in the browser.
     Observed(Observed),
+    /// Something that the user should know of.
+    Problem(String),
     /// A message could not be used.
     Rejected(String),
 }
@@ -37,7 +45,7 @@ pub enum Event {
 /// One session's side of the protocol: decides every answer, does no I/O.
 #[derive(Debug)]
 pub struct Session {
-    sampler: Sampler,
+    policy: Policy,
     mode: WantedMode,
     web_vitals: bool,
     issuer: Option<Issuer>,
@@ -46,8 +54,9 @@ pub struct Session {
 impl Session {
     /// Makes a session that is decided on at the extension's `hello`, unless `remembered` is what an earlier host decided.
     #[must_use]
-    pub fn new(sampler: Sampler, mode: WantedMode, remembered: Option<SessionContext>) -> Self {
-        Self { sampler, mode, web_vitals: false, issuer: remembered.map(Issuer::resume) }
+    pub fn new(policy: Policy, mode: WantedMode, remembered: Option<SessionContext>) -> Self {
+        let issuer = remembered.map(|session| Issuer::resume(policy.clone(), session));
+        Self { policy, mode, web_vitals: false, issuer }
     }
 
     /// Has pages measured, or not, which they are not unless told.
@@ -71,34 +80,40 @@ impl Session {
         match message {
             ToHost::Hello(Hello { extension, off_the_record, session, browser }) => {
                 let (mode, web_vitals) = (self.mode, self.web_vitals);
+                let policy = self.policy.clone();
                 let issuer = match session {
-                    Some(session) => self.issuer.insert(Issuer::resume(session)),
+                    Some(session) => self.issuer.insert(Issuer::resume(policy, session)),
                     None => self.issuer(),
                 };
                 let session = issuer.session();
+                let policy = issuer.policy();
+                let traces = if policy.scope() == Scope::Session { FEW_TRACES } else { FIRST_STOCK };
                 let answer = ToExtension::Session {
                     host: env!("CARGO_PKG_VERSION").to_owned(),
                     mode,
                     // What is not exported need not be measured.
                     web_vitals: web_vitals && session.flags.is_sampled(),
+                    propagation: policy.propagation(),
                     session,
                     contexts: issuer.contexts(FIRST_STOCK),
+                    traces: issuer.traces(traces),
                 };
-                let event = Event::Session { session, extension, off_the_record, browser };
+                let parent = policy.parent.clone().filter(|parent| parent.trace_id == session.trace_id);
+                let event = Event::Session { session, parent, extension, off_the_record, browser };
                 (Some(answer), Some(event))
             }
             ToHost::Armed(Armed { mode }) => (None, Some(Event::Armed(mode))),
             ToHost::Observed(observed) => (None, Some(Event::Observed(observed))),
-            ToHost::Replenish(Replenish { count }) => {
-                let contexts = self.issuer().contexts(count);
-                (Some(ToExtension::Contexts { contexts }), None)
+            ToHost::Replenish(Replenish { count, traces }) => {
+                let issuer = self.issuer();
+                (Some(ToExtension::Contexts { contexts: issuer.contexts(count), traces: issuer.traces(traces) }), None)
             }
+            ToHost::Problem(Problem { message }) => (None, Some(Event::Problem(message))),
         }
     }
 
     fn issuer(&mut self) -> &Issuer {
-        let sampler = self.sampler;
-        self.issuer.get_or_insert_with(|| Issuer::start(sampler))
+        self.issuer.get_or_insert_with(|| Issuer::start(self.policy.clone()))
     }
 }
 

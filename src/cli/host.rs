@@ -52,7 +52,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     let audience = ToExtensionAndRun { frames: Arc::clone(&frames), run: run.clone() };
     let for_problems = run.clone();
     let recorder = Recorder::start(&config.export, audience, Box::new(move |problem| for_problems.tell(problem)));
-    let session = Session::new(config.sampler, config.mode, gate::remembered())
+    let session = Session::new(config.policy.clone(), config.mode, gate::remembered())
         .with_web_vitals(config.web_vitals && config.export.target.is_some());
     let served = serve::serve(&mut io::stdin().lock(), &frames, session, |event| {
         observe(event, config.mode, &run, &recorder);
@@ -139,14 +139,14 @@ fn check_origin(origin: Option<&OsString>) -> Result<(), Failure> {
 
 fn observe(event: Event, wanted: WantedMode, run: &Run, recorder: &Recorder) {
     match event {
-        Event::Session { session, extension, off_the_record, browser } => {
+        Event::Session { session, parent, extension, off_the_record, browser } => {
             tracing::info!("session of trace {} with extension {extension}", session.trace_id);
             gate::report(Link::SessionIssued);
             if let Err(error) = gate::remember(&session) {
                 tracing::debug!("a later host will not know the session: {error}");
             }
             run.send(&Report::Session { trace_id: session.trace_id, off_the_record });
-            recorder.session(session, browser);
+            recorder.session(session, parent, browser);
             if !off_the_record {
                 let message = "the extension may not act in off-the-record contexts, so pages there go without trace context: allow it \
                                in incognito on chrome://extensions";
@@ -161,6 +161,7 @@ fn observe(event: Event, wanted: WantedMode, run: &Run, recorder: &Recorder) {
             run.send(&Report::Armed { mode });
         }
         Event::Observed(observed) => recorder.observed(observed),
+        Event::Problem(problem) => run.tell(&problem),
         Event::Rejected(reason) => tracing::warn!("a message from the extension was not understood: {reason}"),
     }
 }

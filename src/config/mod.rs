@@ -10,6 +10,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use crate::channel::message::WantedMode;
+use crate::context::policy::Policy;
 use crate::context::sampler::Sampler;
 use crate::export::settings::Settings;
 use crate::failure::{ExitCode, Failure};
@@ -49,7 +50,7 @@ const LOG_LEVELS: [(&str, LevelFilter); 6] = [
 const LONGEST_ARM_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// The settings of one process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// [`BROWSER`].
     pub browser: Option<PathBuf>,
@@ -65,8 +66,8 @@ pub struct Config {
     pub link: Option<LinkTemplate>,
     /// [`LOG`].
     pub log: LevelFilter,
-    /// [`SAMPLER`].
-    pub sampler: Sampler,
+    /// How contexts are made and carried.
+    pub policy: Policy,
     /// How spans are exported.
     pub export: Settings,
     /// What the user should know about settings that were ignored, as OpenTelemetry's specification wants it for its own names.
@@ -83,7 +84,7 @@ impl Default for Config {
             web_vitals: false,
             link: None,
             log: LevelFilter::WARN,
-            sampler: Sampler::default(),
+            policy: Policy::default(),
             export: export::read(&|_| None).0,
             warnings: Vec::new(),
         }
@@ -131,9 +132,11 @@ impl Config {
             config.log = value::one_of(&value, &LOG_LEVELS).map_err(|reason| invalid(LOG, &value, &reason))?;
         }
         if let Some(name) = text(SAMPLER) {
-            match Sampler::from_name(&name) {
-                Some(sampler) => config.sampler = sampler,
-                None => config.warnings.push(format!("{SAMPLER}={name} is ignored: expected always_on or always_off")),
+            match Sampler::parse(&name, None) {
+                Ok(sampler) => config.policy.sampler = sampler,
+                Err(_) => {
+                    config.warnings.push(format!("{SAMPLER}={name} is ignored: expected always_on or always_off"))
+                }
             }
         }
         let (export, warnings) = export::read(&text);
@@ -185,7 +188,7 @@ mod tests {
             web_vitals: true,
             link: Some(LinkTemplate::parse("http://jaeger.test/trace/{trace_id}").unwrap()),
             log: LevelFilter::DEBUG,
-            sampler: Sampler::AlwaysOff,
+            policy: Policy { sampler: Sampler { ratio: 0.0, parent_based: false }, ..Policy::default() },
             export: Config::default().export,
             warnings: Vec::new(),
         };
@@ -240,7 +243,7 @@ mod tests {
     #[test]
     fn values_of_opentelemetry_names_that_are_unknown_warn_and_are_ignored() {
         let config = read(&[(SAMPLER, "sometimes")]).unwrap();
-        assert_eq!(config.sampler, Sampler::AlwaysOn);
+        assert_eq!(config.policy.sampler, Sampler::default());
         assert_eq!(config.warnings, ["OTEL_TRACES_SAMPLER=sometimes is ignored: expected always_on or always_off"]);
     }
 }

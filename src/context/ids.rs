@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rand::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -71,6 +72,21 @@ impl Flags {
     /// The caller does not record this trace.
     pub const NOT_SAMPLED: Self = Self(0x00);
 
+    /// At least the last 7 bytes of the trace id are random; only level 2 has it.
+    const RANDOM: Self = Self(0x02);
+
+    /// Makes flags. Those of level 1 are never `random`.
+    #[must_use]
+    pub fn new(sampled: bool, random: bool) -> Self {
+        Self(if sampled { Self::SAMPLED.0 } else { 0 } | if random { Self::RANDOM.0 } else { 0 })
+    }
+
+    /// Whether the trace id is said to be random.
+    #[must_use]
+    pub fn is_random(self) -> bool {
+        self.0 & Self::RANDOM.0 != 0
+    }
+
     /// Whether the caller records this trace.
     #[must_use]
     pub fn is_sampled(self) -> bool {
@@ -81,6 +97,63 @@ impl Flags {
     #[must_use]
     pub fn byte(self) -> u8 {
         self.0
+    }
+}
+
+/// How trace ids are made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TraceIdFormat {
+    /// 16 random bytes.
+    #[default]
+    Random,
+    /// As k6 makes them when it runs by itself.
+    K6Local,
+    /// As k6 makes them in its cloud.
+    K6Cloud,
+}
+
+/// What k6's trace ids begin with.
+const K6_PREFIX: i64 = 0o756;
+
+/// What k6's trace ids say of where it ran.
+const K6_LOCAL: i64 = 33;
+const K6_CLOUD: i64 = 12;
+
+impl TraceIdFormat {
+    /// Makes a trace id.
+    ///
+    /// k6's begin with three numbers, each a zigzag varint (Go's `binary.PutVarint`): a constant, where k6 ran, and the time in nanoseconds since
+    /// the epoch. The rest, 4 bytes now, is random.
+    pub fn trace_id(self, now: SystemTime, rng: &mut impl CryptoRng) -> TraceId {
+        let place = match self {
+            Self::Random => return TraceId::random(rng),
+            Self::K6Local => K6_LOCAL,
+            Self::K6Cloud => K6_CLOUD,
+        };
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let nanos = i64::try_from(since).unwrap_or(i64::MAX);
+        let mut bytes = [0; 16];
+        rng.fill_bytes(&mut bytes);
+        let mut at = 0;
+        for number in [K6_PREFIX, place, nanos] {
+            at += put_varint(number, &mut bytes[at..]);
+        }
+        TraceId(bytes)
+    }
+}
+
+/// Writes a zigzag varint and tells its length: 10 bytes at most.
+fn put_varint(number: i64, into: &mut [u8]) -> usize {
+    let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
+    let mut length = 0;
+    loop {
+        let low = u8::try_from(rest & 0x7f).unwrap_or_default();
+        rest >>= 7;
+        into[length] = if rest == 0 { low } else { low | 0x80 };
+        length += 1;
+        if rest == 0 {
+            return length;
+        }
     }
 }
 
@@ -209,6 +282,42 @@ mod tests {
     fn random_ids_are_never_all_zero() {
         assert_eq!(TraceId::random(&mut ZerosFirst(0)).to_string(), "01010101010101010101010101010101");
         assert_eq!(SpanId::random(&mut ZerosFirst(0)).to_string(), "0101010101010101");
+    }
+
+    /// A generator that draws the same byte for ever.
+    struct Constant(u8);
+
+    impl TryRng for Constant {
+        type Error = Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            Ok(u32::from_ne_bytes([self.0; 4]))
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            Ok(u64::from_ne_bytes([self.0; 8]))
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            bytes.fill(self.0);
+            Ok(())
+        }
+    }
+
+    impl TryCryptoRng for Constant {}
+
+    #[test]
+    fn k6_trace_ids_say_where_and_when() {
+        let at = |nanos| UNIX_EPOCH + std::time::Duration::from_nanos(nanos);
+        for (format, nanos, id) in [
+            (TraceIdFormat::K6Local, 1_629_191_640_000_000_000, "dc074280c0e3d3c5ca869c2dabababab"),
+            (TraceIdFormat::K6Cloud, 1_629_191_640_000_000_000, "dc071880c0e3d3c5ca869c2dabababab"),
+            (TraceIdFormat::K6Local, 1_764_300_000_123_456_789, "dc0742aab4a48994e086fc30abababab"),
+            (TraceIdFormat::K6Cloud, 0, "dc071800abababababababababababab"),
+            (TraceIdFormat::K6Local, u64::try_from(i64::MAX).unwrap(), "dc0742feffffffffffffffff01ababab"),
+        ] {
+            assert_eq!(format.trace_id(at(nanos), &mut Constant(0xab)).to_string(), id, "{format:?} {nanos}");
+        }
     }
 
     #[test]

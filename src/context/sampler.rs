@@ -1,36 +1,119 @@
 //! Decides whether a trace is sampled. The header is always sent; the decision travels in its flags.
+//!
+//! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration>
+
+use rand::{CryptoRng, RngExt};
+use serde::{Deserialize, Serialize};
 
 use super::ids::Flags;
 
-/// A sampler of the OpenTelemetry specification, named by `OTEL_TRACES_SAMPLER`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sampler {
-    /// Every trace is sampled.
-    #[default]
-    AlwaysOn,
-    /// No trace is sampled.
-    AlwaysOff,
+/// A sampler of the OpenTelemetry specification, as the two things that they differ in.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Sampler {
+    /// How many of the traces that begin here are sampled: 0 to 1.
+    pub ratio: f64,
+    /// Whether a trace that is continued stays as its parent's flags say.
+    pub parent_based: bool,
 }
 
+impl Default for Sampler {
+    fn default() -> Self {
+        Self { ratio: 1.0, parent_based: true }
+    }
+}
+
+/// Every name that the specification gives, for the ones that there are here: whether it is parent-based, and its ratio, if that is fixed.
+const NAMES: [(&str, bool, Option<f64>); 6] = [
+    ("always_on", false, Some(1.0)),
+    ("always_off", false, Some(0.0)),
+    ("traceidratio", false, None),
+    ("parentbased_always_on", true, Some(1.0)),
+    ("parentbased_always_off", true, Some(0.0)),
+    ("parentbased_traceidratio", true, None),
+];
+
 impl Sampler {
-    /// Finds a sampler by the name that the specification gives it.
+    /// Finds a sampler by the name that the specification gives it; `argument` is the ratio of those that have one.
     ///
-    /// A session has no parent of its own, so the parent-based forms decide as their root does.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "always_on" | "parentbased_always_on" => Some(Self::AlwaysOn),
-            "always_off" | "parentbased_always_off" => Some(Self::AlwaysOff),
-            _ => None,
+    /// # Errors
+    ///
+    /// What is wrong with the name or the argument.
+    pub fn parse(name: &str, argument: Option<&str>) -> Result<Self, Unknown> {
+        let found = NAMES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name.trim()));
+        let (_, parent_based, fixed) = found.ok_or(Unknown::Name)?;
+        let ratio = match (fixed, argument) {
+            (Some(ratio), _) => *ratio,
+            (None, None) => 1.0,
+            (None, Some(text)) => ratio(text).ok_or(Unknown::Argument)?,
+        };
+        Ok(Self { ratio, parent_based: *parent_based })
+    }
+
+    /// The names that [`Sampler::parse`] takes.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, ..)| *name)
+    }
+
+    /// Decides for a trace, or for a part of one: by fresh randomness, since the bits of a trace id may be anything but random. `parent` is what the
+    /// context that is continued says, if one is.
+    pub fn decide(self, parent: Option<Flags>, rng: &mut impl CryptoRng) -> bool {
+        match parent {
+            Some(flags) if self.parent_based => flags.is_sampled(),
+            // A value below 1 for each outcome, so that 0 is never sampled and 1 always.
+            _ => rng.random::<f64>() < self.ratio,
+        }
+    }
+}
+
+/// Reads a ratio: 0 to 1.
+#[must_use]
+pub fn ratio(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
+}
+
+/// Why a sampler can't be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// There is none of that name.
+    Name,
+    /// Its argument is not a ratio.
+    Argument,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_the_specification_is_known() {
+        let parse = |name, argument| Sampler::parse(name, argument).unwrap();
+        assert_eq!(parse("always_on", None), Sampler { ratio: 1.0, parent_based: false });
+        assert_eq!(parse("ALWAYS_OFF", Some("0.5")), Sampler { ratio: 0.0, parent_based: false });
+        assert_eq!(parse("traceidratio", Some(" 0.25 ")), Sampler { ratio: 0.25, parent_based: false });
+        assert_eq!(parse("traceidratio", None), Sampler { ratio: 1.0, parent_based: false });
+        assert_eq!(parse("parentbased_always_on", None), Sampler::default());
+        assert_eq!(parse("parentbased_always_off", None), Sampler { ratio: 0.0, parent_based: true });
+        assert_eq!(parse("parentbased_traceidratio", Some("1e-3")), Sampler { ratio: 0.001, parent_based: true });
+        assert_eq!(Sampler::parse("jaeger_remote", None), Err(Unknown::Name));
+        for argument in ["1.1", "-0.1", "ten", "NaN", ""] {
+            assert_eq!(Sampler::parse("traceidratio", Some(argument)), Err(Unknown::Argument));
         }
     }
 
-    /// Decides for a new trace.
-    #[must_use]
-    pub fn flags(self) -> Flags {
-        match self {
-            Self::AlwaysOn => Flags::SAMPLED,
-            Self::AlwaysOff => Flags::NOT_SAMPLED,
+    #[test]
+    fn parent_based_samplers_follow_their_parent_every_time() {
+        let mut rng = rand::rng();
+        for ratio in [0.0, 0.5, 1.0] {
+            for (flags, sampled) in [(Flags::SAMPLED, true), (Flags::NOT_SAMPLED, false)] {
+                let parent_based = Sampler { ratio, parent_based: true };
+                assert!((0..1000).all(|_| parent_based.decide(Some(flags), &mut rng) == sampled));
+            }
         }
+        assert!(
+            (0..1000).all(|_| Sampler { ratio: 1.0, parent_based: false }.decide(Some(Flags::NOT_SAMPLED), &mut rng))
+        );
+        assert!((0..1000).all(|_| !Sampler { ratio: 0.0, parent_based: false }.decide(Some(Flags::SAMPLED), &mut rng)));
     }
 }

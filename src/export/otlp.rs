@@ -13,8 +13,7 @@ use opentelemetry_semantic_conventions::SCHEMA_URL;
 use opentelemetry_semantic_conventions::attribute as semconv;
 
 use super::settings::Limits;
-use crate::context::ids::Flags;
-use crate::context::issuer::SessionContext;
+use crate::observe::observation::Linked;
 use crate::observe::redact;
 use crate::observe::span::{Error, Kind, Navigation, Request, Span};
 
@@ -59,23 +58,19 @@ const TIMING: [(&str, &str); 22] = [
     ("transferSize", "browser.resource_timing.transfer_size"),
 ];
 
-/// Flags of a span of OTLP: its parent is known to be of the same process.
+/// Flags of a span of OTLP: whether its parent is another process's is known, and it is.
 const HAS_IS_REMOTE: u32 = 0x100;
+const IS_REMOTE: u32 = 0x200;
 
 /// Builds the request by which spans are exported.
 #[must_use]
-pub fn request(
-    spans: &[Span],
-    session: SessionContext,
-    resource: &Resource,
-    limits: &Limits,
-) -> ExportTraceServiceRequest {
+pub fn request(spans: &[Span], resource: &Resource, limits: &Limits) -> ExportTraceServiceRequest {
     let scope = InstrumentationScope {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..InstrumentationScope::default()
     };
-    let spans = spans.iter().map(|span| otlp_span(span, session, limits)).collect();
+    let spans = spans.iter().map(|span| otlp_span(span, limits)).collect();
     let scope_spans = ScopeSpans { scope: Some(scope), spans, schema_url: SCHEMA_URL.to_owned() };
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
@@ -92,18 +87,17 @@ pub fn count(request: &ExportTraceServiceRequest) -> usize {
     request.resource_spans.iter().flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len()).sum()
 }
 
-fn otlp_span(span: &Span, session: SessionContext, limits: &Limits) -> OtlpSpan {
+fn otlp_span(span: &Span, limits: &Limits) -> OtlpSpan {
     let mut parts = match &span.kind {
         Kind::Session => Parts::new("browser session", SpanKind::Internal),
+        Kind::Tab => Parts::new("browser tab", SpanKind::Internal),
         Kind::Navigation(navigation) => navigation_parts(navigation, span.end),
         Kind::Request(request) => request_parts(request),
     };
     if span.unfinished {
         parts.flag(own::UNFINISHED);
     }
-    // A request of a trace of its own was part of this session all the same.
-    let strays = span.trace_id != session.trace_id;
-    let links: Vec<Link> = strays.then(|| link_to(session)).into_iter().collect();
+    let links: Vec<Link> = span.links.iter().map(link).collect();
     let Parts { name, kind, attributes, events, status } = parts;
     let (attributes, dropped_attributes_count) = limits.attributes(attributes);
     let (events, dropped_events_count) = limits.events(events);
@@ -111,9 +105,9 @@ fn otlp_span(span: &Span, session: SessionContext, limits: &Limits) -> OtlpSpan 
     OtlpSpan {
         trace_id: span.trace_id.bytes().to_vec(),
         span_id: span.id.bytes().to_vec(),
-        trace_state: String::new(),
+        trace_state: span.tracestate.to_string(),
         parent_span_id: span.parent.map(|parent| parent.bytes().to_vec()).unwrap_or_default(),
-        flags: u32::from(Flags::SAMPLED.byte()) | HAS_IS_REMOTE,
+        flags: u32::from(span.flags.byte()) | HAS_IS_REMOTE | if span.is_remote { IS_REMOTE } else { 0 },
         name,
         kind: kind.into(),
         start_time_unix_nano: span.start,
@@ -263,8 +257,8 @@ fn protocol_version(request: &Request) -> Option<&str> {
     (plain && !request.from_cache).then_some(version)
 }
 
-fn link_to(session: SessionContext) -> Link {
-    Link { trace_id: session.trace_id.bytes().to_vec(), span_id: session.span_id.bytes().to_vec(), ..Link::default() }
+fn link(linked: &Linked) -> Link {
+    Link { trace_id: linked.trace_id.bytes().to_vec(), span_id: linked.span_id.bytes().to_vec(), ..Link::default() }
 }
 
 /// Makes an attribute.

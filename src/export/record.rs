@@ -13,7 +13,7 @@ use super::process::Process;
 use super::settings::Settings;
 use crate::context::issuer::SessionContext;
 use crate::observe::observation::Observed;
-use crate::observe::session::Session;
+use crate::observe::session::{Parent, Session};
 use crate::observe::span::{Nanos, Span};
 use crate::observe::tally::Tally;
 
@@ -48,6 +48,9 @@ pub enum Entry {
 pub struct Begun {
     /// What its requests carry.
     pub context: SessionContext,
+    /// The span of somebody else's that it is part of.
+    #[serde(default)]
+    pub parent: Option<Parent>,
     /// When.
     pub time: Nanos,
     /// What its spans belong to.
@@ -127,7 +130,7 @@ impl Record {
     /// Begins a record without a journal. Without `keeps`, things are counted and spans are not kept.
     #[must_use]
     pub fn new(begun: Begun, keeps: bool) -> Self {
-        let session = Session::new(begun.context, begun.time);
+        let session = Session::new(begun.context, begun.parent.clone(), begun.time);
         let sum = Sum { session, waiting: VecDeque::new(), closed: false, exported: Exported::default() };
         Self { begun, sum, journal: None, broken: false, keeps }
     }
@@ -217,8 +220,7 @@ impl Record {
     pub fn batch(&self, from: usize, settings: &Settings) -> (ExportTraceServiceRequest, usize) {
         let most = settings.batch.max_export_batch_size;
         let spans: Vec<Span> = self.sum.waiting.iter().skip(from).take(most).cloned().collect();
-        let Begun { context, resource, .. } = &self.begun;
-        (otlp::request(&spans, *context, resource, &settings.limits), spans.len())
+        (otlp::request(&spans, &self.begun.resource, &settings.limits), spans.len())
     }
 
     /// Takes a batch of observations, which is safe then. One that was taken before changes nothing.

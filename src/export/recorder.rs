@@ -14,8 +14,10 @@ use super::settings::Settings;
 use super::state::State;
 use crate::channel::message::Browser;
 use crate::context::issuer::SessionContext;
+use crate::context::propagators::SpanContext;
 use crate::observe::observation::Observed;
 use crate::observe::redact;
+use crate::observe::session::Parent;
 use crate::observe::span::Nanos;
 use crate::observe::tally::Tally;
 
@@ -33,7 +35,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 
 /// What the channel brings.
 enum Note {
-    Session(SessionContext, Browser, Nanos),
+    Session(SessionContext, Option<Parent>, Browser, Nanos),
     Observed(Observed),
 }
 
@@ -83,9 +85,10 @@ impl Recorder {
         Self { notes, thread, exporter, browser }
     }
 
-    /// The extension was given a session.
-    pub fn session(&self, context: SessionContext, browser: Option<Browser>) {
-        let _ = self.notes.send(Note::Session(context, browser.unwrap_or_default(), now()));
+    /// The extension was given a session, which may be part of somebody else's trace.
+    pub fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<Browser>) {
+        let parent = parent.map(|parent| Parent { span_id: parent.span_id, tracestate: parent.tracestate.to_string() });
+        let _ = self.notes.send(Note::Session(context, parent, browser.unwrap_or_default(), now()));
     }
 
     /// The extension has observed something.
@@ -122,7 +125,7 @@ impl<A: Audience> Clerk<A> {
     fn run(mut self, notes: &Receiver<Note>) {
         while let Ok(note) = notes.recv() {
             match note {
-                Note::Session(context, browser, time) => self.begin(context, &browser, time),
+                Note::Session(context, parent, browser, time) => self.begin(context, parent, &browser, time),
                 Note::Observed(mut observed) => {
                     redact::batch(&mut observed);
                     let (worker, number) = (observed.worker.clone(), observed.number);
@@ -136,15 +139,16 @@ impl<A: Audience> Clerk<A> {
     }
 
     /// Begins a session, or goes on with it. A session before it, which the extension did not take, has no observations.
-    fn begin(&mut self, context: SessionContext, browser: &Browser, time: Nanos) {
+    fn begin(&mut self, context: SessionContext, parent: Option<Parent>, browser: &Browser, time: Nanos) {
         if self.session.replace(context) == Some(context) {
             return;
         }
         let _ = self.exporter.release(LAST_ANSWER);
         let machine = Machine::of_process(self.browser.pid);
         let resource = resource::resource(&self.settings, browser, &machine, context.trace_id);
-        let begun = Begun { context, time, resource, browser: self.browser };
-        let keeps = context.flags.is_sampled() && self.settings.target.is_some();
+        let begun = Begun { context, parent, time, resource, browser: self.browser };
+        // Parts of a session may be sampled although it is not: a trace that its client began, for instance.
+        let keeps = self.settings.target.is_some();
         let record = if keeps { self.open(begun) } else { Record::new(begun, false) };
         self.exporter.begin(record);
     }

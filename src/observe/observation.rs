@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::ids::{SpanId, TraceId};
+use crate::context::ids::{Flags, SpanId, TraceId};
 
 /// A batch of observations, in the order in which the browser reported them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,35 @@ pub struct Observed {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "what", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Observation {
+    /// A context was made that is not simply the session's: one of another trace, with a decision of its own, or with steering. It comes before anything
+    /// that names it, and may never be used.
+    ContextIssued {
+        /// When.
+        time: f64,
+        /// The span id.
+        #[cfg_attr(test, ts(type = "string"))]
+        span_id: SpanId,
+        /// What it is for.
+        issued_for: IssuedFor,
+        /// The trace.
+        #[cfg_attr(test, ts(type = "string"))]
+        trace_id: TraceId,
+        /// The W3C trace-flags.
+        #[cfg_attr(test, ts(type = "string"))]
+        flags: Flags,
+        /// The span above it; absent for a trace's root.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "string", optional))]
+        parent: Option<SpanId>,
+        /// The trace's `tracestate`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[cfg_attr(test, ts(optional, as = "Option<String>"))]
+        tracestate: String,
+        /// Spans of other traces that it belongs with.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(test, ts(optional, as = "Option<Vec<Linked>>"))]
+        links: Vec<Linked>,
+    },
     /// A request, a redirect hop or another attempt of one is about to leave.
     RequestStarted {
         /// When.
@@ -45,6 +74,14 @@ pub enum Observation {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "string", optional))]
         trace_id: Option<TraceId>,
+        /// The span of the page's own instrumentation that made it, in the same trace: the one above its span.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "string", optional))]
+        caller: Option<SpanId>,
+        /// The context that it had of another trace: overridden, or kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        link: Option<Linked>,
         /// The HTTP method.
         method: String,
         /// The address.
@@ -164,6 +201,32 @@ pub enum Observation {
     },
 }
 
+/// What a context is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum IssuedFor {
+    /// A navigation.
+    Navigation,
+    /// A tab, where its navigations share a trace.
+    Tab,
+    /// Nothing here: it is a span of the client's, whose trace a tab continues.
+    Client,
+}
+
+/// A span of another trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Linked {
+    /// The trace.
+    #[cfg_attr(test, ts(type = "string"))]
+    pub trace_id: TraceId,
+    /// The span.
+    #[cfg_attr(test, ts(type = "string"))]
+    pub span_id: SpanId,
+}
+
 /// The navigation that a request begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -203,7 +266,8 @@ impl Observation {
     #[must_use]
     pub fn time(&self) -> f64 {
         match self {
-            Self::RequestStarted { time, .. }
+            Self::ContextIssued { time, .. }
+            | Self::RequestStarted { time, .. }
             | Self::ResponseStarted { time, .. }
             | Self::RequestRedirected { time, .. }
             | Self::RequestCompleted { time, .. }

@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::observation::{NavigationStart, Observation, Observed, Response};
+use self::place::{Place, Places};
+use super::observation::{Linked, NavigationStart, Observation, Observed, Response};
 use super::span::{Error, Kind, Nanos, Navigation, Request, Span};
 use super::tally::{Slowest, Tally};
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::issuer::SessionContext;
+
+pub use self::place::Parent;
 
 /// How long a navigation waits for the last requests of a document that is gone, such as a beacon.
 const LINGER: Nanos = 2_000_000_000;
@@ -26,6 +29,7 @@ const MOST_REMEMBERED: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     context: SessionContext,
+    places: Places,
     started: Nanos,
     /// The end of whatever ended last.
     latest: Nanos,
@@ -49,10 +53,15 @@ struct Worker {
 }
 
 /// A request from its first hop to the end of its last.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Exchange {
-    trace_id: TraceId,
+    /// The trace, where that is none that the session knows.
+    stray: Option<TraceId>,
     parent: Option<SpanId>,
+    /// The span of the page's own that made it.
+    caller: Option<SpanId>,
+    /// The context of another trace that it had.
+    link: Option<Linked>,
     /// Whether its parent is the navigation that it begins.
     begins: bool,
     /// Hops and attempts so far, without the one that is open.
@@ -104,11 +113,12 @@ fn nanos(milliseconds: f64) -> Nanos {
 }
 
 impl Session {
-    /// Begins the account of a session.
+    /// Begins the account of a session, which may be part of somebody else's trace.
     #[must_use]
-    pub fn new(context: SessionContext, started: Nanos) -> Self {
+    pub fn new(context: SessionContext, parent: Option<Parent>, started: Nanos) -> Self {
         Self {
             context,
+            places: Places::new(context, parent),
             started,
             latest: started,
             workers: VecDeque::new(),
@@ -147,11 +157,14 @@ impl Session {
         let mut spans = Vec::new();
         for observation in &observed.observations {
             let time = nanos(observation.time());
-            self.started = self.started.min(time);
-            self.latest = self.latest.max(time);
+            if !matches!(observation, Observation::ContextIssued { .. }) {
+                self.started = self.started.min(time);
+                self.latest = self.latest.max(time);
+            }
             self.apply(observation, time, &mut spans);
         }
         self.end_navigations(&mut spans);
+        spans.retain(|span| span.flags.is_sampled());
         spans
     }
 
@@ -173,17 +186,12 @@ impl Session {
             }
             spans.push(self.navigation_span(id, open, loading));
         }
+        spans.extend(self.places.close_tabs());
         if !self.is_empty() {
-            spans.push(Span {
-                trace_id: self.context.trace_id,
-                id: self.context.span_id,
-                parent: None,
-                start: self.started,
-                end,
-                unfinished: false,
-                kind: Kind::Session,
-            });
+            let id = self.context.span_id;
+            spans.push(self.places.of_session().span(id, (self.started, end), false, Kind::Session));
         }
+        spans.retain(|span| span.flags.is_sampled());
         spans
     }
 
@@ -193,7 +201,7 @@ impl Session {
         let dropped = observed.dropped.saturating_sub(dropped_before);
         self.tally.dropped = self.tally.dropped.saturating_add(dropped);
         let worker = Worker { id: observed.worker.clone(), number: observed.number, dropped: observed.dropped };
-        remember(&mut self.workers, worker);
+        let _ = remember(&mut self.workers, worker);
     }
 
     fn apply(&mut self, observation: &Observation, time: Nanos, spans: &mut Vec<Span>) {
@@ -201,11 +209,24 @@ impl Session {
             // Its span has been given already.
             Observation::NavigationCommitted { span_id, .. } | Observation::NavigationFailed { span_id, .. }
                 if self.ended.contains(span_id) => {}
+            Observation::ContextIssued { span_id, issued_for, trace_id, flags, parent, tracestate, links, .. } => {
+                let place = Place {
+                    trace_id: *trace_id,
+                    flags: *flags,
+                    parent: *parent,
+                    is_remote: false,
+                    tracestate: tracestate.as_str().into(),
+                    links: links.clone(),
+                };
+                self.places.issue(*span_id, *issued_for, place);
+            }
             Observation::RequestStarted {
                 request,
                 span_id,
                 parent,
                 trace_id,
+                caller,
+                link,
                 method,
                 url,
                 resource,
@@ -214,9 +235,15 @@ impl Session {
                 ..
             } => {
                 let hop = Hop { id: *span_id, start: time, request: new_request(method, url, resource, *size) };
-                let trace_id = trace_id.unwrap_or(self.context.trace_id);
-                let parent = parent.filter(|parent| *parent != self.context.span_id);
-                self.start(request, hop, trace_id, parent, navigation.as_ref(), spans);
+                let exchange = Exchange {
+                    stray: trace_id.filter(|trace_id| *trace_id != self.context.trace_id),
+                    parent: parent.filter(|parent| *parent != self.context.span_id),
+                    caller: *caller,
+                    link: *link,
+                    begins: navigation.is_some(),
+                    ..Exchange::default()
+                };
+                self.start(request, hop, exchange, navigation.as_ref(), spans);
             }
             Observation::ResponseStarted { request, .. } => {
                 if let Some(hop) = self.requests.get_mut(request).and_then(|exchange| exchange.open.as_mut()) {
@@ -235,7 +262,7 @@ impl Session {
                 }
             }
             Observation::RequestFailed { request, error, span_id, method, url, resource, .. } => {
-                let mut exchange = self.requests.remove(request).unwrap_or_else(|| self.unsent());
+                let mut exchange = self.requests.remove(request).unwrap_or_default();
                 if exchange.open.is_none() {
                     // It failed before it could leave, or its next hop did.
                     let hop = Hop { id: *span_id, start: time, request: new_request(method, url, resource, None) };
@@ -302,12 +329,11 @@ impl Session {
         &mut self,
         request: &str,
         hop: Hop,
-        trace_id: TraceId,
-        parent: Option<SpanId>,
+        mut exchange: Exchange,
         navigation: Option<&NavigationStart>,
         spans: &mut Vec<Span>,
     ) {
-        if let (Some(parent), Some(start)) = (parent, navigation)
+        if let (Some(parent), Some(start)) = (exchange.parent, navigation)
             && !self.ended.contains(&parent)
         {
             let began = nanos(start.started).min(hop.start);
@@ -319,10 +345,11 @@ impl Session {
                 open.navigation.url = hop.request.url.clone();
             }
         }
-        let mut exchange = self.requests.remove(request).unwrap_or_else(|| self.unsent());
-        // The same request again without a redirect: the server asked for credentials, or the connection was lost.
-        self.end_hop(&mut exchange, hop.start, spans, |_| ());
-        exchange = Exchange { trace_id, parent, begins: navigation.is_some(), ..exchange };
+        if let Some(mut before) = self.requests.remove(request) {
+            // The same request again without a redirect: the server asked for credentials, or the connection was lost.
+            self.end_hop(&mut before, hop.start, spans, |_| ());
+            exchange.sent = before.sent;
+        }
         self.open(&mut exchange, hop);
         if self.requests.len() >= MOST_OPEN {
             self.give_up_oldest(spans);
@@ -330,13 +357,9 @@ impl Session {
         self.requests.insert(request.to_owned(), exchange);
     }
 
-    fn unsent(&self) -> Exchange {
-        Exchange { trace_id: self.context.trace_id, parent: None, begins: false, sent: 0, open: None }
-    }
-
     fn open(&mut self, exchange: &mut Exchange, mut hop: Hop) {
         hop.request.resend_count = exchange.sent;
-        if let Some(parent) = exchange.parent.filter(|_| exchange.trace_id == self.context.trace_id)
+        if let Some(parent) = self.navigation_of(exchange)
             && !self.ended.contains(&parent)
         {
             let open = self.navigation(parent, hop.start);
@@ -388,21 +411,26 @@ impl Session {
     }
 
     fn request_span(&mut self, exchange: &Exchange, hop: Hop, end: Nanos, unfinished: bool) -> Span {
-        let ours = exchange.trace_id == self.context.trace_id;
-        if let Some(open) = exchange.parent.filter(|_| ours).and_then(|parent| self.navigations.get_mut(&parent)) {
+        if let Some(open) = self.navigation_of(exchange).and_then(|parent| self.navigations.get_mut(&parent)) {
             open.requests = open.requests.saturating_sub(1);
             open.reach(end);
         }
-        Span {
-            trace_id: exchange.trace_id,
-            id: hop.id,
-            // A request of another trace is that one's root: nothing else of it is known.
-            parent: ours.then(|| exchange.parent.unwrap_or(self.context.span_id)),
-            start: hop.start,
-            end,
-            unfinished,
-            kind: Kind::Request(Box::new(hop.request)),
+        let mut place = match exchange.stray {
+            Some(trace_id) => self.places.of_stray(trace_id),
+            None => self.places.of_request(exchange.parent),
+        };
+        self.places.reach(exchange.parent, hop.start, end);
+        if let Some(caller) = exchange.caller {
+            place.parent = Some(caller);
+            place.is_remote = false;
         }
+        place.links.extend(exchange.link);
+        place.span(hop.id, (hop.start, end), unfinished, Kind::Request(Box::new(hop.request)))
+    }
+
+    /// The navigation that a request belongs to.
+    fn navigation_of(&self, exchange: &Exchange) -> Option<SpanId> {
+        exchange.parent.filter(|parent| exchange.stray.is_none() && self.places.is_navigation(*parent))
     }
 
     fn count_request(&mut self, request: &Request, duration: Nanos) {
@@ -437,21 +465,17 @@ impl Session {
         for id in over {
             if let Some(open) = self.navigations.remove(&id) {
                 spans.push(self.navigation_span(id, open, false));
-                remember(&mut self.ended, id);
+                if let Some(forgotten) = remember(&mut self.ended, id) {
+                    self.places.forget(forgotten);
+                }
             }
         }
     }
 
-    fn navigation_span(&self, id: SpanId, open: OpenNavigation, unfinished: bool) -> Span {
-        Span {
-            trace_id: self.context.trace_id,
-            id,
-            parent: Some(self.context.span_id),
-            start: open.start,
-            end: open.end,
-            unfinished,
-            kind: Kind::Navigation(open.navigation),
-        }
+    fn navigation_span(&mut self, id: SpanId, open: OpenNavigation, unfinished: bool) -> Span {
+        let place = self.places.of_navigation(id);
+        self.places.reach(place.parent, open.start, open.end);
+        place.span(id, (open.start, open.end), unfinished, Kind::Navigation(open.navigation))
     }
 }
 
@@ -472,12 +496,12 @@ fn new_request(method: &str, url: &str, resource: &str, size: Option<u64>) -> Re
     }
 }
 
-fn remember<T>(list: &mut VecDeque<T>, latest: T) {
+/// Adds the latest to a list, and gives what has to go for it.
+fn remember<T>(list: &mut VecDeque<T>, latest: T) -> Option<T> {
     list.push_back(latest);
-    if list.len() > MOST_REMEMBERED {
-        list.pop_front();
-    }
+    (list.len() > MOST_REMEMBERED).then(|| list.pop_front()).flatten()
 }
 
+mod place;
 #[cfg(test)]
 mod tests;

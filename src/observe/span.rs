@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::ids::{SpanId, TraceId};
+use super::observation::Linked;
+use crate::context::ids::{Flags, SpanId, TraceId};
 
 /// A point in time: nanoseconds since the epoch, as OTLP has it.
 pub type Nanos = u64;
@@ -18,6 +19,18 @@ pub struct Span {
     pub id: SpanId,
     /// The span above it.
     pub parent: Option<SpanId>,
+    /// Whether that one is another process's.
+    #[serde(default)]
+    pub is_remote: bool,
+    /// The W3C trace-flags.
+    #[serde(default = "sampled")]
+    pub flags: Flags,
+    /// The trace's `tracestate`.
+    #[serde(default)]
+    pub tracestate: Box<str>,
+    /// Spans of other traces that it belongs with.
+    #[serde(default)]
+    pub links: Vec<Linked>,
     /// When it began.
     pub start: Nanos,
     /// When it ended.
@@ -28,11 +41,18 @@ pub struct Span {
     pub kind: Kind,
 }
 
+/// What a journal of an earlier version does not say.
+fn sampled() -> Flags {
+    Flags::SAMPLED
+}
+
 /// What a span stands for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Kind {
     /// One browser process.
     Session,
+    /// One tab, where its navigations share a trace.
+    Tab,
     /// One main-frame navigation of a tab.
     Navigation(Navigation),
     /// One HTTP exchange; redirect hops are apart.

@@ -19,6 +19,8 @@ pub(crate) fn started(time: f64, request: &str, id: u64, parent: Option<u64>) ->
         span_id: span_id(id),
         parent: parent.map(span_id),
         trace_id: None,
+        caller: None,
+        link: None,
         method: "GET".into(),
         url: format!("http://shop.test/{request}"),
         resource: "script".into(),

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use ts_rs::{Config, TS};
 
 use super::*;
-use crate::observe::observation::{NavigationStart, Observation, Response};
+use crate::context::policy::{Existing, SamplePer, Scope};
+use crate::context::propagators::Name;
+use crate::context::sampler::Sampler;
+use crate::observe::observation::{IssuedFor, Linked, NavigationStart, Observation, Response};
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -23,7 +26,7 @@ fn code_and_message(body: &[u8]) -> (ErrorCode, String) {
 
 #[test]
 fn reads_every_fixture_that_the_extension_sends_and_writes_it_back() {
-    for name in ["hello", "hello-resume", "armed", "observed", "replenish"] {
+    for name in ["hello", "hello-resume", "armed", "observed", "replenish", "problem"] {
         let text = fixture(&format!("{name}.json"));
         let message = ToHost::decode(text.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
@@ -54,7 +57,7 @@ fn the_protocol_page_shows_every_fixture() {
 #[test]
 fn fields_from_a_later_version_are_ignored() {
     let message = ToHost::decode(br#"{"v":1,"type":"replenish","count":1,"new":[]}"#).unwrap();
-    assert_eq!(message, ToHost::Replenish(Replenish { count: 1 }));
+    assert_eq!(message, ToHost::Replenish(Replenish { count: 1, traces: 0 }));
 }
 
 #[test]
@@ -70,15 +73,15 @@ fn each_invalid_frame_has_its_code_and_sentence() {
         (
             br#"{"v":1}"#,
             ErrorCode::UnknownType,
-            "unknown message type (none): expected hello, armed, observed or replenish",
+            "unknown message type (none): expected hello, armed, observed, replenish or problem",
         ),
         (
             br#"{"v":1,"type":7}"#,
             ErrorCode::UnknownType,
-            "unknown message type 7: expected hello, armed, observed or replenish",
+            "unknown message type 7: expected hello, armed, observed, replenish or problem",
         ),
         (br#"{"v":1,"type":"armed"}"#, ErrorCode::Invalid, "missing field `mode` at line 1 column 22"),
-        (br#"{"v":1,"type":"replenish","count":1001}"#, ErrorCode::Invalid, "count is 1001: expected 1 to 1000"),
+        (br#"{"v":1,"type":"replenish","count":1001}"#, ErrorCode::Invalid, "count is 1001: expected 1000 at most"),
         (
             br#"{"v":1,"type":"hello","extension":"1","offTheRecord":true,"session":{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"0000000000000000","flags":"01"}}"#,
             ErrorCode::Invalid,
@@ -87,7 +90,7 @@ fn each_invalid_frame_has_its_code_and_sentence() {
         (
             long.as_bytes(),
             ErrorCode::UnknownType,
-            &format!("unknown message type \"{}…: expected hello, armed, observed or replenish", "x".repeat(59)),
+            &format!("unknown message type \"{}…: expected hello, armed, observed, replenish or problem", "x".repeat(59)),
         ),
     ];
     for (body, code, sentence) in cases {
@@ -104,6 +107,12 @@ fn protocol_types_of_the_extension_are_current() {
     let declarations = [
         SessionContext::decl(&config),
         NavigationContext::decl(&config),
+        Name::decl(&config),
+        Sampler::decl(&config),
+        SamplePer::decl(&config),
+        Scope::decl(&config),
+        Existing::decl(&config),
+        Propagation::decl(&config),
         Mode::decl(&config),
         WantedMode::decl(&config),
         ErrorCode::decl(&config),
@@ -111,10 +120,13 @@ fn protocol_types_of_the_extension_are_current() {
         Hello::decl(&config),
         Armed::decl(&config),
         NavigationStart::decl(&config),
+        IssuedFor::decl(&config),
+        Linked::decl(&config),
         Response::decl(&config),
         Observation::decl(&config),
         Observed::decl(&config),
         Replenish::decl(&config),
+        Problem::decl(&config),
         ToHost::decl(&config),
         ToExtension::decl(&config),
     ];
@@ -137,4 +149,11 @@ fn protocol_types_of_the_extension_are_current() {
         text,
         "extension/protocol.d.ts is stale: run `NAVTRACE_BLESS=1 cargo test protocol_types`"
     );
+}
+
+#[test]
+fn a_problem_is_one_line_of_a_length_that_can_be_shown() {
+    let body = format!(r#"{{"v":1,"type":"problem","message":"a\nb{}"}}"#, "x".repeat(1000));
+    let ToHost::Problem(Problem { message }) = ToHost::decode(body.as_bytes()).unwrap() else { panic!("no problem") };
+    assert!(message.starts_with("a bx") && message.chars().count() == 301, "{message}");
 }

@@ -1,12 +1,31 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::context::ids::SpanId;
+use crate::context::ids::{Flags, SpanId};
+use crate::context::issuer::SessionContext;
 
 const SESSION: &str = r#"{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","flags":"01"}"#;
 
 fn session() -> SessionContext {
     serde_json::from_str(SESSION).unwrap()
+}
+
+/// A span without anything special.
+fn root() -> Span {
+    let session = session();
+    Span {
+        trace_id: session.trace_id,
+        id: session.span_id,
+        parent: None,
+        is_remote: false,
+        flags: Flags::SAMPLED,
+        tracestate: Box::default(),
+        links: Vec::new(),
+        start: 1,
+        end: 2,
+        unfinished: false,
+        kind: Kind::Session,
+    }
 }
 
 fn exported(kind: Kind, limits: &Limits) -> OtlpSpan {
@@ -20,8 +39,9 @@ fn exported(kind: Kind, limits: &Limits) -> OtlpSpan {
         end: 9,
         unfinished: false,
         kind,
+        ..root()
     };
-    let mut request = request(&[span], session, &Resource::default(), limits);
+    let mut request = request(&[span], &Resource::default(), limits);
     request.resource_spans.remove(0).scope_spans.remove(0).spans.remove(0)
 }
 
@@ -170,43 +190,35 @@ fn limits_cut_and_count() {
 }
 
 #[test]
-fn a_request_of_another_trace_is_linked_to_the_session() {
-    let session = session();
-    let mut stray = Span {
-        trace_id: "0af7651916cd43dd8448eb211c80319c".parse().unwrap(),
-        id: session.span_id,
-        parent: None,
-        start: 1,
-        end: 2,
-        unfinished: true,
-        kind: Kind::Request(Box::new(get())),
-    };
-    let built = |span: &Span| {
-        let mut request = request(std::slice::from_ref(span), session, &Resource::default(), &Limits::default());
+fn flags_state_links_and_a_remote_parent_are_told() {
+    let built = |span: Span| {
+        let mut request = request(&[span], &Resource::default(), &Limits::default());
         assert_eq!(count(&request), 1);
         request.resource_spans.remove(0).scope_spans.remove(0).spans.remove(0)
     };
-    let span = built(&stray);
-    assert_eq!(span.links[0].trace_id, session.trace_id.bytes());
-    assert_eq!(span.parent_span_id, [0; 0]);
-    assert_eq!(attributes(&span)["navtrace.unfinished"], "true");
-    stray.trace_id = session.trace_id;
-    assert!(built(&stray).links.is_empty());
+    let plain = built(Span { unfinished: true, ..root() });
+    assert_eq!((plain.flags, plain.trace_state.as_str(), plain.links.len()), (0x101, "", 0));
+    assert_eq!(plain.parent_span_id, [0; 0]);
+    assert_eq!(attributes(&plain)["navtrace.unfinished"], "true");
+    let session = session();
+    let linked = Linked { trace_id: session.trace_id, span_id: session.span_id };
+    let special = built(Span {
+        parent: Some(session.span_id),
+        is_remote: true,
+        flags: "03".parse().unwrap(),
+        tracestate: "a=1,b=2".into(),
+        links: vec![linked],
+        kind: Kind::Tab,
+        ..root()
+    });
+    assert_eq!((special.name.as_str(), special.flags, special.trace_state.as_str()), ("browser tab", 0x303, "a=1,b=2"));
+    assert_eq!(special.links[0].trace_id, session.trace_id.bytes());
+    assert_eq!(special.links[0].span_id, session.span_id.bytes());
 }
 
 #[test]
 fn otlp_json_has_ids_in_hex() {
-    let session = session();
-    let root = Span {
-        trace_id: session.trace_id,
-        id: session.span_id,
-        parent: None,
-        start: 1,
-        end: 2,
-        unfinished: false,
-        kind: Kind::Session,
-    };
-    let request = request(&[root], session, &Resource::default(), &Limits::default());
+    let request = request(&[root()], &Resource::default(), &Limits::default());
     let json = serde_json::to_value(&request).unwrap();
     let span = &json["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
     assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");

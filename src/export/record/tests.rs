@@ -7,6 +7,7 @@ fn begun() -> Begun {
     let context = r#"{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","flags":"01"}"#;
     Begun {
         context: serde_json::from_str(context).unwrap(),
+        parent: None,
         time: 1_000_000_000,
         resource: Resource::default(),
         browser: Process { pid: 1, started: 1 },
@@ -21,6 +22,8 @@ fn batch(number: u64) -> Observed {
         span_id: format!("{id:016x}").parse().unwrap(),
         parent: None,
         trace_id: None,
+        caller: None,
+        link: None,
         method: "GET".into(),
         url: format!("http://shop.test/{}", "x".repeat(1000)),
         resource: "script".into(),

@@ -1,10 +1,12 @@
 use proptest::prelude::*;
 
+use super::super::observation::IssuedFor;
 use super::super::span::Kind;
 use super::*;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const ROOT: &str = "00f067aa0ba902b7";
+const OTHER: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// Milliseconds as the observations have them, and as spans do.
 const fn ns(milliseconds: u64) -> Nanos {
@@ -22,6 +24,7 @@ fn session() -> Session {
             span_id: ROOT.parse().unwrap(),
             flags: "01".parse().unwrap(),
         },
+        None,
         ns(1000),
     )
 }
@@ -61,11 +64,31 @@ fn started(time: f64, request: &str, id: u64, parent: Option<u64>) -> Observatio
         span_id: span_id(id),
         parent: parent.map(span_id),
         trace_id: None,
+        caller: None,
+        link: None,
         method: "GET".into(),
         url: format!("http://shop.test/{request}"),
         resource: "script".into(),
         navigation: None,
         size: None,
+    }
+}
+
+fn linked(trace_id: &str, span_id: &str) -> Linked {
+    Linked { trace_id: trace_id.parse().unwrap(), span_id: span_id.parse().unwrap() }
+}
+
+/// A context of another trace, below `parent`.
+fn issued(issued_for: IssuedFor, id: u64, parent: Option<u64>, flags: &str) -> Observation {
+    Observation::ContextIssued {
+        time: 1.0,
+        span_id: span_id(id),
+        issued_for,
+        trace_id: OTHER.parse().unwrap(),
+        flags: flags.parse().unwrap(),
+        parent: parent.map(span_id),
+        tracestate: "a=1".into(),
+        links: vec![linked(TRACE, ROOT)],
     }
 }
 
@@ -129,6 +152,7 @@ fn summary(spans: &[Span]) -> Vec<String> {
         let parent = span.parent.map_or_else(|| "-".to_owned(), short);
         let what = match &span.kind {
             Kind::Session => "session".to_owned(),
+            Kind::Tab => "tab".to_owned(),
             Kind::Navigation(navigation) => {
                 let outcome =
                     if navigation.failed { "failed" } else { navigation.committed.map_or("open", |_| "committed") };
@@ -294,10 +318,11 @@ fn a_navigation_without_a_document_has_its_requests_error_and_is_counted_once() 
 fn a_request_of_another_trace_is_its_root() {
     let mut stray = started(2000.0, "1", 0x10, None);
     if let Observation::RequestStarted { trace_id, .. } = &mut stray {
-        *trace_id = Some("0af7651916cd43dd8448eb211c80319c".parse().unwrap());
+        *trace_id = Some(OTHER.parse().unwrap());
     }
     let spans = Told::new().tell(vec![stray, completed(2001.0, "1", 200)]).spans;
-    assert_eq!((spans[0].trace_id.to_string().as_str(), spans[0].parent), ("0af7651916cd43dd8448eb211c80319c", None));
+    assert_eq!((spans[0].trace_id.to_string().as_str(), spans[0].parent), (OTHER, None));
+    assert_eq!(spans[0].links, [linked(TRACE, ROOT)], "it was part of the session all the same");
 }
 
 #[test]
@@ -370,4 +395,108 @@ proptest! {
         let mut session = told.session;
         prop_assert_eq!(read.close(ns(10_000)), session.close(ns(10_000)));
     }
+}
+
+#[test]
+fn a_navigation_of_another_trace_has_its_requests_there() {
+    let told = Told::new().tell(vec![
+        issued(IssuedFor::Navigation, 0xa, None, "01"),
+        navigates(2000.0, "1", 0x10, 0xa),
+        completed(2010.0, "1", 200),
+        committed(2012.0, 0xa),
+    ]);
+    let spans = told.close(2100);
+    assert_eq!(
+        summary(&spans),
+        [
+            "10<a 2000-2010 Some(200) resent 0 None",
+            "a<- 1998-2100 navigation committed None unfinished",
+            "f067aa0ba902b7<- 1000-2100 session"
+        ]
+    );
+    let [request, navigation, session] = spans.as_slice() else { panic!("{spans:?}") };
+    assert_eq!([&request.trace_id, &navigation.trace_id].map(ToString::to_string), [OTHER, OTHER]);
+    assert_eq!((&*request.tracestate, &*navigation.tracestate, &*session.tracestate), ("a=1", "a=1", ""));
+    assert_eq!((request.links.as_slice(), navigation.links.as_slice()), (&[][..], &[linked(TRACE, ROOT)][..]));
+    assert_eq!(session.trace_id.to_string(), TRACE);
+}
+
+#[test]
+fn a_tab_with_a_trace_has_a_span_from_its_first_to_its_last_request() {
+    let told = Told::new().tell(vec![
+        issued(IssuedFor::Tab, 0x7, None, "01"),
+        issued(IssuedFor::Tab, 0x8, None, "01"),
+        issued(IssuedFor::Navigation, 0xa, Some(0x7), "01"),
+        navigates(2000.0, "1", 0x10, 0xa),
+        completed(2010.0, "1", 200),
+        committed(2012.0, 0xa),
+        Observation::DocumentLoaded { time: 2050.0, span_id: span_id(0xa) },
+        started(2060.0, "2", 0x11, Some(0x7)),
+        completed(2070.0, "2", 200),
+    ]);
+    assert_eq!(
+        summary(&told.close(2100)),
+        [
+            "10<a 2000-2010 Some(200) resent 0 None",
+            "11<7 2060-2070 Some(200) resent 0 None",
+            "a<7 1998-2050 navigation committed None",
+            "7<- 1998-2070 tab",
+            "f067aa0ba902b7<- 1000-2100 session"
+        ]
+    );
+}
+
+#[test]
+fn what_continues_a_clients_trace_has_a_remote_parent() {
+    let spans = Told::new()
+        .tell(vec![
+            issued(IssuedFor::Client, 0xc, None, "01"),
+            issued(IssuedFor::Navigation, 0xa, Some(0xc), "01"),
+            navigates(2000.0, "1", 0x10, 0xa),
+            completed(2010.0, "1", 200),
+            started(2020.0, "2", 0x11, Some(0xc)),
+            completed(2030.0, "2", 200),
+        ])
+        .close(2100);
+    let remote: Vec<_> = spans.iter().map(|span| (span.parent.map(|id| id.to_string()), span.is_remote)).collect();
+    let id = |number| Some(span_id(number).to_string());
+    assert_eq!(remote, [(id(0xa), false), (id(0xc), true), (id(0xc), true), (None, false)]);
+}
+
+#[test]
+fn what_is_not_sampled_has_no_span() {
+    let spans = Told::new()
+        .tell(vec![
+            issued(IssuedFor::Navigation, 0xa, None, "00"),
+            navigates(2000.0, "1", 0x10, 0xa),
+            completed(2010.0, "1", 200),
+            started(2020.0, "2", 0x11, Some(0xa)),
+        ])
+        .close(2100);
+    assert_eq!(summary(&spans), ["f067aa0ba902b7<- 1000-2100 session"]);
+}
+
+#[test]
+fn the_pages_own_span_is_the_one_above_and_a_foreign_context_is_linked() {
+    let mut called = started(2000.0, "1", 0x10, Some(0xa));
+    if let Observation::RequestStarted { caller, .. } = &mut called {
+        *caller = Some(span_id(0xee));
+    }
+    let mut overridden = started(2000.0, "2", 0x11, Some(0xa));
+    if let Observation::RequestStarted { link, .. } = &mut overridden {
+        *link = Some(linked(OTHER, ROOT));
+    }
+    let told = Told::new().tell(vec![called, overridden, completed(2010.0, "1", 200), completed(2010.0, "2", 200)]);
+    assert_eq!(told.spans[0].parent, Some(span_id(0xee)));
+    assert_eq!((told.spans[1].parent, &told.spans[1].links[..]), (Some(span_id(0xa)), &[linked(OTHER, ROOT)][..]));
+}
+
+#[test]
+fn a_session_may_be_part_of_somebody_elses_trace() {
+    let parent = Parent { span_id: span_id(0xff), tracestate: "v=1".into() };
+    let mut session = Session::new(session().context, Some(parent), ns(1000));
+    let mut spans = session.observe(&batch(1, vec![started(2000.0, "1", 0x10, None), completed(2001.0, "1", 200)]));
+    spans.extend(session.close(ns(2100)));
+    assert_eq!((spans[1].parent, spans[1].is_remote), (Some(span_id(0xff)), true));
+    assert!(!spans[0].is_remote && spans.iter().all(|span| &*span.tracestate == "v=1"));
 }

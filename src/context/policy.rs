@@ -1,0 +1,154 @@
+//! How contexts are made and carried: everything that the user may choose of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{Flags, TraceIdFormat};
+use super::propagators::{Baggage, Name, SpanContext};
+use super::sampler::Sampler;
+use super::targets::MatchPattern;
+
+/// What shares a trace id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Everything in a browser process.
+    #[default]
+    Session,
+    /// The navigations of a tab.
+    Tab,
+    /// One navigation.
+    Navigation,
+}
+
+/// What a sampling decision is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum SamplePer {
+    /// A whole trace.
+    #[default]
+    Trace,
+    /// One navigation. What is above it is sampled then, so that no parent is missing.
+    Navigation,
+}
+
+/// What becomes of a context that the page's own instrumentation has set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum Existing {
+    /// It gives way to ours, whose span has a link to it.
+    #[default]
+    Override,
+    /// It stays.
+    Keep,
+}
+
+/// How contexts are made and carried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The formats of headers.
+    pub propagators: Vec<Name>,
+    /// Which traces are sampled.
+    pub sampler: Sampler,
+    /// What a decision is for.
+    pub sample_per: SamplePer,
+    /// What shares a trace id.
+    pub scope: Scope,
+    /// How trace ids are made.
+    pub id_format: TraceIdFormat,
+    /// Whether flags are those of W3C Trace Context level 2, which has one that tells of random trace ids.
+    pub random_flag: bool,
+    /// What becomes of contexts that requests have already.
+    pub existing: Existing,
+    /// Who gets headers; everybody when empty.
+    pub targets: Vec<MatchPattern>,
+    /// Who gets none all the same.
+    pub exclude: Vec<MatchPattern>,
+    /// The span of somebody else's that the session is part of, if it is.
+    pub parent: Option<SpanContext>,
+    /// What goes with every context of the session.
+    pub baggage: Baggage,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            propagators: Name::DEFAULT.to_vec(),
+            sampler: Sampler::default(),
+            sample_per: SamplePer::default(),
+            scope: Scope::default(),
+            id_format: TraceIdFormat::default(),
+            random_flag: false,
+            existing: Existing::default(),
+            targets: Vec::new(),
+            exclude: Vec::new(),
+            parent: None,
+            baggage: Baggage::default(),
+        }
+    }
+}
+
+/// The part of a [`Policy`] that the extension needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Propagation {
+    /// The formats of headers, by the names of `OTEL_PROPAGATORS`.
+    pub propagators: Vec<Name>,
+    /// Which traces are sampled, for those that the extension begins or continues itself.
+    pub sampler: Sampler,
+    /// What a decision is for.
+    pub sample_per: SamplePer,
+    /// What shares a trace id.
+    pub scope: Scope,
+    /// Whether flags are those of W3C Trace Context level 2.
+    pub random_flag: bool,
+    /// What becomes of contexts that requests have already.
+    pub existing: Existing,
+    /// The `tracestate` of the session's trace; empty if it has none.
+    pub tracestate: String,
+    /// The `baggage` of the session; empty if it has none.
+    pub baggage: String,
+    /// Who gets headers: regular expressions for addresses, as RE2 and JavaScript have them; everybody when empty.
+    pub targets: Vec<String>,
+    /// Who gets none all the same.
+    pub exclude: Vec<String>,
+}
+
+impl Policy {
+    /// The scope, which is the session's where that is part of somebody else's trace as a whole.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        if self.parent.is_some() { Scope::Session } else { self.scope }
+    }
+
+    /// The flags of a trace, or a part of one, that begins here or continues `parent`.
+    #[must_use]
+    pub fn flags(&self, sampled: bool, parent: Option<Flags>) -> Flags {
+        let random = match parent {
+            Some(flags) => flags.is_random(),
+            None => self.id_format == TraceIdFormat::Random,
+        };
+        Flags::new(sampled, self.random_flag && random)
+    }
+
+    /// What the extension needs.
+    #[must_use]
+    pub fn propagation(&self) -> Propagation {
+        let regexes = |patterns: &[MatchPattern]| patterns.iter().map(|pattern| pattern.regex().to_owned()).collect();
+        Propagation {
+            propagators: self.propagators.clone(),
+            sampler: self.sampler,
+            sample_per: self.sample_per,
+            scope: self.scope(),
+            random_flag: self.random_flag,
+            existing: self.existing,
+            tracestate: self.parent.as_ref().map(|parent| parent.tracestate.to_string()).unwrap_or_default(),
+            baggage: self.baggage.to_string(),
+            targets: regexes(&self.targets),
+            exclude: regexes(&self.exclude),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Targets: who gets headers. Match patterns in Chrome's syntax become regular expressions, which both modes of the extension use: a rule's
+//! filter takes them (RE2), and so does a listener (JavaScript).
+//!
+//! <https://developer.chrome.com/docs/extensions/develop/concepts/match-patterns>
+
+use std::fmt;
+use std::fmt::Write;
+
+use url::{Host, Url};
+
+/// The patterns that a list may have: each is a rule for every tab of lightweight mode, and a browser takes 1,000 of their kind.
+pub const MOST_PATTERNS: usize = 20;
+
+/// The characters that a pattern may have: a browser compiles no filter that is much longer.
+const LONGEST: usize = 250;
+
+/// One pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchPattern {
+    text: String,
+    regex: String,
+}
+
+/// What is wrong with a pattern, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct PatternError {
+    pattern: String,
+    /// In characters, from 0.
+    at: usize,
+    reason: &'static str,
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rest: String = self.pattern.chars().skip(self.at).collect();
+        let place = if rest.is_empty() { "at its end".to_owned() } else { format!("at \"{rest}\"") };
+        write!(f, "\"{}\" is wrong {place} (character {}): {}", self.pattern, self.at + 1, self.reason)
+    }
+}
+
+/// Schemes, and those that addresses have for them, with the port that these leave out: a WebSocket begins with a request to the same server.
+const SCHEMES: [(&str, &[(&str, u16)]); 5] = [
+    ("*", &[("(?:http|ws)", 80), ("(?:https|wss)", 443)]),
+    ("http", &[("(?:http|ws)", 80)]),
+    ("https", &[("(?:https|wss)", 443)]),
+    ("ws", &[("ws", 80)]),
+    ("wss", &[("wss", 443)]),
+];
+
+/// The ports of a pattern.
+#[derive(Clone, Copy)]
+enum Port {
+    Any,
+    One(u16),
+}
+
+impl Port {
+    fn regex(self, default: u16) -> String {
+        match self {
+            Self::Any => "(?::\\d+)?".to_owned(),
+            Self::One(port) if port == default => String::new(),
+            Self::One(port) => format!(":{port}"),
+        }
+    }
+}
+
+const ALL_URLS: &str = "<all_urls>";
+
+impl MatchPattern {
+    /// Reads one pattern.
+    ///
+    /// # Errors
+    ///
+    /// A [`PatternError`] for the first thing that is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        Self::compile(text).map_err(|(at, reason)| PatternError {
+            pattern: text.to_owned(),
+            at: text[..at].chars().count(),
+            reason,
+        })
+    }
+
+    /// Errors are at a byte.
+    fn compile(text: &str) -> Result<Self, (usize, &'static str)> {
+        if text == ALL_URLS {
+            return Ok(Self { text: text.to_owned(), regex: "^(?:http|ws)s?://".to_owned() });
+        }
+        if let Some((at, _)) = text.char_indices().nth(LONGEST) {
+            return Err((at, "a pattern has at most 250 characters"));
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err((0, "expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>"));
+        };
+        let (_, schemes) =
+            SCHEMES.iter().find(|(name, _)| *name == scheme).ok_or((0, "the scheme is http, https, ws, wss or *"))?;
+        let host_at = scheme.len() + 3;
+        let path_at = host_at + rest.find('/').ok_or((text.len(), "a path is missing: /* is every path"))?;
+        let (name, port) = host(&text[host_at..path_at]).map_err(|(at, reason)| (host_at + at, reason))?;
+        let path = path(&text[path_at..]).map_err(|(at, reason)| (path_at + at, reason))?;
+        // An address may have credentials before the host.
+        let server =
+            |(scheme, default): &(&str, u16)| format!("{scheme}://(?:[^/?#@]*@)?{name}{}", port.regex(*default));
+        let servers = match (schemes, port) {
+            ([only], _) => server(only),
+            (_, Port::Any) => server(&("(?:http|ws)s?", 0)),
+            (all, Port::One(_)) => format!("(?:{})", all.iter().map(server).collect::<Vec<_>>().join("|")),
+        };
+        Ok(Self { text: text.to_owned(), regex: format!("^{servers}{path}") })
+    }
+
+    /// A regular expression for the addresses that it matches, as RE2 and JavaScript have them; case matters.
+    #[must_use]
+    pub fn regex(&self) -> &str {
+        &self.regex
+    }
+}
+
+impl fmt::Display for MatchPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Turns a host into a regular expression, and reads the port.
+fn host(text: &str) -> Result<(String, Port), (usize, &'static str)> {
+    let bracket = text.rfind(']').unwrap_or(0);
+    let colon = text[bracket..].find(':').map(|at| bracket + at);
+    let (name, port) = colon.map_or((text, None), |at| (&text[..at], Some((at + 1, &text[at + 1..]))));
+    let port = match port {
+        // As Chrome's patterns have it.
+        None | Some((_, "*")) => Port::Any,
+        Some((at, digits)) => match digits.parse() {
+            Ok(port) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Port::One(port),
+            _ => return Err((at, "the port is a number up to 65535, or *")),
+        },
+    };
+    if name.is_empty() {
+        return Err((0, "a host is missing: * is every host"));
+    }
+    if name == "*" {
+        return Ok(("(?:\\[[^\\]/]*\\]|[^/?#@:]+)".to_owned(), port));
+    }
+    let (subdomains, base) = name.strip_prefix("*.").map_or(("", name), |base| ("(?:[^/?#@:]+\\.)?", base));
+    let base_at = name.len() - base.len();
+    if let Some(star) = base.find('*') {
+        return Err((base_at + star, "a * in the host is all of it, or its beginning as in *.shop.test"));
+    }
+    let valid = (base_at, "it is not a host");
+    match Host::parse(base).map_err(|_| valid)? {
+        // An address of numbers has no subdomains.
+        Host::Ipv4(_) | Host::Ipv6(_) if !subdomains.is_empty() => Err((0, "an IP address has no subdomains")),
+        host => Ok((format!("{subdomains}{}", escaped(&host.to_string())), port)),
+    }
+}
+
+/// Turns a path into a regular expression: `*` is any characters, and a query is not compared.
+fn path(text: &str) -> Result<String, (usize, &'static str)> {
+    if let Some(at) = text.find(['?', '#']) {
+        return Err((at, "the query is not compared: leave it out"));
+    }
+    let mut regex = String::new();
+    for (number, part) in text.split('*').enumerate() {
+        if number > 0 {
+            regex.push_str("[^?#]*");
+        }
+        // As the browser writes it: other characters than ASCII are percent-encoded.
+        let url = Url::parse(&format!("http://h/{part}")).map_err(|_| (0, "it is not a path"))?;
+        let _ = write!(regex, "{}", escaped(url.path().strip_prefix('/').unwrap_or_default()));
+    }
+    let to_the_end = text.ends_with('*');
+    regex = regex.strip_suffix("[^?#]*").map_or(regex.clone(), ToOwned::to_owned);
+    Ok(if to_the_end { regex } else { format!("{regex}(?:[?#]|$)") })
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, c| {
+        if !c.is_ascii_alphanumeric()
+            && !matches!(c, '/' | '-' | '_' | '%' | '~' | ':' | '@' | '!' | '&' | '\'' | ',' | ';' | '=')
+        {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+        escaped
+    })
+}
+
+/// Reads a list of patterns, apart by commas or white space.
+///
+/// # Errors
+///
+/// What is wrong with the first that can't be used, or with their number.
+pub fn patterns(text: &str) -> Result<Vec<MatchPattern>, String> {
+    let parts = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty());
+    let patterns: Vec<_> =
+        parts.map(MatchPattern::parse).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    if patterns.len() > MOST_PATTERNS {
+        return Err(format!("there are {} patterns: {MOST_PATTERNS} at most", patterns.len()));
+    }
+    Ok(patterns)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+use super::*;
+
+/// Whether a pattern matches, as the browser's engines would have it.
+fn matches(pattern: &str, url: &str) -> bool {
+    let pattern = MatchPattern::parse(pattern).unwrap();
+    regex::Regex::new(pattern.regex()).unwrap().is_match(Url::parse(url).unwrap().as_str())
+}
+
+#[test]
+fn patterns_are_compared_by_scheme_host_port_and_path() {
+    for (pattern, hits, misses) in [
+        (
+            "<all_urls>",
+            &["http://a.test/", "https://a.test/x?y", "wss://a.test/", "ws://a.test:1/"][..],
+            &["file:///x", "data:,x"][..],
+        ),
+        ("*://*/*", &["http://a.test/", "https://[::1]:8080/x", "wss://a.test/"], &["file:///x", "ftp://a.test/"]),
+        (
+            "http://shop.test/*",
+            &["http://shop.test/", "http://shop.test:8080/x", "ws://shop.test/x"],
+            &["https://shop.test/", "http://a.shop.test/", "http://shop.test.evil/", "http://evil/?http://shop.test/"],
+        ),
+        (
+            "https://*.shop.test/*",
+            &["https://shop.test/", "https://a.b.shop.test/x", "wss://a.shop.test/"],
+            &[
+                "https://ashop.test/",
+                "https://evil/a.shop.test/",
+                "https://evil#.shop.test/",
+                "https://evil?.shop.test/",
+            ],
+        ),
+        (
+            "http://shop.test:80/*",
+            &["http://shop.test/", "http://shop.test:80/"],
+            &["http://shop.test:8080/", "https://shop.test/"],
+        ),
+        ("https://shop.test:443/*", &["https://shop.test/"], &["https://shop.test:444/", "http://shop.test/"]),
+        (
+            "*://shop.test:443/*",
+            &["https://shop.test/", "http://shop.test:443/"],
+            &["http://shop.test/", "https://shop.test:80/"],
+        ),
+        (
+            "http://localhost:3000/*",
+            &["http://localhost:3000/x", "ws://localhost:3000/"],
+            &["http://localhost/", "http://localhost:30000/", "http://localhost:3001/"],
+        ),
+        ("*://shop.test:*/*", &["http://shop.test/", "https://shop.test:1/"], &["http://shop/"]),
+        ("ws://shop.test/*", &["ws://shop.test/"], &["http://shop.test/", "wss://shop.test/"]),
+        (
+            "http://127.0.0.1/api/*",
+            &["http://127.0.0.1:9/api/", "http://127.0.0.1/api/x/y?z"],
+            &["http://127.0.0.1/", "http://127.0.0.1/apix", "http://127.0.0.1/?/api/"],
+        ),
+        ("http://[::1]:9/*", &["http://[::1]:9/x"], &["http://[::2]:9/x"]),
+        (
+            "http://shop.test/api",
+            &["http://shop.test/api", "http://shop.test/api?q=1", "http://shop.test/api#x"],
+            &["http://shop.test/api/", "http://shop.test/apis", "http://shop.test/"],
+        ),
+        (
+            "http://shop.test/*/cart",
+            &["http://shop.test/de/cart", "http://shop.test/a/b/cart?x"],
+            &["http://shop.test/cart", "http://shop.test/de/carts", "http://shop.test/?/cart"],
+        ),
+        ("http://shop.test/*.js", &["http://shop.test/a/b.js"], &["http://shop.test/bxjs", "http://shop.test/?.js"]),
+        (
+            "http://shop.test/a b/é/*",
+            &["http://shop.test/a%20b/%C3%A9/x", "http://shop.test/a b/é/x"],
+            &["http://shop.test/a/"],
+        ),
+        ("http://SHOP.test/*", &["http://shop.test/"], &[]),
+        ("http://münchen.test/*", &["http://xn--mnchen-3ya.test/", "http://münchen.test/"], &[]),
+        ("http://shop.test/(a|b)/*", &["http://shop.test/(a|b)/x"], &["http://shop.test/a/x"]),
+        (
+            "http://shop.test/*",
+            &["http://user:pass@shop.test/"],
+            &["http://shop.test@evil/", "http://shop.test:80@evil/"],
+        ),
+    ] {
+        for url in hits {
+            assert!(matches(pattern, url), "{pattern} should match {url}");
+        }
+        for url in misses {
+            assert!(!matches(pattern, url), "{pattern} should not match {url}");
+        }
+    }
+}
+
+#[test]
+fn an_invalid_pattern_is_told_where_it_is_wrong() {
+    let said: Vec<String> = [
+        "shop.test",
+        "",
+        "ftp://shop.test/*",
+        "http://shop.test",
+        "http:///x",
+        "http://*.*.test/*",
+        "http://shop.*/*",
+        "http://*shop.test/*",
+        "http://*.127.0.0.1/*",
+        "http://shop test/*",
+        "http://shop.test:99999/*",
+        "http://shop.test:+1/*",
+        "http://shop.test:/*",
+        "http://shop.test/x?y=1",
+        "http://shop.test/é#y",
+    ]
+    .iter()
+    .map(|pattern| MatchPattern::parse(pattern).unwrap_err().to_string())
+    .collect();
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    "shop.test" is wrong at "shop.test" (character 1): expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>
+    "" is wrong at its end (character 1): expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>
+    "ftp://shop.test/*" is wrong at "ftp://shop.test/*" (character 1): the scheme is http, https, ws, wss or *
+    "http://shop.test" is wrong at its end (character 17): a path is missing: /* is every path
+    "http:///x" is wrong at "/x" (character 8): a host is missing: * is every host
+    "http://*.*.test/*" is wrong at "*.test/*" (character 10): a * in the host is all of it, or its beginning as in *.shop.test
+    "http://shop.*/*" is wrong at "*/*" (character 13): a * in the host is all of it, or its beginning as in *.shop.test
+    "http://*shop.test/*" is wrong at "*shop.test/*" (character 8): a * in the host is all of it, or its beginning as in *.shop.test
+    "http://*.127.0.0.1/*" is wrong at "*.127.0.0.1/*" (character 8): an IP address has no subdomains
+    "http://shop test/*" is wrong at "shop test/*" (character 8): it is not a host
+    "http://shop.test:99999/*" is wrong at "99999/*" (character 18): the port is a number up to 65535, or *
+    "http://shop.test:+1/*" is wrong at "+1/*" (character 18): the port is a number up to 65535, or *
+    "http://shop.test:/*" is wrong at "/*" (character 18): the port is a number up to 65535, or *
+    "http://shop.test/x?y=1" is wrong at "?y=1" (character 19): the query is not compared: leave it out
+    "http://shop.test/é#y" is wrong at "#y" (character 19): the query is not compared: leave it out
+    "#);
+    assert!(MatchPattern::parse(&format!("http://shop.test/{}", "x".repeat(250))).is_err());
+}
+
+#[test]
+fn lists_are_apart_by_commas_or_white_space() {
+    let texts = |list| patterns(list).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(texts(" http://a/*,https://b/*\n<all_urls> "), ["http://a/*", "https://b/*", "<all_urls>"]);
+    assert_eq!(texts(""), [""; 0]);
+    assert!(patterns("http://a/*, b").unwrap_err().starts_with("\"b\" is wrong at \"b\" (character 1)"));
+    assert_eq!(patterns(&"http://a/* ".repeat(21)).unwrap_err(), "there are 21 patterns: 20 at most");
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_written_compiles_or_has_a_reason(text in "([a-z*]{1,5}://)?[a-z.*:0-9\\[\\]]{0,12}(/.{0,20})?") {
+        if let Ok(pattern) = MatchPattern::parse(&text) {
+            proptest::prop_assert!(regex::Regex::new(pattern.regex()).is_ok(), "{}", pattern.regex());
+        }
+    }
+}
