@@ -110,7 +110,7 @@ fn an_invalid_pattern_is_told_where_it_is_wrong() {
     .iter()
     .map(|pattern| MatchPattern::parse(pattern).unwrap_err().to_string())
     .collect();
-    insta::assert_snapshot!(said.join("\n"), @r#"
+    insta::assert_snapshot!(said.join("\n"), @r##"
     "shop.test" is wrong at "shop.test" (character 1): expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>
     "" is wrong at its end (character 1): expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>
     "ftp://shop.test/*" is wrong at "ftp://shop.test/*" (character 1): the scheme is http, https, ws, wss or *
@@ -126,7 +126,7 @@ fn an_invalid_pattern_is_told_where_it_is_wrong() {
     "http://shop.test:/*" is wrong at "/*" (character 18): the port is a number up to 65535, or *
     "http://shop.test/x?y=1" is wrong at "?y=1" (character 19): the query is not compared: leave it out
     "http://shop.test/é#y" is wrong at "#y" (character 19): the query is not compared: leave it out
-    "#);
+    "##);
     assert!(MatchPattern::parse(&format!("http://shop.test/{}", "x".repeat(250))).is_err());
 }
 
