@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { DEFAULT_STEERING, HEADER, parseControl, steers } from '../../extension/context/control.js';
+
+/** @import { Steering } from '../../extension/context/control.js' */
+
+const DIRECTIVES = 'there are off, on, propagator, sampling and new-trace';
+const PROPAGATORS = 'there are tracecontext, baggage, b3, b3multi and jaeger';
+
+test('the header has a name in lower case', () => assert.equal(HEADER, 'navtrace'));
+
+test('a header says what its requests carry', async (t) => {
+  /** @type {[value: string, asked: Partial<Steering>][]} */
+  const cases = [
+    ['off', { off: true }],
+    ['on', {}],
+    ['new-trace', { newTrace: true }],
+    ['propagator=b3', { propagators: ['b3'] }],
+    ['propagator=b3,jaeger; sampling=0.1; new-trace', { propagators: ['b3', 'jaeger'], sampling: 0.1, newTrace: true }],
+    ['on; sampling=1', { sampling: 1 }],
+    ['off; new-trace', { off: true, newTrace: true }],
+    ['\t OFF ;;', { off: true }],
+    [' Propagator = B3Multi , ,TRACECONTEXT ; New-Trace', { propagators: ['b3multi', 'tracecontext'], newTrace: true }],
+    ['propagator=w3c', { propagators: ['tracecontext'] }],
+    ['propagator=W3C,b3,tracecontext,B3,baggage', { propagators: ['tracecontext', 'b3', 'baggage'] }],
+    ['sampling=0', { sampling: 0 }],
+    ['sampling=1.0', { sampling: 1 }],
+    ['sampling=1.', { sampling: 1 }],
+    ['sampling= .25', { sampling: 0.25 }],
+    ['sampling=00.5000', { sampling: 0.5 }],
+  ];
+  for (const [value, asked] of cases) {
+    await t.test(value, () => {
+      const steering = { ...DEFAULT_STEERING, ...asked };
+      assert.deepEqual(parseControl(value), { steering, fault: null });
+      assert.equal(steers(steering), Object.keys(asked).length > 0);
+    });
+  }
+});
+
+test('a header with anything wrong is ignored, and why', async (t) => {
+  const ratio = 'is not a number from 0 to 1, as in "sampling=0.1"';
+  /** @type {[value: string, reason: string][]} */
+  const cases = [
+    ['', `it is empty; ${DIRECTIVES}`],
+    [' \t ', `it is empty; ${DIRECTIVES}`],
+    [' ; ;', `it is empty; ${DIRECTIVES}`],
+    ['ofd', `"ofd" is not known (did you mean "off"?); ${DIRECTIVES}`],
+    ['Samplin=1', `"Samplin" is not known (did you mean "sampling"?); ${DIRECTIVES}`],
+    ['newtrace', `"newtrace" is not known (did you mean "new-trace"?); ${DIRECTIVES}`],
+    ['propagators=b3', `"propagators" is not known (did you mean "propagator"?); ${DIRECTIVES}`],
+    ['b3', `"b3" is not known; ${DIRECTIVES}`],
+    ['toString', `"toString" is not known; ${DIRECTIVES}`],
+    ['__proto__=1', `"__proto__" is not known; ${DIRECTIVES}`],
+    ['=1', `"" is not known; ${DIRECTIVES}`],
+    ['off, new-trace', `"off, new-trace" is not known; ${DIRECTIVES}`],
+    ['new-trace; wrong', `"wrong" is not known; ${DIRECTIVES}`],
+    ['off; OFF', '"OFF" is there twice'],
+    ['sampling=1;sampling=1', '"sampling" is there twice'],
+    ['off; on', '"off" and "on" exclude each other'],
+    ['on; off', '"off" and "on" exclude each other'],
+    ['off=1', '"off=1" has a value, and "off" takes none'],
+    ['New-Trace = ', '"New-Trace =" has a value, and "new-trace" takes none'],
+    ['sampling', '"sampling" has no value, as in "sampling=0.1"'],
+    ['propagator', '"propagator" has no value, as in "propagator=b3,jaeger"'],
+    ['propagator=', `"propagator" names none; ${PROPAGATORS}`],
+    ['propagator= , ', `"propagator" names none; ${PROPAGATORS}`],
+    ['propagator=b3,jager', `"jager" is not a propagator (did you mean "jaeger"?); ${PROPAGATORS}`],
+    ['propagator=xray', `"xray" is not a propagator; ${PROPAGATORS}`],
+    ['propagator=constructor', `"constructor" is not a propagator; ${PROPAGATORS}`],
+    ['sampling=', `"" ${ratio}`],
+    ['sampling=1.1', `"1.1" ${ratio}`],
+    ['sampling=-0.1', `"-0.1" ${ratio}`],
+    ['sampling=1e-3', `"1e-3" ${ratio}`],
+    ['sampling=0x1', `"0x1" ${ratio}`],
+    ['sampling=.', `"." ${ratio}`],
+    ['sampling=NaN', `"NaN" ${ratio}`],
+    ['sampling=0,5', `"0,5" ${ratio}`],
+    ['sampling=0.1=1', `"0.1=1" ${ratio}`],
+    [`sampling=${'9'.repeat(400)}`, `"${'9'.repeat(57)}..." ${ratio}`],
+    ['o\nf\u0000é\u{1f600}', `"o?f???" is not known; ${DIRECTIVES}`],
+    ['x'.repeat(60), `"${'x'.repeat(60)}" is not known; ${DIRECTIVES}`],
+    ['x'.repeat(61), `"${'x'.repeat(57)}..." is not known; ${DIRECTIVES}`],
+  ];
+  for (const [value, reason] of cases) {
+    await t.test(JSON.stringify(value), () => {
+      assert.deepEqual(parseControl(value), { steering: null, fault: `the navtrace header is ignored: ${reason}` });
+    });
+  }
+});
+
+test('a header of any length is read in time', () => {
+  for (const value of [`sampling=${'1'.repeat(100_000)}x`, 'x'.repeat(100_000), ' '.repeat(100_000), ';'.repeat(100_000)]) {
+    const { fault } = parseControl(value);
+    assert.ok(fault !== null && fault.length < 250, fault ?? '');
+  }
+});
+
+test('what one header asks for is not asked for by the next', () => {
+  parseControl('off; new-trace; sampling=0; propagator=b3');
+  assert.deepEqual(parseControl('on').steering, { off: false, propagators: null, sampling: null, newTrace: false });
+  assert.equal(steers(DEFAULT_STEERING), false);
+});
