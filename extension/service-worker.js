@@ -23,10 +23,10 @@ const outbox = new Outbox();
 const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, measurePages);
 const documents = new Documents();
 const starts = new Starts();
-const requests = new Requests(outbox, starts);
+const requests = new Requests(outbox, starts, session);
 const injector = new Injector(own, documents, requests);
 if (restarted) injector.listen();
-const ready = Modes.start(session, injector, requests);
+const ready = Modes.start(session, injector, requests, outbox);
 
 watchNavigations(ready, { outbox, documents, starts });
 watchPages(outbox, documents);

@@ -9,6 +9,7 @@ import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
 /** @typedef {Extract<ToExtension, { type: 'session' }>} SessionMessage */
 /** @typedef {SessionMessage['session']} SessionContext */
 /** @typedef {SessionMessage['contexts'][number]} NavigationContext */
+/** @typedef {SessionMessage['propagation']} Propagation */
 /** @typedef {Extract<ToHost, { type: 'observed' }>} Observed */
 /** @typedef {Observed['observations'][number]} Observation */
 /** @typedef {NonNullable<Extract<ToHost, { type: 'hello' }>['browser']>} Browser */
@@ -58,23 +59,56 @@ export const observed = ({ worker, number, dropped, observations }) => ({
 });
 
 /**
- * @param {number} count
+ * @param {{ count: number, traces: number }} wanted
  * @returns {Frame}
  */
-export const replenish = (count) => ({ v: VERSION, type: 'replenish', count: Math.min(Math.max(count, 1), MAX_REPLENISH) });
+export const replenish = ({ count, traces }) => ({
+  v: VERSION,
+  type: 'replenish',
+  count: Math.min(count, MAX_REPLENISH),
+  traces: Math.min(traces, MAX_REPLENISH),
+});
+
+/**
+ * @param {string} message
+ * @returns {Frame}
+ */
+export const problem = (message) => ({ v: VERSION, type: 'problem', message });
 
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
-const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** @param {unknown} value @returns {value is SessionContext} */
-const isSessionContext = (value) =>
+export const isSessionContext = (value) =>
   isObject(value) && isTraceId(value.traceId) && isSpanId(value.spanId) && isFlags(value.flags);
 
 /** @param {unknown} value @returns {value is NavigationContext} */
-const isNavigationContext = (value) => isObject(value) && isSpanId(value.spanId) && isFlags(value.flags);
+export const isNavigationContext = (value) => isObject(value) && isSpanId(value.spanId) && isFlags(value.flags);
 
 /** @param {unknown} value @returns {value is NavigationContext[]} */
 const isStock = (value) => Array.isArray(value) && value.every(isNavigationContext);
+
+/** @param {unknown} value @returns {value is SessionContext[]} */
+const areTraces = (value) => Array.isArray(value) && value.every(isSessionContext);
+
+/** @param {unknown} value @returns {value is string[]} */
+const areStrings = (value) => Array.isArray(value) && value.every((item) => typeof item === 'string');
+
+/** @param {unknown} value @returns {value is Propagation} */
+export const isPropagation = (value) =>
+  isObject(value) &&
+  areStrings(value.propagators) &&
+  isObject(value.sampler) &&
+  typeof value.sampler.ratio === 'number' &&
+  typeof value.sampler.parentBased === 'boolean' &&
+  (value.samplePer === 'trace' || value.samplePer === 'navigation') &&
+  (value.scope === 'session' || value.scope === 'tab' || value.scope === 'navigation') &&
+  typeof value.randomFlag === 'boolean' &&
+  (value.existing === 'override' || value.existing === 'keep') &&
+  typeof value.tracestate === 'string' &&
+  typeof value.baggage === 'string' &&
+  areStrings(value.targets) &&
+  areStrings(value.exclude);
 
 /** @param {unknown} value @returns {value is WantedMode} */
 const isWantedMode = (value) => value === 'auto' || value === 'lightweight' || value === 'detailed';
@@ -82,8 +116,13 @@ const isWantedMode = (value) => value === 'auto' || value === 'lightweight' || v
 /** @type {Record<ToExtension['type'], (value: Record<string, unknown>) => boolean>} */
 const SHAPES = {
   session: (value) =>
-    typeof value.host === 'string' && isWantedMode(value.mode) && isSessionContext(value.session) && isStock(value.contexts),
-  contexts: (value) => isStock(value.contexts),
+    typeof value.host === 'string' &&
+    isWantedMode(value.mode) &&
+    isPropagation(value.propagation) &&
+    isSessionContext(value.session) &&
+    isStock(value.contexts) &&
+    areTraces(value.traces),
+  contexts: (value) => isStock(value.contexts) && areTraces(value.traces),
   received: (value) => typeof value.worker === 'string' && Number.isSafeInteger(value.number),
   error: (value) => typeof value.code === 'string' && typeof value.message === 'string',
 };

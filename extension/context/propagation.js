@@ -2,26 +2,12 @@
  * How contexts are made and carried, as the user chose it: the host's settings at work.
  */
 
-import { B3_FLAGS, PROPAGATORS, isSampled, propagatorsOf } from './propagators.js';
+import { PROPAGATORS, isSampled, propagatorsOf } from './propagators.js';
 
 /** @import { Carried, Get, Propagator, Written } from './propagators.js' */
+/** @import { SessionMessage } from '../channel/messages.js' */
 /** @typedef {chrome.webRequest.HttpHeader} HttpHeader */
-/**
- * What the host says of it. `targets` and `exclude` are regular expressions for addresses; everything is a target when both are empty.
- *
- * @typedef {{
- *   propagators: string[],
- *   sampler: { ratio: number, parentBased: boolean },
- *   samplePer: 'trace' | 'navigation',
- *   scope: 'session' | 'tab' | 'navigation',
- *   randomFlag: boolean,
- *   existing: 'override' | 'keep',
- *   tracestate: string,
- *   baggage: string,
- *   targets: string[],
- *   exclude: string[],
- * }} PropagationSettings
- */
+/** @typedef {SessionMessage['propagation']} PropagationSettings */
 
 /**
  * What holds while no host has said anything else.
@@ -94,8 +80,6 @@ function compiled(sources, fallback) {
 export class Propagation {
   /** @type {Propagator[]} */
   #configured;
-  /** The headers that are read. */
-  #names;
   #readsBaggage;
   #targets;
   #exclude;
@@ -105,10 +89,8 @@ export class Propagation {
     /** What was said, as it came. */
     this.settings = settings;
     this.#configured = propagatorsOf(settings.propagators);
-    /** The headers that are written, by their lower-case names. */
+    /** The headers of the configured propagators, by their lower-case names. */
     this.fields = new Set(this.#configured.flatMap(({ fields }) => fields));
-    this.#names = new Set(this.fields);
-    if (this.#configured.includes(PROPAGATORS.b3multi)) this.#names.add(B3_FLAGS);
     this.#readsBaggage = this.#configured.includes(PROPAGATORS.baggage);
     // On the safe side: headers go to nobody for whom they may not be meant.
     this.#targets = compiled(settings.targets, NOTHING);
@@ -146,6 +128,16 @@ export class Propagation {
     const { traceId, spanId, flags, tracestate = '', baggage = '' } = context;
     if (traceId === undefined || spanId === undefined || flags === undefined) return null;
     return { traceId, spanId, flags, tracestate, baggage };
+  }
+
+  /**
+   * Reads the context that headers carry in any format: what single pages are steered to may not be configured.
+   *
+   * @param {HttpHeader[] | undefined} headers
+   * @returns {Carried | null}
+   */
+  extractAny(headers) {
+    return this.extract(headers) ?? ANY.extract(headers);
   }
 
   /**
@@ -206,7 +198,7 @@ export class Propagation {
     for (const { name, value } of headers ?? []) {
       const lower = name.toLowerCase();
       // What is not UTF-8 has no `value`, and is of no format.
-      if (value === undefined || !this.#names.has(lower)) continue;
+      if (value === undefined || !this.fields.has(lower)) continue;
       values ??= new Map();
       const before = values.get(lower);
       values.set(lower, before === undefined ? value : `${before},${value}`);
@@ -215,3 +207,5 @@ export class Propagation {
     return gathered === undefined ? null : (name) => gathered.get(name);
   }
 }
+
+const ANY = new Propagation({ ...DEFAULT_PROPAGATION, propagators: ['tracecontext', 'b3', 'b3multi', 'jaeger'] });

@@ -156,8 +156,9 @@ const B3_STATES = new Map([['0', '00'], ['1', '01'], ['d', '01']]);
 /** The ones that clients write into a header of its own: older ones have words. */
 const B3_MULTI_STATES = new Map([...B3_STATES, ['false', '00'], ['true', '01']]);
 
-/** A header that {@link b3multi} reads, but never writes: whether it is for debugging. */
-export const B3_FLAGS = 'x-b3-flags';
+/** Headers that {@link b3multi} never writes: whether it is for debugging, which it reads, and the parent's parent. */
+const B3_FLAGS = 'x-b3-flags';
+const B3_PARENT = 'x-b3-parentspanid';
 
 /** @param {string} flags */
 const bit = (flags) => (isSampled(flags) ? '1' : '0');
@@ -215,12 +216,14 @@ const b3 = {
  * @type {Propagator}
  */
 const b3multi = {
-  fields: ['x-b3-traceid', 'x-b3-spanid', 'x-b3-sampled'],
+  fields: ['x-b3-traceid', 'x-b3-spanid', 'x-b3-sampled', B3_FLAGS, B3_PARENT],
 
   inject(context, into = []) {
     if (!hasSpan(context)) return into;
     const { traceId, spanId, flags } = context;
     into.push(['x-b3-traceid', traceId], ['x-b3-spanid', spanId], ['x-b3-sampled', bit(flags)]);
+    // Whoever has set these had another parent.
+    into.push([B3_FLAGS, null], [B3_PARENT, null]);
     return into;
   },
 

@@ -4,17 +4,22 @@
 
 import { attempt } from '../attempt.js';
 import { describeBrowser } from '../channel/browser.js';
-import { armed, hello, replenish } from '../channel/messages.js';
+import { armed, hello, problem, replenish } from '../channel/messages.js';
 import { Channel } from '../channel/port.js';
 import { newSpanId, newTraceId } from './ids.js';
-import { Stock } from './stock.js';
+import { Propagation } from './propagation.js';
+import { CAPACITY, FEW, Stock } from './stock.js';
 
 /** @import { Mode, NavigationContext, SessionContext, SessionMessage, WantedMode } from '../channel/messages.js' */
 /** @import { Answer } from '../channel/port.js' */
+/** @import { InForce } from '../headers/rules.js' */
 /** @import { Outbox } from '../observe/outbox.js' */
 
 /** How long a browser start waits for the host to name the session. */
 const ANSWER_TIMEOUT = 1000;
+
+/** How many problems the user is told of: a page must not make more of them than anybody reads. */
+const MOST_PROBLEMS = 20;
 
 /**
  * Names a session that no host has named: sampled, so that services record it.
@@ -40,7 +45,8 @@ const nothingSaid = () => ({ agreed: false, armed: null, replenish: false, corre
 export class Session {
   /** @type {SessionContext | null} */
   #context = null;
-  #stock;
+  #stock = new Stock();
+  #propagation = new Propagation();
   #channel;
   #renewed;
   #outbox;
@@ -60,6 +66,10 @@ export class Session {
   /** @type {WantedMode | null} null until a host has said it */
   #wantedMode = null;
   #channelState = nothingSaid();
+  /** @type {Set<string>} what the user was told, or is to be once there is a host: each once */
+  #problems = new Set();
+  /** @type {string[]} what a host is still to be told of that */
+  #untold = [];
   /** @type {() => void} */
   #settle = () => {};
   /** Settled when the first host has answered or gone. */
@@ -68,8 +78,8 @@ export class Session {
   /**
    * Connects at once: the browser's start waits for the host's.
    *
-   * @param {() => void} renewed learns that a host has named the session too late, or wants another mode than before: {@link renew} takes
-   *   its name
+   * @param {() => void} renewed learns that a host has named the session too late, or wants contexts carried otherwise than before:
+   *   {@link renew} takes its name
    * @param {SessionContext} own what the session is called when no host names it
    * @param {Outbox} outbox has what is to be sent to a host that continues the session
    * @param {() => Promise<void>} measurePages is called if the host wants pages to be measured
@@ -79,7 +89,6 @@ export class Session {
     this.#own = own;
     this.#outbox = outbox;
     this.#measurePages = measurePages;
-    this.#stock = new Stock(own.flags);
     this.#channel = new Channel({
       opened: () => this.#hello(),
       received: (message) => this.#received(message),
@@ -91,14 +100,15 @@ export class Session {
   /**
    * Finds the session's context: the one that requests carry already, the host's, or one of its own when no host answers.
    *
-   * @param {Promise<SessionContext | null>} inForce what a worker before this one put in force
+   * @param {Promise<Pick<InForce, 'session' | 'propagation'> | null>} inForce what a worker before this one put in force
    * @returns {Promise<void>}
    */
   async open(inForce) {
     const offTheRecord = attempt('isAllowedIncognitoAccess', async () => chrome.extension.isAllowedIncognitoAccess(), false);
-    const context = await inForce;
-    if (context !== null) {
-      this.#adopt(context);
+    const before = await inForce;
+    if (before !== null) {
+      this.#adopt(before.session);
+      this.#propagation = new Propagation(before.propagation);
       this.#used = true;
     }
     this.#offTheRecord = await offTheRecord;
@@ -114,6 +124,11 @@ export class Session {
     return this.#context;
   }
 
+  /** @returns {Propagation} how contexts are carried */
+  get propagation() {
+    return this.#propagation;
+  }
+
   /** @returns {WantedMode | null} the mode that the user chose; null until a host has said it */
   get wantedMode() {
     return this.#wantedMode;
@@ -125,10 +140,36 @@ export class Session {
    * @returns {NavigationContext}
    */
   take() {
-    const context = this.#stock.take();
+    const context = this.#stock.take() ?? { spanId: newSpanId(), flags: this.#flagsOfNavigation() };
     // Later, since a request may wait for this one.
     queueMicrotask(() => this.#replenish());
     return context;
+  }
+
+  /**
+   * Takes a trace for what has one of its own.
+   *
+   * @returns {SessionContext}
+   */
+  takeTrace() {
+    const propagation = this.#propagation;
+    const trace = this.#stock.takeTrace();
+    queueMicrotask(() => this.#replenish());
+    if (trace !== null) return trace;
+    return { traceId: newTraceId(), spanId: newSpanId(), flags: propagation.flags(propagation.decide(null), null) };
+  }
+
+  /**
+   * Tells the user of a problem, once.
+   *
+   * @param {string} message one sentence
+   */
+  problem(message) {
+    if (this.#problems.size >= MOST_PROBLEMS || this.#problems.has(message)) return;
+    this.#problems.add(message);
+    console.warn(`navtrace: ${message}`);
+    this.#untold.push(message);
+    this.#tell();
   }
 
   /** Learns that a navigation carries the session's trace id, which from now on stays. */
@@ -150,7 +191,7 @@ export class Session {
       return false;
     }
     this.#adopt(offer.session);
-    this.#agree(offer.contexts);
+    this.#agree(offer);
     return true;
   }
 
@@ -192,10 +233,23 @@ export class Session {
   }
 
   #replenish() {
-    const count = this.#stock.missing();
-    if (count === 0 || this.#channelState.replenish || !this.#channelState.agreed) return;
+    const missing = this.#stock.missing(this.#propagation.settings.scope === 'session' ? FEW : CAPACITY);
+    if (missing.count + missing.traces === 0 || this.#channelState.replenish || !this.#channelState.agreed) return;
     this.#channelState.replenish = true;
-    this.#channel.send(replenish(count));
+    this.#channel.send(replenish(missing));
+  }
+
+  /** Decides for a navigation that the host has issued no context for. */
+  #flagsOfNavigation() {
+    const { flags } = this.context;
+    const propagation = this.#propagation;
+    if (propagation.settings.samplePer === 'trace') return flags;
+    return propagation.flags(propagation.decide(null), flags);
+  }
+
+  #tell() {
+    if (!this.#channelState.agreed) return;
+    for (const message of this.#untold.splice(0)) this.#channel.send(problem(message));
   }
 
   /** @param {Answer} message */
@@ -203,32 +257,35 @@ export class Session {
     if (message.type === 'session') return this.#named(message);
     if (message.type === 'received') return this.#outbox.received(message);
     this.#channelState.replenish = false;
-    return this.#stock.fill(message.contexts);
+    return this.#stock.fill(message.contexts, message.traces);
   }
 
   /** @param {SessionMessage} message */
   #named(message) {
-    const before = this.#wantedMode;
+    const before = [this.#wantedMode, JSON.stringify(this.#propagation.settings)];
     this.#wantedMode = message.mode;
+    this.#propagation = new Propagation(message.propagation);
+    const changed = before[0] !== message.mode || before[1] !== JSON.stringify(message.propagation);
     if (message.webVitals) this.#measuring ??= this.#measurePages();
     if (this.#context === null) this.#adopt(message.session);
-    if (sameSession(this.#context, message.session)) this.#agree(message.contexts);
+    if (sameSession(this.#context, message.session)) this.#agree(message);
     else if (!sameSession(this.#context, this.#own) || this.#used) this.#correct();
     else this.#offer = message;
-    if (this.#offer !== null || this.#wantedMode !== before) this.#renewed();
+    if (this.#offer !== null || changed) this.#renewed();
   }
 
   /**
    * The host continues the session in use.
    *
-   * @param {NavigationContext[]} contexts
+   * @param {SessionMessage} message
    */
-  #agree(contexts) {
+  #agree({ contexts, traces }) {
     this.#channelState.agreed = true;
-    this.#stock.fill(contexts);
+    this.#stock.fill(contexts, traces);
     this.#settle();
     this.#announceArmed();
     this.#outbox.open((frame) => this.#channel.send(frame));
+    this.#tell();
     this.#show();
   }
 
@@ -243,7 +300,7 @@ export class Session {
   /** @param {SessionContext} context */
   #adopt({ traceId, spanId, flags }) {
     this.#context = { traceId, spanId, flags };
-    this.#stock = new Stock(flags);
+    this.#stock = new Stock();
   }
 
   #issueOwn() {

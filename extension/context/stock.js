@@ -1,49 +1,53 @@
 /**
- * Holds contexts for the navigations to come, so that no navigation waits for the host.
+ * Holds contexts for the navigations to come, and traces for what has one of its own, so that no navigation waits for the host.
  */
 
-import { newSpanId } from './ids.js';
-
-/** @import { NavigationContext } from '../channel/messages.js' */
+/** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
 
 /** How many contexts are kept ready. */
 export const CAPACITY = 96;
 
-/** Contexts that the host issued and no navigation has used. When there are none, it makes span ids itself. */
+/** How many traces are, where only a script may ask for one. */
+export const FEW = 8;
+
+/** What the host issued and no navigation has used. */
 export class Stock {
   /** @type {NavigationContext[]} */
   #contexts = [];
-  #flags;
+  /** @type {SessionContext[]} */
+  #traces = [];
 
-  /** @param {string} flags what contexts that the host did not issue carry */
-  constructor(flags) {
-    this.#flags = flags;
-  }
-
-  /**
-   * Takes a context that nothing else has.
-   *
-   * @returns {NavigationContext}
-   */
+  /** @returns {NavigationContext | null} a context that nothing else has, if there is one */
   take() {
-    return this.#contexts.shift() ?? { spanId: newSpanId(), flags: this.#flags };
+    return this.#contexts.shift() ?? null;
+  }
+
+  /** @returns {SessionContext | null} a trace that nothing else has, if there is one */
+  takeTrace() {
+    return this.#traces.shift() ?? null;
   }
 
   /**
-   * Adds contexts from the host, up to the capacity.
+   * Adds what the host issued, up to the capacity.
    *
    * @param {NavigationContext[]} contexts
+   * @param {SessionContext[]} traces
    */
-  fill(contexts) {
+  fill(contexts, traces) {
     this.#contexts.push(...contexts.slice(0, CAPACITY - this.#contexts.length));
+    this.#traces.push(...traces.slice(0, CAPACITY - this.#traces.length));
   }
 
   /**
-   * Tells how many contexts to ask for: none while the stock is at least half full.
+   * Tells how many to ask for: none of what is at least half full.
    *
-   * @returns {number}
+   * @param {number} traces how many of these are to be kept ready
+   * @returns {{ count: number, traces: number }}
    */
-  missing() {
-    return this.#contexts.length < CAPACITY / 2 ? CAPACITY - this.#contexts.length : 0;
+  missing(traces) {
+    return { count: missing(this.#contexts.length, CAPACITY), traces: missing(this.#traces.length, traces) };
   }
 }
+
+/** @param {number} there @param {number} capacity */
+const missing = (there, capacity) => (there < capacity / 2 ? capacity - there : 0);

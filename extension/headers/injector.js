@@ -5,32 +5,70 @@
  * hand before they are asked.
  */
 
+import { HEADER as CONTROL_HEADER } from '../context/control.js';
 import { newSpanId } from '../context/ids.js';
-import { formatTraceparent } from '../context/traceparent.js';
+import { Propagation } from '../context/propagation.js';
+import { mergeBaggage } from '../context/propagators.js';
 import { EVERYTHING, MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { serverTiming } from './rules.js';
 
-/** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
+/** @import { SessionContext } from '../channel/messages.js' */
+/** @import { Carried } from '../context/propagators.js' */
 /** @import { Session } from '../context/session.js' */
+/** @import { NavigationContext, Traces } from '../context/traces.js' */
 /** @import { Documents } from '../observe/documents.js' */
 /** @import { Requests } from '../observe/requests.js' */
 /** @import { Tabs } from './tabs.js' */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails} RequestDetails */
 /** @typedef {chrome.webRequest.OnHeadersReceivedDetails} ResponseDetails */
 
-const HEADER = 'traceparent';
+const BAGGAGE = 'baggage';
 
-/** @param {chrome.webRequest.HttpHeader} header */
-const isTraceparent = ({ name }) => name.length === HEADER.length && name.toLowerCase() === HEADER;
+/** @typedef {chrome.webRequest.HttpHeader} Header */
+/** @typedef {{ context: SessionContext, propagation: Propagation, session: Pick<Session, 'use'>, tabs: Tabs, traces: Traces }} Known */
+
+/**
+ * Finds a header by its lower-case name.
+ *
+ * @param {Header[]} headers
+ * @param {string} wanted
+ */
+const indexOf = (headers, wanted) =>
+  headers.findIndex(({ name }) => name.length === wanted.length && name.toLowerCase() === wanted);
+
+/**
+ * Takes a header away, wherever it is.
+ *
+ * @param {Header[]} headers
+ * @param {string} name in lower case
+ * @returns {string | undefined} its value; the last one's if there were several
+ */
+function take(headers, name) {
+  let value;
+  for (let at = indexOf(headers, name); at !== -1; at = indexOf(headers, name)) value = headers.splice(at, 1)[0]?.value ?? '';
+  return value;
+}
+
+/**
+ * Sets a header that is there once.
+ *
+ * @param {Header[]} headers
+ * @param {string} name in lower case
+ * @param {string} value
+ */
+function set(headers, name, value) {
+  const at = indexOf(headers, name);
+  // A value that is not UTF-8 comes as `binaryValue`, and a header with both is refused, together with the whole answer.
+  headers[at === -1 ? headers.length : at] = { name, value };
+}
 
 /** The browser's blocking listeners, which change requests where it grants that. */
 export class Injector {
   /** @type {SessionContext} */
   #context;
-  /** @type {Pick<Session, 'use'> | null} null until it is known */
-  #session = null;
-  /** @type {Tabs | null} null until the session is known */
-  #tabs = null;
+  #propagation = new Propagation();
+  /** @type {Known | null} null until the session is known */
+  #known = null;
   #documents;
   #requests;
   #listening = false;
@@ -65,21 +103,24 @@ export class Injector {
    * Puts this context on requests from now on, while more is not known.
    *
    * @param {SessionContext} context
+   * @param {Propagation} propagation
    */
-  resume(context) {
+  resume(context, propagation) {
     this.#context = context;
+    this.#propagation = propagation;
   }
 
   /**
    * Puts the contexts of this session on requests from now on.
    *
-   * @param {Pick<Session, 'context' | 'use'>} session
+   * @param {Pick<Session, 'context' | 'propagation' | 'use'>} session
    * @param {Tabs} tabs knows which navigation a request belongs to
+   * @param {Traces} traces knows which trace
    */
-  start(session, tabs) {
-    this.#context = session.context;
-    this.#session = session;
-    this.#tabs = tabs;
+  start(session, tabs, traces) {
+    const { context, propagation } = session;
+    this.resume(context, propagation);
+    this.#known = { context, propagation, session, tabs, traces };
     this.listen();
   }
 
@@ -94,36 +135,93 @@ export class Injector {
   /** @param {RequestDetails} details */
   #inject = (details) => {
     this.#asked = true;
-    const { requestHeaders = [] } = details;
+    const { url, requestHeaders = [] } = details;
+    const propagation = this.#propagation;
+    const { length } = requestHeaders;
+    const control = take(requestHeaders, CONTROL_HEADER);
+    const there = propagation.extract(requestHeaders);
+    const own = isOwnRequest(details);
+    if (own) this.#arrive(details, there, control);
+    const isTarget = propagation.isTarget(url);
+    const parent = isTarget ? this.#parent(details, own) : this.#page(details);
+    if (!isTarget || parent.steering?.off === true) {
+      if (!isTarget) this.#takeFromClient(requestHeaders, own, there, parent);
+      return requestHeaders.length === length ? {} : { requestHeaders };
+    }
+
     const spanId = newSpanId();
-    const { traceId } = this.#context;
-    const parent = this.#parent(details);
-    const value = formatTraceparent({ traceId, spanId, flags: parent.flags });
-    const there = requestHeaders.findIndex(isTraceparent);
-    // A value that is not UTF-8 comes as `binaryValue`, and a header with both is refused, together with the whole answer.
-    requestHeaders[there === -1 ? requestHeaders.length : there] = { name: HEADER, value };
+    const traceId = parent.trace?.traceId ?? this.#context.traceId;
     const parentId = parent === this.#context ? undefined : parent.spanId;
-    this.#requests.started(details, spanId, parentId, this.#tabs === null ? traceId : undefined);
+    const stray = this.#known === null ? traceId : undefined;
+    // What its client puts on every request is no span of the page's.
+    const pages = own || there === null || there.spanId === parent.client?.spanId ? null : there;
+    if (pages !== null && pages.traceId !== traceId && propagation.settings.existing === 'keep') {
+      this.#requests.started(details, spanId, parentId, stray, { link: linkTo(pages) });
+      return requestHeaders.length === length ? {} : { requestHeaders };
+    }
+    if (there !== null) for (const name of propagation.fields) if (name !== BAGGAGE) take(requestHeaders, name);
+    const carried = this.#known?.traces.carried(parent, spanId) ?? { traceId, spanId, flags: parent.flags };
+    for (const [name, value] of propagation.inject(carried, parent.steering?.propagators ?? undefined)) {
+      if (value === null) take(requestHeaders, name);
+      else set(requestHeaders, name, name === BAGGAGE ? mergeBaggage(propagation.baggageOf(requestHeaders), value) : value);
+    }
+    const origin = pages === null ? undefined : pages.traceId === traceId ? { caller: pages.spanId } : { link: linkTo(pages) };
+    this.#requests.started(details, spanId, parentId, stray, origin);
     return { requestHeaders };
   };
 
   /**
+   * Learns what a client has put on the first request of a navigation.
+   *
+   * @param {RequestDetails} details
+   * @param {Carried | null} there
+   * @param {string | undefined} control
+   */
+  #arrive({ tabId, requestId, requestHeaders }, there, control) {
+    if (this.#known === null || this.#known.tabs.navigation(tabId, requestId) !== undefined) return;
+    this.#known.traces.arrive(tabId, there, this.#propagation.baggageOf(requestHeaders), control);
+  }
+
+  /**
+   * Takes the headers away that a client puts on every request, where they are not for everybody.
+   *
+   * @param {Header[]} requestHeaders
+   * @param {boolean} own whether it is a navigation's own request, on which only a client can have put them
+   * @param {Carried | null} there
+   * @param {NavigationContext} page
+   */
+  #takeFromClient(requestHeaders, own, there, page) {
+    const clients = there !== null && (own || there.spanId === page.client?.spanId);
+    if (clients) for (const name of this.#propagation.fields) if (name !== BAGGAGE) take(requestHeaders, name);
+    const baggage = this.#propagation.baggageOf(requestHeaders);
+    if (baggage !== '' && (own || baggage === page.baggage)) take(requestHeaders, BAGGAGE);
+  }
+
+  /**
    * Finds the context whose child a request is: its navigation's, or the session's for requests without one.
+   *
+   * @param {RequestDetails} details
+   * @param {boolean} own whether it is a navigation's own request
+   * @returns {NavigationContext}
+   */
+  #parent(details, own) {
+    if (this.#known === null || !own) return this.#page(details);
+    this.#known.session.use();
+    return this.#known.tabs.begin(details.tabId, details.requestId);
+  }
+
+  /**
+   * Finds the context of the page that makes a request.
    *
    * The document tells it best: the one before may still make requests when the tab has the next one's response, or as it goes.
    *
    * @param {RequestDetails} details
    * @returns {NavigationContext}
    */
-  #parent(details) {
-    const { tabId, requestId, documentId, parentDocumentId } = details;
-    if (this.#tabs === null) return this.#context;
-    if (isOwnRequest(details)) {
-      this.#session?.use();
-      return this.#tabs.begin(tabId, requestId);
-    }
+  #page({ tabId, documentId, parentDocumentId }) {
+    if (this.#known === null) return this.#context;
     const document = this.#documents.find(documentId) ?? this.#documents.find(parentDocumentId);
-    return document ?? (tabId === -1 ? undefined : this.#tabs.current(tabId)) ?? this.#context;
+    return document ?? (tabId === -1 ? undefined : this.#known.tabs.current(tabId)) ?? this.#context;
   }
 
   /**
@@ -132,10 +230,13 @@ export class Injector {
    * @param {ResponseDetails} details
    */
   #expose = (details) => {
-    const { tabId, requestId, responseHeaders = [] } = details;
-    const context = this.#tabs?.navigation(tabId, requestId);
-    if (context === undefined) return {};
+    const { tabId, requestId, url, responseHeaders = [] } = details;
+    const context = this.#known?.tabs.navigation(tabId, requestId);
+    if (context === undefined || context.steering?.off === true || !this.#propagation.isTarget(url)) return {};
     responseHeaders.push(serverTiming(this.#context.traceId, context));
     return { responseHeaders };
   };
 }
+
+/** @param {Carried} context */
+const linkTo = ({ traceId, spanId }) => ({ traceId, spanId });

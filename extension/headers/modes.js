@@ -7,12 +7,17 @@
  */
 
 import { attempt } from '../attempt.js';
+import { Propagation } from '../context/propagation.js';
+import { Traces } from '../context/traces.js';
 import { Arm } from './arm.js';
-import { inForceBy, recordOf, rulesFor } from './rules.js';
+import { inForceBy, mostSlots, recordOf, rulesFor } from './rules.js';
 import { Tabs } from './tabs.js';
 
-/** @import { Mode, NavigationContext, SessionContext } from '../channel/messages.js' */
+/** @import { Mode } from '../channel/messages.js' */
+/** @import { Carried } from '../context/propagators.js' */
 /** @import { Session } from '../context/session.js' */
+/** @import { NavigationContext } from '../context/traces.js' */
+/** @import { Outbox } from '../observe/outbox.js' */
 /** @import { Requests } from '../observe/requests.js' */
 /** @import { Injector } from './injector.js' */
 /** @import { Change } from './tabs.js' */
@@ -27,6 +32,7 @@ export class Modes {
   #requests;
   #arm;
   #tabs;
+  #traces;
   /** @type {Mode} */
   #mode = 'lightweight';
   /** Whether the browser lets listeners change requests. */
@@ -46,15 +52,17 @@ export class Modes {
    * @param {Requests} requests
    * @param {Arm} arm
    * @param {Tabs} tabs
+   * @param {Traces} traces
    * @param {boolean} granted
    * @param {Mode | null} before
    */
-  constructor(session, injector, requests, arm, tabs, granted, before) {
+  constructor(session, injector, requests, arm, tabs, traces, granted, before) {
     this.#session = session;
     this.#injector = injector;
     this.#requests = requests;
     this.#arm = arm;
     this.#tabs = tabs;
+    this.#traces = traces;
     this.#granted = granted;
     this.#before = before;
   }
@@ -66,25 +74,45 @@ export class Modes {
    * @param {Session} session
    * @param {Injector} injector
    * @param {Requests} requests
+   * @param {Outbox} outbox
    * @returns {Promise<Modes>}
    */
-  static async start(session, injector, requests) {
+  static async start(session, injector, requests, outbox) {
     const arm = new Arm();
     const reading = arm.inForce().then(inForceBy);
     // Requests may wait for a restarted worker: they get the session's trace as soon as it is known.
-    void reading.then((inForce) => inForce !== null && injector.resume(inForce.session));
-    const opening = session.open(reading.then((inForce) => inForce?.session ?? null));
+    void reading.then((inForce) => inForce !== null && injector.resume(inForce.session, new Propagation(inForce.propagation)));
+    const opening = session.open(reading);
     const [inForce, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
-    const tabs = new Tabs(session.context, () => session.take(), inForce?.contexts);
+    const traces = new Traces(session, outbox);
+    if (inForce?.contexts) traces.restore(inForce.contexts.tabs);
+    const { settings } = session.propagation;
+    const tabs = new Tabs(session.context, (tabId, previous) => traces.issue(tabId, previous), inForce?.contexts, traces, mostSlots(settings));
     tabs.opened(tabIds, windowIds);
-    const modes = new Modes(session, injector, requests, arm, tabs, granted, inForce?.mode ?? null);
+    const modes = new Modes(session, injector, requests, arm, tabs, traces, granted, inForce?.mode ?? null);
     await modes.#settle();
     return modes;
   }
 
-  /** Takes up what a host that came late has decided: the session's name, and the mode. */
+  /** Tells whether an address is traced. @param {string} url */
+  isTarget(url) {
+    return this.#traces.isTarget(url);
+  }
+
+  /** Reads the context that a request carries. @param {chrome.webRequest.HttpHeader[] | undefined} headers */
+  carriedBy(headers) {
+    return this.#session.propagation.extract(headers);
+  }
+
+  /** Takes up what a host that came late has decided: the session's name, the mode, how contexts are carried. */
   renew() {
-    if (this.#session.renew()) this.#tabs.renew(this.#session.context);
+    if (this.#session.renew()) {
+      this.#traces.renew();
+      this.#tabs.renew(this.#session.context);
+    } else {
+      // They were made as contexts were carried before.
+      this.#tabs.refresh();
+    }
     void this.#settle();
   }
 
@@ -101,19 +129,35 @@ export class Modes {
    * @returns {NavigationContext[]} the navigations that no document comes of now
    */
   closed(tabId) {
+    this.#traces.closed(tabId);
     return this.#change(this.#tabs.closed(tabId));
+  }
+
+  /**
+   * Learns what a client has put on the request of a navigation, which rules have no say in: it holds from the next one on. In detailed mode the
+   * listener has seen it already.
+   *
+   * @param {number} tabId
+   * @param {string} requestId
+   * @param {chrome.webRequest.HttpHeader[] | undefined} headers
+   * @param {string | undefined} control
+   */
+  arrived(tabId, requestId, headers, control) {
+    if (this.#mode === 'detailed' || this.#tabs.navigation(tabId, requestId) !== undefined) return;
+    const { propagation } = this.#session;
+    this.#traces.arrive(tabId, propagation.extract(headers), propagation.baggageOf(headers), control);
   }
 
   /**
    * @param {number} tabId
    * @param {string} requestId
-   * @param {SessionContext | null} sent the context that the request carries
+   * @param {Carried | null} sent the context that the request carries
    * @param {number} timeStamp when it left, in milliseconds since the epoch
    */
   requested(tabId, requestId, sent, timeStamp) {
     this.#session.use();
     if (this.#mode === 'lightweight') {
-      this.#change(this.#tabs.requested(tabId, requestId, sent?.traceId === this.#session.context.traceId ? sent : null));
+      this.#change(this.#tabs.requested(tabId, requestId, sent !== null && this.#traces.has(sent.traceId) ? sent : null));
     } else if (this.#tabs.navigation(tabId, requestId) === undefined) {
       // The listener begins a navigation before its request leaves: only one that left before it was asked comes here.
       this.#change(this.#tabs.requested(tabId, requestId, null));
@@ -187,7 +231,7 @@ export class Modes {
     this.#turn += 1;
     if (mode === 'detailed') {
       this.#requests.stop();
-      this.#injector.start(this.#session, this.#tabs);
+      this.#injector.start(this.#session, this.#tabs, this.#traces);
     }
     await this.#follow();
   }
@@ -196,12 +240,15 @@ export class Modes {
   async #follow() {
     const mode = this.#mode;
     const turn = this.#turn;
-    const { context } = this.#session;
-    const rules = mode === 'detailed' ? [recordOf(context)] : rulesFor(this.#tabs.contexts(), this.#allTypes);
+    const { context, propagation } = this.#session;
+    const rules =
+      mode === 'detailed'
+        ? [recordOf(context, propagation.settings)]
+        : rulesFor(this.#tabs.contexts(), this.#allTypes, propagation, this.#traces);
     if (!(await this.#arm.wish(rules)) || turn !== this.#turn) return;
     if (mode === 'lightweight') {
       this.#injector.stop();
-      this.#requests.listen(context);
+      this.#requests.listen(context, this.#traces);
     }
     if (this.#since === Infinity) this.#since = Date.now();
     this.#session.armed(context, mode);

@@ -1,11 +1,15 @@
 /**
- * Turns contexts into session rules and back. The rules in force are also the record that a restarted worker reads, so that a navigation
- * costs no other write.
+ * Turns contexts into session rules, and reads back what a worker before this one left: one rule, which matches nothing, keeps the record of it,
+ * so that a navigation costs no other write.
  */
 
-import { formatTraceparent, parseTraceparent } from '../context/traceparent.js';
+import { isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';
+import { HEADER as CONTROL_HEADER } from '../context/control.js';
+import { formatTraceparent } from '../context/traceparent.js';
 
-/** @import { Mode, NavigationContext, SessionContext } from '../channel/messages.js' */
+/** @import { Mode, Propagation as Settings, SessionContext } from '../channel/messages.js' */
+/** @import { Propagation } from '../context/propagation.js' */
+/** @import { NavigationContext, Traces } from '../context/traces.js' */
 /** @typedef {chrome.declarativeNetRequest.Rule} Rule */
 /** @typedef {`${chrome.declarativeNetRequest.ResourceType}`} ResourceType */
 
@@ -15,17 +19,46 @@ import { formatTraceparent, parseTraceparent } from '../context/traceparent.js';
  * @typedef {{ ruleId: number, current: NavigationContext, next: NavigationContext }} TabContexts
  */
 /** @typedef {{ session: SessionContext, spare: NavigationContext, tabs: Map<number, TabContexts> }} Contexts */
-/** @typedef {{ session: SessionContext, mode: Mode, contexts: Contexts | null }} InForce `contexts`: in lightweight mode */
+/** @typedef {{ session: SessionContext, mode: Mode, propagation: Settings, contexts: Contexts | null }} InForce `contexts`: in lightweight mode */
 
-const ROOT_RULE = 1;
-const SPARE_RULE = 2;
+const RECORD_RULE = 1;
+const CONTROL_RULE = 2;
+const CLIENT_RULE = 3;
+const ROOT_RULE = 4;
+const SPARE_RULE = 5;
 const FIRST_TAB_RULE = 10;
+
+/** Each target has rules of its own, so many ids from the ones of the target before; then come those of what is excluded. */
+const TARGET_RULES = 10_000;
+const EXCLUDE_RULES = 1_000_000;
+const CLIENT_EXCLUDE_RULES = 1_100_000;
 
 /** A domain that can't exist, so that a rule for it matches nothing. */
 const NOWHERE = 'navtrace.invalid';
 
-/** The rule with the highest priority wins: a tab's own over the spare, a main frame's over the one for all types. */
-const PRIORITY = { root: 1, spare: 2, current: 3, next: 4 };
+/**
+ * The rule with the highest priority wins: a tab's own over the spare, a main frame's over the one for all types; and whatever takes headers
+ * away, or keeps them from being set, over all of these.
+ */
+const PRIORITY = { client: 1, root: 2, spare: 3, current: 4, next: 5, exclude: 6, control: 7 };
+
+/** The browser takes 5,000 session rules in all, and 1,000 with a regular expression. */
+const MOST_RULES = 4800;
+const MOST_REGEX_RULES = 1000;
+
+/** Rules that do not belong to a tab. */
+const COMMON_RULES = 10;
+
+/**
+ * Tells how many tabs there is room for.
+ *
+ * @param {Settings} settings
+ * @returns {number}
+ */
+export function mostSlots({ targets, exclude }) {
+  const rules = targets.length === 0 ? MOST_RULES : (MOST_REGEX_RULES - 2 * exclude.length) / targets.length - COMMON_RULES;
+  return Math.floor(rules / 2);
+}
 
 /**
  * Returns the lowest rule id that is free for a tab. A tab has it and the one after it.
@@ -43,19 +76,12 @@ export function freeRuleId(tabs) {
 /**
  * Writes a navigation's context as its response names it.
  *
- * @param {string} traceId
+ * @param {string} traceId of the session
  * @param {NavigationContext} context
  */
-export const serverTiming = (traceId, { spanId, flags }) => ({
+export const serverTiming = (traceId, { spanId, flags, trace }) => ({
   name: 'Server-Timing',
-  value: `traceparent;desc="${formatTraceparent({ traceId, spanId, flags })}"`,
-});
-
-/** @param {string} traceId @param {NavigationContext} context */
-const requestHeader = (traceId, { spanId, flags }) => ({
-  header: 'traceparent',
-  operation: 'set',
-  value: formatTraceparent({ traceId, spanId, flags }),
+  value: `traceparent;desc="${formatTraceparent({ traceId: trace?.traceId ?? traceId, spanId, flags })}"`,
 });
 
 /** @param {string} traceId @param {NavigationContext} context */
@@ -69,83 +95,153 @@ function responseHeader(traceId, context) {
  *
  * @param {Contexts} contexts
  * @param {ResourceType[]} allTypes every type that the browser knows: a rule without types would leave main frames out
+ * @param {Propagation} propagation
+ * @param {Pick<Traces, 'carried' | 'withClients'>} traces
  * @returns {Rule[]}
  */
-export function rulesFor({ session, spare, tabs }, allTypes) {
-  const { traceId } = session;
+export function rulesFor(contexts, allTypes, propagation, traces) {
+  const { session, spare, tabs } = contexts;
+  const { targets, exclude } = propagation.settings;
+  const fields = [...propagation.fields];
+
   /**
+   * Builds one rule; for each target, where not everything is one.
+   *
    * @param {number} id
-   * @param {number} priority
+   * @param {keyof typeof PRIORITY} kind
    * @param {NavigationContext} context
    * @param {number} [tabId]
+   * @returns {Rule[]}
    */
-  const rule = (id, priority, context, tabId) => {
-    const resourceTypes = priority === PRIORITY.spare || priority === PRIORITY.next ? ['main_frame'] : allTypes;
-    const requestHeaders = [requestHeader(traceId, context)];
-    return /** @type {Rule} */ ({
-      id,
-      priority,
-      condition: tabId === undefined ? { resourceTypes } : { resourceTypes, tabIds: [tabId] },
-      // Every rule that matches appends: the spare, which matches in every tab, must not.
-      action:
-        priority === PRIORITY.next
-          ? { type: 'modifyHeaders', requestHeaders, responseHeaders: [responseHeader(traceId, context)] }
-          : { type: 'modifyHeaders', requestHeaders },
-    });
+  const rulesOf = (id, kind, context, tabId) => {
+    const condition = {
+      resourceTypes: kind === 'spare' || kind === 'next' ? ['main_frame'] : allTypes,
+      ...(tabId === undefined ? {} : { tabIds: [tabId] }),
+    };
+    const action = actionOf(kind, context);
+    if (action === null) return [];
+    const conditions = targets.length === 0 ? [condition] : targets.map((target) => ({ ...condition, ...matching(target) }));
+    return conditions.map((each, n) => rule(id + n * TARGET_RULES, kind, each, action));
   };
 
-  const rules = [rule(ROOT_RULE, PRIORITY.root, session), rule(SPARE_RULE, PRIORITY.spare, spare)];
+  /** @param {string} kind @param {NavigationContext} context */
+  const actionOf = (kind, context) => {
+    // Keeps all rules of lower priority from setting headers.
+    if (context.steering?.off === true) return { type: 'allow' };
+    const written = propagation.inject(traces.carried(context, context.spanId), context.steering?.propagators ?? undefined);
+    if (written.length === 0) return null;
+    const requestHeaders = written.map(([header, value]) =>
+      value === null ? { header, operation: 'remove' } : { header, operation: 'set', value },
+    );
+    // Every rule that matches appends: the spare, which matches in every tab, must not.
+    if (kind !== 'next') return { type: 'modifyHeaders', requestHeaders };
+    return { type: 'modifyHeaders', requestHeaders, responseHeaders: [responseHeader(session.traceId, context)] };
+  };
+
+  const rules = [
+    recordRule('lightweight', session, propagation.settings, contexts),
+    rule(CONTROL_RULE, 'control', { resourceTypes: allTypes }, taking([CONTROL_HEADER])),
+    ...rulesOf(ROOT_RULE, 'root', session),
+    ...rulesOf(SPARE_RULE, 'spare', spare),
+  ];
   for (const [tabId, { ruleId, current, next }] of tabs) {
-    rules.push(rule(ruleId, PRIORITY.current, current, tabId), rule(ruleId + 1, PRIORITY.next, next, tabId));
+    rules.push(...rulesOf(ruleId, 'current', current, tabId), ...rulesOf(ruleId + 1, 'next', next, tabId));
+  }
+  // What a client puts on every request goes to targets alone, as ours does.
+  const tabIds = targets.length + exclude.length === 0 || fields.length === 0 ? [] : traces.withClients();
+  if (tabIds.length > 0) rules.push(rule(CLIENT_RULE, 'client', { resourceTypes: allTypes, tabIds }, taking(fields)));
+  for (const [n, pattern] of exclude.entries()) {
+    const condition = { resourceTypes: allTypes, ...matching(pattern) };
+    rules.push(rule(EXCLUDE_RULES + n, 'exclude', condition, { type: 'allow' }));
+    if (tabIds.length > 0) rules.push(rule(CLIENT_EXCLUDE_RULES + n, 'control', { ...condition, tabIds }, taking(fields)));
   }
   return rules;
 }
 
-/**
- * Builds the rule that matches nothing and keeps the session's context.
- *
- * @param {SessionContext} session
- * @returns {Rule}
- */
-export const recordOf = (session) =>
-  /** @type {Rule} */ ({
-    id: ROOT_RULE,
-    priority: PRIORITY.root,
-    condition: { requestDomains: [NOWHERE] },
-    action: { type: 'modifyHeaders', requestHeaders: [requestHeader(session.traceId, session)] },
-  });
+/** @param {string} pattern */
+const matching = (pattern) => ({ regexFilter: pattern, isUrlFilterCaseSensitive: true });
+
+/** @param {string[]} headers */
+const taking = (headers) => ({
+  type: 'modifyHeaders',
+  requestHeaders: headers.map((header) => ({ header, operation: 'remove' })),
+});
 
 /**
- * Reads back what rules that {@link rulesFor} or {@link recordOf} built stand for; null when they are not such rules.
+ * @param {number} id
+ * @param {keyof typeof PRIORITY} kind
+ * @param {object} condition
+ * @param {object} action
+ */
+const rule = (id, kind, condition, action) => /** @type {Rule} */ ({ id, priority: PRIORITY[kind], condition, action });
+
+/**
+ * Builds the rule that matches nothing and keeps the record of what is in force.
+ *
+ * @param {Mode} mode
+ * @param {SessionContext} session
+ * @param {Settings} propagation
+ * @param {Contexts | null} contexts
+ * @returns {Rule}
+ */
+function recordRule(mode, session, propagation, contexts) {
+  const { traceId, spanId, flags } = session;
+  const record = {
+    mode,
+    session: { traceId, spanId, flags },
+    propagation,
+    contexts: contexts && {
+      spare: contexts.spare,
+      tabs: Array.from(contexts.tabs, ([tabId, { ruleId, current, next }]) => ({ tabId, ruleId, current, next })),
+    },
+  };
+  // A header's value is ASCII.
+  const value = JSON.stringify(record).replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return rule(RECORD_RULE, 'root', { requestDomains: [NOWHERE] }, {
+    type: 'modifyHeaders',
+    requestHeaders: [{ header: 'navtrace-record', operation: 'set', value }],
+  });
+}
+
+/**
+ * Builds the one rule of detailed mode.
+ *
+ * @param {SessionContext} session
+ * @param {Settings} propagation
+ * @returns {Rule}
+ */
+export const recordOf = (session, propagation) => recordRule('detailed', session, propagation, null);
+
+/**
+ * Reads the record that rules of {@link rulesFor} or {@link recordOf} have; null when they have none that can be read.
  *
  * @param {Rule[]} rules
  * @returns {InForce | null}
  */
 export function inForceBy(rules) {
-  const byId = new Map(rules.map((rule) => [rule.id, rule]));
-  /** @param {number} id */
-  const contextOf = (id) => parseTraceparent(byId.get(id)?.action.requestHeaders?.[0]?.value);
-
-  const session = contextOf(ROOT_RULE);
-  if (session === null) return null;
-  if (byId.get(ROOT_RULE)?.condition.requestDomains?.[0] === NOWHERE) return { session, mode: 'detailed', contexts: null };
-  const spare = contextOf(SPARE_RULE);
-  if (spare === null) return null;
-
-  /** @type {Contexts['tabs']} */
-  const tabs = new Map();
-  for (const { id, priority, condition } of rules) {
-    const [tabId] = condition.tabIds ?? [];
-    const current = contextOf(id);
-    const next = contextOf(id + 1);
-    if (priority !== PRIORITY.current || tabId === undefined || current === null || next === null) continue;
-    tabs.set(tabId, { ruleId: id, current: withoutTrace(current), next: withoutTrace(next) });
-  }
-  return { session, mode: 'lightweight', contexts: { session, spare: withoutTrace(spare), tabs } };
+  const record = parsed(rules.find(({ id }) => id === RECORD_RULE)?.action.requestHeaders?.[0]?.value);
+  if (!isObject(record)) return null;
+  const { mode, session, propagation, contexts } = record;
+  if (!isSessionContext(session) || !isPropagation(propagation)) return null;
+  if (mode === 'detailed') return { session, mode, propagation, contexts: null };
+  if (mode !== 'lightweight' || !isObject(contexts) || !isNavigationContext(contexts.spare) || !Array.isArray(contexts.tabs)) return null;
+  const tabs = new Map(contexts.tabs.filter(isTabRecord).map(({ tabId, ...tab }) => [tabId, tab]));
+  return { session, mode, propagation, contexts: { session, spare: contexts.spare, tabs } };
 }
 
-/**
- * @param {SessionContext} context
- * @returns {NavigationContext}
- */
-const withoutTrace = ({ spanId, flags }) => ({ spanId, flags });
+/** @param {string | undefined} text @returns {unknown} */
+function parsed(text) {
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    return null;
+  }
+}
+
+/** @param {unknown} value @returns {value is TabContexts & { tabId: number }} */
+const isTabRecord = (value) =>
+  isObject(value) &&
+  typeof value.tabId === 'number' &&
+  typeof value.ruleId === 'number' &&
+  isNavigationContext(value.current) &&
+  isNavigationContext(value.next);

@@ -10,7 +10,8 @@
 
 import { freeRuleId } from './rules.js';
 
-/** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
+/** @import { SessionContext } from '../channel/messages.js' */
+/** @import { NavigationContext, Traces } from '../context/traces.js' */
 /** @import { Contexts, TabContexts } from './rules.js' */
 
 /**
@@ -18,8 +19,8 @@ import { freeRuleId } from './rules.js';
  * @property {boolean} seen false for a slot that waits for a tab that does not exist yet
  * @property {Map<string, NavigationContext>} requests main-frame requests without a final response, and what they carried
  * @property {{ requestId: string, context: NavigationContext } | null} responded the main-frame request that had its final response last
- * @property {{ url: string, context: NavigationContext, previous: NavigationContext } | null} landing responded with a document that is not
- *   committed yet
+ * @property {{ url: string, context: NavigationContext | null, previous: NavigationContext } | null} landing responded with a document that
+ *   is not committed yet; without a context when that is not traced
  */
 /** @typedef {TabContexts & Progress} Slot */
 /**
@@ -45,10 +46,19 @@ const rearm = (...ended) => ({ arm: true, ended });
 const keep = (...ended) => ({ arm: false, ended });
 
 /**
+ * What decides about contexts where there are several traces, and pages that are not traced.
+ *
+ * @typedef {Pick<Traces, 'isTarget' | 'rootOf' | 'claimed'>} Places
+ */
+
+/**
  * @param {NavigationContext} a
  * @param {NavigationContext} b
  */
 const sameSpan = (a, b) => a.spanId === b.spanId;
+
+/** @param {SessionContext} session @returns {Places} */
+const everywhere = (session) => ({ isTarget: () => true, rootOf: () => session, claimed: () => {} });
 
 /** The contexts of all tabs of a session. */
 export class Tabs {
@@ -61,16 +71,23 @@ export class Tabs {
   #session;
   #spare;
   #take;
+  #places;
+  #mostSlots;
 
   /**
    * @param {SessionContext} session
-   * @param {() => NavigationContext} take gives a context that nothing else has
+   * @param {(tabId: number | null, previous?: NavigationContext | null) => NavigationContext} take gives a context that nothing else has, for a
+   *   tab's navigation after another; null stands for a tab that nobody foresaw
    * @param {Contexts | null} [armed] what the rules in force say, after a restart of the worker
+   * @param {Places} [places] what decides where there is more than one trace
+   * @param {number} [mostSlots] how many tabs the browser takes rules for
    */
-  constructor(session, take, armed = null) {
+  constructor(session, take, armed = null, places = everywhere(session), mostSlots = MOST_SLOTS) {
     this.#session = session;
     this.#take = take;
-    this.#spare = armed?.spare ?? take();
+    this.#places = places;
+    this.#mostSlots = mostSlots;
+    this.#spare = armed?.spare ?? take(null);
     for (const [tabId, contexts] of armed?.tabs ?? []) {
       this.#slots.set(tabId, { ...contexts, seen: false, requests: new Map(), responded: null, landing: null });
     }
@@ -113,7 +130,7 @@ export class Tabs {
   begin(tabId, requestId) {
     const begun = this.navigation(tabId, requestId);
     if (begun !== undefined) return begun;
-    const context = this.#take();
+    const context = this.#take(tabId, this.#slots.get(tabId)?.responded?.context);
     this.requested(tabId, requestId, context);
     return context;
   }
@@ -125,8 +142,14 @@ export class Tabs {
    */
   renew(session) {
     this.#session = session;
-    this.#spare = this.#take();
-    for (const slot of this.#slots.values()) slot.current = slot.next = this.#take();
+    this.refresh();
+    for (const slot of this.#slots.values()) slot.current = slot.next;
+  }
+
+  /** Gives every navigation to come a fresh context. */
+  refresh() {
+    this.#spare = this.#take(null);
+    for (const [tabId, slot] of this.#slots) slot.next = this.#take(tabId, slot.responded?.context);
   }
 
   /**
@@ -140,7 +163,7 @@ export class Tabs {
     const ids = [...tabIds, ...windowIds];
     if (ids.length > 0) this.#highest = Math.max(this.#highest ?? 0, ...ids);
     const unprepared = tabIds.filter((tabId) => !this.#slots.has(tabId));
-    for (const tabId of tabIds) this.#slot(tabId, () => this.#take());
+    for (const tabId of tabIds) this.#slot(tabId, () => this.#take(tabId));
     if (unprepared.length === 0 && this.#ahead() >= AHEAD / 2) return keep();
     this.#prepareAhead();
     return rearm();
@@ -157,7 +180,7 @@ export class Tabs {
     this.#slots.delete(tabId);
     this.#closed.add(tabId);
     if (this.#closed.size > MOST_CLOSED) this.#closed.delete(/** @type {number} */ (this.#closed.values().next().value));
-    const unfinished = [slot?.landing?.context, ...(slot?.requests.values() ?? [])].filter((context) => context !== undefined);
+    const unfinished = [slot?.landing?.context ?? undefined, ...(slot?.requests.values() ?? [])].filter((context) => context !== undefined);
     return keep(...new Map(unfinished.map((context) => [context.spanId, context])).values());
   }
 
@@ -170,11 +193,12 @@ export class Tabs {
    * @returns {Change}
    */
   requested(tabId, requestId, sent) {
-    const context = sent === null ? null : { spanId: sent.spanId, flags: sent.flags };
-    const slot = this.#slot(tabId, () => context ?? this.#take());
+    const context = sent === null ? null : this.#known(tabId, sent);
+    const slot = this.#slot(tabId, () => context ?? this.#take(tabId));
     slot?.requests.set(requestId, context ?? slot.next);
     if (context === null || !sameSpan(context, this.#spare)) return keep();
-    this.#spare = this.#take();
+    this.#places.claimed(tabId, this.#spare);
+    this.#spare = this.#take(null);
     // A tab with a slot has its update when the response comes; for one that got none nothing else would put the fresh spare in place.
     return slot === undefined ? rearm() : keep();
   }
@@ -190,10 +214,11 @@ export class Tabs {
   responded(tabId, requestId, url) {
     const slot = this.#slots.get(tabId);
     const context = slot?.requests.get(requestId);
+    if (slot !== undefined && url !== null && !this.#places.isTarget(url)) return this.#leave(tabId, slot, requestId, url);
     if (slot === undefined || context === undefined) return keep();
     slot.requests.delete(requestId);
     slot.responded = { requestId, context };
-    this.#use(slot, context);
+    this.#use(tabId, slot, context);
     if (url === null) return rearm(context);
     slot.landing = { url, context, previous: slot.landing?.previous ?? slot.current };
     slot.current = context;
@@ -213,7 +238,7 @@ export class Tabs {
     if (slot === undefined || context === undefined) return keep();
     slot.requests.delete(requestId);
     if ([...slot.requests.values()].some((other) => sameSpan(other, context))) return keep();
-    this.#use(slot, context);
+    this.#use(tabId, slot, context);
     return rearm(context);
   }
 
@@ -227,17 +252,24 @@ export class Tabs {
   committed(tabId, url) {
     // The browser's own pages and the empty one make no requests that a navigation's context would be for.
     if (/^(about|chrome|chrome-[a-z]+|devtools):/.test(url)) return keep();
-    const slot = this.#slot(tabId, () => this.#take());
+    const slot = this.#slot(tabId, () => this.#take(tabId));
     if (slot === undefined) return keep();
+    if (!this.#places.isTarget(url)) {
+      slot.landing = null;
+      const root = this.#places.rootOf(tabId);
+      const left = sameSpan(slot.current, root);
+      slot.current = root;
+      return left ? keep() : rearm();
+    }
     if (slot.landing !== null) {
       const { context } = slot.landing;
       slot.landing = null;
-      return keep(context);
+      return context === null ? keep() : keep(context);
     }
     // It had no main-frame request of its own: the back-forward cache, a prerendered page that is shown now, the page's own service worker,
     // or a data: or file: address.
     slot.current = slot.next;
-    this.#use(slot, slot.next);
+    this.#use(tabId, slot, slot.next);
     return rearm(slot.current);
   }
 
@@ -253,22 +285,59 @@ export class Tabs {
     const slot = this.#slots.get(tabId);
     if (slot?.landing?.url !== url) return keep();
     const { context, previous } = slot.landing;
+    const ended = context === null ? [] : [context];
     slot.landing = null;
-    if (errorPage) return keep(context);
+    if (errorPage) return keep(...ended);
     slot.current = previous;
     // With another navigation under way the document is about to go: the rules follow with that one's own update.
-    return slot.requests.size > 0 ? keep(context) : rearm(context);
+    return slot.requests.size > 0 ? keep(...ended) : rearm(...ended);
   }
 
   /**
    * Puts a fresh context in place of one that a navigation has used, and prepares slots in the same update.
    *
+   * @param {number} tabId
    * @param {Slot} slot
    * @param {NavigationContext} context
    */
-  #use(slot, context) {
-    if (sameSpan(slot.next, context)) slot.next = this.#take();
+  #use(tabId, slot, context) {
+    if (sameSpan(slot.next, context)) slot.next = this.#take(tabId, context);
     this.#prepareAhead();
+  }
+
+  /**
+   * Learns that a tab is about to show a page that is not traced. Its requests to what is belong to no navigation.
+   *
+   * @param {number} tabId
+   * @param {Slot} slot
+   * @param {string} requestId
+   * @param {string} url
+   * @returns {Change}
+   */
+  #leave(tabId, slot, requestId, url) {
+    const context = slot.requests.get(requestId);
+    slot.requests.delete(requestId);
+    const root = this.#places.rootOf(tabId);
+    if (context === undefined && sameSpan(slot.current, root)) return keep();
+    slot.landing = { url, context: null, previous: slot.landing?.previous ?? slot.current };
+    slot.current = root;
+    if (context === undefined) return rearm();
+    this.#use(tabId, slot, context);
+    return rearm(context);
+  }
+
+  /**
+   * Finds the context that a header stands for.
+   *
+   * @param {number} tabId
+   * @param {NavigationContext} sent
+   * @returns {NavigationContext}
+   */
+  #known(tabId, sent) {
+    const slot = this.#slots.get(tabId);
+    const known = [this.#spare, slot?.next, slot?.current, ...(slot?.requests.values() ?? [])];
+    const { spanId, flags, ...special } = known.find((context) => context?.spanId === sent.spanId) ?? sent;
+    return { spanId, flags, ...special };
   }
 
   /**
@@ -291,7 +360,7 @@ export class Tabs {
    * @returns {Slot | undefined}
    */
   #addSlot(tabId, context) {
-    if (this.#slots.size >= MOST_SLOTS) return undefined;
+    if (this.#slots.size >= this.#mostSlots) return undefined;
     const ruleId = freeRuleId(this.#slots.values());
     /** @type {Slot} */
     const slot = { ruleId, current: context, next: context, seen: false, requests: new Map(), responded: null, landing: null };
@@ -309,7 +378,7 @@ export class Tabs {
   #prepareAhead() {
     if (this.#highest === null) return;
     for (let tabId = this.#highest + 1; tabId <= this.#highest + AHEAD; tabId += 1) {
-      if (!this.#slots.has(tabId)) this.#addSlot(tabId, this.#take());
+      if (!this.#slots.has(tabId) && this.#slots.size < this.#mostSlots) this.#addSlot(tabId, this.#take(tabId));
     }
     for (const [tabId, { seen }] of this.#slots) {
       // An id may be given some time before its tab is reported, so only ids that are well in the past are dropped.

@@ -2,7 +2,7 @@
  * Knows which navigation each document came of, by the browser's id of the document. Pure.
  */
 
-/** @import { NavigationContext } from '../channel/messages.js' */
+/** @import { NavigationContext } from '../context/traces.js' */
 
 /** How many documents are remembered: those that came last. */
 export const MOST_DOCUMENTS = 2000;

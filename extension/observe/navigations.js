@@ -3,10 +3,11 @@
  * observations.
  */
 
-import { parseTraceparent } from '../context/traceparent.js';
+import { HEADER as CONTROL_HEADER } from '../context/control.js';
 import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
-/** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
+/** @import { Carried } from '../context/propagators.js' */
+/** @import { NavigationContext } from '../context/traces.js' */
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
 /** @import { Starts } from './starts.js' */
@@ -17,7 +18,10 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  * @typedef {object} Tracker
  * @property {(tabIds: number[], windowIds: number[]) => void} opened
  * @property {(tabId: number) => NavigationContext[]} closed
- * @property {(tabId: number, requestId: string, sent: SessionContext | null, timeStamp: number) => void} requested
+ * @property {(url: string) => boolean} isTarget whether an address is traced
+ * @property {(headers: chrome.webRequest.HttpHeader[] | undefined) => Carried | null} carriedBy
+ * @property {(tabId: number, requestId: string, headers: chrome.webRequest.HttpHeader[] | undefined, control: string | undefined) => void} arrived
+ * @property {(tabId: number, requestId: string, sent: Carried | null, timeStamp: number) => void} requested
  * @property {(tabId: number, requestId: string, url: string | null) => NavigationContext[]} responded
  * @property {(tabId: number, requestId: string) => NavigationContext[]} failed
  * @property {(tabId: number, url: string) => NavigationContext[]} committed
@@ -112,12 +116,22 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
       });
     };
 
+  chrome.webRequest.onBeforeSendHeaders.addListener(
+    (details) => {
+      if (!isNavigation(details)) return;
+      const { tabId, requestId, requestHeaders } = details;
+      once((started) => started.arrived(tabId, requestId, requestHeaders, header(requestHeaders, CONTROL_HEADER)));
+    },
+    MAIN_FRAMES,
+    ['requestHeaders'],
+  );
   chrome.webRequest.onSendHeaders.addListener(
     (details) => {
       if (!isNavigation(details)) return;
-      const { tabId, requestId, requestHeaders, timeStamp } = details;
-      const sent = parseTraceparent(header(requestHeaders, 'traceparent'));
-      once((started) => started.requested(tabId, requestId, sent, timeStamp));
+      const { tabId, requestId, url, requestHeaders, timeStamp } = details;
+      once((started) => {
+        if (started.isTarget(url)) started.requested(tabId, requestId, started.carriedBy(requestHeaders), timeStamp);
+      });
     },
     MAIN_FRAMES,
     ['requestHeaders'],

@@ -4,10 +4,11 @@
  */
 
 import { newSpanId } from '../context/ids.js';
-import { parseTraceparent } from '../context/traceparent.js';
-import { EVERYTHING, bodySize, cutUrl, header, isOwnRequest } from './details.js';
+import { EVERYTHING, bodySize, cutUrl, isOwnRequest } from './details.js';
 
 /** @import { SessionContext } from '../channel/messages.js' */
+/** @import { Session } from '../context/session.js' */
+/** @import { Traces } from '../context/traces.js' */
 /** @import { Outbox } from './outbox.js' */
 /** @import { Starts } from './starts.js' */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails | chrome.webRequest.OnSendHeadersDetails} Leaving */
@@ -35,6 +36,9 @@ const responseOf = ({ statusCode, fromCache, ip, statusLine, responseHeaders }) 
 export class Requests {
   #outbox;
   #starts;
+  #carrier;
+  /** @type {Pick<Traces, 'has'> | null} */
+  #traces = null;
   /** @type {SessionContext | null} what rules carry while they alone do; null while each request is told of as it starts */
   #session = null;
 
@@ -43,10 +47,12 @@ export class Requests {
    *
    * @param {Pick<Outbox, 'observe'>} outbox
    * @param {Starts} starts
+   * @param {Pick<Session, 'propagation'>} carrier knows how contexts are carried, and to whom
    */
-  constructor(outbox, starts) {
+  constructor(outbox, starts, carrier) {
     this.#outbox = outbox;
     this.#starts = starts;
+    this.#carrier = carrier;
     chrome.webRequest.onBeforeRedirect.addListener((details) => {
       const { timeStamp: time, requestId: request } = details;
       outbox.observe({ what: 'request-redirected', time, request, response: responseOf(details) });
@@ -61,6 +67,8 @@ export class Requests {
       ['responseHeaders'],
     );
     chrome.webRequest.onErrorOccurred.addListener((details) => {
+      // It may have failed before it could leave: of others nothing is known.
+      if (!carrier.propagation.isTarget(details.url)) return;
       const { timeStamp: time, requestId: request, error } = details;
       outbox.observe({ what: 'request-failed', time, request, error, spanId: newSpanId(), ...subjectOf(details) });
     }, EVERYTHING);
@@ -72,9 +80,10 @@ export class Requests {
    * @param {Leaving} details
    * @param {string} spanId what its span is called
    * @param {string} [parent] its navigation's span id, if it has one
-   * @param {string} [traceId] what it carries where that may be another trace than the session's
+   * @param {string} [traceId] what it carries where that may be a trace that the host does not know
+   * @param {{ caller?: string, link?: { traceId: string, spanId: string } }} [origin] what the page's own instrumentation says of it
    */
-  started(details, spanId, parent, traceId) {
+  started(details, spanId, parent, traceId, origin) {
     const { timeStamp: time, requestId: request, tabId, method, requestHeaders } = details;
     // A navigation is known by its span id: where that is not known yet, its commit will tell of it.
     const begins = parent !== undefined && isOwnRequest(details);
@@ -85,6 +94,7 @@ export class Requests {
       spanId,
       parent,
       traceId,
+      ...origin,
       ...subjectOf(details),
       navigation: begins ? { tabId, started: this.#starts.take(tabId, time) } : undefined,
       size: method === 'GET' || method === 'HEAD' ? undefined : bodySize(requestHeaders),
@@ -96,13 +106,15 @@ export class Requests {
    * that change have the browser ask its HTTP cache for every resource of every page, and each event of those costs.
    *
    * @param {SessionContext} session what the rules carry
+   * @param {Pick<Traces, 'has'>} traces
    */
-  listen(session) {
+  listen(session, traces) {
     if (this.#session === null) {
       chrome.webRequest.onSendHeaders.addListener(this.#sent, EVERYTHING, ['requestHeaders']);
       chrome.webRequest.onResponseStarted.removeListener(this.#responded);
     }
     this.#session = session;
+    this.#traces = traces;
   }
 
   /** Leaves it to others to tell how requests start. */
@@ -120,8 +132,12 @@ export class Requests {
 
   /** @param {chrome.webRequest.OnSendHeadersDetails} details */
   #sent = (details) => {
-    const carried = parseTraceparent(header(details.requestHeaders, 'traceparent'));
-    const child = carried?.traceId === this.#session?.traceId && carried?.spanId !== this.#session?.spanId;
-    this.started(details, newSpanId(), child ? carried?.spanId : undefined);
+    const { propagation } = this.#carrier;
+    if (!propagation.isTarget(details.url)) return;
+    const carried = propagation.extractAny(details.requestHeaders);
+    // Where rules set headers, a request without one of ours is none that is traced: its page is steered so.
+    if (propagation.fields.size > 0 && (carried === null || this.#traces?.has(carried.traceId) !== true)) return;
+    const child = carried !== null && carried.spanId !== this.#session?.spanId;
+    this.started(details, newSpanId(), child ? carried.spanId : undefined);
   };
 }

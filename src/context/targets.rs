@@ -4,9 +4,9 @@
 //! <https://developer.chrome.com/docs/extensions/develop/concepts/match-patterns>
 
 use std::fmt;
-use std::fmt::Write;
 
-use url::{Host, Url};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use url::Host;
 
 /// The patterns that a list may have: each is a rule for every tab of lightweight mode, and a browser takes 1,000 of their kind.
 pub const MOST_PATTERNS: usize = 20;
@@ -65,6 +65,9 @@ impl Port {
 }
 
 const ALL_URLS: &str = "<all_urls>";
+
+/// What a `*` in a path stands for.
+const ANYTHING: &str = "[^?#]*";
 
 impl MatchPattern {
     /// Reads one pattern.
@@ -153,23 +156,17 @@ fn host(text: &str) -> Result<(String, Port), (usize, &'static str)> {
     }
 }
 
+/// What addresses have percent-encoded in a path: <https://url.spec.whatwg.org/#path-percent-encode-set>.
+const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}').add(b'^');
+
 /// Turns a path into a regular expression: `*` is any characters, and a query is not compared.
 fn path(text: &str) -> Result<String, (usize, &'static str)> {
     if let Some(at) = text.find(['?', '#']) {
         return Err((at, "the query is not compared: leave it out"));
     }
-    let mut regex = String::new();
-    for (number, part) in text.split('*').enumerate() {
-        if number > 0 {
-            regex.push_str("[^?#]*");
-        }
-        // As the browser writes it: other characters than ASCII are percent-encoded.
-        let url = Url::parse(&format!("http://h/{part}")).map_err(|_| (0, "it is not a path"))?;
-        let _ = write!(regex, "{}", escaped(url.path().strip_prefix('/').unwrap_or_default()));
-    }
-    let to_the_end = text.ends_with('*');
-    regex = regex.strip_suffix("[^?#]*").map_or(regex.clone(), ToOwned::to_owned);
-    Ok(if to_the_end { regex } else { format!("{regex}(?:[?#]|$)") })
+    let parts = text.split('*').map(|part| escaped(&utf8_percent_encode(part, IN_PATH).to_string()));
+    let regex = parts.collect::<Vec<_>>().join(ANYTHING);
+    Ok(regex.strip_suffix(ANYTHING).map_or_else(|| format!("{regex}(?:[?#]|$)"), ToOwned::to_owned))
 }
 
 fn escaped(text: &str) -> String {

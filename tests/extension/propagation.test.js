@@ -37,7 +37,7 @@ test('what holds by itself', () => {
 test('the fields are those of every propagator', () => {
   assert.deepEqual([...having().fields], ['traceparent', 'tracestate', 'baggage']);
   const propagators = ['b3', 'b3multi', 'jaeger', 'none', 'toString'];
-  const fields = ['b3', 'x-b3-traceid', 'x-b3-spanid', 'x-b3-sampled', 'uber-trace-id'];
+  const fields = ['b3', 'x-b3-traceid', 'x-b3-spanid', 'x-b3-sampled', 'x-b3-flags', 'x-b3-parentspanid', 'uber-trace-id'];
   assert.deepEqual([...having({ propagators }).fields], fields);
   assert.deepEqual([...having({ propagators: [] }).fields], []);
 });

@@ -17,6 +17,8 @@ const TRACE_ID: &str = "x-b3-traceid";
 const SPAN_ID: &str = "x-b3-spanid";
 const SAMPLED: &str = "x-b3-sampled";
 const FLAGS: &str = "x-b3-flags";
+/// Never written: whoever has set it had another parent.
+const PARENT_SPAN_ID: &str = "x-b3-parentspanid";
 
 fn bit(flags: Flags) -> &'static str {
     if flags.is_sampled() { "1" } else { "0" }
@@ -77,7 +79,7 @@ impl Propagator for Single {
 
 impl Propagator for Multi {
     fn fields(&self) -> &'static [&'static str] {
-        &[TRACE_ID, SPAN_ID, SAMPLED]
+        &[TRACE_ID, SPAN_ID, SAMPLED, FLAGS, PARENT_SPAN_ID]
     }
 
     fn inject(&self, context: &Context, set: &mut dyn FnMut(&'static str, String)) {

@@ -56,7 +56,7 @@ impl Invalid {
 
 /// One format of headers.
 pub trait Propagator: Sync {
-    /// The headers that it writes, and reads first of all.
+    /// The headers that belong to it: whoever writes some of them takes the others away.
     fn fields(&self) -> &'static [&'static str];
 
     /// Hands the headers for a context to `set`.

@@ -1,3 +1,5 @@
+use url::Url;
+
 use super::*;
 
 /// Whether a pattern matches, as the browser's engines would have it.
@@ -70,6 +72,8 @@ fn patterns_are_compared_by_scheme_host_port_and_path() {
             &["http://shop.test/a%20b/%C3%A9/x", "http://shop.test/a b/é/x"],
             &["http://shop.test/a/"],
         ),
+        ("http://shop.test/*.*", &["http://shop.test/a.b"], &["http://shop.test/a"]),
+        ("http://shop.test/x*/../y", &[], &["http://shop.test/xy"]),
         ("http://SHOP.test/*", &["http://shop.test/"], &[]),
         ("http://münchen.test/*", &["http://xn--mnchen-3ya.test/", "http://münchen.test/"], &[]),
         ("http://shop.test/(a|b)/*", &["http://shop.test/(a|b)/x"], &["http://shop.test/a/x"]),
