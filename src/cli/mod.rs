@@ -21,7 +21,7 @@ use std::process::ExitCode as ProcessExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
-use crate::config::settings::Setting;
+use crate::config::setting::Setting;
 use crate::failure::{ExitCode, Failure};
 use crate::say::say;
 

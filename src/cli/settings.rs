@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 
 use crate::config::given::FILE;
-use crate::config::settings::{self, Read, Setting};
+use crate::config::setting::{Read, Setting};
+use crate::config::settings;
 
 /// The settings that the command line gives.
 #[derive(Debug, Default)]
@@ -68,18 +69,12 @@ pub(super) fn without_flags() -> String {
         "In config.toml a setting's key is its name in lower case without NAVTRACE_, and in the table [otel] without OTEL_. {FILE} names \
          another file.\n\nSettings without an option:"
     );
-    for setting in settings::all().filter(|setting| setting.flag.is_none()) {
-        if setting.meaning.is_empty() {
-            let _ = write!(text, ", {}", setting.name);
-        } else {
-            let _ = write!(
-                text,
-                "\n\n{} [default: {}]\n  {}",
-                setting.name,
-                setting.default_words(),
-                plain(setting.meaning)
-            );
-        }
+    for group in settings::groups().iter().filter(|group| group[0].flag.is_none()) {
+        let names: Vec<&str> = group.iter().map(|setting| setting.name).collect();
+        let defaults: Vec<&str> =
+            group.iter().map(|setting| setting.default).filter(|words| !words.is_empty()).collect();
+        let (names, defaults) = (names.join(", "), plain(&defaults.join(", ")));
+        let _ = write!(text, "\n\n{names} [default: {defaults}]\n  {}", plain(group[0].meaning));
     }
     text
 }

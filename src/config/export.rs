@@ -2,7 +2,8 @@
 
 pub(super) mod wanted;
 
-use super::settings::{Read, SETTING, Secret, Setting, put};
+use super::setting::{Read, SETTING, Secret, Setting};
+use super::settings::put;
 use super::value::{address, count, known, milliseconds, number, pairs};
 use crate::export::settings::Protocol;
 
@@ -57,11 +58,11 @@ macro_rules! otlp {
     };
 }
 
-static OF_SPANS: [Setting; 4] = [
+static OF_SPANS: &[Setting] = &[
     Setting {
         name: EXPORTER,
         default: "`otlp`",
-        meaning: "or `none`; `OTEL_SDK_DISABLED=true` does the same",
+        meaning: "`otlp`, or `none`: no span is exported; the second, `true`, does the same",
         read: Read::Text(|config, text| {
             put(&mut config.wanted.exports, known(text, &[("otlp", true), ("none", false)]).map(Some))
         }),
@@ -76,7 +77,7 @@ static OF_SPANS: [Setting; 4] = [
     Setting {
         name: "OTEL_SERVICE_NAME",
         default: "`browser`",
-        meaning: "what the browser's spans belong to: its name, and more as `key=value,…`",
+        meaning: "what the browser's spans belong to: its name, and more of it as `key=value,…`",
         read: Read::Text(|config, text| put(&mut config.wanted.service_name, Ok(Some(text.to_owned())))),
         ..SETTING
     },
@@ -89,7 +90,7 @@ static OF_SPANS: [Setting; 4] = [
     },
 ];
 
-static OF_OTLP: [[Setting; 2]; 8] = [
+static OF_OTLP: &[[Setting; 2]] = &[
     otlp!(
         "ENDPOINT",
         "in `run` its own collector, else `http://localhost:4318` (`:4317` for gRPC)",
@@ -98,11 +99,11 @@ static OF_OTLP: [[Setting; 2]; 8] = [
         Text,
         |otlp, text| put(&mut otlp.endpoint, address(text).map(Some))
     ),
-    otlp!("PROTOCOL", "`http/protobuf`", "or `http/json`, `grpc`", Nothing, Text, |otlp, text| put(
+    otlp!("PROTOCOL", "`http/protobuf`", "`http/protobuf`, `http/json` or `grpc`", Nothing, Text, |otlp, text| put(
         &mut otlp.protocol,
         known(text, &PROTOCOLS).map(Some)
     )),
-    otlp!("HEADERS", "none", "of every request, `key=value,…`", Values, List, |otlp, items| put(
+    otlp!("HEADERS", "none", "what every request carries, as `key=value,…`", Values, List, |otlp, items| put(
         &mut otlp.headers,
         pairs(items).map(|pairs| Some(pairs).filter(|pairs| !pairs.is_empty()))
     )),
@@ -110,7 +111,7 @@ static OF_OTLP: [[Setting; 2]; 8] = [
         &mut otlp.timeout,
         milliseconds(text).map(Some)
     )),
-    otlp!("COMPRESSION", "`none`", "or `gzip`", Nothing, Text, |otlp, text| put(
+    otlp!("COMPRESSION", "`none`", "`none` or `gzip`", Nothing, Text, |otlp, text| put(
         &mut otlp.gzip,
         known(text, &[("gzip", true), ("none", false)]).map(Some)
     )),
@@ -120,7 +121,7 @@ static OF_OTLP: [[Setting; 2]; 8] = [
     otlp!("CLIENT_KEY", "", "", Nothing, Path, |otlp, path| otlp.client_key = Some(path)),
 ];
 
-static OF_BATCHES_AND_LIMITS: [Setting; 10] = [
+static OF_BATCHES_AND_LIMITS: &[Setting] = &[
     Setting {
         name: SCHEDULE_DELAY,
         default: "`5000`",
@@ -189,7 +190,7 @@ static OF_BATCHES_AND_LIMITS: [Setting; 10] = [
 
 /// The rows of these settings.
 pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
-    OF_SPANS.iter().chain(OF_OTLP.as_flattened()).chain(&OF_BATCHES_AND_LIMITS)
+    OF_SPANS.iter().chain(OF_OTLP.as_flattened()).chain(OF_BATCHES_AND_LIMITS)
 }
 
 /// Whether a setting is of no use while nothing is exported, so that nobody needs to hear that it is ignored.

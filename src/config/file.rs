@@ -8,8 +8,8 @@ use directories::ProjectDirs;
 use toml::de::{DeTable, DeValue};
 
 use super::given::{FILE, Given, SEE};
-use super::settings::{self, Read, Setting};
-use super::value;
+use super::setting::{Read, Setting};
+use super::{settings, value};
 use crate::failure::{ExitCode, Failure};
 
 /// The table of OpenTelemetry's settings.

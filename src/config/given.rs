@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::settings::{self, OURS, Secret, Setting};
-use super::value;
+use super::setting::{OURS, Secret, Setting};
+use super::{settings, value};
 use crate::browser::gate;
 use crate::failure::{ExitCode, Failure};
 use crate::report;

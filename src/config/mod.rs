@@ -7,6 +7,7 @@ pub mod file;
 pub mod given;
 #[cfg(test)]
 mod readme;
+pub mod setting;
 pub mod settings;
 pub mod shown;
 #[cfg(test)]
@@ -23,7 +24,7 @@ use tracing::level_filters::LevelFilter;
 use self::export::wanted::Wanted;
 use self::file::ConfigFile;
 use self::given::{FILE, Given, Source};
-use self::settings::Setting;
+use self::setting::Setting;
 pub use self::settings::{BROWSER, EXTENSION};
 use crate::channel::message::WantedMode;
 use crate::context::sampler::Sampler;

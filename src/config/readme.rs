@@ -4,22 +4,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::settings::{self, Setting};
+use super::settings;
 
 const BEGIN: &str = "<!-- settings -->\n";
 const END: &str = "<!-- /settings -->";
 
-/// The table: what the row before says stands with it.
 fn table() -> String {
-    let mut rows: Vec<Vec<&Setting>> = Vec::new();
-    for setting in settings::all() {
-        match rows.last_mut() {
-            Some(row) if setting.meaning.is_empty() => row.push(setting),
-            _ => rows.push(vec![setting]),
-        }
-    }
     let mut text = String::from("| setting | default | meaning |\n|---|---|---|\n");
-    for row in rows {
+    for row in settings::groups() {
         let names: Vec<String> = row
             .iter()
             .map(|setting| {

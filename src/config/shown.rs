@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use serde::Serialize;
 use url::Url;
 
-use super::Config;
-use super::settings::{self, Secret, Setting};
+use super::setting::{Secret, Setting};
+use super::{Config, settings};
 use crate::observe::redact::{self, REDACTED};
 
 /// A setting and its value.

@@ -47,7 +47,17 @@ fn without_any_every_setting_has_its_default() {
     let words = stdout(&output);
     let begin: Vec<&str> = words.lines().take(8).collect();
     let end = words.lines().last().unwrap().replace(environment.home().to_str().unwrap(), "~");
-    assert_snapshot!(format!("{}\n{end}", begin.join("\n")), @"");
+    assert_snapshot!(format!("{}\n{end}", begin.join("\n")), @"
+    NAVTRACE_BROWSER                              the first on PATH  default
+    NAVTRACE_MODE                                 auto               default
+    NAVTRACE_WEB_VITALS                           off                default
+    NAVTRACE_LINK                                 none               default
+    NAVTRACE_ARM_TIMEOUT                          5s                 default
+    NAVTRACE_EXTENSION                            the built-in one   default
+    NAVTRACE_LOG                                  warn               default
+    OTEL_TRACES_SAMPLER                           always_on          default
+    config file: none; it would be ~/.config/navtrace/config.toml
+    ");
     assert!(!words.lines().any(|line| line.ends_with(' ')), "{words}");
 }
 
