@@ -12,7 +12,7 @@ import { PROPAGATORS } from './propagators.js';
  */
 
 /** The header, by its lower-case name. */
-export const HEADER = 'navtrace';
+export const CONTROL_HEADER = 'navtrace';
 
 /**
  * Nothing is asked for.
@@ -181,7 +181,7 @@ function readDirective(text, seen) {
  */
 export function parseControl(value) {
   /** @param {string} reason @returns {{ steering: null, fault: string }} */
-  const ignored = (reason) => ({ steering: null, fault: `the ${HEADER} header is ignored: ${reason}` });
+  const ignored = (reason) => ({ steering: null, fault: `the ${CONTROL_HEADER} header is ignored: ${reason}` });
   /** @type {Steering} */
   const steering = { ...DEFAULT_STEERING };
   /** @type {Set<string>} */

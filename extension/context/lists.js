@@ -32,7 +32,7 @@ export function trimmed(text, isSpace = isWhiteSpace) {
 const membersOf = (text) => text.split(',').map((member) => trimmed(member, isBlank)).filter((member) => member !== '');
 
 /** What a `tracestate` may have. What has more characters is cut, large members first, then the last ones. */
-const TRACESTATE = { members: 32, characters: 512, large: 128 };
+const TRACESTATE_LIMITS = { members: 32, characters: 512, large: 128 };
 const TRACESTATE_KEY = /^[a-z0-9][a-z0-9_*/@-]{0,255}$/;
 const TRACESTATE_VALUE = /^[ -+\--<>-~]{1,256}$/;
 
@@ -46,8 +46,8 @@ export function readTracestate(text) {
   /** @param {string} reason */
   const useless = (reason) => ({ tracestate: '', reason });
   const members = membersOf(text);
-  if (members.length > TRACESTATE.members) {
-    return useless(`expected at most ${TRACESTATE.members} members, found ${members.length}`);
+  if (members.length > TRACESTATE_LIMITS.members) {
+    return useless(`expected at most ${TRACESTATE_LIMITS.members} members, found ${members.length}`);
   }
   const keys = new Set();
   for (const [index, member] of members.entries()) {
@@ -60,14 +60,14 @@ export function readTracestate(text) {
     if (keys.has(key)) return useless(`member ${number} repeats a key`);
     keys.add(key);
   }
-  while (members.join(',').length > TRACESTATE.characters) {
-    members.splice(members.findLastIndex((member) => member.length > TRACESTATE.large), 1);
+  while (members.join(',').length > TRACESTATE_LIMITS.characters) {
+    members.splice(members.findLastIndex((member) => member.length > TRACESTATE_LIMITS.large), 1);
   }
   return { tracestate: members.join(','), reason: null };
 }
 
 /** What everybody propagates of a `baggage`. https://www.w3.org/TR/baggage/#limits */
-const BAGGAGE = { members: 64, bytes: 8192 };
+const BAGGAGE_LIMITS = { members: 64, bytes: 8192 };
 
 /** A token of HTTP: RFC 9110, section 5.6.2. */
 const TOKEN = /^[0-9A-Za-z!#$%&'*+.^_`|~-]+$/;
@@ -110,10 +110,10 @@ function take(members) {
     const added = member.length + (taken.length === 0 ? 0 : 1);
     if (!isBaggageMember(member)) {
       reason ??= `member ${number} is not key=value, percent-encoded`;
-    } else if (taken.length === BAGGAGE.members) {
-      reason ??= `member ${number} is one too many: ${BAGGAGE.members} are passed on`;
-    } else if (bytes + added > BAGGAGE.bytes) {
-      reason ??= `member ${number} is too long: ${BAGGAGE.bytes} bytes are passed on`;
+    } else if (taken.length === BAGGAGE_LIMITS.members) {
+      reason ??= `member ${number} is one too many: ${BAGGAGE_LIMITS.members} are passed on`;
+    } else if (bytes + added > BAGGAGE_LIMITS.bytes) {
+      reason ??= `member ${number} is too long: ${BAGGAGE_LIMITS.bytes} bytes are passed on`;
     } else {
       bytes += added;
       taken.push(member);

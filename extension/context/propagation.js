@@ -27,23 +27,23 @@ export const DEFAULT_PROPAGATION = {
   exclude: [],
 };
 
-const SAMPLED = 0x01;
+const SAMPLED_FLAG = 0x01;
 /** At least the last 7 bytes of the trace id are random. */
-const RANDOM = 0x02;
+const RANDOM_FLAG = 0x02;
 
 /** Random numbers ahead of time, as for ids. */
-const pool = new Uint32Array(256);
-let used = pool.length;
+const numbers = new Uint32Array(256);
+let drawn = numbers.length;
 
 /** @returns {number} a random number from 0 up to, but not, 1, with all the bits that a number has */
 function random() {
-  if (used + 2 > pool.length) {
-    crypto.getRandomValues(pool);
-    used = 0;
+  if (drawn + 2 > numbers.length) {
+    crypto.getRandomValues(numbers);
+    drawn = 0;
   }
-  const high = pool[used] ?? 0;
-  const low = pool[used + 1] ?? 0;
-  used += 2;
+  const high = numbers[drawn] ?? 0;
+  const low = numbers[drawn + 1] ?? 0;
+  drawn += 2;
   return (high * 2 ** 21 + (low >>> 11)) / 2 ** 53;
 }
 
@@ -55,8 +55,8 @@ function random() {
  */
 export const draw = (ratio) => ratio >= 1 || (ratio > 0 && random() < ratio);
 
-const NOTHING = /(?!)/;
-const EVERYTHING = /(?:)/;
+const MATCHES_NONE = /(?!)/;
+const MATCHES_ALL = /(?:)/;
 
 /**
  * Compiles regular expressions.
@@ -93,8 +93,8 @@ export class Propagation {
     this.fields = new Set(this.#configured.flatMap(({ fields }) => fields));
     this.#readsBaggage = this.#configured.includes(PROPAGATORS.baggage);
     // On the safe side: headers go to nobody for whom they may not be meant.
-    this.#targets = compiled(settings.targets, NOTHING);
-    this.#exclude = compiled(settings.exclude, EVERYTHING);
+    this.#targets = compiled(settings.targets, MATCHES_NONE);
+    this.#exclude = compiled(settings.exclude, MATCHES_ALL);
   }
 
   /**
@@ -182,8 +182,8 @@ export class Propagation {
    * @returns {string} 2 hex digits
    */
   flags(sampled, parentFlags) {
-    const isRandom = parentFlags === null || (parseInt(parentFlags, 16) & RANDOM) !== 0;
-    return `0${(sampled ? SAMPLED : 0) | (this.settings.randomFlag && isRandom ? RANDOM : 0)}`;
+    const isRandom = parentFlags === null || (parseInt(parentFlags, 16) & RANDOM_FLAG) !== 0;
+    return `0${(sampled ? SAMPLED_FLAG : 0) | (this.settings.randomFlag && isRandom ? RANDOM_FLAG : 0)}`;
   }
 
   /**

@@ -8,8 +8,6 @@
 import { readBaggage, readTracestate, trimmed } from './lists.js';
 import { formatTraceparent } from './traceparent.js';
 
-export { mergeBaggage } from './lists.js';
-
 /** @typedef {{ traceId: string, spanId: string, flags: string, tracestate: string }} SpanContext */
 /**
  * Everything that headers carry; `tracestate` and `baggage` are empty when there is none.
@@ -56,9 +54,9 @@ const found = (context) => ({ context, fault: null });
 /** @param {string} header @param {string} reason @returns {Extracted} */
 const invalid = (header, reason) => ({ context: {}, fault: `${header}: ${reason}` });
 
-const ZEROS = /^0+$/;
+const ALL_ZERO = /^0+$/;
 const LOWER_HEX = /^[0-9a-f]+$/;
-const HEX = /^[0-9a-fA-F]+$/;
+const ANY_HEX = /^[0-9a-fA-F]+$/;
 const NOT_ASCII = /[\u0080-\uffff]/;
 
 /**
@@ -69,7 +67,7 @@ const NOT_ASCII = /[\u0080-\uffff]/;
  * @returns {string | null}
  */
 function padded(text, digits) {
-  if (text.length > digits || !HEX.test(text) || ZEROS.test(text)) return null;
+  if (text.length > digits || !ANY_HEX.test(text) || ALL_ZERO.test(text)) return null;
   return text.toLowerCase().padStart(digits, '0');
 }
 
@@ -97,9 +95,9 @@ function readTraceparent(text) {
   const spanId = text.slice(36, 52);
   const flags = text.slice(53, LENGTH);
   if (!LOWER_HEX.test(traceId)) return 'the trace id is not lower-case hex';
-  if (ZEROS.test(traceId)) return 'the trace id is all zero';
+  if (ALL_ZERO.test(traceId)) return 'the trace id is all zero';
   if (!LOWER_HEX.test(spanId)) return 'the parent id is not lower-case hex';
-  if (ZEROS.test(spanId)) return 'the parent id is all zero';
+  if (ALL_ZERO.test(spanId)) return 'the parent id is all zero';
   if (!LOWER_HEX.test(flags)) return 'the flags are not lower-case hex';
   return { traceId, spanId, flags, tracestate: '' };
 }

@@ -4,8 +4,8 @@
  */
 
 import { parseControl, steers } from './control.js';
+import { mergeBaggage } from './lists.js';
 import { draw } from './propagation.js';
-import { mergeBaggage } from './propagators.js';
 
 /** @import { NavigationContext as Issued, SessionContext } from '../channel/messages.js' */
 /** @import { Outbox } from '../observe/outbox.js' */

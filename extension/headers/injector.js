@@ -5,10 +5,10 @@
  * hand before they are asked.
  */
 
-import { HEADER as CONTROL_HEADER } from '../context/control.js';
+import { CONTROL_HEADER } from '../context/control.js';
 import { newSpanId } from '../context/ids.js';
+import { mergeBaggage } from '../context/lists.js';
 import { Propagation } from '../context/propagation.js';
-import { mergeBaggage } from '../context/propagators.js';
 import { EVERYTHING, MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { serverTiming } from './rules.js';
 
@@ -43,7 +43,7 @@ const indexOf = (headers, wanted) =>
  * @param {string} name in lower case
  * @returns {string | undefined} its value; the last one's if there were several
  */
-function take(headers, name) {
+function takeAway(headers, name) {
   let value;
   for (let at = indexOf(headers, name); at !== -1; at = indexOf(headers, name)) value = headers.splice(at, 1)[0]?.value ?? '';
   return value;
@@ -56,7 +56,7 @@ function take(headers, name) {
  * @param {string} name in lower case
  * @param {string} value
  */
-function set(headers, name, value) {
+function put(headers, name, value) {
   const at = indexOf(headers, name);
   // A value that is not UTF-8 comes as `binaryValue`, and a header with both is refused, together with the whole answer.
   headers[at === -1 ? headers.length : at] = { name, value };
@@ -138,7 +138,7 @@ export class Injector {
     const { url, requestHeaders = [] } = details;
     const propagation = this.#propagation;
     const { length } = requestHeaders;
-    const control = take(requestHeaders, CONTROL_HEADER);
+    const control = takeAway(requestHeaders, CONTROL_HEADER);
     const there = propagation.extract(requestHeaders);
     const own = isOwnRequest(details);
     if (own) this.#arrive(details, there, control);
@@ -159,11 +159,11 @@ export class Injector {
       this.#requests.started(details, spanId, parentId, stray, { link: linkTo(pages) });
       return requestHeaders.length === length ? {} : { requestHeaders };
     }
-    if (there !== null) for (const name of propagation.fields) if (name !== BAGGAGE) take(requestHeaders, name);
+    if (there !== null) for (const name of propagation.fields) if (name !== BAGGAGE) takeAway(requestHeaders, name);
     const carried = this.#known?.traces.carried(parent, spanId) ?? { traceId, spanId, flags: parent.flags };
     for (const [name, value] of propagation.inject(carried, parent.steering?.propagators ?? undefined)) {
-      if (value === null) take(requestHeaders, name);
-      else set(requestHeaders, name, name === BAGGAGE ? mergeBaggage(propagation.baggageOf(requestHeaders), value) : value);
+      if (value === null) takeAway(requestHeaders, name);
+      else put(requestHeaders, name, name === BAGGAGE ? mergeBaggage(propagation.baggageOf(requestHeaders), value) : value);
     }
     const origin = pages === null ? undefined : pages.traceId === traceId ? { caller: pages.spanId } : { link: linkTo(pages) };
     this.#requests.started(details, spanId, parentId, stray, origin);
@@ -192,9 +192,9 @@ export class Injector {
    */
   #takeFromClient(requestHeaders, own, there, page) {
     const clients = there !== null && (own || there.spanId === page.client?.spanId);
-    if (clients) for (const name of this.#propagation.fields) if (name !== BAGGAGE) take(requestHeaders, name);
+    if (clients) for (const name of this.#propagation.fields) if (name !== BAGGAGE) takeAway(requestHeaders, name);
     const baggage = this.#propagation.baggageOf(requestHeaders);
-    if (baggage !== '' && (own || baggage === page.baggage)) take(requestHeaders, BAGGAGE);
+    if (baggage !== '' && (own || baggage === page.baggage)) takeAway(requestHeaders, BAGGAGE);
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 
 import { isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';
-import { HEADER as CONTROL_HEADER } from '../context/control.js';
+import { CONTROL_HEADER } from '../context/control.js';
 import { formatTraceparent } from '../context/traceparent.js';
 
 /** @import { Mode, Propagation as Settings, SessionContext } from '../channel/messages.js' */

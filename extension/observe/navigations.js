@@ -3,7 +3,7 @@
  * observations.
  */
 
-import { HEADER as CONTROL_HEADER } from '../context/control.js';
+import { CONTROL_HEADER } from '../context/control.js';
 import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
 /** @import { Carried } from '../context/propagators.js' */

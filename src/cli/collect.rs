@@ -8,6 +8,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::settings::Flags;
 use super::{counted, shell_word};
 use crate::browser::private;
 use crate::collect::receiver::{self, Collector};
@@ -28,6 +29,9 @@ use crate::view::read::{self, Choice};
 pub(super) struct Args {
     #[command(flatten)]
     options: Options,
+
+    #[command(flatten)]
+    pub(super) flags: Flags,
 }
 
 /// Where spans are received, and where they go.

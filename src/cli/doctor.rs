@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::settings::Flags;
 use crate::browser::{extension, find, process};
 use crate::channel::frame;
 use crate::channel::message::{Hello, ToHost};
@@ -21,7 +22,10 @@ use crate::failure::{ExitCode, Failure};
 ///
 /// Loads a real page on loopback in the browser that `navtrace run` would use. Exits with 0 only if every link holds.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) flags: Flags,
+}
 
 /// How long the host may take to answer.
 const HOST_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,6 +3,7 @@
 use std::process::ExitCode as ProcessExitCode;
 
 use super::counted;
+use super::settings::Flags;
 use crate::config::Config;
 use crate::config::export::EXPORTER;
 use crate::export::flush::{self, Flushed};
@@ -15,7 +16,10 @@ use crate::say::say;
 /// Spans that no collector took wait in the state directory. The next traced browser sends them, and so does this command, to where
 /// OTEL_EXPORTER_OTLP_ENDPOINT points.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) flags: Flags,
+}
 
 /// Sends what is left, and fails when something is left after that.
 pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {

@@ -3,21 +3,25 @@
 #![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts, which show backticks as they are")]
 
 mod collect;
+mod config;
 mod doctor;
 mod flush;
 mod host;
 mod launch;
 mod run;
+mod settings;
 mod view;
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode as ProcessExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
+use crate::config::setting::Setting;
 use crate::failure::{ExitCode, Failure};
 use crate::say::say;
 
@@ -32,17 +36,8 @@ pub const BROWSER_NAME: &str = "navtrace-chromium";
 #[command(
     name = "navtrace",
     version,
-    after_help = "Settings come from the environment:\n  \
-        NAVTRACE_BROWSER      the Chromium to start (default: the first one on PATH)\n  \
-        NAVTRACE_ARM_TIMEOUT  how long a browser start waits for the extension (default: 5s)\n  \
-        NAVTRACE_MODE         auto (default), lightweight or detailed: a span id per request\n  \
-        NAVTRACE_WEB_VITALS   on: pages tell their navigation timing and web vitals too (default: off)\n  \
-        NAVTRACE_LINK         a template for links to traces: http://localhost:16686/trace/{trace_id}\n  \
-        NAVTRACE_EXTENSION    a folder to load as the extension instead of the built-in one\n  \
-        NAVTRACE_LOG          off, error, warn (default), info, debug or trace\n  \
-        OTEL_TRACES_SAMPLER   always_on (default) or always_off\n  \
-        OTEL_EXPORTER_OTLP_*  where the browser's spans go (default: `run` collects them itself)\n  \
-        OTEL_TRACES_EXPORTER  otlp (default), or none to export no spans"
+    after_help = "Settings come from config.toml, the environment and options, of which the last wins: `navtrace config` shows them, and \
+                  `navtrace config --help` what each means."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -58,6 +53,22 @@ enum Command {
     Flush(flush::Args),
     Collect(collect::Args),
     View(view::Args),
+    Config(config::Args),
+}
+
+impl Command {
+    /// The settings that the command line gives. The browser's arguments are Chromium's alone, and Chromium starts the host.
+    fn flags(&self) -> &[(&'static Setting, OsString)] {
+        match self {
+            Self::Launch(_) | Self::Host(_) => &[],
+            Self::Run(args) => args.flags.given(),
+            Self::Doctor(args) => args.flags.given(),
+            Self::Flush(args) => args.flags.given(),
+            Self::Collect(args) => args.flags.given(),
+            Self::View(args) => args.flags.given(),
+            Self::Config(args) => args.flags.given(),
+        }
+    }
 }
 
 /// How this program was called.
@@ -119,8 +130,19 @@ fn shell_word(path: &Path) -> String {
     shlex::try_quote(&text).map_or_else(|_| text.to_string(), Cow::into_owned)
 }
 
+/// Writes to standard output; colours only where they are wanted. A reader that has had enough is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(ExitCode::Failure, format!("standard output can't be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
-    let config = Config::from_env()?;
+    let config = Config::load(command.flags())?;
     start_log(&config);
     match command {
         Command::Run(args) => run::run(&config, &args),
@@ -130,6 +152,7 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
         Command::Flush(_) => flush::flush(&config),
         Command::Collect(args) => collect::collect(&config, &args),
         Command::View(args) => view::view(&config, &args),
+        Command::Config(args) => config::config(&config, &args),
     }
 }
 

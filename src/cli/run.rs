@@ -21,9 +21,11 @@ use tempfile::TempDir;
 use self::progress::Progress;
 use super::BROWSER_NAME;
 use super::collect;
+use super::settings::Flags;
 use crate::browser::{extension, find, private, process};
 use crate::collect::receiver::Collector;
 use crate::config::export::{ENDPOINT, EXPORTER, PROTOCOL, SCHEDULE_DELAY, TRACES_ENDPOINT, TRACES_PROTOCOL};
+use crate::config::given::Source;
 use crate::config::{self, Config};
 use crate::failure::{ExitCode, Failure};
 use crate::report::{self, Receiver};
@@ -49,6 +51,9 @@ pub(super) struct Args {
     /// How long services may be silent before their last spans are taken to have arrived, once CMD has ended
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = collect::duration)]
     wait: Duration,
+
+    #[command(flatten)]
+    pub(super) flags: Flags,
 
     /// The command and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true)]
@@ -94,6 +99,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     let mut command = Command::new(&args.command[0]);
     command
         .args(&args.command[1..])
+        .envs(config.environment())
         .env(config::BROWSER, browser)
         .env(report::VARIABLE, receiver.path())
         .envs(BROWSER_VARIABLES.map(|name| (name, &link)));
@@ -102,7 +108,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         command.env(config::EXTENSION, extension);
     }
     if let Some(collector) = &collector {
-        give_endpoint(&mut command, collector.receiver());
+        give_endpoint(config, &mut command, collector.receiver());
     }
     let progress = Progress::start(receiver.watch());
     let status = supervise(command, signals).map_err(|error| cannot_run(&args.command[0], &error));
@@ -140,9 +146,14 @@ fn start_collector(config: &Config, options: &collect::Options) -> Result<Option
 }
 
 /// Tells a command and whatever it starts where spans go.
-fn give_endpoint(command: &mut Command, collector: &Collector) {
-    command.env(ENDPOINT, collector.endpoint()).env(PROTOCOL, "http/protobuf").env_remove(TRACES_PROTOCOL);
-    if std::env::var_os(SCHEDULE_DELAY).is_none_or(|value| value.is_empty()) {
+fn give_endpoint(config: &Config, command: &mut Command, collector: &Collector) {
+    let protocol = "http/protobuf";
+    command.env(ENDPOINT, collector.endpoint()).env(PROTOCOL, protocol).env_remove(TRACES_PROTOCOL);
+    if matches!(config.source(TRACES_PROTOCOL), Source::File(_)) {
+        // The browser's host reads the file too.
+        command.env(TRACES_PROTOCOL, protocol);
+    }
+    if *config.source(SCHEDULE_DELAY) == Source::Default {
         command.env(SCHEDULE_DELAY, COLLECTED_DELAY);
     }
 }

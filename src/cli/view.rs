@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
-use super::{counted, shell_word};
+use super::settings::Flags;
+use super::{counted, print, shell_word};
 use crate::browser::private;
 use crate::collect::store;
 use crate::config::Config;
@@ -42,6 +43,9 @@ pub(super) struct Args {
     /// Serve the page on loopback and open it in the browser, until Ctrl-C
     #[arg(long)]
     open: bool,
+
+    #[command(flatten)]
+    pub(super) flags: Flags,
 }
 
 /// Traces of a file are listed up to this; the page has more.
@@ -101,7 +105,7 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     for trace in &loaded.traces {
         text.push_str(&terminal::waterfall(trace, paper));
     }
-    print(&text).map_err(|error| failed(&format!("standard output can't be written: {error}")))?;
+    print(&text)?;
     if io::stdout().is_terminal() && file.stays() {
         say(&hint(&path, file.entries.len() > 1));
     }
@@ -183,13 +187,4 @@ fn paper() -> Paper {
         locale.contains("utf-8") || locale.contains("utf8")
     });
     Paper { width: width.min(MOST_WIDTH), unicode }
-}
-
-/// Writes to standard output; colours only where they are wanted. A reader that has had enough is no failure.
-fn print(text: &str) -> io::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
 }

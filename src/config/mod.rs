@@ -1,70 +1,54 @@
-//! The settings, typed: defaults, then the environment. Every name and its meaning stands here.
+//! The settings, typed, and where each value comes from: defaults, then config.toml, then the environment, then options.
+//!
+//! [`settings`] declares them. Whatever gives values gives them as [`given`] has them, and [`Config::load`] reads them one after the other.
 
 pub mod export;
+pub mod file;
+pub mod given;
+mod propagation;
+#[cfg(test)]
+mod readme;
+pub mod setting;
+pub mod settings;
+pub mod shown;
+#[cfg(test)]
+mod tests;
 pub(crate) mod value;
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
+use self::export::wanted::Wanted;
+use self::file::ConfigFile;
+use self::given::{FILE, Given, Source};
+use self::setting::Setting;
+pub use self::settings::{BROWSER, EXTENSION};
 use crate::channel::message::WantedMode;
 use crate::context::policy::Policy;
-use crate::context::sampler::Sampler;
 use crate::export::settings::Settings;
 use crate::failure::{ExitCode, Failure};
 use crate::view::link::LinkTemplate;
 
-/// The browser to start: a path, or a name that is looked up in `PATH`.
-pub const BROWSER: &str = "NAVTRACE_BROWSER";
-/// A folder to load as the extension instead of the embedded one.
-pub const EXTENSION: &str = "NAVTRACE_EXTENSION";
-/// How long a browser start waits for the extension to be armed: a number with a unit, `5s` unless set.
-pub const ARM_TIMEOUT: &str = "NAVTRACE_ARM_TIMEOUT";
-/// How requests get their headers: `auto` (unless set), `lightweight` or `detailed`.
-pub const MODE: &str = "NAVTRACE_MODE";
-/// Whether pages tell their navigation timing and web vitals: `off` (unless set) or `on`.
-pub const WEB_VITALS: &str = "NAVTRACE_WEB_VITALS";
-/// A template for links to traces, such as `http://localhost:16686/trace/{trace_id}`; none unless set.
-pub const LINK: &str = "NAVTRACE_LINK";
-/// How much navtrace says on standard error: `off`, `error`, `warn` (unless set), `info`, `debug` or `trace`.
-pub const LOG: &str = "NAVTRACE_LOG";
-/// OpenTelemetry's sampler, here `always_on` (unless set) or `always_off`.
-pub const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
-
-const MODES: [(&str, WantedMode); 3] =
-    [("auto", WantedMode::Auto), ("lightweight", WantedMode::Lightweight), ("detailed", WantedMode::Detailed)];
-
-const SWITCH: [(&str, bool); 2] = [("off", false), ("on", true)];
-
-const LOG_LEVELS: [(&str, LevelFilter); 6] = [
-    ("off", LevelFilter::OFF),
-    ("error", LevelFilter::ERROR),
-    ("warn", LevelFilter::WARN),
-    ("info", LevelFilter::INFO),
-    ("debug", LevelFilter::DEBUG),
-    ("trace", LevelFilter::TRACE),
-];
-
-const LONGEST_ARM_TIMEOUT: Duration = Duration::from_secs(3600);
-
 /// The settings of one process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// [`BROWSER`].
+    /// The browser to start: a path, or a name that is looked up in `PATH`.
     pub browser: Option<PathBuf>,
-    /// [`EXTENSION`].
+    /// A folder to load as the extension instead of the embedded one.
     pub extension: Option<PathBuf>,
-    /// [`ARM_TIMEOUT`].
+    /// How long a browser start waits for the extension to be armed.
     pub arm_timeout: Duration,
-    /// [`MODE`].
+    /// How requests get their headers.
     pub mode: WantedMode,
-    /// [`WEB_VITALS`].
+    /// Whether pages tell their navigation timing and web vitals.
     pub web_vitals: bool,
-    /// [`LINK`].
+    /// A template for links to traces.
     pub link: Option<LinkTemplate>,
-    /// [`LOG`].
+    /// How much navtrace says on standard error.
     pub log: LevelFilter,
     /// How contexts are made and carried.
     pub policy: Policy,
@@ -72,6 +56,12 @@ pub struct Config {
     pub export: Settings,
     /// What the user should know about settings that were ignored, as OpenTelemetry's specification wants it for its own names.
     pub warnings: Vec<String>,
+    /// Where config.toml is, or would be; nowhere without a home.
+    pub file: Option<ConfigFile>,
+    wanted: Wanted,
+    wanted_policy: propagation::Wanted,
+    /// What was given to the settings of these names, as text.
+    given: BTreeMap<&'static str, (OsString, Source)>,
 }
 
 impl Default for Config {
@@ -85,165 +75,78 @@ impl Default for Config {
             link: None,
             log: LevelFilter::WARN,
             policy: Policy::default(),
-            export: export::read(&|_| None).0,
+            export: Wanted::default().settings(),
             warnings: Vec::new(),
+            file: None,
+            wanted: Wanted::default(),
+            wanted_policy: propagation::Wanted::default(),
+            given: BTreeMap::new(),
         }
     }
 }
 
 impl Config {
-    /// Reads the settings from the environment of this process.
+    /// Reads the settings of this process, of which `flags` are those that the command line gives.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] with [`ExitCode::Usage`] that names the first variable whose value can't be used.
-    pub fn from_env() -> Result<Self, Failure> {
-        Self::from_lookup(|name| std::env::var_os(name))
+    /// A [`Failure`] with [`ExitCode::Usage`] that names the first value that can't be used, or the first name that there is not.
+    pub fn load(flags: &[(&'static Setting, OsString)]) -> Result<Self, Failure> {
+        let file = ConfigFile::locate(std::env::var_os(FILE));
+        let mut given = file.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
+        given.extend(given::environment(std::env::vars_os())?);
+        given.extend(by_flags(flags));
+        Ok(Self { file, ..Self::of(given)? })
     }
 
-    /// Reads the settings from `lookup`. An empty value counts as unset.
-    ///
-    /// # Errors
-    ///
-    /// As [`Config::from_env`].
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
-        let raw = |name: &str| lookup(name).filter(|value| !value.is_empty());
-        let text = |name: &str| raw(name).map(|value| value.to_string_lossy().into_owned());
-        let mut config = Self {
-            browser: raw(BROWSER).map(PathBuf::from),
-            extension: raw(EXTENSION).map(PathBuf::from),
-            ..Self::default()
-        };
-        if let Some(value) = text(ARM_TIMEOUT) {
-            config.arm_timeout =
-                value::duration(&value, LONGEST_ARM_TIMEOUT).map_err(|reason| invalid(ARM_TIMEOUT, &value, &reason))?;
-        }
-        if let Some(value) = text(MODE) {
-            config.mode = value::one_of(&value, &MODES).map_err(|reason| invalid(MODE, &value, &reason))?;
-        }
-        if let Some(value) = text(WEB_VITALS) {
-            config.web_vitals =
-                value::one_of(&value, &SWITCH).map_err(|reason| invalid(WEB_VITALS, &value, &reason))?;
-        }
-        if let Some(value) = text(LINK) {
-            config.link = Some(LinkTemplate::parse(&value).map_err(|reason| invalid(LINK, &value, &reason))?);
-        }
-        if let Some(value) = text(LOG) {
-            config.log = value::one_of(&value, &LOG_LEVELS).map_err(|reason| invalid(LOG, &value, &reason))?;
-        }
-        if let Some(name) = text(SAMPLER) {
-            match Sampler::parse(&name, None) {
-                Ok(sampler) => config.policy.sampler = sampler,
-                Err(_) => {
-                    config.warnings.push(format!("{SAMPLER}={name} is ignored: expected always_on or always_off"))
+    /// Reads values, of which each wins over those before it. An empty one counts as not given.
+    fn of(given: impl IntoIterator<Item = Given>) -> Result<Self, Failure> {
+        let mut config = Self::default();
+        let mut ignored = Vec::new();
+        for given in given {
+            match given.setting.read(&mut config, &given) {
+                Ok(()) => {
+                    config.given.insert(given.setting.name, (given.text, given.source));
                 }
+                Err(reason) if given.must_be_of_use() => {
+                    let message = format!("{} can't be used: {reason}", given.name());
+                    return Err(Failure::new(ExitCode::Usage, message));
+                }
+                Err(reason) => ignored.push((given.setting, format!("{} is ignored: {reason}", given.name()))),
             }
         }
-        let (export, warnings) = export::read(&text);
-        config.export = export;
-        config.warnings.extend(warnings);
+        config.export = config.wanted.settings();
+        config.wanted_policy.complete(&mut config.policy);
+        let exports = config.export.target.is_some();
+        let of_interest = |setting: &Setting| exports || !export::is_of_target(setting.name);
+        let of_interest = ignored.into_iter().filter(|(setting, _)| of_interest(setting));
+        config.warnings.extend(of_interest.map(|(_, warning)| warning));
         Ok(config)
     }
+
+    /// Where the value of the setting of this name comes from.
+    #[must_use]
+    pub fn source(&self, name: &str) -> &Source {
+        self.given.get(name).map_or(&Source::Default, |(_, source)| source)
+    }
+
+    /// What processes are given whose settings should be these: options are not theirs, and they may start in another directory.
+    pub fn environment(&self) -> impl Iterator<Item = (&'static str, &OsStr)> {
+        let by_flag = self.given.iter().filter(|(_, (_, source))| matches!(source, Source::Flag(_)));
+        let file = self.file.as_ref().filter(|file| file.is_named).map(|file| (FILE, file.path.as_os_str()));
+        by_flag.map(|(name, (text, _))| (*name, text.as_os_str())).chain(file)
+    }
+
+    /// Reads an environment alone.
+    #[cfg(test)]
+    pub(crate) fn of_environment(variables: &[(&str, &str)]) -> Result<Self, Failure> {
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        Self::of(given::environment(variables)?)
+    }
 }
 
-fn invalid(name: &str, value: &str, reason: &str) -> Failure {
-    Failure::new(ExitCode::Usage, format!("{name}={value} can't be used: {reason}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(variables: &[(&str, &str)]) -> Result<Config, Failure> {
-        Config::from_lookup(|name| {
-            let found = variables.iter().find(|(key, _)| *key == name);
-            found.map(|(_, value)| OsString::from(value))
-        })
-    }
-
-    #[test]
-    fn unset_and_empty_are_the_defaults() {
-        assert_eq!(read(&[]), Ok(Config::default()));
-        let empty = [BROWSER, EXTENSION, ARM_TIMEOUT, MODE, WEB_VITALS, LINK, LOG, SAMPLER].map(|name| (name, ""));
-        assert_eq!(read(&empty), Ok(Config::default()));
-    }
-
-    #[test]
-    fn reads_every_setting() {
-        let config = read(&[
-            (BROWSER, "/opt/chromium"),
-            (EXTENSION, "ext"),
-            (ARM_TIMEOUT, "1500ms"),
-            (MODE, "lightweight"),
-            (WEB_VITALS, "on"),
-            (LINK, "http://jaeger.test/trace/{trace_id}"),
-            (LOG, "debug"),
-            (SAMPLER, "always_off"),
-        ]);
-        let expected = Config {
-            browser: Some("/opt/chromium".into()),
-            extension: Some("ext".into()),
-            arm_timeout: Duration::from_millis(1500),
-            mode: WantedMode::Lightweight,
-            web_vitals: true,
-            link: Some(LinkTemplate::parse("http://jaeger.test/trace/{trace_id}").unwrap()),
-            log: LevelFilter::DEBUG,
-            policy: Policy { sampler: Sampler { ratio: 0.0, parent_based: false }, ..Policy::default() },
-            export: Config::default().export,
-            warnings: Vec::new(),
-        };
-        assert_eq!(config, Ok(expected));
-    }
-
-    #[test]
-    fn values_of_our_own_names_that_are_unknown_are_errors() {
-        for (name, value, sentence) in [
-            (
-                LOG,
-                "debgu",
-                "NAVTRACE_LOG=debgu can't be used: did you mean debug? (off, error, warn, info, debug, trace)",
-            ),
-            (
-                MODE,
-                "detail",
-                "NAVTRACE_MODE=detail can't be used: did you mean detailed? (auto, lightweight, detailed)",
-            ),
-            (
-                LINK,
-                "http://jaeger.test/{trace}",
-                "NAVTRACE_LINK=http://jaeger.test/{trace} can't be used: {trace} is not known; there are {trace_id}, {span_id}, {start_s}, \
-                 {end_s}, {start_ms}, {end_ms} (write other braces as %7B, %7D)",
-            ),
-            (WEB_VITALS, "yes", "NAVTRACE_WEB_VITALS=yes can't be used: expected off, on"),
-            (LOG, "5", "NAVTRACE_LOG=5 can't be used: expected off, error, warn, info, debug, trace"),
-            (ARM_TIMEOUT, "5", "NAVTRACE_ARM_TIMEOUT=5 can't be used: a unit is missing: 5s, or 5ms?"),
-            (
-                ARM_TIMEOUT,
-                "soon",
-                "NAVTRACE_ARM_TIMEOUT=soon can't be used: expected a number with a unit, such as 5s or 1500ms",
-            ),
-            (
-                ARM_TIMEOUT,
-                "2h",
-                "NAVTRACE_ARM_TIMEOUT=2h can't be used: expected a number with a unit, such as 5s or 1500ms",
-            ),
-            (ARM_TIMEOUT, "0s", "NAVTRACE_ARM_TIMEOUT=0s can't be used: it must be more than 0"),
-            (ARM_TIMEOUT, "61m", "NAVTRACE_ARM_TIMEOUT=61m can't be used: the longest possible is 3600s"),
-            (
-                ARM_TIMEOUT,
-                "-1s",
-                "NAVTRACE_ARM_TIMEOUT=-1s can't be used: expected a number with a unit, such as 5s or 1500ms",
-            ),
-        ] {
-            let failure = read(&[(name, value)]).unwrap_err();
-            assert_eq!((failure.exit, failure.message.as_str()), (ExitCode::Usage, sentence));
-        }
-    }
-
-    #[test]
-    fn values_of_opentelemetry_names_that_are_unknown_warn_and_are_ignored() {
-        let config = read(&[(SAMPLER, "sometimes")]).unwrap();
-        assert_eq!(config.policy.sampler, Sampler::default());
-        assert_eq!(config.warnings, ["OTEL_TRACES_SAMPLER=sometimes is ignored: expected always_on or always_off"]);
-    }
+/// Gives the values of options.
+fn by_flags(flags: &[(&'static Setting, OsString)]) -> impl Iterator<Item = Given> {
+    let given = flags.iter().filter(|(_, text)| !text.is_empty());
+    given.map(|(setting, text)| Given::by_flag(setting, text))
 }

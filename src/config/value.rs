@@ -1,9 +1,21 @@
 //! Reads the forms that setting values come in. Every error says what was expected.
 
+use std::borrow::Cow;
+use std::str::FromStr;
 use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
 
 /// How alike two names must be for one to be offered in place of the other (1 is equal).
 const ALIKE: f64 = 0.7;
+
+/// Finds the name that `value` was meant to be, if any is like it.
+pub(super) fn nearest<'a>(value: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likely = names.into_iter().map(|name| (strsim::jaro_winkler(name, value), name));
+    let (likeness, nearest) = likely.fold((0.0, ""), |best, this| if this.0 > best.0 { this } else { best });
+    (likeness >= ALIKE).then_some(nearest)
+}
 
 /// Finds `value` among named choices.
 pub(super) fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
@@ -12,11 +24,19 @@ pub(super) fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, S
     }
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let all = names.join(", ");
-    let (likeness, nearest) = names
-        .iter()
-        .map(|name| (strsim::jaro_winkler(name, value), *name))
-        .fold((0.0, ""), |best, this| if this.0 > best.0 { this } else { best });
-    Err(if likeness >= ALIKE { format!("did you mean {nearest}? ({all})") } else { format!("expected {all}") })
+    Err(match nearest(value, names) {
+        Some(nearest) => format!("did you mean {nearest}? ({all})"),
+        None => format!("expected {all}"),
+    })
+}
+
+/// Finds `value` among named choices as OpenTelemetry's specification wants it, whatever its case.
+pub(super) fn known<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let found = choices.iter().find(|(choice, _)| choice.eq_ignore_ascii_case(value.trim()));
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        format!("expected {}", names.join(" or "))
+    })
 }
 
 /// Reads a whole number with a unit (`ms`, `s` or `m`), at most `longest`.
@@ -42,4 +62,38 @@ pub(crate) fn duration(value: &str, longest: Duration) -> Result<Duration, Strin
         .map(Duration::from_millis)
         .filter(|duration| *duration <= longest)
         .ok_or_else(|| format!("the longest possible is {}s", longest.as_secs()))
+}
+
+/// Reads a whole number.
+pub(super) fn number<T: FromStr>(value: &str) -> Result<T, String> {
+    value.trim().parse().map_err(|_| "expected a whole number".to_owned())
+}
+
+/// Reads a number of at least 1.
+pub(super) fn count(value: &str) -> Result<usize, String> {
+    match number(value)? {
+        0 => Err("it must be more than 0".to_owned()),
+        count => Ok(count),
+    }
+}
+
+/// Reads a time as OpenTelemetry writes it.
+pub(super) fn milliseconds(value: &str) -> Result<Duration, String> {
+    number(value).map(Duration::from_millis)
+}
+
+/// Reads the address of a collector.
+pub(super) fn address(value: &str) -> Result<Url, String> {
+    let url = Url::parse(value.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| "expected an address such as http://localhost:4318".to_owned())
+}
+
+/// Reads `key=value` pairs, each percent-encoded. One wrong pair spoils them all, since nobody can say which half is right.
+pub(super) fn pairs(items: &[String]) -> Result<Vec<(String, String)>, String> {
+    let decoded = |part: &str| percent_decode_str(part.trim()).decode_utf8().ok().map(Cow::into_owned);
+    let pairs = items.iter().map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        Some((decoded(key).filter(|key| !key.is_empty())?, decoded(value)?))
+    });
+    pairs.collect::<Option<_>>().ok_or_else(|| "expected key=value,key=value, percent-encoded".to_owned())
 }

@@ -8,7 +8,8 @@ use url::Url;
 
 use super::observation::{Observation, Observed};
 
-const REDACTED: &str = "REDACTED";
+/// What stands in a secret's place.
+pub const REDACTED: &str = "REDACTED";
 
 /// Query parameters whose values are secrets. The first four are the convention's own, which are to be matched as they are written; the others
 /// are those of cloud storage and of OAuth.

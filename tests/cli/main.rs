@@ -5,6 +5,7 @@
 #[path = "../support/navtrace.rs"]
 mod navtrace;
 
+mod config;
 mod gated;
 mod host;
 mod install;

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { DEFAULT_STEERING, HEADER, parseControl, steers } from '../../extension/context/control.js';
+import { CONTROL_HEADER, DEFAULT_STEERING, parseControl, steers } from '../../extension/context/control.js';
 
 /** @import { Steering } from '../../extension/context/control.js' */
 
 const DIRECTIVES = 'there are off, on, propagator, sampling and new-trace';
 const PROPAGATORS = 'there are tracecontext, baggage, b3, b3multi and jaeger';
 
-test('the header has a name in lower case', () => assert.equal(HEADER, 'navtrace'));
+test('the header has a name in lower case', () => assert.equal(CONTROL_HEADER, 'navtrace'));
 
 test('a header says what its requests carry', async (t) => {
   /** @type {[value: string, asked: Partial<Steering>][]} */

@@ -73,6 +73,7 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
     let mut child = Command::new(process::this_binary()?)
         .arg("launch")
         .args(CHROMIUM_ARGUMENTS)
+        .envs(config.environment())
         .env(report::VARIABLE, receiver.path())
         // Nobody wants to see this page among their traces.
         .env(config::export::EXPORTER, "none")

@@ -1,0 +1,87 @@
+//! `navtrace config`: shows the settings, and where each comes from.
+
+use std::fmt::Write as _;
+use std::process::ExitCode as ProcessExitCode;
+
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use super::settings::{self, Flags};
+use crate::config::Config;
+use crate::config::given::FILE;
+use crate::config::shown::Shown;
+use crate::failure::{ExitCode, Failure};
+use crate::say::say;
+
+/// Show every setting, its value, and where that comes from
+///
+/// A setting has its default, unless config.toml, the environment or an option gives another value; the last of these wins. Secrets are
+/// shown as REDACTED.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = settings::without_flags())]
+pub(super) struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    pub(super) flags: Flags,
+}
+
+/// The widest column of values; longer ones push their source aside.
+const MOST_WIDTH: usize = 50;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    /// Where config.toml is, or would be.
+    file: Option<String>,
+    /// Whether it is there and was read.
+    file_exists: bool,
+    settings: Vec<Shown>,
+}
+
+/// Prints the settings.
+pub(super) fn config(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
+    for warning in &config.warnings {
+        say(warning);
+    }
+    let text = if args.json { json(config) } else { lines(config) };
+    super::print(&text)?;
+    Ok(ExitCode::Success.into())
+}
+
+fn lines(config: &Config) -> String {
+    let shown: Vec<(Shown, String)> = config
+        .shown()
+        .map(|mut shown| {
+            let value = shown.value.take().unwrap_or_else(|| shown.words.clone());
+            (shown, value)
+        })
+        .collect();
+    let names = shown.iter().map(|(shown, _)| shown.name.len()).max().unwrap_or_default();
+    let values = shown.iter().map(|(_, value)| value.width()).filter(|width| *width <= MOST_WIDTH);
+    let values = values.max().unwrap_or_default();
+    let mut text = String::new();
+    for (Shown { name, source, .. }, value) in shown {
+        let space = " ".repeat(values.saturating_sub(value.width()));
+        let _ = writeln!(text, "{name:<names$}  {value}{space}  {source}");
+    }
+    let file = match &config.file {
+        Some(file) if file.exists => file.path.display().to_string(),
+        Some(file) => format!("none; it would be {}", file.path.display()),
+        None => format!("none, because there is no home directory; {FILE} can name one"),
+    };
+    let _ = writeln!(text, "\nconfig file: {file}");
+    text
+}
+
+fn json(config: &Config) -> String {
+    let document = Document {
+        file: config.file.as_ref().map(|file| file.path.display().to_string()),
+        file_exists: config.file.as_ref().is_some_and(|file| file.exists),
+        settings: config.shown().collect(),
+    };
+    let text = serde_json::to_string_pretty(&document);
+    text.unwrap_or_else(|_| unreachable!("texts are JSON")) + "\n"
+}
