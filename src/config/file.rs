@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, Error};
 
 use super::given::{FILE, Given, SEE};
 use super::setting::{Read, Setting};
@@ -53,6 +54,8 @@ impl ConfigFile {
         }
         let path = self.path.display();
         let text = fs::read_to_string(&self.path).map_err(|error| {
+            let error =
+                if error.kind() == ErrorKind::InvalidData { "it is not UTF-8".to_owned() } else { error.to_string() };
             let message = if self.is_named {
                 format!("{FILE}={path}: {error}; name a file that you may read, or unset it")
             } else {
@@ -67,10 +70,13 @@ impl ConfigFile {
 /// Reads the text of a config.toml.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Given>, Failure> {
     let document = Document { path, text };
-    let table = DeTable::parse(text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start);
-        document.failure(start, &format!("this is not TOML: {}", error.message().replace('\n', ", ")))
-    })?;
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let start = |error: &Error| error.span().map_or(0, |span| span.start);
+    // What comes after the first is often its consequence.
+    if let Some(error) = errors.iter().min_by_key(|error| start(error)) {
+        let reason = error.message().replace('\n', ", ");
+        return Err(document.failure(start(error), &format!("this is not TOML: {reason}")));
+    }
     let mut given = document.table(None, table.get_ref())?;
     given.sort_by_key(|(start, _)| *start);
     Ok(given.into_iter().map(|(_, given)| given).collect())
@@ -90,6 +96,7 @@ impl Document<'_> {
         let mut all = Vec::new();
         for (key, value) in entries {
             let start = key.span().start;
+            let written_key = self.text.get(key.span()).unwrap_or_default();
             let key = key.get_ref().as_ref();
             if (name, key) == (None, OTEL) {
                 let DeValue::Table(table) = value.get_ref() else {
@@ -101,7 +108,7 @@ impl Document<'_> {
             }
             let found =
                 settings::all().find(|setting| setting.key().is_some_and(|(table, of)| table == name && of == key));
-            let setting = found.ok_or_else(|| self.failure(start, &unknown(name, key)))?;
+            let setting = found.ok_or_else(|| self.failure(start, &unknown(name, key, written_key)))?;
             let written = self.text.get(value.span()).unwrap_or_default().lines().next().unwrap_or_default();
             let place = format!("{}: {key}", self.place(start));
             let assignment = format!("{place} = {written}");
@@ -154,7 +161,7 @@ fn read(setting: &Setting, value: &DeValue) -> Result<(String, Option<Vec<String
 }
 
 /// What is said of a key that there is not.
-fn unknown(table: Option<&'static str>, key: &str) -> String {
+fn unknown(table: Option<&'static str>, key: &str, written: &str) -> String {
     let plain = key.to_ascii_lowercase().replace('-', "_");
     let plain = plain.strip_prefix("navtrace_").or_else(|| plain.strip_prefix("otel_")).unwrap_or(&plain);
     let keys: Vec<_> = settings::all().filter_map(Setting::key).collect();
@@ -173,7 +180,7 @@ fn unknown(table: Option<&'static str>, key: &str) -> String {
         }
     };
     let inside = table.map_or_else(String::new, |table| format!(" in [{table}]"));
-    format!("{key} is not a setting{inside}{hint}")
+    format!("{written} is not a setting{inside}{hint}")
 }
 
 #[cfg(test)]
@@ -224,6 +231,11 @@ mod tests {
                 "/c.toml:2:3: sevice_name is not a setting in [otel]: did you mean service_name?",
             ),
             ("[otle]\n", "/c.toml:1:2: otle is not a setting: did you mean otel?"),
+            ("'' = 5", "/c.toml:1:1: '' is not a setting; navtrace config --help lists those that there are"),
+            (
+                "otel.x = 5",
+                "/c.toml:1:6: x is not a setting in [otel]; navtrace config --help lists those that there are",
+            ),
             ("otel = 5", "/c.toml:1:1: otel is a table: write [otel], and its settings below"),
             ("mode = true", "/c.toml:1:1: mode can't be used: expected a text in quotes"),
             ("mode = ['auto']", "/c.toml:1:1: mode can't be used: expected a text in quotes"),
@@ -241,6 +253,8 @@ mod tests {
         ] {
             assert_eq!(refused(text), sentence);
         }
+        let words = refused("mode = \"auto\nlog = 5");
+        assert!(words.starts_with("/c.toml:1:"), "{words}");
         let words = refused("link = 'ä'\nmode = auto");
         assert!(words.starts_with("/c.toml:2:8: this is not TOML: "), "{words}");
     }

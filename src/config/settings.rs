@@ -1,6 +1,6 @@
 //! Every setting, declared once: a row here and a field of [`Config`](super::Config). What reads, shows and explains settings goes through these rows.
 //!
-//! OpenTelemetry's settings of the export have their rows in [`export`](super::export).
+//! OpenTelemetry's settings of the export have their rows in [`export`].
 
 use std::time::Duration;
 
