@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { newSpanId, newTraceId } from '../../extension/context/ids.js';
-import { PROPAGATORS, isSampled, mergeBaggage, propagatorsOf } from '../../extension/context/propagators.js';
+import { mergeBaggage } from '../../extension/context/lists.js';
+import { PROPAGATORS, isSampled, propagatorsOf } from '../../extension/context/propagators.js';
 
 /** @import { Carried, Written } from '../../extension/context/propagators.js' */
 /** @typedef {{ span?: { traceId: string, spanId: string, flags: string, tracestate?: string }, baggage?: string }} FixtureContext */
