@@ -40,7 +40,8 @@ impl Bench {
         Self { site: Site::start(), environment: Environment::new() }
     }
 
-    fn script(&self, command: &mut Command, script: &str, variables: &[(&str, &str)]) {
+    /// Adds a script of k6's, and what it needs, to a command that runs k6.
+    pub(crate) fn script(&self, command: &mut Command, script: &str, variables: &[(&str, &str)]) {
         command.args(["run", "--quiet", "--no-usage-report", "-e"]).arg(format!("SITE={}", self.site.main()));
         command.arg("-e").arg(format!("OTHER={}", self.site.other()));
         for (name, value) in variables {

@@ -1,0 +1,128 @@
+//! What requests carry, by OpenTelemetry's own SDKs: every format alone and in pairs, and to targets alone.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use crate::bench::{Bench, Run, turn};
+use crate::support::sdk::{Contexts, SdkServer, SpanContext};
+use crate::support::site::{Origin, Recorded, coverage_kinds};
+
+const PROPAGATORS: [&str; 5] = ["tracecontext", "baggage", "b3", "b3multi", "jaeger"];
+
+/// Every header that a propagator may write, and the one by which scripts steer.
+const HEADERS: [&str; 10] = [
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "b3",
+    "x-b3-traceid",
+    "x-b3-spanid",
+    "x-b3-sampled",
+    "x-b3-parentspanid",
+    "uber-trace-id",
+    "navtrace",
+];
+
+const BAGGAGE: &str = "user=alice,region=eu%20west";
+
+/// The headers of a request that are about its context.
+fn carried(request: &Recorded) -> Vec<&str> {
+    request.headers.iter().map(|(name, _)| name.as_str()).filter(|name| HEADERS.contains(name)).collect()
+}
+
+fn covered(bench: &Bench, mode: &str, settings: &[(&str, &str)]) -> Run {
+    let mut command = bench.traced_command("coverage.js", &[]);
+    command.env("NAVTRACE_MODE", mode).envs(settings.iter().copied());
+    let run = bench.run(command);
+    run.assert_whole(&["1-0"]);
+    run
+}
+
+/// The span contexts that are read from a request, which the propagators must agree on.
+fn agreed(contexts: &Contexts, propagators: &[&str], request: &Recorded) -> Option<SpanContext> {
+    let Contexts { tracecontext, b3, b3multi, jaeger, baggage } = contexts;
+    let found = [("tracecontext", tracecontext), ("b3", b3), ("b3multi", b3multi), ("jaeger", jaeger)];
+    let mut agreed: Option<SpanContext> = None;
+    for (name, context) in found {
+        assert_eq!(context.is_some(), propagators.contains(&name), "{name} of {} {}", request.method, request.label());
+        let Some(context) = context else { continue };
+        assert_eq!(agreed.get_or_insert_with(|| context.clone()), context, "{} {}", request.method, request.label());
+    }
+    let expected: &[(&str, &str)] =
+        if propagators.contains(&"baggage") { &[("region", "eu west"), ("user", "alice")] } else { &[] };
+    let baggage: Vec<_> = baggage.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(baggage, expected, "{} {}", request.method, request.label());
+    agreed
+}
+
+/// Loads the coverage page with these propagators, and has the SDKs read every request of it.
+fn propagated(node: &SdkServer, go: &SdkServer, mode: &str, propagators: &[&str]) {
+    let bench = Bench::new();
+    let run = covered(&bench, mode, &[("OTEL_PROPAGATORS", &propagators.join(",")), ("BAGGAGE", BAGGAGE)]);
+    let seen: BTreeSet<_> = run.requests.iter().map(Recorded::label).collect();
+    for kind in coverage_kinds().iter().filter(|kind| kind.at_least > 0) {
+        assert!(seen.contains(kind.name), "{} with {propagators:?}", kind.name);
+    }
+    let mut spans = BTreeSet::new();
+    for request in &run.requests {
+        let contexts = node.contexts(&request.headers);
+        if propagators.contains(&"tracecontext") || propagators.contains(&"jaeger") {
+            let read = go.contexts(&request.headers);
+            assert_eq!((&read.tracecontext, &read.jaeger), (&contexts.tracecontext, &contexts.jaeger));
+        }
+        let Some(context) = agreed(&contexts, propagators, request) else { continue };
+        assert_eq!(BTreeSet::from([context.trace_id]), run.summary(), "{}", run.log);
+        assert_eq!((context.trace_flags, context.trace_state), (1, None));
+        let is_fresh = spans.insert(context.span_id);
+        assert!(is_fresh || mode == "lightweight", "{} {} has no span id of its own", request.method, request.label());
+    }
+}
+
+#[test]
+fn every_propagator_alone_and_in_pairs_is_read_by_the_sdks_as_one_context() {
+    let _turn = turn();
+    let (node, go) = (SdkServer::node(), SdkServer::go());
+    for mode in ["detailed", "lightweight"] {
+        for (number, first) in PROPAGATORS.iter().enumerate() {
+            propagated(&node, &go, mode, &[first]);
+            for second in &PROPAGATORS[number + 1..] {
+                propagated(&node, &go, mode, &[first, second]);
+            }
+        }
+    }
+}
+
+/// Has every kind of request made to two origins of which one is a target, or all but one are.
+fn only_targets(mode: &str, setting: &str, target: Origin) {
+    let bench = Bench::new();
+    // What is excluded is the other one.
+    let names_main = (setting == "NAVTRACE_TARGETS") == (target == Origin::Main);
+    let named = format!("{}/*", if names_main { bench.site.main() } else { bench.site.other() });
+    let settings = [(setting, named.as_str()), ("OTEL_PROPAGATORS", &PROPAGATORS.join(",")), ("BAGGAGE", BAGGAGE)];
+    let run = covered(&bench, mode, &settings);
+    let (targets, others): (Vec<_>, Vec<_>) = run.requests.iter().partition(|request| request.origin == target);
+    assert!(targets.len() > 5 && others.len() > 5, "{} and {}", targets.len(), others.len());
+    for request in targets {
+        assert_eq!(carried(request).len(), 7, "{} {} carries {:?}", request.method, request.label(), carried(request));
+    }
+    for request in others {
+        assert_eq!(carried(request), [""; 0], "{setting} {mode}: {} {}", request.method, request.label());
+    }
+}
+
+#[test]
+fn nobody_but_targets_gets_a_header_or_baggage() {
+    let _turn = turn();
+    for mode in ["detailed", "lightweight"] {
+        for setting in ["NAVTRACE_TARGETS", "NAVTRACE_EXCLUDE"] {
+            for target in [Origin::Main, Origin::Other] {
+                only_targets(mode, setting, target);
+            }
+        }
+    }
+}
+
+/// A bench's command with the site's main origin as the only target.
+pub(crate) fn with_main_as_target(bench: &Bench, command: &mut Command) {
+    command.env("NAVTRACE_TARGETS", format!("{}/*", bench.site.main()));
+}

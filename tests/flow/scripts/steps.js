@@ -1,0 +1,27 @@
+// Takes the steps that a test names, and logs what each response named as its context.
+//
+//   STEPS   JSON: a list of { nav, headers, path, origin, tab }, where all but `nav` may be left out: the extra HTTP headers that the page
+//           sends from now on, the page to load (`/page`), the origin that it is on (`main` or `other`), and the number of the tab
+import { browser } from 'k6/browser';
+
+import { browserOptions, run, url } from './scenario.js';
+
+export const options = browserOptions();
+
+export default async function () {
+  const pages = [];
+  try {
+    for (const { nav, headers, path = '/page', origin = 'main', tab = 0 } of JSON.parse(__ENV.STEPS)) {
+      pages[tab] = pages[tab] || (await browser.newPage());
+      const page = pages[tab];
+      if (headers !== undefined) await page.setExtraHTTPHeaders(headers);
+      const at = origin === 'main' ? __ENV.SITE : __ENV.OTHER;
+      const response = await page.goto(url(path, { kind: 'document', run: run(), nav, subs: 4, limit: 10000 }, at));
+      await page.waitForFunction(() => window.done === true, { timeout: 30000 });
+      const timing = (await response.allHeaders())['server-timing'] || null;
+      console.log(`STEP ${JSON.stringify({ nav, timing })}`);
+    }
+  } finally {
+    for (const page of pages) await page.close();
+  }
+}
