@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
+import { newSpanId, newTraceId } from '../../extension/context/ids.js';
+import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { Session, ownSession } from '../../extension/context/session.js';
-import { newSpanId } from '../../extension/context/ids.js';
 import { parseTraceparent } from '../../extension/context/traceparent.js';
+import { Traces } from '../../extension/context/traces.js';
 import { Injector } from '../../extension/headers/injector.js';
 import { Modes } from '../../extension/headers/modes.js';
 import { Tabs } from '../../extension/headers/tabs.js';
@@ -13,7 +15,9 @@ import { Outbox } from '../../extension/observe/outbox.js';
 import { Requests } from '../../extension/observe/requests.js';
 import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome, settled } from './support/chrome.js';
+import { fakeOutbox, fakeSession, propagating } from './support/session.js';
 
+/** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 /** @import { Header } from './support/chrome.js' */
 
 const TAB = 100;
@@ -65,32 +69,39 @@ function contextIn(headers) {
   return context;
 }
 
-/** @param {typeof SESSION} context */
-const using = (context) => ({ context, use: mock.fn() });
+/** @param {typeof SESSION} context @param {Partial<PropagationSettings>} [settings] */
+const using = (context, settings) => fakeSession(settings, { context, flags: '01' });
 
 /** An injector that knows no documents, and what it tells of requests. */
 function made() {
   const documents = new Documents();
-  const started = mock.fn((/** @type {any} */ _details, /** @type {string[]} */ ..._ids) => {});
+  const started = mock.fn((/** @type {any} */ _details, /** @type {any[]} */ ..._told) => {});
   const injector = new Injector(ownSession(), documents, { started });
-  /** What was told last: the request's own span id, its parent, its trace. */
+  /** What was told last: the request's own span id, its parent, its trace, and what the page says of it. */
   const told = () => started.mock.calls.at(-1)?.arguments.slice(1);
   return { injector, documents, told, started };
 }
 
-/** An injector at work for a session with one tab. Its navigations carry flags that the session does not. */
-function working() {
+/**
+ * An injector at work for a session with one tab. Its navigations carry flags that the session does not.
+ *
+ * @param {Partial<PropagationSettings>} [settings]
+ */
+function working(settings) {
   const browser = fakeChrome({ granted: true });
   const { injector, ...observers } = made();
-  const tabs = new Tabs(SESSION, () => ({ spanId: newSpanId(), flags: '01' }));
+  const session = using(SESSION, settings);
+  const outbox = fakeOutbox();
+  const traces = new Traces(session, outbox);
+  const tabs = new Tabs(SESSION, (tabId, previous) => traces.issue(tabId, previous), null, traces);
   tabs.opened([TAB], [TAB - 1]);
-  injector.start(using(SESSION), tabs);
+  injector.start(session, tabs, traces);
   const begin = mock.method(tabs, 'begin');
   /** @param {object} details @returns {Header[]} */
   const inject = (details) => browser.fire(INJECT, details).requestHeaders;
   /** @param {object} details @returns {Header[]} what scripts are told */
   const named = (details) => all(browser.fire(EXPOSE, details).responseHeaders ?? [], 'server-timing');
-  return { ...browser, ...observers, injector, tabs, begin, inject, named };
+  return { ...browser, ...observers, ...outbox, session, traces, injector, tabs, begin, inject, named };
 }
 
 /** @param {{ spanId: string, flags: string }} context */
@@ -116,14 +127,14 @@ test('requests of every kind are asked about, and only responses of main frames'
 });
 
 for (const name of ['traceparent', 'Traceparent', 'TRACEPARENT', 'tRaCePaReNt']) {
-  test(`a header ${name} that is there already is replaced in its place`, () => {
+  test(`a header ${name} that is there already is replaced`, () => {
     const { inject } = working();
     const others = [{ name: 'A', value: '1' }, { name: 'B', value: '2' }];
     const before = `00-${'f'.repeat(32)}-${'f'.repeat(16)}-00`;
     const headers = inject(request({ requestHeaders: [others[0], { name, value: before }, others[1]] }));
     assert.equal(contextIn(headers).traceId, SESSION.traceId);
-    assert.equal(headers[1]?.name.toLowerCase(), 'traceparent');
-    assert.deepEqual([headers[0], headers[2]], others);
+    assert.equal(headers[2]?.name, 'traceparent');
+    assert.deepEqual(headers.slice(0, 2), others);
   });
 }
 
@@ -137,7 +148,6 @@ test('all other headers stay as they are', () => {
   const { inject } = working();
   const others = [
     { name: 'Cookie', value: 'a=b' },
-    { name: 'tracestate', value: 'x=1' },
     { name: 'X-Traceparent', value: '1' },
     { name: 'traceparent2', value: '1' },
     { name: 'tracepArenx', value: '1' },
@@ -271,15 +281,13 @@ test('a context that is resumed goes on requests before more is known', () => {
   const { fire } = fakeChrome({ granted: true });
   const { injector } = made();
   injector.listen();
-  injector.resume(SESSION);
+  injector.resume(SESSION, propagating());
   const { traceId, flags } = contextIn(fire(INJECT, navigation()).requestHeaders);
   assert.deepEqual({ traceId, flags }, { traceId: SESSION.traceId, flags: SESSION.flags });
 });
 
 test('a navigation uses the session before its request leaves, and nothing else does', () => {
-  const { inject, injector, tabs } = working();
-  const session = using(SESSION);
-  injector.start(session, tabs);
+  const { inject, session } = working();
   inject(request());
   assert.equal(session.use.mock.callCount(), 0);
   inject(navigation());
@@ -304,27 +312,28 @@ for (const [what, details] of Object.entries({
 test('it goes over to another session', () => {
   const { inject, named, injector, tabs } = working();
   const other = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
-  injector.start(using(other), tabs);
+  const session = using(other);
+  injector.start(session, tabs, new Traces(session, fakeOutbox()));
   assert.equal(contextIn(inject(navigation())).traceId, other.traceId);
   assert.ok(named(response())[0]?.value?.includes(other.traceId));
 });
 
 test('it listens once, however often it is told to', () => {
-  const { injector, tabs, blocking } = working();
+  const { injector, session, tabs, traces, blocking } = working();
   injector.listen();
-  injector.start(using(SESSION), tabs);
+  injector.start(session, tabs, traces);
   assert.deepEqual(blocking(), [INJECT, EXPOSE]);
   injector.stop();
   assert.deepEqual(blocking(), []);
 });
 
 test('once it is stopped it leaves requests alone, until it is started again', () => {
-  const { fire, injector, tabs } = working();
+  const { fire, injector, session, tabs, traces } = working();
   injector.stop();
   injector.stop();
   assert.equal(fire(INJECT, request()), undefined);
   assert.equal(fire(EXPOSE, response()), undefined);
-  injector.start(using(SESSION), tabs);
+  injector.start(session, tabs, traces);
   assert.equal(contextIn(fire(INJECT, request()).requestHeaders).traceId, SESSION.traceId);
 });
 
@@ -354,17 +363,19 @@ test('no request waits for anything: the answer is there at once, and nothing is
   const outbox = new Outbox();
   const session = new Session(() => {}, own, outbox, async () => {});
   const [documents, starts] = [new Documents(), new Starts()];
-  const requests = new Requests(outbox, starts);
-  const ready = Modes.start(session, new Injector(own, documents, requests), requests);
+  const requests = new Requests(outbox, starts, session);
+  const ready = Modes.start(session, new Injector(own, documents, requests), requests, outbox);
   watchNavigations(ready, { outbox, documents, starts });
   await settled();
   const [port] = browser.ports;
   assert.ok(port);
   const contexts = Array.from({ length: 96 }, () => ({ spanId: newSpanId(), flags: '01' }));
-  port.receive({ v: 1, type: 'session', host: '0.1.0', mode: 'auto', webVitals: false, session: SESSION, contexts });
+  const traces = Array.from({ length: 8 }, () => ({ traceId: newTraceId(), spanId: newSpanId(), flags: '01' }));
+  const propagation = DEFAULT_PROPAGATION;
+  port.receive({ v: 1, type: 'session', host: '0.1.0', mode: 'auto', webVitals: false, propagation, session: SESSION, contexts, traces });
   await ready;
   await settled();
-  const { listener } = browser.registered.get(INJECT)?.[0] ?? {};
+  const { listener } = browser.registered.get(INJECT)?.find(({ extra }) => extra.includes('blocking')) ?? {};
   assert.ok(listener);
   const sent = port.sent.length;
   const { length: calls } = browser.calls;
@@ -378,15 +389,15 @@ test('no request waits for anything: the answer is there at once, and nothing is
   assert.equal(browser.calls.length, calls);
   assert.equal(browser.updates.length, 1);
   await settled();
-  assert.deepEqual(port.sent.slice(sent), [{ v: 1, type: 'replenish', count: 96 }]);
+  assert.deepEqual(port.sent.slice(sent), [{ v: 1, type: 'replenish', count: 96, traces: 0 }]);
 });
 
 test('each request is told of as it leaves, with what it carries and its navigation', () => {
   const { inject, tabs, told, started } = working();
   const { spanId } = contextIn(inject(navigation()));
-  assert.deepEqual(told(), [spanId, tabs.navigation(TAB, '1')?.spanId, undefined]);
+  assert.deepEqual(told(), [spanId, tabs.navigation(TAB, '1')?.spanId, undefined, undefined]);
   const { spanId: other } = contextIn(inject(request({ requestId: '2' })));
-  assert.deepEqual(told(), [other, tabs.current(TAB)?.spanId, undefined]);
+  assert.deepEqual(told(), [other, tabs.current(TAB)?.spanId, undefined, undefined]);
   assert.equal(started.mock.callCount(), 2);
   assert.equal(started.mock.calls[1]?.arguments[0].requestId, '2');
 });
@@ -395,7 +406,7 @@ test('a request of the session itself has no parent', () => {
   const { inject, told } = working();
   for (const details of [{ tabId: -1 }, { tabId: 9000 }]) {
     const { spanId } = contextIn(inject(request(details)));
-    assert.deepEqual(told(), [spanId, undefined, undefined]);
+    assert.deepEqual(told(), [spanId, undefined, undefined, undefined]);
   }
 });
 
@@ -404,10 +415,10 @@ test('before the session is known a request is told of with its trace, and has n
   const { injector, told } = made();
   injector.listen();
   const first = contextIn(fire(INJECT, navigation()).requestHeaders);
-  assert.deepEqual(told(), [first.spanId, undefined, first.traceId]);
-  injector.resume(SESSION);
+  assert.deepEqual(told(), [first.spanId, undefined, first.traceId, undefined]);
+  injector.resume(SESSION, propagating());
   const second = contextIn(fire(INJECT, request()).requestHeaders);
-  assert.deepEqual(told(), [second.spanId, undefined, SESSION.traceId]);
+  assert.deepEqual(told(), [second.spanId, undefined, SESSION.traceId, undefined]);
 });
 
 /** An injector whose tab shows one document and has the response of the next. */
@@ -437,7 +448,7 @@ for (const [what, details, belongs] of BETWEEN) {
   test(`between a response and its commit, a request of ${what} belongs to the navigation that is ${belongs}`, () => {
     const { inject, told, ...navigations } = between();
     const { spanId, flags } = contextIn(inject(request({ requestId: '2', ...details })));
-    assert.deepEqual(told(), [spanId, navigations[belongs].spanId, undefined]);
+    assert.deepEqual(told(), [spanId, navigations[belongs].spanId, undefined, undefined]);
     assert.equal(flags, navigations[belongs].flags);
   });
 }

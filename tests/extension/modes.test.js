@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
+import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { Session, ownSession } from '../../extension/context/session.js';
 import { parseTraceparent } from '../../extension/context/traceparent.js';
 import { Injector } from '../../extension/headers/injector.js';
@@ -12,8 +13,6 @@ import { Requests } from '../../extension/observe/requests.js';
 import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome, observationsOf, settled } from './support/chrome.js';
 
-/** @import { SessionContext } from '../../extension/channel/messages.js' */
-
 const TAB = 100;
 const PAGE = 'https://example.test/';
 const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
@@ -23,15 +22,17 @@ const OPEN = { tabs: [TAB], windows: [TAB - 1] };
 
 const BLOCKING = ['webRequest.onBeforeSendHeaders', 'webRequest.onHeadersReceived'];
 
-/** @param {string} [mode] @param {object} [session] */
-const answer = (mode = 'auto', session = NAMED) => ({
+/** @param {string} [mode] @param {object} [session] @param {Partial<typeof DEFAULT_PROPAGATION>} [settings] */
+const answer = (mode = 'auto', session = NAMED, settings = {}) => ({
   v: 1,
   type: 'session',
   host: '0.1.0',
   mode,
   webVitals: false,
+  propagation: { ...DEFAULT_PROPAGATION, ...settings },
   session,
   contexts: [],
+  traces: [],
 });
 
 /** @type {import('node:test').Mock<(...data: unknown[]) => void>} */
@@ -59,10 +60,10 @@ function start(browser, { restarted = false } = {}) {
   const own = ownSession();
   const outbox = new Outbox();
   const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, async () => {});
-  const requests = new Requests(outbox, new Starts());
+  const requests = new Requests(outbox, new Starts(), session);
   const injector = new Injector(own, new Documents(), requests);
   if (restarted) injector.listen();
-  const ready = Modes.start(session, injector, requests);
+  const ready = Modes.start(session, injector, requests, outbox);
   void ready.then(() => (started = true));
   const port = browser.ports.at(-1);
   assert.ok(port);
@@ -146,8 +147,7 @@ async function assertNoGap(browser) {
  */
 function navigate({ browser, modes }, requestId, tabId = TAB) {
   const details = { requestId, tabId, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
-  const value = browser.leave(details).find(({ name }) => name === 'traceparent')?.value;
-  modes.requested(tabId, requestId, parseTraceparent(value), Date.now());
+  modes.requested(tabId, requestId, modes.carriedBy(browser.leave(details)), Date.now());
   const named = browser.fire('webRequest.onHeadersReceived', { ...details, statusCode: 200, responseHeaders: [] });
   modes.responded(tabId, requestId, PAGE);
   const committed = modes.committed(tabId, PAGE).map(({ spanId }) => spanId);
@@ -203,7 +203,7 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
     const { length } = updates;
     const next = contexts()?.tabs.get(TAB)?.next;
     assert.ok(next);
-    modes.requested(TAB, '1', { traceId: NAMED.traceId, ...next }, 1);
+    modes.requested(TAB, '1', { traceId: NAMED.traceId, ...next, tracestate: '', baggage: '' }, 1);
     modes.responded(TAB, '1', PAGE);
     assert.deepEqual(modes.committed(TAB, PAGE), [next]);
     await idle();
@@ -299,7 +299,7 @@ test('a browser that does not say what it grants is taken to grant nothing', asy
 test('a header of another trace on a navigation is not taken for ours', async () => {
   const { modes, contexts } = await running();
   const next = contexts()?.tabs.get(TAB)?.next;
-  modes.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01' }, 1);
+  modes.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01', tracestate: '', baggage: '' }, 1);
   assert.deepEqual(modes.failed(TAB, '1'), [next]);
 });
 
@@ -326,8 +326,8 @@ for (const mode of ['auto', 'detailed']) {
     await idle();
     assert.equal(started(), true);
     assert.deepEqual(said(), ['hello', 'armed detailed']);
-    assert.deepEqual(inForce(), { session: NAMED, mode: 'detailed', contexts: null });
-    assert.deepEqual(browser.updates, [{ removeRuleIds: [], addRules: [recordOf(NAMED)] }]);
+    assert.deepEqual(inForce(), { session: NAMED, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null });
+    assert.deepEqual(browser.updates, [{ removeRuleIds: [], addRules: [recordOf(NAMED, DEFAULT_PROPAGATION)] }]);
     assertCarried(browser);
   });
 }
@@ -377,7 +377,7 @@ for (const [wanted, mode] of [['auto', 'detailed'], ['detailed', 'detailed'], ['
     mock.timers.tick(1000);
     await ready;
     const own = session.context;
-    assert.deepEqual(inForce(), { session: own, mode: 'detailed', contexts: null });
+    assert.deepEqual(inForce(), { session: own, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null });
     assertCarried(browser, own.traceId);
     const release = hold(browser);
     port.receive(answer(wanted));
@@ -405,7 +405,7 @@ test('from lightweight to detailed mode: the rules go once the listeners are the
   assert.deepEqual(said(), ['hello', 'armed lightweight']);
   release();
   await assertNoGap(browser);
-  assert.deepEqual([...browser.rules.values()], [recordOf(NAMED)]);
+  assert.deepEqual([...browser.rules.values()], [recordOf(NAMED, DEFAULT_PROPAGATION)]);
   assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed']);
   assert.equal(browser.updates.length, 2);
 });
@@ -452,11 +452,11 @@ test('the page of a tab keeps its context over a change of the mode', async () =
 test('a navigation that is under way when the mode changes ends once, as its response names it', async () => {
   const { browser, modes } = await running({ granted: true, mode: 'lightweight' });
   const details = { requestId: '1', tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
-  const sent = parseTraceparent(browser.leave(details).find(({ name }) => name === 'traceparent')?.value);
+  const sent = modes.carriedBy(browser.leave(details));
   modes.requested(TAB, '1', sent, Date.now());
   anotherHost(browser, 'detailed');
   await idle();
-  const hop = parseTraceparent(browser.leave(details).find(({ name }) => name === 'traceparent')?.value);
+  const hop = modes.carriedBy(browser.leave(details));
   modes.requested(TAB, '1', hop, Date.now());
   assert.notEqual(hop?.spanId, sent?.spanId);
   const received = { ...details, statusCode: 200, responseHeaders: [] };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
+import { Propagation } from '../../extension/context/propagation.js';
 import { isSpanId } from '../../extension/context/traceparent.js';
 import { LONGEST_URL } from '../../extension/observe/details.js';
 import { Requests } from '../../extension/observe/requests.js';
@@ -10,6 +11,7 @@ import { fakeChrome } from './support/chrome.js';
 const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
 const SPAN = 'c'.repeat(16);
 const PARENT = 'd'.repeat(16);
+const TRACE = SESSION.traceId;
 const URL_ = 'https://example.test/';
 
 const SENT = 'webRequest.onSendHeaders';
@@ -27,8 +29,15 @@ beforeEach(() => {
   browser = fakeChrome({ granted: true });
   starts = new Starts();
   observed = [];
-  requests = new Requests({ observe: (observation) => void observed.push(JSON.parse(JSON.stringify(observation))) }, starts);
+  requests = observing(new Propagation());
 });
+
+/** @param {Propagation} propagation */
+const observing = (propagation) =>
+  new Requests({ observe: (observation) => void observed.push(JSON.parse(JSON.stringify(observation))) }, starts, { propagation });
+
+/** The traces of a session. @param {string[]} traceIds */
+const having = (...traceIds) => ({ has: (/** @type {string} */ traceId) => traceIds.includes(traceId) });
 
 /** @param {object} [details] @returns {any} */
 const request = (details) => ({
@@ -58,7 +67,7 @@ const lengthOf = (value) => [{ name: 'Content-Length', value }];
 const traceparent = (value) => [{ name: 'Traceparent', value }];
 
 test('it hears of every request and has none wait', () => {
-  requests.listen(SESSION);
+  requests.listen(SESSION, having(TRACE));
   assert.deepEqual(browser.blocking(), []);
   for (const [name, list] of browser.registered) {
     const expected = name === 'webRequest.onResponseStarted' ? [] : [null];
@@ -69,8 +78,8 @@ test('it hears of every request and has none wait', () => {
 test('the start of a response is observed where each request is told of as it starts, and once', () => {
   const listening = () => browser.registered.get('webRequest.onResponseStarted')?.length;
   assert.equal(listening(), 1);
-  requests.listen(SESSION);
-  requests.listen(SESSION);
+  requests.listen(SESSION, having(TRACE));
+  requests.listen(SESSION, having(TRACE));
   assert.equal(listening(), 0);
   requests.stop();
   requests.stop();
@@ -241,12 +250,10 @@ for (const [what, details, parent] of NO_NAVIGATIONS) {
 const CARRIED = [
   ['the context of a navigation', `00-${SESSION.traceId}-${PARENT}-01`, PARENT],
   ['the context of the session', `00-${SESSION.traceId}-${SESSION.spanId}-01`, undefined],
-  ['another trace', `00-${'f'.repeat(32)}-${PARENT}-01`, undefined],
-  ['no context', 'x', undefined],
 ];
 for (const [what, value, parent] of CARRIED) {
   test(`a request that rules had carry ${what}`, () => {
-    requests.listen(SESSION);
+    requests.listen(SESSION, having(TRACE));
     browser.fire(SENT, request({ requestHeaders: traceparent(value) }));
     const [{ spanId, ...started }] = observed;
     assert.deepEqual(started, {
@@ -262,15 +269,21 @@ for (const [what, value, parent] of CARRIED) {
   });
 }
 
-test('a request that left before there were rules has no parent', () => {
-  requests.listen(SESSION);
-  browser.fire(SENT, request());
-  assert.equal(observed[0].parent, undefined);
-});
+for (const [what, requestHeaders] of /** @type {[string, object[]][]} */ ([
+  ['no header', []],
+  ['no context', traceparent('x')],
+  ['another trace', traceparent(`00-${'f'.repeat(32)}-${PARENT}-01`)],
+])) {
+  test(`a request that leaves with ${what} is none that is traced`, () => {
+    requests.listen(SESSION, having(TRACE));
+    browser.fire(SENT, request({ requestHeaders }));
+    assert.deepEqual(observed, []);
+  });
+}
 
 test('a navigation that rules had carry its context', () => {
   starts.begun(7, 90);
-  requests.listen(SESSION);
+  requests.listen(SESSION, having(TRACE));
   browser.fire(SENT, navigation({ requestHeaders: traceparent(`00-${SESSION.traceId}-${PARENT}-01`) }));
   assert.deepEqual([observed[0].parent, observed[0].navigation], [PARENT, { tabId: 7, started: 90 }]);
 });
@@ -279,15 +292,15 @@ test('it listens once, goes over to another session, and stops', () => {
   const other = { ...SESSION, traceId: 'e'.repeat(32) };
   const details = request({ requestHeaders: traceparent(`00-${other.traceId}-${PARENT}-01`) });
   requests.stop();
-  requests.listen(SESSION);
-  requests.listen(other);
+  requests.listen(SESSION, having(TRACE));
+  requests.listen(other, having(other.traceId));
   browser.fire(SENT, details);
   assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
   requests.stop();
   requests.stop();
   browser.fire(SENT, details);
   assert.equal(observed.length, 1);
-  requests.listen(other);
+  requests.listen(other, having(other.traceId));
   browser.fire(SENT, details);
   assert.equal(observed.length, 2);
 });

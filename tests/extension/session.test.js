@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { backOff } from '../../extension/channel/port.js';
+import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { Session, ownSession } from '../../extension/context/session.js';
 import { BATCH_DELAY, Outbox } from '../../extension/observe/outbox.js';
 import { NAVIGATOR, fakeChrome, observationsOf, settled } from './support/chrome.js';
@@ -17,8 +18,10 @@ const answer = (session = NAMED, mode = 'auto', webVitals = false) => ({
   host: '0.1.0',
   mode,
   webVitals,
+  propagation: DEFAULT_PROPAGATION,
   session,
   contexts: [{ spanId: 'c'.repeat(16), flags: '00' }],
+  traces: [],
 });
 
 /** @param {{ sent: { type: string }[] } | undefined} port */
@@ -52,7 +55,7 @@ async function begin(inForce = null) {
   const browser = fakeChrome();
   const outbox = new Outbox();
   const session = new Session(() => (renewals += 1), ownSession(), outbox, measurePages);
-  const open = session.open(Promise.resolve(inForce));
+  const open = session.open(Promise.resolve(inForce && { session: inForce, propagation: DEFAULT_PROPAGATION }));
   await settled();
   return { ...browser, session, outbox, open };
 }
@@ -106,12 +109,12 @@ test('the host is connected at once, and hello waits for what it says', async ()
   const { calls, ports } = fakeChrome();
   const session = new Session(() => {}, ownSession(), new Outbox(), measurePages);
   assert.deepEqual(calls, ['connectNative']);
-  /** @type {(inForce: SessionContext) => void} */
+  /** @type {(inForce: { session: SessionContext, propagation: typeof DEFAULT_PROPAGATION }) => void} */
   let read = () => {};
   const open = session.open(new Promise((resolve) => (read = resolve)));
   await settled();
   assert.equal(ports[0]?.sent.length, 0);
-  read(NAMED);
+  read({ session: NAMED, propagation: DEFAULT_PROPAGATION });
   await open;
   assert.deepEqual(ports[0]?.sent[0].session, NAMED);
 });
@@ -132,11 +135,11 @@ test('more contexts are asked for once until they come', async () => {
   session.take();
   assert.deepEqual(types(ports[0]), ['hello'], 'not while somebody waits for a context');
   await settled();
-  assert.deepEqual(ports[0]?.sent.slice(1), [{ v: 1, type: 'replenish', count: 96 }]);
+  assert.deepEqual(ports[0]?.sent.slice(1), [{ v: 1, type: 'replenish', count: 96, traces: 8 }]);
   session.take();
   await settled();
   assert.equal(ports[0]?.sent.length, 2);
-  ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'd'.repeat(16), flags: '00' }] });
+  ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'd'.repeat(16), flags: '00' }], traces: [] });
   assert.equal(session.take().spanId, 'd'.repeat(16));
   await settled();
   assert.equal(ports[0]?.sent.length, 3);
