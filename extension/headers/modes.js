@@ -45,6 +45,8 @@ export class Modes {
   #turn = 0;
   /** Sorted as the browser hands them back, so that rules compare equal after a restart. */
   #allTypes = Object.values(chrome.declarativeNetRequest.ResourceType).sort();
+  /** How contexts were carried when the ones to come were made. */
+  #settings;
 
   /**
    * @param {Session} session
@@ -65,6 +67,7 @@ export class Modes {
     this.#traces = traces;
     this.#granted = granted;
     this.#before = before;
+    this.#settings = JSON.stringify(session.propagation.settings);
   }
 
   /**
@@ -106,10 +109,12 @@ export class Modes {
 
   /** Takes up what a host that came late has decided: the session's name, the mode, how contexts are carried. */
   renew() {
+    const before = this.#settings;
+    this.#settings = JSON.stringify(this.#session.propagation.settings);
     if (this.#session.renew()) {
       this.#traces.renew();
       this.#tabs.renew(this.#session.context);
-    } else {
+    } else if (this.#settings !== before) {
       // They were made as contexts were carried before.
       this.#tabs.refresh();
     }
