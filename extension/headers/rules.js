@@ -21,6 +21,8 @@ import { formatTraceparent } from '../context/traceparent.js';
 /** @typedef {{ session: SessionContext, spare: NavigationContext, tabs: Map<number, TabContexts> }} Contexts */
 /** @typedef {{ session: SessionContext, mode: Mode, propagation: Settings, contexts: Contexts | null }} InForce `contexts`: in lightweight mode */
 
+const BAGGAGE = 'baggage';
+
 const RECORD_RULE = 1;
 const CONTROL_RULE = 2;
 const CLIENT_RULE = 3;
@@ -129,6 +131,12 @@ export function rulesFor(contexts, allTypes, propagation, traces) {
     // Keeps all rules of lower priority from setting headers.
     if (context.steering?.off === true) return { type: 'allow' };
     const written = propagation.inject(traces.carried(context, context.spanId), context.steering?.propagators ?? undefined);
+    if ((context.steering?.propagators ?? null) !== null) {
+      // What rules of lower priority would set all the same, or a client has set.
+      const set = new Set(written.map(([header]) => header));
+      const others = fields.filter((field) => !set.has(field) && (field !== BAGGAGE || propagation.settings.baggage !== ''));
+      written.push(...others.map((field) => /** @type {[string, null]} */ ([field, null])));
+    }
     if (written.length === 0) return null;
     const requestHeaders = written.map(([header, value]) =>
       value === null ? { header, operation: 'remove' } : { header, operation: 'set', value },
