@@ -32,8 +32,8 @@ const FIRST_TAB_RULE = 10;
 
 /** Each target has rules of its own, so many ids from the ones of the target before; then come those of what is excluded. */
 const TARGET_RULES = 10_000;
-const EXCLUDE_RULES = 1_000_000;
-const CLIENT_EXCLUDE_RULES = 1_100_000;
+const EXCLUDE_RULES = 1_000_000_000;
+const CLIENT_EXCLUDE_RULES = 1_100_000_000;
 
 /** A domain that can't exist, so that a rule for it matches nothing. */
 const NOWHERE = 'navtrace.invalid';
