@@ -31,7 +31,7 @@ import { mergeBaggage } from './propagators.js';
 /**
  * @typedef {object} Tab
  * @property {Trace | null} trace its own, or its client's
- * @property {Carried | null} client what its client put on the navigation before
+ * @property {Linked | null} client what its client put on the navigation before
  * @property {string} baggage
  * @property {Steering | null} steering
  */
@@ -64,10 +64,10 @@ export class Traces {
    */
   restore(tabs) {
     for (const [tabId, { next }] of tabs) {
-      const { trace = null, baggage = '', steering = null } = next;
+      const { trace = null, client = null, baggage = '', steering = null } = next;
       // A navigation's own trace is not its tab's.
       const lasting = trace === null || trace.spanId === next.spanId ? null : trace;
-      this.#tabs.set(tabId, { trace: lasting, client: null, baggage, steering });
+      this.#tabs.set(tabId, { trace: lasting, client, baggage, steering });
       if (trace !== null) this.#remember(trace.traceId);
     }
   }
@@ -147,10 +147,12 @@ export class Traces {
     const tab = this.#tab(tabId);
     tab.steering = control === undefined ? null : this.#steering(control);
     tab.baggage = baggage;
-    if (client === null || (client.traceId === tab.client?.traceId && client.spanId === tab.client.spanId)) return;
-    tab.client = client;
-    const { propagation } = this.#session;
+    if (client === null) return;
     const { traceId, spanId, tracestate } = client;
+    // After a restart the client may be known and its trace not.
+    if (tab.trace !== null && traceId === tab.client?.traceId && spanId === tab.client.spanId) return;
+    tab.client = { traceId, spanId };
+    const { propagation } = this.#session;
     const flags = propagation.flags(propagation.decide(client.flags), client.flags);
     tab.trace = { traceId, spanId, flags, tracestate };
     this.#remember(traceId);
