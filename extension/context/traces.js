@@ -125,12 +125,13 @@ export class Traces {
   rootOf(tabId) {
     const { context } = this.#session;
     const tab = this.#tabs.get(tabId);
-    if (tab === undefined || (tab.trace === null && tab.client === null && tab.baggage === '')) return context;
-    const { trace, client, baggage } = tab;
+    if (tab === undefined || (tab.trace === null && tab.client === null && tab.baggage === '' && tab.steering === null)) return context;
+    const { trace, client, baggage, steering } = tab;
     /** @type {NavigationContext} */
     const root = trace === null ? { spanId: context.spanId, flags: context.flags } : { spanId: trace.spanId, flags: trace.flags, trace };
     if (client !== null) root.client = { traceId: client.traceId, spanId: client.spanId };
     if (baggage !== '') root.baggage = baggage;
+    if (steering !== null) root.steering = steering;
     return root;
   }
 
