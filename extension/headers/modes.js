@@ -11,7 +11,7 @@ import { Propagation } from '../context/propagation.js';
 import { Traces } from '../context/traces.js';
 import { Arm } from './arm.js';
 import { inForceBy, mostSlots, recordOf, rulesFor } from './rules.js';
-import { Tabs } from './tabs.js';
+import { MOST_SLOTS, Tabs } from './tabs.js';
 
 /** @import { Mode } from '../channel/messages.js' */
 /** @import { Carried } from '../context/propagators.js' */
@@ -89,8 +89,7 @@ export class Modes {
     const [inForce, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
     const traces = new Traces(session, outbox);
     if (inForce?.contexts) traces.restore(inForce.contexts.tabs);
-    const { settings } = session.propagation;
-    const tabs = new Tabs(session.context, (tabId, previous) => traces.issue(tabId, previous), inForce?.contexts, traces, mostSlots(settings));
+    const tabs = new Tabs(session.context, (tabId, previous) => traces.issue(tabId, previous), inForce?.contexts, traces);
     tabs.opened(tabIds, windowIds);
     const modes = new Modes(session, injector, requests, arm, tabs, traces, granted, inForce?.mode ?? null);
     await modes.#settle();
@@ -234,6 +233,7 @@ export class Modes {
     if (mode !== this.#mode) this.#since = Infinity;
     this.#mode = mode;
     this.#turn += 1;
+    this.#tabs.limit(mode === 'detailed' ? MOST_SLOTS : mostSlots(this.#session.propagation.settings));
     if (mode === 'detailed') {
       this.#requests.stop();
       this.#injector.start(this.#session, this.#tabs, this.#traces);
