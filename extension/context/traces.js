@@ -194,6 +194,17 @@ export class Traces {
     return traceId === this.#session.context.traceId || this.#known.has(traceId);
   }
 
+  /**
+   * Tells whether a request carries what its client has put on it and nobody is to change.
+   *
+   * @param {number} tabId
+   * @param {Linked} carried
+   */
+  leavesAlone(tabId, { spanId }) {
+    const tab = this.#tabs.get(tabId);
+    return tab?.steering?.off === true && tab.client?.spanId === spanId;
+  }
+
   /** @returns {number[]} the tabs whose client puts headers on every request */
   withClients() {
     return [...this.#tabs].filter(([, { client, baggage }]) => client !== null || baggage !== '').map(([tabId]) => tabId);

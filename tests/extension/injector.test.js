@@ -76,10 +76,11 @@ const using = (context, settings) => fakeSession(settings, { context, flags: '01
 function made() {
   const documents = new Documents();
   const started = mock.fn((/** @type {any} */ _details, /** @type {any[]} */ ..._told) => {});
-  const injector = new Injector(ownSession(), documents, { started });
+  const passed = mock.fn((/** @type {string} */ _requestId) => {});
+  const injector = new Injector(ownSession(), documents, { started, passed });
   /** What was told last: the request's own span id, its parent, its trace, and what the page says of it. */
   const told = () => started.mock.calls.at(-1)?.arguments.slice(1);
-  return { injector, documents, told, started };
+  return { injector, documents, told, started, passed };
 }
 
 /**

@@ -37,7 +37,7 @@ const observing = (propagation) =>
   new Requests({ observe: (observation) => void observed.push(JSON.parse(JSON.stringify(observation))) }, starts, { propagation });
 
 /** The traces of a session. @param {string[]} traceIds */
-const having = (...traceIds) => ({ has: (/** @type {string} */ traceId) => traceIds.includes(traceId) });
+const having = (...traceIds) => ({ has: (/** @type {string} */ traceId) => traceIds.includes(traceId), leavesAlone: () => false });
 
 /** @param {object} [details] @returns {any} */
 const request = (details) => ({
