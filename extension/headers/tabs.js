@@ -57,6 +57,14 @@ const keep = (...ended) => ({ arm: false, ended });
  */
 const sameSpan = (a, b) => a.spanId === b.spanId;
 
+/**
+ * Tells whether rules that carry one carry the other: a client may have changed all but the span.
+ *
+ * @param {NavigationContext} a
+ * @param {NavigationContext} b
+ */
+const same = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
+
 /** @param {SessionContext} session @returns {Places} */
 const everywhere = (session) => ({ isTarget: () => true, rootOf: () => session, claimed: () => {} });
 
@@ -266,7 +274,7 @@ export class Tabs {
     if (!this.#places.isTarget(url)) {
       slot.landing = null;
       const root = this.#places.rootOf(tabId);
-      const left = sameSpan(slot.current, root);
+      const left = same(slot.current, root);
       slot.current = root;
       return left ? keep() : rearm();
     }
@@ -327,7 +335,7 @@ export class Tabs {
     const context = slot.requests.get(requestId);
     slot.requests.delete(requestId);
     const root = this.#places.rootOf(tabId);
-    if (context === undefined && sameSpan(slot.current, root)) return keep();
+    if (context === undefined && same(slot.current, root)) return keep();
     slot.landing = { url, context: null, previous: slot.landing?.previous ?? slot.current };
     slot.current = root;
     if (context === undefined) return rearm();

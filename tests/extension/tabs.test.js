@@ -502,6 +502,11 @@ test('a page that is not traced has the root of its tab, as it is then', () => {
   state.root = { spanId: 'client', flags: '00', trace: { traceId: 'u', spanId: 'client', flags: '00', tracestate: '' } };
   assert.deepEqual(said(tabs.responded(TAB, '2', ELSEWHERE)), [true]);
   assert.equal(spans()[0], 'client');
+  state.root = { ...state.root, baggage: 'k=v' };
+  assert.deepEqual(said(tabs.responded(TAB, '3', ELSEWHERE)), [true], 'the same span with something else beside it');
+  assert.equal(tabs.current(TAB)?.baggage, 'k=v');
+  assert.deepEqual(said(tabs.responded(TAB, '3', ELSEWHERE)), [false]);
+  assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [false]);
 });
 
 test('a tab that is closed on its way to a page that is not traced has nothing to report of it', () => {
