@@ -105,6 +105,7 @@ export function rulesFor(contexts, allTypes, propagation, traces) {
   const { session, spare, tabs } = contexts;
   const { targets, exclude } = propagation.settings;
   const fields = [...propagation.fields];
+  const subTypes = allTypes.filter((type) => type !== 'main_frame');
 
   /**
    * Builds one rule; for each target, where not everything is one.
@@ -117,7 +118,7 @@ export function rulesFor(contexts, allTypes, propagation, traces) {
    */
   const rulesOf = (id, kind, context, tabId) => {
     const condition = {
-      resourceTypes: kind === 'spare' || kind === 'next' ? ['main_frame'] : allTypes,
+      resourceTypes: kind === 'spare' || kind === 'next' ? ['main_frame'] : kind === 'current' ? subTypes : allTypes,
       ...(tabId === undefined ? {} : { tabIds: [tabId] }),
     };
     const action = actionOf(kind, context);

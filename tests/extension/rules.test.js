@@ -78,9 +78,9 @@ test('a rule for each context, the narrower the higher', () => {
     [2, 7, undefined, TYPES, undefined],
     [4, 2, undefined, TYPES, `00-${trace}-${'b'.repeat(16)}-00`],
     [5, 3, undefined, ['main_frame'], `00-${trace}-0000000000000001-01`],
-    [10, 4, [7], TYPES, `00-${trace}-0000000000000002-01`],
+    [10, 4, [7], ['image', 'script'], `00-${trace}-0000000000000002-01`],
     [11, 5, [7], ['main_frame'], `00-${trace}-0000000000000003-01`],
-    [12, 4, [8], TYPES, `00-${trace}-0000000000000004-01`],
+    [12, 4, [8], ['image', 'script'], `00-${trace}-0000000000000004-01`],
     [13, 5, [8], ['main_frame'], `00-${trace}-0000000000000004-01`],
   ]);
 });
@@ -356,6 +356,12 @@ for (const [propagators, expected] of FORMATS) {
 test("a page keeps its own baggage where it is steered away from baggage and the session has none", () => {
   const rules = rulesOf({}, withTab(context(2, { steering: steering({ propagators: ['b3'] }) })));
   assert.deepEqual(under(rules)({ tabId: 7 }, { baggage: 'k=v' }), { baggage: 'k=v', b3: `${A}-${spanId(2)}-1` });
+});
+
+test('a navigation carries nothing of what the page before it was steered to', () => {
+  const rules = rulesOf({}, withTab(context(2, { steering: steering({ propagators: ['b3', 'jaeger'] }) }), context(3)));
+  assert.deepEqual(under(rules)({ tabId: 7, type: 'main_frame' }), { traceparent: `00-${A}-${spanId(3)}-01` });
+  assert.deepEqual(Object.keys(under(rules)({ tabId: 7 })), ['b3', 'uber-trace-id']);
 });
 
 test('without propagators there is the record, and what takes the header away that steers', () => {
