@@ -8,6 +8,7 @@ import { draw } from './propagation.js';
 import { mergeBaggage } from './propagators.js';
 
 /** @import { NavigationContext as Issued, SessionContext } from '../channel/messages.js' */
+/** @import { Contexts } from '../headers/rules.js' */
 /** @import { Outbox } from '../observe/outbox.js' */
 /** @import { Steering } from './control.js' */
 /** @import { Carried } from './propagators.js' */
@@ -60,15 +61,17 @@ export class Traces {
   /**
    * Goes on from what a worker before this one left.
    *
-   * @param {Iterable<[number, { next: NavigationContext }]>} tabs
+   * @param {Pick<Contexts, 'spare' | 'tabs'>} contexts
    */
-  restore(tabs) {
+  restore({ spare, tabs }) {
+    for (const { trace } of [spare, ...[...tabs.values()].flatMap(({ current, next }) => [current, next])]) {
+      if (trace !== undefined) this.#remember(trace.traceId);
+    }
     for (const [tabId, { next }] of tabs) {
       const { trace = null, client = null, baggage = '', steering = null } = next;
       // A navigation's own trace is not its tab's.
       const lasting = trace === null || trace.spanId === next.spanId ? null : trace;
       this.#tabs.set(tabId, { trace: lasting, client, baggage, steering });
-      if (trace !== null) this.#remember(trace.traceId);
     }
   }
 

@@ -88,7 +88,7 @@ export class Modes {
     const opening = session.open(reading);
     const [inForce, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
     const traces = new Traces(session, outbox);
-    if (inForce?.contexts) traces.restore(inForce.contexts.tabs);
+    if (inForce?.contexts) traces.restore(inForce.contexts);
     const tabs = new Tabs(session.context, (tabId, previous) => traces.issue(tabId, previous), inForce?.contexts, traces);
     tabs.opened(tabIds, windowIds);
     const modes = new Modes(session, injector, requests, arm, tabs, traces, granted, inForce?.mode ?? null);

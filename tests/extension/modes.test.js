@@ -923,6 +923,25 @@ for (const granted of [false, true]) {
   });
 }
 
+test('in lightweight mode a restarted worker goes on with navigations that have traces of their own', async () => {
+  for (const scope of /** @type {const} */ (['tab', 'navigation'])) {
+    const before = await carrying({ scope });
+    const { carried } = await visit(before, '1');
+    const worker = await carrying({ scope }, { rules: [...before.browser.rules.values()], restarted: true });
+    assert.equal(worker.browser.updates.length, 0);
+    assert.deepEqual(carriedBy(worker, { requestId: '2' }), carried);
+    const spare = worker.contexts()?.spare;
+    const details = { requestId: '3', tabId: 9000, type: 'main_frame', url: PAGE };
+    worker.modes.requested(9000, '3', worker.modes.carriedBy(worker.browser.leave(details)), Date.now());
+    worker.modes.responded(9000, '3', PAGE);
+    assert.deepEqual(worker.modes.committed(9000, PAGE), [spare]);
+    const next = await visit(worker, '4');
+    assert.equal(traceOf(next.carried) === traceOf(carried), scope === 'tab');
+    const told = startsToldOf(worker.browser).map(({ request, parent }) => [request, parent]);
+    assert.deepEqual(told, [['2', spanOf(carried)], ['3', spare?.spanId], ['4', spanOf(next.carried)]]);
+  }
+});
+
 test('in lightweight mode a client that changes its mind between pages that are not traced is followed', async () => {
   const worker = await carrying(TARGETS);
   await visit(worker, '1', {}, ELSEWHERE);

@@ -34,6 +34,9 @@ function traced(settings, options) {
   return { session, traces, told };
 }
 
+/** What a worker left in force. @param {NavigationContext} next @param {NavigationContext} [current] @param {NavigationContext} [spare] */
+const left = (next, current = next, spare = next) => ({ spare, tabs: new Map([[TAB, { ruleId: 10, current, next }]]) });
+
 /** @param {string} spanId @param {object} more */
 const navigation = (spanId, more) => ({ issuedFor: 'navigation', spanId, flags: '01', ...more });
 
@@ -276,7 +279,7 @@ for (const [what, settings, says, lasting] of RESTARTS) {
     /** @type {NavigationContext} */
     const next = JSON.parse(JSON.stringify(before.traces.issue(TAB)));
     const { traces, told } = traced(settings);
-    traces.restore([[TAB, { next }]]);
+    traces.restore(left(next));
     if (next.trace !== undefined) assert.ok(traces.has(next.trace.traceId));
     assert.deepEqual(told(), []);
     const { spanId, ...after } = traces.issue(TAB, next);
@@ -285,12 +288,22 @@ for (const [what, settings, says, lasting] of RESTARTS) {
   });
 }
 
+test('after a restart the traces of pages, of navigations to come and of the spare are known', () => {
+  const before = traced({ scope: 'navigation' });
+  const contexts = [null, TAB, TAB].map((tabId) => before.traces.issue(tabId));
+  const [spare, current, next] = contexts;
+  assert.ok(spare && current && next);
+  const { traces } = traced({ scope: 'navigation' });
+  traces.restore(left(next, current, spare));
+  for (const { trace } of contexts) assert.ok(traces.has(trace?.traceId ?? ''));
+});
+
 test('after a restart a client that puts its context on every request is known by it', () => {
   const before = traced({ targets: ['x'] });
   before.traces.arrive(TAB, client(900), '', undefined);
   const next = before.traces.issue(TAB);
   const { traces, told } = traced({ targets: ['x'] });
-  traces.restore([[TAB, { next }]]);
+  traces.restore(left(next));
   assert.deepEqual(traces.withClients(), [TAB]);
   traces.arrive(TAB, client(900), '', undefined);
   assert.deepEqual(told(), [], 'the host knows it');
@@ -302,7 +315,7 @@ test('after a restart amid navigations with traces of their own the trace of the
   before.traces.arrive(TAB, client(900), '', 'new-trace');
   const next = before.traces.issue(TAB);
   const { traces } = traced();
-  traces.restore([[TAB, { next }]]);
+  traces.restore(left(next));
   traces.arrive(TAB, client(900), '', undefined);
   assert.equal(traces.issue(TAB).trace?.traceId, T(900));
 });
