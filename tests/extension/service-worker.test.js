@@ -255,3 +255,38 @@ test('a restarted worker observes at once, and the host hears of it once it has 
   assert.deepEqual([started.spanId, started.traceId, started.parent], [carried?.spanId, carried?.traceId, undefined]);
   assert.deepEqual([failed.what, failed.request], ['request-failed', '1']);
 });
+
+for (const granted of [false, true]) {
+  test(`a script chooses the trace of a tab and steers it, ${granted ? 'at once in detailed mode' : 'from its next navigation on in lightweight mode'}`, async () => {
+    const browser = await armed({ granted });
+    const theirs = { traceId: '9'.repeat(32), spanId: '9'.repeat(16), flags: '01' };
+    /** @param {string} requestId @param {Record<string, string>} [said] */
+    const visit = async (requestId, said = {}) => {
+      const details = { ...REQUEST, requestId };
+      const headers = { Traceparent: formatTraceparent(theirs), ...said };
+      const carried = browser.leave({ ...details, requestHeaders: Object.entries(headers).map(([name, value]) => ({ name, value })) });
+      browser.fire('webRequest.onHeadersReceived', { ...details, statusCode: 200, responseHeaders: [] });
+      browser.fire('webRequest.onResponseStarted', { ...details, statusCode: 200, responseHeaders: [] });
+      browser.fire('webNavigation.onCommitted', { ...details, parentFrameId: -1, documentId: requestId, transitionType: 'link' });
+      await idle();
+      return carried;
+    };
+    const first = await visit('1');
+    assert.equal(contextIn(first)?.traceId, granted ? theirs.traceId : NAMED.traceId);
+    assert.equal(contextIn(await visit('2'))?.traceId, theirs.traceId);
+    if (!granted) await visit('3', { Navtrace: 'propagator=b3' });
+    const steered = await visit('4', { Navtrace: 'propagator=b3' });
+    assert.deepEqual(steered.map(({ name }) => name), ['b3']);
+    assert.ok(steered[0]?.value?.startsWith(theirs.traceId));
+    const sub = browser.leave({ tabId: TAB, requestId: '5', documentId: '4' });
+    assert.deepEqual(sub.map(({ name }) => name), ['b3']);
+    const told = observedBy(browser);
+    const issued = told.filter(({ what, issuedFor }) => what === 'context-issued' && issuedFor === 'client');
+    assert.deepEqual(issued.map(({ traceId, spanId }) => [traceId, spanId]), [[theirs.traceId, theirs.spanId]]);
+    const commits = told.filter(({ what }) => what === 'navigation-committed');
+    assert.equal(new Set(commits.map(({ spanId }) => spanId)).size, granted ? 3 : 4);
+    const started = told.filter(({ what }) => what === 'request-started');
+    assert.deepEqual(started.map(({ parent }) => parent), [...commits.map(({ spanId }) => spanId), commits.at(-1).spanId]);
+    for (const { caller, link } of started) assert.deepEqual([caller, link], [undefined, undefined]);
+  });
+}
