@@ -174,6 +174,19 @@ export class Traces {
     this.#tab(tabId).trace ??= trace;
   }
 
+  /**
+   * Makes a context of what a navigation's request carries.
+   *
+   * @param {number} tabId
+   * @param {Carried} carried
+   * @returns {NavigationContext}
+   */
+  contextOf(tabId, { traceId, spanId, flags, tracestate }) {
+    if (traceId === this.#session.context.traceId) return { spanId, flags };
+    const trace = this.#tabs.get(tabId)?.trace;
+    return { spanId, flags, trace: trace?.traceId === traceId ? trace : { traceId, spanId, flags, tracestate } };
+  }
+
   /** @param {number} tabId */
   closed(tabId) {
     this.#tabs.delete(tabId);

@@ -161,7 +161,8 @@ export class Modes {
   requested(tabId, requestId, sent, timeStamp) {
     this.#session.use();
     if (this.#mode === 'lightweight') {
-      this.#change(this.#tabs.requested(tabId, requestId, sent !== null && this.#traces.has(sent.traceId) && !this.#traces.leavesAlone(tabId, sent) ? sent : null));
+      const ours = sent !== null && this.#traces.has(sent.traceId) && !this.#traces.leavesAlone(tabId, sent);
+      this.#change(this.#tabs.requested(tabId, requestId, ours ? this.#traces.contextOf(tabId, sent) : null));
     } else if (this.#tabs.navigation(tabId, requestId) === undefined) {
       // The listener begins a navigation before its request leaves: only one that left before it was asked comes here.
       this.#change(this.#tabs.requested(tabId, requestId, null));

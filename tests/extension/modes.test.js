@@ -942,6 +942,24 @@ test('in lightweight mode a restarted worker goes on with navigations that have 
   }
 });
 
+test('in lightweight mode a navigation that left with a context that rules have no more keeps it, with its trace', async () => {
+  for (const scope of /** @type {const} */ (['session', 'tab', 'navigation'])) {
+    const worker = await carrying({ scope });
+    await visit(worker, '1');
+    const details = { tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
+    const [first, second] = ['2', '3'].map((requestId) => worker.browser.leave({ ...details, requestId }));
+    worker.modes.requested(TAB, '2', worker.modes.carriedBy(first), Date.now());
+    assert.equal(worker.modes.failed(TAB, '2').length, 1);
+    worker.modes.requested(TAB, '3', worker.modes.carriedBy(second), Date.now());
+    worker.modes.responded(TAB, '3', PAGE);
+    worker.modes.committed(TAB, PAGE);
+    await idle();
+    const carried = Object.fromEntries((second ?? []).map(({ name, value }) => [name, value]));
+    assert.deepEqual(carriedBy(worker, { requestId: '4' }), carried);
+    assert.equal(startsToldOf(worker.browser).at(-1).parent, spanOf(carried));
+  }
+});
+
 test('in lightweight mode a client that changes its mind between pages that are not traced is followed', async () => {
   const worker = await carrying(TARGETS);
   await visit(worker, '1', {}, ELSEWHERE);

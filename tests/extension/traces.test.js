@@ -353,6 +353,16 @@ test('a tab that is in a trace already does not leave it for the spare', () => {
   assert.deepEqual(traces.issue(TAB).trace, trace);
 });
 
+test('what a request carries is a context of the session, of its tab, or of a trace of its own', () => {
+  const { traces, session } = traced({ scope: 'tab' });
+  const { trace } = traces.issue(TAB);
+  const carried = { ...client(900), tracestate: 'a=1' };
+  const { traceId, spanId, flags, tracestate } = carried;
+  assert.deepEqual(traces.contextOf(TAB, { ...carried, traceId: session.context.traceId }), { spanId, flags });
+  assert.deepEqual(traces.contextOf(TAB, { ...carried, traceId: T(1) }), { spanId, flags, trace });
+  assert.deepEqual(traces.contextOf(TAB, carried), { spanId, flags, trace: { traceId, spanId, flags, tracestate } });
+});
+
 test('thousands of traces are remembered, those that came last', () => {
   const { traces } = traced({ scope: 'navigation' });
   for (let n = 0; n < 6000; n += 1) traces.issue(TAB);
