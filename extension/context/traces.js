@@ -8,6 +8,7 @@ import { mergeBaggage } from './lists.js';
 import { draw } from './propagation.js';
 
 /** @import { NavigationContext as Issued, SessionContext } from '../channel/messages.js' */
+/** @import { Contexts } from '../headers/rules.js' */
 /** @import { Outbox } from '../observe/outbox.js' */
 /** @import { Steering } from './control.js' */
 /** @import { Carried } from './propagators.js' */
@@ -31,7 +32,7 @@ import { draw } from './propagation.js';
 /**
  * @typedef {object} Tab
  * @property {Trace | null} trace its own, or its client's
- * @property {Carried | null} client what its client put on the navigation before
+ * @property {Linked | null} client what its client put on the navigation before
  * @property {string} baggage
  * @property {Steering | null} steering
  */
@@ -60,15 +61,17 @@ export class Traces {
   /**
    * Goes on from what a worker before this one left.
    *
-   * @param {Iterable<[number, { next: NavigationContext }]>} tabs
+   * @param {Pick<Contexts, 'spare' | 'tabs'>} contexts
    */
-  restore(tabs) {
+  restore({ spare, tabs }) {
+    for (const { trace } of [spare, ...[...tabs.values()].flatMap(({ current, next }) => [current, next])]) {
+      if (trace !== undefined) this.#remember(trace.traceId);
+    }
     for (const [tabId, { next }] of tabs) {
-      const { trace = null, baggage = '', steering = null } = next;
+      const { trace = null, client = null, baggage = '', steering = null } = next;
       // A navigation's own trace is not its tab's.
       const lasting = trace === null || trace.spanId === next.spanId ? null : trace;
-      this.#tabs.set(tabId, { trace: lasting, client: null, baggage, steering });
-      if (trace !== null) this.#remember(trace.traceId);
+      this.#tabs.set(tabId, { trace: lasting, client, baggage, steering });
     }
   }
 
@@ -125,12 +128,13 @@ export class Traces {
   rootOf(tabId) {
     const { context } = this.#session;
     const tab = this.#tabs.get(tabId);
-    if (tab === undefined || (tab.trace === null && tab.client === null && tab.baggage === '')) return context;
-    const { trace, client, baggage } = tab;
+    if (tab === undefined || (tab.trace === null && tab.client === null && tab.baggage === '' && tab.steering === null)) return context;
+    const { trace, client, baggage, steering } = tab;
     /** @type {NavigationContext} */
     const root = trace === null ? { spanId: context.spanId, flags: context.flags } : { spanId: trace.spanId, flags: trace.flags, trace };
     if (client !== null) root.client = { traceId: client.traceId, spanId: client.spanId };
     if (baggage !== '') root.baggage = baggage;
+    if (steering !== null) root.steering = steering;
     return root;
   }
 
@@ -147,10 +151,12 @@ export class Traces {
     const tab = this.#tab(tabId);
     tab.steering = control === undefined ? null : this.#steering(control);
     tab.baggage = baggage;
-    if (client === null || (client.traceId === tab.client?.traceId && client.spanId === tab.client.spanId)) return;
-    tab.client = client;
-    const { propagation } = this.#session;
+    if (client === null) return;
     const { traceId, spanId, tracestate } = client;
+    // After a restart the client may be known and its trace not.
+    if (tab.trace !== null && traceId === tab.client?.traceId && spanId === tab.client.spanId) return;
+    tab.client = { traceId, spanId };
+    const { propagation } = this.#session;
     const flags = propagation.flags(propagation.decide(client.flags), client.flags);
     tab.trace = { traceId, spanId, flags, tracestate };
     this.#remember(traceId);
@@ -166,6 +172,19 @@ export class Traces {
   claimed(tabId, { spanId, trace }) {
     if (trace === undefined || trace.spanId === spanId) return;
     this.#tab(tabId).trace ??= trace;
+  }
+
+  /**
+   * Makes a context of what a navigation's request carries.
+   *
+   * @param {number} tabId
+   * @param {Carried} carried
+   * @returns {NavigationContext}
+   */
+  contextOf(tabId, { traceId, spanId, flags, tracestate }) {
+    if (traceId === this.#session.context.traceId) return { spanId, flags };
+    const trace = this.#tabs.get(tabId)?.trace;
+    return { spanId, flags, trace: trace?.traceId === traceId ? trace : { traceId, spanId, flags, tracestate } };
   }
 
   /** @param {number} tabId */
@@ -189,6 +208,17 @@ export class Traces {
    */
   has(traceId) {
     return traceId === this.#session.context.traceId || this.#known.has(traceId);
+  }
+
+  /**
+   * Tells whether a request carries what its client has put on it and nobody is to change.
+   *
+   * @param {number} tabId
+   * @param {Linked} carried
+   */
+  leavesAlone(tabId, { spanId }) {
+    const tab = this.#tabs.get(tabId);
+    return tab?.steering?.off === true && tab.client?.spanId === spanId;
   }
 
   /** @returns {number[]} the tabs whose client puts headers on every request */

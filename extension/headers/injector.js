@@ -77,7 +77,7 @@ export class Injector {
   /**
    * @param {SessionContext} own goes on requests that leave before the session is known: they can't wait for it
    * @param {Documents} documents knows which navigation a document came of
-   * @param {Pick<Requests, 'started'>} requests learns of each request, which waits for that too
+   * @param {Pick<Requests, 'started' | 'passed'>} requests learns of each request, which waits for that too
    */
   constructor(own, documents, requests) {
     this.#context = own;
@@ -145,7 +145,8 @@ export class Injector {
     const isTarget = propagation.isTarget(url);
     const parent = isTarget ? this.#parent(details, own) : this.#page(details);
     if (!isTarget || parent.steering?.off === true) {
-      if (!isTarget) this.#takeFromClient(requestHeaders, own, there, parent);
+      if (isTarget) this.#requests.passed(details.requestId);
+      else this.#takeFromClient(requestHeaders, own, there, parent);
       return requestHeaders.length === length ? {} : { requestHeaders };
     }
 

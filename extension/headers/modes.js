@@ -11,7 +11,7 @@ import { Propagation } from '../context/propagation.js';
 import { Traces } from '../context/traces.js';
 import { Arm } from './arm.js';
 import { inForceBy, mostSlots, recordOf, rulesFor } from './rules.js';
-import { Tabs } from './tabs.js';
+import { MOST_SLOTS, Tabs } from './tabs.js';
 
 /** @import { Mode } from '../channel/messages.js' */
 /** @import { Carried } from '../context/propagators.js' */
@@ -45,6 +45,8 @@ export class Modes {
   #turn = 0;
   /** Sorted as the browser hands them back, so that rules compare equal after a restart. */
   #allTypes = Object.values(chrome.declarativeNetRequest.ResourceType).sort();
+  /** How contexts were carried when the ones to come were made. */
+  #settings;
 
   /**
    * @param {Session} session
@@ -65,6 +67,7 @@ export class Modes {
     this.#traces = traces;
     this.#granted = granted;
     this.#before = before;
+    this.#settings = JSON.stringify(session.propagation.settings);
   }
 
   /**
@@ -85,9 +88,8 @@ export class Modes {
     const opening = session.open(reading);
     const [inForce, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
     const traces = new Traces(session, outbox);
-    if (inForce?.contexts) traces.restore(inForce.contexts.tabs);
-    const { settings } = session.propagation;
-    const tabs = new Tabs(session.context, (tabId, previous) => traces.issue(tabId, previous), inForce?.contexts, traces, mostSlots(settings));
+    if (inForce?.contexts) traces.restore(inForce.contexts);
+    const tabs = new Tabs(session.context, (tabId, previous) => traces.issue(tabId, previous), inForce?.contexts, traces);
     tabs.opened(tabIds, windowIds);
     const modes = new Modes(session, injector, requests, arm, tabs, traces, granted, inForce?.mode ?? null);
     await modes.#settle();
@@ -106,10 +108,12 @@ export class Modes {
 
   /** Takes up what a host that came late has decided: the session's name, the mode, how contexts are carried. */
   renew() {
+    const before = this.#settings;
+    this.#settings = JSON.stringify(this.#session.propagation.settings);
     if (this.#session.renew()) {
       this.#traces.renew();
       this.#tabs.renew(this.#session.context);
-    } else {
+    } else if (this.#settings !== before) {
       // They were made as contexts were carried before.
       this.#tabs.refresh();
     }
@@ -157,7 +161,8 @@ export class Modes {
   requested(tabId, requestId, sent, timeStamp) {
     this.#session.use();
     if (this.#mode === 'lightweight') {
-      this.#change(this.#tabs.requested(tabId, requestId, sent !== null && this.#traces.has(sent.traceId) ? sent : null));
+      const ours = sent !== null && this.#traces.has(sent.traceId) && !this.#traces.leavesAlone(tabId, sent);
+      this.#change(this.#tabs.requested(tabId, requestId, ours ? this.#traces.contextOf(tabId, sent) : null));
     } else if (this.#tabs.navigation(tabId, requestId) === undefined) {
       // The listener begins a navigation before its request leaves: only one that left before it was asked comes here.
       this.#change(this.#tabs.requested(tabId, requestId, null));
@@ -229,6 +234,7 @@ export class Modes {
     if (mode !== this.#mode) this.#since = Infinity;
     this.#mode = mode;
     this.#turn += 1;
+    this.#tabs.limit(mode === 'detailed' ? MOST_SLOTS : mostSlots(this.#session.propagation.settings));
     if (mode === 'detailed') {
       this.#requests.stop();
       this.#injector.start(this.#session, this.#tabs, this.#traces);

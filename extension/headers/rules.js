@@ -21,6 +21,8 @@ import { formatTraceparent } from '../context/traceparent.js';
 /** @typedef {{ session: SessionContext, spare: NavigationContext, tabs: Map<number, TabContexts> }} Contexts */
 /** @typedef {{ session: SessionContext, mode: Mode, propagation: Settings, contexts: Contexts | null }} InForce `contexts`: in lightweight mode */
 
+const BAGGAGE = 'baggage';
+
 const RECORD_RULE = 1;
 const CONTROL_RULE = 2;
 const CLIENT_RULE = 3;
@@ -30,8 +32,8 @@ const FIRST_TAB_RULE = 10;
 
 /** Each target has rules of its own, so many ids from the ones of the target before; then come those of what is excluded. */
 const TARGET_RULES = 10_000;
-const EXCLUDE_RULES = 1_000_000;
-const CLIENT_EXCLUDE_RULES = 1_100_000;
+const EXCLUDE_RULES = 1_000_000_000;
+const CLIENT_EXCLUDE_RULES = 1_100_000_000;
 
 /** A domain that can't exist, so that a rule for it matches nothing. */
 const NOWHERE = 'navtrace.invalid';
@@ -103,6 +105,7 @@ export function rulesFor(contexts, allTypes, propagation, traces) {
   const { session, spare, tabs } = contexts;
   const { targets, exclude } = propagation.settings;
   const fields = [...propagation.fields];
+  const subTypes = allTypes.filter((type) => type !== 'main_frame');
 
   /**
    * Builds one rule; for each target, where not everything is one.
@@ -115,7 +118,7 @@ export function rulesFor(contexts, allTypes, propagation, traces) {
    */
   const rulesOf = (id, kind, context, tabId) => {
     const condition = {
-      resourceTypes: kind === 'spare' || kind === 'next' ? ['main_frame'] : allTypes,
+      resourceTypes: kind === 'spare' || kind === 'next' ? ['main_frame'] : kind === 'current' ? subTypes : allTypes,
       ...(tabId === undefined ? {} : { tabIds: [tabId] }),
     };
     const action = actionOf(kind, context);
@@ -129,6 +132,12 @@ export function rulesFor(contexts, allTypes, propagation, traces) {
     // Keeps all rules of lower priority from setting headers.
     if (context.steering?.off === true) return { type: 'allow' };
     const written = propagation.inject(traces.carried(context, context.spanId), context.steering?.propagators ?? undefined);
+    if ((context.steering?.propagators ?? null) !== null) {
+      // What rules of lower priority would set all the same, or a client has set.
+      const set = new Set(written.map(([header]) => header));
+      const others = fields.filter((field) => !set.has(field) && (field !== BAGGAGE || propagation.settings.baggage !== ''));
+      written.push(...others.map((field) => /** @type {[string, null]} */ ([field, null])));
+    }
     if (written.length === 0) return null;
     const requestHeaders = written.map(([header, value]) =>
       value === null ? { header, operation: 'remove' } : { header, operation: 'set', value },

@@ -57,6 +57,14 @@ const keep = (...ended) => ({ arm: false, ended });
  */
 const sameSpan = (a, b) => a.spanId === b.spanId;
 
+/**
+ * Tells whether rules that carry one carry the other: a client may have changed all but the span.
+ *
+ * @param {NavigationContext} a
+ * @param {NavigationContext} b
+ */
+const same = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
+
 /** @param {SessionContext} session @returns {Places} */
 const everywhere = (session) => ({ isTarget: () => true, rootOf: () => session, claimed: () => {} });
 
@@ -72,7 +80,7 @@ export class Tabs {
   #spare;
   #take;
   #places;
-  #mostSlots;
+  #mostSlots = MOST_SLOTS;
 
   /**
    * @param {SessionContext} session
@@ -80,13 +88,11 @@ export class Tabs {
    *   tab's navigation after another; null stands for a tab that nobody foresaw
    * @param {Contexts | null} [armed] what the rules in force say, after a restart of the worker
    * @param {Places} [places] what decides where there is more than one trace
-   * @param {number} [mostSlots] how many tabs the browser takes rules for
    */
-  constructor(session, take, armed = null, places = everywhere(session), mostSlots = MOST_SLOTS) {
+  constructor(session, take, armed = null, places = everywhere(session)) {
     this.#session = session;
     this.#take = take;
     this.#places = places;
-    this.#mostSlots = mostSlots;
     this.#spare = armed?.spare ?? take(null);
     for (const [tabId, contexts] of armed?.tabs ?? []) {
       this.#slots.set(tabId, { ...contexts, seen: false, requests: new Map(), responded: null, landing: null });
@@ -144,6 +150,17 @@ export class Tabs {
     this.#session = session;
     this.refresh();
     for (const slot of this.#slots.values()) slot.current = slot.next;
+  }
+
+  /**
+   * Learns how many tabs there is room for. Those that don't exist yet give way first.
+   *
+   * @param {number} mostSlots
+   */
+  limit(mostSlots) {
+    this.#mostSlots = mostSlots;
+    const tabIds = [...this.#slots].sort(([, a], [, b]) => Number(b.seen) - Number(a.seen)).map(([tabId]) => tabId);
+    for (const tabId of tabIds.slice(Math.max(mostSlots, 0))) this.#slots.delete(tabId);
   }
 
   /** Gives every navigation to come a fresh context. */
@@ -257,7 +274,7 @@ export class Tabs {
     if (!this.#places.isTarget(url)) {
       slot.landing = null;
       const root = this.#places.rootOf(tabId);
-      const left = sameSpan(slot.current, root);
+      const left = same(slot.current, root);
       slot.current = root;
       return left ? keep() : rearm();
     }
@@ -318,7 +335,7 @@ export class Tabs {
     const context = slot.requests.get(requestId);
     slot.requests.delete(requestId);
     const root = this.#places.rootOf(tabId);
-    if (context === undefined && sameSpan(slot.current, root)) return keep();
+    if (context === undefined && same(slot.current, root)) return keep();
     slot.landing = { url, context: null, previous: slot.landing?.previous ?? slot.current };
     slot.current = root;
     if (context === undefined) return rearm();
@@ -349,6 +366,7 @@ export class Tabs {
    */
   #slot(tabId, first) {
     if (this.#closed.has(tabId)) return undefined;
+    if (!this.#slots.has(tabId) && this.#slots.size >= this.#mostSlots) this.#giveWay();
     const slot = this.#slots.get(tabId) ?? this.#addSlot(tabId, first());
     if (slot !== undefined) slot.seen = true;
     return slot;
@@ -366,6 +384,12 @@ export class Tabs {
     const slot = { ruleId, current: context, next: context, seen: false, requests: new Map(), responded: null, landing: null };
     this.#slots.set(tabId, slot);
     return slot;
+  }
+
+  /** Drops a slot for a tab that does not exist yet. */
+  #giveWay() {
+    const unseen = [...this.#slots].findLast(([, { seen }]) => !seen);
+    if (unseen !== undefined) this.#slots.delete(unseen[0]);
   }
 
   /** Counts the slots for tabs that don't exist yet. */

@@ -7,6 +7,7 @@ import { newSpanId } from '../context/ids.js';
 import { EVERYTHING, bodySize, cutUrl, isOwnRequest } from './details.js';
 
 /** @import { SessionContext } from '../channel/messages.js' */
+/** @import { Carried } from '../context/propagators.js' */
 /** @import { Session } from '../context/session.js' */
 /** @import { Traces } from '../context/traces.js' */
 /** @import { Outbox } from './outbox.js' */
@@ -37,8 +38,10 @@ export class Requests {
   #outbox;
   #starts;
   #carrier;
-  /** @type {Pick<Traces, 'has'> | null} */
+  /** @type {Pick<Traces, 'has' | 'leavesAlone'> | null} */
   #traces = null;
+  /** @type {Set<string>} requests under way that nothing is told of, although their addresses are traced: a script wants it so */
+  #untold = new Set();
   /** @type {SessionContext | null} what rules carry while they alone do; null while each request is told of as it starts */
   #session = null;
 
@@ -61,6 +64,7 @@ export class Requests {
     chrome.webRequest.onCompleted.addListener(
       (details) => {
         const { timeStamp: time, requestId: request } = details;
+        if (this.#untold.delete(request)) return;
         outbox.observe({ what: 'request-completed', time, request, response: responseOf(details) });
       },
       EVERYTHING,
@@ -68,10 +72,19 @@ export class Requests {
     );
     chrome.webRequest.onErrorOccurred.addListener((details) => {
       // It may have failed before it could leave: of others nothing is known.
-      if (!carrier.propagation.isTarget(details.url)) return;
+      if (this.#untold.delete(details.requestId) || !carrier.propagation.isTarget(details.url)) return;
       const { timeStamp: time, requestId: request, error } = details;
       outbox.observe({ what: 'request-failed', time, request, error, spanId: newSpanId(), ...subjectOf(details) });
     }, EVERYTHING);
+  }
+
+  /**
+   * Learns that a request is about to leave of which nothing is to be told.
+   *
+   * @param {string} requestId
+   */
+  passed(requestId) {
+    this.#untold.add(requestId);
   }
 
   /**
@@ -85,6 +98,7 @@ export class Requests {
    */
   started(details, spanId, parent, traceId, origin) {
     const { timeStamp: time, requestId: request, tabId, method, requestHeaders } = details;
+    this.#untold.delete(request);
     // A navigation is known by its span id: where that is not known yet, its commit will tell of it.
     const begins = parent !== undefined && isOwnRequest(details);
     this.#outbox.observe({
@@ -106,7 +120,7 @@ export class Requests {
    * that change have the browser ask its HTTP cache for every resource of every page, and each event of those costs.
    *
    * @param {SessionContext} session what the rules carry
-   * @param {Pick<Traces, 'has'>} traces
+   * @param {Pick<Traces, 'has' | 'leavesAlone'>} traces
    */
   listen(session, traces) {
     if (this.#session === null) {
@@ -136,8 +150,13 @@ export class Requests {
     if (!propagation.isTarget(details.url)) return;
     const carried = propagation.extractAny(details.requestHeaders);
     // Where rules set headers, a request without one of ours is none that is traced: its page is steered so.
-    if (propagation.fields.size > 0 && (carried === null || this.#traces?.has(carried.traceId) !== true)) return;
+    if (propagation.fields.size > 0 && (carried === null || !this.#isOurs(details.tabId, carried))) return this.passed(details.requestId);
     const child = carried !== null && carried.spanId !== this.#session?.spanId;
     this.started(details, newSpanId(), child ? carried.spanId : undefined);
   };
+
+  /** @param {number} tabId @param {Carried} carried */
+  #isOurs(tabId, carried) {
+    return this.#traces !== null && this.#traces.has(carried.traceId) && !this.#traces.leavesAlone(tabId, carried);
+  }
 }

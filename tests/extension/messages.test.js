@@ -15,14 +15,21 @@ test('messages to the host are built as the fixtures are', () => {
   assert.deepEqual(messages.hello({ ...self, session: null, browser }), fixture('hello'));
   assert.deepEqual(JSON.parse(JSON.stringify(messages.hello({ ...self, session }))), fixture('hello-resume'));
   assert.deepEqual(messages.armed('detailed'), fixture('armed'));
+  assert.deepEqual(messages.problem(fixture('problem').message), fixture('problem'));
   const { observations } = fixture('observed');
   assert.deepEqual(messages.observed({ worker: '9f86d081884c7d65', number: 1, dropped: 0, observations }), fixture('observed'));
-  assert.deepEqual(messages.replenish(32), fixture('replenish'));
+  assert.deepEqual(messages.replenish({ count: 32, traces: 8 }), fixture('replenish'));
 });
 
 test('a count stays in the range that the host takes', () => {
-  assert.equal(JSON.stringify(messages.replenish(5000)), '{"v":1,"type":"replenish","count":1000}');
-  assert.equal(JSON.stringify(messages.replenish(0)), '{"v":1,"type":"replenish","count":1}');
+  for (const [count, traces, expected] of [
+    [5000, 5000, '"count":1000,"traces":1000'],
+    [5000, 0, '"count":1000,"traces":0'],
+    [0, 5000, '"count":0,"traces":1000'],
+    [0, 1, '"count":0,"traces":1'],
+  ]) {
+    assert.equal(JSON.stringify(messages.replenish({ count: Number(count), traces: Number(traces) })), `{"v":1,"type":"replenish",${expected}}`);
+  }
 });
 
 for (const name of ['session', 'contexts', 'received', 'error']) {
@@ -57,12 +64,41 @@ const UNUSABLE = [
   ['a mode in capitals', { ...fixture('session'), mode: 'Auto' }, /session message/],
   ['no session', { ...fixture('session'), session: null }, /session message/],
   ['a trace id of zeros', { ...fixture('session'), session: { ...session, traceId: '0'.repeat(32) } }, /session message/],
-  ['a span id in capitals', { v: 1, type: 'contexts', contexts: [{ spanId: 'E457B5A2E4D86BD1', flags: '01' }] }, /contexts message/],
-  ['flags of one digit', { v: 1, type: 'contexts', contexts: [{ spanId: 'e457b5a2e4d86bd1', flags: '1' }] }, /contexts message/],
+  ['a span id in capitals', { v: 1, type: 'contexts', contexts: [{ spanId: 'E457B5A2E4D86BD1', flags: '01' }], traces: [] }, /contexts message/],
+  ['flags of one digit', { v: 1, type: 'contexts', contexts: [{ spanId: 'e457b5a2e4d86bd1', flags: '1' }], traces: [] }, /contexts message/],
+  ['contexts and no traces', { v: 1, type: 'contexts', contexts: [] }, /contexts message/],
+  ['a trace without a trace id', { v: 1, type: 'contexts', contexts: [], traces: [{ spanId: 'e457b5a2e4d86bd1', flags: '01' }] }, /contexts message/],
+  ['a session and no traces', { ...fixture('session'), traces: undefined }, /session message/],
+  ['a session and no propagation', { ...fixture('session'), propagation: undefined }, /session message/],
   ['a batch that no worker made', { v: 1, type: 'received', number: 1 }, /received message/],
   ['a batch without a number', { ...fixture('received'), number: '1' }, /received message/],
   ['an error without a text', { v: 1, type: 'error', code: 'invalid' }, /error message/],
 ];
+
+/** @type {Record<string, unknown[]>} what no field of `propagation` may be, besides missing */
+const UNUSABLE_PROPAGATION = {
+  propagators: ['b3', [1]],
+  sampler: [null, { ratio: '1', parentBased: true }, { ratio: 1, parentBased: 1 }],
+  samplePer: ['tab'],
+  scope: ['request'],
+  randomFlag: [1],
+  existing: ['merge'],
+  tracestate: [null],
+  baggage: [null],
+  targets: ['x', [null]],
+  exclude: [{}, [/x/]],
+};
+test('every field of the propagation has its form', () => {
+  const { propagation } = fixture('session');
+  assert.deepEqual(Object.keys(propagation).sort(), Object.keys(UNUSABLE_PROPAGATION).sort());
+  for (const [field, values] of Object.entries(UNUSABLE_PROPAGATION)) {
+    for (const value of [undefined, ...values]) {
+      const message = { ...fixture('session'), propagation: { ...propagation, [field]: value } };
+      assert.match(messages.read(message).fault ?? '', /session message/, `${field}: ${JSON.stringify(value)}`);
+    }
+  }
+});
+
 for (const [why, value, fault] of UNUSABLE) {
   test(`a message with ${why} is refused`, () => assert.match(messages.read(value).fault ?? '', fault));
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
+import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { Session, ownSession } from '../../extension/context/session.js';
 import { parseTraceparent } from '../../extension/context/traceparent.js';
 import { Injector } from '../../extension/headers/injector.js';
@@ -12,8 +13,6 @@ import { Requests } from '../../extension/observe/requests.js';
 import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome, observationsOf, settled } from './support/chrome.js';
 
-/** @import { SessionContext } from '../../extension/channel/messages.js' */
-
 const TAB = 100;
 const PAGE = 'https://example.test/';
 const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
@@ -23,15 +22,17 @@ const OPEN = { tabs: [TAB], windows: [TAB - 1] };
 
 const BLOCKING = ['webRequest.onBeforeSendHeaders', 'webRequest.onHeadersReceived'];
 
-/** @param {string} [mode] @param {object} [session] */
-const answer = (mode = 'auto', session = NAMED) => ({
+/** @param {string} [mode] @param {object} [session] @param {Partial<typeof DEFAULT_PROPAGATION>} [settings] */
+const answer = (mode = 'auto', session = NAMED, settings = {}) => ({
   v: 1,
   type: 'session',
   host: '0.1.0',
   mode,
   webVitals: false,
+  propagation: { ...DEFAULT_PROPAGATION, ...settings },
   session,
   contexts: [],
+  traces: [],
 });
 
 /** @type {import('node:test').Mock<(...data: unknown[]) => void>} */
@@ -59,10 +60,10 @@ function start(browser, { restarted = false } = {}) {
   const own = ownSession();
   const outbox = new Outbox();
   const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, async () => {});
-  const requests = new Requests(outbox, new Starts());
+  const requests = new Requests(outbox, new Starts(), session);
   const injector = new Injector(own, new Documents(), requests);
   if (restarted) injector.listen();
-  const ready = Modes.start(session, injector, requests);
+  const ready = Modes.start(session, injector, requests, outbox);
   void ready.then(() => (started = true));
   const port = browser.ports.at(-1);
   assert.ok(port);
@@ -146,8 +147,7 @@ async function assertNoGap(browser) {
  */
 function navigate({ browser, modes }, requestId, tabId = TAB) {
   const details = { requestId, tabId, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
-  const value = browser.leave(details).find(({ name }) => name === 'traceparent')?.value;
-  modes.requested(tabId, requestId, parseTraceparent(value), Date.now());
+  modes.requested(tabId, requestId, modes.carriedBy(browser.leave(details)), Date.now());
   const named = browser.fire('webRequest.onHeadersReceived', { ...details, statusCode: 200, responseHeaders: [] });
   modes.responded(tabId, requestId, PAGE);
   const committed = modes.committed(tabId, PAGE).map(({ spanId }) => spanId);
@@ -203,7 +203,7 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
     const { length } = updates;
     const next = contexts()?.tabs.get(TAB)?.next;
     assert.ok(next);
-    modes.requested(TAB, '1', { traceId: NAMED.traceId, ...next }, 1);
+    modes.requested(TAB, '1', { traceId: NAMED.traceId, ...next, tracestate: '', baggage: '' }, 1);
     modes.responded(TAB, '1', PAGE);
     assert.deepEqual(modes.committed(TAB, PAGE), [next]);
     await idle();
@@ -299,7 +299,7 @@ test('a browser that does not say what it grants is taken to grant nothing', asy
 test('a header of another trace on a navigation is not taken for ours', async () => {
   const { modes, contexts } = await running();
   const next = contexts()?.tabs.get(TAB)?.next;
-  modes.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01' }, 1);
+  modes.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01', tracestate: '', baggage: '' }, 1);
   assert.deepEqual(modes.failed(TAB, '1'), [next]);
 });
 
@@ -326,8 +326,8 @@ for (const mode of ['auto', 'detailed']) {
     await idle();
     assert.equal(started(), true);
     assert.deepEqual(said(), ['hello', 'armed detailed']);
-    assert.deepEqual(inForce(), { session: NAMED, mode: 'detailed', contexts: null });
-    assert.deepEqual(browser.updates, [{ removeRuleIds: [], addRules: [recordOf(NAMED)] }]);
+    assert.deepEqual(inForce(), { session: NAMED, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null });
+    assert.deepEqual(browser.updates, [{ removeRuleIds: [], addRules: [recordOf(NAMED, DEFAULT_PROPAGATION)] }]);
     assertCarried(browser);
   });
 }
@@ -377,7 +377,7 @@ for (const [wanted, mode] of [['auto', 'detailed'], ['detailed', 'detailed'], ['
     mock.timers.tick(1000);
     await ready;
     const own = session.context;
-    assert.deepEqual(inForce(), { session: own, mode: 'detailed', contexts: null });
+    assert.deepEqual(inForce(), { session: own, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null });
     assertCarried(browser, own.traceId);
     const release = hold(browser);
     port.receive(answer(wanted));
@@ -405,7 +405,7 @@ test('from lightweight to detailed mode: the rules go once the listeners are the
   assert.deepEqual(said(), ['hello', 'armed lightweight']);
   release();
   await assertNoGap(browser);
-  assert.deepEqual([...browser.rules.values()], [recordOf(NAMED)]);
+  assert.deepEqual([...browser.rules.values()], [recordOf(NAMED, DEFAULT_PROPAGATION)]);
   assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed']);
   assert.equal(browser.updates.length, 2);
 });
@@ -452,11 +452,11 @@ test('the page of a tab keeps its context over a change of the mode', async () =
 test('a navigation that is under way when the mode changes ends once, as its response names it', async () => {
   const { browser, modes } = await running({ granted: true, mode: 'lightweight' });
   const details = { requestId: '1', tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
-  const sent = parseTraceparent(browser.leave(details).find(({ name }) => name === 'traceparent')?.value);
+  const sent = modes.carriedBy(browser.leave(details));
   modes.requested(TAB, '1', sent, Date.now());
   anotherHost(browser, 'detailed');
   await idle();
-  const hop = parseTraceparent(browser.leave(details).find(({ name }) => name === 'traceparent')?.value);
+  const hop = modes.carriedBy(browser.leave(details));
   modes.requested(TAB, '1', hop, Date.now());
   assert.notEqual(hop?.spanId, sent?.spanId);
   const received = { ...details, statusCode: 200, responseHeaders: [] };
@@ -694,4 +694,303 @@ test('a browser that does not ask the listener is observed from when rules carry
   await idle();
   leaveOne(browser, '3');
   assert.deepEqual(startsToldOf(browser).map(({ request }) => request), ['3']);
+});
+
+const ELSEWHERE = 'https://elsewhere.test/';
+const TARGETS = { targets: ['^https://example\\.test/'] };
+const CLIENT = { traceId: '9'.repeat(32), spanId: '9'.repeat(16) };
+const THEIRS = { traceparent: `00-${CLIENT.traceId}-${CLIENT.spanId}-01`, tracestate: 'x=1' };
+
+/**
+ * A worker in a browser with one tab, whose host wants contexts carried in some way.
+ *
+ * @param {Partial<typeof DEFAULT_PROPAGATION>} settings
+ * @param {Parameters<typeof fakeChrome>[0] & { mode?: string, restarted?: boolean }} [options]
+ */
+async function carrying(settings, { mode = 'auto', restarted = false, ...options } = {}) {
+  const browser = fakeChrome({ ...OPEN, ...options });
+  const worker = start(browser, { restarted });
+  await settled();
+  worker.port.receive(answer(mode, { ...NAMED, flags: '01' }, settings));
+  await idle();
+  return { ...worker, browser, modes: await worker.ready };
+}
+
+/** @param {Record<string, string>} headers */
+const list = (headers) => Object.entries(headers).map(([name, value]) => ({ name, value }));
+
+/**
+ * Has a request leave with headers of its own.
+ *
+ * @param {{ browser: ReturnType<typeof fakeChrome> }} worker
+ * @param {object} details
+ * @param {Record<string, string>} [headers]
+ * @returns {Record<string, string | undefined>} what it carries
+ */
+const carriedBy = ({ browser }, details, headers = {}) =>
+  Object.fromEntries(browser.leave({ tabId: TAB, documentId: 'd', ...details, requestHeaders: list(headers) }).map(({ name, value }) => [name, value]));
+
+/**
+ * Has a client navigate, with what it puts on the request, up to the document.
+ *
+ * @param {{ browser: ReturnType<typeof fakeChrome>, modes: Modes }} worker
+ * @param {string} requestId
+ * @param {Record<string, string>} [headers]
+ * @param {string} [url]
+ */
+async function visit({ browser, modes }, requestId, headers = {}, url = PAGE) {
+  const details = { requestId, tabId: TAB, type: 'main_frame', url, documentLifecycle: 'active' };
+  const requestHeaders = list(headers);
+  modes.arrived(TAB, requestId, requestHeaders, headers.navtrace);
+  const left = browser.leave({ ...details, requestHeaders });
+  if (modes.isTarget(url)) modes.requested(TAB, requestId, modes.carriedBy(left), Date.now());
+  const ended = modes.responded(TAB, requestId, url);
+  const committed = modes.committed(TAB, url);
+  await idle();
+  return { carried: /** @type {Record<string, string | undefined>} */ (Object.fromEntries(left.map(({ name, value }) => [name, value]))), committed, ended };
+}
+
+/** @param {Record<string, string | undefined>} headers */
+const traceOf = ({ traceparent }) => parseTraceparent(traceparent)?.traceId;
+/** @param {Record<string, string | undefined>} headers */
+const spanOf = ({ traceparent }) => parseTraceparent(traceparent)?.spanId;
+
+test('in lightweight mode what a client puts on a navigation holds from the next one on', async () => {
+  const worker = await carrying({});
+  const first = await visit(worker, '1', THEIRS);
+  assert.equal(traceOf(first.carried), NAMED.traceId, 'no rule knew of it');
+  assert.equal(first.carried.tracestate, undefined);
+  assert.deepEqual(first.committed.map(({ spanId }) => spanId), [spanOf(first.carried)]);
+  const sub = carriedBy(worker, { requestId: '2' }, THEIRS);
+  assert.deepEqual([traceOf(sub), spanOf(sub)], [NAMED.traceId, spanOf(first.carried)]);
+
+  const second = await visit(worker, '3', THEIRS);
+  assert.equal(traceOf(second.carried), CLIENT.traceId);
+  assert.equal(second.carried.tracestate, 'x=1');
+  assert.notEqual(spanOf(second.carried), CLIENT.spanId);
+  assert.deepEqual(second.committed.map(({ spanId, trace }) => [spanId, trace?.traceId]), [[spanOf(second.carried), CLIENT.traceId]]);
+  const other = carriedBy(worker, { requestId: '4' }, THEIRS);
+  assert.deepEqual([traceOf(other), spanOf(other)], [CLIENT.traceId, spanOf(second.carried)]);
+
+  const third = await visit(worker, '5');
+  assert.equal(traceOf(third.carried), CLIENT.traceId, 'it stays');
+  assert.deepEqual(startsToldOf(worker.browser).map(({ request, parent }) => [request, parent]), [
+    ['1', spanOf(first.carried)],
+    ['2', spanOf(first.carried)],
+    ['3', spanOf(second.carried)],
+    ['4', spanOf(second.carried)],
+    ['5', spanOf(third.carried)],
+  ]);
+});
+
+test('in lightweight mode a script steers its next navigation to other formats', async () => {
+  const worker = await carrying({ baggage: 'k=v' });
+  const control = { navtrace: 'propagator=b3', ...THEIRS };
+  await visit(worker, '1', control);
+  const { carried, committed } = await visit(worker, '2', control);
+  assert.deepEqual(Object.keys(carried), ['b3']);
+  const [traceId, spanId] = String(carried.b3).split('-');
+  assert.deepEqual([traceId, spanId], [CLIENT.traceId, committed[0]?.spanId]);
+  assert.deepEqual(carriedBy(worker, { requestId: '3' }, control), { b3: `${traceId}-${spanId}-1` });
+  assert.deepEqual(startsToldOf(worker.browser).slice(1).map(({ parent }) => parent), [spanId, spanId]);
+  assert.deepEqual(Object.keys(carriedBy(worker, { tabId: -1 })).sort(), ['baggage', 'traceparent'], 'and nothing else');
+});
+
+for (const headers of [{}, THEIRS]) {
+  const has = 'traceparent' in headers ? 'keeps the header of its client, and is not' : 'has no header, and is not';
+  test(`in lightweight mode a page that is to be left alone ${has} told of`, async () => {
+    const worker = await carrying({});
+    const control = { navtrace: 'off', ...headers };
+    const first = await visit(worker, '1', control);
+    const second = await visit(worker, '2', control);
+    assert.deepEqual(second.carried, headers);
+    assert.deepEqual(carriedBy(worker, { requestId: '3' }, control), headers);
+    worker.browser.fire('webRequest.onErrorOccurred', { requestId: '3', url: PAGE, method: 'GET', type: 'script', timeStamp: 1, error: 'net::ERR_FAILED' });
+    assert.deepEqual(startsToldOf(worker.browser).map(({ request, parent }) => [request, parent]), [['1', spanOf(first.carried)]]);
+    const told = observationsOf(worker.browser.ports.at(-1));
+    assert.equal(told.some(({ what }) => what === 'request-failed'), false);
+    const [context] = second.committed;
+    assert.ok(context && ![CLIENT.spanId, spanOf(first.carried)].includes(context.spanId));
+    assert.equal(told.find(({ what, spanId }) => what === 'context-issued' && spanId === context.spanId)?.flags, '00', 'its navigation is not sampled');
+    await visit(worker, '4');
+    assert.ok((await visit(worker, '5')).carried.traceparent, 'and after that it is over');
+  });
+}
+
+for (const granted of [false, true]) {
+  const mode = granted ? 'detailed' : 'lightweight';
+  test(`in ${mode} mode what is not traced has no header of ours nor of the client's, and is not told of`, async () => {
+    const worker = await carrying(TARGETS, { granted });
+    const home = await visit(worker, '1', THEIRS);
+    assert.ok(home.carried.traceparent);
+    const headers = { ...THEIRS, navtrace: 'on', A: '1' };
+    for (const type of ['script', 'sub_frame', 'image']) {
+      assert.deepEqual(carriedBy(worker, { requestId: '2', url: ELSEWHERE, type }, headers), { A: '1' });
+    }
+    const elsewhere = await visit(worker, '3', headers, ELSEWHERE);
+    assert.deepEqual(elsewhere, { carried: { A: '1' }, committed: [], ended: [] });
+    assert.deepEqual(carriedBy(worker, { requestId: '4', url: ELSEWHERE, documentId: 'e' }, headers), { A: '1' });
+    const sub = carriedBy(worker, { requestId: '5', documentId: 'e' }, THEIRS);
+    assert.equal(traceOf(sub), CLIENT.traceId, 'a target that it asks is below its client');
+    const told = startsToldOf(worker.browser);
+    assert.deepEqual(told.map(({ request }) => request), ['1', '5']);
+    assert.equal(told[1].parent, CLIENT.spanId);
+    const back = await visit(worker, '6', THEIRS);
+    assert.equal(traceOf(back.carried), CLIENT.traceId);
+    assert.equal(back.committed.length, 1);
+  });
+
+  for (const page of [ELSEWHERE, PAGE]) {
+    test(`a worker that is restarted in ${mode} mode at ${page} lets no header of a client go to what is not traced`, async () => {
+      const before = await carrying(TARGETS, { granted });
+      await visit(before, '1', THEIRS);
+      await visit(before, '2', THEIRS, page);
+      const worker = await carrying(TARGETS, { granted, rules: [...before.browser.rules.values()], restarted: true });
+      worker.modes.opened([TAB + 300], []);
+      await idle();
+      if (mode === 'detailed') await visit(worker, '3', THEIRS, page);
+      assert.deepEqual(carriedBy(worker, { requestId: '4', url: ELSEWHERE }, { ...THEIRS, A: '1' }), { A: '1' });
+      const next = await visit(worker, '5', THEIRS);
+      assert.equal(traceOf(next.carried), CLIENT.traceId);
+    });
+  }
+
+  test(`in ${mode} mode a host that wants contexts carried otherwise is followed, and pages keep theirs`, async () => {
+    const worker = await carrying({}, { granted });
+    const { committed } = await visit(worker, '1');
+    worker.port.receive(answer('auto', { ...NAMED, flags: '01' }, { propagators: ['b3'], ...TARGETS }));
+    await idle();
+    const sub = carriedBy(worker, { requestId: '2' });
+    assert.deepEqual(Object.keys(sub), ['b3']);
+    if (mode === 'lightweight') assert.equal(sub.b3?.split('-')[1], committed[0]?.spanId);
+    assert.deepEqual(carriedBy(worker, { requestId: '3', url: ELSEWHERE }), {});
+    assert.deepEqual(startsToldOf(worker.browser).map(({ parent }) => parent), [committed[0]?.spanId, committed[0]?.spanId]);
+    assert.deepEqual(worker.inForce()?.propagation, { ...DEFAULT_PROPAGATION, propagators: ['b3'], ...TARGETS });
+    const { length } = worker.browser.updates;
+    worker.port.receive(answer('auto', { ...NAMED, flags: '01' }, { propagators: ['b3'], ...TARGETS }));
+    await idle();
+    assert.equal(worker.browser.updates.length, length, 'the same again changes nothing');
+  });
+
+  test(`in ${mode} mode what has a trace of its own is told of before anything that names it`, async () => {
+    for (const scope of /** @type {const} */ (['tab', 'navigation'])) {
+      const worker = await carrying({ scope }, { granted });
+      const traceIds = new Set();
+      for (const requestId of ['1', '2', '3']) {
+        const { carried, committed } = await visit(worker, requestId);
+        traceIds.add(traceOf(carried));
+        assert.deepEqual(committed.map(({ trace }) => trace?.traceId), [traceOf(carried)]);
+        carriedBy(worker, { requestId: `${requestId}s` });
+      }
+      assert.equal(traceIds.size, scope === 'tab' ? 1 : 3);
+      assert.ok(!traceIds.has(NAMED.traceId));
+      mock.timers.tick(BATCH_DELAY);
+      const known = new Set();
+      let starts = 0;
+      for (const { what, spanId, parent } of observationsOf(worker.port)) {
+        if (what === 'context-issued') {
+          if (parent !== undefined) assert.ok(known.has(parent));
+          known.add(spanId);
+        } else {
+          starts += 1;
+          assert.ok(known.has(parent), what);
+        }
+      }
+      assert.equal(starts, 6);
+    }
+  });
+
+  test(`in ${mode} mode with more targets than there are rules for, navigations are told of`, async () => {
+    const targets = ['^https://example\\.test/', ...Array.from({ length: 150 }, (_, n) => `^https://t${n}\\.test/`)];
+    const worker = await carrying({ targets, exclude: Array.from({ length: 20 }, (_, n) => `/x${n}$`) }, { granted });
+    assert.deepEqual(worker.said(), ['hello', `armed ${mode}`]);
+    const { carried } = await visit(worker, '1');
+    assert.equal(traceOf(carried), NAMED.traceId);
+    if (mode === 'detailed') assert.equal((await visit(worker, '2')).committed.length, 1);
+  });
+
+  test(`in ${mode} mode a host with many targets may come when many tabs are there`, async () => {
+    const tabs = Array.from({ length: 60 }, (_, n) => TAB + n);
+    const worker = await carrying({}, { granted, tabs, windows: [] });
+    const targets = ['^https://example\\.test/', ...Array.from({ length: 29 }, (_, n) => `^https://t${n}\\.test/`)];
+    worker.port.receive(answer('auto', { ...NAMED, flags: '01' }, { targets }));
+    await idle();
+    assert.deepEqual(worker.inForce()?.propagation.targets, targets);
+    for (const tabId of [TAB, TAB + 59, -1]) {
+      assert.equal(traceOf(carriedBy(worker, { tabId })), NAMED.traceId);
+      assert.deepEqual(carriedBy(worker, { tabId, url: ELSEWHERE }), {});
+    }
+  });
+}
+
+test('in lightweight mode a restarted worker goes on with navigations that have traces of their own', async () => {
+  for (const scope of /** @type {const} */ (['tab', 'navigation'])) {
+    const before = await carrying({ scope });
+    const { carried } = await visit(before, '1');
+    const worker = await carrying({ scope }, { rules: [...before.browser.rules.values()], restarted: true });
+    assert.equal(worker.browser.updates.length, 0);
+    assert.deepEqual(carriedBy(worker, { requestId: '2' }), carried);
+    const spare = worker.contexts()?.spare;
+    const details = { requestId: '3', tabId: 9000, type: 'main_frame', url: PAGE };
+    worker.modes.requested(9000, '3', worker.modes.carriedBy(worker.browser.leave(details)), Date.now());
+    worker.modes.responded(9000, '3', PAGE);
+    assert.deepEqual(worker.modes.committed(9000, PAGE), [spare]);
+    const next = await visit(worker, '4');
+    assert.equal(traceOf(next.carried) === traceOf(carried), scope === 'tab');
+    const told = startsToldOf(worker.browser).map(({ request, parent }) => [request, parent]);
+    assert.deepEqual(told, [['2', spanOf(carried)], ['3', spare?.spanId], ['4', spanOf(next.carried)]]);
+  }
+});
+
+test('in lightweight mode a navigation that left with a context that rules have no more keeps it, with its trace', async () => {
+  for (const scope of /** @type {const} */ (['session', 'tab', 'navigation'])) {
+    const worker = await carrying({ scope });
+    await visit(worker, '1');
+    const details = { tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
+    const [first, second] = ['2', '3'].map((requestId) => worker.browser.leave({ ...details, requestId }));
+    worker.modes.requested(TAB, '2', worker.modes.carriedBy(first), Date.now());
+    assert.equal(worker.modes.failed(TAB, '2').length, 1);
+    worker.modes.requested(TAB, '3', worker.modes.carriedBy(second), Date.now());
+    worker.modes.responded(TAB, '3', PAGE);
+    worker.modes.committed(TAB, PAGE);
+    await idle();
+    const carried = Object.fromEntries((second ?? []).map(({ name, value }) => [name, value]));
+    assert.deepEqual(carriedBy(worker, { requestId: '4' }), carried);
+    assert.equal(startsToldOf(worker.browser).at(-1).parent, spanOf(carried));
+  }
+});
+
+test('in lightweight mode a client that changes its mind between pages that are not traced is followed', async () => {
+  const worker = await carrying(TARGETS);
+  await visit(worker, '1', {}, ELSEWHERE);
+  await visit(worker, '2', { baggage: 'k=v' }, ELSEWHERE);
+  assert.deepEqual(carriedBy(worker, { requestId: '3', url: ELSEWHERE }, { baggage: 'k=v' }), {});
+  assert.equal(carriedBy(worker, { requestId: '4' }, { baggage: 'k=v' }).baggage, 'k=v');
+  await visit(worker, '5', { navtrace: 'off' }, ELSEWHERE);
+  assert.deepEqual(carriedBy(worker, { requestId: '6' }, { navtrace: 'off' }), {});
+});
+
+test('in lightweight mode no two navigations have one context, and each request has the trace of its page', async () => {
+  for (const scope of /** @type {const} */ (['session', 'tab', 'navigation'])) {
+    const worker = await carrying({ scope, ...TARGETS });
+    const spans = [];
+    for (let n = 0; n < 40; n += 1) {
+      const said = [{}, THEIRS, { navtrace: 'new-trace' }, {}, { navtrace: 'propagator=jaeger' }][n % 5] ?? {};
+      const { carried, committed } = await visit(worker, `n${n}`, /** @type {Record<string, string>} */ (said), n % 7 === 3 ? ELSEWHERE : PAGE);
+      spans.push(...committed.map(({ spanId }) => spanId));
+      if (committed.length === 0) continue;
+      const sub = carriedBy(worker, { requestId: `s${n}` });
+      assert.deepEqual(sub, carried, 'the request of a page carries what its navigation did');
+    }
+    assert.equal(spans.length, 34);
+    assert.equal(new Set(spans).size, spans.length);
+  }
+});
+
+test('a header that can not be read is told of once, however many navigations have it', async () => {
+  for (const granted of [false, true]) {
+    const worker = await carrying({}, { granted });
+    for (const requestId of ['1', '2', '3']) await visit(worker, requestId, { navtrace: 'ofd' });
+    assert.deepEqual(worker.said().filter((type) => type === 'problem'), ['problem']);
+  }
 });

@@ -6,6 +6,7 @@ import { Documents } from '../../extension/observe/documents.js';
 import { watchNavigations } from '../../extension/observe/navigations.js';
 import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome } from './support/chrome.js';
+import { propagating } from './support/session.js';
 
 /** @type {ReturnType<typeof fakeChrome>} */
 let browser;
@@ -24,16 +25,26 @@ let starts;
 /** @type {{ spanId: string, flags: string }[]} the navigations that the next call ends */
 let ended;
 
+/** Where nothing is traced. */
+const ELSEWHERE = 'https://elsewhere.test/';
+
+/** What the tracker answers, without anything having been told. @type {Record<string, Function>} */
+const ANSWERS = {
+  isTarget: (/** @type {string} */ url) => url !== ELSEWHERE,
+  carriedBy: (/** @type {any} */ headers) => propagating().extract(headers),
+};
+
 const tracker = new Proxy(
   {},
   {
     get: (_, name) =>
       name === 'then'
         ? undefined
-        : (/** @type {unknown[]} */ ...args) => {
+        : (ANSWERS[String(name)] ??
+          ((/** @type {unknown[]} */ ...args) => {
             told.push([name, ...args]);
             return ended;
-          },
+          })),
   },
 );
 
@@ -67,6 +78,7 @@ const response = (details) => ({
 
 const NONE = '0'.repeat(32);
 const attachment = [{ name: 'Content-Disposition', value: 'Attachment; filename=a' }];
+const control = [{ name: 'Navtrace', value: 'off' }];
 const location = [{ name: 'Location', value: '/' }];
 
 /** @type {[what: string, event: string, details: object, told: unknown[][]][]} */
@@ -84,6 +96,19 @@ const CASES = [
   ['a failure', 'onErrorOccurred', {}, [['failed', 7, '1']]],
   ['a request', 'onSendHeaders', { requestHeaders: [], timeStamp: 1234.5 }, [['requested', 7, '1', null, 1234.5]]],
   ['a prefetch', 'onSendHeaders', { requestHeaders: [], documentId: 'd' }, []],
+  ['a request to where nothing is traced', 'onSendHeaders', { requestHeaders: [], url: ELSEWHERE }, []],
+  ['a document from where nothing is traced', 'onHeadersReceived', { url: ELSEWHERE }, [['responded', 7, '1', ELSEWHERE]]],
+  ['a request that is about to leave', 'onBeforeSendHeaders', { requestHeaders: [] }, [['arrived', 7, '1', [], undefined]]],
+  [
+    'a request that is about to leave with what its client says',
+    'onBeforeSendHeaders',
+    { requestHeaders: control, url: ELSEWHERE },
+    [['arrived', 7, '1', control, 'off']],
+  ],
+  ['a prefetch', 'onBeforeSendHeaders', { requestHeaders: control, documentId: 'd' }, []],
+  ['a prerender', 'onBeforeSendHeaders', { requestHeaders: control, documentLifecycle: 'prerender' }, []],
+  ['a request without a tab', 'onBeforeSendHeaders', { requestHeaders: control, tabId: -1 }, []],
+  ['a request that is no main frame', 'onBeforeSendHeaders', { requestHeaders: control, type: 'script' }, []],
   ['a request that is no main frame', 'onSendHeaders', { requestHeaders: [], type: 'script' }, []],
 ];
 for (const [what, event, details, expected] of CASES) {
@@ -112,7 +137,7 @@ test('what happens before the start waits, in its order', async () => {
   assert.deepEqual(told, [
     ['opened', [], [6]],
     ['opened', [7], [6]],
-    ['requested', 7, '1', { traceId, spanId: '00f067aa0ba902b7', flags: '01' }, 12.5],
+    ['requested', 7, '1', { traceId, spanId: '00f067aa0ba902b7', flags: '01', tracestate: '', baggage: '' }, 12.5],
     ['responded', 7, '1', PAGE],
   ]);
 });

@@ -4,6 +4,7 @@ import { beforeEach, mock, test } from 'node:test';
 import { DEFAULT_PROPAGATION, Propagation, draw } from '../../extension/context/propagation.js';
 
 /** @import { HttpHeader, PropagationSettings } from '../../extension/context/propagation.js' */
+/** @typedef {PropagationSettings['propagators'][number]} Name */
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const OTHER = 'a'.repeat(32);
@@ -36,7 +37,7 @@ test('what holds by itself', () => {
 
 test('the fields are those of every propagator', () => {
   assert.deepEqual([...having().fields], ['traceparent', 'tracestate', 'baggage']);
-  const propagators = ['b3', 'b3multi', 'jaeger', 'none', 'toString'];
+  const propagators = /** @type {Name[]} */ (['b3', 'b3multi', 'jaeger', 'none', 'toString']);
   const fields = ['b3', 'x-b3-traceid', 'x-b3-spanid', 'x-b3-sampled', 'x-b3-flags', 'x-b3-parentspanid', 'uber-trace-id'];
   assert.deepEqual([...having({ propagators }).fields], fields);
   assert.deepEqual([...having({ propagators: [] }).fields], []);
@@ -64,9 +65,10 @@ test('headers are read by the propagators that there are', async (t) => {
   const traceparent = `00-${TRACE}-${SPAN}-01`;
   const binary = [{ name: 'Baggage', binaryValue: [255] }];
   const other = { b3: `${OTHER}-${SPAN}-0` };
+  /** @type {Name[]} */
   const all = ['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger'];
   const multi = { 'X-B3-TraceId': TRACE, 'X-B3-SpanId': SPAN };
-  /** @type {[why: string, propagators: string[], headers: HttpHeader[] | undefined, expected: object | null][]} */
+  /** @type {[why: string, propagators: Name[], headers: HttpHeader[] | undefined, expected: object | null][]} */
   const cases = [
     ['no headers', all, undefined, null],
     ['an empty list', all, [], null],

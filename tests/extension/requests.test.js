@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
+import { DEFAULT_PROPAGATION, Propagation } from '../../extension/context/propagation.js';
 import { isSpanId } from '../../extension/context/traceparent.js';
 import { LONGEST_URL } from '../../extension/observe/details.js';
 import { Requests } from '../../extension/observe/requests.js';
@@ -10,6 +11,7 @@ import { fakeChrome } from './support/chrome.js';
 const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
 const SPAN = 'c'.repeat(16);
 const PARENT = 'd'.repeat(16);
+const TRACE = SESSION.traceId;
 const URL_ = 'https://example.test/';
 
 const SENT = 'webRequest.onSendHeaders';
@@ -27,8 +29,15 @@ beforeEach(() => {
   browser = fakeChrome({ granted: true });
   starts = new Starts();
   observed = [];
-  requests = new Requests({ observe: (observation) => void observed.push(JSON.parse(JSON.stringify(observation))) }, starts);
+  requests = observing(new Propagation());
 });
+
+/** @param {Propagation} propagation */
+const observing = (propagation) =>
+  new Requests({ observe: (observation) => void observed.push(JSON.parse(JSON.stringify(observation))) }, starts, { propagation });
+
+/** The traces of a session. @param {string[]} traceIds */
+const having = (...traceIds) => ({ has: (/** @type {string} */ traceId) => traceIds.includes(traceId), leavesAlone: () => false });
 
 /** @param {object} [details] @returns {any} */
 const request = (details) => ({
@@ -58,7 +67,7 @@ const lengthOf = (value) => [{ name: 'Content-Length', value }];
 const traceparent = (value) => [{ name: 'Traceparent', value }];
 
 test('it hears of every request and has none wait', () => {
-  requests.listen(SESSION);
+  requests.listen(SESSION, having(TRACE));
   assert.deepEqual(browser.blocking(), []);
   for (const [name, list] of browser.registered) {
     const expected = name === 'webRequest.onResponseStarted' ? [] : [null];
@@ -69,8 +78,8 @@ test('it hears of every request and has none wait', () => {
 test('the start of a response is observed where each request is told of as it starts, and once', () => {
   const listening = () => browser.registered.get('webRequest.onResponseStarted')?.length;
   assert.equal(listening(), 1);
-  requests.listen(SESSION);
-  requests.listen(SESSION);
+  requests.listen(SESSION, having(TRACE));
+  requests.listen(SESSION, having(TRACE));
   assert.equal(listening(), 0);
   requests.stop();
   requests.stop();
@@ -241,12 +250,10 @@ for (const [what, details, parent] of NO_NAVIGATIONS) {
 const CARRIED = [
   ['the context of a navigation', `00-${SESSION.traceId}-${PARENT}-01`, PARENT],
   ['the context of the session', `00-${SESSION.traceId}-${SESSION.spanId}-01`, undefined],
-  ['another trace', `00-${'f'.repeat(32)}-${PARENT}-01`, undefined],
-  ['no context', 'x', undefined],
 ];
 for (const [what, value, parent] of CARRIED) {
   test(`a request that rules had carry ${what}`, () => {
-    requests.listen(SESSION);
+    requests.listen(SESSION, having(TRACE));
     browser.fire(SENT, request({ requestHeaders: traceparent(value) }));
     const [{ spanId, ...started }] = observed;
     assert.deepEqual(started, {
@@ -262,15 +269,21 @@ for (const [what, value, parent] of CARRIED) {
   });
 }
 
-test('a request that left before there were rules has no parent', () => {
-  requests.listen(SESSION);
-  browser.fire(SENT, request());
-  assert.equal(observed[0].parent, undefined);
-});
+for (const [what, requestHeaders] of /** @type {[string, object[]][]} */ ([
+  ['no header', []],
+  ['no context', traceparent('x')],
+  ['another trace', traceparent(`00-${'f'.repeat(32)}-${PARENT}-01`)],
+])) {
+  test(`a request that leaves with ${what} is none that is traced`, () => {
+    requests.listen(SESSION, having(TRACE));
+    browser.fire(SENT, request({ requestHeaders }));
+    assert.deepEqual(observed, []);
+  });
+}
 
 test('a navigation that rules had carry its context', () => {
   starts.begun(7, 90);
-  requests.listen(SESSION);
+  requests.listen(SESSION, having(TRACE));
   browser.fire(SENT, navigation({ requestHeaders: traceparent(`00-${SESSION.traceId}-${PARENT}-01`) }));
   assert.deepEqual([observed[0].parent, observed[0].navigation], [PARENT, { tabId: 7, started: 90 }]);
 });
@@ -279,15 +292,121 @@ test('it listens once, goes over to another session, and stops', () => {
   const other = { ...SESSION, traceId: 'e'.repeat(32) };
   const details = request({ requestHeaders: traceparent(`00-${other.traceId}-${PARENT}-01`) });
   requests.stop();
-  requests.listen(SESSION);
-  requests.listen(other);
+  requests.listen(SESSION, having(TRACE));
+  requests.listen(other, having(other.traceId));
   browser.fire(SENT, details);
   assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
   requests.stop();
   requests.stop();
   browser.fire(SENT, details);
   assert.equal(observed.length, 1);
-  requests.listen(other);
+  requests.listen(other, having(other.traceId));
   browser.fire(SENT, details);
   assert.equal(observed.length, 2);
+});
+
+const ELSEWHERE = 'https://elsewhere.test/';
+const ONLY_HERE = { ...DEFAULT_PROPAGATION, targets: ['^https://example\\.test/'] };
+
+test('a request to where nothing is traced is not observed, whatever it carries and however it fails', () => {
+  browser = fakeChrome({ granted: true });
+  requests = observing(new Propagation(ONLY_HERE));
+  requests.listen(SESSION, having(TRACE));
+  const requestHeaders = traceparent(`00-${TRACE}-${PARENT}-01`);
+  for (const make of [request, navigation]) {
+    browser.fire(SENT, make({ url: ELSEWHERE, requestHeaders }));
+    browser.fire('webRequest.onErrorOccurred', make({ url: ELSEWHERE, error: 'net::ERR_FAILED' }));
+  }
+  assert.deepEqual(observed, []);
+  browser.fire(SENT, request({ requestHeaders }));
+  browser.fire('webRequest.onErrorOccurred', request({ requestId: '18', error: 'net::ERR_FAILED' }));
+  assert.deepEqual(observed.map(({ what }) => what), ['request-started', 'request-failed']);
+});
+
+test('targets are those of the session as they are now', () => {
+  browser = fakeChrome({ granted: true });
+  const carrier = { propagation: new Propagation() };
+  requests = new Requests({ observe: (observation) => void observed.push(observation) }, starts, carrier);
+  requests.listen(SESSION, having(TRACE));
+  const details = request({ url: ELSEWHERE, requestHeaders: traceparent(`00-${TRACE}-${PARENT}-01`) });
+  browser.fire(SENT, details);
+  carrier.propagation = new Propagation(ONLY_HERE);
+  browser.fire(SENT, details);
+  assert.equal(observed.length, 1);
+});
+
+/** @type {[format: string, headers: Record<string, string>][]} */
+const FORMATS = [
+  ['b3', { b3: `${TRACE}-${PARENT}-1` }],
+  ['b3multi', { 'X-B3-TraceId': TRACE, 'X-B3-SpanId': PARENT, 'X-B3-Sampled': '1' }],
+  ['jaeger', { 'uber-trace-id': `${TRACE}:${PARENT}:0:1` }],
+];
+for (const [format, headers] of FORMATS) {
+  test(`a request that rules had carry ${format}, of the session or as a script wanted it, is told of`, () => {
+    for (const propagators of /** @type {any[]} */ ([[format], ['tracecontext', 'baggage']])) {
+      browser = fakeChrome({ granted: true });
+      observed = [];
+      requests = observing(new Propagation({ ...DEFAULT_PROPAGATION, propagators }));
+      requests.listen(SESSION, having(TRACE));
+      browser.fire(SENT, request({ requestHeaders: Object.entries(headers).map(([name, value]) => ({ name, value })) }));
+      assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
+    }
+  });
+}
+
+test('a request that rules had carry another trace of the session is told of as the child of what it names', () => {
+  const other = 'e'.repeat(32);
+  requests.listen(SESSION, having(TRACE, other));
+  browser.fire(SENT, request({ requestHeaders: traceparent(`00-${other}-${PARENT}-01`) }));
+  assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
+});
+
+test('without propagators requests are told of as the session\'s own', () => {
+  browser = fakeChrome({ granted: true });
+  requests = observing(new Propagation({ ...DEFAULT_PROPAGATION, propagators: [] }));
+  requests.listen(SESSION, having(TRACE));
+  browser.fire(SENT, request());
+  browser.fire(SENT, request({ url: 'https://example.test/2', requestHeaders: [{ name: 'b3', value: '0' }] }));
+  assert.deepEqual(observed.map(({ what, parent }) => [what, parent]), [['request-started', undefined], ['request-started', undefined]]);
+});
+
+test("what the page's own instrumentation says of a request is told", () => {
+  requests.started(request(), SPAN, PARENT, undefined, { caller: 'e'.repeat(16) });
+  requests.started(request(), SPAN, PARENT, undefined, { link: { traceId: TRACE, spanId: PARENT } });
+  assert.deepEqual(observed.map(({ caller, link }) => [caller, link]), [
+    ['e'.repeat(16), undefined],
+    [undefined, { traceId: TRACE, spanId: PARENT }],
+  ]);
+});
+
+/** @type {[end: string, details: object][]} */
+const ENDINGS = [
+  ['onCompleted', response()],
+  ['onErrorOccurred', { error: 'net::ERR_FAILED' }],
+];
+for (const [end, details] of ENDINGS) {
+  test(`at ${end} nothing is told of a request that a script wants left alone, and of the next one with its id it is`, () => {
+    requests.passed('17');
+    browser.fire(`webRequest.${end}`, request(details));
+    assert.deepEqual(observed, []);
+    browser.fire(`webRequest.${end}`, request(details));
+    assert.equal(observed.length, 1);
+  });
+
+  test(`at ${end} nothing is told of a request that its client's own header alone went with`, () => {
+    requests.listen(SESSION, { has: () => true, leavesAlone: (tabId, { spanId }) => tabId === 7 && spanId === PARENT });
+    const headers = { requestHeaders: traceparent(`00-${TRACE}-${PARENT}-01`) };
+    browser.fire(SENT, request(headers));
+    browser.fire(`webRequest.${end}`, request(details));
+    assert.deepEqual(observed, []);
+    browser.fire(SENT, request({ ...headers, tabId: 8 }));
+    assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
+  });
+}
+
+test('a hop that is told of after one that was not is told of to its end', () => {
+  requests.passed('17');
+  requests.started(request(), SPAN, PARENT);
+  browser.fire('webRequest.onCompleted', response());
+  assert.deepEqual(observed.map(({ what }) => what), ['request-started', 'request-completed']);
 });

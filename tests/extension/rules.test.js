@@ -1,20 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { freeRuleId, inForceBy, recordOf, rulesFor, serverTiming } from '../../extension/headers/rules.js';
+import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { formatTraceparent, parseTraceparent } from '../../extension/context/traceparent.js';
+import { Traces } from '../../extension/context/traces.js';
+import { freeRuleId, inForceBy, mostSlots, recordOf, rulesFor, serverTiming } from '../../extension/headers/rules.js';
+import { fakeChrome } from './support/chrome.js';
+import { fakeOutbox, fakeSession, spanId, traceId } from './support/session.js';
 
-/** @import { ResourceType, Contexts } from '../../extension/headers/rules.js' */
+/** @import { PropagationSettings } from '../../extension/context/propagation.js' */
+/** @import { NavigationContext } from '../../extension/context/traces.js' */
+/** @import { ResourceType, Contexts, Rule } from '../../extension/headers/rules.js' */
 
 /** @type {ResourceType[]} */
 const TYPES = ['image', 'main_frame', 'script'];
 
-/** @param {number} n */
-const context = (n) => ({ spanId: n.toString(16).padStart(16, '0'), flags: '01' });
+/** @param {number} n @param {Partial<NavigationContext>} [special] @returns {NavigationContext} */
+const context = (n, special) => ({ spanId: spanId(n), flags: '01', ...special });
+
+const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
 
 /** @type {Contexts} */
 const contexts = {
-  session: { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' },
+  session: SESSION,
   spare: context(1),
   tabs: new Map([
     [7, { ruleId: 10, current: context(2), next: context(3) }],
@@ -22,8 +30,41 @@ const contexts = {
   ]),
 };
 
+/** What tab 7 carries, in place of what it carries above. @param {NavigationContext} current @param {NavigationContext} [next] */
+const withTab = (current, next = current) => ({ ...contexts, tabs: new Map([[7, { ruleId: 10, current, next }]]) });
+
+/**
+ * Builds the rules of a session.
+ *
+ * @param {Partial<PropagationSettings>} [settings]
+ * @param {Contexts} [carried]
+ * @param {number[]} [clients] the tabs whose client puts headers on every request
+ */
+function rulesOf(settings, carried = contexts, clients = []) {
+  const session = fakeSession(settings, { context: SESSION });
+  const traces = new Traces(session, fakeOutbox());
+  const known = { carried: traces.carried.bind(traces), withClients: () => clients };
+  return rulesFor(carried, TYPES, session.propagation, known);
+}
+
+/**
+ * Has requests leave under rules.
+ *
+ * @param {Rule[]} rules
+ */
+function under(rules) {
+  const browser = fakeChrome();
+  rules.forEach((rule) => browser.rules.set(rule.id, rule));
+  /** @param {object} details @param {Record<string, string>} [headers] @returns {Record<string, string>} */
+  const carried = (details, headers = {}) => {
+    const requestHeaders = Object.entries(headers).map(([name, value]) => ({ name, value }));
+    return Object.fromEntries(browser.leave({ ...details, requestHeaders }).map(({ name, value }) => [name, value ?? '']));
+  };
+  return carried;
+}
+
 test('a rule for each context, the narrower the higher', () => {
-  const rows = rulesFor(contexts, TYPES).map(({ id, priority, condition, action }) => [
+  const rows = rulesOf().map(({ id, priority, condition, action }) => [
     id,
     priority,
     condition.tabIds,
@@ -31,24 +72,31 @@ test('a rule for each context, the narrower the higher', () => {
     action.requestHeaders?.[0]?.value,
   ]);
   const trace = 'a'.repeat(32);
-  assert.deepEqual(rows, [
-    [1, 1, undefined, TYPES, `00-${trace}-${'b'.repeat(16)}-00`],
-    [2, 2, undefined, ['main_frame'], `00-${trace}-0000000000000001-01`],
-    [10, 3, [7], TYPES, `00-${trace}-0000000000000002-01`],
-    [11, 4, [7], ['main_frame'], `00-${trace}-0000000000000003-01`],
-    [12, 3, [8], TYPES, `00-${trace}-0000000000000004-01`],
-    [13, 4, [8], ['main_frame'], `00-${trace}-0000000000000004-01`],
+  const [record, ...others] = rows;
+  assert.deepEqual(record?.slice(0, 4), [1, 2, undefined, undefined]);
+  assert.deepEqual(others, [
+    [2, 7, undefined, TYPES, undefined],
+    [4, 2, undefined, TYPES, `00-${trace}-${'b'.repeat(16)}-00`],
+    [5, 3, undefined, ['main_frame'], `00-${trace}-0000000000000001-01`],
+    [10, 4, [7], ['image', 'script'], `00-${trace}-0000000000000002-01`],
+    [11, 5, [7], ['main_frame'], `00-${trace}-0000000000000003-01`],
+    [12, 4, [8], ['image', 'script'], `00-${trace}-0000000000000004-01`],
+    [13, 5, [8], ['main_frame'], `00-${trace}-0000000000000004-01`],
   ]);
 });
 
-test('every rule sets one header of a request, and a navigation that a tab expects is named in its response', () => {
+test('every rule of a context sets one header of a request and takes the state of any other away, and a navigation that a tab expects is named in its response', () => {
   /** @type {(number | undefined)[]} */
   const naming = [];
-  for (const { condition, action } of rulesFor(contexts, TYPES)) {
+  const [record, control, ...others] = rulesOf();
+  assert.deepEqual(record?.condition, { requestDomains: ['navtrace.invalid'] });
+  assert.deepEqual(control?.action, { type: 'modifyHeaders', requestHeaders: [{ header: 'navtrace', operation: 'remove' }] });
+  for (const { condition, action } of others) {
     assert.equal(action.type, 'modifyHeaders');
-    assert.equal(action.requestHeaders?.length, 1);
+    assert.equal(action.requestHeaders?.length, 2);
     const { value, ...set } = action.requestHeaders[0] ?? {};
     assert.deepEqual(set, { header: 'traceparent', operation: 'set' });
+    assert.deepEqual(action.requestHeaders[1], { header: 'tracestate', operation: 'remove' });
     if (action.responseHeaders === undefined) continue;
     const named = [{ header: 'Server-Timing', operation: 'append', value: `traceparent;desc="${value}"` }];
     assert.deepEqual(action.responseHeaders, named);
@@ -63,45 +111,300 @@ test('every rule sets one header of a request, and a navigation that a tab expec
 test('a response names the context of its navigation', () => {
   const header = { name: 'Server-Timing', value: `traceparent;desc="00-${'a'.repeat(32)}-0000000000000002-01"` };
   assert.deepEqual(serverTiming('a'.repeat(32), context(2)), header);
+  const trace = { traceId: traceId(9), spanId: spanId(8), flags: '00', tracestate: '' };
+  const other = { name: 'Server-Timing', value: `traceparent;desc="00-${traceId(9)}-0000000000000002-01"` };
+  assert.deepEqual(serverTiming('a'.repeat(32), context(2, { trace })), other, 'and the trace that it is in');
 });
 
 test('contexts are read back from their rules, in whatever order', () => {
-  const expected = { session: contexts.session, mode: 'lightweight', contexts };
-  assert.deepEqual(inForceBy(rulesFor(contexts, TYPES).reverse())?.contexts?.tabs.get(7), contexts.tabs.get(7));
-  assert.deepEqual(inForceBy(rulesFor(contexts, TYPES)), expected);
+  const expected = { session: contexts.session, mode: 'lightweight', propagation: DEFAULT_PROPAGATION, contexts };
+  assert.deepEqual(inForceBy(rulesOf().reverse())?.contexts?.tabs.get(7), contexts.tabs.get(7));
+  assert.deepEqual(inForceBy(rulesOf()), expected);
 });
 
 test('the record keeps the session, and matches nothing that a page could ask for', () => {
-  const record = recordOf(contexts.session);
+  const record = recordOf(contexts.session, DEFAULT_PROPAGATION);
   assert.deepEqual(record.condition, { requestDomains: ['navtrace.invalid'] });
-  assert.deepEqual(inForceBy([record]), { session: contexts.session, mode: 'detailed', contexts: null });
+  assert.deepEqual(inForceBy([record]), { session: SESSION, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null });
 });
 
 test('the record has the id of a rule that it takes the place of', () => {
-  assert.equal(recordOf(contexts.session).id, rulesFor(contexts, TYPES)[0]?.id);
+  assert.equal(recordOf(contexts.session, DEFAULT_PROPAGATION).id, rulesOf()[0]?.id);
 });
+
+/**
+ * Has the record say something else.
+ *
+ * @param {(record: any) => void} change
+ * @param {Contexts} [carried]
+ */
+function recordWith(change, carried) {
+  const rules = rulesOf({}, carried);
+  const [record] = rules;
+  const header = record?.action.requestHeaders?.[0];
+  assert.ok(header);
+  const said = JSON.parse(header.value ?? '');
+  change(said);
+  header.value = JSON.stringify(said);
+  return rules;
+}
 
 test('rules that are not ours are no contexts', () => {
-  const [root, spare, ...others] = rulesFor(contexts, TYPES);
-  assert.ok(root && spare);
+  const [record, ...others] = rulesOf();
+  assert.ok(record);
   assert.equal(inForceBy([]), null);
-  assert.equal(inForceBy([spare, ...others]), null, 'without the root');
-  assert.equal(inForceBy([root, ...others]), null, 'without the spare');
-  assert.equal(inForceBy([root]), null, 'one that is no record');
-  assert.equal(inForceBy([{ ...recordOf(contexts.session), id: 7 }]), null, 'a record by another id');
-  const broken = { ...recordOf(contexts.session), action: { ...root.action, requestHeaders: [] } };
-  assert.equal(inForceBy([broken]), null, 'a record of nothing');
+  assert.equal(inForceBy(others), null, 'without the record');
+  assert.deepEqual(inForceBy([record])?.contexts, contexts, 'the record alone says it all');
+  assert.equal(inForceBy([{ ...recordOf(SESSION, DEFAULT_PROPAGATION), id: 7 }]), null, 'a record by another id');
+  for (const value of [undefined, '', '{', 'null', '[]', '"x"', `00-${SESSION.traceId}-${SESSION.spanId}-00`]) {
+    /** @type {object} */
+    const action = { ...record.action, requestHeaders: value === undefined ? [] : [{ header: 'navtrace-record', operation: 'set', value }] };
+    assert.equal(inForceBy([/** @type {Rule} */ ({ ...record, action })]), null, `a record of ${value}`);
+  }
 });
 
-test('a tab that has one of its rules only is not read back', () => {
-  const rules = rulesFor(contexts, TYPES).filter(({ id }) => id !== 11);
-  assert.deepEqual([...(inForceBy(rules)?.contexts?.tabs.keys() ?? [])], [8]);
+/** @type {[what: string, change: (record: any) => void][]} */
+const BROKEN = [
+  ...['mode', 'session', 'propagation', 'contexts'].flatMap((field) =>
+    [undefined, null, 'x', 7, []].map((value) => /** @type {[string, (record: any) => void]} */ ([
+      `${field}: ${JSON.stringify(value)}`,
+      (record) => (record[field] = value),
+    ])),
+  ),
+  ...['traceId', 'spanId', 'flags'].map((field) => /** @type {[string, (record: any) => void]} */ ([
+    `session.${field}`,
+    (record) => (record.session[field] = '0'),
+  ])),
+  ...Object.keys(DEFAULT_PROPAGATION).map((field) => /** @type {[string, (record: any) => void]} */ ([
+    `propagation.${field}`,
+    (record) => (record.propagation[field] = 0),
+  ])),
+  ['contexts.spare', (record) => (record.contexts.spare = null)],
+  ['contexts.spare.spanId', (record) => (record.contexts.spare.spanId = 'x')],
+  ['contexts.spare.flags', (record) => (record.contexts.spare.flags = 1)],
+  ['contexts.tabs', (record) => (record.contexts.tabs = {})],
+];
+test('a record that is broken in any field is none', () => {
+  for (const [what, change] of BROKEN) assert.equal(inForceBy(recordWith(change)), null, what);
+});
+
+/** @type {[what: string, change: (tab: any) => void][]} */
+const BROKEN_TABS = [
+  ['tabId', (tab) => (tab.tabId = '7')],
+  ['ruleId', (tab) => delete tab.ruleId],
+  ['current', (tab) => (tab.current = null)],
+  ['current.spanId', (tab) => (tab.current.spanId = '0'.repeat(16))],
+  ['next', (tab) => delete tab.next],
+  ['next.flags', (tab) => (tab.next.flags = 'x')],
+];
+test('a tab that is broken in any field is not read back, and the others are', () => {
+  for (const [what, change] of BROKEN_TABS) {
+    const inForce = inForceBy(recordWith(({ contexts: { tabs } }) => change(tabs[0])));
+    assert.deepEqual([...(inForce?.contexts?.tabs.keys() ?? [])], [8], what);
+  }
 });
 
 test('a tab gets the lowest pair of rule ids that is free', () => {
   assert.equal(freeRuleId([]), 10);
   assert.equal(freeRuleId(contexts.tabs.values()), 14);
   assert.equal(freeRuleId([{ ruleId: 12, current: context(1), next: context(1) }]), 10);
+});
+
+/** What tells apart where requests go. */
+const SHOP = '^https://shop\\.test/';
+const BANK = '^https://bank\\.test/(?:a|b)';
+/** @param {Rule[]} rules */
+const ids = (rules) => rules.map(({ id }) => id);
+
+test('each target has rules of its own, and only what goes to one of them carries a context', () => {
+  const rules = rulesOf({ targets: [SHOP, BANK] });
+  assert.deepEqual(ids(rules), [1, 2, 4, 10_004, 5, 10_005, 10, 10_010, 11, 10_011, 12, 10_012, 13, 10_013]);
+  for (const { id, condition } of rules.slice(2)) {
+    assert.equal(condition.regexFilter, id < 10_000 ? SHOP : BANK);
+    assert.equal(condition.isUrlFilterCaseSensitive, true);
+  }
+  const carried = under(rules);
+  for (const [url, parent] of /** @type {[string, string | undefined][]} */ ([
+    ['https://shop.test/', `00-${SESSION.traceId}-${spanId(2)}-01`],
+    ['https://bank.test/b', `00-${SESSION.traceId}-${spanId(2)}-01`],
+    ['https://bank.test/B', undefined],
+    ['https://other.test/', undefined],
+    ['https://other.test/?https://shop.test/', undefined],
+  ])) {
+    assert.equal(carried({ tabId: 7, url }).traceparent, parent, url);
+  }
+  assert.equal(carried({ tabId: 7, type: 'main_frame', url: 'https://shop.test/' }).traceparent, `00-${SESSION.traceId}-${spanId(3)}-01`);
+  assert.equal(carried({ tabId: 99, type: 'main_frame', url: 'https://shop.test/' }).traceparent, `00-${SESSION.traceId}-${spanId(1)}-01`);
+});
+
+test('what is excluded carries nothing, whatever else matches', () => {
+  const rules = rulesOf({ targets: [SHOP], exclude: ['/private', '\\.png$'] });
+  const excluding = rules.filter(({ action }) => action.type === 'allow');
+  assert.deepEqual(excluding.map(({ condition }) => [condition.regexFilter, condition.isUrlFilterCaseSensitive, condition.resourceTypes]), [
+    ['/private', true, TYPES],
+    ['\\.png$', true, TYPES],
+  ]);
+  const carried = under(rules);
+  for (const type of ['main_frame', 'script']) {
+    for (const url of ['https://shop.test/private', 'https://shop.test/a.png']) {
+      assert.deepEqual(carried({ tabId: 7, type, url }, { navtrace: 'on', A: '1' }), { A: '1' }, url);
+    }
+    assert.ok(carried({ tabId: 7, type, url: 'https://shop.test/' }).traceparent);
+  }
+});
+
+test('rule ids are all different, however many targets, tabs and excluded addresses there are', () => {
+  for (const [targets, exclude, tabs] of [[150, 150, 3], [1, 100, 400], [0, 20, 2400], [99, 5, 20]]) {
+    const all = new Map(Array.from({ length: Number(tabs) }, (_, n) => [n, { ruleId: 10 + 2 * n, current: context(2), next: context(3) }]));
+    const sources = (/** @type {number | undefined} */ count) => Array.from({ length: Number(count) }, (_, n) => `p${n}`);
+    const rules = rulesOf({ targets: sources(targets), exclude: sources(exclude) }, { ...contexts, tabs: all }, [0, 1]);
+    assert.equal(new Set(ids(rules)).size, rules.length, `${targets} targets`);
+    assert.ok(rules.every(({ id }) => id < 2 ** 31));
+  }
+});
+
+test('there is room for as many tabs as the browser takes rules for', () => {
+  for (const [targets, exclude] of [[0, 0], [0, 50], [1, 0], [1, 5], [5, 20], [30, 0], [49, 3], [98, 0]]) {
+    const sources = (/** @type {number | undefined} */ count) => Array.from({ length: Number(count) }, (_, n) => `p${n}`);
+    const settings = { ...DEFAULT_PROPAGATION, targets: sources(targets), exclude: sources(exclude) };
+    const room = Math.max(0, mostSlots(settings));
+    assert.ok(room > 0 || Number(targets) > 90, `${targets} targets`);
+    const all = new Map(Array.from({ length: room }, (_, n) => [n, { ruleId: 10 + 2 * n, current: context(2), next: context(3) }]));
+    const rules = rulesOf(settings, { ...contexts, tabs: all }, [...all.keys()]);
+    assert.ok(rules.filter(({ condition }) => condition.regexFilter !== undefined).length <= 1000, `${targets} and ${exclude}`);
+    assert.ok(rules.length <= 5000);
+  }
+  assert.ok(mostSlots({ ...DEFAULT_PROPAGATION, targets: Array(150).fill('x') }) <= 0);
+});
+
+/** @param {Partial<import('../../extension/context/control.js').Steering>} asked */
+const steering = (asked) => ({ off: false, propagators: null, sampling: null, newTrace: false, ...asked });
+const OFF = steering({ off: true });
+
+test('a page that is to be left alone keeps what it has, besides the header that says so, and no other rule makes up for it', () => {
+  const rules = rulesOf({}, withTab(context(2, { steering: OFF }), context(3)));
+  assert.deepEqual(rules.find(({ id }) => id === 10)?.action, { type: 'allow' });
+  const carried = under(rules);
+  const own = { traceparent: 'x', tracestate: 'y' };
+  assert.deepEqual(carried({ tabId: 7 }, { ...own, navtrace: 'off' }), own);
+  assert.equal(carried({ tabId: 7, type: 'main_frame' }).traceparent, `00-${SESSION.traceId}-${spanId(3)}-01`, 'the next one is not');
+  assert.equal(carried({ tabId: 8 }).traceparent, `00-${SESSION.traceId}-${SESSION.spanId}-00`, 'nor is another tab');
+  const next = under(rulesOf({}, withTab(context(2), context(3, { steering: OFF }))));
+  assert.deepEqual(next({ tabId: 7, type: 'main_frame' }, { Navtrace: 'off' }), {});
+  assert.ok(next({ tabId: 7 }).traceparent);
+});
+
+test("a client's headers go to targets alone, and there ours take their place", () => {
+  const settings = { propagators: /** @type {const} */ (['tracecontext', 'baggage', 'b3']), targets: [SHOP], exclude: ['/private'] };
+  const headers = { traceparent: 'x', tracestate: 'y', baggage: 'z', b3: 'w', A: '1' };
+  const carried = under(rulesOf({ ...settings, propagators: [...settings.propagators] }, contexts, [7]));
+  for (const type of ['main_frame', 'script']) {
+    for (const url of ['https://other.test/', 'https://shop.test/private', 'https://other.test/private']) {
+      assert.deepEqual(carried({ tabId: 7, type, url }, { ...headers, navtrace: 'on' }), { A: '1' }, `${type} ${url}`);
+      assert.deepEqual(carried({ tabId: 8, type, url }, headers), headers, 'another tab, which has no such client');
+    }
+    const { traceparent, tracestate, b3 } = carried({ tabId: 7, type, url: 'https://shop.test/' }, headers);
+    assert.equal(parseTraceparent(traceparent)?.traceId, SESSION.traceId);
+    assert.equal(tracestate, undefined);
+    assert.ok(b3?.startsWith(SESSION.traceId));
+  }
+});
+
+test('where everybody is a target, no rule takes the headers of clients away by itself', () => {
+  assert.deepEqual(ids(rulesOf({}, contexts, [7])), ids(rulesOf()));
+});
+
+test('a page that is to be left alone keeps its client\'s headers for targets, and for nobody else', () => {
+  const carried = under(rulesOf({ targets: [SHOP] }, withTab(context(2, { steering: OFF })), [7]));
+  assert.deepEqual(carried({ tabId: 7, url: 'https://shop.test/' }, { traceparent: 'x', navtrace: 'off' }), { traceparent: 'x' });
+  assert.deepEqual(carried({ tabId: 7, url: 'https://other.test/' }, { traceparent: 'x', navtrace: 'off' }), {});
+});
+
+const A = SESSION.traceId;
+/** @type {[propagators: PropagationSettings['propagators'], carried: Record<string, string>][]} */
+const FORMATS = [
+  [['tracecontext'], { traceparent: `00-${A}-${spanId(2)}-01`, tracestate: 's=1' }],
+  [['baggage'], { baggage: 'k=v' }],
+  [['b3'], { b3: `${A}-${spanId(2)}-1` }],
+  [['b3multi'], { 'x-b3-traceid': A, 'x-b3-spanid': spanId(2), 'x-b3-sampled': '1' }],
+  [['jaeger'], { 'uber-trace-id': `${A}:${spanId(2)}:0:1` }],
+  [
+    ['tracecontext', 'baggage', 'b3'],
+    { traceparent: `00-${A}-${spanId(2)}-01`, tracestate: 's=1', baggage: 'k=v', b3: `${A}-${spanId(2)}-1` },
+  ],
+  [[], {}],
+];
+for (const [propagators, expected] of FORMATS) {
+  test(`contexts as ${propagators.join(', ') || 'nothing'} are what requests carry`, () => {
+    const settings = { propagators, tracestate: 's=1', baggage: 'k=v' };
+    const theirs = Object.fromEntries(Object.keys(expected).map((name) => [name, 'theirs']));
+    /** @type {Record<string, string>} */
+    const multi = propagators.includes('b3multi') ? { 'x-b3-flags': '1', 'x-b3-parentspanid': 'theirs' } : {};
+    assert.deepEqual(under(rulesOf(settings))({ tabId: 7 }, { ...theirs, ...multi }), expected);
+  });
+
+  test(`a page steered to ${propagators.join(', ') || 'nothing'} carries that, and nothing of what else rules set`, () => {
+    const configured = { tracestate: 's=1', baggage: 'k=v', propagators: /** @type {PropagationSettings['propagators']} */ (['tracecontext', 'baggage', 'jaeger']) };
+    const rules = rulesOf(configured, withTab(context(2, { steering: steering({ propagators }) })));
+    for (const type of ['script', 'main_frame']) {
+      assert.deepEqual(under(rules)({ tabId: 7, type }, { traceparent: 'x', tracestate: 'y', 'uber-trace-id': 'z' }), expected);
+    }
+    assert.ok(under(rules)({ tabId: 8 }).traceparent);
+  });
+}
+
+test("a page keeps its own baggage where it is steered away from baggage and the session has none", () => {
+  const rules = rulesOf({}, withTab(context(2, { steering: steering({ propagators: ['b3'] }) })));
+  assert.deepEqual(under(rules)({ tabId: 7 }, { baggage: 'k=v' }), { baggage: 'k=v', b3: `${A}-${spanId(2)}-1` });
+});
+
+test('a navigation carries nothing of what the page before it was steered to', () => {
+  const rules = rulesOf({}, withTab(context(2, { steering: steering({ propagators: ['b3', 'jaeger'] }) }), context(3)));
+  assert.deepEqual(under(rules)({ tabId: 7, type: 'main_frame' }), { traceparent: `00-${A}-${spanId(3)}-01` });
+  assert.deepEqual(Object.keys(under(rules)({ tabId: 7 })), ['b3', 'uber-trace-id']);
+});
+
+test('without propagators there is the record, and what takes the header away that steers', () => {
+  assert.deepEqual(ids(rulesOf({ propagators: [] }, contexts, [7])), [1, 2]);
+  const carried = under(rulesOf({ propagators: [], targets: [SHOP] }, contexts, [7]));
+  assert.deepEqual(carried({ tabId: 7 }, { traceparent: 'x', Navtrace: 'off' }), { traceparent: 'x' });
+});
+
+test('the header that steers goes to nobody', () => {
+  for (const [settings, clients] of /** @type {[Partial<PropagationSettings>, number[]][]} */ ([
+    [{}, []],
+    [{ targets: [SHOP] }, [7]],
+    [{ exclude: [SHOP] }, [7]],
+    [{ propagators: ['b3'] }, [7]],
+  ])) {
+    const carried = under(rulesOf(settings, withTab(context(2), context(3, { steering: OFF })), clients));
+    for (const url of ['https://shop.test/', 'https://other.test/']) {
+      for (const type of ['script', 'main_frame']) {
+        for (const tabId of [7, 8, -1]) assert.equal(carried({ tabId, type, url }, { NavTrace: 'off' }).NavTrace, undefined);
+      }
+    }
+  }
+});
+
+/** A context that has everything, none of which is ASCII where it need not be. */
+const special = context(2, {
+  trace: { traceId: traceId(9), spanId: spanId(8), flags: '03', tracestate: 'a=1' },
+  steering: steering({ propagators: ['b3'], sampling: 0.5, newTrace: true }),
+  baggage: 'k=v;p,l=%20',
+  client: { traceId: traceId(9), spanId: spanId(8) },
+});
+
+test('contexts with traces of their own carry those, and come back from the record as they were', () => {
+  const carried = withTab({ ...special, steering: undefined }, special);
+  const settings = { targets: ['^https://caf\u00e9\\.test/\u{1f600}'], baggage: 'x=1' };
+  const rules = rulesOf(settings, carried);
+  const value = rules[0]?.action.requestHeaders?.[0]?.value ?? '';
+  assert.match(value, /^[ -~]*$/);
+  const inForce = inForceBy(rules);
+  assert.deepEqual(inForce?.contexts?.tabs.get(7)?.next, special);
+  assert.deepEqual(inForce?.propagation, { ...DEFAULT_PROPAGATION, ...settings });
+  const { traceparent, tracestate, baggage } = under(rulesOf({ baggage: 'x=1' }, carried))({ tabId: 7 });
+  assert.deepEqual([traceparent, tracestate, baggage], [`00-${traceId(9)}-${spanId(2)}-01`, 'a=1', 'k=v;p,l=%20,x=1']);
 });
 
 test('traceparent', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
+import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { inForceBy } from '../../extension/headers/rules.js';
 import { formatTraceparent, parseTraceparent } from '../../extension/context/traceparent.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
@@ -21,6 +22,7 @@ const EVENTS = [
   'webNavigation.onDOMContentLoaded',
   'webNavigation.onErrorOccurred',
   'webRequest.onBeforeRedirect',
+  'webRequest.onBeforeSendHeaders',
   'webRequest.onCompleted',
   'webRequest.onErrorOccurred',
   'webRequest.onHeadersReceived',
@@ -42,6 +44,18 @@ const REQUEST = {
 
 /** The events whose listeners requests wait for. */
 const BLOCKING = ['webRequest.onBeforeSendHeaders', 'webRequest.onHeadersReceived'];
+
+/** @param {string} mode */
+const answer = (mode) => ({
+  v: 1,
+  type: 'session',
+  host: '0.1.0',
+  mode,
+  propagation: DEFAULT_PROPAGATION,
+  session: NAMED,
+  contexts: [],
+  traces: [],
+});
 
 let workers = 0;
 
@@ -79,7 +93,7 @@ async function armed({ granted = false, mode = 'auto' } = {}) {
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted });
   await importWorker();
   await settled();
-  browser.ports[0]?.receive({ v: 1, type: 'session', host: '0.1.0', mode, session: NAMED, contexts: [] });
+  browser.ports[0]?.receive(answer(mode));
   await idle();
   const inForce = () => inForceBy([...browser.rules.values()])?.contexts;
   return { ...browser, inForce };
@@ -184,7 +198,7 @@ test('a closed tab has no rules after the next update', async () => {
 test('in detailed mode a navigation has one name in its response and in all that is told of it', async () => {
   const browser = await armed({ granted: true });
   const { fire, leave, ports, updates } = browser;
-  ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'c'.repeat(16), flags: '01' }] });
+  ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'c'.repeat(16), flags: '01' }], traces: [] });
   const hops = [contextIn(leave(REQUEST)), contextIn(leave(REQUEST))];
   assert.ok(hops.every((hop) => hop?.traceId === NAMED.traceId && hop.flags === '01'));
   assert.notEqual(hops[0]?.spanId, hops[1]?.spanId);
@@ -203,6 +217,8 @@ test('in detailed mode a navigation has one name in its response and in all that
   const told = observedBy(browser).map(({ what, spanId, parent }) => [what, parent ?? spanId]);
   const name = 'c'.repeat(16);
   assert.deepEqual(told, [
+    // Its flags are not the session's.
+    ['context-issued', NAMED.spanId],
     ['request-started', name],
     ['request-started', name],
     ['response-started', undefined],
@@ -217,7 +233,7 @@ test('in detailed mode a navigation has one name in its response and in all that
 test('a host that wants another mode than the one before is followed', async () => {
   const { ports, blocking, leave } = await armed({ granted: true, mode: 'lightweight' });
   assert.deepEqual(blocking(), []);
-  ports[0]?.receive({ v: 1, type: 'session', host: '0.1.0', mode: 'detailed', session: NAMED, contexts: [] });
+  ports[0]?.receive(answer('detailed'));
   await idle();
   assert.deepEqual(blocking(), BLOCKING);
   assert.equal(contextIn(leave({ tabId: TAB }))?.traceId, NAMED.traceId);
@@ -234,8 +250,43 @@ test('a restarted worker observes at once, and the host hears of it once it has 
   browser.fire('webRequest.onErrorOccurred', { ...details, error: 'net::ERR_FAILED' });
   await idle();
   assert.deepEqual(observedBy(browser), []);
-  browser.ports[0]?.receive({ v: 1, type: 'session', host: '0.1.0', mode: 'auto', session: NAMED, contexts: [] });
+  browser.ports[0]?.receive(answer('auto'));
   const [started, failed] = observedBy(browser);
   assert.deepEqual([started.spanId, started.traceId, started.parent], [carried?.spanId, carried?.traceId, undefined]);
   assert.deepEqual([failed.what, failed.request], ['request-failed', '1']);
 });
+
+for (const granted of [false, true]) {
+  test(`a script chooses the trace of a tab and steers it, ${granted ? 'at once in detailed mode' : 'from its next navigation on in lightweight mode'}`, async () => {
+    const browser = await armed({ granted });
+    const theirs = { traceId: '9'.repeat(32), spanId: '9'.repeat(16), flags: '01' };
+    /** @param {string} requestId @param {Record<string, string>} [said] */
+    const visit = async (requestId, said = {}) => {
+      const details = { ...REQUEST, requestId };
+      const headers = { Traceparent: formatTraceparent(theirs), ...said };
+      const carried = browser.leave({ ...details, requestHeaders: Object.entries(headers).map(([name, value]) => ({ name, value })) });
+      browser.fire('webRequest.onHeadersReceived', { ...details, statusCode: 200, responseHeaders: [] });
+      browser.fire('webRequest.onResponseStarted', { ...details, statusCode: 200, responseHeaders: [] });
+      browser.fire('webNavigation.onCommitted', { ...details, parentFrameId: -1, documentId: requestId, transitionType: 'link' });
+      await idle();
+      return carried;
+    };
+    const first = await visit('1');
+    assert.equal(contextIn(first)?.traceId, granted ? theirs.traceId : NAMED.traceId);
+    assert.equal(contextIn(await visit('2'))?.traceId, theirs.traceId);
+    if (!granted) await visit('3', { Navtrace: 'propagator=b3' });
+    const steered = await visit('4', { Navtrace: 'propagator=b3' });
+    assert.deepEqual(steered.map(({ name }) => name), ['b3']);
+    assert.ok(steered[0]?.value?.startsWith(theirs.traceId));
+    const sub = browser.leave({ tabId: TAB, requestId: '5', documentId: '4' });
+    assert.deepEqual(sub.map(({ name }) => name), ['b3']);
+    const told = observedBy(browser);
+    const issued = told.filter(({ what, issuedFor }) => what === 'context-issued' && issuedFor === 'client');
+    assert.deepEqual(issued.map(({ traceId, spanId }) => [traceId, spanId]), [[theirs.traceId, theirs.spanId]]);
+    const commits = told.filter(({ what }) => what === 'navigation-committed');
+    assert.equal(new Set(commits.map(({ spanId }) => spanId)).size, granted ? 3 : 4);
+    const started = told.filter(({ what }) => what === 'request-started');
+    assert.deepEqual(started.map(({ parent }) => parent), [...commits.map(({ spanId }) => spanId), commits.at(-1).spanId]);
+    for (const { caller, link } of started) assert.deepEqual([caller, link], [undefined, undefined]);
+  });
+}

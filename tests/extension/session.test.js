@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { backOff } from '../../extension/channel/port.js';
+import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { Session, ownSession } from '../../extension/context/session.js';
 import { BATCH_DELAY, Outbox } from '../../extension/observe/outbox.js';
 import { NAVIGATOR, fakeChrome, observationsOf, settled } from './support/chrome.js';
@@ -17,8 +18,10 @@ const answer = (session = NAMED, mode = 'auto', webVitals = false) => ({
   host: '0.1.0',
   mode,
   webVitals,
+  propagation: DEFAULT_PROPAGATION,
   session,
   contexts: [{ spanId: 'c'.repeat(16), flags: '00' }],
+  traces: [],
 });
 
 /** @param {{ sent: { type: string }[] } | undefined} port */
@@ -52,7 +55,7 @@ async function begin(inForce = null) {
   const browser = fakeChrome();
   const outbox = new Outbox();
   const session = new Session(() => (renewals += 1), ownSession(), outbox, measurePages);
-  const open = session.open(Promise.resolve(inForce));
+  const open = session.open(Promise.resolve(inForce && { session: inForce, propagation: DEFAULT_PROPAGATION }));
   await settled();
   return { ...browser, session, outbox, open };
 }
@@ -106,12 +109,12 @@ test('the host is connected at once, and hello waits for what it says', async ()
   const { calls, ports } = fakeChrome();
   const session = new Session(() => {}, ownSession(), new Outbox(), measurePages);
   assert.deepEqual(calls, ['connectNative']);
-  /** @type {(inForce: SessionContext) => void} */
+  /** @type {(inForce: { session: SessionContext, propagation: typeof DEFAULT_PROPAGATION }) => void} */
   let read = () => {};
   const open = session.open(new Promise((resolve) => (read = resolve)));
   await settled();
   assert.equal(ports[0]?.sent.length, 0);
-  read(NAMED);
+  read({ session: NAMED, propagation: DEFAULT_PROPAGATION });
   await open;
   assert.deepEqual(ports[0]?.sent[0].session, NAMED);
 });
@@ -132,11 +135,11 @@ test('more contexts are asked for once until they come', async () => {
   session.take();
   assert.deepEqual(types(ports[0]), ['hello'], 'not while somebody waits for a context');
   await settled();
-  assert.deepEqual(ports[0]?.sent.slice(1), [{ v: 1, type: 'replenish', count: 96 }]);
+  assert.deepEqual(ports[0]?.sent.slice(1), [{ v: 1, type: 'replenish', count: 96, traces: 8 }]);
   session.take();
   await settled();
   assert.equal(ports[0]?.sent.length, 2);
-  ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'd'.repeat(16), flags: '00' }] });
+  ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'd'.repeat(16), flags: '00' }], traces: [] });
   assert.equal(session.take().spanId, 'd'.repeat(16));
   await settled();
   assert.equal(ports[0]?.sent.length, 3);
@@ -351,4 +354,154 @@ test('messages that can not be used are said once and change nothing', async () 
   ports[0]?.receive(answer());
   await open;
   assert.deepEqual(session.context, NAMED);
+});
+
+/** @param {object} changed @param {object} [more] */
+const carrying = (changed, more) => ({ ...answer(), propagation: { ...DEFAULT_PROPAGATION, ...changed }, ...more });
+
+test('contexts are carried as the host says, and stay so when it goes', async () => {
+  const { session, open, ports } = await begin();
+  assert.deepEqual(session.propagation.settings, DEFAULT_PROPAGATION);
+  ports[0]?.receive(carrying({ propagators: ['b3'], targets: ['^https://shop\\.test/'] }));
+  await open;
+  assert.deepEqual([...session.propagation.fields], ['b3']);
+  assert.equal(session.propagation.isTarget('https://other.test/'), false);
+  const { propagation } = session;
+  ports[0]?.disconnect();
+  assert.equal(session.propagation, propagation);
+});
+
+test('a restarted worker has contexts carried as before, until a host wants it otherwise, which is told of once', async () => {
+  const browser = fakeChrome();
+  const session = new Session(() => (renewals += 1), ownSession(), new Outbox(), measurePages);
+  const propagation = { ...DEFAULT_PROPAGATION, propagators: /** @type {any} */ (['jaeger']) };
+  await session.open(Promise.resolve({ session: NAMED, propagation }));
+  assert.deepEqual([...session.propagation.fields], ['uber-trace-id']);
+  const [port] = browser.ports;
+  port?.receive(carrying({ propagators: ['jaeger'] }));
+  assert.equal(renewals, 1, 'for the mode');
+  port?.receive(carrying({ propagators: ['jaeger'] }));
+  assert.equal(renewals, 1);
+  port?.receive(carrying({ propagators: ['jaeger'], baggage: 'k=v' }));
+  port?.receive(carrying({ propagators: ['jaeger'], baggage: 'k=v' }));
+  assert.equal(renewals, 2);
+  assert.equal(session.propagation.settings.baggage, 'k=v');
+});
+
+/** @param {number} n */
+const trace = (n) => ({ traceId: String(n).repeat(32), spanId: String(n).repeat(16), flags: '01' });
+
+test('traces are those that the host issued, each for one, and then its own', async () => {
+  const { session, open, ports } = await begin();
+  ports[0]?.receive(carrying({}, { traces: [trace(1), trace(2)] }));
+  await open;
+  assert.deepEqual([session.takeTrace(), session.takeTrace()], [trace(1), trace(2)]);
+  const [a, b] = [session.takeTrace(), session.takeTrace()];
+  assert.equal(new Set([a.traceId, b.traceId, NAMED.traceId]).size, 3);
+  assert.equal(new Set([a.spanId, b.spanId]).size, 2);
+});
+
+/** @type {[what: string, sampler: object, randomFlag: boolean, flags: string][]} */
+const DECISIONS = [
+  ['sampled', { ratio: 1, parentBased: true }, false, '01'],
+  ['not sampled', { ratio: 0, parentBased: true }, false, '00'],
+  ['sampled and random', { ratio: 1, parentBased: false }, true, '03'],
+  ['random', { ratio: 0, parentBased: false }, true, '02'],
+];
+for (const [what, sampler, randomFlag, flags] of DECISIONS) {
+  test(`a trace that no host has issued is ${what} as the sampler says`, async () => {
+    const { session, open, ports } = await begin();
+    ports[0]?.receive(carrying({ sampler, randomFlag }));
+    await open;
+    assert.equal(session.takeTrace().flags, flags);
+  });
+}
+
+test('a navigation that no host has issued a context for is sampled as its trace, unless each has its own decision', async () => {
+  for (const [samplePer, ratio, context, flags] of /** @type {[string, number, string, string][]} */ ([
+    ['trace', 1, '00', '00'],
+    ['trace', 0, '01', '01'],
+    ['navigation', 1, '00', '01'],
+    ['navigation', 0, '01', '00'],
+  ])) {
+    const { session, open, ports } = await begin();
+    const sampler = { ratio, parentBased: true };
+    ports[0]?.receive(carrying({ samplePer, sampler }, { session: { ...NAMED, flags: context }, contexts: [] }));
+    await open;
+    assert.equal(session.take().flags, flags, `${samplePer} ${ratio}`);
+  }
+});
+
+/** @type {[scope: string, traces: number, asked: number][]} */
+const STOCKS = [
+  ['session', 8, 0],
+  ['session', 4, 8 - 3],
+  ['tab', 8, 96 - 7],
+  ['navigation', 48, 96 - 47],
+  ['navigation', 96, 0],
+];
+test('traces are asked for as the scope needs them, together with contexts, and once until they come', async () => {
+  for (const [scope, there, asked] of STOCKS) {
+    const { session, open, ports } = await begin();
+    const contexts = Array.from({ length: 96 }, (_, n) => ({ spanId: `${n + 1}`.padStart(16, '0'), flags: '01' }));
+    const traces = contexts.slice(0, there).map((context) => ({ ...context, traceId: context.spanId.padStart(32, '0') }));
+    ports[0]?.receive(carrying({ scope }, { contexts, traces }));
+    await open;
+    session.takeTrace();
+    assert.deepEqual(types(ports[0]), ['hello'], 'not while somebody waits for one');
+    await settled();
+    const expected = asked === 0 ? [] : [{ v: 1, type: 'replenish', count: 0, traces: asked }];
+    assert.deepEqual(ports[0]?.sent.slice(1), expected, `${scope} with ${there}`);
+    session.takeTrace();
+    await settled();
+    assert.equal(ports[0]?.sent.length, 1 + expected.length);
+    if (asked === 0) continue;
+    ports[0]?.receive({ v: 1, type: 'contexts', contexts: [], traces: [] });
+    session.takeTrace();
+    await settled();
+    assert.equal(ports[0]?.sent.length, 3, 'it had none to give');
+  }
+});
+
+test('a problem is told of once, and waits for a host that continues the session', async () => {
+  const { session, open, ports } = await begin(NAMED);
+  await open;
+  session.problem('one');
+  session.problem('two');
+  session.problem('one');
+  assert.deepEqual(types(ports[0]), ['hello']);
+  ports[0]?.receive(answer());
+  const problems = (/** @type {{ sent: any[] } | undefined} */ port) =>
+    port?.sent.filter(({ type }) => type === 'problem').map(({ message }) => message);
+  assert.deepEqual(problems(ports[0]), ['one', 'two']);
+  session.problem('two');
+  session.problem('three');
+  assert.deepEqual(problems(ports[0]), ['one', 'two', 'three']);
+  ports[0]?.disconnect();
+  mock.timers.tick(100);
+  session.problem('four');
+  ports[1]?.receive(answer());
+  assert.deepEqual(problems(ports[1]), ['four']);
+  const warnings = warned.mock.calls.map(({ arguments: [text] }) => text);
+  for (const word of ['one', 'two', 'three', 'four']) assert.equal(warnings.filter((text) => text === `navtrace: ${word}`).length, 1);
+});
+
+test('a page that makes up problems is not listened to for ever', async () => {
+  const { session, open, ports } = await begin(NAMED);
+  await open;
+  ports[0]?.receive(answer());
+  for (let n = 0; n < 1000; n += 1) session.problem(String(n));
+  assert.equal(types(ports[0])?.filter((type) => type === 'problem').length, 20);
+});
+
+test('a host that goes by another session is told of no problem', async () => {
+  const { session, open, ports } = await begin();
+  mock.timers.tick(1000);
+  await open;
+  session.use();
+  session.problem('one');
+  ports[0]?.receive(answer());
+  assert.deepEqual(types(ports[0]), ['hello', 'hello']);
+  ports[0]?.receive(answer(session.context));
+  assert.deepEqual(types(ports[0]), ['hello', 'hello', 'problem']);
 });

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { Traces } from '../../extension/context/traces.js';
 import { AHEAD, MOST_SLOTS, Tabs } from '../../extension/headers/tabs.js';
+import { fakeOutbox, fakeSession } from './support/session.js';
 
+/** @import { NavigationContext } from '../../extension/context/traces.js' */
 /** @import { Change } from '../../extension/headers/tabs.js' */
 
 const TAB = 100;
@@ -363,4 +366,228 @@ test('a navigation that begins in a closed tab has a context and leaves nothing 
   assert.ok(tabs.begin(TAB, '2').spanId);
   assert.equal(slot(), undefined);
   assert.equal(tabs.navigation(TAB, '2'), undefined);
+});
+
+const ELSEWHERE = 'https://elsewhere.test/';
+
+/** A browser in which one address is not traced, with one tab that shows a page that is. */
+function withElsewhere() {
+  let taken = 0;
+  const session = { traceId: 't', spanId: 'root', flags: '01' };
+  /** @type {[number | null, string | undefined][]} for which tabs contexts were taken, and after which ones */
+  const takes = [];
+  /** @type {[number, string][]} */
+  const claims = [];
+  /** The root of the tab's requests without a navigation. */
+  const state = { root: /** @type {NavigationContext} */ (session) };
+  const tabs = new Tabs(
+    session,
+    (tabId, previous) => {
+      takes.push([tabId, previous?.spanId]);
+      return { spanId: `s${taken++}`, flags: '01' };
+    },
+    null,
+    {
+      isTarget: (url) => url !== ELSEWHERE,
+      rootOf: () => state.root,
+      claimed: (tabId, { spanId }) => void claims.push([tabId, spanId]),
+    },
+  );
+  const spans = () => [tabs.contexts().tabs.get(TAB)?.current.spanId, tabs.contexts().tabs.get(TAB)?.next.spanId];
+  /** @param {string} requestId */
+  const leave = (requestId) => {
+    const sent = tabs.contexts().tabs.get(TAB)?.next ?? tabs.contexts().spare;
+    tabs.requested(TAB, requestId, sent);
+    return sent.spanId;
+  };
+  /** @param {Change} change */
+  const said = ({ arm, ended }) => [arm, ...ended.map(({ spanId }) => spanId)];
+  tabs.opened([TAB], [TAB - 1]);
+  leave('first');
+  tabs.responded(TAB, 'first', PAGE);
+  tabs.committed(TAB, PAGE);
+  const [current, next] = spans();
+  return { tabs, spans, leave, said, takes, claims, state, current, next };
+}
+
+test('a page that is not traced has the root, and takes no context', () => {
+  const { tabs, spans, said, takes, next } = withElsewhere();
+  const { length } = takes;
+  assert.deepEqual(said(tabs.responded(TAB, '2', ELSEWHERE)), [true]);
+  assert.deepEqual(spans(), ['root', next]);
+  assert.deepEqual(said(tabs.responded(TAB, '2', ELSEWHERE)), [false], 'a second word about it');
+  assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [false]);
+  assert.deepEqual(spans(), ['root', next]);
+  assert.equal(takes.length, length);
+  assert.equal(tabs.navigation(TAB, '2'), undefined);
+});
+
+test('one page after another that is not traced costs no update', () => {
+  const { tabs, said } = withElsewhere();
+  tabs.responded(TAB, '2', ELSEWHERE);
+  tabs.committed(TAB, ELSEWHERE);
+  assert.deepEqual(said(tabs.responded(TAB, '3', ELSEWHERE)), [false]);
+  assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [false]);
+});
+
+test('a tab comes back from a page that is not traced with the context that waited', () => {
+  const { tabs, spans, leave, said, next } = withElsewhere();
+  tabs.responded(TAB, '2', ELSEWHERE);
+  tabs.committed(TAB, ELSEWHERE);
+  assert.equal(leave('3'), next);
+  assert.deepEqual(said(tabs.responded(TAB, '3', PAGE)), [true]);
+  assert.equal(spans()[0], next);
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, next]);
+});
+
+test('a redirect from what is traced to what is not ends the navigation, and its context is not used again', () => {
+  const { tabs, spans, leave, said, takes, next } = withElsewhere();
+  leave('2');
+  assert.deepEqual(said(tabs.responded(TAB, '2', ELSEWHERE)), [true, next]);
+  assert.equal(spans()[0], 'root');
+  assert.notEqual(spans()[1], next);
+  assert.deepEqual(takes.at(-1), [TAB, next]);
+  assert.deepEqual(said(tabs.responded(TAB, '2', ELSEWHERE)), [false]);
+  assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [false], 'the page is no navigation');
+  assert.deepEqual(said(tabs.failed(TAB, '2')), [false]);
+});
+
+for (const begin of [true, false]) {
+  test(`a navigation that ${begin ? 'the listener began' : 'rules carried'} leaves what is traced, comes back and ends there`, () => {
+    const { tabs, leave, said } = withElsewhere();
+    const spanId = begin ? tabs.begin(TAB, '2').spanId : leave('2');
+    // The hop in between is not told of.
+    assert.equal(begin ? tabs.begin(TAB, '2').spanId : leave('2'), spanId);
+    assert.deepEqual(said(tabs.responded(TAB, '2', PAGE)), [true]);
+    assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, spanId]);
+  });
+}
+
+test('a navigation to what is not traced that comes to nothing leaves the page its context', () => {
+  const { tabs, spans, said, current, next } = withElsewhere();
+  assert.deepEqual(said(tabs.failed(TAB, '2')), [false]);
+  assert.deepEqual(said(tabs.responded(TAB, '3', null)), [false]);
+  tabs.responded(TAB, '4', ELSEWHERE);
+  assert.deepEqual(said(tabs.abandoned(TAB, ELSEWHERE, false)), [true]);
+  assert.deepEqual(spans(), [current, next]);
+});
+
+test('an error page in the place of one that is not traced has the root', () => {
+  const { tabs, spans, leave, said, next } = withElsewhere();
+  tabs.responded(TAB, '2', ELSEWHERE);
+  assert.deepEqual(said(tabs.abandoned(TAB, ELSEWHERE, true)), [false]);
+  assert.equal(spans()[0], 'root');
+  assert.equal(leave('3'), next);
+  tabs.responded(TAB, '3', PAGE);
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, next]);
+});
+
+test('a redirected navigation that fails where nothing is traced has failed', () => {
+  const { tabs, spans, leave, said, current, next } = withElsewhere();
+  leave('2');
+  assert.deepEqual(said(tabs.failed(TAB, '2')), [true, next]);
+  assert.equal(spans()[0], current);
+});
+
+test('a page that is not traced and had no request of its own has the root, with one update', () => {
+  const { tabs, spans, said, next } = withElsewhere();
+  assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [true]);
+  assert.deepEqual(spans(), ['root', next]);
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [true, next], 'and back from the back-forward cache');
+});
+
+test('a page that is not traced has the root of its tab, as it is then', () => {
+  const { tabs, spans, state, said } = withElsewhere();
+  tabs.committed(TAB, ELSEWHERE);
+  state.root = { spanId: 'client', flags: '00', trace: { traceId: 'u', spanId: 'client', flags: '00', tracestate: '' } };
+  assert.deepEqual(said(tabs.responded(TAB, '2', ELSEWHERE)), [true]);
+  assert.equal(spans()[0], 'client');
+  state.root = { ...state.root, baggage: 'k=v' };
+  assert.deepEqual(said(tabs.responded(TAB, '3', ELSEWHERE)), [true], 'the same span with something else beside it');
+  assert.equal(tabs.current(TAB)?.baggage, 'k=v');
+  assert.deepEqual(said(tabs.responded(TAB, '3', ELSEWHERE)), [false]);
+  assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [false]);
+});
+
+test('a tab that is closed on its way to a page that is not traced has nothing to report of it', () => {
+  const { tabs, said } = withElsewhere();
+  tabs.responded(TAB, '2', ELSEWHERE);
+  assert.deepEqual(said(tabs.closed(TAB)), [false]);
+});
+
+test('who claims the spare is told of, before another one takes its place', () => {
+  const { tabs, claims, takes } = withElsewhere();
+  const { spare } = tabs.contexts();
+  tabs.requested(9000, '1', spare);
+  assert.deepEqual(claims, [[9000, spare.spanId]]);
+  assert.deepEqual(takes.at(-1), [null, undefined]);
+  tabs.requested(9001, '2', tabs.contexts().tabs.get(9000)?.next ?? spare);
+  assert.equal(claims.length, 1, 'the context of another tab is no spare');
+});
+
+test('in the scope of the tab one that nobody foresaw stays in the trace that its first navigation had', () => {
+  const session = fakeSession({ scope: 'tab' });
+  const traces = new Traces(session, fakeOutbox());
+  const tabs = new Tabs(session.context, (tabId, previous) => traces.issue(tabId, previous), null, traces);
+  const { spare } = tabs.contexts();
+  const { traceId } = spare.trace ?? {};
+  assert.ok(traceId);
+  // As a header says it.
+  tabs.requested(9000, '1', { spanId: spare.spanId, flags: spare.flags, trace: undefined });
+  tabs.responded(9000, '1', PAGE);
+  assert.deepEqual(tabs.committed(9000, PAGE).ended.map(({ trace }) => trace?.traceId), [traceId]);
+  const { current, next } = tabs.contexts().tabs.get(9000) ?? {};
+  assert.deepEqual([current?.trace?.traceId, next?.trace?.traceId], [traceId, traceId]);
+  assert.notEqual(tabs.contexts().spare.trace?.traceId, traceId);
+  assert.notEqual(tabs.begin(9001, '2').trace?.traceId, traceId);
+});
+
+test('each context is taken for its tab and after the navigation before it', () => {
+  const { tabs, takes, leave, current, next } = withElsewhere();
+  assert.deepEqual(takes.filter(([tabId]) => tabId === TAB), [[TAB, undefined], [TAB, current]]);
+  leave('2');
+  tabs.responded(TAB, '2', PAGE);
+  assert.deepEqual(takes.at(-1), [TAB, next]);
+  tabs.begin(TAB, '3');
+  assert.deepEqual(takes.at(-1), [TAB, next]);
+  tabs.refresh();
+  assert.deepEqual(takes.filter(([tabId]) => tabId === TAB).at(-1), [TAB, next]);
+});
+
+test('where contexts are carried otherwise, those to come are made anew and pages keep theirs', () => {
+  const { tabs, spans, current, next } = withElsewhere();
+  const { spare } = tabs.contexts();
+  tabs.refresh();
+  assert.equal(spans()[0], current);
+  assert.notEqual(spans()[1], next);
+  assert.notEqual(tabs.contexts().spare, spare);
+});
+
+test('with less room tabs that do not exist yet give way first, then the ones that came last', () => {
+  const { tabs } = browser();
+  tabs.opened([TAB, TAB + 1, TAB + 2], [TAB - 1]);
+  tabs.limit(4);
+  assert.deepEqual([...tabs.contexts().tabs.keys()].slice(0, 3), [TAB, TAB + 1, TAB + 2]);
+  assert.equal(tabs.contexts().tabs.size, 4);
+  tabs.limit(2);
+  assert.deepEqual([...tabs.contexts().tabs.keys()], [TAB, TAB + 1]);
+  tabs.limit(-3);
+  assert.equal(tabs.contexts().tabs.size, 0);
+  tabs.opened([TAB + 3], []);
+  assert.equal(tabs.contexts().tabs.size, 0);
+  tabs.limit(MOST_SLOTS);
+  tabs.opened([TAB + 4], []);
+  assert.ok(tabs.contexts().tabs.has(TAB + 4));
+});
+
+test('a tab that exists takes the room of one that does not yet', () => {
+  const { tabs, leave } = browser();
+  tabs.limit(3);
+  tabs.opened([TAB], [TAB - 1]);
+  assert.deepEqual([...tabs.contexts().tabs.keys()], [TAB, TAB + 1, TAB + 2]);
+  leave('1', 9000);
+  tabs.opened([9001], []);
+  assert.deepEqual([...tabs.contexts().tabs.keys()], [TAB, 9000, 9001]);
+  leave('2', 9002);
+  assert.deepEqual([...tabs.contexts().tabs.keys()], [TAB, 9000, 9001], 'and never of one that exists');
 });

@@ -8,6 +8,7 @@
 /** @typedef {{ listener: Listener, types: string[] | null, extra: string[] }} Registration */
 
 const MOST_RULES = 5000;
+const MOST_REGEX_RULES = 1000;
 
 /** In the browser's own order, which is not the one in which it hands them back. */
 const RESOURCE_TYPES = { MAIN_FRAME: 'main_frame', SUB_FRAME: 'sub_frame', SCRIPT: 'script', IMAGE: 'image', FONT: 'font' };
@@ -94,6 +95,11 @@ function ruleFault({ id, priority, condition, action }) {
   for (const type of condition.resourceTypes ?? []) {
     if (!Object.values(RESOURCE_TYPES).includes(type)) return `has a type ${type}`;
   }
+  const { regexFilter } = condition;
+  // eslint-disable-next-line no-control-regex -- what is ASCII
+  if (regexFilter !== undefined && !/^[\x00-\x7f]+$/.test(regexFilter)) return `has a regular expression ${regexFilter}`;
+  // It keeps rules that are not above it from changing headers, and has none to change.
+  if (action.type === 'allow') return Object.keys(action).length === 1 ? null : 'has more than an action to allow';
   if (action.type !== 'modifyHeaders') return `has an action ${action.type}`;
   const { requestHeaders, responseHeaders } = action;
   if (!requestHeaders && !responseHeaders) return 'changes no headers';
@@ -295,6 +301,8 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
           after.set(rule.id, rule);
         }
         if (after.size > MOST_RULES) throw new Error('Session rule count exceeded.');
+        const regexes = [...after.values()].filter(({ condition }) => condition.regexFilter !== undefined);
+        if (regexes.length > MOST_REGEX_RULES) throw new Error('Session rules have too many regular expressions.');
         rules.clear();
         after.forEach((rule, id) => rules.set(id, rule));
       },
@@ -327,21 +335,50 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     return answers[0];
   };
 
-  /** @param {any} details @returns {any} the rule that decides on a request's headers */
-  const ruleFor = ({ type, tabId, url }) => {
+  /**
+   * Finds the rules that change a request's headers, the one with the highest priority first: all that match, besides those that one which allows
+   * the request is not below.
+   *
+   * @param {any} details
+   * @returns {any[]}
+   */
+  const rulesFor = ({ type, tabId, url }) => {
     const { hostname } = new URL(url);
     const isIn = (/** @type {string} */ domain) => hostname === domain || hostname.endsWith(`.${domain}`);
     const matching = [...rules.values()].filter(
-      ({ condition: { resourceTypes, tabIds, requestDomains } }) =>
+      ({ condition: { resourceTypes, tabIds, requestDomains, regexFilter, isUrlFilterCaseSensitive = false } }) =>
         (resourceTypes?.includes(type) ?? type !== 'main_frame') &&
         (tabIds?.includes(tabId) ?? true) &&
-        (requestDomains?.some(isIn) ?? true),
+        (requestDomains?.some(isIn) ?? true) &&
+        (regexFilter === undefined || new RegExp(regexFilter, isUrlFilterCaseSensitive ? '' : 'i').test(url)),
     );
-    return matching.sort((a, b) => b.priority - a.priority)[0];
+    const allowed = Math.max(0, ...matching.filter(({ action }) => action.type === 'allow').map(({ priority }) => priority));
+    return matching
+      .filter(({ action, priority }) => action.type === 'modifyHeaders' && priority > allowed)
+      .sort((a, b) => b.priority - a.priority);
   };
 
   /**
-   * Has a request leave: a listener changes its headers, and a rule that sets one wins over it.
+   * Changes headers as rules say: of each, the first rule that names it decides.
+   *
+   * @param {Header[]} headers
+   * @param {{ header: string, operation: string, value?: string }[]} changes
+   */
+  const changed = (headers, changes) => {
+    const decided = new Set();
+    let after = headers;
+    for (const { header, operation, value } of changes) {
+      const lower = header.toLowerCase();
+      if (decided.has(lower)) continue;
+      decided.add(lower);
+      after = after.filter(({ name }) => name.toLowerCase() !== lower);
+      if (operation === 'set') after.push({ name: header, value });
+    }
+    return after;
+  };
+
+  /**
+   * Has a request leave: a listener changes its headers, and a rule that sets or removes one wins over it.
    *
    * @param {object} details
    * @returns {Header[]} the headers that it carries in the end
@@ -360,9 +397,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     };
     /** @type {Header[]} */
     let requestHeaders = fire('webRequest.onBeforeSendHeaders', request)?.requestHeaders ?? request.requestHeaders;
-    for (const { header, value } of ruleFor(request)?.action.requestHeaders ?? []) {
-      requestHeaders = [...requestHeaders.filter(({ name }) => name.toLowerCase() !== header), { name: header, value }];
-    }
+    requestHeaders = changed(requestHeaders, rulesFor(request).flatMap(({ action }) => action.requestHeaders ?? []));
     fire('webRequest.onSendHeaders', { ...request, requestHeaders });
     return requestHeaders;
   };

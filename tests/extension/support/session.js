@@ -1,0 +1,48 @@
+/**
+ * A session as the parts that carry its contexts see it, whose ids tell in which order they were issued.
+ */
+
+import { mock } from 'node:test';
+
+import { DEFAULT_PROPAGATION, Propagation } from '../../../extension/context/propagation.js';
+
+/** @import { PropagationSettings } from '../../../extension/context/propagation.js' */
+
+/** @param {number} n */
+export const spanId = (n) => n.toString(16).padStart(16, '0');
+
+/** @param {number} n */
+export const traceId = (n) => n.toString(16).padStart(32, '0');
+
+/** @param {Partial<PropagationSettings>} [settings] */
+export const propagating = (settings) => new Propagation({ ...DEFAULT_PROPAGATION, ...settings });
+
+export const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
+
+/**
+ * Makes a session that issues the contexts 1, 2, 3, and among them the traces.
+ *
+ * @param {Partial<PropagationSettings>} [settings]
+ * @param {{ context?: typeof SESSION, flags?: string }} [options] `flags`: of all that is issued
+ */
+export function fakeSession(settings, { context = SESSION, flags = context.flags } = {}) {
+  let issued = 0;
+  const problem = mock.fn((/** @type {string} */ _message) => {});
+  return {
+    context,
+    propagation: propagating(settings),
+    use: mock.fn(),
+    take: () => ({ spanId: spanId(++issued), flags }),
+    takeTrace: () => ({ traceId: traceId(++issued), spanId: spanId(issued), flags }),
+    problem,
+    /** What the user was told. */
+    problems: () => problem.mock.calls.map(({ arguments: [message] }) => message),
+  };
+}
+
+/** An outbox that keeps what it is told, as the host would read it. */
+export function fakeOutbox() {
+  /** @type {any[]} */
+  const observed = [];
+  return { observed, observe: (/** @type {any} */ observation) => void observed.push(JSON.parse(JSON.stringify(observation))) };
+}
