@@ -324,3 +324,32 @@ test('a closed tab is told of after the navigations that end with it', async () 
     { what: 'tab-closed', time: 500, tabId: 8 },
   ]);
 });
+
+test('what a client says before the start waits, and is told before its request leaves, also where that is not traced', async () => {
+  for (const url of [PAGE, ELSEWHERE]) {
+    fire('webRequest.onBeforeSendHeaders', { ...response({ url }), requestHeaders: control });
+    fire('webRequest.onSendHeaders', { ...response({ url }), requestHeaders: [] });
+    fire('webRequest.onHeadersReceived', response({ url }));
+  }
+  assert.equal(told.length, 0);
+  start(tracker);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(told.map(([name, , , what]) => [name, what]), [
+    ['arrived', control],
+    ['requested', null],
+    ['responded', PAGE],
+    ['arrived', control],
+    ['responded', ELSEWHERE],
+  ]);
+});
+
+test('a page that is not traced is not told of when it is committed, parsed and loaded', async () => {
+  await answering();
+  fire('webNavigation.onBeforeNavigate', page({ url: ELSEWHERE }));
+  fire('webNavigation.onCommitted', page({ url: ELSEWHERE }));
+  fire('webNavigation.onDOMContentLoaded', page({ url: ELSEWHERE }));
+  fire('webNavigation.onCompleted', page({ url: ELSEWHERE }));
+  assert.deepEqual(told, [['committed', 7, ELSEWHERE]]);
+  assert.deepEqual(observed, []);
+  assert.equal(documents.find('d'), undefined);
+});
