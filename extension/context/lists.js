@@ -66,6 +66,9 @@ export function readTracestate(text) {
   return { tracestate: members.join(','), reason: null };
 }
 
+/** The header of W3C Baggage, by its lower-case name. */
+export const BAGGAGE = 'baggage';
+
 /** What everybody propagates of a `baggage`. https://www.w3.org/TR/baggage/#limits */
 const BAGGAGE_LIMITS = { members: 64, bytes: 8192 };
 

@@ -7,7 +7,7 @@
 
 import { CONTROL_HEADER } from '../context/control.js';
 import { newSpanId } from '../context/ids.js';
-import { mergeBaggage } from '../context/lists.js';
+import { BAGGAGE, mergeBaggage } from '../context/lists.js';
 import { Propagation } from '../context/propagation.js';
 import { EVERYTHING, MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { serverTiming } from './rules.js';
@@ -21,8 +21,6 @@ import { serverTiming } from './rules.js';
 /** @import { Tabs } from './tabs.js' */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails} RequestDetails */
 /** @typedef {chrome.webRequest.OnHeadersReceivedDetails} ResponseDetails */
-
-const BAGGAGE = 'baggage';
 
 /** @typedef {chrome.webRequest.HttpHeader} Header */
 /** @typedef {{ context: SessionContext, propagation: Propagation, session: Pick<Session, 'use'>, tabs: Tabs, traces: Traces }} Known */

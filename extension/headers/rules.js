@@ -5,6 +5,7 @@
 
 import { isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';
 import { CONTROL_HEADER } from '../context/control.js';
+import { BAGGAGE } from '../context/lists.js';
 import { formatTraceparent } from '../context/traceparent.js';
 
 /** @import { Mode, Propagation as Settings, SessionContext } from '../channel/messages.js' */
@@ -21,7 +22,6 @@ import { formatTraceparent } from '../context/traceparent.js';
 /** @typedef {{ session: SessionContext, spare: NavigationContext, tabs: Map<number, TabContexts> }} Contexts */
 /** @typedef {{ session: SessionContext, mode: Mode, propagation: Settings, contexts: Contexts | null }} InForce `contexts`: in lightweight mode */
 
-const BAGGAGE = 'baggage';
 
 const RECORD_RULE = 1;
 const CONTROL_RULE = 2;

@@ -994,22 +994,3 @@ test('a header that can not be read is told of once, however many navigations ha
     assert.deepEqual(worker.said().filter((type) => type === 'problem'), ['problem']);
   }
 });
-
-const UNKNOWN = 'who is traced is not known before the rules are read, and the request that wakes the worker can not wait for that';
-test('a restarted worker puts nothing on requests to what is not traced, from the first one on', { todo: UNKNOWN }, async () => {
-  const before = await carrying(TARGETS, { granted: true });
-  const browser = fakeChrome({ ...OPEN, granted: true, rules: [...before.browser.rules.values()] });
-  const worker = start(browser, { restarted: true });
-  const carried = carriedBy({ browser }, { url: ELSEWHERE });
-  await worker.ready;
-  assert.deepEqual(carriedBy({ browser }, { url: ELSEWHERE }), {});
-  assert.deepEqual(carried, {});
-});
-
-const UNRECORDED = "the record of detailed mode has no tabs, so what their clients put on requests is known from the next navigation on";
-test("a restarted worker in detailed mode knows a page's client at once", { todo: UNRECORDED }, async () => {
-  const before = await carrying(TARGETS, { granted: true });
-  await visit(before, '1', THEIRS);
-  const worker = await carrying(TARGETS, { granted: true, rules: [...before.browser.rules.values()], restarted: true });
-  assert.deepEqual(carriedBy(worker, { url: ELSEWHERE }, THEIRS), {});
-});

@@ -9,10 +9,11 @@ import { browserOptions, run, url } from './scenario.js';
 export const options = browserOptions();
 
 export default async function () {
+  const context = await browser.newContext();
   const pages = [];
   try {
     for (const { nav, headers, path = '/page', origin = 'main', tab = 0 } of JSON.parse(__ENV.STEPS)) {
-      pages[tab] = pages[tab] || (await browser.newPage());
+      pages[tab] = pages[tab] || (await context.newPage());
       const page = pages[tab];
       if (headers !== undefined) await page.setExtraHTTPHeaders(headers);
       const at = origin === 'main' ? __ENV.SITE : __ENV.OTHER;
@@ -22,6 +23,6 @@ export default async function () {
       console.log(`STEP ${JSON.stringify({ nav, timing })}`);
     }
   } finally {
-    for (const page of pages) await page.close();
+    await context.close();
   }
 }
