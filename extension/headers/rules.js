@@ -22,7 +22,6 @@ import { formatTraceparent } from '../context/traceparent.js';
 /** @typedef {{ session: SessionContext, spare: NavigationContext, tabs: Map<number, TabContexts> }} Contexts */
 /** @typedef {{ session: SessionContext, mode: Mode, propagation: Settings, contexts: Contexts | null }} InForce `contexts`: in lightweight mode */
 
-
 const RECORD_RULE = 1;
 const CONTROL_RULE = 2;
 const CLIENT_RULE = 3;
