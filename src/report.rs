@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use ledger::{Ledger, MOST_PROBLEMS, Trace};
 
 use crate::channel::message::Mode;
-use crate::context::ids::TraceId;
+use crate::context::ids::{SpanId, TraceId};
 use crate::export::record::Exported;
 use crate::observe::tally::Tally;
 use crate::say::say;
@@ -42,6 +42,8 @@ pub enum Report {
     Session {
         /// The session's trace id.
         trace_id: TraceId,
+        /// The session's own span: several sessions may be part of one trace.
+        span_id: SpanId,
         /// Whether the extension may act in off-the-record contexts.
         off_the_record: bool,
     },
@@ -227,7 +229,11 @@ mod tests {
     use super::*;
 
     fn session(id: &str) -> Report {
-        Report::Session { trace_id: id.parse().unwrap(), off_the_record: true }
+        Report::Session {
+            trace_id: id.parse().unwrap(),
+            span_id: "00f067aa0ba902b7".parse().unwrap(),
+            off_the_record: true,
+        }
     }
 
     const ONE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

@@ -147,9 +147,9 @@ impl<A: Audience> Clerk<A> {
         let machine = Machine::of_process(self.browser.pid);
         let resource = resource::resource(&self.settings, browser, &machine, context.trace_id);
         let begun = Begun { context, parent, time, resource, browser: self.browser };
-        // Parts of a session may be sampled although it is not: a trace that its client began, for instance.
+        // Parts of a session may be sampled although it is not, such as a trace that its client began; they are worth no disk in advance.
         let keeps = self.settings.target.is_some();
-        let record = if keeps { self.open(begun) } else { Record::new(begun, false) };
+        let record = if keeps && context.flags.is_sampled() { self.open(begun) } else { Record::new(begun, keeps) };
         self.exporter.begin(record);
     }
 

@@ -42,6 +42,9 @@ pub struct Session {
     ended: VecDeque<SpanId>,
     /// Each tab's document.
     documents: BTreeMap<i32, SpanId>,
+    /// The traces besides the session's own in which navigations were, the latest last.
+    #[serde(default)]
+    traces: VecDeque<TraceId>,
     tally: Tally,
 }
 
@@ -126,6 +129,7 @@ impl Session {
             navigations: BTreeMap::new(),
             ended: VecDeque::new(),
             documents: BTreeMap::new(),
+            traces: VecDeque::new(),
             tally: Tally::default(),
         }
     }
@@ -445,6 +449,11 @@ impl Session {
 
     /// Finds a navigation, or begins it: a span must not be missing only because what began it was not seen.
     fn navigation(&mut self, id: SpanId, start: Nanos) -> &mut OpenNavigation {
+        let trace_id = self.places.of_navigation(id).trace_id;
+        if trace_id != self.context.trace_id && !self.traces.contains(&trace_id) {
+            self.tally.count_trace(trace_id);
+            let _ = remember(&mut self.traces, trace_id);
+        }
         self.navigations.entry(id).or_insert_with(|| OpenNavigation::new(start))
     }
 

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What one trace has so far.
+use crate::context::ids::TraceId;
+
+/// How many traces besides its own a session names.
+const MOST_NAMED: usize = 3;
+
+/// What one session has so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {
@@ -18,6 +23,22 @@ pub struct Tally {
     pub slowest: Option<Slowest>,
     /// Observations that the extension lost.
     pub dropped: u64,
+    /// Traces besides the session's own in which navigations were.
+    #[serde(default)]
+    pub other_traces: usize,
+    /// The first of them.
+    #[serde(default)]
+    pub named_traces: Vec<TraceId>,
+}
+
+impl Tally {
+    /// Counts a trace besides the session's own.
+    pub(super) fn count_trace(&mut self, id: TraceId) {
+        self.other_traces += 1;
+        if self.named_traces.len() < MOST_NAMED {
+            self.named_traces.push(id);
+        }
+    }
 }
 
 /// The request that took longest.

@@ -5,18 +5,20 @@ use std::time::Instant;
 
 use super::Report;
 use crate::channel::message::Mode;
-use crate::context::ids::TraceId;
+use crate::context::ids::{SpanId, TraceId};
 use crate::export::record::Exported;
 use crate::observe::tally::Tally;
 
 /// Problems that are told; more are only counted.
 pub const MOST_PROBLEMS: usize = 10;
 
-/// One trace, as its hosts reported it.
+/// One session's trace, as its hosts reported it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
     /// The trace id.
     pub id: TraceId,
+    /// The session's own span, since several sessions may be part of one trace.
+    pub session: SpanId,
     /// What it has so far.
     pub tally: Tally,
     /// What became of its spans; none while no host has ended.
@@ -69,9 +71,9 @@ impl Ledger {
                 *count += 1;
                 return (*count == 1).then_some(message);
             }
-            Report::Session { trace_id, off_the_record } => {
-                self.forget_unused(connection, trace_id);
-                let index = self.trace_index(trace_id, now);
+            Report::Session { trace_id, span_id, off_the_record } => {
+                self.forget_unused(connection, (trace_id, span_id));
+                let index = self.trace_index((trace_id, span_id), now);
                 self.traces[index].off_the_record = off_the_record;
                 self.traces[index].ended = None;
                 self.open.insert(connection, Some(index));
@@ -98,11 +100,11 @@ impl Ledger {
 
     /// Forgets the trace of a connection that turns out to belong to another one: a host that answered late begins a trace and then learns
     /// of the one that requests carry.
-    fn forget_unused(&mut self, connection: usize, trace_id: TraceId) {
+    fn forget_unused(&mut self, connection: usize, session: (TraceId, SpanId)) {
         let Some(Some(index)) = self.open.get(&connection).copied() else { return };
         let trace = &self.traces[index];
         let shared = self.open.iter().any(|(other, traced)| *other != connection && *traced == Some(index));
-        if trace.id == trace_id || trace.tally != Tally::default() || shared {
+        if (trace.id, trace.session) == session || trace.tally != Tally::default() || shared {
             return;
         }
         self.traces.remove(index);
@@ -113,12 +115,13 @@ impl Ledger {
     }
 
     /// Finds a trace, or begins it: a host that was started anew continues the trace of the one before it.
-    fn trace_index(&mut self, id: TraceId, now: Instant) -> usize {
-        if let Some(index) = self.traces.iter().rposition(|trace| trace.id == id) {
+    fn trace_index(&mut self, (id, session): (TraceId, SpanId), now: Instant) -> usize {
+        if let Some(index) = self.traces.iter().rposition(|trace| (trace.id, trace.session) == (id, session)) {
             return index;
         }
         self.traces.push(Trace {
             id,
+            session,
             tally: Tally::default(),
             exported: None,
             started: now,
@@ -147,7 +150,11 @@ mod tests {
     use super::*;
 
     fn session(id: &str) -> Report {
-        Report::Session { trace_id: id.parse().unwrap(), off_the_record: true }
+        by_span(id, "00f067aa0ba902b7")
+    }
+
+    fn by_span(id: &str, span_id: &str) -> Report {
+        Report::Session { trace_id: id.parse().unwrap(), span_id: span_id.parse().unwrap(), off_the_record: true }
     }
 
     const ONE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -178,6 +185,18 @@ mod tests {
             .map(|trace| (trace.id.to_string(), trace.tally.navigations, trace.started, trace.ended))
             .collect();
         assert_eq!(summary, [(ONE.to_owned(), 2, at(0), Some(at(6))), (TWO.to_owned(), 0, at(3), Some(at(7)))]);
+    }
+
+    #[test]
+    fn sessions_that_are_part_of_one_trace_are_apart() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        for (connection, span_id) in ["00f067aa0ba902b7", "b7ad6b7169203331"].into_iter().enumerate() {
+            ledger.connected(connection);
+            ledger.apply(connection, by_span(ONE, span_id), now);
+            ledger.apply(connection, Report::Tally(Tally { requests: connection + 1, ..Tally::default() }), now);
+        }
+        assert_eq!(ledger.traces.iter().map(|trace| trace.tally.requests).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]

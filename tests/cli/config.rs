@@ -48,14 +48,14 @@ fn without_any_every_setting_has_its_default() {
     let begin: Vec<&str> = words.lines().take(8).collect();
     let end = words.lines().last().unwrap().replace(environment.home().to_str().unwrap(), "~");
     assert_snapshot!(format!("{}\n{end}", begin.join("\n")), @"
-    NAVTRACE_BROWSER                              the first on PATH  default
-    NAVTRACE_MODE                                 auto               default
-    NAVTRACE_WEB_VITALS                           off                default
-    NAVTRACE_LINK                                 none               default
-    NAVTRACE_ARM_TIMEOUT                          5s                 default
-    NAVTRACE_EXTENSION                            the built-in one   default
-    NAVTRACE_LOG                                  warn               default
-    OTEL_TRACES_SAMPLER                           always_on          default
+    NAVTRACE_BROWSER                              the first on PATH      default
+    NAVTRACE_MODE                                 auto                   default
+    NAVTRACE_WEB_VITALS                           off                    default
+    NAVTRACE_LINK                                 none                   default
+    NAVTRACE_ARM_TIMEOUT                          5s                     default
+    NAVTRACE_EXTENSION                            the built-in one       default
+    NAVTRACE_LOG                                  warn                   default
+    NAVTRACE_TARGETS                              everything             default
     config file: none; it would be ~/.config/navtrace/config.toml
     ");
     assert!(!words.lines().any(|line| line.ends_with(' ')), "{words}");
@@ -70,7 +70,8 @@ fn options_win_over_the_environment_and_that_over_the_file() {
     );
     let mut command = config(&environment, &["--arm-timeout", "4s", "--link=http://jaeger.test/{trace_id}"]);
     let output = command.env("NAVTRACE_ARM_TIMEOUT", "3s").env("NAVTRACE_LOG", "error").output().unwrap();
-    let warning = "traces_sampler = \"sometimes\" is ignored: expected always_on or always_off";
+    let warning = "traces_sampler = \"sometimes\" is ignored: expected always_on, always_off, traceidratio, parentbased_always_on, \
+                   parentbased_always_off, parentbased_traceidratio";
     assert_eq!(stderr(&output), format!("navtrace: {}:7:1: {warning}\n", file.display()));
     let words = stdout(&output);
     let path = file.to_str().unwrap();

@@ -141,6 +141,7 @@ fn a_client_that_sets_a_context_has_its_trace_continued() {
             crossing.filter(|request| request.header("traceparent").or(request.header("baggage")).is_some()).collect();
         assert_eq!(leaks.iter().map(|request| request.label()).collect::<Vec<_>>(), [""; 0], "{mode}");
 
+        assert!(seen.run.log.contains(&format!("  also in {TRACE}  ")), "{}", seen.run.log);
         seen.assert_whole(&[SPAN]);
         let navigation = seen.navigation("second");
         assert_eq!(id(navigation).0, TRACE);

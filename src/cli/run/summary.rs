@@ -8,6 +8,7 @@ use url::Url;
 use super::super::collect::Finished;
 use super::super::counted;
 use crate::collect::store::Seen;
+use crate::context::ids::TraceId;
 use crate::export::record::Exported;
 use crate::observe::tally::{Slowest, Tally};
 use crate::report::{Ledger, Trace};
@@ -32,13 +33,19 @@ pub(super) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Optio
                 .to_owned(),
         );
     } else {
-        lines.push(counted(ledger.traces.len(), "trace"));
+        let sessions = ledger.traces.len();
+        let traces = ledger.traces.iter().map(|trace| trace.id.bytes()).collect::<BTreeSet<_>>().len();
+        // Where they are all part of somebody else's, for instance.
+        let apart = (traces < sessions).then(|| format!(", {}", counted(sessions, "session")));
+        lines.push(format!("{}{}", counted(traces, "trace"), apart.unwrap_or_default()));
         let seen = |trace: &Trace| collected?.contents.traces.get(&trace.id.bytes());
         lines.extend(ledger.traces.iter().map(|trace| trace_line(trace, seen(trace), link)));
     }
     if let Some(collected) = collected {
         let of_browsers: BTreeSet<[u8; 16]> = ledger.traces.iter().map(|trace| trace.id.bytes()).collect();
+        let further: usize = ledger.traces.iter().map(|trace| trace.tally.other_traces).sum();
         let others = collected.contents.traces.keys().filter(|id| !of_browsers.contains(*id)).count();
+        let others = others.saturating_sub(further);
         if others > 0 {
             lines.push(format!("{} more, without a browser of this run", counted(others, "trace")));
         }
@@ -49,11 +56,13 @@ pub(super) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Optio
 
 /// Everything about one trace, its parts two blanks apart.
 fn trace_line(trace: &Trace, seen: Option<&Seen>, link: Option<&LinkTemplate>) -> String {
-    let Tally { navigations, requests, failures, cache_hits, slowest, dropped } = &trace.tally;
+    let Tally { navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces } =
+        &trace.tally;
     let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let ended = trace.ended.map(|ended| ended.duration_since(trace.started));
     let parts = [
         Some(trace.id.to_string()),
+        also_in(named_traces, *other_traces),
         Some(counted(*navigations, "navigation")),
         Some(counted(*requests, "request")),
         some(*failures, "failed"),
@@ -67,6 +76,17 @@ fn trace_line(trace: &Trace, seen: Option<&Seen>, link: Option<&LinkTemplate>) -
         link.map(|link| link_to(trace, seen, link)),
     ];
     format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
+}
+
+/// The traces besides its own that a session was in.
+fn also_in(named: &[TraceId], count: usize) -> Option<String> {
+    let names = named.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let more = count.saturating_sub(named.len());
+    match (count, more) {
+        (0, _) => None,
+        (_, 0) => Some(format!("also in {names}")),
+        (_, more) => Some(format!("also in {names} and {more} more")),
+    }
 }
 
 /// The services behind the browser.

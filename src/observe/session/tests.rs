@@ -405,6 +405,7 @@ fn a_navigation_of_another_trace_has_its_requests_there() {
         completed(2010.0, "1", 200),
         committed(2012.0, 0xa),
     ]);
+    assert_eq!(told.session.tally().named_traces, [OTHER.parse().unwrap()]);
     let spans = told.close(2100);
     assert_eq!(
         summary(&spans),
