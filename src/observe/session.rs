@@ -210,9 +210,6 @@ impl Session {
 
     fn apply(&mut self, observation: &Observation, time: Nanos, spans: &mut Vec<Span>) {
         match observation {
-            // Its span has been given already.
-            Observation::NavigationCommitted { span_id, .. } | Observation::NavigationFailed { span_id, .. }
-                if self.ended.contains(span_id) => {}
             Observation::ContextIssued { span_id, issued_for, trace_id, flags, parent, tracestate, links, .. } => {
                 let place = Place {
                     trace_id: *trace_id,
@@ -274,6 +271,16 @@ impl Session {
                 }
                 self.end_hop(&mut exchange, time, spans, |request| request.error = Some(Error::of_name(error)));
             }
+            _ => self.navigate(observation, time),
+        }
+    }
+
+    /// Takes what is about navigations and their documents.
+    fn navigate(&mut self, observation: &Observation, time: Nanos) {
+        match observation {
+            // Its span has been given already.
+            Observation::NavigationCommitted { span_id, .. } | Observation::NavigationFailed { span_id, .. }
+                if self.ended.contains(span_id) => {}
             Observation::NavigationCommitted { span_id, tab_id, url, started, transition, .. } => {
                 if let Some(before) = self.documents.insert(*tab_id, *span_id).filter(|before| before != span_id) {
                     self.leave(before, time);
@@ -326,6 +333,7 @@ impl Session {
                     self.leave(document, time);
                 }
             }
+            _ => {}
         }
     }
 

@@ -81,7 +81,7 @@ fn options_win_over_the_environment_and_that_over_the_file() {
         ("NAVTRACE_ARM_TIMEOUT", "4s", "flag --arm-timeout"),
         ("NAVTRACE_LINK", "http://jaeger.test/{trace_id}", "flag --link"),
         ("OTEL_SERVICE_NAME", "shop-test", path),
-        ("OTEL_TRACES_SAMPLER", "always_on", "default"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_always_on", "default"),
     ] {
         assert_eq!(line(&words, name), (value.to_owned(), source.to_owned()), "{words}");
     }

@@ -80,12 +80,12 @@ fn trace_line(trace: &Trace, seen: Option<&Seen>, link: Option<&LinkTemplate>) -
 
 /// The traces besides its own that a session was in.
 fn also_in(named: &[TraceId], count: usize) -> Option<String> {
-    let names = named.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let ids = named.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let more = count.saturating_sub(named.len());
     match (count, more) {
         (0, _) => None,
-        (_, 0) => Some(format!("also in {names}")),
-        (_, more) => Some(format!("also in {names} and {more} more")),
+        (_, 0) => Some(format!("also in {ids}")),
+        (_, more) => Some(format!("also in {ids} and {more} more")),
     }
 }
 
