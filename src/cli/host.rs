@@ -12,6 +12,7 @@ use crate::browser::gate::{self, Link};
 use crate::channel::message::{Mode, ToExtension, WantedMode};
 use crate::channel::serve::{self, Event, Session};
 use crate::config::Config;
+use crate::context::policy::Existing;
 use crate::export::recorder::{Audience, Recorder};
 use crate::failure::{ExitCode, Failure};
 use crate::observe::tally::Tally;
@@ -22,6 +23,10 @@ use crate::stdio;
 /// What is said when detailed mode was asked for and is not to be had.
 const NOT_GRANTED: &str = "NAVTRACE_MODE=detailed, but this browser does not let the extension change single requests: start it through \
                            `navtrace run` or `navtrace launch`, or name another Chromium with NAVTRACE_BROWSER; going on in lightweight mode";
+
+/// What is said when contexts can't be kept.
+const CAN_NOT_KEEP: &str = "NAVTRACE_EXISTING=keep, but in lightweight mode nobody can see what a page sets: its contexts are overridden; detailed \
+                            mode keeps them";
 
 /// Answer the extension (started by Chromium, not by hand)
 ///
@@ -55,7 +60,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     let session = Session::new(config.policy.clone(), config.mode, gate::remembered())
         .with_web_vitals(config.web_vitals && config.export.target.is_some());
     let served = serve::serve(&mut io::stdin().lock(), &frames, session, |event| {
-        observe(event, config.mode, &run, &recorder);
+        observe(event, config, &run, &recorder);
     });
     let served = served.map_err(|error| {
         let failure = Failure::new(ExitCode::Failure, format!("{error}; the extension will connect again"));
@@ -137,7 +142,7 @@ fn check_origin(origin: Option<&OsString>) -> Result<(), Failure> {
     }
 }
 
-fn observe(event: Event, wanted: WantedMode, run: &Run, recorder: &Recorder) {
+fn observe(event: Event, config: &Config, run: &Run, recorder: &Recorder) {
     match event {
         Event::Session { session, parent, extension, off_the_record, browser } => {
             tracing::info!("session of trace {} with extension {extension}", session.trace_id);
@@ -155,8 +160,11 @@ fn observe(event: Event, wanted: WantedMode, run: &Run, recorder: &Recorder) {
         }
         Event::Armed(mode) => {
             gate::report(Link::Armed);
-            if wanted == WantedMode::Detailed && mode != Mode::Detailed {
+            if config.mode == WantedMode::Detailed && mode != Mode::Detailed {
                 run.tell(NOT_GRANTED);
+            }
+            if config.policy.existing == Existing::Keep && mode != Mode::Detailed {
+                run.tell(CAN_NOT_KEEP);
             }
             run.send(&Report::Armed { mode });
         }

@@ -137,7 +137,7 @@ impl Policy {
     /// What the extension needs.
     #[must_use]
     pub fn propagation(&self) -> Propagation {
-        let regexes = |patterns: &[MatchPattern]| patterns.iter().map(|pattern| pattern.regex().to_owned()).collect();
+        let regexes = |patterns: &[MatchPattern]| patterns.iter().flat_map(MatchPattern::regexes).cloned().collect();
         Propagation {
             propagators: self.propagators.clone(),
             sampler: self.sampler,

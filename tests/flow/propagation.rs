@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::bench::{Bench, Run, turn};
+use navtrace::context::targets::MatchPattern;
+
+use crate::bench::{Bench, Run, logged, script_path, turn};
 use crate::support::sdk::{Contexts, SdkServer, SpanContext};
 use crate::support::site::{Origin, Recorded, coverage_kinds};
 
@@ -120,6 +122,35 @@ fn nobody_but_targets_gets_a_header_or_baggage() {
             }
         }
     }
+}
+
+#[test]
+fn the_browsers_rules_take_every_pattern_that_is_taken() {
+    let _turn = turn();
+    let bench = Bench::new();
+    // The longest of each form, with the filler that costs most.
+    let forms: [fn(&str) -> String; 9] = [
+        |fill| format!("https://{fill}/*"),
+        |fill| format!("*://*.{fill}:8443/*"),
+        |fill| format!("*://{fill}:443/*"),
+        |fill| format!("*://*.{fill}:80/x"),
+        |fill| format!("http://*.shop.test/{fill}"),
+        |fill| format!("*://*/{fill}"),
+        |fill| format!("*://*:*/*{fill}"),
+        |fill| format!("https://shop.test/*/{fill}*a"),
+        |fill| format!("https://shop.test/*a*b*c*d*{fill}"),
+    ];
+    let longest = |form: &fn(&str) -> String| {
+        let patterns = (1..200).map(|length| form(&"a".repeat(length)));
+        patterns.map_while(|pattern| MatchPattern::parse(&pattern).ok()).last().expect("short ones are taken")
+    };
+    let patterns: Vec<MatchPattern> = forms.iter().map(longest).collect();
+    assert!(patterns.iter().all(|pattern| pattern.to_string().len() > 40), "{patterns:?}");
+    let regexes: Vec<&String> = patterns.iter().flat_map(MatchPattern::regexes).collect();
+    let mut command = bench.environment.navtrace(["run", "--", "node", &script_path("regexes.mjs")]);
+    command.env("REGEXES", serde_json::to_string(&regexes).unwrap());
+    let run = bench.run(command);
+    assert_eq!(logged::<Vec<String>>(&run.log, "REFUSED "), [[""; 0]], "{}", run.log);
 }
 
 /// A bench's command with the site's main origin as the only target.
