@@ -44,6 +44,8 @@ pub enum Report {
         trace_id: TraceId,
         /// The session's own span: several sessions may be part of one trace.
         span_id: SpanId,
+        /// Whether it is sampled.
+        sampled: bool,
         /// Whether the extension may act in off-the-record contexts.
         off_the_record: bool,
     },
@@ -232,6 +234,7 @@ mod tests {
         Report::Session {
             trace_id: id.parse().unwrap(),
             span_id: "00f067aa0ba902b7".parse().unwrap(),
+            sampled: true,
             off_the_record: true,
         }
     }

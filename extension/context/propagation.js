@@ -92,6 +92,8 @@ export class Propagation {
     /** The headers of the configured propagators, by their lower-case names. */
     this.fields = new Set(this.#configured.flatMap(({ fields }) => fields));
     this.#readsBaggage = this.#configured.includes(PROPAGATORS.baggage);
+    /** Whether a span can be told from the headers that are written. */
+    this.carriesSpans = this.#configured.some((propagator) => propagator !== PROPAGATORS.baggage);
     // On the safe side: headers go to nobody for whom they may not be meant.
     this.#targets = compiled(settings.targets, MATCHES_NONE);
     this.#exclude = compiled(settings.exclude, MATCHES_ALL);

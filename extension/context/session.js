@@ -169,7 +169,8 @@ export class Session {
     this.#problems.add(message);
     console.warn(`navtrace: ${message}`);
     this.#untold.push(message);
-    this.#tell();
+    // Later, since a request may wait for this one.
+    queueMicrotask(() => this.#tell());
   }
 
   /** Learns that a navigation carries the session's trace id, which from now on stays. */

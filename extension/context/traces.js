@@ -35,6 +35,7 @@ import { draw } from './propagation.js';
  * @property {Linked | null} client what its client put on the navigation before
  * @property {string} baggage
  * @property {Steering | null} steering
+ * @property {number} changes how often a client has changed any of it
  */
 
 /** How many trace ids are remembered, of requests that are still to end. */
@@ -48,6 +49,10 @@ export class Traces {
   #tabs = new Map();
   /** @type {Set<string>} the traces besides the session's, the latest last */
   #known = new Set();
+  /** @type {Set<string>} the span ids that clients put on every request, the latest last */
+  #clients = new Set();
+  /** @type {WeakMap<NavigationContext, number>} after how many changes each context was made */
+  #made = new WeakMap();
 
   /**
    * @param {Pick<Session, 'context' | 'propagation' | 'take' | 'takeTrace' | 'problem'>} session
@@ -71,7 +76,8 @@ export class Traces {
       const { trace = null, client = null, baggage = '', steering = null } = next;
       // A navigation's own trace is not its tab's.
       const lasting = trace === null || trace.spanId === next.spanId ? null : trace;
-      this.#tabs.set(tabId, { trace: lasting, client, baggage, steering });
+      this.#tabs.set(tabId, { trace: lasting, client, baggage, steering, changes: 0 });
+      if (client !== null) remember(this.#clients, client.spanId);
     }
   }
 
@@ -89,7 +95,8 @@ export class Traces {
    */
   issue(tabId, previous = null) {
     const { propagation } = this.#session;
-    const tab = tabId === null ? newTab() : this.#tab(tabId);
+    const scoped = propagation.settings.scope === 'tab' && tabId !== null;
+    const tab = scoped ? this.#tab(tabId) : (this.#tabs.get(tabId ?? -1) ?? newTab());
     const { steering } = tab;
     const alone = steering?.newTrace === true || (tab.trace === null && propagation.settings.scope === 'navigation');
     /** @type {NavigationContext} */
@@ -103,8 +110,9 @@ export class Traces {
       context = { spanId, flags };
       if (tab.trace !== null) {
         context.trace = tab.trace;
-        // What was decided for the trace, or else for this navigation.
-        if (propagation.settings.samplePer === 'trace') context.flags = tab.trace.flags;
+        // What was decided for the trace, or else for this navigation, unless that follows its client.
+        const { samplePer, sampler } = propagation.settings;
+        if (samplePer === 'trace' || (tab.client !== null && sampler.parentBased)) context.flags = tab.trace.flags;
       }
     }
     if (tab.client !== null) context.client = { traceId: tab.client.traceId, spanId: tab.client.spanId };
@@ -116,7 +124,18 @@ export class Traces {
       if (steering.off) context.flags = propagation.flags(false, context.flags);
     }
     this.#announce(context, alone ? this.#beside(tab, previous) : []);
+    this.#made.set(context, tab.changes);
     return context;
+  }
+
+  /**
+   * Tells whether a client has changed what the context of a tab's navigation to come was made of.
+   *
+   * @param {number} tabId
+   * @param {NavigationContext} context
+   */
+  isStale(tabId, context) {
+    return (this.#made.get(context) ?? -1) !== -1 && this.#made.get(context) !== (this.#tabs.get(tabId)?.changes ?? 0);
   }
 
   /**
@@ -149,13 +168,17 @@ export class Traces {
   arrive(tabId, client, baggage, control) {
     if (client === null && baggage === '' && control === undefined && !this.#tabs.has(tabId)) return;
     const tab = this.#tab(tabId);
-    tab.steering = control === undefined ? null : this.#steering(control);
+    const steering = control === undefined ? null : this.#steering(control);
+    if (baggage !== tab.baggage || JSON.stringify(steering) !== JSON.stringify(tab.steering)) tab.changes += 1;
+    tab.steering = steering;
     tab.baggage = baggage;
     if (client === null) return;
     const { traceId, spanId, tracestate } = client;
     // After a restart the client may be known and its trace not.
     if (tab.trace !== null && traceId === tab.client?.traceId && spanId === tab.client.spanId) return;
     tab.client = { traceId, spanId };
+    tab.changes += 1;
+    remember(this.#clients, spanId);
     const { propagation } = this.#session;
     const flags = propagation.flags(propagation.decide(client.flags), client.flags);
     tab.trace = { traceId, spanId, flags, tracestate };
@@ -185,6 +208,15 @@ export class Traces {
     if (traceId === this.#session.context.traceId) return { spanId, flags };
     const trace = this.#tabs.get(tabId)?.trace;
     return { spanId, flags, trace: trace?.traceId === traceId ? trace : { traceId, spanId, flags, tracestate } };
+  }
+
+  /**
+   * Tells whether a span is one that a client puts on every request: not the page's own.
+   *
+   * @param {string} spanId
+   */
+  isClients(spanId) {
+    return this.#clients.has(spanId);
   }
 
   /** @param {number} tabId */
@@ -254,7 +286,11 @@ export class Traces {
 
   /** @returns {Trace} */
   #beginTab() {
-    const { traceId, spanId, flags } = this.#session.takeTrace();
+    const { traceId, spanId, flags: decided } = this.#session.takeTrace();
+    const { propagation } = this.#session;
+    // What is decided for single navigations is no decision for what is above them.
+    const isAbove = propagation.settings.samplePer === 'navigation' && propagation.settings.sampler.ratio > 0;
+    const flags = isAbove ? propagation.flags(true, decided) : decided;
     const trace = { traceId, spanId, flags, tracestate: '' };
     this.#remember(traceId);
     const links = [this.#root()];
@@ -307,9 +343,7 @@ export class Traces {
 
   /** @param {string} traceId */
   #remember(traceId) {
-    this.#known.delete(traceId);
-    this.#known.add(traceId);
-    if (this.#known.size > MOST_TRACES) this.#known.delete(/** @type {string} */ (this.#known.values().next().value));
+    remember(this.#known, traceId);
   }
 
   /**
@@ -324,4 +358,11 @@ export class Traces {
 }
 
 /** @returns {Tab} */
-const newTab = () => ({ trace: null, client: null, baggage: '', steering: null });
+const newTab = () => ({ trace: null, client: null, baggage: '', steering: null, changes: 0 });
+
+/** @param {Set<string>} ids @param {string} id */
+function remember(ids, id) {
+  ids.delete(id);
+  ids.add(id);
+  if (ids.size > MOST_TRACES) ids.delete(/** @type {string} */ (ids.values().next().value));
+}

@@ -23,7 +23,7 @@ import { serverTiming } from './rules.js';
 /** @typedef {chrome.webRequest.OnHeadersReceivedDetails} ResponseDetails */
 
 /** @typedef {chrome.webRequest.HttpHeader} Header */
-/** @typedef {{ context: SessionContext, propagation: Propagation, session: Pick<Session, 'use'>, tabs: Tabs, traces: Traces }} Known */
+/** @typedef {{ session: Pick<Session, 'use'>, tabs: Tabs, traces: Traces }} Known */
 
 /**
  * Finds a header by its lower-case name.
@@ -118,7 +118,7 @@ export class Injector {
   start(session, tabs, traces) {
     const { context, propagation } = session;
     this.resume(context, propagation);
-    this.#known = { context, propagation, session, tabs, traces };
+    this.#known = { session, tabs, traces };
     this.listen();
   }
 
@@ -153,7 +153,7 @@ export class Injector {
     const parentId = parent === this.#context ? undefined : parent.spanId;
     const stray = this.#known === null ? traceId : undefined;
     // What its client puts on every request is no span of the page's.
-    const pages = own || there === null || there.spanId === parent.client?.spanId ? null : there;
+    const pages = own || there === null || this.#known?.traces.isClients(there.spanId) === true ? null : there;
     if (pages !== null && pages.traceId !== traceId && propagation.settings.existing === 'keep') {
       this.#requests.started(details, spanId, parentId, stray, { link: linkTo(pages) });
       return requestHeaders.length === length ? {} : { requestHeaders };
@@ -190,7 +190,7 @@ export class Injector {
    * @param {NavigationContext} page
    */
   #takeFromClient(requestHeaders, own, there, page) {
-    const clients = there !== null && (own || there.spanId === page.client?.spanId);
+    const clients = there !== null && (own || this.#known?.traces.isClients(there.spanId) === true);
     if (clients) for (const name of this.#propagation.fields) if (name !== BAGGAGE) takeAway(requestHeaders, name);
     const baggage = this.#propagation.baggageOf(requestHeaders);
     if (baggage !== '' && (own || baggage === page.baggage)) takeAway(requestHeaders, BAGGAGE);

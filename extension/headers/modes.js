@@ -103,7 +103,7 @@ export class Modes {
 
   /** Reads the context that a request carries. @param {chrome.webRequest.HttpHeader[] | undefined} headers */
   carriedBy(headers) {
-    return this.#session.propagation.extract(headers);
+    return this.#session.propagation.extractAny(headers);
   }
 
   /** Takes up what a host that came late has decided: the session's name, the mode, how contexts are carried. */
@@ -139,7 +139,7 @@ export class Modes {
 
   /**
    * Learns what a client has put on the request of a navigation, which rules have no say in: it holds from the next one on. In detailed mode the
-   * listener has seen it already.
+   * listener has seen it already, but for what left before it knew the session.
    *
    * @param {number} tabId
    * @param {string} requestId
@@ -147,7 +147,7 @@ export class Modes {
    * @param {string | undefined} control
    */
   arrived(tabId, requestId, headers, control) {
-    if (this.#mode === 'detailed' || this.#tabs.navigation(tabId, requestId) !== undefined) return;
+    if (this.#tabs.navigation(tabId, requestId) !== undefined) return;
     const { propagation } = this.#session;
     this.#traces.arrive(tabId, propagation.extract(headers), propagation.baggageOf(headers), control);
   }
@@ -161,7 +161,7 @@ export class Modes {
   requested(tabId, requestId, sent, timeStamp) {
     this.#session.use();
     if (this.#mode === 'lightweight') {
-      const ours = sent !== null && this.#traces.has(sent.traceId) && !this.#traces.leavesAlone(tabId, sent);
+      const ours = sent !== null && this.#traces.has(sent.traceId) && !this.#traces.isClients(sent.spanId);
       this.#change(this.#tabs.requested(tabId, requestId, ours ? this.#traces.contextOf(tabId, sent) : null));
     } else if (this.#tabs.navigation(tabId, requestId) === undefined) {
       // The listener begins a navigation before its request leaves: only one that left before it was asked comes here.

@@ -48,7 +48,7 @@ const keep = (...ended) => ({ arm: false, ended });
 /**
  * What decides about contexts where there are several traces, and pages that are not traced.
  *
- * @typedef {Pick<Traces, 'isTarget' | 'rootOf' | 'claimed'>} Places
+ * @typedef {Pick<Traces, 'isTarget' | 'rootOf' | 'claimed' | 'isStale' | 'closed'>} Places
  */
 
 /**
@@ -66,7 +66,13 @@ const sameSpan = (a, b) => a.spanId === b.spanId;
 const same = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
 
 /** @param {SessionContext} session @returns {Places} */
-const everywhere = (session) => ({ isTarget: () => true, rootOf: () => session, claimed: () => {} });
+const everywhere = (session) => ({
+  isTarget: () => true,
+  rootOf: () => session,
+  claimed: () => {},
+  isStale: () => false,
+  closed: () => {},
+});
 
 /** The contexts of all tabs of a session. */
 export class Tabs {
@@ -232,7 +238,7 @@ export class Tabs {
     const slot = this.#slots.get(tabId);
     const context = slot?.requests.get(requestId);
     if (slot !== undefined && url !== null && !this.#places.isTarget(url)) return this.#leave(tabId, slot, requestId, url);
-    if (slot === undefined || context === undefined) return keep();
+    if (slot === undefined || context === undefined) return this.#refreshed(tabId, slot) ? rearm() : keep();
     slot.requests.delete(requestId);
     slot.responded = { requestId, context };
     this.#use(tabId, slot, context);
@@ -252,7 +258,7 @@ export class Tabs {
   failed(tabId, requestId) {
     const slot = this.#slots.get(tabId);
     const context = slot?.requests.get(requestId);
-    if (slot === undefined || context === undefined) return keep();
+    if (slot === undefined || context === undefined) return this.#refreshed(tabId, slot) ? rearm() : keep();
     slot.requests.delete(requestId);
     if ([...slot.requests.values()].some((other) => sameSpan(other, context))) return keep();
     this.#use(tabId, slot, context);
@@ -318,8 +324,21 @@ export class Tabs {
    * @param {NavigationContext} context
    */
   #use(tabId, slot, context) {
-    if (sameSpan(slot.next, context)) slot.next = this.#take(tabId, context);
+    if (sameSpan(slot.next, context) || this.#places.isStale(tabId, slot.next)) slot.next = this.#take(tabId, context);
     this.#prepareAhead();
+  }
+
+  /**
+   * Puts a fresh context in place of one that a client has changed its mind about.
+   *
+   * @param {number} tabId
+   * @param {Slot | undefined} slot
+   * @returns {boolean} whether it did
+   */
+  #refreshed(tabId, slot) {
+    if (slot === undefined || !this.#places.isStale(tabId, slot.next)) return false;
+    slot.next = this.#take(tabId, slot.responded?.context);
+    return true;
   }
 
   /**
@@ -335,7 +354,8 @@ export class Tabs {
     const context = slot.requests.get(requestId);
     slot.requests.delete(requestId);
     const root = this.#places.rootOf(tabId);
-    if (context === undefined && same(slot.current, root)) return keep();
+    const refreshed = context === undefined && this.#refreshed(tabId, slot);
+    if (context === undefined && same(slot.current, root)) return refreshed ? rearm() : keep();
     slot.landing = { url, context: null, previous: slot.landing?.previous ?? slot.current };
     slot.current = root;
     if (context === undefined) return rearm();
@@ -389,7 +409,13 @@ export class Tabs {
   /** Drops a slot for a tab that does not exist yet. */
   #giveWay() {
     const unseen = [...this.#slots].findLast(([, { seen }]) => !seen);
-    if (unseen !== undefined) this.#slots.delete(unseen[0]);
+    if (unseen !== undefined) this.#drop(unseen[0]);
+  }
+
+  /** @param {number} tabId of a tab that does not exist */
+  #drop(tabId) {
+    this.#slots.delete(tabId);
+    this.#places.closed(tabId);
   }
 
   /** Counts the slots for tabs that don't exist yet. */
@@ -406,7 +432,7 @@ export class Tabs {
     }
     for (const [tabId, { seen }] of this.#slots) {
       // An id may be given some time before its tab is reported, so only ids that are well in the past are dropped.
-      if (!seen && tabId < this.#highest - AHEAD) this.#slots.delete(tabId);
+      if (!seen && tabId < this.#highest - AHEAD) this.#drop(tabId);
     }
   }
 }

@@ -40,6 +40,8 @@ export class Requests {
   #carrier;
   /** @type {Pick<Traces, 'has' | 'leavesAlone'> | null} */
   #traces = null;
+  /** @type {Set<string>} requests under way that were told of */
+  #told = new Set();
   /** @type {Set<string>} requests under way that nothing is told of, although their addresses are traced: a script wants it so */
   #untold = new Set();
   /** @type {SessionContext | null} what rules carry while they alone do; null while each request is told of as it starts */
@@ -57,6 +59,7 @@ export class Requests {
     this.#starts = starts;
     this.#carrier = carrier;
     chrome.webRequest.onBeforeRedirect.addListener((details) => {
+      if (!this.#isTold(details)) return;
       const { timeStamp: time, requestId: request } = details;
       outbox.observe({ what: 'request-redirected', time, request, response: responseOf(details) });
     }, EVERYTHING);
@@ -64,7 +67,8 @@ export class Requests {
     chrome.webRequest.onCompleted.addListener(
       (details) => {
         const { timeStamp: time, requestId: request } = details;
-        if (this.#untold.delete(request)) return;
+        if (this.#untold.delete(request) || !this.#isTold(details)) return;
+        this.#told.delete(request);
         outbox.observe({ what: 'request-completed', time, request, response: responseOf(details) });
       },
       EVERYTHING,
@@ -72,7 +76,8 @@ export class Requests {
     );
     chrome.webRequest.onErrorOccurred.addListener((details) => {
       // It may have failed before it could leave: of others nothing is known.
-      if (this.#untold.delete(details.requestId) || !carrier.propagation.isTarget(details.url)) return;
+      if (this.#untold.delete(details.requestId) || !this.#isTold(details)) return;
+      this.#told.delete(details.requestId);
       const { timeStamp: time, requestId: request, error } = details;
       outbox.observe({ what: 'request-failed', time, request, error, spanId: newSpanId(), ...subjectOf(details) });
     }, EVERYTHING);
@@ -99,6 +104,7 @@ export class Requests {
   started(details, spanId, parent, traceId, origin) {
     const { timeStamp: time, requestId: request, tabId, method, requestHeaders } = details;
     this.#untold.delete(request);
+    this.#told.add(request);
     // A navigation is known by its span id: where that is not known yet, its commit will tell of it.
     const begins = parent !== undefined && isOwnRequest(details);
     this.#outbox.observe({
@@ -140,7 +146,9 @@ export class Requests {
   }
 
   /** @param {chrome.webRequest.OnResponseStartedDetails} details */
-  #responded = ({ timeStamp: time, requestId: request }) => {
+  #responded = (details) => {
+    if (!this.#isTold(details)) return;
+    const { timeStamp: time, requestId: request } = details;
     this.#outbox.observe({ what: 'response-started', time, request });
   };
 
@@ -148,12 +156,21 @@ export class Requests {
   #sent = (details) => {
     const { propagation } = this.#carrier;
     if (!propagation.isTarget(details.url)) return;
-    const carried = propagation.extractAny(details.requestHeaders);
+    const carried = propagation.carriesSpans ? propagation.extractAny(details.requestHeaders) : null;
     // Where rules set headers, a request without one of ours is none that is traced: its page is steered so.
-    if (propagation.fields.size > 0 && (carried === null || !this.#isOurs(details.tabId, carried))) return this.passed(details.requestId);
+    if (propagation.carriesSpans && (carried === null || !this.#isOurs(details.tabId, carried))) return this.passed(details.requestId);
     const child = carried !== null && carried.spanId !== this.#session?.spanId;
     this.started(details, newSpanId(), child ? carried.spanId : undefined);
   };
+
+  /**
+   * Tells whether what happens to a request is to be told: to one that was told of, perhaps by a worker before this one.
+   *
+   * @param {{ url: string, requestId: string }} details
+   */
+  #isTold({ url, requestId }) {
+    return this.#told.has(requestId) || this.#carrier.propagation.isTarget(url);
+  }
 
   /** @param {number} tabId @param {Carried} carried */
   #isOurs(tabId, carried) {

@@ -92,7 +92,7 @@ impl Session {
                     host: env!("CARGO_PKG_VERSION").to_owned(),
                     mode,
                     // What is not exported need not be measured.
-                    web_vitals: web_vitals && session.flags.is_sampled(),
+                    web_vitals: web_vitals && (session.flags.is_sampled() || policy.decides_on_parts()),
                     propagation: policy.propagation(),
                     session,
                     contexts: issuer.contexts(FIRST_STOCK),

@@ -150,7 +150,12 @@ fn observe(event: Event, config: &Config, run: &Run, recorder: &Recorder) {
             if let Err(error) = gate::remember(&session) {
                 tracing::debug!("a later host will not know the session: {error}");
             }
-            run.send(&Report::Session { trace_id: session.trace_id, span_id: session.span_id, off_the_record });
+            run.send(&Report::Session {
+                trace_id: session.trace_id,
+                span_id: session.span_id,
+                sampled: session.flags.is_sampled(),
+                off_the_record,
+            });
             recorder.session(session, parent, browser);
             if !off_the_record {
                 let message = "the extension may not act in off-the-record contexts, so pages there go without trace context: allow it \

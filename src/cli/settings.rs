@@ -81,5 +81,20 @@ pub(super) fn without_flags() -> String {
 
 /// Markdown as a terminal shows it.
 fn plain(markdown: &str) -> String {
-    markdown.replace('`', "")
+    // Of a link, its words.
+    let mut words = String::new();
+    let mut rest = markdown;
+    while let Some((before, label, after)) = link(rest) {
+        words.extend([before, label]);
+        rest = after;
+    }
+    words.push_str(rest);
+    words.replace('`', "")
+}
+/// Finds the first link: what is before it, its words, and what comes after it.
+fn link(markdown: &str) -> Option<(&str, &str, &str)> {
+    let (before, link) = markdown.split_once('[')?;
+    let (label, target) = link.split_once("](")?;
+    let (_, after) = target.split_once(')')?;
+    Some((before, label, after))
 }

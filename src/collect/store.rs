@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
+use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
 use crate::export::state::State;
 
 /// How many traces are known by name; more are kept in the file all the same.
@@ -149,7 +150,9 @@ impl Contents {
         seen.spans += 1;
         seen.start = seen.start.min(start);
         seen.end = seen.end.max(end);
-        if span.parent_span_id.is_empty() {
+        // A session that is part of somebody else's trace is as much of a root as there may be.
+        let is_joined = seen.root.is_none() && span.flags & IS_REMOTE != 0 && span.name == SESSION_NAME;
+        if span.parent_span_id.is_empty() || is_joined {
             seen.root = <[u8; 8]>::try_from(&*span.span_id).ok();
             seen.root_service = Some(service.to_owned());
         }

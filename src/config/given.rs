@@ -85,6 +85,11 @@ impl Given {
         self.setting.is_ours() || matches!(self.source, Source::Flag(_))
     }
 
+    /// Where it stands.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// What a sentence calls it when it could not be read.
     pub(super) fn name(&self) -> &str {
         if self.setting.secret == Secret::Nothing { &self.assignment } else { &self.place }

@@ -60,6 +60,8 @@ pub struct Config {
     pub file: Option<ConfigFile>,
     wanted: Wanted,
     wanted_policy: propagation::Wanted,
+    /// What is left out of the value that was read last.
+    left_out: Vec<String>,
     /// What was given to the settings of these names, as text.
     given: BTreeMap<&'static str, (OsString, Source)>,
 }
@@ -80,6 +82,7 @@ impl Default for Config {
             file: None,
             wanted: Wanted::default(),
             wanted_policy: propagation::Wanted::default(),
+            left_out: Vec::new(),
             given: BTreeMap::new(),
         }
     }
@@ -104,19 +107,27 @@ impl Config {
         let mut config = Self::default();
         let mut ignored = Vec::new();
         for given in given {
-            match given.setting.read(&mut config, &given) {
-                Ok(()) => {
-                    config.given.insert(given.setting.name, (given.text, given.source));
-                }
-                Err(reason) if given.must_be_of_use() => {
+            let read = given.setting.read(&mut config, &given);
+            let partial = config.left_out.pop();
+            match (read, partial) {
+                (Ok(()), Some(reason)) if given.must_be_of_use() => {
                     let message = format!("{} can't be used: {reason}", given.name());
                     return Err(Failure::new(ExitCode::Usage, message));
                 }
-                Err(reason) => ignored.push((given.setting, format!("{} is ignored: {reason}", given.name()))),
+                (Ok(()), partial) => {
+                    let warning = partial.map(|reason| (given.setting, format!("{}: {reason}", given.place())));
+                    ignored.extend(warning);
+                    config.given.insert(given.setting.name, (given.text, given.source));
+                }
+                (Err(reason), _) if given.must_be_of_use() => {
+                    let message = format!("{} can't be used: {reason}", given.name());
+                    return Err(Failure::new(ExitCode::Usage, message));
+                }
+                (Err(reason), _) => ignored.push((given.setting, format!("{} is ignored: {reason}", given.name()))),
             }
         }
         config.export = config.wanted.settings();
-        config.wanted_policy.complete(&mut config.policy);
+        config.warnings = config.wanted_policy.complete(&mut config.policy);
         let exports = config.export.target.is_some();
         let of_interest = |setting: &Setting| exports || !export::is_of_target(setting.name);
         let of_interest = ignored.into_iter().filter(|(setting, _)| of_interest(setting));

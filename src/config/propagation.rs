@@ -19,13 +19,25 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Completes a policy.
-    pub(super) fn complete(&self, policy: &mut Policy) {
+    /// Completes a policy, and tells of what has no effect.
+    pub(super) fn complete(&self, policy: &mut Policy) -> Vec<String> {
+        let mut warnings = Vec::new();
         let sampler = self.sampler.as_ref().map(|name| Sampler::parse(name, self.sampler_argument.as_deref()));
         if let Some(Ok(sampler)) = sampler {
             policy.sampler = sampler;
         }
+        let has_ratio = self.sampler.as_ref().is_some_and(|name| name.to_ascii_lowercase().ends_with("traceidratio"));
+        if self.sampler_argument.is_some() && !has_ratio {
+            warnings.push(
+                "OTEL_TRACES_SAMPLER_ARG has no effect without OTEL_TRACES_SAMPLER=parentbased_traceidratio".to_owned(),
+            );
+        }
         policy.parent = self.parent.clone().map(|parent| SpanContext { tracestate: self.tracestate.clone(), ..parent });
+        if policy.scope() != policy.scope {
+            warnings
+                .push("NAVTRACE_SCOPE has no effect: TRACEPARENT makes the whole session part of one trace".to_owned());
+        }
+        warnings
     }
 }
 
@@ -47,14 +59,14 @@ pub(super) static SETTINGS: &[Setting] = &[
         default: "everything",
         meaning: "who gets headers and is traced: [match patterns](https://developer.chrome.com/docs/extensions/develop/concepts/match-patterns), such \
                   as `https://*.shop.test/*`; `http` and `https` are for WebSockets too, the query is not compared",
-        read: Read::List(|config, items| put(&mut config.policy.targets, targets::patterns(&items.join(" ")))),
+        read: Read::List(|config, items| put(&mut config.policy.targets, targets::patterns(items))),
         ..SETTING
     },
     Setting {
         name: "NAVTRACE_EXCLUDE",
         flag: Some("exclude"),
         meaning: "who gets none all the same",
-        read: Read::List(|config, items| put(&mut config.policy.exclude, targets::patterns(&items.join(" ")))),
+        read: Read::List(|config, items| put(&mut config.policy.exclude, targets::patterns(items))),
         ..SETTING
     },
     Setting {
@@ -98,11 +110,14 @@ pub(super) static SETTINGS: &[Setting] = &[
         read: Read::List(|config, items| {
             let (known, unknown) = Name::list(&items.join(","));
             if let Some(name) = unknown.first() {
-                let there_are = "there are tracecontext, baggage, b3, b3multi, jaeger and none";
+                let hint = value::nearest(name, Name::names()).map(|nearest| format!(" (did you mean {nearest}?)"));
+                let hint = hint.unwrap_or_default();
+                let reason =
+                    format!("{name} is not known{hint}; there are tracecontext, baggage, b3, b3multi, jaeger and none");
                 if known.is_empty() {
-                    return Err(format!("{name} is not known; {there_are}"));
+                    return Err(reason);
                 }
-                config.warnings.push(format!("OTEL_PROPAGATORS: {name} is not known, and goes without; {there_are}"));
+                config.left_out.push(reason);
             }
             config.policy.propagators = known;
             Ok(())
@@ -116,7 +131,11 @@ pub(super) static SETTINGS: &[Setting] = &[
         meaning: "`always_on`, `always_off` or `traceidratio`, each also as `parentbased_…`: the header is sent in any case, its flag differs, and what is \
                   not sampled is not exported",
         read: Read::Text(|config, text| {
-            let expected = || format!("expected {}", Sampler::names().collect::<Vec<_>>().join(", "));
+            let names = || Sampler::names().collect::<Vec<_>>().join(", ");
+            let expected = || match value::nearest(text, Sampler::names()) {
+                Some(nearest) => format!("did you mean {nearest}? ({})", names()),
+                None => format!("expected {}", names()),
+            };
             Sampler::parse(text, None).map_err(|_| expected())?;
             put(&mut config.wanted_policy.sampler, Ok(Some(text.to_owned())))
         }),
@@ -165,7 +184,11 @@ pub(super) static SETTINGS: &[Setting] = &[
         secret: Secret::Values,
         read: Read::Text(|config, text| {
             let (baggage, fault) = Baggage::parse(text);
-            put(&mut config.policy.baggage, fault.map_or(Ok(baggage), Err))
+            match fault {
+                Some(reason) if baggage.is_empty() => return Err(reason),
+                fault => config.left_out.extend(fault),
+            }
+            put(&mut config.policy.baggage, Ok(baggage))
         }),
         ..SETTING
     },

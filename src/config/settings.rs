@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::setting::{Read, SETTING, Setting};
+use super::setting::{Read, SETTING, Secret, Setting};
 use super::{export, propagation, value};
 use crate::channel::message::WantedMode;
 use crate::view::link::LinkTemplate;
@@ -60,6 +60,7 @@ static SETTINGS: &[Setting] = &[
     Setting {
         name: "NAVTRACE_LINK",
         flag: Some("link"),
+        secret: Secret::WhenUnread,
         meaning: "a template for links to traces, such as `http://localhost:16686/trace/{trace_id}`",
         read: Read::Text(|config, text| put(&mut config.link, LinkTemplate::parse(text).map(Some))),
         ..SETTING

@@ -53,7 +53,7 @@ impl Issuer {
         let flags = parent.map(|parent| parent.flags);
         let sampled = policy.sampler.decide(flags, &mut rng);
         // What is decided for single navigations is no decision for what is above them, but for a parent's.
-        let above = policy.sample_per == SamplePer::Navigation && !(policy.sampler.parent_based && parent.is_some());
+        let above = policy.sample_per() == SamplePer::Navigation && policy.sampler.ratio > 0.0;
         let session = SessionContext {
             trace_id: parent
                 .map_or_else(|| policy.id_format.trace_id(SystemTime::now(), &mut rng), |parent| parent.trace_id),
@@ -85,13 +85,11 @@ impl Issuer {
     #[must_use]
     pub fn contexts(&self, count: usize) -> Vec<NavigationContext> {
         let mut rng = rand::rng();
-        let parent = self.policy.parent.as_ref().filter(|parent| parent.trace_id == self.session.trace_id);
-        let parent = parent.map(|parent| parent.flags);
         let mut context = || {
-            let flags = match self.policy.sample_per {
+            let flags = match self.policy.sample_per() {
                 SamplePer::Trace => self.session.flags,
                 SamplePer::Navigation => {
-                    let sampled = self.policy.sampler.decide(parent, &mut rng);
+                    let sampled = self.policy.sampler.decide(None, &mut rng);
                     Flags::new(sampled, self.session.flags.is_random())
                 }
             };
@@ -165,6 +163,12 @@ mod tests {
         assert_eq!(issuer.session().flags, Flags::SAMPLED);
         let count = issuer.contexts(1000).iter().filter(|context| context.flags.is_sampled()).count();
         assert!((300..700).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn where_nothing_is_sampled_nothing_above_is() {
+        let policy = Policy { sample_per: SamplePer::Navigation, ..sampled(0.0) };
+        assert_eq!(Issuer::start(policy).session().flags, Flags::NOT_SAMPLED);
     }
 
     #[test]

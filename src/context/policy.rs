@@ -124,6 +124,18 @@ impl Policy {
         if self.parent.is_some() { Scope::Session } else { self.scope }
     }
 
+    /// What a decision is for: a session that follows its parent has none of its own to take.
+    #[must_use]
+    pub fn sample_per(&self) -> SamplePer {
+        if self.parent.is_some() && self.sampler.parent_based { SamplePer::Trace } else { self.sample_per }
+    }
+
+    /// Whether parts of a session may be sampled although it is not.
+    #[must_use]
+    pub fn decides_on_parts(&self) -> bool {
+        self.scope() != Scope::Session || self.sample_per() == SamplePer::Navigation
+    }
+
     /// The flags of a trace, or a part of one, that begins here or continues `parent`.
     #[must_use]
     pub fn flags(&self, sampled: bool, parent: Option<Flags>) -> Flags {
@@ -141,7 +153,7 @@ impl Policy {
         Propagation {
             propagators: self.propagators.clone(),
             sampler: self.sampler,
-            sample_per: self.sample_per,
+            sample_per: self.sample_per(),
             scope: self.scope(),
             random_flag: self.random_flag,
             existing: self.existing,

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::journal::Journal;
 use super::record::{Exported, Fate, Record};
 use super::root_cause;
 use super::settings::Settings;
@@ -142,6 +143,14 @@ impl Exporter {
         work.wait_from(work.since);
         self.shared.changed.notify_all();
         Some(tally)
+    }
+
+    /// Has the session's record in a journal from now on.
+    pub fn protect(&self, journal: Journal) {
+        let mut desk = self.shared.lock();
+        if let Some(work) = desk.work.as_mut() {
+            self.shared.problems.journal(work.record.protect(journal));
+        }
     }
 
     /// Tells that the session has no journal.

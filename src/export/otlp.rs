@@ -60,7 +60,10 @@ const TIMING: [(&str, &str); 22] = [
 
 /// Flags of a span of OTLP: whether its parent is another process's is known, and it is.
 const HAS_IS_REMOTE: u32 = 0x100;
-const IS_REMOTE: u32 = 0x200;
+pub(crate) const IS_REMOTE: u32 = 0x200;
+
+/// The name of a session's span.
+pub(crate) const SESSION_NAME: &str = "browser session";
 
 /// Builds the request by which spans are exported.
 #[must_use]
@@ -89,7 +92,7 @@ pub fn count(request: &ExportTraceServiceRequest) -> usize {
 
 fn otlp_span(span: &Span, limits: &Limits) -> OtlpSpan {
     let mut parts = match &span.kind {
-        Kind::Session => Parts::new("browser session", SpanKind::Internal),
+        Kind::Session => Parts::new(SESSION_NAME, SpanKind::Internal),
         Kind::Tab => Parts::new("browser tab", SpanKind::Internal),
         Kind::Navigation(navigation) => navigation_parts(navigation, span.end),
         Kind::Request(request) => request_parts(request),

@@ -49,7 +49,6 @@ pub struct Begun {
     /// What its requests carry.
     pub context: SessionContext,
     /// The span of somebody else's that it is part of.
-    #[serde(default)]
     pub parent: Option<Parent>,
     /// When.
     pub time: Nanos,
@@ -149,6 +148,17 @@ impl Record {
         };
         record.journal = Some(journal);
         Ok(record)
+    }
+
+    /// Has the record in a journal from now on.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the journal from being written.
+    pub fn protect(&mut self, mut journal: Journal) -> io::Result<()> {
+        journal.rewrite(&Entry::Begun(self.begun.clone()), &Written::Summed(&self.sum))?;
+        self.journal = Some(journal);
+        Ok(())
     }
 
     /// Continues what a journal has; one without a beginning has nothing, and goes.

@@ -1,5 +1,6 @@
 //! Takes down what the channel brings, in a thread of its own: the extension's answers wait neither for a disk nor for another host.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
@@ -15,7 +16,7 @@ use super::state::State;
 use crate::channel::message::Browser;
 use crate::context::issuer::SessionContext;
 use crate::context::propagators::SpanContext;
-use crate::observe::observation::Observed;
+use crate::observe::observation::{Observation, Observed};
 use crate::observe::redact;
 use crate::observe::session::Parent;
 use crate::observe::span::Nanos;
@@ -80,6 +81,7 @@ impl Recorder {
             audience,
             browser,
             session: None,
+            is_protected: false,
         };
         let thread = std::thread::spawn(move || clerk.run(&received));
         Self { notes, thread, exporter, browser }
@@ -119,6 +121,8 @@ struct Clerk<A> {
     audience: A,
     browser: Process,
     session: Option<SessionContext>,
+    /// Whether the session's record is in a journal, or was to be.
+    is_protected: bool,
 }
 
 impl<A: Audience> Clerk<A> {
@@ -128,6 +132,7 @@ impl<A: Audience> Clerk<A> {
                 Note::Session(context, parent, browser, time) => self.begin(context, parent, &browser, time),
                 Note::Observed(mut observed) => {
                     redact::batch(&mut observed);
+                    self.protect(&observed);
                     let (worker, number) = (observed.worker.clone(), observed.number);
                     if let Some(tally) = self.exporter.observe(observed) {
                         self.audience.received(&worker, number);
@@ -145,23 +150,43 @@ impl<A: Audience> Clerk<A> {
         }
         let _ = self.exporter.release(LAST_ANSWER);
         let machine = Machine::of_process(self.browser.pid);
-        let resource = resource::resource(&self.settings, browser, &machine, context.trace_id);
+        let resource = resource::resource(&self.settings, browser, &machine, context);
         let begun = Begun { context, parent, time, resource, browser: self.browser };
-        // Parts of a session may be sampled although it is not, such as a trace that its client began; they are worth no disk in advance.
         let keeps = self.settings.target.is_some();
-        let record = if keeps && context.flags.is_sampled() { self.open(begun) } else { Record::new(begun, keeps) };
+        // What is not sampled is worth no disk, until some part of it is, such as a trace that its client began.
+        let is_worth_it = context.flags.is_sampled() || self.path().is_some_and(|path| path.exists());
+        self.is_protected = keeps && is_worth_it;
+        let record = if self.is_protected { self.open(begun) } else { Record::new(begun, keeps) };
         self.exporter.begin(record);
     }
 
     fn open(&self, begun: Begun) -> Record {
-        let Some(state) = &self.state else { return Record::new(begun, true) };
-        let name = format!("{}-{}.jsonl", begun.context.trace_id, begun.context.span_id);
-        let opened = Journal::open(&state.sessions().join(name), HANDED_OVER)
-            .and_then(|journal| Record::with_journal(begun.clone(), journal));
+        let Some(path) = self.path() else { return Record::new(begun, true) };
+        let opened = Journal::open(&path, HANDED_OVER).and_then(|journal| Record::with_journal(begun.clone(), journal));
         opened.unwrap_or_else(|error| {
             self.exporter.journal_failed(error);
             Record::new(begun, true)
         })
+    }
+
+    /// Begins a journal for a session that had none, once part of it is sampled.
+    fn protect(&mut self, observed: &Observed) {
+        let is_sampled = |observation: &Observation| matches!(observation, Observation::ContextIssued { flags, .. } if flags.is_sampled());
+        if self.is_protected || self.settings.target.is_none() || !observed.observations.iter().any(is_sampled) {
+            return;
+        }
+        self.is_protected = true;
+        let Some(path) = self.path() else { return };
+        match Journal::open(&path, HANDED_OVER) {
+            Ok(journal) => self.exporter.protect(journal),
+            Err(error) => self.exporter.journal_failed(error),
+        }
+    }
+
+    /// Where the session's journal is, if there is a place for it.
+    fn path(&self) -> Option<PathBuf> {
+        let SessionContext { trace_id, span_id, .. } = self.session?;
+        Some(self.state.as_ref()?.sessions().join(format!("{trace_id}-{span_id}.jsonl")))
     }
 }
 

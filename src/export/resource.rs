@@ -11,7 +11,7 @@ use opentelemetry_semantic_conventions::attribute as semconv;
 use super::otlp::{attribute, text};
 use super::settings::Settings;
 use crate::channel::message::Browser;
-use crate::context::ids::TraceId;
+use crate::context::issuer::SessionContext;
 
 /// The name of a service that nobody named.
 const SERVICE_NAME: &str = "browser";
@@ -55,10 +55,10 @@ fn os_release(text: &str) -> Option<(String, String)> {
 
 /// Builds the resource. What the user set wins.
 #[must_use]
-pub fn resource(settings: &Settings, browser: &Browser, machine: &Machine, trace: TraceId) -> Resource {
+pub fn resource(settings: &Settings, browser: &Browser, machine: &Machine, session: SessionContext) -> Resource {
     let mut attributes = vec![
         text(semconv::SERVICE_NAME, SERVICE_NAME),
-        text(semconv::SERVICE_INSTANCE_ID, instance_id(trace)),
+        text(semconv::SERVICE_INSTANCE_ID, instance_id(session)),
         text(semconv::TELEMETRY_SDK_NAME, env!("CARGO_PKG_NAME")),
         text(semconv::TELEMETRY_SDK_LANGUAGE, "rust"),
         text(semconv::TELEMETRY_SDK_VERSION, env!("CARGO_PKG_VERSION")),
@@ -74,10 +74,13 @@ pub fn resource(settings: &Settings, browser: &Browser, machine: &Machine, trace
     Resource { attributes, ..Resource::default() }
 }
 
-/// A UUID for the browser's process, the same for every host of the session: its random trace id with the marks of version 4 (RFC 9562,
-/// section 5.4).
-fn instance_id(trace: TraceId) -> String {
-    let mut bytes = trace.bytes();
+/// A UUID for the browser's process, the same for every host of the session: its trace id, which several sessions may share, mixed with its own
+/// span's, and with the marks of version 4 (RFC 9562, section 5.4).
+fn instance_id(session: SessionContext) -> String {
+    let mut bytes = session.trace_id.bytes();
+    for (byte, random) in bytes[8..].iter_mut().zip(session.span_id.bytes()) {
+        *byte ^= random;
+    }
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = format!("{:032x}", u128::from_be_bytes(bytes));
@@ -160,22 +163,23 @@ mod tests {
 
     #[test]
     fn what_the_user_set_wins() {
-        let trace = "4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap();
+        let context = r#"{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","flags":"01"}"#;
+        let session = serde_json::from_str(context).unwrap();
         let attributes = [("service.name", "attributes"), ("os.type", "amiga"), ("team", "shop")];
         let settings = Settings {
             resource_attributes: attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
             ..Settings::default()
         };
         let machine = Machine { host_name: Some("here".into()), pid: 7, ..Machine::default() };
-        let built = resource(&Settings::default(), &Browser::default(), &machine, trace);
+        let built = resource(&Settings::default(), &Browser::default(), &machine, session);
         assert_eq!(value(&built, "service.name"), "browser");
-        assert_eq!(value(&built, "service.instance.id"), "4bf92f35-77b3-4da6-a3ce-929d0e0e4736");
+        assert_eq!(value(&built, "service.instance.id"), "4bf92f35-77b3-4da6-a33e-f53705a74581");
         assert_eq!(value(&built, "host.name"), "here");
         assert_eq!(value(&built, "user_agent.original"), "");
-        let built = resource(&settings, &Browser::default(), &machine, trace);
+        let built = resource(&settings, &Browser::default(), &machine, session);
         assert_eq!(["service.name", "os.type", "team"].map(|key| value(&built, key)), ["attributes", "amiga", "shop"]);
         let named = Settings { service_name: Some("named".into()), ..settings };
-        let built = resource(&named, &Browser::default(), &machine, trace);
+        let built = resource(&named, &Browser::default(), &machine, session);
         assert_eq!(value(&built, "service.name"), "named");
     }
 

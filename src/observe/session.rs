@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use self::place::{Place, Places};
-use super::observation::{Linked, NavigationStart, Observation, Observed, Response};
+use super::observation::{IssuedFor, Linked, NavigationStart, Observation, Observed, Response};
 use super::span::{Error, Kind, Nanos, Navigation, Request, Span};
 use super::tally::{Slowest, Tally};
 use crate::context::ids::{SpanId, TraceId};
@@ -43,7 +43,6 @@ pub struct Session {
     /// Each tab's document.
     documents: BTreeMap<i32, SpanId>,
     /// The traces besides the session's own in which navigations were, the latest last.
-    #[serde(default)]
     traces: VecDeque<TraceId>,
     tally: Tally,
 }
@@ -168,7 +167,15 @@ impl Session {
             self.apply(observation, time, &mut spans);
         }
         self.end_navigations(&mut spans);
+        self.sampled(spans)
+    }
+
+    /// Leaves out what is not sampled.
+    fn sampled(&mut self, mut spans: Vec<Span>) -> Vec<Span> {
         spans.retain(|span| span.flags.is_sampled());
+        for span in &spans {
+            self.places.keep(span);
+        }
         spans
     }
 
@@ -190,13 +197,13 @@ impl Session {
             }
             spans.push(self.navigation_span(id, open, loading));
         }
+        let mut spans = self.sampled(spans);
         spans.extend(self.places.close_tabs());
         if !self.is_empty() {
             let id = self.context.span_id;
             spans.push(self.places.of_session().span(id, (self.started, end), false, Kind::Session));
         }
-        spans.retain(|span| span.flags.is_sampled());
-        spans
+        self.sampled(spans)
     }
 
     fn count(&mut self, observed: &Observed) {
@@ -219,7 +226,11 @@ impl Session {
                     tracestate: tracestate.as_str().into(),
                     links: links.clone(),
                 };
-                self.places.issue(*span_id, *issued_for, place);
+                // A script may hand a context of ours on as its own.
+                let is_ours = self.navigations.contains_key(span_id) || self.ended.contains(span_id);
+                if *issued_for != IssuedFor::Client || !is_ours {
+                    self.places.issue(*span_id, *issued_for, place);
+                }
             }
             Observation::RequestStarted {
                 request,
@@ -457,8 +468,8 @@ impl Session {
 
     /// Finds a navigation, or begins it: a span must not be missing only because what began it was not seen.
     fn navigation(&mut self, id: SpanId, start: Nanos) -> &mut OpenNavigation {
-        let trace_id = self.places.of_navigation(id).trace_id;
-        if trace_id != self.context.trace_id && !self.traces.contains(&trace_id) {
+        let Place { trace_id, flags, .. } = self.places.of_navigation(id);
+        if flags.is_sampled() && trace_id != self.context.trace_id && !self.traces.contains(&trace_id) {
             self.tally.count_trace(trace_id);
             let _ = remember(&mut self.traces, trace_id);
         }

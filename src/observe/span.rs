@@ -20,16 +20,12 @@ pub struct Span {
     /// The span above it.
     pub parent: Option<SpanId>,
     /// Whether that one is another process's.
-    #[serde(default)]
     pub is_remote: bool,
     /// The W3C trace-flags.
-    #[serde(default = "sampled")]
     pub flags: Flags,
     /// The trace's `tracestate`.
-    #[serde(default)]
     pub tracestate: Box<str>,
     /// Spans of other traces that it belongs with.
-    #[serde(default)]
     pub links: Vec<Linked>,
     /// When it began.
     pub start: Nanos,
@@ -39,11 +35,6 @@ pub struct Span {
     pub unfinished: bool,
     /// What it stands for.
     pub kind: Kind,
-}
-
-/// What a journal of an earlier version does not say.
-fn sampled() -> Flags {
-    Flags::SAMPLED
 }
 
 /// What a span stands for.

@@ -24,10 +24,8 @@ pub struct Tally {
     /// Observations that the extension lost.
     pub dropped: u64,
     /// Traces besides the session's own in which navigations were.
-    #[serde(default)]
     pub other_traces: usize,
     /// The first of them.
-    #[serde(default)]
     pub named_traces: Vec<TraceId>,
 }
 

@@ -29,6 +29,8 @@ pub struct Trace {
     pub ended: Option<Instant>,
     /// How requests get their headers, once they do.
     pub mode: Option<Mode>,
+    /// Whether the session is sampled.
+    pub sampled: bool,
     /// Whether the extension may act in off-the-record contexts.
     pub off_the_record: bool,
 }
@@ -71,9 +73,10 @@ impl Ledger {
                 *count += 1;
                 return (*count == 1).then_some(message);
             }
-            Report::Session { trace_id, span_id, off_the_record } => {
+            Report::Session { trace_id, span_id, sampled, off_the_record } => {
                 self.forget_unused(connection, (trace_id, span_id));
                 let index = self.trace_index((trace_id, span_id), now);
+                self.traces[index].sampled = sampled;
                 self.traces[index].off_the_record = off_the_record;
                 self.traces[index].ended = None;
                 self.open.insert(connection, Some(index));
@@ -127,6 +130,7 @@ impl Ledger {
             started: now,
             ended: None,
             mode: None,
+            sampled: true,
             off_the_record: false,
         });
         self.traces.len() - 1
@@ -154,7 +158,12 @@ mod tests {
     }
 
     fn by_span(id: &str, span_id: &str) -> Report {
-        Report::Session { trace_id: id.parse().unwrap(), span_id: span_id.parse().unwrap(), off_the_record: true }
+        Report::Session {
+            trace_id: id.parse().unwrap(),
+            span_id: span_id.parse().unwrap(),
+            sampled: true,
+            off_the_record: true,
+        }
     }
 
     const ONE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

@@ -476,6 +476,7 @@ test('a problem is told of once, and waits for a host that continues the session
   assert.deepEqual(problems(ports[0]), ['one', 'two']);
   session.problem('two');
   session.problem('three');
+  await settled();
   assert.deepEqual(problems(ports[0]), ['one', 'two', 'three']);
   ports[0]?.disconnect();
   mock.timers.tick(100);
@@ -491,6 +492,7 @@ test('a page that makes up problems is not listened to for ever', async () => {
   await open;
   ports[0]?.receive(answer());
   for (let n = 0; n < 1000; n += 1) session.problem(String(n));
+  await settled();
   assert.equal(types(ports[0])?.filter((type) => type === 'problem').length, 20);
 });
 

@@ -379,7 +379,7 @@ function withElsewhere() {
   /** @type {[number, string][]} */
   const claims = [];
   /** The root of the tab's requests without a navigation. */
-  const state = { root: /** @type {NavigationContext} */ (session) };
+  const state = { root: /** @type {NavigationContext} */ (session), stale: '' };
   const tabs = new Tabs(
     session,
     (tabId, previous) => {
@@ -391,6 +391,8 @@ function withElsewhere() {
       isTarget: (url) => url !== ELSEWHERE,
       rootOf: () => state.root,
       claimed: (tabId, { spanId }) => void claims.push([tabId, spanId]),
+      isStale: (_, { spanId }) => state.stale === spanId,
+      closed: () => {},
     },
   );
   const spans = () => [tabs.contexts().tabs.get(TAB)?.current.spanId, tabs.contexts().tabs.get(TAB)?.next.spanId];
@@ -590,4 +592,24 @@ test('a tab that exists takes the room of one that does not yet', () => {
   assert.deepEqual([...tabs.contexts().tabs.keys()], [TAB, 9000, 9001]);
   leave('2', 9002);
   assert.deepEqual([...tabs.contexts().tabs.keys()], [TAB, 9000, 9001], 'and never of one that exists');
+});
+
+test('a context that a client has changed its mind about goes with the next response, whatever comes of it', () => {
+  for (const url of [ELSEWHERE, null]) {
+    const { tabs, state, spans } = withElsewhere();
+    const before = spans()[1];
+    state.stale = before ?? '';
+    assert.equal(tabs.responded(TAB, 'not told of', url).arm, true);
+    assert.notEqual(spans()[1], before);
+  }
+  const { tabs, state, spans } = withElsewhere();
+  const before = spans()[1];
+  state.stale = before ?? '';
+  tabs.begin(TAB, 'detailed');
+  tabs.responded(TAB, 'detailed', PAGE);
+  tabs.committed(TAB, PAGE);
+  assert.notEqual(spans()[1], before);
+  const next = spans()[1];
+  tabs.committed(TAB, PAGE);
+  assert.equal(spans()[0], next, 'a page from the back-forward cache has what the client wants now');
 });

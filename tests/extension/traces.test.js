@@ -164,8 +164,39 @@ test('a trace has one decision, unless each navigation is to have its own', () =
     assert.equal(traces.issue(TAB).flags, flags);
     assert.deepEqual(told().map(({ flags: of }) => of), ['01', flags]);
     traces.arrive(TAB, client(900), '', undefined);
-    assert.equal(traces.issue(TAB).flags, flags, "a client's too");
+    assert.equal(traces.issue(TAB).flags, '01', 'a client is followed');
   }
+});
+
+test("single decisions follow a client where they are parent-based, and a tab's trace is above them", () => {
+  for (const [parentBased, flags] of /** @type {const} */ ([[true, '00'], [false, '01']])) {
+    const { session, traces } = traced({ samplePer: 'navigation', sampler: { ratio: 1, parentBased } });
+    Object.assign(session, { take: () => ({ spanId: S(50), flags: '01' }) });
+    traces.arrive(TAB, { ...client(900), flags: '00' }, '', undefined);
+    assert.equal(traces.issue(TAB).flags, flags);
+  }
+  const { session, traces, told } = traced({ scope: 'tab', samplePer: 'navigation', sampler: { ratio: 0.5, parentBased: true } });
+  Object.assign(session, { takeTrace: () => ({ traceId: T(60), spanId: S(60), flags: '00' }) });
+  traces.issue(TAB);
+  assert.equal(told().find(({ issuedFor }) => issuedFor === 'tab')?.flags, '01', 'so that no parent is missing');
+});
+
+test('a context is stale once a client has changed what it was made of', () => {
+  const { traces } = traced();
+  const first = traces.issue(TAB);
+  traces.arrive(TAB, null, '', undefined);
+  assert.equal(traces.isStale(TAB, first), false);
+  traces.arrive(TAB, null, '', 'new-trace');
+  assert.equal(traces.isStale(TAB, first), true);
+  const second = traces.issue(TAB);
+  traces.arrive(TAB, null, '', 'new-trace');
+  assert.equal(traces.isStale(TAB, second), false);
+  for (const change of [() => traces.arrive(TAB, client(900), '', 'new-trace'), () => traces.arrive(TAB, client(900), 'a=1', 'new-trace')]) {
+    const before = traces.issue(TAB);
+    change();
+    assert.equal(traces.isStale(TAB, before), true);
+  }
+  assert.deepEqual([S(901), S(902)].map((id) => traces.isClients(id)), [true, false]);
 });
 
 test('a navigation that is to have a trace of its own is beside the session, its client and the one before, and the next one is not', () => {

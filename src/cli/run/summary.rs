@@ -34,9 +34,10 @@ pub(super) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Optio
         );
     } else {
         let sessions = ledger.traces.len();
-        let traces = ledger.traces.iter().map(|trace| trace.id.bytes()).collect::<BTreeSet<_>>().len();
-        // Where they are all part of somebody else's, for instance.
-        let apart = (traces < sessions).then(|| format!(", {}", counted(sessions, "session")));
+        let own = ledger.traces.iter().map(|trace| trace.id.bytes()).collect::<BTreeSet<_>>().len();
+        let traces = own + ledger.traces.iter().map(|trace| trace.tally.other_traces).sum::<usize>();
+        // Where they are all part of somebody else's, for instance, or in several.
+        let apart = (traces != sessions).then(|| format!(", {}", counted(sessions, "session")));
         lines.push(format!("{}{}", counted(traces, "trace"), apart.unwrap_or_default()));
         let seen = |trace: &Trace| collected?.contents.traces.get(&trace.id.bytes());
         lines.extend(ledger.traces.iter().map(|trace| trace_line(trace, seen(trace), link)));
@@ -72,7 +73,7 @@ fn trace_line(trace: &Trace, seen: Option<&Seen>, link: Option<&LinkTemplate>) -
         slowest.as_ref().map(slowest_request),
         seen.and_then(services),
         Some(trace.mode.map_or("never armed".to_owned(), |mode| format!("{mode} mode"))),
-        Some(trace.exported.map_or("export not ended".to_owned(), export_state)),
+        Some(trace.exported.map_or("export not ended".to_owned(), |exported| export_state(exported, trace.sampled))),
         link.map(|link| link_to(trace, seen, link)),
     ];
     format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
@@ -125,7 +126,7 @@ fn slowest_request(slowest: &Slowest) -> String {
     format!("slowest {:.0} ms {method} {path}", Duration::from_nanos(slowest.duration).as_secs_f64() * 1000.0)
 }
 
-fn export_state(exported: Exported) -> String {
+fn export_state(exported: Exported, sampled: bool) -> String {
     let Exported { exported, refused, spooled, lost } = exported;
     let parts = [(exported, "exported"), (refused, "refused"), (spooled, "kept for later"), (lost, "lost")];
     let parts: Vec<String> = parts
@@ -133,5 +134,9 @@ fn export_state(exported: Exported) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{} {what}", counted(count, "span")))
         .collect();
-    if parts.is_empty() { "nothing exported".to_owned() } else { parts.join(", ") }
+    match parts.as_slice() {
+        [] if !sampled => "not sampled".to_owned(),
+        [] => "nothing exported".to_owned(),
+        parts => parts.join(", "),
+    }
 }

@@ -1,5 +1,5 @@
 //! Propagators: how a context is written into headers and read from them. `extension/context/propagators.js` is the same table; both sides are
-//! held against the same fixtures (`tests/fixtures/propagation`).
+//! held against the same fixtures (`tests/fixtures/propagation`). The extension reads and writes requests; what is read here is the environment.
 //!
 //! <https://opentelemetry.io/docs/specs/otel/context/api-propagators/>
 
@@ -23,7 +23,7 @@ pub struct SpanContext {
     pub trace_id: TraceId,
     /// Its id.
     pub span_id: SpanId,
-    /// Its trace flags as they were read; see [`Flags::of_level`].
+    /// Its trace flags as they were read; see [`Policy::flags`](super::policy::Policy::flags).
     pub flags: Flags,
     /// What other vendors say of the trace.
     pub tracestate: Tracestate,
@@ -114,6 +114,11 @@ impl Name {
             }
         }
         (known, unknown)
+    }
+
+    /// Every name.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name).chain(["none"])
     }
 
     /// Its name in `OTEL_PROPAGATORS`.

@@ -1,6 +1,6 @@
 //! Where spans stand: in which trace, below which span, beside which others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,9 @@ impl Place {
     }
 }
 
+/// Contexts that are remembered: those that came last. Most are navigations' that have ended, or that were never used.
+const MOST_ISSUED: usize = 10_000;
+
 /// A context that is not simply the session's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Issued {
@@ -50,20 +53,41 @@ pub(super) struct Places {
     session: SessionContext,
     parent: Option<Parent>,
     issued: BTreeMap<SpanId, Issued>,
+    /// The same in their order, with some that are forgotten.
+    order: VecDeque<SpanId>,
+    /// What has no span unless it is below it: the session or a tab that is not sampled, above something that is.
+    needed: BTreeSet<SpanId>,
     /// From when to when something went on in each tab whose navigations share a trace.
     tabs: BTreeMap<SpanId, (Nanos, Nanos)>,
 }
 
 impl Places {
     pub(super) fn new(session: SessionContext, parent: Option<Parent>) -> Self {
-        Self { session, parent, issued: BTreeMap::new(), tabs: BTreeMap::new() }
+        Self {
+            session,
+            parent,
+            issued: BTreeMap::new(),
+            order: VecDeque::new(),
+            needed: BTreeSet::new(),
+            tabs: BTreeMap::new(),
+        }
     }
 
     /// Learns of a context that is not simply the session's.
     pub(super) fn issue(&mut self, id: SpanId, issued_for: IssuedFor, mut place: Place) {
+        // A script may hand a context of ours on as its own.
+        if issued_for == IssuedFor::Client && (id == self.session.span_id || self.issued.contains_key(&id)) {
+            return;
+        }
         let above = place.parent.and_then(|parent| self.issued.get(&parent));
         place.is_remote = above.is_some_and(|above| above.issued_for == IssuedFor::Client);
         self.issued.insert(id, Issued { issued_for, place });
+        self.order.push_back(id);
+        if self.order.len() > MOST_ISSUED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.issued.remove(&oldest);
+        }
     }
 
     /// Forgets a context that nothing more will name.
@@ -79,7 +103,23 @@ impl Places {
     /// The session's own root.
     pub(super) fn of_session(&self) -> Place {
         let parent = self.parent.as_ref();
-        Place { parent: parent.map(|parent| parent.span_id), is_remote: parent.is_some(), ..self.below_session() }
+        let place =
+            Place { parent: parent.map(|parent| parent.span_id), is_remote: parent.is_some(), ..self.below_session() };
+        self.with_what_is_below(self.session.span_id, place)
+    }
+
+    /// No parent may be missing: what is above something that is sampled is so too, whatever was decided for it.
+    fn with_what_is_below(&self, id: SpanId, place: Place) -> Place {
+        let flags = if self.needed.contains(&id) { Flags::SAMPLED } else { place.flags };
+        Place { flags, ..place }
+    }
+
+    /// Learns that a span is exported.
+    pub(super) fn keep(&mut self, span: &Span) {
+        let is_tab = |id: &SpanId| self.issued.get(id).is_some_and(|issued| issued.issued_for == IssuedFor::Tab);
+        if let Some(parent) = span.parent.filter(|parent| *parent == self.session.span_id || is_tab(parent)) {
+            self.needed.insert(parent);
+        }
     }
 
     /// Everything right below the session.
@@ -131,6 +171,7 @@ impl Places {
     /// Gives the spans of the tabs in which something went on.
     pub(super) fn close_tabs(&mut self) -> Vec<Span> {
         let tabs = std::mem::take(&mut self.tabs).into_iter();
-        tabs.map(|(id, extent)| self.of_navigation(id).span(id, extent, false, Kind::Tab)).collect()
+        tabs.map(|(id, extent)| self.with_what_is_below(id, self.of_navigation(id)).span(id, extent, false, Kind::Tab))
+            .collect()
     }
 }
