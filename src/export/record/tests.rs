@@ -108,3 +108,18 @@ fn without_a_use_for_spans_none_wait() {
     record.close(5_000_000_000).unwrap();
     assert_eq!((record.waiting().len(), record.tally().requests), (0, 1));
 }
+
+#[test]
+fn a_record_that_gets_its_journal_late_has_everything_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let mut record = Record::new(begun(), true);
+    record.observe(batch(1)).unwrap();
+    record.protect(Journal::open(&path, Duration::ZERO).unwrap()).unwrap();
+    assert!(record.is_safe());
+    record.observe(batch(2)).unwrap();
+    let (tally, waiting) = (record.tally().clone(), record.waiting().clone());
+    drop(record);
+    let again = Record::of_journal(Journal::open(&path, Duration::from_secs(5)).unwrap()).unwrap().unwrap();
+    assert_eq!((again.tally(), again.waiting()), (&tally, &waiting));
+}

@@ -501,3 +501,48 @@ fn a_session_may_be_part_of_somebody_elses_trace() {
     assert_eq!((spans[1].parent, spans[1].is_remote), (Some(span_id(0xff)), true));
     assert!(!spans[0].is_remote && spans.iter().all(|span| &*span.tracestate == "v=1"));
 }
+
+#[test]
+fn a_client_that_hands_a_context_of_ours_on_changes_nothing_about_it() {
+    let told = Told::new().tell(vec![
+        navigates(2000.0, "1", 0x10, 0xa),
+        issued(IssuedFor::Client, 0xa, None, "01"),
+        issued(IssuedFor::Navigation, 0xb, Some(0xa), "01"),
+        completed(2010.0, "1", 200),
+        committed(2012.0, 0xa),
+        navigates(2020.0, "2", 0x11, 0xb),
+        completed(2030.0, "2", 200),
+    ]);
+    let spans = told.close(2100);
+    let of = |id: u64| spans.iter().find(|span| span.id == span_id(id)).unwrap();
+    assert_eq!((of(0xa).parent.map(|id| id.to_string()).as_deref(), of(0xa).is_remote), (Some(ROOT), false));
+    assert_eq!((of(0xb).parent, of(0xb).is_remote), (Some(span_id(0xa)), false));
+}
+
+#[test]
+fn what_is_above_a_sampled_span_is_exported_whatever_was_decided_for_it() {
+    let unsampled = SessionContext { flags: "00".parse().unwrap(), ..session().context };
+    let mut session = Session::new(unsampled, None, ns(1000));
+    let mut below = issued(IssuedFor::Navigation, 0xa, None, "01");
+    if let Observation::ContextIssued { trace_id, parent, .. } = &mut below {
+        (*trace_id, *parent) = (TRACE.parse().unwrap(), Some(ROOT.parse().unwrap()));
+    }
+    let mut spans = session.observe(&batch(
+        1,
+        vec![
+            below,
+            navigates(2000.0, "1", 0x10, 0xa),
+            completed(2010.0, "1", 200),
+            started(2020.0, "2", 0x11, None),
+            completed(2030.0, "2", 200),
+            issued(IssuedFor::Tab, 0x7, None, "00"),
+            issued(IssuedFor::Navigation, 0xb, Some(0x7), "01"),
+            navigates(2040.0, "3", 0x12, 0xb),
+        ],
+    ));
+    spans.extend(session.close(ns(2100)));
+    let ids: Vec<_> = spans.iter().map(|span| span.id).collect();
+    let root: SpanId = ROOT.parse().unwrap();
+    assert_eq!(ids, [0x10, 0x12, 0xa, 0xb, 0x7].map(span_id).into_iter().chain([root]).collect::<Vec<_>>());
+    assert_eq!(session.tally().other_traces, 1);
+}
