@@ -198,15 +198,19 @@ mod tests {
         }
     }
 
-    /// Ratio 0.1 over 20,000 traces: the 99.9 % interval of the binomial distribution is 2,000 ± 140.
+    /// Ratio 0.1 over 20,000 traces: the 99.9 % interval of the binomial distribution is 2,000 ± 140. One run in a thousand is outside; two in a
+    /// row are a defect.
     #[test]
     fn a_ratio_holds_for_every_format_of_ids() {
         for id_format in [TraceIdFormat::Random, TraceIdFormat::K6Local, TraceIdFormat::K6Cloud] {
             let policy = Policy { id_format, ..sampled(0.1) };
-            let sessions = (0..10_000).map(|_| Issuer::start(policy.clone()).session());
-            let traces = Issuer::start(policy.clone()).traces(10_000);
-            let count = sessions.chain(traces).filter(|context| context.flags.is_sampled()).count();
-            assert!((1860..=2140).contains(&count), "{id_format:?}: {count}");
+            let count = || {
+                let sessions = (0..10_000).map(|_| Issuer::start(policy.clone()).session());
+                let traces = Issuer::start(policy.clone()).traces(10_000);
+                sessions.chain(traces).filter(|context| context.flags.is_sampled()).count()
+            };
+            let counts = [count(), count()];
+            assert!(counts.iter().any(|count| (1860..=2140).contains(count)), "{id_format:?}: {counts:?}");
         }
     }
 }

@@ -272,7 +272,7 @@ fn single_navigations_are_sampled_where_that_is_wanted() {
     let _turn = turn();
     for mode in MODES {
         let bench = Bench::new();
-        let navs: Vec<String> = (0..12).map(|number| format!("n{number}")).collect();
+        let navs: Vec<String> = (0..20).map(|number| format!("n{number}")).collect();
         let taken: Vec<_> = navs.iter().map(|nav| json!({ "nav": nav })).collect();
         let seen = steps(&bench, mode, &Value::from(taken), |command| {
             command.env("NAVTRACE_SAMPLE_PER", "navigation");
@@ -288,8 +288,8 @@ fn single_navigations_are_sampled_where_that_is_wanted() {
             let exported = seen.spans.iter().filter(|span| attribute(span, "url.full").contains(&mark)).count();
             assert_eq!(exported > 0, is_sampled, "{mode} {nav}: {exported} spans");
         }
-        // All or none of 12 is one in 2,048.
-        assert!((1..12).contains(&sampled), "{mode}: {sampled}");
+        // All or none of 20 is one in 524,288.
+        assert!((1..20).contains(&sampled), "{mode}: {sampled}");
         seen.assert_whole(&[]);
         assert_eq!(seen.named(SESSION).len(), 1, "{mode}");
     }
