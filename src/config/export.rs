@@ -2,8 +2,7 @@
 
 pub(super) mod wanted;
 
-use super::setting::{Read, SETTING, Secret, Setting};
-use super::settings::put;
+use super::setting::{Read, SETTING, Secret, Setting, put};
 use super::value::{address, count, known, milliseconds, number, pairs};
 use crate::export::settings::Protocol;
 

@@ -107,7 +107,7 @@ impl Config {
         let mut config = Self::default();
         let mut ignored = Vec::new();
         for given in given {
-            let read = given.setting.read(&mut config, &given);
+            let read = given.setting.read(&mut config, &given.text, given.items.as_deref());
             let partial = config.left_out.pop();
             match (read, partial) {
                 (Ok(()), Some(reason)) if given.must_be_of_use() => {

@@ -1,7 +1,6 @@
 //! The settings of what requests carry: formats, decisions, scopes, targets, and the context that a whole session is part of.
 
-use super::setting::{Read, SETTING, Secret, Setting};
-use super::settings::put;
+use super::setting::{Read, SETTING, Secret, Setting, put};
 use super::value;
 use crate::context::ids::TraceIdFormat;
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};

@@ -1,9 +1,9 @@
 //! What is known of a setting, and how a value that was given to it becomes a field of [`Config`].
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use super::given::Given;
 use super::{Config, value};
 
 /// What the names of navtrace's own settings begin with.
@@ -103,10 +103,11 @@ impl Setting {
     }
 
     /// Reads a value into its field, and leaves the field as it is when that fails.
-    pub(super) fn read(&self, config: &mut Config, given: &Given) -> Result<(), String> {
-        let text = given.text.to_string_lossy();
+    pub(super) fn read(&self, config: &mut Config, text: &OsStr, items: Option<&[String]>) -> Result<(), String> {
+        let path = text;
+        let text = text.to_string_lossy();
         match self.read {
-            Read::Path(set) => set(config, PathBuf::from(&given.text)),
+            Read::Path(set) => set(config, PathBuf::from(path)),
             Read::Switch(set) if self.is_ours() => {
                 set(config, value::one_of(&text, &[("off", false), ("on", true)])?);
             }
@@ -114,11 +115,17 @@ impl Setting {
             Read::Switch(set) => set(config, text.eq_ignore_ascii_case("true")),
             Read::List(read) => {
                 let split = || text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(ToOwned::to_owned);
-                let items = given.items.clone().unwrap_or_else(|| split().collect());
+                let items = items.map_or_else(|| split().collect(), <[String]>::to_vec);
                 read(config, &items)?;
             }
             Read::Text(read) => read(config, &text)?,
         }
         Ok(())
     }
+}
+
+/// Puts what was read into its field.
+pub(super) fn put<T>(field: &mut T, read: Result<T, String>) -> Result<(), String> {
+    *field = read?;
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::setting::{Read, SETTING, Secret, Setting};
+use super::setting::{Read, SETTING, Secret, Setting, put};
 use super::{export, propagation, value};
 use crate::channel::message::WantedMode;
 use crate::view::link::LinkTemplate;
@@ -107,10 +107,4 @@ pub fn groups() -> Vec<Vec<&'static Setting>> {
         }
     }
     groups
-}
-
-/// Puts what was read into its field.
-pub(super) fn put<T>(field: &mut T, read: Result<T, String>) -> Result<(), String> {
-    *field = read?;
-    Ok(())
 }

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use self::place::{Place, Places};
-use super::observation::{IssuedFor, Linked, NavigationStart, Observation, Observed, Response};
-use super::span::{Error, Kind, Nanos, Navigation, Request, Span};
-use super::tally::{Slowest, Tally};
+use self::requests::{Exchange, Hop, new_request};
+use super::observation::{IssuedFor, Observation, Observed};
+use super::span::{Error, Kind, Nanos, Navigation, Span};
+use super::tally::Tally;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::issuer::SessionContext;
 
@@ -52,31 +53,6 @@ struct Worker {
     id: String,
     number: u64,
     dropped: u64,
-}
-
-/// A request from its first hop to the end of its last.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Exchange {
-    /// The trace, where that is none that the session knows.
-    stray: Option<TraceId>,
-    parent: Option<SpanId>,
-    /// The span of the page's own that made it.
-    caller: Option<SpanId>,
-    /// The context of another trace that it had.
-    link: Option<Linked>,
-    /// Whether its parent is the navigation that it begins.
-    begins: bool,
-    /// Hops and attempts so far, without the one that is open.
-    sent: u32,
-    /// None between a redirect and the next hop.
-    open: Option<Hop>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Hop {
-    id: SpanId,
-    start: Nanos,
-    request: Request,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -348,124 +324,6 @@ impl Session {
         }
     }
 
-    fn start(
-        &mut self,
-        request: &str,
-        hop: Hop,
-        mut exchange: Exchange,
-        navigation: Option<&NavigationStart>,
-        spans: &mut Vec<Span>,
-    ) {
-        if let (Some(parent), Some(start)) = (exchange.parent, navigation)
-            && !self.ended.contains(&parent)
-        {
-            let began = nanos(start.started).min(hop.start);
-            self.started = self.started.min(began);
-            let open = self.navigation(parent, began);
-            open.start = open.start.min(began);
-            open.navigation.tab_id = Some(start.tab_id);
-            if open.navigation.url.is_empty() {
-                open.navigation.url = hop.request.url.clone();
-            }
-        }
-        if let Some(mut before) = self.requests.remove(request) {
-            // The same request again without a redirect: the server asked for credentials, or the connection was lost.
-            self.end_hop(&mut before, hop.start, spans, |_| ());
-            exchange.sent = before.sent;
-        }
-        self.open(&mut exchange, hop);
-        if self.requests.len() >= MOST_OPEN {
-            self.give_up_oldest(spans);
-        }
-        self.requests.insert(request.to_owned(), exchange);
-    }
-
-    fn open(&mut self, exchange: &mut Exchange, mut hop: Hop) {
-        hop.request.resend_count = exchange.sent;
-        if let Some(parent) = self.navigation_of(exchange)
-            && !self.ended.contains(&parent)
-        {
-            let open = self.navigation(parent, hop.start);
-            open.reach(hop.start);
-            open.requests += 1;
-        }
-        exchange.open = Some(hop);
-    }
-
-    fn respond(&mut self, exchange: &mut Exchange, response: &Response, time: Nanos, spans: &mut Vec<Span>) {
-        self.end_hop(exchange, time, spans, |request| {
-            request.status = Some(response.status);
-            request.from_cache = response.from_cache;
-            request.address = response.address.as_deref().map(Into::into);
-            request.protocol = response.protocol.as_deref().map(Into::into);
-            request.response_size = response.size;
-            request.error = Error::of_status(response.status);
-        });
-    }
-
-    fn end_hop(&mut self, exchange: &mut Exchange, time: Nanos, spans: &mut Vec<Span>, how: impl FnOnce(&mut Request)) {
-        let Some(mut hop) = exchange.open.take() else { return };
-        how(&mut hop.request);
-        exchange.sent += 1;
-        let end = time.max(hop.start);
-        self.count_request(&hop.request, end - hop.start);
-        if exchange.begins
-            && let Some(open) = exchange.parent.and_then(|parent| self.navigations.get_mut(&parent))
-        {
-            open.navigation.error.clone_from(&hop.request.error);
-        }
-        spans.push(self.request_span(exchange, hop, end, false));
-    }
-
-    /// Ends a request whose end will not be seen any more.
-    fn abandon(&mut self, mut exchange: Exchange, end: Nanos, spans: &mut Vec<Span>) {
-        if let Some(hop) = exchange.open.take() {
-            let end = end.max(hop.start);
-            spans.push(self.request_span(&exchange, hop, end, true));
-        }
-    }
-
-    fn give_up_oldest(&mut self, spans: &mut Vec<Span>) {
-        let started = |exchange: &Exchange| exchange.open.as_ref().map_or(0, |hop| hop.start);
-        let oldest = self.requests.iter().min_by_key(|(_, exchange)| started(exchange)).map(|(id, _)| id.clone());
-        if let Some(exchange) = oldest.and_then(|id| self.requests.remove(&id)) {
-            self.abandon(exchange, self.latest, spans);
-        }
-    }
-
-    fn request_span(&mut self, exchange: &Exchange, hop: Hop, end: Nanos, unfinished: bool) -> Span {
-        if let Some(open) = self.navigation_of(exchange).and_then(|parent| self.navigations.get_mut(&parent)) {
-            open.requests = open.requests.saturating_sub(1);
-            open.reach(end);
-        }
-        let mut place = match exchange.stray {
-            Some(trace_id) => self.places.of_stray(trace_id),
-            None => self.places.of_request(exchange.parent),
-        };
-        self.places.reach(exchange.parent, hop.start, end);
-        if let Some(caller) = exchange.caller {
-            place.parent = Some(caller);
-            place.is_remote = false;
-        }
-        place.links.extend(exchange.link);
-        place.span(hop.id, (hop.start, end), unfinished, Kind::Request(Box::new(hop.request)))
-    }
-
-    /// The navigation that a request belongs to.
-    fn navigation_of(&self, exchange: &Exchange) -> Option<SpanId> {
-        exchange.parent.filter(|parent| exchange.stray.is_none() && self.places.is_navigation(*parent))
-    }
-
-    fn count_request(&mut self, request: &Request, duration: Nanos) {
-        self.tally.requests += 1;
-        self.tally.failures += usize::from(request.error.as_ref().is_some_and(Error::is_failure));
-        self.tally.cache_hits += usize::from(request.from_cache);
-        if self.tally.slowest.as_ref().is_none_or(|slowest| duration > slowest.duration) {
-            let name = format!("{} {}", request.method, request.url);
-            self.tally.slowest = Some(Slowest { duration, name });
-        }
-    }
-
     /// Finds a navigation, or begins it: a span must not be missing only because what began it was not seen.
     fn navigation(&mut self, id: SpanId, start: Nanos) -> &mut OpenNavigation {
         let Place { trace_id, flags, .. } = self.places.of_navigation(id);
@@ -507,23 +365,6 @@ impl Session {
     }
 }
 
-fn new_request(method: &str, url: &str, resource: &str, size: Option<u64>) -> Request {
-    Request {
-        method: method.into(),
-        url: url.into(),
-        resource: resource.into(),
-        resend_count: 0,
-        size,
-        responded: None,
-        status: None,
-        from_cache: false,
-        address: None,
-        protocol: None,
-        response_size: None,
-        error: None,
-    }
-}
-
 /// Adds the latest to a list, and gives what has to go for it.
 fn remember<T>(list: &mut VecDeque<T>, latest: T) -> Option<T> {
     list.push_back(latest);
@@ -531,5 +372,6 @@ fn remember<T>(list: &mut VecDeque<T>, latest: T) -> Option<T> {
 }
 
 mod place;
+mod requests;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
 use super::super::observation::IssuedFor;
+use super::super::observation::{Linked, NavigationStart, Response};
 use super::super::span::Kind;
+use super::super::tally::Slowest;
 use super::*;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
