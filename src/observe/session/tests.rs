@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::observation::IssuedFor;
-use super::super::observation::{Linked, NavigationStart, Response};
+use super::super::observation::{IssuedFor, Linked, NavigationStart, Response};
 use super::super::span::Kind;
 use super::super::tally::Slowest;
 use super::*;
