@@ -2,6 +2,7 @@
  * How contexts are made and carried, as the user chose it: the host's settings at work.
  */
 
+import { BAGGAGE } from './lists.js';
 import { PROPAGATORS, isSampled, propagatorsOf } from './propagators.js';
 
 /** @import { Carried, Get, Propagator, Written } from './propagators.js' */
@@ -92,8 +93,8 @@ export class Propagation {
     /** The headers of the configured propagators, by their lower-case names. */
     this.fields = new Set(this.#configured.flatMap(({ fields }) => fields));
     this.#readsBaggage = this.#configured.includes(PROPAGATORS.baggage);
-    /** Whether a span can be told from the headers that are written. */
-    this.carriesSpans = this.#configured.some((propagator) => propagator !== PROPAGATORS.baggage);
+    /** Those of them that name a span. */
+    this.spanFields = new Set([...this.fields].filter((field) => field !== BAGGAGE));
     // On the safe side: headers go to nobody for whom they may not be meant.
     this.#targets = compiled(settings.targets, MATCHES_NONE);
     this.#exclude = compiled(settings.exclude, MATCHES_ALL);

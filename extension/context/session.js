@@ -263,10 +263,11 @@ export class Session {
 
   /** @param {SessionMessage} message */
   #named(message) {
-    const before = [this.#wantedMode, JSON.stringify(this.#propagation.settings)];
+    // The same one as long as nothing is to be carried otherwise: others compare by that.
+    const isOther = JSON.stringify(this.#propagation.settings) !== JSON.stringify(message.propagation);
+    const changed = isOther || this.#wantedMode !== message.mode;
     this.#wantedMode = message.mode;
-    this.#propagation = new Propagation(message.propagation);
-    const changed = before[0] !== message.mode || before[1] !== JSON.stringify(message.propagation);
+    if (isOther) this.#propagation = new Propagation(message.propagation);
     if (message.webVitals) this.#measuring ??= this.#measurePages();
     if (this.#context === null) this.#adopt(message.session);
     if (sameSession(this.#context, message.session)) this.#agree(message);

@@ -1,11 +1,10 @@
 /**
- * Writes and reads the W3C `traceparent` header.
+ * Writes the W3C `traceparent` header, and checks what it is made of.
  */
 
 /** @import { SessionContext } from '../channel/messages.js' */
 
 const ZEROS = /^0+$/;
-const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 /** @param {unknown} value @returns {value is string} */
 export const isTraceId = (value) => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value) && !ZEROS.test(value);
@@ -24,15 +23,4 @@ export const isFlags = (value) => typeof value === 'string' && /^[0-9a-f]{2}$/.t
  */
 export function formatTraceparent({ traceId, spanId, flags }) {
   return `00-${traceId}-${spanId}-${flags}`;
-}
-
-/**
- * Reads a header value of version 00, the only version that navtrace writes; null when it is something else.
- *
- * @param {string | undefined} header
- * @returns {SessionContext | null}
- */
-export function parseTraceparent(header) {
-  const [, traceId, spanId, flags] = TRACEPARENT.exec(header ?? '') ?? [];
-  return isTraceId(traceId) && isSpanId(spanId) && isFlags(flags) ? { traceId, spanId, flags } : null;
 }

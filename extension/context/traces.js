@@ -135,7 +135,8 @@ export class Traces {
    * @param {NavigationContext} context
    */
   isStale(tabId, context) {
-    return (this.#made.get(context) ?? -1) !== -1 && this.#made.get(context) !== (this.#tabs.get(tabId)?.changes ?? 0);
+    const made = this.#made.get(context);
+    return made !== undefined && made !== (this.#tabs.get(tabId)?.changes ?? 0);
   }
 
   /**

@@ -158,7 +158,7 @@ export class Injector {
       this.#requests.started(details, spanId, parentId, stray, { link: linkTo(pages) });
       return requestHeaders.length === length ? {} : { requestHeaders };
     }
-    if (there !== null) for (const name of propagation.fields) if (name !== BAGGAGE) takeAway(requestHeaders, name);
+    if (there !== null) for (const name of propagation.spanFields) takeAway(requestHeaders, name);
     const carried = this.#known?.traces.carried(parent, spanId) ?? { traceId, spanId, flags: parent.flags };
     for (const [name, value] of propagation.inject(carried, parent.steering?.propagators ?? undefined)) {
       if (value === null) takeAway(requestHeaders, name);
@@ -191,7 +191,7 @@ export class Injector {
    */
   #takeFromClient(requestHeaders, own, there, page) {
     const clients = there !== null && (own || this.#known?.traces.isClients(there.spanId) === true);
-    if (clients) for (const name of this.#propagation.fields) if (name !== BAGGAGE) takeAway(requestHeaders, name);
+    if (clients) for (const name of this.#propagation.spanFields) takeAway(requestHeaders, name);
     const baggage = this.#propagation.baggageOf(requestHeaders);
     if (baggage !== '' && (own || baggage === page.baggage)) takeAway(requestHeaders, BAGGAGE);
   }

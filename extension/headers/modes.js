@@ -46,7 +46,7 @@ export class Modes {
   /** Sorted as the browser hands them back, so that rules compare equal after a restart. */
   #allTypes = Object.values(chrome.declarativeNetRequest.ResourceType).sort();
   /** How contexts were carried when the ones to come were made. */
-  #settings;
+  #propagation;
 
   /**
    * @param {Session} session
@@ -67,7 +67,7 @@ export class Modes {
     this.#traces = traces;
     this.#granted = granted;
     this.#before = before;
-    this.#settings = JSON.stringify(session.propagation.settings);
+    this.#propagation = session.propagation;
   }
 
   /**
@@ -108,12 +108,12 @@ export class Modes {
 
   /** Takes up what a host that came late has decided: the session's name, the mode, how contexts are carried. */
   renew() {
-    const before = this.#settings;
-    this.#settings = JSON.stringify(this.#session.propagation.settings);
+    const before = this.#propagation;
+    this.#propagation = this.#session.propagation;
     if (this.#session.renew()) {
       this.#traces.renew();
       this.#tabs.renew(this.#session.context);
-    } else if (this.#settings !== before) {
+    } else if (this.#propagation !== before) {
       // They were made as contexts were carried before.
       this.#tabs.refresh();
     }

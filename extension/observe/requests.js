@@ -156,9 +156,10 @@ export class Requests {
   #sent = (details) => {
     const { propagation } = this.#carrier;
     if (!propagation.isTarget(details.url)) return;
-    const carried = propagation.carriesSpans ? propagation.extractAny(details.requestHeaders) : null;
+    const carriesSpans = propagation.spanFields.size > 0;
+    const carried = carriesSpans ? propagation.extractAny(details.requestHeaders) : null;
     // Where rules set headers, a request without one of ours is none that is traced: its page is steered so.
-    if (propagation.carriesSpans && (carried === null || !this.#isOurs(details.tabId, carried))) return this.passed(details.requestId);
+    if (carriesSpans && (carried === null || !this.#isOurs(details.tabId, carried))) return this.passed(details.requestId);
     const child = carried !== null && carried.spanId !== this.#session?.spanId;
     this.started(details, newSpanId(), child ? carried.spanId : undefined);
   };

@@ -80,9 +80,8 @@ impl Session {
         match message {
             ToHost::Hello(Hello { extension, off_the_record, session, browser }) => {
                 let (mode, web_vitals) = (self.mode, self.web_vitals);
-                let policy = self.policy.clone();
                 let issuer = match session {
-                    Some(session) => self.issuer.insert(Issuer::resume(policy, session)),
+                    Some(session) => self.issuer.insert(Issuer::resume(self.policy.clone(), session)),
                     None => self.issuer(),
                 };
                 let session = issuer.session();

@@ -60,8 +60,8 @@ pub struct Config {
     pub file: Option<ConfigFile>,
     wanted: Wanted,
     wanted_policy: propagation::Wanted,
-    /// What is left out of the value that was read last.
-    left_out: Vec<String>,
+    /// What is wrong with the value that was read last, of which the rest is taken.
+    left_out: Option<String>,
     /// What was given to the settings of these names, as text.
     given: BTreeMap<&'static str, (OsString, Source)>,
 }
@@ -82,7 +82,7 @@ impl Default for Config {
             file: None,
             wanted: Wanted::default(),
             wanted_policy: propagation::Wanted::default(),
-            left_out: Vec::new(),
+            left_out: None,
             given: BTreeMap::new(),
         }
     }
@@ -108,22 +108,21 @@ impl Config {
         let mut ignored = Vec::new();
         for given in given {
             let read = given.setting.read(&mut config, &given.text, given.items.as_deref());
-            let partial = config.left_out.pop();
-            match (read, partial) {
-                (Ok(()), Some(reason)) if given.must_be_of_use() => {
+            let is_read = read.is_ok();
+            if let Some(reason) = read.err().or(config.left_out.take()) {
+                if given.must_be_of_use() {
                     let message = format!("{} can't be used: {reason}", given.name());
                     return Err(Failure::new(ExitCode::Usage, message));
                 }
-                (Ok(()), partial) => {
-                    let warning = partial.map(|reason| (given.setting, format!("{}: {reason}", given.place())));
-                    ignored.extend(warning);
-                    config.given.insert(given.setting.name, (given.text, given.source));
-                }
-                (Err(reason), _) if given.must_be_of_use() => {
-                    let message = format!("{} can't be used: {reason}", given.name());
-                    return Err(Failure::new(ExitCode::Usage, message));
-                }
-                (Err(reason), _) => ignored.push((given.setting, format!("{} is ignored: {reason}", given.name()))),
+                let warning = if is_read {
+                    format!("{}: {reason}", given.place())
+                } else {
+                    format!("{} is ignored: {reason}", given.name())
+                };
+                ignored.push((given.setting, warning));
+            }
+            if is_read {
+                config.given.insert(given.setting.name, (given.text, given.source));
             }
         }
         config.export = config.wanted.settings();

@@ -116,7 +116,7 @@ pub(super) static SETTINGS: &[Setting] = &[
                 if known.is_empty() {
                     return Err(reason);
                 }
-                config.left_out.push(reason);
+                config.left_out = Some(reason);
             }
             config.policy.propagators = known;
             Ok(())
@@ -185,7 +185,7 @@ pub(super) static SETTINGS: &[Setting] = &[
             let (baggage, fault) = Baggage::parse(text);
             match fault {
                 Some(reason) if baggage.is_empty() => return Err(reason),
-                fault => config.left_out.extend(fault),
+                fault => config.left_out = fault,
             }
             put(&mut config.policy.baggage, Ok(baggage))
         }),

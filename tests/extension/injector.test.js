@@ -4,7 +4,6 @@ import { beforeEach, mock, test } from 'node:test';
 import { newSpanId, newTraceId } from '../../extension/context/ids.js';
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { Session, ownSession } from '../../extension/context/session.js';
-import { parseTraceparent } from '../../extension/context/traceparent.js';
 import { Traces } from '../../extension/context/traces.js';
 import { Injector } from '../../extension/headers/injector.js';
 import { Modes } from '../../extension/headers/modes.js';
@@ -16,6 +15,7 @@ import { Requests } from '../../extension/observe/requests.js';
 import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome, settled } from './support/chrome.js';
 import { fakeOutbox, fakeSession, propagating } from './support/session.js';
+import { parseTraceparent } from './support/traceparent.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 /** @import { Header } from './support/chrome.js' */

@@ -3,7 +3,6 @@ import { beforeEach, mock, test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { Session, ownSession } from '../../extension/context/session.js';
-import { parseTraceparent } from '../../extension/context/traceparent.js';
 import { Injector } from '../../extension/headers/injector.js';
 import { Modes } from '../../extension/headers/modes.js';
 import { inForceBy, recordOf } from '../../extension/headers/rules.js';
@@ -12,6 +11,7 @@ import { BATCH_DELAY, Outbox } from '../../extension/observe/outbox.js';
 import { Requests } from '../../extension/observe/requests.js';
 import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome, observationsOf, settled } from './support/chrome.js';
+import { parseTraceparent } from './support/traceparent.js';
 
 const TAB = 100;
 const PAGE = 'https://example.test/';

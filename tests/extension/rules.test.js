@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
-import { formatTraceparent, parseTraceparent } from '../../extension/context/traceparent.js';
+import { formatTraceparent } from '../../extension/context/traceparent.js';
 import { Traces } from '../../extension/context/traces.js';
 import { freeRuleId, inForceBy, mostSlots, recordOf, rulesFor, serverTiming } from '../../extension/headers/rules.js';
 import { fakeChrome } from './support/chrome.js';
 import { fakeOutbox, fakeSession, spanId, traceId } from './support/session.js';
+import { parseTraceparent } from './support/traceparent.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 /** @import { NavigationContext } from '../../extension/context/traces.js' */

@@ -3,9 +3,10 @@ import { beforeEach, mock, test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { inForceBy } from '../../extension/headers/rules.js';
-import { formatTraceparent, parseTraceparent } from '../../extension/context/traceparent.js';
+import { formatTraceparent } from '../../extension/context/traceparent.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { fakeChrome, observationsOf, settled } from './support/chrome.js';
+import { parseTraceparent } from './support/traceparent.js';
 
 const TAB = 100;
 const PAGE = 'https://example.test/';

@@ -27,6 +27,8 @@ pub(super) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Optio
     if ledger.further_problems > 0 {
         lines.push(format!("{} more, not told one by one", counted(ledger.further_problems, "problem")));
     }
+    let own: BTreeSet<[u8; 16]> = ledger.traces.iter().map(|trace| trace.id.bytes()).collect();
+    let further: usize = ledger.traces.iter().map(|trace| trace.tally.other_traces).sum();
     if ledger.traces.is_empty() {
         lines.push(
             "no browser was traced: did the command start one? (Playwright and Selenium need to be given CHROME_BIN as the browser's path)"
@@ -34,8 +36,7 @@ pub(super) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Optio
         );
     } else {
         let sessions = ledger.traces.len();
-        let own = ledger.traces.iter().map(|trace| trace.id.bytes()).collect::<BTreeSet<_>>().len();
-        let traces = own + ledger.traces.iter().map(|trace| trace.tally.other_traces).sum::<usize>();
+        let traces = own.len() + further;
         // Where they are all part of somebody else's, for instance, or in several.
         let apart = (traces != sessions).then(|| format!(", {}", counted(sessions, "session")));
         lines.push(format!("{}{}", counted(traces, "trace"), apart.unwrap_or_default()));
@@ -43,9 +44,7 @@ pub(super) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Optio
         lines.extend(ledger.traces.iter().map(|trace| trace_line(trace, seen(trace), link)));
     }
     if let Some(collected) = collected {
-        let of_browsers: BTreeSet<[u8; 16]> = ledger.traces.iter().map(|trace| trace.id.bytes()).collect();
-        let further: usize = ledger.traces.iter().map(|trace| trace.tally.other_traces).sum();
-        let others = collected.contents.traces.keys().filter(|id| !of_browsers.contains(*id)).count();
+        let others = collected.contents.traces.keys().filter(|id| !own.contains(*id)).count();
         let others = others.saturating_sub(further);
         if others > 0 {
             lines.push(format!("{} more, without a browser of this run", counted(others, "trace")));

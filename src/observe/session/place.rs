@@ -100,6 +100,11 @@ impl Places {
         self.issued.get(&id).is_none_or(|issued| issued.issued_for == IssuedFor::Navigation)
     }
 
+    /// Whether a span id is that of a tab whose navigations share a trace.
+    fn is_tab(&self, id: SpanId) -> bool {
+        self.issued.get(&id).is_some_and(|issued| issued.issued_for == IssuedFor::Tab)
+    }
+
     /// The session's own root.
     pub(super) fn of_session(&self) -> Place {
         let parent = self.parent.as_ref();
@@ -116,8 +121,7 @@ impl Places {
 
     /// Learns that a span is exported.
     pub(super) fn keep(&mut self, span: &Span) {
-        let is_tab = |id: &SpanId| self.issued.get(id).is_some_and(|issued| issued.issued_for == IssuedFor::Tab);
-        if let Some(parent) = span.parent.filter(|parent| *parent == self.session.span_id || is_tab(parent)) {
+        if let Some(parent) = span.parent.filter(|id| *id == self.session.span_id || self.is_tab(*id)) {
             self.needed.insert(parent);
         }
     }
@@ -159,10 +163,7 @@ impl Places {
 
     /// Something goes on at a place.
     pub(super) fn reach(&mut self, parent: Option<SpanId>, start: Nanos, end: Nanos) {
-        let Some(parent) = parent.filter(|id| self.issued.get(id).is_some_and(|of| of.issued_for == IssuedFor::Tab))
-        else {
-            return;
-        };
+        let Some(parent) = parent.filter(|id| self.is_tab(*id)) else { return };
         let (first, last) = self.tabs.entry(parent).or_insert((start, end));
         *first = start.min(*first);
         *last = end.max(*last);
