@@ -69,6 +69,24 @@ test_without_browser() {
   timeout 15m cargo test --locked --workspace --doc
 }
 
+# A real browser on a busy machine fails by chance now and then. A test that failed is told of, and has to pass three times in a row; more than
+# two that fail are no chance.
+test_in_browser() {
+  local log status=0 round
+  local -a failed=()
+  log=$(mktemp)
+  timeout 45m cargo test --locked --test flow -- --nocapture --test-threads=1 2>&1 | tee "$log" || status=$?
+  mapfile -t failed < <(sed -n '/^failures:$/,$p' "$log" | grep -E '^    [a-z0-9_]+(::[a-z0-9_]+)+$' | sort -u)
+  rm -f "$log"
+  if [ "$status" -eq 0 ]; then return; fi
+  if [ "${#failed[@]}" -eq 0 ] || [ "${#failed[@]}" -gt 2 ]; then return "$status"; fi
+  for round in 1 2 3; do
+    say "== again, $round of 3: ${failed[*]}"
+    timeout 10m cargo test --locked --test flow -- --nocapture --test-threads=1 --exact "${failed[@]}"
+  done
+  say "FAILED ONCE, then passed three times: ${failed[*]}"
+}
+
 list_test_targets() {
   cargo metadata --locked --no-deps --format-version 1 | node -e '
     const { packages } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
@@ -90,7 +108,7 @@ if $fast; then
   say
   say "Everything passed but the browser tests, which --fast leaves out."
 else
-  step "tests in the browser" timeout 45m cargo test --locked --test flow -- --nocapture --test-threads=1
+  step "tests in the browser" test_in_browser
   step "the demo" install/demo.sh
   say
   say "Everything passed."

@@ -133,6 +133,15 @@
     shared.onerror = () => settle('shared-worker', false);
   }
 
+  /** Waits until a worker answers: the browser loads a page past one that it can't reach. */
+  function answer(worker) {
+    const { port1, port2 } = new MessageChannel();
+    return new Promise((resolve) => {
+      port1.onmessage = resolve;
+      worker.postMessage('there?', [port2]);
+    });
+  }
+
   /** Registers a worker in a scope that no other load of this page uses, and loads a page under it. */
   async function serviceWorker() {
     const scope = '/sw/{{RUN}}/{{NAV}}/';
@@ -148,6 +157,7 @@
     });
     settle('service-worker-import', true);
     settle('service-worker-install-fetch', true);
+    await answer(worker);
     const frame = document.createElement('iframe');
     frame.src = `${scope}service-worker-page.html?kind=service-worker-page&${Q}`;
     document.body.append(frame);

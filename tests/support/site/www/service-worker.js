@@ -18,3 +18,5 @@ addEventListener('fetch', (event) => {
     }),
   );
 });
+
+addEventListener('message', ({ ports: [port] }) => port.postMessage('there'));
