@@ -12,6 +12,7 @@ mod install;
 mod launch;
 mod pipe;
 mod port;
+mod registered;
 mod run;
 mod usage;
 mod view;
