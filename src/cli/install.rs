@@ -51,7 +51,11 @@ pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, F
     }
     super::print(&text)?;
     let problems = outcome.problems.join("\nnavtrace: ");
-    let rest = if outcome.registered.is_empty() { "" } else { "\nnavtrace: everything else is done" };
+    let rest = match args.target.mode() {
+        _ if outcome.registered.is_empty() => "",
+        Mode::Real => "\nnavtrace: everything else is done",
+        Mode::Dry => "\nnavtrace: everything else would be done",
+    };
     if problems.is_empty() {
         Ok(ExitCode::Success.into())
     } else {
@@ -95,9 +99,8 @@ fn absent(browser: &Browser, resolved: &Resolved) -> String {
     let on_path = if resolved.os == Os::Linux { " on PATH" } else { "" };
     let profile = resolved.homes.as_ref().map(|homes| browser.user_data(resolved.os, homes).display().to_string());
     let profile = profile.map_or_else(String::new, |profile| format!(", and no {profile}"));
-    format!(
-        "{name} was not found: there is no {programs}{on_path}{profile}; start it once, or name its profile with --user-data-dir"
-    )
+    let or = if resolved.scope.is_system() { "" } else { ", or name its profile with --user-data-dir" };
+    format!("{name} was not found: there is no {programs}{on_path}{profile}; start it once{or}")
 }
 
 /// Says that no browser is here.

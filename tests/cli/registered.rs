@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use insta::assert_snapshot;
+use insta::{allow_duplicates, assert_snapshot};
 
 use crate::navtrace::{Environment, stderr, stdout};
 
@@ -93,8 +93,34 @@ fn list(dir: &Path, base: &Path, lines: &mut Vec<String>) {
 fn what_is_installed_is_the_users_alone_and_goes_away_again_without_a_trace() {
     let machine = Machine::with(&["chromium"]);
     let before = machine.tree();
-    assert_snapshot!(machine.run(&["install"]), @"");
-    assert_snapshot!(machine.tree(), @"");
+    assert_snapshot!(machine.run(&["install"]), @r#"
+    exit 0
+    unpacked    ~/.local/share/navtrace/extension  the extension 0.1.0
+    registered  ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
+    written     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+
+    Next, in Chromium:
+      1. Open chrome://extensions and turn Developer mode on.
+      2. Choose "Load unpacked" and this folder: ~/.local/share/navtrace/extension
+      3. In its Details, turn "Allow in Incognito" on, for private windows and for the pages of test clients.
+    The extension's popup then shows the state, and `navtrace doctor` checks it.
+    For a span id per request (detailed mode), start the browser with --allowlisted-extension-id=aalhdoofknlgjgclnnkjbegphicaohme
+    "#);
+    assert_snapshot!(machine.tree(), @"
+    .config 700
+    .config/chromium 700
+    .config/chromium/NativeMessagingHosts 700
+    .config/chromium/NativeMessagingHosts/dev.navtrace.host.json 600
+    .local 700
+    .local/share 700
+    .local/share/navtrace 700
+    .local/share/navtrace/extension 700
+    .local/share/navtrace/installed.json 600
+    .local/state 700
+    .local/state/navtrace 700
+    bin 755
+    bin/chromium 755
+    ");
     let manifest: serde_json::Value = serde_json::from_slice(&fs::read(machine.host("chromium")).unwrap()).unwrap();
     assert_eq!(manifest["path"], fs::canonicalize(env!("CARGO_BIN_EXE_navtrace")).unwrap().to_str().unwrap());
     let extension = machine.home().join(".local/share/navtrace/extension");
@@ -107,13 +133,31 @@ fn what_is_installed_is_the_users_alone_and_goes_away_again_without_a_trace() {
     let written = || fs::metadata(machine.host("chromium")).unwrap().modified().unwrap();
     let when = written();
     let again = machine.run(&["install", "chromium"]);
-    assert_snapshot!(again.lines().take(4).collect::<Vec<_>>().join("\n"), @"");
+    assert_snapshot!(again.lines().take(4).collect::<Vec<_>>().join("\n"), @"
+    exit 0
+    unchanged   ~/.local/share/navtrace/extension  the extension 0.1.0
+    unchanged   ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
+    unchanged   ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    ");
     assert_eq!((machine.tree(), written()), (installed, when));
 
-    assert_snapshot!(machine.run(&["uninstall"]), @"");
+    assert_snapshot!(machine.run(&["uninstall"]), @"
+    exit 0
+    removed     ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
+    removed     ~/.local/share/navtrace/extension  the extension
+    removed     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+
+    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    ");
     assert_eq!(machine.tree(), before);
-    assert_snapshot!(machine.run(&["uninstall"]), @"");
-    assert_snapshot!(machine.run(&["uninstall", "brave", "edge"]), @"");
+    assert_snapshot!(machine.run(&["uninstall"]), @"
+    exit 0
+    nothing of navtrace's is registered for this user
+    ");
+    assert_snapshot!(machine.run(&["uninstall", "brave", "edge"]), @"
+    exit 0
+    nothing of navtrace's is registered with Brave and Microsoft Edge for this user
+    ");
     assert_eq!(machine.tree(), before);
 }
 
@@ -123,7 +167,7 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
     let before = machine.tree();
     let dry = machine.run(&["install", "--dry-run"]);
     let (in_folder, lines): (Vec<&str>, Vec<&str>) = dry.lines().partition(|line| line.starts_with("    "));
-    assert!(in_folder.contains(&"            manifest.json written") && in_folder.len() > 30, "{dry}");
+    assert!(in_folder.contains(&"            manifest.json written") && in_folder.len() > 20, "{dry}");
     assert_eq!(machine.tree(), before);
     let real = machine.run(&["install"]);
     assert_eq!(lines[..5], real.lines().take(5).collect::<Vec<_>>());
@@ -145,25 +189,49 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
 fn a_browser_that_is_unknown_or_not_here_changes_nothing() {
     let machine = Machine::with(&["chromium"]);
     let before = machine.tree();
-    assert_snapshot!(machine.run(&["install", "braev"]), @"");
-    assert_snapshot!(machine.run(&["install", "chromium", "vivaldi"]), @"");
-    assert_snapshot!(machine.run(&["install", "--user-data-dir", "nowhere"]), @"");
-    assert_snapshot!(machine.run(&["install", "--system", "vivaldi"]), @"");
+    assert_snapshot!(machine.run(&["install", "braev"]), @"
+    exit 2
+    error: invalid value 'braev' for '[BROWSER]...'
+      [possible values: chromium, chrome, chrome-for-testing, brave, edge, vivaldi]
+
+      tip: a similar value exists: 'brave'
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(machine.run(&["install", "chromium", "vivaldi"]), @"
+    exit 127
+    navtrace: Vivaldi was not found: there is no vivaldi-stable or vivaldi on PATH, and no ~/.config/vivaldi; start it once, or name its profile with --user-data-dir
+    ");
+    assert_snapshot!(machine.run(&["install", "--user-data-dir", "nowhere"]), @"
+    exit 127
+    navtrace: --user-data-dir nowhere: No such file or directory (os error 2); start the browser with it once, or make it, and run this again
+    ");
+    assert_snapshot!(machine.run(&["install", "--system", "vivaldi"]), @"
+    exit 127
+    navtrace: Vivaldi was not found: there is no vivaldi-stable or vivaldi on PATH, and no ~/.config/vivaldi; start it once
+    ");
     let contradicting = machine.run(&["install", "chromium", "--user-data-dir", "bin"]);
     assert!(contradicting.starts_with("exit 2\n"), "{contradicting}");
     assert_eq!(machine.tree(), before);
     fs::remove_file(machine.home().join("bin/chromium")).unwrap();
-    assert_snapshot!(machine.run(&["install"]), @"");
+    assert_snapshot!(machine.run(&["install"]), @"
+    exit 127
+    navtrace: no browser was found: looked for Chromium, Google Chrome, Chrome for Testing, Brave, Microsoft Edge and Vivaldi on PATH and for their profiles in ~/.config; start one once and run navtrace install chromium, or name its profile with --user-data-dir
+    ");
 }
 
 #[test]
 fn a_home_that_nobody_names_is_missed() {
     let machine = Machine::with(&["chromium"]);
-    for home in [None, Some("relative")] {
-        for command in ["install", "uninstall"] {
-            let mut command = machine.command(&[command]);
-            command.env_remove("HOME").envs(home.map(|home| ("HOME", home)));
-            assert_snapshot!(machine.told(&command.output().unwrap()), @"");
+    for (name, home) in [("install", None), ("install", Some("relative")), ("uninstall", None)] {
+        let mut command = machine.command(&[name]);
+        command.env_remove("HOME").envs(home.map(|home| ("HOME", home)));
+        let words = machine.told(&command.output().unwrap());
+        allow_duplicates! {
+            assert_snapshot!(words, @"
+            exit 1
+            navtrace: there is no home directory, so nobody knows where browsers look: set HOME to an absolute path
+            ");
         }
     }
 }
@@ -195,17 +263,56 @@ fn what_is_not_navtraces_is_left_and_the_rest_is_done() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         path
     };
-    fs::write(foreign("google-chrome"), r#"{"name":"dev.navtrace.host","path":"/x","allowed_origins":["other"]}"#).unwrap();
+    fs::write(foreign("google-chrome"), r#"{"name":"dev.navtrace.host","path":"/x","allowed_origins":["other"]}"#)
+        .unwrap();
     fs::create_dir(foreign("BraveSoftware/Brave-Browser")).unwrap();
     symlink("nowhere", foreign("microsoft-edge")).unwrap();
     fs::create_dir_all(machine.home().join(".config/vivaldi")).unwrap();
     fs::write(machine.home().join(".config/vivaldi/NativeMessagingHosts"), "a file").unwrap();
     let before = machine.tree();
-    assert_snapshot!(machine.run(&["install"]), @"");
-    assert_snapshot!(machine.run(&["uninstall"]), @"");
+    assert_snapshot!(machine.run(&["install"]), @r#"
+    exit 1
+    unpacked    ~/.local/share/navtrace/extension  the extension 0.1.0
+    registered  ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
+    left        ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json  for Google Chrome: something else's, not navtrace's
+    left        ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json  for Brave: a directory, not navtrace's
+    left        ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json  for Microsoft Edge: a symbolic link, not navtrace's
+    left        ~/.config/vivaldi/NativeMessagingHosts/dev.navtrace.host.json  for Vivaldi: ~/.config/vivaldi/NativeMessagingHosts can't be written: Not a directory (os error 20)
+    written     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+
+    Next, in Chromium:
+      1. Open chrome://extensions and turn Developer mode on.
+      2. Choose "Load unpacked" and this folder: ~/.local/share/navtrace/extension
+      3. In its Details, turn "Allow in Incognito" on, for private windows and for the pages of test clients.
+    The extension's popup then shows the state, and `navtrace doctor` checks it.
+    For a span id per request (detailed mode), start the browser with --allowlisted-extension-id=aalhdoofknlgjgclnnkjbegphicaohme
+    navtrace: ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is something else's, not navtrace's, so Google Chrome is not registered: move it away and run navtrace install again
+    navtrace: ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json is a directory, not navtrace's, so Brave is not registered: move it away and run navtrace install again
+    navtrace: ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json is a symbolic link, not navtrace's, so Microsoft Edge is not registered: move it away and run navtrace install again
+    navtrace: ~/.config/vivaldi/NativeMessagingHosts can't be written: Not a directory (os error 20), so Vivaldi is not registered: mend that and run navtrace install again
+    navtrace: everything else is done
+    "#);
+    assert_snapshot!(machine.run(&["uninstall"]), @"
+    exit 1
+    removed     ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
+    left        ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json  for Google Chrome: something else's, not navtrace's
+    left        ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json  for Brave: a directory, not navtrace's
+    left        ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json  for Microsoft Edge: a symbolic link, not navtrace's
+    removed     ~/.local/share/navtrace/extension  the extension
+    removed     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+
+    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    navtrace: ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is something else's, not navtrace's, so it is left: move it away if nobody needs it
+    navtrace: ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json is a directory, not navtrace's, so it is left: move it away if nobody needs it
+    navtrace: ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json is a symbolic link, not navtrace's, so it is left: move it away if nobody needs it
+    ");
     assert_eq!(machine.tree(), before);
     // When there is nobody else, nothing is done at all.
-    assert_snapshot!(machine.run(&["install", "brave"]), @"");
+    assert_snapshot!(machine.run(&["install", "brave"]), @"
+    exit 1
+    left        ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json  for Brave: a directory, not navtrace's
+    navtrace: ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json is a directory, not navtrace's, so Brave is not registered: move it away and run navtrace install again
+    ");
     assert_eq!(machine.tree(), before);
 }
 
@@ -214,8 +321,14 @@ fn a_place_for_the_extension_that_cannot_be_written_is_named_before_anything_is_
     let machine = Machine::with(&["chromium"]);
     fs::write(machine.home().join(".local"), "a file").unwrap();
     let before = machine.tree();
-    for _ in 0..2 {
-        assert_snapshot!(machine.run(&["install"]), @"");
+    for dry in [None, Some("--dry-run")] {
+        let words = machine.run(&[Some("install"), dry].into_iter().flatten().collect::<Vec<_>>());
+        allow_duplicates! {
+            assert_snapshot!(words, @"
+            exit 1
+            navtrace: ~/.local can't be written: Not a directory (os error 20), so there is no place for the extension: mend that, or name a folder that holds it with NAVTRACE_EXTENSION
+            ");
+        }
         assert_eq!(machine.tree(), before);
     }
 }
@@ -225,9 +338,20 @@ fn one_of_two_browsers_can_be_taken_away() {
     let machine = Machine::with(&["chromium", "brave"]);
     let before = machine.tree();
     machine.run(&["install"]);
-    assert_snapshot!(machine.run(&["uninstall", "chromium"]), @"");
+    assert_snapshot!(machine.run(&["uninstall", "chromium"]), @"
+    exit 0
+    removed     ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
+    left        ~/.local/share/navtrace/extension  the extension, for Brave
+    ");
     assert!(!machine.home().join(".config/chromium").exists());
-    assert_snapshot!(machine.run(&["uninstall", "brave"]), @"");
+    assert_snapshot!(machine.run(&["uninstall", "brave"]), @"
+    exit 0
+    removed     ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json  for Brave
+    removed     ~/.local/share/navtrace/extension  the extension
+    removed     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+
+    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    ");
     assert_eq!(machine.tree(), before);
 }
 
@@ -239,12 +363,30 @@ fn a_user_data_directory_can_be_registered_alone() {
     let before = machine.tree();
     let dir = profile.to_str().unwrap();
     let installed = machine.run(&["install", "--user-data-dir", dir]);
-    assert_snapshot!(installed.lines().take(6).collect::<Vec<_>>().join("\n"), @"");
-    assert_snapshot!(machine.run(&["uninstall", "--user-data-dir", dir, "--dry-run"]).lines().nth(1).unwrap(), @"");
+    assert_snapshot!(installed.lines().take(6).collect::<Vec<_>>().join("\n"), @"
+    exit 0
+    unpacked    ~/.local/share/navtrace/extension  the extension 0.1.0
+    registered  ~/ein Profil, für Tests/NativeMessagingHosts/dev.navtrace.host.json  for the user data directory ~/ein Profil, für Tests
+    written     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+
+    Next, in the user data directory ~/ein Profil, für Tests:
+    ");
+    let dry = machine.run(&["uninstall", "--user-data-dir", dir, "--dry-run"]);
+    assert!(dry.starts_with("exit 0\nremoved     ~/ein Profil, für Tests/NativeMessagingHosts/"), "{dry}");
     // It is found again without being named.
-    assert_snapshot!(machine.run(&["uninstall"]), @"");
+    assert_snapshot!(machine.run(&["uninstall"]), @"
+    exit 0
+    removed     ~/ein Profil, für Tests/NativeMessagingHosts/dev.navtrace.host.json  for the user data directory ~/ein Profil, für Tests
+    removed     ~/.local/share/navtrace/extension  the extension
+    removed     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+
+    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    ");
     assert_eq!(machine.tree(), before);
-    assert_snapshot!(machine.run(&["uninstall", "--user-data-dir", dir]), @"");
+    assert_snapshot!(machine.run(&["uninstall", "--user-data-dir", dir]), @"
+    exit 0
+    nothing of navtrace's is registered in ~/ein Profil, für Tests
+    ");
 }
 
 #[test]
@@ -270,7 +412,8 @@ fn the_extension_is_mended_and_what_it_no_longer_has_goes() {
     let whole = fs::read(extension.join("manifest.json")).unwrap();
     // As an earlier version has left it, with something of the user's.
     let receipt = fs::read_to_string(share.join("installed.json")).unwrap();
-    let receipt = receipt.replace("\"manifest.json\"", "\"manifest.json\", \"old/page.js\", \"../../../../bin/chromium\"");
+    let receipt =
+        receipt.replace("\"manifest.json\"", "\"manifest.json\", \"old/page.js\", \"../../../../bin/chromium\"");
     fs::write(share.join("installed.json"), receipt).unwrap();
     fs::create_dir(extension.join("old")).unwrap();
     fs::write(extension.join("old/page.js"), "old").unwrap();
@@ -285,7 +428,10 @@ fn the_extension_is_mended_and_what_it_no_longer_has_goes() {
     assert_eq!(fs::read(extension.join("manifest.json")).unwrap(), whole);
     assert!(!extension.join("old").exists() && extension.join("mine.txt").exists());
     let words = machine.run(&["uninstall"]);
-    assert!(words.contains("left        ~/.local/share/navtrace/extension  with what navtrace has not put there\n"), "{words}");
+    assert!(
+        words.contains("left        ~/.local/share/navtrace/extension  with what navtrace has not put there\n"),
+        "{words}"
+    );
     assert_eq!(fs::read_dir(&extension).unwrap().count(), 1);
     fs::remove_dir_all(machine.home().join(".local")).unwrap();
     assert_eq!(machine.tree(), before);
@@ -295,14 +441,26 @@ fn the_extension_is_mended_and_what_it_no_longer_has_goes() {
 fn settings_spans_and_caches_are_left_and_named() {
     let machine = Machine::with(&["chromium"]);
     machine.run(&["install"]);
-    for (folder, file) in [(".config/navtrace", "config.toml"), (".local/state/navtrace/spool", "1"), (".cache/navtrace", "x")] {
+    for (folder, file) in
+        [(".config/navtrace", "config.toml"), (".local/state/navtrace/spool", "1"), (".cache/navtrace", "x")]
+    {
         fs::create_dir_all(machine.home().join(folder)).unwrap();
         fs::write(machine.home().join(folder).join(file), "").unwrap();
     }
     fs::create_dir_all(machine.home().join(".local/state/navtrace/sessions")).unwrap();
     let dry = machine.run(&["uninstall", "--dry-run"]);
     let words = machine.run(&["uninstall"]);
-    assert_snapshot!(words, @"");
+    assert_snapshot!(words, @"
+    exit 0
+    removed     ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
+    removed     ~/.local/share/navtrace/extension  the extension
+    removed     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    left        ~/.local/state/navtrace  spans and traces that are kept, yours to delete
+    left        ~/.cache/navtrace  what navtrace would make again, yours to delete
+    left        ~/.config/navtrace/config.toml  your settings, yours to delete
+
+    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    ");
     for line in words.lines().filter(|line| line.starts_with("left ")) {
         assert!(dry.contains(line), "{dry}");
     }
@@ -321,9 +479,18 @@ fn two_versions_side_by_side_know_each_other() {
 
     let this = env!("CARGO_BIN_EXE_navtrace");
     machine.binary = this.into();
-    assert_snapshot!(machine.run(&["uninstall"]), @"");
+    assert_snapshot!(machine.run(&["uninstall"]), @"
+    exit 1
+    left        ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium: of another navtrace, ~/ältere Version/navtrace
+    navtrace: ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json is of another navtrace that is still there, so it is left: '~/ältere Version/navtrace' uninstall removes it
+    ");
     let first_lines = |words: String| words.lines().take(4).collect::<Vec<_>>().join("\n");
-    assert_snapshot!(first_lines(machine.run(&["install"])), @"");
+    assert_snapshot!(first_lines(machine.run(&["install"])), @"
+    exit 0
+    unchanged   ~/.local/share/navtrace/extension  the extension 0.1.0
+    taken over  ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium, from ~/ältere Version/navtrace
+    unchanged   ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    ");
 
     // The other way round, and then the other one is moved.
     machine.binary = other.clone();
@@ -331,7 +498,12 @@ fn two_versions_side_by_side_know_each_other() {
     let moved = other.with_file_name("navtrace moved");
     fs::rename(&other, &moved).unwrap();
     machine.binary = moved;
-    assert_snapshot!(first_lines(machine.run(&["install"])), @"");
+    assert_snapshot!(first_lines(machine.run(&["install"])), @"
+    exit 0
+    unchanged   ~/.local/share/navtrace/extension  the extension 0.1.0
+    mended      ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium: it named ~/ältere Version/navtrace, which is gone
+    unchanged   ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    ");
     fs::remove_dir_all(other.parent().unwrap()).unwrap();
     machine.binary = this.into();
     assert!(machine.run(&["uninstall"]).starts_with("exit 0\n"));
@@ -357,6 +529,11 @@ fn a_home_and_a_binary_with_spaces_and_other_letters_are_as_good() {
 #[test]
 fn a_user_data_directory_that_cannot_be_written_is_named() {
     let machine = Machine::with(&[]);
+    let before = machine.tree();
     // Not even root may write there.
-    assert_snapshot!(machine.run(&["install", "--user-data-dir", "/proc/self"]).replace(&std::process::id().to_string(), "ID"), @"");
+    let words = machine.run(&["install", "--user-data-dir", "/proc/self"]);
+    assert!(words.starts_with("exit 1\nleft        /proc/"), "{words}");
+    let (_, sentence) = words.split_once("\nnavtrace: /proc/").unwrap();
+    assert!(sentence.contains(" can't be written: ") && sentence.contains(" is not registered: mend that"), "{words}");
+    assert_eq!(machine.tree(), before);
 }
