@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::bench::{Bench, is_root, traceparent, turn};
-use crate::browser::Browser;
+use crate::browser::{Browser, hosts, wait_until};
 use crate::navtrace::{stderr, stdout};
 
 /// The trace that the browser's environment names. The extension can't know of it but from the host.
@@ -46,6 +46,8 @@ fn assert_traced(profile: PathBuf, command: Command, bench: &Bench) {
     assert!(requests.len() >= 14, "two pages with all that they load: {requests:?}");
     let traces: BTreeSet<_> = requests.iter().map(|request| traceparent(request).trace_id).collect();
     assert_eq!(traces, BTreeSet::from([TRACE_ID.to_owned()]));
+    drop(browser);
+    wait_until("the host ends", || hosts(bench).is_empty());
 }
 
 /// Everything in a folder, but for what is below one of these.
@@ -66,9 +68,12 @@ fn tree(base: &Path, without: &[&Path]) -> BTreeSet<PathBuf> {
     found
 }
 
-/// What Chromium itself writes at home, beside its profile.
-fn chromiums_own(home: &Path) -> [PathBuf; 3] {
-    [home.join(".cache"), home.join(".pki"), home.join(".config/dconf")]
+/// Asserts that nothing is left at home but what Chromium itself writes there, whatever its profile is.
+fn assert_chromiums_alone(home: &Path, profile: &Path) {
+    let own = [".cache", ".pki", ".config/dconf", ".config/chromium"].map(|path| home.join(path));
+    let without: Vec<&Path> = own.iter().map(PathBuf::as_path).chain([profile]).collect();
+    // The home was empty before.
+    assert_eq!(tree(home, &without), BTreeSet::from([home.join(".config")]));
 }
 
 #[test]
@@ -83,10 +88,7 @@ fn a_user_installs_loads_browses_and_uninstalls() {
     successful(bench.environment.navtrace(["uninstall"]));
 
     assert!(!profile.join("NativeMessagingHosts").exists());
-    let own = chromiums_own(home);
-    let without: Vec<&Path> = own.iter().map(PathBuf::as_path).chain([profile.as_path()]).collect();
-    // The home was empty, and `.config` is where the browser's profile is.
-    assert_eq!(tree(home, &without), BTreeSet::from([home.join(".config")]));
+    assert_chromiums_alone(home, &profile);
 }
 
 #[test]
@@ -104,10 +106,7 @@ fn one_profile_is_registered_alone() {
     successful(bench.environment.navtrace(["uninstall", "--user-data-dir", profile_argument]));
 
     assert!(!profile.join("NativeMessagingHosts").exists());
-    let own = chromiums_own(home);
-    let without: Vec<&Path> = own.iter().map(PathBuf::as_path).chain([profile.as_path()]).collect();
-    let left = tree(home, &without);
-    assert!(left.is_subset(&BTreeSet::from([home.join(".config")])), "{left:?}");
+    assert_chromiums_alone(home, &profile);
 }
 
 /// A program that sees folders of the bench's in the place of the system's, in a mount namespace of its own: no other browser of this machine
@@ -131,7 +130,6 @@ fn all_users_have_it_whatever_profile_they_use() {
     let before = tree(&system, &[]);
     let navtrace = |args: &[&str]| on_a_system(&bench, &system, &bench.environment.navtrace(args));
 
-    // Whatever root's umask is.
     let words = successful(navtrace(&["install", "--system", "chromium"]));
     assert!(
         words.contains("registered  /etc/chromium/native-messaging-hosts/dev.navtrace.host.json  for Chromium\n"),

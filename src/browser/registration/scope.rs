@@ -172,7 +172,7 @@ mod tests {
         Everybody /Library/Application Support/navtrace/extension
         /Library/Application Support/Chromium/NativeMessagingHosts/dev.navtrace.host.json for Chromium
         /Library/Google/Chrome/NativeMessagingHosts/dev.navtrace.host.json for Google Chrome, Brave and Vivaldi
-        /Library/Application Support/Google/ChromeForTesting/NativeMessagingHosts/dev.navtrace.host.json for Chrome for Testing
+        /Library/Google/ChromeForTesting/NativeMessagingHosts/dev.navtrace.host.json for Chrome for Testing
         /Library/Microsoft/Edge/NativeMessagingHosts/dev.navtrace.host.json for Microsoft Edge
         ");
     }
