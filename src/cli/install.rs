@@ -48,6 +48,9 @@ pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, F
     let mut text = target::lines(&outcome, args.target.mode());
     if !outcome.registered.is_empty() && args.target.mode() == Mode::Real {
         text += &next_steps(&outcome.registered, &named.unwrap_or_else(|| resolved.scope.extension()));
+        if outcome.lines.iter().any(|line| line.what == "updated" && line.path == resolved.scope.extension()) {
+            text += "A browser that has the extension loaded gets the new one with its next start.\n";
+        }
     }
     super::print(&text)?;
     let problems = outcome.problems.join("\nnavtrace: ");

@@ -63,11 +63,12 @@ fn what_was_installed_works_and_is_taken_away_again() {
 fn without_a_browser_there_is_still_a_program() {
     let environment = Environment::new();
     // Everything that the script calls, and no browser.
+    let search_path = std::env::var_os("PATH").unwrap();
     let tools = environment.home().join("tools");
     fs::create_dir(&tools).unwrap();
     for tool in ["bash", "cat", "chmod", "cp", "dirname", "env", "ln", "mkdir", "mv", "readlink", "rm", "sed"] {
-        let found = std::env::split_paths(&std::env::var_os("PATH").unwrap()).map(|dir| dir.join(tool));
-        symlink(found.into_iter().find(|path| path.exists()).unwrap(), tools.join(tool)).unwrap();
+        let found = std::env::split_paths(&search_path).map(|dir| dir.join(tool)).find(|path| path.exists());
+        symlink(found.unwrap(), tools.join(tool)).unwrap();
     }
     let output = Command::new(format!("{}/install/install.sh", env!("CARGO_MANIFEST_DIR")))
         .args(["--binary", env!("CARGO_BIN_EXE_navtrace")])

@@ -10,6 +10,8 @@ mod gated;
 mod host;
 mod install;
 mod launch;
+mod machine;
+mod occupied;
 mod pipe;
 mod port;
 mod registered;

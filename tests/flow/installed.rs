@@ -154,3 +154,22 @@ fn all_users_have_it_whatever_profile_they_use() {
     assert!(words.contains("removed     /usr/local/share/navtrace/extension  "), "{words}");
     assert_eq!(tree(&system, &[]), before);
 }
+
+#[test]
+fn a_home_that_is_read_only_stays_as_it_is() {
+    let _turn = turn();
+    let bench = Bench::new();
+    let home = bench.environment.home();
+    for dry in [None, Some("--dry-run")] {
+        let mut command = bench.without_navtrace("unshare");
+        command.arg("--mount").args((!is_root()).then_some("--map-root-user"));
+        let mounts = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#;
+        command.args(["sh", "-c", mounts]).arg(home).arg(env!("CARGO_BIN_EXE_navtrace")).args(["install", "chromium"]);
+        let output = command.args(dry).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let sentence = "can't be written: Read-only file system (os error 30), so Chromium is not registered: mend that and run \
+                        navtrace install again";
+        assert_eq!(stderr(&output), format!("navtrace: {} {sentence}\n", home.display()));
+    }
+    assert_eq!(tree(home, &[]), BTreeSet::new());
+}

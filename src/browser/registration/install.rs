@@ -54,7 +54,7 @@ pub fn install(order: &Order<'_>) -> Result<Outcome, Failure> {
     for (place, step) in steps {
         take(order, place, step, &rendered, &mut made, &mut outcome);
     }
-    if !outcome.registered.is_empty() {
+    if !outcome.registered.is_empty() || !made.is_empty() {
         // Hosts make it anyway. Made now, the receipt tells whether it was there before; hosts go on without it where it can't be.
         if let (Mode::Real, Some(own)) = (mode, &scope.own) {
             let _ = private::make_directories(&own.state, scope.readers, &mut made);
@@ -152,9 +152,15 @@ fn put_extension(order: &Order<'_>, made: &mut Vec<PathBuf>, outcome: &mut Outco
     if what != "unchanged" {
         present::obstacle(&dir).map_err(|obstacle| failure(&obstacle))?;
         if *mode == Mode::Real {
-            extension::unpack(files, &dir, readers, made)
-                .and_then(|()| folder::remove(&dir, &stale))
-                .map_err(|error| failure(&Obstacle::new(&dir, error)))?;
+            let unpacked = extension::unpack(files, &dir, readers, made).and_then(|()| folder::remove(&dir, &stale));
+            if let Err(error) = unpacked {
+                // Without a receipt nobody would know of it.
+                if fresh {
+                    let _ = folder::remove(&dir, &folder::present(&dir, files.keys()));
+                }
+                made.iter().rev().for_each(|dir| drop(fs::remove_dir(dir)));
+                return Err(failure(&Obstacle::new(&dir, error)));
+            }
         }
     }
     outcome.lines.push(line);

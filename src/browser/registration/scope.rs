@@ -18,6 +18,9 @@ pub struct Place {
 
 impl Place {
     /// The one of a user data directory.
+    ///
+    /// Chromium and most others look there when they are started with `--user-data-dir`, and nowhere else for the user. Brave goes on looking
+    /// where it does without.
     #[must_use]
     pub fn of_user_data(dir: &Path) -> Self {
         let manifest = dir.join(manifest::PROFILE_FOLDER).join(manifest::file_name());

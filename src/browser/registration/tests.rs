@@ -120,3 +120,20 @@ fn a_receipt_that_is_lost_or_broken_keeps_nothing_of_navtraces() {
         assert!(!places[0].manifest.exists());
     }
 }
+
+#[test]
+fn what_only_root_may_do_is_left_to_root() {
+    let mut system = System::new(Os::Linux);
+    // Not even root may write there, so that the test does not depend on who runs it.
+    system.scope = Scope::of_system(Os::Linux, Path::new("/proc/self"));
+    let order = install::Order {
+        scope: &system.scope,
+        places: &[system_place(Browser::by_id("chromium").unwrap(), Os::Linux, Path::new("/proc/self"))],
+        extension: Some(&system.extension),
+        binary: &system.binary,
+        mode: Mode::Dry,
+    };
+    let message = install::install(&order).unwrap_err().message;
+    assert!(message.starts_with("/proc/self can't be written: "), "{message}");
+    assert!(message.ends_with("; what all users have needs root: sudo navtrace install --system"), "{message}");
+}

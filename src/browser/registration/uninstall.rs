@@ -58,7 +58,7 @@ pub fn uninstall(order: &Order<'_>) -> Result<Outcome, Failure> {
     remaining.extend(all.iter().map(|place| &place.manifest).filter(|path| was_kept(path, &removed, *mode)).cloned());
     receipt.manifests.retain(|path| remaining.contains(path));
     if remaining.is_empty() {
-        remove_rest(order, &mut receipt, &mut outcome)?;
+        remove_rest(order, &mut receipt, &mut outcome);
         outcome.gone = true;
         if !outcome.lines.is_empty() {
             tell_own(order, &mut outcome);
@@ -137,7 +137,7 @@ fn take(mode: Mode, place: &Place, mut step: Step, removed: &mut Vec<PathBuf>, o
 }
 
 /// Removes what no registration needs any more: the extension, the receipt, and the directories that were made for them.
-fn remove_rest(order: &Order<'_>, receipt: &mut Receipt, outcome: &mut Outcome) -> Result<(), Failure> {
+fn remove_rest(order: &Order<'_>, receipt: &mut Receipt, outcome: &mut Outcome) {
     let Order { scope, mode, .. } = order;
     let dir = scope.extension();
     let embedded = extension::embedded();
@@ -151,9 +151,6 @@ fn remove_rest(order: &Order<'_>, receipt: &mut Receipt, outcome: &mut Outcome) 
             result => result,
         };
         if let Err(obstacle) = removed {
-            if let Some(failure) = needs_root(scope, &obstacle, "uninstall") {
-                return Err(failure);
-            }
             outcome.lines.push(Line::new("left", &dir, "the extension"));
             outcome.problems.push(format!("{obstacle}, so the extension is left there: remove it by hand"));
         } else {
@@ -183,7 +180,6 @@ fn remove_rest(order: &Order<'_>, receipt: &mut Receipt, outcome: &mut Outcome) 
             outcome.lines.push(Line::new("left", &dir, "with what navtrace has not put there"));
         }
     }
-    Ok(())
 }
 
 /// Says what is left of the directories that navtrace makes when it runs.
