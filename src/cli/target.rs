@@ -15,7 +15,7 @@ use crate::failure::{ExitCode, Failure};
 /// The options of both.
 #[derive(Debug, clap::Args)]
 pub(super) struct Target {
-    /// Which browsers; all of them when none is named
+    /// These browsers, instead of all that are found or registered
     #[arg(value_name = "BROWSER", value_parser = PossibleValuesParser::new(BROWSERS.iter().map(|browser| browser.id)))]
     pub(super) browsers: Vec<String>,
 

@@ -45,6 +45,14 @@ impl Machine {
         other
     }
 
+    /// Goes on with a copy of the binary.
+    pub(crate) fn copy_binary(&mut self, to: PathBuf) {
+        // By another program: a file that is open for writing can't be executed, and a test that starts a program meanwhile would have it open.
+        let status = Command::new("cp").arg(env!("CARGO_BIN_EXE_navtrace")).arg(&to).status().unwrap();
+        assert!(status.success(), "{}", to.display());
+        self.binary = to;
+    }
+
     /// Runs navtrace and gives its exit code and all that it said.
     pub(crate) fn run(&self, args: &[&str]) -> String {
         self.told(&self.command(args).output().unwrap())

@@ -156,8 +156,7 @@ fn two_versions_side_by_side_know_each_other() {
     let before = machine.tree();
     let other = machine.home().join("ältere Version/navtrace");
     fs::create_dir(other.parent().unwrap()).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_navtrace"), &other).unwrap();
-    machine.binary = other.clone();
+    machine.copy_binary(other.clone());
     assert!(machine.run(&["install"]).starts_with("exit 0\n"));
 
     let this = env!("CARGO_BIN_EXE_navtrace");

@@ -248,8 +248,7 @@ fn a_home_and_a_binary_with_spaces_and_other_letters_are_as_good() {
     let mut machine = Machine::with(&["chromium"]);
     let home = machine.home().join("Zuhause bei Jürgen");
     fs::create_dir(&home).unwrap();
-    machine.binary = home.join("mein navtrace");
-    fs::copy(env!("CARGO_BIN_EXE_navtrace"), &machine.binary).unwrap();
+    machine.copy_binary(home.join("mein navtrace"));
     let before = machine.tree();
     let run = |args: &[&str]| machine.told(&machine.command(args).env("HOME", &home).output().unwrap());
     assert!(run(&["install"]).contains("and this folder: ~/Zuhause bei Jürgen/.local/share/navtrace/extension\n"));

@@ -44,7 +44,8 @@ pub fn uninstall(order: &Order<'_>) -> Result<Outcome, Failure> {
         let present = present::look(place, order.binary, &rendered, scope.readers);
         let is_meant = order.places.is_none_or(|places| places.iter().any(|meant| meant.manifest == place.manifest));
         let step = if is_meant { step(order, place, &present)? } else { Step::Pass };
-        if matches!(present, Present::Ours { .. }) && !matches!(step, Step::Remove(_)) {
+        // What can't be looked at may be one.
+        if matches!(present, Present::Ours { .. } | Present::Hidden(_)) && !matches!(step, Step::Remove(_)) {
             remaining.insert(place.manifest.clone());
         }
         steps.push((place, step));
