@@ -53,6 +53,10 @@ if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
   fail "not a program: $binary"
 fi
 
+if [ -n "$system" ]; then
+  # For everybody to enter, whatever root's habit is.
+  umask 022
+fi
 mkdir -p "$prefix/bin"
 bin=$(cd "$prefix/bin" && pwd)
 program=$bin/navtrace
