@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# Installs navtrace for one user: the program, and beside it the name under which it is the browser.
+# Installs navtrace for one user or for all: the program, beside it the name under which it is the browser, and its registration with the
+# browsers that are here.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: install/install.sh [--prefix DIR] [--binary PATH]
+Usage: install/install.sh [--prefix DIR] [--binary PATH] [--system] [--no-browser]
 
-Builds navtrace and puts it into DIR/bin, with a link navtrace-chromium beside it.
+Builds navtrace and puts it into DIR/bin, with a link navtrace-chromium beside it. Then registers it with the browsers
+that are found here (navtrace install), so that the extension can be loaded there.
 
   --prefix DIR    instead of $PREFIX, or else ~/.local
   --binary PATH   takes this program instead of building one
+  --system        for all users: DIR is /usr/local, unless it is given
+  --no-browser    registers with no browser
   --help          shows this
 TEXT
 }
@@ -17,8 +21,10 @@ TEXT
 # shellcheck source=install/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-prefix=${PREFIX:-$HOME/.local}
+prefix=${PREFIX:-}
 binary=
+system=
+register=yes
 while [ $# -gt 0 ]; do
   case $1 in
     --prefix | --binary)
@@ -28,11 +34,13 @@ while [ $# -gt 0 ]; do
       ;;
     --prefix=*) prefix=${1#*=} && shift ;;
     --binary=*) binary=${1#*=} && shift ;;
+    --system) system=--system && shift ;;
+    --no-browser) register= && shift ;;
     --help | -h) usage && exit ;;
     *) usage >&2 && fail "unknown argument: $1" ;;
   esac
 done
-[ -n "$prefix" ] || fail "the prefix is empty"
+prefix=${prefix:-$(default_prefix "$system")}
 
 if [ -z "$binary" ]; then
   need_rust
@@ -45,6 +53,10 @@ if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
   fail "not a program: $binary"
 fi
 
+if [ -n "$system" ]; then
+  # For everybody to enter, whatever root's habit is.
+  umask 022
+fi
 mkdir -p "$prefix/bin"
 bin=$(cd "$prefix/bin" && pwd)
 program=$bin/navtrace
@@ -73,3 +85,14 @@ case ":$PATH:" in
     say "  export PATH=\"$bin:\$PATH\""
     ;;
 esac
+
+[ -n "$register" ] || exit 0
+say
+status=0
+"$program" install ${system:+"$system"} || status=$?
+# navtrace run needs no registration, so this much is done.
+if [ "$status" -eq 127 ]; then
+  say "navtrace run works all the same; $program install registers with a browser later."
+  status=0
+fi
+exit "$status"

@@ -184,6 +184,15 @@ need_node() {
   node_is_recent || fail "Node is too old: please install $NODE_MINIMUM or newer from https://nodejs.org"
 }
 
+# default_prefix SYSTEM, which is empty for one user
+default_prefix() {
+  if [ -n "$1" ]; then
+    printf '/usr/local\n'
+  else
+    printf '%s\n' "$HOME/.local"
+  fi
+}
+
 # is_our_link PATH
 is_our_link() {
   [ -L "$1" ] || return 1

@@ -4,11 +4,12 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: install/uninstall.sh [--prefix DIR]
+Usage: install/uninstall.sh [--prefix DIR] [--system]
 
-Removes navtrace and navtrace-chromium from DIR/bin.
+Takes back navtrace's registrations (navtrace uninstall), and removes navtrace and navtrace-chromium from DIR/bin.
 
   --prefix DIR    instead of $PREFIX, or else ~/.local
+  --system        what all users have: DIR is /usr/local, unless it is given
   --help          shows this
 TEXT
 }
@@ -16,7 +17,8 @@ TEXT
 # shellcheck source=install/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-prefix=${PREFIX:-$HOME/.local}
+prefix=${PREFIX:-}
+system=
 while [ $# -gt 0 ]; do
   case $1 in
     --prefix)
@@ -25,10 +27,12 @@ while [ $# -gt 0 ]; do
       shift 2
       ;;
     --prefix=*) prefix=${1#*=} && shift ;;
+    --system) system=--system && shift ;;
     --help | -h) usage && exit ;;
     *) usage >&2 && fail "unknown argument: $1" ;;
   esac
 done
+prefix=${prefix:-$(default_prefix "$system")}
 
 program=$prefix/bin/navtrace
 link=$prefix/bin/navtrace-chromium
@@ -59,6 +63,11 @@ leave() {
 }
 
 if program_is_ours; then
+  # Only the program knows what it has registered, so it goes last. Earlier versions registered nothing.
+  if "$program" uninstall --help >/dev/null 2>&1; then
+    "$program" uninstall ${system:+"$system"} || status=$?
+    [ "$status" -le 1 ] || fail "$program is left, since its registrations could not be taken back"
+  fi
   remove "$program"
 else
   leave "$program"
@@ -68,13 +77,4 @@ if is_our_link "$link"; then
 else
   leave "$link"
 fi
-
-for kept in "${XDG_CACHE_HOME:-$HOME/.cache}/navtrace" \
-  "${XDG_CONFIG_HOME:-$HOME/.config}/navtrace" \
-  "${XDG_DATA_HOME:-$HOME/.local/share}/navtrace" \
-  "${XDG_STATE_HOME:-$HOME/.local/state}/navtrace"; do
-  if [ -e "$kept" ]; then
-    say "Left $kept: yours to delete"
-  fi
-done
 exit "$status"

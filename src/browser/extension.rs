@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rust_embed::RustEmbed;
 use serde_json::Value;
 
-use super::private;
+use super::private::{self, Readers};
 use crate::failure::{ExitCode, Failure};
 
 /// The extension's id. The `key` in its manifest fixes it: the first 16 bytes of the key's SHA-256, with `a` to `p` for the hex digits.
@@ -79,7 +79,10 @@ pub fn provide(named: Option<&Path>) -> Result<PathBuf, ExtensionError> {
         check(folder)?
     } else {
         let files = embedded();
-        unpack(&files, &cache_folder(&files)?)?
+        let folder = cache_folder(&files)?;
+        unpack(&files, &folder, Readers::User, &mut Vec::new())
+            .map_err(|source| ExtensionError::Unpack { folder: folder.clone(), source })?;
+        folder
     };
     if folder.as_os_str().as_encoded_bytes().contains(&b',') {
         return Err(ExtensionError::Comma(folder));
@@ -91,13 +94,21 @@ pub fn provide(named: Option<&Path>) -> Result<PathBuf, ExtensionError> {
 fn cache_folder(files: &BTreeMap<String, String>) -> Result<PathBuf, ExtensionError> {
     let mut hasher = DefaultHasher::new();
     files.hash(&mut hasher);
-    let dirs = directories::ProjectDirs::from("dev", "navtrace", "navtrace").ok_or(ExtensionError::NoCache)?;
+    let cache = cache_directory().ok_or(ExtensionError::NoCache)?;
     let name = format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish());
-    Ok(dirs.cache_dir().join("extension").join(name))
+    Ok(cache.join("extension").join(name))
+}
+
+/// navtrace's cache directory; `None` when the user has no home.
+#[must_use]
+pub fn cache_directory() -> Option<PathBuf> {
+    let dirs = directories::ProjectDirs::from("dev", "navtrace", "navtrace")?;
+    Some(dirs.cache_dir().to_owned())
 }
 
 /// The embedded extension's files with their names, the worker's modules linked into the worker.
-fn embedded() -> BTreeMap<String, String> {
+#[must_use]
+pub fn embedded() -> BTreeMap<String, String> {
     let files = Embedded::iter().filter_map(|name| {
         let file = Embedded::get(&name)?;
         Some((name.into_owned(), String::from_utf8_lossy(&file.data).into_owned()))
@@ -110,23 +121,41 @@ fn embedded() -> BTreeMap<String, String> {
     files
 }
 
-/// Writes whatever differs from the embedded extension: nothing, when it is there and whole.
-fn unpack(files: &BTreeMap<String, String>, folder: &Path) -> Result<PathBuf, ExtensionError> {
-    let write = |name: &str, content: &str| {
-        let path = folder.join(name);
-        if let Some(parent) = path.parent() {
-            private::make_directory(parent)?;
-        }
-        private::write_if_changed(&path, content.as_bytes())
+/// Names the files that are not in a folder as they should be.
+#[must_use]
+pub fn differing<'a>(files: &'a BTreeMap<String, String>, folder: &Path, readers: Readers) -> Vec<&'a str> {
+    let differ = |(name, content): &(&String, &String)| {
+        !private::is_written(&folder.join(name.as_str()), content.as_bytes(), readers)
     };
-    for (name, content) in files {
-        write(name, content).map_err(|source| ExtensionError::Unpack { folder: folder.into(), source })?;
-    }
-    Ok(folder.into())
+    files.iter().filter(differ).map(|(name, _)| name.as_str()).collect()
 }
 
-/// Checks that a folder holds this extension, as far as its manifest tells.
-fn check(folder: &Path) -> Result<PathBuf, ExtensionError> {
+/// Writes whatever differs from the files that a folder should have: nothing, when it is there and whole. Directories that were not there are
+/// added to `made`.
+///
+/// # Errors
+///
+/// Whatever keeps a file from being written.
+pub fn unpack(
+    files: &BTreeMap<String, String>,
+    folder: &Path,
+    readers: Readers,
+    made: &mut Vec<PathBuf>,
+) -> io::Result<()> {
+    for name in differing(files, folder, readers) {
+        let path = folder.join(name);
+        private::make_directories(path.parent().unwrap_or(folder), readers, made)?;
+        private::write(&path, files[name].as_bytes(), readers)?;
+    }
+    Ok(())
+}
+
+/// Checks that a folder holds this extension, as far as its manifest tells, and gives its canonical path.
+///
+/// # Errors
+///
+/// An [`ExtensionError`] that names the folder, as the value of `NAVTRACE_EXTENSION`.
+pub fn check(folder: &Path) -> Result<PathBuf, ExtensionError> {
     let unreadable = |source| ExtensionError::Unreadable { folder: folder.into(), source };
     let broken = |reason: String| ExtensionError::Broken { folder: folder.into(), reason };
     let absolute = fs::canonicalize(folder).map_err(unreadable)?;
@@ -193,10 +222,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("a/b");
         let files = embedded();
-        unpack(&files, &folder).unwrap();
+        unpack(&files, &folder, Readers::User, &mut Vec::new()).unwrap();
         fs::write(folder.join("service-worker.js"), "evil()").unwrap();
         fs::remove_file(folder.join("manifest.json")).unwrap();
-        unpack(&files, &folder).unwrap();
+        unpack(&files, &folder, Readers::User, &mut Vec::new()).unwrap();
         for (name, content) in files {
             assert_eq!(fs::read_to_string(folder.join(&name)).unwrap(), content, "{name}");
         }

@@ -2,9 +2,9 @@
 //!
 //! <https://developer.chrome.com/docs/extensions/develop/concepts/native-messaging#native-messaging-host>
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::extension;
 
@@ -27,6 +27,14 @@ pub fn render(binary: &Path) -> Option<String> {
         "allowed_origins": [extension::ORIGIN],
     });
     Some(format!("{manifest:#}\n"))
+}
+
+/// Reads which program a host manifest names, if the manifest is navtrace's: it has navtrace's name and serves navtrace's extension alone.
+#[must_use]
+pub fn program(manifest: &[u8]) -> Option<PathBuf> {
+    let manifest: Value = serde_json::from_slice(manifest).ok()?;
+    let ours = manifest["name"] == HOST_NAME && manifest["allowed_origins"] == json!([extension::ORIGIN]);
+    manifest["path"].as_str().filter(|_| ours).map(PathBuf::from)
 }
 
 /// Gives the manifest's file name.
@@ -52,5 +60,21 @@ mod tests {
           "type": "stdio"
         }
         "#);
+    }
+    #[test]
+    fn one_of_navtraces_is_told_from_others() {
+        let binary = Path::new("/opt/näv trace/navtrace");
+        let ours = render(binary).unwrap();
+        assert_eq!(program(ours.as_bytes()), Some(binary.into()));
+        for (what, by) in [
+            (HOST_NAME, "com.example.host"),
+            ("[\n    \"chrome", "[\"chrome-extension://other/\",\n    \"chrome"),
+            ("\"path\"", "\"paths\""),
+            ("{", "["),
+        ] {
+            assert!(ours.contains(what), "{what}");
+            assert_eq!(program(ours.replacen(what, by, 1).as_bytes()), None, "{by}");
+        }
+        assert_eq!(program(b"[]"), None);
     }
 }

@@ -11,4 +11,5 @@ pub mod manifest;
 pub mod private;
 pub mod process;
 pub mod profile;
+pub mod registration;
 mod relay;

@@ -58,19 +58,75 @@ pub fn make_directory(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// Who may read what is written. Writing is for its owner in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// The user alone.
+    User,
+    /// Everybody on this machine.
+    Everybody,
+}
+
+impl Readers {
+    fn file_mode(self) -> u32 {
+        if self == Self::User { 0o600 } else { 0o644 }
+    }
+
+    fn directory_mode(self) -> u32 {
+        if self == Self::User { 0o700 } else { 0o755 }
+    }
+}
+
+/// Makes a directory, and those above it, and adds those that were not there to `made`, the outermost first.
+///
+/// # Errors
+///
+/// Whatever keeps one from being made; `made` has those before it.
+pub fn make_directories(dir: &Path, readers: Readers, made: &mut Vec<PathBuf>) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        make_directories(parent, readers, made)?;
+    }
+    match DirBuilder::new().mode(0o700).create(dir) {
+        // Somebody else was faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
+        result => result?,
+    }
+    made.push(dir.into());
+    // The mode of a new directory is less than was asked for where the umask says so.
+    fs::set_permissions(dir, Permissions::from_mode(readers.directory_mode()))
+}
+
 /// Writes a file of the user's own in one step, so that nobody ever reads half of it.
 ///
 /// # Errors
 ///
 /// Whatever keeps it from being written; the file is then as it was.
 pub fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|current| current == bytes) {
-        return Ok(());
-    }
+    if is_written(path, bytes, Readers::User) { Ok(()) } else { write(path, bytes, Readers::User) }
+}
+
+/// Tells whether a file has this content, and may be read by everybody who shall.
+#[must_use]
+pub fn is_written(path: &Path, bytes: &[u8], readers: Readers) -> bool {
+    let mode = |path| fs::metadata(path).map(|data| data.permissions().mode() & 0o777);
+    fs::read(path).is_ok_and(|current| current == bytes)
+        && (readers == Readers::User || mode(path).is_ok_and(|mode| mode == readers.file_mode()))
+}
+
+/// Writes a file in one step, so that nobody ever reads half of it.
+///
+/// # Errors
+///
+/// Whatever keeps it from being written; the file is then as it was.
+pub fn write(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file =
         Builder::new().prefix(".navtrace-").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
     file.write_all(bytes)?;
+    file.as_file().set_permissions(Permissions::from_mode(readers.file_mode()))?;
     file.persist(path)?;
     Ok(())
 }

@@ -7,9 +7,12 @@ mod config;
 mod doctor;
 mod flush;
 mod host;
+mod install;
 mod launch;
 mod run;
 mod settings;
+mod target;
+mod uninstall;
 mod view;
 
 use std::borrow::Cow;
@@ -54,13 +57,15 @@ enum Command {
     Collect(collect::Args),
     View(view::Args),
     Config(config::Args),
+    Install(install::Args),
+    Uninstall(uninstall::Args),
 }
 
 impl Command {
     /// The settings that the command line gives. The browser's arguments are Chromium's alone, and Chromium starts the host.
     fn flags(&self) -> &[(&'static Setting, OsString)] {
         match self {
-            Self::Launch(_) | Self::Host(_) => &[],
+            Self::Launch(_) | Self::Host(_) | Self::Install(_) | Self::Uninstall(_) => &[],
             Self::Run(args) => args.flags.given(),
             Self::Doctor(args) => args.flags.given(),
             Self::Flush(args) => args.flags.given(),
@@ -153,6 +158,8 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
         Command::Collect(args) => collect::collect(&config, &args),
         Command::View(args) => view::view(&config, &args),
         Command::Config(args) => config::config(&config, &args),
+        Command::Install(args) => install::install(&config, &args),
+        Command::Uninstall(args) => uninstall::uninstall(&config, &args),
     }
 }
 

@@ -20,9 +20,16 @@ impl State {
     ///
     /// Whatever keeps it from being made; [`io::ErrorKind::NotFound`] when the user has no home.
     pub fn of_user() -> io::Result<Self> {
-        let dirs = directories::ProjectDirs::from("dev", "navtrace", "navtrace")
+        let dir = Self::directory()
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the user has no home directory"))?;
-        Self::in_directory(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()))
+        Self::in_directory(&dir)
+    }
+
+    /// Where the user's state directory is or would be; `None` when the user has no home.
+    #[must_use]
+    pub fn directory() -> Option<PathBuf> {
+        let dirs = directories::ProjectDirs::from("dev", "navtrace", "navtrace")?;
+        Some(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned())
     }
 
     /// Uses a directory, and makes what is missing of it.

@@ -1,17 +1,28 @@
 //! `install/install.sh` and `install/uninstall.sh`.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::navtrace::{Environment, stderr};
+use crate::navtrace::{Environment, stderr, stdout};
 
 fn script(environment: &Environment, name: &str, args: &[&str]) -> Output {
     let path = format!("{}/install/{name}", env!("CARGO_MANIFEST_DIR"));
-    Command::new(path).args(args).env("HOME", environment.home()).env_remove("PREFIX").output().unwrap()
+    let mut command = Command::new(path);
+    for (name, value) in environment.navtrace([""; 0]).get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let found = std::env::var("PATH").unwrap_or_default();
+    let found = format!("{}:{found}", environment.home().join("browsers").display());
+    command.args(args).env("PATH", found).env_remove("PREFIX").output().unwrap()
 }
 
 fn entries(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir).unwrap();
+    let entries = fs::read_dir(dir).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
@@ -23,11 +34,16 @@ fn what_was_installed_works_and_is_taken_away_again() {
     let prefix = environment.home().join("a prefix");
     let arguments = ["--prefix", prefix.to_str().unwrap()];
     let binary = ["--binary", env!("CARGO_BIN_EXE_navtrace")];
-    for _ in 0..2 {
-        let output = script(&environment, "install.sh", &[arguments, binary].concat());
+    fs::create_dir(environment.home().join("browsers")).unwrap();
+    environment.program("browsers/vivaldi", "");
+    let host = environment.home().join(".config/vivaldi/NativeMessagingHosts/dev.navtrace.host.json");
+    for (options, registered) in [(&["--no-browser"][..], false), (&[], true), (&[], true)] {
+        let output = script(&environment, "install.sh", &[&arguments, &binary, options].concat());
         assert!(output.status.success(), "{}", stderr(&output));
         assert_eq!(entries(&prefix.join("bin")), ["navtrace", "navtrace-chromium"]);
+        assert_eq!(host.exists(), registered);
     }
+    assert!(fs::read_to_string(&host).unwrap().contains("/a prefix/bin/navtrace\""));
     let browser = environment.program("chromium", "echo a browser");
     let output = Command::new(prefix.join("bin/navtrace-chromium"))
         .env("NAVTRACE_BROWSER", browser)
@@ -38,15 +54,41 @@ fn what_was_installed_works_and_is_taken_away_again() {
 
     let output = script(&environment, "uninstall.sh", &arguments);
     assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains(&format!("removed     {}  for Vivaldi\n", host.display())), "{}", stdout(&output));
     assert_eq!(entries(&prefix.join("bin")), [""; 0]);
+    assert!(!environment.home().join(".config").exists() && !environment.home().join(".local").exists());
+}
+
+#[test]
+fn without_a_browser_there_is_still_a_program() {
+    let environment = Environment::new();
+    // Everything that the script calls, and no browser.
+    let search_path = std::env::var_os("PATH").unwrap();
+    let tools = environment.home().join("tools");
+    fs::create_dir(&tools).unwrap();
+    for tool in ["bash", "cat", "chmod", "cp", "dirname", "env", "ln", "mkdir", "mv", "readlink", "rm", "sed"] {
+        let found = std::env::split_paths(&search_path).map(|dir| dir.join(tool)).find(|path| path.exists());
+        symlink(found.unwrap(), tools.join(tool)).unwrap();
+    }
+    let output = Command::new(format!("{}/install/install.sh", env!("CARGO_MANIFEST_DIR")))
+        .args(["--binary", env!("CARGO_BIN_EXE_navtrace")])
+        .env_clear()
+        .env("HOME", environment.home())
+        .env("PATH", tools)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("\nnavtrace: no browser was found: "), "{}", stderr(&output));
+    assert!(stderr(&output).contains("\nnavtrace run works all the same; "), "{}", stderr(&output));
+    assert!(environment.home().join(".local/bin/navtrace").exists());
 }
 
 #[test]
 fn what_is_not_ours_is_left() {
     let environment = Environment::new();
     let prefix = environment.home().join("prefix");
-    std::fs::create_dir_all(prefix.join("bin")).unwrap();
-    std::fs::write(prefix.join("bin/navtrace-chromium"), "someone else's").unwrap();
+    fs::create_dir_all(prefix.join("bin")).unwrap();
+    fs::write(prefix.join("bin/navtrace-chromium"), "someone else's").unwrap();
     let arguments = ["--prefix", prefix.to_str().unwrap()];
     let output =
         script(&environment, "install.sh", &[&arguments[..], &["--binary", env!("CARGO_BIN_EXE_navtrace")]].concat());

@@ -43,7 +43,8 @@ fn run_without_a_command_says_what_it_expects() {
 #[test]
 fn an_unknown_value_of_a_setting_is_named_by_every_subcommand() {
     let run: &[&str] = &["run", "--", "true"];
-    for args in [run, &["launch"], &["doctor"], &["host"], &["flush"], &["collect"], &["view"], &["config"]] {
+    let plain = ["launch", "doctor", "host", "flush", "collect", "view", "config", "install", "uninstall"];
+    for args in plain.iter().map(std::slice::from_ref).chain([run]) {
         assert_eq!(
             refused(args, &[("NAVTRACE_LOG", "verbose")]),
             (
@@ -75,7 +76,8 @@ fn help_is_on_standard_output_and_names_the_main_job() {
     let output = environment.navtrace(["--help"]).output().unwrap();
     assert!(output.status.success());
     assert!(stdout(&output).contains("navtrace run -- k6 run script.js"));
-    for subcommand in ["run", "launch", "host", "doctor", "flush", "collect", "view", "config"] {
+    for subcommand in ["run", "launch", "host", "doctor", "flush", "collect", "view", "config", "install", "uninstall"]
+    {
         let output = environment.navtrace([subcommand, "--help"]).output().unwrap();
         assert!(output.status.success(), "{subcommand}");
         assert!(stdout(&output).contains(&format!("Usage: navtrace {subcommand}")), "{subcommand}");

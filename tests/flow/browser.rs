@@ -106,6 +106,7 @@ pub(crate) struct Browser<'a> {
     bench: &'a Bench,
     child: Child,
     devtools: DevTools,
+    profile: PathBuf,
 }
 
 impl Deref for Browser<'_> {
@@ -118,10 +119,15 @@ impl Deref for Browser<'_> {
 
 impl<'a> Browser<'a> {
     /// Starts Chromium, on a profile in the bench's environment, by a command that takes its arguments and becomes it.
-    pub(crate) fn start(mut command: Command, bench: &'a Bench) -> Self {
+    pub(crate) fn start(command: Command, bench: &'a Bench) -> Self {
+        Self::start_on(profile(bench), command, bench)
+    }
+
+    /// [`Browser::start`] on a profile of the test's choice, which is in the bench's environment too.
+    pub(crate) fn start_on(profile: PathBuf, mut command: Command, bench: &'a Bench) -> Self {
         command
             .args(["--headless", "--remote-debugging-port=0", "--no-first-run"])
-            .arg(format!("--user-data-dir={}", profile(bench).display()))
+            .arg(format!("--user-data-dir={}", profile.display()))
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -129,7 +135,7 @@ impl<'a> Browser<'a> {
         let (sender, said) = mpsc::channel();
         // To the end, since a browser that nobody reads stops. After this function nobody receives, which is no matter.
         std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
-        let mut browser = Self { bench, child, devtools: DevTools::default() };
+        let mut browser = Self { bench, child, devtools: DevTools::default(), profile };
         let deadline = Instant::now() + PATIENCE;
         let mut before = Vec::new();
         while let Ok(line) = said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -192,7 +198,7 @@ impl Drop for Browser<'_> {
         // Its other processes end a moment later, and until then may write into the folders that go away with the
         // environment.
         let ended = Instant::now();
-        while is_in_use(&profile(self.bench)) && ended.elapsed() < PATIENCE {
+        while is_in_use(&self.profile) && ended.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(20));
         }
     }

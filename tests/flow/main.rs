@@ -19,6 +19,7 @@ mod contexts;
 mod coverage;
 mod doctor;
 mod faults;
+mod installed;
 mod killed;
 mod navigations;
 mod page;
