@@ -1,12 +1,14 @@
 //! The messages of PROTOCOL.md, as types. `extension/protocol.d.ts` is generated from this file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::config::lasting::{Lasting, Stored};
 use crate::context::issuer::{NavigationContext, SessionContext};
 use crate::context::policy::Propagation;
 use crate::observe::observation::Observed;
@@ -112,6 +114,14 @@ pub struct Problem {
     pub message: String,
 }
 
+/// Has config.toml say other values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Store {
+    /// The values by their keys; null takes a key away.
+    pub values: BTreeMap<String, Option<Stored>>,
+}
+
 /// A message from the extension to the host.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -127,6 +137,10 @@ pub enum ToHost {
     Replenish(Replenish),
     /// Something that the user should know of.
     Problem(Problem),
+    /// Which settings last is asked.
+    Settings,
+    /// Has config.toml say other values.
+    Store(Store),
 }
 
 /// A message from the host to the extension.
@@ -166,6 +180,15 @@ pub enum ToExtension {
         #[cfg_attr(test, ts(type = "number"))]
         number: u64,
     },
+    /// The answer to `settings` and to `store`.
+    Settings {
+        /// Where config.toml is, or would be; null without a home.
+        file: Option<String>,
+        /// Whether it is there.
+        exists: bool,
+        /// Every setting that can stand there.
+        settings: Vec<Lasting>,
+    },
     /// The message before could not be used.
     Error {
         /// Which rule it broke.
@@ -190,6 +213,8 @@ pub enum ErrorCode {
     UnknownType,
     /// A field is missing, of the wrong type or out of range.
     Invalid,
+    /// What was asked for can't be done: the message says why.
+    Refused,
 }
 
 /// A frame that is not a message of this protocol.
@@ -256,6 +281,8 @@ impl ToHost {
                 let message = message.replace(char::is_control, " ");
                 Ok(Self::Problem(Problem { message: shortened(message, 300) }))
             }
+            Some("settings") => Ok(Self::Settings),
+            Some("store") => fields(text).map(Self::Store),
             _ => Err(head.unknown_type()),
         }
     }
@@ -321,7 +348,9 @@ impl<'a> Head<'a> {
 
     fn unknown_type(&self) -> MessageError {
         let found = self.r#type.map_or_else(|| "(none)".to_owned(), quoted);
-        let message = format!("unknown message type {found}: expected hello, armed, observed, replenish or problem");
+        let message = format!(
+            "unknown message type {found}: expected hello, armed, observed, replenish, problem, settings or store"
+        );
         MessageError::new(ErrorCode::UnknownType, message)
     }
 }

@@ -45,6 +45,7 @@ static SETTINGS: &[Setting] = &[
         flag: Some("mode"),
         default: "`auto`",
         meaning: "`lightweight`, `detailed`, or `auto`: detailed where the browser grants it, else lightweight",
+        choices: || value::names(&MODES),
         read: Read::Text(|config, text| put(&mut config.mode, value::one_of(text, &MODES))),
         ..SETTING
     },
@@ -86,6 +87,7 @@ static SETTINGS: &[Setting] = &[
         flag: Some("log"),
         default: "`warn`",
         meaning: "how much is said on standard error: `off`, `error`, `warn`, `info`, `debug` or `trace`",
+        choices: || value::names(&LOG_LEVELS),
         read: Read::Text(|config, text| put(&mut config.log, value::one_of(text, &LOG_LEVELS))),
         ..SETTING
     },
