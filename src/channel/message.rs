@@ -19,6 +19,9 @@ pub const VERSION: u64 = 1;
 /// The most contexts that one `replenish` may ask for.
 pub const MAX_REPLENISH: usize = 1000;
 
+/// The longest `store`, in bytes.
+pub const MAX_STORE: usize = 64 * 1024;
+
 /// How requests get their headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -282,6 +285,10 @@ impl ToHost {
                 Ok(Self::Problem(Problem { message: shortened(message, 300) }))
             }
             Some("settings") => Ok(Self::Settings),
+            Some("store") if text.len() > MAX_STORE => {
+                let message = format!("the message has {} bytes: expected {MAX_STORE} at most", text.len());
+                Err(MessageError::new(ErrorCode::Invalid, message))
+            }
             Some("store") => fields(text).map(Self::Store),
             _ => Err(head.unknown_type()),
         }

@@ -24,6 +24,8 @@ pub struct Setting {
     pub meaning: &'static str,
     /// What may not be shown.
     pub secret: Secret,
+    /// Whether it is about starting a browser, so that it is none of the business of one that runs.
+    pub is_for_launch: bool,
     /// The names that it is one of; none where it is anything else.
     pub choices: fn() -> Vec<&'static str>,
     /// How its text becomes a field of [`Config`].
@@ -61,6 +63,7 @@ pub(super) const SETTING: Setting = Setting {
     default: "none",
     meaning: "",
     secret: Secret::Nothing,
+    is_for_launch: false,
     choices: Vec::new,
     read: Read::Text(|_, _| Ok(())),
 };
@@ -95,10 +98,10 @@ impl Setting {
         if self.default.is_empty() { Cow::Borrowed("none") } else { Cow::Owned(self.default.replace('`', "")) }
     }
 
-    /// Its key as one word: `mode`, or `otel.propagators`.
+    /// Its key as one word, `mode` or `otel.propagators`, if it can be stored for a browser that runs.
     #[must_use]
     pub fn path(&self) -> Option<String> {
-        let (table, key) = self.key()?;
+        let (table, key) = self.key().filter(|_| !self.is_for_launch)?;
         Some(table.map_or(key.clone(), |table| format!("{table}.{key}")))
     }
 

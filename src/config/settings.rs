@@ -34,6 +34,7 @@ const LONGEST_ARM_TIMEOUT: Duration = Duration::from_secs(3600);
 static SETTINGS: &[Setting] = &[
     Setting {
         name: BROWSER,
+        is_for_launch: true,
         flag: Some("browser"),
         default: "the first on `PATH`",
         meaning: "the Chromium to start: a path or a name",
@@ -68,6 +69,7 @@ static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "NAVTRACE_ARM_TIMEOUT",
+        is_for_launch: true,
         flag: Some("arm-timeout"),
         default: "`5s`",
         meaning: "how long a browser start waits for the extension before it goes on without, with a warning",
@@ -76,6 +78,7 @@ static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: EXTENSION,
+        is_for_launch: true,
         flag: Some("extension"),
         default: "the built-in one",
         meaning: "a folder to load as the extension",

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use rustix::fs::{FlockOperation, flock};
 use toml_edit::{Array, DocumentMut, Item, TableLike, Value, table};
 
 use super::file::{self, ConfigFile};
@@ -33,23 +34,42 @@ pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<
     };
     // It may be a link into a directory of somebody's settings.
     let path = match fs::canonicalize(&file.path) {
-        Ok(path) => path,
-        Err(error) if error.kind() == ErrorKind::NotFound => file.path.clone(),
+        Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(&file.path).is_err() => {
+            if let Some(folder) = file.path.parent() {
+                private::make_directory(folder).map_err(|error| failed("written", error))?;
+            }
+            file.path.clone()
+        }
+        path => path.map_err(|error| failed("read", error))?,
+    };
+    // Two at once would each write what the other has not read.
+    let _lock = path.parent().map(lock).transpose().map_err(|error| failed("written", error))?;
+    let before = match fs::metadata(&path) {
+        Ok(data) if !data.is_file() => return Err(failed("written", io::Error::other("it is not a file"))),
+        Ok(data) if data.permissions().readonly() => {
+            return Err(failed("written", io::Error::other("it is read-only")));
+        }
+        Ok(data) => Some(data.permissions()),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(failed("read", error)),
     };
-    let before = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(failed("read", error)),
+    let text = match &before {
+        Some(_) => fs::read_to_string(&path).map_err(|error| failed("read", error))?,
+        None => String::new(),
     };
-    let after = edited(&file.path, &before, &changes)?;
-    if after == before {
+    let edited = edited(&file.path, &text, &changes)?;
+    if edited == text {
         return Ok(());
     }
-    if let Some(folder) = path.parent() {
-        private::make_directory(folder).map_err(|error| failed("written", error))?;
-    }
-    private::write_if_changed(&path, after.as_bytes()).map_err(|error| failed("written", error))
+    private::write_if_changed(&path, edited.as_bytes()).map_err(|error| failed("written", error))?;
+    before.map_or(Ok(()), |before| fs::set_permissions(&path, before)).map_err(|error| failed("written", error))
+}
+
+/// Keeps others who store from a folder, for as long as what it gives lives.
+fn lock(folder: &Path) -> io::Result<File> {
+    let file = File::open(folder)?;
+    flock(&file, FlockOperation::LockExclusive)?;
+    Ok(file)
 }
 
 /// Finds the settings, and checks each value by itself.
@@ -94,12 +114,16 @@ fn check(setting: &Setting, value: &Stored) -> Result<(), String> {
 /// Gives the text with the changes, which must be one that can be read.
 fn edited(path: &Path, text: &str, changes: &[Change]) -> Result<String, Failure> {
     // Says what is wrong with a file as whoever reads it would.
-    file::parse(path, text)?;
+    let given = file::parse(path, text)?;
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
         Failure::new(ExitCode::Usage, format!("{}: this is not TOML: {}", path.display(), error.message()))
     })?;
     for (setting, value) in changes {
         let Some((name, key)) = setting.key() else { continue };
+        let before = given.iter().find(|given| given.setting.name == setting.name);
+        if value.zip(before).is_some_and(|(value, before)| before.text == OsStr::new(&value.read(setting).0)) {
+            continue;
+        }
         match (name, value) {
             (None, value) => put(document.as_table_mut(), &key, *value),
             (Some(name), Some(value)) => {
@@ -136,23 +160,11 @@ fn put(table: &mut dyn TableLike, key: &str, stored: Option<&Stored>) {
         Some(before) => {
             // What stands around it is the user's, a comment for instance.
             *value.decor_mut() = before.decor().clone();
-            if !is_same(before, stored) {
-                *before = value;
-            }
+            *before = value;
         }
         None => {
             table.insert(key, Item::Value(value));
         }
-    }
-}
-
-fn is_same(value: &Value, stored: &Stored) -> bool {
-    match stored {
-        Stored::Switch(on) => value.as_bool() == Some(*on),
-        Stored::Text(text) => value.as_str() == Some(text),
-        Stored::List(items) => value.as_array().is_some_and(|array| {
-            array.len() == items.len() && array.iter().zip(items).all(|(value, item)| value.as_str() == Some(item))
-        }),
     }
 }
 

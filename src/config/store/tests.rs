@@ -89,6 +89,44 @@ fn a_link_stays_one() {
 }
 
 #[test]
+fn what_is_said_already_stays_as_it_is_written() {
+    let before =
+        "targets = [\n  'https://a.test/*', # ours\n]\n[otel]\nbsp_schedule_delay = 500\npropagators = 'b3,jaeger'\n";
+    let changes = [
+        ("targets", list(&["https://a.test/*"])),
+        ("otel.bsp_schedule_delay", text("500")),
+        ("otel.propagators", list(&["b3", "jaeger"])),
+    ];
+    assert_eq!(stored(before, &changes), before);
+}
+
+#[test]
+fn permissions_stay() {
+    let (_dir, file) = with("mode = 'auto'\n");
+    let permit = |mode| fs::set_permissions(&file.path, fs::Permissions::from_mode(mode)).unwrap();
+    permit(0o644);
+    store(Some(&file), &values(&[("mode", text("detailed"))])).unwrap();
+    assert_eq!(fs::metadata(&file.path).unwrap().permissions().mode() & 0o777, 0o644);
+    permit(0o444);
+    let failure = store(Some(&file), &values(&[("mode", text("auto"))])).unwrap_err();
+    assert!(failure.message.contains("can't be written: it is read-only; mend that"), "{}", failure.message);
+}
+
+#[test]
+fn what_is_no_file_is_left_as_it_is() {
+    let (dir, file) = with("mode = 'auto'\n");
+    let nowhere = dir.path().join("nowhere");
+    fs::remove_file(&file.path).unwrap();
+    symlink(&nowhere, &file.path).unwrap();
+    let failure = store(Some(&file), &values(&[("mode", text("auto"))])).unwrap_err();
+    assert!(failure.message.contains("config.toml can't be read: "), "{}", failure.message);
+    assert!(fs::symlink_metadata(&file.path).unwrap().is_symlink() && !nowhere.exists());
+    let null = ConfigFile { path: "/dev/null".into(), is_named: true, exists: true };
+    let failure = store(Some(&null), &values(&[("mode", text("auto"))])).unwrap_err();
+    assert!(failure.message.starts_with("/dev/null can't be written: it is not a file;"), "{}", failure.message);
+}
+
+#[test]
 fn all_or_nothing_is_stored_and_the_reason_names_the_key() {
     let cases: [(&str, Option<Stored>, &str); 9] = [
         ("mdoe", text("auto"), "mdoe is not a setting: did you mean mode?"),
@@ -97,7 +135,7 @@ fn all_or_nothing_is_stored_and_the_reason_names_the_key() {
         ("mode", Some(Stored::Switch(true)), "mode can't be used: expected a text"),
         ("mode", list(&["auto"]), "mode can't be used: expected a text"),
         ("web_vitals", list(&["on"]), "web_vitals can't be used: expected true or false"),
-        ("arm_timeout", text("5"), "arm_timeout can't be used: a unit is missing: 5s, or 5ms?"),
+        ("browser", text("/bin/sh"), "browser is not a setting; navtrace config --help lists those that there are"),
         (
             "otel.exporter_otlp_endpoint",
             text("localhost"),
