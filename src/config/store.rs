@@ -35,6 +35,9 @@ pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<
     // It may be a link into a directory of somebody's settings.
     let path = match fs::canonicalize(&file.path) {
         Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(&file.path).is_err() => {
+            if changes.iter().all(|(_, value)| value.is_none()) {
+                return Ok(());
+            }
             if let Some(folder) = file.path.parent() {
                 private::make_directory(folder).map_err(|error| failed("written", error))?;
             }
