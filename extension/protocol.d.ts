@@ -90,7 +90,7 @@ export type Mode = "lightweight" | "detailed";
 
 export type WantedMode = "auto" | "lightweight" | "detailed";
 
-export type ErrorCode = "not-utf8" | "not-json" | "unknown-version" | "unknown-type" | "invalid";
+export type ErrorCode = "not-utf8" | "not-json" | "unknown-version" | "unknown-type" | "invalid" | "refused";
 
 export type Browser = { 
 /**
@@ -430,7 +430,61 @@ export type Problem = {
  */
 message: string, };
 
-export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem;
+export type Stored = boolean | string | Array<string>;
+
+export type Kind = "text" | "list" | "switch" | "choice";
+
+export type From = "default" | "file" | "environment" | "flag";
+
+export type Lasting = { 
+/**
+ * Its key in config.toml: `mode`, or `otel.propagators`.
+ */
+key: string, 
+/**
+ * Its environment variable.
+ */
+name: string, 
+/**
+ * What it means.
+ */
+meaning: string, 
+/**
+ * What holds when nothing is given.
+ */
+default: string, 
+/**
+ * How it is written.
+ */
+kind: Kind, 
+/**
+ * What there is to choose from.
+ */
+choices: Array<string>, 
+/**
+ * What holds now; null when it is a secret or there is none.
+ */
+value: string | null, 
+/**
+ * Whether something of it may not be told.
+ */
+secret: boolean, 
+/**
+ * Where that comes from.
+ */
+source: From, 
+/**
+ * What config.toml says; null when nothing, or a secret.
+ */
+stored: Stored | null, };
+
+export type Store = { 
+/**
+ * The values by their keys; null takes a key away.
+ */
+values: { [key in string]: Stored | null }, };
+
+export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem | { "type": "settings" } | { "type": "store" } & Store;
 
 export type ToExtension = { "type": "session", 
 /**
@@ -476,7 +530,19 @@ worker: string,
 /**
  * The batch's number.
  */
-number: number, } | { "type": "error", 
+number: number, } | { "type": "settings", 
+/**
+ * Where config.toml is, or would be; null without a home.
+ */
+file: string | null, 
+/**
+ * Whether it is there.
+ */
+exists: boolean, 
+/**
+ * Every setting that can stand there.
+ */
+settings: Array<Lasting>, } | { "type": "error", 
 /**
  * Which rule it broke.
  */

@@ -75,6 +75,15 @@ export const replenish = ({ count, traces }) => ({
  */
 export const problem = (message) => ({ v: VERSION, type: 'problem', message });
 
+/** @returns {Frame} */
+export const askSettings = () => ({ v: VERSION, type: 'settings' });
+
+/**
+ * @param {Extract<ToHost, { type: 'store' }>['values']} values
+ * @returns {Frame}
+ */
+export const store = (values) => ({ v: VERSION, type: 'store', values });
+
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
 export const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -113,6 +122,19 @@ export const isPropagation = (value) =>
 /** @param {unknown} value @returns {value is WantedMode} */
 const isWantedMode = (value) => value === 'auto' || value === 'lightweight' || value === 'detailed';
 
+/** @param {unknown} value */
+const isTextOrNull = (value) => value === null || typeof value === 'string';
+
+/** @param {unknown} value */
+const isLasting = (value) =>
+  isObject(value) &&
+  ['key', 'name', 'meaning', 'default', 'source'].every((member) => typeof value[member] === 'string') &&
+  ['text', 'list', 'switch', 'choice'].includes(String(value.kind)) &&
+  areStrings(value.choices) &&
+  isTextOrNull(value.value) &&
+  typeof value.secret === 'boolean' &&
+  (isTextOrNull(value.stored) || typeof value.stored === 'boolean' || areStrings(value.stored));
+
 /** @type {Record<ToExtension['type'], (value: Record<string, unknown>) => boolean>} */
 const SHAPES = {
   session: (value) =>
@@ -124,6 +146,8 @@ const SHAPES = {
     areTraces(value.traces),
   contexts: (value) => isStock(value.contexts) && areTraces(value.traces),
   received: (value) => typeof value.worker === 'string' && Number.isSafeInteger(value.number),
+  settings: (value) =>
+    isTextOrNull(value.file) && typeof value.exists === 'boolean' && Array.isArray(value.settings) && value.settings.every(isLasting),
   error: (value) => typeof value.code === 'string' && typeof value.message === 'string',
 };
 

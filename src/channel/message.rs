@@ -1,12 +1,14 @@
 //! The messages of PROTOCOL.md, as types. `extension/protocol.d.ts` is generated from this file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::config::lasting::{Lasting, Stored};
 use crate::context::issuer::{NavigationContext, SessionContext};
 use crate::context::policy::Propagation;
 use crate::observe::observation::Observed;
@@ -16,6 +18,9 @@ pub const VERSION: u64 = 1;
 
 /// The most contexts that one `replenish` may ask for.
 pub const MAX_REPLENISH: usize = 1000;
+
+/// The longest `store`, in bytes.
+pub const MAX_STORE: usize = 64 * 1024;
 
 /// How requests get their headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +117,14 @@ pub struct Problem {
     pub message: String,
 }
 
+/// Has config.toml say other values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Store {
+    /// The values by their keys; null takes a key away.
+    pub values: BTreeMap<String, Option<Stored>>,
+}
+
 /// A message from the extension to the host.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -127,6 +140,10 @@ pub enum ToHost {
     Replenish(Replenish),
     /// Something that the user should know of.
     Problem(Problem),
+    /// Which settings last is asked.
+    Settings,
+    /// Has config.toml say other values.
+    Store(Store),
 }
 
 /// A message from the host to the extension.
@@ -166,6 +183,15 @@ pub enum ToExtension {
         #[cfg_attr(test, ts(type = "number"))]
         number: u64,
     },
+    /// The answer to `settings` and to `store`.
+    Settings {
+        /// Where config.toml is, or would be; null without a home.
+        file: Option<String>,
+        /// Whether it is there.
+        exists: bool,
+        /// Every setting that can stand there.
+        settings: Vec<Lasting>,
+    },
     /// The message before could not be used.
     Error {
         /// Which rule it broke.
@@ -190,6 +216,8 @@ pub enum ErrorCode {
     UnknownType,
     /// A field is missing, of the wrong type or out of range.
     Invalid,
+    /// What was asked for can't be done: the message says why.
+    Refused,
 }
 
 /// A frame that is not a message of this protocol.
@@ -256,6 +284,12 @@ impl ToHost {
                 let message = message.replace(char::is_control, " ");
                 Ok(Self::Problem(Problem { message: shortened(message, 300) }))
             }
+            Some("settings") => Ok(Self::Settings),
+            Some("store") if text.len() > MAX_STORE => {
+                let message = format!("the message has {} bytes: expected {MAX_STORE} at most", text.len());
+                Err(MessageError::new(ErrorCode::Invalid, message))
+            }
+            Some("store") => fields(text).map(Self::Store),
             _ => Err(head.unknown_type()),
         }
     }
@@ -321,7 +355,9 @@ impl<'a> Head<'a> {
 
     fn unknown_type(&self) -> MessageError {
         let found = self.r#type.map_or_else(|| "(none)".to_owned(), quoted);
-        let message = format!("unknown message type {found}: expected hello, armed, observed, replenish or problem");
+        let message = format!(
+            "unknown message type {found}: expected hello, armed, observed, replenish, problem, settings or store"
+        );
         MessageError::new(ErrorCode::UnknownType, message)
     }
 }

@@ -1,10 +1,12 @@
 //! Answers the extension: reads its messages, issues contexts, and tells what it learnt.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::{Mutex, PoisonError};
 
 use super::frame::{self, FrameError};
-use super::message::{Armed, Browser, Hello, Mode, Problem, Replenish, ToExtension, ToHost, WantedMode};
+use super::message::{Armed, Browser, Hello, Mode, Problem, Replenish, Store, ToExtension, ToHost, WantedMode};
+use crate::config::lasting::Stored;
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::policy::{Policy, Scope};
 use crate::context::propagators::SpanContext;
@@ -38,6 +40,10 @@ pub enum Event {
     Observed(Observed),
     /// Something that the user should know of.
     Problem(String),
+    /// The extension asks which settings last.
+    SettingsAsked,
+    /// config.toml is to say these values.
+    Store(BTreeMap<String, Option<Stored>>),
     /// A message could not be used.
     Rejected(String),
 }
@@ -108,6 +114,8 @@ impl Session {
                 (Some(ToExtension::Contexts { contexts: issuer.contexts(count), traces: issuer.traces(traces) }), None)
             }
             ToHost::Problem(Problem { message }) => (None, Some(Event::Problem(message))),
+            ToHost::Settings => (None, Some(Event::SettingsAsked)),
+            ToHost::Store(Store { values }) => (None, Some(Event::Store(values))),
         }
     }
 
@@ -116,7 +124,7 @@ impl Session {
     }
 }
 
-/// Serves one channel until its input ends.
+/// Serves one channel until its input ends. What the observer gives is answered.
 ///
 /// # Errors
 ///
@@ -125,7 +133,7 @@ pub fn serve(
     input: &mut impl Read,
     output: &Mutex<impl Write>,
     mut session: Session,
-    mut observer: impl FnMut(Event),
+    mut observer: impl FnMut(Event) -> Option<ToExtension>,
 ) -> Result<(), FrameError> {
     let mut body = Vec::new();
     while frame::read(input, &mut body)? {
@@ -133,8 +141,8 @@ pub fn serve(
         if let Some(answer) = answer {
             send(output, &answer)?;
         }
-        if let Some(event) = event {
-            observer(event);
+        if let Some(answer) = event.and_then(&mut observer) {
+            send(output, &answer)?;
         }
     }
     Ok(())

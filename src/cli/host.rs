@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::browser::extension;
 use crate::browser::gate::{self, Link};
-use crate::channel::message::{Mode, ToExtension, WantedMode};
+use crate::channel::message::{ErrorCode, Mode, ToExtension, WantedMode};
 use crate::channel::serve::{self, Event, Session};
 use crate::config::Config;
 use crate::context::policy::Existing;
@@ -59,9 +59,8 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     let recorder = Recorder::start(&config.export, audience, Box::new(move |problem| for_problems.tell(problem)));
     let session = Session::new(config.policy.clone(), config.mode, gate::remembered())
         .with_web_vitals(config.web_vitals && config.export.target.is_some());
-    let served = serve::serve(&mut io::stdin().lock(), &frames, session, |event| {
-        observe(event, config, &run, &recorder);
-    });
+    let served =
+        serve::serve(&mut io::stdin().lock(), &frames, session, |event| observe(event, config, &run, &recorder));
     let served = served.map_err(|error| {
         let failure = Failure::new(ExitCode::Failure, format!("{error}; the extension will connect again"));
         run.problem(&failure.message);
@@ -142,7 +141,7 @@ fn check_origin(origin: Option<&OsString>) -> Result<(), Failure> {
     }
 }
 
-fn observe(event: Event, config: &Config, run: &Run, recorder: &Recorder) {
+fn observe(event: Event, config: &Config, run: &Run, recorder: &Recorder) -> Option<ToExtension> {
     match event {
         Event::Session { session, parent, extension, off_the_record, browser } => {
             tracing::info!("session of trace {} with extension {extension}", session.trace_id);
@@ -176,7 +175,22 @@ fn observe(event: Event, config: &Config, run: &Run, recorder: &Recorder) {
         Event::Observed(observed) => recorder.observed(observed),
         Event::Problem(problem) => run.tell(&problem),
         Event::Rejected(reason) => tracing::warn!("a message from the extension was not understood: {reason}"),
+        Event::SettingsAsked => return Some(answered(settings())),
+        Event::Store(values) => return Some(answered(config.store(&values).and_then(|()| settings()))),
     }
+    None
+}
+
+/// The settings that a host would have that is started now.
+fn settings() -> Result<ToExtension, Failure> {
+    let config = Config::load(&[])?;
+    let settings = config.lasting()?;
+    let exists = config.file.as_ref().is_some_and(|file| file.exists);
+    Ok(ToExtension::Settings { file: config.file.map(|file| file.path.display().to_string()), exists, settings })
+}
+
+fn answered(answer: Result<ToExtension, Failure>) -> ToExtension {
+    answer.unwrap_or_else(|failure| ToExtension::Error { code: ErrorCode::Refused, message: failure.message })
 }
 
 /// Takes standard output away for frames alone and points the stream at standard error, so that no stray print breaks a frame.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 
 use crate::config::given::FILE;
-use crate::config::setting::{Read, Setting};
+use crate::config::setting::{Read, Setting, plain};
 use crate::config::settings;
 
 /// The settings that the command line gives.
@@ -77,24 +77,4 @@ pub(super) fn without_flags() -> String {
         let _ = write!(text, "\n\n{names} [default: {defaults}]\n  {}", plain(group[0].meaning));
     }
     text
-}
-
-/// Markdown as a terminal shows it.
-fn plain(markdown: &str) -> String {
-    // Of a link, its words.
-    let mut words = String::new();
-    let mut rest = markdown;
-    while let Some((before, label, after)) = link(rest) {
-        words.extend([before, label]);
-        rest = after;
-    }
-    words.push_str(rest);
-    words.replace('`', "")
-}
-/// Finds the first link: what is before it, its words, and what comes after it.
-fn link(markdown: &str) -> Option<(&str, &str, &str)> {
-    let (before, link) = markdown.split_once('[')?;
-    let (label, target) = link.split_once("](")?;
-    let (_, after) = target.split_once(')')?;
-    Some((before, label, after))
 }

@@ -3,7 +3,7 @@
 pub(super) mod wanted;
 
 use super::setting::{Read, SETTING, Secret, Setting, put};
-use super::value::{address, count, known, milliseconds, number, pairs};
+use super::value::{address, count, known, milliseconds, names, number, pairs};
 use crate::export::settings::Protocol;
 
 /// Where spans go.
@@ -25,18 +25,28 @@ const EXPORT_TIMEOUT: &str = "OTEL_BSP_EXPORT_TIMEOUT";
 /// What settings begin with that say how spans get to a collector.
 const OTLP: &str = "OTEL_EXPORTER_OTLP_";
 
+const EXPORTERS: [(&str, bool); 2] = [("otlp", true), ("none", false)];
+
+const COMPRESSIONS: [(&str, bool); 2] = [("none", false), ("gzip", true)];
+
 const PROTOCOLS: [(&str, Protocol); 3] =
     [("http/protobuf", Protocol::HttpProtobuf), ("http/json", Protocol::HttpJson), ("grpc", Protocol::Grpc)];
 
 /// The two rows of a setting that there is for everything and for traces alone.
 macro_rules! otlp {
-    ($name:literal, $default:literal, $meaning:literal, $secret:ident, $read:ident, |$otlp:ident, $value:ident| $set:expr) => {
+    (@choices) => { Vec::new };
+    (@choices $choices:expr) => { || names(&$choices) };
+    (
+        $name:literal, $default:literal, $meaning:literal, $secret:ident, $read:ident,
+        |$otlp:ident, $value:ident| $set:expr $(, $choices:expr)?
+    ) => {
         [
             Setting {
                 name: concat!("OTEL_EXPORTER_OTLP_", $name),
                 default: $default,
                 meaning: $meaning,
                 secret: Secret::$secret,
+                choices: otlp!(@choices $($choices)?),
                 read: Read::$read(|config, $value| {
                     let $otlp = &mut config.wanted.general;
                     $set
@@ -47,6 +57,7 @@ macro_rules! otlp {
                 name: concat!("OTEL_EXPORTER_OTLP_TRACES_", $name),
                 default: "",
                 secret: Secret::$secret,
+                choices: otlp!(@choices $($choices)?),
                 read: Read::$read(|config, $value| {
                     let $otlp = &mut config.wanted.traces;
                     $set
@@ -62,9 +73,8 @@ static OF_SPANS: &[Setting] = &[
         name: EXPORTER,
         default: "`otlp`",
         meaning: "`otlp`, or `none`: no span is exported; the second, `true`, does the same",
-        read: Read::Text(|config, text| {
-            put(&mut config.wanted.exports, known(text, &[("otlp", true), ("none", false)]).map(Some))
-        }),
+        choices: || names(&EXPORTERS),
+        read: Read::Text(|config, text| put(&mut config.wanted.exports, known(text, &EXPORTERS).map(Some))),
         ..SETTING
     },
     Setting {
@@ -98,10 +108,15 @@ static OF_OTLP: &[[Setting; 2]] = &[
         Text,
         |otlp, text| put(&mut otlp.endpoint, address(text).map(Some))
     ),
-    otlp!("PROTOCOL", "`http/protobuf`", "`http/protobuf`, `http/json` or `grpc`", Nothing, Text, |otlp, text| put(
-        &mut otlp.protocol,
-        known(text, &PROTOCOLS).map(Some)
-    )),
+    otlp!(
+        "PROTOCOL",
+        "`http/protobuf`",
+        "`http/protobuf`, `http/json` or `grpc`",
+        Nothing,
+        Text,
+        |otlp, text| put(&mut otlp.protocol, known(text, &PROTOCOLS).map(Some)),
+        PROTOCOLS
+    ),
     otlp!("HEADERS", "none", "what every request carries, as `key=value,…`", Values, List, |otlp, items| put(
         &mut otlp.headers,
         pairs(items).map(|pairs| Some(pairs).filter(|pairs| !pairs.is_empty()))
@@ -110,10 +125,15 @@ static OF_OTLP: &[[Setting; 2]] = &[
         &mut otlp.timeout,
         milliseconds(text).map(Some)
     )),
-    otlp!("COMPRESSION", "`none`", "`none` or `gzip`", Nothing, Text, |otlp, text| put(
-        &mut otlp.gzip,
-        known(text, &[("gzip", true), ("none", false)]).map(Some)
-    )),
+    otlp!(
+        "COMPRESSION",
+        "`none`",
+        "`none` or `gzip`",
+        Nothing,
+        Text,
+        |otlp, text| put(&mut otlp.gzip, known(text, &COMPRESSIONS).map(Some)),
+        COMPRESSIONS
+    ),
     otlp!("CERTIFICATE", "the system's", "PEM files for TLS", Nothing, Path, |otlp, path| otlp.certificate =
         Some(path)),
     otlp!("CLIENT_CERTIFICATE", "", "", Nothing, Path, |otlp, path| otlp.client_certificate = Some(path)),

@@ -5,12 +5,14 @@
 pub mod export;
 pub mod file;
 pub mod given;
+pub mod lasting;
 mod propagation;
 #[cfg(test)]
 mod readme;
 pub mod setting;
 pub mod settings;
 pub mod shown;
+mod store;
 #[cfg(test)]
 mod tests;
 pub(crate) mod value;

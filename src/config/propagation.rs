@@ -73,6 +73,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         flag: Some("scope"),
         default: "`session`",
         meaning: "what shares a trace id: `session`, `tab` or `navigation`; traces of one session have links to each other",
+        choices: || value::names(&SCOPES),
         read: Read::Text(|config, text| put(&mut config.policy.scope, value::one_of(text, &SCOPES))),
         ..SETTING
     },
@@ -82,6 +83,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         default: "`override`",
         meaning: "what becomes of a context that the page's own instrumentation has set, of another trace: `override` it, with a link to it, or `keep` \
                   it (in detailed mode; rules can't see it)",
+        choices: || value::names(&EXISTING),
         read: Read::Text(|config, text| put(&mut config.policy.existing, value::one_of(text, &EXISTING))),
         ..SETTING
     },
@@ -90,6 +92,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         flag: Some("id-format"),
         default: "`random`",
         meaning: "how trace ids are made: `random`, or as k6's own are: `k6-local`, `k6-cloud`",
+        choices: || value::names(&ID_FORMATS),
         read: Read::Text(|config, text| put(&mut config.policy.id_format, value::one_of(text, &ID_FORMATS))),
         ..SETTING
     },
@@ -129,6 +132,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         default: "`parentbased_always_on`",
         meaning: "`always_on`, `always_off` or `traceidratio`, each also as `parentbased_…`: the header is sent in any case, its flag differs, and what is \
                   not sampled is not exported",
+        choices: || Sampler::names().collect(),
         read: Read::Text(|config, text| {
             let names = || Sampler::names().collect::<Vec<_>>().join(", ");
             let expected = || match value::nearest(text, Sampler::names()) {
@@ -156,6 +160,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         flag: Some("sample-per"),
         default: "`trace`",
         meaning: "what a decision is for: a `trace`, or a single `navigation`, whose session is sampled then",
+        choices: || value::names(&SAMPLE_PER),
         read: Read::Text(|config, text| put(&mut config.policy.sample_per, value::one_of(text, &SAMPLE_PER))),
         ..SETTING
     },

@@ -24,6 +24,10 @@ pub struct Setting {
     pub meaning: &'static str,
     /// What may not be shown.
     pub secret: Secret,
+    /// Whether it is about starting a browser, so that it is none of the business of one that runs.
+    pub is_for_launch: bool,
+    /// The names that it is one of; none where it is anything else.
+    pub choices: fn() -> Vec<&'static str>,
     /// How its text becomes a field of [`Config`].
     pub read: Read,
 }
@@ -59,6 +63,8 @@ pub(super) const SETTING: Setting = Setting {
     default: "none",
     meaning: "",
     secret: Secret::Nothing,
+    is_for_launch: false,
+    choices: Vec::new,
     read: Read::Text(|_, _| Ok(())),
 };
 
@@ -90,6 +96,13 @@ impl Setting {
     #[must_use]
     pub fn default_words(&self) -> Cow<'static, str> {
         if self.default.is_empty() { Cow::Borrowed("none") } else { Cow::Owned(self.default.replace('`', "")) }
+    }
+
+    /// Its key as one word, `mode` or `otel.propagators`, if it can be stored for a browser that runs.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        let (table, key) = self.key().filter(|_| !self.is_for_launch)?;
+        Some(table.map_or(key.clone(), |table| format!("{table}.{key}")))
     }
 
     /// How a switch is written.
@@ -128,4 +141,26 @@ impl Setting {
 pub(super) fn put<T>(field: &mut T, read: Result<T, String>) -> Result<(), String> {
     *field = read?;
     Ok(())
+}
+
+/// Markdown without its marks.
+#[must_use]
+pub fn plain(markdown: &str) -> String {
+    // Of a link, its words.
+    let mut words = String::new();
+    let mut rest = markdown;
+    while let Some((before, label, after)) = link(rest) {
+        words.extend([before, label]);
+        rest = after;
+    }
+    words.push_str(rest);
+    words.replace('`', "")
+}
+
+/// Finds the first link: what is before it, its words, and what comes after it.
+fn link(markdown: &str) -> Option<(&str, &str, &str)> {
+    let (before, link) = markdown.split_once('[')?;
+    let (label, target) = link.split_once("](")?;
+    let (_, after) = target.split_once(')')?;
+    Some((before, label, after))
 }

@@ -34,6 +34,7 @@ const LONGEST_ARM_TIMEOUT: Duration = Duration::from_secs(3600);
 static SETTINGS: &[Setting] = &[
     Setting {
         name: BROWSER,
+        is_for_launch: true,
         flag: Some("browser"),
         default: "the first on `PATH`",
         meaning: "the Chromium to start: a path or a name",
@@ -45,6 +46,7 @@ static SETTINGS: &[Setting] = &[
         flag: Some("mode"),
         default: "`auto`",
         meaning: "`lightweight`, `detailed`, or `auto`: detailed where the browser grants it, else lightweight",
+        choices: || value::names(&MODES),
         read: Read::Text(|config, text| put(&mut config.mode, value::one_of(text, &MODES))),
         ..SETTING
     },
@@ -67,6 +69,7 @@ static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "NAVTRACE_ARM_TIMEOUT",
+        is_for_launch: true,
         flag: Some("arm-timeout"),
         default: "`5s`",
         meaning: "how long a browser start waits for the extension before it goes on without, with a warning",
@@ -75,6 +78,7 @@ static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: EXTENSION,
+        is_for_launch: true,
         flag: Some("extension"),
         default: "the built-in one",
         meaning: "a folder to load as the extension",
@@ -86,6 +90,7 @@ static SETTINGS: &[Setting] = &[
         flag: Some("log"),
         default: "`warn`",
         meaning: "how much is said on standard error: `off`, `error`, `warn`, `info`, `debug` or `trace`",
+        choices: || value::names(&LOG_LEVELS),
         read: Read::Text(|config, text| put(&mut config.log, value::one_of(text, &LOG_LEVELS))),
         ..SETTING
     },

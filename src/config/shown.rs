@@ -40,17 +40,20 @@ impl Config {
 
 /// A value without its secrets, on one line.
 fn shown(setting: &Setting, text: &OsStr) -> String {
-    let text = text.to_string_lossy();
-    let open = if setting.secret == Secret::Values {
+    let on_one_line = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    without_secrets(setting, &text.to_string_lossy()).chars().map(on_one_line).collect()
+}
+
+/// A value without its secrets.
+pub(super) fn without_secrets(setting: &Setting, text: &str) -> String {
+    if setting.secret == Secret::Values {
         let pairs = text.split(',').map(|pair| pair.split_once('=').map_or("", |(key, _)| key).trim());
         pairs.map(|key| format!("{key}={REDACTED}")).collect::<Vec<_>>().join(",")
     } else {
         // Whatever the parser takes for an address with credentials is written here in the one form in which they are found.
         let url = Url::parse(text.trim()).ok().filter(|url| !url.username().is_empty() || url.password().is_some());
-        redact::address(url.as_ref().map_or(&text, Url::as_str)).into_owned()
-    };
-    let on_one_line = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    open.chars().map(on_one_line).collect()
+        redact::address(url.as_ref().map_or(text, Url::as_str)).into_owned()
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,11 @@ pub(super) fn nearest<'a>(value: &str, names: impl IntoIterator<Item = &'a str>)
     (likeness >= ALIKE).then_some(nearest)
 }
 
+/// The names of choices.
+pub(super) fn names<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
+    choices.iter().map(|(name, _)| *name).collect()
+}
+
 /// Finds `value` among named choices.
 pub(super) fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value) {

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::navtrace::{Environment, stderr, stdout};
 
@@ -179,6 +179,55 @@ fn a_message_that_cannot_be_used_is_answered_and_the_channel_stays() {
         assert_eq!(frames[1]["type"], "session");
         assert!(message.contains("a message from the extension was not understood: "), "{message}");
     }
+}
+
+#[test]
+fn settings_that_last_are_stored_in_config_toml() {
+    let environment = Environment::new();
+    let path = environment.home().join(".config/navtrace/config.toml");
+    let hosts = |messages: &[&str]| {
+        let input: Vec<u8> = messages.iter().flat_map(|message| frame(message.as_bytes())).collect();
+        let mut host = environment.navtrace([ORIGIN]);
+        host.env("NAVTRACE_LINK", "http://t.test/{trace_id}");
+        let (code, frames, message) = served(host, &input);
+        assert_eq!((code, message.as_str()), (0, ""));
+        frames
+    };
+    let of = |frame: &Value, key: &str| {
+        let settings = frame["settings"].as_array().unwrap_or_else(|| panic!("{frame}"));
+        settings.iter().find(|setting| setting["key"] == key).unwrap().clone()
+    };
+    let asked = r#"{"v":1,"type":"settings"}"#;
+    let stored = r#"{"v":1,"type":"store","values":{"mode":"lightweight","targets":["https://*.shop.test/*"],"link":"http://u.test/{trace_id}"}}"#;
+    let refused = r#"{"v":1,"type":"store","values":{"mode":"auto","scope":"page"}}"#;
+    let [before, after, sentence, again] = &hosts(&[asked, stored, refused, asked])[..] else { panic!("four answers") };
+    assert_eq!((&before["file"], &before["exists"]), (&json!(path), &json!(false)));
+    assert_eq!((&of(before, "mode")["value"], &of(before, "mode")["source"]), (&json!("auto"), &json!("default")));
+    assert_eq!(after["exists"], true);
+    assert_eq!((&of(after, "mode")["value"], &of(after, "mode")["source"]), (&json!("lightweight"), &json!("file")));
+    assert_eq!(of(after, "targets")["stored"], json!(["https://*.shop.test/*"]));
+    // The environment wins, and says so.
+    let link = of(after, "link");
+    assert_eq!(
+        (&link["value"], &link["stored"]),
+        (&json!("http://t.test/{trace_id}"), &json!("http://u.test/{trace_id}"))
+    );
+    assert_eq!(link["source"], "environment");
+    assert_eq!(
+        (&sentence["code"], &sentence["message"]),
+        (&json!("refused"), &json!("scope can't be used: expected session, tab, navigation"))
+    );
+    assert_eq!(again, after);
+
+    let shown = environment.navtrace(["config"]).output().unwrap();
+    let line = stdout(&shown).lines().find(|line| line.starts_with("NAVTRACE_MODE")).unwrap().to_owned();
+    assert!(line.contains("lightweight") && line.ends_with("config.toml"), "{line}");
+    // What a host that is started now does.
+    let hello = hosts(&[HELLO.trim_end()]);
+    assert_eq!(
+        (hello[0]["mode"].as_str(), hello[0]["propagation"]["targets"].as_array().unwrap().len()),
+        (Some("lightweight"), 1)
+    );
 }
 
 #[test]

@@ -16,6 +16,8 @@ test('messages to the host are built as the fixtures are', () => {
   assert.deepEqual(JSON.parse(JSON.stringify(messages.hello({ ...self, session }))), fixture('hello-resume'));
   assert.deepEqual(messages.armed('detailed'), fixture('armed'));
   assert.deepEqual(messages.problem(fixture('problem').message), fixture('problem'));
+  assert.deepEqual(messages.askSettings(), fixture('ask-settings'));
+  assert.deepEqual(messages.store(fixture('store').values), fixture('store'));
   const { observations } = fixture('observed');
   assert.deepEqual(messages.observed({ worker: '9f86d081884c7d65', number: 1, dropped: 0, observations }), fixture('observed'));
   assert.deepEqual(messages.replenish({ count: 32, traces: 8 }), fixture('replenish'));
@@ -32,7 +34,7 @@ test('a count stays in the range that the host takes', () => {
   }
 });
 
-for (const name of ['session', 'contexts', 'received', 'error']) {
+for (const name of ['session', 'contexts', 'received', 'settings', 'error']) {
   test(`the fixture ${name} is accepted`, () => assert.deepEqual(messages.read(fixture(name)), { message: fixture(name), fault: null }));
 }
 
@@ -72,6 +74,9 @@ const UNUSABLE = [
   ['a session and no propagation', { ...fixture('session'), propagation: undefined }, /session message/],
   ['a batch that no worker made', { v: 1, type: 'received', number: 1 }, /received message/],
   ['a batch without a number', { ...fixture('received'), number: '1' }, /received message/],
+  ['settings without a list', { ...fixture('settings'), settings: {} }, /settings message/],
+  ['a setting of an unknown kind', { ...fixture('settings'), settings: [{ ...fixture('settings').settings[0], kind: 'number' }] }, /settings message/],
+  ['a stored value that is a number', { ...fixture('settings'), settings: [{ ...fixture('settings').settings[0], stored: 5 }] }, /settings message/],
   ['an error without a text', { v: 1, type: 'error', code: 'invalid' }, /error message/],
 ];
 
