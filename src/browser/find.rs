@@ -121,16 +121,19 @@ fn usual_browser(search_path: &OsStr) -> Result<PathBuf, FindError> {
     Err(unfit.unwrap_or(FindError::None))
 }
 
-fn look_up(name: &Path, search_path: &OsStr) -> Option<PathBuf> {
+/// Finds a program by its name on `search_path`, or by its path.
+pub(super) fn look_up(name: &Path, search_path: &OsStr) -> Option<PathBuf> {
     // Joining an absolute name gives that name.
     std::env::split_paths(search_path).map(|dir| dir.join(name)).find(|path| is_executable(path))
 }
 
-fn is_executable(path: &Path) -> bool {
+/// Tells whether a path is a file that somebody may start.
+pub(super) fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
-fn is_ourselves(path: &Path) -> bool {
+/// Tells whether a program is navtrace itself, under whatever name.
+pub(super) fn is_ourselves(path: &Path) -> bool {
     let real = |path: &Path| fs::canonicalize(path).ok();
     let ours = std::env::current_exe().ok().and_then(|path| real(&path));
     ours.is_some() && real(path) == ours

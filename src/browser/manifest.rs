@@ -2,9 +2,9 @@
 //!
 //! <https://developer.chrome.com/docs/extensions/develop/concepts/native-messaging#native-messaging-host>
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::extension;
 
@@ -27,6 +27,14 @@ pub fn render(binary: &Path) -> Option<String> {
         "allowed_origins": [extension::ORIGIN],
     });
     Some(format!("{manifest:#}\n"))
+}
+
+/// Reads which program a host manifest names, if the manifest is navtrace's: it has navtrace's name and serves navtrace's extension alone.
+#[must_use]
+pub fn program(manifest: &[u8]) -> Option<PathBuf> {
+    let manifest: Value = serde_json::from_slice(manifest).ok()?;
+    let ours = manifest["name"] == HOST_NAME && manifest["allowed_origins"] == json!([extension::ORIGIN]);
+    manifest["path"].as_str().filter(|_| ours).map(PathBuf::from)
 }
 
 /// Gives the manifest's file name.

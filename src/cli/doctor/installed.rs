@@ -1,0 +1,155 @@
+//! What is installed for browsers that navtrace does not start, in words: for each of them what is registered, loaded, in the way.
+
+mod loaded;
+mod policy;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
+use super::line::{Line, Mark};
+use crate::browser::find;
+use crate::browser::installed::host::{Binary, Registration, State};
+use crate::browser::installed::{Computer, Place};
+use crate::browser::locations::{BROWSERS, Browser, Homes, Os};
+use crate::config::Config;
+
+/// What the lines about a registration begin with.
+const LINK: &str = "registration";
+
+/// How registrations of this place are mended.
+struct Mend {
+    user: String,
+    system: &'static str,
+}
+
+impl Mend {
+    /// Of a browser's own user data directory, or of the one that was named.
+    fn new(named: Option<&Path>) -> Self {
+        let user = named.map_or_else(
+            || "navtrace install".to_owned(),
+            |dir| format!("navtrace install --user-data-dir {}", crate::cli::shell_word(dir)),
+        );
+        Self { user, system: "sudo navtrace install --system" }
+    }
+}
+
+/// Looks at every browser that has something of navtrace's, or at one user data directory.
+pub(super) fn check(config: &Config, named: Option<&Path>) -> Vec<Line> {
+    let computer = Computer {
+        os: Os::CURRENT,
+        homes: Homes::find(|name| std::env::var_os(name)),
+        root: "/".into(),
+        search_path: std::env::var_os("PATH").unwrap_or_default(),
+    };
+    if let Some(dir) = named {
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.into());
+        return check_directory(config, &computer, &dir);
+    }
+    let places = computer.places();
+    if places.is_empty() {
+        let sentence = "navtrace is registered in no browser of this user, which `navtrace run` does not need; for a browser that you start \
+                        yourself: `navtrace install`";
+        return vec![Line::new(Mark::Hint, LINK, sentence)];
+    }
+    let heading = |place: &Place| format!("{} ({})", place.browser.name, place.user_data.display());
+    places.iter().flat_map(|place| lines(place, heading(place), &Mend::new(None))).collect()
+}
+
+fn check_directory(config: &Config, computer: &Computer, dir: &Path) -> Vec<Line> {
+    if !dir.is_dir() {
+        let word = crate::cli::shell_word(dir);
+        let sentence = format!("{} is no directory: `navtrace profile {word}` prepares one", dir.display());
+        return vec![Line::new(Mark::Fail, "profile", sentence)];
+    }
+    let browser = browser_of(config, computer, dir);
+    let place = Place::look(computer, browser, dir);
+    lines(&place, format!("{} (with {})", dir.display(), browser.name), &Mend::new(Some(dir)))
+}
+
+/// Finds the browser that uses a directory: the one whose own it is, else the one that `navtrace run` would use.
+fn browser_of(config: &Config, computer: &Computer, dir: &Path) -> &'static Browser {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    let owns = |browser: &&Browser| {
+        let own = computer.homes.as_ref().and_then(|homes| real(&browser.user_data(computer.os, homes)));
+        own.is_some() && own == real(dir)
+    };
+    let started = || {
+        let path = find::find(config.browser.as_deref()).ok()?;
+        Browser::of_program(&path, computer.os).or_else(|| Browser::of_program(&real(&path)?, computer.os))
+    };
+    BROWSERS.iter().find(owns).or_else(started).unwrap_or(&BROWSERS[0])
+}
+
+fn lines(place: &Place, heading: String, mend: &Mend) -> Vec<Line> {
+    let mut lines = vec![Line::new(Mark::Heading, "", heading)];
+    lines.extend(registrations(place, mend));
+    lines.extend(loaded::lines(place, &mend.user));
+    lines.extend(policy::lines(place, mend.system));
+    lines
+}
+
+fn registrations(place: &Place, mend: &Mend) -> Vec<Line> {
+    let effective = place.effective();
+    let unused = |registration: &Registration, why| (registration.manifest != effective.manifest).then_some(why);
+    let user = unused(&place.user, "; it does not count, as the policy below says");
+    let system = unused(&place.system, "; it does not count, because the one for this user comes first");
+    let mut lines = Vec::new();
+    lines.extend(registration(&place.user, "for this user", user, &mend.user));
+    lines.extend(registration(&place.system, "for every user", system, mend.system));
+    if let (None, Some(hidden)) = (system, place.system.hidden_from_others()) {
+        let hidden = hidden.display();
+        let sentence = format!(
+            "for every user, but {hidden} is closed to other users: as root, chmod it, or run `{}`",
+            mend.system
+        );
+        lines.push(Line::new(Mark::Warn, LINK, sentence));
+    }
+    if lines.is_empty() {
+        let sentence =
+            format!("no host is registered, so the extension would work alone, without spans: run `{}`", mend.user);
+        lines.push(Line::new(Mark::Fail, LINK, sentence));
+    }
+    lines
+}
+
+/// Says what a registration is worth; what does not count breaks nothing.
+fn registration(registration: &Registration, whom: &str, unused: Option<&str>, mend: &str) -> Option<Line> {
+    let manifest = registration.manifest.display();
+    let own = env!("CARGO_PKG_VERSION");
+    let away = format!("move that file away, then run `{mend}`");
+    let (mark, sentence) = match &registration.state {
+        State::Missing => return None,
+        State::Unreadable(error) => (Mark::Fail, format!("{manifest} can't be read: {error}: {away}")),
+        State::Foreign => (Mark::Fail, format!("{manifest} is not navtrace's, so the extension has no host: {away}")),
+        State::Ours { program, binary } => {
+            let program = program.display();
+            match binary {
+                Binary::This => (Mark::Ok, format!("{program}, which is this navtrace ({own})")),
+                Binary::Other(version) if version == own => (Mark::Ok, format!("{program} ({version})")),
+                Binary::Other(version) => {
+                    let sentence = format!(
+                        "{program} is navtrace {version}, and this one is {own}: run `{mend}` with the one that you want"
+                    );
+                    (Mark::Warn, sentence)
+                }
+                Binary::Gone => (Mark::Fail, format!("{program} is not there any more: run `{mend}`")),
+                Binary::Relative => (Mark::Fail, format!("{program} is not an absolute path: run `{mend}`")),
+                Binary::NotExecutable => {
+                    (Mark::Fail, format!("{program} is not an executable file: make it one, or run `{mend}`"))
+                }
+                Binary::Stranger => {
+                    (Mark::Fail, format!("{program} does not say by `--version` that it is navtrace: run `{mend}`"))
+                }
+            }
+        }
+    };
+    let mark = if unused.is_some() && mark != Mark::Ok { Mark::Hint } else { mark };
+    Some(Line::new(mark, LINK, format!("{whom}: {sentence}{}", unused.unwrap_or_default())))
+}
+
+/// A name of a profile before what is said of it, where there are several.
+fn of_profile(place: &Place, name: &str) -> String {
+    let alone = place.profiles.len() == 1 && OsStr::new(name) == "Default";
+    if alone { String::new() } else { format!("profile {name}: ") }
+}
