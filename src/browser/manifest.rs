@@ -61,4 +61,20 @@ mod tests {
         }
         "#);
     }
+    #[test]
+    fn one_of_navtraces_is_told_from_others() {
+        let binary = Path::new("/opt/näv trace/navtrace");
+        let ours = render(binary).unwrap();
+        assert_eq!(program(ours.as_bytes()), Some(binary.into()));
+        for (what, by) in [
+            (HOST_NAME, "com.example.host"),
+            ("[\n    \"chrome", "[\"chrome-extension://other/\",\n    \"chrome"),
+            ("\"path\"", "\"paths\""),
+            ("{", "["),
+        ] {
+            assert!(ours.contains(what), "{what}");
+            assert_eq!(program(ours.replacen(what, by, 1).as_bytes()), None, "{by}");
+        }
+        assert_eq!(program(b"[]"), None);
+    }
 }

@@ -45,6 +45,7 @@ fn doctor(environment: &Environment, args: &[&Path]) -> (i32, String) {
     let words = stdout(&output)
         .replace(env!("CARGO_BIN_EXE_navtrace"), "NAVTRACE")
         .replace(EXTENSION, "EXTENSION")
+        .replace(env!("CARGO_PKG_VERSION"), "VERSION")
         .replace(&environment.home().display().to_string(), "HOME");
     (output.status.code().unwrap(), words)
 }
@@ -54,7 +55,7 @@ fn where_nothing_is_registered_that_is_said() {
     let (code, words) = doctor(&Environment::new(), &[]);
     assert_eq!(code, 1, "there is no browser");
     let (_, installed) = words.split_once(CHAIN_END).unwrap();
-    assert_snapshot!(installed, @"");
+    assert_snapshot!(installed, @"hint  registration     navtrace is registered in no browser of this user, which `navtrace run` does not need; for a browser that you start yourself: `navtrace install`");
 }
 
 #[test]
@@ -91,7 +92,36 @@ fn every_browser_with_something_of_navtraces_is_listed() {
     let (code, words) = doctor(&environment, &[]);
     assert_eq!(code, 1);
     let (_, installed) = words.split_once(CHAIN_END).unwrap();
-    assert_snapshot!(installed, @"");
+    assert_snapshot!(installed, @r#"
+
+    Chromium (HOME/.config/chromium)
+    ok    registration     for this user: NAVTRACE, which is this navtrace (VERSION)
+    ok    extension        profile Default: VERSION, loaded from EXTENSION
+    ok    off the record   profile Default: the extension may act in off-the-record windows
+    warn  other extension  profile Default: Trace �[31m all (ponmlkjihgfedcbaponmlkjihgfedcba) mentions traceparent, so it may set the same headers: turn it off, or keep navtrace from its addresses with NAVTRACE_EXCLUDE
+    FAIL  extension        profile Profile 1: /gone, where it was loaded from, holds no navtrace extension: No such file or directory (os error 2); run `navtrace install` and do what it says
+    ok    policy           none of this computer's is in the way
+
+    Google Chrome (HOME/.config/google-chrome)
+    FAIL  registration     for this user: HOME/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is not navtrace's, so the extension has no host: move that file away, then run `navtrace install`
+    hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
+    ok    policy           none of this computer's is in the way
+
+    Brave (HOME/.config/BraveSoftware/Brave-Browser)
+    warn  registration     for this user: HOME/older is navtrace 0.0.9, and this one is VERSION: run `navtrace install` with the one that you want
+    FAIL  extension        EXTENSION has version VERSION, but the host is 0.0.9: run `navtrace install` and do what it says, then reload the extension in chrome://extensions
+    ok    policy           none of this computer's is in the way
+
+    Microsoft Edge (HOME/.config/microsoft-edge)
+    FAIL  registration     for this user: HOME/moved away is not there any more: run `navtrace install`
+    hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
+    ok    policy           none of this computer's is in the way
+
+    Vivaldi (HOME/.config/vivaldi)
+    FAIL  registration     for this user: HOME/something does not say by `--version` that it is navtrace: run `navtrace install`
+    FAIL  extension        turned off in chrome://extensions: by a policy (below, and in chrome://policy); developer mode is off, so turn that on there
+    ok    policy           none of this computer's is in the way
+    "#);
 }
 
 #[test]
@@ -100,17 +130,28 @@ fn a_user_data_directory_is_looked_at_alone() {
     let dir = environment.home().join("a profile");
     let (code, words) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
     assert_eq!(code, 1);
-    assert_snapshot!(words, @"");
+    assert_snapshot!(words, @"FAIL  profile          HOME/a profile is no directory: `navtrace profile 'HOME/a profile'` prepares one");
 
     fs::create_dir(&dir).unwrap();
     let (code, words) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
     assert_eq!(code, 1);
-    assert_snapshot!(words, @"");
+    assert_snapshot!(words, @r#"
+    HOME/a profile (with Chromium)
+    FAIL  registration     no host is registered, so the extension would work alone, without spans: run `navtrace install --user-data-dir 'HOME/a profile'`
+    hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install --user-data-dir 'HOME/a profile'` says how to load it
+    ok    policy           none of this computer's is in the way
+    "#);
 
     // As it is prepared for a browser that gets the extension by an argument.
     register(&dir, Path::new(env!("CARGO_BIN_EXE_navtrace")));
     preferences(&dir.join("Default"), &json!({ID: {"incognito": true}}));
     let (code, words) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
     assert_eq!(code, 0);
-    assert_snapshot!(words, @"");
+    assert_snapshot!(words, @r#"
+    HOME/a profile (with Chromium)
+    ok    registration     for this user: NAVTRACE, which is this navtrace (VERSION)
+    hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install --user-data-dir 'HOME/a profile'` says how to load it
+    ok    off the record   the extension may act in off-the-record windows
+    ok    policy           none of this computer's is in the way
+    "#);
 }

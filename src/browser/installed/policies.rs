@@ -1,7 +1,10 @@
 //! The policies that a browser obeys, as far as they are JSON files (Linux): which of them are in navtrace's way, and which give it more.
 //!
-//! <https://chromeenterprise.google/policies/>. None of these policies can be a recommendation, so only those that are mandatory are read. Of
-//! one that stands in several files, the last file by name counts (measured on Chromium 156).
+//! <https://chromeenterprise.google/policies/>. None of these policies can be a recommendation, so only those that are mandatory are read. Which
+//! wins over which was measured on Chromium 156: of a policy that stands in several files, the last file by name counts.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -48,6 +51,8 @@ pub enum Kind {
     UserHostsOff,
     /// The extension is turned off, and can't be installed.
     ExtensionBlocked,
+    /// Extensions of any kind are turned off: those that are allowed by name, too.
+    NoExtensions,
     /// The extension is removed.
     ExtensionRemoved,
     /// The extension is turned off for the sake of these of its permissions.
@@ -105,6 +110,12 @@ impl Policies {
         let installation = self.installation();
         let installed = installation.as_ref().is_some_and(|(_, kind)| *kind == Kind::Installed);
         let developer_mode = self.developer_mode().filter(|_| !installed).map(|name| (name, Kind::NoDeveloperMode));
+        let no_extensions = match self.value("ExtensionAllowedTypes") {
+            Value::Array(types) if !types.iter().any(|kind| kind == "extension") => {
+                Some(("ExtensionAllowedTypes", Kind::NoExtensions)).filter(|_| !installed)
+            }
+            _ => None,
+        };
         let settings = |key, kind: fn(Vec<String>) -> Kind| {
             let named = self.setting(extension::ID, key).or_else(|| self.setting(ALL, key));
             Some(strings(named?)).filter(|named| !named.is_empty()).map(|named| ("ExtensionSettings", kind(named)))
@@ -118,13 +129,13 @@ impl Policies {
         let hosts = settings("runtime_blocked_hosts", Kind::HostsBlocked);
         let incognito = (self.value("IncognitoModeAvailability") == 2)
             .then_some(("IncognitoModeAvailability", Kind::AlwaysOffTheRecord));
-        let found = [host, user_hosts, installation, developer_mode, permissions, hosts, incognito];
+        let found = [host, user_hosts, installation, no_extensions, developer_mode, permissions, hosts, incognito];
         let effect = |(policy, kind)| Effect { policy, file: self.file(policy), kind };
         found.into_iter().flatten().map(effect).collect()
     }
 
     /// Finds what decides about the installation of the extension. What is said of it comes before what is said of all; of the lists, what
-    /// forces an extension wins over what blocks it, and that over what allows it (measured on Chromium 156).
+    /// forces an extension wins over what blocks it, and that over what allows it.
     fn installation(&self) -> Option<(&'static str, Kind)> {
         let mode = |of| match self.setting(of, "installation_mode")?.as_str()? {
             "blocked" => Some(Some(Kind::ExtensionBlocked)),
@@ -146,12 +157,6 @@ impl Policies {
         }
         if self.lists("ExtensionInstallAllowlist", &[extension::ID]) {
             return None;
-        }
-        match self.value("ExtensionAllowedTypes") {
-            Value::Array(types) if !types.iter().any(|kind| kind == "extension") => {
-                return Some(("ExtensionAllowedTypes", Kind::ExtensionBlocked));
-            }
-            _ => {}
         }
         if let Some(kind) = mode(ALL) {
             return kind.map(|kind| ("ExtensionSettings", kind));
@@ -194,120 +199,4 @@ impl Policies {
 fn strings(value: &Value) -> Vec<String> {
     let entries = value.as_array().into_iter().flatten();
     entries.filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const ID: &str = extension::ID;
-
-    fn effects(values: &Value) -> Vec<(&'static str, Kind)> {
-        let mut policies = Policies::default();
-        for (name, value) in values.as_object().unwrap() {
-            policies.values.insert(name.clone(), (value.clone(), "/p.json".into()));
-        }
-        policies.effects().into_iter().map(|effect| (effect.policy, effect.kind)).collect()
-    }
-
-    #[test]
-    fn what_is_in_the_way_is_named() {
-        let (block, allow) = ("NativeMessagingBlocklist", "NativeMessagingAllowlist");
-        let extension = "ExtensionInstallBlocklist";
-        let mode = "ExtensionDeveloperModeSettings";
-        let tools = "DeveloperToolsAvailability";
-        for (values, expected) in [
-            (json!({}), None),
-            (json!({block: ["*"]}), Some((block, Kind::HostBlocked))),
-            (json!({block: ["dev.navtrace.host"]}), Some((block, Kind::HostBlocked))),
-            (json!({block: ["*"], allow: ["dev.navtrace.host"]}), None),
-            (json!({block: ["*"], allow: ["*"]}), Some((block, Kind::HostBlocked))),
-            (json!({block: ["com.other"]}), None),
-            (
-                json!({"NativeMessagingUserLevelHosts": false}),
-                Some(("NativeMessagingUserLevelHosts", Kind::UserHostsOff)),
-            ),
-            (json!({"NativeMessagingUserLevelHosts": true}), None),
-            (json!({extension: ["*"]}), Some((extension, Kind::ExtensionBlocked))),
-            (json!({extension: ["*"], "ExtensionInstallAllowlist": [ID]}), None),
-            (json!({extension: [ID], "ExtensionInstallAllowlist": [ID]}), Some((extension, Kind::ExtensionBlocked))),
-            (json!({"ExtensionAllowedTypes": ["theme"]}), Some(("ExtensionAllowedTypes", Kind::ExtensionBlocked))),
-            (json!({"ExtensionAllowedTypes": ["theme", "extension"]}), None),
-            (json!({mode: 1}), Some((mode, Kind::NoDeveloperMode))),
-            (json!({tools: 2}), Some((tools, Kind::NoDeveloperMode))),
-            (json!({mode: 0, tools: 2}), None),
-            (json!({tools: 1}), None),
-            (json!({"IncognitoModeAvailability": 2}), Some(("IncognitoModeAvailability", Kind::AlwaysOffTheRecord))),
-            (json!({"IncognitoModeAvailability": 1}), None),
-        ] {
-            assert_eq!(effects(&values), expected.into_iter().collect::<Vec<_>>(), "{values}");
-        }
-    }
-
-    #[test]
-    fn what_extension_settings_say_is_understood() {
-        let blocklist = json!(["*"]);
-        for (settings, expected) in [
-            (json!({ID: {"installation_mode": "blocked"}}), Some(Kind::ExtensionBlocked)),
-            (json!({ID: {"installation_mode": "removed"}}), Some(Kind::ExtensionRemoved)),
-            (json!({ID: {"installation_mode": "force_installed"}}), Some(Kind::Installed)),
-            (json!({format!("aaaa, {ID}"): {"installation_mode": "normal_installed"}}), Some(Kind::Installed)),
-            (json!({ID: {"installation_mode": "allowed"}, "*": {"installation_mode": "blocked"}}), None),
-            (json!({"*": {"installation_mode": "blocked"}}), Some(Kind::ExtensionBlocked)),
-            (json!({"*": {"installation_mode": "allowed"}}), None),
-            (
-                json!({"*": {"blocked_permissions": ["webRequest", "usb"], "installation_mode": "allowed"}}),
-                Some(Kind::PermissionsBlocked(vec!["webRequest".into()])),
-            ),
-            (json!({ID: {"blocked_permissions": ["usb"], "installation_mode": "allowed"}}), None),
-            (
-                json!({"*": {"installation_mode": "allowed"}, ID: {"runtime_blocked_hosts": ["*://*.bank.example"]}}),
-                Some(Kind::HostsBlocked(vec!["*://*.bank.example".into()])),
-            ),
-        ] {
-            let found = effects(&json!({"ExtensionSettings": settings, "ExtensionInstallBlocklist": blocklist}));
-            assert_eq!(found, expected.map(|kind| ("ExtensionSettings", kind)).into_iter().collect::<Vec<_>>());
-        }
-        let forced = format!("{ID};https://example.com/update.xml");
-        let found = effects(&json!({
-            "ExtensionInstallForcelist": [forced], "ExtensionInstallBlocklist": ["*", ID], "DeveloperToolsAvailability": 2,
-        }));
-        assert_eq!(found, [("ExtensionInstallForcelist", Kind::Installed)]);
-    }
-
-    #[test]
-    fn odd_values_mean_nothing() {
-        for odd in [json!(null), json!(3), json!("*"), json!([3, null]), json!({"a": 3}), json!({ID: 3, "*": []})] {
-            let names = [
-                "NativeMessagingBlocklist",
-                "NativeMessagingAllowlist",
-                "ExtensionInstallBlocklist",
-                "ExtensionSettings",
-                "ExtensionInstallForcelist",
-                "DeveloperToolsAvailability",
-                "NativeMessagingUserLevelHosts",
-            ];
-            let values: serde_json::Map<_, _> = names.iter().map(|name| ((*name).to_owned(), odd.clone())).collect();
-            assert_eq!(effects(&Value::Object(values)), [], "{odd}");
-        }
-    }
-
-    #[test]
-    fn the_last_file_counts_and_one_that_is_broken_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
-        file("a.json", r#"{"DeveloperToolsAvailability": 2, "NativeMessagingUserLevelHosts": false}"#);
-        file("b.json", r#"{"DeveloperToolsAvailability": 0}"#);
-        file("c.json", "{,}");
-        file("d.json", "[]");
-        fs::create_dir(dir.path().join("folder")).unwrap();
-        let policies = Policies::read(&[dir.path().join("missing"), dir.path().into()]);
-        let effects = policies.effects();
-        let file = dir.path().join("a.json");
-        assert_eq!(effects, [Effect { policy: "NativeMessagingUserLevelHosts", file, kind: Kind::UserHostsOff }]);
-        let broken: Vec<_> = policies.problems.iter().map(|(path, _)| path.file_name().unwrap()).collect();
-        assert_eq!(broken, ["c.json", "d.json"]);
-    }
 }

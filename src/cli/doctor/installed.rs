@@ -153,3 +153,96 @@ fn of_profile(place: &Place, name: &str) -> String {
     let alone = place.profiles.len() == 1 && OsStr::new(name) == "Default";
     if alone { String::new() } else { format!("profile {name}: ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::line;
+    use super::*;
+    use crate::browser::manifest;
+
+    fn write(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// The words about a Chromium of a computer whose files are below `root`, and which has these policies.
+    fn words(root: &Path, policies: &str) -> String {
+        write(&root.join("etc/chromium/policies/managed/p.json"), policies);
+        let computer = Computer { os: Os::Linux, homes: None, root: root.into(), search_path: OsString::new() };
+        let place = Place::look(&computer, &BROWSERS[0], &root.join("profile"));
+        let lines = lines(&place, "Chromium".to_owned(), &Mend::new(None));
+        let itself = std::env::current_exe().unwrap();
+        let text = line::render(&lines).replace(&*itself.to_string_lossy(), "NAVTRACE");
+        let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        text.replace(&*root.to_string_lossy(), "ROOT")
+    }
+
+    #[test]
+    fn which_registration_counts_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let root = dir.path();
+        let file = manifest::file_name();
+        let binary = std::env::current_exe().unwrap();
+        let ours = manifest::render(&binary).unwrap();
+        write(&root.join("etc/chromium/native-messaging-hosts").join(&file), &ours);
+        insta::assert_snapshot!(words(root, "{}"), @r#"
+        Chromium
+        ok    registration     for every user: NAVTRACE, which is this navtrace (VERSION)
+        warn  registration     for every user, but ROOT is closed to other users: as root, chmod it, or run `sudo navtrace install --system`
+        hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
+        ok    policy           none of this computer's is in the way
+        "#);
+        write(&root.join("profile/NativeMessagingHosts").join(&file), &manifest::render(Path::new("/gone")).unwrap());
+        insta::assert_snapshot!(words(root, "{}"), @r#"
+        Chromium
+        FAIL  registration     for this user: /gone is not there any more: run `navtrace install`
+        ok    registration     for every user: NAVTRACE, which is this navtrace (VERSION); it does not count, because the one for this user comes first
+        hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
+        ok    policy           none of this computer's is in the way
+        "#);
+        insta::assert_snapshot!(words(root, r#"{"NativeMessagingUserLevelHosts": false}"#), @r#"
+        Chromium
+        hint  registration     for this user: /gone is not there any more: run `navtrace install`; it does not count, as the policy below says
+        ok    registration     for every user: NAVTRACE, which is this navtrace (VERSION)
+        warn  registration     for every user, but ROOT is closed to other users: as root, chmod it, or run `sudo navtrace install --system`
+        hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
+        ok    policy           NativeMessagingUserLevelHosts in ROOT/etc/chromium/policies/managed/p.json lets only the host count that is registered for every user
+        "#);
+    }
+
+    #[test]
+    fn what_policies_do_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = manifest::render(&std::env::current_exe().unwrap()).unwrap();
+        write(&dir.path().join("profile/NativeMessagingHosts").join(manifest::file_name()), &ours);
+        let mut all = String::new();
+        for policies in [
+            r#"{"NativeMessagingBlocklist": ["*"], "NativeMessagingUserLevelHosts": false}"#,
+            r#"{"ExtensionInstallBlocklist": ["*"], "ExtensionAllowedTypes": [], "DeveloperToolsAvailability": 2, "IncognitoModeAvailability": 2}"#,
+            r#"{"ExtensionSettings": {"*": {"blocked_permissions": ["webRequest"], "runtime_blocked_hosts": ["*://a.example"]}}}"#,
+            r#"{"ExtensionSettings": {"aalhdoofknlgjgclnnkjbegphicaohme": {"installation_mode": "removed"}}}"#,
+            r#"{"ExtensionSettings": {"aalhdoofknlgjgclnnkjbegphicaohme": {"installation_mode": "force_installed"}}}"#,
+            "{,}",
+        ] {
+            let words = words(dir.path(), policies);
+            all.extend(words.lines().filter(|line| line.contains("policy  ")).flat_map(|line| [line, "\n"]));
+        }
+        insta::assert_snapshot!(all, @r#"
+        FAIL  policy           NativeMessagingBlocklist in ROOT/etc/chromium/policies/managed/p.json keeps the host from being started: dev.navtrace.host must be in NativeMessagingAllowlist
+        FAIL  policy           NativeMessagingUserLevelHosts in ROOT/etc/chromium/policies/managed/p.json lets only hosts count that are registered for every user: run `sudo navtrace install --system`
+        FAIL  policy           ExtensionInstallBlocklist in ROOT/etc/chromium/policies/managed/p.json keeps the extension off: ExtensionSettings must allow aalhdoofknlgjgclnnkjbegphicaohme
+        FAIL  policy           ExtensionAllowedTypes in ROOT/etc/chromium/policies/managed/p.json keeps all extensions off: it must list `extension`
+        FAIL  policy           DeveloperToolsAvailability in ROOT/etc/chromium/policies/managed/p.json keeps developer mode off, and with it unpacked extensions: it must be allowed
+        hint  policy           IncognitoModeAvailability in ROOT/etc/chromium/policies/managed/p.json has all windows off the record, so the extension must be allowed there (above)
+        FAIL  policy           ExtensionSettings in ROOT/etc/chromium/policies/managed/p.json keeps the extension off, which needs webRequest: these must not be blocked for it
+        warn  policy           ExtensionSettings in ROOT/etc/chromium/policies/managed/p.json keeps the extension from *://a.example: requests there go without trace context
+        FAIL  policy           ExtensionSettings in ROOT/etc/chromium/policies/managed/p.json removes the extension: that must be taken out
+        ok    policy           ExtensionSettings in ROOT/etc/chromium/policies/managed/p.json installs the extension, which lets it give every request a span of its own
+        hint  policy           ROOT/etc/chromium/policies/managed/p.json can't be read: it is not JSON: key must be a string at line 1 column 2; chrome://policy shows what holds
+        "#);
+    }
+}

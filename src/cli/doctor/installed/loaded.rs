@@ -28,12 +28,14 @@ pub(super) fn lines(place: &Place, mend: &str) -> Vec<Line> {
         let of = of_profile(place, &profile.name);
         lines.extend(profile.problem.iter().map(|problem| Line::new(Mark::Warn, LINK, format!("{of}{problem}"))));
         if let Some(own) = profile.extension(extension::ID) {
-            lines.extend(own.path.iter().map(|folder| {
-                let (mark, sentence) = state(place.effective().version(), own, folder, mend);
-                Line::new(mark, LINK, format!("{of}{sentence}"))
-            }));
-            lines.push(off_the_record(own, &of));
-            lines.extend(developer_mode(profile, own, &of));
+            let state = own.path.as_ref().map(|folder| state(place.effective().version(), own, folder, mend));
+            // What is to be mended first may change the rest.
+            let works = state.as_ref().is_none_or(|(mark, _)| *mark != Mark::Fail);
+            lines.extend(state.map(|(mark, sentence)| Line::new(mark, LINK, format!("{of}{sentence}"))));
+            if works {
+                lines.push(off_the_record(own, &of));
+                lines.extend(developer_mode(profile, own, &of));
+            }
         }
         lines.extend(rivals::find(profile).iter().map(|rival| other_extension(rival, &of)));
     }

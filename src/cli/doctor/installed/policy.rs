@@ -48,6 +48,7 @@ fn words(kind: &Kind, for_user_alone: bool, system: &str) -> (Mark, String) {
             let sentence = format!("keeps the extension off: ExtensionSettings must allow {}", extension::ID);
             (Mark::Fail, sentence)
         }
+        Kind::NoExtensions => (Mark::Fail, "keeps all extensions off: it must list `extension`".to_owned()),
         Kind::ExtensionRemoved => (Mark::Fail, "removes the extension: that must be taken out".to_owned()),
         Kind::PermissionsBlocked(names) => (
             Mark::Fail,
