@@ -149,7 +149,7 @@ fn a_user_data_directory_is_looked_at_alone() {
     assert_eq!(code, 0);
     assert_snapshot!(words, @r#"
     HOME/a profile (with Chromium)
-    ok    registration     for this user: NAVTRACE, which is this navtrace (VERSION)
+    ok    registration     for this directory: NAVTRACE, which is this navtrace (VERSION)
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install --user-data-dir 'HOME/a profile'` says how to load it
     ok    off the record   the extension may act in off-the-record windows
     ok    policy           none of this computer's is in the way

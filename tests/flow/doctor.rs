@@ -86,7 +86,7 @@ fn what_a_real_profile_has_is_told() {
     let (code, lines) = of_user_data(&bench, &dir);
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(code, Some(0), "{lines:#?}");
-    assert_eq!(lines[0], format!("ok    registration     for this user: HOME/navtrace ({version})"));
+    assert_eq!(lines[0], format!("ok    registration     for this directory: HOME/navtrace ({version})"));
     let argument = format!("ok    extension        {version}, last loaded by an argument of the browser, from HOME/");
     assert!(lines[1].starts_with(&argument), "{lines:#?}");
     assert!(lines[2..].iter().all(|line| line.starts_with("ok    ")), "{lines:#?}");
@@ -114,7 +114,7 @@ fn what_a_real_profile_has_is_told() {
     std::fs::rename(&binary, home.join("moved")).unwrap();
     let (code, lines) = of_user_data(&bench, &dir);
     assert_eq!(code, Some(1), "{lines:#?}");
-    let gone = "FAIL  registration     for this user: HOME/navtrace is not there any more: run `navtrace install --user-data-dir 'HOME/my profile'`";
+    let gone = "FAIL  registration     for this directory: HOME/navtrace is not there any more: run `navtrace install --user-data-dir 'HOME/my profile'`";
     assert_eq!(lines[0], gone);
     assert_eq!(lines[1], "FAIL  extension        turned off in chrome://extensions: by hand, so turn it on there");
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::read;
@@ -54,6 +54,8 @@ pub enum Binary {
     NotExecutable,
     /// A program that does not say that it is navtrace.
     Stranger,
+    /// A program that was not asked, because another user could have named or changed it.
+    Unasked,
 }
 
 impl Registration {
@@ -62,7 +64,7 @@ impl Registration {
     pub fn look(path: &Path) -> Self {
         let state = match read::bytes(path, LIMIT) {
             Ok(bytes) => manifest::program(&bytes).map_or(State::Foreign, |program| {
-                let binary = Binary::look(&program);
+                let binary = Binary::look(&program, path);
                 State::Ours { program, binary }
             }),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => State::Missing,
@@ -90,7 +92,7 @@ impl Registration {
 }
 
 impl Binary {
-    fn look(program: &Path) -> Self {
+    fn look(program: &Path, manifest: &Path) -> Self {
         if !program.is_absolute() {
             Self::Relative
         } else if is_ourselves(program) {
@@ -99,6 +101,8 @@ impl Binary {
             Self::Gone
         } else if !is_executable(program) {
             Self::NotExecutable
+        } else if ![program, manifest].into_iter().all(is_in_good_hands) {
+            Self::Unasked
         } else {
             // `--version` of navtrace prints its name and the version.
             let line = find::version(program);
@@ -106,6 +110,12 @@ impl Binary {
             version.map_or(Self::Stranger, |version| Self::Other(version.to_owned()))
         }
     }
+}
+
+/// Whether nobody but this user and root can change a file: what others name is not to be started, least of all by root.
+fn is_in_good_hands(path: &Path) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    fs::metadata(path).is_ok_and(|data| [0, user].contains(&data.uid()) && data.mode() & 0o002 == 0)
 }
 
 fn hidden(path: &Path, bit: u32) -> Option<&Path> {
@@ -139,6 +149,7 @@ mod tests {
         assert_eq!(binary(&program(dir.path(), "other", "echo navtrace 9.8", 0o755)), Binary::Other("9.8".to_owned()));
         assert_eq!(binary(&program(dir.path(), "silent", "", 0o755)), Binary::Stranger);
         assert_eq!(binary(&program(dir.path(), "fails", "echo a browser; exit 3", 0o755)), Binary::Stranger);
+        assert_eq!(binary(&program(dir.path(), "everybodys", "echo navtrace 9.8", 0o777)), Binary::Unasked);
         assert_eq!(binary(&program(dir.path(), "text", "", 0o644)), Binary::NotExecutable);
         assert_eq!(binary(dir.path()), Binary::NotExecutable);
         assert_eq!(binary(&dir.path().join("gone")), Binary::Gone);

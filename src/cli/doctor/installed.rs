@@ -17,8 +17,9 @@ use crate::config::Config;
 /// What the lines about a registration begin with.
 const LINK: &str = "registration";
 
-/// How registrations of this place are mended.
+/// How registrations of this place are mended, and whose they are that are not every user's.
 struct Mend {
+    whom: &'static str,
     user: String,
     system: &'static str,
 }
@@ -30,7 +31,8 @@ impl Mend {
             || "navtrace install".to_owned(),
             |dir| format!("navtrace install --user-data-dir {}", crate::cli::shell_word(dir)),
         );
-        Self { user, system: "sudo navtrace install --system" }
+        let whom = if named.is_some() { "for this directory" } else { "for this user" };
+        Self { whom, user, system: "sudo navtrace install --system" }
     }
 }
 
@@ -92,11 +94,11 @@ fn lines(place: &Place, heading: String, mend: &Mend) -> Vec<Line> {
 fn registrations(place: &Place, mend: &Mend) -> Vec<Line> {
     let effective = place.effective();
     let unused = |registration: &Registration, why| (registration.manifest != effective.manifest).then_some(why);
-    let user = unused(&place.user, "; it does not count, as the policy below says");
-    let system = unused(&place.system, "; it does not count, because the one for this user comes first");
+    let user = unused(&place.user, "; it does not count, as the policy below says".to_owned());
+    let system = unused(&place.system, format!("; it does not count, because the one {} comes first", mend.whom));
     let mut lines = Vec::new();
-    lines.extend(registration(&place.user, "for this user", user, &mend.user));
-    lines.extend(registration(&place.system, "for every user", system, mend.system));
+    lines.extend(registration(&place.user, mend.whom, user.as_deref(), &mend.user));
+    lines.extend(registration(&place.system, "for every user", system.as_deref(), mend.system));
     if let (None, Some(hidden)) = (system, place.system.hidden_from_others()) {
         let hidden = hidden.display();
         let sentence = format!(
@@ -137,6 +139,11 @@ fn registration(registration: &Registration, whom: &str, unused: Option<&str>, m
                 Binary::Relative => (Mark::Fail, format!("{program} is not an absolute path: run `{mend}`")),
                 Binary::NotExecutable => {
                     (Mark::Fail, format!("{program} is not an executable file: make it one, or run `{mend}`"))
+                }
+                Binary::Unasked => {
+                    let sentence =
+                        format!("{program} can be changed by other users, so it was not asked which navtrace it is");
+                    (Mark::Warn, sentence)
                 }
                 Binary::Stranger => {
                     (Mark::Fail, format!("{program} does not say by `--version` that it is navtrace: run `{mend}`"))

@@ -1,3 +1,5 @@
+//! Policies as they stand in files, odd ones included.
+
 use serde_json::json;
 
 use super::*;
