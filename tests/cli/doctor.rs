@@ -98,7 +98,7 @@ fn every_browser_with_something_of_navtraces_is_listed() {
     ok    registration     for this user: NAVTRACE, which is this navtrace (VERSION)
     ok    extension        profile Default: VERSION, loaded from EXTENSION
     ok    off the record   profile Default: the extension may act in off-the-record windows
-    warn  other extension  profile Default: Trace �[31m all (ponmlkjihgfedcbaponmlkjihgfedcba) mentions traceparent, so it may set the same headers: turn it off, or keep navtrace from its addresses with NAVTRACE_EXCLUDE
+    warn  other extension  profile Default: Trace \u{1b}[31m all (ponmlkjihgfedcbaponmlkjihgfedcba) mentions traceparent, so it may set the same headers: turn it off, or keep navtrace from its addresses with NAVTRACE_EXCLUDE
     FAIL  extension        profile Profile 1: /gone, where it was loaded from, holds no navtrace extension: No such file or directory (os error 2); run `navtrace install` and do what it says
     ok    policy           none of this computer's is in the way
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::view::terminal::clean;
+
 /// How good a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
@@ -44,17 +46,13 @@ pub(super) fn render(lines: &[Line]) -> String {
             Mark::Fail => "FAIL",
             Mark::Heading => {
                 let gap = if text.is_empty() { "" } else { "\n" };
-                let _ = writeln!(text, "{gap}{}", plain(sentence));
+                let _ = writeln!(text, "{gap}{}", clean(sentence));
                 continue;
             }
         };
-        let _ = writeln!(text, "{mark}  {link:<15}  {}", plain(sentence));
+        let _ = writeln!(text, "{mark}  {link:<15}  {}", clean(sentence));
     }
     text
-}
-
-fn plain(sentence: &str) -> String {
-    sentence.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -72,7 +70,7 @@ mod tests {
         ok    browser          one
 
         Chromium
-        warn  other extension  evil�[2J�
+        warn  other extension  evil\u{1b}[2J\u{a}
         ");
     }
 }

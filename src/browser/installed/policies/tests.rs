@@ -1,5 +1,3 @@
-//! Policies as they stand in files, odd ones included.
-
 use serde_json::json;
 
 use super::*;
