@@ -90,6 +90,52 @@ pub fn provide(named: Option<&Path>) -> Result<PathBuf, ExtensionError> {
     Ok(folder)
 }
 
+/// The permissions that the extension needs.
+#[must_use]
+pub fn permissions() -> Vec<String> {
+    let manifest: Value =
+        Embedded::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok()).unwrap_or_default();
+    let permissions = manifest["permissions"].as_array().into_iter().flatten();
+    permissions.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// What is in a folder that Chromium loaded the extension from, held against the extension that this binary carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// The same. The worker's modules may stand in files of their own.
+    Same,
+    /// An extension of another version, which is named.
+    Version(String),
+    /// This version with other files, of which one is named.
+    Changed(String),
+    /// Something else, and what.
+    Broken(String),
+}
+
+/// Holds a folder against the extension that this binary carries.
+#[must_use]
+pub fn compare(folder: &Path) -> Content {
+    if let Err(error) = check(folder) {
+        return Content::Broken(match error {
+            ExtensionError::Broken { reason, .. } => reason,
+            ExtensionError::Unreadable { source, .. } => source.to_string(),
+            error => error.to_string(),
+        });
+    }
+    let manifest = fs::read(folder.join("manifest.json")).unwrap_or_default();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap_or_default();
+    let version = manifest["version"].as_str().unwrap_or_default();
+    if version != env!("CARGO_PKG_VERSION") {
+        return Content::Version(version.to_owned());
+    }
+    let differs = |(name, linked): &(&String, &String)| {
+        let there = fs::read(folder.join(name)).ok();
+        let raw = Embedded::get(name).map(|file| file.data.into_owned());
+        there.is_none() || (there.as_deref() != Some(linked.as_bytes()) && there != raw)
+    };
+    embedded().iter().find(differs).map_or(Content::Same, |(name, _)| Content::Changed(name.clone()))
+}
+
 /// The folder of this very content: binaries of different builds never change each other's files.
 fn cache_folder(files: &BTreeMap<String, String>) -> Result<PathBuf, ExtensionError> {
     let mut hasher = DefaultHasher::new();
@@ -230,6 +276,23 @@ mod tests {
             assert_eq!(fs::read_to_string(folder.join(&name)).unwrap(), content, "{name}");
         }
         assert_eq!(check(&folder).unwrap(), fs::canonicalize(&folder).unwrap());
+    }
+
+    #[test]
+    fn a_folder_is_held_against_what_the_binary_carries() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        assert_eq!(compare(folder), Content::Broken("it has no manifest.json".to_owned()));
+        assert_eq!(compare(&folder.join("gone")), Content::Broken("No such file or directory (os error 2)".to_owned()));
+        unpack(&embedded(), folder).unwrap();
+        assert_eq!(compare(folder), Content::Same);
+        assert_eq!(compare(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/extension"))), Content::Same);
+        fs::write(folder.join("channel/port.js"), "evil()").unwrap();
+        assert_eq!(compare(folder), Content::Changed("channel/port.js".to_owned()));
+        let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
+        let older = manifest.replace(&format!("\"{}\"", env!("CARGO_PKG_VERSION")), "\"0.0.1\"");
+        fs::write(folder.join("manifest.json"), older).unwrap();
+        assert_eq!(compare(folder), Content::Version("0.0.1".to_owned()));
     }
 
     #[test]

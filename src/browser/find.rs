@@ -127,7 +127,8 @@ pub(super) fn look_up(name: &Path, search_path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(search_path).map(|dir| dir.join(name)).find(|path| is_executable(path))
 }
 
-fn is_executable(path: &Path) -> bool {
+/// Tells whether a path is a file that somebody may start.
+pub(super) fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Host manifests: <https://developer.chrome.com/docs/extensions/develop/concepts/native-messaging#native-messaging-host-location>. Brave and
 //! Vivaldi read Chrome's folder for the system.
+//!
+//! Policies on Linux: `components/policy/core/common/policy_paths.cc` of Chromium, and Brave's `brave_main_delegate.cc`. Vivaldi does not say
+//! which it reads. On macOS they are managed preferences, not files of JSON.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -31,6 +34,8 @@ pub struct Places {
     pub system_hosts: &'static str,
     /// The names of its program on `PATH`, or the paths of it.
     pub programs: &'static [&'static str],
+    /// Where it looks for the JSON files of policies that its users can't change.
+    pub policies: &'static [&'static str],
 }
 
 /// A browser that can have a host registered.
@@ -53,11 +58,13 @@ pub static BROWSERS: [Browser; 6] = [
             user_data: "chromium",
             system_hosts: "/etc/chromium/native-messaging-hosts",
             programs: &["chromium", "chromium-browser", "ungoogled-chromium"],
+            policies: &["/etc/chromium/policies/managed"],
         },
         macos: Places {
             user_data: "Library/Application Support/Chromium",
             system_hosts: "/Library/Application Support/Chromium/NativeMessagingHosts",
             programs: &["/Applications/Chromium.app/Contents/MacOS/Chromium"],
+            policies: &[],
         },
     },
     Browser {
@@ -67,11 +74,13 @@ pub static BROWSERS: [Browser; 6] = [
             user_data: "google-chrome",
             system_hosts: "/etc/opt/chrome/native-messaging-hosts",
             programs: &["google-chrome-stable", "google-chrome"],
+            policies: &["/etc/opt/chrome/policies/managed"],
         },
         macos: Places {
             user_data: "Library/Application Support/Google/Chrome",
             system_hosts: "/Library/Google/Chrome/NativeMessagingHosts",
             programs: &["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"],
+            policies: &[],
         },
     },
     Browser {
@@ -81,11 +90,13 @@ pub static BROWSERS: [Browser; 6] = [
             user_data: "google-chrome-for-testing",
             system_hosts: "/etc/opt/chrome_for_testing/native-messaging-hosts",
             programs: &["google-chrome-for-testing"],
+            policies: &["/etc/opt/chrome_for_testing/policies/managed"],
         },
         macos: Places {
             user_data: "Library/Application Support/Google/ChromeForTesting",
             system_hosts: "/Library/Google/ChromeForTesting/NativeMessagingHosts",
             programs: &["/Applications/Google Chrome for Testing.app/Contents/MacOS/Google Chrome for Testing"],
+            policies: &[],
         },
     },
     Browser {
@@ -95,11 +106,13 @@ pub static BROWSERS: [Browser; 6] = [
             user_data: "BraveSoftware/Brave-Browser",
             system_hosts: "/etc/opt/chrome/native-messaging-hosts",
             programs: &["brave-browser", "brave"],
+            policies: &["/etc/brave/policies/managed"],
         },
         macos: Places {
             user_data: "Library/Application Support/BraveSoftware/Brave-Browser",
             system_hosts: "/Library/Google/Chrome/NativeMessagingHosts",
             programs: &["/Applications/Brave Browser.app/Contents/MacOS/Brave Browser"],
+            policies: &[],
         },
     },
     Browser {
@@ -109,11 +122,13 @@ pub static BROWSERS: [Browser; 6] = [
             user_data: "microsoft-edge",
             system_hosts: "/etc/opt/edge/native-messaging-hosts",
             programs: &["microsoft-edge-stable", "microsoft-edge"],
+            policies: &["/etc/opt/edge/policies/managed"],
         },
         macos: Places {
             user_data: "Library/Application Support/Microsoft Edge",
             system_hosts: "/Library/Microsoft/Edge/NativeMessagingHosts",
             programs: &["/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge"],
+            policies: &[],
         },
     },
     Browser {
@@ -123,11 +138,13 @@ pub static BROWSERS: [Browser; 6] = [
             user_data: "vivaldi",
             system_hosts: "/etc/opt/chrome/native-messaging-hosts",
             programs: &["vivaldi-stable", "vivaldi"],
+            policies: &["/etc/vivaldi/policies/managed", "/etc/chromium/policies/managed"],
         },
         macos: Places {
             user_data: "Library/Application Support/Vivaldi",
             system_hosts: "/Library/Google/Chrome/NativeMessagingHosts",
             programs: &["/Applications/Vivaldi.app/Contents/MacOS/Vivaldi"],
+            policies: &[],
         },
     },
 ];
@@ -192,6 +209,13 @@ impl Browser {
     #[must_use]
     pub fn system_hosts(&self, os: Os) -> &'static Path {
         Path::new(self.places(os).system_hosts)
+    }
+
+    /// Finds the one that a program belongs to, by the program's name.
+    #[must_use]
+    pub fn of_program(program: &Path, os: Os) -> Option<&'static Self> {
+        let is_it = |name: &&str| Path::new(name).file_name() == program.file_name();
+        BROWSERS.iter().find(|browser| browser.places(os).programs.iter().any(is_it))
     }
 }
 

@@ -6,6 +6,7 @@ pub mod find;
 pub mod flags;
 pub mod gate;
 mod inherited;
+pub mod installed;
 pub mod locations;
 pub mod manifest;
 pub mod private;

@@ -1,9 +1,10 @@
-//! `navtrace doctor`: tries every link of the chain and says of each how to mend it.
+//! `navtrace doctor`: tries every link of the chain and says of each how to mend it, then looks at what is installed for browsers that navtrace
+//! does not start.
 
+mod installed;
+mod line;
 mod page_load;
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode as ProcessExitCode, Stdio};
 use std::sync::mpsc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use self::line::{Line, Mark};
 use super::settings::Flags;
 use crate::browser::{extension, find, process};
 use crate::channel::frame;
@@ -20,9 +22,15 @@ use crate::failure::{ExitCode, Failure};
 
 /// Check every link from the browser to the header, and say how to mend what is broken
 ///
-/// Loads a real page on loopback in the browser that `navtrace run` would use. Exits with 0 only if every link holds.
+/// Loads a real page on loopback in the browser that `navtrace run` would use. Then looks at what is installed for the browsers that you start
+/// yourself: which host is registered, whether the extension is loaded, what else may set the same headers, and which policies are in the way.
+/// Exits with 0 only if nothing is broken: a hint or a warning is no failure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Look at this user data directory alone, such as one from `navtrace profile`, and load no page
+    #[arg(long, value_name = "DIR")]
+    user_data_dir: Option<PathBuf>,
+
     #[command(flatten)]
     pub(super) flags: Flags,
 }
@@ -33,31 +41,39 @@ const HOST_TIMEOUT: Duration = Duration::from_secs(5);
 /// What one link's check found: what holds, or what is wrong and how to mend it.
 type Finding = Result<String, String>;
 
-/// Checks every link and prints a line for each.
-pub(super) fn doctor(config: &Config) -> Result<ProcessExitCode, Failure> {
+/// Checks everything, or the user data directory that was named, and prints a line for each finding.
+pub(super) fn doctor(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
+    let (mut lines, failure) = match &args.user_data_dir {
+        Some(_) => (Vec::new(), None),
+        None => chain(config),
+    };
+    lines.extend(installed::check(config, args.user_data_dir.as_deref()));
+    super::print(&line::render(&lines))?;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let whole = lines.iter().all(|line| line.mark != Mark::Fail);
+    Ok(if whole { ExitCode::Success } else { ExitCode::Failure }.into())
+}
+
+/// Checks every link of the chain that the launcher makes, and says what kept the last ones from being checked.
+fn chain(config: &Config) -> (Vec<Line>, Option<Failure>) {
     let mut findings = vec![("browser", browser(config)), ("extension", extension_files(config)), ("host", host())];
+    let mut failure = None;
     if findings.iter().all(|(_, finding)| finding.is_ok()) {
-        findings.extend(page_load::check(config)?);
+        match page_load::check(config) {
+            Ok(found) => findings.extend(found),
+            Err(error) => failure = Some(error),
+        }
     } else {
         let not_tried = || Err("not tried: mend what stands above first".to_owned());
         findings.extend(page_load::LINKS.map(|link| (link, not_tried())));
     }
-    let whole = findings.iter().all(|(_, finding)| finding.is_ok());
-    print(&findings)
-        .map_err(|error| Failure::new(ExitCode::Failure, format!("the findings can't be printed: {error}")))?;
-    Ok(if whole { ExitCode::Success } else { ExitCode::Failure }.into())
-}
-
-fn print(findings: &[(&str, Finding)]) -> io::Result<()> {
-    let mut text = String::new();
-    for (link, finding) in findings {
-        let (mark, sentence) = match finding {
-            Ok(sentence) => ("ok  ", sentence),
-            Err(sentence) => ("FAIL", sentence),
-        };
-        let _ = writeln!(text, "{mark}  {link:<15}  {sentence}");
-    }
-    io::stdout().write_all(text.as_bytes())
+    let line = |(link, finding): (&'static str, Finding)| match finding {
+        Ok(sentence) => Line::new(Mark::Ok, link, sentence),
+        Err(sentence) => Line::new(Mark::Fail, link, sentence),
+    };
+    (findings.into_iter().map(line).collect(), failure)
 }
 
 fn browser(config: &Config) -> Finding {

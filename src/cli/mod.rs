@@ -153,7 +153,7 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
         Command::Run(args) => run::run(&config, &args),
         Command::Launch(args) => Err(launch::launch(&config, &args)),
         Command::Host(args) => host::host(&config, &args),
-        Command::Doctor(_) => doctor::doctor(&config),
+        Command::Doctor(args) => doctor::doctor(&config, &args),
         Command::Flush(_) => flush::flush(&config),
         Command::Collect(args) => collect::collect(&config, &args),
         Command::View(args) => view::view(&config, &args),

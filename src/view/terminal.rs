@@ -250,7 +250,8 @@ fn duration(us: u64, glyphs: &Glyphs) -> String {
 }
 
 /// Shows what would steer a terminal or reorder its text as escapes.
-fn clean(text: &str) -> String {
+#[must_use]
+pub fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
         let steers = c.is_control()

@@ -6,6 +6,7 @@
 mod navtrace;
 
 mod config;
+mod doctor;
 mod gated;
 mod host;
 mod install;

@@ -45,7 +45,7 @@ impl Client {
 }
 
 /// Playwright takes a path only, no name.
-fn chromium() -> PathBuf {
+pub(crate) fn chromium() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let found = std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| Path::is_file(file));
     found.expect("chromium is on PATH")
