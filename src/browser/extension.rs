@@ -284,7 +284,7 @@ mod tests {
         let folder = dir.path();
         assert_eq!(compare(folder), Content::Broken("it has no manifest.json".to_owned()));
         assert_eq!(compare(&folder.join("gone")), Content::Broken("No such file or directory (os error 2)".to_owned()));
-        unpack(&embedded(), folder).unwrap();
+        unpack(&embedded(), folder, Readers::User, &mut Vec::new()).unwrap();
         assert_eq!(compare(folder), Content::Same);
         assert_eq!(compare(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/extension"))), Content::Same);
         fs::write(folder.join("channel/port.js"), "evil()").unwrap();

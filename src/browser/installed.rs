@@ -17,9 +17,9 @@ use self::host::{Registration, State};
 use self::policies::Policies;
 use self::profile::Profile;
 use super::extension;
-use super::find::look_up;
 use super::locations::{BROWSERS, Browser, Homes, Os};
 use super::manifest;
+use super::registration::find::has_program;
 
 /// The computer, as far as it matters here.
 #[derive(Debug)]
@@ -80,7 +80,8 @@ impl Place {
         let loaded = |profile: &Profile| profile.extension(extension::ID).is_some_and(|loaded| loaded.path.is_some());
         self.user.state != State::Missing
             || self.profiles.iter().any(loaded)
-            || (self.system.state != State::Missing && (self.user_data.is_dir() || computer.has_program(self.browser)))
+            || (self.system.state != State::Missing
+                && (self.user_data.is_dir() || has_program(self.browser, computer.os, &computer.search_path)))
     }
 }
 
@@ -91,10 +92,6 @@ impl Computer {
         let Some(homes) = &self.homes else { return Vec::new() };
         let places = BROWSERS.iter().map(|browser| Place::look(self, browser, &browser.user_data(self.os, homes)));
         places.filter(|place| place.has_something(self)).collect()
-    }
-
-    fn has_program(&self, browser: &Browser) -> bool {
-        browser.places(self.os).programs.iter().any(|name| look_up(Path::new(name), &self.search_path).is_some())
     }
 
     fn below_root(&self, path: &str) -> PathBuf {

@@ -9,11 +9,16 @@ use crate::browser::locations::{Browser, Homes, Os};
 /// Tells whether a browser is here: it has been started once, or its program is where it usually is.
 #[must_use]
 pub fn is_here(browser: &Browser, os: Os, homes: Option<&Homes>, search_path: &OsStr) -> bool {
-    homes.is_some_and(|homes| browser.user_data(os, homes).is_dir())
-        || browser.places(os).programs.iter().any(|name| {
-            // Its name may have been given to navtrace, which then is the browser.
-            look_up(Path::new(name), search_path).is_some_and(|path| !is_ourselves(&path))
-        })
+    homes.is_some_and(|homes| browser.user_data(os, homes).is_dir()) || has_program(browser, os, search_path)
+}
+
+/// Tells whether a browser's program is where it usually is.
+#[must_use]
+pub fn has_program(browser: &Browser, os: Os, search_path: &OsStr) -> bool {
+    browser.places(os).programs.iter().any(|name| {
+        // Its name may have been given to navtrace, which then is the browser.
+        look_up(Path::new(name), search_path).is_some_and(|path| !is_ourselves(&path))
+    })
 }
 
 #[cfg(test)]
