@@ -14,6 +14,9 @@ use crate::observe::observation::Observed;
 /// The version of the protocol that this host speaks.
 pub const VERSION: u64 = 1;
 
+/// The types of messages to a host, for who sends another one.
+const TYPES: &str = "hello, armed, observed, replenish, problem or choose";
+
 /// The most contexts that one `replenish` may ask for.
 pub const MAX_REPLENISH: usize = 1000;
 
@@ -112,6 +115,49 @@ pub struct Problem {
     pub message: String,
 }
 
+/// What the user chooses for this session, in place of what is configured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Choose {
+    /// How often a trace is sampled, from 0 to 1; as configured if null.
+    pub ratio: Option<f64>,
+    /// Who gets headers, as match patterns; as configured if null, everybody if empty.
+    pub targets: Option<Vec<String>>,
+}
+
+/// What is configured, as the user wrote it: for showing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Configured {
+    /// The template for links to traces.
+    pub link: Option<String>,
+    /// Where spans go; null when nowhere.
+    pub endpoint: Option<String>,
+    /// How often a trace is sampled.
+    pub ratio: f64,
+    /// Whether a trace that continues another one follows that one's decision.
+    pub parent_based: bool,
+    /// Who gets headers, as match patterns.
+    pub targets: Vec<String>,
+    /// Who gets none all the same.
+    pub exclude: Vec<String>,
+}
+
+/// What became of the spans of this browser so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ExporterState {
+    /// Spans that the collector took.
+    pub exported: usize,
+    /// Spans that wait to be sent, here or in the spool.
+    pub kept: usize,
+    /// Spans that nobody took and nothing keeps.
+    pub dropped: usize,
+    /// Why spans can't be sent now, in one sentence.
+    pub problem: Option<String>,
+}
+
 /// A message from the extension to the host.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -127,6 +173,8 @@ pub enum ToHost {
     Replenish(Replenish),
     /// Something that the user should know of.
     Problem(Problem),
+    /// What the user chooses for this session.
+    Choose(Choose),
 }
 
 /// A message from the host to the extension.
@@ -150,6 +198,8 @@ pub enum ToExtension {
         contexts: Vec<NavigationContext>,
         /// A stock of traces for what has one of its own.
         traces: Vec<SessionContext>,
+        /// What is configured, whatever was chosen since.
+        configured: Box<Configured>,
     },
     /// The answer to `replenish`.
     Contexts {
@@ -166,6 +216,8 @@ pub enum ToExtension {
         #[cfg_attr(test, ts(type = "number"))]
         number: u64,
     },
+    /// What became of spans so far. Told when it changes.
+    Exporter(ExporterState),
     /// The message before could not be used.
     Error {
         /// Which rule it broke.
@@ -190,6 +242,8 @@ pub enum ErrorCode {
     UnknownType,
     /// A field is missing, of the wrong type or out of range.
     Invalid,
+    /// What was asked for can't be done; `message` is for the user.
+    Refused,
 }
 
 /// A frame that is not a message of this protocol.
@@ -256,6 +310,7 @@ impl ToHost {
                 let message = message.replace(char::is_control, " ");
                 Ok(Self::Problem(Problem { message: shortened(message, 300) }))
             }
+            Some("choose") => fields(text).map(Self::Choose),
             _ => Err(head.unknown_type()),
         }
     }
@@ -321,7 +376,7 @@ impl<'a> Head<'a> {
 
     fn unknown_type(&self) -> MessageError {
         let found = self.r#type.map_or_else(|| "(none)".to_owned(), quoted);
-        let message = format!("unknown message type {found}: expected hello, armed, observed, replenish or problem");
+        let message = format!("unknown message type {found}: expected {TYPES}");
         MessageError::new(ErrorCode::UnknownType, message)
     }
 }

@@ -26,7 +26,7 @@ fn code_and_message(body: &[u8]) -> (ErrorCode, String) {
 
 #[test]
 fn reads_every_fixture_that_the_extension_sends_and_writes_it_back() {
-    for name in ["hello", "hello-resume", "armed", "observed", "replenish", "problem"] {
+    for name in ["hello", "hello-resume", "armed", "observed", "replenish", "problem", "choose"] {
         let text = fixture(&format!("{name}.json"));
         let message = ToHost::decode(text.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
@@ -35,7 +35,7 @@ fn reads_every_fixture_that_the_extension_sends_and_writes_it_back() {
 
 #[test]
 fn writes_every_fixture_that_the_host_sends() {
-    for name in ["session", "contexts", "received", "error"] {
+    for name in ["session", "contexts", "received", "exporter", "error", "error-refused"] {
         let text = fixture(&format!("{name}.json"));
         let message: ToExtension = serde_json::from_str(&text).unwrap();
         assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
@@ -73,12 +73,12 @@ fn each_invalid_frame_has_its_code_and_sentence() {
         (
             br#"{"v":1}"#,
             ErrorCode::UnknownType,
-            "unknown message type (none): expected hello, armed, observed, replenish or problem",
+            "unknown message type (none): expected hello, armed, observed, replenish, problem or choose",
         ),
         (
             br#"{"v":1,"type":7}"#,
             ErrorCode::UnknownType,
-            "unknown message type 7: expected hello, armed, observed, replenish or problem",
+            "unknown message type 7: expected hello, armed, observed, replenish, problem or choose",
         ),
         (br#"{"v":1,"type":"armed"}"#, ErrorCode::Invalid, "missing field `mode` at line 1 column 22"),
         (br#"{"v":1,"type":"replenish","count":1001}"#, ErrorCode::Invalid, "count is 1001: expected 1000 at most"),
@@ -90,7 +90,7 @@ fn each_invalid_frame_has_its_code_and_sentence() {
         (
             long.as_bytes(),
             ErrorCode::UnknownType,
-            &format!("unknown message type \"{}…: expected hello, armed, observed, replenish or problem", "x".repeat(59)),
+            &format!("unknown message type \"{}…: expected hello, armed, observed, replenish, problem or choose", "x".repeat(59)),
         ),
     ];
     for (body, code, sentence) in cases {
@@ -127,7 +127,10 @@ fn protocol_types_of_the_extension_are_current() {
         Observed::decl(&config),
         Replenish::decl(&config),
         Problem::decl(&config),
+        Choose::decl(&config),
         ToHost::decl(&config),
+        Configured::decl(&config),
+        ExporterState::decl(&config),
         ToExtension::decl(&config),
     ];
     let mut text = String::from(
