@@ -90,7 +90,7 @@ export type Mode = "lightweight" | "detailed";
 
 export type WantedMode = "auto" | "lightweight" | "detailed";
 
-export type ErrorCode = "not-utf8" | "not-json" | "unknown-version" | "unknown-type" | "invalid";
+export type ErrorCode = "not-utf8" | "not-json" | "unknown-version" | "unknown-type" | "invalid" | "refused";
 
 export type Browser = { 
 /**
@@ -410,6 +410,10 @@ number: number,
  */
 dropped: number, 
 /**
+ * The session that it was in, if that is not the one in force: what was under way when a new trace began ends in the one before.
+ */
+session?: SessionContext, 
+/**
  * What was observed.
  */
 observations: Array<Observation>, };
@@ -430,7 +434,61 @@ export type Problem = {
  */
 message: string, };
 
-export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem;
+export type Choose = { 
+/**
+ * How often a trace is sampled, from 0 to 1; as configured if null.
+ */
+ratio: number | null, 
+/**
+ * Who gets headers, as match patterns; as configured if null, everybody if empty.
+ */
+targets: Array<string> | null, };
+
+export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem | { "type": "choose" } & Choose;
+
+export type Configured = { 
+/**
+ * The template for links to traces.
+ */
+link: string | null, 
+/**
+ * Where spans go; null when nowhere.
+ */
+endpoint: string | null, 
+/**
+ * How often a trace is sampled.
+ */
+ratio: number, 
+/**
+ * Whether a trace that continues another one follows that one's decision.
+ */
+parentBased: boolean, 
+/**
+ * Who gets headers, as match patterns.
+ */
+targets: Array<string>, 
+/**
+ * Who gets none all the same.
+ */
+exclude: Array<string>, };
+
+export type ExporterState = { 
+/**
+ * Spans that the collector took.
+ */
+exported: number, 
+/**
+ * Spans that wait to be sent, here or in the spool.
+ */
+kept: number, 
+/**
+ * Spans that nobody took and nothing keeps.
+ */
+dropped: number, 
+/**
+ * Why spans can't be sent now, in one sentence.
+ */
+problem: string | null, };
 
 export type ToExtension = { "type": "session", 
 /**
@@ -460,7 +518,11 @@ contexts: Array<NavigationContext>,
 /**
  * A stock of traces for what has one of its own.
  */
-traces: Array<SessionContext>, } | { "type": "contexts", 
+traces: Array<SessionContext>, 
+/**
+ * What is configured, whatever was chosen since.
+ */
+configured: Configured, } | { "type": "contexts", 
 /**
  * More contexts for the navigations to come.
  */
@@ -476,7 +538,7 @@ worker: string,
 /**
  * The batch's number.
  */
-number: number, } | { "type": "error", 
+number: number, } | { "type": "exporter" } & ExporterState | { "type": "error", 
 /**
  * Which rule it broke.
  */
