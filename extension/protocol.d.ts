@@ -410,6 +410,10 @@ number: number,
  */
 dropped: number, 
 /**
+ * The session that it was in, if that is not the one in force: what was under way when a new trace began ends in the one before.
+ */
+session?: SessionContext, 
+/**
  * What was observed.
  */
 observations: Array<Observation>, };
@@ -429,6 +433,16 @@ export type Problem = {
  * One sentence.
  */
 message: string, };
+
+export type Choose = { 
+/**
+ * How often a trace is sampled, from 0 to 1; as configured if null.
+ */
+ratio: number | null, 
+/**
+ * Who gets headers, as match patterns; as configured if null, everybody if empty.
+ */
+targets: Array<string> | null, };
 
 export type Stored = boolean | string | Array<string>;
 
@@ -484,7 +498,51 @@ export type Store = {
  */
 values: { [key in string]: Stored | null }, };
 
-export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem | { "type": "settings" } | { "type": "store" } & Store;
+export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem | { "type": "choose" } & Choose | { "type": "settings" } | { "type": "store" } & Store;
+
+export type Configured = { 
+/**
+ * The template for links to traces.
+ */
+link: string | null, 
+/**
+ * Where spans go; null when nowhere.
+ */
+endpoint: string | null, 
+/**
+ * How often a trace is sampled.
+ */
+ratio: number, 
+/**
+ * Whether a trace that continues another one follows that one's decision.
+ */
+parentBased: boolean, 
+/**
+ * Who gets headers, as match patterns.
+ */
+targets: Array<string>, 
+/**
+ * Who gets none all the same.
+ */
+exclude: Array<string>, };
+
+export type ExporterState = { 
+/**
+ * Spans that the collector took.
+ */
+exported: number, 
+/**
+ * Spans that wait to be sent, here or in the spool.
+ */
+kept: number, 
+/**
+ * Spans that nobody took and nothing keeps.
+ */
+dropped: number, 
+/**
+ * Why spans can't be sent now, in one sentence.
+ */
+problem: string | null, };
 
 export type ToExtension = { "type": "session", 
 /**
@@ -514,7 +572,11 @@ contexts: Array<NavigationContext>,
 /**
  * A stock of traces for what has one of its own.
  */
-traces: Array<SessionContext>, } | { "type": "contexts", 
+traces: Array<SessionContext>, 
+/**
+ * What is configured, whatever was chosen since.
+ */
+configured: Configured, } | { "type": "contexts", 
 /**
  * More contexts for the navigations to come.
  */
@@ -530,7 +592,7 @@ worker: string,
 /**
  * The batch's number.
  */
-number: number, } | { "type": "settings", 
+number: number, } | { "type": "exporter" } & ExporterState | { "type": "settings", 
 /**
  * Where config.toml is, or would be; null without a home.
  */

@@ -3,6 +3,8 @@
  */
 
 import { Session, ownSession } from './context/session.js';
+import { History } from './control/history.js';
+import { watchConnections } from './control/pages.js';
 import { Injector } from './headers/injector.js';
 import { Modes } from './headers/modes.js';
 import { Documents } from './observe/documents.js';
@@ -19,15 +21,17 @@ const HEARTBEAT = 20_000;
 const restarted = 'serviceWorker' in self && /** @type {ServiceWorker} */ (self.serviceWorker).state === 'activated';
 
 const own = ownSession();
-const outbox = new Outbox();
-const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, measurePages);
+const history = new History();
+const outbox = new Outbox(history);
+const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, measurePages, history);
 const documents = new Documents();
 const starts = new Starts();
 const requests = new Requests(outbox, starts, session);
 const injector = new Injector(own, documents, requests);
 if (restarted) injector.listen();
-const ready = Modes.start(session, injector, requests, outbox);
+const ready = Modes.start(session, injector, requests, outbox, documents);
 
 watchNavigations(ready, { outbox, documents, starts });
 watchPages(outbox, documents);
+watchConnections(ready, session, history);
 setInterval(() => void chrome.runtime.getPlatformInfo(), HEARTBEAT);

@@ -13,6 +13,8 @@ import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
 /** @typedef {Extract<ToHost, { type: 'observed' }>} Observed */
 /** @typedef {Observed['observations'][number]} Observation */
 /** @typedef {NonNullable<Extract<ToHost, { type: 'hello' }>['browser']>} Browser */
+/** @typedef {SessionMessage['configured']} Configured */
+/** @typedef {Extract<ToExtension, { type: 'exporter' }>} ExporterMessage */
 /** @typedef {Extract<ToHost, { type: 'armed' }>['mode']} Mode */
 /** @typedef {SessionMessage['mode']} WantedMode */
 /**
@@ -46,15 +48,17 @@ export const hello = ({ extension, offTheRecord, session, browser }) => ({
 export const armed = (mode) => ({ v: VERSION, type: 'armed', mode });
 
 /**
- * @param {{ worker: string, number: number, dropped: number, observations: Observation[] }} batch
+ * @param {{ worker: string, number: number, dropped: number, session: SessionContext | null, observations: Observation[] }} batch `session`: null
+ *   for the one in force
  * @returns {Frame}
  */
-export const observed = ({ worker, number, dropped, observations }) => ({
+export const observed = ({ worker, number, dropped, session, observations }) => ({
   v: VERSION,
   type: 'observed',
   worker,
   number,
   dropped,
+  ...(session === null ? {} : { session }),
   observations,
 });
 
@@ -74,6 +78,12 @@ export const replenish = ({ count, traces }) => ({
  * @returns {Frame}
  */
 export const problem = (message) => ({ v: VERSION, type: 'problem', message });
+
+/**
+ * @param {{ ratio: number | null, targets: string[] | null }} choice null is as configured
+ * @returns {Frame}
+ */
+export const choose = ({ ratio, targets }) => ({ v: VERSION, type: 'choose', ratio, targets });
 
 /** @returns {Frame} */
 export const askSettings = () => ({ v: VERSION, type: 'settings' });
@@ -101,7 +111,7 @@ const isStock = (value) => Array.isArray(value) && value.every(isNavigationConte
 const areTraces = (value) => Array.isArray(value) && value.every(isSessionContext);
 
 /** @param {unknown} value @returns {value is string[]} */
-const areStrings = (value) => Array.isArray(value) && value.every((item) => typeof item === 'string');
+export const areStrings = (value) => Array.isArray(value) && value.every((item) => typeof item === 'string');
 
 /** @param {unknown} value @returns {value is Propagation} */
 export const isPropagation = (value) =>
@@ -119,11 +129,24 @@ export const isPropagation = (value) =>
   areStrings(value.targets) &&
   areStrings(value.exclude);
 
-/** @param {unknown} value @returns {value is WantedMode} */
-const isWantedMode = (value) => value === 'auto' || value === 'lightweight' || value === 'detailed';
-
 /** @param {unknown} value */
 const isTextOrNull = (value) => value === null || typeof value === 'string';
+
+/** @param {unknown} value */
+const isConfigured = (value) =>
+  isObject(value) &&
+  isTextOrNull(value.link) &&
+  isTextOrNull(value.endpoint) &&
+  typeof value.ratio === 'number' &&
+  typeof value.parentBased === 'boolean' &&
+  areStrings(value.targets) &&
+  areStrings(value.exclude);
+
+/** @param {unknown} value @returns {value is number} */
+const isCount = (value) => Number.isSafeInteger(value);
+
+/** @param {unknown} value @returns {value is WantedMode} */
+const isWantedMode = (value) => value === 'auto' || value === 'lightweight' || value === 'detailed';
 
 /** @param {unknown} value */
 const isLasting = (value) =>
@@ -143,9 +166,12 @@ const SHAPES = {
     isPropagation(value.propagation) &&
     isSessionContext(value.session) &&
     isStock(value.contexts) &&
-    areTraces(value.traces),
+    areTraces(value.traces) &&
+    // An older host does not tell it.
+    (value.configured === undefined || isConfigured(value.configured)),
   contexts: (value) => isStock(value.contexts) && areTraces(value.traces),
-  received: (value) => typeof value.worker === 'string' && Number.isSafeInteger(value.number),
+  received: (value) => typeof value.worker === 'string' && isCount(value.number),
+  exporter: (value) => isCount(value.exported) && isCount(value.kept) && isCount(value.dropped) && isTextOrNull(value.problem),
   settings: (value) =>
     isTextOrNull(value.file) && typeof value.exists === 'boolean' && Array.isArray(value.settings) && value.settings.every(isLasting),
   error: (value) => typeof value.code === 'string' && typeof value.message === 'string',

@@ -5,7 +5,8 @@
 import { read } from './messages.js';
 
 /** @import { Frame, ToExtension } from './messages.js' */
-/** @typedef {Exclude<ToExtension, { type: 'error' }>} Answer */
+/** @typedef {Extract<ToExtension, { type: 'error' }>} Refusal */
+/** @typedef {Exclude<ToExtension, Refusal>} Answer */
 
 export const HOST = 'dev.navtrace.host';
 
@@ -32,6 +33,8 @@ export class Channel {
   /** @type {chrome.runtime.Port | null} */
   #port = null;
   #failures = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} the next try */
+  #retry;
   #opened = 0;
   /** @type {Set<string>} */
   #said = new Set();
@@ -41,7 +44,8 @@ export class Channel {
    * @param {object} handlers
    * @param {() => void} handlers.opened sends the first message of a channel
    * @param {(message: Answer) => void} handlers.received takes a message that was checked
-   * @param {() => void} handlers.closed learns that there is no host for now
+   * @param {(refusal: Refusal) => boolean} handlers.refused takes what the host could not do; tells whether somebody has asked for that
+   * @param {(reason: string | null) => void} handlers.closed learns that there is no host for now; null when another is on its way
    */
   constructor(handlers) {
     this.#handlers = handlers;
@@ -54,12 +58,28 @@ export class Channel {
       const port = chrome.runtime.connectNative(HOST);
       this.#port = port;
       this.#opened = Date.now();
-      port.onMessage.addListener((value) => this.#receive(value));
-      port.onDisconnect.addListener(() => this.#lost(chrome.runtime.lastError?.message ?? 'the host has gone'));
+      port.onMessage.addListener((value) => port === this.#port && this.#receive(value));
+      port.onDisconnect.addListener(() => {
+        const reason = chrome.runtime.lastError?.message ?? 'the host has gone';
+        if (port === this.#port) this.#lost(reason);
+      });
     } catch (error) {
       return this.#lost(String(error));
     }
     return this.#handlers.opened();
+  }
+
+  /** Connects at once: to another host, should there be one. That is no failure. */
+  reopen() {
+    clearTimeout(this.#retry);
+    const port = this.#port;
+    this.#port = null;
+    this.#failures = 0;
+    if (port !== null) {
+      this.#handlers.closed(null);
+      port.disconnect();
+    }
+    this.open();
   }
 
   /**
@@ -80,8 +100,9 @@ export class Channel {
   #receive(value) {
     const { message, fault } = read(value);
     if (message === null) return this.#warn(fault);
-    if (message.type === 'error') return this.#warn(`the host refused a message (${message.code}): ${message.message}`);
-    return this.#handlers.received(message);
+    if (message.type !== 'error') return this.#handlers.received(message);
+    if (this.#handlers.refused(message)) return undefined;
+    return this.#warn(`the host refused a message (${message.code}): ${message.message}`);
   }
 
   /** @param {string} reason */
@@ -90,8 +111,8 @@ export class Channel {
     this.#port = null;
     this.#failures = lived ? 1 : this.#failures + 1;
     this.#warn(`no host: ${reason}`);
-    setTimeout(() => this.open(), backOff(this.#failures, Math.random()));
-    this.#handlers.closed();
+    this.#retry = setTimeout(() => this.open(), backOff(this.#failures, Math.random()));
+    this.#handlers.closed(reason);
   }
 
   /**

@@ -85,8 +85,12 @@ export class Propagation {
   #targets;
   #exclude;
 
-  /** @param {PropagationSettings} [settings] */
-  constructor(settings = DEFAULT_PROPAGATION) {
+  /**
+   * @param {PropagationSettings} [settings]
+   * @param {boolean} [paused] whether nobody gets headers for now
+   */
+  constructor(settings = DEFAULT_PROPAGATION, paused = false) {
+    this.paused = paused;
     /** What was said, as it came. */
     this.settings = settings;
     this.#configured = propagatorsOf(settings.propagators);
@@ -161,6 +165,7 @@ export class Propagation {
    * @returns {boolean}
    */
   isTarget(url) {
+    if (this.paused) return false;
     const targets = this.#targets;
     if (targets.length > 0 && !targets.some((target) => target.test(url))) return false;
     return this.#exclude.length === 0 || !this.#exclude.some((exclude) => exclude.test(url));

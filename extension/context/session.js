@@ -4,15 +4,17 @@
 
 import { attempt } from '../attempt.js';
 import { describeBrowser } from '../channel/browser.js';
-import { armed, hello, problem, replenish } from '../channel/messages.js';
+import { armed, choose, hello, problem, replenish } from '../channel/messages.js';
 import { Channel } from '../channel/port.js';
+import { showBadge } from '../control/badge.js';
 import { newSpanId, newTraceId } from './ids.js';
 import { Propagation } from './propagation.js';
 import { CAPACITY, FEW, Stock } from './stock.js';
 
-/** @import { Mode, NavigationContext, SessionContext, SessionMessage, WantedMode } from '../channel/messages.js' */
-/** @import { Answer } from '../channel/port.js' */
-/** @import { InForce } from '../headers/rules.js' */
+/** @import { Configured, ExporterMessage, Frame, Mode, NavigationContext, SessionContext, SessionMessage, WantedMode } from '../channel/messages.js' */
+/** @import { Answer, Refusal } from '../channel/port.js' */
+/** @import { History } from '../control/history.js' */
+/** @import { InForce, Kept } from '../headers/rules.js' */
 /** @import { Outbox } from '../observe/outbox.js' */
 
 /** How long a browser start waits for the host to name the session. */
@@ -37,9 +39,12 @@ const sameSession = (a, b) => a?.traceId === b?.traceId && a?.spanId === b?.span
 /**
  * What is known of the channel that is open: `agreed` when its host continues the session in use, the others what was said.
  *
- * @returns {{ agreed: boolean, armed: Mode | null, replenish: boolean, corrected: boolean }}
+ * @returns {{ agreed: boolean, armed: Mode | null, replenish: boolean, corrected: boolean, chosen: boolean }}
  */
-const nothingSaid = () => ({ agreed: false, armed: null, replenish: false, corrected: false });
+const nothingSaid = () => ({ agreed: false, armed: null, replenish: false, corrected: false, chosen: false });
+
+/** Nothing is chosen. */
+const AS_CONFIGURED = Object.freeze({ ratio: null, targets: null });
 
 /** One browser process's session. */
 export class Session {
@@ -70,6 +75,23 @@ export class Session {
   #problems = new Set();
   /** @type {string[]} what a host is still to be told of that */
   #untold = [];
+  #paused = false;
+  /** @type {Kept['chosen']} */
+  #chosen = AS_CONFIGURED;
+  /** When requests began to carry the session's trace. */
+  #started = 0;
+  /** @type {Configured | null} null until a host has said it, which an older one does not */
+  #configured = null;
+  /** @type {ExporterMessage | null} null until a host has said it */
+  #exporter = null;
+  /** @type {string | null} the version of the host that is there */
+  #host = null;
+  /** @type {string | null} why there is none */
+  #reason = null;
+  /** @type {{ type: Answer['type'], settle: (answer: Answer | string) => void }[]} what the host was asked for, in order */
+  #asked = [];
+  #history;
+  #changed = () => {};
   /** @type {() => void} */
   #settle = () => {};
   /** Settled when the first host has answered or gone. */
@@ -83,16 +105,19 @@ export class Session {
    * @param {SessionContext} own what the session is called when no host names it
    * @param {Outbox} outbox has what is to be sent to a host that continues the session
    * @param {() => Promise<void>} measurePages is called if the host wants pages to be measured
+   * @param {Pick<History, 'begin'>} [history] learns which trace the session's is
    */
-  constructor(renewed, own, outbox, measurePages) {
+  constructor(renewed, own, outbox, measurePages, history) {
     this.#renewed = renewed;
     this.#own = own;
     this.#outbox = outbox;
     this.#measurePages = measurePages;
+    this.#history = history;
     this.#channel = new Channel({
       opened: () => this.#hello(),
       received: (message) => this.#received(message),
-      closed: () => this.#closed(),
+      refused: (refusal) => this.#refused(refusal),
+      closed: (reason) => this.#closed(reason),
     });
     this.#channel.open();
   }
@@ -100,7 +125,7 @@ export class Session {
   /**
    * Finds the session's context: the one that requests carry already, the host's, or one of its own when no host answers.
    *
-   * @param {Promise<Pick<InForce, 'session' | 'propagation'> | null>} inForce what a worker before this one put in force
+   * @param {Promise<(Pick<InForce, 'session' | 'propagation'> & { kept?: Kept | null }) | null>} inForce what a worker before this one put in force
    * @returns {Promise<void>}
    */
   async open(inForce) {
@@ -108,7 +133,8 @@ export class Session {
     const before = await inForce;
     if (before !== null) {
       this.#adopt(before.session);
-      this.#propagation = new Propagation(before.propagation);
+      if (before.kept) ({ paused: this.#paused, chosen: this.#chosen, started: this.#started } = before.kept);
+      this.#propagation = new Propagation(before.propagation, this.#paused);
       this.#used = true;
     }
     this.#offTheRecord = await offTheRecord;
@@ -122,6 +148,39 @@ export class Session {
   get context() {
     if (this.#context === null) throw new Error('the session is not open');
     return this.#context;
+  }
+
+  /** @returns {Kept} what is to outlive the worker */
+  get kept() {
+    return { paused: this.#paused, chosen: this.#chosen, started: this.#started };
+  }
+
+  /** What there is to show of the session. */
+  get shown() {
+    const { agreed } = this.#channelState;
+    return {
+      mode: this.#armed?.mode ?? null,
+      wantedMode: this.#wantedMode,
+      offTheRecord: this.#offTheRecord === true,
+      paused: this.#paused,
+      connected: agreed,
+      host: this.#host,
+      reason: this.#reason,
+      exporter: this.#exporter,
+      configured: this.#configured,
+      chosen: this.#chosen,
+      started: this.#started,
+      problems: [...this.#problems],
+    };
+  }
+
+  /**
+   * Tells of each change of {@link shown} from now on.
+   *
+   * @param {() => void} changed
+   */
+  watch(changed) {
+    this.#changed = changed;
   }
 
   /** @returns {Propagation} how contexts are carried */
@@ -209,6 +268,72 @@ export class Session {
     this.#show();
   }
 
+  /**
+   * Has nobody get headers, or has everybody get them again who got them before.
+   *
+   * @param {boolean} paused
+   */
+  pause(paused) {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    this.#propagation = new Propagation(this.#propagation.settings, paused);
+    this.#renewed();
+    this.#show();
+  }
+
+  /**
+   * Has the host carry contexts otherwise, for this session.
+   *
+   * @param {Kept['chosen']} chosen
+   * @returns {Promise<string | null>} why that can't be; null when it is so from now on
+   */
+  async choose(chosen) {
+    const answer = await this.ask(choose(chosen), 'session');
+    if (typeof answer === 'string') return answer;
+    this.#chosen = chosen;
+    this.#channelState.chosen = true;
+    this.#carry(answer);
+    return null;
+  }
+
+  /**
+   * Asks the host for something.
+   *
+   * @template {Answer['type']} T
+   * @param {Frame} frame
+   * @param {T} type what answers it
+   * @returns {Promise<Extract<Answer, { type: T }> | string>} a sentence for the user when there is no answer
+   */
+  ask(frame, type) {
+    if (!this.#channelState.agreed) return Promise.resolve(`there is no host to ask${this.#reason === null ? '' : `: ${this.#reason}`}`);
+    this.#channel.send(frame);
+    return new Promise((resolve) => {
+      this.#asked.push({ type, settle: (answer) => resolve(/** @type {Extract<Answer, { type: T }> | string} */ (answer)) });
+    });
+  }
+
+  /** Goes over to another trace. The caller has seen to it that what is under way stays in the one before. */
+  succeed() {
+    const { traceId, spanId, flags: decided } = this.takeTrace();
+    const { settings } = this.#propagation;
+    // What is decided for single navigations is no decision for what is above them.
+    const isAbove = settings.samplePer === 'navigation' && settings.sampler.ratio > 0;
+    this.#adopt({ traceId, spanId, flags: isAbove ? this.#propagation.flags(true, decided) : decided });
+    // It was the trace's before.
+    if (settings.tracestate !== '') this.#propagation = new Propagation({ ...settings, tracestate: '' }, this.#paused);
+    this.#used = true;
+    this.#offer = null;
+    this.#outbox.close();
+    Object.assign(this.#channelState, { agreed: false, armed: null, corrected: true });
+    this.#hello();
+    this.#show();
+  }
+
+  /** Connects to a host now. */
+  reconnect() {
+    this.#channel.reopen();
+  }
+
   /** Says who this is, once that is known. */
   #hello() {
     if (this.#offTheRecord === null) return;
@@ -255,25 +380,83 @@ export class Session {
 
   /** @param {Answer} message */
   #received(message) {
+    if (message.type === this.#asked[0]?.type) return this.#asked.shift()?.settle(message);
     if (message.type === 'session') return this.#named(message);
     if (message.type === 'received') return this.#outbox.received(message);
+    if (message.type === 'exporter') {
+      this.#exporter = message;
+      return this.#show();
+    }
+    // Nobody has waited for it any more.
+    if (message.type !== 'contexts') return undefined;
     this.#channelState.replenish = false;
     return this.#stock.fill(message.contexts, message.traces);
   }
 
   /** @param {SessionMessage} message */
   #named(message) {
-    // The same one as long as nothing is to be carried otherwise: others compare by that.
-    const isOther = JSON.stringify(this.#propagation.settings) !== JSON.stringify(message.propagation);
+    this.#host = message.host;
+    this.#configured = message.configured ?? null;
+    // A new host is still to learn what was chosen; until then everything stays as it is.
+    const { ratio, targets } = this.#chosen;
+    const keeps = (ratio !== null || targets !== null) && !this.#channelState.chosen;
+    const isOther = !keeps && this.#isOther(message);
     const changed = isOther || this.#wantedMode !== message.mode;
     this.#wantedMode = message.mode;
-    if (isOther) this.#propagation = new Propagation(message.propagation);
+    if (isOther) this.#propagation = new Propagation(message.propagation, this.#paused);
     if (message.webVitals) this.#measuring ??= this.#measurePages();
     if (this.#context === null) this.#adopt(message.session);
     if (sameSession(this.#context, message.session)) this.#agree(message);
     else if (!sameSession(this.#context, this.#own) || this.#used) this.#correct();
     else this.#offer = message;
     if (this.#offer !== null || changed) this.#renewed();
+    if (keeps && this.#channelState.agreed) void this.#chooseAgain(message);
+  }
+
+  /** Tells a new host what was chosen, and does without if it can't be. @param {SessionMessage} message */
+  async #chooseAgain(message) {
+    const port = this.#channelState;
+    const fault = await this.choose(this.#chosen);
+    if (fault === null || port !== this.#channelState) return;
+    this.problem(`what was chosen for this session does not hold any more: ${fault}`);
+    this.#chosen = AS_CONFIGURED;
+    this.#carry(message);
+  }
+
+  /**
+   * The same one as long as nothing is to be carried otherwise: others compare by that.
+   *
+   * @param {SessionMessage} message
+   */
+  #isOther({ propagation }) {
+    return JSON.stringify(this.#propagation.settings) !== JSON.stringify(propagation);
+  }
+
+  /**
+   * Carries contexts as the host says from now on, in the same session.
+   *
+   * @param {SessionMessage} message
+   */
+  #carry(message) {
+    if (this.#isOther(message)) {
+      this.#propagation = new Propagation(message.propagation, this.#paused);
+      // They were decided on otherwise.
+      this.#stock = new Stock();
+    }
+    if (sameSession(this.#context, message.session)) this.#stock.fill(message.contexts, message.traces);
+    this.#renewed();
+    this.#show();
+  }
+
+  /**
+   * @param {Refusal} refusal
+   * @returns {boolean} whether it answers what was asked for
+   */
+  #refused({ code, message }) {
+    if (code !== 'refused' && code !== 'unknown-type' && code !== 'invalid') return false;
+    const asked = this.#asked.shift();
+    asked?.settle(code === 'unknown-type' ? `the host is older than the extension and can't do this: ${message}` : message);
+    return asked !== undefined;
   }
 
   /**
@@ -283,6 +466,7 @@ export class Session {
    */
   #agree({ contexts, traces }) {
     this.#channelState.agreed = true;
+    this.#reason = null;
     this.#stock.fill(contexts, traces);
     this.#settle();
     this.#announceArmed();
@@ -291,8 +475,13 @@ export class Session {
     this.#show();
   }
 
-  #closed() {
+  /** @param {string | null} reason */
+  #closed(reason) {
     this.#outbox.close();
+    this.#reason = reason;
+    this.#host = null;
+    this.#exporter = null;
+    for (const { settle } of this.#asked.splice(0)) settle('the host has gone before it answered');
     this.#channelState = nothingSaid();
     this.#offer = null;
     this.#settle();
@@ -302,6 +491,8 @@ export class Session {
   /** @param {SessionContext} context */
   #adopt({ traceId, spanId, flags }) {
     this.#context = { traceId, spanId, flags };
+    this.#started = Date.now();
+    this.#history?.begin(traceId);
     this.#stock = new Stock();
   }
 
@@ -311,11 +502,10 @@ export class Session {
     console.warn('navtrace: no host answers: requests carry a trace of their own, and nothing is exported');
   }
 
-  /** Shows on the extension's button how requests get their headers, and whether there is a host. */
+  /** Shows on the extension's button how it stands, and tells who watches. */
   #show() {
-    const { agreed } = this.#channelState;
-    const mode = this.#armed === null ? 'starting' : `${this.#armed.mode} mode`;
-    void chrome.action.setBadgeText({ text: agreed ? '' : '!' });
-    void chrome.action.setTitle({ title: `navtrace: ${mode}${agreed ? '' : '; no host, nothing is exported'}` });
+    const { mode, wantedMode, paused, connected, exporter } = this.shown;
+    showBadge({ mode, wantedMode, paused, connected, problem: exporter?.problem ?? null });
+    this.#changed();
   }
 }

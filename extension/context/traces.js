@@ -87,6 +87,21 @@ export class Traces {
   }
 
   /**
+   * Goes on in a session that has taken the place of another: clients go on with their traces, everything else begins anew.
+   *
+   * @param {SessionContext} before
+   */
+  succeed(before) {
+    this.#remember(before.traceId);
+    this.renew();
+    for (const { client, trace } of this.#tabs.values()) {
+      if (client === null || trace === null) continue;
+      const { traceId, spanId, flags } = trace;
+      this.#outbox.observe({ what: 'context-issued', time: Date.now(), spanId, issuedFor: 'client', traceId, flags });
+    }
+  }
+
+  /**
    * Gives the context of a navigation to come.
    *
    * @param {number | null} tabId null for one in a tab that nobody foresaw

@@ -8,9 +8,12 @@
 
 import { attempt } from '../attempt.js';
 import { Propagation } from '../context/propagation.js';
+import { isSampled } from '../context/propagators.js';
 import { Traces } from '../context/traces.js';
+import { Documents } from '../observe/documents.js';
 import { Arm } from './arm.js';
-import { inForceBy, mostSlots, recordOf, rulesFor } from './rules.js';
+import { cutUrl } from '../observe/details.js';
+import { inForceBy, mostSlots, pausedRules, recordOf, rulesFor } from './rules.js';
 import { MOST_SLOTS, Tabs } from './tabs.js';
 
 /** @import { Mode } from '../channel/messages.js' */
@@ -33,6 +36,8 @@ export class Modes {
   #arm;
   #tabs;
   #traces;
+  #outbox;
+  #documents;
   /** @type {Mode} */
   #mode = 'lightweight';
   /** Whether the browser lets listeners change requests. */
@@ -55,16 +60,20 @@ export class Modes {
    * @param {Arm} arm
    * @param {Tabs} tabs
    * @param {Traces} traces
+   * @param {Outbox} outbox
+   * @param {Documents} documents
    * @param {boolean} granted
    * @param {Mode | null} before
    */
-  constructor(session, injector, requests, arm, tabs, traces, granted, before) {
+  constructor(session, injector, requests, arm, tabs, traces, outbox, documents, granted, before) {
     this.#session = session;
     this.#injector = injector;
     this.#requests = requests;
     this.#arm = arm;
     this.#tabs = tabs;
     this.#traces = traces;
+    this.#outbox = outbox;
+    this.#documents = documents;
     this.#granted = granted;
     this.#before = before;
     this.#propagation = session.propagation;
@@ -78,20 +87,21 @@ export class Modes {
    * @param {Injector} injector
    * @param {Requests} requests
    * @param {Outbox} outbox
+   * @param {Documents} [documents]
    * @returns {Promise<Modes>}
    */
-  static async start(session, injector, requests, outbox) {
+  static async start(session, injector, requests, outbox, documents = new Documents()) {
     const arm = new Arm();
     const reading = arm.inForce().then(inForceBy);
     // Requests may wait for a restarted worker: they get the session's trace as soon as it is known.
-    void reading.then((inForce) => inForce !== null && injector.resume(inForce.session, new Propagation(inForce.propagation)));
+    void reading.then((inForce) => inForce !== null && injector.resume(inForce.session, new Propagation(inForce.propagation, inForce.kept?.paused)));
     const opening = session.open(reading);
     const [inForce, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
     const traces = new Traces(session, outbox);
     if (inForce?.contexts) traces.restore(inForce.contexts);
     const tabs = new Tabs(session.context, (tabId, previous) => traces.issue(tabId, previous), inForce?.contexts, traces);
     tabs.opened(tabIds, windowIds);
-    const modes = new Modes(session, injector, requests, arm, tabs, traces, granted, inForce?.mode ?? null);
+    const modes = new Modes(session, injector, requests, arm, tabs, traces, outbox, documents, granted, inForce?.mode ?? null);
     await modes.#settle();
     return modes;
   }
@@ -113,11 +123,80 @@ export class Modes {
     if (this.#session.renew()) {
       this.#traces.renew();
       this.#tabs.renew(this.#session.context);
-    } else if (this.#propagation !== before) {
+    } else if (this.#propagation.settings !== before.settings) {
       // They were made as contexts were carried before.
       this.#tabs.refresh();
     }
     void this.#settle();
+  }
+
+  /** Begins a new trace: whatever starts after it is in that one, and what is under way stays in the one before. */
+  async newTrace() {
+    const open = await attempt('listing tabs', async () => chrome.tabs.query({}), []);
+    const urls = new Map(open.flatMap(({ id, url = '' }) => (id === undefined ? [] : [[id, url]])));
+    const before = this.#session.context;
+    const live = new Set([...this.#tabs.live(), ...this.#documents.contexts()]);
+    for (const context of live) {
+      // What has no trace of its own would be in the session's, which is another one from now on.
+      context.trace ??= { traceId: before.traceId, spanId: before.spanId, flags: before.flags, tracestate: this.#propagation.settings.tracestate };
+    }
+    const spans = [...live].map(({ spanId }) => spanId).filter((spanId) => !this.#traces.isClients(spanId));
+    this.#outbox.succeed(before, this.#requests.underWay(), spans);
+    this.#session.succeed();
+    this.#propagation = this.#session.propagation;
+    this.#traces.succeed(before);
+    const documents = this.#tabs.succeed(this.#session.context, (tabId) => this.#isPage(urls.get(tabId) ?? ''));
+    this.#documents.succeed(new Map(documents.map(({ before: { spanId }, context }) => [spanId, context])));
+    for (const { tabId, context } of documents) this.#tellSuccessor(tabId, urls.get(tabId) ?? '', context);
+    await this.#settle();
+  }
+
+  /**
+   * Finds the context that a document goes on with that has just come of a navigation: its own, unless a new trace has begun meanwhile.
+   *
+   * @param {number} tabId
+   * @param {string} url
+   * @param {NavigationContext} context
+   * @returns {NavigationContext}
+   */
+  continued(tabId, url, context) {
+    if (!this.#outbox.isBefore(context.spanId)) return context;
+    const successor = this.#tabs.replace(tabId, context);
+    if (successor === null) return context;
+    this.#tellSuccessor(tabId, url, successor);
+    void this.#follow();
+    return successor;
+  }
+
+  /**
+   * Tells which context a tab's document has.
+   *
+   * @param {number} tabId
+   * @param {string} url
+   * @returns {{ traced: boolean, traceId: string, sampled: boolean }}
+   */
+  contextOf(tabId, url) {
+    const { context: session } = this.#session;
+    /** @type {NavigationContext} */
+    const context = this.#tabs.current(tabId) ?? session;
+    const traced = this.#isPage(url) && context.steering?.off !== true;
+    return { traced, traceId: context.trace?.traceId ?? session.traceId, sampled: isSampled(context.flags) };
+  }
+
+  /**
+   * @param {number} tabId
+   * @param {string} url
+   * @param {NavigationContext} context
+   */
+  #tellSuccessor(tabId, url, { spanId }) {
+    const time = Date.now();
+    const transition = 'new-trace';
+    this.#outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: time, transition });
+  }
+
+  /** Tells whether an address is that of a page that is traced. @param {string} url */
+  #isPage(url) {
+    return /^https?:/.test(url) && this.isTarget(url);
   }
 
   /**
@@ -235,7 +314,8 @@ export class Modes {
     this.#mode = mode;
     this.#turn += 1;
     this.#tabs.limit(mode === 'detailed' ? MOST_SLOTS : mostSlots(this.#session.propagation.settings));
-    if (mode === 'detailed') {
+    if (this.#session.propagation.paused) this.#since = Infinity;
+    else if (mode === 'detailed') {
       this.#requests.stop();
       this.#injector.start(this.#session, this.#tabs, this.#traces);
     }
@@ -246,17 +326,18 @@ export class Modes {
   async #follow() {
     const mode = this.#mode;
     const turn = this.#turn;
-    const { context, propagation } = this.#session;
-    const rules =
-      mode === 'detailed'
-        ? [recordOf(context, propagation.settings)]
-        : rulesFor(this.#tabs.contexts(), this.#allTypes, propagation, this.#traces);
+    const { context, propagation, kept } = this.#session;
+    const { settings, paused } = propagation;
+    let rules;
+    if (mode === 'lightweight') rules = rulesFor(this.#tabs.contexts(), this.#allTypes, propagation, this.#traces, kept);
+    else rules = paused ? pausedRules(context, settings, this.#allTypes, kept) : [recordOf(context, settings, kept)];
     if (!(await this.#arm.wish(rules)) || turn !== this.#turn) return;
+    if (paused) this.#injector.stop();
     if (mode === 'lightweight') {
       this.#injector.stop();
       this.#requests.listen(context, this.#traces);
     }
-    if (this.#since === Infinity) this.#since = Date.now();
+    if (this.#since === Infinity && !paused) this.#since = Date.now();
     this.#session.armed(context, mode);
   }
 }

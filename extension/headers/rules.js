@@ -3,7 +3,7 @@
  * so that a navigation costs no other write.
  */
 
-import { isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';
+import { areStrings, isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';
 import { CONTROL_HEADER } from '../context/control.js';
 import { BAGGAGE } from '../context/lists.js';
 import { formatTraceparent } from '../context/traceparent.js';
@@ -20,7 +20,12 @@ import { formatTraceparent } from '../context/traceparent.js';
  * @typedef {{ ruleId: number, current: NavigationContext, next: NavigationContext }} TabContexts
  */
 /** @typedef {{ session: SessionContext, spare: NavigationContext, tabs: Map<number, TabContexts> }} Contexts */
-/** @typedef {{ session: SessionContext, mode: Mode, propagation: Settings, contexts: Contexts | null }} InForce `contexts`: in lightweight mode */
+/**
+ * What the user chose in the popup, for as long as the browser runs, and since when the session's trace is in use.
+ *
+ * @typedef {{ paused: boolean, chosen: { ratio: number | null, targets: string[] | null }, started: number }} Kept
+ */
+/** @typedef {{ session: SessionContext, mode: Mode, propagation: Settings, contexts: Contexts | null, kept: Kept | null }} InForce `contexts`: in lightweight mode */
 
 const RECORD_RULE = 1;
 const CONTROL_RULE = 2;
@@ -33,6 +38,9 @@ const FIRST_TAB_RULE = 10;
 const TARGET_RULES = 10_000;
 const EXCLUDE_RULES = 1_000_000_000;
 const CLIENT_EXCLUDE_RULES = 1_100_000_000;
+
+/** Every address: nobody gets headers while navtrace is paused. */
+const EVERY_ADDRESS = '^';
 
 /** A domain that can't exist, so that a rule for it matches nothing. */
 const NOWHERE = 'navtrace.invalid';
@@ -98,11 +106,13 @@ function responseHeader(traceId, context) {
  * @param {ResourceType[]} allTypes every type that the browser knows: a rule without types would leave main frames out
  * @param {Propagation} propagation
  * @param {Pick<Traces, 'carried' | 'withClients'>} traces
+ * @param {Kept} [kept]
  * @returns {Rule[]}
  */
-export function rulesFor(contexts, allTypes, propagation, traces) {
+export function rulesFor(contexts, allTypes, propagation, traces, kept) {
   const { session, spare, tabs } = contexts;
-  const { targets, exclude } = propagation.settings;
+  const { targets } = propagation.settings;
+  const exclude = propagation.paused ? [EVERY_ADDRESS] : propagation.settings.exclude;
   const fields = [...propagation.fields];
   const subTypes = allTypes.filter((type) => type !== 'main_frame');
 
@@ -147,8 +157,8 @@ export function rulesFor(contexts, allTypes, propagation, traces) {
   };
 
   const rules = [
-    recordRule('lightweight', session, propagation.settings, contexts),
-    rule(CONTROL_RULE, 'control', { resourceTypes: allTypes }, taking([CONTROL_HEADER])),
+    recordRule('lightweight', session, propagation.settings, contexts, kept),
+    controlRule(allTypes),
     ...rulesOf(ROOT_RULE, 'root', session),
     ...rulesOf(SPARE_RULE, 'spare', spare),
   ];
@@ -190,9 +200,10 @@ const rule = (id, kind, condition, action) => /** @type {Rule} */ ({ id, priorit
  * @param {SessionContext} session
  * @param {Settings} propagation
  * @param {Contexts | null} contexts
+ * @param {Kept} [kept]
  * @returns {Rule}
  */
-function recordRule(mode, session, propagation, contexts) {
+function recordRule(mode, session, propagation, contexts, kept) {
   const { traceId, spanId, flags } = session;
   const record = {
     mode,
@@ -202,6 +213,7 @@ function recordRule(mode, session, propagation, contexts) {
       spare: contexts.spare,
       tabs: Array.from(contexts.tabs, ([tabId, { ruleId, current, next }]) => ({ tabId, ruleId, current, next })),
     },
+    kept,
   };
   // A header's value is ASCII.
   const value = JSON.stringify(record).replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
@@ -211,14 +223,29 @@ function recordRule(mode, session, propagation, contexts) {
   });
 }
 
+/** What a script steers by never leaves the browser. @param {ResourceType[]} allTypes */
+const controlRule = (allTypes) => rule(CONTROL_RULE, 'control', { resourceTypes: allTypes }, taking([CONTROL_HEADER]));
+
 /**
  * Builds the one rule of detailed mode.
  *
  * @param {SessionContext} session
  * @param {Settings} propagation
+ * @param {Kept} [kept]
  * @returns {Rule}
  */
-export const recordOf = (session, propagation) => recordRule('detailed', session, propagation, null);
+export const recordOf = (session, propagation, kept) => recordRule('detailed', session, propagation, null, kept);
+
+/**
+ * Builds the rules of detailed mode while navtrace is paused: no listener is asked then.
+ *
+ * @param {SessionContext} session
+ * @param {Settings} propagation
+ * @param {ResourceType[]} allTypes
+ * @param {Kept} kept
+ * @returns {Rule[]}
+ */
+export const pausedRules = (session, propagation, allTypes, kept) => [recordOf(session, propagation, kept), controlRule(allTypes)];
 
 /**
  * Reads the record that rules of {@link rulesFor} or {@link recordOf} have; null when they have none that can be read.
@@ -230,12 +257,22 @@ export function inForceBy(rules) {
   const record = parsed(rules.find(({ id }) => id === RECORD_RULE)?.action.requestHeaders?.[0]?.value);
   if (!isObject(record)) return null;
   const { mode, session, propagation, contexts } = record;
+  const kept = isKept(record.kept) ? record.kept : null;
   if (!isSessionContext(session) || !isPropagation(propagation)) return null;
-  if (mode === 'detailed') return { session, mode, propagation, contexts: null };
+  if (mode === 'detailed') return { session, mode, propagation, contexts: null, kept };
   if (mode !== 'lightweight' || !isObject(contexts) || !isNavigationContext(contexts.spare) || !Array.isArray(contexts.tabs)) return null;
   const tabs = new Map(contexts.tabs.filter(isTabRecord).map(({ tabId, ...tab }) => [tabId, tab]));
-  return { session, mode, propagation, contexts: { session, spare: contexts.spare, tabs } };
+  return { session, mode, propagation, contexts: { session, spare: contexts.spare, tabs }, kept };
 }
+
+/** @param {unknown} value @returns {value is Kept} */
+const isKept = (value) =>
+  isObject(value) &&
+  typeof value.paused === 'boolean' &&
+  typeof value.started === 'number' &&
+  isObject(value.chosen) &&
+  (value.chosen.ratio === null || typeof value.chosen.ratio === 'number') &&
+  (value.chosen.targets === null || areStrings(value.chosen.targets));
 
 /** @param {string | undefined} text @returns {unknown} */
 function parsed(text) {

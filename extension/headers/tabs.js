@@ -8,6 +8,7 @@
  * carry the same context: the second continues the navigation of the first.
  */
 
+import { isBrowsersOwn } from '../observe/details.js';
 import { freeRuleId } from './rules.js';
 
 /** @import { SessionContext } from '../channel/messages.js' */
@@ -159,6 +160,53 @@ export class Tabs {
   }
 
   /**
+   * Gives everything a context of another session that has taken this one's place; navigations that are under way go on as they are.
+   *
+   * @param {SessionContext} session
+   * @param {(tabId: number) => boolean} isTraced whether a tab's document is traced
+   * @returns {{ tabId: number, before: NavigationContext, context: NavigationContext }[]} the documents that have another context now
+   */
+  succeed(session, isTraced) {
+    this.#session = session;
+    const documents = [];
+    this.#spare = this.#take(null);
+    for (const [tabId, slot] of this.#slots) {
+      const before = slot.current;
+      slot.next = this.#take(tabId, before);
+      if (slot.landing !== null) continue;
+      const traced = slot.seen && isTraced(tabId);
+      slot.current = traced ? this.#take(tabId, before) : slot.seen ? this.#places.rootOf(tabId) : slot.next;
+      if (traced) documents.push({ tabId, before, context: slot.current });
+    }
+    return documents;
+  }
+
+  /**
+   * Gives a document that has come of a navigation of the session before a context of this one.
+   *
+   * @param {number} tabId
+   * @param {NavigationContext} before
+   * @returns {NavigationContext | null} null when the tab has another document by now
+   */
+  replace(tabId, before) {
+    const slot = this.#slots.get(tabId);
+    if (slot === undefined || !sameSpan(slot.current, before)) return null;
+    slot.current = this.#take(tabId, before);
+    return slot.current;
+  }
+
+  /** @returns {Set<NavigationContext>} the contexts that something may carry */
+  live() {
+    const live = new Set([this.#spare]);
+    for (const { current, next, requests, responded, landing } of this.#slots.values()) {
+      for (const context of [current, next, ...requests.values(), responded?.context, landing?.context, landing?.previous]) {
+        if (context) live.add(context);
+      }
+    }
+    return live;
+  }
+
+  /**
    * Learns how many tabs there is room for. Those that don't exist yet give way first.
    *
    * @param {number} mostSlots
@@ -274,7 +322,7 @@ export class Tabs {
    */
   committed(tabId, url) {
     // The browser's own pages and the empty one make no requests that a navigation's context would be for.
-    if (/^(about|chrome|chrome-[a-z]+|devtools):/.test(url)) return keep();
+    if (isBrowsersOwn(url)) return keep();
     const slot = this.#slot(tabId, () => this.#take(tabId));
     if (slot === undefined) return keep();
     if (!this.#places.isTarget(url)) {

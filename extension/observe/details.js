@@ -42,6 +42,13 @@ export function bodySize(headers) {
   return /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
+/**
+ * Tells whether an address is one of the browser's own pages, or the empty one.
+ *
+ * @param {string} url
+ */
+export const isBrowsersOwn = (url) => /^(about|chrome|chrome-[a-z]+|devtools):/.test(url);
+
 /** The longest address that is told of: the rest is cut off. */
 export const LONGEST_URL = 4096;
 

@@ -45,6 +45,20 @@ export class Documents {
     return documentId === undefined ? undefined : this.#pages.get(documentId)?.context;
   }
 
+  /** @returns {NavigationContext[]} the contexts that documents have */
+  contexts() {
+    return [...this.#pages.values()].map(({ context }) => context);
+  }
+
+  /**
+   * Has documents go on with other contexts.
+   *
+   * @param {Map<string, NavigationContext>} successors by the span ids of what they have now
+   */
+  succeed(successors) {
+    for (const page of this.#pages.values()) page.context = successors.get(page.context.spanId) ?? page.context;
+  }
+
   /**
    * @param {string} documentId
    * @param {{ context: NavigationContext }} page

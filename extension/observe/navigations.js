@@ -25,6 +25,7 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  * @property {(tabId: number, requestId: string, url: string | null) => NavigationContext[]} responded
  * @property {(tabId: number, requestId: string) => NavigationContext[]} failed
  * @property {(tabId: number, url: string) => NavigationContext[]} committed
+ * @property {(tabId: number, url: string, context: NavigationContext) => NavigationContext} [continued] what a document goes on with
  * @property {(tabId: number, url: string, errorPage: boolean) => NavigationContext[]} abandoned
  */
 
@@ -167,10 +168,10 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     if (!isPage(details)) return;
     once((started) => {
       for (const context of started.committed(tabId, url)) {
-        documents.committed(documentId, context);
         const { spanId } = context;
         const begun = starts.take(tabId, time);
         outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: begun, transition });
+        documents.committed(documentId, started.continued?.(tabId, url, context) ?? context);
       }
     });
   });

@@ -4,9 +4,10 @@
 
 import { observed } from '../channel/messages.js';
 import { newSpanId } from '../context/ids.js';
+import { Before } from './before.js';
 
-/** @import { Frame, Observation, ToExtension } from '../channel/messages.js' */
-/** @typedef {{ number: number, observations: Observation[] }} Batch */
+/** @import { Frame, Observation, SessionContext, ToExtension } from '../channel/messages.js' */
+/** @typedef {{ number: number, session: SessionContext | null, observations: Observation[] }} Batch `session`: null for the one in force */
 
 /** How long an observation waits for others, in milliseconds: a killed browser may lose the last 100, and each message costs its pages time. */
 export const BATCH_DELAY = 40;
@@ -29,6 +30,16 @@ export class Outbox {
   #dropped = 0;
   /** @type {((frame: Frame) => void) | null} null while no host continues the session, which observations belong to */
   #send = null;
+  /** @type {Before | null} null while there was one session only */
+  #before = null;
+  /** @type {Map<SessionContext, Observation[]>} of sessions before, in no batch yet */
+  #late = new Map();
+  #also;
+
+  /** @param {{ observe: (observation: Observation) => void }} [also] sees every observation too */
+  constructor(also) {
+    this.#also = also;
+  }
 
   /**
    * Takes an observation. A request may be waiting for this, so all else comes later.
@@ -36,7 +47,31 @@ export class Outbox {
    * @param {Observation} observation
    */
   observe(observation) {
-    if (this.#fresh.push(observation) === 1) setTimeout(() => this.#seal(), BATCH_DELAY);
+    this.#also?.observe(observation);
+    const session = this.#before?.sessionOf(observation);
+    if (session !== undefined) return this.#keepLate(session, observation);
+    if (this.#fresh.push(observation) === 1) this.#sealSoon();
+    return undefined;
+  }
+
+  /**
+   * Learns that another session has taken the place of this one, to which all belongs that was observed so far or was under way.
+   *
+   * @param {SessionContext} before
+   * @param {Iterable<string>} requests under way
+   * @param {Iterable<string>} spans navigations that may still be named
+   */
+  succeed(before, requests, spans) {
+    this.#seal();
+    const session = { traceId: before.traceId, spanId: before.spanId, flags: before.flags };
+    for (const batch of this.#batches) batch.session ??= session;
+    this.#before ??= new Before();
+    this.#before.ended(session, requests, spans);
+  }
+
+  /** Tells whether a navigation is of a session before this one. @param {string} spanId */
+  isBefore(spanId) {
+    return this.#before?.has(spanId) === true;
   }
 
   /**
@@ -65,13 +100,38 @@ export class Outbox {
     while (this.#batches[0] !== undefined && this.#batches[0].number <= number) this.#shift();
   }
 
+  /**
+   * @param {SessionContext} session
+   * @param {Observation} observation
+   */
+  #keepLate(session, observation) {
+    const late = this.#late.get(session);
+    if (late !== undefined) return void late.push(observation);
+    this.#late.set(session, [observation]);
+    return this.#sealSoon();
+  }
+
+  #sealSoon() {
+    setTimeout(() => this.#seal(), BATCH_DELAY);
+  }
+
   /** Makes batches of what is in none. */
   #seal() {
     const fresh = this.#fresh;
     this.#fresh = [];
+    for (const [session, observations] of this.#late) this.#batch(observations, session);
+    this.#late.clear();
+    this.#batch(fresh, null);
+  }
+
+  /**
+   * @param {Observation[]} fresh
+   * @param {SessionContext | null} session
+   */
+  #batch(fresh, session) {
     for (let start = 0; start < fresh.length; start += MOST_IN_BATCH) {
       this.#number += 1;
-      const batch = { number: this.#number, observations: fresh.slice(start, start + MOST_IN_BATCH) };
+      const batch = { number: this.#number, session, observations: fresh.slice(start, start + MOST_IN_BATCH) };
       this.#batches.push(batch);
       this.#kept += batch.observations.length;
       while (this.#kept > MOST_KEPT) this.#dropped += this.#shift();
@@ -80,8 +140,8 @@ export class Outbox {
   }
 
   /** @param {Batch} batch */
-  #post({ number, observations }) {
-    this.#send?.(observed({ worker: this.#worker, number, dropped: this.#dropped, observations }));
+  #post({ number, session, observations }) {
+    this.#send?.(observed({ worker: this.#worker, number, dropped: this.#dropped, session, observations }));
   }
 
   /** @returns {number} how many observations the oldest batch had, which is gone now */

@@ -83,6 +83,11 @@ export class Requests {
     }, EVERYTHING);
   }
 
+  /** @returns {Iterable<string>} the requests under way that were told of */
+  underWay() {
+    return this.#told;
+  }
+
   /**
    * Learns that a request is about to leave of which nothing is to be told.
    *

@@ -16,6 +16,9 @@ use crate::observe::observation::Observed;
 /// The version of the protocol that this host speaks.
 pub const VERSION: u64 = 1;
 
+/// The types of messages to a host, for who sends another one.
+const TYPES: &str = "hello, armed, observed, replenish, problem, choose, settings or store";
+
 /// The most contexts that one `replenish` may ask for.
 pub const MAX_REPLENISH: usize = 1000;
 
@@ -125,6 +128,49 @@ pub struct Store {
     pub values: BTreeMap<String, Option<Stored>>,
 }
 
+/// What the user chooses for this session, in place of what is configured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Choose {
+    /// How often a trace is sampled, from 0 to 1; as configured if null.
+    pub ratio: Option<f64>,
+    /// Who gets headers, as match patterns; as configured if null, everybody if empty.
+    pub targets: Option<Vec<String>>,
+}
+
+/// What is configured, as the user wrote it: for showing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Configured {
+    /// The template for links to traces.
+    pub link: Option<String>,
+    /// Where spans go; null when nowhere.
+    pub endpoint: Option<String>,
+    /// How often a trace is sampled.
+    pub ratio: f64,
+    /// Whether a trace that continues another one follows that one's decision.
+    pub parent_based: bool,
+    /// Who gets headers, as match patterns.
+    pub targets: Vec<String>,
+    /// Who gets none all the same.
+    pub exclude: Vec<String>,
+}
+
+/// What became of the spans of this browser so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ExporterState {
+    /// Spans that the collector took.
+    pub exported: usize,
+    /// Spans that wait to be sent, here or in the spool.
+    pub kept: usize,
+    /// Spans that nobody took and nothing keeps.
+    pub dropped: usize,
+    /// Why spans can't be sent now, in one sentence.
+    pub problem: Option<String>,
+}
+
 /// A message from the extension to the host.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -140,6 +186,8 @@ pub enum ToHost {
     Replenish(Replenish),
     /// Something that the user should know of.
     Problem(Problem),
+    /// What the user chooses for this session.
+    Choose(Choose),
     /// Which settings last is asked.
     Settings,
     /// Has config.toml say other values.
@@ -167,6 +215,8 @@ pub enum ToExtension {
         contexts: Vec<NavigationContext>,
         /// A stock of traces for what has one of its own.
         traces: Vec<SessionContext>,
+        /// What is configured, whatever was chosen since.
+        configured: Box<Configured>,
     },
     /// The answer to `replenish`.
     Contexts {
@@ -183,6 +233,8 @@ pub enum ToExtension {
         #[cfg_attr(test, ts(type = "number"))]
         number: u64,
     },
+    /// What became of spans so far. Told when it changes.
+    Exporter(ExporterState),
     /// The answer to `settings` and to `store`.
     Settings {
         /// Where config.toml is, or would be; null without a home.
@@ -284,6 +336,7 @@ impl ToHost {
                 let message = message.replace(char::is_control, " ");
                 Ok(Self::Problem(Problem { message: shortened(message, 300) }))
             }
+            Some("choose") => fields(text).map(Self::Choose),
             Some("settings") => Ok(Self::Settings),
             Some("store") if text.len() > MAX_STORE => {
                 let message = format!("the message has {} bytes: expected {MAX_STORE} at most", text.len());
@@ -355,9 +408,7 @@ impl<'a> Head<'a> {
 
     fn unknown_type(&self) -> MessageError {
         let found = self.r#type.map_or_else(|| "(none)".to_owned(), quoted);
-        let message = format!(
-            "unknown message type {found}: expected hello, armed, observed, replenish, problem, settings or store"
-        );
+        let message = format!("unknown message type {found}: expected {TYPES}");
         MessageError::new(ErrorCode::UnknownType, message)
     }
 }

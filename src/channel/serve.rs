@@ -5,11 +5,15 @@ use std::io::{Read, Write};
 use std::sync::{Mutex, PoisonError};
 
 use super::frame::{self, FrameError};
-use super::message::{Armed, Browser, Hello, Mode, Problem, Replenish, Store, ToExtension, ToHost, WantedMode};
+use super::message::{
+    Armed, Browser, Choose, Configured, ErrorCode, Hello, Mode, Problem, Replenish, Store, ToExtension, ToHost,
+    WantedMode,
+};
 use crate::config::lasting::Stored;
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::policy::{Policy, Scope};
 use crate::context::propagators::SpanContext;
+use crate::context::targets::MatchPattern;
 use crate::observe::observation::Observed;
 
 /// Contexts that go with the first answer: enough for the tabs that the extension prepares ahead and the first navigations.
@@ -51,7 +55,12 @@ pub enum Event {
 /// One session's side of the protocol: decides every answer, does no I/O.
 #[derive(Debug)]
 pub struct Session {
+    /// What is in force: as configured, but for what was chosen.
     policy: Policy,
+    configured: Policy,
+    /// Where to look at traces, and where spans go.
+    link: Option<String>,
+    endpoint: Option<String>,
     mode: WantedMode,
     web_vitals: bool,
     issuer: Option<Issuer>,
@@ -62,7 +71,13 @@ impl Session {
     #[must_use]
     pub fn new(policy: Policy, mode: WantedMode, remembered: Option<SessionContext>) -> Self {
         let issuer = remembered.map(|session| Issuer::resume(policy.clone(), session));
-        Self { policy, mode, web_vitals: false, issuer }
+        Self { configured: policy.clone(), policy, link: None, endpoint: None, mode, web_vitals: false, issuer }
+    }
+
+    /// Has the extension know where to look at traces, and where spans go.
+    #[must_use]
+    pub fn with_places(self, link: Option<String>, endpoint: Option<String>) -> Self {
+        Self { link, endpoint, ..self }
     }
 
     /// Has pages measured, or not, which they are not unless told.
@@ -85,25 +100,12 @@ impl Session {
     fn handle_message(&mut self, message: ToHost) -> (Option<ToExtension>, Option<Event>) {
         match message {
             ToHost::Hello(Hello { extension, off_the_record, session, browser }) => {
-                let (mode, web_vitals) = (self.mode, self.web_vitals);
-                let issuer = match session {
-                    Some(session) => self.issuer.insert(Issuer::resume(self.policy.clone(), session)),
-                    None => self.issuer(),
-                };
-                let session = issuer.session();
-                let policy = issuer.policy();
-                let traces = if policy.scope() == Scope::Session { FEW_TRACES } else { FIRST_STOCK };
-                let answer = ToExtension::Session {
-                    host: env!("CARGO_PKG_VERSION").to_owned(),
-                    mode,
-                    // What is not exported need not be measured.
-                    web_vitals: web_vitals && (session.flags.is_sampled() || policy.decides_on_parts()),
-                    propagation: policy.propagation(),
-                    session,
-                    contexts: issuer.contexts(FIRST_STOCK),
-                    traces: issuer.traces(traces),
-                };
-                let parent = policy.parent.clone().filter(|parent| parent.trace_id == session.trace_id);
+                if let Some(session) = session {
+                    self.issuer = Some(Issuer::resume(self.policy.clone(), session));
+                }
+                let answer = self.answer();
+                let session = self.issuer().session();
+                let parent = self.policy.parent.clone().filter(|parent| parent.trace_id == session.trace_id);
                 let event = Event::Session { session, parent, extension, off_the_record, browser };
                 (Some(answer), Some(event))
             }
@@ -114,8 +116,45 @@ impl Session {
                 (Some(ToExtension::Contexts { contexts: issuer.contexts(count), traces: issuer.traces(traces) }), None)
             }
             ToHost::Problem(Problem { message }) => (None, Some(Event::Problem(message))),
+            ToHost::Choose(Choose { ratio, targets }) => match self.configured.with_choice(ratio, targets.as_deref()) {
+                Ok(policy) => {
+                    let session = self.issuer().session();
+                    self.issuer = Some(Issuer::resume(policy.clone(), session));
+                    self.policy = policy;
+                    (Some(self.answer()), None)
+                }
+                Err(message) => (Some(ToExtension::Error { code: ErrorCode::Refused, message }), None),
+            },
             ToHost::Settings => (None, Some(Event::SettingsAsked)),
             ToHost::Store(Store { values }) => (None, Some(Event::Store(values))),
+        }
+    }
+
+    /// Tells what the session is, and how contexts are carried.
+    fn answer(&mut self) -> ToExtension {
+        let written = |patterns: &[MatchPattern]| patterns.iter().map(ToString::to_string).collect();
+        let configured = Configured {
+            link: self.link.clone(),
+            endpoint: self.endpoint.clone(),
+            ratio: self.configured.sampler.ratio,
+            parent_based: self.configured.sampler.parent_based,
+            targets: written(&self.configured.targets),
+            exclude: written(&self.configured.exclude),
+        };
+        let (mode, web_vitals) = (self.mode, self.web_vitals);
+        let issuer = self.issuer();
+        let (session, policy) = (issuer.session(), issuer.policy());
+        let traces = if policy.scope() == Scope::Session { FEW_TRACES } else { FIRST_STOCK };
+        ToExtension::Session {
+            host: env!("CARGO_PKG_VERSION").to_owned(),
+            mode,
+            // What is not exported need not be measured.
+            web_vitals: web_vitals && (session.flags.is_sampled() || policy.decides_on_parts()),
+            propagation: policy.propagation(session.trace_id),
+            session,
+            contexts: issuer.contexts(FIRST_STOCK),
+            traces: issuer.traces(traces),
+            configured: Box::new(configured),
         }
     }
 

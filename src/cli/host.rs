@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::browser::extension;
 use crate::browser::gate::{self, Link};
-use crate::channel::message::{ErrorCode, Mode, ToExtension, WantedMode};
+use crate::channel::message::{ErrorCode, ExporterState, Mode, ToExtension, WantedMode};
 use crate::channel::serve::{self, Event, Session};
 use crate::config::Config;
 use crate::context::policy::Existing;
 use crate::export::recorder::{Audience, Recorder};
+use crate::export::settings::Target;
 use crate::failure::{ExitCode, Failure};
 use crate::observe::tally::Tally;
 use crate::report::{self, Report};
@@ -57,7 +58,10 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     let audience = ToExtensionAndRun { frames: Arc::clone(&frames), run: run.clone() };
     let for_problems = run.clone();
     let recorder = Recorder::start(&config.export, audience, Box::new(move |problem| for_problems.tell(problem)));
+    let link = config.link.as_ref().map(|link| link.as_str().to_owned());
+    let endpoint = config.export.target.as_ref().map(Target::name);
     let session = Session::new(config.policy.clone(), config.mode, gate::remembered())
+        .with_places(link, endpoint)
         .with_web_vitals(config.web_vitals && config.export.target.is_some());
     let served =
         serve::serve(&mut io::stdin().lock(), &frames, session, |event| observe(event, config, &run, &recorder));
@@ -121,6 +125,12 @@ impl Audience for ToExtensionAndRun {
 
     fn counted(&mut self, tally: &Tally) {
         self.run.send(&Report::Tally(tally.clone()));
+    }
+
+    fn exporter(&mut self, state: &ExporterState) {
+        if let Err(error) = serve::send(&self.frames, &ToExtension::Exporter(state.clone())) {
+            tracing::debug!("the extension was not told of the exporter: {error}");
+        }
     }
 }
 

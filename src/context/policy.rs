@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Flags, TraceIdFormat};
+use super::ids::{Flags, TraceId, TraceIdFormat};
 use super::propagators::{Baggage, Name, SpanContext};
 use super::sampler::Sampler;
-use super::targets::MatchPattern;
+use super::targets::{self, MatchPattern};
 
 /// What shares a trace id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,9 +146,29 @@ impl Policy {
         Flags::new(sampled, self.random_flag && random)
     }
 
-    /// What the extension needs.
+    /// The policy with another choice of the sampler's ratio and of who gets headers, each as it is here where there is none.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what can't be chosen.
+    pub fn with_choice(&self, ratio: Option<f64>, targets: Option<&[String]>) -> Result<Self, String> {
+        let mut policy = self.clone();
+        if let Some(ratio) = ratio {
+            if !(0.0..=1.0).contains(&ratio) {
+                return Err(format!("{ratio} is no share of traces to sample: expected a number from 0 to 1"));
+            }
+            policy.sampler.ratio = ratio;
+        }
+        if let Some(targets) = targets {
+            policy.targets = targets::patterns(targets)?;
+        }
+        Ok(policy)
+    }
+
+    /// What the extension needs, in a session of this trace.
     #[must_use]
-    pub fn propagation(&self) -> Propagation {
+    pub fn propagation(&self, trace_id: TraceId) -> Propagation {
+        let parent = self.parent.as_ref().filter(|parent| parent.trace_id == trace_id);
         let regexes = |patterns: &[MatchPattern]| patterns.iter().flat_map(MatchPattern::regexes).cloned().collect();
         Propagation {
             propagators: self.propagators.clone(),
@@ -157,7 +177,7 @@ impl Policy {
             scope: self.scope(),
             random_flag: self.random_flag,
             existing: self.existing,
-            tracestate: self.parent.as_ref().map(|parent| parent.tracestate.to_string()).unwrap_or_default(),
+            tracestate: parent.map(|parent| parent.tracestate.to_string()).unwrap_or_default(),
             baggage: self.baggage.to_string(),
             targets: regexes(&self.targets),
             exclude: regexes(&self.exclude),

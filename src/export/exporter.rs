@@ -4,7 +4,7 @@ mod sender;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::journal::Journal;
 use super::record::{Exported, Fate, Record};
@@ -12,9 +12,14 @@ use super::root_cause;
 use super::settings::Settings;
 use super::spool::{self, Spool};
 use super::state::State;
+use crate::channel::message::ExporterState;
+use crate::context::issuer::SessionContext;
 use crate::observe::observation::Observed;
 use crate::observe::span::Nanos;
 use crate::observe::tally::Tally;
+
+/// How long a session that a new trace has ended waits for the requests that were under way then.
+const LATE_ENDS: Duration = Duration::from_secs(30);
 
 /// Tells the user of a problem.
 pub type OnProblem = Box<dyn Fn(&str) + Send + Sync>;
@@ -34,7 +39,10 @@ struct Shared {
 
 /// What the sender and those who bring spans share.
 struct Desk {
-    work: Option<Work>,
+    /// The session's in force is the last; those before it wait for their last ends.
+    works: Vec<Work>,
+    /// What became of the spans of sessions that are done with.
+    done: Exported,
     /// Counts the records, so that an answer is taken by the one that it is for.
     turn: usize,
     /// Send now: the channel has ended.
@@ -53,13 +61,49 @@ struct Work {
     sending: usize,
     /// Since when the oldest span waits.
     since: Option<Instant>,
+    /// Until when a session that a new trace has ended waits for the ends of its requests; none for the one in force.
+    until: Option<Instant>,
 }
 
 impl Work {
+    fn is_in_force(&self) -> bool {
+        self.until.is_none()
+    }
+
     /// Takes the time from which its spans wait, unless some did already.
     fn wait_from(&mut self, since: Option<Instant>) {
         let waits = !self.record.waiting().is_empty();
         self.since = since.or_else(|| Some(Instant::now())).filter(|_| waits);
+    }
+}
+
+impl Desk {
+    fn in_force(&mut self) -> Option<&mut Work> {
+        self.works.iter_mut().find(|work| work.is_in_force())
+    }
+
+    fn push(&mut self, record: Record, until: Option<Instant>) {
+        self.turn += 1;
+        let mut work = Work { record, turn: self.turn, sending: 0, since: None, until };
+        work.wait_from(None);
+        self.works.push(work);
+    }
+
+    /// Ends the sessions that wait for nothing more, and lets go of those that have nothing to send either.
+    fn close_late(&mut self, problems: &Problems) {
+        let now = Instant::now();
+        for work in &mut self.works {
+            let Some(until) = work.until else { continue };
+            if !work.record.is_closed() && (work.record.is_drained() || until <= now) {
+                problems.journal(work.record.close(nanos_now()));
+                work.wait_from(work.since);
+            }
+        }
+        let is_done = |work: &Work| work.record.is_closed() && work.sending == 0 && work.record.waiting().is_empty();
+        for work in self.works.extract_if(.., |work| !work.is_in_force() && is_done(work)) {
+            self.done.add(work.record.exported());
+            work.record.finish();
+        }
     }
 }
 
@@ -76,6 +120,8 @@ impl Shared {
 /// Says each thing once.
 struct Problems {
     said: Mutex<HashSet<String>>,
+    /// What keeps spans from being sent, as long as it does.
+    now: Mutex<Option<String>>,
     tell: OnProblem,
 }
 
@@ -85,6 +131,17 @@ impl Problems {
         if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.to_owned()) {
             (self.tell)(sentence);
         }
+    }
+
+    /// Tells of a problem that lasts until the collector takes spans.
+    fn last(&self, kind: &str, sentence: &str) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(sentence.to_owned());
+        self.tell(kind, sentence);
+    }
+
+    /// Spans can be sent.
+    fn none(&self) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn journal(&self, result: std::io::Result<()>) {
@@ -102,8 +159,9 @@ impl Exporter {
     /// Begins to send. Without a state directory nothing outlives this process; without a target nothing is sent.
     #[must_use]
     pub fn start(settings: &Settings, state: Option<&State>, tell: OnProblem) -> Self {
-        let problems = Problems { said: Mutex::default(), tell };
-        let desk = Desk { work: None, turn: 0, hurry: false, deadline: None, ended: false };
+        let problems = Problems { said: Mutex::default(), now: Mutex::default(), tell };
+        let desk =
+            Desk { works: Vec::new(), done: Exported::default(), turn: 0, hurry: false, deadline: None, ended: false };
         let shared = Arc::new(Shared { desk: Mutex::new(desk), changed: Condvar::new(), problems });
         let spool = state.map(|state| Spool::new(state.spool(), spool::MOST_BYTES));
         match settings.target.clone() {
@@ -124,31 +182,80 @@ impl Exporter {
 
     /// Takes a session's record; its spans are exported from now on.
     pub fn begin(&self, record: Record) {
-        let mut desk = self.shared.lock();
-        desk.turn += 1;
-        let mut work = Work { record, turn: desk.turn, sending: 0, since: None };
-        work.wait_from(None);
-        desk.work = Some(work);
+        self.shared.lock().push(record, None);
         self.shared.changed.notify_all();
     }
 
-    /// Takes a batch of observations, and gives what the session has done so far. It is safe then.
+    /// Takes the record of a session that has ended, for the ends of its requests.
+    pub fn resume_late(&self, mut record: Record, time: Nanos) {
+        self.shared.problems.journal(record.retire(time));
+        let mut desk = self.shared.lock();
+        desk.push(record, Some(Instant::now() + LATE_ENDS));
+        // The one in force stays the last.
+        desk.works.sort_by_key(Work::is_in_force);
+        self.shared.changed.notify_all();
+    }
+
+    /// Makes room for another session. Of one that nobody has used nothing stays. Any other ends now, and its spans are exported; it waits for the
+    /// ends of its requests first, but not for long.
+    pub fn retire(&self, time: Nanos, patience: Duration) {
+        let mut desk = self.shared.lock();
+        let Some(work) = desk.in_force() else { return };
+        if work.record.is_empty() {
+            let turn = work.turn;
+            let work = self.take(desk, patience, |work| work.turn == turn);
+            let _: Vec<Exported> = work.into_iter().map(|work| self.leave(work)).collect();
+            return;
+        }
+        self.shared.problems.journal(work.record.retire(time));
+        work.until = Some(Instant::now() + LATE_ENDS);
+        desk.close_late(&self.shared.problems);
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether a session is here, be it in force or waiting for its last ends.
+    #[must_use]
+    pub fn has(&self, session: &SessionContext) -> bool {
+        self.shared.lock().works.iter().any(|work| work.record.begun().context == *session)
+    }
+
+    /// What became of the spans of this browser's sessions so far, and how many wait to be sent.
+    #[must_use]
+    pub fn state(&self) -> (ExporterState, usize) {
+        let desk = self.shared.lock();
+        let mut total = desk.done;
+        let mut waiting = 0;
+        for work in &desk.works {
+            total.add(work.record.exported());
+            waiting += work.record.waiting().len();
+        }
+        let problem = self.shared.problems.now.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Exported { exported, refused, spooled, lost } = total;
+        (ExporterState { exported, kept: waiting + spooled, dropped: refused + lost, problem }, waiting)
+    }
+
+    /// Takes a batch of observations of the session that it names, and gives what the one in force has done so far. It is safe then.
     #[must_use]
     pub fn observe(&self, observed: Observed) -> Option<Tally> {
         let mut desk = self.shared.lock();
-        let work = desk.work.as_mut()?;
-        self.shared.problems.journal(work.record.observe(observed));
-        let tally = work.record.tally().clone();
-        self.make_room(work);
-        work.wait_from(work.since);
+        let work = match observed.session {
+            Some(session) => desk.works.iter_mut().find(|work| work.record.begun().context == session),
+            None => desk.in_force(),
+        };
+        if let Some(work) = work {
+            self.shared.problems.journal(work.record.observe(observed));
+            self.make_room(work);
+            work.wait_from(work.since);
+        }
+        desk.close_late(&self.shared.problems);
         self.shared.changed.notify_all();
-        Some(tally)
+        desk.in_force().map(|work| work.record.tally().clone())
     }
 
     /// Has the session's record in a journal from now on.
     pub fn protect(&self, journal: Journal) {
         let mut desk = self.shared.lock();
-        if let Some(work) = desk.work.as_mut() {
+        if let Some(work) = desk.in_force() {
             self.shared.problems.journal(work.record.protect(journal));
         }
     }
@@ -168,21 +275,41 @@ impl Exporter {
     /// of its spans so far.
     #[must_use]
     pub fn release(&self, patience: Duration) -> Exported {
+        let works = self.take(self.shared.lock(), patience, |_| true);
+        let mut exported = self.shared.lock().done;
+        for work in works {
+            exported.add(self.leave(work));
+        }
+        exported
+    }
+
+    /// Takes those sessions from the sender, once what is on its way has arrived or `patience` is over.
+    fn take(&self, mut desk: MutexGuard<'_, Desk>, patience: Duration, which: impl Fn(&Work) -> bool) -> Vec<Work> {
         let deadline = Instant::now() + patience;
-        let mut desk = self.shared.lock();
-        while desk.work.as_ref().is_some_and(|work| work.sending > 0) && Instant::now() < deadline {
+        while desk.works.iter().any(|work| which(work) && work.sending > 0) && Instant::now() < deadline {
             desk = self.shared.wait(desk, deadline.saturating_duration_since(Instant::now()));
         }
-        let Some(Work { mut record, .. }) = desk.work.take() else { return Exported::default() };
-        drop(desk);
-        if record.is_empty() || !record.is_safe() {
-            // Another host would know nothing of these spans.
-            self.put_all_aside(&mut record);
-            let exported = record.exported();
-            record.discard();
-            return exported;
+        desk.works.extract_if(.., |work| which(work)).collect()
+    }
+
+    /// Lets go of a session that another host goes on with, if one can.
+    fn leave(&self, Work { mut record, until, .. }: Work) -> Exported {
+        // Nobody goes on with one that has ended.
+        if until.is_some() {
+            self.shared.problems.journal(record.close(nanos_now()));
         }
-        record.exported()
+        if until.is_none() && !record.is_empty() && record.is_safe() {
+            return record.exported();
+        }
+        // Another host would know nothing of these spans.
+        self.put_all_aside(&mut record);
+        let exported = record.exported();
+        if until.is_some() {
+            record.finish()
+        } else {
+            record.discard()
+        }
+        exported
     }
 
     /// Ends the session: sends what is left, up to `patience`, keeps the rest, and gives what became of everything.
@@ -190,7 +317,7 @@ impl Exporter {
     pub fn finish(&self, time: Nanos, patience: Duration) -> Exported {
         let deadline = Instant::now() + patience;
         let mut desk = self.shared.lock();
-        if let Some(work) = &mut desk.work {
+        for work in &mut desk.works {
             self.shared.problems.journal(work.record.close(time));
         }
         desk.hurry = true;
@@ -199,13 +326,16 @@ impl Exporter {
         while !desk.ended && Instant::now() < deadline {
             desk = self.shared.wait(desk, deadline.saturating_duration_since(Instant::now()));
         }
-        let Some(Work { mut record, .. }) = desk.work.take() else { return Exported::default() };
+        let mut exported = desk.done;
+        let works = std::mem::take(&mut desk.works);
         drop(desk);
-        self.put_all_aside(&mut record);
-        let mut exported = record.exported();
-        // What could not be moved stays in the journal, which is as good.
-        exported.spooled += record.waiting().len();
-        record.finish();
+        for Work { mut record, .. } in works {
+            self.put_all_aside(&mut record);
+            exported.add(record.exported());
+            // What could not be moved stays in the journal, which is as good.
+            exported.spooled += record.waiting().len();
+            record.finish();
+        }
         exported
     }
 
@@ -240,7 +370,7 @@ impl Exporter {
                 let safe = record.is_safe();
                 let what = if safe { "they stay in the session's journal" } else { "they are lost" };
                 let sentence = format!("spans can't be kept in the spool ({}): {what}", root_cause(&error));
-                problems.tell("spool", &sentence);
+                problems.last("spool", &sentence);
                 if safe {
                     return false;
                 }
@@ -251,4 +381,10 @@ impl Exporter {
         problems.journal(record.settle(from, count, fate));
         true
     }
+}
+
+/// The time, in nanoseconds since the epoch.
+pub(super) fn nanos_now() -> Nanos {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

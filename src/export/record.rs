@@ -36,6 +36,11 @@ pub enum Entry {
         /// What became of them.
         fate: Fate,
     },
+    /// Another session has taken its place.
+    Retired {
+        /// When.
+        time: Nanos,
+    },
     /// The browser has gone.
     Closed {
         /// When.
@@ -110,6 +115,14 @@ impl Exported {
             Fate::Spooled => &mut self.spooled,
             Fate::Lost => &mut self.lost,
         } += count;
+    }
+
+    /// Adds what became of another session's spans.
+    pub(super) fn add(&mut self, other: Self) {
+        self.exported += other.exported;
+        self.refused += other.refused;
+        self.spooled += other.spooled;
+        self.lost += other.lost;
     }
 }
 
@@ -191,6 +204,7 @@ impl Record {
             Entry::Summed(sum) => self.sum = *sum,
             Entry::Observed(observed) => self.take(&observed),
             Entry::Settled { at, count, fate } => self.remove(at, count, fate),
+            Entry::Retired { time } => self.sum.session.retire(time),
             Entry::Closed { time } => self.end(time),
         }
     }
@@ -254,6 +268,28 @@ impl Record {
     pub fn settle(&mut self, at: usize, count: usize, fate: Fate) -> io::Result<()> {
         self.remove(at, count, fate);
         self.log(&Entry::Settled { at, count, fate })
+    }
+
+    /// Learns that another session has taken this one's place, which waits for the ends of its requests from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Record::observe`].
+    pub fn retire(&mut self, time: Nanos) -> io::Result<()> {
+        self.sum.session.retire(time);
+        self.log(&Entry::Retired { time })
+    }
+
+    /// Whether no request is under way.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.sum.session.is_drained()
+    }
+
+    /// Whether the session has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.sum.closed
     }
 
     /// Ends the session; its last spans wait then.

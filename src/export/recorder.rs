@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use super::exporter::{Exporter, OnProblem};
+use super::exporter::{Exporter, OnProblem, nanos_now as now};
 use super::journal::Journal;
 use super::process::Process;
 use super::record::{Begun, Exported, Record};
 use super::resource::{self, Machine};
 use super::settings::Settings;
 use super::state::State;
-use crate::channel::message::Browser;
+use crate::channel::message::{Browser, ExporterState};
 use crate::context::issuer::SessionContext;
 use crate::context::propagators::SpanContext;
 use crate::observe::observation::{Observation, Observed};
@@ -34,6 +34,9 @@ const LAST_ANSWER: Duration = Duration::from_millis(300);
 /// How long the last spans may take.
 const FLUSH: Duration = Duration::from_secs(2);
 
+/// How often the audience is told of the exporter at most.
+const TELL: Duration = Duration::from_secs(1);
+
 /// What the channel brings.
 enum Note {
     Session(SessionContext, Option<Parent>, Browser, Nanos),
@@ -46,6 +49,8 @@ pub trait Audience: Send + 'static {
     fn received(&mut self, worker: &str, number: u64);
     /// What the session has done so far.
     fn counted(&mut self, tally: &Tally);
+    /// What became of spans so far, when that has changed.
+    fn exporter(&mut self, state: &ExporterState);
 }
 
 /// Takes notes of one host's sessions.
@@ -82,6 +87,7 @@ impl Recorder {
             browser,
             session: None,
             is_protected: false,
+            told: None,
         };
         let thread = std::thread::spawn(move || clerk.run(&received));
         Self { notes, thread, exporter, browser }
@@ -123,32 +129,80 @@ struct Clerk<A> {
     session: Option<SessionContext>,
     /// Whether the session's record is in a journal, or was to be.
     is_protected: bool,
+    /// What the audience was told last of the exporter, and when.
+    told: Option<(ExporterState, Instant)>,
 }
 
 impl<A: Audience> Clerk<A> {
     fn run(mut self, notes: &Receiver<Note>) {
-        while let Ok(note) = notes.recv() {
-            match note {
-                Note::Session(context, parent, browser, time) => self.begin(context, parent, &browser, time),
-                Note::Observed(mut observed) => {
-                    redact::batch(&mut observed);
-                    self.protect(&observed);
-                    let (worker, number) = (observed.worker.clone(), observed.number);
-                    if let Some(tally) = self.exporter.observe(observed) {
-                        self.audience.received(&worker, number);
-                        self.audience.counted(&tally);
-                    }
-                }
+        loop {
+            // Nothing changes by itself while nothing waits to be sent: then no process is woken for it.
+            let received = if self.tell_state() {
+                notes.recv_timeout(TELL)
+            } else {
+                notes.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            match received {
+                Ok(Note::Session(context, parent, browser, time)) => self.begin(context, parent, &browser, time),
+                Ok(Note::Observed(observed)) => self.observe(observed),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// Begins a session, or goes on with it. A session before it, which the extension did not take, has no observations.
+    fn observe(&mut self, mut observed: Observed) {
+        redact::batch(&mut observed);
+        match observed.session.filter(|session| self.session != Some(*session)) {
+            Some(before) => self.resume_late(before),
+            None => self.protect(&observed),
+        }
+        let (worker, number) = (observed.worker.clone(), observed.number);
+        if let Some(tally) = self.exporter.observe(observed) {
+            self.audience.received(&worker, number);
+            self.audience.counted(&tally);
+        }
+    }
+
+    /// Tells of the exporter, unless that was done just now. Gives whether there may soon be something to tell.
+    fn tell_state(&mut self) -> bool {
+        if self.session.is_none() {
+            return false;
+        }
+        let (state, waiting) = self.exporter.state();
+        if self.told.as_ref().is_some_and(|(told, _)| *told == state) {
+            return waiting > 0;
+        }
+        if self.told.as_ref().is_some_and(|(_, time)| time.elapsed() < TELL) {
+            return true;
+        }
+        self.audience.exporter(&state);
+        self.told = Some((state, Instant::now()));
+        waiting > 0
+    }
+
+    /// Finds a session that a new trace has ended, should a host before this one have had it.
+    fn resume_late(&self, before: SessionContext) {
+        if self.exporter.has(&before) {
+            return;
+        }
+        let Some(path) = self.path_of(before).filter(|path| path.exists()) else {
+            tracing::debug!("requests ended that began in a session that is over: trace {}", before.trace_id);
+            return;
+        };
+        match Journal::open(&path, HANDED_OVER).and_then(Record::of_journal) {
+            Ok(Some(record)) => self.exporter.resume_late(record, now()),
+            Ok(None) => {}
+            Err(error) => self.exporter.journal_failed(error),
+        }
+    }
+
+    /// Begins a session, or goes on with it. One before it ends, or is forgotten if the extension never took it.
     fn begin(&mut self, context: SessionContext, parent: Option<Parent>, browser: &Browser, time: Nanos) {
         if self.session.replace(context) == Some(context) {
             return;
         }
-        let _ = self.exporter.release(LAST_ANSWER);
+        self.exporter.retire(time, LAST_ANSWER);
         let machine = Machine::of_process(self.browser.pid);
         let resource = resource::resource(&self.settings, browser, &machine, context);
         let begun = Begun { context, parent, time, resource, browser: self.browser };
@@ -185,12 +239,10 @@ impl<A: Audience> Clerk<A> {
 
     /// Where the session's journal is, if there is a place for it.
     fn path(&self) -> Option<PathBuf> {
-        let SessionContext { trace_id, span_id, .. } = self.session?;
+        self.path_of(self.session?)
+    }
+
+    fn path_of(&self, SessionContext { trace_id, span_id, .. }: SessionContext) -> Option<PathBuf> {
         Some(self.state.as_ref()?.sessions().join(format!("{trace_id}-{span_id}.jsonl")))
     }
-}
-
-fn now() -> Nanos {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

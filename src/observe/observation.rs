@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{Flags, SpanId, TraceId};
+use crate::context::issuer::SessionContext;
 
 /// A batch of observations, in the order in which the browser reported them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,10 @@ pub struct Observed {
     /// How many observations this worker has had to drop so far, since no host took them.
     #[cfg_attr(test, ts(type = "number"))]
     pub dropped: u64,
+    /// The session that it was in, if that is not the one in force: what was under way when a new trace began ends in the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub session: Option<SessionContext>,
     /// What was observed.
     pub observations: Vec<Observation>,
 }

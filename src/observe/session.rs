@@ -46,6 +46,9 @@ pub struct Session {
     /// The traces besides the session's own in which navigations were, the latest last.
     traces: VecDeque<TraceId>,
     tally: Tally,
+    /// When another session took its place, if one did: from then on it only waits for what was under way.
+    #[serde(default)]
+    retired: Option<Nanos>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,6 +109,7 @@ impl Session {
             documents: BTreeMap::new(),
             traces: VecDeque::new(),
             tally: Tally::default(),
+            retired: None,
         }
     }
 
@@ -155,6 +159,24 @@ impl Session {
         spans
     }
 
+    /// Learns that another session has taken its place: its documents are that one's now, and only ends of its requests are still to come.
+    pub fn retire(&mut self, time: Nanos) {
+        if self.retired.is_some() {
+            return;
+        }
+        self.retired = Some(time);
+        self.documents.clear();
+        for open in self.navigations.values_mut() {
+            open.over.get_or_insert(time);
+        }
+    }
+
+    /// Whether no request is under way.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.requests.values().all(|exchange| exchange.open.is_none())
+    }
+
     /// Ends the session: gives a span for everything that is still open, and the root.
     pub fn close(&mut self, time: Nanos) -> Vec<Span> {
         let mut spans = Vec::new();
@@ -177,6 +199,7 @@ impl Session {
         spans.extend(self.places.close_tabs());
         if !self.is_empty() {
             let id = self.context.span_id;
+            let end = self.retired.map_or(end, |retired| retired.max(self.started));
             spans.push(self.places.of_session().span(id, (self.started, end), false, Kind::Session));
         }
         self.sampled(spans)

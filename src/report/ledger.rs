@@ -75,7 +75,12 @@ impl Ledger {
             }
             Report::Session { trace_id, span_id, sampled, off_the_record } => {
                 self.forget_unused(connection, (trace_id, span_id));
+                let before = self.open.get(&connection).copied().flatten();
                 let index = self.trace_index((trace_id, span_id), now);
+                // A new trace began in the same browser.
+                if let Some(before) = before.filter(|before| *before != index && *before < self.traces.len()) {
+                    self.traces[before].ended = Some(now);
+                }
                 self.traces[index].sampled = sampled;
                 self.traces[index].off_the_record = off_the_record;
                 self.traces[index].ended = None;

@@ -58,6 +58,12 @@ impl LinkTemplate {
         }
     }
 
+    /// The template as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Gives the address of a trace.
     #[must_use]
     pub fn of(&self, trace: &LinkedTrace) -> String {

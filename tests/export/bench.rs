@@ -260,6 +260,8 @@ pub(crate) struct Host {
     pub(crate) pid: u32,
     stdin: Option<ChildStdin>,
     frames: Receiver<Value>,
+    /// What it told of its exporter, which it does at times of its own, and when.
+    states: Arc<Mutex<Vec<(Instant, Value)>>>,
     said: Arc<Mutex<String>>,
     /// The number of the last batch.
     number: u64,
@@ -271,12 +273,19 @@ impl Host {
         let (stdin, mut stdout, mut stderr) =
             (child.stdin.take(), child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (sender, frames) = mpsc::channel();
+        let states = Arc::<Mutex<Vec<_>>>::default();
+        let states_heard = Arc::clone(&states);
         std::thread::spawn(move || {
             let mut length = [0; 4];
             while stdout.read_exact(&mut length).is_ok() {
                 let mut body = vec![0; u32::from_ne_bytes(length) as usize];
-                if stdout.read_exact(&mut body).is_err() || sender.send(serde_json::from_slice(&body).unwrap()).is_err()
-                {
+                if stdout.read_exact(&mut body).is_err() {
+                    return;
+                }
+                let frame: Value = serde_json::from_slice(&body).unwrap();
+                if frame["type"] == "exporter" {
+                    states_heard.lock().unwrap().push((Instant::now(), frame));
+                } else if sender.send(frame).is_err() {
                     return;
                 }
             }
@@ -296,7 +305,7 @@ impl Host {
                 text.ends_with('\n') && text.trim().parse().map(|found| pid = found).is_ok()
             });
         }
-        Self { child, pid, stdin, frames, said, number: 0 }
+        Self { child, pid, stdin, frames, states, said, number: 0 }
     }
 
     /// The browser's process.
@@ -334,6 +343,21 @@ impl Host {
         Session(answer["session"].clone())
     }
 
+    /// Goes on with the batches of the worker that another host had.
+    pub(crate) fn follow(&mut self, other: &Self) {
+        self.number = other.number;
+    }
+
+    /// What it told of its exporter so far, and when.
+    pub(crate) fn states(&self) -> Vec<(Instant, Value)> {
+        self.states.lock().unwrap().clone()
+    }
+
+    /// Waits until it tells this of its exporter.
+    pub(crate) fn wait_for_state(&self, what: &str, mut is_it: impl FnMut(&Value) -> bool) {
+        wait_until(what, || self.states.lock().unwrap().last().is_some_and(|(_, state)| is_it(state)));
+    }
+
     /// Says hello as an extension that has a session.
     pub(crate) fn resume(&mut self, session: &Session) {
         self.send(&json!({"v": 1, "type": "hello", "extension": "0.1.0", "offTheRecord": true, "session": session.0}));
@@ -345,6 +369,16 @@ impl Host {
         self.send(&json!({
             "v": 1, "type": "observed", "worker": worker, "number": number, "dropped": 0, "observations": observations,
         }));
+    }
+
+    /// Sends a batch of a session that is over, and waits until it is safe.
+    pub(crate) fn observe_late(&mut self, session: &Session, observations: &[Observation]) {
+        self.number += 1;
+        self.send(&json!({
+            "v": 1, "type": "observed", "worker": WORKER, "number": self.number, "dropped": 0, "session": session.0,
+            "observations": observations,
+        }));
+        self.assert_received(WORKER, self.number);
     }
 
     /// Waits until a batch is safe.

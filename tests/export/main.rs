@@ -18,3 +18,4 @@ mod resume;
 mod run;
 mod spans;
 mod state;
+mod succession;

@@ -19,7 +19,10 @@ test('messages to the host are built as the fixtures are', () => {
   assert.deepEqual(messages.askSettings(), fixture('ask-settings'));
   assert.deepEqual(messages.store(fixture('store').values), fixture('store'));
   const { observations } = fixture('observed');
-  assert.deepEqual(messages.observed({ worker: '9f86d081884c7d65', number: 1, dropped: 0, observations }), fixture('observed'));
+  assert.deepEqual(messages.observed({ worker: '9f86d081884c7d65', number: 1, dropped: 0, session: null, observations }), fixture('observed'));
+  const { worker, number, dropped, session: before, observations: late } = fixture('observed-before');
+  assert.deepEqual(messages.observed({ worker, number, dropped, session: before, observations: late }), fixture('observed-before'));
+  assert.deepEqual(messages.choose({ ratio: 0.1, targets: ['https://shop.test/*'] }), fixture('choose'));
   assert.deepEqual(messages.replenish({ count: 32, traces: 8 }), fixture('replenish'));
 });
 
@@ -34,7 +37,7 @@ test('a count stays in the range that the host takes', () => {
   }
 });
 
-for (const name of ['session', 'contexts', 'received', 'settings', 'error']) {
+for (const name of ['session', 'contexts', 'received', 'exporter', 'settings', 'error', 'error-refused']) {
   test(`the fixture ${name} is accepted`, () => assert.deepEqual(messages.read(fixture(name)), { message: fixture(name), fault: null }));
 }
 

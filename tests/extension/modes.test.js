@@ -20,6 +20,9 @@ const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
 /** What a browser with one tab has. */
 const OPEN = { tabs: [TAB], windows: [TAB - 1] };
 
+/** What the record keeps of a session in which nothing was asked for. */
+const AS_STARTED = { paused: false, chosen: { ratio: null, targets: null }, started: 0 };
+
 const BLOCKING = ['webRequest.onBeforeSendHeaders', 'webRequest.onHeadersReceived'];
 
 /** @param {string} [mode] @param {object} [session] @param {Partial<typeof DEFAULT_PROPAGATION>} [settings] */
@@ -68,7 +71,11 @@ function start(browser, { restarted = false } = {}) {
   const port = browser.ports.at(-1);
   assert.ok(port);
   /** What the rules in force stand for. */
-  const inForce = () => inForceBy([...browser.rules.values()]);
+  /** What the rules say, without what the popup has a say in. */
+  const inForce = () => {
+    const before = inForceBy([...browser.rules.values()]);
+    return before && { session: before.session, mode: before.mode, propagation: before.propagation, contexts: before.contexts };
+  };
   const contexts = () => inForce()?.contexts;
   /** What the host that is there now was told, besides that the stock runs low and what was observed. @returns {string[]} */
   const said = () =>
@@ -327,7 +334,7 @@ for (const mode of ['auto', 'detailed']) {
     assert.equal(started(), true);
     assert.deepEqual(said(), ['hello', 'armed detailed']);
     assert.deepEqual(inForce(), { session: NAMED, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null });
-    assert.deepEqual(browser.updates, [{ removeRuleIds: [], addRules: [recordOf(NAMED, DEFAULT_PROPAGATION)] }]);
+    assert.deepEqual(browser.updates, [{ removeRuleIds: [], addRules: [recordOf(NAMED, DEFAULT_PROPAGATION, AS_STARTED)] }]);
     assertCarried(browser);
   });
 }
@@ -405,7 +412,7 @@ test('from lightweight to detailed mode: the rules go once the listeners are the
   assert.deepEqual(said(), ['hello', 'armed lightweight']);
   release();
   await assertNoGap(browser);
-  assert.deepEqual([...browser.rules.values()], [recordOf(NAMED, DEFAULT_PROPAGATION)]);
+  assert.deepEqual([...browser.rules.values()], [recordOf(NAMED, DEFAULT_PROPAGATION, AS_STARTED)]);
   assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed']);
   assert.equal(browser.updates.length, 2);
 });

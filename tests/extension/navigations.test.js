@@ -31,6 +31,7 @@ const ELSEWHERE = 'https://elsewhere.test/';
 /** What the tracker answers, without anything having been told. @type {Record<string, Function>} */
 const ANSWERS = {
   isTarget: (/** @type {string} */ url) => url !== ELSEWHERE,
+  continued: (/** @type {number} */ _tabId, /** @type {string} */ _url, /** @type {any} */ context) => context,
   carriedBy: (/** @type {any} */ headers) => propagating().extract(headers),
 };
 

@@ -118,7 +118,7 @@ test('a response names the context of its navigation', () => {
 });
 
 test('contexts are read back from their rules, in whatever order', () => {
-  const expected = { session: contexts.session, mode: 'lightweight', propagation: DEFAULT_PROPAGATION, contexts };
+  const expected = { session: contexts.session, mode: 'lightweight', propagation: DEFAULT_PROPAGATION, contexts, kept: null };
   assert.deepEqual(inForceBy(rulesOf().reverse())?.contexts?.tabs.get(7), contexts.tabs.get(7));
   assert.deepEqual(inForceBy(rulesOf()), expected);
 });
@@ -126,7 +126,7 @@ test('contexts are read back from their rules, in whatever order', () => {
 test('the record keeps the session, and matches nothing that a page could ask for', () => {
   const record = recordOf(contexts.session, DEFAULT_PROPAGATION);
   assert.deepEqual(record.condition, { requestDomains: ['navtrace.invalid'] });
-  assert.deepEqual(inForceBy([record]), { session: SESSION, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null });
+  assert.deepEqual(inForceBy([record]), { session: SESSION, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null, kept: null });
 });
 
 test('the record has the id of a rule that it takes the place of', () => {

@@ -13,6 +13,7 @@ const PAGE = 'https://example.test/';
 const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
 
 const EVENTS = [
+  'runtime.onConnect',
   'runtime.onMessage',
   'tabs.onCreated',
   'tabs.onRemoved',

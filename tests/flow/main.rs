@@ -16,6 +16,7 @@ mod caches;
 mod clients;
 mod collected;
 mod contexts;
+mod control;
 mod coverage;
 mod doctor;
 mod faults;

@@ -27,7 +27,9 @@ fn code_and_message(body: &[u8]) -> (ErrorCode, String) {
 
 #[test]
 fn reads_every_fixture_that_the_extension_sends_and_writes_it_back() {
-    for name in ["hello", "hello-resume", "armed", "observed", "replenish", "problem", "ask-settings", "store"] {
+    for name in
+        ["hello", "hello-resume", "armed", "observed", "replenish", "problem", "choose", "ask-settings", "store"]
+    {
         let text = fixture(&format!("{name}.json"));
         let message = ToHost::decode(text.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
@@ -36,7 +38,7 @@ fn reads_every_fixture_that_the_extension_sends_and_writes_it_back() {
 
 #[test]
 fn writes_every_fixture_that_the_host_sends() {
-    for name in ["session", "contexts", "received", "settings", "error"] {
+    for name in ["session", "contexts", "received", "exporter", "settings", "error", "error-refused"] {
         let text = fixture(&format!("{name}.json"));
         let message: ToExtension = serde_json::from_str(&text).unwrap();
         assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
@@ -74,12 +76,12 @@ fn each_invalid_frame_has_its_code_and_sentence() {
         (
             br#"{"v":1}"#,
             ErrorCode::UnknownType,
-            "unknown message type (none): expected hello, armed, observed, replenish, problem, settings or store",
+            "unknown message type (none): expected hello, armed, observed, replenish, problem, choose, settings or store",
         ),
         (
             br#"{"v":1,"type":7}"#,
             ErrorCode::UnknownType,
-            "unknown message type 7: expected hello, armed, observed, replenish, problem, settings or store",
+            "unknown message type 7: expected hello, armed, observed, replenish, problem, choose, settings or store",
         ),
         (br#"{"v":1,"type":"armed"}"#, ErrorCode::Invalid, "missing field `mode` at line 1 column 22"),
         (br#"{"v":1,"type":"replenish","count":1001}"#, ErrorCode::Invalid, "count is 1001: expected 1000 at most"),
@@ -91,7 +93,7 @@ fn each_invalid_frame_has_its_code_and_sentence() {
         (
             long.as_bytes(),
             ErrorCode::UnknownType,
-            &format!("unknown message type \"{}…: expected hello, armed, observed, replenish, problem, settings or store", "x".repeat(59)),
+            &format!("unknown message type \"{}…: expected hello, armed, observed, replenish, problem, choose, settings or store", "x".repeat(59)),
         ),
     ];
     for (body, code, sentence) in cases {
@@ -128,12 +130,15 @@ fn protocol_types_of_the_extension_are_current() {
         Observed::decl(&config),
         Replenish::decl(&config),
         Problem::decl(&config),
+        Choose::decl(&config),
         Stored::decl(&config),
         Kind::decl(&config),
         From::decl(&config),
         Lasting::decl(&config),
         Store::decl(&config),
         ToHost::decl(&config),
+        Configured::decl(&config),
+        ExporterState::decl(&config),
         ToExtension::decl(&config),
     ];
     let mut text = String::from(

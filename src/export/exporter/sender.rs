@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use rand::RngExt;
 
-use super::Shared;
+use super::{Shared, Work};
 use crate::export::record::Fate;
 use crate::export::settings::{Settings, Target};
 use crate::export::spool::{self, Spool, Walk};
@@ -47,7 +47,7 @@ enum Job {
 impl Sender {
     pub(super) fn run(self) {
         if let Err(sentence) = self.send_all() {
-            self.shared.problems.tell("target", &sentence);
+            self.shared.problems.last("target", &sentence);
         }
         self.shared.lock().ended = true;
         self.shared.changed.notify_all();
@@ -100,12 +100,19 @@ impl Sender {
     fn next(&self, pause: &Pause, unspooling: &Unspooling) -> Job {
         let mut desk = self.shared.lock();
         loop {
+            desk.close_late(&self.shared.problems);
             let now = Instant::now();
-            let waiting = desk.work.as_ref().map_or(0, |work| work.record.waiting().len());
-            let batch_size = self.settings.batch.max_export_batch_size;
-            let since = desk.work.as_ref().and_then(|work| work.since);
-            let due = since.map(|since| since + self.settings.batch.schedule_delay);
-            let ready = waiting > 0 && (desk.hurry || waiting >= batch_size || due.is_some_and(|due| due <= now));
+            let waiting: usize = desk.works.iter().map(|work| work.record.waiting().len()).sum();
+            let batch = &self.settings.batch;
+            let due_of = |work: &Work| work.since.map(|since| since + batch.schedule_delay);
+            let due = desk.works.iter().filter_map(due_of).min();
+            let hurry = desk.hurry;
+            let is_ready = |work: &Work| {
+                let waiting = work.record.waiting().len();
+                let is_due =
+                    hurry || waiting >= batch.max_export_batch_size || due_of(work).is_some_and(|due| due <= now);
+                waiting > 0 && is_due
+            };
             if let Some(deadline) = desk.deadline {
                 let hopeless = pause.failures >= LAST_TRIES || pause.until.is_some_and(|until| until >= deadline);
                 if waiting == 0 || hopeless || pause.for_good || now >= deadline {
@@ -113,10 +120,7 @@ impl Sender {
                 }
             }
             let may = !pause.for_good && pause.until.is_none_or(|until| until <= now);
-            if ready
-                && may
-                && let Some(work) = &mut desk.work
-            {
+            if may && let Some(work) = desk.works.iter_mut().find(|work| is_ready(work)) {
                 let (request, count) = work.record.batch(0, &self.settings);
                 work.sending = count;
                 return Job::Send { request, count, turn: work.turn };
@@ -125,7 +129,8 @@ impl Sender {
             if may && unspools && unspooling.pause.is_none_or(|until| until <= now) {
                 return Job::Unspool;
             }
-            let until = [due, pause.until, desk.deadline, unspooling.pause];
+            let late = desk.works.iter().filter(|work| !work.record.is_closed()).filter_map(|work| work.until).min();
+            let until = [due, pause.until, desk.deadline, unspooling.pause, late];
             let until = until.into_iter().flatten().filter(|until| *until > now).min();
             let timeout = until.map_or(LONGEST_PAUSE, |until| until - now);
             desk = self.shared.wait(desk, timeout.min(LONGEST_PAUSE));
@@ -137,7 +142,7 @@ impl Sender {
         let fate = self.judge(answer, count, pause);
         let mut desk = self.shared.lock();
         // It is gone when the patience at the end was over: then the spans are in the spool, or another host's.
-        if let Some(work) = desk.work.as_mut().filter(|work| work.turn == turn) {
+        if let Some(work) = desk.works.iter_mut().find(|work| work.turn == turn) {
             work.sending = 0;
             if let Some((rejected, fate)) = fate {
                 let problems = &self.shared.problems;
@@ -157,6 +162,7 @@ impl Sender {
         match answer {
             Answer::Accepted { rejected, message } => {
                 pause.reset();
+                problems.none();
                 let rejected = rejected.min(count);
                 if rejected > 0 {
                     let sentence = format!(
@@ -170,7 +176,7 @@ impl Sender {
             }
             Answer::Refused(reason) => {
                 pause.reset();
-                problems.tell(
+                problems.last(
                     "refused",
                     &format!("the collector at {target} refused {count} spans, which are dropped: {reason}"),
                 );
@@ -178,11 +184,11 @@ impl Sender {
             }
             Answer::Unavailable { reason, retry_after } => {
                 pause.extend(retry_after);
-                problems.tell("unavailable", &format!("spans can't be sent to {target}: {reason}; {}", self.kept()));
+                problems.last("unavailable", &format!("spans can't be sent to {target}: {reason}; {}", self.kept()));
                 None
             }
             Answer::Failed(reason) => {
-                problems.tell(
+                problems.last(
                     "failed",
                     &format!(
                         "spans can't be sent to {target}: {reason}; check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS; {}",

@@ -41,7 +41,7 @@ fn batch(number: u64) -> Observed {
         transition: "link".into(),
     };
     let observations = vec![committed, started(2 * number), started(2 * number + 1), ended];
-    Observed { worker: "w".into(), number, dropped: 0, observations }
+    Observed { worker: "w".into(), number, dropped: 0, session: None, observations }
 }
 
 fn opened(path: &std::path::Path) -> Record {

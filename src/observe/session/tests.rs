@@ -31,7 +31,7 @@ fn session() -> Session {
 }
 
 fn batch(number: u64, observations: Vec<Observation>) -> Observed {
-    Observed { worker: "w".into(), number, dropped: 0, observations }
+    Observed { worker: "w".into(), number, dropped: 0, session: None, observations }
 }
 
 /// A session that is told of observations at once, and keeps its spans.

@@ -165,6 +165,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     badge: '',
     title: '',
     broken: /** @type {Set<string>} */ (new Set()),
+    urls: /** @type {Map<number, string>} */ (new Map()),
     held: /** @type {Promise<unknown> | null} */ (null),
   };
 
@@ -233,6 +234,8 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
       id: 'aalhdoofknlgjgclnnkjbegphicaohme',
       lastError: undefined,
       onMessage: plainEvent('runtime.onMessage'),
+      onConnect: plainEvent('runtime.onConnect'),
+      getURL: (/** @type {string} */ path) => `chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/${path}`,
       getManifest: () => ({ version: '0.1.0' }),
       getPlatformInfo: call('getPlatformInfo', () => ({})),
       connectNative: () => {
@@ -252,7 +255,8 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
           if (!open) throw new Error('Attempting to use a disconnected port object');
           sent.push(JSON.parse(JSON.stringify(message)));
         };
-        return { onMessage, onDisconnect, postMessage };
+        // The browser tells the other end alone.
+        return { onMessage, onDisconnect, postMessage, disconnect: () => void (open = false) };
       },
     },
     extension: { isAllowedIncognitoAccess: call('isAllowedIncognitoAccess', () => true) },
@@ -281,7 +285,14 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     },
     webRequest: events('webRequest'),
     webNavigation: events('webNavigation'),
-    tabs: { ...events('tabs'), query: call('tabs.query', () => tabs.map((id) => ({ id }))) },
+    tabs: {
+      ...events('tabs'),
+      query: call('tabs.query', () => tabs.map((id) => ({ id, url: state.urls.get(id) }))),
+      get: call('tabs.get', (/** @type {number} */ id) => {
+        if (!tabs.includes(id)) throw new Error(`No tab with id: ${id}.`);
+        return { id, url: state.urls.get(id) };
+      }),
+    },
     windows: { ...events('windows'), getAll: call('windows.getAll', () => windows.map((id) => ({ id }))) },
     declarativeNetRequest: {
       ResourceType: RESOURCE_TYPES,

@@ -1,0 +1,216 @@
+/**
+ * Serves the extension's own pages, the popup and the options: shows them how it stands, and does what they ask for.
+ */
+
+import { areStrings, isObject } from '../channel/messages.js';
+import { attempt } from '../attempt.js';
+import { areValues, lastingSettings, storeSettings } from './settings.js';
+
+/** @import { Session } from '../context/session.js' */
+/** @import { Modes } from '../headers/modes.js' */
+/** @import { History } from './history.js' */
+/** @import { Command, TabView, View } from './view.js' */
+/** @typedef {{ port: chrome.runtime.Port, tabId: number | null }} Watcher */
+/**
+ * What a command needs: the session, what carries it, the port that asked, and how to watch a tab from there.
+ *
+ * @typedef {{ session: Session, modes: Modes, port: chrome.runtime.Port, watch: (tabId: number | null) => void }} Desk
+ */
+/** @typedef {(desk: Desk, command: Record<string, unknown>) => Promise<string | null> | string | null} Handler gives why it can't be done */
+
+/** The least time between two views, in milliseconds. */
+export const VIEW_INTERVAL = 100;
+
+const MALFORMED = 'this page and its extension do not fit together: reload the extension on chrome://extensions';
+
+/** @param {unknown} value @returns {value is number | null} */
+const isNumberOrNull = (value) => value === null || typeof value === 'number';
+
+/**
+ * What each command does.
+ *
+ * @type {Record<string, Handler>}
+ */
+const HANDLERS = {
+  watch: ({ watch }, { tabId }) => {
+    if (!isNumberOrNull(tabId)) return MALFORMED;
+    watch(tabId);
+    return null;
+  },
+  pause: ({ session }, { paused }) => {
+    if (typeof paused !== 'boolean') return MALFORMED;
+    session.pause(paused);
+    return null;
+  },
+  'new-trace': async ({ modes }) => {
+    await modes.newTrace();
+    return null;
+  },
+  choose: ({ session }, { ratio, targets }) => {
+    if (!isNumberOrNull(ratio) || (targets !== null && !areStrings(targets))) return MALFORMED;
+    return session.choose({ ratio, targets });
+  },
+  settings: async ({ session, port }) => {
+    const answer = await lastingSettings(session);
+    if (typeof answer === 'string') return answer;
+    post(port, answer);
+    return null;
+  },
+  store: async ({ session, port }, { values }) => {
+    if (!areValues(values)) return MALFORMED;
+    const answer = await storeSettings(session, values);
+    if (typeof answer === 'string') return answer;
+    post(port, { type: 'stored' });
+    post(port, answer);
+    return null;
+  },
+  reconnect: ({ session }) => {
+    session.reconnect();
+    return null;
+  },
+};
+
+/**
+ * Tells whether a port is one of this extension's own pages.
+ *
+ * @param {chrome.runtime.Port} port
+ */
+const isOwnPage = ({ name, sender }) =>
+  (name === 'popup' || name === 'options') &&
+  sender?.id === chrome.runtime.id &&
+  sender.url?.startsWith(chrome.runtime.getURL('')) === true;
+
+/**
+ * @param {Modes} modes
+ * @param {History} history
+ * @param {number | null} tabId
+ * @returns {Promise<TabView | null>}
+ */
+async function viewOfTab(modes, history, tabId) {
+  if (tabId === null) return null;
+  /** @type {chrome.tabs.Tab | null} */
+  let tab = null;
+  try {
+    tab = await chrome.tabs.get(tabId);
+  } catch {
+    // It was closed.
+  }
+  return tab === null ? null : { id: tabId, ...modes.contextOf(tabId, tab.url ?? ''), navigations: history.of(tabId) };
+}
+
+/**
+ * @param {Session} session
+ * @param {TabView | null} tab
+ * @returns {View}
+ */
+function viewOf(session, tab) {
+  const { connected, host, reason, exporter, configured, started, mode, wantedMode, offTheRecord, paused, chosen, problems } = session.shown;
+  const { traceId, spanId, flags } = session.context;
+  const { settings } = session.propagation;
+  return {
+    type: 'view',
+    version: chrome.runtime.getManifest().version,
+    mode,
+    wantedMode,
+    offTheRecord,
+    paused,
+    host: { state: connected ? 'connected' : reason === null ? 'starting' : 'missing', version: host, reason },
+    exporter: exporter && {
+      endpoint: configured?.endpoint ?? null,
+      exported: exporter.exported,
+      kept: exporter.kept,
+      dropped: exporter.dropped,
+      problem: exporter.problem,
+    },
+    link: configured?.link ?? null,
+    session: { traceId, spanId, flags, started },
+    chosen,
+    configured: {
+      ratio: configured?.ratio ?? settings.sampler.ratio,
+      parentBased: configured?.parentBased ?? settings.sampler.parentBased,
+      targets: configured?.targets ?? [],
+      exclude: configured?.exclude ?? [],
+    },
+    tab,
+    problems,
+  };
+}
+
+/**
+ * Registers the listener at once, as a worker must that wants to be woken by it. While no page watches, nothing is done.
+ *
+ * @param {Promise<Modes>} ready
+ * @param {Session} session
+ * @param {History} history
+ */
+export function watchConnections(ready, session, history) {
+  /** @type {Set<Watcher>} */
+  const watchers = new Set();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let due;
+  let shown = -Infinity;
+
+  const show = async () => {
+    due = undefined;
+    shown = Date.now();
+    const modes = await ready;
+    for (const watcher of [...watchers]) {
+      const tab = await viewOfTab(modes, history, watcher.tabId);
+      if (watchers.has(watcher)) post(watcher.port, viewOf(session, tab));
+    }
+  };
+  const changed = () => {
+    if (watchers.size > 0) due ??= setTimeout(() => void attempt('showing the state', show, undefined), shown + VIEW_INTERVAL - Date.now());
+  };
+  session.watch(changed);
+
+  /** @param {Watcher} watcher */
+  const add = (watcher) => {
+    watchers.add(watcher);
+    history.watch(changed);
+  };
+  /** @param {Watcher} watcher */
+  const remove = (watcher) => {
+    watchers.delete(watcher);
+    if (watchers.size === 0) history.watch(null);
+  };
+
+  chrome.runtime.onConnect.addListener((port) => {
+    if (!isOwnPage(port)) return port.disconnect();
+    /** @type {Watcher} */
+    const watcher = { port, tabId: null };
+    /** @param {number | null} tabId */
+    const watch = (tabId) => {
+      watcher.tabId = tabId;
+      add(watcher);
+      // At once, whenever the last one was.
+      shown = -Infinity;
+      clearTimeout(due);
+      due = undefined;
+      changed();
+    };
+    port.onDisconnect.addListener(() => remove(watcher));
+    port.onMessage.addListener((message) => {
+      void ready.then(async (modes) => {
+        const type = isObject(message) && typeof message.type === 'string' ? message.type : '';
+        const handler = Object.hasOwn(HANDLERS, type) ? HANDLERS[type] : undefined;
+        const refused = handler === undefined ? MALFORMED : await handler({ session, modes, port, watch }, message);
+        if (refused !== null) post(port, { type: 'refused', command: /** @type {Command['type']} */ (type), message: refused });
+        else changed();
+      });
+    });
+    return undefined;
+  });
+}
+
+/**
+ * @param {chrome.runtime.Port} port
+ * @param {object} message
+ */
+function post(port, message) {
+  try {
+    port.postMessage(message);
+  } catch {
+    // The page was closed.
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * The settings that last, which the host keeps in config.toml.
+ */
+
+import { areStrings, askSettings, isObject, store } from '../channel/messages.js';
+
+/** @import { Session } from '../context/session.js' */
+/** @import { SettingsView } from './view.js' */
+/** @typedef {Parameters<typeof store>[0]} Values */
+
+/** @param {unknown} value @returns {value is Values} */
+export const areValues = (value) =>
+  isObject(value) &&
+  Object.values(value).every((one) => one === null || typeof one === 'string' || typeof one === 'boolean' || areStrings(one));
+
+/**
+ * @param {Pick<Session, 'ask'>} session
+ * @returns {Promise<SettingsView | string>} why they can't be had, if they can't
+ */
+export async function lastingSettings(session) {
+  const answer = await session.ask(askSettings(), 'settings');
+  return typeof answer === 'string' ? answer : viewOfSettings(answer);
+}
+
+/**
+ * @param {Pick<Session, 'ask' | 'reconnect'>} session
+ * @param {Values} values
+ * @returns {Promise<SettingsView | string>} why nothing was stored, if nothing was
+ */
+export async function storeSettings(session, values) {
+  const answer = await session.ask(store(values), 'settings');
+  if (typeof answer === 'string') return answer;
+  // What is stored holds for hosts that are started from now on.
+  session.reconnect();
+  return viewOfSettings(answer);
+}
+
+/** @param {Omit<SettingsView, 'type'>} message @returns {SettingsView} */
+const viewOfSettings = ({ file, exists, settings }) => ({ type: 'settings', file, exists, settings });

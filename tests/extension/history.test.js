@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+
+import { History, MOST_IN_ALL, MOST_NAVIGATIONS, MOST_REQUESTS } from '../../extension/control/history.js';
+
+const TRACE = 'a'.repeat(32);
+
+/** @param {number | string} id */
+const span = (id) => String(id).padStart(16, '0');
+
+/** @param {string} request @param {string} parent @param {object} [more] @returns {any} */
+const started = (request, parent, more = {}) => ({
+  what: 'request-started',
+  time: 10,
+  request,
+  spanId: span(`f${request}`),
+  parent,
+  method: 'GET',
+  url: `https://shop.test/${request}`,
+  resource: 'script',
+  ...more,
+});
+
+/** @param {string} request @param {string} parent @param {number} [tabId] */
+const navigates = (request, parent, tabId = 1) =>
+  started(request, parent, { resource: 'main_frame', navigation: { tabId, started: 5 } });
+
+/** @param {string} request @param {number} [status] @returns {any} */
+const completed = (request, status = 200) => ({
+  what: 'request-completed',
+  time: 20,
+  request,
+  response: { status, fromCache: false },
+});
+
+function begin() {
+  const history = new History();
+  history.begin(TRACE);
+  return history;
+}
+
+test('a navigation has its requests, in their order, and what became of them', () => {
+  const history = begin();
+  for (const observation of [
+    navigates('1', span(1)),
+    { what: 'request-redirected', time: 12, request: '1', response: { status: 302, fromCache: false } },
+    navigates('1', span(1)),
+    completed('1', 404),
+    { what: 'navigation-committed', time: 21, spanId: span(1), tabId: 1, url: 'https://shop.test/home', started: 5, transition: 'typed' },
+    started('2', span(1)),
+    { what: 'request-failed', time: 30, request: '2', error: 'net::ERR_FAILED', spanId: span(9), method: 'GET', url: '', resource: 'script' },
+    started('3', span(1)),
+  ]) {
+    history.observe(/** @type {any} */ (observation));
+  }
+  const [visit, ...others] = history.of(1);
+  assert.deepEqual(others, []);
+  const { requests = [], ...rest } = visit ?? {};
+  assert.deepEqual(rest, {
+    spanId: span(1),
+    traceId: TRACE,
+    url: 'https://shop.test/home',
+    started: 5,
+    ended: null,
+    status: 404,
+    error: null,
+    more: 0,
+  });
+  assert.deepEqual(
+    requests.map(({ url, status, error, ended }) => [url, status, error, ended]),
+    [
+      ['https://shop.test/1', 302, null, 12],
+      ['https://shop.test/1', 404, null, 20],
+      ['https://shop.test/2', null, 'net::ERR_FAILED', 30],
+      ['https://shop.test/3', null, null, null],
+    ],
+  );
+  history.observe({ what: 'document-loaded', time: 40, spanId: span(1) });
+  assert.equal(history.of(1)[0]?.ended, 40);
+});
+
+test('a navigation in a trace of its own says which', () => {
+  const history = begin();
+  const traceId = 'b'.repeat(32);
+  history.observe({ what: 'context-issued', time: 1, spanId: span(1), issuedFor: 'navigation', traceId, flags: '01' });
+  history.observe(navigates('1', span(1)));
+  history.begin('c'.repeat(32));
+  history.observe(navigates('2', span(2)));
+  assert.deepEqual(
+    history.of(1).map((visit) => visit.traceId),
+    ['c'.repeat(32), traceId],
+  );
+});
+
+test('a tab has so many navigations, and each so many requests', () => {
+  const history = begin();
+  for (let n = 1; n <= MOST_NAVIGATIONS + 3; n += 1) history.observe(navigates(`${n}`, span(n)));
+  const last = MOST_NAVIGATIONS + 3;
+  for (let n = 0; n < MOST_REQUESTS + 5; n += 1) history.observe(started(`r${n}`, span(last)));
+  const visits = history.of(1);
+  assert.deepEqual(
+    visits.map(({ spanId }) => spanId),
+    Array.from({ length: MOST_NAVIGATIONS }, (_, n) => span(last - n)),
+  );
+  assert.equal(visits[0]?.requests.length, MOST_REQUESTS);
+  assert.equal(visits[0]?.more, 6);
+  // What belongs to one that is forgotten is so too.
+  history.observe(started('late', span(1)));
+  assert.equal(history.of(1).length, MOST_NAVIGATIONS);
+});
+
+test('a closed tab is forgotten', () => {
+  const history = begin();
+  history.observe(navigates('1', span(1), 1));
+  history.observe(navigates('2', span(2), 2));
+  history.observe({ what: 'tab-closed', time: 50, tabId: 1 });
+  assert.deepEqual([history.of(1).length, history.of(2).length], [0, 1]);
+});
+
+test('all tabs together have so many requests: the oldest navigations go', () => {
+  const history = begin();
+  const tabs = MOST_IN_ALL / MOST_REQUESTS + 20;
+  for (let tabId = 1; tabId <= tabs; tabId += 1) {
+    history.observe(navigates(`${tabId}`, span(tabId), tabId));
+    for (let n = 1; n < MOST_REQUESTS; n += 1) history.observe(started(`${tabId}-${n}`, span(tabId)));
+  }
+  const counts = Array.from({ length: tabs }, (_, n) => history.of(n + 1).flatMap(({ requests }) => requests).length);
+  assert.equal(counts.reduce((sum, count) => sum + count), MOST_IN_ALL);
+  assert.deepEqual([counts[0], counts[19], counts[20], counts.at(-1)], [0, 0, MOST_REQUESTS, MOST_REQUESTS]);
+});
+
+test('changes are told while somebody watches', () => {
+  const history = begin();
+  const changed = mock.fn();
+  history.watch(changed);
+  history.observe(navigates('1', span(1)));
+  history.watch(null);
+  history.observe(completed('1'));
+  assert.equal(changed.mock.callCount(), 1);
+});
+
+test('a request costs well under 10 µs', () => {
+  const most = 50_000;
+  const observations = Array.from({ length: most }, (_, n) => {
+    const parent = span(Math.floor(n / 50));
+    return n % 50 === 0 ? navigates(`${n}`, parent, Math.floor(n / 500)) : started(`${n}`, parent);
+  });
+  const ends = observations.map(({ request }) => completed(request));
+  // The best of several, since the machine may be busy.
+  const rounds = Array.from({ length: 5 }, () => {
+    const history = begin();
+    const start = performance.now();
+    for (let n = 0; n < most; n += 1) {
+      history.observe(observations[n]);
+      history.observe(ends[n]);
+    }
+    return ((performance.now() - start) * 1000) / most;
+  });
+  assert.ok(Math.min(...rounds) < 10, `${rounds.join(', ')} µs`);
+});

@@ -1,0 +1,105 @@
+// Does what the popup does, from a page of the extension's: pauses, begins a new trace, chooses targets and sampling. Loads a page of the site after
+// each, and logs what the worker said.
+//
+//   SITE         the origin of the site
+//   CHROME_BIN   the browser: `navtrace run` sets it
+import process from 'node:process';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { chromium } from 'playwright-core';
+
+const { SITE, CHROME_BIN } = process.env;
+const POPUP = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/popup/popup.html';
+
+/** How long a change of rules and listeners may take to be in force. */
+const IN_FORCE = 500;
+
+const context = await chromium.launchPersistentContext('', { executablePath: CHROME_BIN });
+const page = await context.newPage();
+const popup = await context.newPage();
+let count = 0;
+
+async function load(run) {
+  count += 1;
+  await page.goto(`${SITE}/page?kind=document&run=${run}&nav=${run}-${count}&subs=3`, { waitUntil: 'load' });
+  await page.waitForFunction(() => window.done === true, undefined, { polling: 50 });
+}
+
+/** Has the page of the site ask for something by itself. */
+const ask = (path, headers = {}) => page.evaluate(async ([url, init]) => (await fetch(url, init)).status, [`${SITE}${path}`, { headers }]);
+
+/** Connects as the popup does, and watches the tab of the site. */
+const connect = () =>
+  popup.evaluate(async (site) => {
+    const tabs = await chrome.tabs.query({});
+    const tabId = tabs.find(({ url }) => url?.startsWith(site))?.id ?? null;
+    window.port = chrome.runtime.connect({ name: 'popup' });
+    window.refusals = [];
+    window.view = null;
+    window.port.onMessage.addListener((message) => {
+      if (message.type === 'view') window.view = message;
+      else window.refusals.push(message);
+    });
+    window.port.postMessage({ type: 'watch', tabId });
+  }, SITE);
+
+const send = (wanted) => popup.evaluate((message) => window.port.postMessage(message), wanted);
+const view = () => popup.evaluate(() => window.view);
+const until = (what) => popup.waitForFunction(what, undefined, { polling: 50, timeout: 10_000 });
+
+/** Asks for something, and waits until it is in force. */
+async function command(message, what) {
+  await send(message);
+  await until(what);
+  await pause(IN_FORCE);
+}
+
+await load('before');
+await popup.goto(POPUP);
+await connect();
+await until(() => window.view?.host.state === 'connected' && window.view.exporter !== null);
+const first = await view();
+
+await command({ type: 'pause', paused: true }, () => window.view.paused);
+await load('paused');
+await ask('/page?run=paused', { navtrace: 'off' });
+const devtools = await context.newCDPSession(popup);
+await devtools.send('ServiceWorker.enable');
+await devtools.send('ServiceWorker.stopAllWorkers');
+await pause(IN_FORCE);
+await load('killed');
+await connect();
+await until(() => window.view?.host.state === 'connected');
+const killed = await view();
+await load('killed');
+await command({ type: 'pause', paused: false }, () => !window.view.paused);
+await load('resumed');
+
+const slow = ask('/slow?ms=2000&run=slow');
+await pause(300);
+const before = (await view()).session;
+await send({ type: 'new-trace' });
+await popup.waitForFunction((traceId) => window.view.session.traceId !== traceId, before.traceId, { polling: 50 });
+await pause(IN_FORCE);
+await ask('/page?run=same-document');
+await slow;
+await load('new-trace');
+const second = (await view()).session;
+
+await command({ type: 'choose', ratio: null, targets: ['shop'] }, () => window.refusals.length === 1);
+await command({ type: 'choose', ratio: null, targets: ['http://elsewhere.test/*'] }, () => window.view.chosen.targets?.length === 1);
+await load('elsewhere');
+await command({ type: 'choose', ratio: 0, targets: null }, () => window.view.chosen.ratio === 0);
+await command({ type: 'new-trace' }, () => window.view.session.flags === '00');
+await load('unsampled');
+await send({ type: 'reconnect' });
+await pause(IN_FORCE);
+await until(() => window.view.host.state === 'connected');
+await pause(IN_FORCE);
+await load('reconnected');
+await command({ type: 'choose', ratio: null, targets: null }, () => window.view.chosen.ratio === null);
+
+const refusals = await popup.evaluate(() => window.refusals);
+const sessions = [first.session, before, second, (await view()).session].map(({ traceId }) => traceId);
+console.error(`CONTROL ${JSON.stringify({ first, killed, sessions, refusals, last: await view() })}`);
+await context.close();
