@@ -58,6 +58,17 @@ pub enum Report {
     Tally(Tally),
     /// What became of the trace's spans.
     Exported(Exported),
+    /// What came of a trace that ended before another one began on the same connection.
+    Past {
+        /// The session's trace id.
+        trace_id: TraceId,
+        /// The session's own span.
+        span_id: SpanId,
+        /// What it did.
+        tally: Tally,
+        /// What became of its spans.
+        exported: Exported,
+    },
     /// `navtrace run` wants to know that everything before has been read.
     End,
 }

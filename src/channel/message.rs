@@ -208,7 +208,7 @@ pub enum ToExtension {
         /// Whether pages are to be measured.
         web_vitals: bool,
         /// How contexts are carried.
-        propagation: Propagation,
+        propagation: Box<Propagation>,
         /// The session's root span.
         session: SessionContext,
         /// A stock of contexts for the navigations to come.

@@ -150,7 +150,7 @@ impl Session {
             mode,
             // What is not exported need not be measured.
             web_vitals: web_vitals && (session.flags.is_sampled() || policy.decides_on_parts()),
-            propagation: policy.propagation(session.trace_id),
+            propagation: Box::new(policy.propagation(session.trace_id)),
             session,
             contexts: issuer.contexts(FIRST_STOCK),
             traces: issuer.traces(traces),

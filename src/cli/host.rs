@@ -13,6 +13,7 @@ use crate::channel::message::{ErrorCode, ExporterState, Mode, ToExtension, Wante
 use crate::channel::serve::{self, Event, Session};
 use crate::config::Config;
 use crate::context::policy::Existing;
+use crate::export::exporter::Outcome;
 use crate::export::recorder::{Audience, Recorder};
 use crate::export::settings::Target;
 use crate::failure::{ExitCode, Failure};
@@ -76,7 +77,12 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     }
     stdio::silence_output();
     stdio::silence_errors();
-    run.send(&Report::Exported(recorder.end()));
+    let mut outcomes = recorder.end();
+    let last = outcomes.pop().map(|outcome| outcome.exported);
+    for Outcome { context, tally, exported } in outcomes {
+        run.send(&Report::Past { trace_id: context.trace_id, span_id: context.span_id, tally, exported });
+    }
+    run.send(&Report::Exported(last.unwrap_or_default()));
     Ok(served.map_or(ExitCode::Failure, |()| ExitCode::Success).into())
 }
 

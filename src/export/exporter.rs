@@ -37,12 +37,29 @@ struct Shared {
     problems: Problems,
 }
 
+/// What came of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The session.
+    pub context: SessionContext,
+    /// What it did.
+    pub tally: Tally,
+    /// What became of its spans.
+    pub exported: Exported,
+}
+
+impl Outcome {
+    fn of(record: &Record) -> Self {
+        Self { context: record.begun().context, tally: record.tally().clone(), exported: record.exported() }
+    }
+}
+
 /// What the sender and those who bring spans share.
 struct Desk {
     /// The session's in force is the last; those before it wait for their last ends.
     works: Vec<Work>,
     /// What became of the spans of sessions that are done with.
-    done: Exported,
+    done: Vec<Outcome>,
     /// Counts the records, so that an answer is taken by the one that it is for.
     turn: usize,
     /// Send now: the channel has ended.
@@ -101,7 +118,7 @@ impl Desk {
         }
         let is_done = |work: &Work| work.record.is_closed() && work.sending == 0 && work.record.waiting().is_empty();
         for work in self.works.extract_if(.., |work| !work.is_in_force() && is_done(work)) {
-            self.done.add(work.record.exported());
+            self.done.push(Outcome::of(&work.record));
             work.record.finish();
         }
     }
@@ -160,8 +177,7 @@ impl Exporter {
     #[must_use]
     pub fn start(settings: &Settings, state: Option<&State>, tell: OnProblem) -> Self {
         let problems = Problems { said: Mutex::default(), now: Mutex::default(), tell };
-        let desk =
-            Desk { works: Vec::new(), done: Exported::default(), turn: 0, hurry: false, deadline: None, ended: false };
+        let desk = Desk { works: Vec::new(), done: Vec::new(), turn: 0, hurry: false, deadline: None, ended: false };
         let shared = Arc::new(Shared { desk: Mutex::new(desk), changed: Condvar::new(), problems });
         let spool = state.map(|state| Spool::new(state.spool(), spool::MOST_BYTES));
         match settings.target.clone() {
@@ -204,13 +220,21 @@ impl Exporter {
         if work.record.is_empty() {
             let turn = work.turn;
             let work = self.take(desk, patience, |work| work.turn == turn);
-            let _: Vec<Exported> = work.into_iter().map(|work| self.leave(work)).collect();
+            for work in work {
+                let _ = self.leave(work);
+            }
             return;
         }
         self.shared.problems.journal(work.record.retire(time));
         work.until = Some(Instant::now() + LATE_ENDS);
         desk.close_late(&self.shared.problems);
         self.shared.changed.notify_all();
+    }
+
+    /// Tells that something ended in a session that no host has had.
+    pub fn lost_late(&self) {
+        let sentence = "what ended in a trace that was over before there was a host is not exported";
+        self.shared.problems.tell("late", sentence);
     }
 
     /// Whether a session is here, be it in force or waiting for its last ends.
@@ -223,8 +247,11 @@ impl Exporter {
     #[must_use]
     pub fn state(&self) -> (ExporterState, usize) {
         let desk = self.shared.lock();
-        let mut total = desk.done;
+        let mut total = Exported::default();
         let mut waiting = 0;
+        for outcome in &desk.done {
+            total.add(outcome.exported);
+        }
         for work in &desk.works {
             total.add(work.record.exported());
             waiting += work.record.waiting().len();
@@ -271,16 +298,14 @@ impl Exporter {
         self.shared.changed.notify_all();
     }
 
-    /// Leaves the session to another host, which goes on from its journal; waits up to `patience` for what is on its way. Gives what became
-    /// of its spans so far.
+    /// Leaves the session to another host, which goes on from its journal; waits up to `patience` for what is on its way. Gives what came of
+    /// this browser's sessions so far, the one in force last.
     #[must_use]
-    pub fn release(&self, patience: Duration) -> Exported {
+    pub fn release(&self, patience: Duration) -> Vec<Outcome> {
         let works = self.take(self.shared.lock(), patience, |_| true);
-        let mut exported = self.shared.lock().done;
-        for work in works {
-            exported.add(self.leave(work));
-        }
-        exported
+        let mut outcomes = std::mem::take(&mut self.shared.lock().done);
+        outcomes.extend(works.into_iter().map(|work| self.leave(work)));
+        outcomes
     }
 
     /// Takes those sessions from the sender, once what is on its way has arrived or `patience` is over.
@@ -293,28 +318,29 @@ impl Exporter {
     }
 
     /// Lets go of a session that another host goes on with, if one can.
-    fn leave(&self, Work { mut record, until, .. }: Work) -> Exported {
+    fn leave(&self, Work { mut record, until, .. }: Work) -> Outcome {
         // Nobody goes on with one that has ended.
         if until.is_some() {
             self.shared.problems.journal(record.close(nanos_now()));
         }
         if until.is_none() && !record.is_empty() && record.is_safe() {
-            return record.exported();
+            return Outcome::of(&record);
         }
         // Another host would know nothing of these spans.
         self.put_all_aside(&mut record);
-        let exported = record.exported();
+        let outcome = Outcome::of(&record);
         if until.is_some() {
-            record.finish()
+            record.finish();
         } else {
-            record.discard()
+            record.discard();
         }
-        exported
+        outcome
     }
 
-    /// Ends the session: sends what is left, up to `patience`, keeps the rest, and gives what became of everything.
+    /// Ends the session: sends what is left, up to `patience`, keeps the rest, and gives what came of this browser's
+    /// sessions, the one in force last.
     #[must_use]
-    pub fn finish(&self, time: Nanos, patience: Duration) -> Exported {
+    pub fn finish(&self, time: Nanos, patience: Duration) -> Vec<Outcome> {
         let deadline = Instant::now() + patience;
         let mut desk = self.shared.lock();
         for work in &mut desk.works {
@@ -326,17 +352,18 @@ impl Exporter {
         while !desk.ended && Instant::now() < deadline {
             desk = self.shared.wait(desk, deadline.saturating_duration_since(Instant::now()));
         }
-        let mut exported = desk.done;
+        let mut outcomes = std::mem::take(&mut desk.done);
         let works = std::mem::take(&mut desk.works);
         drop(desk);
         for Work { mut record, .. } in works {
             self.put_all_aside(&mut record);
-            exported.add(record.exported());
+            let mut outcome = Outcome::of(&record);
             // What could not be moved stays in the journal, which is as good.
-            exported.spooled += record.waiting().len();
+            outcome.exported.spooled += record.waiting().len();
+            outcomes.push(outcome);
             record.finish();
         }
-        exported
+        outcomes
     }
 
     /// Moves the oldest spans that are not on their way to the spool, while more wait than may.

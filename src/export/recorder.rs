@@ -6,10 +6,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::exporter::{Exporter, OnProblem, nanos_now as now};
+use super::exporter::{Exporter, OnProblem, Outcome, nanos_now as now};
 use super::journal::Journal;
 use super::process::Process;
-use super::record::{Begun, Exported, Record};
+use super::record::{Begun, Record};
 use super::resource::{self, Machine};
 use super::settings::Settings;
 use super::state::State;
@@ -88,6 +88,7 @@ impl Recorder {
             session: None,
             is_protected: false,
             told: None,
+            past: Vec::new(),
         };
         let thread = std::thread::spawn(move || clerk.run(&received));
         Self { notes, thread, exporter, browser }
@@ -104,10 +105,10 @@ impl Recorder {
         let _ = self.notes.send(Note::Observed(observed));
     }
 
-    /// The channel has ended: ends the session with the browser, or leaves it to the next host when the browser goes on. Gives what became
-    /// of the session's spans.
+    /// The channel has ended: ends the session with the browser, or leaves it to the next host when the browser goes on. Gives what came
+    /// of its sessions, the one in force last.
     #[must_use]
-    pub fn end(self) -> Exported {
+    pub fn end(self) -> Vec<Outcome> {
         let time = now();
         drop(self.notes);
         let _ = self.thread.join();
@@ -131,6 +132,8 @@ struct Clerk<A> {
     is_protected: bool,
     /// What the audience was told last of the exporter, and when.
     told: Option<(ExporterState, Instant)>,
+    /// The sessions before the one in force.
+    past: Vec<SessionContext>,
 }
 
 impl<A: Audience> Clerk<A> {
@@ -187,7 +190,10 @@ impl<A: Audience> Clerk<A> {
             return;
         }
         let Some(path) = self.path_of(before).filter(|path| path.exists()) else {
-            tracing::debug!("requests ended that began in a session that is over: trace {}", before.trace_id);
+            // What this host has ended has its spans, marked as unfinished.
+            if !self.past.contains(&before) {
+                self.exporter.lost_late();
+            }
             return;
         };
         match Journal::open(&path, HANDED_OVER).and_then(Record::of_journal) {
@@ -199,9 +205,11 @@ impl<A: Audience> Clerk<A> {
 
     /// Begins a session, or goes on with it. One before it ends, or is forgotten if the extension never took it.
     fn begin(&mut self, context: SessionContext, parent: Option<Parent>, browser: &Browser, time: Nanos) {
-        if self.session.replace(context) == Some(context) {
+        let before = self.session.replace(context);
+        if before == Some(context) {
             return;
         }
+        self.past.extend(before);
         self.exporter.retire(time, LAST_ANSWER);
         let machine = Machine::of_process(self.browser.pid);
         let resource = resource::resource(&self.settings, browser, &machine, context);

@@ -101,6 +101,13 @@ impl Ledger {
                     trace.exported = Some(exported);
                 }
             }
+            Report::Past { trace_id, span_id, tally, exported } => {
+                let is_it = |trace: &&mut Trace| (trace.id, trace.session) == (trace_id, span_id);
+                if let Some(trace) = self.traces.iter_mut().find(is_it) {
+                    trace.tally = tally;
+                    trace.exported = Some(exported);
+                }
+            }
             Report::End => self.ended = true,
         }
         None

@@ -233,6 +233,15 @@ impl Heard {
         trace.unwrap()
     }
 
+    /// So many traces, once all of their hosts have ended.
+    pub(crate) fn traces(&self, count: usize) -> Vec<Trace> {
+        let ended = |trace: &Trace| trace.ended.is_some() && trace.exported.is_some();
+        let traces = self.receiver.wait_for(PATIENCE, |ledger| {
+            (ledger.traces.len() == count && ledger.traces.iter().all(ended)).then(|| ledger.traces.clone())
+        });
+        traces.unwrap()
+    }
+
     /// What was to be told to the user.
     pub(crate) fn problems(&self) -> Vec<String> {
         self.receiver.wait_for(PATIENCE, |ledger| Some(ledger.problems.keys().cloned().collect())).unwrap()

@@ -127,7 +127,7 @@ async function load(browser, requestId) {
 /** What a host was told of. @param {any} port @returns {any[]} the batches */
 function batches(port) {
   mock.timers.tick(BATCH_DELAY);
-  return port.sent.filter(({ type }) => type === 'observed');
+  return port.sent.filter((/** @type {any} */ { type }) => type === 'observed');
 }
 
 for (const granted of [true, false]) {
@@ -279,7 +279,7 @@ test('a choice is the host\'s to make', async () => {
   host()?.receive(answer());
   await idle();
   assert.equal(carried(browser), null);
-  assert.deepEqual(host()?.sent.filter(({ type }) => type === 'choose').length, 1);
+  assert.deepEqual(host()?.sent.filter((sent) => sent.type === 'choose').length, 1);
   host()?.receive(answer(NAMED, chosen));
   await idle();
   assert.equal(browser.updates.length, updates);

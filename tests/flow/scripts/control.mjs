@@ -48,7 +48,7 @@ const view = () => popup.evaluate(() => window.view);
 const until = (what) => popup.waitForFunction(what, undefined, { polling: 50, timeout: 10_000 });
 
 /** Asks for something, and waits until it is in force. */
-async function command(message, what) {
+async function make(message, what) {
   await send(message);
   await until(what);
   await pause(IN_FORCE);
@@ -60,7 +60,7 @@ await connect();
 await until(() => window.view?.host.state === 'connected' && window.view.exporter !== null);
 const first = await view();
 
-await command({ type: 'pause', paused: true }, () => window.view.paused);
+await make({ type: 'pause', paused: true }, () => window.view.paused);
 await load('paused');
 await ask('/page?run=paused', { navtrace: 'off' });
 const devtools = await context.newCDPSession(popup);
@@ -72,7 +72,7 @@ await connect();
 await until(() => window.view?.host.state === 'connected');
 const killed = await view();
 await load('killed');
-await command({ type: 'pause', paused: false }, () => !window.view.paused);
+await make({ type: 'pause', paused: false }, () => !window.view.paused);
 await load('resumed');
 
 const slow = ask('/slow?ms=2000&run=slow');
@@ -86,18 +86,18 @@ await slow;
 await load('new-trace');
 const second = (await view()).session;
 
-await command({ type: 'choose', ratio: null, targets: ['shop'] }, () => window.refusals.length === 1);
-await command({ type: 'choose', ratio: null, targets: ['http://elsewhere.test/*'] }, () => window.view.chosen.targets?.length === 1);
+await make({ type: 'choose', ratio: null, targets: ['shop'] }, () => window.refusals.length === 1);
+await make({ type: 'choose', ratio: null, targets: ['http://elsewhere.test/*'] }, () => window.view.chosen.targets?.length === 1);
 await load('elsewhere');
-await command({ type: 'choose', ratio: 0, targets: null }, () => window.view.chosen.ratio === 0);
-await command({ type: 'new-trace' }, () => window.view.session.flags === '00');
+await make({ type: 'choose', ratio: 0, targets: null }, () => window.view.chosen.ratio === 0);
+await make({ type: 'new-trace' }, () => window.view.session.flags === '00');
 await load('unsampled');
 await send({ type: 'reconnect' });
 await pause(IN_FORCE);
 await until(() => window.view.host.state === 'connected');
 await pause(IN_FORCE);
 await load('reconnected');
-await command({ type: 'choose', ratio: null, targets: null }, () => window.view.chosen.ratio === null);
+await make({ type: 'choose', ratio: null, targets: null }, () => window.view.chosen.ratio === null);
 
 const refusals = await popup.evaluate(() => window.refusals);
 const sessions = [first.session, before, second, (await view()).session].map(({ traceId }) => traceId);
