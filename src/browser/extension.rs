@@ -87,6 +87,12 @@ pub fn provide(named: Option<&Path>) -> Result<PathBuf, ExtensionError> {
     Ok(folder)
 }
 
+/// Tells whether a folder holds navtrace's extension, of whatever version.
+#[must_use]
+pub fn is_in(folder: &Path) -> bool {
+    check(folder).is_ok()
+}
+
 /// The folder of this very content: binaries of different builds never change each other's files.
 fn cache_folder(files: &BTreeMap<String, String>) -> Result<PathBuf, ExtensionError> {
     let mut hasher = DefaultHasher::new();

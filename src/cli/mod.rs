@@ -5,9 +5,11 @@
 mod collect;
 mod config;
 mod doctor;
+mod env;
 mod flush;
 mod host;
 mod launch;
+mod profile;
 mod run;
 mod settings;
 mod view;
@@ -48,6 +50,8 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Launch(launch::Args),
+    Profile(profile::Args),
+    Env(env::Args),
     Host(host::Args),
     Doctor(doctor::Args),
     Flush(flush::Args),
@@ -60,7 +64,8 @@ impl Command {
     /// The settings that the command line gives. The browser's arguments are Chromium's alone, and Chromium starts the host.
     fn flags(&self) -> &[(&'static Setting, OsString)] {
         match self {
-            Self::Launch(_) | Self::Host(_) => &[],
+            Self::Launch(_) | Self::Host(_) | Self::Profile(_) => &[],
+            Self::Env(args) => args.flags.given(),
             Self::Run(args) => args.flags.given(),
             Self::Doctor(args) => args.flags.given(),
             Self::Flush(args) => args.flags.given(),
@@ -126,8 +131,12 @@ fn counted(count: usize, noun: &str) -> String {
 
 /// A path as a shell takes it.
 fn shell_word(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    shlex::try_quote(&text).map_or_else(|_| text.to_string(), Cow::into_owned)
+    quoted(&path.to_string_lossy())
+}
+
+/// A text as a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 
 /// Writes to standard output; colours only where they are wanted. A reader that has had enough is no failure.
@@ -147,6 +156,8 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
     match command {
         Command::Run(args) => run::run(&config, &args),
         Command::Launch(args) => Err(launch::launch(&config, &args)),
+        Command::Profile(args) => profile::profile(&args),
+        Command::Env(args) => env::env(&config, &args),
         Command::Host(args) => host::host(&config, &args),
         Command::Doctor(_) => doctor::doctor(&config),
         Command::Flush(_) => flush::flush(&config),
