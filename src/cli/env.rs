@@ -40,8 +40,8 @@ pub(super) struct Args {
 const OWN_PROFILE: &str = "k6-one-vu-at-a-time";
 
 /// What stands below the variables: above them it would hide them from an `eval` without quotes.
-const COMMENT: &str =
-    "# For a shell: eval \"$(navtrace env --k6 --profile DIR)\"\n# One profile serves one VU at a time.\n";
+const COMMENT: &str = "# For a shell: eval \"$(navtrace env --k6 --profile DIR)\"\n# One profile serves one VU at a time. \
+                       A second k6 or VU there fails with \"Failed to create .../SingletonLock: File exists\".\n";
 
 /// Has the shell know of a failure, which `eval` alone would not.
 const FAILED: &str = "false\n";

@@ -11,6 +11,7 @@ mod host;
 mod install;
 mod launch;
 mod pipe;
+mod plain;
 mod port;
 mod run;
 mod usage;

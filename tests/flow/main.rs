@@ -22,6 +22,7 @@ mod faults;
 mod killed;
 mod navigations;
 mod page;
+mod plain;
 mod policy;
 mod propagation;
 mod server_timing;
