@@ -53,21 +53,23 @@ fn is_latched(profile: &Path) -> bool {
 fn a_profile_is_prepared_and_what_comes_next_is_told() {
     let environment = Environment::new();
     let profile = environment.home().join("a/profile ü");
-    for made in [true, false] {
+    let words = [true, false].map(|made| {
         let output = navtrace(&environment, &["profile", "a/profile ü"]).output().unwrap();
         assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
-        let words = stdout(&output).replace(environment.home().to_str().unwrap(), "~");
-        assert_eq!(words.contains(", which was made,"), made, "{words}");
-        assert_snapshot!(words.replace(", which was made,", ""), @r#"
-        The profile ~/a/profile ü is ready: the extension may act in off-the-record contexts there, the host is registered, and a client is kept waiting until requests carry headers. It serves one VU at a time. k6 uses it with
-
-          eval "$(navtrace env --k6 --profile '~/a/profile ü')" && k6 run script.js
-        "#);
         assert!(is_latched(&profile));
         assert_eq!(fs::metadata(&profile).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(profile.join("NativeMessagingHosts/dev.navtrace.host.json").is_file());
         assert!(fs::read_to_string(profile.join("Default/Preferences")).unwrap().contains(r#""incognito":true"#));
-    }
+        let words = stdout(&output).replace(environment.home().to_str().unwrap(), "~");
+        assert_eq!(words.contains(", which was made,"), made, "{words}");
+        words.replace(", which was made,", "")
+    });
+    assert_eq!(words[0], words[1]);
+    assert_snapshot!(words[0], @r#"
+    The profile ~/a/profile ü is ready: the extension may act in off-the-record contexts there, the host is registered, and a client is kept waiting until requests carry headers. It serves one VU at a time. k6 uses it with
+
+      eval "$(navtrace env --k6 --profile '~/a/profile ü')" && k6 run script.js
+    "#);
 }
 
 #[test]
@@ -238,7 +240,7 @@ fn preferences_that_are_kept_aside_are_told() {
 /// A profile that is prepared, and a browser that has come to its port file.
 fn latched(environment: &Environment) -> (PathBuf, std::thread::JoinHandle<()>) {
     let profile = environment.home().join("p");
-    assert!(navtrace(environment, &["profile", "p"]).status().unwrap().success());
+    assert!(navtrace(environment, &["profile", "p"]).output().unwrap().status.success());
     let file = profile.join("DevToolsActivePort");
     (profile, std::thread::spawn(move || fs::write(file, "9222").unwrap()))
 }
@@ -283,9 +285,9 @@ fn a_client_is_let_through_after_a_while_in_any_case() {
 fn the_launcher_takes_the_latch_away() {
     let environment = Environment::new();
     let profile = environment.home().join("p");
-    assert!(navtrace(&environment, &["profile", "p"]).status().unwrap().success());
+    assert!(navtrace(&environment, &["profile", "p"]).output().unwrap().status.success());
     assert!(is_latched(&profile));
     let argument = format!("--user-data-dir={}", profile.display());
-    assert!(navtrace(&environment, &["launch", "--no-sandbox", &argument]).status().unwrap().success());
+    assert!(navtrace(&environment, &["launch", "--no-sandbox", &argument]).output().unwrap().status.success());
     assert!(!is_latched(&profile));
 }
