@@ -62,26 +62,40 @@ pub fn file(dir: &Path) -> PathBuf {
     dir.join(PORT_FILE)
 }
 
+/// How long the extension takes to go on alone when no host answers, and some more.
+const GOES_ON_ALONE: Duration = Duration::from_millis(1500);
+
+/// Lets go of the browser of a host that can't serve, once the extension has gone on without one.
+pub fn let_go() {
+    if let Some(path) = of_this_host() {
+        std::thread::sleep(GOES_ON_ALONE);
+        if let Err(error) = read(&path, GOES_ON_ALONE) {
+            tracing::debug!("{} can't be read: {error}", path.display());
+        }
+    }
+}
+
+/// The FIFO of the profile that this host's browser uses. A launcher's browser has a gate instead.
+fn of_this_host() -> Option<PathBuf> {
+    let named = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if named(gate::VARIABLE).is_some() {
+        return None;
+    }
+    Some(file(Path::new(&named(VARIABLE)?))).filter(|path| is_fifo(path))
+}
+
 /// Lets go of the browser that this host belongs to, if its profile is latched. Dropping it lets go too.
 #[derive(Debug)]
 pub struct Latch(Sender<()>);
 
 impl Latch {
-    /// Finds the latch of this host's browser, which is let go of after `timeout` at the latest. A launcher's browser has none: it has a gate.
+    /// Finds the latch of this host's browser, which is let go of after `timeout` at the latest.
     #[must_use]
     pub fn of_browser(timeout: Duration) -> Option<Self> {
-        let named = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        if named(gate::VARIABLE).is_some() {
-            return None;
-        }
-        Self::of(Path::new(&named(VARIABLE)?), timeout)
+        of_this_host().map(|path| Self::at(path, timeout))
     }
 
-    fn of(dir: &Path, timeout: Duration) -> Option<Self> {
-        let path = file(dir);
-        if !is_fifo(&path) {
-            return None;
-        }
+    fn at(path: PathBuf, timeout: Duration) -> Self {
         let (sender, armed) = mpsc::channel();
         std::thread::spawn(move || {
             if armed.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -93,7 +107,7 @@ impl Latch {
                 tracing::warn!("{} can't be read, so the client waits in vain: {error}", path.display());
             }
         });
-        Some(Self(sender))
+        Self(sender)
     }
 
     /// Lets the client through: headers are in place.
@@ -109,12 +123,13 @@ fn read(path: &Path, patience: Duration) -> io::Result<()> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits();
     let mut fifo = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
     let deadline = Instant::now() + patience;
-    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-        if wait(&fifo, left)? && fifo.read(&mut [0; 256])? == 0 {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let is_ready = wait(&fifo, left)?;
+        if is_ready && fifo.read(&mut [0; 256])? == 0 || !is_ready && left.is_zero() {
             return Ok(());
         }
     }
-    Ok(())
 }
 
 /// Waits until there is something to read, or an end.
@@ -175,7 +190,7 @@ mod tests {
         let dir = latched();
         for _ in 0..2 {
             let browser = browser(dir.path());
-            let latch = Latch::of(dir.path(), PATIENT).unwrap();
+            let latch = Latch::at(file(dir.path()), PATIENT);
             assert!(!is_let_go(&browser, SOON));
             latch.release();
             assert!(is_let_go(&browser, PATIENT));
@@ -186,7 +201,7 @@ mod tests {
     #[test]
     fn a_browser_that_comes_late_is_let_go_too() {
         let dir = latched();
-        Latch::of(dir.path(), PATIENT).unwrap().release();
+        Latch::at(file(dir.path()), PATIENT).release();
         std::thread::sleep(SOON);
         assert!(is_let_go(&browser(dir.path()), PATIENT));
     }
@@ -195,7 +210,7 @@ mod tests {
     fn a_browser_that_is_never_armed_is_let_go_in_the_end() {
         let dir = latched();
         let browser = browser(dir.path());
-        let _latch = Latch::of(dir.path(), SOON).unwrap();
+        let _latch = Latch::at(file(dir.path()), SOON);
         assert!(is_let_go(&browser, PATIENT));
     }
 
@@ -206,7 +221,6 @@ mod tests {
         fs::write(&path, "9222").unwrap();
         remove(dir.path()).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "9222");
-        assert!(Latch::of(dir.path(), SOON).is_none());
         for _ in 0..2 {
             set(dir.path()).unwrap();
             assert!(is_fifo(&path));

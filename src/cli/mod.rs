@@ -22,6 +22,7 @@ use std::process::ExitCode as ProcessExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::browser::latch;
 use crate::config::Config;
 use crate::config::setting::Setting;
 use crate::failure::{ExitCode, Failure};
@@ -118,8 +119,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
             }
         },
     };
+    let is_host = matches!(command, Command::Host(_));
     execute(command).unwrap_or_else(|failure| {
         say(&failure.message);
+        if is_host {
+            latch::let_go();
+        }
         failure.exit.into()
     })
 }

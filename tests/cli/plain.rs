@@ -282,6 +282,16 @@ fn a_client_is_let_through_after_a_while_in_any_case() {
 }
 
 #[test]
+fn a_host_that_can_not_serve_lets_the_client_through_to_an_extension_alone() {
+    let environment = Environment::new();
+    let (profile, browser) = latched(&environment);
+    let mut host = host(&environment, &profile);
+    let output = host.env("NAVTRACE_LOG", "verbose").output().unwrap();
+    assert!(refused(&output).0 == 2 && stderr(&output).contains("NAVTRACE_LOG=verbose can't be used"));
+    browser.join().unwrap();
+}
+
+#[test]
 fn the_launcher_takes_the_latch_away() {
     let environment = Environment::new();
     let profile = environment.home().join("p");
