@@ -15,7 +15,7 @@ use super::relay::output::Output;
 use super::relay::pipe::Pipe;
 use super::relay::port::Port;
 use super::relay::{Relay, Watch};
-use super::{extension, find, flags, private, profile};
+use super::{extension, find, flags, latch, private, profile};
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
 use crate::report;
@@ -51,6 +51,10 @@ impl Launch {
                 private::temporary_directory_in(&private::temporary_root(), "navtrace-profile-")
             })?),
         };
+        // The gate does what the latch would, and its host does not know of that.
+        if let Some(Err(error)) = given_profile.as_deref().map(latch::remove) {
+            tracing::debug!("the profile stays latched: {error}");
+        }
         let temporary_path = temporary_profile.as_ref().map(TempDir::path);
         if let Some(dir) = given_profile.as_deref().or(temporary_path)
             && let Some(kept) = profile::prepare(dir, flags::value(args, "profile-directory"), &binary)?

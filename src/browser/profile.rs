@@ -12,7 +12,7 @@ use crate::failure::{ExitCode, Failure};
 
 /// Why a profile can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the profile {} can't be prepared: {action} {}: {source}; give a --user-data-dir that you may write to", .profile.display(), .path.display())]
+#[error("the profile {} can't be prepared: {action} {}: {source}; name a profile that you may write to", .profile.display(), .path.display())]
 pub struct ProfileError {
     profile: PathBuf,
     action: &'static str,
@@ -236,8 +236,8 @@ mod tests {
         assert_eq!(
             error,
             format!(
-                "the profile {path} can't be prepared: can't create {path}/NativeMessagingHosts: Not a directory (os error 20); give a \
-                 --user-data-dir that you may write to"
+                "the profile {path} can't be prepared: can't create {path}/NativeMessagingHosts: Not a directory (os error 20); name a profile \
+                 that you may write to"
             )
         );
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::browser::extension;
 use crate::browser::gate::{self, Link};
+use crate::browser::latch::Latch;
 use crate::channel::message::{ErrorCode, ExporterState, Mode, ToExtension, WantedMode};
 use crate::channel::serve::{self, Event, Session};
 use crate::config::Config;
@@ -54,6 +55,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         tracing::debug!("the host stays in its session: {error}");
     }
     gate::report(Link::HostStarted);
+    let latch = Latch::of_browser(config.arm_timeout);
 
     let run = Run::connect();
     let audience = ToExtensionAndRun { frames: Arc::clone(&frames), run: run.clone() };
@@ -64,8 +66,12 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     let session = Session::new(config.policy.clone(), config.mode, gate::remembered())
         .with_places(link, endpoint)
         .with_web_vitals(config.web_vitals && config.export.target.is_some());
-    let served =
-        serve::serve(&mut io::stdin().lock(), &frames, session, |event| observe(event, config, &run, &recorder));
+    let served = serve::serve(&mut io::stdin().lock(), &frames, session, |event| {
+        if let (Event::Armed(_), Some(latch)) = (&event, &latch) {
+            latch.release();
+        }
+        observe(event, config, &run, &recorder)
+    });
     let served = served.map_err(|error| {
         let failure = Failure::new(ExitCode::Failure, format!("{error}; the extension will connect again"));
         run.problem(&failure.message);

@@ -5,10 +5,12 @@
 mod collect;
 mod config;
 mod doctor;
+mod env;
 mod flush;
 mod host;
 mod install;
 mod launch;
+mod profile;
 mod run;
 mod settings;
 mod target;
@@ -23,6 +25,7 @@ use std::process::ExitCode as ProcessExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::browser::latch;
 use crate::config::Config;
 use crate::config::setting::Setting;
 use crate::failure::{ExitCode, Failure};
@@ -51,6 +54,8 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Launch(launch::Args),
+    Profile(profile::Args),
+    Env(env::Args),
     Host(host::Args),
     Doctor(doctor::Args),
     Flush(flush::Args),
@@ -65,7 +70,8 @@ impl Command {
     /// The settings that the command line gives. The browser's arguments are Chromium's alone, and Chromium starts the host.
     fn flags(&self) -> &[(&'static Setting, OsString)] {
         match self {
-            Self::Launch(_) | Self::Host(_) | Self::Install(_) | Self::Uninstall(_) => &[],
+            Self::Launch(_) | Self::Host(_) | Self::Profile(_) | Self::Install(_) | Self::Uninstall(_) => &[],
+            Self::Env(args) => args.flags.given(),
             Self::Run(args) => args.flags.given(),
             Self::Doctor(args) => args.flags.given(),
             Self::Flush(args) => args.flags.given(),
@@ -118,8 +124,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
             }
         },
     };
+    let is_host = matches!(command, Command::Host(_));
     execute(command).unwrap_or_else(|failure| {
         say(&failure.message);
+        if is_host {
+            latch::let_go();
+        }
         failure.exit.into()
     })
 }
@@ -131,8 +141,12 @@ fn counted(count: usize, noun: &str) -> String {
 
 /// A path as a shell takes it.
 fn shell_word(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    shlex::try_quote(&text).map_or_else(|_| text.to_string(), Cow::into_owned)
+    quoted(&path.to_string_lossy())
+}
+
+/// A text as a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 
 /// Writes to standard output; colours only where they are wanted. A reader that has had enough is no failure.
@@ -152,6 +166,8 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
     match command {
         Command::Run(args) => run::run(&config, &args),
         Command::Launch(args) => Err(launch::launch(&config, &args)),
+        Command::Profile(args) => profile::profile(&args),
+        Command::Env(args) => env::env(&config, &args),
         Command::Host(args) => host::host(&config, &args),
         Command::Doctor(args) => doctor::doctor(&config, &args),
         Command::Flush(_) => flush::flush(&config),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::setting::{OURS, Secret, Setting};
 use super::{settings, value};
-use crate::browser::gate;
+use crate::browser::{gate, latch};
 use crate::failure::{ExitCode, Failure};
 use crate::report;
 
@@ -105,7 +105,7 @@ pub(super) fn environment(variables: impl Iterator<Item = (OsString, OsString)>)
     let mut variables: Vec<_> = variables.filter(|(_, value)| !value.is_empty()).collect();
     variables.sort();
     let known = || settings::all().map(|setting| setting.name).chain([FILE]);
-    let of_others = [gate::VARIABLE, report::VARIABLE];
+    let of_others = [gate::VARIABLE, latch::VARIABLE, report::VARIABLE];
     for (name, _) in &variables {
         let Some(rest) = name.as_encoded_bytes().strip_prefix(OURS.as_bytes()) else { continue };
         if !known().chain(of_others).any(|known| name == known) {

@@ -189,8 +189,8 @@ fn variables_of_ours_that_there_are_not_are_errors() {
         assert_eq!((failure.exit, failure.message), (ExitCode::Usage, format!("{name} is not a setting{hint}")));
         assert_eq!(read(&[(name, "")]), Ok(Config::default()));
     }
-    let others =
-        [("NAVTRACE_GATE", "/x"), ("NAVTRACE_RUN", "/x"), (FILE, "/x"), ("OTEL_LOGS_EXPORTER", "x"), ("NAVTRACE", "")];
+    let ours = ["NAVTRACE_GATE", "NAVTRACE_PROFILE", "NAVTRACE_RUN", FILE].map(|name| (name, "/x"));
+    let others = [&ours[..], &[("OTEL_LOGS_EXPORTER", "x"), ("NAVTRACE", "")]].concat();
     assert_eq!(read(&others), Ok(Config::default()));
 }
 

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use crate::browser::private;
 
-/// The directories of journals, of the spool, and of trace files.
+/// The directories of journals, of the spool, of trace files, and of browsers' profiles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     sessions: PathBuf,
     spool: PathBuf,
     traces: PathBuf,
+    profiles: PathBuf,
 }
 
 impl State {
@@ -38,7 +39,9 @@ impl State {
     ///
     /// Whatever keeps it from being made.
     pub fn in_directory(dir: &Path) -> io::Result<Self> {
-        let state = Self { sessions: dir.join("sessions"), spool: dir.join("spool"), traces: dir.join("traces") };
+        let [sessions, spool, traces, profiles] =
+            ["sessions", "spool", "traces", "profiles"].map(|name| dir.join(name));
+        let state = Self { sessions, spool, traces, profiles };
         private::make_directory(&state.sessions)?;
         private::make_directory(&state.spool)?;
         Ok(state)
@@ -54,6 +57,12 @@ impl State {
     #[must_use]
     pub fn spool(&self) -> &Path {
         &self.spool
+    }
+
+    /// Where profiles are that navtrace keeps for clients, one folder each. Not made here.
+    #[must_use]
+    pub fn profiles(&self) -> &Path {
+        &self.profiles
     }
 
     /// Where the trace files of `navtrace run` are that have no other place. Made when it is asked for: most runs have a collector.

@@ -196,7 +196,7 @@ fn a_profile_that_cannot_be_written_is_named() {
     assert_eq!(
         stderr(&output),
         "navtrace: the profile /proc/none can't be prepared: can't create /proc/none/NativeMessagingHosts: No such file or directory (os \
-         error 2); give a --user-data-dir that you may write to\n"
+         error 2); name a profile that you may write to\n"
     );
     assert_gone(&environment);
 }

@@ -14,6 +14,7 @@ mod launch;
 mod machine;
 mod occupied;
 mod pipe;
+mod plain;
 mod port;
 mod registered;
 mod run;

@@ -76,8 +76,20 @@ fn help_is_on_standard_output_and_names_the_main_job() {
     let output = environment.navtrace(["--help"]).output().unwrap();
     assert!(output.status.success());
     assert!(stdout(&output).contains("navtrace run -- k6 run script.js"));
-    for subcommand in ["run", "launch", "host", "doctor", "flush", "collect", "view", "config", "install", "uninstall"]
-    {
+    for subcommand in [
+        "run",
+        "launch",
+        "install",
+        "uninstall",
+        "profile",
+        "env",
+        "host",
+        "doctor",
+        "flush",
+        "collect",
+        "view",
+        "config",
+    ] {
         let output = environment.navtrace([subcommand, "--help"]).output().unwrap();
         assert!(output.status.success(), "{subcommand}");
         assert!(stdout(&output).contains(&format!("Usage: navtrace {subcommand}")), "{subcommand}");

@@ -24,6 +24,7 @@ mod installed;
 mod killed;
 mod navigations;
 mod page;
+mod plain;
 mod policy;
 mod propagation;
 mod server_timing;

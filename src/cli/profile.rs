@@ -1,0 +1,69 @@
+//! `navtrace profile`: prepares a browser's profile, so that k6 itself can start a traced browser in it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode as ProcessExitCode;
+
+use crate::browser::{in_use, k6, latch, process, profile};
+use crate::failure::{ExitCode, Failure};
+use crate::say::say;
+
+/// Prepare a browser profile for k6 without the launcher
+///
+/// Lets the extension act in off-the-record contexts in the profile, where test clients open their pages, registers the host there, and has
+/// the browser keep its client waiting until every request carries trace context. `navtrace env --k6 --profile DIR` then gives the variables by
+/// which k6 uses it, one VU at a time.
+///
+/// DIR is a user data directory of Chromium's. It is made if it is missing; what is in it stays.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The profile's folder
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+}
+
+/// What to do about a path that k6 can't use.
+const OTHER_PROFILE: &str = "choose another folder";
+
+/// Prepares the profile and says what to do with it.
+pub(super) fn profile(args: &Args) -> Result<ProcessExitCode, Failure> {
+    let existed = args.dir.exists();
+    let dir = prepare(&args.dir)?;
+    let made = if existed { "" } else { ", which was made," };
+    super::print(&format!(
+        "The profile {dir}{made} is ready: the extension may act in off-the-record contexts there, the host is registered, and a client is kept \
+         waiting until requests carry headers. It serves one VU at a time. k6 uses it with\n\n  eval \"$(navtrace env --k6 --profile {})\" && k6 \
+         run script.js\n",
+        super::quoted(&dir)
+    ))?;
+    Ok(ExitCode::Success.into())
+}
+
+/// Prepares the profile in `dir`, which no browser may be using, and gives its absolute path as k6 takes it.
+///
+/// # Errors
+///
+/// A [`Failure`] that names what is in the way.
+pub(super) fn prepare(dir: &Path) -> Result<String, Failure> {
+    let absolute = std::path::absolute(dir).map_err(|error| {
+        Failure::new(ExitCode::Usage, format!("the profile {} has no absolute path: {error}; give one", dir.display()))
+    })?;
+    // Without a slash at its end.
+    let dir: PathBuf = absolute.components().collect();
+    let text = k6::path(&dir, "profile", OTHER_PROFILE)?;
+    in_use::check(&dir)?;
+    if let Some(kept) = profile::prepare(&dir, None, &process::this_binary()?)? {
+        say(&format!(
+            "{} was not what Chromium writes and has been kept as {}",
+            kept.original.display(),
+            kept.kept.display()
+        ));
+    }
+    latch::set(&dir).map_err(|error| {
+        let message = format!(
+            "the profile {text} can't be prepared: can't make {}: {error}; name a profile that you may write to",
+            latch::file(&dir).display()
+        );
+        Failure::new(ExitCode::Failure, message)
+    })?;
+    Ok(text.to_owned())
+}
