@@ -17,6 +17,11 @@ export class Field {
   #reset = make('button', '', 'Back to default');
   #control;
   #before = '';
+  #placeholder = '';
+  /** Whether the file holds a secret here, which is not told. */
+  #holdsSecret = false;
+  /** Whether that is to be removed. */
+  #removes = false;
 
   /**
    * @param {SettingView} setting
@@ -38,23 +43,28 @@ export class Field {
     this.#reset.setAttribute('aria-label', `Back to default: ${setting.key}`);
     this.#reset.addEventListener('click', () => {
       this.#control.value = '';
+      this.#removes = this.#holdsSecret;
       // The button goes, and takes the focus along.
       this.#control.focus();
       this.#touched(changed);
     });
-    this.#control.addEventListener('input', () => this.#touched(changed));
+    this.#control.addEventListener('input', () => {
+      this.#removes = false;
+      this.#touched(changed);
+    });
     const line = make('div', 'line');
     line.append(this.#control, this.#reset);
     this.element.append(this.#label, line, this.#error, this.#meaning, this.#source);
     this.update(setting);
   }
 
+  /** What stands in the control, null where what is stored is to be removed. */
   get text() {
-    return this.#control.value;
+    return this.#removes ? null : this.#control.value;
   }
 
   get isChanged() {
-    return this.text.trim() !== this.#before.trim();
+    return this.text?.trim() !== this.#before.trim();
   }
 
   /**
@@ -72,7 +82,9 @@ export class Field {
       this.#control.add(new Option(this.#before, this.#before));
       this.#control.value = this.#before;
     }
-    if (setting.kind === 'text') setAttribute(this.#control, 'placeholder', setting.default.replaceAll('`', ''));
+    if (!keeps) this.#removes = false;
+    this.#holdsSecret = setting.secret && setting.source === 'file';
+    this.#placeholder = this.#holdsSecret ? 'stored, and not shown' : setting.default.replaceAll('`', '');
     setProse(this.#meaning, sentence(setting.meaning));
     const { text, overridden } = sourceOf(setting);
     setProse(this.#source, text);
@@ -98,7 +110,8 @@ export class Field {
   }
 
   #mark() {
-    this.#reset.hidden = this.text.trim() === '';
+    this.#reset.hidden = this.text === null || (this.text.trim() === '' && !this.#holdsSecret);
+    if (!(this.#control instanceof HTMLSelectElement)) setAttribute(this.#control, 'placeholder', this.#removes ? 'to be removed' : this.#placeholder);
     this.element.classList.toggle('changed', this.isChanged);
   }
 }

@@ -38,7 +38,7 @@ export function groupsOf(settings) {
  */
 export function sourceOf({ source, stored, value, secret, name, default: byDefault }) {
   const from = { environment: `from the environment (${name})`, flag: 'from an option of navtrace' }[source];
-  const shown = secret ? 'a secret' : `\`${value ?? 'none'}\``;
+  const shown = secret ? 'a secret that is not shown' : `\`${value ?? 'none'}\``;
   if (from !== undefined) {
     const tail = stored === null ? '. It wins over the file.' : ': it wins over what the file says.';
     return { text: `In force: ${shown}, ${from}${tail}`, overridden: stored !== null };
@@ -85,12 +85,18 @@ export function storedAs(kind, text) {
  * What has changed: by key, the value that is to be stored.
  *
  * @param {SettingView[]} settings
- * @param {(key: string) => string} textOf the text of a setting's control
+ * @param {(key: string) => string | null} textOf the text of a setting's control, null where it is to be removed
  * @returns {Record<string, Stored>}
  */
 export function changes(settings, textOf) {
-  const changed = settings.filter((setting) => textOf(setting.key).trim() !== controlText(setting).trim());
-  return Object.fromEntries(changed.map(({ key, kind }) => [key, storedAs(kind, textOf(key))]));
+  /** @type {Record<string, Stored>} */
+  const values = {};
+  for (const setting of settings) {
+    const text = textOf(setting.key);
+    if (text === null) values[setting.key] = null;
+    else if (text.trim() !== controlText(setting).trim()) values[setting.key] = storedAs(setting.kind, text);
+  }
+  return values;
 }
 
 /**

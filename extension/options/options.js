@@ -60,7 +60,8 @@ function showSettings(/** @type {SettingsView} */ settings) {
     }
   }
   isStored = false;
-  setAttribute(form, 'hidden', null);
+  fields.hidden = false;
+  byId('buttons', HTMLElement).hidden = false;
   showButtons();
 }
 
@@ -97,7 +98,7 @@ function report(text, isError = false) {
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   if (latest === null || save.disabled) return;
-  const values = changes(latest.settings, (key) => shown.get(key)?.text ?? '');
+  const values = changes(latest.settings, (key) => shown.get(key)?.text ?? null);
   storing = Object.keys(values);
   for (const field of shown.values()) field.complain('');
   report('');

@@ -9,6 +9,9 @@ import { duration, kindOf, rowsOf, shortAddress, statusOf } from './waterfall.js
 /** @typedef {import('../control/view.d.ts').NavigationView} NavigationView */
 /** @typedef {import('./waterfall.js').Row} Row */
 
+/** How many rows there is room for: more scroll, which the keyboard has to be able to do. */
+const ROOM = 10;
+
 const MARKS = { ok: '', error: '✕ ', cache: '', open: '' };
 
 /** The navigations that have been shown: the latest of new ones is opened, once. @type {Set<string>} */
@@ -70,6 +73,7 @@ function updateNavigation(item, navigation, now) {
   setAttribute(fault, 'hidden', error === null ? '' : null);
   const rows = part(item, '.rows');
   setAttribute(rows, 'aria-label', `Requests of ${shortAddress(url)}`);
+  setAttribute(rows, 'tabindex', requests.length > ROOM ? '0' : null);
   const entries = rowsOf(navigation, now).map((row, place) => ({ row, key: `${place} ${requests[place]?.spanId}` }));
   reconcile(rows, entries, ({ key }) => key, createRow, (element, { row }) => updateRow(element, row));
   const rest = part(item, '.more');
