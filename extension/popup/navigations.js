@@ -4,13 +4,16 @@
 
 import { make, reconcile, setAttribute, setText } from './dom.js';
 import { count } from './text.js';
-import { duration, kindOf, rowsOf, shortAddress, statusOf } from './waterfall.js';
+import { cut, duration, kindOf, rowsOf, shortAddress, statusOf } from './waterfall.js';
 
 /** @typedef {import('../control/view.d.ts').NavigationView} NavigationView */
 /** @typedef {import('./waterfall.js').Row} Row */
 
 /** How many rows there is room for: more scroll, which the keyboard has to be able to do. */
 const ROOM = 10;
+
+/** How many characters of a navigation's address there is room for. */
+const NAME = 36;
 
 const MARKS = { ok: '', error: '✕ ', cache: '', open: '' };
 
@@ -65,14 +68,15 @@ function updateNavigation(item, navigation, now) {
   const summary = part(item, 'summary');
   setAttribute(item, 'data-kind', kind);
   setAttribute(summary, 'title', `${url}\nspan ${navigation.spanId}\ntrace ${navigation.traceId}`);
-  setText(part(summary, '.name'), shortAddress(url));
+  const name = cut(shortAddress(url), NAME);
+  setText(part(summary, '.name'), name);
   setText(part(summary, '.status'), `${MARKS[kind]}${statusOf({ status, error })}`);
   setText(part(summary, '.time'), ended === null ? 'loading' : duration(ended - started));
   const fault = part(item, '.fault');
   setText(fault, error ?? '');
   setAttribute(fault, 'hidden', error === null ? '' : null);
   const rows = part(item, '.rows');
-  setAttribute(rows, 'aria-label', `Requests of ${shortAddress(url)}`);
+  setAttribute(rows, 'aria-label', `Requests of ${name}`);
   setAttribute(rows, 'tabindex', requests.length > ROOM ? '0' : null);
   const entries = rowsOf(navigation, now).map((row, place) => ({ row, key: `${place} ${requests[place]?.spanId}` }));
   reconcile(rows, entries, ({ key }) => key, createRow, (element, { row }) => updateRow(element, row));

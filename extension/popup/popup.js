@@ -19,6 +19,7 @@ const FEEDBACK = 2000;
 const TICK = 500;
 
 const copy = byId('copy', HTMLButtonElement);
+const copyWord = byId('copy-word', HTMLElement);
 const open = byId('open', HTMLAnchorElement);
 const pause = byId('pause', HTMLButtonElement);
 const newTrace = byId('new-trace', HTMLButtonElement);
@@ -136,14 +137,14 @@ copy.addEventListener('click', async () => {
   const id = byId('trace-id', HTMLElement).textContent ?? '';
   try {
     await navigator.clipboard.writeText(id);
-    setText(copy, 'Copied');
+    setText(copyWord, 'Copied');
     say('Trace id copied');
   } catch {
     getSelection()?.selectAllChildren(byId('trace-id', HTMLElement));
-    setText(copy, 'Selected');
+    setText(copyWord, 'Selected');
     say('The trace id could not be copied: it is selected');
   }
-  setTimeout(() => setText(copy, 'Copy'), FEEDBACK);
+  setTimeout(() => setText(copyWord, 'Copy'), FEEDBACK);
 });
 // The end of the trace is the moment of the click.
 open.addEventListener('click', () => setAttribute(open, 'href', linkAddress()));

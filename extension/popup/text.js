@@ -17,8 +17,8 @@
  */
 
 const MODES = {
-  detailed: 'Every request carries a span of its own.',
-  lightweight: 'Requests carry the span of their navigation.',
+  detailed: 'Each request carries its own span.',
+  lightweight: 'Requests carry their navigation’s span.',
 };
 
 /** How many problems are told in full before they are folded. */
@@ -143,7 +143,7 @@ export const readPatterns = (text) => text.split('\n').map((line) => line.trim()
 export function choiceOf({ chosen, configured }) {
   const ratio = percent(chosen.ratio ?? configured.ratio);
   const targets = chosen.targets ?? configured.targets;
-  return `${ratio}, ${targets.length === 0 ? 'every target' : count(targets.length, 'target')}`;
+  return `${ratio}, ${targets.length === 0 ? 'all addresses' : count(targets.length, 'target')}`;
 }
 
 /**

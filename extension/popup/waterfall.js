@@ -19,6 +19,9 @@
  * @property {string} spoken the row in a sentence
  */
 
+/** How many characters of a name there is room for, and how many of one that is spoken anybody would hear. */
+const ROOM = { row: 22, spoken: 80 };
+
 /** Widths below this can't be seen. In percent. */
 const LEAST = 1.5;
 
@@ -50,16 +53,17 @@ export function rowsOf(navigation, now) {
     const end = clamp((((request.ended ?? now) - from) / length) * 100, start + LEAST, 100);
     const kind = kindOf(request);
     const path = shortAddress(request.url, origin);
+    const name = request.method === 'GET' ? path : `${request.method} ${path}`;
     const status = statusOf(request);
     const time = request.ended === null ? '…' : kind === 'cache' ? 'cache' : duration(request.ended - request.started);
     const spoken = [
-      `${request.method} ${path}`,
+      `${request.method} ${cut(path, ROOM.spoken)}`,
       kind === 'error' ? `failed: ${request.error ?? status}` : kind === 'open' ? 'not answered yet' : `status ${status}`,
       ...(request.ended === null ? [] : [kind === 'cache' ? 'from the cache' : time]),
       `starts at ${duration(Math.max(request.started - from, 0))}`,
     ];
     return {
-      name: request.method === 'GET' ? path : `${request.method} ${path}`,
+      name: cut(name, ROOM.row),
       title: [`${request.method} ${request.url}`, request.error ?? '', `span ${request.spanId}`].filter(Boolean).join('\n'),
       status,
       time,
@@ -104,6 +108,20 @@ export function shortAddress(address, origin = '') {
   if (url === null || url.host === '') return address;
   const path = `${url.pathname}${url.search}`;
   return url.origin === origin ? path : `${url.host}${path}`;
+}
+
+/**
+ * Takes out the middle of a text that is too long: addresses differ at their ends.
+ *
+ * @param {string} text
+ * @param {number} most how many characters there may be
+ * @returns {string}
+ */
+export function cut(text, most) {
+  const characters = [...text];
+  if (characters.length <= most) return text;
+  const end = Math.ceil((most - 1) * 0.6);
+  return `${characters.slice(0, most - 1 - end).join('')}…${characters.slice(-end).join('')}`;
 }
 
 /**

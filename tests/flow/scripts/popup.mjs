@@ -39,8 +39,8 @@ function play(told) {
 const browsers = [];
 
 /** Opens a page of the extension before a played worker. */
-async function open(path, told, options = {}) {
-  const context = await launch({ viewport: { width: 380, height: 600 }, ...options });
+async function open(path, told, settled = {}) {
+  const context = await launch({ viewport: { width: 380, height: 600 }, ...settled });
   browsers.push(context);
   await context.addInitScript(play, told);
   const page = await context.newPage();
@@ -57,8 +57,9 @@ async function popup() {
   const shot = (name) => page.screenshot({ path: `${process.env.SHOTS}/popup-${name}.png`, fullPage: true });
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
-    for (const [name, state] of Object.entries(states(Date.now()))) {
+    for (const name of Object.keys(states(0))) {
       await page.reload();
+      const state = states(Date.now())[name];
       if (state !== null) await tell(page, state);
       await page.waitForTimeout(50);
       await shot(`${name}-${colorScheme}`);
@@ -90,8 +91,8 @@ async function popup() {
 async function texts(page) {
   const says = {
     connecting: /Starting.*not in place yet/s,
-    detailed: /Tracing.*Every request carries a span of its own.*Spans go to http:\/\/localhost:4318\/v1\/traces.*1,284 exported/s,
-    lightweight: /Tracing.*span of their navigation.*Incognito windows carry no headers/s,
+    detailed: /Tracing.*Each request carries its own span.*Spans go to http:\/\/localhost:4318\/v1\/traces.*1,284 exported/s,
+    lightweight: /Tracing.*their navigation’s span.*Incognito windows carry no headers/s,
     'not-granted': /Detailed mode is wanted.*navtrace launch/s,
     paused: /Paused.*Requests carry no headers/s,
     'no-host': /No host.*Requests carry a trace of their own, nothing is exported.*navtrace install.*Specified native messaging host not found/s,
