@@ -32,7 +32,8 @@ export class Field {
     this.#control = createControl(setting);
     this.#control.id = id;
     this.#label.htmlFor = id;
-    this.#label.textContent = setting.key;
+    // Long keys break behind their words.
+    for (const word of setting.key.split(/(?<=[._])/)) this.#label.append(word, make('wbr'));
     this.#label.title = setting.name;
     this.#meaning.id = `${id}-meaning`;
     this.#source.id = `${id}-source`;
@@ -85,7 +86,7 @@ export class Field {
     if (!keeps) this.#removes = false;
     this.#holdsSecret = setting.secret && setting.source === 'file';
     this.#placeholder = this.#holdsSecret ? 'stored, and not shown' : setting.default.replaceAll('`', '');
-    setProse(this.#meaning, sentence(setting.meaning));
+    setProse(this.#meaning, setting.meaning);
     const { text, overridden } = sourceOf(setting);
     setProse(this.#source, text);
     this.#source.classList.toggle('overridden', overridden);
@@ -130,6 +131,3 @@ function createControl({ kind, choices }) {
   control.autocomplete = 'off';
   return control;
 }
-
-/** @param {string} text */
-const sentence = (text) => (text === '' ? '' : `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.:]$/.test(text) ? '' : '.'}`);

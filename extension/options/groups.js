@@ -43,12 +43,10 @@ export function sourceOf({ source, stored, value, secret, name, default: byDefau
     const tail = stored === null ? '. It wins over the file.' : ': it wins over what the file says.';
     return { text: `In force: ${shown}, ${from}${tail}`, overridden: stored !== null };
   }
-  if (source === 'file') return { text: `In force: ${shown}, from the file. Default: ${withCode(byDefault)}.`, overridden: false };
-  return { text: `Default: ${withCode(byDefault)}.`, overridden: false };
+  const otherwise = `Default: ${byDefault}.`;
+  if (source !== 'file') return { text: otherwise, overridden: false };
+  return { text: secret ? `In force: ${shown}, from the file. ${otherwise}` : `From the file. ${otherwise}`, overridden: false };
 }
-
-/** A default is words, a value in backticks, or a bare value. */
-const withCode = (/** @type {string} */ text) => (text === '' ? 'none' : text.includes('`') || text.includes(' ') || text === 'none' ? text : `\`${text}\``);
 
 /**
  * What is stored as the text of a control.

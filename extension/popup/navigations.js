@@ -13,7 +13,7 @@ import { cut, duration, kindOf, rowsOf, shortAddress, statusOf } from './waterfa
 const ROOM = 10;
 
 /** How many characters of a navigation's address there is room for. */
-const NAME = 36;
+const NAME = 32;
 
 const MARKS = { ok: '', error: '✕ ', cache: '', open: '' };
 

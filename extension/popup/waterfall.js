@@ -20,7 +20,7 @@
  */
 
 /** How many characters of a name there is room for, and how many of one that is spoken anybody would hear. */
-const ROOM = { row: 22, spoken: 80 };
+const ROOM = { row: 19, spoken: 80 };
 
 /** Widths below this can't be seen. In percent. */
 const LEAST = 1.5;

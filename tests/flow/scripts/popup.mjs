@@ -217,7 +217,13 @@ async function options() {
   const missing = states(Date.now())['no-host'];
   const told = { watch: [connected], settings: [settings] };
   const { page, problems, context } = await open('options/options.html', told, { viewport: { width: 1000, height: 800 } });
-  const shot = (name) => page.screenshot({ path: `${process.env.SHOTS}/options-${name}.png`, fullPage: true });
+  const shot = async (name) => {
+    // As high as the page, since its buttons stay in view.
+    const { width } = page.viewportSize();
+    await page.setViewportSize({ width, height: await page.evaluate(() => document.documentElement.scrollHeight) });
+    await page.screenshot({ path: `${process.env.SHOTS}/options-${name}.png` });
+    await page.setViewportSize({ width, height: 800 });
+  };
   await page.locator('.setting').first().waitFor();
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
@@ -238,7 +244,7 @@ async function options() {
 
   // Only what has changed is stored; a secret stays unless something is done to it.
   await page.getByLabel('link', { exact: true }).fill('nonsense');
-  await page.getByLabel('web_vitals').selectOption('off');
+  await page.getByLabel('web_vitals', { exact: true }).selectOption('off');
   await page.getByLabel('targets', { exact: true }).fill('https://a.example/*\nhttps://b.example/*\n');
   await page.getByRole('button', { name: 'Back to default: mode' }).press('Enter');
   await page.getByRole('button', { name: 'Back to default: otel.exporter_otlp_headers' }).click();
