@@ -23,6 +23,7 @@ mod killed;
 mod navigations;
 mod page;
 mod policy;
+mod popup;
 mod propagation;
 mod server_timing;
 mod soak;

@@ -1,4 +1,4 @@
-// Looks at the popup and the options page in a real browser, with a worker that is played: popup.mjs popup|options|hostile
+// Looks at the popup and the options page in a real browser, with a worker that is played: popup.mjs popup|options
 //
 //   CHROME_BIN  the browser, /usr/bin/chromium unless given
 //   EXTENSION   the folder of the extension
@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import process from 'node:process';
 
-import { checked, launch, stops, url } from './pages.mjs';
+import { axe as violations, checked, launch, stops, url } from './extension-pages.mjs';
 import { TRACE, settings, shop, states, view } from './views.mjs';
 
 const [what] = process.argv.slice(2);
@@ -306,11 +306,6 @@ async function sticksIn(page, name) {
 async function assertReachable(page, name) {
   const { reached, expected } = await stops(page);
   assert.deepEqual(reached, expected, name);
-}
-
-async function violations(page) {
-  const { axe } = await import('./pages.mjs');
-  return axe(page);
 }
 
 try {
