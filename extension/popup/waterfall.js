@@ -58,7 +58,7 @@ export function rowsOf(navigation, now) {
     const time = request.ended === null ? '…' : kind === 'cache' ? 'cache' : duration(request.ended - request.started);
     const spoken = [
       `${request.method} ${cut(path, ROOM.spoken)}`,
-      kind === 'error' ? `failed: ${request.error ?? status}` : kind === 'open' ? 'not answered yet' : `status ${status}`,
+      outcome(request, kind),
       ...(request.ended === null ? [] : [kind === 'cache' ? 'from the cache' : time]),
       `starts at ${duration(Math.max(request.started - from, 0))}`,
     ];
@@ -85,6 +85,16 @@ export function kindOf({ status, error, ended, fromCache }) {
   if (error !== null || (status !== null && status >= 400)) return 'error';
   if (ended === null) return 'open';
   return fromCache === true ? 'cache' : 'ok';
+}
+
+/**
+ * @param {RequestView} request
+ * @param {Row['kind']} kind
+ */
+function outcome({ status, error }, kind) {
+  if (kind === 'error') return `failed: ${error ?? status}`;
+  if (kind === 'open') return 'not answered yet';
+  return status === null ? 'no status' : `status ${status}`;
 }
 
 /**
