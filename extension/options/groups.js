@@ -107,7 +107,6 @@ export function changes(settings, textOf) {
  */
 export function refusedKey(settings, sent, message) {
   const candidates = settings.filter(({ key }) => sent.includes(key));
-  if (candidates.length === 1) return candidates[0]?.key ?? null;
   // The longest first: a name may begin with another.
   const found = candidates
     .flatMap(({ key, name }) => [key, name].map((word) => ({ key, word })))

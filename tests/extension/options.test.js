@@ -79,10 +79,10 @@ test('only what has changed is stored', () => {
 test('a refusal is shown at the setting that it names', () => {
   const settings = ['mode', 'link', 'otel.service_name', 'otel.exporter_otlp_endpoint'].map((key) => setting(key));
   const all = settings.map(({ key }) => key);
-  assert.equal(refusedKey(settings, all, 'link: it must hold {trace_id}'), 'link');
+  assert.equal(refusedKey(settings, all, 'link can’t be used: it must hold {trace_id}'), 'link');
   assert.equal(refusedKey(settings, all, 'NAVTRACE_MODE=fast: expected auto'), 'mode');
   assert.equal(refusedKey(settings, all, 'otel.service_name: expected a text, not a mode'), 'otel.service_name');
   assert.equal(refusedKey(settings, all, 'config.toml can’t be written'), null);
-  assert.equal(refusedKey(settings, ['link'], 'whatever'), 'link');
+  assert.equal(refusedKey(settings, ['link'], '/home/me/config.toml can’t be written'), null);
   assert.equal(refusedKey(settings, [], 'link: no'), null);
 });

@@ -252,7 +252,7 @@ async function options() {
   await page.getByLabel('link', { exact: true }).press('Enter');
   const values = { mode: null, web_vitals: false, link: 'nonsense', targets: ['https://a.example/*', 'https://b.example/*'], 'otel.exporter_otlp_headers': null };
   assert.deepEqual((await heard(page)).at(-1), { type: 'store', values });
-  await tell(page, { type: 'refused', command: 'store', message: 'link: it must hold {trace_id}, such as http://localhost:16686/trace/{trace_id}' });
+  await tell(page, { type: 'refused', command: 'store', message: 'link can’t be used: it must hold {trace_id}, such as http://localhost:16686/trace/{trace_id}' });
   assert.equal(await page.locator('#result').textContent(), 'Nothing was saved.');
   const link = page.getByLabel('link', { exact: true });
   assert.equal(await link.getAttribute('aria-invalid'), 'true');
