@@ -23,6 +23,12 @@ export default [
     rules,
   },
   {
+    // The extension's own pages.
+    files: ['extension/popup/**/*.js', 'extension/options/**/*.js'],
+    languageOptions: { globals: { ...globals.browser, chrome: 'readonly' } },
+    rules,
+  },
+  {
     // One script in the page, in the order of `src/view/page.rs`.
     files: ['src/view/page/*.js'],
     languageOptions: { sourceType: 'script', globals: globals.browser },

@@ -26,6 +26,7 @@ mod navigations;
 mod page;
 mod plain;
 mod policy;
+mod popup;
 mod propagation;
 mod server_timing;
 mod soak;

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { changes, controlText, groupsOf, refusedKey, sourceOf, storedAs } from '../../extension/options/groups.js';
+
+/** @typedef {import('../../extension/control/view.d.ts').SettingView} SettingView */
+
+/** @type {SettingView} */
+const SETTING = { key: 'mode', name: 'NAVTRACE_MODE', meaning: '', default: 'auto', kind: 'choice', choices: ['auto', 'detailed'], value: 'auto', secret: false, source: 'default', stored: null };
+
+/** @param {string} key @param {Partial<SettingView>} [more] @returns {SettingView} */
+const setting = (key, more) => ({ ...SETTING, key, name: `NAVTRACE_${key.toUpperCase()}`, kind: 'text', ...more });
+
+test('each setting is in one group', () => {
+  const keys = ['browser', 'mode', 'link', 'targets', 'exclude', 'otel.propagators', 'otel.exporter_otlp_traces_endpoint', 'otel.bsp_schedule_delay', 'something_new'];
+  const groups = groupsOf(keys.map((key) => setting(key))).map(({ title, settings }) => [title, settings.map(({ key }) => key)]);
+  assert.deepEqual(groups, [
+    ['Who gets headers', ['targets', 'exclude']],
+    ['Traces', ['mode', 'otel.propagators']],
+    ['Export', ['link', 'otel.exporter_otlp_traces_endpoint']],
+    ['Batches and limits', ['otel.bsp_schedule_delay']],
+    ['Browser and navtrace itself', ['browser', 'something_new']],
+  ]);
+  assert.deepEqual(groupsOf([]), []);
+});
+
+for (const [what, more, text, overridden] of /** @type {[string, Partial<SettingView>, string, boolean][]} */ ([
+  ['a default', {}, 'Default: auto.', false],
+  ['a value of the file', { source: 'file', stored: 'detailed', value: 'detailed' }, 'From the file. Default: auto.', false],
+  ['a value of the environment', { source: 'environment', value: 'detailed' }, 'In force: `detailed`, from the environment (NAVTRACE_MODE). It wins over the file.', false],
+  ['an overridden value', { source: 'environment', value: 'detailed', stored: 'auto' }, 'In force: `detailed`, from the environment (NAVTRACE_MODE): it wins over what the file says.', true],
+  ['an option', { source: 'flag', value: 'auto', stored: 'detailed' }, 'In force: `auto`, from an option of navtrace: it wins over what the file says.', true],
+  ['a secret of the file', { source: 'file', value: null, secret: true }, 'In force: a secret that is not shown, from the file. Default: auto.', false],
+  ['a secret of the environment', { source: 'environment', value: null, secret: true }, 'In force: a secret that is not shown, from the environment (NAVTRACE_MODE). It wins over the file.', false],
+])) {
+  test(`the source of ${what}`, () => assert.deepEqual(sourceOf({ ...SETTING, ...more }), { text, overridden }));
+}
+
+for (const [kind, stored, text] of /** @type {[SettingView['kind'], SettingView['stored'], string][]} */ ([
+  ['text', null, ''],
+  ['text', 'a, b', 'a, b'],
+  ['text', ['a', 'b'], 'a,b'],
+  ['list', ['a', 'b'], 'a\nb'],
+  ['list', 'a, b', 'a\nb'],
+  ['switch', true, 'on'],
+  ['switch', 'on', 'on'],
+  ['switch', 'true', 'on'],
+  ['switch', false, 'off'],
+  ['switch', null, ''],
+  ['choice', 'auto', 'auto'],
+])) {
+  test(`a control for the ${kind} ${JSON.stringify(stored)}`, () => assert.equal(controlText({ ...SETTING, kind, stored }), text));
+}
+
+test('what stands in a control is stored by its kind', () => {
+  assert.deepEqual(storedAs('list', ' a \n\nb'), ['a', 'b']);
+  assert.equal(storedAs('list', '\n'), null);
+  assert.equal(storedAs('text', ' a '), 'a');
+  assert.equal(storedAs('text', ' '), null);
+  assert.deepEqual([storedAs('switch', 'on'), storedAs('switch', 'off'), storedAs('switch', '')], [true, false, null]);
+  assert.equal(storedAs('choice', 'auto'), 'auto');
+});
+
+test('only what has changed is stored', () => {
+  const settings = [
+    setting('a', { stored: 'old' }),
+    setting('b', { stored: 'old' }),
+    setting('c', { stored: 'old' }),
+    setting('d'),
+    setting('e', { kind: 'list', stored: ['x', 'y'] }),
+    setting('f', { secret: true, source: 'file' }),
+    setting('g', { secret: true, source: 'file' }),
+  ];
+  /** @type {Record<string, string | null>} */
+  const texts = { a: 'old ', b: 'new', c: '', d: '', e: 'x\ny\n', f: '', g: null };
+  assert.deepEqual(changes(settings, (key) => texts[key] ?? null), { b: 'new', c: null, g: null });
+});
+
+test('a refusal is shown at the setting that it names', () => {
+  const settings = ['mode', 'link', 'otel.service_name', 'otel.exporter_otlp_endpoint'].map((key) => setting(key));
+  const all = settings.map(({ key }) => key);
+  assert.equal(refusedKey(settings, all, 'link can’t be used: it must hold {trace_id}'), 'link');
+  assert.equal(refusedKey(settings, all, 'NAVTRACE_MODE=fast: expected auto'), 'mode');
+  assert.equal(refusedKey(settings, all, 'otel.service_name: expected a text, not a mode'), 'otel.service_name');
+  assert.equal(refusedKey(settings, all, 'config.toml can’t be written'), null);
+  assert.equal(refusedKey(settings, ['link'], '/home/me/config.toml can’t be written'), null);
+  assert.equal(refusedKey(settings, [], 'link: no'), null);
+});

@@ -1,0 +1,181 @@
+// The popup and the options page before the extension's real worker: popup-real.mjs traced|down|alone|options
+// Says in lines that begin with POPUP what the popup showed while a navigation was under way.
+//
+//   SITE, OTHER  the origins of the site; under `traced` only the first one is a target
+//   CHROME_BIN   the browser: `navtrace run` sets it
+//   EXTENSION    the folder of the extension, where there is no navtrace
+//   SHOTS        the folder for screenshots
+import assert from 'node:assert/strict';
+import process from 'node:process';
+
+import { axe, checked, launch, url } from './extension-pages.mjs';
+
+const [what] = process.argv.slice(2);
+const { SITE, OTHER, SHOTS, NAVTRACE_MODE = 'auto' } = process.env;
+
+const context = await launch();
+const [worker] = context.serviceWorkers();
+const page = await context.newPage();
+const popup = await context.newPage();
+await popup.setViewportSize({ width: 380, height: 600 });
+const problems = checked(popup);
+
+const traceId = () => popup.locator('#trace-id').textContent();
+const word = (expected) => popup.locator('#word').getByText(expected, { exact: true }).waitFor();
+const now = (event) => console.error(`POPUP ${JSON.stringify(event)}`);
+
+async function load(nav, origin = SITE) {
+  await page.goto(`${origin}/page?nav=${nav}`, { waitUntil: 'networkidle' });
+}
+
+/** Loads a page of which the popup shows the trace. */
+async function show(nav, origin = SITE) {
+  await load(nav, origin);
+  await popup.waitForTimeout(300);
+  now({ nav, traceId: await traceId() });
+}
+
+/** Opens the popup as it is for the tab of the site. */
+async function open() {
+  const tabId = await worker.evaluate(async () => (await chrome.tabs.query({})).find((tab) => tab.url?.startsWith('http'))?.id);
+  assert.equal(typeof tabId, 'number');
+  await popup.goto(url(`popup/popup.html?tab=${tabId}`));
+  await popup.locator('#trace-id').getByText(/^[0-9a-f]{32}$/).waitFor();
+}
+
+async function shot(name) {
+  for (const colorScheme of ['light', 'dark']) {
+    await popup.emulateMedia({ colorScheme });
+    await popup.screenshot({ path: `${SHOTS}/real-${name}-${colorScheme}.png`, fullPage: true });
+    assert.deepEqual(await axe(popup), [], `${name} ${colorScheme}`);
+  }
+}
+
+async function press(selector, key = 'Enter') {
+  await popup.bringToFront();
+  await popup.locator(selector).press(key);
+}
+
+/** Pausing and going on, and a new trace: what needs no host. */
+async function steer() {
+  await press('#pause');
+  await word('Paused');
+  await load('paused');
+  await shot(`${what}-${NAVTRACE_MODE}-paused`);
+  await press('#pause', ' ');
+  await popup.locator('#pause').getByText('Pause', { exact: true }).waitFor();
+  await show('resumed');
+  const before = await traceId();
+  await press('#new-trace');
+  await popup.waitForFunction((id) => document.querySelector('#trace-id').textContent !== id, before);
+  await popup.waitForFunction(() => document.querySelector('#said').textContent.startsWith('New trace'));
+  await show('renewed');
+}
+
+async function traced() {
+  await load('before');
+  await open();
+  await word('Tracing');
+  await show('first');
+  const rows = popup.locator('.navigation').first().locator('.row');
+  assert.ok((await rows.count()) > 3, `${await rows.count()} rows`);
+  assert.match(await rows.first().locator('.spoken').textContent(), /^GET \/page\?nav=first, status 200, /);
+  await press('#copy');
+  await popup.getByText('Copied', { exact: true }).waitFor();
+  assert.equal(await popup.evaluate(() => navigator.clipboard.readText()), await traceId());
+  await context.route('https://jaeger.example/**', (route) => route.fulfill({ body: 'trace' }));
+  const [opened] = await Promise.all([context.waitForEvent('page'), press('#open')]);
+  assert.equal(opened.url(), `https://jaeger.example/trace/${await traceId()}`);
+  await opened.close();
+  await popup.waitForFunction(() => /^[1-9]\d* exported/.test(document.querySelector('#counts').textContent));
+  await shot(`${what}-${NAVTRACE_MODE}`);
+  await steer();
+
+  // Another origin, which is no target until it is chosen; then the first one is none.
+  await load('outside', OTHER);
+  await popup.getByText(/is not a target/).waitFor();
+  await shot(`${what}-${NAVTRACE_MODE}-outside`);
+  await popup.bringToFront();
+  await press('#session > summary');
+  await popup.locator('#targets').fill('nonsense');
+  await press('#targets-apply');
+  await popup.locator('#targets-error:not(:empty)').waitFor();
+  await shot(`${what}-${NAVTRACE_MODE}-refused`);
+  await popup.locator('#targets').fill(`${new URL(OTHER).origin}/*`);
+  await press('#targets-apply');
+  await popup.waitForFunction(() => document.querySelector('#tab-note').hidden);
+  await show('chosen', OTHER);
+  await load('no-longer');
+  await press('#targets-reset');
+  await popup.waitForFunction(() => document.querySelector('#tab-note').hidden);
+  await show('again');
+
+  // Nothing is sampled any more, from the next trace on at the latest.
+  await popup.locator('#sampling').selectOption('own');
+  await popup.locator('#own').fill('0');
+  await press('#own');
+  await popup.locator('#choice').getByText(/^0 %/).waitFor();
+  const before = await traceId();
+  await press('#new-trace');
+  await popup.waitForFunction((id) => document.querySelector('#trace-id').textContent !== id, before);
+  await show('unsampled');
+  await popup.getByText(/^Not sampled/).waitFor();
+}
+
+async function down() {
+  await load('before');
+  await open();
+  await word('Not exported');
+  assert.match(await popup.locator('#notes').innerText(), /Spans can't be sent/);
+  await show('first');
+  await shot('down');
+}
+
+async function alone() {
+  await load('before');
+  await open();
+  await word('No host');
+  assert.match(await popup.locator('#notes').innerText(), /navtrace install/);
+  assert.ok(await popup.locator('#choices').evaluate((fields) => fields.disabled));
+  await show('first');
+  await shot('alone');
+  await steer();
+  await press('#notes button');
+  await word('No host');
+  await popup.goto(url('options/options.html'));
+  await popup.locator('#no-host').waitFor();
+  await popup.setViewportSize({ width: 1000, height: 700 });
+  await shot('alone-options');
+}
+
+async function options() {
+  await load('before');
+  await popup.goto(url('options/options.html'));
+  await popup.setViewportSize({ width: 1000, height: 900 });
+  const link = popup.locator('#setting-link');
+  await link.waitFor();
+  await shot('options');
+  await link.fill('nonsense');
+  await link.press('Enter');
+  await popup.locator('#setting-link-error:not(:empty)').waitFor();
+  await shot('options-refused');
+  await link.fill('https://jaeger.example/trace/{trace_id}');
+  await link.press('Enter');
+  await popup.getByText('Saved: link.').waitFor();
+  now({ nav: 'stored', traceId: '' });
+  // The host that holds it now tells it to the popup.
+  await open();
+  await popup.locator('#open[href^="https://jaeger.example/trace/"]').waitFor();
+  await show('first');
+  await popup.goto(url('options/options.html'));
+  await popup.getByRole('button', { name: 'Back to default: link' }).click();
+  await popup.locator('#save').click();
+  await popup.getByText('Saved: link.').waitFor();
+}
+
+try {
+  await { traced, down, alone, options }[what]();
+  assert.deepEqual(problems, []);
+} finally {
+  await context.close();
+}
