@@ -3,6 +3,7 @@
  */
 
 import { attempt } from '../attempt.js';
+import { Asked } from '../channel/asked.js';
 import { describeBrowser } from '../channel/browser.js';
 import { armed, choose, hello, problem, replenish } from '../channel/messages.js';
 import { Channel } from '../channel/port.js';
@@ -12,7 +13,7 @@ import { Propagation } from './propagation.js';
 import { CAPACITY, FEW, Stock } from './stock.js';
 
 /** @import { Configured, ExporterMessage, Frame, Mode, NavigationContext, SessionContext, SessionMessage, WantedMode } from '../channel/messages.js' */
-/** @import { Answer, Refusal } from '../channel/port.js' */
+/** @import { Answer } from '../channel/port.js' */
 /** @import { History } from '../control/history.js' */
 /** @import { InForce, Kept } from '../headers/rules.js' */
 /** @import { Outbox } from '../observe/outbox.js' */
@@ -88,8 +89,7 @@ export class Session {
   #host = null;
   /** @type {string | null} why there is none */
   #reason = null;
-  /** @type {{ type: Answer['type'], settle: (answer: Answer | string) => void }[]} what the host was asked for, in order */
-  #asked = [];
+  #asked = new Asked();
   #history;
   #changed = () => {};
   /** @type {() => void} */
@@ -116,7 +116,7 @@ export class Session {
     this.#channel = new Channel({
       opened: () => this.#hello(),
       received: (message) => this.#received(message),
-      refused: (refusal) => this.#refused(refusal),
+      refused: (refusal) => this.#asked.refused(refusal),
       closed: (reason) => this.#closed(reason),
     });
     this.#channel.open();
@@ -307,9 +307,7 @@ export class Session {
   ask(frame, type) {
     if (!this.#channelState.agreed) return Promise.resolve(`there is no host to ask${this.#reason === null ? '' : `: ${this.#reason}`}`);
     this.#channel.send(frame);
-    return new Promise((resolve) => {
-      this.#asked.push({ type, settle: (answer) => resolve(/** @type {Extract<Answer, { type: T }> | string} */ (answer)) });
-    });
+    return this.#asked.answerTo(type);
   }
 
   /** Goes over to another trace. The caller has seen to it that what is under way stays in the one before. */
@@ -380,7 +378,7 @@ export class Session {
 
   /** @param {Answer} message */
   #received(message) {
-    if (message.type === this.#asked[0]?.type) return this.#asked.shift()?.settle(message);
+    if (this.#asked.answered(message)) return undefined;
     if (message.type === 'session') return this.#named(message);
     if (message.type === 'received') return this.#outbox.received(message);
     if (message.type === 'exporter') {
@@ -449,17 +447,6 @@ export class Session {
   }
 
   /**
-   * @param {Refusal} refusal
-   * @returns {boolean} whether it answers what was asked for
-   */
-  #refused({ code, message }) {
-    if (code !== 'refused' && code !== 'unknown-type' && code !== 'invalid') return false;
-    const asked = this.#asked.shift();
-    asked?.settle(code === 'unknown-type' ? `the host is older than the extension and can't do this: ${message}` : message);
-    return asked !== undefined;
-  }
-
-  /**
    * The host continues the session in use.
    *
    * @param {SessionMessage} message
@@ -481,7 +468,7 @@ export class Session {
     this.#reason = reason;
     this.#host = null;
     this.#exporter = null;
-    for (const { settle } of this.#asked.splice(0)) settle('the host has gone before it answered');
+    this.#asked.closed();
     this.#channelState = nothingSaid();
     this.#offer = null;
     this.#settle();

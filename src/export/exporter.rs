@@ -1,11 +1,14 @@
 //! Sends what waits, in a thread of its own: nobody waits for a collector.
 
+mod desk;
+mod problems;
 mod sender;
 
-use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use self::desk::{Desk, LATE_ENDS, Work};
+use self::problems::Problems;
 use super::journal::Journal;
 use super::record::{Exported, Fate, Record};
 use super::root_cause;
@@ -18,8 +21,8 @@ use crate::observe::observation::Observed;
 use crate::observe::span::Nanos;
 use crate::observe::tally::Tally;
 
-/// How long a session that a new trace has ended waits for the requests that were under way then.
-const LATE_ENDS: Duration = Duration::from_secs(30);
+pub use self::desk::Outcome;
+pub(super) use self::desk::nanos_now;
 
 /// Tells the user of a problem.
 pub type OnProblem = Box<dyn Fn(&str) + Send + Sync>;
@@ -37,93 +40,6 @@ struct Shared {
     problems: Problems,
 }
 
-/// What came of a session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The session.
-    pub context: SessionContext,
-    /// What it did.
-    pub tally: Tally,
-    /// What became of its spans.
-    pub exported: Exported,
-}
-
-impl Outcome {
-    fn of(record: &Record) -> Self {
-        Self { context: record.begun().context, tally: record.tally().clone(), exported: record.exported() }
-    }
-}
-
-/// What the sender and those who bring spans share.
-struct Desk {
-    /// The session's in force is the last; those before it wait for their last ends.
-    works: Vec<Work>,
-    /// What became of the spans of sessions that are done with.
-    done: Vec<Outcome>,
-    /// Counts the records, so that an answer is taken by the one that it is for.
-    turn: usize,
-    /// Send now: the channel has ended.
-    hurry: bool,
-    /// Until when what is left may be sent.
-    deadline: Option<Instant>,
-    /// The sender has nothing more to do.
-    ended: bool,
-}
-
-/// A record whose spans are exported.
-struct Work {
-    record: Record,
-    turn: usize,
-    /// How many of its first spans are on their way.
-    sending: usize,
-    /// Since when the oldest span waits.
-    since: Option<Instant>,
-    /// Until when a session that a new trace has ended waits for the ends of its requests; none for the one in force.
-    until: Option<Instant>,
-}
-
-impl Work {
-    fn is_in_force(&self) -> bool {
-        self.until.is_none()
-    }
-
-    /// Takes the time from which its spans wait, unless some did already.
-    fn wait_from(&mut self, since: Option<Instant>) {
-        let waits = !self.record.waiting().is_empty();
-        self.since = since.or_else(|| Some(Instant::now())).filter(|_| waits);
-    }
-}
-
-impl Desk {
-    fn in_force(&mut self) -> Option<&mut Work> {
-        self.works.iter_mut().find(|work| work.is_in_force())
-    }
-
-    fn push(&mut self, record: Record, until: Option<Instant>) {
-        self.turn += 1;
-        let mut work = Work { record, turn: self.turn, sending: 0, since: None, until };
-        work.wait_from(None);
-        self.works.push(work);
-    }
-
-    /// Ends the sessions that wait for nothing more, and lets go of those that have nothing to send either.
-    fn close_late(&mut self, problems: &Problems) {
-        let now = Instant::now();
-        for work in &mut self.works {
-            let Some(until) = work.until else { continue };
-            if !work.record.is_closed() && (work.record.is_drained() || until <= now) {
-                problems.journal(work.record.close(nanos_now()));
-                work.wait_from(work.since);
-            }
-        }
-        let is_done = |work: &Work| work.record.is_closed() && work.sending == 0 && work.record.waiting().is_empty();
-        for work in self.works.extract_if(.., |work| !work.is_in_force() && is_done(work)) {
-            self.done.push(Outcome::of(&work.record));
-            work.record.finish();
-        }
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
@@ -134,49 +50,11 @@ impl Shared {
     }
 }
 
-/// Says each thing once.
-struct Problems {
-    said: Mutex<HashSet<String>>,
-    /// What keeps spans from being sent, as long as it does.
-    now: Mutex<Option<String>>,
-    tell: OnProblem,
-}
-
-impl Problems {
-    /// Tells of a problem, unless one of the same kind was told before.
-    fn tell(&self, kind: &str, sentence: &str) {
-        if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.to_owned()) {
-            (self.tell)(sentence);
-        }
-    }
-
-    /// Tells of a problem that lasts until the collector takes spans.
-    fn last(&self, kind: &str, sentence: &str) {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(sentence.to_owned());
-        self.tell(kind, sentence);
-    }
-
-    /// Spans can be sent.
-    fn none(&self) {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    fn journal(&self, result: std::io::Result<()>) {
-        if let Err(error) = result {
-            let sentence = format!(
-                "the session's journal can't be used ({}): spans are kept in memory alone, and a host that dies loses them",
-                root_cause(&error)
-            );
-            self.tell("journal", &sentence);
-        }
-    }
-}
-
 impl Exporter {
     /// Begins to send. Without a state directory nothing outlives this process; without a target nothing is sent.
     #[must_use]
     pub fn start(settings: &Settings, state: Option<&State>, tell: OnProblem) -> Self {
-        let problems = Problems { said: Mutex::default(), now: Mutex::default(), tell };
+        let problems = Problems::new(tell);
         let desk = Desk { works: Vec::new(), done: Vec::new(), turn: 0, hurry: false, deadline: None, ended: false };
         let shared = Arc::new(Shared { desk: Mutex::new(desk), changed: Condvar::new(), problems });
         let spool = state.map(|state| Spool::new(state.spool(), spool::MOST_BYTES));
@@ -256,7 +134,7 @@ impl Exporter {
             total.add(work.record.exported());
             waiting += work.record.waiting().len();
         }
-        let problem = self.shared.problems.now.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let problem = self.shared.problems.lasting();
         let Exported { exported, refused, spooled, lost } = total;
         (ExporterState { exported, kept: waiting + spooled, dropped: refused + lost, problem }, waiting)
     }
@@ -266,7 +144,10 @@ impl Exporter {
     pub fn observe(&self, observed: Observed) -> Option<Tally> {
         let mut desk = self.shared.lock();
         let work = match observed.session {
-            Some(session) => desk.works.iter_mut().find(|work| work.record.begun().context == session),
+            // One that is closed has its spans, marked as unfinished.
+            Some(session) => {
+                desk.works.iter_mut().find(|work| work.record.begun().context == session && !work.record.is_closed())
+            }
             None => desk.in_force(),
         };
         if let Some(work) = work {
@@ -408,10 +289,4 @@ impl Exporter {
         problems.journal(record.settle(from, count, fate));
         true
     }
-}
-
-/// The time, in nanoseconds since the epoch.
-pub(super) fn nanos_now() -> Nanos {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

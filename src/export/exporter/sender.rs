@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use rand::RngExt;
 
-use super::{Shared, Work};
+use super::Shared;
+use super::desk::Work;
 use crate::export::record::Fate;
 use crate::export::settings::{Settings, Target};
 use crate::export::spool::{self, Spool, Walk};
