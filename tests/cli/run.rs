@@ -127,7 +127,7 @@ fn a_browser_that_does_not_start_is_told_of_once() {
     assert_eq!(output.status.code(), Some(5));
     let words = stderr(&output);
     let sentence = "the profile /proc/none can't be prepared: can't create /proc/none/NativeMessagingHosts: No such file or directory (os \
-                    error 2); give a --user-data-dir that you may write to";
+                    error 2); name a profile that you may write to";
     assert!(words.contains(&format!("navtrace: 2 times: {sentence}\n")), "{words}");
 }
 
