@@ -57,7 +57,8 @@ export class Choices {
     setText(byId('choices-why', HTMLElement), host.state === 'missing' ? 'These need the host.' : host.state === 'starting' ? 'These wait for the host.' : '');
     setText(byId('choice', HTMLElement), choiceOf(view));
     setText(byId('as-configured', HTMLOptionElement), `As configured (${percent(configured.ratio)})`);
-    setText(byId('sampling-note', HTMLElement), configured.parentBased ? 'A trace that others began keeps their decision.' : '');
+    const others = configured.parentBased ? ' One that others began keeps their decision.' : '';
+    setText(byId('sampling-note', HTMLElement), `For traces that begin from now on: “New trace” begins one.${others}`);
     if (!this.#typing.sampling) this.#showRatio(chosen.ratio);
     const lines = configured.targets.length === 0 ? 'everything' : configured.targets.join('\n');
     setAttribute(this.#targets, 'placeholder', lines);
