@@ -58,6 +58,10 @@ fn a_key_is_taken_away_with_the_table_that_held_it_alone() {
         stored("mode = 'auto'\n[otel]\nservice_name = 'shop'\n", &[("otel.service_name", None)]),
         "mode = 'auto'\n"
     );
+    assert_eq!(
+        stored("mode = 'auto'\n# theirs\n[otel]\nservice_name = 'shop'\n", &[("otel.service_name", None)]),
+        "mode = 'auto'\n# theirs\n[otel]\n"
+    );
     assert_eq!(stored("mode = 'auto'\nlog = 'info'\n", &[("mode", None), ("link", None)]), "log = 'info'\n");
     // An empty one counts as none.
     assert_eq!(
