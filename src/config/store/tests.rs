@@ -15,10 +15,12 @@ fn with(text: &str) -> (tempfile::TempDir, ConfigFile) {
     (dir, ConfigFile { path, is_named: false, exists: !text.is_empty() })
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "none is what takes a key away")]
 fn text(text: &str) -> Option<Stored> {
     Some(Stored::Text(text.to_owned()))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "none is what takes a key away")]
 fn list(items: &[&str]) -> Option<Stored> {
     Some(Stored::List(items.iter().map(|item| (*item).to_owned()).collect()))
 }
