@@ -65,8 +65,12 @@ leave() {
 if program_is_ours; then
   # Only the program knows what it has registered, so it goes last. Earlier versions registered nothing.
   if "$program" uninstall --help >/dev/null 2>&1; then
-    "$program" uninstall ${system:+"$system"} || status=$?
-    [ "$status" -le 1 ] || fail "$program is left, since its registrations could not be taken back"
+    told=$("$program" uninstall ${system:+"$system"}) || status=$?
+    if [ "$status" -gt 1 ] || { [ "$status" -eq 1 ] && [ -z "$told" ]; }; then
+      # Nothing was done: somebody else has to do it, for instance.
+      fail "$program is left, since its registrations could not be taken back"
+    fi
+    printf '%s\n' "$told"
   fi
   remove "$program"
 else

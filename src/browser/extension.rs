@@ -12,6 +12,7 @@ use rust_embed::RustEmbed;
 use serde_json::Value;
 
 use super::private::{self, Readers};
+use super::read;
 use crate::failure::{ExitCode, Failure};
 
 /// The extension's id. The `key` in its manifest fixes it: the first 16 bytes of the key's SHA-256, with `a` to `p` for the hex digits.
@@ -22,6 +23,9 @@ pub const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
 
 /// The worker's entry, as the manifest names it.
 const WORKER: &str = "service-worker.js";
+
+/// The most that a file of the extension has, wherever it was loaded from.
+const LIMIT: u64 = 16 * 1024 * 1024;
 
 #[derive(RustEmbed)]
 #[folder = "extension/"]
@@ -122,14 +126,14 @@ pub fn compare(folder: &Path) -> Content {
             error => error.to_string(),
         });
     }
-    let manifest = fs::read(folder.join("manifest.json")).unwrap_or_default();
+    let manifest = read::bytes(&folder.join("manifest.json"), LIMIT).unwrap_or_default();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap_or_default();
     let version = manifest["version"].as_str().unwrap_or_default();
     if version != env!("CARGO_PKG_VERSION") {
         return Content::Version(version.to_owned());
     }
     let differs = |(name, linked): &(&String, &String)| {
-        let there = fs::read(folder.join(name)).ok();
+        let there = read::bytes(&folder.join(name), LIMIT).ok();
         let raw = Embedded::get(name).map(|file| file.data.into_owned());
         there.is_none() || (there.as_deref() != Some(linked.as_bytes()) && there != raw)
     };
@@ -211,7 +215,7 @@ pub fn check(folder: &Path) -> Result<PathBuf, ExtensionError> {
     let unreadable = |source| ExtensionError::Unreadable { folder: folder.into(), source };
     let broken = |reason: String| ExtensionError::Broken { folder: folder.into(), reason };
     let absolute = fs::canonicalize(folder).map_err(unreadable)?;
-    let manifest = fs::read(absolute.join("manifest.json")).map_err(|error| match error.kind() {
+    let manifest = read::bytes(&absolute.join("manifest.json"), LIMIT).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => broken("it has no manifest.json".to_owned()),
         _ => unreadable(error),
     })?;
@@ -290,6 +294,10 @@ mod tests {
         let folder = dir.path();
         assert_eq!(compare(folder), Content::Broken("it has no manifest.json".to_owned()));
         assert_eq!(compare(&folder.join("gone")), Content::Broken("No such file or directory (os error 2)".to_owned()));
+        // A pipe is not waited for.
+        super::super::latch::set(folder).unwrap();
+        fs::rename(super::super::latch::file(folder), folder.join("manifest.json")).unwrap();
+        assert_eq!(compare(folder), Content::Broken("it is not a plain file".to_owned()));
         unpack(&embedded(), folder, Readers::User, &mut Vec::new()).unwrap();
         assert_eq!(compare(folder), Content::Same);
         assert_eq!(compare(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/extension"))), Content::Same);

@@ -7,7 +7,6 @@
 pub mod host;
 pub mod policies;
 pub mod profile;
-mod read;
 pub mod rivals;
 
 use std::ffi::OsString;

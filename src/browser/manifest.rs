@@ -14,6 +14,9 @@ pub const HOST_NAME: &str = "dev.navtrace.host";
 /// The folder below a profile where Chromium looks for host manifests.
 pub const PROFILE_FOLDER: &str = "NativeMessagingHosts";
 
+/// The most bytes that a manifest has.
+pub const LIMIT: u64 = 64 * 1024;
+
 /// Renders the host manifest for the program at `binary`, an absolute path.
 ///
 /// `None` when the path is not UTF-8, which JSON can't carry.

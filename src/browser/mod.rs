@@ -15,5 +15,6 @@ pub mod manifest;
 pub mod private;
 pub mod process;
 pub mod profile;
+mod read;
 pub mod registration;
 mod relay;

@@ -108,12 +108,12 @@ pub fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_written(path, bytes, Readers::User) { Ok(()) } else { write(path, bytes, Readers::User) }
 }
 
-/// Tells whether a file has this content, and may be read by everybody who shall.
+/// Tells whether a file has this content, and may be read by everybody who shall. What is no plain file is not opened: a pipe would be waited for.
 #[must_use]
 pub fn is_written(path: &Path, bytes: &[u8], readers: Readers) -> bool {
-    let mode = |path| fs::metadata(path).map(|data| data.permissions().mode() & 0o777);
-    fs::read(path).is_ok_and(|current| current == bytes)
-        && (readers == Readers::User || mode(path).is_ok_and(|mode| mode == readers.file_mode()))
+    let Ok(data) = fs::metadata(path) else { return false };
+    let is_readable = readers == Readers::User || data.permissions().mode() & 0o777 == readers.file_mode();
+    data.is_file() && is_readable && fs::read(path).is_ok_and(|current| current == bytes)
 }
 
 /// Writes a file in one step, so that nobody ever reads half of it.

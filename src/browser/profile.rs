@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{extension, manifest, private};
+use super::{extension, manifest, private, read};
 use crate::failure::{ExitCode, Failure};
+
+/// The most that preferences have.
+pub(super) const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Why a profile can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +62,7 @@ pub fn prepare(dir: &Path, profile: Option<&OsStr>, binary: &Path) -> Result<Opt
     private::write_if_changed(&path, rendered.as_bytes()).map_err(within("can't write", &path))?;
 
     let path = folder.join("Preferences");
-    let before = match fs::read(&path) {
+    let before = match read::bytes(&path, LIMIT) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(within("can't read", &path)(error)),

@@ -16,8 +16,10 @@ pub mod uninstall;
 
 use std::path::{Path, PathBuf};
 
+use self::plan::Present;
 use self::present::Obstacle;
-use self::scope::Scope;
+use self::scope::{Place, Scope};
+use super::private::Readers;
 use crate::failure::{ExitCode, Failure};
 
 /// What became of one file or folder, or would become of it.
@@ -59,6 +61,15 @@ pub enum Mode {
     Real,
     /// Change nothing.
     Dry,
+}
+
+/// Says what stands in the place of a manifest, if that is not navtrace's.
+#[must_use]
+pub fn foreign(place: &Place) -> Option<&'static str> {
+    match present::look(place, Path::new(""), "", Readers::User) {
+        Present::Foreign(what) => Some(what),
+        _ => None,
+    }
 }
 
 /// All users' files are root's.

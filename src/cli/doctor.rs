@@ -104,6 +104,8 @@ fn ask_host(binary: &PathBuf) -> Result<String, String> {
     let mut child = Command::new(binary)
         .arg(extension::ORIGIN)
         .env_remove(crate::browser::gate::VARIABLE)
+        // The shell may have it from `navtrace env`.
+        .env_remove(crate::browser::latch::VARIABLE)
         .env_remove(crate::report::VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
+use crate::browser::registration::{self, scope::Place};
 use crate::browser::{in_use, k6, latch, process, profile};
 use crate::failure::{ExitCode, Failure};
 use crate::say::say;
@@ -51,6 +52,14 @@ pub(super) fn prepare(dir: &Path) -> Result<String, Failure> {
     let dir: PathBuf = absolute.components().collect();
     let text = k6::path(&dir, "profile", OTHER_PROFILE)?;
     in_use::check(&dir)?;
+    let place = Place::of_user_data(&dir);
+    if let Some(what) = registration::foreign(&place) {
+        let message = format!(
+            "the profile {text} can't be prepared: {} is {what}, not navtrace's; move it away, or choose another folder",
+            place.manifest.display()
+        );
+        return Err(Failure::new(ExitCode::Failure, message));
+    }
     if let Some(kept) = profile::prepare(&dir, None, &process::this_binary()?)? {
         say(&format!(
             "{} was not what Chromium writes and has been kept as {}",

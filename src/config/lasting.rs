@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::file::ConfigFile;
 use super::given::{Given, Source};
 use super::setting::{Read, Secret, Setting, plain};
 use super::shown::without_secrets;
@@ -106,7 +107,7 @@ impl Config {
     ///
     /// The [`Failure`] of a config.toml that can't be read.
     pub fn lasting(&self) -> Result<Vec<Lasting>, Failure> {
-        let given = self.file.as_ref().map(|file| file.read()).transpose()?.unwrap_or_default();
+        let given = self.file.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
         let mut stored: BTreeMap<_, _> = given.iter().map(|given| (given.setting.name, Stored::of(given))).collect();
         let mut shown: BTreeMap<_, _> = self.shown().map(|shown| (shown.name, shown.value)).collect();
         let rows = settings::groups().into_iter().flat_map(|group| {

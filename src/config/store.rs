@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
-use toml_edit::{Array, DocumentMut, Item, TableLike, Value, table};
+use toml_edit::{Array, DocumentMut, Item, RawString, TableLike, Value, table};
 
 use super::file::{self, ConfigFile};
 use super::given::{FILE, SEE};
@@ -137,7 +137,10 @@ fn edited(path: &Path, text: &str, changes: &[Change]) -> Result<String, Failure
             (Some(name), None) => {
                 let Some(inner) = document.get_mut(name).and_then(Item::as_table_like_mut) else { continue };
                 put(inner, &key, None);
-                if inner.is_empty() {
+                let is_empty = inner.is_empty();
+                let remark = document.get(name).and_then(Item::as_table).and_then(|table| table.decor().prefix());
+                // What the user wrote above the table would go with it.
+                if is_empty && !remark.and_then(RawString::as_str).is_some_and(|remark| remark.contains('#')) {
                     document.remove(name);
                 }
             }

@@ -29,7 +29,7 @@ pub struct Flushed {
     pub reason: Option<String>,
 }
 
-/// Moves the spans of sessions whose browser has gone, and that no host has, to the spool.
+/// Moves the spans of sessions that are over or whose browser has gone, and that no host has, to the spool.
 pub fn adopt(state: &State, settings: &Settings) {
     sweep(state.sessions());
     sweep(state.spool());
@@ -49,7 +49,8 @@ fn adopt_one(path: &Path, spool: &Spool, settings: &Settings) -> std::io::Result
     }
     let journal = Journal::open_existing(path)?;
     let Some(mut record) = Record::of_journal(journal)? else { return Ok(()) };
-    if record.begun().browser.is_alive() {
+    // A session that a new trace has ended may be over before its browser is.
+    if !record.is_closed() && record.begun().browser.is_alive() {
         return Ok(());
     }
     // The journal stays as it is until everything is in the spool: a full disk loses nothing.

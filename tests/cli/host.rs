@@ -222,8 +222,8 @@ fn settings_that_last_are_stored_in_config_toml() {
     assert_eq!(again, after);
 
     let shown = environment.navtrace(["config"]).output().unwrap();
-    let line = stdout(&shown).lines().find(|line| line.starts_with("NAVTRACE_MODE")).unwrap().to_owned();
-    assert!(line.contains("lightweight") && line.ends_with("config.toml"), "{line}");
+    let mode = stdout(&shown).lines().find(|line| line.starts_with("NAVTRACE_MODE")).unwrap().to_owned();
+    assert!(mode.contains("lightweight") && mode.ends_with("config.toml"), "{mode}");
     // What a host that is started now does.
     let hello = hosts(&[HELLO.trim_end()]);
     assert_eq!(

@@ -153,7 +153,18 @@ fn whatever_is_in_the_way_is_named_and_the_shell_stops() {
     let environment = Environment::new();
     let home = environment.home().display().to_string();
     fs::write(environment.home().join("file"), "").unwrap();
+    let theirs = environment.home().join("theirs/NativeMessagingHosts/dev.navtrace.host.json");
+    fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+    fs::write(&theirs, "{}").unwrap();
     let cases = [
+        (
+            "theirs",
+            1,
+            format!(
+                "the profile {home}/theirs can't be prepared: {} is something else's, not navtrace's; move it away, or choose another folder",
+                theirs.display()
+            ),
+        ),
         ("a,b", 2, format!("the profile {home}/a,b can't be used by k6, because k6 splits its arguments at the comma; choose another folder")),
         (
             "a ",
@@ -185,6 +196,7 @@ fn whatever_is_in_the_way_is_named_and_the_shell_stops() {
         let output = navtrace(&environment, &["profile", profile]).output().unwrap();
         assert_eq!((refused(&output), stdout(&output).as_str()), ((code, format!("navtrace: {sentence}\n")), ""));
     }
+    assert_eq!(fs::read_to_string(theirs).unwrap(), "{}");
 
     let output = navtrace(&environment, &["env"]).output().unwrap();
     let sentence = "navtrace: env has to be told for which client: give --k6, the only one so far\n";

@@ -5,12 +5,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::read;
 use crate::browser::find::{self, is_executable, is_ourselves};
-use crate::browser::manifest;
-
-/// The most that a manifest has.
-const LIMIT: u64 = 64 * 1024;
+use crate::browser::{manifest, read};
 
 /// What is registered in one place.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +58,7 @@ impl Registration {
     /// Looks at a manifest, and asks the program that it names for its version.
     #[must_use]
     pub fn look(path: &Path) -> Self {
-        let state = match read::bytes(path, LIMIT) {
+        let state = match read::bytes(path, manifest::LIMIT) {
             Ok(bytes) => manifest::program(&bytes).map_or(State::Foreign, |program| {
                 let binary = Binary::look(&program, path);
                 State::Ours { program, binary }

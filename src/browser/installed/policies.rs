@@ -12,9 +12,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::read;
-use crate::browser::extension;
 use crate::browser::manifest::HOST_NAME;
+use crate::browser::{extension, read};
 
 /// The most that a file of policies has.
 const LIMIT: u64 = 4 * 1024 * 1024;

@@ -8,10 +8,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::read;
-
-/// The most that preferences have.
-const LIMIT: u64 = 64 * 1024 * 1024;
+use crate::browser::profile::LIMIT;
+use crate::browser::read;
 
 /// The most profiles that are looked at.
 const MOST_PROFILES: usize = 100;

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::profile::{Extension, Origin, Profile};
-use super::read;
-use crate::browser::extension;
+use crate::browser::{extension, read};
 
 /// What only somebody who sets or reads trace context mentions. B3's single header is called `b3`, which says nothing.
 const HEADERS: [&str; 3] = ["traceparent", "x-b3-traceid", "uber-trace-id"];

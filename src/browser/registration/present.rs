@@ -10,8 +10,8 @@ use rustix::io::Errno;
 
 use super::plan::{Condition, Present};
 use super::scope::Place;
-use crate::browser::manifest;
 use crate::browser::private::{self, Readers};
+use crate::browser::{manifest, read};
 
 /// Looks at what stands in the place of the manifest that is to name `binary`, and would be `rendered`.
 pub(super) fn look(place: &Place, binary: &Path, rendered: &str, readers: Readers) -> Present {
@@ -33,7 +33,7 @@ pub(super) fn look(place: &Place, binary: &Path, rendered: &str, readers: Reader
     if !data.is_file() {
         return Present::Foreign("not a plain file");
     }
-    match fs::read(path) {
+    match read::bytes(path, manifest::LIMIT) {
         Ok(bytes) => manifest::program(&bytes).map_or(Present::Foreign("something else's"), |program| {
             let current = private::is_written(path, rendered.as_bytes(), readers);
             Present::Ours { condition: condition(&program, binary), program, current }

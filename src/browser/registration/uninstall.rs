@@ -56,6 +56,11 @@ pub fn uninstall(order: &Order<'_>) -> Result<Outcome, Failure> {
     for (place, step) in steps {
         take(*mode, place, step, &mut removed, &mut outcome);
     }
+    if *mode == Mode::Real {
+        // One place may be known by two paths, of which one was meant.
+        let is_gone = |path: &Path| fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        remaining.retain(|path| !is_gone(path));
+    }
     remaining.extend(all.iter().map(|place| &place.manifest).filter(|path| was_kept(path, &removed, *mode)).cloned());
     receipt.manifests.retain(|path| remaining.contains(path));
     if remaining.is_empty() {

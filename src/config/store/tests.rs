@@ -15,10 +15,12 @@ fn with(text: &str) -> (tempfile::TempDir, ConfigFile) {
     (dir, ConfigFile { path, is_named: false, exists: !text.is_empty() })
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "none is what takes a key away")]
 fn text(text: &str) -> Option<Stored> {
     Some(Stored::Text(text.to_owned()))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "none is what takes a key away")]
 fn list(items: &[&str]) -> Option<Stored> {
     Some(Stored::List(items.iter().map(|item| (*item).to_owned()).collect()))
 }
@@ -57,6 +59,10 @@ fn a_key_is_taken_away_with_the_table_that_held_it_alone() {
     assert_eq!(
         stored("mode = 'auto'\n[otel]\nservice_name = 'shop'\n", &[("otel.service_name", None)]),
         "mode = 'auto'\n"
+    );
+    assert_eq!(
+        stored("mode = 'auto'\n# theirs\n[otel]\nservice_name = 'shop'\n", &[("otel.service_name", None)]),
+        "mode = 'auto'\n# theirs\n[otel]\n"
     );
     assert_eq!(stored("mode = 'auto'\nlog = 'info'\n", &[("mode", None), ("link", None)]), "log = 'info'\n");
     // An empty one counts as none.
