@@ -353,6 +353,22 @@ test('views come at most so often, and none while nobody watches', async () => {
   assert.deepEqual([count(), gets()], [before + 1, asked]);
 });
 
+test('a page that is closed before the worker is ready is not watched for', async () => {
+  const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
+  await importWorker('parsed');
+  const popup = connect(browser);
+  await popup.ask({ type: 'watch', tabId: TAB });
+  popup.close();
+  browser.ports[0]?.receive(answer());
+  await idle();
+  mock.timers.tick(VIEW_INTERVAL);
+  await idle();
+  carried(browser);
+  mock.timers.tick(VIEW_INTERVAL);
+  await idle();
+  assert.deepEqual([popup.said, browser.calls.filter((call) => call === 'tabs.get')], [[], []]);
+});
+
 test('nobody else is served', async () => {
   const { browser } = await begin(true);
   for (const options of [
