@@ -324,7 +324,7 @@ export class Session {
     this.#used = true;
     this.#offer = null;
     this.#outbox.close();
-    Object.assign(this.#channelState, { agreed: false, armed: null, corrected: true });
+    Object.assign(this.#channelState, { agreed: false, armed: null, replenish: false, corrected: true });
     this.#hello();
     this.#show();
   }
@@ -389,6 +389,8 @@ export class Session {
     }
     // Nobody has waited for it any more.
     if (message.type !== 'contexts') return undefined;
+    // They were decided on in the session before.
+    if (!this.#channelState.agreed) return undefined;
     this.#channelState.replenish = false;
     return this.#stock.fill(message.contexts, message.traces);
   }

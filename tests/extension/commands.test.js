@@ -369,6 +369,21 @@ test('a page that is closed before the worker is ready is not watched for', asyn
   assert.deepEqual([popup.said, browser.calls.filter((call) => call === 'tabs.get')], [[], []]);
 });
 
+test('contexts that were asked for before a new trace are not for it', async () => {
+  const { browser, popup, host } = await begin(true);
+  await load(browser, '1');
+  assert.equal(host()?.sent.filter(({ type }) => type === 'replenish').length, 1);
+  await popup.ask({ type: 'new-trace' });
+  host()?.receive({ v: 1, type: 'contexts', contexts: Array(96).fill({ spanId: '9'.repeat(16), flags: '00' }), traces: [] });
+  host()?.receive(answer(NEXT));
+  await idle();
+  for (const requestId of ['2', '3', '4']) {
+    const { traceId, flags } = (await load(browser, requestId)) ?? {};
+    assert.deepEqual([traceId, flags], [NEXT.traceId, '01']);
+  }
+  assert.equal(host()?.sent.filter(({ type }) => type === 'replenish').length, 2);
+});
+
 test('nobody else is served', async () => {
   const { browser } = await begin(true);
   for (const options of [
