@@ -384,6 +384,16 @@ test('contexts that were asked for before a new trace are not for it', async () 
   assert.equal(host()?.sent.filter(({ type }) => type === 'replenish').length, 2);
 });
 
+test('a new trace does not look as though the host had gone', async () => {
+  const { browser, popup, host } = await begin(true);
+  await popup.ask({ type: 'new-trace' });
+  assert.deepEqual([popup.view().host.state, browser.state.badge], ['connected', '']);
+  host()?.disconnect();
+  mock.timers.tick(VIEW_INTERVAL);
+  await idle();
+  assert.deepEqual([popup.view().host.state, browser.state.badge], ['missing', '!']);
+});
+
 test('nobody else is served', async () => {
   const { browser } = await begin(true);
   for (const options of [
