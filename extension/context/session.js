@@ -40,9 +40,9 @@ const sameSession = (a, b) => a?.traceId === b?.traceId && a?.spanId === b?.span
 /**
  * What is known of the channel that is open: `agreed` when its host continues the session in use, the others what was said.
  *
- * @returns {{ agreed: boolean, armed: Mode | null, replenish: boolean, corrected: boolean, chosen: boolean }}
+ * @returns {{ agreed: boolean, armed: Mode | null, replenish: boolean, corrected: boolean, chosen: boolean, succeeds: boolean }}
  */
-const nothingSaid = () => ({ agreed: false, armed: null, replenish: false, corrected: false, chosen: false });
+const nothingSaid = () => ({ agreed: false, armed: null, replenish: false, corrected: false, chosen: false, succeeds: false });
 
 /** Nothing is chosen. */
 const AS_CONFIGURED = Object.freeze({ ratio: null, targets: null });
@@ -157,13 +157,14 @@ export class Session {
 
   /** What there is to show of the session. */
   get shown() {
-    const { agreed } = this.#channelState;
+    // A host that is about to go over to another trace is there all the time.
+    const { agreed, succeeds } = this.#channelState;
     return {
       mode: this.#armed?.mode ?? null,
       wantedMode: this.#wantedMode,
       offTheRecord: this.#offTheRecord === true,
       paused: this.#paused,
-      connected: agreed,
+      connected: agreed || succeeds,
       host: this.#host,
       reason: this.#reason,
       exporter: this.#exporter,
@@ -322,7 +323,8 @@ export class Session {
     this.#used = true;
     this.#offer = null;
     this.#outbox.close();
-    Object.assign(this.#channelState, { agreed: false, armed: null, corrected: true });
+    const { agreed, succeeds } = this.#channelState;
+    Object.assign(this.#channelState, { agreed: false, armed: null, replenish: false, corrected: true, succeeds: agreed || succeeds });
     this.#hello();
     this.#show();
   }
@@ -387,6 +389,8 @@ export class Session {
     }
     // Nobody has waited for it any more.
     if (message.type !== 'contexts') return undefined;
+    // They were decided on in the session before.
+    if (!this.#channelState.agreed) return undefined;
     this.#channelState.replenish = false;
     return this.#stock.fill(message.contexts, message.traces);
   }
@@ -452,7 +456,7 @@ export class Session {
    * @param {SessionMessage} message
    */
   #agree({ contexts, traces }) {
-    this.#channelState.agreed = true;
+    Object.assign(this.#channelState, { agreed: true, succeeds: false });
     this.#reason = null;
     this.#stock.fill(contexts, traces);
     this.#settle();

@@ -138,15 +138,24 @@ export class History {
         if (observation.issuedFor === 'navigation') keepLoose(this.#traces, observation.spanId, observation.traceId);
         return undefined;
       case 'navigation-committed': {
-        const { spanId, tabId, url, started } = observation;
+        const { spanId, tabId, url, started, time } = observation;
         const visit = this.#visits.get(spanId) ?? (isBrowsersOwn(url) ? undefined : this.#begin(spanId, tabId, started));
-        if (visit !== undefined) visit.url = url;
+        if (visit === undefined) return undefined;
+        visit.url = url;
+        // Documents before this one load no more.
+        for (const other of this.#tabs.get(tabId) ?? []) {
+          if (other === visit) break;
+          other.ended ??= time;
+        }
+        // This one was there before, and may never be told of as loaded.
+        if (observation.transition === 'new-trace') visit.ended ??= time;
         return undefined;
       }
       case 'document-loaded':
       case 'navigation-failed': {
         const visit = this.#visits.get(observation.spanId);
-        if (visit !== undefined) visit.ended ??= observation.time;
+        // One of no length began with a new trace, while its document was loading.
+        if (visit !== undefined && (visit.ended === null || visit.ended === visit.started)) visit.ended = observation.time;
         return undefined;
       }
       case 'tab-closed':

@@ -179,8 +179,11 @@ export function watchConnections(ready, session, history) {
     if (!isOwnPage(port)) return port.disconnect();
     /** @type {Watcher} */
     const watcher = { port, tabId: null };
+    let isOpen = true;
     /** @param {number | null} tabId */
     const watch = (tabId) => {
+      // It may be closed before the worker is ready.
+      if (!isOpen) return;
       watcher.tabId = tabId;
       add(watcher);
       // At once, whenever the last one was.
@@ -189,7 +192,10 @@ export function watchConnections(ready, session, history) {
       due = undefined;
       changed();
     };
-    port.onDisconnect.addListener(() => remove(watcher));
+    port.onDisconnect.addListener(() => {
+      isOpen = false;
+      remove(watcher);
+    });
     port.onMessage.addListener((message) => {
       void ready.then(async (modes) => {
         const type = isObject(message) && typeof message.type === 'string' ? message.type : '';

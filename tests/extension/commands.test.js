@@ -353,6 +353,47 @@ test('views come at most so often, and none while nobody watches', async () => {
   assert.deepEqual([count(), gets()], [before + 1, asked]);
 });
 
+test('a page that is closed before the worker is ready is not watched for', async () => {
+  const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
+  await importWorker('parsed');
+  const popup = connect(browser);
+  await popup.ask({ type: 'watch', tabId: TAB });
+  popup.close();
+  browser.ports[0]?.receive(answer());
+  await idle();
+  mock.timers.tick(VIEW_INTERVAL);
+  await idle();
+  carried(browser);
+  mock.timers.tick(VIEW_INTERVAL);
+  await idle();
+  assert.deepEqual([popup.said, browser.calls.filter((call) => call === 'tabs.get')], [[], []]);
+});
+
+test('contexts that were asked for before a new trace are not for it', async () => {
+  const { browser, popup, host } = await begin(true);
+  await load(browser, '1');
+  assert.equal(host()?.sent.filter(({ type }) => type === 'replenish').length, 1);
+  await popup.ask({ type: 'new-trace' });
+  host()?.receive({ v: 1, type: 'contexts', contexts: Array(96).fill({ spanId: '9'.repeat(16), flags: '00' }), traces: [] });
+  host()?.receive(answer(NEXT));
+  await idle();
+  for (const requestId of ['2', '3', '4']) {
+    const { traceId, flags } = (await load(browser, requestId)) ?? {};
+    assert.deepEqual([traceId, flags], [NEXT.traceId, '01']);
+  }
+  assert.equal(host()?.sent.filter(({ type }) => type === 'replenish').length, 2);
+});
+
+test('a new trace does not look as though the host had gone', async () => {
+  const { browser, popup, host } = await begin(true);
+  await popup.ask({ type: 'new-trace' });
+  assert.deepEqual([popup.view().host.state, browser.state.badge], ['connected', '']);
+  host()?.disconnect();
+  mock.timers.tick(VIEW_INTERVAL);
+  await idle();
+  assert.deepEqual([popup.view().host.state, browser.state.badge], ['missing', '!']);
+});
+
 test('nobody else is served', async () => {
   const { browser } = await begin(true);
   for (const options of [

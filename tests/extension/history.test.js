@@ -109,6 +109,22 @@ test('a tab has so many navigations, and each so many requests', () => {
   assert.equal(history.of(1).length, MOST_NAVIGATIONS);
 });
 
+test('what a navigation or a new trace has replaced does not go on for ever', () => {
+  const history = begin();
+  /** @param {number} id @param {number} time @param {string} transition @returns {any} */
+  const committed = (id, time, transition) => ({
+    what: 'navigation-committed', time, spanId: span(id), tabId: 1, url: 'https://shop.test/', started: time, transition,
+  });
+  const ends = () => history.of(1).map(({ ended }) => ended);
+  history.observe(committed(1, 10, 'typed'));
+  history.observe(committed(2, 20, 'typed'));
+  assert.deepEqual(ends(), [null, 20]);
+  history.observe(committed(3, 30, 'new-trace'));
+  assert.deepEqual(ends(), [30, 30, 20]);
+  history.observe(/** @type {any} */ ({ what: 'document-loaded', time: 35, spanId: span(3) }));
+  assert.deepEqual(ends(), [35, 30, 20]);
+});
+
 test('a closed tab is forgotten', () => {
   const history = begin();
   history.observe(navigates('1', span(1), 1));
