@@ -25,7 +25,8 @@ const word = (expected) => popup.locator('#word').getByText(expected, { exact: t
 const now = (event) => console.error(`POPUP ${JSON.stringify(event)}`);
 
 async function load(nav, origin = SITE) {
-  await page.goto(`${origin}/page?nav=${nav}`, { waitUntil: 'networkidle' });
+  await page.goto(`${origin}/page?kind=document&run=popup&nav=${nav}&subs=3`);
+  await page.waitForFunction(() => window.done === true, undefined, { polling: 50 });
 }
 
 /** Loads a page of which the popup shows the trace. */
@@ -79,7 +80,7 @@ async function traced() {
   await show('first');
   const rows = popup.locator('.navigation').first().locator('.row');
   assert.ok((await rows.count()) > 3, `${await rows.count()} rows`);
-  assert.match(await rows.first().locator('.spoken').textContent(), /^GET \/page\?nav=first, status 200, /);
+  assert.match(await rows.first().locator('.spoken').textContent(), /^GET \/page\?kind=document&run=popup&nav=first\S*, status 200, /);
   await press('#copy');
   await popup.getByText('Copied', { exact: true }).waitFor();
   assert.equal(await popup.evaluate(() => navigator.clipboard.readText()), await traceId());
