@@ -330,7 +330,7 @@ export class Modes {
     const { settings, paused } = propagation;
     let rules;
     if (mode === 'lightweight') rules = rulesFor(this.#tabs.contexts(), this.#allTypes, propagation, this.#traces, kept);
-    else rules = paused ? pausedRules(context, settings, this.#allTypes, kept) : [recordOf(context, settings, kept)];
+    else rules = paused ? pausedRules(context, propagation, this.#allTypes, this.#traces, kept) : [recordOf(context, settings, kept)];
     if (!(await this.#arm.wish(rules)) || turn !== this.#turn) return;
     if (paused) this.#injector.stop();
     if (mode === 'lightweight') {

@@ -237,15 +237,23 @@ const controlRule = (allTypes) => rule(CONTROL_RULE, 'control', { resourceTypes:
 export const recordOf = (session, propagation, kept) => recordRule('detailed', session, propagation, null, kept);
 
 /**
- * Builds the rules of detailed mode while navtrace is paused: no listener is asked then.
+ * Builds the rules of detailed mode while navtrace is paused: no listener is asked then. What a client puts on every request goes to nobody, as in
+ * lightweight mode.
  *
  * @param {SessionContext} session
- * @param {Settings} propagation
+ * @param {Propagation} propagation
  * @param {ResourceType[]} allTypes
+ * @param {Pick<Traces, 'withClients'>} traces
  * @param {Kept} kept
  * @returns {Rule[]}
  */
-export const pausedRules = (session, propagation, allTypes, kept) => [recordOf(session, propagation, kept), controlRule(allTypes)];
+export function pausedRules(session, propagation, allTypes, traces, kept) {
+  const rules = [recordOf(session, propagation.settings, kept), controlRule(allTypes)];
+  const fields = [...propagation.fields];
+  const tabIds = fields.length === 0 ? [] : traces.withClients();
+  if (tabIds.length > 0) rules.push(rule(CLIENT_RULE, 'client', { resourceTypes: allTypes, tabIds }, taking(fields)));
+  return rules;
+}
 
 /**
  * Reads the record that rules of {@link rulesFor} or {@link recordOf} have; null when they have none that can be read.

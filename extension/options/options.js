@@ -33,7 +33,8 @@ function showHost(/** @type {View} */ { host }) {
   setAttribute(byId('no-host', HTMLElement), 'hidden', host.state === 'missing' ? null : '');
   setAttribute(byId('waiting', HTMLElement), 'hidden', host.state === 'starting' ? null : '');
   setText(byId('reason', HTMLElement), host.reason === null ? '' : `The browser says: ${host.reason}`);
-  fields.disabled = !isConnected;
+  // While another host is on its way, nobody is to lose what has the focus.
+  fields.disabled = host.state === 'missing';
   if (isConnected && !was) send({ type: 'settings' });
   if (!isConnected && storing !== null && host.state === 'missing') {
     storing = null;

@@ -53,8 +53,8 @@ export class Choices {
   show(view) {
     const { chosen, configured, host } = view;
     this.#chosen = chosen;
-    this.#fields.disabled = host.state !== 'connected';
-    setText(byId('choices-why', HTMLElement), host.state === 'missing' ? 'These need the host.' : host.state === 'starting' ? 'These wait for the host.' : '');
+    this.#fields.disabled = host.state === 'missing';
+    setText(byId('choices-why', HTMLElement), host.state === 'missing' ? 'These need the host.' : '');
     setText(byId('choice', HTMLElement), choiceOf(view));
     setText(byId('as-configured', HTMLOptionElement), `As configured (${percent(configured.ratio)})`);
     const others = configured.parentBased ? ' One that others began keeps their decision.' : '';

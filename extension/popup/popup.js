@@ -148,8 +148,12 @@ copy.addEventListener('click', async () => {
 });
 // The end of the trace is the moment of the click.
 open.addEventListener('click', () => setAttribute(open, 'href', linkAddress()));
-pause.addEventListener('click', () => view && send({ type: 'pause', paused: !view.paused }));
+pause.addEventListener('click', () => {
+  setText(byId('refused', HTMLElement), '');
+  if (view !== null) send({ type: 'pause', paused: !view.paused });
+});
 newTrace.addEventListener('click', () => {
+  setText(byId('refused', HTMLElement), '');
   ending = view?.session.traceId ?? null;
   send({ type: 'new-trace' });
 });

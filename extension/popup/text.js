@@ -101,7 +101,7 @@ export function exporterOf({ exporter, host }) {
  */
 export function tabNote({ tab, paused, mode }) {
   if (tab === null) return 'Nothing is known of this tab: this is the session’s trace.';
-  if (!tab.traced && !paused && mode !== null) return 'Its address is not a target: its requests carry no headers.';
+  if (!tab.traced && !paused && mode !== null) return 'Its requests carry no headers: its address is not a target, or a script has turned navtrace off.';
   return tab.sampled ? '' : 'Not sampled: headers say so, and nothing of it is exported.';
 }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
+import { DEFAULT_PROPAGATION, Propagation } from '../../extension/context/propagation.js';
 import { formatTraceparent } from '../../extension/context/traceparent.js';
 import { Traces } from '../../extension/context/traces.js';
-import { freeRuleId, inForceBy, mostSlots, recordOf, rulesFor, serverTiming } from '../../extension/headers/rules.js';
+import { freeRuleId, inForceBy, mostSlots, pausedRules, recordOf, rulesFor, serverTiming } from '../../extension/headers/rules.js';
 import { fakeChrome } from './support/chrome.js';
 import { fakeOutbox, fakeSession, spanId, traceId } from './support/session.js';
 import { parseTraceparent } from './support/traceparent.js';
@@ -424,4 +424,21 @@ test('traceparent', async (t) => {
     ['a field too many', `${value}-00`],
   ];
   for (const [why, header] of invalid) await t.test(why, () => assert.equal(parseTraceparent(header), null));
+});
+
+test('while paused in detailed mode, what a client puts on every request goes to nobody', () => {
+  const session = { traceId: traceId(1), spanId: spanId(1), flags: '01' };
+  const kept = { paused: true, chosen: { ratio: null, targets: null }, started: 0 };
+  /** @type {ResourceType[]} */
+  const types = ['main_frame', 'image'];
+  const of = (/** @type {number[]} */ tabIds) =>
+    pausedRules(session, new Propagation(DEFAULT_PROPAGATION, true), types, { withClients: () => tabIds }, kept);
+  const taken = (/** @type {Rule[]} */ rules) =>
+    rules.slice(1).map(({ condition, action }) => [condition.tabIds, action.requestHeaders?.map(({ header, operation }) => `${operation} ${header}`)]);
+  assert.deepEqual(taken(of([])), [[undefined, ['remove navtrace']]]);
+  assert.deepEqual(taken(of([7])), [
+    [undefined, ['remove navtrace']],
+    [[7], ['remove traceparent', 'remove tracestate', 'remove baggage']],
+  ]);
+  assert.equal(inForceBy(of([7]))?.kept?.paused, true);
 });
