@@ -49,6 +49,14 @@ pub fn temporary_directory_in(parent: &Path, prefix: &str) -> io::Result<TempDir
     Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)
 }
 
+/// Finds what keeps other users from a file that they need `bit` of (of those for others: 4 to read it, 1 to start it): the file, or a
+/// directory that they can't enter.
+#[must_use]
+pub fn hidden_from_others(path: &Path, bit: u32) -> Option<&Path> {
+    let lacks = |path: &Path, bit| fs::metadata(path).is_ok_and(|data| data.permissions().mode() & bit == 0);
+    if lacks(path, bit) { Some(path) } else { path.ancestors().skip(1).find(|dir| lacks(dir, 0o001)) }
+}
+
 /// Makes a directory, and those above it, that only the user may enter.
 ///
 /// # Errors

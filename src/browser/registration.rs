@@ -73,9 +73,9 @@ pub fn foreign(place: &Place) -> Option<&'static str> {
 }
 
 /// All users' files are root's.
-fn needs_root(scope: &Scope, obstacle: &Obstacle, command: &str) -> Option<Failure> {
+fn needs_root(scope: &Scope, obstacle: &Obstacle) -> Option<Failure> {
     (scope.is_system() && obstacle.is_permission()).then(|| {
-        let message = format!("{obstacle}; what all users have needs root: sudo navtrace {command} --system");
+        let message = format!("{obstacle}; what all users have needs root: run this as root");
         Failure::new(ExitCode::Failure, message)
     })
 }

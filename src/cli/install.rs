@@ -9,7 +9,7 @@ use crate::browser::locations::{BROWSERS, Browser, Os};
 use crate::browser::registration::install::{self, Order};
 use crate::browser::registration::scope::{Place, words};
 use crate::browser::registration::{Mode, find};
-use crate::browser::{extension, process};
+use crate::browser::{extension, private, process};
 use crate::config::Config;
 use crate::failure::{ExitCode, Failure};
 use crate::say::say;
@@ -37,11 +37,12 @@ pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, F
     };
     let named = config.extension.as_deref().map(extension::check).transpose()?;
     let embedded = extension::embedded();
+    let binary = process::this_binary()?;
     let outcome = install::install(&Order {
         scope: &resolved.scope,
         places: &places,
         extension: named.is_none().then_some(&embedded),
-        binary: &process::this_binary()?,
+        binary: &binary,
         mode: args.target.mode(),
     })?;
 
@@ -53,6 +54,13 @@ pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, F
         }
     }
     super::print(&text)?;
+    if let Some(closed) = private::hidden_from_others(&binary, 0o001).filter(|_| resolved.scope.is_system()) {
+        say(&format!(
+            "other users can't start {}, since {} is closed to them: install/install.sh --system puts navtrace where they can",
+            binary.display(),
+            closed.display()
+        ));
+    }
     let problems = outcome.problems.join("\nnavtrace: ");
     let rest = match args.target.mode() {
         _ if outcome.registered.is_empty() => "",

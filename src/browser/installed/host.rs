@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::browser::find::{self, is_executable, is_ourselves};
-use crate::browser::{manifest, read};
+use crate::browser::{manifest, private, read};
 
 /// What is registered in one place.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Registration {
     #[must_use]
     pub fn hidden_from_others(&self) -> Option<&Path> {
         let State::Ours { program, .. } = &self.state else { return None };
-        hidden(&self.manifest, 0o004).or_else(|| hidden(program, 0o001))
+        private::hidden_from_others(&self.manifest, 0o004).or_else(|| private::hidden_from_others(program, 0o001))
     }
 }
 
@@ -112,11 +112,6 @@ impl Binary {
 fn is_in_good_hands(path: &Path) -> bool {
     let user = rustix::process::geteuid().as_raw();
     fs::metadata(path).is_ok_and(|data| [0, user].contains(&data.uid()) && data.mode() & 0o002 == 0)
-}
-
-fn hidden(path: &Path, bit: u32) -> Option<&Path> {
-    let lacks = |path: &Path, bit| fs::metadata(path).is_ok_and(|data| data.permissions().mode() & bit == 0);
-    if lacks(path, bit) { Some(path) } else { path.ancestors().skip(1).find(|dir| lacks(dir, 0o001)) }
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn step(order: &Order<'_>, place: &Place, rendered: &str) -> Result<Step, Failur
     let present = present::look(place, order.binary, rendered, order.scope.readers);
     let step = plan::install(place, &present);
     if let (Step::Write(..), Err(obstacle)) = (&step, present::obstacle(place.folder())) {
-        return match needs_root(order.scope, &obstacle, "install") {
+        return match needs_root(order.scope, &obstacle) {
             Some(failure) => Err(failure),
             None => Ok(blocked(place, &obstacle)),
         };
@@ -126,7 +126,7 @@ fn put_extension(order: &Order<'_>, made: &mut Vec<PathBuf>, outcome: &mut Outco
     let Order { scope, extension: Some(files), mode, .. } = order else { return Ok(()) };
     let dir = scope.extension();
     let failure = |obstacle: &Obstacle| {
-        needs_root(scope, obstacle, "install").unwrap_or_else(|| {
+        needs_root(scope, obstacle).unwrap_or_else(|| {
             let message = format!(
                 "{obstacle}, so there is no place for the extension: mend that, or name a folder that holds it with NAVTRACE_EXTENSION"
             );

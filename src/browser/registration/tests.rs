@@ -135,5 +135,5 @@ fn what_only_root_may_do_is_left_to_root() {
     };
     let message = install::install(&order).unwrap_err().message;
     assert!(message.starts_with("/proc/self can't be written: "), "{message}");
-    assert!(message.ends_with("; what all users have needs root: sudo navtrace install --system"), "{message}");
+    assert!(message.ends_with("; what all users have needs root: run this as root"), "{message}");
 }

@@ -105,7 +105,7 @@ fn step(order: &Order<'_>, place: &Place, present: &Present) -> Result<Step, Fai
     };
     let step = plan::uninstall(place, present, &other);
     if let (Step::Remove(_), Err(obstacle)) = (&step, present::obstacle(place.folder())) {
-        return match needs_root(order.scope, &obstacle, "uninstall") {
+        return match needs_root(order.scope, &obstacle) {
             Some(failure) => Err(failure),
             None => Ok(blocked(place, &obstacle)),
         };
