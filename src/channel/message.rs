@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::config::lasting::{Lasting, Stored};
+use super::lasting::{Lasting, Stored};
 use crate::context::issuer::{NavigationContext, SessionContext};
 use crate::context::policy::Propagation;
 use crate::observe::observation::Observed;

@@ -5,11 +5,11 @@ use std::io::{Read, Write};
 use std::sync::{Mutex, PoisonError};
 
 use super::frame::{self, FrameError};
+use super::lasting::Stored;
 use super::message::{
     Armed, Browser, Choose, Configured, ErrorCode, Hello, Mode, Problem, Replenish, Store, ToExtension, ToHost,
     WantedMode,
 };
-use crate::config::lasting::Stored;
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::policy::{Policy, Scope};
 use crate::context::propagators::SpanContext;

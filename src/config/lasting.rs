@@ -2,27 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::file::ConfigFile;
 use super::given::{Given, Source};
 use super::setting::{Read, Secret, Setting, plain};
 use super::shown::without_secrets;
 use super::{Config, settings, store};
+use crate::channel::lasting::{From, Kind, Lasting, Stored};
 use crate::failure::Failure;
-
-/// A value as config.toml has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(untagged)]
-pub enum Stored {
-    /// `true` or `false`.
-    Switch(bool),
-    /// A text.
-    Text(String),
-    /// Several.
-    List(Vec<String>),
-}
 
 impl Stored {
     /// The value as text, and its items where it is a list.
@@ -42,62 +28,6 @@ impl Stored {
             _ => Self::Text(text.into_owned()),
         }
     }
-}
-
-/// How a setting is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Anything.
-    Text,
-    /// Several texts.
-    List,
-    /// On or off.
-    Switch,
-    /// One of the choices.
-    Choice,
-}
-
-/// Where a value comes from; each wins over those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum From {
-    /// Nobody gave one.
-    Default,
-    /// config.toml.
-    File,
-    /// The environment that the browser was started in.
-    Environment,
-    /// An option of the command line.
-    Flag,
-}
-
-/// A setting that lasts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Lasting {
-    /// Its key in config.toml: `mode`, or `otel.propagators`.
-    pub key: String,
-    /// Its environment variable.
-    pub name: String,
-    /// What it means.
-    pub meaning: String,
-    /// What holds when nothing is given.
-    pub default: String,
-    /// How it is written.
-    pub kind: Kind,
-    /// What there is to choose from.
-    pub choices: Vec<String>,
-    /// What holds now; null when it is a secret or there is none.
-    pub value: Option<String>,
-    /// Whether something of it may not be told.
-    pub secret: bool,
-    /// Where that comes from.
-    pub source: From,
-    /// What config.toml says; null when nothing, or a secret.
-    pub stored: Option<Stored>,
 }
 
 impl Config {

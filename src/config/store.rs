@@ -11,10 +11,10 @@ use toml_edit::{Array, DocumentMut, Item, RawString, TableLike, Value, table};
 
 use super::file::{self, ConfigFile};
 use super::given::{FILE, SEE};
-use super::lasting::Stored;
 use super::setting::{Read, Setting};
 use super::{Config, settings, value};
 use crate::browser::private;
+use crate::channel::lasting::Stored;
 use crate::failure::{ExitCode, Failure};
 
 /// A new value of a setting; none takes it away.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use ts_rs::{Config, TS};
 
 use super::*;
-use crate::config::lasting::{From, Kind};
+use crate::channel::lasting::{From, Kind};
 use crate::context::policy::{Existing, SamplePer, Scope};
 use crate::context::propagators::Name;
 use crate::context::sampler::Sampler;
