@@ -84,10 +84,15 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     stdio::silence_output();
     stdio::silence_errors();
     let mut outcomes = recorder.end();
-    let last = outcomes.pop().map(|outcome| outcome.exported);
+    let last = outcomes.pop();
     for Outcome { context, tally, exported } in outcomes {
         run.send(&Report::Past { trace_id: context.trace_id, span_id: context.span_id, tally, exported });
     }
+    let last = last.map(|Outcome { tally, exported, .. }| {
+        // The one before it may have been counted as its.
+        run.send(&Report::Tally(tally));
+        exported
+    });
     run.send(&Report::Exported(last.unwrap_or_default()));
     Ok(served.map_or(ExitCode::Failure, |()| ExitCode::Success).into())
 }

@@ -102,10 +102,16 @@ impl Ledger {
                 }
             }
             Report::Past { trace_id, span_id, tally, exported } => {
-                let is_it = |trace: &&mut Trace| (trace.id, trace.session) == (trace_id, span_id);
-                if let Some(trace) = self.traces.iter_mut().find(is_it) {
-                    trace.tally = tally;
-                    trace.exported = Some(exported);
+                let is_it = |trace: &Trace| (trace.id, trace.session) == (trace_id, span_id);
+                let exported = Some(exported);
+                if let Some(trace) = self.traces.iter_mut().find(|trace| is_it(trace)) {
+                    (trace.tally, trace.exported) = (tally, exported);
+                } else if let Some(index) = self.open.get(&connection).copied().flatten() {
+                    // It counted as unused when the one after it began: its tally had not been told yet.
+                    let next = self.traces[index].clone();
+                    let past = Trace { id: trace_id, session: span_id, tally, exported, ended: Some(now), ..next };
+                    self.traces.insert(index, past);
+                    self.open.values_mut().flatten().filter(|traced| **traced >= index).for_each(|traced| *traced += 1);
                 }
             }
             Report::End => self.ended = true,
@@ -206,6 +212,26 @@ mod tests {
             .map(|trace| (trace.id.to_string(), trace.tally.navigations, trace.started, trace.ended))
             .collect();
         assert_eq!(summary, [(ONE.to_owned(), 2, at(0), Some(at(6))), (TWO.to_owned(), 0, at(3), Some(at(7)))]);
+    }
+
+    #[test]
+    fn a_trace_whose_tally_came_too_late_is_told_of_all_the_same() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        ledger.connected(0);
+        ledger.connected(1);
+        ledger.apply(0, session(ONE), now);
+        ledger.apply(1, by_span(ONE, "b7ad6b7169203331"), now);
+        ledger.apply(0, session(TWO), now);
+        let tally = |requests| Tally { requests, ..Tally::default() };
+        let (trace_id, span_id) = (ONE.parse().unwrap(), "00f067aa0ba902b7".parse().unwrap());
+        let past = Report::Past { trace_id, span_id, tally: tally(3), exported: Exported::default() };
+        ledger.apply(0, past, now);
+        ledger.apply(0, Report::Tally(tally(2)), now);
+        ledger.apply(1, Report::Tally(tally(1)), now);
+        let told: Vec<_> = ledger.traces.iter().map(|trace| (trace.id.to_string(), trace.tally.requests)).collect();
+        assert_eq!(told, [(ONE.to_owned(), 1), (ONE.to_owned(), 3), (TWO.to_owned(), 2)]);
+        assert_eq!(ledger.traces[1].ended, Some(now));
     }
 
     #[test]
