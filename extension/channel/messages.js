@@ -13,6 +13,7 @@ import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
 /** @typedef {Extract<ToHost, { type: 'observed' }>} Observed */
 /** @typedef {Observed['observations'][number]} Observation */
 /** @typedef {NonNullable<Extract<ToHost, { type: 'hello' }>['browser']>} Browser */
+/** @typedef {{ ratio: number | null, targets: string[] | null }} Choice */
 /** @typedef {SessionMessage['configured']} Configured */
 /** @typedef {Extract<ToExtension, { type: 'exporter' }>} ExporterMessage */
 /** @typedef {Extract<ToHost, { type: 'armed' }>['mode']} Mode */
@@ -80,7 +81,7 @@ export const replenish = ({ count, traces }) => ({
 export const problem = (message) => ({ v: VERSION, type: 'problem', message });
 
 /**
- * @param {{ ratio: number | null, targets: string[] | null }} choice null is as configured
+ * @param {Choice} choice null is as configured
  * @returns {Frame}
  */
 export const choose = ({ ratio, targets }) => ({ v: VERSION, type: 'choose', ratio, targets });
@@ -112,6 +113,10 @@ const areTraces = (value) => Array.isArray(value) && value.every(isSessionContex
 
 /** @param {unknown} value @returns {value is string[]} */
 export const areStrings = (value) => Array.isArray(value) && value.every((item) => typeof item === 'string');
+
+/** What may be chosen for a session; null is as configured. @param {Record<string, unknown>} value @returns {value is Choice} */
+export const isChoice = (value) =>
+  (value.ratio === null || typeof value.ratio === 'number') && (value.targets === null || areStrings(value.targets));
 
 /** @param {unknown} value @returns {value is Propagation} */
 export const isPropagation = (value) =>
@@ -148,6 +153,9 @@ const isCount = (value) => Number.isSafeInteger(value);
 /** @param {unknown} value @returns {value is WantedMode} */
 const isWantedMode = (value) => value === 'auto' || value === 'lightweight' || value === 'detailed';
 
+/** What config.toml may say of a setting; null is nothing. @param {unknown} value @returns {value is string | boolean | string[] | null} */
+export const isStored = (value) => isTextOrNull(value) || typeof value === 'boolean' || areStrings(value);
+
 /** @param {unknown} value */
 const isLasting = (value) =>
   isObject(value) &&
@@ -156,7 +164,7 @@ const isLasting = (value) =>
   areStrings(value.choices) &&
   isTextOrNull(value.value) &&
   typeof value.secret === 'boolean' &&
-  (isTextOrNull(value.stored) || typeof value.stored === 'boolean' || areStrings(value.stored));
+  isStored(value.stored);
 
 /** @type {Record<ToExtension['type'], (value: Record<string, unknown>) => boolean>} */
 const SHAPES = {

@@ -105,6 +105,17 @@ export class Propagation {
   }
 
   /**
+   * Makes the flags of what is above navigations: what is decided for single ones of these is no decision for it, and no parent may be missing.
+   *
+   * @param {string} decided
+   * @returns {string} 2 hex digits
+   */
+  flagsAbove(decided) {
+    const { samplePer, sampler } = this.settings;
+    return samplePer === 'navigation' && sampler.ratio > 0 ? this.flags(true, decided) : decided;
+  }
+
+  /**
    * Writes a context as headers.
    *
    * @param {Partial<Carried>} context

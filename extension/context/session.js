@@ -7,7 +7,7 @@ import { Asked } from '../channel/asked.js';
 import { describeBrowser } from '../channel/browser.js';
 import { armed, choose, hello, problem, replenish } from '../channel/messages.js';
 import { Channel } from '../channel/port.js';
-import { showBadge } from '../control/badge.js';
+import { Badge } from '../control/badge.js';
 import { newSpanId, newTraceId } from './ids.js';
 import { Propagation } from './propagation.js';
 import { CAPACITY, FEW, Stock } from './stock.js';
@@ -90,6 +90,7 @@ export class Session {
   /** @type {string | null} why there is none */
   #reason = null;
   #asked = new Asked();
+  #badge = new Badge();
   #history;
   #changed = () => {};
   /** @type {() => void} */
@@ -315,9 +316,7 @@ export class Session {
   succeed() {
     const { traceId, spanId, flags: decided } = this.takeTrace();
     const { settings } = this.#propagation;
-    // What is decided for single navigations is no decision for what is above them.
-    const isAbove = settings.samplePer === 'navigation' && settings.sampler.ratio > 0;
-    this.#adopt({ traceId, spanId, flags: isAbove ? this.#propagation.flags(true, decided) : decided });
+    this.#adopt({ traceId, spanId, flags: this.#propagation.flagsAbove(decided) });
     // It was the trace's before.
     if (settings.tracestate !== '') this.#propagation = new Propagation({ ...settings, tracestate: '' }, this.#paused);
     this.#used = true;
@@ -496,7 +495,7 @@ export class Session {
   /** Shows on the extension's button how it stands, and tells who watches. */
   #show() {
     const { mode, wantedMode, paused, connected, exporter } = this.shown;
-    showBadge({ mode, wantedMode, paused, connected, problem: exporter?.problem ?? null });
+    this.#badge.show({ mode, wantedMode, paused, connected, problem: exporter?.problem ?? null });
     this.#changed();
   }
 }

@@ -303,10 +303,7 @@ export class Traces {
   /** @returns {Trace} */
   #beginTab() {
     const { traceId, spanId, flags: decided } = this.#session.takeTrace();
-    const { propagation } = this.#session;
-    // What is decided for single navigations is no decision for what is above them.
-    const isAbove = propagation.settings.samplePer === 'navigation' && propagation.settings.sampler.ratio > 0;
-    const flags = isAbove ? propagation.flags(true, decided) : decided;
+    const flags = this.#session.propagation.flagsAbove(decided);
     const trace = { traceId, spanId, flags, tracestate: '' };
     this.#remember(traceId);
     const links = [this.#root()];

@@ -27,9 +27,18 @@ export function badgeOf({ mode, wantedMode, paused, connected, problem }) {
   return { text: paused ? 'off' : faults.length > 0 ? '!' : '', title: [`navtrace: ${state}`, ...faults].join('; ') };
 }
 
-/** @param {Shown} shown */
-export function showBadge(shown) {
-  const { text, title } = badgeOf(shown);
-  void chrome.action.setBadgeText({ text });
-  void chrome.action.setTitle({ title });
+/** The extension's button. */
+export class Badge {
+  #text = '';
+  #title = '';
+
+  /** Shows what there is to show, unless the button does: the counts of spans change all the time. @param {Shown} shown */
+  show(shown) {
+    const { text, title } = badgeOf(shown);
+    if (text === this.#text && title === this.#title) return;
+    this.#text = text;
+    this.#title = title;
+    void chrome.action.setBadgeText({ text });
+    void chrome.action.setTitle({ title });
+  }
 }

@@ -2,7 +2,7 @@
  * Serves the extension's own pages, the popup and the options: shows them how it stands, and does what they ask for.
  */
 
-import { areStrings, isObject } from '../channel/messages.js';
+import { isChoice, isObject } from '../channel/messages.js';
 import { attempt } from '../attempt.js';
 import { areValues, lastingSettings, storeSettings } from './settings.js';
 
@@ -23,9 +23,6 @@ export const VIEW_INTERVAL = 100;
 
 const MALFORMED = 'this page and its extension do not fit together: reload the extension on chrome://extensions';
 
-/** @param {unknown} value @returns {value is number | null} */
-const isNumberOrNull = (value) => value === null || typeof value === 'number';
-
 /**
  * What each command does.
  *
@@ -33,7 +30,7 @@ const isNumberOrNull = (value) => value === null || typeof value === 'number';
  */
 const HANDLERS = {
   watch: ({ watch }, { tabId }) => {
-    if (!isNumberOrNull(tabId)) return MALFORMED;
+    if (tabId !== null && typeof tabId !== 'number') return MALFORMED;
     watch(tabId);
     return null;
   },
@@ -46,8 +43,9 @@ const HANDLERS = {
     await modes.newTrace();
     return null;
   },
-  choose: ({ session }, { ratio, targets }) => {
-    if (!isNumberOrNull(ratio) || (targets !== null && !areStrings(targets))) return MALFORMED;
+  choose: ({ session }, command) => {
+    if (!isChoice(command)) return MALFORMED;
+    const { ratio, targets } = command;
     return session.choose({ ratio, targets });
   },
   settings: async ({ session, port }) => {

@@ -2,16 +2,14 @@
  * The settings that last, which the host keeps in config.toml.
  */
 
-import { areStrings, askSettings, isObject, store } from '../channel/messages.js';
+import { askSettings, isObject, isStored, store } from '../channel/messages.js';
 
 /** @import { Session } from '../context/session.js' */
 /** @import { SettingsView } from './view.js' */
 /** @typedef {Parameters<typeof store>[0]} Values */
 
 /** @param {unknown} value @returns {value is Values} */
-export const areValues = (value) =>
-  isObject(value) &&
-  Object.values(value).every((one) => one === null || typeof one === 'string' || typeof one === 'boolean' || areStrings(one));
+export const areValues = (value) => isObject(value) && Object.values(value).every(isStored);
 
 /**
  * @param {Pick<Session, 'ask'>} session

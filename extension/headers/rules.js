@@ -3,12 +3,12 @@
  * so that a navigation costs no other write.
  */
 
-import { areStrings, isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';
+import { isChoice, isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';
 import { CONTROL_HEADER } from '../context/control.js';
 import { BAGGAGE } from '../context/lists.js';
 import { formatTraceparent } from '../context/traceparent.js';
 
-/** @import { Mode, Propagation as Settings, SessionContext } from '../channel/messages.js' */
+/** @import { Choice, Mode, Propagation as Settings, SessionContext } from '../channel/messages.js' */
 /** @import { Propagation } from '../context/propagation.js' */
 /** @import { NavigationContext, Traces } from '../context/traces.js' */
 /** @typedef {chrome.declarativeNetRequest.Rule} Rule */
@@ -23,7 +23,7 @@ import { formatTraceparent } from '../context/traceparent.js';
 /**
  * What the user chose in the popup, for as long as the browser runs, and since when the session's trace is in use.
  *
- * @typedef {{ paused: boolean, chosen: { ratio: number | null, targets: string[] | null }, started: number }} Kept
+ * @typedef {{ paused: boolean, chosen: Choice, started: number }} Kept
  */
 /** @typedef {{ session: SessionContext, mode: Mode, propagation: Settings, contexts: Contexts | null, kept: Kept | null }} InForce `contexts`: in lightweight mode */
 
@@ -167,7 +167,7 @@ export function rulesFor(contexts, allTypes, propagation, traces, kept) {
   }
   // What a client puts on every request goes to targets alone, as ours does.
   const tabIds = targets.length + exclude.length === 0 || fields.length === 0 ? [] : traces.withClients();
-  if (tabIds.length > 0) rules.push(rule(CLIENT_RULE, 'client', { resourceTypes: allTypes, tabIds }, taking(fields)));
+  rules.push(...clientRules(allTypes, tabIds, fields));
   for (const [n, pattern] of exclude.entries()) {
     const condition = { resourceTypes: allTypes, ...matching(pattern) };
     rules.push(rule(EXCLUDE_RULES + n, 'exclude', condition, { type: 'allow' }));
@@ -227,6 +227,17 @@ function recordRule(mode, session, propagation, contexts, kept) {
 const controlRule = (allTypes) => rule(CONTROL_RULE, 'control', { resourceTypes: allTypes }, taking([CONTROL_HEADER]));
 
 /**
+ * Takes away what clients put on every request of their tabs.
+ *
+ * @param {ResourceType[]} allTypes
+ * @param {number[]} tabIds
+ * @param {string[]} fields
+ * @returns {Rule[]}
+ */
+const clientRules = (allTypes, tabIds, fields) =>
+  tabIds.length === 0 ? [] : [rule(CLIENT_RULE, 'client', { resourceTypes: allTypes, tabIds }, taking(fields))];
+
+/**
  * Builds the one rule of detailed mode.
  *
  * @param {SessionContext} session
@@ -248,11 +259,9 @@ export const recordOf = (session, propagation, kept) => recordRule('detailed', s
  * @returns {Rule[]}
  */
 export function pausedRules(session, propagation, allTypes, traces, kept) {
-  const rules = [recordOf(session, propagation.settings, kept), controlRule(allTypes)];
   const fields = [...propagation.fields];
   const tabIds = fields.length === 0 ? [] : traces.withClients();
-  if (tabIds.length > 0) rules.push(rule(CLIENT_RULE, 'client', { resourceTypes: allTypes, tabIds }, taking(fields)));
-  return rules;
+  return [recordOf(session, propagation.settings, kept), controlRule(allTypes), ...clientRules(allTypes, tabIds, fields)];
 }
 
 /**
@@ -279,8 +288,7 @@ const isKept = (value) =>
   typeof value.paused === 'boolean' &&
   typeof value.started === 'number' &&
   isObject(value.chosen) &&
-  (value.chosen.ratio === null || typeof value.chosen.ratio === 'number') &&
-  (value.chosen.targets === null || areStrings(value.chosen.targets));
+  isChoice(value.chosen);
 
 /** @param {string | undefined} text @returns {unknown} */
 function parsed(text) {

@@ -140,12 +140,6 @@ pub fn compare(folder: &Path) -> Content {
     embedded().iter().find(differs).map_or(Content::Same, |(name, _)| Content::Changed(name.clone()))
 }
 
-/// Tells whether a folder holds navtrace's extension, of whatever version.
-#[must_use]
-pub fn is_in(folder: &Path) -> bool {
-    check(folder).is_ok()
-}
-
 /// The folder of this very content: binaries of different builds never change each other's files.
 fn cache_folder(files: &BTreeMap<String, String>) -> Result<PathBuf, ExtensionError> {
     let mut hasher = DefaultHasher::new();

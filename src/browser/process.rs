@@ -59,11 +59,7 @@ impl Launch {
         if let Some(dir) = given_profile.as_deref().or(temporary_path)
             && let Some(kept) = profile::prepare(dir, flags::value(args, "profile-directory"), &binary)?
         {
-            report::problem(&format!(
-                "{} was not what Chromium writes and has been kept as {}",
-                kept.original.display(),
-                kept.kept.display()
-            ));
+            report::problem(&kept.to_string());
         }
 
         let no_sandbox = needs_no_sandbox() && !flags::has(args, "no-sandbox");

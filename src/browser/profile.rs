@@ -1,6 +1,7 @@
 //! Prepares a profile: what the extension may do there, and the host's registration.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -29,13 +30,20 @@ impl From<ProfileError> for Failure {
     }
 }
 
-/// What was kept aside because it could not be merged with.
+/// What was kept aside because it could not be merged with, which the user is told of.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KeptAside {
     /// Where it was.
     pub original: PathBuf,
     /// Where it is now.
     pub kept: PathBuf,
+}
+
+impl fmt::Display for KeptAside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (original, kept) = (self.original.display(), self.kept.display());
+        write!(f, "{original} was not what Chromium writes and has been kept as {kept}")
+    }
 }
 
 /// Prepares the user data directory `dir`, of which the browser will use `profile` (`Default` unless it was told otherwise), for the host

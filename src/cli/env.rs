@@ -79,7 +79,7 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
     let profile = profile::prepare(&named.map_or_else(own_profile, Ok)?)?;
 
     let wanted = k6::Wanted { extension, id: extension::ID, profile: &profile };
-    let arguments = k6::merge(&given, wanted, |folder| extension::is_in(Path::new(folder)))?;
+    let arguments = k6::merge(&given, wanted, |folder| extension::check(Path::new(folder)).is_ok())?;
     if process::needs_no_sandbox() && !k6::has(&given, "no-sandbox") {
         say(
             "running as root, where Chromium has no sandbox: put no-sandbox into K6_BROWSER_ARGS before this, or k6 can't start it",

@@ -61,11 +61,7 @@ pub(super) fn prepare(dir: &Path) -> Result<String, Failure> {
         return Err(Failure::new(ExitCode::Failure, message));
     }
     if let Some(kept) = profile::prepare(&dir, None, &process::this_binary()?)? {
-        say(&format!(
-            "{} was not what Chromium writes and has been kept as {}",
-            kept.original.display(),
-            kept.kept.display()
-        ));
+        say(&kept.to_string());
     }
     latch::set(&dir).map_err(|error| {
         let message = format!(

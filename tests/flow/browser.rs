@@ -12,6 +12,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, is_root};
+use crate::support::site::Recorded;
 
 /// How long a browser may take for whatever it is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -154,6 +155,16 @@ impl<'a> Browser<'a> {
         // One parameter only: an ampersand would end the address here.
         let address = self.bench.site.url(&format!("{page}?nav={nav}"));
         self.ask("PUT", &format!("/json/new?{address}")).unwrap();
+    }
+
+    /// Loads two plain pages, and gives what the site got.
+    pub(crate) fn load_two_pages(&self) -> Vec<Recorded> {
+        for nav in ["first", "second"] {
+            self.load(nav);
+        }
+        let requests = self.bench.site.settled(Duration::from_millis(300), Duration::from_secs(5));
+        assert!(requests.len() >= 14, "two pages with all that they load: {requests:?}");
+        requests
     }
 
     /// Loads a plain page of the bench's site in a new tab, up to the last request that the page makes.

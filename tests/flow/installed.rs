@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use crate::bench::{Bench, is_root, traceparent, turn};
 use crate::browser::{Browser, hosts, wait_until};
@@ -39,11 +38,7 @@ fn chromium(mut command: Command, extension: &Path) -> Command {
 fn assert_traced(profile: PathBuf, command: Command, bench: &Bench) {
     let browser = Browser::start_on(profile, command, bench);
     browser.until_armed();
-    for nav in ["first", "second"] {
-        browser.load(nav);
-    }
-    let requests = bench.site.settled(Duration::from_millis(300), Duration::from_secs(5));
-    assert!(requests.len() >= 14, "two pages with all that they load: {requests:?}");
+    let requests = browser.load_two_pages();
     let traces: BTreeSet<_> = requests.iter().map(|request| traceparent(request).trace_id).collect();
     assert_eq!(traces, BTreeSet::from([TRACE_ID.to_owned()]));
     drop(browser);

@@ -10,7 +10,6 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Uri, header};
@@ -160,11 +159,7 @@ fn a_policy_grants_a_span_id_per_request() {
     // No host knows the package's id, so the extension goes on alone.
     browser.until_armed();
 
-    for nav in ["first", "second"] {
-        browser.load(nav);
-    }
-    let requests = bench.site.settled(Duration::from_millis(300), Duration::from_secs(5));
-    assert!(requests.len() >= 14, "two pages with all that they load: {requests:?}");
+    let requests = browser.load_two_pages();
     let traces: BTreeSet<_> = requests.iter().map(|request| traceparent(request).trace_id).collect();
     assert_eq!(traces.len(), 1, "one trace: {traces:?}");
     assert_own_spans(&requests);
