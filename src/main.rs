@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    navtrace::cli::main(std::env::args_os())
+    navtrace::main(std::env::args_os())
 }

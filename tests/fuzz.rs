@@ -10,12 +10,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use navtrace::channel::frame::{FrameError, MAX_FRAME};
-use navtrace::channel::message::WantedMode;
-use navtrace::channel::serve::{Event, Session, serve};
-use navtrace::context::issuer::SessionContext;
-use navtrace::context::policy::Policy;
-use navtrace::observe::session::Session as Account;
+use navtrace::testing::Policy;
+use navtrace::testing::Session;
+use navtrace::testing::SessionContext;
+use navtrace::testing::WantedMode;
+use navtrace::testing::{Conversation, HostEvent, serve};
+use navtrace::testing::{FrameError, MAX_FRAME};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
@@ -138,15 +138,18 @@ fn a_million_frames() {
     while fed < FRAMES {
         let input: Vec<u8> = (0..FRAMES_OF_A_CHANNEL).flat_map(|_| frame(&mut rng)).collect();
         let output = Mutex::new(Vec::new());
-        let mut account = Account::new(session(), None, 0);
+        let mut account = Session::new(session(), None, 0);
         let before = LIVE.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
         let start = Instant::now();
-        let served =
-            serve(&mut input.as_slice(), &output, Session::new(Policy::default(), WantedMode::Auto, None), |event| {
+        let served = serve(
+            &mut input.as_slice(),
+            &output,
+            Conversation::new(Policy::default(), WantedMode::Auto, None),
+            |event| {
                 match event {
                     Event::Rejected(_) => rejected += 1,
-                    Event::Observed(observed) => {
+                    HostEvent::Observed(observed) => {
                         accepted += 1;
                         // Whatever is said is taken, and comes to spans.
                         spans += account.observe(&observed).len();
@@ -154,7 +157,8 @@ fn a_million_frames() {
                     _ => accepted += 1,
                 }
                 None
-            });
+            },
+        );
         let output = output.into_inner().unwrap();
         // What the answers take is the test's own, which keeps them.
         most = most.max((PEAK.load(Ordering::Relaxed) - before).saturating_sub(2 * output.capacity()));

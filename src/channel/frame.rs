@@ -41,7 +41,7 @@ pub enum FrameError {
 ///
 /// [`FrameError::TooLong`] before anything is allocated, [`FrameError::CutOff`] when the input ends inside a frame, and
 /// [`FrameError::Io`].
-pub fn read(input: &mut impl Read, body: &mut Vec<u8>) -> Result<bool, FrameError> {
+pub(crate) fn read(input: &mut impl Read, body: &mut Vec<u8>) -> Result<bool, FrameError> {
     body.clear();
     let mut prefix = [0; PREFIX];
     match read_full(input, &mut prefix)? {
@@ -68,7 +68,7 @@ pub fn read(input: &mut impl Read, body: &mut Vec<u8>) -> Result<bool, FrameErro
 /// # Errors
 ///
 /// [`FrameError::TooLong`] (nothing is written then) and [`FrameError::Io`].
-pub fn write(output: &mut impl Write, body: &[u8]) -> Result<(), FrameError> {
+pub(crate) fn write(output: &mut impl Write, body: &[u8]) -> Result<(), FrameError> {
     if body.len() > MAX_FRAME {
         return Err(FrameError::TooLong(body.len()));
     }

@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::lasting::{Lasting, Stored};
+use crate::channel::lasting::{Lasting, Stored};
 use crate::context::issuer::{NavigationContext, SessionContext};
 use crate::context::policy::Propagation;
 use crate::observe::observation::Observed;
 
 /// The version of the protocol that this host speaks.
-pub const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// The types of messages to a host, for who sends another one.
 const TYPES: &str = "hello, armed, observed, replenish, problem, choose, settings or store";
 
 /// The most contexts that one `replenish` may ask for.
-pub const MAX_REPLENISH: usize = 1000;
+pub(crate) const MAX_REPLENISH: usize = 1000;
 
 /// The longest `store`, in bytes.
-pub const MAX_STORE: usize = 64 * 1024;
+pub(crate) const MAX_STORE: usize = 64 * 1024;
 
 /// How requests get their headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,17 +63,17 @@ pub enum WantedMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
-pub struct Hello {
+pub(crate) struct Hello {
     /// The extension's version.
-    pub extension: String,
+    pub(crate) extension: String,
     /// Whether the extension may act in off-the-record contexts.
-    pub off_the_record: bool,
+    pub(crate) off_the_record: bool,
     /// The context that requests carry already, after a restart of the worker or the host.
-    pub session: Option<SessionContext>,
+    pub(crate) session: Option<SessionContext>,
     /// What the browser says of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
-    pub browser: Option<Browser>,
+    pub(crate) browser: Option<Browser>,
 }
 
 /// What the browser says of itself, for the resource that spans belong to.
@@ -96,46 +96,46 @@ pub struct Browser {
 /// Headers are in place for every request that follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Armed {
+pub(crate) struct Armed {
     /// How requests get their headers.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
 }
 
 /// The stock of contexts is running low.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Replenish {
+pub(crate) struct Replenish {
     /// How many contexts are wanted: up to [`MAX_REPLENISH`].
-    pub count: usize,
+    pub(crate) count: usize,
     /// How many traces are wanted: up to [`MAX_REPLENISH`].
     #[serde(default)]
-    pub traces: usize,
+    pub(crate) traces: usize,
 }
 
 /// Something that the user should know of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Problem {
+pub(crate) struct Problem {
     /// One sentence.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// Has config.toml say other values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Store {
+pub(crate) struct Store {
     /// The values by their keys; null takes a key away.
-    pub values: BTreeMap<String, Option<Stored>>,
+    pub(crate) values: BTreeMap<String, Option<Stored>>,
 }
 
 /// What the user chooses for this session, in place of what is configured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Choose {
+pub(crate) struct Choose {
     /// How often a trace is sampled, from 0 to 1; as configured if null.
-    pub ratio: Option<f64>,
+    pub(crate) ratio: Option<f64>,
     /// Who gets headers, as match patterns; as configured if null, everybody if empty.
-    pub targets: Option<Vec<String>>,
+    pub(crate) targets: Option<Vec<String>>,
 }
 
 /// What is configured, as the user wrote it: for showing.
@@ -175,7 +175,7 @@ pub struct ExporterState {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub enum ToHost {
+pub(crate) enum ToHost {
     /// The first message on a channel.
     Hello(Hello),
     /// Headers are in place for every request that follows.
@@ -275,11 +275,11 @@ pub enum ErrorCode {
 /// A frame that is not a message of this protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct MessageError {
+pub(crate) struct MessageError {
     /// Which rule it broke.
-    pub code: ErrorCode,
+    pub(crate) code: ErrorCode,
     /// What is wrong with it.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl MessageError {
@@ -309,7 +309,7 @@ impl ToHost {
     /// # Errors
     ///
     /// A [`MessageError`] with the first rule of PROTOCOL.md that the frame breaks.
-    pub fn decode(body: &[u8]) -> Result<Self, MessageError> {
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, MessageError> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let message = format!("the frame is not UTF-8: byte {} is invalid", error.valid_up_to());
             MessageError::new(ErrorCode::NotUtf8, message)
@@ -348,16 +348,14 @@ impl ToHost {
     }
 
     /// Writes the message as the body of a frame.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         encode(self)
     }
 }
 
 impl ToExtension {
     /// Writes the message as the body of a frame.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         encode(self)
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::{Mutex, PoisonError};
 
-use super::frame::{self, FrameError};
-use super::lasting::Stored;
-use super::message::{
+use crate::channel::frame::{self, FrameError};
+use crate::channel::lasting::Stored;
+use crate::channel::message::{
     Armed, Browser, Choose, Configured, ErrorCode, Hello, Mode, Problem, Replenish, Store, ToExtension, ToHost,
     WantedMode,
 };
@@ -68,26 +68,23 @@ pub struct Session {
 
 impl Session {
     /// Makes a session that is decided on at the extension's `hello`, unless `remembered` is what an earlier host decided.
-    #[must_use]
     pub fn new(policy: Policy, mode: WantedMode, remembered: Option<SessionContext>) -> Self {
         let issuer = remembered.map(|session| Issuer::resume(policy.clone(), session));
         Self { configured: policy.clone(), policy, link: None, endpoint: None, mode, web_vitals: false, issuer }
     }
 
     /// Has the extension know where to look at traces, and where spans go.
-    #[must_use]
-    pub fn with_places(self, link: Option<String>, endpoint: Option<String>) -> Self {
+    pub(crate) fn with_places(self, link: Option<String>, endpoint: Option<String>) -> Self {
         Self { link, endpoint, ..self }
     }
 
     /// Has pages measured, or not, which they are not unless told.
-    #[must_use]
-    pub fn with_web_vitals(self, web_vitals: bool) -> Self {
+    pub(crate) fn with_web_vitals(self, web_vitals: bool) -> Self {
         Self { web_vitals, ..self }
     }
 
     /// Takes one frame's body and gives the answer to it, if it has one, and what is to be learnt from it, if anything.
-    pub fn handle(&mut self, body: &[u8]) -> (Option<ToExtension>, Option<Event>) {
+    pub(crate) fn handle(&mut self, body: &[u8]) -> (Option<ToExtension>, Option<Event>) {
         match ToHost::decode(body) {
             Ok(message) => self.handle_message(message),
             Err(error) => {
@@ -192,6 +189,6 @@ pub fn serve(
 /// # Errors
 ///
 /// A [`FrameError`] when it can't be written.
-pub fn send(output: &Mutex<impl Write>, message: &ToExtension) -> Result<(), FrameError> {
+pub(crate) fn send(output: &Mutex<impl Write>, message: &ToExtension) -> Result<(), FrameError> {
     frame::write(&mut *output.lock().unwrap_or_else(PoisonError::into_inner), &message.encode())
 }

@@ -6,12 +6,12 @@ use std::process::ExitCode as ProcessExitCode;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use super::settings::{self, Flags};
-use crate::config::Config;
-use crate::config::given::FILE;
-use crate::config::shown::Shown;
-use crate::failure::{ExitCode, Failure};
-use crate::say::say;
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::stdio::say;
+use crate::cli::settings::{self, Flags};
+use crate::settings::Config;
+use crate::settings::given::FILE;
+use crate::settings::show::Shown;
 
 /// Show every setting, its value, and where that comes from
 ///

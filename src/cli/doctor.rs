@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use self::line::{Line, Mark};
-use super::settings::Flags;
-use crate::browser::{extension, find, process};
+use crate::base::failure::{ExitCode, Failure};
 use crate::channel::frame;
 use crate::channel::message::{Hello, ToHost};
-use crate::config::Config;
-use crate::failure::{ExitCode, Failure};
+use crate::cli::doctor::line::{Line, Mark};
+use crate::cli::settings::Flags;
+use crate::launch::{extension, find, start};
+use crate::settings::Config;
 
 /// Check every link from the browser to the header, and say how to mend what is broken
 ///
@@ -93,7 +93,7 @@ fn extension_files(config: &Config) -> Finding {
 }
 
 fn host() -> Finding {
-    let binary = process::this_binary().map_err(|failure| failure.message)?;
+    let binary = start::this_binary().map_err(|failure| failure.message)?;
     let version = ask_host(&binary)
         .map_err(|error| format!("{} did not answer as the host: {error}; install navtrace again", binary.display()))?;
     Ok(format!("navtrace {version} starts and answers"))
@@ -103,10 +103,10 @@ fn host() -> Finding {
 fn ask_host(binary: &PathBuf) -> Result<String, String> {
     let mut child = Command::new(binary)
         .arg(extension::ORIGIN)
-        .env_remove(crate::browser::gate::VARIABLE)
+        .env_remove(crate::launch::gate::VARIABLE)
         // The shell may have it from `navtrace env`.
-        .env_remove(crate::browser::latch::VARIABLE)
-        .env_remove(crate::report::VARIABLE)
+        .env_remove(crate::launch::latch::VARIABLE)
+        .env_remove(crate::run::reports::VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
-use super::settings::Flags;
-use super::{BROWSER_NAME, profile};
-use crate::browser::find::{self, FindError};
-use crate::browser::{extension, k6, latch, process};
-use crate::config::Config;
-use crate::export::state::State;
-use crate::failure::{ExitCode, Failure};
-use crate::say::say;
+use crate::base::directories::State;
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::stdio::say;
+use crate::cli::settings::Flags;
+use crate::cli::{BROWSER_NAME, profile};
+use crate::launch::find::{self, FindError};
+use crate::launch::{extension, k6, latch, start};
+use crate::settings::Config;
 
 /// Print the variables by which k6 starts a traced browser without the launcher
 ///
@@ -80,7 +80,7 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
 
     let wanted = k6::Wanted { extension, id: extension::ID, profile: &profile };
     let arguments = k6::merge(&given, wanted, |folder| extension::check(Path::new(folder)).is_ok())?;
-    if process::needs_no_sandbox() && !k6::has(&given, "no-sandbox") {
+    if start::needs_no_sandbox() && !k6::has(&given, "no-sandbox") {
         say(
             "running as root, where Chromium has no sandbox: put no-sandbox into K6_BROWSER_ARGS before this, or k6 can't start it",
         );
@@ -88,7 +88,7 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
 
     let mut lines = String::new();
     let mut export = |name: &str, value: &str| {
-        let _ = writeln!(lines, "export {name}={}", super::quoted(value));
+        let _ = writeln!(lines, "export {name}={}", crate::base::text::quoted(value));
     };
     export(k6::EXECUTABLE_PATH, &browser.to_string_lossy());
     export(k6::ARGS, &arguments);

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode as ProcessExitCode;
 
-use super::counted;
-use super::settings::Flags;
-use crate::config::Config;
-use crate::config::export::EXPORTER;
+use crate::base::directories::State;
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::stdio::say;
+use crate::base::text::counted;
+use crate::cli::settings::Flags;
 use crate::export::flush::{self, Flushed};
-use crate::export::state::State;
-use crate::failure::{ExitCode, Failure};
-use crate::say::say;
+use crate::settings::Config;
+use crate::settings::export::EXPORTER;
 
 /// Send the spans that could not be sent before
 ///

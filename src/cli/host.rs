@@ -7,21 +7,20 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode as ProcessExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::browser::extension;
-use crate::browser::gate::{self, Link};
-use crate::browser::latch::Latch;
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::stdio::{self, say};
 use crate::channel::message::{ErrorCode, ExporterState, Mode, ToExtension, WantedMode};
 use crate::channel::serve::{self, Event, Session};
-use crate::config::Config;
 use crate::context::policy::Existing;
 use crate::export::exporter::Outcome;
 use crate::export::recorder::{Audience, Recorder};
 use crate::export::settings::Target;
-use crate::failure::{ExitCode, Failure};
+use crate::launch::extension;
+use crate::launch::gate::{self, Link};
+use crate::launch::latch::Latch;
 use crate::observe::tally::Tally;
-use crate::report::{self, Report};
-use crate::say::say;
-use crate::stdio;
+use crate::run::reports::{self, Report};
+use crate::settings::Config;
 
 /// What is said when detailed mode was asked for and is not to be had.
 const NOT_GRANTED: &str = "NAVTRACE_MODE=detailed, but this browser does not let the extension change single requests: start it through \
@@ -99,11 +98,11 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
 
 /// The connection to `navtrace run`, which several threads have.
 #[derive(Clone)]
-struct Run(Arc<Mutex<report::Sender>>);
+struct Run(Arc<Mutex<reports::Sender>>);
 
 impl Run {
     fn connect() -> Self {
-        Self(Arc::new(Mutex::new(report::Sender::connect())))
+        Self(Arc::new(Mutex::new(reports::Sender::connect())))
     }
 
     fn send(&self, report: &Report) {
@@ -121,7 +120,7 @@ impl Run {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, report::Sender> {
+    fn lock(&self) -> MutexGuard<'_, reports::Sender> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,15 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode as ProcessExitCode;
 
-use super::target::{self, Resolved, Target};
-use crate::browser::locations::{BROWSERS, Browser, Os};
-use crate::browser::registration::install::{self, Order};
-use crate::browser::registration::scope::{Place, words};
-use crate::browser::registration::{Mode, find};
-use crate::browser::{extension, private, process};
-use crate::config::Config;
-use crate::failure::{ExitCode, Failure};
-use crate::say::say;
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::files;
+use crate::base::stdio::say;
+use crate::cli::target::{self, Resolved, Target};
+use crate::install::apply::{self, Order};
+use crate::install::browsers::{BROWSERS, Browser, Os};
+use crate::install::scope::{Place, words};
+use crate::install::{Mode, find};
+use crate::launch::{extension, start};
+use crate::settings::Config;
 
 /// Register navtrace with your own browsers
 ///
@@ -37,8 +38,8 @@ pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, F
     };
     let named = config.extension.as_deref().map(extension::check).transpose()?;
     let embedded = extension::embedded();
-    let binary = process::this_binary()?;
-    let outcome = install::install(&Order {
+    let binary = start::this_binary()?;
+    let outcome = apply::install(&Order {
         scope: &resolved.scope,
         places: &places,
         extension: named.is_none().then_some(&embedded),
@@ -54,7 +55,7 @@ pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, F
         }
     }
     super::print(&text)?;
-    if let Some(closed) = private::hidden_from_others(&binary, 0o001).filter(|_| resolved.scope.is_system()) {
+    if let Some(closed) = files::hidden_from_others(&binary, 0o001).filter(|_| resolved.scope.is_system()) {
         say(&format!(
             "other users can't start {}, since {} is closed to them: install/install.sh --system puts navtrace where they can",
             binary.display(),

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 
-use crate::browser::process::Launch;
-use crate::config::Config;
-use crate::failure::Failure;
-use crate::report;
+use crate::base::failure::Failure;
+use crate::launch::start::Launch;
+use crate::run::reports;
+use crate::settings::Config;
 
 /// Start Chromium with the extension
 ///
@@ -29,6 +29,6 @@ pub(super) fn launch(config: &Config, args: &Args) -> Failure {
         Err(failure) => failure,
     };
     // Clients swallow what a browser that does not start has to say.
-    report::Sender::connect().problem(&failure.message);
+    reports::Sender::connect().problem(&failure.message);
     failure
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
-use crate::browser::registration::{self, scope::Place};
-use crate::browser::{in_use, k6, latch, process, profile};
-use crate::failure::{ExitCode, Failure};
-use crate::say::say;
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::stdio::say;
+use crate::install;
+use crate::install::scope::Place;
+use crate::launch::{in_use, k6, latch, profile, start};
 
 /// Prepare a browser profile for k6 without the launcher
 ///
@@ -34,16 +35,12 @@ pub(super) fn profile(args: &Args) -> Result<ProcessExitCode, Failure> {
         "The profile {dir}{made} is ready: the extension may act in off-the-record contexts there, the host is registered, and a client is kept \
          waiting until requests carry headers. It serves one VU at a time. k6 uses it with\n\n  eval \"$(navtrace env --k6 --profile {})\" && k6 \
          run script.js\n",
-        super::quoted(&dir)
+        crate::base::text::quoted(&dir)
     ))?;
     Ok(ExitCode::Success.into())
 }
 
 /// Prepares the profile in `dir`, which no browser may be using, and gives its absolute path as k6 takes it.
-///
-/// # Errors
-///
-/// A [`Failure`] that names what is in the way.
 pub(super) fn prepare(dir: &Path) -> Result<String, Failure> {
     let absolute = std::path::absolute(dir).map_err(|error| {
         Failure::new(ExitCode::Usage, format!("the profile {} has no absolute path: {error}; give one", dir.display()))
@@ -53,14 +50,14 @@ pub(super) fn prepare(dir: &Path) -> Result<String, Failure> {
     let text = k6::path(&dir, "profile", OTHER_PROFILE)?;
     in_use::check(&dir)?;
     let place = Place::of_user_data(&dir);
-    if let Some(what) = registration::foreign(&place) {
+    if let Some(what) = install::foreign(&place) {
         let message = format!(
             "the profile {text} can't be prepared: {} is {what}, not navtrace's; move it away, or choose another folder",
             place.manifest.display()
         );
         return Err(Failure::new(ExitCode::Failure, message));
     }
-    if let Some(kept) = profile::prepare(&dir, None, &process::this_binary()?)? {
+    if let Some(kept) = profile::prepare(&dir, None, &start::this_binary()?)? {
         say(&kept.to_string());
     }
     latch::set(&dir).map_err(|error| {

@@ -1,8 +1,5 @@
 //! `navtrace run`: runs a command whose browsers are traced, and says what was traced.
 
-mod progress;
-mod summary;
-
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
@@ -18,18 +15,19 @@ use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 use tempfile::TempDir;
 
-use self::progress::Progress;
-use super::BROWSER_NAME;
-use super::collect;
-use super::settings::Flags;
-use crate::browser::{extension, find, private, process};
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::files;
+use crate::base::stdio::say;
+use crate::cli::settings::Flags;
+use crate::cli::{BROWSER_NAME, collect};
 use crate::collect::receiver::Collector;
-use crate::config::export::{ENDPOINT, EXPORTER, PROTOCOL, SCHEDULE_DELAY, TRACES_ENDPOINT, TRACES_PROTOCOL};
-use crate::config::given::Source;
-use crate::config::{self, Config};
-use crate::failure::{ExitCode, Failure};
-use crate::report::{self, Receiver};
-use crate::say::say;
+use crate::launch::{extension, find, start};
+use crate::run::progress::Progress;
+use crate::run::reports::{self, Receiver};
+use crate::run::{collector, summary};
+use crate::settings::export::{ENDPOINT, EXPORTER, PROTOCOL, SCHEDULE_DELAY, TRACES_ENDPOINT, TRACES_PROTOCOL};
+use crate::settings::given::Source;
+use crate::settings::{self, Config};
 
 /// Run a command whose browsers carry trace context
 ///
@@ -81,8 +79,8 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     // What would keep every browser from starting is said once, before anything runs.
     let browser = find::find(config.browser.as_deref())?;
     let extension = extension::provide(config.extension.as_deref())?;
-    if process::needs_no_sandbox() {
-        say(process::NO_SANDBOX);
+    if start::needs_no_sandbox() {
+        say(start::NO_SANDBOX);
     }
 
     let set_up = |error| {
@@ -91,7 +89,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     };
     // From here on no signal ends this process and leaves the command or a directory behind.
     let signals = SignalsInfo::<WithOrigin>::new(passed_on()).map_err(set_up)?;
-    let dir = private::temporary_directory("navtrace-run-").map_err(set_up)?;
+    let dir = files::temporary_directory("navtrace-run-").map_err(set_up)?;
     let receiver = Receiver::listen(dir.path(), say).map_err(set_up)?;
     let link = link_browser_name(&dir).map_err(set_up)?;
     let collector = start_collector(config, &args.collect)?;
@@ -100,12 +98,12 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     command
         .args(&args.command[1..])
         .envs(config.environment())
-        .env(config::BROWSER, browser)
-        .env(report::VARIABLE, receiver.path())
+        .env(settings::BROWSER, browser)
+        .env(reports::VARIABLE, receiver.path())
         .envs(BROWSER_VARIABLES.map(|name| (name, &link)));
     if config.extension.is_some() {
         // As it was checked: the browser may be started from another directory.
-        command.env(config::EXTENSION, extension);
+        command.env(settings::EXTENSION, extension);
     }
     if let Some(collector) = &collector {
         give_endpoint(config, &mut command, collector.receiver());
@@ -124,14 +122,14 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 }
 
 /// Starts the collector where nobody named another one.
-fn start_collector(config: &Config, options: &collect::Options) -> Result<Option<collect::Running>, Failure> {
+fn start_collector(config: &Config, options: &collect::Options) -> Result<Option<collector::Running>, Failure> {
     let in_the_way = match &config.export.target {
         None => format!("the export is switched off: unset {EXPORTER} and OTEL_SDK_DISABLED"),
         Some(target) if !target.is_default => {
             format!("spans go to {}: unset {ENDPOINT} and {TRACES_ENDPOINT}", target.name())
         }
         Some(_) => {
-            let running = collect::start(options)?;
+            let running = collector::start(&options.to_collector())?;
             let endpoint = running.receiver().endpoint();
             say(&format!(
                 "spans are collected at {endpoint}, where services can send theirs too ({ENDPOINT}={endpoint})"

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 
-use crate::config::given::FILE;
-use crate::config::setting::{Read, Setting, plain};
-use crate::config::settings;
+use crate::settings::given::FILE;
+use crate::settings::setting::{Read, Setting, plain};
+use crate::settings::table;
 
 /// The settings that the command line gives.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ impl Flags {
 
 /// The settings that have an option.
 fn with_flags() -> impl Iterator<Item = (&'static Setting, &'static str)> {
-    settings::all().filter_map(|setting| Some((setting, setting.flag?)))
+    table::all().filter_map(|setting| Some((setting, setting.flag?)))
 }
 
 impl clap::Args for Flags {
@@ -69,7 +69,7 @@ pub(super) fn without_flags() -> String {
         "In config.toml a setting's key is its name in lower case without NAVTRACE_, and in the table [otel] without OTEL_. {FILE} names \
          another file.\n\nSettings without an option:"
     );
-    for group in settings::groups().iter().filter(|group| group[0].flag.is_none()) {
+    for group in table::groups().iter().filter(|group| group[0].flag.is_none()) {
         let names: Vec<&str> = group.iter().map(|setting| setting.name).collect();
         let defaults: Vec<&str> =
             group.iter().map(|setting| setting.default).filter(|words| !words.is_empty()).collect();

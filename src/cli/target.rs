@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 
-use crate::browser::extension;
-use crate::browser::locations::{BROWSERS, Browser, Homes, Os};
-use crate::browser::registration::scope::{self, Own, Place, Scope};
-use crate::browser::registration::{Mode, Outcome};
-use crate::export::state::State;
-use crate::failure::{ExitCode, Failure};
+use crate::base::directories::State;
+use crate::base::failure::{ExitCode, Failure};
+use crate::install::browsers::{BROWSERS, Browser, Homes, Os};
+use crate::install::scope::{self, Own, Place, Scope};
+use crate::install::{Mode, Outcome};
+use crate::launch::extension;
 
 /// The options of both.
 #[derive(Debug, clap::Args)]

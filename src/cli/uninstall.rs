@@ -3,14 +3,14 @@
 use std::path::{Path, absolute};
 use std::process::ExitCode as ProcessExitCode;
 
-use super::target::{self, Target};
-use crate::browser::process;
-use crate::browser::registration::scope::{Place, words};
-use crate::browser::registration::uninstall::{self, Order};
-use crate::browser::registration::{Line, Mode};
-use crate::config::Config;
-use crate::failure::{ExitCode, Failure};
-use crate::say::say;
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::stdio::say;
+use crate::cli::target::{self, Target};
+use crate::install::scope::{Place, words};
+use crate::install::uninstall::{self, Order};
+use crate::install::{Line, Mode};
+use crate::launch::start;
+use crate::settings::Config;
 
 /// Take away what `navtrace install` put in place
 ///
@@ -40,8 +40,8 @@ pub(super) fn uninstall(config: &Config, args: &Args) -> Result<ProcessExitCode,
     let mut outcome = uninstall::uninstall(&Order {
         scope: &resolved.scope,
         places: places.as_deref(),
-        binary: &process::this_binary()?,
-        shell_word: super::shell_word,
+        binary: &start::this_binary()?,
+        shell_word: crate::base::text::shell_word,
         mode,
     })?;
     if outcome.lines.is_empty() {

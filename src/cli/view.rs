@@ -6,13 +6,14 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
-use super::settings::Flags;
-use super::{counted, print, shell_word};
-use crate::browser::private;
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::files;
+use crate::base::stdio::say;
+use crate::base::text::{counted, shell_word};
+use crate::cli::print;
+use crate::cli::settings::Flags;
 use crate::collect::store;
-use crate::config::Config;
-use crate::failure::{ExitCode, Failure};
-use crate::say::say;
+use crate::settings::Config;
 use crate::view::page::{self, Page};
 use crate::view::read::{Choice, Loaded, MOST_SPANS, TraceFile};
 use crate::view::serve;
@@ -76,7 +77,7 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         let name = Path::new(file.name()).file_name().unwrap_or_default().to_string_lossy();
         let html = page::render(&Page::of(&name, &loaded));
         if let Some(to) = &args.html {
-            private::write_if_changed(to, html.as_bytes()).map_err(|error| {
+            files::write_if_changed(to, html.as_bytes()).map_err(|error| {
                 failed(&format!("{} can't be written: {error}; name another file with --html", to.display()))
             })?;
             say(&format!("the page: {}", to.display()));

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message;
 
-use super::body::{Format, Refusal};
+use crate::collect::body::{Format, Refusal};
 
 /// When a client should come back that could not be served.
 const RETRY_SECONDS: u64 = 1;

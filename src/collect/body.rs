@@ -17,7 +17,7 @@ use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 /// How many bytes a body may have, compressed or not.
-pub const MOST_BODY: usize = 16 << 20;
+pub(crate) const MOST_BODY: usize = 16 << 20;
 
 /// How many bytes a decoded body may take.
 const MOST_DECODED: usize = 64 << 20;
@@ -27,7 +27,7 @@ const JSON_OBJECT: usize = 160;
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// `application/x-protobuf`.
     Protobuf,
     /// `application/json`.
@@ -36,23 +36,21 @@ pub enum Format {
 
 /// Why a body is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// The HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// One sentence.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 impl Refusal {
     /// Makes a refusal.
-    #[must_use]
-    pub fn new(status: u16, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(status: u16, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into() }
     }
 
     /// A body that is larger than is taken.
-    #[must_use]
-    pub fn too_large() -> Self {
+    pub(crate) fn too_large() -> Self {
         Self::new(413, format!("the body has more than {} MiB: send smaller batches", MOST_BODY >> 20))
     }
 }
@@ -63,7 +61,7 @@ impl Format {
     /// # Errors
     ///
     /// A refusal with 415 when it is none of OTLP's.
-    pub fn of(content_type: Option<&str>) -> Result<Self, Refusal> {
+    pub(crate) fn of(content_type: Option<&str>) -> Result<Self, Refusal> {
         let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         match media_type.to_ascii_lowercase().as_str() {
             "application/x-protobuf" => Ok(Self::Protobuf),
@@ -73,8 +71,7 @@ impl Format {
     }
 
     /// The `Content-Type` of answers.
-    #[must_use]
-    pub fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::Protobuf => "application/x-protobuf",
             Self::Json => "application/json",
@@ -87,7 +84,7 @@ impl Format {
 /// # Errors
 ///
 /// A refusal: 415 for an encoding that is not known, 413 for a body that gets too large, 400 for one that is broken.
-pub fn inflate<'a>(encoding: Option<&str>, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
+pub(crate) fn inflate<'a>(encoding: Option<&str>, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
     match encoding.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         "" | "identity" => Ok(Cow::Borrowed(body)),
         "gzip" => {
@@ -106,7 +103,7 @@ pub fn inflate<'a>(encoding: Option<&str>, body: &'a [u8]) -> Result<Cow<'a, [u8
 /// # Errors
 ///
 /// A refusal: 400 for one that is no OTLP, 413 for one that would take too much memory.
-pub fn decode(format: Format, body: &[u8]) -> Result<ExportTraceServiceRequest, Refusal> {
+pub(crate) fn decode(format: Format, body: &[u8]) -> Result<ExportTraceServiceRequest, Refusal> {
     let no_otlp = |error: &dyn std::error::Error| Refusal::new(400, format!("the body is no OTLP: {error}"));
     let estimate = match format {
         Format::Protobuf => decoded_size(body).map_err(|error| no_otlp(&error))?,
@@ -122,7 +119,7 @@ pub fn decode(format: Format, body: &[u8]) -> Result<ExportTraceServiceRequest, 
 }
 
 /// Takes out spans whose ids are no ids, and tells how many those were.
-pub fn reject_invalid(request: &mut ExportTraceServiceRequest) -> usize {
+pub(crate) fn reject_invalid(request: &mut ExportTraceServiceRequest) -> usize {
     let is_id = |id: &[u8], length: usize| id.len() == length && id.iter().any(|byte| *byte != 0);
     let mut rejected = 0;
     for scope in request.resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans) {

@@ -22,13 +22,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::answer::{accept, refuse};
-use super::body::{self, Format, MOST_BODY, Refusal};
-use super::store::{Contents, Store};
+use crate::collect::answer::{accept, refuse};
+use crate::collect::body::{self, Format, MOST_BODY, Refusal};
+use crate::collect::store::{Contents, Store};
 use crate::export::otlp;
 
 /// OTLP's port for HTTP.
-pub const PORT: u16 = 4318;
+pub(crate) const PORT: u16 = 4318;
 
 /// How many connections are served at once; more wait.
 const MOST_CONNECTIONS: usize = 256;
@@ -52,11 +52,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
 /// Takes a port: the one that was named; else OTLP's, or any if that is taken.
-///
-/// # Errors
-///
-/// Whatever keeps the port from being taken.
-pub fn bind(named: Option<SocketAddr>) -> io::Result<TcpListener> {
+pub(crate) fn bind(named: Option<SocketAddr>) -> io::Result<TcpListener> {
     match named {
         Some(address) => TcpListener::bind(address),
         None => TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))),
@@ -65,7 +61,7 @@ pub fn bind(named: Option<SocketAddr>) -> io::Result<TcpListener> {
 
 /// A running collector.
 #[derive(Debug)]
-pub struct Collector {
+pub(crate) struct Collector {
     address: SocketAddr,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
@@ -105,11 +101,11 @@ impl Drop for Active<'_> {
 
 /// What was collected.
 #[derive(Debug)]
-pub struct Collected {
+pub(crate) struct Collected {
     /// What the file has.
-    pub contents: Contents,
+    pub(crate) contents: Contents,
     /// How many spans could not be written.
-    pub lost: usize,
+    pub(crate) lost: usize,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -118,11 +114,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Collector {
     /// Serves in the background, and hands problems to `on_problem`, each kind of them once.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps the server from being started.
-    pub fn start(listener: TcpListener, store: Store, on_problem: fn(&str)) -> io::Result<Self> {
+    pub(crate) fn start(listener: TcpListener, store: Store, on_problem: fn(&str)) -> io::Result<Self> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared {
@@ -157,8 +149,7 @@ impl Collector {
     }
 
     /// The endpoint for OTLP's settings, such as `http://127.0.0.1:4318`.
-    #[must_use]
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         // Whoever listens everywhere is reached here.
         let mut address = self.address;
         if address.ip().is_unspecified() {
@@ -172,14 +163,12 @@ impl Collector {
     }
 
     /// The port that it listens on.
-    #[must_use]
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
     /// Waits until nothing has arrived for `quiet`, at most until `timeout` has passed; then stops, and gives what was collected.
-    #[must_use]
-    pub fn finish(mut self, quiet: Duration, timeout: Duration) -> Collected {
+    pub(crate) fn finish(mut self, quiet: Duration, timeout: Duration) -> Collected {
         let began = Instant::now();
         let mut activity = lock(&self.shared.activity);
         loop {

@@ -12,8 +12,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
+use crate::base::directories::State;
 use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
-use crate::export::state::State;
 
 /// How many traces are known by name; more are kept in the file all the same.
 const MOST_TRACES: usize = 100_000;
@@ -29,33 +29,33 @@ const SUFFIX: &str = "jsonl";
 
 /// What is known of a trace in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Its spans, those that came twice counted twice.
-    pub spans: usize,
+    pub(crate) spans: usize,
     /// The services that they are of.
-    pub services: BTreeSet<String>,
+    pub(crate) services: BTreeSet<String>,
     /// The service that began it.
-    pub root_service: Option<String>,
+    pub(crate) root_service: Option<String>,
     /// The span that has no parent.
-    pub root: Option<[u8; 8]>,
+    pub(crate) root: Option<[u8; 8]>,
     /// When the first one began: nanoseconds since the epoch.
-    pub start: u64,
+    pub(crate) start: u64,
     /// When the last one ended: nanoseconds since the epoch.
-    pub end: u64,
+    pub(crate) end: u64,
 }
 
 /// What a trace file has.
 #[derive(Debug, Clone, Default)]
-pub struct Contents {
+pub(crate) struct Contents {
     /// Its traces, by the bytes of their ids.
-    pub traces: BTreeMap<[u8; 16], Seen>,
+    pub(crate) traces: BTreeMap<[u8; 16], Seen>,
     /// All its spans.
-    pub spans: usize,
+    pub(crate) spans: usize,
 }
 
 /// A trace file that is being written.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     file: BufWriter<File>,
     path: PathBuf,
     /// How much of it is whole; a line that does not fit on the disk is taken back.
@@ -65,11 +65,7 @@ pub struct Store {
 
 impl Store {
     /// Makes a file, or empties the one that is there.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps it from being made.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         // The same place from whatever directory it is looked at later.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -77,23 +73,17 @@ impl Store {
     }
 
     /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What is in it.
-    #[must_use]
-    pub fn contents(&self) -> &Contents {
+    pub(crate) fn contents(&self) -> &Contents {
         &self.contents
     }
 
     /// Writes spans, one line for each resource, all of them or none.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps them from being written; the file is as it was before.
-    pub fn put(&mut self, request: &ExportTraceServiceRequest) -> io::Result<()> {
+    pub(crate) fn put(&mut self, request: &ExportTraceServiceRequest) -> io::Result<()> {
         match self.write(request) {
             Ok(length) => self.length = length,
             Err(error) => {
@@ -171,11 +161,7 @@ fn service_name(resource: Option<&Resource>) -> &str {
 }
 
 /// The name for a new trace file in the state directory, where those of the latest runs stay.
-///
-/// # Errors
-///
-/// Whatever keeps the directory from being made.
-pub fn new_path() -> io::Result<PathBuf> {
+pub(crate) fn new_path() -> io::Result<PathBuf> {
     let dir = State::of_user()?.traces()?;
     for old in files(&dir).iter().rev().skip(MOST_FILES - 1) {
         // What can't be removed stays.
@@ -187,8 +173,7 @@ pub fn new_path() -> io::Result<PathBuf> {
 }
 
 /// The trace file of the latest run that did not name one.
-#[must_use]
-pub fn latest() -> Option<PathBuf> {
+pub(crate) fn latest() -> Option<PathBuf> {
     files(&State::of_user().ok()?.traces().ok()?).pop()
 }
 

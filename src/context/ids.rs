@@ -42,67 +42,61 @@ pub struct Flags(u8);
 
 impl TraceId {
     /// Draws a random id.
-    pub fn random(rng: &mut impl CryptoRng) -> Self {
+    pub(crate) fn random(rng: &mut impl CryptoRng) -> Self {
         Self(random_nonzero(rng))
     }
 
     /// The id's bytes, the first one first.
-    #[must_use]
-    pub fn bytes(self) -> [u8; 16] {
+    pub(crate) fn bytes(self) -> [u8; 16] {
         self.0
     }
 }
 
 impl SpanId {
     /// The id's bytes, the first one first.
-    #[must_use]
-    pub fn bytes(self) -> [u8; 8] {
+    pub(crate) fn bytes(self) -> [u8; 8] {
         self.0
     }
 
     /// Draws a random id.
-    pub fn random(rng: &mut impl CryptoRng) -> Self {
+    pub(crate) fn random(rng: &mut impl CryptoRng) -> Self {
         Self(random_nonzero(rng))
     }
 }
 
 impl Flags {
     /// The caller records this trace.
-    pub const SAMPLED: Self = Self(0x01);
+    pub(crate) const SAMPLED: Self = Self(0x01);
     /// The caller does not record this trace.
-    pub const NOT_SAMPLED: Self = Self(0x00);
+    pub(crate) const NOT_SAMPLED: Self = Self(0x00);
 
     /// At least the last 7 bytes of the trace id are random; only level 2 has it.
     const RANDOM: Self = Self(0x02);
 
     /// Makes flags. Those of level 1 are never `random`.
-    #[must_use]
-    pub fn new(sampled: bool, random: bool) -> Self {
+    pub(crate) fn new(sampled: bool, random: bool) -> Self {
         Self(if sampled { Self::SAMPLED.0 } else { 0 } | if random { Self::RANDOM.0 } else { 0 })
     }
 
     /// Whether the trace id is said to be random.
-    #[must_use]
-    pub fn is_random(self) -> bool {
+    pub(crate) fn is_random(self) -> bool {
         self.0 & Self::RANDOM.0 != 0
     }
 
     /// Whether the caller records this trace.
-    #[must_use]
-    pub fn is_sampled(self) -> bool {
+    pub(crate) fn is_sampled(self) -> bool {
         self.0 & Self::SAMPLED.0 != 0
     }
 
     /// The flags as a number.
-    #[must_use]
-    pub fn byte(self) -> u8 {
+    pub(crate) fn byte(self) -> u8 {
         self.0
     }
 }
 
 /// How trace ids are made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum TraceIdFormat {
+pub(crate) enum TraceIdFormat {
     /// 16 random bytes.
     #[default]
     Random,
@@ -124,7 +118,7 @@ impl TraceIdFormat {
     ///
     /// k6's begin with three numbers, each a zigzag varint (Go's `binary.PutVarint`): a constant, where k6 ran, and the time in nanoseconds since
     /// the epoch. The rest, 4 bytes now, is random.
-    pub fn trace_id(self, now: SystemTime, rng: &mut impl CryptoRng) -> TraceId {
+    pub(crate) fn trace_id(self, now: SystemTime, rng: &mut impl CryptoRng) -> TraceId {
         let place = match self {
             Self::Random => return TraceId::random(rng),
             Self::K6Local => K6_LOCAL,

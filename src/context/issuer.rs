@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Flags, SpanId, TraceId};
-use super::policy::{Policy, SamplePer};
+use crate::context::ids::{Flags, SpanId, TraceId};
+use crate::context::policy::{Policy, SamplePer};
 
 /// What the first span of a trace carries: for the session's, also every request that belongs to no tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,15 +39,14 @@ pub struct NavigationContext {
 
 /// Issues contexts for one session.
 #[derive(Debug)]
-pub struct Issuer {
+pub(crate) struct Issuer {
     policy: Policy,
     session: SessionContext,
 }
 
 impl Issuer {
     /// Starts a session: with a trace of its own, or as part of the trace that the policy names.
-    #[must_use]
-    pub fn start(policy: Policy) -> Self {
+    pub(crate) fn start(policy: Policy) -> Self {
         let mut rng = rand::rng();
         let parent = policy.parent.as_ref();
         let flags = parent.map(|parent| parent.flags);
@@ -64,26 +63,22 @@ impl Issuer {
     }
 
     /// Continues a session whose requests carry `session` already, with the decision that was taken for it.
-    #[must_use]
-    pub fn resume(policy: Policy, session: SessionContext) -> Self {
+    pub(crate) fn resume(policy: Policy, session: SessionContext) -> Self {
         Self { policy, session }
     }
 
     /// The session's context.
-    #[must_use]
-    pub fn session(&self) -> SessionContext {
+    pub(crate) fn session(&self) -> SessionContext {
         self.session
     }
 
     /// The policy.
-    #[must_use]
-    pub fn policy(&self) -> &Policy {
+    pub(crate) fn policy(&self) -> &Policy {
         &self.policy
     }
 
     /// Issues contexts for the next `count` navigations of the session's trace.
-    #[must_use]
-    pub fn contexts(&self, count: usize) -> Vec<NavigationContext> {
+    pub(crate) fn contexts(&self, count: usize) -> Vec<NavigationContext> {
         let mut rng = rand::rng();
         let mut context = || {
             let flags = match self.policy.sample_per() {
@@ -99,8 +94,7 @@ impl Issuer {
     }
 
     /// Issues `count` traces of their own.
-    #[must_use]
-    pub fn traces(&self, count: usize) -> Vec<SessionContext> {
+    pub(crate) fn traces(&self, count: usize) -> Vec<SessionContext> {
         let mut rng = rand::rng();
         let mut trace = || SessionContext {
             trace_id: self.policy.id_format.trace_id(SystemTime::now(), &mut rng),

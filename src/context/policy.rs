@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Flags, TraceId, TraceIdFormat};
-use super::propagators::{Baggage, Name, SpanContext};
-use super::sampler::Sampler;
-use super::targets::{self, MatchPattern};
+use crate::context::ids::{Flags, TraceId, TraceIdFormat};
+use crate::context::propagators::{Baggage, Name, SpanContext};
+use crate::context::sampler::Sampler;
+use crate::context::targets::{self, MatchPattern};
 
 /// What shares a trace id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
-pub enum Scope {
+pub(crate) enum Scope {
     /// Everything in a browser process.
     #[default]
     Session,
@@ -25,7 +25,7 @@ pub enum Scope {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
-pub enum SamplePer {
+pub(crate) enum SamplePer {
     /// A whole trace.
     #[default]
     Trace,
@@ -37,7 +37,7 @@ pub enum SamplePer {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
-pub enum Existing {
+pub(crate) enum Existing {
     /// It gives way to ours, whose span has a link to it.
     #[default]
     Override,
@@ -49,27 +49,27 @@ pub enum Existing {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// The formats of headers.
-    pub propagators: Vec<Name>,
+    pub(crate) propagators: Vec<Name>,
     /// Which traces are sampled.
-    pub sampler: Sampler,
+    pub(crate) sampler: Sampler,
     /// What a decision is for.
-    pub sample_per: SamplePer,
+    pub(crate) sample_per: SamplePer,
     /// What shares a trace id.
-    pub scope: Scope,
+    pub(crate) scope: Scope,
     /// How trace ids are made.
-    pub id_format: TraceIdFormat,
+    pub(crate) id_format: TraceIdFormat,
     /// Whether flags are those of W3C Trace Context level 2, which has one that tells of random trace ids.
-    pub random_flag: bool,
+    pub(crate) random_flag: bool,
     /// What becomes of contexts that requests have already.
-    pub existing: Existing,
+    pub(crate) existing: Existing,
     /// Who gets headers; everybody when empty.
-    pub targets: Vec<MatchPattern>,
+    pub(crate) targets: Vec<MatchPattern>,
     /// Who gets none all the same.
-    pub exclude: Vec<MatchPattern>,
+    pub(crate) exclude: Vec<MatchPattern>,
     /// The span of somebody else's that the session is part of, if it is.
-    pub parent: Option<SpanContext>,
+    pub(crate) parent: Option<SpanContext>,
     /// What goes with every context of the session.
-    pub baggage: Baggage,
+    pub(crate) baggage: Baggage,
 }
 
 impl Default for Policy {
@@ -96,49 +96,45 @@ impl Default for Policy {
 #[serde(rename_all = "camelCase")]
 pub struct Propagation {
     /// The formats of headers, by the names of `OTEL_PROPAGATORS`.
-    pub propagators: Vec<Name>,
+    pub(crate) propagators: Vec<Name>,
     /// Which traces are sampled, for those that the extension begins or continues itself.
-    pub sampler: Sampler,
+    pub(crate) sampler: Sampler,
     /// What a decision is for.
-    pub sample_per: SamplePer,
+    pub(crate) sample_per: SamplePer,
     /// What shares a trace id.
-    pub scope: Scope,
+    pub(crate) scope: Scope,
     /// Whether flags are those of W3C Trace Context level 2.
-    pub random_flag: bool,
+    pub(crate) random_flag: bool,
     /// What becomes of contexts that requests have already.
-    pub existing: Existing,
+    pub(crate) existing: Existing,
     /// The `tracestate` of the session's trace; empty if it has none.
-    pub tracestate: String,
+    pub(crate) tracestate: String,
     /// The `baggage` of the session; empty if it has none.
-    pub baggage: String,
+    pub(crate) baggage: String,
     /// Who gets headers: regular expressions for addresses, as RE2 and JavaScript have them; everybody when empty.
-    pub targets: Vec<String>,
+    pub(crate) targets: Vec<String>,
     /// Who gets none all the same.
-    pub exclude: Vec<String>,
+    pub(crate) exclude: Vec<String>,
 }
 
 impl Policy {
     /// The scope, which is the session's where that is part of somebody else's trace as a whole.
-    #[must_use]
-    pub fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> Scope {
         if self.parent.is_some() { Scope::Session } else { self.scope }
     }
 
     /// What a decision is for: a session that follows its parent has none of its own to take.
-    #[must_use]
-    pub fn sample_per(&self) -> SamplePer {
+    pub(crate) fn sample_per(&self) -> SamplePer {
         if self.parent.is_some() && self.sampler.parent_based { SamplePer::Trace } else { self.sample_per }
     }
 
     /// Whether parts of a session may be sampled although it is not.
-    #[must_use]
-    pub fn decides_on_parts(&self) -> bool {
+    pub(crate) fn decides_on_parts(&self) -> bool {
         self.scope() != Scope::Session || self.sample_per() == SamplePer::Navigation
     }
 
     /// The flags of a trace, or a part of one, that begins here or continues `parent`.
-    #[must_use]
-    pub fn flags(&self, sampled: bool, parent: Option<Flags>) -> Flags {
+    pub(crate) fn flags(&self, sampled: bool, parent: Option<Flags>) -> Flags {
         let random = match parent {
             Some(flags) => flags.is_random(),
             None => self.id_format == TraceIdFormat::Random,
@@ -151,7 +147,7 @@ impl Policy {
     /// # Errors
     ///
     /// A sentence that says what can't be chosen.
-    pub fn with_choice(&self, ratio: Option<f64>, targets: Option<&[String]>) -> Result<Self, String> {
+    pub(crate) fn with_choice(&self, ratio: Option<f64>, targets: Option<&[String]>) -> Result<Self, String> {
         let mut policy = self.clone();
         if let Some(ratio) = ratio {
             if !(0.0..=1.0).contains(&ratio) {
@@ -166,8 +162,7 @@ impl Policy {
     }
 
     /// What the extension needs, in a session of this trace.
-    #[must_use]
-    pub fn propagation(&self, trace_id: TraceId) -> Propagation {
+    pub(crate) fn propagation(&self, trace_id: TraceId) -> Propagation {
         let parent = self.parent.as_ref().filter(|parent| parent.trace_id == trace_id);
         let regexes = |patterns: &[MatchPattern]| patterns.iter().flat_map(MatchPattern::regexes).cloned().collect();
         Propagation {

@@ -5,17 +5,17 @@
 use rand::{CryptoRng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use super::ids::Flags;
+use crate::context::ids::Flags;
 
 /// A sampler of the OpenTelemetry specification, as the two things that they differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
-pub struct Sampler {
+pub(crate) struct Sampler {
     /// How many of the traces that begin here are sampled: 0 to 1.
-    pub ratio: f64,
+    pub(crate) ratio: f64,
     /// Whether a trace that is continued stays as its parent's flags say.
-    pub parent_based: bool,
+    pub(crate) parent_based: bool,
 }
 
 impl Default for Sampler {
@@ -40,7 +40,7 @@ impl Sampler {
     /// # Errors
     ///
     /// What is wrong with the name or the argument.
-    pub fn parse(name: &str, argument: Option<&str>) -> Result<Self, Unknown> {
+    pub(crate) fn parse(name: &str, argument: Option<&str>) -> Result<Self, Unknown> {
         let found = NAMES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name.trim()));
         let (_, parent_based, fixed) = found.ok_or(Unknown::Name)?;
         let ratio = match (fixed, argument) {
@@ -52,13 +52,13 @@ impl Sampler {
     }
 
     /// The names that [`Sampler::parse`] takes.
-    pub fn names() -> impl Iterator<Item = &'static str> {
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, ..)| *name)
     }
 
     /// Decides for a trace, or for a part of one: by fresh randomness, since the bits of a trace id may be anything but random. `parent` is what the
     /// context that is continued says, if one is.
-    pub fn decide(self, parent: Option<Flags>, rng: &mut impl CryptoRng) -> bool {
+    pub(crate) fn decide(self, parent: Option<Flags>, rng: &mut impl CryptoRng) -> bool {
         match parent {
             Some(flags) if self.parent_based => flags.is_sampled(),
             // A value below 1 for each outcome, so that 0 is never sampled and 1 always.
@@ -68,14 +68,13 @@ impl Sampler {
 }
 
 /// Reads a ratio: 0 to 1.
-#[must_use]
-pub fn ratio(text: &str) -> Option<f64> {
+pub(crate) fn ratio(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
 }
 
 /// Why a sampler can't be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unknown {
+pub(crate) enum Unknown {
     /// There is none of that name.
     Name,
     /// Its argument is not a ratio.

@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Host;
 
 /// The patterns that a list may have: each is a rule for every tab of lightweight mode, and a browser takes 1,000 of their kind.
-pub const MOST_PATTERNS: usize = 20;
+pub(crate) const MOST_PATTERNS: usize = 20;
 
 /// What a browser compiles a filter to has 2 KiB at most. That is so many characters of host and path, less what follows: measured with Chromium
 /// 156, and held against it by a test.
@@ -126,7 +126,6 @@ impl MatchPattern {
     }
 
     /// Regular expressions for the addresses that it matches, as RE2 and JavaScript have them; case matters.
-    #[must_use]
     pub fn regexes(&self) -> &[String] {
         &self.regexes
     }
@@ -216,7 +215,7 @@ fn escaped(text: &str) -> String {
 /// # Errors
 ///
 /// What is wrong with the first that can't be used, or with their number.
-pub fn patterns(items: &[String]) -> Result<Vec<MatchPattern>, String> {
+pub(crate) fn patterns(items: &[String]) -> Result<Vec<MatchPattern>, String> {
     let patterns: Vec<_> = items
         .iter()
         .map(|item| MatchPattern::parse(item))

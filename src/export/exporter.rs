@@ -7,28 +7,28 @@ mod sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::desk::{Desk, LATE_ENDS, Work};
-use self::problems::Problems;
-use super::journal::Journal;
-use super::record::{Exported, Fate, Record};
-use super::root_cause;
-use super::settings::Settings;
-use super::spool::{self, Spool};
-use super::state::State;
+use crate::base::directories::State;
 use crate::channel::message::ExporterState;
 use crate::context::issuer::SessionContext;
+use crate::export::exporter::desk::{Desk, LATE_ENDS, Work};
+use crate::export::exporter::problems::Problems;
+use crate::export::journal::Journal;
+use crate::export::record::{Exported, Fate, Record};
+use crate::export::root_cause;
+use crate::export::settings::Settings;
+use crate::export::spool::{self, Spool};
 use crate::observe::observation::Observed;
 use crate::observe::span::Nanos;
 use crate::observe::tally::Tally;
 
-pub use self::desk::Outcome;
-pub(super) use self::desk::nanos_now;
+pub(crate) use crate::export::exporter::desk::Outcome;
+pub(super) use crate::export::exporter::desk::nanos_now;
 
 /// Tells the user of a problem.
-pub type OnProblem = Box<dyn Fn(&str) + Send + Sync>;
+pub(crate) type OnProblem = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Sends the spans of one session, and what the spool has.
-pub struct Exporter {
+pub(crate) struct Exporter {
     shared: Arc<Shared>,
     settings: Settings,
     spool: Option<Spool>,
@@ -52,8 +52,7 @@ impl Shared {
 
 impl Exporter {
     /// Begins to send. Without a state directory nothing outlives this process; without a target nothing is sent.
-    #[must_use]
-    pub fn start(settings: &Settings, state: Option<&State>, tell: OnProblem) -> Self {
+    pub(crate) fn start(settings: &Settings, state: Option<&State>, tell: OnProblem) -> Self {
         let problems = Problems::new(tell);
         let desk = Desk { works: Vec::new(), done: Vec::new(), turn: 0, hurry: false, deadline: None, ended: false };
         let shared = Arc::new(Shared { desk: Mutex::new(desk), changed: Condvar::new(), problems });
@@ -75,13 +74,13 @@ impl Exporter {
     }
 
     /// Takes a session's record; its spans are exported from now on.
-    pub fn begin(&self, record: Record) {
+    pub(crate) fn begin(&self, record: Record) {
         self.shared.lock().push(record, None);
         self.shared.changed.notify_all();
     }
 
     /// Takes the record of a session that has ended, for the ends of its requests.
-    pub fn resume_late(&self, mut record: Record, time: Nanos) {
+    pub(crate) fn resume_late(&self, mut record: Record, time: Nanos) {
         self.shared.problems.journal(record.retire(time));
         let mut desk = self.shared.lock();
         desk.push(record, Some(Instant::now() + LATE_ENDS));
@@ -92,7 +91,7 @@ impl Exporter {
 
     /// Makes room for another session. Of one that nobody has used nothing stays. Any other ends now, and its spans are exported; it waits for the
     /// ends of its requests first, but not for long.
-    pub fn retire(&self, time: Nanos, patience: Duration) {
+    pub(crate) fn retire(&self, time: Nanos, patience: Duration) {
         let mut desk = self.shared.lock();
         let Some(work) = desk.in_force() else { return };
         if work.record.is_empty() {
@@ -110,20 +109,18 @@ impl Exporter {
     }
 
     /// Tells that something ended in a session that no host has had.
-    pub fn lost_late(&self) {
+    pub(crate) fn lost_late(&self) {
         let sentence = "what ended in a trace that was over before there was a host is not exported";
         self.shared.problems.tell("late", sentence);
     }
 
     /// Whether a session is here, be it in force or waiting for its last ends.
-    #[must_use]
-    pub fn has(&self, session: &SessionContext) -> bool {
+    pub(crate) fn has(&self, session: &SessionContext) -> bool {
         self.shared.lock().works.iter().any(|work| work.record.begun().context == *session)
     }
 
     /// What became of the spans of this browser's sessions so far, and how many wait to be sent.
-    #[must_use]
-    pub fn state(&self) -> (ExporterState, usize) {
+    pub(crate) fn state(&self) -> (ExporterState, usize) {
         let desk = self.shared.lock();
         let mut total = Exported::default();
         let mut waiting = 0;
@@ -140,8 +137,7 @@ impl Exporter {
     }
 
     /// Takes a batch of observations of the session that it names, and gives what the one in force has done so far. It is safe then.
-    #[must_use]
-    pub fn observe(&self, observed: Observed) -> Option<Tally> {
+    pub(crate) fn observe(&self, observed: Observed) -> Option<Tally> {
         let mut desk = self.shared.lock();
         let work = match observed.session {
             // One that is closed has its spans, marked as unfinished.
@@ -161,7 +157,7 @@ impl Exporter {
     }
 
     /// Has the session's record in a journal from now on.
-    pub fn protect(&self, journal: Journal) {
+    pub(crate) fn protect(&self, journal: Journal) {
         let mut desk = self.shared.lock();
         if let Some(work) = desk.in_force() {
             self.shared.problems.journal(work.record.protect(journal));
@@ -169,20 +165,19 @@ impl Exporter {
     }
 
     /// Tells that the session has no journal.
-    pub fn journal_failed(&self, error: std::io::Error) {
+    pub(crate) fn journal_failed(&self, error: std::io::Error) {
         self.shared.problems.journal(Err(error));
     }
 
     /// Sends what waits without delay.
-    pub fn hurry(&self) {
+    pub(crate) fn hurry(&self) {
         self.shared.lock().hurry = true;
         self.shared.changed.notify_all();
     }
 
     /// Leaves the session to another host, which goes on from its journal; waits up to `patience` for what is on its way. Gives what came of
     /// this browser's sessions so far, the one in force last.
-    #[must_use]
-    pub fn release(&self, patience: Duration) -> Vec<Outcome> {
+    pub(crate) fn release(&self, patience: Duration) -> Vec<Outcome> {
         let works = self.take(self.shared.lock(), patience, |_| true);
         let mut outcomes = std::mem::take(&mut self.shared.lock().done);
         outcomes.extend(works.into_iter().map(|work| self.leave(work)));
@@ -220,8 +215,7 @@ impl Exporter {
 
     /// Ends the session: sends what is left, up to `patience`, keeps the rest, and gives what came of this browser's
     /// sessions, the one in force last.
-    #[must_use]
-    pub fn finish(&self, time: Nanos, patience: Duration) -> Vec<Outcome> {
+    pub(crate) fn finish(&self, time: Nanos, patience: Duration) -> Vec<Outcome> {
         let deadline = Instant::now() + patience;
         let mut desk = self.shared.lock();
         for work in &mut desk.works {

@@ -5,32 +5,32 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use super::journal::Journal;
-use super::otlp;
-use super::record::{Fate, Record};
-use super::settings::{Settings, Target};
-use super::spool::{self, Spool, Walk};
-use super::state::State;
-use super::transport::{Answer, Transport};
+use crate::base::directories::State;
+use crate::export::journal::Journal;
+use crate::export::otlp;
+use crate::export::record::{Fate, Record};
+use crate::export::settings::{Settings, Target};
+use crate::export::spool::{self, Spool, Walk};
+use crate::export::transport::{Answer, Transport};
 
 /// Whatever is older and still hidden belongs to no process that lives.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What a flush did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Flushed {
+pub(crate) struct Flushed {
     /// Spans that the collector took.
-    pub sent: usize,
+    pub(crate) sent: usize,
     /// Spans that the collector did not want.
-    pub refused: usize,
+    pub(crate) refused: usize,
     /// Spans that are still to be sent.
-    pub left: usize,
+    pub(crate) left: usize,
     /// Why spans are left, or were refused.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Moves the spans of sessions that are over or whose browser has gone, and that no host has, to the spool.
-pub fn adopt(state: &State, settings: &Settings) {
+pub(crate) fn adopt(state: &State, settings: &Settings) {
     sweep(state.sessions());
     sweep(state.spool());
     let spool = Spool::new(state.spool(), spool::MOST_BYTES);
@@ -87,7 +87,7 @@ fn sweep(dir: &Path) {
 /// # Errors
 ///
 /// A sentence that says which setting can't be used.
-pub fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flushed, String> {
+pub(crate) fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flushed, String> {
     adopt(state, settings);
     let spool = Spool::new(state.spool(), spool::MOST_BYTES);
     let transport = Transport::new(target)?;

@@ -21,7 +21,7 @@ const LONG: u64 = 1 << 20;
 
 /// An open journal, which no other process has.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     length: u64,
@@ -30,22 +30,14 @@ pub struct Journal {
 
 impl Journal {
     /// Opens a journal, or begins it. Waits up to `patience` for a process that still has it.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps it from being opened; [`io::ErrorKind::WouldBlock`] when another process has it.
-    pub fn open(path: &Path, patience: Duration) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, patience: Duration) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         Self::open_with(&options, path, patience)
     }
 
     /// Opens a journal that is there, unless another process has it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Journal::open`].
-    pub fn open_existing(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open_existing(path: &Path) -> io::Result<Self> {
         Self::open_with(OpenOptions::new().read(true).append(true), path, Duration::ZERO)
     }
 
@@ -65,11 +57,7 @@ impl Journal {
     }
 
     /// Reads what it has, entry by entry, before anything is added: a long one is not to be in memory twice.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps it from being read.
-    pub fn read<E: DeserializeOwned>(&mut self, mut take: impl FnMut(E)) -> io::Result<()> {
+    pub(crate) fn read<E: DeserializeOwned>(&mut self, mut take: impl FnMut(E)) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(0))?;
         let mut reader = BufReader::new(&self.file);
         let mut line = Vec::new();
@@ -94,11 +82,7 @@ impl Journal {
     }
 
     /// Adds an entry.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps it from being written.
-    pub fn append(&mut self, entry: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn append(&mut self, entry: &impl Serialize) -> io::Result<()> {
         let line = line(entry)?;
         self.file.write_all(&line)?;
         self.length += line.len() as u64;
@@ -106,17 +90,12 @@ impl Journal {
     }
 
     /// Whether it has grown so long that it should be written anew.
-    #[must_use]
-    pub fn is_long(&self) -> bool {
+    pub(crate) fn is_long(&self) -> bool {
         self.length >= self.rewrite_at
     }
 
     /// Puts two lines in place of everything, in one step: how it began, and what everything came to.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps them from being written; the journal is then as it was.
-    pub fn rewrite(&mut self, begun: &impl Serialize, sum: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn rewrite(&mut self, begun: &impl Serialize, sum: &impl Serialize) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let new = tempfile::Builder::new()
             .prefix(".journal-")
@@ -138,7 +117,7 @@ impl Journal {
     }
 
     /// Removes it: everything in it has been dealt with.
-    pub fn remove(self) {
+    pub(crate) fn remove(self) {
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!("{} can't be removed: {error}", self.path.display());
         }

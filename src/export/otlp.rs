@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as O
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 use opentelemetry_semantic_conventions::attribute as semconv;
 
-use super::settings::Limits;
+use crate::export::settings::Limits;
 use crate::observe::observation::Linked;
 use crate::observe::redact;
 use crate::observe::span::{Error, Kind, Navigation, Request, Span};
@@ -66,8 +66,7 @@ pub(crate) const IS_REMOTE: u32 = 0x200;
 pub(crate) const SESSION_NAME: &str = "browser session";
 
 /// Builds the request by which spans are exported.
-#[must_use]
-pub fn request(spans: &[Span], resource: &Resource, limits: &Limits) -> ExportTraceServiceRequest {
+pub(crate) fn request(spans: &[Span], resource: &Resource, limits: &Limits) -> ExportTraceServiceRequest {
     let scope = InstrumentationScope {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -85,8 +84,7 @@ pub fn request(spans: &[Span], resource: &Resource, limits: &Limits) -> ExportTr
 }
 
 /// Counts the spans of a request.
-#[must_use]
-pub fn count(request: &ExportTraceServiceRequest) -> usize {
+pub(crate) fn count(request: &ExportTraceServiceRequest) -> usize {
     request.resource_spans.iter().flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len()).sum()
 }
 

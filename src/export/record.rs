@@ -7,11 +7,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use serde::{Deserialize, Serialize};
 
-use super::journal::Journal;
-use super::otlp;
-use super::process::Process;
-use super::settings::Settings;
+use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
+use crate::export::journal::Journal;
+use crate::export::otlp;
+use crate::export::settings::Settings;
 use crate::observe::observation::Observed;
 use crate::observe::session::{Parent, Session};
 use crate::observe::span::{Nanos, Span};
@@ -20,7 +20,7 @@ use crate::observe::tally::Tally;
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Entry {
+pub(crate) enum Entry {
     /// The first one.
     Begun(Begun),
     /// Everything up to here.
@@ -50,22 +50,22 @@ pub enum Entry {
 
 /// What a session began with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Begun {
+pub(crate) struct Begun {
     /// What its requests carry.
-    pub context: SessionContext,
+    pub(crate) context: SessionContext,
     /// The span of somebody else's that it is part of.
-    pub parent: Option<Parent>,
+    pub(crate) parent: Option<Parent>,
     /// When.
-    pub time: Nanos,
+    pub(crate) time: Nanos,
     /// What its spans belong to.
-    pub resource: Resource,
+    pub(crate) resource: Resource,
     /// The browser.
-    pub browser: Process,
+    pub(crate) browser: Process,
 }
 
 /// Everything that a record has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sum {
+pub(crate) struct Sum {
     session: Session,
     waiting: VecDeque<Span>,
     closed: bool,
@@ -82,7 +82,7 @@ enum Written<'a> {
 /// What became of spans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Fate {
+pub(crate) enum Fate {
     /// The collector took them.
     Exported,
     /// The collector did not want them.
@@ -128,7 +128,7 @@ impl Exported {
 
 /// A session's record.
 #[derive(Debug)]
-pub struct Record {
+pub(crate) struct Record {
     begun: Begun,
     sum: Sum,
     journal: Option<Journal>,
@@ -140,19 +140,14 @@ pub struct Record {
 
 impl Record {
     /// Begins a record without a journal. Without `keeps`, things are counted and spans are not kept.
-    #[must_use]
-    pub fn new(begun: Begun, keeps: bool) -> Self {
+    pub(crate) fn new(begun: Begun, keeps: bool) -> Self {
         let session = Session::new(begun.context, begun.parent.clone(), begun.time);
         let sum = Sum { session, waiting: VecDeque::new(), closed: false, exported: Exported::default() };
         Self { begun, sum, journal: None, broken: false, keeps }
     }
 
     /// Continues what a journal has, or begins it.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps the journal from being written.
-    pub fn with_journal(begun: Begun, mut journal: Journal) -> io::Result<Self> {
+    pub(crate) fn with_journal(begun: Begun, mut journal: Journal) -> io::Result<Self> {
         let mut record = if let Some(record) = Self::read(&mut journal)? {
             record
         } else {
@@ -164,22 +159,14 @@ impl Record {
     }
 
     /// Has the record in a journal from now on.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps the journal from being written.
-    pub fn protect(&mut self, mut journal: Journal) -> io::Result<()> {
+    pub(crate) fn protect(&mut self, mut journal: Journal) -> io::Result<()> {
         journal.rewrite(&Entry::Begun(self.begun.clone()), &Written::Summed(&self.sum))?;
         self.journal = Some(journal);
         Ok(())
     }
 
     /// Continues what a journal has; one without a beginning has nothing, and goes.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps the journal from being read.
-    pub fn of_journal(mut journal: Journal) -> io::Result<Option<Self>> {
+    pub(crate) fn of_journal(mut journal: Journal) -> io::Result<Option<Self>> {
         let Some(mut record) = Self::read(&mut journal)? else {
             journal.remove();
             return Ok(None);
@@ -210,49 +197,39 @@ impl Record {
     }
 
     /// What it began with.
-    #[must_use]
-    pub fn begun(&self) -> &Begun {
+    pub(crate) fn begun(&self) -> &Begun {
         &self.begun
     }
 
     /// What the session has done so far.
-    #[must_use]
-    pub fn tally(&self) -> &Tally {
+    pub(crate) fn tally(&self) -> &Tally {
         self.sum.session.tally()
     }
 
     /// What became of its spans so far.
-    #[must_use]
-    pub fn exported(&self) -> Exported {
+    pub(crate) fn exported(&self) -> Exported {
         self.sum.exported
     }
 
     /// Whether nothing was ever observed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.sum.session.is_empty()
     }
 
     /// The spans that wait to be exported, the oldest first.
-    #[must_use]
-    pub fn waiting(&self) -> &VecDeque<Span> {
+    pub(crate) fn waiting(&self) -> &VecDeque<Span> {
         &self.sum.waiting
     }
 
     /// Builds the request for a batch of the spans that wait, from that place in the queue on, and tells how many they are.
-    #[must_use]
-    pub fn batch(&self, from: usize, settings: &Settings) -> (ExportTraceServiceRequest, usize) {
+    pub(crate) fn batch(&self, from: usize, settings: &Settings) -> (ExportTraceServiceRequest, usize) {
         let most = settings.batch.max_export_batch_size;
         let spans: Vec<Span> = self.sum.waiting.iter().skip(from).take(most).cloned().collect();
         (otlp::request(&spans, &self.begun.resource, &settings.limits), spans.len())
     }
 
     /// Takes a batch of observations, which is safe then. One that was taken before changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// Whatever kept it from being written to the journal, which is not written any more then; the batch is taken all the same.
-    pub fn observe(&mut self, observed: Observed) -> io::Result<()> {
+    pub(crate) fn observe(&mut self, observed: Observed) -> io::Result<()> {
         if self.sum.session.has(&observed) {
             return Ok(());
         }
@@ -261,43 +238,29 @@ impl Record {
     }
 
     /// Has spans wait no longer.
-    ///
-    /// # Errors
-    ///
-    /// As [`Record::observe`].
-    pub fn settle(&mut self, at: usize, count: usize, fate: Fate) -> io::Result<()> {
+    pub(crate) fn settle(&mut self, at: usize, count: usize, fate: Fate) -> io::Result<()> {
         self.remove(at, count, fate);
         self.log(&Entry::Settled { at, count, fate })
     }
 
     /// Learns that another session has taken this one's place, which waits for the ends of its requests from now on.
-    ///
-    /// # Errors
-    ///
-    /// As [`Record::observe`].
-    pub fn retire(&mut self, time: Nanos) -> io::Result<()> {
+    pub(crate) fn retire(&mut self, time: Nanos) -> io::Result<()> {
         self.sum.session.retire(time);
         self.log(&Entry::Retired { time })
     }
 
     /// Whether no request is under way.
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.sum.session.is_drained()
     }
 
     /// Whether the session has ended.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.sum.closed
     }
 
     /// Ends the session; its last spans wait then.
-    ///
-    /// # Errors
-    ///
-    /// As [`Record::observe`].
-    pub fn close(&mut self, time: Nanos) -> io::Result<()> {
+    pub(crate) fn close(&mut self, time: Nanos) -> io::Result<()> {
         if self.sum.closed {
             return Ok(());
         }
@@ -306,25 +269,24 @@ impl Record {
     }
 
     /// Whether everything stands in the journal too.
-    #[must_use]
-    pub fn is_safe(&self) -> bool {
+    pub(crate) fn is_safe(&self) -> bool {
         self.journal.is_some() && !self.broken
     }
 
     /// Goes on without the journal, which the caller has from now on.
-    pub fn detach(&mut self) -> Option<Journal> {
+    pub(crate) fn detach(&mut self) -> Option<Journal> {
         self.journal.take()
     }
 
     /// Ends the record. Its journal goes, unless spans still wait.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         if let Some(journal) = self.journal.filter(|_| self.sum.waiting.is_empty()) {
             journal.remove();
         }
     }
 
     /// Forgets the record and its journal.
-    pub fn discard(self) {
+    pub(crate) fn discard(self) {
         if let Some(journal) = self.journal {
             journal.remove();
         }

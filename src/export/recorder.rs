@@ -6,16 +6,16 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::exporter::{Exporter, OnProblem, Outcome, nanos_now as now};
-use super::journal::Journal;
-use super::process::Process;
-use super::record::{Begun, Record};
-use super::resource::{self, Machine};
-use super::settings::Settings;
-use super::state::State;
+use crate::base::directories::State;
+use crate::base::process::Process;
 use crate::channel::message::{Browser, ExporterState};
 use crate::context::issuer::SessionContext;
 use crate::context::propagators::SpanContext;
+use crate::export::exporter::{Exporter, OnProblem, Outcome, nanos_now as now};
+use crate::export::journal::Journal;
+use crate::export::record::{Begun, Record};
+use crate::export::resource::{self, Machine};
+use crate::export::settings::Settings;
 use crate::observe::observation::{Observation, Observed};
 use crate::observe::redact;
 use crate::observe::session::Parent;
@@ -44,7 +44,7 @@ enum Note {
 }
 
 /// Learns what became of notes.
-pub trait Audience: Send + 'static {
+pub(crate) trait Audience: Send + 'static {
     /// A batch is safe.
     fn received(&mut self, worker: &str, number: u64);
     /// What the session has done so far.
@@ -54,7 +54,7 @@ pub trait Audience: Send + 'static {
 }
 
 /// Takes notes of one host's sessions.
-pub struct Recorder {
+pub(crate) struct Recorder {
     notes: Sender<Note>,
     thread: JoinHandle<()>,
     exporter: Arc<Exporter>,
@@ -63,8 +63,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Begins to take notes. `tell` tells the user of problems.
-    #[must_use]
-    pub fn start(settings: &Settings, audience: impl Audience, tell: OnProblem) -> Self {
+    pub(crate) fn start(settings: &Settings, audience: impl Audience, tell: OnProblem) -> Self {
         let state = match settings.target.as_ref().map(|_| State::of_user()) {
             Some(Ok(state)) => Some(state),
             Some(Err(error)) => {
@@ -95,20 +94,19 @@ impl Recorder {
     }
 
     /// The extension was given a session, which may be part of somebody else's trace.
-    pub fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<Browser>) {
+    pub(crate) fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<Browser>) {
         let parent = parent.map(|parent| Parent { span_id: parent.span_id, tracestate: parent.tracestate.to_string() });
         let _ = self.notes.send(Note::Session(context, parent, browser.unwrap_or_default(), now()));
     }
 
     /// The extension has observed something.
-    pub fn observed(&self, observed: Observed) {
+    pub(crate) fn observed(&self, observed: Observed) {
         let _ = self.notes.send(Note::Observed(observed));
     }
 
     /// The channel has ended: ends the session with the browser, or leaves it to the next host when the browser goes on. Gives what came
     /// of its sessions, the one in force last.
-    #[must_use]
-    pub fn end(self) -> Vec<Outcome> {
+    pub(crate) fn end(self) -> Vec<Outcome> {
         let time = now();
         drop(self.notes);
         let _ = self.thread.join();

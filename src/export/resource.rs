@@ -8,31 +8,30 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_semantic_conventions::attribute as semconv;
 
-use super::otlp::{attribute, text};
-use super::settings::Settings;
 use crate::channel::message::Browser;
 use crate::context::issuer::SessionContext;
+use crate::export::otlp::{attribute, text};
+use crate::export::settings::Settings;
 
 /// The name of a service that nobody named.
 const SERVICE_NAME: &str = "browser";
 
 /// What is known of the machine and the process that the browser is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// The machine's name.
-    pub host_name: Option<String>,
+    pub(crate) host_name: Option<String>,
     /// The operating system's name and version.
-    pub os: Option<(String, String)>,
+    pub(crate) os: Option<(String, String)>,
     /// The browser's process id.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// The path of the browser's program.
-    pub executable: Option<String>,
+    pub(crate) executable: Option<String>,
 }
 
 impl Machine {
     /// Finds out about this machine and the browser's process.
-    #[must_use]
-    pub fn of_process(pid: u32) -> Self {
+    pub(crate) fn of_process(pid: u32) -> Self {
         let host_name = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
         let executable = fs::read_link(format!("/proc/{pid}/exe")).ok();
         Self {
@@ -54,8 +53,7 @@ fn os_release(text: &str) -> Option<(String, String)> {
 }
 
 /// Builds the resource. What the user set wins.
-#[must_use]
-pub fn resource(settings: &Settings, browser: &Browser, machine: &Machine, session: SessionContext) -> Resource {
+pub(crate) fn resource(settings: &Settings, browser: &Browser, machine: &Machine, session: SessionContext) -> Resource {
     let mut attributes = vec![
         text(semconv::SERVICE_NAME, SERVICE_NAME),
         text(semconv::SERVICE_INSTANCE_ID, instance_id(session)),

@@ -14,51 +14,50 @@ use crate::observe::redact;
 
 /// Everything that decides how spans are exported.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Where spans go; none when they are not exported at all.
-    pub target: Option<Target>,
+    pub(crate) target: Option<Target>,
     /// When spans are sent, and how many wait.
-    pub batch: Batch,
+    pub(crate) batch: Batch,
     /// How much a span may hold.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// `OTEL_SERVICE_NAME`.
-    pub service_name: Option<String>,
+    pub(crate) service_name: Option<String>,
     /// `OTEL_RESOURCE_ATTRIBUTES`.
-    pub resource_attributes: Vec<(String, String)>,
+    pub(crate) resource_attributes: Vec<(String, String)>,
 }
 
 /// A collector.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// The address that requests go to.
-    pub endpoint: url::Url,
+    pub(crate) endpoint: url::Url,
     /// Whether nobody named it, so that it is OpenTelemetry's default.
-    pub is_default: bool,
+    pub(crate) is_default: bool,
     /// How they are written.
-    pub protocol: Protocol,
+    pub(crate) protocol: Protocol,
     /// Headers of every request.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// Whether bodies are compressed with gzip.
-    pub gzip: bool,
+    pub(crate) gzip: bool,
     /// How long one request may take.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// A file of certificates in PEM that are trusted beside the system's.
-    pub certificate: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
     /// Files of a client's certificate and its key in PEM.
-    pub client: Option<(PathBuf, PathBuf)>,
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
 }
 
 impl Target {
     /// The endpoint as it may be shown.
-    #[must_use]
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         redact::address(self.endpoint.as_str()).into_owned()
     }
 }
 
 /// How OTLP is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// Protobuf over HTTP.
     #[default]
     HttpProtobuf,
@@ -70,13 +69,13 @@ pub enum Protocol {
 
 /// The settings of OpenTelemetry's batch span processor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// How long a span waits for others.
-    pub schedule_delay: Duration,
+    pub(crate) schedule_delay: Duration,
     /// How many spans wait in memory; the oldest go to the spool then.
-    pub max_queue_size: usize,
+    pub(crate) max_queue_size: usize,
     /// How many spans go with one request.
-    pub max_export_batch_size: usize,
+    pub(crate) max_export_batch_size: usize,
 }
 
 impl Default for Batch {
@@ -87,15 +86,15 @@ impl Default for Batch {
 
 /// The limits of a span: `OTEL_SPAN_*`, or the general `OTEL_ATTRIBUTE_*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// How many attributes it has.
-    pub attribute_count: usize,
+    pub(crate) attribute_count: usize,
     /// How many characters the text of one may have.
-    pub attribute_length: Option<usize>,
+    pub(crate) attribute_length: Option<usize>,
     /// How many events it has.
-    pub event_count: usize,
+    pub(crate) event_count: usize,
     /// How many links it has.
-    pub link_count: usize,
+    pub(crate) link_count: usize,
 }
 
 impl Default for Limits {

@@ -9,28 +9,28 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use rustix::fs::{FlockOperation, flock};
 
-use super::otlp;
+use crate::export::otlp;
 
 /// How many bytes the spool may have. Its oldest batches make room.
-pub const MOST_BYTES: u64 = 64 << 20;
+pub(crate) const MOST_BYTES: u64 = 64 << 20;
 
 /// How a batch's file name ends.
 const SUFFIX: &str = "jsonl";
 
 /// A directory of batches.
 #[derive(Debug, Clone)]
-pub struct Spool {
+pub(crate) struct Spool {
     dir: PathBuf,
     most_bytes: u64,
 }
 
 /// A batch that is being sent, which no other process has.
 #[derive(Debug)]
-pub struct Batch {
+pub(crate) struct Batch {
     path: PathBuf,
     _locked: File,
     /// What is to be sent.
-    pub request: ExportTraceServiceRequest,
+    pub(crate) request: ExportTraceServiceRequest,
 }
 
 impl Batch {
@@ -39,7 +39,7 @@ impl Batch {
     /// # Errors
     ///
     /// A sentence that says what keeps it from being removed; it must not be sent again then by this process.
-    pub fn remove(self) -> Result<(), String> {
+    pub(crate) fn remove(self) -> Result<(), String> {
         fs::remove_file(&self.path).map_err(|error| {
             format!("spans that were sent can't be removed from the spool, and will be sent again: {error}")
         })
@@ -48,14 +48,14 @@ impl Batch {
 
 /// Goes through a spool once, from the oldest batch on.
 #[derive(Debug, Default)]
-pub struct Walk {
+pub(crate) struct Walk {
     /// The batch that was taken last.
     latest: Option<PathBuf>,
 }
 
 impl Walk {
     /// Takes the next batch that no other process is sending. One that can't be read is put aside.
-    pub fn next(&mut self, spool: &Spool) -> Option<Batch> {
+    pub(crate) fn next(&mut self, spool: &Spool) -> Option<Batch> {
         let batch = spool.take_after(self.latest.as_deref())?;
         self.latest = Some(batch.path.clone());
         Some(batch)
@@ -64,23 +64,17 @@ impl Walk {
 
 impl Spool {
     /// Uses a directory that is there.
-    #[must_use]
-    pub fn new(dir: &Path, most_bytes: u64) -> Self {
+    pub(crate) fn new(dir: &Path, most_bytes: u64) -> Self {
         Self { dir: dir.to_owned(), most_bytes }
     }
 
     /// Where it is.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Keeps a batch, and tells how many older spans had to make room for it.
-    ///
-    /// # Errors
-    ///
-    /// Whatever keeps it from being written.
-    pub fn put(&self, request: &ExportTraceServiceRequest) -> io::Result<usize> {
+    pub(crate) fn put(&self, request: &ExportTraceServiceRequest) -> io::Result<usize> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         let dropped = self.make_room(line.len() as u64);
@@ -120,8 +114,7 @@ impl Spool {
     }
 
     /// How many spans it has.
-    #[must_use]
-    pub fn spans(&self) -> usize {
+    pub(crate) fn spans(&self) -> usize {
         self.files().iter().map(|(path, _)| spans_of(path)).sum()
     }
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use tokio::runtime::{Builder, Runtime};
 
-use super::settings::{Protocol, Target};
+use crate::export::settings::{Protocol, Target};
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// The collector took it.
     Accepted {
         /// Spans of it that the collector did not want.
@@ -35,7 +35,7 @@ pub enum Answer {
 }
 
 /// A way to a collector.
-pub struct Transport {
+pub(crate) struct Transport {
     client: Client,
     runtime: Runtime,
 }
@@ -51,7 +51,7 @@ impl Transport {
     /// # Errors
     ///
     /// A sentence that says which setting can't be used, or what else is in the way.
-    pub fn new(target: &Target) -> Result<Self, String> {
+    pub(crate) fn new(target: &Target) -> Result<Self, String> {
         // Refused when it was done before, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = match target.protocol {
@@ -64,8 +64,7 @@ impl Transport {
     }
 
     /// Sends a request and waits for its answer.
-    #[must_use]
-    pub fn send(&self, request: ExportTraceServiceRequest) -> Answer {
+    pub(crate) fn send(&self, request: ExportTraceServiceRequest) -> Answer {
         match &self.client {
             Client::Http(client) => self.runtime.block_on(client.send(&request)),
             Client::Grpc(client) => self.runtime.block_on(client.send(request)),

@@ -268,8 +268,7 @@ pub struct Response {
 
 impl Observation {
     /// When it happened, in milliseconds since the epoch.
-    #[must_use]
-    pub fn time(&self) -> f64 {
+    pub(crate) fn time(&self) -> f64 {
         match self {
             Self::ContextIssued { time, .. }
             | Self::RequestStarted { time, .. }

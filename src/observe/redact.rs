@@ -6,10 +6,10 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use super::observation::{Observation, Observed};
+use crate::observe::observation::{Observation, Observed};
 
 /// What stands in a secret's place.
-pub const REDACTED: &str = "REDACTED";
+pub(crate) const REDACTED: &str = "REDACTED";
 
 /// Query parameters whose values are secrets. The first four are the convention's own, which are to be matched as they are written; the others
 /// are those of cloud storage and of OAuth.
@@ -34,7 +34,7 @@ const SENSITIVE: [&str; 17] = [
 ];
 
 /// Takes the secrets out of a batch, before anything is kept of it.
-pub fn batch(observed: &mut Observed) {
+pub(crate) fn batch(observed: &mut Observed) {
     for observation in &mut observed.observations {
         let (Observation::RequestStarted { url, .. }
         | Observation::RequestFailed { url, .. }
@@ -49,8 +49,7 @@ pub fn batch(observed: &mut Observed) {
 }
 
 /// Returns an address without its secrets. One that has none comes back as it is, byte by byte.
-#[must_use]
-pub fn address(text: &str) -> Cow<'_, str> {
+pub(crate) fn address(text: &str) -> Cow<'_, str> {
     let (rest, fragment) = split(text, '#');
     let (base, query) = split(rest, '?');
     let base = credentials(base);
@@ -106,8 +105,7 @@ fn decoded(key: &str) -> Cow<'_, str> {
 }
 
 /// The parts of an address that spans name. Both are missing from one that has no host, such as `data:`.
-#[must_use]
-pub fn server(address: &str) -> Option<(String, u16)> {
+pub(crate) fn server(address: &str) -> Option<(String, u16)> {
     let url = Url::parse(address).ok()?;
     let host = match url.host()? {
         url::Host::Ipv6(ip) => ip.to_string(),

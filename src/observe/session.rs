@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use self::place::{Place, Places};
-use self::requests::{Exchange, Hop, new_request};
-use super::observation::{IssuedFor, Observation, Observed};
-use super::span::{Error, Kind, Nanos, Navigation, Span};
-use super::tally::Tally;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::issuer::SessionContext;
+use crate::observe::observation::{IssuedFor, Observation, Observed};
+use crate::observe::session::place::{Place, Places};
+use crate::observe::session::requests::{Exchange, Hop, new_request};
+use crate::observe::span::{Error, Kind, Nanos, Navigation, Span};
+use crate::observe::tally::Tally;
 
-pub use self::place::Parent;
+pub(crate) use crate::observe::session::place::Parent;
 
 /// How long a navigation waits for the last requests of a document that is gone, such as a beacon.
 const LINGER: Nanos = 2_000_000_000;
@@ -95,7 +95,6 @@ fn nanos(milliseconds: f64) -> Nanos {
 
 impl Session {
     /// Begins the account of a session, which may be part of somebody else's trace.
-    #[must_use]
     pub fn new(context: SessionContext, parent: Option<Parent>, started: Nanos) -> Self {
         Self {
             context,
@@ -114,20 +113,17 @@ impl Session {
     }
 
     /// What the session has done so far.
-    #[must_use]
-    pub fn tally(&self) -> &Tally {
+    pub(crate) fn tally(&self) -> &Tally {
         &self.tally
     }
 
     /// Whether nothing was ever observed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.workers.is_empty()
     }
 
     /// Whether a batch was taken before.
-    #[must_use]
-    pub fn has(&self, observed: &Observed) -> bool {
+    pub(crate) fn has(&self, observed: &Observed) -> bool {
         self.workers.iter().any(|worker| worker.id == observed.worker && worker.number >= observed.number)
     }
 
@@ -160,7 +156,7 @@ impl Session {
     }
 
     /// Learns that another session has taken its place: its documents are that one's now, and only ends of its requests are still to come.
-    pub fn retire(&mut self, time: Nanos) {
+    pub(crate) fn retire(&mut self, time: Nanos) {
         if self.retired.is_some() {
             return;
         }
@@ -172,13 +168,12 @@ impl Session {
     }
 
     /// Whether no request is under way.
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.requests.values().all(|exchange| exchange.open.is_none())
     }
 
     /// Ends the session: gives a span for everything that is still open, and the root.
-    pub fn close(&mut self, time: Nanos) -> Vec<Span> {
+    pub(crate) fn close(&mut self, time: Nanos) -> Vec<Span> {
         let mut spans = Vec::new();
         let end = time.max(self.latest);
         let busy: BTreeSet<SpanId> =

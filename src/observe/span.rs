@@ -4,42 +4,42 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::observation::Linked;
 use crate::context::ids::{Flags, SpanId, TraceId};
+use crate::observe::observation::Linked;
 
 /// A point in time: nanoseconds since the epoch, as OTLP has it.
-pub type Nanos = u64;
+pub(crate) type Nanos = u64;
 
 /// One finished span.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Span {
     /// The trace.
-    pub trace_id: TraceId,
+    pub(crate) trace_id: TraceId,
     /// The span's own id.
-    pub id: SpanId,
+    pub(crate) id: SpanId,
     /// The span above it.
-    pub parent: Option<SpanId>,
+    pub(crate) parent: Option<SpanId>,
     /// Whether that one is another process's.
-    pub is_remote: bool,
+    pub(crate) is_remote: bool,
     /// The W3C trace-flags.
-    pub flags: Flags,
+    pub(crate) flags: Flags,
     /// The trace's `tracestate`.
-    pub tracestate: Box<str>,
+    pub(crate) tracestate: Box<str>,
     /// Spans of other traces that it belongs with.
-    pub links: Vec<Linked>,
+    pub(crate) links: Vec<Linked>,
     /// When it began.
-    pub start: Nanos,
+    pub(crate) start: Nanos,
     /// When it ended.
-    pub end: Nanos,
+    pub(crate) end: Nanos,
     /// Whether it was still open when the browser went.
-    pub unfinished: bool,
+    pub(crate) unfinished: bool,
     /// What it stands for.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 /// What a span stands for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// One browser process.
     Session,
     /// One tab, where its navigations share a trace.
@@ -52,61 +52,61 @@ pub enum Kind {
 
 /// What is known of a navigation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Navigation {
+pub(crate) struct Navigation {
     /// The document's address; the first one that was asked for where no document came. Empty when only requests of it were seen.
-    pub url: Box<str>,
+    pub(crate) url: Box<str>,
     /// Chromium's id of the tab.
-    pub tab_id: Option<i32>,
+    pub(crate) tab_id: Option<i32>,
     /// What brought it about.
-    pub transition: Option<Box<str>>,
+    pub(crate) transition: Option<Box<str>>,
     /// When it became the document of its tab.
-    pub committed: Option<Nanos>,
+    pub(crate) committed: Option<Nanos>,
     /// When its document was parsed.
-    pub parsed: Option<Nanos>,
+    pub(crate) parsed: Option<Nanos>,
     /// When its document was loaded.
-    pub loaded: Option<Nanos>,
+    pub(crate) loaded: Option<Nanos>,
     /// Whether no document came of it.
-    pub failed: bool,
+    pub(crate) failed: bool,
     /// How its own request went wrong.
-    pub error: Option<Error>,
+    pub(crate) error: Option<Error>,
     /// Its web vitals, by their short names.
-    pub vitals: BTreeMap<String, f64>,
+    pub(crate) vitals: BTreeMap<String, f64>,
     /// The numbers of its `PerformanceNavigationTiming`, by its own names.
-    pub timing: BTreeMap<String, f64>,
+    pub(crate) timing: BTreeMap<String, f64>,
 }
 
 /// What is known of a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Request {
+pub(crate) struct Request {
     /// The HTTP method.
-    pub method: Box<str>,
+    pub(crate) method: Box<str>,
     /// The address, without secrets.
-    pub url: Box<str>,
+    pub(crate) url: Box<str>,
     /// What kind of resource it asked for.
-    pub resource: Box<str>,
+    pub(crate) resource: Box<str>,
     /// How many hops and attempts came before it.
-    pub resend_count: u32,
+    pub(crate) resend_count: u32,
     /// The length of its body in bytes.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// When its response could be read.
-    pub responded: Option<Nanos>,
+    pub(crate) responded: Option<Nanos>,
     /// The HTTP status; none when there was no response.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// Whether the browser's cache answered.
-    pub from_cache: bool,
+    pub(crate) from_cache: bool,
     /// The server's address.
-    pub address: Option<Box<str>>,
+    pub(crate) address: Option<Box<str>>,
     /// What the status line began with.
-    pub protocol: Option<Box<str>>,
+    pub(crate) protocol: Option<Box<str>>,
     /// The length of the response's body in bytes, as it was transferred.
-    pub response_size: Option<u64>,
+    pub(crate) response_size: Option<u64>,
     /// How it went wrong.
-    pub error: Option<Error>,
+    pub(crate) error: Option<Error>,
 }
 
 /// How something went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Error {
+pub(crate) enum Error {
     /// The server said so: 400 and more.
     Status(u16),
     /// There was no response, or only half of it: the name that Chromium has for the reason.
@@ -117,14 +117,12 @@ pub enum Error {
 
 impl Error {
     /// What a status means, if it means that something went wrong.
-    #[must_use]
-    pub fn of_status(status: u16) -> Option<Self> {
+    pub(crate) fn of_status(status: u16) -> Option<Self> {
         (status >= 400).then_some(Self::Status(status))
     }
 
     /// What a name of Chromium's means.
-    #[must_use]
-    pub fn of_name(name: &str) -> Self {
+    pub(crate) fn of_name(name: &str) -> Self {
         match name {
             "net::ERR_ABORTED" => Self::Cancelled,
             name => Self::Network(name.into()),
@@ -132,8 +130,7 @@ impl Error {
     }
 
     /// Whether it counts as a failure.
-    #[must_use]
-    pub fn is_failure(&self) -> bool {
+    pub(crate) fn is_failure(&self) -> bool {
         *self != Self::Cancelled
     }
 }

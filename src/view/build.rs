@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use super::critical;
-use super::link::{LinkTemplate, LinkedTrace};
-use super::raw::{Raw, RawEvent};
-use super::trace::{Event, Role, Span, Trace};
+use crate::view::critical;
+use crate::view::link::{LinkTemplate, LinkedTrace};
+use crate::view::raw::{Raw, RawEvent};
+use crate::view::trace::{Event, Role, Span, Trace};
 
 /// Builds a trace out of its spans, in whatever order they came.
 pub(super) fn trace(id: &str, spans: Vec<Raw>, link: Option<&LinkTemplate>) -> Trace {

@@ -3,7 +3,7 @@
 //! From the end of the root backwards: the child that ended last, then the one that ended last before that one began, and so on; the same in
 //! each of those.
 
-use super::trace::Span;
+use crate::view::trace::Span;
 
 /// Marks the critical path below the root of spans in waterfall order: below the first top, where none is a root.
 pub(super) fn mark(spans: &mut [Span]) {

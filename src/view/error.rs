@@ -4,7 +4,7 @@ use std::io;
 
 /// Why nothing could be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub(crate) enum ReadError {
     /// The file can't be opened or read.
     #[error("{path} can't be read: {error}")]
     Io {

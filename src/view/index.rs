@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::raw::Raw;
+use crate::view::raw::Raw;
 
 /// How many traces are known by name.
 const MOST_TRACES: usize = 100_000;
@@ -15,19 +15,19 @@ const MOST_NAME: usize = 200;
 
 /// What is known of a trace before it is read.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The trace id.
-    pub id: String,
+    pub(crate) id: String,
     /// Its spans.
-    pub spans: usize,
+    pub(crate) spans: usize,
     /// Spans with an error among them.
-    pub errors: usize,
+    pub(crate) errors: usize,
     /// When it began and ended: nanoseconds since the epoch.
-    pub time: (u64, u64),
+    pub(crate) time: (u64, u64),
     /// What its root is called.
-    pub root: Option<String>,
+    pub(crate) root: Option<String>,
     /// The services that take part.
-    pub services: BTreeSet<String>,
+    pub(crate) services: BTreeSet<String>,
 }
 
 /// The traces of a file, gathered span by span.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::raw::{Raw, RawEvent, named_kind, number};
-use super::trace::Link;
+use crate::view::raw::{Raw, RawEvent, named_kind, number};
+use crate::view::trace::Link;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Trace<'a> {

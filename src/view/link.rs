@@ -7,19 +7,19 @@ const PLACEHOLDERS: [&str; 6] = ["trace_id", "span_id", "start_s", "end_s", "sta
 
 /// A template for the address of a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkTemplate(String);
+pub(crate) struct LinkTemplate(String);
 
 /// The trace that a link leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkedTrace<'a> {
+pub(crate) struct LinkedTrace<'a> {
     /// 32 hexadecimal digits.
-    pub trace_id: &'a str,
+    pub(crate) trace_id: &'a str,
     /// The root's span id, 16 hexadecimal digits; empty where there is no root.
-    pub span_id: &'a str,
+    pub(crate) span_id: &'a str,
     /// Nanoseconds since the epoch.
-    pub start: u64,
+    pub(crate) start: u64,
     /// Nanoseconds since the epoch.
-    pub end: u64,
+    pub(crate) end: u64,
 }
 
 impl LinkTemplate {
@@ -28,7 +28,7 @@ impl LinkTemplate {
     /// # Errors
     ///
     /// What is wrong with it, and what was expected.
-    pub fn parse(template: &str) -> Result<Self, String> {
+    pub(crate) fn parse(template: &str) -> Result<Self, String> {
         let expected = || format!("{{{}}}", PLACEHOLDERS.join("}, {"));
         let mut rest = template;
         let mut names = Vec::new();
@@ -59,14 +59,12 @@ impl LinkTemplate {
     }
 
     /// The template as it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Gives the address of a trace.
-    #[must_use]
-    pub fn of(&self, trace: &LinkedTrace) -> String {
+    pub(crate) fn of(&self, trace: &LinkedTrace) -> String {
         // Times are whole, and include the trace: the end is rounded up.
         let values = [
             trace.trace_id.to_owned(),

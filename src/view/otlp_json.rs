@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::jaeger_json;
-use super::raw::{Raw, RawEvent, named_kind, number};
-use super::trace::Link;
+use crate::view::jaeger_json;
+use crate::view::raw::{Raw, RawEvent, named_kind, number};
+use crate::view::trace::Link;
 
 /// What a line or a file holds. Fields that are unknown are passed over.
 #[derive(Debug, Deserialize)]

@@ -7,11 +7,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::read::Loaded;
-use super::trace::Trace;
+use crate::view::read::Loaded;
+use crate::view::trace::Trace;
 
 /// How many spans a page has at most; the file has them all.
-pub const MOST_SPANS: usize = 20_000;
+pub(crate) const MOST_SPANS: usize = 20_000;
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -39,15 +39,13 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// The page of what was read from a file of that name.
-    #[must_use]
-    pub fn of(source: &'a str, loaded: &'a Loaded) -> Self {
+    pub(crate) fn of(source: &'a str, loaded: &'a Loaded) -> Self {
         let Loaded { traces, left_out_traces, left_out_spans, .. } = loaded;
         Self { source, traces, left_out_traces: *left_out_traces, left_out_spans: *left_out_spans }
     }
 }
 
 /// Renders the page.
-#[must_use]
 pub fn render(page: &Page) -> String {
     let script = format!("'use strict';\n{{\n{}}}\n", SCRIPTS.concat());
     // Data that can't be written is an empty page, which says that there are no traces.

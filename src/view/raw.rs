@@ -6,7 +6,7 @@ use serde::de::{Deserializer, Visitor};
 use serde_json::Value;
 use url::Url;
 
-use super::trace::{Link, Role};
+use crate::view::trace::{Link, Role};
 
 /// What a service is called that has no name.
 const UNNAMED_SERVICE: &str = "unknown service";

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use super::build;
-use super::error::ReadError;
-use super::index::{Entry, Index};
-use super::link::LinkTemplate;
-use super::raw::Raw;
-use super::trace::Trace;
-use super::walk::{Walk, Wanted};
+use crate::view::build;
+use crate::view::error::ReadError;
+use crate::view::index::{Entry, Index};
+use crate::view::link::LinkTemplate;
+use crate::view::raw::Raw;
+use crate::view::trace::Trace;
+use crate::view::walk::{Walk, Wanted};
 
 /// How long a line may be.
 const MOST_LINE: usize = 64 << 20;
@@ -20,7 +20,7 @@ const MOST_LINE: usize = 64 << 20;
 const MOST_DOCUMENT: u64 = 256 << 20;
 
 /// How many spans of one trace are shown.
-pub const MOST_SPANS: usize = 100_000;
+pub(crate) const MOST_SPANS: usize = 100_000;
 
 /// What decides how a span is named, what it stands for and what is noted beside it: a waterfall of text shows no more.
 const OUTLINE: [&str; 9] = [
@@ -40,7 +40,7 @@ const MOST_NAMED: usize = 5;
 
 /// Which traces are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Choice {
+pub(crate) enum Choice {
     /// One, by its id or by what that begins with.
     One(String),
     /// All, those with errors first, up to so many spans.
@@ -52,20 +52,20 @@ pub enum Choice {
 
 /// What was read.
 #[derive(Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The traces that are wanted.
-    pub traces: Vec<Trace>,
+    pub(crate) traces: Vec<Trace>,
     /// How many were left out.
-    pub left_out_traces: usize,
+    pub(crate) left_out_traces: usize,
     /// How many spans were left out.
-    pub left_out_spans: usize,
+    pub(crate) left_out_spans: usize,
     /// What could not be read, a sentence each.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A trace file that was looked through.
 #[derive(Debug)]
-pub struct TraceFile {
+pub(crate) struct TraceFile {
     path: PathBuf,
     name: String,
     file: File,
@@ -74,29 +74,21 @@ pub struct TraceFile {
     /// The whole of it, when it is not lines.
     is_document: bool,
     /// Its traces, those with errors first, then as they began.
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// How many there are beyond those.
-    pub further_traces: usize,
+    pub(crate) further_traces: usize,
     /// What could not be read, a sentence each.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Reads the traces of a file that are wanted.
-///
-/// # Errors
-///
-/// Whatever keeps the file from being read, or that there is nothing in it of what is wanted.
-pub fn load(path: &Path, choice: &Choice, link: Option<&LinkTemplate>) -> Result<Loaded, ReadError> {
+pub(crate) fn load(path: &Path, choice: &Choice, link: Option<&LinkTemplate>) -> Result<Loaded, ReadError> {
     TraceFile::open(path)?.load(choice, link)
 }
 
 impl TraceFile {
     /// Opens a file and looks through it; `-` is standard input.
-    ///
-    /// # Errors
-    ///
-    /// As [`load`].
-    pub fn open(path: &Path) -> Result<Self, ReadError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
         let failed = |error| ReadError::Io { path: name.clone(), error };
         let (file, is_spooled) = opened(path).map_err(failed)?;
@@ -115,20 +107,17 @@ impl TraceFile {
     }
 
     /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What it is called.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether the same can be read once more from where it is.
-    #[must_use]
-    pub fn stays(&self) -> bool {
+    pub(crate) fn stays(&self) -> bool {
         !self.is_spooled
     }
 
@@ -184,20 +173,12 @@ impl TraceFile {
     }
 
     /// Reads the traces that are wanted.
-    ///
-    /// # Errors
-    ///
-    /// As [`load`].
-    pub fn load(&self, choice: &Choice, link: Option<&LinkTemplate>) -> Result<Loaded, ReadError> {
+    pub(crate) fn load(&self, choice: &Choice, link: Option<&LinkTemplate>) -> Result<Loaded, ReadError> {
         self.built(choice, link, &|raw| raw)
     }
 
     /// Reads the traces that are wanted, without what only a page shows: that of a hundred thousand spans takes much memory.
-    ///
-    /// # Errors
-    ///
-    /// As [`load`].
-    pub fn outline(&self, choice: &Choice, link: Option<&LinkTemplate>) -> Result<Loaded, ReadError> {
+    pub(crate) fn outline(&self, choice: &Choice, link: Option<&LinkTemplate>) -> Result<Loaded, ReadError> {
         self.built(choice, link, &outlined)
     }
 

@@ -16,14 +16,10 @@ use rand::RngExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::say::say;
+use crate::base::stdio::say;
 
 /// Serves a page and opens it, until a signal says that it is enough.
-///
-/// # Errors
-///
-/// Whatever keeps it from being served.
-pub fn serve(html: String) -> io::Result<()> {
+pub(crate) fn serve(html: String) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
@@ -77,7 +73,8 @@ fn policy(html: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::page::{self, Page};
+    use crate::view::page;
+    use crate::view::page::Page;
 
     #[test]
     fn this_machine_is_told_from_others() {

@@ -7,8 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::index::Entry;
-use super::trace::{Span, Trace};
+use crate::view::index::Entry;
+use crate::view::trace::{Span, Trace};
 
 /// What services are told apart by.
 const COLOURS: [AnsiColor; 6] =
@@ -45,11 +45,11 @@ const LEAST_NAME: usize = 12;
 
 /// How a waterfall is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paper {
+pub(crate) struct Paper {
     /// Columns.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Whether more than ASCII can be shown.
-    pub unicode: bool,
+    pub(crate) unicode: bool,
 }
 
 struct Glyphs {
@@ -73,8 +73,7 @@ impl Paper {
 }
 
 /// Draws a trace.
-#[must_use]
-pub fn waterfall(trace: &Trace, paper: Paper) -> String {
+pub(crate) fn waterfall(trace: &Trace, paper: Paper) -> String {
     let colours = colours(trace);
     let glyphs = paper.glyphs();
     let services = colours.keys().map(|name| clean(name).width()).max().unwrap_or(0).min(MOST_SERVICE);
@@ -125,8 +124,7 @@ pub fn waterfall(trace: &Trace, paper: Paper) -> String {
 }
 
 /// Lists traces, a line each.
-#[must_use]
-pub fn list(entries: &[Entry], paper: Paper) -> String {
+pub(crate) fn list(entries: &[Entry], paper: Paper) -> String {
     let glyphs = paper.glyphs();
     let mut text = String::new();
     for entry in entries {
@@ -250,8 +248,7 @@ fn duration(us: u64, glyphs: &Glyphs) -> String {
 }
 
 /// Shows what would steer a terminal or reorder its text as escapes.
-#[must_use]
-pub fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
         let steers = c.is_control()

@@ -1,7 +1,7 @@
 //! What a walk through a trace file meets: spans of one document or line after the other, and what can't be read. Pure.
 
-use super::otlp_json::Document;
-use super::raw::Raw;
+use crate::view::otlp_json::Document;
+use crate::view::raw::Raw;
 
 /// What stands near the begin of every document with spans, OTLP's and Jaeger's.
 const MARKS: [&[u8]; 2] = [b"\"resourceSpans\"", b"\"traceID\""];

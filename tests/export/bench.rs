@@ -10,8 +10,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use navtrace::observe::observation::Observation;
-use navtrace::report::{self, Trace};
+use navtrace::testing::Observation;
+use navtrace::testing::reports::{self, Trace};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
@@ -208,19 +208,19 @@ pub(crate) fn expected(pages: impl IntoIterator<Item = Vec<String>>) -> Vec<Stri
 
 /// Listens to hosts as `navtrace run` does.
 pub(crate) struct Heard {
-    receiver: report::Receiver,
+    receiver: reports::Receiver,
     _dir: TempDir,
 }
 
 impl Heard {
     pub(crate) fn listen() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { receiver: report::Receiver::listen(dir.path(), |_| ()).unwrap(), _dir: dir }
+        Self { receiver: reports::Receiver::listen(dir.path(), |_| ()).unwrap(), _dir: dir }
     }
 
     /// Has a host report here.
     pub(crate) fn listens_to(&self, host: &mut Command) {
-        host.env(report::VARIABLE, self.receiver.path());
+        host.env(reports::VARIABLE, self.receiver.path());
     }
 
     /// The one trace that was reported, once its hosts have ended.

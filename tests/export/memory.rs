@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use navtrace::observe::observation::Observation;
+use navtrace::testing::Observation;
 
 use crate::bench::{Bench, Host};
 use crate::collector::Behaviour;

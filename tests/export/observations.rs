@@ -1,7 +1,7 @@
 //! What an extension would observe, as the types have it.
 
-use navtrace::context::ids::SpanId;
-use navtrace::observe::observation::{NavigationStart, Observation, Response};
+use navtrace::testing::SpanId;
+use navtrace::testing::{NavigationStart, Observation, Response};
 
 /// When the first page load begins, in milliseconds since the epoch.
 pub(crate) const START: f64 = 1_764_211_873_000.0;

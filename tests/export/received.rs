@@ -1,6 +1,6 @@
 //! Batches are acknowledged once they are safe, and count once, whatever comes between them.
 
-use navtrace::observe::observation::Observation;
+use navtrace::testing::Observation;
 use serde_json::json;
 
 use crate::bench::{Bench, Heard, WORKER, expected};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use navtrace::observe::observation::Observation;
+use navtrace::testing::Observation;
 use serde_json::json;
 
 use crate::bench::{Bench, ORIGIN, said};

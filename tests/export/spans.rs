@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use navtrace::observe::observation::Observation;
+use navtrace::testing::Observation;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;

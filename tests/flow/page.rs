@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use navtrace::view::page::{self, Page};
-use navtrace::view::trace::{Event, Link, Role, Span, Trace};
+use navtrace::testing::page::{self, Page};
+use navtrace::testing::trace::{Event, Link, Role, Span, Trace};
 use serde_json::json;
 
 use crate::bench::{script_path, turn};

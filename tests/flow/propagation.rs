@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use navtrace::context::targets::MatchPattern;
+use navtrace::testing::MatchPattern;
 
 use crate::bench::{Bench, Run, logged, script_path, turn};
 use crate::support::sdk::{Contexts, SdkServer, SpanContext};

@@ -7,12 +7,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use super::line::{Line, Mark};
-use crate::browser::find;
-use crate::browser::installed::host::{Binary, Registration, State};
-use crate::browser::installed::{Computer, Place};
-use crate::browser::locations::{BROWSERS, Browser, Homes, Os};
-use crate::config::Config;
+use crate::cli::doctor::line::{Line, Mark};
+use crate::install::browsers::{BROWSERS, Browser, Homes, Os};
+use crate::install::inspect::host::{Binary, Registration, State};
+use crate::install::inspect::{Computer, Place};
+use crate::launch::find;
+use crate::settings::Config;
 
 /// What the lines about a registration begin with.
 const LINK: &str = "registration";
@@ -29,7 +29,7 @@ impl Mend {
     fn new(named: Option<&Path>) -> Self {
         let user = named.map_or_else(
             || "navtrace install".to_owned(),
-            |dir| format!("navtrace install --user-data-dir {}", crate::cli::shell_word(dir)),
+            |dir| format!("navtrace install --user-data-dir {}", crate::base::text::shell_word(dir)),
         );
         let whom = if named.is_some() { "for this directory" } else { "for this user" };
         Self { whom, user, system: "sudo navtrace install --system" }
@@ -60,7 +60,7 @@ pub(super) fn check(config: &Config, named: Option<&Path>) -> Vec<Line> {
 
 fn check_directory(config: &Config, computer: &Computer, dir: &Path) -> Vec<Line> {
     if !dir.is_dir() {
-        let word = crate::cli::shell_word(dir);
+        let word = crate::base::text::shell_word(dir);
         let sentence = format!("{} is no directory: `navtrace profile {word}` prepares one", dir.display());
         return vec![Line::new(Mark::Fail, "profile", sentence)];
     }
@@ -166,9 +166,9 @@ mod tests {
     use std::ffi::OsString;
     use std::os::unix::fs::PermissionsExt;
 
-    use super::super::line;
     use super::*;
-    use crate::browser::manifest;
+    use crate::cli::doctor::line;
+    use crate::launch::manifest;
 
     fn write(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();

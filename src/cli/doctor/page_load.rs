@@ -6,13 +6,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::Finding;
-use crate::browser::gate::DOCTOR_HINT;
-use crate::browser::{private, process};
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::files;
 use crate::channel::message::{Mode, WantedMode};
-use crate::config::{self, Config};
-use crate::failure::{ExitCode, Failure};
-use crate::report::{self, Receiver};
+use crate::cli::doctor::Finding;
+use crate::launch::gate::DOCTOR_HINT;
+use crate::launch::start;
+use crate::run::reports::{self, Receiver};
+use crate::settings::{self, Config};
 
 /// The links that are checked here.
 pub(super) const LINKS: [&str; 4] = ["browser start", "off the record", "mode", "page load"];
@@ -57,26 +58,22 @@ impl Drop for Browser {
 }
 
 /// Checks the links that only a running browser can show.
-///
-/// # Errors
-///
-/// A [`Failure`] when the check itself can't be set up.
 pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Failure> {
     let set_up = |error: io::Error| {
         Failure::new(ExitCode::Failure, format!("the check of a page load can't be set up: {error}"))
     };
-    let dir = private::temporary_directory("navtrace-doctor-").map_err(set_up)?;
+    let dir = files::temporary_directory("navtrace-doctor-").map_err(set_up)?;
     let receiver = Receiver::listen(dir.path(), |_| ()).map_err(set_up)?;
     let server = TcpListener::bind("127.0.0.1:0").map_err(set_up)?;
     let page = format!("http://{}/", server.local_addr().map_err(set_up)?);
 
-    let mut child = Command::new(process::this_binary()?)
+    let mut child = Command::new(start::this_binary()?)
         .arg("launch")
         .args(CHROMIUM_ARGUMENTS)
         .envs(config.environment())
-        .env(report::VARIABLE, receiver.path())
+        .env(reports::VARIABLE, receiver.path())
         // Nobody wants to see this page among their traces.
-        .env(config::export::EXPORTER, "none")
+        .env(settings::export::EXPORTER, "none")
         // A browser that is killed leaves files of its own there; they go with the directory.
         .env("TMPDIR", dir.path())
         .stdin(Stdio::null())
@@ -95,7 +92,7 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
     let problem = receiver.wait_for(Duration::ZERO, |ledger| ledger.problems.keys().next().cloned());
     drop(browser);
     // The relay has its own files there and goes on for a moment; a directory that is merely dropped would be tried once.
-    private::remove_directory(&dir.keep(), REMOVAL);
+    files::remove_directory(&dir.keep(), REMOVAL);
 
     let start = match (endpoint, problem) {
         (Ok(_), None) => Ok("armed before the client may connect".to_owned()),

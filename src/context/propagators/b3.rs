@@ -3,8 +3,8 @@
 //! As OpenTelemetry wants it, a trace id of 64 bits is padded, a parent's id is neither needed nor written, debug means sampled, and a
 //! context without a decision counts as not sampled.
 
-use super::{Context, Invalid, Propagator, SpanContext, Tracestate, padded};
 use crate::context::ids::Flags;
+use crate::context::propagators::{Context, Invalid, Propagator, SpanContext, Tracestate, padded};
 
 /// B3 in one header.
 pub(super) struct Single;

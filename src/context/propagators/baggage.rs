@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Context, Invalid, Propagator};
+use crate::context::propagators::{Context, Invalid, Propagator};
 
 const HEADER: &str = "baggage";
 
@@ -16,12 +16,11 @@ const MOST_BYTES: usize = 8192;
 
 /// List members as they came: `key=value` with its properties.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Baggage(Vec<String>);
+pub(crate) struct Baggage(Vec<String>);
 
 impl Baggage {
     /// Reads the value of a header: the members that are valid and within the limits, and what is wrong with the first that is not.
-    #[must_use]
-    pub fn parse(text: &str) -> (Self, Option<String>) {
+    pub(crate) fn parse(text: &str) -> (Self, Option<String>) {
         let (mut members, mut bytes, mut fault) = (Vec::new(), 0, None);
         let all = text.split(',').map(|member| member.trim_matches([' ', '\t'])).filter(|member| !member.is_empty());
         for (number, member) in all.enumerate() {
@@ -43,8 +42,7 @@ impl Baggage {
     }
 
     /// Whether there is nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

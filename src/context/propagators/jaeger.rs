@@ -1,7 +1,7 @@
 //! Jaeger's own header. <https://www.jaegertracing.io/sdk-migration/#propagation-format>
 
-use super::{Context, Invalid, Propagator, SpanContext, Tracestate, padded};
 use crate::context::ids::Flags;
+use crate::context::propagators::{Context, Invalid, Propagator, SpanContext, Tracestate, padded};
 
 /// Jaeger's `uber-trace-id`.
 pub(super) struct Jaeger;

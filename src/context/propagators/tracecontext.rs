@@ -1,6 +1,6 @@
 //! W3C Trace Context: `traceparent` and `tracestate`. <https://www.w3.org/TR/trace-context-2/>
 
-use super::{Context, Invalid, Propagator, SpanContext, Tracestate};
+use crate::context::propagators::{Context, Invalid, Propagator, SpanContext, Tracestate};
 
 /// The headers of W3C Trace Context.
 pub(super) struct TraceContext;

@@ -16,7 +16,7 @@ const LONGEST: usize = 256;
 
 /// List members, the latest vendor's first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tracestate(Vec<String>);
+pub(crate) struct Tracestate(Vec<String>);
 
 impl Tracestate {
     /// Reads the value of a header.
@@ -24,7 +24,7 @@ impl Tracestate {
     /// # Errors
     ///
     /// What is wrong with it: as a whole it is of no use then.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let members: Vec<&str> = text
             .split(',')
             .map(|member| member.trim_matches([' ', '\t']))
@@ -56,8 +56,7 @@ impl Tracestate {
     }
 
     /// Whether there is nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::problems::Problems;
 use crate::context::issuer::SessionContext;
+use crate::export::exporter::problems::Problems;
 use crate::export::record::{Exported, Record};
 use crate::observe::span::Nanos;
 use crate::observe::tally::Tally;
@@ -13,13 +13,13 @@ pub(super) const LATE_ENDS: Duration = Duration::from_secs(30);
 
 /// What came of a session.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The session.
-    pub context: SessionContext,
+    pub(crate) context: SessionContext,
     /// What it did.
-    pub tally: Tally,
+    pub(crate) tally: Tally,
     /// What became of its spans.
-    pub exported: Exported,
+    pub(crate) exported: Exported,
 }
 
 impl Outcome {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use super::OnProblem;
+use crate::export::exporter::OnProblem;
 use crate::export::root_cause;
 
 /// Says each thing once.

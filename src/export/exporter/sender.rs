@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use rand::RngExt;
 
-use super::Shared;
-use super::desk::Work;
+use crate::base::directories::State;
+use crate::export::exporter::Shared;
+use crate::export::exporter::desk::Work;
 use crate::export::record::Fate;
 use crate::export::settings::{Settings, Target};
 use crate::export::spool::{self, Spool, Walk};
-use crate::export::state::State;
 use crate::export::transport::{Answer, Transport};
 use crate::export::{flush, otlp};
 

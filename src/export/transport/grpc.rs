@@ -10,9 +10,9 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
-use super::{Answer, accepted, read_pem};
 use crate::export::root_cause;
 use crate::export::settings::Target;
+use crate::export::transport::{Answer, accepted, read_pem};
 
 /// A collector that speaks gRPC.
 pub(super) struct Client {

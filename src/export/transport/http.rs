@@ -12,9 +12,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Response, StatusCode, Url};
 use url::Host;
 
-use super::{Answer, accepted, read_pem};
 use crate::export::root_cause;
 use crate::export::settings::{Protocol, Target};
+use crate::export::transport::{Answer, accepted, read_pem};
 
 /// How much of an answer is read.
 const MOST_ANSWER: usize = 64 << 10;

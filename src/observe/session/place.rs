@@ -13,9 +13,9 @@ use crate::observe::span::{Kind, Nanos, Span};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parent {
     /// Its id.
-    pub span_id: SpanId,
+    pub(crate) span_id: SpanId,
     /// What other vendors say of its trace.
-    pub tracestate: String,
+    pub(crate) tracestate: String,
 }
 
 /// Where a span stands.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MOST_OPEN, Session, nanos};
 use crate::context::ids::{SpanId, TraceId};
 use crate::observe::observation::{Linked, NavigationStart, Response};
+use crate::observe::session::{MOST_OPEN, Session, nanos};
 use crate::observe::span::{Error, Kind, Nanos, Request, Span};
 use crate::observe::tally::Slowest;
 

@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
-use super::super::observation::{IssuedFor, Linked, NavigationStart, Response};
-use super::super::span::Kind;
-use super::super::tally::Slowest;
 use super::*;
+use crate::observe::observation::{IssuedFor, Linked, NavigationStart, Response};
+use crate::observe::span::Kind;
+use crate::observe::tally::Slowest;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const ROOT: &str = "00f067aa0ba902b7";

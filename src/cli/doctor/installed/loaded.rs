@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::super::line::{Line, Mark};
-use super::of_profile;
-use crate::browser::extension::{self, Content};
-use crate::browser::installed::Place;
-use crate::browser::installed::profile::{self, Extension, Origin, Profile};
-use crate::browser::installed::rivals::{self, Rival};
+use crate::cli::doctor::installed::of_profile;
+use crate::cli::doctor::line::{Line, Mark};
+use crate::install::inspect::Place;
+use crate::install::inspect::profile::{self, Extension, Origin, Profile};
+use crate::install::inspect::rivals::{self, Rival};
+use crate::launch::extension::{self, Content};
 
 /// What the lines about the extension begin with.
 const LINK: &str = "extension";

@@ -1,12 +1,12 @@
 //! The policies that a browser obeys, in words.
 
-use super::super::line::{Line, Mark};
-use crate::browser::extension;
-use crate::browser::installed::Place;
-use crate::browser::installed::host::State;
-use crate::browser::installed::policies::Kind;
-use crate::browser::locations::Os;
-use crate::browser::manifest::HOST_NAME;
+use crate::cli::doctor::line::{Line, Mark};
+use crate::install::browsers::Os;
+use crate::install::inspect::Place;
+use crate::install::inspect::host::State;
+use crate::install::inspect::policies::Kind;
+use crate::launch::extension;
+use crate::launch::manifest::HOST_NAME;
 
 /// What the lines begin with.
 const LINK: &str = "policy";

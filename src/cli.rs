@@ -1,0 +1,198 @@
+//! The command line: one subcommand per file. A failure that ends the process is printed here alone.
+
+#![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts, which show backticks as they are")]
+
+mod collect;
+mod config;
+mod doctor;
+mod env;
+mod flush;
+mod host;
+mod install;
+mod launch;
+mod profile;
+mod run;
+mod settings;
+mod target;
+mod uninstall;
+mod view;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+use std::process::ExitCode as ProcessExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::stdio::say;
+use crate::launch::latch;
+use crate::settings::Config;
+use crate::settings::setting::Setting;
+
+/// The name under which this program is the browser.
+pub(crate) const BROWSER_NAME: &str = "navtrace-chromium";
+
+/// Trace context on every request of a browser test, with no change to the test.
+///
+/// `navtrace run -- k6 run script.js` is the main job: every browser that k6 starts carries a W3C `traceparent` on every request it
+/// makes, one trace per iteration.
+#[derive(Debug, Parser)]
+#[command(
+    name = "navtrace",
+    version,
+    after_help = "Settings come from config.toml, the environment and options, of which the last wins: `navtrace config` shows them, and \
+                  `navtrace config --help` what each means."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Launch(launch::Args),
+    Profile(profile::Args),
+    Env(env::Args),
+    Host(host::Args),
+    Doctor(doctor::Args),
+    Flush(flush::Args),
+    Collect(collect::Args),
+    View(view::Args),
+    Config(config::Args),
+    Install(install::Args),
+    Uninstall(uninstall::Args),
+}
+
+impl Command {
+    /// The settings that the command line gives. The browser's arguments are Chromium's alone, and Chromium starts the host.
+    fn flags(&self) -> &[(&'static Setting, OsString)] {
+        match self {
+            Self::Launch(_) | Self::Host(_) | Self::Profile(_) | Self::Install(_) | Self::Uninstall(_) => &[],
+            Self::Env(args) => args.flags.given(),
+            Self::Run(args) => args.flags.given(),
+            Self::Doctor(args) => args.flags.given(),
+            Self::Flush(args) => args.flags.given(),
+            Self::Collect(args) => args.flags.given(),
+            Self::View(args) => args.flags.given(),
+            Self::Config(args) => args.flags.given(),
+        }
+    }
+}
+
+/// How this program was called.
+#[derive(Debug, PartialEq, Eq)]
+enum Called {
+    /// As the browser, with Chromium's arguments.
+    Browser(Vec<OsString>),
+    /// By Chromium as the native messaging host, with the extension's origin.
+    Host(OsString),
+    /// As the command line.
+    CommandLine,
+}
+
+fn called(args: &[OsString]) -> Called {
+    // Before the name: on some systems a host that was registered through the link is started by the link's name.
+    match args.get(1) {
+        Some(first) if first.as_encoded_bytes().starts_with(b"chrome-extension://") => {
+            return Called::Host(first.clone());
+        }
+        _ => {}
+    }
+    let name = args.first().map(|name| Path::new(name).file_name().unwrap_or_default());
+    if name == Some(OsStr::new(BROWSER_NAME)) {
+        return Called::Browser(args[1..].to_vec());
+    }
+    Called::CommandLine
+}
+
+/// Runs navtrace with the arguments of a process, the program's name first.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let command = match called(&args) {
+        Called::Browser(args) => Command::Launch(launch::Args { args }),
+        Called::Host(origin) => Command::Host(host::Args { origin: Some(origin) }),
+        Called::CommandLine => match Cli::try_parse_from(args) {
+            Ok(cli) => cli.command,
+            Err(error) => {
+                let usage = error.use_stderr();
+                // Nothing is left to be told to when this can't be printed.
+                let _ = error.print();
+                return if usage { ExitCode::Usage } else { ExitCode::Success }.into();
+            }
+        },
+    };
+    let is_host = matches!(command, Command::Host(_));
+    execute(command).unwrap_or_else(|failure| {
+        say(&failure.message);
+        if is_host {
+            latch::let_go();
+        }
+        failure.exit.into()
+    })
+}
+
+/// Writes to standard output; colours only where they are wanted. A reader that has had enough is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(ExitCode::Failure, format!("standard output can't be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
+    let config = Config::load(command.flags())?;
+    start_log(&config);
+    match command {
+        Command::Run(args) => run::run(&config, &args),
+        Command::Launch(args) => Err(launch::launch(&config, &args)),
+        Command::Profile(args) => profile::profile(&args),
+        Command::Env(args) => env::env(&config, &args),
+        Command::Host(args) => host::host(&config, &args),
+        Command::Doctor(args) => doctor::doctor(&config, &args),
+        Command::Flush(_) => flush::flush(&config),
+        Command::Collect(args) => collect::collect(&config, &args),
+        Command::View(args) => view::view(&config, &args),
+        Command::Config(args) => config::config(&config, &args),
+        Command::Install(args) => install::install(&config, &args),
+        Command::Uninstall(args) => uninstall::uninstall(&config, &args),
+    }
+}
+
+/// Sends the log to standard error: standard output belongs to commands and frames.
+fn start_log(config: &Config) {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(config.log)
+        .with_ansi(false)
+        .log_internal_errors(false)
+        .without_time()
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_binary_is_told_by_how_it_is_called() {
+        let called = |args: &[&str]| called(&args.iter().map(OsString::from).collect::<Vec<_>>());
+        let origin = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
+        assert_eq!(called(&["navtrace", origin]), Called::Host(origin.into()));
+        assert_eq!(called(&["navtrace-chromium", origin]), Called::Host(origin.into()));
+        assert_eq!(called(&["/usr/bin/navtrace-chromium", "--headless"]), Called::Browser(vec!["--headless".into()]));
+        assert_eq!(called(&["navtrace", "run"]), Called::CommandLine);
+        assert_eq!(called(&[]), Called::CommandLine);
+    }
+}

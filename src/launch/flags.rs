@@ -1,0 +1,228 @@
+//! Rewrites the arguments that a client starts Chromium with, so that the extension is loaded and nothing else changes. Pure.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// The switch by which a client chooses where `DevTools` listen.
+const DEVTOOLS_PORT: &str = "remote-debugging-port";
+
+/// What the launcher adds to a client's arguments.
+#[derive(Debug)]
+pub(crate) struct Additions<'a> {
+    /// The unpacked extension.
+    pub(crate) extension_dir: &'a Path,
+    /// The extension's id, which is granted blocking `webRequest` listeners.
+    pub(crate) extension_id: &'a str,
+    /// The profile, where the client gave none.
+    pub(crate) user_data_dir: Option<&'a Path>,
+    /// Whether to turn the sandbox off (Chromium refuses to start as root otherwise).
+    pub(crate) no_sandbox: bool,
+    /// Whether the browser is to choose its `DevTools` port itself, because navtrace listens on the client's.
+    pub(crate) port_is_ours: bool,
+}
+
+/// Gives the value of the last `--name=value` among `args`, as Chromium takes it. An empty value counts as none.
+pub(crate) fn value<'a>(args: &'a [OsString], name: &str) -> Option<&'a OsStr> {
+    switches(args)
+        .filter_map(|arg| switch(arg))
+        .filter(|(found, _)| *found == name.as_bytes())
+        .last()
+        .and_then(|(_, value)| value)
+        .filter(|value| !value.is_empty())
+        .map(OsStr::from_bytes)
+}
+
+/// Gives the profile that the client chose.
+pub(crate) fn user_data_dir(args: &[OsString]) -> Option<PathBuf> {
+    value(args, "user-data-dir").map(PathBuf::from)
+}
+
+/// Gives the `DevTools` port that the client chose. Chromium listens there on the loopback interface, whatever
+/// `--remote-debugging-address` says.
+pub(crate) fn devtools_port(args: &[OsString]) -> Option<u16> {
+    let digits = value(args, DEVTOOLS_PORT)?.to_str()?;
+    let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
+    // 0 is for Chromium to choose one.
+    port.filter(|port| *port != 0)
+}
+
+/// Tells whether the client talks to the browser over files that it gave it.
+pub(crate) fn has_devtools_pipe(args: &[OsString]) -> bool {
+    has(args, "remote-debugging-pipe")
+}
+
+/// Rewrites a client's arguments.
+///
+/// `--remote-debugging-port` becomes 0 where navtrace listens on it; `--disable-extensions` goes; a `--load-extension` or
+/// `--disable-extensions-except` that is there already keeps its extensions and gets ours beside them; everything else stays as and where
+/// it is.
+pub(crate) fn rewrite(args: &[OsString], additions: &Additions) -> Vec<OsString> {
+    let switch_count = switches(args).count();
+    let replaced: [&[u8]; 3] = [b"disable-extensions", b"load-extension", b"disable-extensions-except"];
+    let kept = |arg: &&OsString| switch(arg).is_none_or(|(name, _)| !replaced.contains(&name));
+
+    let port = |arg: &OsString| switch(arg).is_some_and(|(name, _)| name == DEVTOOLS_PORT.as_bytes());
+    let changed = |arg: &OsString| {
+        if additions.port_is_ours && port(arg) { flag(DEVTOOLS_PORT, "0".as_ref()) } else { arg.clone() }
+    };
+
+    let mut rewritten: Vec<OsString> = switches(args).filter(kept).map(changed).collect();
+    let beside = |name: &str| {
+        let ours = additions.extension_dir.as_os_str();
+        let list = match value(args, name) {
+            Some(theirs) => [theirs.as_bytes(), b",", ours.as_bytes()].concat(),
+            None => ours.as_bytes().to_vec(),
+        };
+        flag(name, &OsString::from_vec(list))
+    };
+    rewritten.push(beside("load-extension"));
+    if has(args, "disable-extensions-except") {
+        rewritten.push(beside("disable-extensions-except"));
+    }
+    rewritten.push(flag("allowlisted-extension-id", additions.extension_id.as_ref()));
+    if let Some(dir) = additions.user_data_dir {
+        rewritten.push(flag("user-data-dir", dir.as_os_str()));
+    }
+    if additions.no_sandbox {
+        rewritten.push("--no-sandbox".into());
+    }
+    rewritten.extend_from_slice(&args[switch_count..]);
+    rewritten
+}
+
+/// Tells whether the switch is among `args`, with or without a value.
+pub(crate) fn has(args: &[OsString], name: &str) -> bool {
+    switches(args).any(|arg| switch(arg).is_some_and(|(found, _)| found == name.as_bytes()))
+}
+
+fn flag(name: &str, value: &OsStr) -> OsString {
+    let mut flag = OsString::from(format!("--{name}="));
+    flag.push(value);
+    flag
+}
+
+/// Everything before a lone `--`, behind which Chromium takes no switches.
+fn switches(args: &[OsString]) -> impl Iterator<Item = &OsString> {
+    args.iter().take_while(|arg| *arg != "--")
+}
+
+/// Splits `--name`, `--name=value` and, as Chromium does, `-name=value`.
+fn switch(arg: &OsStr) -> Option<(&[u8], Option<&[u8]>)> {
+    let bytes = arg.as_bytes();
+    let body = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-"))?;
+    if body.is_empty() {
+        return None;
+    }
+    Some(match body.iter().position(|byte| *byte == b'=') {
+        Some(at) => (&body[..at], Some(&body[at + 1..])),
+        None => (body, None),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn additions() -> Additions<'static> {
+        Additions {
+            extension_dir: Path::new("/ext"),
+            extension_id: "abc",
+            user_data_dir: None,
+            no_sandbox: false,
+            port_is_ours: false,
+        }
+    }
+
+    fn os(args: &[&str]) -> Vec<OsString> {
+        args.iter().map(OsString::from).collect()
+    }
+
+    fn rewritten(args: &[&str], additions: &Additions) -> Vec<String> {
+        let to_string = |arg: OsString| arg.into_string().unwrap();
+        rewrite(&os(args), additions).into_iter().map(to_string).collect()
+    }
+
+    #[test]
+    fn table_of_arguments() {
+        let grant = "--allowlisted-extension-id=abc";
+        let ours = "--load-extension=/ext";
+        let cases: [(&[&str], &[&str]); 8] = [
+            (&[], &[ours, grant]),
+            (&["--disable-extensions", "--headless"], &["--headless", ours, grant]),
+            (&["-disable-extensions"], &[ours, grant]),
+            (&["--load-extension=/a,/b"], &["--load-extension=/a,/b,/ext", grant]),
+            (&["--load-extension=/a", "--load-extension=/b"], &["--load-extension=/b,/ext", grant]),
+            (
+                &["--disable-extensions-except=/a", "--load-extension=/a"],
+                &["--load-extension=/a,/ext", "--disable-extensions-except=/a,/ext", grant],
+            ),
+            (&["http://a/?x=--b", "--headless"], &["http://a/?x=--b", "--headless", ours, grant]),
+            (&["--headless", "--", "--disable-extensions"], &["--headless", ours, grant, "--", "--disable-extensions"]),
+        ];
+        for (args, expected) in cases {
+            assert_eq!(rewritten(args, &additions()), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_becomes_the_browsers_choice() {
+        let first = |args: &[&str], port_is_ours| {
+            rewritten(args, &Additions { port_is_ours, ..additions() })[..args.len()].to_vec()
+        };
+        let port = ["--remote-debugging-port=9222", "--headless"];
+        assert_eq!(first(&port, false), port);
+        assert_eq!(first(&port, true), ["--remote-debugging-port=0", "--headless"]);
+        let twice = ["-remote-debugging-port=1", "x", "--remote-debugging-port=9222"];
+        assert_eq!(first(&twice, true), ["--remote-debugging-port=0", "x", "--remote-debugging-port=0"]);
+    }
+
+    #[test]
+    fn finds_the_port_that_chromium_would_take() {
+        let cases: [(&[&str], Option<u16>); 10] = [
+            (&[], None),
+            (&["--remote-debugging-port=9222"], Some(9222)),
+            (&["-remote-debugging-port=1", "--remote-debugging-port=65534"], Some(65534)),
+            (&["--remote-debugging-port=9222", "--remote-debugging-port=0"], None),
+            (&["--remote-debugging-port"], None),
+            (&["--remote-debugging-port="], None),
+            (&["--remote-debugging-port=65535"], Some(65535)),
+            (&["--remote-debugging-port=+1"], None),
+            (&["--remote-debugging-port=9222", "--remote-debugging-address=0.0.0.0"], Some(9222)),
+            (&["--", "--remote-debugging-port=9222"], None),
+        ];
+        for (args, expected) in cases {
+            assert_eq!(devtools_port(&os(args)), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn finds_the_pipe_in_either_form() {
+        for (args, expected) in [
+            (["--remote-debugging-pipe"], true),
+            (["--remote-debugging-pipe=cbor"], true),
+            (["--remote-debugging-pipes"], false),
+        ] {
+            assert_eq!(has_devtools_pipe(&os(&args)), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn adds_a_profile_and_the_missing_sandbox_switch() {
+        let additions = Additions { user_data_dir: Some(Path::new("/tmp/p q")), no_sandbox: true, ..additions() };
+        let last = |args: &[OsString]| rewrite(args, &additions).split_off(2);
+        assert_eq!(last(&[]), ["--user-data-dir=/tmp/p q", "--no-sandbox"]);
+    }
+
+    #[test]
+    fn finds_the_profile_that_chromium_would_take() {
+        for (args, expected) in [
+            (vec!["--user-data-dir=/a", "--user-data-dir=/b"], Some("/b")),
+            (vec!["--user-data-dir="], None),
+            (vec!["--", "--user-data-dir=/a"], None),
+            (vec!["--user-data-dir-x=/a"], None),
+        ] {
+            assert_eq!(user_data_dir(&os(&args)), expected.map(PathBuf::from));
+        }
+    }
+}

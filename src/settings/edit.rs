@@ -1,0 +1,178 @@
+//! Changes single values in config.toml, and leaves everything else there as the user wrote it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use toml_edit::{Array, DocumentMut, Item, RawString, TableLike, Value, table};
+
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::files;
+use crate::channel::lasting::Stored;
+use crate::settings::file::{self, ConfigFile};
+use crate::settings::given::{FILE, SEE};
+use crate::settings::setting::{Read, Setting};
+use crate::settings::{Config, table, value};
+
+/// A new value of a setting; none takes it away.
+type Change<'a> = (&'static Setting, Option<&'a Stored>);
+
+/// Has the file say these values, by their keys.
+pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<Stored>>) -> Result<(), Failure> {
+    let changes = changes(values)?;
+    let file = file.ok_or_else(|| {
+        let message = format!("there is no home directory to store settings in: set HOME, or name a file with {FILE}");
+        Failure::new(ExitCode::Failure, message)
+    })?;
+    let failed = |action: &str, error: io::Error| {
+        let path = file.path.display();
+        let message = format!("{path} can't be {action}: {error}; mend that, or name another file with {FILE}");
+        Failure::new(ExitCode::Failure, message)
+    };
+    // It may be a link into a directory of somebody's settings.
+    let path = match fs::canonicalize(&file.path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(&file.path).is_err() => {
+            if changes.iter().all(|(_, value)| value.is_none()) {
+                return Ok(());
+            }
+            if let Some(folder) = file.path.parent() {
+                files::make_directory(folder).map_err(|error| failed("written", error))?;
+            }
+            file.path.clone()
+        }
+        path => path.map_err(|error| failed("read", error))?,
+    };
+    // Two at once would each write what the other has not read.
+    let _lock = path.parent().map(lock).transpose().map_err(|error| failed("written", error))?;
+    let before = match fs::metadata(&path) {
+        Ok(data) if !data.is_file() => return Err(failed("written", io::Error::other("it is not a file"))),
+        Ok(data) if data.permissions().readonly() => {
+            return Err(failed("written", io::Error::other("it is read-only")));
+        }
+        Ok(data) => Some(data.permissions()),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(failed("read", error)),
+    };
+    let text = match &before {
+        Some(_) => fs::read_to_string(&path).map_err(|error| failed("read", error))?,
+        None => String::new(),
+    };
+    let edited = edited(&file.path, &text, &changes)?;
+    if edited == text {
+        return Ok(());
+    }
+    files::write_if_changed(&path, edited.as_bytes()).map_err(|error| failed("written", error))?;
+    before.map_or(Ok(()), |before| fs::set_permissions(&path, before)).map_err(|error| failed("written", error))
+}
+
+/// Keeps others who store from a folder, for as long as what it gives lives.
+fn lock(folder: &Path) -> io::Result<File> {
+    let file = File::open(folder)?;
+    flock(&file, FlockOperation::LockExclusive)?;
+    Ok(file)
+}
+
+/// Finds the settings, and checks each value by itself.
+fn changes(values: &BTreeMap<String, Option<Stored>>) -> Result<Vec<Change<'_>>, Failure> {
+    let refused = |message| Failure::new(ExitCode::Usage, message);
+    let changes = values.iter().map(|(key, value)| {
+        let found = table::all().find(|setting| setting.path().as_deref() == Some(key));
+        let setting = found.ok_or_else(|| refused(unknown(key)))?;
+        if let Some(value) = value {
+            check(setting, value).map_err(|reason| refused(format!("{key} can't be used: {reason}")))?;
+        }
+        // An empty value counts as none wherever settings are read.
+        Ok((setting, value.as_ref().filter(|value| !value.read(setting).0.is_empty())))
+    });
+    changes.collect()
+}
+
+fn unknown(key: &str) -> String {
+    let paths: Vec<_> = table::all().filter_map(Setting::path).collect();
+    match value::nearest(key, paths.iter().map(String::as_str)) {
+        Some(nearest) => format!("{key} is not a setting: did you mean {nearest}?"),
+        None => format!("{key} is not a setting; {SEE}"),
+    }
+}
+
+/// Checks a value, which may be OpenTelemetry's: what would be ignored there is not worth storing either.
+fn check(setting: &Setting, value: &Stored) -> Result<(), String> {
+    match (&setting.read, value) {
+        (Read::Switch(_), Stored::List(_)) => return Err("expected true or false".to_owned()),
+        (Read::Switch(_) | Read::List(_), _) | (_, Stored::Text(_)) => (),
+        _ => return Err("expected a text".to_owned()),
+    }
+    let (text, items) = value.read(setting);
+    if text.is_empty() {
+        return Ok(());
+    }
+    let mut config = Config::default();
+    setting.read(&mut config, OsStr::new(&text), items.as_deref())?;
+    config.left_out.map_or(Ok(()), Err)
+}
+
+/// Gives the text with the changes, which must be one that can be read.
+fn edited(path: &Path, text: &str, changes: &[Change]) -> Result<String, Failure> {
+    // Says what is wrong with a file as whoever reads it would.
+    let given = file::parse(path, text)?;
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
+        Failure::new(ExitCode::Usage, format!("{}: this is not TOML: {}", path.display(), error.message()))
+    })?;
+    for (setting, value) in changes {
+        let Some((name, key)) = setting.key() else { continue };
+        let before = given.iter().find(|given| given.setting.name == setting.name);
+        if value.zip(before).is_some_and(|(value, before)| before.text == OsStr::new(&value.read(setting).0)) {
+            continue;
+        }
+        match (name, value) {
+            (None, value) => put(document.as_table_mut(), &key, *value),
+            (Some(name), Some(value)) => {
+                if let Some(inner) = document.entry(name).or_insert_with(table).as_table_like_mut() {
+                    put(inner, &key, Some(value));
+                }
+            }
+            (Some(name), None) => {
+                let Some(inner) = document.get_mut(name).and_then(Item::as_table_like_mut) else { continue };
+                put(inner, &key, None);
+                let is_empty = inner.is_empty();
+                let remark = document.get(name).and_then(Item::as_table).and_then(|table| table.decor().prefix());
+                // What the user wrote above the table would go with it.
+                if is_empty && !remark.and_then(RawString::as_str).is_some_and(|remark| remark.contains('#')) {
+                    document.remove(name);
+                }
+            }
+        }
+    }
+    let after = document.to_string();
+    Config::of(file::parse(path, &after)?)?;
+    Ok(after)
+}
+
+/// Puts a value in the place of the one before it, if that is another, or takes it away.
+fn put(table: &mut dyn TableLike, key: &str, stored: Option<&Stored>) {
+    let Some(stored) = stored else {
+        table.remove(key);
+        return;
+    };
+    let mut value = match stored {
+        Stored::Switch(on) => Value::from(*on),
+        Stored::Text(text) => Value::from(text.as_str()),
+        Stored::List(items) => Value::from(items.iter().map(String::as_str).collect::<Array>()),
+    };
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(before) => {
+            // What stands around it is the user's, a comment for instance.
+            *value.decor_mut() = before.decor().clone();
+            *before = value;
+        }
+        None => {
+            table.insert(key, Item::Value(value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

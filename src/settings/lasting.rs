@@ -1,0 +1,132 @@
+//! The settings that last, as the extension's options page shows and changes them.
+
+use std::collections::BTreeMap;
+
+use crate::base::failure::Failure;
+use crate::channel::lasting::{From, Kind, Lasting, Stored};
+use crate::settings::file::ConfigFile;
+use crate::settings::given::{Given, Source};
+use crate::settings::setting::{Read, Secret, Setting, plain};
+use crate::settings::show::without_secrets;
+use crate::settings::{Config, edit, table};
+
+impl Stored {
+    /// The value as text, and its items where it is a list.
+    pub(super) fn read(&self, setting: &Setting) -> (String, Option<Vec<String>>) {
+        match self {
+            Self::Switch(on) => (setting.switch(*on).to_owned(), None),
+            Self::Text(text) => (text.clone(), None),
+            Self::List(items) => (items.join(","), Some(items.clone())),
+        }
+    }
+
+    fn of(given: &Given) -> Self {
+        let text = given.text.to_string_lossy();
+        match (&given.setting.read, &given.items) {
+            (Read::Switch(_), _) => Self::Switch(text.eq_ignore_ascii_case(given.setting.switch(true))),
+            (_, Some(items)) => Self::List(items.clone()),
+            _ => Self::Text(text.into_owned()),
+        }
+    }
+}
+
+impl Config {
+    /// Gives every setting that can stand in config.toml, with what stands there.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`] of a config.toml that can't be read.
+    pub(crate) fn lasting(&self) -> Result<Vec<Lasting>, Failure> {
+        let given = self.file.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
+        let mut stored: BTreeMap<_, _> = given.iter().map(|given| (given.setting.name, Stored::of(given))).collect();
+        let mut shown: BTreeMap<_, _> = self.shown().map(|shown| (shown.name, shown.value)).collect();
+        let rows = table::groups().into_iter().flat_map(|group| {
+            let meaning = plain(group[0].meaning);
+            group.into_iter().map(move |setting| (setting, meaning.clone()))
+        });
+        let lasting = rows.filter_map(|(setting, meaning)| {
+            let choices = (setting.choices)();
+            let stored = stored.remove(setting.name);
+            let value = shown.remove(setting.name).flatten();
+            let given = self.given.get(setting.name).map(|(text, _)| text.to_string_lossy().into_owned());
+            // What is not shown as it is has something to hide.
+            let hides = |text: Option<String>| text.is_some_and(|text| without_secrets(setting, &text) != text);
+            let is_hidden = hides(given) || hides(stored.as_ref().map(|stored| stored.read(setting).0));
+            let secret = setting.secret == Secret::Values || is_hidden;
+            Some(Lasting {
+                key: setting.path()?,
+                name: setting.name.to_owned(),
+                meaning,
+                default: setting.default_words().into_owned(),
+                kind: match setting.read {
+                    Read::Switch(_) => Kind::Switch,
+                    Read::List(_) => Kind::List,
+                    _ if choices.is_empty() => Kind::Text,
+                    _ => Kind::Choice,
+                },
+                choices: choices.into_iter().map(ToOwned::to_owned).collect(),
+                value: value.filter(|_| !secret),
+                secret,
+                source: match self.source(setting.name) {
+                    Source::Default => From::Default,
+                    Source::File(_) => From::File,
+                    Source::Environment(_) => From::Environment,
+                    Source::Flag(_) => From::Flag,
+                },
+                stored: stored.filter(|_| !secret),
+            })
+        });
+        Ok(lasting.collect())
+    }
+
+    /// Has config.toml say these values, by their keys; none takes a key away. All of them, or nothing.
+    pub(crate) fn store(&self, values: &BTreeMap<String, Option<Stored>>) -> Result<(), Failure> {
+        edit::store(self.file.as_ref(), values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(config: &Config, key: &str) -> Lasting {
+        config.lasting().unwrap().into_iter().find(|lasting| lasting.key == key).unwrap()
+    }
+
+    #[test]
+    fn each_setting_says_how_it_is_written() {
+        let config = Config::default();
+        let mode = of(&config, "mode");
+        assert_eq!(
+            (mode.kind, mode.choices),
+            (Kind::Choice, ["auto", "lightweight", "detailed"].map(String::from).into())
+        );
+        assert_eq!((mode.value.as_deref(), mode.source, mode.stored), (Some("auto"), From::Default, None));
+        assert_eq!(of(&config, "otel.exporter_otlp_traces_protocol").choices[2], "grpc");
+        assert_eq!(of(&config, "web_vitals").kind, Kind::Switch);
+        assert_eq!(of(&config, "targets").kind, Kind::List);
+        assert!(of(&config, "targets").meaning.contains("match patterns, such as https://*.shop.test/*"));
+        assert_eq!(of(&config, "link").kind, Kind::Text);
+        // What stands for two is told of both.
+        assert_eq!(of(&config, "otel.resource_attributes").meaning, of(&config, "otel.service_name").meaning);
+        let lasting = config.lasting().unwrap();
+        assert!(lasting.iter().all(|lasting| lasting.name != "TRACEPARENT" && !lasting.meaning.is_empty()));
+    }
+
+    #[test]
+    fn secrets_are_not_told() {
+        let config = Config::of_environment(&[
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=abc"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:pw@c:1/"),
+            ("NAVTRACE_LINK", "http://t.test/{trace_id}"),
+        ])
+        .unwrap();
+        for (key, secret) in
+            [("otel.exporter_otlp_headers", true), ("otel.exporter_otlp_endpoint", true), ("link", false)]
+        {
+            let lasting = of(&config, key);
+            assert_eq!((lasting.secret, lasting.value.is_none()), (secret, secret), "{key}");
+            assert_eq!(lasting.source, From::Environment);
+        }
+    }
+}

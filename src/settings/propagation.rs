@@ -1,0 +1,199 @@
+//! The settings of what requests carry: formats, decisions, scopes, targets, and the context that a whole session is part of.
+
+use crate::context::ids::TraceIdFormat;
+use crate::context::policy::{Existing, Policy, SamplePer, Scope};
+use crate::context::propagators::{self, Baggage, Name, SpanContext, Tracestate};
+use crate::context::sampler::{self, Sampler};
+use crate::context::targets;
+use crate::settings::setting::{Read, SETTING, Secret, Setting, put};
+use crate::settings::value;
+
+/// What was given of these settings where one needs another, from which the [`Policy`] follows once all is read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Wanted {
+    sampler: Option<String>,
+    sampler_argument: Option<String>,
+    parent: Option<SpanContext>,
+    tracestate: Tracestate,
+}
+
+impl Wanted {
+    /// Completes a policy, and tells of what has no effect.
+    pub(super) fn complete(&self, policy: &mut Policy) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let sampler = self.sampler.as_ref().map(|name| Sampler::parse(name, self.sampler_argument.as_deref()));
+        if let Some(Ok(sampler)) = sampler {
+            policy.sampler = sampler;
+        }
+        let has_ratio = self.sampler.as_ref().is_some_and(|name| name.to_ascii_lowercase().ends_with("traceidratio"));
+        if self.sampler_argument.is_some() && !has_ratio {
+            warnings.push(
+                "OTEL_TRACES_SAMPLER_ARG has no effect without OTEL_TRACES_SAMPLER=parentbased_traceidratio".to_owned(),
+            );
+        }
+        policy.parent = self.parent.clone().map(|parent| SpanContext { tracestate: self.tracestate.clone(), ..parent });
+        if policy.scope() != policy.scope {
+            warnings
+                .push("NAVTRACE_SCOPE has no effect: TRACEPARENT makes the whole session part of one trace".to_owned());
+        }
+        warnings
+    }
+}
+
+const SCOPES: [(&str, Scope); 3] =
+    [("session", Scope::Session), ("tab", Scope::Tab), ("navigation", Scope::Navigation)];
+
+const SAMPLE_PER: [(&str, SamplePer); 2] = [("trace", SamplePer::Trace), ("navigation", SamplePer::Navigation)];
+
+const ID_FORMATS: [(&str, TraceIdFormat); 3] =
+    [("random", TraceIdFormat::Random), ("k6-local", TraceIdFormat::K6Local), ("k6-cloud", TraceIdFormat::K6Cloud)];
+
+const EXISTING: [(&str, Existing); 2] = [("override", Existing::Override), ("keep", Existing::Keep)];
+
+/// The rows of these settings.
+pub(super) static SETTINGS: &[Setting] = &[
+    Setting {
+        name: "NAVTRACE_TARGETS",
+        flag: Some("targets"),
+        default: "everything",
+        meaning: "who gets headers and is traced: [match patterns](https://developer.chrome.com/docs/extensions/develop/concepts/match-patterns), such \
+                  as `https://*.shop.test/*`; `http` and `https` are for WebSockets too, the query is not compared",
+        read: Read::List(|config, items| put(&mut config.policy.targets, targets::patterns(items))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_EXCLUDE",
+        flag: Some("exclude"),
+        meaning: "who gets none all the same",
+        read: Read::List(|config, items| put(&mut config.policy.exclude, targets::patterns(items))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_SCOPE",
+        flag: Some("scope"),
+        default: "`session`",
+        meaning: "what shares a trace id: `session`, `tab` or `navigation`; traces of one session have links to each other",
+        choices: || value::names(&SCOPES),
+        read: Read::Text(|config, text| put(&mut config.policy.scope, value::one_of(text, &SCOPES))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_EXISTING",
+        flag: Some("existing"),
+        default: "`override`",
+        meaning: "what becomes of a context that the page's own instrumentation has set, of another trace: `override` it, with a link to it, or `keep` \
+                  it (in detailed mode; rules can't see it)",
+        choices: || value::names(&EXISTING),
+        read: Read::Text(|config, text| put(&mut config.policy.existing, value::one_of(text, &EXISTING))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_ID_FORMAT",
+        flag: Some("id-format"),
+        default: "`random`",
+        meaning: "how trace ids are made: `random`, or as k6's own are: `k6-local`, `k6-cloud`",
+        choices: || value::names(&ID_FORMATS),
+        read: Read::Text(|config, text| put(&mut config.policy.id_format, value::one_of(text, &ID_FORMATS))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_RANDOM_FLAG",
+        flag: Some("random-flag"),
+        default: "`off`",
+        meaning: "`on`: the flags of W3C Trace Context level 2, with `02` for random trace ids; SDKs of level 1 lose such contexts",
+        read: Read::Switch(|config, on| config.policy.random_flag = on),
+        ..SETTING
+    },
+    Setting {
+        name: "OTEL_PROPAGATORS",
+        flag: Some("propagators"),
+        default: "`tracecontext,baggage`",
+        meaning: "the headers: `tracecontext` (or `w3c`), `baggage`, `b3`, `b3multi`, `jaeger`, several at once; or `none`",
+        read: Read::List(|config, items| {
+            let (known, unknown) = Name::list(&items.join(","));
+            if let Some(name) = unknown.first() {
+                let hint = value::nearest(name, Name::names()).map(|nearest| format!(" (did you mean {nearest}?)"));
+                let hint = hint.unwrap_or_default();
+                let reason =
+                    format!("{name} is not known{hint}; there are tracecontext, baggage, b3, b3multi, jaeger and none");
+                if known.is_empty() {
+                    return Err(reason);
+                }
+                config.left_out = Some(reason);
+            }
+            config.policy.propagators = known;
+            Ok(())
+        }),
+        ..SETTING
+    },
+    Setting {
+        name: "OTEL_TRACES_SAMPLER",
+        flag: Some("traces-sampler"),
+        default: "`parentbased_always_on`",
+        meaning: "`always_on`, `always_off` or `traceidratio`, each also as `parentbased_…`: the header is sent in any case, its flag differs, and what is \
+                  not sampled is not exported",
+        choices: || Sampler::names().collect(),
+        read: Read::Text(|config, text| {
+            let names = || Sampler::names().collect::<Vec<_>>().join(", ");
+            let expected = || match value::nearest(text, Sampler::names()) {
+                Some(nearest) => format!("did you mean {nearest}? ({})", names()),
+                None => format!("expected {}", names()),
+            };
+            Sampler::parse(text, None).map_err(|_| expected())?;
+            put(&mut config.wanted_policy.sampler, Ok(Some(text.to_owned())))
+        }),
+        ..SETTING
+    },
+    Setting {
+        name: "OTEL_TRACES_SAMPLER_ARG",
+        flag: Some("traces-sampler-arg"),
+        default: "`1`",
+        meaning: "the ratio of `traceidratio`, 0 to 1",
+        read: Read::Text(|config, text| {
+            sampler::ratio(text).ok_or("expected a ratio from 0 to 1")?;
+            put(&mut config.wanted_policy.sampler_argument, Ok(Some(text.to_owned())))
+        }),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_SAMPLE_PER",
+        flag: Some("sample-per"),
+        default: "`trace`",
+        meaning: "what a decision is for: a `trace`, or a single `navigation`, whose session is sampled then",
+        choices: || value::names(&SAMPLE_PER),
+        read: Read::Text(|config, text| put(&mut config.policy.sample_per, value::one_of(text, &SAMPLE_PER))),
+        ..SETTING
+    },
+    Setting {
+        name: "TRACEPARENT",
+        meaning: "from the environment alone: the trace that the whole session is part of, and what goes with it",
+        read: Read::Text(|config, text| {
+            let mut context = propagators::Context::default();
+            let get = |name: &str| (name == "traceparent").then(|| text.to_owned());
+            let read = Name::Tracecontext.propagator().extract(&get, &mut context);
+            read.map_err(|invalid| invalid.reason)?;
+            put(&mut config.wanted_policy.parent, Ok(context.span))
+        }),
+        ..SETTING
+    },
+    Setting {
+        name: "TRACESTATE",
+        default: "",
+        read: Read::Text(|config, text| put(&mut config.wanted_policy.tracestate, Tracestate::parse(text))),
+        ..SETTING
+    },
+    Setting {
+        name: "BAGGAGE",
+        default: "",
+        secret: Secret::Values,
+        read: Read::Text(|config, text| {
+            let (baggage, fault) = Baggage::parse(text);
+            match fault {
+                Some(reason) if baggage.is_empty() => return Err(reason),
+                fault => config.left_out = fault,
+            }
+            put(&mut config.policy.baggage, Ok(baggage))
+        }),
+        ..SETTING
+    },
+];

@@ -1,0 +1,114 @@
+//! Every setting, declared once: a row here and a field of [`Config`](super::Config). What reads, shows and explains settings goes through these rows.
+//!
+//! OpenTelemetry's settings of the export have their rows in [`export`].
+
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+
+use crate::channel::message::WantedMode;
+use crate::settings::setting::{Read, SETTING, Secret, Setting, put};
+use crate::settings::{export, propagation, value};
+use crate::view::link::LinkTemplate;
+
+/// The browser to start.
+pub(crate) const BROWSER: &str = "NAVTRACE_BROWSER";
+/// A folder to load as the extension instead of the embedded one.
+pub(crate) const EXTENSION: &str = "NAVTRACE_EXTENSION";
+
+const MODES: [(&str, WantedMode); 3] =
+    [("auto", WantedMode::Auto), ("lightweight", WantedMode::Lightweight), ("detailed", WantedMode::Detailed)];
+
+const LOG_LEVELS: [(&str, LevelFilter); 6] = [
+    ("off", LevelFilter::OFF),
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+    ("trace", LevelFilter::TRACE),
+];
+
+const LONGEST_ARM_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// The settings of everything but the export.
+static SETTINGS: &[Setting] = &[
+    Setting {
+        name: BROWSER,
+        is_for_launch: true,
+        flag: Some("browser"),
+        default: "the first on `PATH`",
+        meaning: "the Chromium to start: a path or a name",
+        read: Read::Path(|config, path| config.browser = Some(path)),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_MODE",
+        flag: Some("mode"),
+        default: "`auto`",
+        meaning: "`lightweight`, `detailed`, or `auto`: detailed where the browser grants it, else lightweight",
+        choices: || value::names(&MODES),
+        read: Read::Text(|config, text| put(&mut config.mode, value::one_of(text, &MODES))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_WEB_VITALS",
+        flag: Some("web-vitals"),
+        default: "`off`",
+        meaning: "`on`: pages tell their navigation timing and web vitals, which costs each some milliseconds of processor time (`off`: \
+                  nothing of navtrace runs in them)",
+        read: Read::Switch(|config, on| config.web_vitals = on),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_LINK",
+        flag: Some("link"),
+        secret: Secret::WhenUnread,
+        meaning: "a template for links to traces, such as `http://localhost:16686/trace/{trace_id}`",
+        read: Read::Text(|config, text| put(&mut config.link, LinkTemplate::parse(text).map(Some))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_ARM_TIMEOUT",
+        is_for_launch: true,
+        flag: Some("arm-timeout"),
+        default: "`5s`",
+        meaning: "how long a browser start waits for the extension before it goes on without, with a warning",
+        read: Read::Text(|config, text| put(&mut config.arm_timeout, value::duration(text, LONGEST_ARM_TIMEOUT))),
+        ..SETTING
+    },
+    Setting {
+        name: EXTENSION,
+        is_for_launch: true,
+        flag: Some("extension"),
+        default: "the built-in one",
+        meaning: "a folder to load as the extension",
+        read: Read::Path(|config, path| config.extension = Some(path)),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_LOG",
+        flag: Some("log"),
+        default: "`warn`",
+        meaning: "how much is said on standard error: `off`, `error`, `warn`, `info`, `debug` or `trace`",
+        choices: || value::names(&LOG_LEVELS),
+        read: Read::Text(|config, text| put(&mut config.log, value::one_of(text, &LOG_LEVELS))),
+        ..SETTING
+    },
+];
+
+/// Every setting, in the order in which they are explained.
+pub(crate) fn all() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().chain(propagation::SETTINGS).chain(export::settings())
+}
+
+/// The same, where the rows that the one before them explains stand with it.
+pub(crate) fn groups() -> Vec<Vec<&'static Setting>> {
+    let mut groups: Vec<Vec<&Setting>> = Vec::new();
+    for setting in all() {
+        match groups.last_mut() {
+            Some(group) if setting.meaning.is_empty() => group.push(setting),
+            _ => groups.push(vec![setting]),
+        }
+    }
+    groups
+}
