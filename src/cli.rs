@@ -125,7 +125,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
     };
     let is_host = matches!(command, Command::Host(_));
     execute(command).unwrap_or_else(|failure| {
-        say(&failure.message);
+        say(&failure.to_string());
         if is_host {
             latch::let_go();
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod ids;
 pub(crate) mod issuer;
+pub(crate) mod mode;
 pub(crate) mod policy;
 pub(crate) mod propagators;
 pub(crate) mod sampler;

@@ -23,10 +23,10 @@ pub use cli::main;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::channel::frame::{FrameError, MAX_FRAME};
-    pub use crate::channel::message::WantedMode;
     pub use crate::channel::serve::{Event as HostEvent, Session as Conversation, serve};
     pub use crate::context::ids::SpanId;
     pub use crate::context::issuer::SessionContext;
+    pub use crate::context::mode::WantedMode;
     pub use crate::context::policy::Policy;
     pub use crate::context::targets::MatchPattern;
     pub use crate::observe::observation::{NavigationStart, Observation, Response};

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use crate::base::failure::{ExitCode, Failure};
-use crate::channel::message::WantedMode;
+use crate::context::mode::WantedMode;
 use crate::context::policy::Policy;
 use crate::export::settings::Settings;
 use crate::settings::export::wanted::Wanted;

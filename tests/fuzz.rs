@@ -148,7 +148,7 @@ fn a_million_frames() {
             Conversation::new(Policy::default(), WantedMode::Auto, None),
             |event| {
                 match event {
-                    Event::Rejected(_) => rejected += 1,
+                    HostEvent::Rejected(_) => rejected += 1,
                     HostEvent::Observed(observed) => {
                         accepted += 1;
                         // Whatever is said is taken, and comes to spans.

@@ -1,4 +1,5 @@
-//! How navtrace fails: one sentence for the user and one exit code, decided where the error is known best.
+//! How navtrace fails: what went wrong, why, and what to do, kept apart until they are printed as one sentence, and one exit code. An error
+//! becomes a failure where it is known best.
 
 use std::fmt;
 
@@ -26,26 +27,62 @@ impl From<ExitCode> for std::process::ExitCode {
     }
 }
 
-/// An error as the user meets it.
+/// An error as the user meets it: `message: cause; hint`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// The exit code of the process.
     pub(crate) exit: ExitCode,
-    /// Names the thing, says what is wrong with it and what to do.
-    pub(crate) message: String,
+    /// Names the thing and says what is wrong with it.
+    message: String,
+    /// Says why, in the words of whatever failed below.
+    cause: Option<String>,
+    /// Says what the user can do about it.
+    hint: Option<String>,
 }
 
 impl Failure {
-    /// Makes a failure of an error that already reads as the user should see it.
     pub(crate) fn new(exit: ExitCode, message: impl fmt::Display) -> Self {
-        Self { exit, message: message.to_string() }
+        Self { exit, message: message.to_string(), cause: None, hint: None }
+    }
+
+    /// Adds what led to this failure, usually an error of the system.
+    pub(crate) fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Adds what the user can do about it.
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        if let Some(cause) = &self.cause {
+            write!(f, ": {cause}")?;
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cause_and_hint_follow_the_message() {
+        let failure = || Failure::new(ExitCode::Failure, "the spool can't be read");
+        assert_eq!(failure().to_string(), "the spool can't be read");
+        assert_eq!(failure().hint("free some space").to_string(), "the spool can't be read; free some space");
+        let caused = failure().because(std::io::Error::other("disk full")).hint("free some space");
+        assert_eq!(caused.to_string(), "the spool can't be read: disk full; free some space");
+    }
+}

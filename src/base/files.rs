@@ -162,16 +162,16 @@ mod tests {
     fn what_is_too_large_or_no_file_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
-        assert_eq!(json(&path, 10), Ok(None));
-        assert_eq!(json(&path.join("below"), 10), Ok(None));
+        assert_eq!(read_json(&path, 10), Ok(None));
+        assert_eq!(read_json(&path.join("below"), 10), Ok(None));
         fs::write(&path, "[1, 2, 3 ]").unwrap();
-        assert_eq!(json(&path, 10), Ok(Some(serde_json::json!([1, 2, 3]))));
-        assert_eq!(json(&path, 9), Err("it has more than 9 bytes".to_owned()));
-        assert_eq!(json(dir.path(), 9), Err("it is not a plain file".to_owned()));
-        assert_eq!(json(Path::new("/dev/zero"), 9), Err("it is not a plain file".to_owned()));
+        assert_eq!(read_json(&path, 10), Ok(Some(serde_json::json!([1, 2, 3]))));
+        assert_eq!(read_json(&path, 9), Err("it has more than 9 bytes".to_owned()));
+        assert_eq!(read_json(dir.path(), 9), Err("it is not a plain file".to_owned()));
+        assert_eq!(read_json(Path::new("/dev/zero"), 9), Err("it is not a plain file".to_owned()));
         fs::write(&path, "{").unwrap();
-        assert!(json(&path, 9).unwrap_err().starts_with("it is not JSON: EOF"));
+        assert!(read_json(&path, 9).unwrap_err().starts_with("it is not JSON: EOF"));
         fs::write(&path, "[".repeat(10_000)).unwrap();
-        assert!(json(&path, 10_000).unwrap_err().starts_with("it is not JSON: recursion limit"));
+        assert!(read_json(&path, 10_000).unwrap_err().starts_with("it is not JSON: recursion limit"));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
@@ -10,7 +9,10 @@ use serde_json::value::RawValue;
 
 use crate::channel::lasting::{Lasting, Stored};
 use crate::context::issuer::{NavigationContext, SessionContext};
+use crate::context::mode::{Mode, WantedMode};
 use crate::context::policy::Propagation;
+use crate::export::ExporterState;
+use crate::export::resource::Browser;
 use crate::observe::observation::Observed;
 
 /// The version of the protocol that this host speaks.
@@ -24,40 +26,6 @@ pub(crate) const MAX_REPLENISH: usize = 1000;
 
 /// The longest `store`, in bytes.
 pub(crate) const MAX_STORE: usize = 64 * 1024;
-
-/// How requests get their headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Session rules only: every request of a navigation carries the navigation's span id.
-    Lightweight,
-    /// A blocking listener: every request carries a span id of its own.
-    Detailed,
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lightweight => "lightweight",
-            Self::Detailed => "detailed",
-        })
-    }
-}
-
-/// Which mode the user wants.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum WantedMode {
-    /// Detailed where the browser grants it, else lightweight.
-    #[default]
-    Auto,
-    /// [`Mode::Lightweight`], whatever is granted.
-    Lightweight,
-    /// [`Mode::Detailed`]; where it is not granted, lightweight and a word about it.
-    Detailed,
-}
 
 /// The first message on a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,23 +42,6 @@ pub(crate) struct Hello {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     pub(crate) browser: Option<Browser>,
-}
-
-/// What the browser says of itself, for the resource that spans belong to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Browser {
-    /// `navigator.userAgent`.
-    pub user_agent: String,
-    /// `navigator.userAgentData.brands`, each as `name version`.
-    pub brands: Vec<String>,
-    /// `navigator.userAgentData.platform`.
-    pub platform: String,
-    /// `navigator.userAgentData.mobile`.
-    pub mobile: bool,
-    /// `navigator.language`.
-    pub language: String,
 }
 
 /// Headers are in place for every request that follows.
@@ -155,20 +106,6 @@ pub struct Configured {
     pub targets: Vec<String>,
     /// Who gets none all the same.
     pub exclude: Vec<String>,
-}
-
-/// What became of the spans of this browser so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct ExporterState {
-    /// Spans that the collector took.
-    pub exported: usize,
-    /// Spans that wait to be sent, here or in the spool.
-    pub kept: usize,
-    /// Spans that nobody took and nothing keeps.
-    pub dropped: usize,
-    /// Why spans can't be sent now, in one sentence.
-    pub problem: Option<String>,
 }
 
 /// A message from the extension to the host.

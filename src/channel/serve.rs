@@ -7,13 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use crate::channel::frame::{self, FrameError};
 use crate::channel::lasting::Stored;
 use crate::channel::message::{
-    Armed, Browser, Choose, Configured, ErrorCode, Hello, Mode, Problem, Replenish, Store, ToExtension, ToHost,
-    WantedMode,
+    Armed, Choose, Configured, ErrorCode, Hello, Problem, Replenish, Store, ToExtension, ToHost,
 };
 use crate::context::issuer::{Issuer, SessionContext};
+use crate::context::mode::{Mode, WantedMode};
 use crate::context::policy::{Policy, Scope};
 use crate::context::propagators::SpanContext;
 use crate::context::targets::MatchPattern;
+use crate::export::resource::Browser;
 use crate::observe::observation::Observed;
 
 /// Contexts that go with the first answer: enough for the tabs that the extension prepares ahead and the first navigations.

@@ -93,7 +93,7 @@ fn extension_files(config: &Config) -> Finding {
 }
 
 fn host() -> Finding {
-    let binary = start::this_binary().map_err(|failure| failure.message)?;
+    let binary = start::this_binary().map_err(|failure| failure.to_string())?;
     let version = ask_host(&binary)
         .map_err(|error| format!("{} did not answer as the host: {error}; install navtrace again", binary.display()))?;
     Ok(format!("navtrace {version} starts and answers"))

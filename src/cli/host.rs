@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::{self, say};
-use crate::channel::message::{ErrorCode, ExporterState, Mode, ToExtension, WantedMode};
+use crate::channel::message::{ErrorCode, ToExtension};
 use crate::channel::serve::{self, Event, Session};
+use crate::context::mode::{Mode, WantedMode};
 use crate::context::policy::Existing;
+use crate::export::ExporterState;
 use crate::export::exporter::Outcome;
 use crate::export::recorder::{Audience, Recorder};
 use crate::export::settings::Target;
@@ -73,12 +75,12 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     });
     let served = served.map_err(|error| {
         let failure = Failure::new(ExitCode::Failure, format!("{error}; the extension will connect again"));
-        run.problem(&failure.message);
+        run.problem(&failure.to_string());
         failure
     });
     // Nobody who reads the browser's standard error to its end waits for what the host still has to do.
     if let Err(failure) = &served {
-        say(&failure.message);
+        say(&failure.to_string());
     }
     stdio::silence_output();
     stdio::silence_errors();
@@ -216,7 +218,7 @@ fn settings() -> Result<ToExtension, Failure> {
 }
 
 fn answered(answer: Result<ToExtension, Failure>) -> ToExtension {
-    answer.unwrap_or_else(|failure| ToExtension::Error { code: ErrorCode::Refused, message: failure.message })
+    answer.unwrap_or_else(|failure| ToExtension::Error { code: ErrorCode::Refused, message: failure.to_string() })
 }
 
 /// Takes standard output away for frames alone and points the stream at standard error, so that no stray print breaks a frame.

@@ -29,6 +29,6 @@ pub(super) fn launch(config: &Config, args: &Args) -> Failure {
         Err(failure) => failure,
     };
     // Clients swallow what a browser that does not start has to say.
-    reports::Sender::connect().problem(&failure.message);
+    reports::Sender::connect().problem(&failure.to_string());
     failure
 }

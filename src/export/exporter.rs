@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::base::directories::State;
-use crate::channel::message::ExporterState;
 use crate::context::issuer::SessionContext;
+use crate::export::ExporterState;
 use crate::export::exporter::desk::{Desk, LATE_ENDS, Work};
 use crate::export::exporter::problems::Problems;
 use crate::export::journal::Journal;

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::base::directories::State;
 use crate::base::process::Process;
-use crate::channel::message::{Browser, ExporterState};
 use crate::context::issuer::SessionContext;
 use crate::context::propagators::SpanContext;
+use crate::export::ExporterState;
 use crate::export::exporter::{Exporter, OnProblem, Outcome, nanos_now as now};
 use crate::export::journal::Journal;
 use crate::export::record::{Begun, Record};
+use crate::export::resource::Browser;
 use crate::export::resource::{self, Machine};
 use crate::export::settings::Settings;
 use crate::observe::observation::{Observation, Observed};

@@ -7,11 +7,28 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_semantic_conventions::attribute as semconv;
+use serde::{Deserialize, Serialize};
 
-use crate::channel::message::Browser;
 use crate::context::issuer::SessionContext;
 use crate::export::otlp::{attribute, text};
 use crate::export::settings::Settings;
+
+/// What the browser says of itself, for the resource that spans belong to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Browser {
+    /// `navigator.userAgent`.
+    pub user_agent: String,
+    /// `navigator.userAgentData.brands`, each as `name version`.
+    pub brands: Vec<String>,
+    /// `navigator.userAgentData.platform`.
+    pub platform: String,
+    /// `navigator.userAgentData.mobile`.
+    pub mobile: bool,
+    /// `navigator.language`.
+    pub language: String,
+}
 
 /// The name of a service that nobody named.
 const SERVICE_NAME: &str = "browser";

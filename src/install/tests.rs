@@ -32,8 +32,8 @@ impl System {
 
     fn install(&self, places: &[Place], mode: Mode) -> Outcome {
         let order =
-            install::Order { scope: &self.scope, places, extension: Some(&self.extension), binary: &self.binary, mode };
-        install::install(&order).unwrap()
+            apply::Order { scope: &self.scope, places, extension: Some(&self.extension), binary: &self.binary, mode };
+        apply::install(&order).unwrap()
     }
 
     fn uninstall(&self, places: Option<&[Place]>) -> Outcome {
@@ -126,14 +126,14 @@ fn what_only_root_may_do_is_left_to_root() {
     let mut system = System::new(Os::Linux);
     // Not even root may write there, so that the test does not depend on who runs it.
     system.scope = Scope::of_system(Os::Linux, Path::new("/proc/self"));
-    let order = install::Order {
+    let order = apply::Order {
         scope: &system.scope,
         places: &[system_place(Browser::by_id("chromium").unwrap(), Os::Linux, Path::new("/proc/self"))],
         extension: Some(&system.extension),
         binary: &system.binary,
         mode: Mode::Dry,
     };
-    let message = install::install(&order).unwrap_err().message;
+    let message = apply::install(&order).unwrap_err().to_string();
     assert!(message.starts_with("/proc/self can't be written: "), "{message}");
     assert!(message.ends_with("; what all users have needs root: run this as root"), "{message}");
 }

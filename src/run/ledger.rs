@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::channel::message::Mode;
 use crate::context::ids::{SpanId, TraceId};
+use crate::context::mode::Mode;
 use crate::export::record::Exported;
 use crate::observe::tally::Tally;
 use crate::run::reports::Report;

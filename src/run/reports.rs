@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::base::stdio::say;
-use crate::channel::message::Mode;
 use crate::context::ids::{SpanId, TraceId};
+use crate::context::mode::Mode;
 use crate::export::record::Exported;
 use crate::observe::tally::Tally;
 pub use crate::run::ledger::{Ledger, Trace};

@@ -185,7 +185,7 @@ mod tests {
     fn refused(text: &str) -> String {
         let failure = parse(Path::new("/c.toml"), text).unwrap_err();
         assert_eq!(failure.exit, ExitCode::Usage);
-        failure.message
+        failure.to_string()
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use crate::channel::message::WantedMode;
+use crate::context::mode::WantedMode;
 use crate::settings::setting::{Read, SETTING, Secret, Setting, put};
 use crate::settings::{export, propagation, value};
 use crate::view::link::LinkTemplate;

@@ -124,13 +124,13 @@ fn values_of_our_own_names_that_are_unknown_are_errors() {
         ),
     ] {
         let failure = read(&[(&format!("NAVTRACE_{name}"), value)]).unwrap_err();
-        assert_eq!((failure.exit, failure.message.as_str()), (ExitCode::Usage, sentence));
+        assert_eq!((failure.exit, failure.to_string().as_str()), (ExitCode::Usage, sentence));
     }
 }
 
 #[test]
 fn wherever_a_value_stands_the_sentence_names_the_place() {
-    let refused = |file: &str, flags: &[(&str, &str)]| layered(file, &[], flags).unwrap_err().message;
+    let refused = |file: &str, flags: &[(&str, &str)]| layered(file, &[], flags).unwrap_err().to_string();
     assert_eq!(
         refused("\n  mode = \"detail\" # all of it", &[]),
         "/c.toml:2:3: mode = \"detail\" can't be used: did you mean detailed? (auto, lightweight, detailed)"
@@ -186,7 +186,7 @@ fn variables_of_ours_that_there_are_not_are_errors() {
         ("NAVTRACE_QUUX", "; navtrace config --help lists those that there are"),
     ] {
         let failure = read(&[("NAVTRACE_LOG", "info"), (name, "auto")]).unwrap_err();
-        assert_eq!((failure.exit, failure.message), (ExitCode::Usage, format!("{name} is not a setting{hint}")));
+        assert_eq!((failure.exit, failure.to_string()), (ExitCode::Usage, format!("{name} is not a setting{hint}")));
         assert_eq!(read(&[(name, "")]), Ok(Config::default()));
     }
     let ours = ["NAVTRACE_GATE", "NAVTRACE_PROFILE", "NAVTRACE_RUN", FILE].map(|name| (name, "/x"));
@@ -294,7 +294,7 @@ fn what_of_it_can_not_be_used_is_an_error_where_it_is_ours_and_a_warning_where_i
         ),
     ] {
         let failure = read(&[(name, value)]).unwrap_err();
-        assert_eq!((failure.exit, failure.message.as_str()), (ExitCode::Usage, sentence));
+        assert_eq!((failure.exit, failure.to_string().as_str()), (ExitCode::Usage, sentence));
     }
     let config = read(&[
         ("OTEL_PROPAGATORS", "b3,xray"),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
-use crate::channel::message::{Mode, WantedMode};
 use crate::cli::doctor::Finding;
+use crate::context::mode::{Mode, WantedMode};
 use crate::launch::gate::DOCTOR_HINT;
 use crate::launch::start;
 use crate::run::reports::{self, Receiver};

@@ -115,7 +115,7 @@ fn permissions_stay() {
     assert_eq!(fs::metadata(&file.path).unwrap().permissions().mode() & 0o777, 0o644);
     permit(0o444);
     let failure = store(Some(&file), &values(&[("mode", text("auto"))])).unwrap_err();
-    assert!(failure.message.contains("can't be written: it is read-only; mend that"), "{}", failure.message);
+    assert!(failure.to_string().contains("can't be written: it is read-only; mend that"), "{}", failure.to_string());
 }
 
 #[test]
@@ -125,11 +125,15 @@ fn what_is_no_file_is_left_as_it_is() {
     fs::remove_file(&file.path).unwrap();
     symlink(&nowhere, &file.path).unwrap();
     let failure = store(Some(&file), &values(&[("mode", text("auto"))])).unwrap_err();
-    assert!(failure.message.contains("config.toml can't be read: "), "{}", failure.message);
+    assert!(failure.to_string().contains("config.toml can't be read: "), "{}", failure.to_string());
     assert!(fs::symlink_metadata(&file.path).unwrap().is_symlink() && !nowhere.exists());
     let null = ConfigFile { path: "/dev/null".into(), is_named: true, exists: true };
     let failure = store(Some(&null), &values(&[("mode", text("auto"))])).unwrap_err();
-    assert!(failure.message.starts_with("/dev/null can't be written: it is not a file;"), "{}", failure.message);
+    assert!(
+        failure.to_string().starts_with("/dev/null can't be written: it is not a file;"),
+        "{}",
+        failure.to_string()
+    );
 }
 
 #[test]
@@ -157,7 +161,7 @@ fn all_or_nothing_is_stored_and_the_reason_names_the_key() {
     for (key, value, sentence) in cases {
         let (_dir, file) = with("# mine\n");
         let failure = store(Some(&file), &values(&[("log", text("info")), (key, value)])).unwrap_err();
-        assert_eq!(failure.message, sentence);
+        assert_eq!(failure.to_string(), sentence);
         assert_eq!(fs::read_to_string(&file.path).unwrap(), "# mine\n");
     }
 }
@@ -171,16 +175,24 @@ fn a_file_that_cannot_be_used_is_left_as_it_is() {
     ] {
         let (_dir, file) = with(before);
         let failure = store(Some(&file), &values(&[("mode", text("detailed"))])).unwrap_err();
-        assert!(failure.message.contains(words) && failure.message.contains("config.toml:1:"), "{}", failure.message);
+        assert!(
+            failure.to_string().contains(words) && failure.to_string().contains("config.toml:1:"),
+            "{}",
+            failure.to_string()
+        );
         assert_eq!(fs::read_to_string(&file.path).unwrap(), before);
     }
     let (dir, file) = with("");
     fs::write(dir.path().join("navtrace"), "").unwrap();
     let failure = store(Some(&file), &values(&[("mode", text("detailed"))])).unwrap_err();
-    assert!(failure.message.ends_with("; mend that, or name another file with NAVTRACE_CONFIG"), "{}", failure.message);
+    assert!(
+        failure.to_string().ends_with("; mend that, or name another file with NAVTRACE_CONFIG"),
+        "{}",
+        failure.to_string()
+    );
     let failure = store(None, &values(&[("mode", text("detailed"))])).unwrap_err();
     assert_eq!(
-        failure.message,
+        failure.to_string(),
         "there is no home directory to store settings in: set HOME, or name a file with NAVTRACE_CONFIG"
     );
 }
