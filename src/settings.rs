@@ -1,11 +1,11 @@
-//! The settings, typed, and where each value comes from: defaults, then config.toml, then the environment, then options.
+//! The settings, typed, with the source of each value: defaults, then config.toml, then the environment, then options.
 //!
-//! [`settings`] declares them. Whatever gives values gives them as [`given`] has them, and [`Config::load`] reads them one after the other.
+//! [`table`] declares them. Each source yields [`assignment`]s, and [`Config::load`] applies them one after the other.
 
+pub(crate) mod assignment;
 mod edit;
 pub(crate) mod export;
 pub(crate) mod file;
-pub(crate) mod given;
 pub(crate) mod lasting;
 mod propagation;
 #[cfg(test)]
@@ -28,44 +28,38 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::context::mode::WantedMode;
 use crate::context::policy::Policy;
 use crate::export::settings::Settings;
+use crate::settings::assignment::{Assignment, FILE, Source};
 use crate::settings::export::wanted::Wanted;
 use crate::settings::file::ConfigFile;
-use crate::settings::given::{FILE, Given, Source};
 use crate::settings::setting::Setting;
 pub(crate) use crate::settings::table::{BROWSER, EXTENSION};
 use crate::view::link::LinkTemplate;
 
-/// The settings of one process.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Config {
-    /// The browser to start: a path, or a name that is looked up in `PATH`.
+    /// The browser to start: a path, or a name on `PATH`.
     pub(crate) browser: Option<PathBuf>,
     /// A folder to load as the extension instead of the embedded one.
     pub(crate) extension: Option<PathBuf>,
-    /// How long a browser start waits for the extension to be armed.
+    /// The longest that a browser start waits for the extension to be armed.
     pub(crate) arm_timeout: Duration,
-    /// How requests get their headers.
     pub(crate) mode: WantedMode,
-    /// Whether pages tell their navigation timing and web vitals.
+    /// Whether navigation timing and web vitals of pages are measured.
     pub(crate) web_vitals: bool,
-    /// A template for links to traces.
     pub(crate) link: Option<LinkTemplate>,
-    /// How much navtrace says on standard error.
     pub(crate) log: LevelFilter,
-    /// How contexts are made and carried.
     pub(crate) policy: Policy,
-    /// How spans are exported.
     pub(crate) export: Settings,
-    /// What the user should know about settings that were ignored, as OpenTelemetry's specification wants it for its own names.
+    /// Sentences about ignored values. OpenTelemetry's specification wants its own invalid values ignored.
     pub(crate) warnings: Vec<String>,
-    /// Where config.toml is, or would be; nowhere without a home.
+    /// config.toml, which need not exist; none without a home directory.
     pub(crate) file: Option<ConfigFile>,
     wanted: Wanted,
-    wanted_policy: propagation::Wanted,
-    /// What is wrong with the value that was read last, of which the rest is taken.
-    left_out: Option<String>,
-    /// What was given to the settings of these names, as text.
-    given: BTreeMap<&'static str, (OsString, Source)>,
+    raw_policy: propagation::RawPolicy,
+    /// Why a part of the value that was read last is ignored.
+    ignored_part: Option<String>,
+    /// The text and source of each setting that has a value, by name.
+    values: BTreeMap<&'static str, (OsString, Source)>,
 }
 
 impl Default for Config {
@@ -83,63 +77,64 @@ impl Default for Config {
             warnings: Vec::new(),
             file: None,
             wanted: Wanted::default(),
-            wanted_policy: propagation::Wanted::default(),
-            left_out: None,
-            given: BTreeMap::new(),
+            raw_policy: propagation::RawPolicy::default(),
+            ignored_part: None,
+            values: BTreeMap::new(),
         }
     }
 }
 
 impl Config {
-    /// Reads the settings of this process, of which `flags` are those that the command line gives.
+    /// Reads the settings of this process. `flags` are those of the command line.
     pub(crate) fn load(flags: &[(&'static Setting, OsString)]) -> Result<Self, Failure> {
         let file = ConfigFile::locate(std::env::var_os(FILE));
-        let mut given = file.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
-        given.extend(given::environment(std::env::vars_os())?);
-        given.extend(by_flags(flags));
-        Ok(Self { file, ..Self::of(given)? })
+        let mut assignments = file.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
+        assignments.extend(assignment::environment(std::env::vars_os())?);
+        assignments.extend(by_flags(flags));
+        Ok(Self { file, ..Self::of(assignments)? })
     }
 
-    /// Reads values, of which each wins over those before it. An empty one counts as not given.
-    fn of(given: impl IntoIterator<Item = Given>) -> Result<Self, Failure> {
+    /// Applies assignments in order; each wins over those before it.
+    fn of(assignments: impl IntoIterator<Item = Assignment>) -> Result<Self, Failure> {
         let mut config = Self::default();
         let mut ignored = Vec::new();
-        for given in given {
-            let read = given.setting.read(&mut config, &given.text, given.items.as_deref());
+        for assignment in assignments {
+            let read = assignment.setting.read(&mut config, &assignment.text, assignment.items.as_deref());
             let is_read = read.is_ok();
-            if let Some(reason) = read.err().or(config.left_out.take()) {
-                if given.must_be_of_use() {
-                    let message = format!("{} can't be used: {reason}", given.name());
+            if let Some(reason) = read.err().or(config.ignored_part.take()) {
+                if assignment.is_strict() {
+                    let message = format!("{} can't be used: {reason}", assignment.shown());
                     return Err(Failure::new(ExitCode::Usage, message));
                 }
                 let warning = if is_read {
-                    format!("{}: {reason}", given.place())
+                    format!("{}: {reason}", assignment.place())
                 } else {
-                    format!("{} is ignored: {reason}", given.name())
+                    format!("{} is ignored: {reason}", assignment.shown())
                 };
-                ignored.push((given.setting, warning));
+                ignored.push((assignment.setting, warning));
             }
             if is_read {
-                config.given.insert(given.setting.name, (given.text, given.source));
+                config.values.insert(assignment.setting.name, (assignment.text, assignment.source));
             }
         }
         config.export = config.wanted.settings();
-        config.warnings = config.wanted_policy.complete(&mut config.policy);
+        config.warnings = config.raw_policy.complete(&mut config.policy);
         let exports = config.export.target.is_some();
-        let of_interest = |setting: &Setting| exports || !export::is_of_target(setting.name);
-        let of_interest = ignored.into_iter().filter(|(setting, _)| of_interest(setting));
-        config.warnings.extend(of_interest.map(|(_, warning)| warning));
+        // Without an export, settings of the collector have no effect anyway.
+        let matters = |setting: &Setting| exports || !export::is_of_target(setting.name);
+        let warnings = ignored.into_iter().filter(|(setting, _)| matters(setting));
+        config.warnings.extend(warnings.map(|(_, warning)| warning));
         Ok(config)
     }
 
-    /// Where the value of the setting of this name comes from.
+    /// Returns where the value of a setting comes from.
     pub(crate) fn source(&self, name: &str) -> &Source {
-        self.given.get(name).map_or(&Source::Default, |(_, source)| source)
+        self.values.get(name).map_or(&Source::Default, |(_, source)| source)
     }
 
-    /// What processes are given whose settings should be these: options are not theirs, and they may start in another directory.
+    /// Returns the variables that give a child process the same settings: it gets no options and may have another working directory.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&'static str, &OsStr)> {
-        let by_flag = self.given.iter().filter(|(_, (_, source))| matches!(source, Source::Flag(_)));
+        let by_flag = self.values.iter().filter(|(_, (_, source))| matches!(source, Source::Flag(_)));
         let file = self.file.as_ref().filter(|file| file.is_named).map(|file| (FILE, file.path.as_os_str()));
         by_flag.map(|(name, (text, _))| (*name, text.as_os_str())).chain(file)
     }
@@ -148,12 +143,11 @@ impl Config {
     #[cfg(test)]
     pub(crate) fn of_environment(variables: &[(&str, &str)]) -> Result<Self, Failure> {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        Self::of(given::environment(variables)?)
+        Self::of(assignment::environment(variables)?)
     }
 }
 
-/// Gives the values of options.
-fn by_flags(flags: &[(&'static Setting, OsString)]) -> impl Iterator<Item = Given> {
-    let given = flags.iter().filter(|(_, text)| !text.is_empty());
-    given.map(|(setting, text)| Given::by_flag(setting, text))
+fn by_flags(flags: &[(&'static Setting, OsString)]) -> impl Iterator<Item = Assignment> {
+    let set = flags.iter().filter(|(_, text)| !text.is_empty());
+    set.map(|(setting, text)| Assignment::by_flag(setting, text))
 }

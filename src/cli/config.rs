@@ -10,7 +10,7 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::cli::settings::{self, Flags};
 use crate::settings::Config;
-use crate::settings::given::FILE;
+use crate::settings::assignment::FILE;
 use crate::settings::show::Shown;
 
 /// Show every setting, its value, and where that comes from

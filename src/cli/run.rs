@@ -25,8 +25,8 @@ use crate::launch::{extension, find, start};
 use crate::run::progress::Progress;
 use crate::run::reports::{self, Receiver};
 use crate::run::{collector, summary};
+use crate::settings::assignment::Source;
 use crate::settings::export::{ENDPOINT, EXPORTER, PROTOCOL, SCHEDULE_DELAY, TRACES_ENDPOINT, TRACES_PROTOCOL};
-use crate::settings::given::Source;
 use crate::settings::{self, Config};
 
 /// Run a command whose browsers carry trace context

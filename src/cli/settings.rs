@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 
-use crate::settings::given::FILE;
+use crate::settings::assignment::FILE;
 use crate::settings::setting::{Read, Setting, plain};
 use crate::settings::table;
 

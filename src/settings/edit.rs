@@ -1,4 +1,4 @@
-//! Changes single values in config.toml, and leaves everything else there as the user wrote it.
+//! Changes single values in config.toml and keeps everything else as the user wrote it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -12,27 +12,29 @@ use toml_edit::{Array, DocumentMut, Item, RawString, TableLike, Value, table};
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::channel::lasting::Stored;
+use crate::settings::assignment::{FILE, SEE_HELP};
 use crate::settings::file::{self, ConfigFile};
-use crate::settings::given::{FILE, SEE};
 use crate::settings::setting::{Read, Setting};
 use crate::settings::{Config, table, value};
 
-/// A new value of a setting; none takes it away.
+/// A setting and its new value; `None` removes the key.
 type Change<'a> = (&'static Setting, Option<&'a Stored>);
 
-/// Has the file say these values, by their keys.
+/// Writes values to the file, all or none of them.
 pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<Stored>>) -> Result<(), Failure> {
     let changes = changes(values)?;
     let file = file.ok_or_else(|| {
-        let message = format!("there is no home directory to store settings in: set HOME, or name a file with {FILE}");
-        Failure::new(ExitCode::Failure, message)
+        Failure::new(
+            ExitCode::Failure,
+            format!("there is no home directory to store settings in: set HOME, or name a file with {FILE}"),
+        )
     })?;
     let failed = |action: &str, error: io::Error| {
-        let path = file.path.display();
-        let message = format!("{path} can't be {action}: {error}; mend that, or name another file with {FILE}");
-        Failure::new(ExitCode::Failure, message)
+        Failure::new(ExitCode::Failure, format!("{} can't be {action}", file.path.display()))
+            .because(error)
+            .hint(format!("mend that, or name another file with {FILE}"))
     };
-    // It may be a link into a directory of somebody's settings.
+    // It may be a link, for instance into a repository of dotfiles: write to where it points.
     let path = match fs::canonicalize(&file.path) {
         Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(&file.path).is_err() => {
             if changes.iter().all(|(_, value)| value.is_none()) {
@@ -45,7 +47,7 @@ pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<
         }
         path => path.map_err(|error| failed("read", error))?,
     };
-    // Two at once would each write what the other has not read.
+    // Two writers at once would undo each other's change.
     let _lock = path.parent().map(lock).transpose().map_err(|error| failed("written", error))?;
     let before = match fs::metadata(&path) {
         Ok(data) if !data.is_file() => return Err(failed("written", io::Error::other("it is not a file"))),
@@ -68,14 +70,14 @@ pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<
     before.map_or(Ok(()), |before| fs::set_permissions(&path, before)).map_err(|error| failed("written", error))
 }
 
-/// Keeps others who store from a folder, for as long as what it gives lives.
+/// Locks the folder until the returned file is dropped.
 fn lock(folder: &Path) -> io::Result<File> {
     let file = File::open(folder)?;
     flock(&file, FlockOperation::LockExclusive)?;
     Ok(file)
 }
 
-/// Finds the settings, and checks each value by itself.
+/// Looks the settings up and checks each value by itself.
 fn changes(values: &BTreeMap<String, Option<Stored>>) -> Result<Vec<Change<'_>>, Failure> {
     let refused = |message| Failure::new(ExitCode::Usage, message);
     let changes = values.iter().map(|(key, value)| {
@@ -84,7 +86,7 @@ fn changes(values: &BTreeMap<String, Option<Stored>>) -> Result<Vec<Change<'_>>,
         if let Some(value) = value {
             check(setting, value).map_err(|reason| refused(format!("{key} can't be used: {reason}")))?;
         }
-        // An empty value counts as none wherever settings are read.
+        // Everywhere settings are read, an empty value counts as unset.
         Ok((setting, value.as_ref().filter(|value| !value.read(setting).0.is_empty())))
     });
     changes.collect()
@@ -94,11 +96,11 @@ fn unknown(key: &str) -> String {
     let paths: Vec<_> = table::all().filter_map(Setting::path).collect();
     match value::nearest(key, paths.iter().map(String::as_str)) {
         Some(nearest) => format!("{key} is not a setting: did you mean {nearest}?"),
-        None => format!("{key} is not a setting; {SEE}"),
+        None => format!("{key} is not a setting; {SEE_HELP}"),
     }
 }
 
-/// Checks a value, which may be OpenTelemetry's: what would be ignored there is not worth storing either.
+/// Checks a value. A value of OpenTelemetry's that would be ignored is refused too.
 fn check(setting: &Setting, value: &Stored) -> Result<(), String> {
     match (&setting.read, value) {
         (Read::Switch(_), Stored::List(_)) => return Err("expected true or false".to_owned()),
@@ -111,19 +113,19 @@ fn check(setting: &Setting, value: &Stored) -> Result<(), String> {
     }
     let mut config = Config::default();
     setting.read(&mut config, OsStr::new(&text), items.as_deref())?;
-    config.left_out.map_or(Ok(()), Err)
+    config.ignored_part.map_or(Ok(()), Err)
 }
 
-/// Gives the text with the changes, which must be one that can be read.
+/// Returns the changed text, after checking that it can be read.
 fn edited(path: &Path, text: &str, changes: &[Change]) -> Result<String, Failure> {
-    // Says what is wrong with a file as whoever reads it would.
-    let given = file::parse(path, text)?;
+    // A file that can't be read gets the same message as when settings are loaded.
+    let current = file::parse(path, text)?;
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
         Failure::new(ExitCode::Usage, format!("{}: this is not TOML: {}", path.display(), error.message()))
     })?;
     for (setting, value) in changes {
         let Some((name, key)) = setting.key() else { continue };
-        let before = given.iter().find(|given| given.setting.name == setting.name);
+        let before = current.iter().find(|assignment| assignment.setting.name == setting.name);
         if value.zip(before).is_some_and(|(value, before)| before.text == OsStr::new(&value.read(setting).0)) {
             continue;
         }
@@ -139,7 +141,7 @@ fn edited(path: &Path, text: &str, changes: &[Change]) -> Result<String, Failure
                 put(inner, &key, None);
                 let is_empty = inner.is_empty();
                 let remark = document.get(name).and_then(Item::as_table).and_then(|table| table.decor().prefix());
-                // What the user wrote above the table would go with it.
+                // A comment above the table would be removed with it.
                 if is_empty && !remark.and_then(RawString::as_str).is_some_and(|remark| remark.contains('#')) {
                     document.remove(name);
                 }
@@ -151,7 +153,7 @@ fn edited(path: &Path, text: &str, changes: &[Change]) -> Result<String, Failure
     Ok(after)
 }
 
-/// Puts a value in the place of the one before it, if that is another, or takes it away.
+/// Sets, replaces or removes a value.
 fn put(table: &mut dyn TableLike, key: &str, stored: Option<&Stored>) {
     let Some(stored) = stored else {
         table.remove(key);
@@ -164,7 +166,7 @@ fn put(table: &mut dyn TableLike, key: &str, stored: Option<&Stored>) {
     };
     match table.get_mut(key).and_then(Item::as_value_mut) {
         Some(before) => {
-            // What stands around it is the user's, a comment for instance.
+            // Keep the user's white space and comment around the value.
             *value.decor_mut() = before.decor().clone();
             *before = value;
         }

@@ -93,7 +93,7 @@ static OF_SPANS: &[Setting] = &[
     Setting {
         name: "OTEL_RESOURCE_ATTRIBUTES",
         default: "",
-        secret: Secret::WhenUnread,
+        secret: Secret::WhenInvalid,
         read: Read::List(|config, items| put(&mut config.wanted.resource_attributes, pairs(items))),
         ..SETTING
     },
@@ -104,7 +104,7 @@ static OF_OTLP: &[[Setting; 2]] = &[
         "ENDPOINT",
         "in `run` its own collector, else `http://localhost:4318` (`:4317` for gRPC)",
         "where spans go; the second of these pairs is for spans alone and wins, its address is taken as it is",
-        WhenUnread,
+        WhenInvalid,
         Text,
         |otlp, text| put(&mut otlp.endpoint, address(text).map(Some))
     ),
@@ -117,7 +117,7 @@ static OF_OTLP: &[[Setting; 2]] = &[
         |otlp, text| put(&mut otlp.protocol, known(text, &PROTOCOLS).map(Some)),
         PROTOCOLS
     ),
-    otlp!("HEADERS", "none", "what every request carries, as `key=value,…`", Values, List, |otlp, items| put(
+    otlp!("HEADERS", "none", "what every request carries, as `key=value,…`", PairValues, List, |otlp, items| put(
         &mut otlp.headers,
         pairs(items).map(|pairs| Some(pairs).filter(|pairs| !pairs.is_empty()))
     )),

@@ -1,4 +1,4 @@
-//! config.toml: where it is, and what it says.
+//! Finds and reads config.toml.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,41 +9,38 @@ use directories::ProjectDirs;
 use toml::de::{DeTable, DeValue, Error};
 
 use crate::base::failure::{ExitCode, Failure};
-use crate::settings::given::{FILE, Given, SEE};
+use crate::settings::assignment::{Assignment, FILE, SEE_HELP};
 use crate::settings::setting::{Read, Setting};
 use crate::settings::{table, value};
 
 /// The table of OpenTelemetry's settings.
 const OTEL: &str = "otel";
 
-/// A file of settings: where it is, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConfigFile {
-    /// Its path.
     pub(crate) path: PathBuf,
     /// Whether the user named it.
     pub(crate) is_named: bool,
-    /// Whether it is there.
     pub(crate) exists: bool,
 }
 
 impl ConfigFile {
-    /// Finds it: the one that is `named`, or else the user's.
+    /// Finds the `named` file, or else the user's.
     pub(crate) fn locate(named: Option<OsString>) -> Option<Self> {
         if let Some(named) = named.filter(|name| !name.is_empty()) {
             let path = PathBuf::from(named);
-            // Whoever is told of it may be in another directory.
+            // Child processes may have another working directory.
             let path = std::path::absolute(&path).unwrap_or(path);
             return Some(Self { path, is_named: true, exists: true });
         }
         let path = ProjectDirs::from("dev", "navtrace", "navtrace")?.config_dir().join("config.toml");
-        // One that can't be seen counts as missing: in containers HOME may be somebody else's.
+        // A file that can't be seen counts as missing: in containers HOME may be another user's.
         let exists = fs::metadata(&path).is_ok();
         Some(Self { path, is_named: false, exists })
     }
 
-    /// Reads what it says; nothing when it is not there.
-    pub(super) fn read(&self) -> Result<Vec<Given>, Failure> {
+    /// Reads the assignments; none if the file does not exist.
+    pub(super) fn read(&self) -> Result<Vec<Assignment>, Failure> {
         if !self.exists {
             return Ok(Vec::new());
         }
@@ -51,23 +48,22 @@ impl ConfigFile {
         let text = fs::read_to_string(&self.path).map_err(|error| {
             let error =
                 if error.kind() == ErrorKind::InvalidData { "it is not UTF-8".to_owned() } else { error.to_string() };
-            let message = if self.is_named {
-                format!("{FILE}={path}: {error}; name a file that you may read, or unset it")
+            let (what, hint) = if self.is_named {
+                (format!("{FILE}={path}"), "name a file that you may read, or unset it".to_owned())
             } else {
-                format!("{path} can't be read: {error}; mend that, or name another file with {FILE}")
+                (format!("{path} can't be read"), format!("mend that, or name another file with {FILE}"))
             };
-            Failure::new(ExitCode::Usage, message)
+            Failure::new(ExitCode::Usage, what).because(error).hint(hint)
         })?;
         parse(&self.path, &text)
     }
 }
 
-/// Reads the text of a config.toml.
-pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Given>, Failure> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Assignment>, Failure> {
     let document = Document { path, text };
     let (table, errors) = DeTable::parse_recoverable(text);
     let start = |error: &Error| error.span().map_or(0, |span| span.start);
-    // What comes after the first is often its consequence.
+    // Later errors are often consequences of the first.
     if let Some(error) = errors.iter().min_by_key(|error| start(error)) {
         let reason = error.message().replace('\n', ", ");
         return Err(document.failure(start(error), &format!("this is not TOML: {reason}")));
@@ -77,15 +73,15 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Given>, Failure> {
     Ok(given.into_iter().map(|(_, given)| given).collect())
 }
 
-/// A text that is read, to name places in.
+/// The text being read, for messages that name a line.
 struct Document<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
 impl Document<'_> {
-    /// Reads a table and gives each value with where its key begins.
-    fn table(&self, name: Option<&'static str>, table: &DeTable) -> Result<Vec<(usize, Given)>, Failure> {
+    /// Reads a table. Each assignment comes with the byte offset of its key.
+    fn table(&self, name: Option<&'static str>, table: &DeTable) -> Result<Vec<(usize, Assignment)>, Failure> {
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         let mut all = Vec::new();
@@ -108,17 +104,17 @@ impl Document<'_> {
             let place = format!("{}: {key}", self.place(start));
             let assignment = format!("{place} = {written}");
             let value = read(setting, value.get_ref()).map_err(|expected| {
-                // Nobody writes a secret as a number, and a text is of the right type.
+                // The message shows no value: secrets are texts, and a text has the right type.
                 Failure::new(ExitCode::Usage, format!("{place} can't be used: {expected}"))
             })?;
             if !value.0.is_empty() {
-                all.push((start, Given::in_file(setting, value, self.path, place, assignment)));
+                all.push((start, Assignment::in_file(setting, value, self.path, place, assignment)));
             }
         }
         Ok(all)
     }
 
-    /// Names a place as compilers do.
+    /// Returns `path:line:column`.
     fn place(&self, offset: usize) -> String {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
@@ -131,7 +127,7 @@ impl Document<'_> {
     }
 }
 
-/// Gives a value as text, and its items where it is a list of texts. Else says what was expected.
+/// Returns the value as text, with the items of a list. The error says what was expected.
 fn read(setting: &Setting, value: &DeValue) -> Result<(String, Option<Vec<String>>), &'static str> {
     let one = |value: &DeValue| match value {
         DeValue::String(text) => Some(text.to_string()),
@@ -155,7 +151,7 @@ fn read(setting: &Setting, value: &DeValue) -> Result<(String, Option<Vec<String
     }
 }
 
-/// What is said of a key that there is not.
+/// Returns the message about an unknown key.
 fn unknown(table: Option<&'static str>, key: &str, written: &str) -> String {
     let plain = key.to_ascii_lowercase().replace('-', "_");
     let plain = plain.strip_prefix("navtrace_").or_else(|| plain.strip_prefix("otel_")).unwrap_or(&plain);
@@ -167,11 +163,11 @@ fn unknown(table: Option<&'static str>, key: &str, written: &str) -> String {
         let place = if table.is_none() { "in the table [otel]" } else { "above every table" };
         format!(": did you mean {plain} {place}?")
     } else {
-        // A misspelt [otel] is a key of the top too.
+        // A misspelled [otel] is a top-level key too.
         let tables = Some(OTEL).filter(|_| table.is_none());
         match value::nearest(plain, within(table).chain(tables)) {
             Some(nearest) => format!(": did you mean {nearest}?"),
-            None => format!("; {SEE}"),
+            None => format!("; {SEE_HELP}"),
         }
     };
     let inside = table.map_or_else(String::new, |table| format!(" in [{table}]"));

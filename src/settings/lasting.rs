@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::base::failure::Failure;
 use crate::channel::lasting::{From, Kind, Lasting, Stored};
+use crate::settings::assignment::{Assignment, Source};
 use crate::settings::file::ConfigFile;
-use crate::settings::given::{Given, Source};
 use crate::settings::setting::{Read, Secret, Setting, plain};
 use crate::settings::show::without_secrets;
 use crate::settings::{Config, edit, table};
@@ -20,7 +20,7 @@ impl Stored {
         }
     }
 
-    fn of(given: &Given) -> Self {
+    fn of(given: &Assignment) -> Self {
         let text = given.text.to_string_lossy();
         match (&given.setting.read, &given.items) {
             (Read::Switch(_), _) => Self::Switch(text.eq_ignore_ascii_case(given.setting.switch(true))),
@@ -48,11 +48,11 @@ impl Config {
             let choices = (setting.choices)();
             let stored = stored.remove(setting.name);
             let value = shown.remove(setting.name).flatten();
-            let given = self.given.get(setting.name).map(|(text, _)| text.to_string_lossy().into_owned());
+            let given = self.values.get(setting.name).map(|(text, _)| text.to_string_lossy().into_owned());
             // What is not shown as it is has something to hide.
             let hides = |text: Option<String>| text.is_some_and(|text| without_secrets(setting, &text) != text);
             let is_hidden = hides(given) || hides(stored.as_ref().map(|stored| stored.read(setting).0));
-            let secret = setting.secret == Secret::Values || is_hidden;
+            let secret = setting.secret == Secret::PairValues || is_hidden;
             Some(Lasting {
                 key: setting.path()?,
                 name: setting.name.to_owned(),

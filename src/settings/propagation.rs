@@ -1,4 +1,4 @@
-//! The settings of what requests carry: formats, decisions, scopes, targets, and the context that a whole session is part of.
+//! Rows of the settings about what requests carry: targets, scopes, formats, sampling, and the trace to join.
 
 use crate::context::ids::TraceIdFormat;
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};
@@ -8,17 +8,17 @@ use crate::context::targets;
 use crate::settings::setting::{Read, SETTING, Secret, Setting, put};
 use crate::settings::value;
 
-/// What was given of these settings where one needs another, from which the [`Policy`] follows once all is read.
+/// Values that depend on each other. The [`Policy`] is completed from them once all settings are read.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Wanted {
+pub(super) struct RawPolicy {
     sampler: Option<String>,
     sampler_argument: Option<String>,
     parent: Option<SpanContext>,
     tracestate: Tracestate,
 }
 
-impl Wanted {
-    /// Completes a policy, and tells of what has no effect.
+impl RawPolicy {
+    /// Completes the policy. Returns warnings about settings without effect.
     pub(super) fn complete(&self, policy: &mut Policy) -> Vec<String> {
         let mut warnings = Vec::new();
         let sampler = self.sampler.as_ref().map(|name| Sampler::parse(name, self.sampler_argument.as_deref()));
@@ -50,21 +50,20 @@ const ID_FORMATS: [(&str, TraceIdFormat); 3] =
 
 const EXISTING: [(&str, Existing); 2] = [("override", Existing::Override), ("keep", Existing::Keep)];
 
-/// The rows of these settings.
 pub(super) static SETTINGS: &[Setting] = &[
     Setting {
         name: "NAVTRACE_TARGETS",
         flag: Some("targets"),
         default: "everything",
-        meaning: "who gets headers and is traced: [match patterns](https://developer.chrome.com/docs/extensions/develop/concepts/match-patterns), such \
-                  as `https://*.shop.test/*`; `http` and `https` are for WebSockets too, the query is not compared",
+        meaning: "which requests get headers and are traced: [match patterns](https://developer.chrome.com/docs/extensions/develop/concepts/match-patterns), such \
+                  as `https://*.shop.test/*`; `http` and `https` cover WebSockets too, and the query is not compared",
         read: Read::List(|config, items| put(&mut config.policy.targets, targets::patterns(items))),
         ..SETTING
     },
     Setting {
         name: "NAVTRACE_EXCLUDE",
         flag: Some("exclude"),
-        meaning: "who gets none all the same",
+        meaning: "which of these get no headers and are not traced",
         read: Read::List(|config, items| put(&mut config.policy.exclude, targets::patterns(items))),
         ..SETTING
     },
@@ -81,8 +80,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_EXISTING",
         flag: Some("existing"),
         default: "`override`",
-        meaning: "what becomes of a context that the page's own instrumentation has set, of another trace: `override` it, with a link to it, or `keep` \
-                  it (in detailed mode; rules can't see it)",
+        meaning: "what happens to a context of another trace that the page's own instrumentation has set: `override` it and link to it, or \
+                  `keep` it (detailed mode only: rules can't see it)",
         choices: || value::names(&EXISTING),
         read: Read::Text(|config, text| put(&mut config.policy.existing, value::one_of(text, &EXISTING))),
         ..SETTING
@@ -91,7 +90,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_ID_FORMAT",
         flag: Some("id-format"),
         default: "`random`",
-        meaning: "how trace ids are made: `random`, or as k6's own are: `k6-local`, `k6-cloud`",
+        meaning: "the format of trace ids: `random`, or k6's own: `k6-local`, `k6-cloud`",
         choices: || value::names(&ID_FORMATS),
         read: Read::Text(|config, text| put(&mut config.policy.id_format, value::one_of(text, &ID_FORMATS))),
         ..SETTING
@@ -119,7 +118,7 @@ pub(super) static SETTINGS: &[Setting] = &[
                 if known.is_empty() {
                     return Err(reason);
                 }
-                config.left_out = Some(reason);
+                config.ignored_part = Some(reason);
             }
             config.policy.propagators = known;
             Ok(())
@@ -130,8 +129,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "OTEL_TRACES_SAMPLER",
         flag: Some("traces-sampler"),
         default: "`parentbased_always_on`",
-        meaning: "`always_on`, `always_off` or `traceidratio`, each also as `parentbased_…`: the header is sent in any case, its flag differs, and what is \
-                  not sampled is not exported",
+        meaning: "`always_on`, `always_off` or `traceidratio`, each also as `parentbased_…`: the header is always sent, only its sampled flag differs, and \
+                  unsampled spans are not exported",
         choices: || Sampler::names().collect(),
         read: Read::Text(|config, text| {
             let names = || Sampler::names().collect::<Vec<_>>().join(", ");
@@ -140,7 +139,7 @@ pub(super) static SETTINGS: &[Setting] = &[
                 None => format!("expected {}", names()),
             };
             Sampler::parse(text, None).map_err(|_| expected())?;
-            put(&mut config.wanted_policy.sampler, Ok(Some(text.to_owned())))
+            put(&mut config.raw_policy.sampler, Ok(Some(text.to_owned())))
         }),
         ..SETTING
     },
@@ -151,7 +150,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         meaning: "the ratio of `traceidratio`, 0 to 1",
         read: Read::Text(|config, text| {
             sampler::ratio(text).ok_or("expected a ratio from 0 to 1")?;
-            put(&mut config.wanted_policy.sampler_argument, Ok(Some(text.to_owned())))
+            put(&mut config.raw_policy.sampler_argument, Ok(Some(text.to_owned())))
         }),
         ..SETTING
     },
@@ -159,38 +158,38 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_SAMPLE_PER",
         flag: Some("sample-per"),
         default: "`trace`",
-        meaning: "what a decision is for: a `trace`, or a single `navigation`, whose session is sampled then",
+        meaning: "what a sampling decision is for: a `trace`, or a single `navigation` (the session itself is then sampled)",
         choices: || value::names(&SAMPLE_PER),
         read: Read::Text(|config, text| put(&mut config.policy.sample_per, value::one_of(text, &SAMPLE_PER))),
         ..SETTING
     },
     Setting {
         name: "TRACEPARENT",
-        meaning: "from the environment alone: the trace that the whole session is part of, and what goes with it",
+        meaning: "from the environment only: the trace that the whole session joins, with its tracestate and baggage",
         read: Read::Text(|config, text| {
             let mut context = propagators::Context::default();
             let get = |name: &str| (name == "traceparent").then(|| text.to_owned());
             let read = Name::Tracecontext.propagator().extract(&get, &mut context);
             read.map_err(|invalid| invalid.reason)?;
-            put(&mut config.wanted_policy.parent, Ok(context.span))
+            put(&mut config.raw_policy.parent, Ok(context.span))
         }),
         ..SETTING
     },
     Setting {
         name: "TRACESTATE",
         default: "",
-        read: Read::Text(|config, text| put(&mut config.wanted_policy.tracestate, Tracestate::parse(text))),
+        read: Read::Text(|config, text| put(&mut config.raw_policy.tracestate, Tracestate::parse(text))),
         ..SETTING
     },
     Setting {
         name: "BAGGAGE",
         default: "",
-        secret: Secret::Values,
+        secret: Secret::PairValues,
         read: Read::Text(|config, text| {
             let (baggage, fault) = Baggage::parse(text);
             match fault {
                 Some(reason) if baggage.is_empty() => return Err(reason),
-                fault => config.left_out = fault,
+                fault => config.ignored_part = fault,
             }
             put(&mut config.policy.baggage, Ok(baggage))
         }),

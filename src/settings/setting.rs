@@ -1,4 +1,4 @@
-//! What is known of a setting, and how a value that was given to it becomes a field of [`Config`].
+//! One setting: its names, default, meaning, and how its text becomes a field of [`Config`].
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -6,57 +6,51 @@ use std::path::PathBuf;
 
 use crate::settings::{Config, value};
 
-/// What the names of navtrace's own settings begin with.
-pub(super) const OURS: &str = "NAVTRACE_";
-/// What those of OpenTelemetry's begin with.
-const OPENTELEMETRY: &str = "OTEL_";
+/// Prefix of navtrace's own variables.
+pub(super) const NAVTRACE_PREFIX: &str = "NAVTRACE_";
+/// Prefix of OpenTelemetry's variables.
+const OTEL_PREFIX: &str = "OTEL_";
 
-/// Everything that is known of a setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
-    /// Its environment variable, from which its key follows.
+    /// The environment variable. The key in config.toml follows from it.
     pub(crate) name: &'static str,
-    /// The long option, which is its key with dashes. For what may differ from run to run.
+    /// The long option, if people change the setting from run to run: the key with dashes.
     pub(crate) flag: Option<&'static str>,
-    /// The default in Markdown: a value in backticks, or words. Empty where the row before says it.
+    /// The default in Markdown: a value in backticks, or words. Empty if the row before explains this one too.
     pub(crate) default: &'static str,
-    /// What it means, in a line of Markdown. Empty where the row before says it.
+    /// One line of Markdown. Empty if the row before explains this one too.
     pub(crate) meaning: &'static str,
-    /// What may not be shown.
     pub(crate) secret: Secret,
-    /// Whether it is about starting a browser, so that it is none of the business of one that runs.
+    /// Whether it only matters when a browser starts, so that a running browser's options page does not offer it.
     pub(crate) is_for_launch: bool,
-    /// The names that it is one of; none where it is anything else.
+    /// The allowed values; empty if any text will do.
     pub(crate) choices: fn() -> Vec<&'static str>,
-    /// How its text becomes a field of [`Config`].
     pub(crate) read: Read,
 }
 
-/// What of a value may not be shown. Addresses are never shown with theirs.
+/// Which part of a value must not be shown. Credentials in addresses are never shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Secret {
-    /// Nothing.
     Nothing,
-    /// All of one that can't be read, since nobody can say what in it is a secret.
-    WhenUnread,
-    /// That too, and the values of its `key=value` pairs.
-    Values,
+    /// An invalid value, because nobody knows which part of it is secret.
+    WhenInvalid,
+    /// An invalid value, and the values of `key=value` pairs.
+    PairValues,
 }
 
-/// How the text of a setting becomes a field of [`Config`], by what its text is. A reason says what was expected.
+/// Sets a field of [`Config`] from a text of this type. The error says what was expected.
 #[derive(Debug)]
 pub(crate) enum Read {
-    /// A path.
     Path(fn(&mut Config, PathBuf)),
-    /// `on` or `off`, in OpenTelemetry's settings `true` or anything else; in config.toml also a boolean.
+    /// `on` or `off`; in OpenTelemetry's settings `true` or anything else. config.toml may have a boolean.
     Switch(fn(&mut Config, bool)),
-    /// Texts with commas between them; in config.toml also an array.
+    /// Comma-separated texts. config.toml may have an array.
     List(fn(&mut Config, &[String]) -> Result<(), String>),
-    /// Anything else.
     Text(fn(&mut Config, &str) -> Result<(), String>),
 }
 
-/// What most rows have in common.
+/// The defaults of a row.
 pub(super) const SETTING: Setting = Setting {
     name: "",
     flag: None,
@@ -69,38 +63,38 @@ pub(super) const SETTING: Setting = Setting {
 };
 
 impl Setting {
-    /// Whether it is navtrace's own, so that a value that can't be used is an error.
+    /// Tells whether the setting is navtrace's own, so that an invalid value is an error.
     pub(crate) fn is_ours(&self) -> bool {
-        self.name.starts_with(OURS)
+        self.name.starts_with(NAVTRACE_PREFIX)
     }
 
-    /// Its table in config.toml, if it is not at the top, and its key there; none when it comes from the environment alone.
+    /// Returns the table in config.toml (none: top level) and the key; `None` for what only the environment gives.
     pub(crate) fn key(&self) -> Option<(Option<&'static str>, String)> {
-        let (table, name) = match self.name.strip_prefix(OURS) {
+        let (table, name) = match self.name.strip_prefix(NAVTRACE_PREFIX) {
             Some(name) => (None, name),
-            None => (Some("otel"), self.name.strip_prefix(OPENTELEMETRY)?),
+            None => (Some("otel"), self.name.strip_prefix(OTEL_PREFIX)?),
         };
         Some((table, name.to_ascii_lowercase()))
     }
 
-    /// The default, where it is a value and not words.
+    /// Returns the default if it is a value, not a description.
     pub(crate) fn default_value(&self) -> Option<&'static str> {
         let value = self.default.strip_prefix('`')?.strip_suffix('`')?;
         Some(value).filter(|value| !value.contains('`'))
     }
 
-    /// The default as a terminal shows it.
+    /// Returns the default without Markdown.
     pub(crate) fn default_words(&self) -> Cow<'static, str> {
         if self.default.is_empty() { Cow::Borrowed("none") } else { Cow::Owned(self.default.replace('`', "")) }
     }
 
-    /// Its key as one word, `mode` or `otel.propagators`, if it can be stored for a browser that runs.
+    /// Returns the dotted key, such as `otel.propagators`, if a running browser may store the setting.
     pub(crate) fn path(&self) -> Option<String> {
         let (table, key) = self.key().filter(|_| !self.is_for_launch)?;
         Some(table.map_or(key.clone(), |table| format!("{table}.{key}")))
     }
 
-    /// How a switch is written.
+    /// Returns the text of a switch that is on or off.
     pub(super) fn switch(&self, on: bool) -> &'static str {
         match (self.is_ours(), on) {
             (true, true) => "on",
@@ -110,7 +104,7 @@ impl Setting {
         }
     }
 
-    /// Reads a value into its field, and leaves the field as it is when that fails.
+    /// Sets the field. On an error the field keeps its value.
     pub(super) fn read(&self, config: &mut Config, text: &OsStr, items: Option<&[String]>) -> Result<(), String> {
         let path = text;
         let text = text.to_string_lossy();
@@ -119,7 +113,7 @@ impl Setting {
             Read::Switch(set) if self.is_ours() => {
                 set(config, value::one_of(&text, &[("off", false), ("on", true)])?);
             }
-            // Everything else is false, says the specification.
+            // The specification says that everything else is false.
             Read::Switch(set) => set(config, text.eq_ignore_ascii_case("true")),
             Read::List(read) => {
                 let split = || text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(ToOwned::to_owned);
@@ -132,15 +126,14 @@ impl Setting {
     }
 }
 
-/// Puts what was read into its field.
+/// Stores a successfully read value.
 pub(super) fn put<T>(field: &mut T, read: Result<T, String>) -> Result<(), String> {
     *field = read?;
     Ok(())
 }
 
-/// Markdown without its marks.
+/// Returns Markdown without backticks and link targets.
 pub(crate) fn plain(markdown: &str) -> String {
-    // Of a link, its words.
     let mut words = String::new();
     let mut rest = markdown;
     while let Some((before, label, after)) = link(rest) {
@@ -151,7 +144,7 @@ pub(crate) fn plain(markdown: &str) -> String {
     words.replace('`', "")
 }
 
-/// Finds the first link: what is before it, its words, and what comes after it.
+/// Splits at the first link: the text before it, its label, the text after it.
 fn link(markdown: &str) -> Option<(&str, &str, &str)> {
     let (before, link) = markdown.split_once('[')?;
     let (label, target) = link.split_once("](")?;

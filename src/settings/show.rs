@@ -27,7 +27,7 @@ impl Config {
     /// Every setting, in the order in which they are explained.
     pub(crate) fn shown(&self) -> impl Iterator<Item = Shown> {
         table::all().map(|setting| {
-            let given = self.given.get(setting.name).map(|(text, _)| shown(setting, text));
+            let given = self.values.get(setting.name).map(|(text, _)| shown(setting, text));
             Shown {
                 name: setting.name,
                 value: given.or_else(|| setting.default_value().map(ToOwned::to_owned)),
@@ -46,7 +46,7 @@ fn shown(setting: &Setting, text: &OsStr) -> String {
 
 /// A value without its secrets.
 pub(super) fn without_secrets(setting: &Setting, text: &str) -> String {
-    if setting.secret == Secret::Values {
+    if setting.secret == Secret::PairValues {
         let pairs = text.split(',').map(|pair| pair.split_once('=').map_or("", |(key, _)| key).trim());
         pairs.map(|key| format!("{key}={REDACTED}")).collect::<Vec<_>>().join(",")
     } else {

@@ -1,6 +1,5 @@
-//! Every setting, declared once: a row here and a field of [`Config`](super::Config). What reads, shows and explains settings goes through these rows.
-//!
-//! OpenTelemetry's settings of the export have their rows in [`export`].
+//! Every setting, declared once: a row here and a field of [`Config`](super::Config). Reading, showing and documenting settings all go
+//! through these rows. [`propagation`] and [`export`] have the rows of their fields.
 
 use std::time::Duration;
 
@@ -11,9 +10,7 @@ use crate::settings::setting::{Read, SETTING, Secret, Setting, put};
 use crate::settings::{export, propagation, value};
 use crate::view::link::LinkTemplate;
 
-/// The browser to start.
 pub(crate) const BROWSER: &str = "NAVTRACE_BROWSER";
-/// A folder to load as the extension instead of the embedded one.
 pub(crate) const EXTENSION: &str = "NAVTRACE_EXTENSION";
 
 const MODES: [(&str, WantedMode); 3] =
@@ -30,7 +27,6 @@ const LOG_LEVELS: [(&str, LevelFilter); 6] = [
 
 const LONGEST_ARM_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// The settings of everything but the export.
 static SETTINGS: &[Setting] = &[
     Setting {
         name: BROWSER,
@@ -54,15 +50,15 @@ static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_WEB_VITALS",
         flag: Some("web-vitals"),
         default: "`off`",
-        meaning: "`on`: pages tell their navigation timing and web vitals, which costs each some milliseconds of processor time (`off`: \
-                  nothing of navtrace runs in them)",
+        meaning: "`on` measures navigation timing and web vitals in each page, which costs some milliseconds of processor time; with `off` \
+                  nothing of navtrace runs in pages",
         read: Read::Switch(|config, on| config.web_vitals = on),
         ..SETTING
     },
     Setting {
         name: "NAVTRACE_LINK",
         flag: Some("link"),
-        secret: Secret::WhenUnread,
+        secret: Secret::WhenInvalid,
         meaning: "a template for links to traces, such as `http://localhost:16686/trace/{trace_id}`",
         read: Read::Text(|config, text| put(&mut config.link, LinkTemplate::parse(text).map(Some))),
         ..SETTING
@@ -89,19 +85,19 @@ static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_LOG",
         flag: Some("log"),
         default: "`warn`",
-        meaning: "how much is said on standard error: `off`, `error`, `warn`, `info`, `debug` or `trace`",
+        meaning: "how much is logged on standard error: `off`, `error`, `warn`, `info`, `debug` or `trace`",
         choices: || value::names(&LOG_LEVELS),
         read: Read::Text(|config, text| put(&mut config.log, value::one_of(text, &LOG_LEVELS))),
         ..SETTING
     },
 ];
 
-/// Every setting, in the order in which they are explained.
+/// Returns every setting in the order of the documentation.
 pub(crate) fn all() -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().chain(propagation::SETTINGS).chain(export::settings())
 }
 
-/// The same, where the rows that the one before them explains stand with it.
+/// Returns every setting, grouped with the rows that share its explanation.
 pub(crate) fn groups() -> Vec<Vec<&'static Setting>> {
     let mut groups: Vec<Vec<&Setting>> = Vec::new();
     for setting in all() {

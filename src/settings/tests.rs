@@ -20,7 +20,7 @@ fn setting(name: &str) -> &'static Setting {
 fn layered(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, Failure> {
     let mut given = file::parse(Path::new("/c.toml"), file)?;
     let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    given.extend(given::environment(variables)?);
+    given.extend(assignment::environment(variables)?);
     let flags: Vec<_> = flags.iter().map(|(name, value)| (setting(name), OsString::from(value))).collect();
     given.extend(by_flags(&flags));
     Config::of(given)
@@ -56,7 +56,7 @@ fn reads_every_setting() {
         log: LevelFilter::DEBUG,
         policy: Policy { sampler: OFF, ..Policy::default() },
         given: config.given.clone(),
-        wanted_policy: config.wanted_policy.clone(),
+        raw_policy: config.raw_policy.clone(),
         ..Config::default()
     };
     assert_eq!(config, expected);
@@ -219,7 +219,7 @@ fn the_defaults_that_are_shown_are_the_defaults() {
         let expected = Config {
             given: config.given.clone(),
             wanted: config.wanted.clone(),
-            wanted_policy: config.wanted_policy.clone(),
+            raw_policy: config.raw_policy.clone(),
             // The argument's default has no effect alone.
             warnings: config.warnings.clone(),
             ..Config::default()

@@ -1,4 +1,4 @@
-//! Reads the forms that setting values come in. Every error says what was expected.
+//! Parses setting values. Every error says what was expected.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -7,22 +7,21 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// How alike two names must be for one to be offered in place of the other (1 is equal).
-const ALIKE: f64 = 0.7;
+/// The least similarity of a name that is suggested (1 is equal).
+const SIMILAR: f64 = 0.7;
 
-/// Finds the name that `value` was meant to be, if any is like it.
+/// Returns the name that `value` was probably meant to be.
 pub(super) fn nearest<'a>(value: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likely = names.into_iter().map(|name| (strsim::jaro_winkler(name, value), name));
     let (likeness, nearest) = likely.fold((0.0, ""), |best, this| if this.0 > best.0 { this } else { best });
-    (likeness >= ALIKE).then_some(nearest)
+    (likeness >= SIMILAR).then_some(nearest)
 }
 
-/// The names of choices.
 pub(super) fn names<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
     choices.iter().map(|(name, _)| *name).collect()
 }
 
-/// Finds `value` among named choices.
+/// Looks `value` up among named choices.
 pub(super) fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
     if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value) {
         return Ok(*choice);
@@ -35,7 +34,7 @@ pub(super) fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, S
     })
 }
 
-/// Finds `value` among named choices as OpenTelemetry's specification wants it, whatever its case.
+/// Looks `value` up as OpenTelemetry's specification wants it: ignoring case.
 pub(super) fn known<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
     let found = choices.iter().find(|(choice, _)| choice.eq_ignore_ascii_case(value.trim()));
     found.map(|(_, choice)| *choice).ok_or_else(|| {
@@ -44,7 +43,7 @@ pub(super) fn known<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, St
     })
 }
 
-/// Reads a whole number with a unit (`ms`, `s` or `m`), at most `longest`.
+/// Parses a whole number with a unit (`ms`, `s` or `m`), at most `longest`.
 pub(crate) fn duration(value: &str, longest: Duration) -> Result<Duration, String> {
     let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = value.split_at(digits);
@@ -58,7 +57,7 @@ pub(crate) fn duration(value: &str, longest: Duration) -> Result<Duration, Strin
     if digits == 0 || unit_ms == 0 {
         return Err("expected a number with a unit, such as 5s or 1500ms".to_owned());
     }
-    // A number that overflows is longer than any limit.
+    // A number that overflows exceeds any limit.
     let milliseconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms));
     if milliseconds == Some(0) {
         return Err("it must be more than 0".to_owned());
@@ -69,12 +68,11 @@ pub(crate) fn duration(value: &str, longest: Duration) -> Result<Duration, Strin
         .ok_or_else(|| format!("the longest possible is {}s", longest.as_secs()))
 }
 
-/// Reads a whole number.
 pub(super) fn number<T: FromStr>(value: &str) -> Result<T, String> {
     value.trim().parse().map_err(|_| "expected a whole number".to_owned())
 }
 
-/// Reads a number of at least 1.
+/// Parses a number of at least 1.
 pub(super) fn count(value: &str) -> Result<usize, String> {
     match number(value)? {
         0 => Err("it must be more than 0".to_owned()),
@@ -82,18 +80,18 @@ pub(super) fn count(value: &str) -> Result<usize, String> {
     }
 }
 
-/// Reads a time as OpenTelemetry writes it.
+/// Parses a duration as OpenTelemetry writes it, in milliseconds without a unit.
 pub(super) fn milliseconds(value: &str) -> Result<Duration, String> {
     number(value).map(Duration::from_millis)
 }
 
-/// Reads the address of a collector.
+/// Parses the address of a collector.
 pub(super) fn address(value: &str) -> Result<Url, String> {
     let url = Url::parse(value.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| "expected an address such as http://localhost:4318".to_owned())
 }
 
-/// Reads `key=value` pairs, each percent-encoded. One wrong pair spoils them all, since nobody can say which half is right.
+/// Parses percent-encoded `key=value` pairs. One wrong pair makes all of them invalid, since nobody knows which half is right.
 pub(super) fn pairs(items: &[String]) -> Result<Vec<(String, String)>, String> {
     let decoded = |part: &str| percent_decode_str(part.trim()).decode_utf8().ok().map(Cow::into_owned);
     let pairs = items.iter().map(|pair| {

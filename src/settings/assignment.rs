@@ -1,4 +1,4 @@
-//! A value as somebody gave it, and where.
+//! A setting's value as a user wrote it, and where: in config.toml, the environment or an option.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -7,25 +7,24 @@ use std::path::{Path, PathBuf};
 use crate::base::failure::{ExitCode, Failure};
 use crate::launch::{gate, latch};
 use crate::run::reports;
-use crate::settings::setting::{OURS, Secret, Setting};
+use crate::settings::setting::{NAVTRACE_PREFIX, Secret, Setting};
 use crate::settings::{table, value};
 
-/// Names the file of settings.
+/// Names the config file.
 pub(crate) const FILE: &str = "NAVTRACE_CONFIG";
 
-/// Where whoever meets an unknown name finds the known ones.
-pub(super) const SEE: &str = "navtrace config --help lists those that there are";
+/// Ends the message about an unknown name.
+pub(super) const SEE_HELP: &str = "navtrace config --help lists those that there are";
 
-/// Where a value comes from; each wins over those before it.
+/// Where a value comes from. Each source wins over those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Nobody gave one.
     Default,
-    /// This config.toml.
+    /// The path of config.toml.
     File(PathBuf),
-    /// This environment variable.
+    /// The variable.
     Environment(&'static str),
-    /// This option, without its dashes.
+    /// The option, without dashes.
     Flag(&'static str),
 }
 
@@ -40,81 +39,80 @@ impl fmt::Display for Source {
     }
 }
 
-/// A value that was given to a setting.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct Assignment {
     pub(super) setting: &'static Setting,
     pub(super) text: OsString,
-    /// The items of a list that was written as one, since they may hold commas.
+    /// The items of a TOML array, which may contain commas.
     pub(super) items: Option<Vec<String>>,
     pub(super) source: Source,
-    /// The place of it as a sentence names it, without and with the value.
+    /// The place as a message names it: a variable, an option, or a line of config.toml.
     place: String,
-    assignment: String,
+    /// The same with the value.
+    written: String,
 }
 
-impl Given {
-    /// One of an environment variable.
+impl Assignment {
     pub(super) fn in_environment(setting: &'static Setting, text: OsString) -> Self {
-        let assignment = format!("{}={}", setting.name, text.display());
+        let written = format!("{}={}", setting.name, text.display());
         let source = Source::Environment(setting.name);
-        Self { setting, text, items: None, source, place: setting.name.to_owned(), assignment }
+        Self { setting, text, items: None, source, place: setting.name.to_owned(), written }
     }
 
-    /// One of an option.
     pub(super) fn by_flag(setting: &'static Setting, text: &OsStr) -> Self {
         let flag = setting.flag.unwrap_or_default();
-        let assignment = format!("--{flag} {}", text.display());
+        let written = format!("--{flag} {}", text.display());
         let source = Source::Flag(flag);
-        Self { setting, text: text.to_owned(), items: None, source, place: format!("--{flag}"), assignment }
+        Self { setting, text: text.to_owned(), items: None, source, place: format!("--{flag}"), written }
     }
 
-    /// One of a file, with the place and the assignment that is written there.
     pub(super) fn in_file(
         setting: &'static Setting,
         (text, items): (String, Option<Vec<String>>),
         path: &Path,
         place: String,
-        assignment: String,
+        written: String,
     ) -> Self {
-        Self { setting, text: text.into(), items, source: Source::File(path.to_owned()), place, assignment }
+        Self { setting, text: text.into(), items, source: Source::File(path.to_owned()), place, written }
     }
 
-    /// Whether it must be of use: OpenTelemetry wants its own to be ignored otherwise, but options are navtrace's.
-    pub(super) fn must_be_of_use(&self) -> bool {
+    /// Tells whether an invalid value is an error. OpenTelemetry wants its invalid variables ignored, but options are navtrace's.
+    pub(super) fn is_strict(&self) -> bool {
         self.setting.is_ours() || matches!(self.source, Source::Flag(_))
     }
 
-    /// Where it stands.
     pub(super) fn place(&self) -> &str {
         &self.place
     }
 
-    /// What a sentence calls it when it could not be read.
-    pub(super) fn name(&self) -> &str {
-        if self.setting.secret == Secret::Nothing { &self.assignment } else { &self.place }
+    /// Returns how a message about an invalid value names it: without the value where that may be secret.
+    pub(super) fn shown(&self) -> &str {
+        if self.setting.secret == Secret::Nothing { &self.written } else { &self.place }
     }
 }
 
-/// Reads an environment.
-pub(super) fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<Given>, Failure> {
+/// Reads the settings in an environment. An unknown variable with navtrace's prefix is an error.
+pub(super) fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<Assignment>, Failure> {
     let mut variables: Vec<_> = variables.filter(|(_, value)| !value.is_empty()).collect();
     variables.sort();
     let known = || table::all().map(|setting| setting.name).chain([FILE]);
     let of_others = [gate::VARIABLE, latch::VARIABLE, reports::VARIABLE];
     for (name, _) in &variables {
-        let Some(rest) = name.as_encoded_bytes().strip_prefix(OURS.as_bytes()) else { continue };
+        let Some(rest) = name.as_encoded_bytes().strip_prefix(NAVTRACE_PREFIX.as_bytes()) else { continue };
         if !known().chain(of_others).any(|known| name == known) {
-            // What all have in common makes nobody alike.
+            // Compare without the shared prefix.
             let rest = String::from_utf8_lossy(rest).to_ascii_uppercase();
-            let nearest = value::nearest(&rest, known().filter_map(|name| name.strip_prefix(OURS)));
-            let hint = nearest.map_or_else(|| format!("; {SEE}"), |nearest| format!(": did you mean {OURS}{nearest}?"));
+            let nearest = value::nearest(&rest, known().filter_map(|name| name.strip_prefix(NAVTRACE_PREFIX)));
+            let hint = nearest.map_or_else(
+                || format!("; {SEE_HELP}"),
+                |nearest| format!(": did you mean {NAVTRACE_PREFIX}{nearest}?"),
+            );
             return Err(Failure::new(ExitCode::Usage, format!("{} is not a setting{hint}", name.display())));
         }
     }
     let of = |setting: &'static Setting| {
         let index = variables.binary_search_by(|(name, _)| name.as_os_str().cmp(OsStr::new(setting.name))).ok()?;
-        Some(Given::in_environment(setting, variables[index].1.clone()))
+        Some(Assignment::in_environment(setting, variables[index].1.clone()))
     };
     Ok(table::all().filter_map(of).collect())
 }
