@@ -1,4 +1,4 @@
-//! Holds the README's table of settings against the rows.
+//! Compares the table in docs/settings.md with the declared settings.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -25,10 +25,10 @@ fn table() -> String {
     text
 }
 
-/// `NAVTRACE_BLESS=1 cargo test table_of_settings` writes it anew.
+/// `NAVTRACE_BLESS=1 cargo test table_of_settings` updates it.
 #[test]
 fn the_table_of_settings_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
     let page = fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once(BEGIN).unwrap();
     let (current, after) = rest.split_once(END).unwrap();
@@ -36,6 +36,6 @@ fn the_table_of_settings_is_current() {
     if std::env::var_os("NAVTRACE_BLESS").is_some() {
         fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
     } else {
-        assert_eq!(current, table, "README.md is stale: run `NAVTRACE_BLESS=1 cargo test table_of_settings`");
+        assert_eq!(current, table, "docs/settings.md is stale: run `NAVTRACE_BLESS=1 cargo test table_of_settings`");
     }
 }
