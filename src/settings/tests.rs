@@ -55,7 +55,7 @@ fn reads_every_setting() {
         link: Some(LinkTemplate::parse("http://jaeger.test/trace/{trace_id}").unwrap()),
         log: LevelFilter::DEBUG,
         policy: Policy { sampler: OFF, ..Policy::default() },
-        given: config.given.clone(),
+        values: config.values.clone(),
         raw_policy: config.raw_policy.clone(),
         ..Config::default()
     };
@@ -204,7 +204,7 @@ fn every_row_is_whole() {
             assert_eq!(flag.replace('-', "_"), setting.key().unwrap().1);
         }
         for words in [setting.default, setting.meaning] {
-            assert!(!words.contains(['|', '\n']), "{} breaks the README's table", setting.name);
+            assert!(!words.contains(['|', '\n']), "{} breaks the table of docs/settings.md", setting.name);
         }
     }
     assert!(!all[0].meaning.is_empty());
@@ -217,7 +217,7 @@ fn the_defaults_that_are_shown_are_the_defaults() {
         let Some(default) = setting.default_value().filter(|_| setting.name != "OTEL_SERVICE_NAME") else { continue };
         let config = read(&[(setting.name, default)]).unwrap();
         let expected = Config {
-            given: config.given.clone(),
+            values: config.values.clone(),
             wanted: config.wanted.clone(),
             raw_policy: config.raw_policy.clone(),
             // The argument's default has no effect alone.
@@ -225,7 +225,7 @@ fn the_defaults_that_are_shown_are_the_defaults() {
             ..Config::default()
         };
         assert_eq!(config, expected, "{}", setting.name);
-        assert_eq!(config.given.len(), 1);
+        assert_eq!(config.values.len(), 1);
     }
 }
 
