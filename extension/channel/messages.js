@@ -1,5 +1,5 @@
 /**
- * Builds the messages to the host and checks the ones that come from it. PROTOCOL.md is the reference.
+ * Builds the messages to the host and checks those from it. PROTOCOL.md is the reference.
  */
 
 import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
@@ -13,21 +13,39 @@ import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
 /** @typedef {Extract<ToHost, { type: 'observed' }>} Observed */
 /** @typedef {Observed['observations'][number]} Observation */
 /** @typedef {NonNullable<Extract<ToHost, { type: 'hello' }>['browser']>} Browser */
-/** @typedef {{ ratio: number | null, targets: string[] | null }} Choice */
+/** @typedef {{ brands?: { brand: string, version: string }[], platform?: string, mobile?: boolean }} UserAgentData */
+/** @typedef {{ ratio: number | null, targets: string[] | null }} Choice what the user chose for this session; null: as configured */
 /** @typedef {SessionMessage['configured']} Configured */
 /** @typedef {Extract<ToExtension, { type: 'exporter' }>} ExporterMessage */
 /** @typedef {Extract<ToHost, { type: 'armed' }>['mode']} Mode */
 /** @typedef {SessionMessage['mode']} WantedMode */
-/**
- * @template {ToHost} [M=ToHost]
- * @typedef {{ v: number } & M} Frame
- */
+/** @typedef {{ v: number } & ToHost} Frame */
 
-/** The version of the protocol that this extension speaks. */
+/** Version of the protocol. */
 export const VERSION = 1;
 
-/** The most contexts that one `replenish` may ask for. */
-export const MAX_REPLENISH = 1000;
+/** Limit of the host for each count of a `replenish`. */
+const MAX_REPLENISH = 1000;
+
+/** The brand that browsers invent so that nobody relies on the list, such as `Not?A_Brand`. */
+const INVENTED_BRAND = /not.?a.?brand/i;
+
+/**
+ * Describes the browser as it describes itself.
+ *
+ * @returns {Browser}
+ */
+export function describeBrowser() {
+  const { userAgent, language, userAgentData } = /** @type {Navigator & { userAgentData?: UserAgentData }} */ (navigator);
+  const brands = (userAgentData?.brands ?? []).filter(({ brand }) => !INVENTED_BRAND.test(brand));
+  return {
+    userAgent,
+    brands: brands.map(({ brand, version }) => `${brand} ${version}`),
+    platform: userAgentData?.platform ?? '',
+    mobile: userAgentData?.mobile ?? false,
+    language,
+  };
+}
 
 /**
  * @param {{ extension: string, offTheRecord: boolean, session: SessionContext | null, browser?: Browser }} self
@@ -49,8 +67,8 @@ export const hello = ({ extension, offTheRecord, session, browser }) => ({
 export const armed = (mode) => ({ v: VERSION, type: 'armed', mode });
 
 /**
- * @param {{ worker: string, number: number, dropped: number, session: SessionContext | null, observations: Observation[] }} batch `session`: null
- *   for the one in force
+ * @param {{ worker: string, number: number, dropped: number, session: SessionContext | null, observations: Observation[] }} batch
+ *   `session` is null for the current one
  * @returns {Frame}
  */
 export const observed = ({ worker, number, dropped, session, observations }) => ({
@@ -81,7 +99,7 @@ export const replenish = ({ count, traces }) => ({
 export const problem = (message) => ({ v: VERSION, type: 'problem', message });
 
 /**
- * @param {Choice} choice null is as configured
+ * @param {Choice} choice
  * @returns {Frame}
  */
 export const choose = ({ ratio, targets }) => ({ v: VERSION, type: 'choose', ratio, targets });
@@ -105,16 +123,16 @@ export const isSessionContext = (value) =>
 /** @param {unknown} value @returns {value is NavigationContext} */
 export const isNavigationContext = (value) => isObject(value) && isSpanId(value.spanId) && isFlags(value.flags);
 
-/** @param {unknown} value @returns {value is NavigationContext[]} */
-const isStock = (value) => Array.isArray(value) && value.every(isNavigationContext);
+/** @param {unknown} value */
+const areContexts = (value) => Array.isArray(value) && value.every(isNavigationContext);
 
-/** @param {unknown} value @returns {value is SessionContext[]} */
+/** @param {unknown} value */
 const areTraces = (value) => Array.isArray(value) && value.every(isSessionContext);
 
 /** @param {unknown} value @returns {value is string[]} */
-export const areStrings = (value) => Array.isArray(value) && value.every((item) => typeof item === 'string');
+const areStrings = (value) => Array.isArray(value) && value.every((item) => typeof item === 'string');
 
-/** What may be chosen for a session; null is as configured. @param {Record<string, unknown>} value @returns {value is Choice} */
+/** @param {Record<string, unknown>} value @returns {value is Choice} */
 export const isChoice = (value) =>
   (value.ratio === null || typeof value.ratio === 'number') && (value.targets === null || areStrings(value.targets));
 
@@ -147,17 +165,17 @@ const isConfigured = (value) =>
   areStrings(value.targets) &&
   areStrings(value.exclude);
 
-/** @param {unknown} value @returns {value is number} */
-const isCount = (value) => Number.isSafeInteger(value);
+/** @param {unknown} value */
+const isInteger = (value) => Number.isSafeInteger(value);
 
-/** @param {unknown} value @returns {value is WantedMode} */
+/** @param {unknown} value */
 const isWantedMode = (value) => value === 'auto' || value === 'lightweight' || value === 'detailed';
 
-/** What config.toml may say of a setting; null is nothing. @param {unknown} value @returns {value is string | boolean | string[] | null} */
+/** @param {unknown} value @returns {value is string | boolean | string[] | null} a value of config.toml, or null for none */
 export const isStored = (value) => isTextOrNull(value) || typeof value === 'boolean' || areStrings(value);
 
 /** @param {unknown} value */
-const isLasting = (value) =>
+const isSetting = (value) =>
   isObject(value) &&
   ['key', 'name', 'meaning', 'default', 'source'].every((member) => typeof value[member] === 'string') &&
   ['text', 'list', 'switch', 'choice'].includes(String(value.kind)) &&
@@ -173,20 +191,20 @@ const SHAPES = {
     isWantedMode(value.mode) &&
     isPropagation(value.propagation) &&
     isSessionContext(value.session) &&
-    isStock(value.contexts) &&
+    areContexts(value.contexts) &&
     areTraces(value.traces) &&
-    // An older host does not tell it.
+    // Older hosts do not send it.
     (value.configured === undefined || isConfigured(value.configured)),
-  contexts: (value) => isStock(value.contexts) && areTraces(value.traces),
-  received: (value) => typeof value.worker === 'string' && isCount(value.number),
-  exporter: (value) => isCount(value.exported) && isCount(value.kept) && isCount(value.dropped) && isTextOrNull(value.problem),
+  contexts: (value) => areContexts(value.contexts) && areTraces(value.traces),
+  received: (value) => typeof value.worker === 'string' && isInteger(value.number),
+  exporter: (value) => isInteger(value.exported) && isInteger(value.kept) && isInteger(value.dropped) && isTextOrNull(value.problem),
   settings: (value) =>
-    isTextOrNull(value.file) && typeof value.exists === 'boolean' && Array.isArray(value.settings) && value.settings.every(isLasting),
+    isTextOrNull(value.file) && typeof value.exists === 'boolean' && Array.isArray(value.settings) && value.settings.every(isSetting),
   error: (value) => typeof value.code === 'string' && typeof value.message === 'string',
 };
 
 /**
- * Tells what is wrong with a message from the host; null when it can be used.
+ * Returns what is wrong with a message from the host, or null if nothing is.
  *
  * @param {unknown} value
  * @returns {string | null}
@@ -202,7 +220,7 @@ function fault(value) {
 }
 
 /**
- * Checks a message from the host. A message that can't be used is never an exception: browsing goes on without it.
+ * Checks a message from the host. An unusable message causes no exception: browsing continues without it.
  *
  * @param {unknown} value
  * @returns {{ message: ToExtension, fault: null } | { message: null, fault: string }}

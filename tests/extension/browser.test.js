@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { describeBrowser } from '../../extension/channel/browser.js';
+import { describeBrowser } from '../../extension/channel/messages.js';
 import { NAVIGATOR, fakeChrome } from './support/chrome.js';
 
 beforeEach(() => void fakeChrome());

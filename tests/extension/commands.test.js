@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
-import { VIEW_INTERVAL } from '../../extension/control/pages.js';
+import { VIEW_INTERVAL } from '../../extension/pages/serve.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { fakeChrome, settled } from './support/chrome.js';
 import { parseTraceparent } from './support/traceparent.js';
@@ -306,7 +306,7 @@ test('what can not be chosen is refused with the sentence', async () => {
   await settled();
   host()?.disconnect();
   await waiting;
-  assert.equal(popup.said.filter(({ type }) => type === 'refused').at(-1).message, 'the host has gone before it answered');
+  assert.equal(popup.said.filter(({ type }) => type === 'refused').at(-1).message, 'the host disconnected before it answered');
   await popup.ask({ type: 'choose', ratio: 0, targets: null });
   assert.match(popup.said.filter(({ type }) => type === 'refused').at(-1).message, /^there is no host to ask: /);
 });

@@ -3,8 +3,7 @@ import { beforeEach, mock, test } from 'node:test';
 
 import { LONGEST_URL } from '../../extension/observe/details.js';
 import { Documents } from '../../extension/observe/documents.js';
-import { watchNavigations } from '../../extension/observe/navigations.js';
-import { Starts } from '../../extension/observe/starts.js';
+import { NavigationStarts, watchNavigations } from '../../extension/observe/navigations.js';
 import { fakeChrome } from './support/chrome.js';
 import { propagating } from './support/session.js';
 
@@ -20,7 +19,7 @@ let start;
 let observed;
 /** @type {Documents} */
 let documents;
-/** @type {Starts} */
+/** @type {NavigationStarts} */
 let starts;
 /** @type {{ spanId: string, flags: string }[]} the navigations that the next call ends */
 let ended;
@@ -57,7 +56,7 @@ beforeEach(async () => {
   observed = [];
   ended = [];
   documents = new Documents();
-  starts = new Starts();
+  starts = new NavigationStarts();
   const outbox = { observe: (/** @type {any} */ observation) => void observed.push(observation) };
   watchNavigations(new Promise((resolve) => (start = resolve)), { outbox, documents, starts });
 });

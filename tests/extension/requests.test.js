@@ -5,7 +5,7 @@ import { DEFAULT_PROPAGATION, Propagation } from '../../extension/context/propag
 import { isSpanId } from '../../extension/context/traceparent.js';
 import { LONGEST_URL } from '../../extension/observe/details.js';
 import { Requests } from '../../extension/observe/requests.js';
-import { Starts } from '../../extension/observe/starts.js';
+import { NavigationStarts } from '../../extension/observe/navigations.js';
 import { fakeChrome } from './support/chrome.js';
 
 const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
@@ -18,7 +18,7 @@ const SENT = 'webRequest.onSendHeaders';
 
 /** @type {ReturnType<typeof fakeChrome>} */
 let browser;
-/** @type {Starts} */
+/** @type {NavigationStarts} */
 let starts;
 /** @type {Requests} */
 let requests;
@@ -27,7 +27,7 @@ let observed;
 
 beforeEach(() => {
   browser = fakeChrome({ granted: true });
-  starts = new Starts();
+  starts = new NavigationStarts();
   observed = [];
   requests = observing(new Propagation());
 });
@@ -386,7 +386,7 @@ const ENDINGS = [
 ];
 for (const [end, details] of ENDINGS) {
   test(`at ${end} nothing is told of a request that a script wants left alone, and of the next one with its id it is`, () => {
-    requests.passed('17');
+    requests.ignore('17');
     browser.fire(`webRequest.${end}`, request(details));
     assert.deepEqual(observed, []);
     browser.fire(`webRequest.${end}`, request(details));
@@ -405,7 +405,7 @@ for (const [end, details] of ENDINGS) {
 }
 
 test('a hop that is told of after one that was not is told of to its end', () => {
-  requests.passed('17');
+  requests.ignore('17');
   requests.started(request(), SPAN, PARENT);
   browser.fire('webRequest.onCompleted', response());
   assert.deepEqual(observed.map(({ what }) => what), ['request-started', 'request-completed']);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { Documents } from '../../extension/observe/documents.js';
-import { measurePages, watchPages } from '../../extension/observe/pages.js';
+import { measureWebVitals, watchWebVitals } from '../../extension/observe/web-vitals.js';
 import { fakeChrome } from './support/chrome.js';
 
 const CONTEXT = { spanId: 'a'.repeat(16), flags: '01' };
@@ -19,7 +19,7 @@ beforeEach(() => {
   observed = [];
   const documents = new Documents();
   documents.committed('doc', CONTEXT);
-  watchPages({ observe: (observation) => void observed.push(observation) }, documents);
+  watchWebVitals({ observe: (observation) => void observed.push(observation) }, documents);
 });
 
 /** @param {unknown} message @param {object} [sender] */
@@ -27,15 +27,15 @@ const tell = (message, sender) =>
   browser.fire('runtime.onMessage', message, { id: 'aalhdoofknlgjgclnnkjbegphicaohme', documentId: 'doc', ...sender });
 
 test('pages are measured from their start, in a world of their own, until the browser ends', async () => {
-  await measurePages();
-  await measurePages();
+  await measureWebVitals();
+  await measureWebVitals();
   const [{ world, runAt, persistAcrossSessions, matches, js }, ...more] = browser.scripts;
   assert.deepEqual(more, []);
   assert.deepEqual({ runAt, persistAcrossSessions, matches, js }, {
     runAt: 'document_start',
     persistAcrossSessions: false,
     matches: ['<all_urls>'],
-    js: ['observe/page.js'],
+    js: ['observe/measure-page.js'],
   });
   // It has a world of its own unless it asks for the page's.
   assert.equal(world, undefined);
@@ -44,7 +44,7 @@ test('pages are measured from their start, in a world of their own, until the br
 test('a browser that does not let pages be measured goes on without', async () => {
   const logged = mock.method(console, 'error', () => {});
   browser.state.broken.add('registerContentScripts');
-  await measurePages();
+  await measureWebVitals();
   assert.equal(logged.mock.callCount(), 1);
 });
 
