@@ -3,14 +3,14 @@ import { test } from 'node:test';
 
 import { NavigationStarts } from '../../extension/observe/navigations.js';
 
-test('when a navigation began is told once', () => {
+test('the start of a navigation is returned once', () => {
   const starts = new NavigationStarts();
   starts.begun(7, 90);
   starts.begun(8, 91);
   assert.deepEqual([starts.take(7, 100), starts.take(7, 101), starts.take(8, 100)], [90, 101, 91]);
 });
 
-test('the last navigation that began counts, and none began later than it was seen', () => {
+test('the latest start is returned, but none after the event', () => {
   const starts = new NavigationStarts();
   starts.begun(7, 90);
   starts.begun(7, 95);

@@ -44,7 +44,7 @@ for (const [template, address] of /** @type {[string | null, string | null][]} *
   ['{trace_id}', null],
   [null, null],
 ])) {
-  test(`fills in the link ${template}`, () => {
+  test(`link: ${String(template).slice(0, 50)}`, () => {
     const trace = { traceId: TRACE, spanId: '00f067aa0ba902b7', start: 1_700_000_000_000.25, end: 1_700_000_001_000.25 };
     assert.equal(linkTo(template, trace), address);
   });

@@ -26,7 +26,7 @@ beforeEach(() => {
 const tell = (message, sender) =>
   browser.fire('runtime.onMessage', message, { id: 'aalhdoofknlgjgclnnkjbegphicaohme', documentId: 'doc', ...sender });
 
-test('pages are measured from their start, in a world of their own, until the browser ends', async () => {
+test('the script runs in every page from its start', async () => {
   await measureWebVitals();
   await measureWebVitals();
   const [{ world, runAt, persistAcrossSessions, matches, js }, ...more] = browser.scripts;
@@ -37,32 +37,32 @@ test('pages are measured from their start, in a world of their own, until the br
     matches: ['<all_urls>'],
     js: ['observe/measure-page.js'],
   });
-  // It has a world of its own unless it asks for the page's.
+  // The default is an isolated world.
   assert.equal(world, undefined);
 });
 
-test('a browser that does not let pages be measured goes on without', async () => {
+test('a failed registration is logged', async () => {
   const logged = mock.method(console, 'error', () => {});
   browser.state.broken.add('registerContentScripts');
   await measureWebVitals();
   assert.equal(logged.mock.callCount(), 1);
 });
 
-test("what a page tells of itself belongs to its document's navigation", () => {
+test('measurements belong to the navigation of their document', () => {
   tell(MEASURED);
   const [{ time, ...rest }] = observed;
   assert.deepEqual(rest, { what: 'page-measured', spanId: CONTEXT.spanId, ...MEASURED });
   assert.ok(Math.abs(time - Date.now()) < 60_000);
 });
 
-test('a page of no known navigation, and another extension, are not listened to', () => {
+test('unknown documents and other extensions are ignored', () => {
   tell(MEASURED, { documentId: 'unknown' });
   tell(MEASURED, { documentId: undefined });
   tell(MEASURED, { id: 'b'.repeat(32) });
   assert.deepEqual(observed, []);
 });
 
-test('only numbers with names are believed, and not without end', () => {
+test('only named numbers are accepted, up to a limit', () => {
   for (const nonsense of [null, undefined, 'text', 7, { vitals: 'text', timing: [null] }]) tell(nonsense);
   assert.deepEqual(observed.map(({ timing }) => timing), [{}, {}, {}, {}, {}]);
   observed.length = 0;
