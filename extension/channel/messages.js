@@ -20,6 +20,7 @@ import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
 /** @typedef {Extract<ToHost, { type: 'armed' }>['mode']} Mode */
 /** @typedef {SessionMessage['mode']} WantedMode */
 /** @typedef {{ v: number } & ToHost} Frame */
+/** @typedef {(value: unknown) => boolean} Check */
 
 /** Version of the protocol. */
 export const VERSION = 1;
@@ -30,11 +31,7 @@ const MAX_REPLENISH = 1000;
 /** The brand that browsers invent so that nobody relies on the list, such as `Not?A_Brand`. */
 const INVENTED_BRAND = /not.?a.?brand/i;
 
-/**
- * Describes the browser as it describes itself.
- *
- * @returns {Browser}
- */
+/** Describes the browser as it describes itself. @returns {Browser} */
 export function describeBrowser() {
   const { userAgent, language, userAgentData } = /** @type {Navigator & { userAgentData?: UserAgentData }} */ (navigator);
   const brands = (userAgentData?.brands ?? []).filter(({ brand }) => !INVENTED_BRAND.test(brand));
@@ -47,44 +44,19 @@ export function describeBrowser() {
   };
 }
 
-/**
- * @param {{ extension: string, offTheRecord: boolean, session: SessionContext | null, browser?: Browser }} self
- * @returns {Frame}
- */
-export const hello = ({ extension, offTheRecord, session, browser }) => ({
-  v: VERSION,
-  type: 'hello',
-  extension,
-  offTheRecord,
-  session,
-  browser,
-});
+/** @param {Omit<Extract<ToHost, { type: 'hello' }>, 'type'>} self @returns {Frame} */
+export const hello = (self) => ({ v: VERSION, type: 'hello', ...self });
 
-/**
- * @param {Mode} mode
- * @returns {Frame}
- */
+/** @param {Mode} mode @returns {Frame} */
 export const armed = (mode) => ({ v: VERSION, type: 'armed', mode });
 
 /**
- * @param {{ worker: string, number: number, dropped: number, session: SessionContext | null, observations: Observation[] }} batch
- *   `session` is null for the current one
+ * @param {Omit<Observed, 'type' | 'session'> & { session: SessionContext | null }} batch `session` is null for the current one
  * @returns {Frame}
  */
-export const observed = ({ worker, number, dropped, session, observations }) => ({
-  v: VERSION,
-  type: 'observed',
-  worker,
-  number,
-  dropped,
-  ...(session === null ? {} : { session }),
-  observations,
-});
+export const observed = ({ session, ...batch }) => ({ v: VERSION, type: 'observed', ...batch, ...(session === null ? {} : { session }) });
 
-/**
- * @param {{ count: number, traces: number }} wanted
- * @returns {Frame}
- */
+/** @param {{ count: number, traces: number }} wanted @returns {Frame} */
 export const replenish = ({ count, traces }) => ({
   v: VERSION,
   type: 'replenish',
@@ -92,115 +64,108 @@ export const replenish = ({ count, traces }) => ({
   traces: Math.min(traces, MAX_REPLENISH),
 });
 
-/**
- * @param {string} message
- * @returns {Frame}
- */
+/** @param {string} message @returns {Frame} */
 export const problem = (message) => ({ v: VERSION, type: 'problem', message });
 
-/**
- * @param {Choice} choice
- * @returns {Frame}
- */
+/** @param {Choice} choice @returns {Frame} */
 export const choose = ({ ratio, targets }) => ({ v: VERSION, type: 'choose', ratio, targets });
 
 /** @returns {Frame} */
 export const askSettings = () => ({ v: VERSION, type: 'settings' });
 
-/**
- * @param {Extract<ToHost, { type: 'store' }>['values']} values
- * @returns {Frame}
- */
+/** @param {Extract<ToHost, { type: 'store' }>['values']} values @returns {Frame} */
 export const store = (values) => ({ v: VERSION, type: 'store', values });
 
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
 export const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** @param {unknown} value @returns {value is SessionContext} */
-export const isSessionContext = (value) =>
-  isObject(value) && isTraceId(value.traceId) && isSpanId(value.spanId) && isFlags(value.flags);
+/** @param {unknown} value @returns {value is string} */
+const isString = (value) => typeof value === 'string';
+/** @param {unknown} value @returns {value is number} */
+const isNumber = (value) => typeof value === 'number';
+/** @param {unknown} value @returns {value is boolean} */
+const isBoolean = (value) => typeof value === 'boolean';
 
-/** @param {unknown} value @returns {value is NavigationContext} */
-export const isNavigationContext = (value) => isObject(value) && isSpanId(value.spanId) && isFlags(value.flags);
+// Functions that return a check of a value.
+/** @param {Check} check @returns {Check} */
+const orNull = (check) => (value) => value === null || check(value);
+/** @param {Check} check @returns {Check} */
+const listOf = (check) => (value) => Array.isArray(value) && value.every((item) => check(item));
+/** @param {string[]} values @returns {Check} */
+const oneOf = (...values) => (value) => isString(value) && values.includes(value);
+/**
+ * @template T
+ * @param {Record<string, Check>} members
+ * @returns {(value: unknown) => value is T}
+ */
+const shape = (members) => /** @returns {value is T} */ (value) =>
+  isObject(value) && Object.entries(members).every(([name, check]) => check(value[name]));
 
-/** @param {unknown} value */
-const areContexts = (value) => Array.isArray(value) && value.every(isNavigationContext);
+/** @type {(value: unknown) => value is SessionContext} */
+export const isSessionContext = shape({ traceId: isTraceId, spanId: isSpanId, flags: isFlags });
 
-/** @param {unknown} value */
-const areTraces = (value) => Array.isArray(value) && value.every(isSessionContext);
+/** @type {(value: unknown) => value is NavigationContext} */
+export const isNavigationContext = shape({ spanId: isSpanId, flags: isFlags });
 
-/** @param {unknown} value @returns {value is string[]} */
-const areStrings = (value) => Array.isArray(value) && value.every((item) => typeof item === 'string');
+/** @type {(value: unknown) => value is Choice} */
+export const isChoice = shape({ ratio: orNull(isNumber), targets: orNull(listOf(isString)) });
 
-/** @param {Record<string, unknown>} value @returns {value is Choice} */
-export const isChoice = (value) =>
-  (value.ratio === null || typeof value.ratio === 'number') && (value.targets === null || areStrings(value.targets));
+/** @type {(value: unknown) => value is Propagation} */
+export const isPropagation = shape({
+  propagators: listOf(isString),
+  sampler: shape({ ratio: isNumber, parentBased: isBoolean }),
+  samplePer: oneOf('trace', 'navigation'),
+  scope: oneOf('session', 'tab', 'navigation'),
+  randomFlag: isBoolean,
+  existing: oneOf('override', 'keep'),
+  tracestate: isString,
+  baggage: isString,
+  targets: listOf(isString),
+  exclude: listOf(isString),
+});
 
-/** @param {unknown} value @returns {value is Propagation} */
-export const isPropagation = (value) =>
-  isObject(value) &&
-  areStrings(value.propagators) &&
-  isObject(value.sampler) &&
-  typeof value.sampler.ratio === 'number' &&
-  typeof value.sampler.parentBased === 'boolean' &&
-  (value.samplePer === 'trace' || value.samplePer === 'navigation') &&
-  (value.scope === 'session' || value.scope === 'tab' || value.scope === 'navigation') &&
-  typeof value.randomFlag === 'boolean' &&
-  (value.existing === 'override' || value.existing === 'keep') &&
-  typeof value.tracestate === 'string' &&
-  typeof value.baggage === 'string' &&
-  areStrings(value.targets) &&
-  areStrings(value.exclude);
-
-/** @param {unknown} value */
-const isTextOrNull = (value) => value === null || typeof value === 'string';
-
-/** @param {unknown} value */
-const isConfigured = (value) =>
-  isObject(value) &&
-  isTextOrNull(value.link) &&
-  isTextOrNull(value.endpoint) &&
-  typeof value.ratio === 'number' &&
-  typeof value.parentBased === 'boolean' &&
-  areStrings(value.targets) &&
-  areStrings(value.exclude);
-
-/** @param {unknown} value */
-const isInteger = (value) => Number.isSafeInteger(value);
-
-/** @param {unknown} value */
-const isWantedMode = (value) => value === 'auto' || value === 'lightweight' || value === 'detailed';
+const isConfigured = shape({
+  link: orNull(isString),
+  endpoint: orNull(isString),
+  ratio: isNumber,
+  parentBased: isBoolean,
+  targets: listOf(isString),
+  exclude: listOf(isString),
+});
 
 /** @param {unknown} value @returns {value is string | boolean | string[] | null} a value of config.toml, or null for none */
-export const isStored = (value) => isTextOrNull(value) || typeof value === 'boolean' || areStrings(value);
+export const isStored = (value) => value === null || isString(value) || isBoolean(value) || listOf(isString)(value);
 
-/** @param {unknown} value */
-const isSetting = (value) =>
-  isObject(value) &&
-  ['key', 'name', 'meaning', 'default', 'source'].every((member) => typeof value[member] === 'string') &&
-  ['text', 'list', 'switch', 'choice'].includes(String(value.kind)) &&
-  areStrings(value.choices) &&
-  isTextOrNull(value.value) &&
-  typeof value.secret === 'boolean' &&
-  isStored(value.stored);
+const isSetting = shape({
+  key: isString,
+  name: isString,
+  meaning: isString,
+  default: isString,
+  kind: oneOf('text', 'list', 'switch', 'choice'),
+  choices: listOf(isString),
+  value: orNull(isString),
+  secret: isBoolean,
+  source: isString,
+  stored: isStored,
+});
 
-/** @type {Record<ToExtension['type'], (value: Record<string, unknown>) => boolean>} */
+/** @type {Record<ToExtension['type'], Check>} */
 const SHAPES = {
-  session: (value) =>
-    typeof value.host === 'string' &&
-    isWantedMode(value.mode) &&
-    isPropagation(value.propagation) &&
-    isSessionContext(value.session) &&
-    areContexts(value.contexts) &&
-    areTraces(value.traces) &&
+  session: shape({
+    host: isString,
+    mode: oneOf('auto', 'lightweight', 'detailed'),
+    propagation: isPropagation,
+    session: isSessionContext,
+    contexts: listOf(isNavigationContext),
+    traces: listOf(isSessionContext),
     // Older hosts do not send it.
-    (value.configured === undefined || isConfigured(value.configured)),
-  contexts: (value) => areContexts(value.contexts) && areTraces(value.traces),
-  received: (value) => typeof value.worker === 'string' && isInteger(value.number),
-  exporter: (value) => isInteger(value.exported) && isInteger(value.kept) && isInteger(value.dropped) && isTextOrNull(value.problem),
-  settings: (value) =>
-    isTextOrNull(value.file) && typeof value.exists === 'boolean' && Array.isArray(value.settings) && value.settings.every(isSetting),
-  error: (value) => typeof value.code === 'string' && typeof value.message === 'string',
+    configured: (value) => value === undefined || isConfigured(value),
+  }),
+  contexts: shape({ contexts: listOf(isNavigationContext), traces: listOf(isSessionContext) }),
+  received: shape({ worker: isString, number: Number.isSafeInteger }),
+  exporter: shape({ exported: Number.isSafeInteger, kept: Number.isSafeInteger, dropped: Number.isSafeInteger, problem: orNull(isString) }),
+  settings: shape({ file: orNull(isString), exists: isBoolean, settings: listOf(isSetting) }),
+  error: shape({ code: isString, message: isString }),
 };
 
 /**
@@ -215,8 +180,8 @@ function fault(value) {
   if (typeof value.type !== 'string' || !Object.hasOwn(SHAPES, value.type)) {
     return `a message has an unknown type ${JSON.stringify(value.type)}`;
   }
-  const fits = SHAPES[/** @type {ToExtension['type']} */ (value.type)];
-  return fits(value) ? null : `a ${value.type} message has a field that is missing or of the wrong form`;
+  const isValid = SHAPES[/** @type {ToExtension['type']} */ (value.type)];
+  return isValid(value) ? null : `a ${value.type} message has a field that is missing or of the wrong form`;
 }
 
 /**

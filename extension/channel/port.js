@@ -88,11 +88,7 @@ export class Channel {
     this.open();
   }
 
-  /**
-   * Sends a message, or drops it if there is no host.
-   *
-   * @param {Frame} message
-   */
+  /** Sends a message, or drops it if there is no host. @param {Frame} message */
   send(message) {
     try {
       this.#port?.postMessage(message);
@@ -150,11 +146,7 @@ export class Channel {
     this.#handlers.closed(reason);
   }
 
-  /**
-   * Logs each text once, so that a host that stays away does not fill the log.
-   *
-   * @param {string} text
-   */
+  /** Logs each text once, so that a host that stays away does not fill the log. @param {string} text */
   #warn(text) {
     if (this.#logged.has(text)) return;
     this.#logged.add(text);

@@ -50,19 +50,12 @@ export class Documents {
     return [...this.#entries.values()].map(({ context }) => context);
   }
 
-  /**
-   * Replaces the contexts of documents.
-   *
-   * @param {Map<string, NavigationContext>} replacements by the span ids of the current contexts
-   */
+  /** Replaces the contexts of documents. @param {Map<string, NavigationContext>} replacements by the span ids of the current contexts */
   replaceContexts(replacements) {
     for (const entry of this.#entries.values()) entry.context = replacements.get(entry.context.spanId) ?? entry.context;
   }
 
-  /**
-   * @param {string} documentId
-   * @param {{ context: NavigationContext }} entry
-   */
+  /** @param {string} documentId @param {{ context: NavigationContext }} entry */
   #add(documentId, entry) {
     // An entry that is added again becomes the latest one.
     this.#entries.delete(documentId);

@@ -7,10 +7,7 @@
   /** @type {Record<string, number>} */
   const vitals = { cls: 0 };
 
-  /**
-   * @param {string} type
-   * @param {(entry: any) => void} take
-   */
+  /** @param {string} type @param {(entry: any) => void} take */
   const observe = (type, take) => {
     const observer = new PerformanceObserver((list) => list.getEntries().forEach(take));
     // The browser ignores types that it does not know.

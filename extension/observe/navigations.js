@@ -6,27 +6,16 @@
 import { CONTROL_HEADER } from '../context/control.js';
 import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
-/** @import { Carried } from '../context/propagators.js' */
 /** @import { NavigationContext } from '../context/traces.js' */
+/** @import { Modes } from '../headers/modes.js' */
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
 
 /**
- * Follows navigations. Its methods return the navigations that now have a document (`committed`) or will never have one (all others).
+ * The object that follows navigations. Its methods return the navigations that now have a document (`committed`) or will never have one.
  *
- * @typedef {object} Tracker
- * @property {(tabIds: number[], windowIds: number[]) => void} opened
- * @property {(tabId: number) => NavigationContext[]} closed
- * @property {(url: string) => boolean} isTarget
- * @property {(headers: chrome.webRequest.HttpHeader[] | undefined) => Carried | null} carriedBy
- * @property {(tabId: number, requestId: string, headers: chrome.webRequest.HttpHeader[] | undefined, control: string | undefined) => void} arrived
- * @property {(tabId: number, requestId: string, sent: Carried | null, timeStamp: number) => void} requested
- * @property {(tabId: number, requestId: string, url: string | null) => NavigationContext[]} responded
- * @property {(tabId: number, requestId: string) => NavigationContext[]} failed
- * @property {(tabId: number, url: string) => NavigationContext[]} committed
- * @property {(tabId: number, url: string, context: NavigationContext) => NavigationContext} [continued] returns the context that the
- *   document continues with
- * @property {(tabId: number, url: string, errorPage: boolean) => NavigationContext[]} abandoned
+ * @typedef {Pick<Modes, 'opened' | 'closed' | 'isTarget' | 'carriedBy' | 'arrived' | 'requested' | 'responded' | 'failed' | 'committed' |
+ *   'continued' | 'abandoned'>} Tracker
  */
 
 /**
@@ -50,10 +39,7 @@ export class NavigationStarts {
   /** @type {Map<number, number>} by tab id */
   #times = new Map();
 
-  /**
-   * @param {number} tabId
-   * @param {number} time in milliseconds since the epoch
-   */
+  /** @param {number} tabId @param {number} time in milliseconds since the epoch */
   begun(tabId, time) {
     this.#times.set(tabId, time);
   }
@@ -77,11 +63,9 @@ export class NavigationStarts {
   }
 }
 
-/**
- * Tells whether a request continues after a response, because it is redirected or because the browser asks the user for credentials.
- *
- * @param {{ statusCode: number, responseHeaders?: chrome.webRequest.HttpHeader[] }} details
- */
+/** @typedef {{ url: string, statusCode: number, responseHeaders?: chrome.webRequest.HttpHeader[] }} ResponseHead */
+
+/** Tells whether a request continues after a response: it is redirected, or the browser asks for credentials. @param {ResponseHead} head */
 const mayContinue = ({ statusCode, responseHeaders }) =>
   statusCode === 401 || statusCode === 407 || (statusCode > 300 && statusCode < 400 && header(responseHeaders, 'location') !== undefined);
 
@@ -91,22 +75,14 @@ function isFile(contentType) {
   return FILE.test(type) && !SHOWN.test(type);
 }
 
-/**
- * Returns the address of the document that a response will become, or null if it will not become one.
- *
- * @param {{ url: string, statusCode: number, responseHeaders?: chrome.webRequest.HttpHeader[] }} details
- */
+/** Returns the address of the document that a response will become, or null if it will not become one. @param {ResponseHead} head */
 function documentUrl({ url, statusCode, responseHeaders }) {
   const empty = statusCode === 204 || statusCode === 205;
   const attached = /^\s*attachment\b/i.test(header(responseHeaders, 'content-disposition') ?? '');
   return empty || attached || isFile(header(responseHeaders, 'content-type') ?? '') ? null : url;
 }
 
-/**
- * Tells whether an event is about the main frame of a tab, and not about a prerendered document.
- *
- * @param {{ parentFrameId: number, documentLifecycle: string }} details
- */
+/** Tells whether an event is about a main frame that is shown. @param {{ parentFrameId: number, documentLifecycle: string }} details */
 const isMainFrame = ({ parentFrameId, documentLifecycle }) => parentFrameId === -1 && documentLifecycle === 'active';
 
 /**
@@ -118,12 +94,12 @@ const isMainFrame = ({ parentFrameId, documentLifecycle }) => parentFrameId === 
  */
 export function watchNavigations(ready, { outbox, documents, starts }) {
   /** @type {Tracker | null} */
-  let tracker = null;
-  void ready.then((started) => {
-    tracker = started;
+  let current = null;
+  void ready.then((tracker) => {
+    current = tracker;
   });
   /** @param {(tracker: Tracker) => void} call */
-  const whenReady = (call) => (tracker === null ? void ready.then(call) : call(tracker));
+  const whenReady = (call) => (current === null ? void ready.then(call) : call(current));
   /**
    * Calls the tracker and observes the navigations that failed.
    *
@@ -131,14 +107,14 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
    * @param {(tracker: Tracker) => NavigationContext[]} call
    */
   const fail = (time, call) =>
-    whenReady((started) => {
-      for (const { spanId } of call(started)) outbox.observe({ what: 'navigation-failed', time, spanId });
+    whenReady((tracker) => {
+      for (const { spanId } of call(tracker)) outbox.observe({ what: 'navigation-failed', time, spanId });
     });
   /** @param {number} tabId */
   const close = (tabId) => {
     const time = Date.now();
     starts.closed(tabId);
-    fail(time, (started) => started.closed(tabId));
+    fail(time, (tracker) => tracker.closed(tabId));
     whenReady(() => outbox.observe({ what: 'tab-closed', time, tabId }));
   };
   /** @param {'document-parsed' | 'document-loaded'} what */
@@ -156,7 +132,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     (details) => {
       if (!isNavigation(details)) return;
       const { tabId, requestId, requestHeaders } = details;
-      whenReady((started) => started.arrived(tabId, requestId, requestHeaders, header(requestHeaders, CONTROL_HEADER)));
+      whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, header(requestHeaders, CONTROL_HEADER)));
     },
     MAIN_FRAMES,
     ['requestHeaders'],
@@ -165,34 +141,25 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     (details) => {
       if (!isNavigation(details)) return;
       const { tabId, requestId, url, requestHeaders, timeStamp } = details;
-      whenReady((started) => {
-        if (started.isTarget(url)) started.requested(tabId, requestId, started.carriedBy(requestHeaders), timeStamp);
+      whenReady((tracker) => {
+        if (tracker.isTarget(url)) tracker.requested(tabId, requestId, tracker.carriedBy(requestHeaders), timeStamp);
       });
     },
     MAIN_FRAMES,
     ['requestHeaders'],
   );
+  /** @param {ResponseHead & { tabId: number, requestId: string, timeStamp: number, documentId?: string, documentLifecycle?: string }} details */
+  const respond = (details) => {
+    if (!isNavigation(details)) return;
+    fail(details.timeStamp, (tracker) => tracker.responded(details.tabId, details.requestId, documentUrl(details)));
+  };
   // The new document's first requests race against the update of the rules, so the earlier of these two events decides. The later one covers
   // the cases that the earlier one can't tell.
-  chrome.webRequest.onHeadersReceived.addListener(
-    (details) => {
-      if (!isNavigation(details) || mayContinue(details)) return;
-      fail(details.timeStamp, (started) => started.responded(details.tabId, details.requestId, documentUrl(details)));
-    },
-    MAIN_FRAMES,
-    ['responseHeaders'],
-  );
-  chrome.webRequest.onResponseStarted.addListener(
-    (details) => {
-      if (!isNavigation(details)) return;
-      fail(details.timeStamp, (started) => started.responded(details.tabId, details.requestId, documentUrl(details)));
-    },
-    MAIN_FRAMES,
-    ['responseHeaders'],
-  );
+  chrome.webRequest.onHeadersReceived.addListener((details) => void (mayContinue(details) || respond(details)), MAIN_FRAMES, ['responseHeaders']);
+  chrome.webRequest.onResponseStarted.addListener(respond, MAIN_FRAMES, ['responseHeaders']);
   chrome.webRequest.onErrorOccurred.addListener((details) => {
     if (!isNavigation(details)) return;
-    fail(details.timeStamp, (started) => started.failed(details.tabId, details.requestId));
+    fail(details.timeStamp, (tracker) => tracker.failed(details.tabId, details.requestId));
   }, MAIN_FRAMES);
 
   chrome.webNavigation.onBeforeNavigate.addListener((details) => {
@@ -202,12 +169,12 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     const { tabId, url, parentFrameId, documentId, parentDocumentId, timeStamp: time, transitionType: transition } = details;
     if (parentFrameId !== -1) whenReady(() => documents.framed(documentId, parentDocumentId));
     if (!isMainFrame(details)) return;
-    whenReady((started) => {
-      for (const context of started.committed(tabId, url)) {
+    whenReady((tracker) => {
+      for (const context of tracker.committed(tabId, url)) {
         const { spanId } = context;
         const begun = starts.take(tabId, time);
         outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: begun, transition });
-        documents.committed(documentId, started.continued?.(tabId, url, context) ?? context);
+        documents.committed(documentId, tracker.continued(tabId, url, context));
       }
     });
   });
@@ -215,20 +182,20 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     if (!isMainFrame(details)) return;
     const { tabId, url, documentId, error, timeStamp } = details;
     const errorPage = !NO_DOCUMENT.test(documentId);
-    if (!errorPage || error !== REPLACED) fail(timeStamp, (started) => started.abandoned(tabId, url, errorPage));
+    if (!errorPage || error !== REPLACED) fail(timeStamp, (tracker) => tracker.abandoned(tabId, url, errorPage));
   });
   chrome.webNavigation.onDOMContentLoaded.addListener(progress('document-parsed'));
   chrome.webNavigation.onCompleted.addListener(progress('document-loaded'));
 
   chrome.tabs.onCreated.addListener(({ id, windowId }) => {
-    if (id !== undefined) whenReady((started) => started.opened([id], [windowId]));
+    if (id !== undefined) whenReady((tracker) => tracker.opened([id], [windowId]));
   });
   chrome.tabs.onRemoved.addListener((tabId) => close(tabId));
   chrome.tabs.onReplaced.addListener((addedTabId, removedTabId) => {
     close(removedTabId);
-    whenReady((started) => started.opened([addedTabId], []));
+    whenReady((tracker) => tracker.opened([addedTabId], []));
   });
   chrome.windows.onCreated.addListener(({ id }) => {
-    if (id !== undefined) whenReady((started) => started.opened([], [id]));
+    if (id !== undefined) whenReady((tracker) => tracker.opened([], [id]));
   });
 }

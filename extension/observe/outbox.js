@@ -45,11 +45,7 @@ export class Outbox {
     this.#history = history;
   }
 
-  /**
-   * Adds an observation. A request may be waiting, so the work is left for later.
-   *
-   * @param {Observation} observation
-   */
+  /** Adds an observation. A request may be waiting, so the work is left for later. @param {Observation} observation */
   observe(observation) {
     this.#history?.observe(observation);
     const session = this.#earlier?.sessionOf(observation);
@@ -78,11 +74,7 @@ export class Outbox {
     return this.#earlier?.has(spanId) === true;
   }
 
-  /**
-   * Starts to send, first all batches without an acknowledgement.
-   *
-   * @param {(frame: Frame) => void} send
-   */
+  /** Starts to send, first all batches without an acknowledgement. @param {(frame: Frame) => void} send */
   open(send) {
     if (this.#send !== null) return;
     this.#send = send;
@@ -94,20 +86,13 @@ export class Outbox {
     this.#send = null;
   }
 
-  /**
-   * Removes the batches that a host has acknowledged.
-   *
-   * @param {Extract<ToExtension, { type: 'received' }>} message
-   */
+  /** Removes the batches that a host has acknowledged. @param {Extract<ToExtension, { type: 'received' }>} message */
   received({ worker, number }) {
     if (worker !== this.#worker) return;
     while (this.#batches[0] !== undefined && this.#batches[0].number <= number) this.#removeOldest();
   }
 
-  /**
-   * @param {SessionContext} session
-   * @param {Observation} observation
-   */
+  /** @param {SessionContext} session @param {Observation} observation */
   #observeEarlier(session, observation) {
     const fresh = this.#freshOfEarlier.get(session);
     if (fresh !== undefined) return void fresh.push(observation);
@@ -127,10 +112,7 @@ export class Outbox {
     this.#batch(fresh, null);
   }
 
-  /**
-   * @param {Observation[]} fresh
-   * @param {SessionContext | null} session
-   */
+  /** @param {Observation[]} fresh @param {SessionContext | null} session */
   #batch(fresh, session) {
     for (let start = 0; start < fresh.length; start += MOST_IN_BATCH) {
       this.#lastNumber += 1;

@@ -88,11 +88,7 @@ export class Requests {
     return this.#started;
   }
 
-  /**
-   * Ignores a request that is about to leave.
-   *
-   * @param {string} requestId
-   */
+  /** Ignores a request that is about to leave. @param {string} requestId */
   ignore(requestId) {
     this.#ignored.add(requestId);
   }

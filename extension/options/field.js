@@ -22,10 +22,7 @@ export class Field {
   /** Whether the user wants to remove that secret value. */
   #removesSecret = false;
 
-  /**
-   * @param {SettingView} setting
-   * @param {() => void} edited is called when the user has changed the control
-   */
+  /** @param {SettingView} setting @param {() => void} edited is called when the user has changed the control */
   constructor(setting, edited) {
     const id = `setting-${setting.key.replaceAll('.', '-')}`;
     this.#control = createControl(setting);

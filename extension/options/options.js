@@ -84,10 +84,7 @@ function showButtons() {
   setText(element('changed'), changed === 0 ? '' : `${counted(changed, 'setting')} changed`);
 }
 
-/**
- * @param {string} text
- * @param {boolean} [isError]
- */
+/** @param {string} text @param {boolean} [isError] */
 function report(text, isError = false) {
   element('result').classList.toggle('error', isError);
   announce(element('result'), text);

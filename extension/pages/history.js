@@ -69,20 +69,12 @@ export class History {
   #changed = null;
   #sessionTraceId = '';
 
-  /**
-   * Sets the function to call after each change; null for none.
-   *
-   * @param {(() => void) | null} changed
-   */
+  /** Sets the function to call after each change; null for none. @param {(() => void) | null} changed */
   watch(changed) {
     this.#changed = changed;
   }
 
-  /**
-   * Sets the trace of the session for the navigations to come.
-   *
-   * @param {string} traceId
-   */
+  /** Sets the trace of the session for the navigations to come. @param {string} traceId */
   begin(traceId) {
     this.#sessionTraceId = traceId;
   }

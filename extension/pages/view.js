@@ -2,19 +2,11 @@
  * Derives what the user sees of the session: the view that the popup and the options page show, and the badge of the extension's button.
  */
 
-/** @import { Mode, WantedMode } from '../channel/messages.js' */
 /** @import { Session } from '../context/session.js' */
 /** @import { Modes } from '../headers/modes.js' */
 /** @import { History } from './history.js' */
 /** @import { TabView, View } from './messages.js' */
-/**
- * @typedef {object} BadgeState
- * @property {Mode | null} mode null until headers are in place
- * @property {WantedMode | null} wantedMode
- * @property {boolean} paused
- * @property {boolean} connected whether there is a host that knows the session
- * @property {string | null} problem why spans can't be sent
- */
+/** @typedef {Pick<Session['shown'], 'mode' | 'wantedMode' | 'paused' | 'connected'> & { problem: string | null }} BadgeState */
 
 /**
  * @param {Session} session
@@ -22,35 +14,21 @@
  * @returns {View}
  */
 export function viewOf(session, tab) {
-  const { connected, host, reason, exporter, configured, started, mode, wantedMode, offTheRecord, paused, chosen, problems } = session.shown;
+  const { connected, host, reason, exporter, configured, started, ...shown } = session.shown;
   const { traceId, spanId, flags } = session.context;
   const { sampler } = session.propagation.settings;
+  const { endpoint = null, link = null, ratio = sampler.ratio, parentBased = sampler.parentBased, targets = [], exclude = [] } = configured ?? {};
+  const { exported = 0, kept = 0, dropped = 0, problem = null } = exporter ?? {};
   return {
+    ...shown,
     type: 'view',
     version: chrome.runtime.getManifest().version,
-    mode,
-    wantedMode,
-    offTheRecord,
-    paused,
     host: { state: connected ? 'connected' : reason === null ? 'starting' : 'missing', version: host, reason },
-    exporter: exporter && {
-      endpoint: configured?.endpoint ?? null,
-      exported: exporter.exported,
-      kept: exporter.kept,
-      dropped: exporter.dropped,
-      problem: exporter.problem,
-    },
-    link: configured?.link ?? null,
+    exporter: exporter && { endpoint, exported, kept, dropped, problem },
+    link,
     session: { traceId, spanId, flags, started },
-    chosen,
-    configured: {
-      ratio: configured?.ratio ?? sampler.ratio,
-      parentBased: configured?.parentBased ?? sampler.parentBased,
-      targets: configured?.targets ?? [],
-      exclude: configured?.exclude ?? [],
-    },
+    configured: { ratio, parentBased, targets, exclude },
     tab,
-    problems,
   };
 }
 
@@ -66,10 +44,7 @@ export async function viewOfTab(modes, history, tabId) {
   return tab && { id: tabId, ...modes.contextOf(tabId, tab.url ?? ''), navigations: history.of(tabId) };
 }
 
-/**
- * @param {BadgeState} state
- * @returns {{ text: string, title: string }}
- */
+/** @param {BadgeState} state @returns {{ text: string, title: string }} */
 function badgeOf({ mode, wantedMode, paused, connected, problem }) {
   const faults = [];
   if (!connected) faults.push('no host, nothing is exported');

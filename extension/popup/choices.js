@@ -69,11 +69,7 @@ export class Choices {
     }
   }
 
-  /**
-   * Shows why the host refused the latest choice.
-   *
-   * @param {string} message
-   */
+  /** Shows why the host refused the latest choice. @param {string} message */
   refuse(message) {
     this.#isEdited[this.#sent] = true;
     this.#showError(this.#sent, message);
@@ -95,10 +91,7 @@ export class Choices {
     return this.#percentage.focus();
   }
 
-  /**
-   * @param {FieldName} field
-   * @param {Partial<Chosen>} change
-   */
+  /** @param {FieldName} field @param {Partial<Chosen>} change */
   #apply(field, change) {
     this.#sent = field;
     this.#chosen = { ...this.#chosen, ...change };
@@ -113,10 +106,7 @@ export class Choices {
     this.#showError(field, '');
   }
 
-  /**
-   * @param {FieldName} field
-   * @param {string} message empty to remove an error
-   */
+  /** @param {FieldName} field @param {string} message empty to remove an error */
   #showError(field, message) {
     const inputs = field === 'targets' ? [this.#targets] : [this.#sampling, this.#percentage];
     for (const input of inputs) setAttribute(input, 'aria-invalid', message === '' ? null : 'true');

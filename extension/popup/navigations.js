@@ -89,10 +89,7 @@ function createRow() {
   return row;
 }
 
-/**
- * @param {Element} element
- * @param {Row} row
- */
+/** @param {Element} element @param {Row} row */
 function updateRow(element, { name, title, status, time, kind, from, length, spoken }) {
   setAttribute(element, 'data-kind', kind);
   setAttribute(element, 'title', title);

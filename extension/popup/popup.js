@@ -102,10 +102,7 @@ function createNote({ action }) {
   return item;
 }
 
-/**
- * @param {HTMLElement} item
- * @param {Note} note
- */
+/** @param {HTMLElement} item @param {Note} note */
 function updateNote(item, { text, small }) {
   const [main, extra] = item.querySelectorAll('p');
   if (main) setProse(main, text);

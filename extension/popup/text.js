@@ -25,10 +25,7 @@ const MODES = {
   lightweight: 'All requests of a navigation share one span.',
 };
 
-/**
- * @param {View | null} view null until the worker has answered
- * @returns {State}
- */
+/** @param {View | null} view null until the worker has answered @returns {State} */
 export function stateOf(view) {
   if (view === null) return { kind: 'starting', word: 'Starting', sentence: 'The extension is starting.' };
   if (view.paused) return { kind: 'paused', word: 'Paused', sentence: 'Requests get no trace headers.' };

@@ -86,10 +86,7 @@ export function kindOf({ status, error, ended, fromCache }) {
   return fromCache === true ? 'cache' : 'ok';
 }
 
-/**
- * @param {RequestView} request
- * @param {Row['kind']} kind
- */
+/** @param {RequestView} request @param {Row['kind']} kind */
 function outcome({ status, error }, kind) {
   if (kind === 'error') return `failed: ${error ?? status}`;
   if (kind === 'open') return 'no answer yet';
