@@ -155,7 +155,13 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
   };
   // The new document's first requests race against the update of the rules, so the earlier of these two events decides. The later one covers
   // the cases that the earlier one can't tell.
-  chrome.webRequest.onHeadersReceived.addListener((details) => void (mayContinue(details) || respond(details)), MAIN_FRAMES, ['responseHeaders']);
+  chrome.webRequest.onHeadersReceived.addListener(
+    (details) => {
+      if (!mayContinue(details)) respond(details);
+    },
+    MAIN_FRAMES,
+    ['responseHeaders'],
+  );
   chrome.webRequest.onResponseStarted.addListener(respond, MAIN_FRAMES, ['responseHeaders']);
   chrome.webRequest.onErrorOccurred.addListener((details) => {
     if (!isNavigation(details)) return;

@@ -10,12 +10,12 @@ import { EarlierSessions } from './earlier-sessions.js';
 /** @typedef {{ number: number, session: SessionContext | null, observations: Observation[] }} Batch `session` is null for the current one */
 
 /**
- * Time that an observation waits for others, in milliseconds. Longer, and a killed browser loses more; shorter, and the messages take more
- * time from its pages.
+ * Time that an observation waits for others, in milliseconds. With a longer time a killed browser loses more observations; with a shorter one
+ * the messages cost its pages more time.
  */
 export const BATCH_DELAY = 40;
 
-/** Limit per batch: as many fit into the 1 MiB that the host takes, even with the longest addresses and every character escaped in JSON. */
+/** Limit per batch. This many fit into the 1 MiB that the host accepts, even with the longest addresses, escaped in JSON throughout. */
 export const MOST_IN_BATCH = 100;
 
 /** Limit for observations without an acknowledgement. The oldest batches are dropped. */
@@ -55,7 +55,7 @@ export class Outbox {
   }
 
   /**
-   * Ends the current session, to which all observations so far belong, and those to come about what is under way.
+   * Ends the current session. It keeps all observations so far, and later ones about the requests and navigations given here.
    *
    * @param {SessionContext} session
    * @param {Iterable<string>} requests ids of its requests under way
@@ -74,7 +74,7 @@ export class Outbox {
     return this.#earlier?.has(spanId) === true;
   }
 
-  /** Starts to send, first all batches without an acknowledgement. @param {(frame: Frame) => void} send */
+  /** Starts sending, first the batches without an acknowledgement. @param {(frame: Frame) => void} send */
   open(send) {
     if (this.#send !== null) return;
     this.#send = send;

@@ -11,9 +11,9 @@ import { viewOf, viewOfTab } from './view.js';
 /** @import { History } from './history.js' */
 /** @import { Command, Refused, SettingsView, Stored, View } from './messages.js' */
 /**
- * What a command can use: `reply` sends a message to the page that sent the command, `watch` sets the tab that its views are about.
+ * The parts that commands use. `reply` sends a message to the page that sent the command, `watch` sets the tab that its views are about.
  *
- * @typedef {object} Scope
+ * @typedef {object} Dependencies
  * @property {Session} session
  * @property {Modes} modes
  * @property {(message: Reply) => void} reply
@@ -21,7 +21,7 @@ import { viewOf, viewOfTab } from './view.js';
  */
 /** @typedef {View | Refused | SettingsView | Stored} Reply */
 /** @typedef {string | null | void} Refusal a sentence for the user if the command could not be executed */
-/** @typedef {(scope: Scope, command: Record<string, unknown>) => Refusal | Promise<Refusal>} Handler */
+/** @typedef {(dependencies: Dependencies, command: Record<string, unknown>) => Refusal | Promise<Refusal>} Handler */
 
 /** Shortest interval between two views, in milliseconds. */
 export const VIEW_INTERVAL = 100;
@@ -66,12 +66,7 @@ const isOwnPage = ({ name, sender }) =>
   sender?.id === chrome.runtime.id &&
   sender.url?.startsWith(chrome.runtime.getURL('')) === true;
 
-/**
- * Sends a message to a page, which may have been closed.
- *
- * @param {chrome.runtime.Port} port
- * @param {Reply} message
- */
+/** @param {chrome.runtime.Port} port @param {Reply} message */
 function post(port, message) {
   try {
     port.postMessage(message);

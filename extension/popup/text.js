@@ -21,8 +21,8 @@ import { counted, formatNumber } from '../ui/dom.js';
 /** @typedef {{ traceId: string, spanId: string, start: number, end: number }} LinkedTrace times in milliseconds since the epoch */
 
 const MODES = {
-  detailed: 'Every request has its own span.',
-  lightweight: 'All requests of a navigation share one span.',
+  detailed: 'Each request carries its own span id.',
+  lightweight: 'Requests carry the span id of their navigation.',
 };
 
 /** @param {View | null} view null until the worker has answered @returns {State} */
@@ -81,7 +81,7 @@ export function notesOf({ host, version, wantedMode, mode, exporter, paused }) {
  */
 export function exporterOf({ exporter, host }) {
   if (host.state === 'missing') return null;
-  if (exporter === null) return { endpoint: 'not known yet', counts: '' };
+  if (exporter === null) return { endpoint: '(not known yet)', counts: '' };
   const { endpoint, exported, kept, dropped } = exporter;
   if (endpoint === null) return { endpoint: 'nowhere, because no exporter is configured', counts: '' };
   const counts = [`${formatNumber(exported)} exported`];
@@ -101,7 +101,7 @@ export function tabNote({ tab, paused, mode }) {
   if (!tab.traced && !paused && mode !== null) {
     return 'Requests of this tab get no trace headers: its address is not a target, or a script has turned tracing off.';
   }
-  return tab.sampled ? '' : 'Not sampled: this trace is not exported.';
+  return tab.sampled ? '' : 'Not sampled: nothing is exported, and the headers tell other services so.';
 }
 
 /** Formats a ratio as a percentage. @param {number} ratio */

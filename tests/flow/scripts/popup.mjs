@@ -91,8 +91,8 @@ async function popup() {
 async function texts(page) {
   const says = {
     connecting: /Starting.*do not get trace headers yet/s,
-    detailed: /Tracing.*Every request has its own span.*Spans go to http:\/\/localhost:4318\/v1\/traces.*1,284 exported/s,
-    lightweight: /Tracing.*All requests of a navigation share one span.*Incognito windows are not traced/s,
+    detailed: /Tracing.*Each request carries its own span id.*Spans go to http:\/\/localhost:4318\/v1\/traces.*1,284 exported/s,
+    lightweight: /Tracing.*Requests carry the span id of their navigation.*Incognito windows are not traced/s,
     'not-granted': /Detailed mode is configured.*navtrace launch/s,
     paused: /Paused.*Requests get no trace headers/s,
     'no-host': /No host.*Requests get trace headers, but nothing is exported.*navtrace install.*Specified native messaging host not found/s,
