@@ -79,12 +79,7 @@ export class History {
     this.#sessionTraceId = traceId;
   }
 
-  /**
-   * Returns a tab's navigations, latest first.
-   *
-   * @param {number} tabId
-   * @returns {NavigationView[]}
-   */
+  /** Returns a tab's navigations, latest first. @param {number} tabId @returns {NavigationView[]} */
   of(tabId) {
     return (this.#tabs.get(tabId) ?? []).map(navigationViewOf).reverse();
   }

@@ -8,11 +8,7 @@
 /** @import { TabView, View } from './messages.js' */
 /** @typedef {Pick<Session['shown'], 'mode' | 'wantedMode' | 'paused' | 'connected'> & { problem: string | null }} BadgeState */
 
-/**
- * @param {Session} session
- * @param {TabView | null} tab
- * @returns {View}
- */
+/** @param {Session} session @param {TabView | null} tab @returns {View} */
 export function viewOf(session, tab) {
   const { connected, host, reason, exporter, configured, started, ...shown } = session.shown;
   const { traceId, spanId, flags } = session.context;

@@ -55,11 +55,7 @@ function createNavigation() {
   return item;
 }
 
-/**
- * @param {Element} item
- * @param {NavigationView} navigation
- * @param {number} now
- */
+/** @param {Element} item @param {NavigationView} navigation @param {number} now */
 function updateNavigation(item, navigation, now) {
   const { spanId, traceId, url, started, ended, error, requests, more } = navigation;
   const kind = kindOf(navigation);
@@ -108,11 +104,7 @@ function showText(element, text) {
   setShown(element, text !== '');
 }
 
-/**
- * @param {Element} element
- * @param {string} selector
- * @returns {Element}
- */
+/** @param {Element} element @param {string} selector @returns {Element} */
 function part(element, selector) {
   const found = element.querySelector(selector);
   if (found === null) throw new Error(`no ${selector}`);

@@ -40,12 +40,7 @@ export function stateOf(view) {
   return { kind: 'tracing', word: 'Tracing', sentence: MODES[view.mode] };
 }
 
-/**
- * Returns what is wrong, with what to do about it.
- *
- * @param {View} view
- * @returns {Note[]}
- */
+/** Returns what is wrong, with what to do about it. @param {View} view @returns {Note[]} */
 export function notesOf({ host, version, wantedMode, mode, exporter, paused }) {
   /** @type {Note[]} */
   const notes = [];
@@ -90,12 +85,7 @@ export function exporterOf({ exporter, host }) {
   return { endpoint, counts: counts.join(', ') };
 }
 
-/**
- * Returns a sentence if the tab is not traced as usual, else an empty text.
- *
- * @param {View} view
- * @returns {string}
- */
+/** Returns a sentence if the tab is not traced as usual, else an empty text. @param {View} view @returns {string} */
 export function tabNote({ tab, paused, mode }) {
   if (tab === null) return 'Nothing is known about this tab. The trace id is that of the session.';
   if (!tab.traced && !paused && mode !== null) {
@@ -126,12 +116,7 @@ export function readPercent(text) {
 /** Parses match patterns, one per line. @param {string} text */
 export const readPatterns = (text) => text.split('\n').map((line) => line.trim()).filter((line) => line !== '');
 
-/**
- * Returns the choices in force for this session in a few words.
- *
- * @param {View} view
- * @returns {string}
- */
+/** Returns the choices in force for this session in a few words. @param {View} view @returns {string} */
 export function choiceOf({ chosen, configured }) {
   const targets = chosen.targets ?? configured.targets;
   return `${percent(chosen.ratio ?? configured.ratio)}, ${targets.length === 0 ? 'all addresses' : counted(targets.length, 'target')}`;

@@ -132,12 +132,7 @@ export function cut(text, most) {
   return `${characters.slice(0, most - 1 - end).join('')}…${characters.slice(-end).join('')}`;
 }
 
-/**
- * Formats a duration with up to three digits.
- *
- * @param {number} ms
- * @returns {string}
- */
+/** Formats a duration with up to three digits. @param {number} ms @returns {string} */
 export function duration(ms) {
   if (ms < 9.95) return `${Number(ms.toFixed(1))} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;

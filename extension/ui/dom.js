@@ -64,20 +64,10 @@ export function setAttribute(element, name, value) {
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/**
- * Shows or hides an element.
- *
- * @param {Element} element
- * @param {boolean} isShown
- */
+/** Shows or hides an element. @param {Element} element @param {boolean} isShown */
 export const setShown = (element, isShown) => setAttribute(element, 'hidden', isShown ? null : '');
 
-/**
- * Sets a text in which backticks mark code.
- *
- * @param {Element} element
- * @param {string} text
- */
+/** Sets a text in which backticks mark code. @param {Element} element @param {string} text */
 export function setProse(element, text) {
   if (element.textContent === text.replaceAll('`', '')) return;
   const parts = text.split('`').map((part, index) => (index % 2 === 1 ? make('code', '', part) : part));
@@ -118,12 +108,7 @@ export function reconcile(list, items, keyOf, create, update) {
   }
 }
 
-/**
- * Formats a count with its noun.
- *
- * @param {number} amount
- * @param {string} noun in the singular
- */
+/** Formats a count with its noun. @param {number} amount @param {string} noun in the singular */
 export const counted = (amount, noun) => `${formatNumber(amount)} ${noun}${amount === 1 ? '' : 's'}`;
 
 /** @param {number} amount */
