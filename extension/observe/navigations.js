@@ -6,16 +6,28 @@
 import { CONTROL_HEADER } from '../context/control.js';
 import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
+/** @import { Carried } from '../context/propagators.js' */
 /** @import { NavigationContext } from '../context/traces.js' */
-/** @import { Modes } from '../headers/modes.js' */
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
 
+/** @typedef {chrome.webRequest.HttpHeader[] | undefined} Headers */
+
 /**
- * The object that follows navigations. Its methods return the navigations that now have a document (`committed`) or will never have one.
+ * Follows navigations. Its methods return the navigations that now have a document (`committed`) or will never have one (all others).
  *
- * @typedef {Pick<Modes, 'opened' | 'closed' | 'isTarget' | 'carriedBy' | 'arrived' | 'requested' | 'responded' | 'failed' | 'committed' |
- *   'continued' | 'abandoned'>} Tracker
+ * @typedef {object} Tracker
+ * @property {(tabIds: number[], windowIds: number[]) => void} opened
+ * @property {(tabId: number) => NavigationContext[]} closed
+ * @property {(url: string) => boolean} isTarget
+ * @property {(headers: Headers) => Carried | null} carriedBy
+ * @property {(tabId: number, requestId: string, headers: Headers, steering: string | undefined) => void} arrived
+ * @property {(tabId: number, requestId: string, sent: Carried | null, timeStamp: number) => void} requested
+ * @property {(tabId: number, requestId: string, url: string | null) => NavigationContext[]} responded
+ * @property {(tabId: number, requestId: string) => NavigationContext[]} failed
+ * @property {(tabId: number, url: string) => NavigationContext[]} committed
+ * @property {(tabId: number, url: string, context: NavigationContext) => NavigationContext} continued returns the document's context from now on
+ * @property {(tabId: number, url: string, errorPage: boolean) => NavigationContext[]} abandoned
  */
 
 /**
@@ -63,7 +75,7 @@ export class NavigationStarts {
   }
 }
 
-/** @typedef {{ url: string, statusCode: number, responseHeaders?: chrome.webRequest.HttpHeader[] }} ResponseHead */
+/** @typedef {{ url: string, statusCode: number, responseHeaders?: Headers }} ResponseHead */
 
 /** Tells whether a request continues after a response: it is redirected, or the browser asks for credentials. @param {ResponseHead} head */
 const mayContinue = ({ statusCode, responseHeaders }) =>
