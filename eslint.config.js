@@ -18,13 +18,13 @@ export default [
     rules,
   },
   {
-    files: ['extension/observe/page.js'],
+    files: ['extension/observe/measure-page.js'],
     languageOptions: { sourceType: 'script', globals: { ...globals.browser, chrome: 'readonly' } },
     rules,
   },
   {
     // The extension's own pages.
-    files: ['extension/popup/**/*.js', 'extension/options/**/*.js'],
+    files: ['extension/ui/**/*.js', 'extension/popup/**/*.js', 'extension/options/**/*.js'],
     languageOptions: { globals: { ...globals.browser, chrome: 'readonly' } },
     rules,
   },

@@ -3,16 +3,15 @@
  */
 
 import { Session, ownSession } from './context/session.js';
-import { History } from './control/history.js';
-import { watchConnections } from './control/pages.js';
 import { Injector } from './headers/injector.js';
 import { Modes } from './headers/modes.js';
 import { Documents } from './observe/documents.js';
-import { watchNavigations } from './observe/navigations.js';
+import { NavigationStarts, watchNavigations } from './observe/navigations.js';
 import { Outbox } from './observe/outbox.js';
-import { measurePages, watchPages } from './observe/pages.js';
 import { Requests } from './observe/requests.js';
-import { Starts } from './observe/starts.js';
+import { measureWebVitals, watchWebVitals } from './observe/web-vitals.js';
+import { History } from './pages/history.js';
+import { servePages } from './pages/serve.js';
 
 /** Any call to the browser counts as activity, which keeps the worker alive, as an open port to the host does too. */
 const HEARTBEAT = 20_000;
@@ -23,15 +22,15 @@ const restarted = 'serviceWorker' in self && /** @type {ServiceWorker} */ (self.
 const own = ownSession();
 const history = new History();
 const outbox = new Outbox(history);
-const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, measurePages, history);
+const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, measureWebVitals, history);
 const documents = new Documents();
-const starts = new Starts();
+const starts = new NavigationStarts();
 const requests = new Requests(outbox, starts, session);
 const injector = new Injector(own, documents, requests);
 if (restarted) injector.listen();
 const ready = Modes.start(session, injector, requests, outbox, documents);
 
 watchNavigations(ready, { outbox, documents, starts });
-watchPages(outbox, documents);
-watchConnections(ready, session, history);
+watchWebVitals(outbox, documents);
+servePages(ready, session, history);
 setInterval(() => void chrome.runtime.getPlatformInfo(), HEARTBEAT);

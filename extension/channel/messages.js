@@ -1,5 +1,5 @@
 /**
- * Builds the messages to the host and checks the ones that come from it. PROTOCOL.md is the reference.
+ * Builds the messages to the host and checks those from it. PROTOCOL.md is the reference.
  */
 
 import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
@@ -13,60 +13,50 @@ import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
 /** @typedef {Extract<ToHost, { type: 'observed' }>} Observed */
 /** @typedef {Observed['observations'][number]} Observation */
 /** @typedef {NonNullable<Extract<ToHost, { type: 'hello' }>['browser']>} Browser */
-/** @typedef {{ ratio: number | null, targets: string[] | null }} Choice */
+/** @typedef {{ brands?: { brand: string, version: string }[], platform?: string, mobile?: boolean }} UserAgentData */
+/** @typedef {{ ratio: number | null, targets: string[] | null }} Choice what the user chose for this session; null: as configured */
 /** @typedef {SessionMessage['configured']} Configured */
 /** @typedef {Extract<ToExtension, { type: 'exporter' }>} ExporterMessage */
 /** @typedef {Extract<ToHost, { type: 'armed' }>['mode']} Mode */
 /** @typedef {SessionMessage['mode']} WantedMode */
-/**
- * @template {ToHost} [M=ToHost]
- * @typedef {{ v: number } & M} Frame
- */
+/** @typedef {{ v: number } & ToHost} Frame */
+/** @typedef {(value: unknown) => boolean} Check */
 
-/** The version of the protocol that this extension speaks. */
+/** Version of the protocol. */
 export const VERSION = 1;
 
-/** The most contexts that one `replenish` may ask for. */
-export const MAX_REPLENISH = 1000;
+/** Limit of the host for each count of a `replenish`. */
+const MAX_REPLENISH = 1000;
 
-/**
- * @param {{ extension: string, offTheRecord: boolean, session: SessionContext | null, browser?: Browser }} self
- * @returns {Frame}
- */
-export const hello = ({ extension, offTheRecord, session, browser }) => ({
-  v: VERSION,
-  type: 'hello',
-  extension,
-  offTheRecord,
-  session,
-  browser,
-});
+/** The brand that browsers invent so that nobody relies on the list, such as `Not?A_Brand`. */
+const INVENTED_BRAND = /not.?a.?brand/i;
 
-/**
- * @param {Mode} mode
- * @returns {Frame}
- */
+/** Describes the browser as it describes itself. @returns {Browser} */
+export function describeBrowser() {
+  const { userAgent, language, userAgentData } = /** @type {Navigator & { userAgentData?: UserAgentData }} */ (navigator);
+  const brands = (userAgentData?.brands ?? []).filter(({ brand }) => !INVENTED_BRAND.test(brand));
+  return {
+    userAgent,
+    brands: brands.map(({ brand, version }) => `${brand} ${version}`),
+    platform: userAgentData?.platform ?? '',
+    mobile: userAgentData?.mobile ?? false,
+    language,
+  };
+}
+
+/** @param {Omit<Extract<ToHost, { type: 'hello' }>, 'type'>} self @returns {Frame} */
+export const hello = (self) => ({ v: VERSION, type: 'hello', ...self });
+
+/** @param {Mode} mode @returns {Frame} */
 export const armed = (mode) => ({ v: VERSION, type: 'armed', mode });
 
 /**
- * @param {{ worker: string, number: number, dropped: number, session: SessionContext | null, observations: Observation[] }} batch `session`: null
- *   for the one in force
+ * @param {Omit<Observed, 'type' | 'session'> & { session: SessionContext | null }} batch `session` is null for the current one
  * @returns {Frame}
  */
-export const observed = ({ worker, number, dropped, session, observations }) => ({
-  v: VERSION,
-  type: 'observed',
-  worker,
-  number,
-  dropped,
-  ...(session === null ? {} : { session }),
-  observations,
-});
+export const observed = ({ session, ...batch }) => ({ v: VERSION, type: 'observed', ...batch, ...(session === null ? {} : { session }) });
 
-/**
- * @param {{ count: number, traces: number }} wanted
- * @returns {Frame}
- */
+/** @param {{ count: number, traces: number }} wanted @returns {Frame} */
 export const replenish = ({ count, traces }) => ({
   v: VERSION,
   type: 'replenish',
@@ -74,119 +64,112 @@ export const replenish = ({ count, traces }) => ({
   traces: Math.min(traces, MAX_REPLENISH),
 });
 
-/**
- * @param {string} message
- * @returns {Frame}
- */
+/** @param {string} message @returns {Frame} */
 export const problem = (message) => ({ v: VERSION, type: 'problem', message });
 
-/**
- * @param {Choice} choice null is as configured
- * @returns {Frame}
- */
+/** @param {Choice} choice @returns {Frame} */
 export const choose = ({ ratio, targets }) => ({ v: VERSION, type: 'choose', ratio, targets });
 
 /** @returns {Frame} */
 export const askSettings = () => ({ v: VERSION, type: 'settings' });
 
-/**
- * @param {Extract<ToHost, { type: 'store' }>['values']} values
- * @returns {Frame}
- */
+/** @param {Extract<ToHost, { type: 'store' }>['values']} values @returns {Frame} */
 export const store = (values) => ({ v: VERSION, type: 'store', values });
 
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
 export const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** @param {unknown} value @returns {value is SessionContext} */
-export const isSessionContext = (value) =>
-  isObject(value) && isTraceId(value.traceId) && isSpanId(value.spanId) && isFlags(value.flags);
-
-/** @param {unknown} value @returns {value is NavigationContext} */
-export const isNavigationContext = (value) => isObject(value) && isSpanId(value.spanId) && isFlags(value.flags);
-
-/** @param {unknown} value @returns {value is NavigationContext[]} */
-const isStock = (value) => Array.isArray(value) && value.every(isNavigationContext);
-
-/** @param {unknown} value @returns {value is SessionContext[]} */
-const areTraces = (value) => Array.isArray(value) && value.every(isSessionContext);
-
-/** @param {unknown} value @returns {value is string[]} */
-export const areStrings = (value) => Array.isArray(value) && value.every((item) => typeof item === 'string');
-
-/** What may be chosen for a session; null is as configured. @param {Record<string, unknown>} value @returns {value is Choice} */
-export const isChoice = (value) =>
-  (value.ratio === null || typeof value.ratio === 'number') && (value.targets === null || areStrings(value.targets));
-
-/** @param {unknown} value @returns {value is Propagation} */
-export const isPropagation = (value) =>
-  isObject(value) &&
-  areStrings(value.propagators) &&
-  isObject(value.sampler) &&
-  typeof value.sampler.ratio === 'number' &&
-  typeof value.sampler.parentBased === 'boolean' &&
-  (value.samplePer === 'trace' || value.samplePer === 'navigation') &&
-  (value.scope === 'session' || value.scope === 'tab' || value.scope === 'navigation') &&
-  typeof value.randomFlag === 'boolean' &&
-  (value.existing === 'override' || value.existing === 'keep') &&
-  typeof value.tracestate === 'string' &&
-  typeof value.baggage === 'string' &&
-  areStrings(value.targets) &&
-  areStrings(value.exclude);
-
-/** @param {unknown} value */
-const isTextOrNull = (value) => value === null || typeof value === 'string';
-
-/** @param {unknown} value */
-const isConfigured = (value) =>
-  isObject(value) &&
-  isTextOrNull(value.link) &&
-  isTextOrNull(value.endpoint) &&
-  typeof value.ratio === 'number' &&
-  typeof value.parentBased === 'boolean' &&
-  areStrings(value.targets) &&
-  areStrings(value.exclude);
-
+/** @param {unknown} value @returns {value is string} */
+const isString = (value) => typeof value === 'string';
 /** @param {unknown} value @returns {value is number} */
-const isCount = (value) => Number.isSafeInteger(value);
+const isNumber = (value) => typeof value === 'number';
+/** @param {unknown} value @returns {value is boolean} */
+const isBoolean = (value) => typeof value === 'boolean';
 
-/** @param {unknown} value @returns {value is WantedMode} */
-const isWantedMode = (value) => value === 'auto' || value === 'lightweight' || value === 'detailed';
+// Functions that return a check of a value.
+/** @param {Check} check @returns {Check} */
+const orNull = (check) => (value) => value === null || check(value);
+/** @param {Check} check @returns {Check} */
+const listOf = (check) => (value) => Array.isArray(value) && value.every((item) => check(item));
+/** @param {string[]} values @returns {Check} */
+const oneOf = (...values) => (value) => isString(value) && values.includes(value);
+/**
+ * @template T
+ * @param {Record<string, Check>} members
+ * @returns {(value: unknown) => value is T}
+ */
+const shape = (members) => /** @returns {value is T} */ (value) =>
+  isObject(value) && Object.entries(members).every(([name, check]) => check(value[name]));
 
-/** What config.toml may say of a setting; null is nothing. @param {unknown} value @returns {value is string | boolean | string[] | null} */
-export const isStored = (value) => isTextOrNull(value) || typeof value === 'boolean' || areStrings(value);
+/** @type {(value: unknown) => value is SessionContext} */
+export const isSessionContext = shape({ traceId: isTraceId, spanId: isSpanId, flags: isFlags });
 
-/** @param {unknown} value */
-const isLasting = (value) =>
-  isObject(value) &&
-  ['key', 'name', 'meaning', 'default', 'source'].every((member) => typeof value[member] === 'string') &&
-  ['text', 'list', 'switch', 'choice'].includes(String(value.kind)) &&
-  areStrings(value.choices) &&
-  isTextOrNull(value.value) &&
-  typeof value.secret === 'boolean' &&
-  isStored(value.stored);
+/** @type {(value: unknown) => value is NavigationContext} */
+export const isNavigationContext = shape({ spanId: isSpanId, flags: isFlags });
 
-/** @type {Record<ToExtension['type'], (value: Record<string, unknown>) => boolean>} */
+/** @type {(value: unknown) => value is Choice} */
+export const isChoice = shape({ ratio: orNull(isNumber), targets: orNull(listOf(isString)) });
+
+/** @type {(value: unknown) => value is Propagation} */
+export const isPropagation = shape({
+  propagators: listOf(isString),
+  sampler: shape({ ratio: isNumber, parentBased: isBoolean }),
+  samplePer: oneOf('trace', 'navigation'),
+  scope: oneOf('session', 'tab', 'navigation'),
+  randomFlag: isBoolean,
+  existing: oneOf('override', 'keep'),
+  tracestate: isString,
+  baggage: isString,
+  targets: listOf(isString),
+  exclude: listOf(isString),
+});
+
+const isConfigured = shape({
+  link: orNull(isString),
+  endpoint: orNull(isString),
+  ratio: isNumber,
+  parentBased: isBoolean,
+  targets: listOf(isString),
+  exclude: listOf(isString),
+});
+
+/** @param {unknown} value @returns {value is string | boolean | string[] | null} a value of config.toml, or null for none */
+export const isStored = (value) => value === null || isString(value) || isBoolean(value) || listOf(isString)(value);
+
+const isSetting = shape({
+  key: isString,
+  name: isString,
+  meaning: isString,
+  default: isString,
+  kind: oneOf('text', 'list', 'switch', 'choice'),
+  choices: listOf(isString),
+  value: orNull(isString),
+  secret: isBoolean,
+  source: isString,
+  stored: isStored,
+});
+
+/** @type {Record<ToExtension['type'], Check>} */
 const SHAPES = {
-  session: (value) =>
-    typeof value.host === 'string' &&
-    isWantedMode(value.mode) &&
-    isPropagation(value.propagation) &&
-    isSessionContext(value.session) &&
-    isStock(value.contexts) &&
-    areTraces(value.traces) &&
-    // An older host does not tell it.
-    (value.configured === undefined || isConfigured(value.configured)),
-  contexts: (value) => isStock(value.contexts) && areTraces(value.traces),
-  received: (value) => typeof value.worker === 'string' && isCount(value.number),
-  exporter: (value) => isCount(value.exported) && isCount(value.kept) && isCount(value.dropped) && isTextOrNull(value.problem),
-  settings: (value) =>
-    isTextOrNull(value.file) && typeof value.exists === 'boolean' && Array.isArray(value.settings) && value.settings.every(isLasting),
-  error: (value) => typeof value.code === 'string' && typeof value.message === 'string',
+  session: shape({
+    host: isString,
+    mode: oneOf('auto', 'lightweight', 'detailed'),
+    propagation: isPropagation,
+    session: isSessionContext,
+    contexts: listOf(isNavigationContext),
+    traces: listOf(isSessionContext),
+    // Older hosts do not send it.
+    configured: (value) => value === undefined || isConfigured(value),
+  }),
+  contexts: shape({ contexts: listOf(isNavigationContext), traces: listOf(isSessionContext) }),
+  received: shape({ worker: isString, number: Number.isSafeInteger }),
+  exporter: shape({ exported: Number.isSafeInteger, kept: Number.isSafeInteger, dropped: Number.isSafeInteger, problem: orNull(isString) }),
+  settings: shape({ file: orNull(isString), exists: isBoolean, settings: listOf(isSetting) }),
+  error: shape({ code: isString, message: isString }),
 };
 
 /**
- * Tells what is wrong with a message from the host; null when it can be used.
+ * Returns what is wrong with a message from the host, or null if nothing is.
  *
  * @param {unknown} value
  * @returns {string | null}
@@ -197,12 +180,12 @@ function fault(value) {
   if (typeof value.type !== 'string' || !Object.hasOwn(SHAPES, value.type)) {
     return `a message has an unknown type ${JSON.stringify(value.type)}`;
   }
-  const fits = SHAPES[/** @type {ToExtension['type']} */ (value.type)];
-  return fits(value) ? null : `a ${value.type} message has a field that is missing or of the wrong form`;
+  const isValid = SHAPES[/** @type {ToExtension['type']} */ (value.type)];
+  return isValid(value) ? null : `a ${value.type} message has a field that is missing or of the wrong form`;
 }
 
 /**
- * Checks a message from the host. A message that can't be used is never an exception: browsing goes on without it.
+ * Checks a message from the host. An unusable message causes no exception: browsing continues without it.
  *
  * @param {unknown} value
  * @returns {{ message: ToExtension, fault: null } | { message: null, fault: string }}

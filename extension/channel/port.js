@@ -5,21 +5,26 @@
 import { read } from './messages.js';
 
 /** @import { Frame, ToExtension } from './messages.js' */
-/** @typedef {Extract<ToExtension, { type: 'error' }>} Refusal */
-/** @typedef {Exclude<ToExtension, Refusal>} Answer */
+/** @typedef {Extract<ToExtension, { type: 'error' }>} ErrorMessage */
+/** @typedef {Exclude<ToExtension, ErrorMessage>} Answer */
 
-export const HOST = 'dev.navtrace.host';
+/** The host's name in its native messaging manifest. */
+const HOST = 'dev.navtrace.host';
 
+/** Bounds of the delay between two attempts to connect, in milliseconds. */
 const FIRST_DELAY = 100;
 const LONGEST_DELAY = 10_000;
 
-/** A host that went sooner counts as one that failed to start: messages prove nothing, since a host may answer once and die, every time. */
-const LIVED = 5000;
+/** A host that exits sooner counts as a failed start, in milliseconds. Its messages do not count: it may answer once and crash every time. */
+const MIN_LIFETIME = 5000;
+
+/** Codes of errors that answer a request. A host older than the extension answers `unknown-type`. */
+const REFUSALS = new Set(['refused', 'invalid', 'unknown-type']);
 
 /**
- * Tells how long to wait before another try. The jitter keeps browsers that lost their hosts together from coming back together.
+ * Returns the delay before the next attempt to connect. The jitter spreads out browsers that lost their hosts at the same time.
  *
- * @param {number} failures failed tries in a row, 1 or more
+ * @param {number} failures failed attempts in a row, 1 or more
  * @param {number} random from 0 up to 1
  * @returns {number} milliseconds
  */
@@ -28,24 +33,25 @@ export function backOff(failures, random) {
   return delay * (1 - random / 4);
 }
 
-/** The extension's end of the channel: connects, passes checked messages on, and connects again when the host goes. */
+/** The extension's end of the channel: connects, checks incoming messages, and reconnects when the host exits. */
 export class Channel {
   /** @type {chrome.runtime.Port | null} */
   #port = null;
   #failures = 0;
-  /** @type {ReturnType<typeof setTimeout> | undefined} the next try */
+  /** @type {ReturnType<typeof setTimeout> | undefined} the next attempt to connect */
   #retry;
-  #opened = 0;
+  #openedAt = 0;
+  /** @type {{ type: Answer['type'], settle: (answer: Answer | string) => void }[]} requests without an answer yet, oldest first */
+  #pending = [];
   /** @type {Set<string>} */
-  #said = new Set();
+  #logged = new Set();
   #handlers;
 
   /**
    * @param {object} handlers
    * @param {() => void} handlers.opened sends the first message of a channel
-   * @param {(message: Answer) => void} handlers.received takes a message that was checked
-   * @param {(refusal: Refusal) => boolean} handlers.refused takes what the host could not do; tells whether somebody has asked for that
-   * @param {(reason: string | null) => void} handlers.closed learns that there is no host for now; null when another is on its way
+   * @param {(message: Answer) => void} handlers.received takes a checked message that answers no request
+   * @param {(reason: string | null) => void} handlers.closed is called when the host is lost, with null if a reconnection follows at once
    */
   constructor(handlers) {
     this.#handlers = handlers;
@@ -57,10 +63,10 @@ export class Channel {
     try {
       const port = chrome.runtime.connectNative(HOST);
       this.#port = port;
-      this.#opened = Date.now();
+      this.#openedAt = Date.now();
       port.onMessage.addListener((value) => port === this.#port && this.#receive(value));
       port.onDisconnect.addListener(() => {
-        const reason = chrome.runtime.lastError?.message ?? 'the host has gone';
+        const reason = chrome.runtime.lastError?.message ?? 'the host has disconnected';
         if (port === this.#port) this.#lost(reason);
       });
     } catch (error) {
@@ -69,60 +75,81 @@ export class Channel {
     return this.#handlers.opened();
   }
 
-  /** Connects at once: to another host, should there be one. That is no failure. */
+  /** Drops the current port and connects again at once. This does not count as a failure. */
   reopen() {
     clearTimeout(this.#retry);
     const port = this.#port;
     this.#port = null;
     this.#failures = 0;
     if (port !== null) {
-      this.#handlers.closed(null);
+      this.#close(null);
       port.disconnect();
     }
     this.open();
   }
 
-  /**
-   * Sends a message, or drops it when there is no host: nothing waits for one.
-   *
-   * @param {Frame} message
-   */
+  /** Sends a message, or drops it if there is no host. @param {Frame} message */
   send(message) {
     try {
       this.#port?.postMessage(message);
     } catch (error) {
-      // The port closed and its event is still to come, which is what connects again.
+      // The port has closed; its `onDisconnect` event follows and triggers the reconnection.
       this.#warn(String(error));
     }
+  }
+
+  /**
+   * Sends a message and waits for its answer.
+   *
+   * @template {Answer['type']} T
+   * @param {Frame} message
+   * @param {T} type of the answer
+   * @returns {Promise<Extract<Answer, { type: T }> | string>} the answer, or a sentence for the user that says why there is none
+   */
+  request(message, type) {
+    this.send(message);
+    return new Promise((resolve) => {
+      this.#pending.push({ type, settle: /** @type {(answer: any) => void} */ (resolve) });
+    });
   }
 
   /** @param {unknown} value */
   #receive(value) {
     const { message, fault } = read(value);
     if (message === null) return this.#warn(fault);
-    if (message.type !== 'error') return this.#handlers.received(message);
-    if (this.#handlers.refused(message)) return undefined;
-    return this.#warn(`the host refused a message (${message.code}): ${message.message}`);
+    if (message.type === 'error') return this.#receiveError(message);
+    // The host answers requests in their order.
+    if (message.type === this.#pending[0]?.type) return this.#pending.shift()?.settle(message);
+    return this.#handlers.received(message);
+  }
+
+  /** @param {ErrorMessage} error */
+  #receiveError({ code, message }) {
+    const request = REFUSALS.has(code) ? this.#pending.shift() : undefined;
+    if (request === undefined) return this.#warn(`the host refused a message (${code}): ${message}`);
+    return request.settle(code === 'unknown-type' ? `the host is older than the extension and can't do this: ${message}` : message);
   }
 
   /** @param {string} reason */
   #lost(reason) {
-    const lived = this.#port !== null && Date.now() - this.#opened >= LIVED;
+    const hasLived = this.#port !== null && Date.now() - this.#openedAt >= MIN_LIFETIME;
     this.#port = null;
-    this.#failures = lived ? 1 : this.#failures + 1;
+    this.#failures = hasLived ? 1 : this.#failures + 1;
     this.#warn(`no host: ${reason}`);
     this.#retry = setTimeout(() => this.open(), backOff(this.#failures, Math.random()));
+    this.#close(reason);
+  }
+
+  /** @param {string | null} reason */
+  #close(reason) {
+    for (const { settle } of this.#pending.splice(0)) settle('the host disconnected before it answered');
     this.#handlers.closed(reason);
   }
 
-  /**
-   * Says each thing once, so that a host which stays away does not fill the log.
-   *
-   * @param {string} text
-   */
+  /** Logs each text once, so that a host that stays away does not fill the log. @param {string} text */
   #warn(text) {
-    if (this.#said.has(text)) return;
-    this.#said.add(text);
+    if (this.#logged.has(text)) return;
+    this.#logged.add(text);
     console.warn(`navtrace: ${text}`);
   }
 }

@@ -3,20 +3,18 @@
  */
 
 import { attempt } from '../attempt.js';
-import { Asked } from '../channel/asked.js';
-import { describeBrowser } from '../channel/browser.js';
-import { armed, choose, hello, problem, replenish } from '../channel/messages.js';
+import { armed, choose, describeBrowser, hello, problem, replenish } from '../channel/messages.js';
 import { Channel } from '../channel/port.js';
-import { Badge } from '../control/badge.js';
+import { Badge } from '../pages/view.js';
 import { newSpanId, newTraceId } from './ids.js';
 import { Propagation } from './propagation.js';
 import { CAPACITY, FEW, Stock } from './stock.js';
 
 /** @import { Configured, ExporterMessage, Frame, Mode, NavigationContext, SessionContext, SessionMessage, WantedMode } from '../channel/messages.js' */
 /** @import { Answer } from '../channel/port.js' */
-/** @import { History } from '../control/history.js' */
 /** @import { InForce, Kept } from '../headers/rules.js' */
 /** @import { Outbox } from '../observe/outbox.js' */
+/** @import { History } from '../pages/history.js' */
 
 /** How long a browser start waits for the host to name the session. */
 const ANSWER_TIMEOUT = 1000;
@@ -89,7 +87,6 @@ export class Session {
   #host = null;
   /** @type {string | null} why there is none */
   #reason = null;
-  #asked = new Asked();
   #badge = new Badge();
   #history;
   #changed = () => {};
@@ -117,7 +114,6 @@ export class Session {
     this.#channel = new Channel({
       opened: () => this.#hello(),
       received: (message) => this.#received(message),
-      refused: (refusal) => this.#asked.refused(refusal),
       closed: (reason) => this.#closed(reason),
     });
     this.#channel.open();
@@ -308,8 +304,7 @@ export class Session {
    */
   ask(frame, type) {
     if (!this.#channelState.agreed) return Promise.resolve(`there is no host to ask${this.#reason === null ? '' : `: ${this.#reason}`}`);
-    this.#channel.send(frame);
-    return this.#asked.answerTo(type);
+    return this.#channel.request(frame, type);
   }
 
   /** Goes over to another trace. The caller has seen to it that what is under way stays in the one before. */
@@ -379,7 +374,6 @@ export class Session {
 
   /** @param {Answer} message */
   #received(message) {
-    if (this.#asked.answered(message)) return undefined;
     if (message.type === 'session') return this.#named(message);
     if (message.type === 'received') return this.#outbox.received(message);
     if (message.type === 'exporter') {
@@ -471,7 +465,6 @@ export class Session {
     this.#reason = reason;
     this.#host = null;
     this.#exporter = null;
-    this.#asked.closed();
     this.#channelState = nothingSaid();
     this.#offer = null;
     this.#settle();

@@ -75,7 +75,7 @@ export class Injector {
   /**
    * @param {SessionContext} own goes on requests that leave before the session is known: they can't wait for it
    * @param {Documents} documents knows which navigation a document came of
-   * @param {Pick<Requests, 'started' | 'passed'>} requests learns of each request, which waits for that too
+   * @param {Pick<Requests, 'started' | 'ignore'>} requests learns of each request, which waits for that too
    */
   constructor(own, documents, requests) {
     this.#context = own;
@@ -143,7 +143,7 @@ export class Injector {
     const isTarget = propagation.isTarget(url);
     const parent = isTarget ? this.#parent(details, own) : this.#page(details);
     if (!isTarget || parent.steering?.off === true) {
-      if (isTarget) this.#requests.passed(details.requestId);
+      if (isTarget) this.#requests.ignore(details.requestId);
       else this.#takeFromClient(requestHeaders, own, there, parent);
       return requestHeaders.length === length ? {} : { requestHeaders };
     }

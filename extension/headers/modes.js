@@ -141,12 +141,12 @@ export class Modes {
       context.trace ??= { traceId: before.traceId, spanId: before.spanId, flags: before.flags, tracestate: this.#propagation.settings.tracestate };
     }
     const spans = [...live].map(({ spanId }) => spanId).filter((spanId) => !this.#traces.isClients(spanId));
-    this.#outbox.succeed(before, this.#requests.underWay(), spans);
+    this.#outbox.endSession(before, this.#requests.underWay(), spans);
     this.#session.succeed();
     this.#propagation = this.#session.propagation;
     this.#traces.succeed(before);
     const documents = this.#tabs.succeed(this.#session.context, (tabId) => this.#isPage(urls.get(tabId) ?? ''));
-    this.#documents.succeed(new Map(documents.map(({ before: { spanId }, context }) => [spanId, context])));
+    this.#documents.replaceContexts(new Map(documents.map(({ before: { spanId }, context }) => [spanId, context])));
     for (const { tabId, context } of documents) this.#tellSuccessor(tabId, urls.get(tabId) ?? '', context);
     await this.#settle();
   }
@@ -160,7 +160,7 @@ export class Modes {
    * @returns {NavigationContext}
    */
   continued(tabId, url, context) {
-    if (!this.#outbox.isBefore(context.spanId)) return context;
+    if (!this.#outbox.isEarlier(context.spanId)) return context;
     const successor = this.#tabs.replace(tabId, context);
     if (successor === null) return context;
     this.#tellSuccessor(tabId, url, successor);

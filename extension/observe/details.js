@@ -1,24 +1,30 @@
 /**
- * Reads what the browser's `webRequest` events say of a request.
+ * Reads the details of the browser's `webRequest` events.
  */
 
-/** Every request. A blocking listener costs each of them. */
+/** Filter for all requests. A blocking listener with it delays each of them. */
 export const EVERYTHING = { urls: ['<all_urls>'] };
 
-/** Main frames only. */
+/** Filter for main-frame requests. */
 export const MAIN_FRAMES = /** @type {chrome.webRequest.RequestFilter} */ ({ urls: ['<all_urls>'], types: ['main_frame'] });
 
+/** Longest address in an observation; the rest is cut off. */
+export const LONGEST_URL = 4096;
+
+/** @param {string} url */
+export const cutUrl = (url) => url.slice(0, LONGEST_URL);
+
 /**
- * Finds a header by its lower-case name.
+ * Returns the value of a header.
  *
  * @param {chrome.webRequest.HttpHeader[] | undefined} headers
- * @param {string} name
+ * @param {string} name in lower case
  */
 export const header = (headers, name) => headers?.find((candidate) => candidate.name.toLowerCase() === name)?.value;
 
 /**
- * Tells whether a main-frame request is a navigation's own. A speculative one is not: a prefetch, which a document makes, or a prerender,
- * which runs beside the page that is shown.
+ * Tells whether a main-frame request is that of a navigation, and not of a prefetch (made by a document) or a prerender (beside the page
+ * that is shown).
  *
  * @param {{ tabId: number, documentId?: string, documentLifecycle?: string }} details
  */
@@ -26,14 +32,14 @@ export const isNavigation = ({ tabId, documentId, documentLifecycle }) =>
   tabId !== -1 && documentId === undefined && documentLifecycle !== 'prerender';
 
 /**
- * Tells whether a request, of whatever type, is the main-frame request of a navigation.
+ * Tells whether a request of any type is the main-frame request of a navigation.
  *
  * @param {{ type: string, tabId: number, documentId?: string, documentLifecycle?: string }} details
  */
 export const isOwnRequest = (details) => details.type === 'main_frame' && isNavigation(details);
 
 /**
- * Reads the length of a body; undefined where it is not said, or by what is no length.
+ * Returns the length of a body in bytes, or undefined if `content-length` is missing or invalid.
  *
  * @param {chrome.webRequest.HttpHeader[] | undefined} headers
  */
@@ -42,15 +48,5 @@ export function bodySize(headers) {
   return /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
-/**
- * Tells whether an address is one of the browser's own pages, or the empty one.
- *
- * @param {string} url
- */
+/** Tells whether an address is one of the browser's own pages or `about:blank`. @param {string} url */
 export const isBrowsersOwn = (url) => /^(about|chrome|chrome-[a-z]+|devtools):/.test(url);
-
-/** The longest address that is told of: the rest is cut off. */
-export const LONGEST_URL = 4096;
-
-/** @param {string} url */
-export const cutUrl = (url) => url.slice(0, LONGEST_URL);

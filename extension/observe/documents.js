@@ -1,71 +1,65 @@
 /**
- * Knows which navigation each document came of, by the browser's id of the document. Pure.
+ * Maps documents, by the browser's ids, to the navigations that loaded them. Pure.
  */
 
 /** @import { NavigationContext } from '../context/traces.js' */
 
-/** How many documents are remembered: those that came last. */
+/** Limit for documents. The oldest are forgotten. */
 export const MOST_DOCUMENTS = 2000;
 
-/** The documents of all tabs, with those in their frames. */
+/** The documents of all tabs and of their frames. */
 export class Documents {
-  /** @type {Map<string, { context: NavigationContext }>} a frame's document shares the entry of the page that it is in */
-  #pages = new Map();
+  /** @type {Map<string, { context: NavigationContext }>} a frame's document shares the entry of its main frame's document */
+  #entries = new Map();
 
   /**
-   * Learns of a page. One that comes back from the back-forward cache is the same document, with its frames, and another navigation.
+   * Adds a main frame's document. A document that comes back from the back-forward cache, with its frames, belongs to a new navigation.
    *
    * @param {string} documentId
    * @param {NavigationContext} context
    */
   committed(documentId, context) {
-    const page = this.#pages.get(documentId) ?? { context };
-    page.context = context;
-    this.#keep(documentId, page);
+    const entry = this.#entries.get(documentId) ?? { context };
+    entry.context = context;
+    this.#add(documentId, entry);
   }
 
   /**
-   * Learns of a frame's document, which belongs to the navigation of its page.
+   * Adds a frame's document, which belongs to the navigation of its parent.
    *
    * @param {string} documentId
    * @param {string | undefined} parentDocumentId
    */
   framed(documentId, parentDocumentId) {
-    const page = this.#pages.get(parentDocumentId ?? '');
-    if (page !== undefined) this.#keep(documentId, page);
+    const entry = this.#entries.get(parentDocumentId ?? '');
+    if (entry !== undefined) this.#add(documentId, entry);
   }
 
   /**
-   * Finds the context of the navigation that a document came of.
+   * Returns the context of the navigation that loaded a document.
    *
    * @param {string | undefined} documentId
    * @returns {NavigationContext | undefined}
    */
   find(documentId) {
-    return documentId === undefined ? undefined : this.#pages.get(documentId)?.context;
+    return documentId === undefined ? undefined : this.#entries.get(documentId)?.context;
   }
 
-  /** @returns {NavigationContext[]} the contexts that documents have */
+  /** @returns {NavigationContext[]} */
   contexts() {
-    return [...this.#pages.values()].map(({ context }) => context);
+    return [...this.#entries.values()].map(({ context }) => context);
   }
 
-  /**
-   * Has documents go on with other contexts.
-   *
-   * @param {Map<string, NavigationContext>} successors by the span ids of what they have now
-   */
-  succeed(successors) {
-    for (const page of this.#pages.values()) page.context = successors.get(page.context.spanId) ?? page.context;
+  /** Replaces the contexts of documents. @param {Map<string, NavigationContext>} replacements by the span ids of the current contexts */
+  replaceContexts(replacements) {
+    for (const entry of this.#entries.values()) entry.context = replacements.get(entry.context.spanId) ?? entry.context;
   }
 
-  /**
-   * @param {string} documentId
-   * @param {{ context: NavigationContext }} page
-   */
-  #keep(documentId, page) {
-    this.#pages.delete(documentId);
-    this.#pages.set(documentId, page);
-    if (this.#pages.size > MOST_DOCUMENTS) this.#pages.delete(/** @type {string} */ (this.#pages.keys().next().value));
+  /** @param {string} documentId @param {{ context: NavigationContext }} entry */
+  #add(documentId, entry) {
+    // An entry that is added again becomes the latest one.
+    this.#entries.delete(documentId);
+    this.#entries.set(documentId, entry);
+    if (this.#entries.size > MOST_DOCUMENTS) this.#entries.delete(/** @type {string} */ (this.#entries.keys().next().value));
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Turns the browser's events about tabs and main-frame navigations into what those who put headers on requests want to know, and into
+ * Turns the browser's events about tabs and main-frame navigations into calls of the tracker, which puts headers on requests, and into
  * observations.
  */
 
@@ -10,44 +10,75 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 /** @import { NavigationContext } from '../context/traces.js' */
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
-/** @import { Starts } from './starts.js' */
+
+/** @typedef {chrome.webRequest.HttpHeader[] | undefined} Headers */
 
 /**
- * What learns of navigations. It answers with those that have become a document (`committed`) or that no document comes of (all others).
+ * Follows navigations. Its methods return the navigations that now have a document (`committed`) or will never have one (all others).
  *
  * @typedef {object} Tracker
  * @property {(tabIds: number[], windowIds: number[]) => void} opened
  * @property {(tabId: number) => NavigationContext[]} closed
- * @property {(url: string) => boolean} isTarget whether an address is traced
- * @property {(headers: chrome.webRequest.HttpHeader[] | undefined) => Carried | null} carriedBy
- * @property {(tabId: number, requestId: string, headers: chrome.webRequest.HttpHeader[] | undefined, control: string | undefined) => void} arrived
+ * @property {(url: string) => boolean} isTarget
+ * @property {(headers: Headers) => Carried | null} carriedBy
+ * @property {(tabId: number, requestId: string, headers: Headers, steering: string | undefined) => void} arrived
  * @property {(tabId: number, requestId: string, sent: Carried | null, timeStamp: number) => void} requested
  * @property {(tabId: number, requestId: string, url: string | null) => NavigationContext[]} responded
  * @property {(tabId: number, requestId: string) => NavigationContext[]} failed
  * @property {(tabId: number, url: string) => NavigationContext[]} committed
- * @property {(tabId: number, url: string, context: NavigationContext) => NavigationContext} [continued] what a document goes on with
+ * @property {(tabId: number, url: string, context: NavigationContext) => NavigationContext} continued returns the document's context from now on
  * @property {(tabId: number, url: string, errorPage: boolean) => NavigationContext[]} abandoned
  */
 
 /**
- * The document id of a navigation that left the page as it was. One with a document is an error page, or a page that was still loading
- * when another took its place: a reload's has the same address as what replaces it, and only the error tells which it is.
+ * The document id of a failed navigation that left the tab's document in place. A failed navigation with another id is either an error page,
+ * or was replaced while its document was loading; only the error tells them apart, since a reload has the same address as its replacement.
  */
 const NO_DOCUMENT = /^0*$/;
 const REPLACED = 'net::ERR_ABORTED';
 
-/** Types that become a file and never a document; what is missing here, a later event mends. */
+/** Content types that are always downloaded. The list may be incomplete: a later event corrects the state. */
 const FILE = /^application\/(octet-stream|zip|gzip|x-.+|vnd\..+)$/;
 
-/** Types among them that some Chromium does show: scripts, feeds and the like as text, and what a viewer or player takes. */
+/** Exceptions that some version of Chromium displays: as text, such as scripts and feeds, or in a viewer or player. */
 const SHOWN = /(xml|json|javascript|ecmascript|pdf|mpegurl|mimearchive)$/;
 
 /**
- * Tells whether the same request may go on after these headers: to where a redirect leads, or with the user's credentials.
- *
- * @param {{ statusCode: number, responseHeaders?: chrome.webRequest.HttpHeader[] }} details
+ * When the latest navigation of each tab began, which is before its request leaves. Each time is used once, by the first event that is known
+ * to belong to the navigation. Pure.
  */
-const mayGoOn = ({ statusCode, responseHeaders }) =>
+export class NavigationStarts {
+  /** @type {Map<number, number>} by tab id */
+  #times = new Map();
+
+  /** @param {number} tabId @param {number} time in milliseconds since the epoch */
+  begun(tabId, time) {
+    this.#times.set(tabId, time);
+  }
+
+  /**
+   * Returns and forgets when a tab's navigation began.
+   *
+   * @param {number} tabId
+   * @param {number} latest upper bound, and the result if the time is unknown
+   * @returns {number}
+   */
+  take(tabId, latest) {
+    const time = this.#times.get(tabId) ?? latest;
+    this.#times.delete(tabId);
+    return Math.min(time, latest);
+  }
+
+  /** @param {number} tabId */
+  closed(tabId) {
+    this.#times.delete(tabId);
+  }
+}
+
+/** @typedef {{ url: string, statusCode: number, responseHeaders?: Headers }} ResponseHead */
+
+/** Tells whether a request continues after a response: it is redirected, or the browser asks for credentials. @param {ResponseHead} head */
+const mayContinue = ({ statusCode, responseHeaders }) =>
   statusCode === 401 || statusCode === 407 || (statusCode > 300 && statusCode < 400 && header(responseHeaders, 'location') !== undefined);
 
 /** @param {string} contentType */
@@ -56,62 +87,54 @@ function isFile(contentType) {
   return FILE.test(type) && !SHOWN.test(type);
 }
 
-/**
- * Returns the address of the document that a response is to become; null when it is none.
- *
- * @param {{ url: string, statusCode: number, responseHeaders?: chrome.webRequest.HttpHeader[] }} details
- */
+/** Returns the address of the document that a response will become, or null if it will not become one. @param {ResponseHead} head */
 function documentUrl({ url, statusCode, responseHeaders }) {
   const empty = statusCode === 204 || statusCode === 205;
   const attached = /^\s*attachment\b/i.test(header(responseHeaders, 'content-disposition') ?? '');
   return empty || attached || isFile(header(responseHeaders, 'content-type') ?? '') ? null : url;
 }
 
-/**
- * Tells whether an event is about a page that is shown, and no frame of one.
- *
- * @param {{ parentFrameId: number, documentLifecycle: string }} details
- */
-const isPage = ({ parentFrameId, documentLifecycle }) => parentFrameId === -1 && documentLifecycle === 'active';
+/** Tells whether an event is about a main frame that is shown. @param {{ parentFrameId: number, documentLifecycle: string }} details */
+const isMainFrame = ({ parentFrameId, documentLifecycle }) => parentFrameId === -1 && documentLifecycle === 'active';
 
 /**
- * Registers every listener at once, as a worker must that wants to be woken by them. Events that come before the tracker is ready wait
- * for it, in their order.
+ * Registers all listeners at once, so that the browser wakes the worker for them. Events before the tracker is ready are handled in order
+ * once it is.
  *
  * @param {Promise<Tracker>} ready
- * @param {{ outbox: Pick<Outbox, 'observe'>, documents: Documents, starts: Starts }} observers
+ * @param {{ outbox: Pick<Outbox, 'observe'>, documents: Documents, starts: NavigationStarts }} observers
  */
 export function watchNavigations(ready, { outbox, documents, starts }) {
   /** @type {Tracker | null} */
-  let tracker = null;
-  void ready.then((started) => {
-    tracker = started;
+  let current = null;
+  void ready.then((tracker) => {
+    current = tracker;
   });
-  /** @param {(tracker: Tracker) => void} tell */
-  const once = (tell) => (tracker === null ? void ready.then(tell) : tell(tracker));
+  /** @param {(tracker: Tracker) => void} call */
+  const whenReady = (call) => (current === null ? void ready.then(call) : call(current));
   /**
-   * Tells what may have a navigation come to nothing.
+   * Calls the tracker and observes the navigations that failed.
    *
    * @param {number} time
-   * @param {(tracker: Tracker) => NavigationContext[]} tell
+   * @param {(tracker: Tracker) => NavigationContext[]} call
    */
-  const end = (time, tell) =>
-    once((started) => {
-      for (const { spanId } of tell(started)) outbox.observe({ what: 'navigation-failed', time, spanId });
+  const fail = (time, call) =>
+    whenReady((tracker) => {
+      for (const { spanId } of call(tracker)) outbox.observe({ what: 'navigation-failed', time, spanId });
     });
   /** @param {number} tabId */
   const close = (tabId) => {
     const time = Date.now();
     starts.closed(tabId);
-    end(time, (started) => started.closed(tabId));
-    once(() => outbox.observe({ what: 'tab-closed', time, tabId }));
+    fail(time, (tracker) => tracker.closed(tabId));
+    whenReady(() => outbox.observe({ what: 'tab-closed', time, tabId }));
   };
   /** @param {'document-parsed' | 'document-loaded'} what */
   const progress = (what) =>
     /** @param {chrome.webNavigation.WebNavigationFramedCallbackDetails} details */
     (details) => {
-      if (!isPage(details)) return;
-      once(() => {
+      if (!isMainFrame(details)) return;
+      whenReady(() => {
         const spanId = documents.find(details.documentId)?.spanId;
         if (spanId !== undefined) outbox.observe({ what, time: details.timeStamp, spanId });
       });
@@ -121,7 +144,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     (details) => {
       if (!isNavigation(details)) return;
       const { tabId, requestId, requestHeaders } = details;
-      once((started) => started.arrived(tabId, requestId, requestHeaders, header(requestHeaders, CONTROL_HEADER)));
+      whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, header(requestHeaders, CONTROL_HEADER)));
     },
     MAIN_FRAMES,
     ['requestHeaders'],
@@ -130,69 +153,67 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     (details) => {
       if (!isNavigation(details)) return;
       const { tabId, requestId, url, requestHeaders, timeStamp } = details;
-      once((started) => {
-        if (started.isTarget(url)) started.requested(tabId, requestId, started.carriedBy(requestHeaders), timeStamp);
+      whenReady((tracker) => {
+        if (tracker.isTarget(url)) tracker.requested(tabId, requestId, tracker.carriedBy(requestHeaders), timeStamp);
       });
     },
     MAIN_FRAMES,
     ['requestHeaders'],
   );
-  // The new document's first requests race against the rule update, so the earlier event decides; the later one covers what it can't tell.
+  /** @param {ResponseHead & { tabId: number, requestId: string, timeStamp: number, documentId?: string, documentLifecycle?: string }} details */
+  const respond = (details) => {
+    if (!isNavigation(details)) return;
+    fail(details.timeStamp, (tracker) => tracker.responded(details.tabId, details.requestId, documentUrl(details)));
+  };
+  // The new document's first requests race against the update of the rules, so the earlier of these two events decides. The later one covers
+  // the cases that the earlier one can't tell.
   chrome.webRequest.onHeadersReceived.addListener(
     (details) => {
-      if (!isNavigation(details) || mayGoOn(details)) return;
-      end(details.timeStamp, (started) => started.responded(details.tabId, details.requestId, documentUrl(details)));
+      if (!mayContinue(details)) respond(details);
     },
     MAIN_FRAMES,
     ['responseHeaders'],
   );
-  chrome.webRequest.onResponseStarted.addListener(
-    (details) => {
-      if (!isNavigation(details)) return;
-      end(details.timeStamp, (started) => started.responded(details.tabId, details.requestId, documentUrl(details)));
-    },
-    MAIN_FRAMES,
-    ['responseHeaders'],
-  );
+  chrome.webRequest.onResponseStarted.addListener(respond, MAIN_FRAMES, ['responseHeaders']);
   chrome.webRequest.onErrorOccurred.addListener((details) => {
     if (!isNavigation(details)) return;
-    end(details.timeStamp, (started) => started.failed(details.tabId, details.requestId));
+    fail(details.timeStamp, (tracker) => tracker.failed(details.tabId, details.requestId));
   }, MAIN_FRAMES);
 
   chrome.webNavigation.onBeforeNavigate.addListener((details) => {
-    if (isPage(details)) starts.begun(details.tabId, details.timeStamp);
+    if (isMainFrame(details)) starts.begun(details.tabId, details.timeStamp);
   });
   chrome.webNavigation.onCommitted.addListener((details) => {
     const { tabId, url, parentFrameId, documentId, parentDocumentId, timeStamp: time, transitionType: transition } = details;
-    if (parentFrameId !== -1) once(() => documents.framed(documentId, parentDocumentId));
-    if (!isPage(details)) return;
-    once((started) => {
-      for (const context of started.committed(tabId, url)) {
+    if (parentFrameId !== -1) whenReady(() => documents.framed(documentId, parentDocumentId));
+    if (!isMainFrame(details)) return;
+    whenReady((tracker) => {
+      for (const context of tracker.committed(tabId, url)) {
         const { spanId } = context;
         const begun = starts.take(tabId, time);
         outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: begun, transition });
-        documents.committed(documentId, started.continued?.(tabId, url, context) ?? context);
+        documents.committed(documentId, tracker.continued(tabId, url, context));
       }
     });
   });
   chrome.webNavigation.onErrorOccurred.addListener((details) => {
-    if (!isPage(details)) return;
+    if (!isMainFrame(details)) return;
     const { tabId, url, documentId, error, timeStamp } = details;
     const errorPage = !NO_DOCUMENT.test(documentId);
-    if (!errorPage || error !== REPLACED) end(timeStamp, (started) => started.abandoned(tabId, url, errorPage));
+    if (!errorPage || error !== REPLACED) fail(timeStamp, (tracker) => tracker.abandoned(tabId, url, errorPage));
   });
   chrome.webNavigation.onDOMContentLoaded.addListener(progress('document-parsed'));
   chrome.webNavigation.onCompleted.addListener(progress('document-loaded'));
 
   chrome.tabs.onCreated.addListener(({ id, windowId }) => {
-    if (id !== undefined) once((started) => started.opened([id], [windowId]));
+    if (id !== undefined) whenReady((tracker) => tracker.opened([id], [windowId]));
   });
   chrome.tabs.onRemoved.addListener((tabId) => close(tabId));
   chrome.tabs.onReplaced.addListener((addedTabId, removedTabId) => {
     close(removedTabId);
-    once((started) => started.opened([addedTabId], []));
+    whenReady((tracker) => tracker.opened([addedTabId], []));
   });
   chrome.windows.onCreated.addListener(({ id }) => {
-    if (id !== undefined) once((started) => started.opened([], [id]));
+    if (id !== undefined) whenReady((tracker) => tracker.opened([], [id]));
   });
 }

@@ -1,140 +1,111 @@
 /**
- * Brings observations to the host, in batches that are kept until the host has said that they are safe.
+ * Sends observations to the host in batches, and keeps each batch until the host has acknowledged it.
  */
 
 import { observed } from '../channel/messages.js';
 import { newSpanId } from '../context/ids.js';
-import { Before } from './before.js';
+import { EarlierSessions } from './earlier-sessions.js';
 
 /** @import { Frame, Observation, SessionContext, ToExtension } from '../channel/messages.js' */
-/** @typedef {{ number: number, session: SessionContext | null, observations: Observation[] }} Batch `session`: null for the one in force */
+/** @typedef {{ number: number, session: SessionContext | null, observations: Observation[] }} Batch `session` is null for the current one */
 
-/** How long an observation waits for others, in milliseconds: a killed browser may lose the last 100, and each message costs its pages time. */
+/**
+ * Time that an observation waits for others, in milliseconds. With a longer time a killed browser loses more observations; with a shorter one
+ * the messages cost its pages more time.
+ */
 export const BATCH_DELAY = 40;
 
-/** So many fit the 1 MiB that the host takes, even when each has the longest address and all of that is escaped in JSON. */
+/** Limit per batch. This many fit into the 1 MiB that the host accepts, even with the longest addresses, escaped in JSON throughout. */
 export const MOST_IN_BATCH = 100;
 
-/** How many observations are kept for a host that does not take them. */
+/** Limit for observations without an acknowledgement. The oldest batches are dropped. */
 export const MOST_KEPT = 20_000;
 
-/** What one worker has observed and no host has taken. */
+/** The observations of one worker that the host has not acknowledged. */
 export class Outbox {
+  /** Distinguishes this worker's batches from those of the workers before it. */
   #worker = newSpanId();
-  /** @type {Observation[]} in no batch yet */
-  #fresh = [];
-  /** @type {Batch[]} not acknowledged, in their order */
+  /** @type {Map<SessionContext | null, Observation[]>} not in a batch yet, by earlier session; null for the current one */
+  #fresh = new Map();
+  /** @type {Batch[]} not acknowledged, oldest first */
   #batches = [];
-  #number = 0;
+  #lastNumber = 0;
   #kept = 0;
   #dropped = 0;
-  /** @type {((frame: Frame) => void) | null} null while no host continues the session, which observations belong to */
+  /** @type {((frame: Frame) => void) | null} null while no host continues the session */
   #send = null;
-  /** @type {Before | null} null while there was one session only */
-  #before = null;
-  /** @type {Map<SessionContext, Observation[]>} of sessions before, in no batch yet */
-  #late = new Map();
-  #also;
+  /** @type {EarlierSessions | null} null in the first session */
+  #earlier = null;
+  #history;
 
-  /** @param {{ observe: (observation: Observation) => void }} [also] sees every observation too */
-  constructor(also) {
-    this.#also = also;
+  /** @param {{ observe: (observation: Observation) => void }} [history] sees every observation too */
+  constructor(history) {
+    this.#history = history;
   }
 
-  /**
-   * Takes an observation. A request may be waiting for this, so all else comes later.
-   *
-   * @param {Observation} observation
-   */
+  /** Adds an observation. A request may be waiting, so batches are made later. @param {Observation} observation */
   observe(observation) {
-    this.#also?.observe(observation);
-    const session = this.#before?.sessionOf(observation);
-    if (session !== undefined) return this.#keepLate(session, observation);
-    if (this.#fresh.push(observation) === 1) this.#sealSoon();
-    return undefined;
+    this.#history?.observe(observation);
+    const session = this.#earlier?.sessionOf(observation) ?? null;
+    const fresh = this.#fresh.get(session);
+    if (fresh !== undefined) return void fresh.push(observation);
+    this.#fresh.set(session, [observation]);
+    return void setTimeout(() => this.#batchAll(), BATCH_DELAY);
   }
 
   /**
-   * Learns that another session has taken the place of this one, to which all belongs that was observed so far or was under way.
+   * Ends the current session. It keeps all observations so far, and later ones about the requests and navigations given here.
    *
-   * @param {SessionContext} before
-   * @param {Iterable<string>} requests under way
-   * @param {Iterable<string>} spans navigations that may still be named
+   * @param {SessionContext} session
+   * @param {Iterable<string>} requests ids of its requests under way
+   * @param {Iterable<string>} spans ids of its navigations that observations may still name
    */
-  succeed(before, requests, spans) {
-    this.#seal();
-    const session = { traceId: before.traceId, spanId: before.spanId, flags: before.flags };
+  endSession({ traceId, spanId, flags }, requests, spans) {
+    this.#batchAll();
+    const session = { traceId, spanId, flags };
     for (const batch of this.#batches) batch.session ??= session;
-    this.#before ??= new Before();
-    this.#before.ended(session, requests, spans);
+    this.#earlier ??= new EarlierSessions();
+    this.#earlier.add(session, requests, spans);
   }
 
-  /** Tells whether a navigation is of a session before this one. @param {string} spanId */
-  isBefore(spanId) {
-    return this.#before?.has(spanId) === true;
+  /** Tells whether a navigation belongs to an earlier session. @param {string} spanId */
+  isEarlier(spanId) {
+    return this.#earlier?.has(spanId) === true;
   }
 
-  /**
-   * Sends what no host has acknowledged, and from now on what is observed.
-   *
-   * @param {(frame: Frame) => void} send
-   */
+  /** Starts sending, first the batches without an acknowledgement. @param {(frame: Frame) => void} send */
   open(send) {
     if (this.#send !== null) return;
     this.#send = send;
     for (const batch of this.#batches) this.#post(batch);
   }
 
-  /** Keeps everything from now on. */
+  /** Stops sending. */
   close() {
     this.#send = null;
   }
 
-  /**
-   * Lets go of what is safe with the host.
-   *
-   * @param {Extract<ToExtension, { type: 'received' }>} message
-   */
+  /** Removes the batches that a host has acknowledged. @param {Extract<ToExtension, { type: 'received' }>} message */
   received({ worker, number }) {
     if (worker !== this.#worker) return;
-    while (this.#batches[0] !== undefined && this.#batches[0].number <= number) this.#shift();
+    while (this.#batches[0] !== undefined && this.#batches[0].number <= number) this.#removeOldest();
   }
 
-  /**
-   * @param {SessionContext} session
-   * @param {Observation} observation
-   */
-  #keepLate(session, observation) {
-    const late = this.#late.get(session);
-    if (late !== undefined) return void late.push(observation);
-    this.#late.set(session, [observation]);
-    return this.#sealSoon();
-  }
-
-  #sealSoon() {
-    setTimeout(() => this.#seal(), BATCH_DELAY);
-  }
-
-  /** Makes batches of what is in none. */
-  #seal() {
+  #batchAll() {
     const fresh = this.#fresh;
-    this.#fresh = [];
-    for (const [session, observations] of this.#late) this.#batch(observations, session);
-    this.#late.clear();
-    this.#batch(fresh, null);
+    this.#fresh = new Map();
+    for (const [session, observations] of fresh) if (session !== null) this.#batch(observations, session);
+    this.#batch(fresh.get(null) ?? [], null);
   }
 
-  /**
-   * @param {Observation[]} fresh
-   * @param {SessionContext | null} session
-   */
+  /** @param {Observation[]} fresh @param {SessionContext | null} session */
   #batch(fresh, session) {
     for (let start = 0; start < fresh.length; start += MOST_IN_BATCH) {
-      this.#number += 1;
-      const batch = { number: this.#number, session, observations: fresh.slice(start, start + MOST_IN_BATCH) };
+      this.#lastNumber += 1;
+      const batch = { number: this.#lastNumber, session, observations: fresh.slice(start, start + MOST_IN_BATCH) };
       this.#batches.push(batch);
       this.#kept += batch.observations.length;
-      while (this.#kept > MOST_KEPT) this.#dropped += this.#shift();
+      while (this.#kept > MOST_KEPT) this.#dropped += this.#removeOldest();
       this.#post(batch);
     }
   }
@@ -144,8 +115,8 @@ export class Outbox {
     this.#send?.(observed({ worker: this.#worker, number, dropped: this.#dropped, session, observations }));
   }
 
-  /** @returns {number} how many observations the oldest batch had, which is gone now */
-  #shift() {
+  /** Removes the oldest batch and returns the number of its observations. */
+  #removeOldest() {
     const { length } = this.#batches.shift()?.observations ?? [];
     this.#kept -= length;
     return length;

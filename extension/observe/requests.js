@@ -1,5 +1,5 @@
 /**
- * Turns the browser's events about requests into observations. No request waits for what is here, except for {@link Requests.started} in
+ * Turns the browser's events about requests into observations. No request waits for this code, except for {@link Requests.started} in
  * detailed mode.
  */
 
@@ -10,21 +10,21 @@ import { EVERYTHING, bodySize, cutUrl, isOwnRequest } from './details.js';
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { Session } from '../context/session.js' */
 /** @import { Traces } from '../context/traces.js' */
+/** @import { NavigationStarts } from './navigations.js' */
 /** @import { Outbox } from './outbox.js' */
-/** @import { Starts } from './starts.js' */
-/** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails | chrome.webRequest.OnSendHeadersDetails} Leaving */
-/** @typedef {chrome.webRequest.OnBeforeRedirectDetails | chrome.webRequest.OnCompletedDetails} Answered */
+/** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails | chrome.webRequest.OnSendHeadersDetails} RequestDetails */
+/** @typedef {chrome.webRequest.OnBeforeRedirectDetails | chrome.webRequest.OnCompletedDetails} ResponseDetails */
 
-/** No method that means something is longer; a page may make up one of any length. */
+/** Longer than any standard method; a page may make up a method of any length. */
 const LONGEST_METHOD = 64;
 
-/** Files have no status, for which the browser says -1, and a server may send any number; the host takes neither. */
+/** The host takes a status from 0 to 999. A file has the status -1, and a server may send any number. */
 const HIGHEST_STATUS = 999;
 
 /** @param {{ method: string, url: string, type: string }} details */
-const subjectOf = ({ method, url, type }) => ({ method: method.slice(0, LONGEST_METHOD), url: cutUrl(url), resource: type });
+const targetOf = ({ method, url, type }) => ({ method: method.slice(0, LONGEST_METHOD), url: cutUrl(url), resource: type });
 
-/** @param {Answered} details */
+/** @param {ResponseDetails} details */
 const responseOf = ({ statusCode, fromCache, ip, statusLine, responseHeaders }) => ({
   status: Math.min(Math.max(statusCode, 0), HIGHEST_STATUS),
   fromCache,
@@ -37,81 +37,78 @@ const responseOf = ({ statusCode, fromCache, ip, statusLine, responseHeaders }) 
 export class Requests {
   #outbox;
   #starts;
-  #carrier;
+  #session;
   /** @type {Pick<Traces, 'has' | 'leavesAlone'> | null} */
   #traces = null;
-  /** @type {Set<string>} requests under way that were told of */
-  #told = new Set();
-  /** @type {Set<string>} requests under way that nothing is told of, although their addresses are traced: a script wants it so */
-  #untold = new Set();
-  /** @type {SessionContext | null} what rules carry while they alone do; null while each request is told of as it starts */
-  #session = null;
+  /** @type {Set<string>} ids of requests under way whose start was observed */
+  #started = new Set();
+  /** @type {Set<string>} ids of requests under way that are not observed although their addresses are targets */
+  #ignored = new Set();
+  /** @type {SessionContext | null} the context in the rules; null in detailed mode */
+  #inRules = null;
 
   /**
-   * Registers at once the listeners that a worker may be woken by.
+   * Registers at once the listeners that may wake the worker.
    *
    * @param {Pick<Outbox, 'observe'>} outbox
-   * @param {Starts} starts
-   * @param {Pick<Session, 'propagation'>} carrier knows how contexts are carried, and to whom
+   * @param {NavigationStarts} starts
+   * @param {Pick<Session, 'propagation'>} session
    */
-  constructor(outbox, starts, carrier) {
+  constructor(outbox, starts, session) {
     this.#outbox = outbox;
     this.#starts = starts;
-    this.#carrier = carrier;
+    this.#session = session;
     chrome.webRequest.onBeforeRedirect.addListener((details) => {
-      if (!this.#isTold(details)) return;
+      if (!this.#isObserved(details)) return;
       const { timeStamp: time, requestId: request } = details;
       outbox.observe({ what: 'request-redirected', time, request, response: responseOf(details) });
     }, EVERYTHING);
-    chrome.webRequest.onResponseStarted.addListener(this.#responded, EVERYTHING);
+    chrome.webRequest.onResponseStarted.addListener(this.#responseStarted, EVERYTHING);
     chrome.webRequest.onCompleted.addListener(
       (details) => {
         const { timeStamp: time, requestId: request } = details;
-        if (this.#untold.delete(request) || !this.#isTold(details)) return;
-        this.#told.delete(request);
+        if (this.#ignored.delete(request) || !this.#isObserved(details)) return;
+        this.#started.delete(request);
         outbox.observe({ what: 'request-completed', time, request, response: responseOf(details) });
       },
       EVERYTHING,
       ['responseHeaders'],
     );
     chrome.webRequest.onErrorOccurred.addListener((details) => {
-      // It may have failed before it could leave: of others nothing is known.
-      if (this.#untold.delete(details.requestId) || !this.#isTold(details)) return;
-      this.#told.delete(details.requestId);
       const { timeStamp: time, requestId: request, error } = details;
-      outbox.observe({ what: 'request-failed', time, request, error, spanId: newSpanId(), ...subjectOf(details) });
+      if (this.#ignored.delete(request) || !this.#isObserved(details)) return;
+      this.#started.delete(request);
+      // A request may fail before it leaves; this observation is then the only one of it, and brings its span id.
+      outbox.observe({ what: 'request-failed', time, request, error, spanId: newSpanId(), ...targetOf(details) });
     }, EVERYTHING);
   }
 
-  /** @returns {Iterable<string>} the requests under way that were told of */
+  /** @returns {Iterable<string>} ids of the observed requests under way */
   underWay() {
-    return this.#told;
+    return this.#started;
+  }
+
+  /** Ignores a request that is about to leave. @param {string} requestId */
+  ignore(requestId) {
+    this.#ignored.add(requestId);
   }
 
   /**
-   * Learns that a request is about to leave of which nothing is to be told.
+   * Observes that a request is about to leave, or a redirect hop or another attempt of it.
    *
-   * @param {string} requestId
-   */
-  passed(requestId) {
-    this.#untold.add(requestId);
-  }
-
-  /**
-   * Observes that a request is about to leave, a hop of it or another attempt.
-   *
-   * @param {Leaving} details
-   * @param {string} spanId what its span is called
+   * @param {RequestDetails} details
+   * @param {string} spanId of its span
    * @param {string} [parent] its navigation's span id, if it has one
-   * @param {string} [traceId] what it carries where that may be a trace that the host does not know
-   * @param {{ caller?: string, link?: { traceId: string, spanId: string } }} [origin] what the page's own instrumentation says of it
+   * @param {string} [traceId] the trace that it carries, if the host may not know that trace
+   * @param {{ caller?: string, link?: { traceId: string, spanId: string } }} [origin] the context that the page's own instrumentation
+   *   had given it: in the same trace (`caller`) or in another one (`link`)
    */
   started(details, spanId, parent, traceId, origin) {
     const { timeStamp: time, requestId: request, tabId, method, requestHeaders } = details;
-    this.#untold.delete(request);
-    this.#told.add(request);
-    // A navigation is known by its span id: where that is not known yet, its commit will tell of it.
-    const begins = parent !== undefined && isOwnRequest(details);
+    this.#ignored.delete(request);
+    this.#started.add(request);
+    // Without a span id yet, the navigation is observed when it commits.
+    const startsNavigation = parent !== undefined && isOwnRequest(details);
     this.#outbox.observe({
       what: 'request-started',
       time,
@@ -120,62 +117,62 @@ export class Requests {
       parent,
       traceId,
       ...origin,
-      ...subjectOf(details),
-      navigation: begins ? { tabId, started: this.#starts.take(tabId, time) } : undefined,
+      ...targetOf(details),
+      navigation: startsNavigation ? { tabId, started: this.#starts.take(tabId, time) } : undefined,
       size: method === 'GET' || method === 'HEAD' ? undefined : bodySize(requestHeaders),
     });
   }
 
   /**
-   * Observes by itself how requests start, from what they carry: rules do not tell. When their responses start is not observed then: rules
-   * that change have the browser ask its HTTP cache for every resource of every page, and each event of those costs.
+   * Observes the starts of requests by the headers that the rules gave them, for lightweight mode. The starts of responses are not observed
+   * then: changing rules make the browser ask its HTTP cache for every resource of every page, and an event for each of them is expensive.
    *
-   * @param {SessionContext} session what the rules carry
+   * @param {SessionContext} context the session's context in the rules
    * @param {Pick<Traces, 'has' | 'leavesAlone'>} traces
    */
-  listen(session, traces) {
-    if (this.#session === null) {
+  listen(context, traces) {
+    if (this.#inRules === null) {
       chrome.webRequest.onSendHeaders.addListener(this.#sent, EVERYTHING, ['requestHeaders']);
-      chrome.webRequest.onResponseStarted.removeListener(this.#responded);
+      chrome.webRequest.onResponseStarted.removeListener(this.#responseStarted);
     }
-    this.#session = session;
+    this.#inRules = context;
     this.#traces = traces;
   }
 
-  /** Leaves it to others to tell how requests start. */
+  /** Leaves it to the caller of {@link started} to observe the starts of requests, for detailed mode. */
   stop() {
-    if (this.#session === null) return;
-    this.#session = null;
+    if (this.#inRules === null) return;
+    this.#inRules = null;
     chrome.webRequest.onSendHeaders.removeListener(this.#sent);
-    chrome.webRequest.onResponseStarted.addListener(this.#responded, EVERYTHING);
+    chrome.webRequest.onResponseStarted.addListener(this.#responseStarted, EVERYTHING);
   }
 
   /** @param {chrome.webRequest.OnResponseStartedDetails} details */
-  #responded = (details) => {
-    if (!this.#isTold(details)) return;
+  #responseStarted = (details) => {
+    if (!this.#isObserved(details)) return;
     const { timeStamp: time, requestId: request } = details;
     this.#outbox.observe({ what: 'response-started', time, request });
   };
 
   /** @param {chrome.webRequest.OnSendHeadersDetails} details */
   #sent = (details) => {
-    const { propagation } = this.#carrier;
+    const { propagation } = this.#session;
     if (!propagation.isTarget(details.url)) return;
     const carriesSpans = propagation.spanFields.size > 0;
     const carried = carriesSpans ? propagation.extractAny(details.requestHeaders) : null;
-    // Where rules set headers, a request without one of ours is none that is traced: its page is steered so.
-    if (carriesSpans && (carried === null || !this.#isOurs(details.tabId, carried))) return this.passed(details.requestId);
-    const child = carried !== null && carried.spanId !== this.#session?.spanId;
-    this.started(details, newSpanId(), child ? carried.spanId : undefined);
+    // Rules set headers on all requests to targets, so a request without one of ours comes from a document that a script turned tracing off for.
+    if (carriesSpans && (carried === null || !this.#isOurs(details.tabId, carried))) return this.ignore(details.requestId);
+    const isChild = carried !== null && carried.spanId !== this.#inRules?.spanId;
+    this.started(details, newSpanId(), isChild ? carried.spanId : undefined);
   };
 
   /**
-   * Tells whether what happens to a request is to be told: to one that was told of, perhaps by a worker before this one.
+   * Tells whether to observe a request: to a target, or one whose start was observed.
    *
    * @param {{ url: string, requestId: string }} details
    */
-  #isTold({ url, requestId }) {
-    return this.#told.has(requestId) || this.#carrier.propagation.isTarget(url);
+  #isObserved({ url, requestId }) {
+    return this.#started.has(requestId) || this.#session.propagation.isTarget(url);
   }
 
   /** @param {number} tabId @param {Carried} carried */

@@ -1,51 +1,52 @@
 /**
- * What can be chosen for this session: how much is sampled, and who gets headers.
+ * The popup's form for this session: the sampling ratio and the targets.
  */
 
-import { byId, setAttribute, setText } from './dom.js';
-import { choiceOf, percent, readPatterns, readPercent } from './text.js';
+import { byId, setAttribute, setText } from '../ui/dom.js';
+import { choiceOf, percent, readPatterns, readPercent, toPercent } from './text.js';
 
-/** @typedef {import('../control/view.d.ts').View} View */
-/** @typedef {import('../control/view.d.ts').Command} Command */
+/** @import { Command, View } from '../pages/messages.js' */
 /** @typedef {View['chosen']} Chosen */
+/** @typedef {'sampling' | 'targets'} FieldName */
 
-const OFFERED = [1, 0.1, 0.01];
+/** The ratios in the list; any other one is typed. */
+const OFFERED_RATIOS = [1, 0.1, 0.01];
+const OTHER = 'own';
 
-/**
- * The two fields, and what is wrong with them.
- */
+/** The form, and the errors beside its fields. */
 export class Choices {
   #sampling = byId('sampling', HTMLSelectElement);
-  #own = byId('own', HTMLInputElement);
-  #ownLine = byId('own-line', HTMLElement);
+  #percentage = byId('own', HTMLInputElement);
+  #percentageLine = byId('own-line', HTMLElement);
   #targets = byId('targets', HTMLTextAreaElement);
-  #fields = byId('choices', HTMLFieldSetElement);
   #send;
   /** @type {Chosen} */
   #chosen = { ratio: null, targets: null };
-  /** Which field was sent last, and so is refused. @type {'sampling' | 'targets'} */
+  /** The field that was sent last, which a refusal is about. @type {FieldName} */
   #sent = 'sampling';
-  /** Whether what stands in a field is the user's, who has not sent it yet. */
-  #typing = { sampling: false, targets: false };
+  /** Whether the user has changed a field and not sent it yet. */
+  #isEdited = { sampling: false, targets: false };
 
   /** @param {(command: Command) => void} send */
   constructor(send) {
     this.#send = send;
-    this.#sampling.addEventListener('change', () => this.#choose());
-    this.#own.addEventListener('input', () => this.#typed('sampling'));
+    this.#sampling.addEventListener('change', () => this.#selectRatio());
+    this.#percentage.addEventListener('input', () => this.#edited('sampling'));
+    this.#targets.addEventListener('input', () => this.#edited('targets'));
     byId('own-form', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
-      this.#applyOwn();
+      const ratio = readPercent(this.#percentage.value);
+      if (ratio === null) this.#showError('sampling', 'Enter a number from 0 to 100.');
+      else this.#apply('sampling', { ratio });
     });
-    this.#targets.addEventListener('input', () => this.#typed('targets'));
     byId('targets-form', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
-      const patterns = readPatterns(this.#targets.value);
-      this.#apply('targets', { ...this.#chosen, targets: patterns.length === 0 ? null : patterns });
+      const targets = readPatterns(this.#targets.value);
+      this.#apply('targets', { targets: targets.length === 0 ? null : targets });
     });
     byId('targets-reset', HTMLButtonElement).addEventListener('click', () => {
       this.#targets.value = '';
-      this.#apply('targets', { ...this.#chosen, targets: null });
+      this.#apply('targets', { targets: null });
     });
   }
 
@@ -53,81 +54,61 @@ export class Choices {
   show(view) {
     const { chosen, configured, host } = view;
     this.#chosen = chosen;
-    this.#fields.disabled = host.state === 'missing';
-    setText(byId('choices-why', HTMLElement), host.state === 'missing' ? 'These need the host.' : '');
+    byId('choices', HTMLFieldSetElement).disabled = host.state === 'missing';
+    setText(byId('choices-why', HTMLElement), host.state === 'missing' ? 'You can change these when the host is connected.' : '');
     setText(byId('choice', HTMLElement), choiceOf(view));
     setText(byId('as-configured', HTMLOptionElement), `As configured (${percent(configured.ratio)})`);
-    const others = configured.parentBased ? ' One that others began keeps their decision.' : '';
-    setText(byId('sampling-note', HTMLElement), `For traces that begin from now on: “New trace” begins one.${others}`);
-    if (!this.#typing.sampling) this.#showRatio(chosen.ratio);
-    const lines = configured.targets.length === 0 ? 'everything' : configured.targets.join('\n');
-    setAttribute(this.#targets, 'placeholder', lines);
-    setText(byId('exclude-note', HTMLElement), configured.exclude.length === 0 ? '' : `Always left out: ${configured.exclude.join(', ')}`);
-    if (!this.#typing.targets && document.activeElement !== this.#targets) {
+    const others = configured.parentBased ? ' A trace that continues another one keeps its sampling decision.' : '';
+    setText(byId('sampling-note', HTMLElement), `Applies to new traces: press “New trace” to start one.${others}`);
+    if (!this.#isEdited.sampling) this.#showRatio(chosen.ratio);
+    setAttribute(this.#targets, 'placeholder', configured.targets.length === 0 ? 'all addresses' : configured.targets.join('\n'));
+    setText(byId('exclude-note', HTMLElement), configured.exclude.length === 0 ? '' : `Always excluded: ${configured.exclude.join(', ')}`);
+    if (!this.#isEdited.targets && document.activeElement !== this.#targets) {
       const text = chosen.targets?.join('\n') ?? '';
       if (this.#targets.value !== text) this.#targets.value = text;
     }
   }
 
-  /**
-   * Says beside the field what was wrong with it.
-   *
-   * @param {string} message
-   */
+  /** Shows why the host refused the latest choice. @param {string} message */
   refuse(message) {
-    this.#typing[this.#sent] = true;
-    this.#complain(this.#sent, message);
+    this.#isEdited[this.#sent] = true;
+    this.#showError(this.#sent, message);
   }
 
   /** @param {number | null} ratio */
   #showRatio(ratio) {
-    const offered = ratio === null ? '' : OFFERED.includes(ratio) ? String(ratio) : 'own';
-    if (document.activeElement !== this.#sampling) this.#sampling.value = offered;
-    this.#ownLine.hidden = this.#sampling.value !== 'own';
-    if (offered === 'own' && ratio !== null && document.activeElement !== this.#own) this.#own.value = String(Number((ratio * 100).toPrecision(6)));
+    const selected = ratio === null ? '' : OFFERED_RATIOS.includes(ratio) ? String(ratio) : OTHER;
+    if (document.activeElement !== this.#sampling) this.#sampling.value = selected;
+    this.#percentageLine.hidden = this.#sampling.value !== OTHER;
+    if (selected === OTHER && ratio !== null && document.activeElement !== this.#percentage) this.#percentage.value = String(toPercent(ratio));
   }
 
-  #choose() {
+  #selectRatio() {
     const { value } = this.#sampling;
-    this.#ownLine.hidden = value !== 'own';
-    if (value === 'own') {
-      this.#typing.sampling = true;
-      this.#own.focus();
-      return;
-    }
-    this.#apply('sampling', { ...this.#chosen, ratio: value === '' ? null : Number(value) });
+    this.#percentageLine.hidden = value !== OTHER;
+    if (value !== OTHER) return this.#apply('sampling', { ratio: value === '' ? null : Number(value) });
+    this.#isEdited.sampling = true;
+    return this.#percentage.focus();
   }
 
-  #applyOwn() {
-    const ratio = readPercent(this.#own.value);
-    if (ratio === null) this.#complain('sampling', 'Expected a number from 0 to 100.');
-    else this.#apply('sampling', { ...this.#chosen, ratio });
-  }
-
-  /**
-   * @param {'sampling' | 'targets'} field
-   * @param {Chosen} chosen
-   */
-  #apply(field, chosen) {
+  /** @param {FieldName} field @param {Partial<Chosen>} change */
+  #apply(field, change) {
     this.#sent = field;
-    this.#typing[field] = false;
-    this.#chosen = chosen;
-    this.#complain(field, '');
-    this.#send({ type: 'choose', ...chosen });
+    this.#chosen = { ...this.#chosen, ...change };
+    this.#isEdited[field] = false;
+    this.#showError(field, '');
+    this.#send({ type: 'choose', ...this.#chosen });
   }
 
-  /** @param {'sampling' | 'targets'} field */
-  #typed(field) {
-    this.#typing[field] = true;
-    this.#complain(field, '');
+  /** @param {FieldName} field */
+  #edited(field) {
+    this.#isEdited[field] = true;
+    this.#showError(field, '');
   }
 
-  /**
-   * @param {'sampling' | 'targets'} field
-   * @param {string} message
-   */
-  #complain(field, message) {
-    const inputs = field === 'targets' ? [this.#targets] : [this.#sampling, this.#own];
+  /** @param {FieldName} field @param {string} message empty to remove an error */
+  #showError(field, message) {
+    const inputs = field === 'targets' ? [this.#targets] : [this.#sampling, this.#percentage];
     for (const input of inputs) setAttribute(input, 'aria-invalid', message === '' ? null : 'true');
     setText(byId(`${field}-error`, HTMLElement), message);
   }

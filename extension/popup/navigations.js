@@ -1,40 +1,39 @@
 /**
- * The last navigations of the tab, each with its requests as a waterfall.
+ * The popup's list of navigations, each with its requests as a waterfall.
  */
 
-import { make, reconcile, setAttribute, setText } from './dom.js';
-import { count } from './text.js';
+import { counted, make, reconcile, setAttribute, setShown, setText } from '../ui/dom.js';
 import { cut, duration, kindOf, rowsOf, shortAddress, statusOf } from './waterfall.js';
 
-/** @typedef {import('../control/view.d.ts').NavigationView} NavigationView */
-/** @typedef {import('./waterfall.js').Row} Row */
+/** @import { NavigationView } from '../pages/messages.js' */
+/** @import { Row } from './waterfall.js' */
 
-/** How many rows there is room for: more scroll, which the keyboard has to be able to do. */
-const ROOM = 10;
+/** Rows that are visible at once. A longer list scrolls, so it must be reachable by keyboard. */
+const VISIBLE_ROWS = 10;
 
-/** How many characters of a navigation's address there is room for. */
-const NAME = 32;
+/** Longest address of a navigation, in characters. */
+const LONGEST_NAME = 32;
 
 const MARKS = { ok: '', error: '✕ ', cache: '', open: '' };
 
-/** The navigations that have been shown: the latest of new ones is opened, once. @type {Set<string>} */
-const seen = new Set();
+/** Span ids of the navigations that have been shown. @type {Set<string>} */
+const known = new Set();
 
 /**
- * Shows navigations, the latest first. What is open stays open.
+ * Shows navigations, latest first. A new latest navigation opens by itself, and whatever the user opened stays open.
  *
  * @param {Element} list
  * @param {NavigationView[]} navigations
  * @param {number} now
  */
 export function showNavigations(list, navigations, now) {
-  reconcile(list, navigations, ({ spanId }) => spanId, createNavigation, (item, navigation, place) => {
+  reconcile(list, navigations, ({ spanId }) => spanId, createNavigation, (item, navigation, index) => {
     updateNavigation(item, navigation, now);
-    if (seen.has(navigation.spanId)) return;
-    seen.add(navigation.spanId);
+    if (known.has(navigation.spanId)) return;
+    known.add(navigation.spanId);
     const details = item.querySelector('details');
-    if (details === null || place > 0) return;
-    // The one before it was opened by itself too, and makes room, unless somebody is in it.
+    if (details === null || index > 0) return;
+    // Close what had opened by itself, unless it has the focus.
     for (const other of list.querySelectorAll('details[data-by-itself]')) {
       if (!other.contains(document.activeElement)) other.removeAttribute('open');
     }
@@ -51,56 +50,42 @@ function createNavigation() {
   line.append(make('span', 'name'), make('span', 'status'), make('span', 'time'));
   summary.append(line);
   summary.addEventListener('click', () => details.removeAttribute('data-by-itself'));
-  const rows = make('ul', 'rows');
-  details.append(summary, make('p', 'fault'), rows, make('p', 'more'));
+  details.append(summary, make('p', 'fault'), make('ul', 'rows'), make('p', 'more'));
   item.append(details);
   return item;
 }
 
-/**
- * @param {Element} item
- * @param {NavigationView} navigation
- * @param {number} now
- */
+/** @param {Element} item @param {NavigationView} navigation @param {number} now */
 function updateNavigation(item, navigation, now) {
-  const { url, started, ended, status, error, requests, more } = navigation;
+  const { spanId, traceId, url, started, ended, error, requests, more } = navigation;
   const kind = kindOf(navigation);
-  const summary = part(item, 'summary');
+  const name = cut(shortAddress(url), LONGEST_NAME);
   setAttribute(item, 'data-kind', kind);
-  setAttribute(summary, 'title', `${url}\nspan ${navigation.spanId}\ntrace ${navigation.traceId}`);
-  const name = cut(shortAddress(url), NAME);
-  setText(part(summary, '.name'), name);
-  setText(part(summary, '.status'), `${MARKS[kind]}${statusOf({ status, error })}`);
-  setText(part(summary, '.time'), ended === null ? 'loading' : duration(ended - started));
-  const fault = part(item, '.fault');
-  setText(fault, error ?? '');
-  setAttribute(fault, 'hidden', error === null ? '' : null);
+  setAttribute(part(item, 'summary'), 'title', `${url}\nspan ${spanId}\ntrace ${traceId}`);
+  setText(part(item, '.name'), name);
+  setText(part(item, '.status'), `${MARKS[kind]}${statusOf(navigation)}`);
+  setText(part(item, '.time'), ended === null ? 'loading' : duration(ended - started));
+  showText(part(item, '.fault'), error ?? '');
   const rows = part(item, '.rows');
   setAttribute(rows, 'aria-label', `Requests of ${name}`);
-  setAttribute(rows, 'tabindex', requests.length > ROOM ? '0' : null);
-  const entries = rowsOf(navigation, now).map((row, place) => ({ row, key: `${place} ${requests[place]?.spanId}` }));
-  reconcile(rows, entries, ({ key }) => key, createRow, (element, { row }) => updateRow(element, row));
-  const rest = part(item, '.more');
-  const text = requests.length === 0 && ended !== null ? 'No requests were seen.' : more > 0 ? `${count(more, 'request')} more` : '';
-  setText(rest, text);
-  setAttribute(rest, 'hidden', text === '' ? '' : null);
+  setAttribute(rows, 'tabindex', requests.length > VISIBLE_ROWS ? '0' : null);
+  const keyOf = (/** @type {Row} */ _row, /** @type {number} */ index) => `${index} ${requests[index]?.spanId}`;
+  reconcile(rows, rowsOf(navigation, now), keyOf, createRow, updateRow);
+  showText(part(item, '.more'), more > 0 ? counted(more, 'more request') : requests.length === 0 && ended !== null ? 'No requests.' : '');
 }
 
 function createRow() {
   const row = make('li', 'row');
-  const seenPart = make('span', 'cells');
-  seenPart.setAttribute('aria-hidden', 'true');
+  const cells = make('span', 'cells');
+  cells.setAttribute('aria-hidden', 'true');
   const track = make('span', 'track');
   track.append(make('span', 'bar'));
-  seenPart.append(make('span', 'name'), track, make('span', 'status'), make('span', 'time'));
-  row.append(make('span', 'spoken'), seenPart);
+  cells.append(make('span', 'name'), track, make('span', 'status'), make('span', 'time'));
+  row.append(make('span', 'spoken'), cells);
   return row;
 }
 
-/**
- * @param {Element} element
- * @param {Row} row
- */
+/** @param {Element} element @param {Row} row */
 function updateRow(element, { name, title, status, time, kind, from, length, spoken }) {
   setAttribute(element, 'data-kind', kind);
   setAttribute(element, 'title', title);
@@ -113,11 +98,13 @@ function updateRow(element, { name, title, status, time, kind, from, length, spo
   bar.style.width = `${length}%`;
 }
 
-/**
- * @param {Element} element
- * @param {string} selector
- * @returns {Element}
- */
+/** Shows a text, or hides its element if it is empty. @param {Element} element @param {string} text */
+function showText(element, text) {
+  setText(element, text);
+  setShown(element, text !== '');
+}
+
+/** @param {Element} element @param {string} selector @returns {Element} */
 function part(element, selector) {
   const found = element.querySelector(selector);
   if (found === null) throw new Error(`no ${selector}`);

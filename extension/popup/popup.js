@@ -1,35 +1,36 @@
 /**
- * The popup: shows the worker's view and tells it what was chosen. Everything is updated in place, so that focus, open parts and typed text stay.
+ * The popup: shows the worker's view and sends the user's commands. Updates elements in place, so that focus, open parts and typed text stay.
  */
 
+import { connect } from '../ui/connection.js';
+import { announce, byId, counted, make, reconcile, setAttribute, setProse, setShown, setText } from '../ui/dom.js';
 import { Choices } from './choices.js';
-import { byId, make, reconcile, setAttribute, setProse, setText } from './dom.js';
-import { linkTo, linkedTrace } from './link.js';
 import { showNavigations } from './navigations.js';
-import { count, exporterOf, notesOf, problemsOf, stateOf, tabNote } from './text.js';
-import { connect } from './worker.js';
+import { exporterOf, linkTo, linkedTrace, notesOf, problemsOf, stateOf, tabNote } from './text.js';
 
-/** @typedef {import('../control/view.d.ts').View} View */
-/** @typedef {import('./text.js').Note} Note */
+/** @import { View } from '../pages/messages.js' */
+/** @import { Note } from './text.js' */
 
-/** How long a button says what it has done. */
-const FEEDBACK = 2000;
+/** How long a button shows its result, in milliseconds. */
+const FEEDBACK_TIME = 2000;
 
-/** How often what goes on is drawn again, so that its bars grow. */
-const TICK = 500;
+/** Interval between redraws while something is loading and its bars grow, in milliseconds. */
+const REDRAW_INTERVAL = 500;
+
+/** @param {string} id */
+const element = (id) => byId(id, HTMLElement);
 
 const copy = byId('copy', HTMLButtonElement);
-const copyWord = byId('copy-word', HTMLElement);
 const open = byId('open', HTMLAnchorElement);
 const pause = byId('pause', HTMLButtonElement);
 const newTrace = byId('new-trace', HTMLButtonElement);
 
 /** @type {View | null} */
 let view = null;
-/** The trace that "New trace" was to end. @type {string | null} */
-let ending = null;
+/** The trace that was current when the user asked for a new one. @type {string | null} */
+let endingTrace = null;
 
-/** The tab that the popup is about: the one named in its address, or the one it was opened over. */
+/** Returns the tab that the popup is about: the one named in its address, or the active tab. */
 async function watchedTab() {
   const named = new URLSearchParams(location.search).get('tab');
   if (named !== null) return /^\d+$/.test(named) ? Number(named) : null;
@@ -37,53 +38,51 @@ async function watchedTab() {
   return tab?.id ?? null;
 }
 
-/** Has screen readers say something. */
-function say(/** @type {string} */ text) {
-  const said = byId('said', HTMLElement);
-  // The same words again are to be heard again.
-  said.textContent = said.textContent === text ? `${text}\u00a0` : text;
-}
+/** Makes screen readers say something. */
+const say = (/** @type {string} */ text) => announce(element('said'), text);
 
 function show(/** @type {View} */ latest) {
   const before = view === null ? null : stateOf(view).kind;
   view = latest;
   document.body.removeAttribute('aria-busy');
-  showState();
-  showTrace();
-  showNavigations(byId('navigations', HTMLElement), view.tab?.navigations ?? [], Date.now());
-  setAttribute(byId('no-navigations', HTMLElement), 'hidden', (view.tab?.navigations.length ?? 0) === 0 ? null : '');
-  choices.show(view);
-  const { kind, word, sentence } = stateOf(view);
+  showState(latest);
+  showTrace(latest);
+  drawNavigations();
+  choices.show(latest);
+  const { kind, word, sentence } = stateOf(latest);
   if (before !== null && before !== kind) say(`${word}. ${sentence}`);
-  if (ending !== null && view.session.traceId !== ending) {
-    ending = null;
-    say(`New trace ${view.session.traceId}`);
+  if (endingTrace !== null && latest.session.traceId !== endingTrace) {
+    endingTrace = null;
+    say(`New trace ${latest.session.traceId}`);
   }
 }
 
-function showState() {
-  const { kind, word, sentence } = stateOf(view);
-  setAttribute(byId('state', HTMLElement), 'data-kind', kind);
-  setText(byId('word', HTMLElement), word);
-  setText(byId('sentence', HTMLElement), sentence);
-  if (view === null) return;
-  setText(byId('version', HTMLElement), view.version);
-  setText(pause, view.paused ? 'Resume' : 'Pause');
+function showState(/** @type {View} */ latest) {
+  const { kind, word, sentence } = stateOf(latest);
+  setAttribute(element('state'), 'data-kind', kind);
+  setText(element('word'), word);
+  setText(element('sentence'), sentence);
+  setText(element('version'), latest.version);
+  setText(pause, latest.paused ? 'Resume' : 'Pause');
   pause.disabled = false;
   newTrace.disabled = false;
-  reconcile(byId('notes', HTMLElement), notesOf(view), ({ text }) => text, createNote, updateNote);
-  const exporter = exporterOf(view);
-  setAttribute(byId('exporter', HTMLElement), 'hidden', exporter === null ? '' : null);
-  setText(byId('endpoint', HTMLElement), exporter?.endpoint ?? '');
-  setText(byId('counts', HTMLElement), exporter?.counts ?? '');
-  const { shown, folded } = problemsOf(view.problems);
-  const asText = (/** @type {string} */ problem) => make('li', '', problem);
-  reconcile(byId('problems', HTMLElement), shown, (problem) => problem, asText, () => undefined);
-  reconcile(byId('earlier', HTMLElement), folded, (problem, place) => `${folded.length - place} ${problem}`, asText, () => undefined);
-  setAttribute(byId('told', HTMLElement), 'hidden', shown.length === 0 ? '' : null);
-  setAttribute(byId('earlier-part', HTMLElement), 'hidden', folded.length === 0 ? '' : null);
-  setText(byId('earlier-count', HTMLElement), `${count(folded.length, 'earlier problem')}`);
-  setAttribute(byId('incognito', HTMLElement), 'hidden', view.offTheRecord ? '' : null);
+  reconcile(element('notes'), notesOf(latest), ({ text }) => text, createNote, updateNote);
+  const exporter = exporterOf(latest);
+  setShown(element('exporter'), exporter !== null);
+  setText(element('endpoint'), exporter?.endpoint ?? '');
+  setText(element('counts'), exporter?.counts ?? '');
+  showProblems(latest.problems);
+  setShown(element('incognito'), !latest.offTheRecord);
+}
+
+function showProblems(/** @type {string[]} */ problems) {
+  const { latest, earlier } = problemsOf(problems);
+  const create = (/** @type {string} */ problem) => make('li', '', problem);
+  reconcile(element('problems'), latest, (problem) => problem, create);
+  reconcile(element('earlier'), earlier, (problem, index) => `${earlier.length - index} ${problem}`, create);
+  setShown(element('told'), latest.length > 0);
+  setShown(element('earlier-part'), earlier.length > 0);
+  setText(element('earlier-count'), counted(earlier.length, 'earlier problem'));
 }
 
 /** @param {Note} note */
@@ -91,70 +90,73 @@ function createNote({ action }) {
   const item = make('li', 'note');
   item.append(make('p', 'text'), make('p', 'small'));
   if (action !== null) {
-    const button = make('button', '', action === 'reload' ? 'Reload the extension' : 'Reload');
+    const button = make('button', '', action === 'reload' ? 'Reload the extension' : 'Reconnect');
     button.type = 'button';
     button.addEventListener('click', () => {
       if (action === 'reload') return chrome.runtime.reload();
-      say('Looking for the host');
-      send({ type: 'reconnect' });
+      say('Connecting to the host');
+      return send({ type: 'reconnect' });
     });
     item.append(button);
   }
   return item;
 }
 
-/**
- * @param {HTMLElement} item
- * @param {Note} note
- */
+/** @param {HTMLElement} item @param {Note} note */
 function updateNote(item, { text, small }) {
   const [main, extra] = item.querySelectorAll('p');
   if (main) setProse(main, text);
   if (!extra) return;
   setText(extra, small);
-  extra.hidden = small === '';
+  setShown(extra, small !== '');
 }
 
-function showTrace() {
-  if (view === null) return;
-  const { tab, session } = view;
-  setText(byId('whose', HTMLElement), tab === null ? 'Session' : 'This tab');
-  setText(byId('trace-id', HTMLElement), tab?.traceId ?? session.traceId);
-  const note = tabNote(view);
-  setText(byId('tab-note', HTMLElement), note);
-  setAttribute(byId('tab-note', HTMLElement), 'hidden', note === '' ? '' : null);
+function showTrace(/** @type {View} */ latest) {
+  const { tab, session, link } = latest;
+  setText(element('whose'), tab === null ? 'Session' : 'This tab');
+  setText(element('trace-id'), tab?.traceId ?? session.traceId);
+  const note = tabNote(latest);
+  setText(element('tab-note'), note);
+  setShown(element('tab-note'), note !== '');
   copy.disabled = false;
   const address = linkAddress();
   setAttribute(open, 'href', address);
   setAttribute(open, 'aria-disabled', address === null ? 'true' : null);
   setAttribute(open, 'title', address);
-  setAttribute(byId('link-hint', HTMLElement), 'hidden', view.link === null ? null : '');
+  setShown(element('link-hint'), link === null);
+}
+
+function drawNavigations() {
+  const navigations = view?.tab?.navigations ?? [];
+  showNavigations(element('navigations'), navigations, Date.now());
+  setShown(element('no-navigations'), navigations.length === 0);
 }
 
 const linkAddress = () => view && linkTo(view.link, linkedTrace(view, Date.now()));
 
 copy.addEventListener('click', async () => {
-  const id = byId('trace-id', HTMLElement).textContent ?? '';
+  const id = element('trace-id');
+  const word = element('copy-word');
   try {
-    await navigator.clipboard.writeText(id);
-    setText(copyWord, 'Copied');
+    await navigator.clipboard.writeText(id.textContent ?? '');
+    setText(word, 'Copied');
     say('Trace id copied');
   } catch {
-    getSelection()?.selectAllChildren(byId('trace-id', HTMLElement));
-    setText(copyWord, 'Selected');
-    say('The trace id could not be copied: it is selected');
+    getSelection()?.selectAllChildren(id);
+    setText(word, 'Selected');
+    say('The trace id could not be copied. It is selected instead.');
   }
-  setTimeout(() => setText(copyWord, 'Copy'), FEEDBACK);
+  setTimeout(() => setText(word, 'Copy'), FEEDBACK_TIME);
 });
-// The end of the trace is the moment of the click.
+// The link has the time of the click as the end of the trace.
 open.addEventListener('click', () => setAttribute(open, 'href', linkAddress()));
 pause.addEventListener('click', () => {
-  setText(byId('refused', HTMLElement), '');
+  setText(element('refused'), '');
   if (view !== null) send({ type: 'pause', paused: !view.paused });
 });
 newTrace.addEventListener('click', () => {
-  setText(byId('refused', HTMLElement), '');
-  ending = view?.session.traceId ?? null;
+  setText(element('refused'), '');
+  endingTrace = view?.session.traceId ?? null;
   send({ type: 'new-trace' });
 });
 for (const link of document.querySelectorAll('.options')) {
@@ -165,18 +167,15 @@ for (const link of document.querySelectorAll('.options')) {
 }
 
 const tabId = await watchedTab();
-const send = connect('popup', [{ type: 'watch', tabId }], (told) => {
-  if (told.type === 'view') show(told);
-  else if (told.type === 'refused' && told.command === 'choose') choices.refuse(told.message);
-  else if (told.type === 'refused') {
-    ending = null;
-    setText(byId('refused', HTMLElement), told.message);
-  }
+const send = connect('popup', { type: 'watch', tabId }, (message) => {
+  if (message.type === 'view') return show(message);
+  if (message.type !== 'refused') return undefined;
+  if (message.command === 'choose') return choices.refuse(message.message);
+  endingTrace = null;
+  return setText(element('refused'), message.message);
 });
 const choices = new Choices(send);
 setInterval(() => {
-  const navigations = view?.tab?.navigations ?? [];
-  if (navigations.some(({ ended, requests }) => ended === null || requests.some((request) => request.ended === null))) {
-    showNavigations(byId('navigations', HTMLElement), navigations, Date.now());
-  }
-}, TICK);
+  const isLoading = view?.tab?.navigations.some(({ ended, requests }) => ended === null || requests.some((request) => request.ended === null));
+  if (isLoading) drawNavigations();
+}, REDRAW_INTERVAL);

@@ -1,36 +1,36 @@
 /**
- * Where the bars of a navigation's requests are, and what its rows say.
+ * Computes the rows of a navigation's waterfall. Pure.
  */
 
-/** @typedef {import('../control/view.d.ts').NavigationView} NavigationView */
-/** @typedef {import('../control/view.d.ts').RequestView} RequestView */
+/** @import { NavigationView, RequestView } from '../pages/messages.js' */
 
 /**
- * One row. Places are percent of the navigation's time axis.
+ * The row of one request. `from` and `length` are percentages of the time axis.
  *
  * @typedef {object} Row
- * @property {string} name the path with the method, as short as it is clear
- * @property {string} title the whole of it
- * @property {string} status what came of it, in a word
- * @property {string} time how long it took, in a word
+ * @property {string} name method and path, shortened
+ * @property {string} title method and address in full
+ * @property {string} status
+ * @property {string} time the duration
  * @property {'ok' | 'error' | 'cache' | 'open'} kind
  * @property {number} from
  * @property {number} length
- * @property {string} spoken the row in a sentence
+ * @property {string} spoken the row as text for screen readers
  */
 
-/** How many characters of a name there is room for, and how many of one that is spoken anybody would hear. */
-const ROOM = { row: 19, spoken: 80 };
+/** Longest path in a row, and in its text for screen readers, in characters. */
+const LONGEST_NAME = 19;
+const LONGEST_SPOKEN = 80;
 
-/** Widths below this can't be seen. In percent. */
-const LEAST = 1.5;
+/** Width of the shortest bar, in percent. */
+const MIN_LENGTH = 1.5;
 
 /**
- * The span of time that a navigation's axis shows: until the last of its requests has ended.
+ * Returns the time axis of a navigation, which ends with the last of its requests.
  *
  * @param {NavigationView} navigation
  * @param {number} now
- * @returns {{ from: number, length: number }}
+ * @returns {{ from: number, length: number }} in milliseconds
  */
 export function axis({ started, ended, requests }, now) {
   const ends = requests.map((request) => request.ended ?? now);
@@ -39,7 +39,7 @@ export function axis({ started, ended, requests }, now) {
 }
 
 /**
- * Gives the rows of a navigation, in its requests' order.
+ * Returns the rows of a navigation, in the order of its requests.
  *
  * @param {NavigationView} navigation
  * @param {number} now
@@ -49,23 +49,22 @@ export function rowsOf(navigation, now) {
   const { from, length } = axis(navigation, now);
   const origin = URL.parse(navigation.url)?.origin ?? '';
   return navigation.requests.map((request) => {
-    const start = clamp(((request.started - from) / length) * 100, 0, 100 - LEAST);
-    const end = clamp((((request.ended ?? now) - from) / length) * 100, start + LEAST, 100);
+    const { method, url, spanId, started, ended, error } = request;
+    const start = clamp(((started - from) / length) * 100, 0, 100 - MIN_LENGTH);
+    const end = clamp((((ended ?? now) - from) / length) * 100, start + MIN_LENGTH, 100);
     const kind = kindOf(request);
-    const path = shortAddress(request.url, origin);
-    const name = request.method === 'GET' ? path : `${request.method} ${path}`;
-    const status = statusOf(request);
-    const time = request.ended === null ? '…' : kind === 'cache' ? 'cache' : duration(request.ended - request.started);
+    const path = shortAddress(url, origin);
+    const time = ended === null ? '…' : kind === 'cache' ? 'cache' : duration(ended - started);
     const spoken = [
-      `${request.method} ${cut(path, ROOM.spoken)}`,
+      `${method} ${cut(path, LONGEST_SPOKEN)}`,
       outcome(request, kind),
-      ...(request.ended === null ? [] : [kind === 'cache' ? 'from the cache' : time]),
-      `starts at ${duration(Math.max(request.started - from, 0))}`,
+      ...(ended === null ? [] : [kind === 'cache' ? 'from the cache' : time]),
+      `starts at ${duration(Math.max(started - from, 0))}`,
     ];
     return {
-      name: cut(name, ROOM.row),
-      title: [`${request.method} ${request.url}`, request.error ?? '', `span ${request.spanId}`].filter(Boolean).join('\n'),
-      status,
+      name: cut(method === 'GET' ? path : `${method} ${path}`, LONGEST_NAME),
+      title: [`${method} ${url}`, error ?? '', `span ${spanId}`].filter(Boolean).join('\n'),
+      status: statusOf(request),
       time,
       kind,
       from: round(start),
@@ -76,9 +75,9 @@ export function rowsOf(navigation, now) {
 }
 
 /**
- * Tells what kind of row a request or navigation has.
+ * Returns the kind of a request or navigation.
  *
- * @param {{ status: number | null, error: string | null, ended: number | null, fromCache?: boolean }} exchange
+ * @param {{ status: number | null, error: string | null, ended: number | null, fromCache?: boolean }} item
  * @returns {Row['kind']}
  */
 export function kindOf({ status, error, ended, fromCache }) {
@@ -87,18 +86,17 @@ export function kindOf({ status, error, ended, fromCache }) {
   return fromCache === true ? 'cache' : 'ok';
 }
 
-/**
- * @param {RequestView} request
- * @param {Row['kind']} kind
- */
+/** @param {RequestView} request @param {Row['kind']} kind */
 function outcome({ status, error }, kind) {
   if (kind === 'error') return `failed: ${error ?? status}`;
-  if (kind === 'open') return 'not answered yet';
+  if (kind === 'open') return 'no answer yet';
   return status === null ? 'no status' : `status ${status}`;
 }
 
 /**
- * @param {{ status: number | null, error: string | null }} exchange
+ * Returns the status of a request or navigation as short text.
+ *
+ * @param {{ status: number | null, error: string | null }} item
  * @returns {string}
  */
 export function statusOf({ status, error }) {
@@ -107,7 +105,7 @@ export function statusOf({ status, error }) {
 }
 
 /**
- * An address without what every row of the navigation has: path and query of the page's own origin, else with the host.
+ * Shortens an address to its path and query, with the host unless that is the given origin's.
  *
  * @param {string} address
  * @param {string} [origin]
@@ -121,10 +119,10 @@ export function shortAddress(address, origin = '') {
 }
 
 /**
- * Takes out the middle of a text that is too long: addresses differ at their ends.
+ * Shortens a text in the middle, because addresses differ at their ends.
  *
  * @param {string} text
- * @param {number} most how many characters there may be
+ * @param {number} most characters
  * @returns {string}
  */
 export function cut(text, most) {
@@ -134,12 +132,7 @@ export function cut(text, most) {
   return `${characters.slice(0, most - 1 - end).join('')}…${characters.slice(-end).join('')}`;
 }
 
-/**
- * A duration of milliseconds, to three digits at most.
- *
- * @param {number} ms
- * @returns {string}
- */
+/** Formats a duration with up to three digits. @param {number} ms @returns {string} */
 export function duration(ms) {
   if (ms < 9.95) return `${Number(ms.toFixed(1))} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
@@ -151,5 +144,5 @@ export function duration(ms) {
 /** @param {number} value @param {number} least @param {number} most */
 const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 
-/** @param {number} percent */
-const round = (percent) => Math.round(percent * 100) / 100;
+/** @param {number} percentage */
+const round = (percentage) => Math.round(percentage * 100) / 100;

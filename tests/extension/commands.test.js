@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
-import { VIEW_INTERVAL } from '../../extension/control/pages.js';
+import { VIEW_INTERVAL } from '../../extension/pages/serve.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { fakeChrome, settled } from './support/chrome.js';
 import { parseTraceparent } from './support/traceparent.js';
@@ -59,7 +59,7 @@ async function importWorker(state) {
 }
 
 /**
- * A port of a page's.
+ * Opens a port as a page of the extension does.
  *
  * @param {ReturnType<typeof fakeChrome>} browser
  * @param {{ name?: string, sender?: object }} [options]
@@ -80,7 +80,7 @@ function connect(browser, { name = 'popup', sender = SENDER } = {}) {
     onMessage: { addListener: (/** @type {any} */ listener) => void listeners.push(listener) },
     onDisconnect: { addListener: (/** @type {any} */ listener) => void ends.push(listener) },
   };
-  // The real one goes as it is.
+  // Not by `fire`, which copies its arguments: the worker needs the port itself.
   for (const { listener } of browser.registered.get('runtime.onConnect') ?? []) listener(port);
   /** @param {unknown} message */
   const ask = async (message) => {
@@ -93,7 +93,7 @@ function connect(browser, { name = 'popup', sender = SENDER } = {}) {
   return { ask, said, disconnect, close, view: () => said.findLast(({ type }) => type === 'view') };
 }
 
-/** A browser with an armed session, and a popup that watches its tab. @param {boolean} granted */
+/** Starts a browser with an armed session, and a popup that watches its tab. @param {boolean} granted */
 async function begin(granted) {
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted });
   browser.state.urls.set(TAB, PAGE);
@@ -105,7 +105,7 @@ async function begin(granted) {
   return { browser, popup, host: () => browser.ports.at(-1) };
 }
 
-/** What a request carries. @param {ReturnType<typeof fakeChrome>} browser @param {object} [details] */
+/** Returns the context that a request carries. @param {ReturnType<typeof fakeChrome>} browser @param {object} [details] */
 const carried = (browser, details) => parseTraceparent(browser.leave({ tabId: TAB, ...details }).find(({ name }) => name === 'traceparent')?.value);
 
 /** Loads a page. @param {ReturnType<typeof fakeChrome>} browser @param {string} requestId */
@@ -124,7 +124,7 @@ async function load(browser, requestId) {
   return context;
 }
 
-/** What a host was told of. @param {any} port @returns {any[]} the batches */
+/** Returns the batches that a host has received. @param {any} port @returns {any[]} */
 function batches(port) {
   mock.timers.tick(BATCH_DELAY);
   return port.sent.filter((/** @type {any} */ { type }) => type === 'observed');
@@ -133,7 +133,7 @@ function batches(port) {
 for (const granted of [true, false]) {
   const mode = granted ? 'detailed' : 'lightweight';
 
-  test(`${mode}: a view says how it stands`, async () => {
+  test(`${mode}: a view has the whole state`, async () => {
     const { browser, popup, host } = await begin(granted);
     const context = await load(browser, '1');
     host()?.receive({ v: 1, type: 'exporter', exported: 3, kept: 2, dropped: 1, problem: null });
@@ -161,7 +161,7 @@ for (const granted of [true, false]) {
     assert.deepEqual([navigations[0].spanId, navigations[0].url, navigations[0].status], [spanId, PAGE, 200]);
   });
 
-  test(`${mode}: while paused nothing is traced, and afterwards all goes on`, async () => {
+  test(`${mode}: a pause stops tracing until it ends`, async () => {
     const { browser, popup, host } = await begin(granted);
     await load(browser, '1');
     const before = carried(browser);
@@ -174,7 +174,7 @@ for (const granted of [true, false]) {
     await load(browser, '2');
     assert.equal(carried(browser), null);
     const steered = browser.leave({ tabId: TAB, requestHeaders: [{ name: 'navtrace', value: 'new-trace' }] });
-    assert.deepEqual(steered, [], 'what a script steers by does not leave either');
+    assert.deepEqual(steered, [], 'the steering header is removed too');
     assert.equal(batches(host()).length, told);
     await popup.ask({ type: 'pause', paused: false });
     assert.equal(browser.state.badge, '');
@@ -185,7 +185,7 @@ for (const granted of [true, false]) {
     assert.equal(browser.ports.length, 1);
   });
 
-  test(`${mode}: a worker that is restarted while paused stays so`, async () => {
+  test(`${mode}: a restarted worker stays paused`, async () => {
     const { browser, popup } = await begin(granted);
     await load(browser, '1');
     await popup.ask({ type: 'pause', paused: true });
@@ -204,7 +204,7 @@ for (const granted of [true, false]) {
     assert.equal(carried(next)?.traceId, NAMED.traceId);
   });
 
-  test(`${mode}: a new trace takes what starts after it, and leaves what is under way`, async () => {
+  test(`${mode}: a new trace leaves requests under way alone`, async () => {
     const { browser, popup, host } = await begin(granted);
     await load(browser, '1');
     const slow = { tabId: TAB, requestId: 'slow', type: 'image', method: 'GET', url: `${PAGE}slow`, documentId: 'd1', timeStamp: Date.now() };
@@ -228,7 +228,7 @@ for (const granted of [true, false]) {
     };
     assert.deepEqual(sessionOf('request-completed', 'slow'), NAMED);
     assert.equal(sessionOf('request-started', '2'), null);
-    // Its parent is the document's new navigation, which the host knows.
+    // Its parent is the document's navigation in the new trace, which the host knows.
     const committed = observed.flatMap(({ observations }) => observations).filter(({ transition }) => transition === 'new-trace');
     const { parent } = observed.flatMap(({ observations }) => observations).find(({ request }) => request === '2') ?? {};
     assert.deepEqual(committed.map(({ spanId, url }) => [spanId, url]), [[parent, PAGE]]);
@@ -236,7 +236,7 @@ for (const granted of [true, false]) {
     assert.equal((await load(browser, '3'))?.traceId, NEXT.traceId);
   });
 
-  test(`${mode}: a navigation under way stays in its trace, and its document goes on in the new one`, async () => {
+  test(`${mode}: a new trace during a navigation`, async () => {
     const { browser, popup, host } = await begin(granted);
     browser.state.urls.set(TAB, 'about:blank');
     const details = { tabId: TAB, requestId: '1', type: 'main_frame', method: 'GET', url: PAGE, timeStamp: Date.now(), documentLifecycle: 'active' };
@@ -260,7 +260,7 @@ for (const granted of [true, false]) {
   });
 }
 
-test('a choice is the host\'s to make', async () => {
+test('a choice is sent to the host, and to the next host', async () => {
   const { browser, popup, host } = await begin(true);
   const asked = popup.ask({ type: 'choose', ratio: 0.5, targets: ['https://other.test/*'] });
   await settled();
@@ -272,7 +272,7 @@ test('a choice is the host\'s to make', async () => {
   assert.equal(popup.view().tab.traced, false);
   assert.equal(carried(browser), null);
 
-  // Another host is told of it, and nothing changes until it has answered.
+  // The choice is sent to the next host, and nothing changes until it has answered.
   host()?.disconnect();
   mock.timers.tick(10_000);
   const updates = browser.updates.length;
@@ -284,7 +284,7 @@ test('a choice is the host\'s to make', async () => {
   await idle();
   assert.equal(browser.updates.length, updates);
 
-  // A worker that is restarted knows it too.
+  // A restarted worker knows the choice too.
   const next = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true, rules: [...browser.rules.values()] });
   await importWorker('activated');
   await idle();
@@ -294,7 +294,7 @@ test('a choice is the host\'s to make', async () => {
   assert.equal(carried(next), null);
 });
 
-test('what can not be chosen is refused with the sentence', async () => {
+test('a refused choice is answered with the reason', async () => {
   const { popup, host } = await begin(true);
   const asked = popup.ask({ type: 'choose', ratio: null, targets: ['shop'] });
   await settled();
@@ -306,12 +306,12 @@ test('what can not be chosen is refused with the sentence', async () => {
   await settled();
   host()?.disconnect();
   await waiting;
-  assert.equal(popup.said.filter(({ type }) => type === 'refused').at(-1).message, 'the host has gone before it answered');
+  assert.equal(popup.said.filter(({ type }) => type === 'refused').at(-1).message, 'the host disconnected before it answered');
   await popup.ask({ type: 'choose', ratio: 0, targets: null });
   assert.match(popup.said.filter(({ type }) => type === 'refused').at(-1).message, /^there is no host to ask: /);
 });
 
-test('a reconnection is at once, and what the old host still says is not heard', async () => {
+test('reconnecting is immediate, and the old host is ignored', async () => {
   const { browser, popup, host } = await begin(true);
   const old = host();
   await popup.ask({ type: 'reconnect' });
@@ -326,7 +326,7 @@ test('a reconnection is at once, and what the old host still says is not heard',
   assert.equal(popup.view().exporter, null);
 });
 
-test('what is wrong is on the button', async () => {
+test('a problem is shown on the button', async () => {
   const { browser, host } = await begin(true);
   host()?.receive({ v: 1, type: 'exporter', exported: 0, kept: 5, dropped: 0, problem: 'spans can\'t be sent' });
   assert.deepEqual([browser.state.badge, browser.state.title], ['!', "navtrace: detailed mode; spans can't be sent"]);
@@ -334,7 +334,7 @@ test('what is wrong is on the button', async () => {
   assert.deepEqual([browser.state.badge, browser.state.title], ['', 'navtrace: detailed mode']);
 });
 
-test('views come at most so often, and none while nobody watches', async () => {
+test('views are limited in rate, and stop without a page', async () => {
   const { browser, popup } = await begin(true);
   const count = () => popup.said.length;
   const before = count();
@@ -353,7 +353,7 @@ test('views come at most so often, and none while nobody watches', async () => {
   assert.deepEqual([count(), gets()], [before + 1, asked]);
 });
 
-test('a page that is closed before the worker is ready is not watched for', async () => {
+test('a page that is closed before the start gets no views', async () => {
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
   await importWorker('parsed');
   const popup = connect(browser);
@@ -369,7 +369,7 @@ test('a page that is closed before the worker is ready is not watched for', asyn
   assert.deepEqual([popup.said, browser.calls.filter((call) => call === 'tabs.get')], [[], []]);
 });
 
-test('contexts that were asked for before a new trace are not for it', async () => {
+test('contexts requested before a new trace are not used in it', async () => {
   const { browser, popup, host } = await begin(true);
   await load(browser, '1');
   assert.equal(host()?.sent.filter(({ type }) => type === 'replenish').length, 1);
@@ -384,7 +384,7 @@ test('contexts that were asked for before a new trace are not for it', async () 
   assert.equal(host()?.sent.filter(({ type }) => type === 'replenish').length, 2);
 });
 
-test('a new trace does not look as though the host had gone', async () => {
+test('the host stays connected during a new trace', async () => {
   const { browser, popup, host } = await begin(true);
   await popup.ask({ type: 'new-trace' });
   assert.deepEqual([popup.view().host.state, browser.state.badge], ['connected', '']);
@@ -394,7 +394,7 @@ test('a new trace does not look as though the host had gone', async () => {
   assert.deepEqual([popup.view().host.state, browser.state.badge], ['missing', '!']);
 });
 
-test('nobody else is served', async () => {
+test('only the extension\'s own pages are served', async () => {
   const { browser } = await begin(true);
   for (const options of [
     { sender: { ...SENDER, id: 'z'.repeat(32) } },
@@ -409,7 +409,7 @@ test('nobody else is served', async () => {
   }
 });
 
-test('what is no command is refused', async () => {
+test('an invalid command is refused', async () => {
   const { popup } = await begin(true);
   for (const command of [null, {}, { type: 'toString' }, { type: 'pause' }, { type: 'watch', tabId: '1' }, { type: 'choose', ratio: '1', targets: null }]) {
     await popup.ask(command);

@@ -6,14 +6,14 @@ import { Documents, MOST_DOCUMENTS } from '../../extension/observe/documents.js'
 const A = { spanId: 'a'.repeat(16), flags: '01' };
 const B = { spanId: 'b'.repeat(16), flags: '00' };
 
-test('a document is known by its navigation', () => {
+test('a document is found with its navigation', () => {
   const documents = new Documents();
   documents.committed('a', A);
   documents.committed('b', B);
   assert.deepEqual(['a', 'b', 'c', undefined].map((id) => documents.find(id)), [A, B, undefined, undefined]);
 });
 
-test('a document in a frame is known by the navigation of its page, and one of an unknown page is not', () => {
+test('a document in a frame belongs to the navigation of its page', () => {
   const documents = new Documents();
   documents.committed('a', A);
   documents.framed('frame', 'a');
@@ -23,7 +23,7 @@ test('a document in a frame is known by the navigation of its page, and one of a
   assert.deepEqual(['frame', 'nested', 'lost', 'alone'].map((id) => documents.find(id)), [A, A, undefined, undefined]);
 });
 
-test('a page that comes back is another navigation, with its frames', () => {
+test('a restored page belongs to a new navigation with its frames', () => {
   const documents = new Documents();
   documents.committed('a', A);
   documents.framed('frame', 'a');

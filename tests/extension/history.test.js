@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 
-import { History, MOST_IN_ALL, MOST_NAVIGATIONS, MOST_REQUESTS } from '../../extension/control/history.js';
+import { History, MOST_IN_ALL, MOST_NAVIGATIONS, MOST_REQUESTS } from '../../extension/pages/history.js';
 
 const TRACE = 'a'.repeat(32);
 
@@ -39,7 +39,7 @@ function begin() {
   return history;
 }
 
-test('a navigation has its requests, in their order, and what became of them', () => {
+test('a navigation has its requests in order, with their results', () => {
   const history = begin();
   for (const observation of [
     navigates('1', span(1)),
@@ -53,9 +53,9 @@ test('a navigation has its requests, in their order, and what became of them', (
   ]) {
     history.observe(/** @type {any} */ (observation));
   }
-  const [visit, ...others] = history.of(1);
+  const [navigation, ...others] = history.of(1);
   assert.deepEqual(others, []);
-  const { requests = [], ...rest } = visit ?? {};
+  const { requests = [], ...rest } = navigation ?? {};
   assert.deepEqual(rest, {
     spanId: span(1),
     traceId: TRACE,
@@ -79,7 +79,7 @@ test('a navigation has its requests, in their order, and what became of them', (
   assert.equal(history.of(1)[0]?.ended, 40);
 });
 
-test('a navigation in a trace of its own says which', () => {
+test('a navigation has the id of its trace', () => {
   const history = begin();
   const traceId = 'b'.repeat(32);
   history.observe({ what: 'context-issued', time: 1, spanId: span(1), issuedFor: 'navigation', traceId, flags: '01' });
@@ -87,29 +87,29 @@ test('a navigation in a trace of its own says which', () => {
   history.begin('c'.repeat(32));
   history.observe(navigates('2', span(2)));
   assert.deepEqual(
-    history.of(1).map((visit) => visit.traceId),
+    history.of(1).map(({ traceId: id }) => id),
     ['c'.repeat(32), traceId],
   );
 });
 
-test('a tab has so many navigations, and each so many requests', () => {
+test('navigations per tab and requests per navigation are limited', () => {
   const history = begin();
   for (let n = 1; n <= MOST_NAVIGATIONS + 3; n += 1) history.observe(navigates(`${n}`, span(n)));
   const last = MOST_NAVIGATIONS + 3;
   for (let n = 0; n < MOST_REQUESTS + 5; n += 1) history.observe(started(`r${n}`, span(last)));
-  const visits = history.of(1);
+  const navigations = history.of(1);
   assert.deepEqual(
-    visits.map(({ spanId }) => spanId),
+    navigations.map(({ spanId }) => spanId),
     Array.from({ length: MOST_NAVIGATIONS }, (_, n) => span(last - n)),
   );
-  assert.equal(visits[0]?.requests.length, MOST_REQUESTS);
-  assert.equal(visits[0]?.more, 6);
-  // What belongs to one that is forgotten is so too.
+  assert.equal(navigations[0]?.requests.length, MOST_REQUESTS);
+  assert.equal(navigations[0]?.more, 6);
+  // A request of a forgotten navigation is ignored.
   history.observe(started('late', span(1)));
   assert.equal(history.of(1).length, MOST_NAVIGATIONS);
 });
 
-test('what a navigation or a new trace has replaced does not go on for ever', () => {
+test('a navigation ends when another or a new trace replaces it', () => {
   const history = begin();
   /** @param {number} id @param {number} time @param {string} transition @returns {any} */
   const committed = (id, time, transition) => ({
@@ -133,7 +133,7 @@ test('a closed tab is forgotten', () => {
   assert.deepEqual([history.of(1).length, history.of(2).length], [0, 1]);
 });
 
-test('all tabs together have so many requests: the oldest navigations go', () => {
+test('the total of requests is limited: the oldest navigations go', () => {
   const history = begin();
   const tabs = MOST_IN_ALL / MOST_REQUESTS + 20;
   for (let tabId = 1; tabId <= tabs; tabId += 1) {
@@ -145,7 +145,7 @@ test('all tabs together have so many requests: the oldest navigations go', () =>
   assert.deepEqual([counts[0], counts[19], counts[20], counts.at(-1)], [0, 0, MOST_REQUESTS, MOST_REQUESTS]);
 });
 
-test('changes are told while somebody watches', () => {
+test('changes are reported only while a page watches', () => {
   const history = begin();
   const changed = mock.fn();
   history.watch(changed);
@@ -155,14 +155,14 @@ test('changes are told while somebody watches', () => {
   assert.equal(changed.mock.callCount(), 1);
 });
 
-test('a request costs well under 10 µs', () => {
+test('a request takes less than 10 µs', () => {
   const most = 50_000;
   const observations = Array.from({ length: most }, (_, n) => {
     const parent = span(Math.floor(n / 50));
     return n % 50 === 0 ? navigates(`${n}`, parent, Math.floor(n / 500)) : started(`${n}`, parent);
   });
   const ends = observations.map(({ request }) => completed(request));
-  // The best of several, since the machine may be busy.
+  // The best of several rounds, because the machine may be busy.
   const rounds = Array.from({ length: 5 }, () => {
     const history = begin();
     const start = performance.now();

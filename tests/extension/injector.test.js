@@ -9,10 +9,9 @@ import { Injector } from '../../extension/headers/injector.js';
 import { Modes } from '../../extension/headers/modes.js';
 import { Tabs } from '../../extension/headers/tabs.js';
 import { Documents } from '../../extension/observe/documents.js';
-import { watchNavigations } from '../../extension/observe/navigations.js';
+import { NavigationStarts, watchNavigations } from '../../extension/observe/navigations.js';
 import { Outbox } from '../../extension/observe/outbox.js';
 import { Requests } from '../../extension/observe/requests.js';
-import { Starts } from '../../extension/observe/starts.js';
 import { fakeChrome, settled } from './support/chrome.js';
 import { fakeOutbox, fakeSession, propagating } from './support/session.js';
 import { parseTraceparent } from './support/traceparent.js';
@@ -76,11 +75,11 @@ const using = (context, settings) => fakeSession(settings, { context, flags: '01
 function made() {
   const documents = new Documents();
   const started = mock.fn((/** @type {any} */ _details, /** @type {any[]} */ ..._told) => {});
-  const passed = mock.fn((/** @type {string} */ _requestId) => {});
-  const injector = new Injector(ownSession(), documents, { started, passed });
+  const ignore = mock.fn((/** @type {string} */ _requestId) => {});
+  const injector = new Injector(ownSession(), documents, { started, ignore });
   /** What was told last: the request's own span id, its parent, its trace, and what the page says of it. */
   const told = () => started.mock.calls.at(-1)?.arguments.slice(1);
-  return { injector, documents, told, started, passed };
+  return { injector, documents, told, started, ignore };
 }
 
 /**
@@ -363,7 +362,7 @@ test('no request waits for anything: the answer is there at once, and nothing is
   const own = ownSession();
   const outbox = new Outbox();
   const session = new Session(() => {}, own, outbox, async () => {});
-  const [documents, starts] = [new Documents(), new Starts()];
+  const [documents, starts] = [new Documents(), new NavigationStarts()];
   const requests = new Requests(outbox, starts, session);
   const ready = Modes.start(session, new Injector(own, documents, requests), requests, outbox);
   watchNavigations(ready, { outbox, documents, starts });
@@ -678,7 +677,7 @@ test('a request to where nothing is traced is left as it is, and not told of', (
     assert.deepEqual(worker.fire(INJECT, { ...details, requestHeaders: list(own) }), {}, "the page's own headers stay");
   }
   assert.equal(worker.started.mock.callCount(), length);
-  assert.equal(worker.passed.mock.callCount(), 0);
+  assert.equal(worker.ignore.mock.callCount(), 0);
 });
 
 for (const page of [PAGE, ELSEWHERE]) {
@@ -736,7 +735,7 @@ test('a navigation that is to be left alone has no header, nor has its page, and
     assert.deepEqual(left(worker, request({ requestId: '2', requestHeaders: list(own) })), own);
     assert.deepEqual(worker.fire(INJECT, request({ requestId: '3' })), {});
     assert.equal(worker.started.mock.callCount(), 0);
-    assert.deepEqual(worker.passed.mock.calls.map(({ arguments: [requestId] }) => requestId), ['0', '2', '3']);
+    assert.deepEqual(worker.ignore.mock.calls.map(({ arguments: [requestId] }) => requestId), ['0', '2', '3']);
     assert.ok(left(worker, navigation({ requestId: '4' })).traceparent, 'the next one is not');
     assert.equal(worker.started.mock.callCount(), 1);
   }

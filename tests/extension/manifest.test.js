@@ -6,16 +6,16 @@ import { test } from 'node:test';
 /** @type {chrome.runtime.ManifestV3 & { key: string }} */
 const manifest = JSON.parse(readFileSync(new URL('../../extension/manifest.json', import.meta.url), 'utf8'));
 
-test('the key gives the id that the host serves', () => {
+test('the key leads to the id that the host accepts', () => {
   const digest = createHash('sha256').update(Buffer.from(manifest.key, 'base64')).digest('hex').slice(0, 32);
   const id = digest.replace(/./g, (digit) => String.fromCharCode(97 + Number.parseInt(digit, 16)));
   assert.equal(id, 'aalhdoofknlgjgclnnkjbegphicaohme');
 });
 
-test('pages have no way in', () => {
+test('web pages have no access to the extension', () => {
   for (const key of ['externally_connectable', 'web_accessible_resources']) assert.ok(!(key in manifest), key);
 });
 
-test('pages have nothing of it in them unless it is asked for', () => {
+test('no content script runs unless it is registered', () => {
   assert.equal(manifest.content_scripts, undefined);
 });

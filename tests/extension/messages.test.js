@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { beforeEach, test } from 'node:test';
 
 import * as messages from '../../extension/channel/messages.js';
+import { NAVIGATOR, fakeChrome } from './support/chrome.js';
+
+beforeEach(() => void fakeChrome());
 
 /** @param {string} name */
 const fixture = (name) => JSON.parse(readFileSync(new URL(`../fixtures/messages/${name}.json`, import.meta.url), 'utf8'));
 
 const session = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7', flags: '01' };
 
-test('messages to the host are built as the fixtures are', () => {
+test('messages to the host equal the fixtures', () => {
   const self = { extension: '0.1.0', offTheRecord: true };
   const { browser } = fixture('hello');
   assert.deepEqual(messages.hello({ ...self, session: null, browser }), fixture('hello'));
@@ -26,7 +29,7 @@ test('messages to the host are built as the fixtures are', () => {
   assert.deepEqual(messages.replenish({ count: 32, traces: 8 }), fixture('replenish'));
 });
 
-test('a count stays in the range that the host takes', () => {
+test('counts stay within the limit of the host', () => {
   for (const [count, traces, expected] of [
     [5000, 5000, '"count":1000,"traces":1000'],
     [5000, 0, '"count":1000,"traces":0'],
@@ -48,11 +51,11 @@ for (const mode of ['auto', 'lightweight', 'detailed']) {
   });
 }
 
-test('armed names each mode', () => {
+test('armed carries the mode', () => {
   assert.deepEqual(messages.armed('lightweight'), { ...fixture('armed'), mode: 'lightweight' });
 });
 
-test('fields that are not known are ignored', () => {
+test('unknown fields are ignored', () => {
   assert.equal(messages.read({ ...fixture('contexts'), later: 1 }).fault, null);
 });
 
@@ -75,7 +78,7 @@ const UNUSABLE = [
   ['a trace without a trace id', { v: 1, type: 'contexts', contexts: [], traces: [{ spanId: 'e457b5a2e4d86bd1', flags: '01' }] }, /contexts message/],
   ['a session and no traces', { ...fixture('session'), traces: undefined }, /session message/],
   ['a session and no propagation', { ...fixture('session'), propagation: undefined }, /session message/],
-  ['a batch that no worker made', { v: 1, type: 'received', number: 1 }, /received message/],
+  ['a batch without a worker', { v: 1, type: 'received', number: 1 }, /received message/],
   ['a batch without a number', { ...fixture('received'), number: '1' }, /received message/],
   ['settings without a list', { ...fixture('settings'), settings: {} }, /settings message/],
   ['a setting of an unknown kind', { ...fixture('settings'), settings: [{ ...fixture('settings').settings[0], kind: 'number' }] }, /settings message/],
@@ -83,7 +86,7 @@ const UNUSABLE = [
   ['an error without a text', { v: 1, type: 'error', code: 'invalid' }, /error message/],
 ];
 
-/** @type {Record<string, unknown[]>} what no field of `propagation` may be, besides missing */
+/** @type {Record<string, unknown[]>} invalid values by the fields of `propagation` */
 const UNUSABLE_PROPAGATION = {
   propagators: ['b3', [1]],
   sampler: [null, { ratio: '1', parentBased: true }, { ratio: 1, parentBased: 1 }],
@@ -96,7 +99,7 @@ const UNUSABLE_PROPAGATION = {
   targets: ['x', [null]],
   exclude: [{}, [/x/]],
 };
-test('every field of the propagation has its form', () => {
+test('every field of the propagation is checked', () => {
   const { propagation } = fixture('session');
   assert.deepEqual(Object.keys(propagation).sort(), Object.keys(UNUSABLE_PROPAGATION).sort());
   for (const [field, values] of Object.entries(UNUSABLE_PROPAGATION)) {
@@ -109,4 +112,29 @@ test('every field of the propagation has its form', () => {
 
 for (const [why, value, fault] of UNUSABLE) {
   test(`a message with ${why} is refused`, () => assert.match(messages.read(value).fault ?? '', fault));
+}
+
+/** Makes the browser describe itself differently. @param {object} changes */
+const pretend = (changes) => Object.defineProperty(globalThis, 'navigator', { value: { ...NAVIGATOR, ...changes }, configurable: true });
+
+test('the browser is described as it describes itself', () => {
+  const { userAgent } = NAVIGATOR;
+  assert.deepEqual(messages.describeBrowser(), { userAgent, brands: ['Chromium 156'], platform: 'Linux', mobile: false, language: 'en-US' });
+});
+
+for (const brand of ['Not?A_Brand', 'Not A;Brand', 'Not)A;Brand', ' Not A Brand', 'NotABrand']) {
+  test(`${brand} is not taken for a brand`, () => {
+    const brands = [{ brand, version: '99' }, { brand: 'Google Chrome', version: '156' }];
+    pretend({ userAgentData: { brands, platform: 'Android', mobile: true } });
+    const { brands: named, platform, mobile } = messages.describeBrowser();
+    assert.deepEqual({ named, platform, mobile }, { named: ['Google Chrome 156'], platform: 'Android', mobile: true });
+  });
+}
+
+for (const userAgentData of [undefined, {}]) {
+  test(`a browser with ${userAgentData === undefined ? 'no' : 'empty'} userAgentData is described`, () => {
+    pretend({ userAgentData });
+    const { brands, platform, mobile } = messages.describeBrowser();
+    assert.deepEqual({ brands, platform, mobile }, { brands: [], platform: '', mobile: false });
+  });
 }

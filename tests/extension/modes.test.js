@@ -9,7 +9,7 @@ import { inForceBy, recordOf } from '../../extension/headers/rules.js';
 import { Documents } from '../../extension/observe/documents.js';
 import { BATCH_DELAY, Outbox } from '../../extension/observe/outbox.js';
 import { Requests } from '../../extension/observe/requests.js';
-import { Starts } from '../../extension/observe/starts.js';
+import { NavigationStarts } from '../../extension/observe/navigations.js';
 import { fakeChrome, observationsOf, settled } from './support/chrome.js';
 import { parseTraceparent } from './support/traceparent.js';
 
@@ -63,7 +63,7 @@ function start(browser, { restarted = false } = {}) {
   const own = ownSession();
   const outbox = new Outbox();
   const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, async () => {});
-  const requests = new Requests(outbox, new Starts(), session);
+  const requests = new Requests(outbox, new NavigationStarts(), session);
   const injector = new Injector(own, new Documents(), requests);
   if (restarted) injector.listen();
   const ready = Modes.start(session, injector, requests, outbox);

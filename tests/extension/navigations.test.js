@@ -3,8 +3,7 @@ import { beforeEach, mock, test } from 'node:test';
 
 import { LONGEST_URL } from '../../extension/observe/details.js';
 import { Documents } from '../../extension/observe/documents.js';
-import { watchNavigations } from '../../extension/observe/navigations.js';
-import { Starts } from '../../extension/observe/starts.js';
+import { NavigationStarts, watchNavigations } from '../../extension/observe/navigations.js';
 import { fakeChrome } from './support/chrome.js';
 import { propagating } from './support/session.js';
 
@@ -12,52 +11,48 @@ import { propagating } from './support/session.js';
 let browser;
 /** @type {ReturnType<typeof fakeChrome>['fire']} */
 let fire;
-/** @type {unknown[][]} */
-let told;
+/** @type {unknown[][]} calls of the tracker */
+let calls;
 /** @type {(tracker: any) => void} */
 let start;
 /** @type {any[]} */
 let observed;
 /** @type {Documents} */
 let documents;
-/** @type {Starts} */
+/** @type {NavigationStarts} */
 let starts;
-/** @type {{ spanId: string, flags: string }[]} the navigations that the next call ends */
-let ended;
+/** @type {{ spanId: string, flags: string }[]} the result of the tracker's methods */
+let results;
 
-/** Where nothing is traced. */
+/** An address that is not a target. */
 const ELSEWHERE = 'https://elsewhere.test/';
 
-/** What the tracker answers, without anything having been told. @type {Record<string, Function>} */
+/** The tracker's methods that are not recorded. @type {Record<string, Function>} */
 const ANSWERS = {
   isTarget: (/** @type {string} */ url) => url !== ELSEWHERE,
   continued: (/** @type {number} */ _tabId, /** @type {string} */ _url, /** @type {any} */ context) => context,
   carriedBy: (/** @type {any} */ headers) => propagating().extract(headers),
 };
 
-const tracker = new Proxy(
-  {},
-  {
-    get: (_, name) =>
-      name === 'then'
-        ? undefined
-        : (ANSWERS[String(name)] ??
-          ((/** @type {unknown[]} */ ...args) => {
-            told.push([name, ...args]);
-            return ended;
-          })),
+const tracker = new Proxy({}, {
+  get: (_, name) => {
+    const record = (/** @type {unknown[]} */ ...args) => {
+      calls.push([name, ...args]);
+      return results;
+    };
+    return name === 'then' ? undefined : (ANSWERS[String(name)] ?? record);
   },
-);
+});
 
 beforeEach(async () => {
   mock.timers.reset();
   browser = fakeChrome({ granted: true });
   ({ fire } = browser);
-  told = [];
+  calls = [];
   observed = [];
-  ended = [];
+  results = [];
   documents = new Documents();
-  starts = new Starts();
+  starts = new NavigationStarts();
   const outbox = { observe: (/** @type {any} */ observation) => void observed.push(observation) };
   watchNavigations(new Promise((resolve) => (start = resolve)), { outbox, documents, starts });
 });
@@ -82,7 +77,7 @@ const attachment = [{ name: 'Content-Disposition', value: 'Attachment; filename=
 const control = [{ name: 'Navtrace', value: 'off' }];
 const location = [{ name: 'Location', value: '/' }];
 
-/** @type {[what: string, event: string, details: object, told: unknown[][]][]} */
+/** @type {[what: string, event: string, details: object, calls: unknown[][]][]} */
 const CASES = [
   ['a document', 'onHeadersReceived', {}, [['responded', 7, '1', PAGE]]],
   ['a 204', 'onHeadersReceived', { statusCode: 204 }, [['responded', 7, '1', null]]],
@@ -97,15 +92,10 @@ const CASES = [
   ['a failure', 'onErrorOccurred', {}, [['failed', 7, '1']]],
   ['a request', 'onSendHeaders', { requestHeaders: [], timeStamp: 1234.5 }, [['requested', 7, '1', null, 1234.5]]],
   ['a prefetch', 'onSendHeaders', { requestHeaders: [], documentId: 'd' }, []],
-  ['a request to where nothing is traced', 'onSendHeaders', { requestHeaders: [], url: ELSEWHERE }, []],
-  ['a document from where nothing is traced', 'onHeadersReceived', { url: ELSEWHERE }, [['responded', 7, '1', ELSEWHERE]]],
-  ['a request that is about to leave', 'onBeforeSendHeaders', { requestHeaders: [] }, [['arrived', 7, '1', [], undefined]]],
-  [
-    'a request that is about to leave with what its client says',
-    'onBeforeSendHeaders',
-    { requestHeaders: control, url: ELSEWHERE },
-    [['arrived', 7, '1', control, 'off']],
-  ],
+  ['a request to an address that is no target', 'onSendHeaders', { requestHeaders: [], url: ELSEWHERE }, []],
+  ['a document that is no target', 'onHeadersReceived', { url: ELSEWHERE }, [['responded', 7, '1', ELSEWHERE]]],
+  ['a request before it leaves', 'onBeforeSendHeaders', { requestHeaders: [] }, [['arrived', 7, '1', [], undefined]]],
+  ['a steering header', 'onBeforeSendHeaders', { requestHeaders: control, url: ELSEWHERE }, [['arrived', 7, '1', control, 'off']]],
   ['a prefetch', 'onBeforeSendHeaders', { requestHeaders: control, documentId: 'd' }, []],
   ['a prerender', 'onBeforeSendHeaders', { requestHeaders: control, documentLifecycle: 'prerender' }, []],
   ['a request without a tab', 'onBeforeSendHeaders', { requestHeaders: control, tabId: -1 }, []],
@@ -117,25 +107,25 @@ for (const [what, event, details, expected] of CASES) {
     start(tracker);
     await Promise.resolve();
     fire(`webRequest.${event}`, response(details));
-    assert.deepEqual(told, expected);
+    assert.deepEqual(calls, expected);
   });
 }
 
-test('none of its listeners has a request wait', () => {
+test('no listener is blocking', () => {
   assert.deepEqual(browser.blocking(), []);
 });
 
-test('what happens before the start waits, in its order', async () => {
+test('events before the start are handled later, in order', async () => {
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
   const requestHeaders = [{ name: 'Traceparent', value: `00-${traceId}-00f067aa0ba902b7-01` }];
   fire('windows.onCreated', { id: 6 });
   fire('tabs.onCreated', { id: 7, windowId: 6 });
   fire('webRequest.onSendHeaders', { ...response(), requestHeaders });
   fire('webRequest.onHeadersReceived', response());
-  assert.deepEqual(told, []);
+  assert.deepEqual(calls, []);
   start(tracker);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual(told, [
+  assert.deepEqual(calls, [
     ['opened', [], [6]],
     ['opened', [7], [6]],
     ['requested', 7, '1', { traceId, spanId: '00f067aa0ba902b7', flags: '01', tracestate: '', baggage: '' }, 12.5],
@@ -143,7 +133,7 @@ test('what happens before the start waits, in its order', async () => {
   ]);
 });
 
-test('only main frames that are shown count', async () => {
+test('only main frames that are shown are tracked', async () => {
   start(tracker);
   await Promise.resolve();
   const shown = { tabId: 7, url: PAGE, parentFrameId: -1, documentLifecycle: 'active', documentId: 'd' };
@@ -152,21 +142,21 @@ test('only main frames that are shown count', async () => {
   fire('webNavigation.onCommitted', shown);
   fire('webNavigation.onErrorOccurred', { ...shown, parentFrameId: 0 });
   fire('webNavigation.onErrorOccurred', { ...shown, documentLifecycle: 'prerender', documentId: NONE });
-  assert.deepEqual(told, [['committed', 7, PAGE]]);
+  assert.deepEqual(calls, [['committed', 7, PAGE]]);
 });
 
-/** @type {[what: string, documentId: string, error: string, told: unknown[][]][]} */
+/** @type {[what: string, documentId: string, error: string, calls: unknown[][]][]} */
 const ERRORS = [
-  ['a navigation that leaves the page as it was', NONE, 'net::ERR_ABORTED', [['abandoned', 7, PAGE, false]]],
+  ['a navigation without a document', NONE, 'net::ERR_ABORTED', [['abandoned', 7, PAGE, false]]],
   ['an error page', 'd', 'net::ERR_HTTP_RESPONSE_CODE_FAILURE', [['abandoned', 7, PAGE, true]]],
-  ['a page that another replaces while it loads', 'd', 'net::ERR_ABORTED', []],
+  ['a replaced navigation', 'd', 'net::ERR_ABORTED', []],
 ];
 for (const [what, documentId, error, expected] of ERRORS) {
-  test(`${what} is told apart by its document and its error`, async () => {
+  test(`${what}: told apart by id and error`, async () => {
     start(tracker);
     await Promise.resolve();
     fire('webNavigation.onErrorOccurred', { tabId: 7, url: PAGE, parentFrameId: -1, documentLifecycle: 'active', documentId, error });
-    assert.deepEqual(told, expected);
+    assert.deepEqual(calls, expected);
   });
 }
 
@@ -182,20 +172,20 @@ for (const [type, document] of Object.entries({
   'text/x-anything': true,
   '': true,
 })) {
-  test(`a response of type ${JSON.stringify(type)} is ${document ? 'a document' : 'a file'}`, async () => {
+  test(`${document ? 'document' : 'file'}: ${type.slice(0, 45)}`, async () => {
     start(tracker);
     await Promise.resolve();
     fire('webRequest.onHeadersReceived', response({ responseHeaders: [{ name: 'content-type', value: type }] }));
-    assert.deepEqual(told, [['responded', 7, '1', document ? PAGE : null]]);
+    assert.deepEqual(calls, [['responded', 7, '1', document ? PAGE : null]]);
   });
 }
 
-test('a tab that another takes the place of is closed', async () => {
+test('a replaced tab is closed', async () => {
   start(tracker);
   await Promise.resolve();
   fire('tabs.onRemoved', 6);
   fire('tabs.onReplaced', 8, 7);
-  assert.deepEqual(told, [['closed', 6], ['closed', 7], ['opened', [8], []]]);
+  assert.deepEqual(calls, [['closed', 6], ['closed', 7], ['opened', [8], []]]);
 });
 
 const A = { spanId: 'a'.repeat(16), flags: '01' };
@@ -213,14 +203,14 @@ const page = (details) => ({
   ...details,
 });
 
-/** Has the tracker ready, and answer with these. @param {{ spanId: string, flags: string }[]} contexts */
+/** Makes the tracker ready and return these contexts. @param {{ spanId: string, flags: string }[]} contexts */
 async function answering(...contexts) {
-  ended = contexts;
+  results = contexts;
   start(tracker);
   await Promise.resolve();
 }
 
-test('a navigation that is committed is told of, and its document known', async () => {
+test('a committed navigation is observed and its document known', async () => {
   await answering(A);
   fire('webNavigation.onBeforeNavigate', page({ documentId: undefined, timeStamp: 90 }));
   fire('webNavigation.onCommitted', page());
@@ -229,7 +219,7 @@ test('a navigation that is committed is told of, and its document known', async 
   assert.deepEqual(documents.find('d'), A);
 });
 
-test('a navigation of which nothing is known before its commit began then', async () => {
+test('a navigation without a known start began at its commit', async () => {
   await answering(A);
   fire('webNavigation.onBeforeNavigate', page({ timeStamp: 1, parentFrameId: 0 }));
   fire('webNavigation.onBeforeNavigate', page({ timeStamp: 2, documentLifecycle: 'prerender' }));
@@ -238,13 +228,13 @@ test('a navigation of which nothing is known before its commit began then', asyn
   assert.equal(observed[0].started, 100.5);
 });
 
-test('when a navigation began is known before the tracker is ready, and forgotten with its tab', () => {
+test('navigation starts are known before the tracker is ready', () => {
   for (const tabId of [7, 8]) fire('webNavigation.onBeforeNavigate', page({ tabId, timeStamp: 90 }));
   fire('tabs.onRemoved', 8);
   assert.deepEqual([starts.take(7, 100), starts.take(8, 100)], [90, 100]);
 });
 
-test('a commit that is no navigation is not told of, and its document is not known', async () => {
+test('a commit that is no navigation is ignored', async () => {
   await answering();
   fire('webNavigation.onBeforeNavigate', page({ timeStamp: 90 }));
   fire('webNavigation.onCommitted', page({ url: 'about:blank' }));
@@ -259,7 +249,7 @@ test('the address of a committed document is cut', async () => {
   assert.equal(observed[0].url.length, LONGEST_URL);
 });
 
-test('a page is told of when it is parsed and when it is loaded, and no frame is', async () => {
+test('parsing and loading are observed for main frames only', async () => {
   await answering(A);
   fire('webNavigation.onCommitted', page());
   observed.length = 0;
@@ -285,7 +275,7 @@ test('a document in a frame belongs to the navigation of its page', async () => 
   assert.equal(observed.length, 1);
 });
 
-test('what is committed, parsed and loaded before the start is told of in its order', async () => {
+test('observations before the start keep their order', async () => {
   fire('webNavigation.onCommitted', page());
   fire('webNavigation.onCommitted', page({ documentId: 'frame', parentFrameId: 0, parentDocumentId: 'd' }));
   fire('webNavigation.onDOMContentLoaded', page());
@@ -300,23 +290,23 @@ test('what is committed, parsed and loaded before the start is told of in its or
 /** @type {[what: string, event: string, details: object][]} */
 const ENDS = [
   ['a 204', 'webRequest.onHeadersReceived', { statusCode: 204 }],
-  ['a download that only a later event tells', 'webRequest.onResponseStarted', { responseHeaders: attachment }],
+  ['a late download', 'webRequest.onResponseStarted', { responseHeaders: attachment }],
   ['a failure', 'webRequest.onErrorOccurred', {}],
   ['an error page', 'webNavigation.onErrorOccurred', page({ timeStamp: 12.5, error: 'net::ERR_FAILED' })],
 ];
 for (const [what, event, details] of ENDS) {
-  test(`a navigation that ends with ${what} is told of with the time of that`, async () => {
+  test(`${what} ends a navigation at the time of the event`, async () => {
     await answering(A);
     fire(event, response(details));
     assert.deepEqual(observed, [{ what: 'navigation-failed', time: 12.5, spanId: A.spanId }]);
   });
 }
 
-test('a closed tab is told of after the navigations that end with it', async () => {
+test('a closed tab is observed after its navigations', async () => {
   mock.timers.enable({ apis: ['Date'], now: 500 });
   await answering(A, B);
   fire('tabs.onRemoved', 7);
-  ended = [];
+  results = [];
   fire('tabs.onReplaced', 9, 8);
   assert.deepEqual(observed, [
     { what: 'navigation-failed', time: 500, spanId: A.spanId },
@@ -326,16 +316,16 @@ test('a closed tab is told of after the navigations that end with it', async () 
   ]);
 });
 
-test('what a client says before the start waits, and is told before its request leaves, also where that is not traced', async () => {
+test('a steering header before the start is handled in order', async () => {
   for (const url of [PAGE, ELSEWHERE]) {
     fire('webRequest.onBeforeSendHeaders', { ...response({ url }), requestHeaders: control });
     fire('webRequest.onSendHeaders', { ...response({ url }), requestHeaders: [] });
     fire('webRequest.onHeadersReceived', response({ url }));
   }
-  assert.equal(told.length, 0);
+  assert.equal(calls.length, 0);
   start(tracker);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual(told.map(([name, , , what]) => [name, what]), [
+  assert.deepEqual(calls.map(([name, , , what]) => [name, what]), [
     ['arrived', control],
     ['requested', null],
     ['responded', PAGE],
@@ -344,13 +334,13 @@ test('what a client says before the start waits, and is told before its request 
   ]);
 });
 
-test('a page that is not traced is not told of when it is committed, parsed and loaded', async () => {
+test('a document that is no target is not observed', async () => {
   await answering();
   fire('webNavigation.onBeforeNavigate', page({ url: ELSEWHERE }));
   fire('webNavigation.onCommitted', page({ url: ELSEWHERE }));
   fire('webNavigation.onDOMContentLoaded', page({ url: ELSEWHERE }));
   fire('webNavigation.onCompleted', page({ url: ELSEWHERE }));
-  assert.deepEqual(told, [['committed', 7, ELSEWHERE]]);
+  assert.deepEqual(calls, [['committed', 7, ELSEWHERE]]);
   assert.deepEqual(observed, []);
   assert.equal(documents.find('d'), undefined);
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { changes, controlText, groupsOf, refusedKey, sourceOf, storedAs } from '../../extension/options/groups.js';
+import { changes, controlText, groupsOf, refusedKey, sourceOf, storedAs } from '../../extension/options/settings.js';
 
-/** @typedef {import('../../extension/control/view.d.ts').SettingView} SettingView */
+/** @import { SettingView } from '../../extension/pages/messages.js' */
 
 /** @type {SettingView} */
 const SETTING = { key: 'mode', name: 'NAVTRACE_MODE', meaning: '', default: 'auto', kind: 'choice', choices: ['auto', 'detailed'], value: 'auto', secret: false, source: 'default', stored: null };
@@ -11,11 +11,11 @@ const SETTING = { key: 'mode', name: 'NAVTRACE_MODE', meaning: '', default: 'aut
 /** @param {string} key @param {Partial<SettingView>} [more] @returns {SettingView} */
 const setting = (key, more) => ({ ...SETTING, key, name: `NAVTRACE_${key.toUpperCase()}`, kind: 'text', ...more });
 
-test('each setting is in one group', () => {
+test('each setting is in exactly one group', () => {
   const keys = ['browser', 'mode', 'link', 'targets', 'exclude', 'otel.propagators', 'otel.exporter_otlp_traces_endpoint', 'otel.bsp_schedule_delay', 'something_new'];
   const groups = groupsOf(keys.map((key) => setting(key))).map(({ title, settings }) => [title, settings.map(({ key }) => key)]);
   assert.deepEqual(groups, [
-    ['Who gets headers', ['targets', 'exclude']],
+    ['What is traced', ['targets', 'exclude']],
     ['Traces', ['mode', 'otel.propagators']],
     ['Export', ['link', 'otel.exporter_otlp_traces_endpoint']],
     ['Batches and limits', ['otel.bsp_schedule_delay']],
@@ -26,14 +26,14 @@ test('each setting is in one group', () => {
 
 for (const [what, more, text, overridden] of /** @type {[string, Partial<SettingView>, string, boolean][]} */ ([
   ['a default', {}, 'Default: auto.', false],
-  ['a value of the file', { source: 'file', stored: 'detailed', value: 'detailed' }, 'From the file. Default: auto.', false],
-  ['a value of the environment', { source: 'environment', value: 'detailed' }, 'In force: `detailed`, from the environment (NAVTRACE_MODE). It wins over the file.', false],
-  ['an overridden value', { source: 'environment', value: 'detailed', stored: 'auto' }, 'In force: `detailed`, from the environment (NAVTRACE_MODE): it wins over what the file says.', true],
-  ['an option', { source: 'flag', value: 'auto', stored: 'detailed' }, 'In force: `auto`, from an option of navtrace: it wins over what the file says.', true],
-  ['a secret of the file', { source: 'file', value: null, secret: true }, 'In force: a secret that is not shown, from the file. Default: auto.', false],
-  ['a secret of the environment', { source: 'environment', value: null, secret: true }, 'In force: a secret that is not shown, from the environment (NAVTRACE_MODE). It wins over the file.', false],
+  ['a value in the file', { source: 'file', stored: 'detailed', value: 'detailed' }, 'Set in the file. Default: auto.', false],
+  ['a value in the environment', { source: 'environment', value: 'detailed' }, 'In use: `detailed`, set by the environment variable NAVTRACE_MODE, which overrides the file.', false],
+  ['an overridden value', { source: 'environment', value: 'detailed', stored: 'auto' }, 'In use: `detailed`, set by the environment variable NAVTRACE_MODE, which overrides the value in the file.', true],
+  ['a command-line option', { source: 'flag', value: 'auto', stored: 'detailed' }, 'In use: `auto`, set by a command-line option, which overrides the value in the file.', true],
+  ['a secret in the file', { source: 'file', value: null, secret: true }, 'In use: a secret value, which is not shown, set in the file. Default: auto.', false],
+  ['a secret in the environment', { source: 'environment', value: null, secret: true }, 'In use: a secret value, which is not shown, set by the environment variable NAVTRACE_MODE, which overrides the file.', false],
 ])) {
-  test(`the source of ${what}`, () => assert.deepEqual(sourceOf({ ...SETTING, ...more }), { text, overridden }));
+  test(`describes the source of ${what}`, () => assert.deepEqual(sourceOf({ ...SETTING, ...more }), { text, overridden }));
 }
 
 for (const [kind, stored, text] of /** @type {[SettingView['kind'], SettingView['stored'], string][]} */ ([
@@ -49,10 +49,10 @@ for (const [kind, stored, text] of /** @type {[SettingView['kind'], SettingView[
   ['switch', null, ''],
   ['choice', 'auto', 'auto'],
 ])) {
-  test(`a control for the ${kind} ${JSON.stringify(stored)}`, () => assert.equal(controlText({ ...SETTING, kind, stored }), text));
+  test(`the control text of the ${kind} ${JSON.stringify(stored)}`, () => assert.equal(controlText({ ...SETTING, kind, stored }), text));
 }
 
-test('what stands in a control is stored by its kind', () => {
+test('the text of a control is stored as its kind requires', () => {
   assert.deepEqual(storedAs('list', ' a \n\nb'), ['a', 'b']);
   assert.equal(storedAs('list', '\n'), null);
   assert.equal(storedAs('text', ' a '), 'a');
@@ -61,7 +61,7 @@ test('what stands in a control is stored by its kind', () => {
   assert.equal(storedAs('choice', 'auto'), 'auto');
 });
 
-test('only what has changed is stored', () => {
+test('only changed settings are stored', () => {
   const settings = [
     setting('a', { stored: 'old' }),
     setting('b', { stored: 'old' }),
@@ -76,7 +76,7 @@ test('only what has changed is stored', () => {
   assert.deepEqual(changes(settings, (key) => texts[key] ?? null), { b: 'new', c: null, g: null });
 });
 
-test('a refusal is shown at the setting that it names', () => {
+test('a refusal is matched to the setting that it names', () => {
   const settings = ['mode', 'link', 'otel.service_name', 'otel.exporter_otlp_endpoint'].map((key) => setting(key));
   const all = settings.map(({ key }) => key);
   assert.equal(refusedKey(settings, all, 'link can’t be used: it must hold {trace_id}'), 'link');

@@ -16,7 +16,7 @@ beforeEach(() => {
 /** @param {number} time */
 const observation = (time) => ({ what: /** @type {const} */ ('response-started'), time, request: '1' });
 
-/** An outbox, and a host that takes what it sends. */
+/** Creates an outbox, and a host that records the frames. */
 function begin() {
   const outbox = new Outbox();
   /** @type {any[]} */
@@ -26,13 +26,13 @@ function begin() {
   const observe = (from, to = from) => {
     for (let time = from; time <= to; time += 1) outbox.observe(observation(time));
   };
-  /** Each batch as its number and the times that it has. */
+  /** Takes the batches sent so far, each as its number and the times of its observations. */
   const batches = () =>
     sent.splice(0).map(({ number, observations }) => [number, ...observations.map((/** @type {any} */ { time }) => time)]);
   return { outbox, sent, open, observe, batches };
 }
 
-/** The same, with three batches that were sent and not acknowledged. */
+/** The same, with three sent batches that are not acknowledged. */
 function withThreeSent() {
   const begun = begin();
   begun.open();
@@ -44,7 +44,7 @@ function withThreeSent() {
   return { ...begun, worker };
 }
 
-test('what comes within the delay goes as one batch', () => {
+test('observations within the delay form one batch', () => {
   const { sent, open, observe, batches } = begin();
   open();
   observe(1);
@@ -65,7 +65,7 @@ test('what comes within the delay goes as one batch', () => {
   assert.deepEqual(batches(), [[2, 4]]);
 });
 
-test('many at once go as several batches', () => {
+test('many observations at once form several batches', () => {
   const { sent, open, observe } = begin();
   open();
   observe(1, 2 * MOST_IN_BATCH + 1);
@@ -74,7 +74,7 @@ test('many at once go as several batches', () => {
   assert.deepEqual(lengths, [[1, MOST_IN_BATCH], [2, MOST_IN_BATCH], [3, 1]]);
 });
 
-test('a batch of the longest addresses, all of them escaped, is a frame that the host takes', () => {
+test('a batch of the longest addresses fits into a frame', () => {
   const { outbox, sent, open } = begin();
   open();
   const id = 'f'.repeat(16);
@@ -98,7 +98,7 @@ test('a batch of the longest addresses, all of them escaped, is a frame that the
   assert.ok(Buffer.byteLength(JSON.stringify(sent[0])) < LONGEST_FRAME);
 });
 
-test('nothing is sent before a host continues the session, and all of it then', () => {
+test('nothing is sent before a host continues the session', () => {
   const { open, observe, batches } = begin();
   observe(1);
   mock.timers.tick(1000);
@@ -111,7 +111,7 @@ test('nothing is sent before a host continues the session, and all of it then', 
   assert.deepEqual(batches(), [[3, 3]]);
 });
 
-test('what was not acknowledged is sent again to the next host, in its order', () => {
+test('unacknowledged batches are sent again to the next host', () => {
   const { outbox, open, observe, batches, worker } = withThreeSent();
   outbox.received({ type: 'received', worker, number: 1 });
   outbox.close();
@@ -124,7 +124,7 @@ test('what was not acknowledged is sent again to the next host, in its order', (
   assert.deepEqual(batches(), [], 'the same host');
 });
 
-test('an acknowledgement is for all batches up to it', () => {
+test('an acknowledgement covers all batches up to its number', () => {
   const { outbox, open, batches, worker } = withThreeSent();
   outbox.received({ type: 'received', worker, number: 2 });
   outbox.received({ type: 'received', worker, number: 1 });
@@ -137,7 +137,7 @@ test('an acknowledgement is for all batches up to it', () => {
   assert.deepEqual(batches(), []);
 });
 
-test('an acknowledgement of what another worker observed is for nothing here', () => {
+test('an acknowledgement for another worker is ignored', () => {
   const { outbox, open, observe, batches } = begin();
   open();
   observe(1);
@@ -149,7 +149,7 @@ test('an acknowledgement of what another worker observed is for nothing here', (
   assert.deepEqual(batches(), [[1, 1]]);
 });
 
-test('each worker has a name of its own', () => {
+test('each worker has its own id', () => {
   const names = [begin(), begin()].map(({ sent, open, observe }) => {
     open();
     observe(1);
@@ -159,7 +159,7 @@ test('each worker has a name of its own', () => {
   assert.equal(new Set(names).size, 2);
 });
 
-test('while no host takes them, the oldest batches are dropped whole, and counted', () => {
+test('without a host the oldest batches are dropped and counted', () => {
   const { sent, open, observe, batches } = begin();
   observe(1, 3);
   mock.timers.tick(BATCH_DELAY);
@@ -174,7 +174,7 @@ test('while no host takes them, the oldest batches are dropped whole, and counte
   assert.equal(sent[0].dropped, 3);
 });
 
-test('what is acknowledged makes room', () => {
+test('acknowledged batches make room', () => {
   const { outbox, sent, open, observe } = begin();
   open();
   observe(1, MOST_KEPT);

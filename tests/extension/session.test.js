@@ -322,7 +322,7 @@ test('a host that stays away is tried again, ever later, and complained of once'
   await open;
   assert.equal(ports.length, 4);
   const complaints = warned.mock.calls.map(({ arguments: [text] }) => text);
-  assert.equal(complaints.filter((text) => String(text).includes('the host has gone')).length, 1);
+  assert.equal(complaints.filter((text) => String(text).includes('the host has disconnected')).length, 1);
 });
 
 test('a host that answers and dies is tried ever later too, and one that lived is tried again at once', async () => {

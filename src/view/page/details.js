@@ -8,7 +8,7 @@ const copyButton = (text, label) => {
   return button;
 };
 
-/** Copies text, and says on the button whether that worked. */
+/** Copies a text to the clipboard and shows the result on the button. */
 const copy = async (/** @type {HTMLElement} */ button, /** @type {string} */ text) => {
   button.dataset.label ??= button.textContent ?? '';
   try {
@@ -27,7 +27,7 @@ const table = (pairs) => {
   for (const [key, value] of pairs) {
     const row = element('tr');
     const head = element('th');
-    // Long names break between their words.
+    // Long names wrap between their words.
     for (const part of (key === '' ? '(no name)' : key).split(/(?<=[._])|(?<=[a-z])(?=[A-Z])/)) head.append(part, element('wbr'));
     head.scope = 'row';
     const cell = element('td', '', value instanceof Node ? '' : plain(value));
@@ -40,7 +40,7 @@ const table = (pairs) => {
 };
 
 /**
- * Shows a span.
+ * Shows a span in the details panel.
  * @param {HTMLElement} panel
  * @param {Model} model
  * @param {Span} span
@@ -54,7 +54,7 @@ const showDetails = (panel, model, span, page) => {
   close.addEventListener('click', page.close);
   top.append(element('h2', '', span.label), close);
   const actions = element('p', 'actions');
-  const zoom = element('button', '', 'Zoom to it');
+  const zoom = element('button', '', 'Zoom to span');
   zoom.type = 'button';
   zoom.addEventListener('click', page.zoom);
   actions.append(copyButton(span.id, 'Copy span id'), ' ', copyButton(trace.id, 'Copy trace id'), ' ', zoom);
@@ -63,16 +63,16 @@ const showDetails = (panel, model, span, page) => {
   const facts = [
     ['service', span.service],
     ['name', span.name],
-    ['kind', span.kind === '' ? 'not said' : span.kind],
+    ['kind', span.kind === '' ? 'unspecified' : span.kind],
     ['duration', duration(span.durationUs)],
-    ['began', `${duration(span.startUs)} after the trace`],
-    ['at', clock(trace.startMs + span.startUs / 1000)],
+    ['start', `${duration(span.startUs)} after the trace began`],
+    ['time', clock(trace.startMs + span.startUs / 1000)],
     ['status', span.error ? element('span', 'bad', `✗ error${span.message === '' ? '' : `: ${span.message}`}`) : `no error${span.message === '' ? '' : `: ${span.message}`}`],
     ['span id', span.id],
     ['parent', parentOf(model, span)],
   ];
   if (span.cached) facts.push(['answered by', "the browser's cache"]);
-  if (span.critical) facts.push(['critical path', 'yes: the trace waited for it']);
+  if (span.critical) facts.push(['critical path', 'yes, the trace waited for this span']);
   panel.replaceChildren(top, actions, table(facts));
 
   /** @param {string} title @param {Node[]} parts */
@@ -91,12 +91,12 @@ const showDetails = (panel, model, span, page) => {
 
 /** @param {Span} span @param {Span['events'][number]} event */
 const eventText = (span, event) =>
-  [event.timeUs < span.startUs ? 'before the span began' : `${duration(event.timeUs - span.startUs)} after it began`, ...event.attributes.map(([key, value]) => `${key} = ${plain(value)}`)].join('\n');
+  [event.timeUs < span.startUs ? 'before the span began' : `${duration(event.timeUs - span.startUs)} after the span began`, ...event.attributes.map(([key, value]) => `${key} = ${plain(value)}`)].join('\n');
 
 /** @param {Model} model @param {Span} span */
 const parentOf = (model, span) => {
-  if (span.parent === null) return 'none: it is the root';
-  return model.places.has(span.parent) ? linkTo(model.trace.id, span.parent, true) : `${span.parent} (missing)`;
+  if (span.parent === null) return 'none, this is the root';
+  return model.indexes.has(span.parent) ? linkTo(model.trace.id, span.parent, true) : `${span.parent} (missing)`;
 };
 
 /** @param {string} traceId @param {string} spanId @param {boolean} isHere */

@@ -1,4 +1,4 @@
-// What the page does: the list of traces, the location (#trace/span), filters and keys.
+// The behaviour of the page: the list of traces, the location (#trace/span), filters and keys.
 
 /** @type {{source?: string, traces?: Trace[], leftOutTraces?: number, leftOutSpans?: number}} */
 const data = JSON.parse(byId('data').textContent ?? '{}');
@@ -19,26 +19,26 @@ const grid = byId('rows');
 const panel = byId('details');
 const waterfall = new Waterfall(grid, byId('sizer'), byId('ticks'), { choose, toggle });
 
-/** How long the location waits for the keys to rest: browsers refuse it to change too often. */
-const REST_MS = 150;
-let located = 0;
+/** Delay before the location changes, in milliseconds: browsers limit how often it may. */
+const LOCATION_DELAY = 150;
+let locationTimer = 0;
 
-/** Makes the location that of a trace or a span, in no new entry of the history. */
-function locate(/** @type {string[]} */ ...ids) {
-  clearTimeout(located);
+/** Replaces the location by that of a trace or a span, without a new history entry. */
+function setLocation(/** @type {string[]} */ ...ids) {
+  clearTimeout(locationTimer);
   const before = location.hash;
-  located = setTimeout(() => {
-    // Whoever went elsewhere meanwhile is not taken back.
+  locationTimer = setTimeout(() => {
+    // The user may have navigated in the meantime.
     if (location.hash === before) history.replaceState(null, '', `#${ids.map(encodeURIComponent).join('/')}`);
-  }, REST_MS);
+  }, LOCATION_DELAY);
 }
 
-/** Says what is the matter; nothing, where nothing is. */
+/** Shows a notice, or removes it if the text is empty. */
 function notify(/** @type {string} */ text) {
   byId('notice').textContent = text;
 }
 
-/** The model of a trace; made once, when it is first looked at. */
+/** Returns the model of a trace, which is created on first use. */
 function modelOf(/** @type {Trace} */ trace) {
   let model = models.get(trace.id);
   if (!model) {
@@ -59,7 +59,7 @@ function filter() {
   };
 }
 
-/** Shows the rows as the filters and the closed spans want it. */
+/** Shows the rows for the current filter and collapsed spans. */
 function update() {
   if (!current) return;
   const { rows, matches } = current.rows(filter());
@@ -67,47 +67,47 @@ function update() {
   waterfall.set(current, rows);
 }
 
-/** Makes a span the chosen one; `open` shows its details. */
-function choose(/** @type {number} */ place, /** @type {boolean} */ open) {
+/** Selects a span; `open` shows its details. */
+function choose(/** @type {number} */ spanIndex, /** @type {boolean} */ open) {
   if (!current) return;
-  chosen = place;
-  waterfall.choose(place);
-  const span = current.trace.spans[place];
+  chosen = spanIndex;
+  waterfall.choose(spanIndex);
+  const span = current.trace.spans[spanIndex];
   if (open || !panel.hidden) {
     const wasHidden = panel.hidden;
     showDetails(panel, current, span, { close: closeDetails, has, zoom });
-    if (wasHidden) uncover();
+    if (wasHidden) scrollAboveDetails();
   }
   notify('');
-  locate(current.trace.id, span.id);
+  setLocation(current.trace.id, span.id);
 }
 
-/** Whether a span is in this page. */
+/** Tells whether the page has a span. */
 function has(/** @type {string} */ traceId, /** @type {string} */ spanId) {
   const trace = traces.find(({ id }) => id === traceId);
-  return trace !== undefined && modelOf(trace).places.has(spanId);
+  return trace !== undefined && modelOf(trace).indexes.has(spanId);
 }
 
-/** Where details cover the lower part of a narrow window, the chosen row goes above them. */
-function uncover() {
+/** In a narrow window the details cover the lower part: scrolls the selected row above them. */
+function scrollAboveDetails() {
   const row = grid.querySelector('.row.chosen');
   if (!row || !matchMedia('(max-width: 900px)').matches) return;
   const covered = row.getBoundingClientRect().bottom - panel.getBoundingClientRect().top;
   if (covered > 0) scrollBy(0, covered + ROW_HEIGHT);
 }
 
-/** Opens or closes a span. */
-function toggle(/** @type {number} */ place) {
+/** Expands or collapses a span. */
+function toggle(/** @type {number} */ spanIndex) {
   if (!current) return;
-  if (!current.closed.delete(place)) {
-    current.closed.add(place);
-    // The chosen span does not get lost in what is closed.
-    if (chosen > place && chosen < current.after[place]) choose(place, false);
+  if (!current.collapsed.delete(spanIndex)) {
+    current.collapsed.add(spanIndex);
+    // If the selected span is hidden now, select the collapsed one.
+    if (chosen > spanIndex && chosen < current.after[spanIndex]) choose(spanIndex, false);
   }
   update();
 }
 
-/** Has the tracks show the time of the chosen span alone, or the whole trace again. */
+/** Zooms to the selected span, or back to the whole trace. */
 function zoom() {
   if (!current) return;
   const span = current.trace.spans[chosen];
@@ -122,19 +122,18 @@ function zoomOut() {
   byId('whole').hidden = true;
 }
 
-/** Closes the details. */
 function closeDetails() {
   panel.hidden = true;
-  if (current) locate(current.trace.id);
+  if (current) setLocation(current.trace.id);
   grid.focus({ preventScroll: true });
 }
 
-/** Opens what hides a span. */
-function reveal(/** @type {number} */ place) {
+/** Makes the row of a span visible: expands its ancestors, and resets the filter if it hides the span. */
+function reveal(/** @type {number} */ spanIndex) {
   if (!current) return;
-  for (let above = current.parents[place]; above >= 0; above = current.parents[above]) current.closed.delete(above);
+  for (let above = current.parents[spanIndex]; above >= 0; above = current.parents[above]) current.collapsed.delete(above);
   update();
-  if (waterfall.numberOf(place) < 0) {
+  if (waterfall.rowIndexOf(spanIndex) < 0) {
     resetFilters();
     update();
   }
@@ -145,7 +144,6 @@ function resetFilters() {
   for (const id of ['errors', 'uncached']) byId(id).checked = false;
 }
 
-/** Shows a trace. */
 function show(/** @type {Trace} */ trace) {
   current = modelOf(trace);
   chosen = -1;
@@ -171,26 +169,26 @@ function show(/** @type {Trace} */ trace) {
   update();
 }
 
-/** Goes where the location points. */
-function follow() {
+/** Shows the trace and span that the location names. */
+function showLocation() {
   const [traceId, spanId] = location.hash.slice(1).split('/').map(decode);
   const trace = traceId ? traces.find(({ id }) => id === traceId) : traces[0];
-  clearTimeout(located);
+  clearTimeout(locationTimer);
   const shown = trace ?? traces[0];
   if (!shown) {
     notify('There are no traces in this file.');
     return;
   }
-  notify(trace ? '' : `There is no trace ${traceId} in this file; this is another one.`);
+  notify(trace ? '' : `There is no trace ${traceId} in this file. Showing another one.`);
   if (current?.trace !== shown) show(shown);
   if (!trace || !spanId || !current) return;
-  const place = current.places.get(spanId);
-  if (place === undefined) {
+  const spanIndex = current.indexes.get(spanId);
+  if (spanIndex === undefined) {
     notify(`There is no span ${spanId} in this trace.`);
     return;
   }
-  reveal(place);
-  choose(place, true);
+  reveal(spanIndex);
+  choose(spanIndex, true);
 }
 
 /** @param {string} text */
@@ -202,45 +200,45 @@ function decode(text) {
   }
 }
 
-/** Goes to a trace; the way back leads to the one before. */
-function go(/** @type {string} */ id) {
-  clearTimeout(located);
+/** Opens a trace with a new history entry. */
+function openTrace(/** @type {string} */ id) {
+  clearTimeout(locationTimer);
   history.pushState(null, '', `#${encodeURIComponent(id)}`);
-  follow();
+  showLocation();
 }
 
-/** Goes to the next span with an error, from the first one again after the last. */
+/** Selects the next span with an error; after the last one, the first one. */
 function nextError() {
   if (!current) return;
   const { spans } = current.trace;
   for (let step = 1; step <= spans.length; step += 1) {
-    const place = (chosen + step + spans.length) % spans.length;
-    if (spans[place].error) {
-      reveal(place);
-      choose(place, true);
+    const spanIndex = (chosen + step + spans.length) % spans.length;
+    if (spans[spanIndex].error) {
+      reveal(spanIndex);
+      choose(spanIndex, true);
       return;
     }
   }
 }
 
-/** Moves over the rows. */
-function move(/** @type {KeyboardEvent} */ event) {
+/** Handles the keys of the waterfall. */
+function handleRowKey(/** @type {KeyboardEvent} */ event) {
   if (!current || event.ctrlKey || event.metaKey || event.altKey) return;
   const { rows } = waterfall;
-  const number = waterfall.numberOf(chosen);
+  const rowIndex = waterfall.rowIndexOf(chosen);
   const page = Math.max(1, Math.floor(grid.clientHeight / ROW_HEIGHT) - 1);
   /** @type {Record<string, number>} */
-  const targets = { ArrowDown: number + 1, ArrowUp: number - 1, PageDown: number + page, PageUp: number - page, Home: 0, End: rows.length - 1 };
+  const targets = { ArrowDown: rowIndex + 1, ArrowUp: rowIndex - 1, PageDown: rowIndex + page, PageUp: rowIndex - page, Home: 0, End: rows.length - 1 };
   const target = targets[event.key];
   if (target !== undefined && rows.length > 0) {
-    choose(rows[Math.max(0, Math.min(rows.length - 1, target))].place, false);
+    choose(rows[Math.max(0, Math.min(rows.length - 1, target))].spanIndex, false);
   } else if (event.key === 'Enter' && chosen >= 0) {
     choose(chosen, true);
   } else if (event.key === 'ArrowRight' && chosen >= 0) {
-    if (current.closed.has(chosen)) toggle(chosen);
-    else if (rows[number]?.isParent) choose(rows[number + 1].place, false);
+    if (current.collapsed.has(chosen)) toggle(chosen);
+    else if (rows[rowIndex]?.isParent) choose(rows[rowIndex + 1].spanIndex, false);
   } else if (event.key === 'ArrowLeft' && chosen >= 0) {
-    if (rows[number]?.isParent && !current.closed.has(chosen)) {
+    if (rows[rowIndex]?.isParent && !current.collapsed.has(chosen)) {
       toggle(chosen);
     } else if (current.parents[chosen] >= 0) {
       choose(current.parents[chosen], false);
@@ -260,13 +258,12 @@ byId('source').textContent = data.source ?? '';
 document.title = `${data.source ?? 'traces'} · navtrace`;
 if ((data.leftOutSpans ?? 0) > 0 || (data.leftOutTraces ?? 0) > 0) {
   byId('left-out').hidden = false;
-  const spans = counted(data.leftOutSpans ?? 0, 'span');
   byId('left-out').textContent = data.leftOutTraces
-    ? `${counted(data.leftOutTraces, 'trace')} more with ${spans} in the file: navtrace view FILE TRACE_ID`
-    : `${spans} more in the file`;
+    ? `${counted(data.leftOutTraces, 'more trace')} with ${counted(data.leftOutSpans ?? 0, 'span')} in the file: navtrace view FILE TRACE_ID`
+    : `${counted(data.leftOutSpans ?? 0, 'more span')} in the file`;
 }
 byId('trace-count').textContent = counted(traces.length, 'trace');
-byId('traces').append(...traces.map((trace) => entry(modelOf(trace), () => go(trace.id))));
+byId('traces').append(...traces.map((trace) => entry(modelOf(trace), () => openTrace(trace.id))));
 byId('trace').hidden = traces.length === 0;
 byId('layout').classList.toggle('single', traces.length < 2);
 byId('notice').classList.toggle('calm', traces.length === 0);
@@ -279,8 +276,8 @@ byId('next-error').addEventListener('click', nextError);
 byId('whole').addEventListener('click', zoomOut);
 byId('copy-trace').addEventListener('click', () => current && copy(byId('copy-trace'), current.trace.id));
 byId('help-button').addEventListener('click', toggleHelp);
-grid.addEventListener('keydown', move);
-addEventListener('hashchange', follow);
+grid.addEventListener('keydown', handleRowKey);
+addEventListener('hashchange', showLocation);
 addEventListener('keydown', (event) => {
   if (event.key === 'Escape') {
     if (!panel.hidden) closeDetails();
@@ -297,4 +294,4 @@ addEventListener('keydown', (event) => {
   else if (event.key === '?') toggleHelp();
   return undefined;
 });
-follow();
+showLocation();

@@ -1,16 +1,16 @@
-// What a trace is in short: its entry in the list, its legend, what its filters offer.
+// The summary of a trace: its entry in the list, its legend, and the choices of its filters.
 
-/** Services that the legend names; each row names its own. */
+/** Limit for services in the legend. Each row names its service anyway. */
 const MOST_IN_LEGEND = 12;
 
-/** The entry of a trace in the list. */
+/** Creates the entry of a trace in the list. */
 function entry(/** @type {Model} */ model, /** @type {() => void} */ open) {
   const { trace } = model;
   const button = element('button');
   button.type = 'button';
   button.dataset.trace = trace.id;
   const facts = element('span', 'facts');
-  // Lines break between facts, not within one.
+  // Lines wrap between facts only.
   facts.append(model.facts().map((fact) => fact.replaceAll(' ', '\u00a0')).join(' · '), ...errorsOf(model));
   const name = element('span', 'name', model.root?.label ?? '');
   name.title = name.textContent ?? '';
@@ -21,11 +21,11 @@ function entry(/** @type {Model} */ model, /** @type {() => void} */ open) {
   return item;
 }
 
-/** What colours and lines mean. */
+/** Creates the legend of colours and lines. */
 function legend(/** @type {Model} */ model) {
   const named = model.services.slice(0, MOST_IN_LEGEND);
   const items = named.map((service) => element('li', `service ${model.colour(service)}`, service));
-  if (model.services.length > named.length) items.push(element('li', '', `${counted(model.services.length - named.length, 'service')} more`));
+  if (model.services.length > named.length) items.push(element('li', '', counted(model.services.length - named.length, 'more service')));
   const { spans } = model.trace;
   if (spans.some((span) => span.cached)) items.push(element('li', 'service cached', 'cache hit'));
   if (spans.some((span) => span.error)) items.push(element('li', 'service bad', 'error'));
@@ -36,7 +36,7 @@ function legend(/** @type {Model} */ model) {
   return items;
 }
 
-/** How many errors a trace has, where it has any. */
+/** Returns the number of errors as parts of a line; none without errors. */
 function errorsOf(/** @type {Model} */ model) {
   return model.errors > 0 ? [' · ', element('span', 'bad', counted(model.errors, 'error'))] : [];
 }

@@ -1,18 +1,19 @@
-// The waterfall: only the rows that can be seen are elements, and they are used again when others come into view.
+// The waterfall. Only visible rows have elements, which are reused when others come into view.
 
+/** In pixels, as in page.css. */
 const ROW_HEIGHT = 26;
 
-/** Rows beyond the edges, so that a fast wheel meets no gap. */
+/** Rows above and below the visible ones, so that fast scrolling shows no gaps. */
 const SPARE_ROWS = 10;
 
-/** How far a level is indented, and how many levels are. */
+/** Indentation per level, in pixels, and the deepest level that is indented. */
 const INDENT = 14;
 const MOST_INDENTED = 16;
 
-/** How wide a mark of the time axis is at least, in pixels. */
+/** Shortest distance between two ticks of the time axis, in pixels. */
 const TICK = 60;
 
-/** The moments of a navigation that are drawn, and what they are called. @type {Record<string, string>} */
+/** The events of a navigation that are drawn as lines, with their labels. @type {Record<string, string>} */
 const MOMENTS = { commit: 'commit', domContentLoaded: 'DOMContentLoaded', load: 'load' };
 
 class Waterfall {
@@ -20,7 +21,7 @@ class Waterfall {
    * @param {HTMLElement} grid
    * @param {HTMLElement} sizer
    * @param {HTMLElement} ticks
-   * @param {{choose: (place: number, open: boolean) => void, toggle: (place: number) => void}} page
+   * @param {{choose: (spanIndex: number, open: boolean) => void, toggle: (spanIndex: number) => void}} page
    */
   constructor(grid, sizer, ticks, page) {
     this.grid = grid;
@@ -29,74 +30,74 @@ class Waterfall {
     this.page = page;
     /** @type {Model|null} */
     this.model = null;
-    /** @type {Line[]} */
+    /** @type {RowData[]} */
     this.rows = [];
-    /** Numbers of rows by the places of their spans. @type {Map<number, number>} */
-    this.numbers = new Map();
-    /** The part of the trace that the tracks show, in microseconds. */
+    /** Indexes of rows by the indexes of their spans. @type {Map<number, number>} */
+    this.rowIndexes = new Map();
+    /** The visible part of the trace, in microseconds. */
     this.range = { from: 0, length: 1 };
-    /** Elements by the numbers of their rows. @type {Map<number, Row>} */
+    /** The rows that have elements, by row index. @type {Map<number, Row>} */
     this.shown = new Map();
-    /** @type {Row[]} */
-    this.spare = [];
+    /** Rows to reuse. @type {Row[]} */
+    this.unused = [];
     this.chosen = -1;
-    /** Whether what the elements show is no longer so. */
-    this.isStale = false;
+    /** Whether the elements must be filled again. */
+    this.needsFill = false;
     this.frame = 0;
-    grid.addEventListener('scroll', () => this.later(), { passive: true });
+    grid.addEventListener('scroll', () => this.drawLater(), { passive: true });
     new ResizeObserver(() => {
       this.drawTicks();
-      this.later();
+      this.drawLater();
     }).observe(grid);
   }
 
   /** Shows these rows. */
-  set(/** @type {Model} */ model, /** @type {Line[]} */ rows) {
+  set(/** @type {Model} */ model, /** @type {RowData[]} */ rows) {
     if (this.model !== model) {
       this.grid.scrollTop = 0;
       this.model = model;
       this.show(0, model.trace.durationUs);
     }
     this.rows = rows;
-    this.numbers = new Map(rows.map(({ place }, number) => [place, number]));
-    this.isStale = true;
+    this.rowIndexes = new Map(rows.map(({ spanIndex }, rowIndex) => [spanIndex, rowIndex]));
+    this.needsFill = true;
     this.sizer.style.height = `${rows.length * ROW_HEIGHT}px`;
     this.grid.setAttribute('aria-rowcount', String(rows.length));
     this.draw();
   }
 
-  /** Makes a span the chosen one, and brings it into view. */
-  choose(/** @type {number} */ place) {
-    this.chosen = place;
-    const number = this.numberOf(place);
-    if (number >= 0) {
-      const top = number * ROW_HEIGHT;
+  /** Selects a span and scrolls to it. */
+  choose(/** @type {number} */ spanIndex) {
+    this.chosen = spanIndex;
+    const rowIndex = this.rowIndexOf(spanIndex);
+    if (rowIndex >= 0) {
+      const top = rowIndex * ROW_HEIGHT;
       const { scrollTop, clientHeight } = this.grid;
       if (top < scrollTop) this.grid.scrollTop = top;
       else if (top + ROW_HEIGHT > scrollTop + clientHeight) this.grid.scrollTop = top + ROW_HEIGHT - clientHeight;
     }
-    this.isStale = true;
+    this.needsFill = true;
     this.draw();
   }
 
-  /** Has the tracks show this part of the trace. */
+  /** Zooms to a part of the trace, in microseconds. */
   show(/** @type {number} */ from, /** @type {number} */ length) {
     this.range = { from, length: Math.max(length, 1) };
     this.drawTicks();
-    this.isStale = true;
-    this.later();
+    this.needsFill = true;
+    this.drawLater();
   }
 
   get isZoomed() {
     return this.model !== null && (this.range.from > 0 || this.range.length < this.model.trace.durationUs);
   }
 
-  /** Where a moment is on the tracks, in percent. */
-  share(/** @type {number} */ us) {
+  /** Converts a time to a position on the time axis, in percent. */
+  percentAt(/** @type {number} */ us) {
     return ((us - this.range.from) / this.range.length) * 100;
   }
 
-  /** Draws the time axis, whose lines go on through the rows. */
+  /** Draws the time axis. Its lines continue through the rows. */
   drawTicks() {
     const { from, length } = this.range;
     const width = this.ticks.clientWidth;
@@ -109,22 +110,22 @@ class Waterfall {
     const first = Math.ceil(from / step) * step;
     const marks = [];
     for (let at = first; at < end; at += step) {
-      // The last one has no room for its text, unless there is as much as for the others.
-      const isCut = (1 - this.share(at) / 100) * width < TICK - 8;
+      // The last tick has a label only if there is enough room.
+      const isCut = (1 - this.percentAt(at) / 100) * width < TICK - 8;
       const mark = element('span', '', isCut ? '' : `${(at / unit).toFixed(digits)} ${name}`);
-      mark.style.left = `${this.share(at)}%`;
+      mark.style.left = `${this.percentAt(at)}%`;
       marks.push(mark);
     }
     this.ticks.replaceChildren(...marks);
-    this.grid.style.setProperty('--first', `${this.share(first)}%`);
+    this.grid.style.setProperty('--first', `${this.percentAt(first)}%`);
     this.grid.style.setProperty('--step', `${(step / length) * 100}%`);
   }
 
-  numberOf(/** @type {number} */ place) {
-    return this.numbers.get(place) ?? -1;
+  rowIndexOf(/** @type {number} */ spanIndex) {
+    return this.rowIndexes.get(spanIndex) ?? -1;
   }
 
-  later() {
+  drawLater() {
     if (this.frame === 0) {
       this.frame = requestAnimationFrame(() => {
         this.frame = 0;
@@ -136,37 +137,37 @@ class Waterfall {
   draw() {
     const first = Math.max(0, Math.floor(this.grid.scrollTop / ROW_HEIGHT) - SPARE_ROWS);
     const last = Math.min(this.rows.length, Math.ceil((this.grid.scrollTop + this.grid.clientHeight) / ROW_HEIGHT) + SPARE_ROWS);
-    for (const [number, row] of this.shown) {
-      if (number < first || number >= last) {
+    for (const [rowIndex, row] of this.shown) {
+      if (rowIndex < first || rowIndex >= last) {
         row.element.remove();
-        this.spare.push(row);
-        this.shown.delete(number);
+        this.unused.push(row);
+        this.shown.delete(rowIndex);
       }
     }
-    // Elements stand in the order of the rows, which is what a screen reader goes by.
+    // Keep the elements in the order of the rows, for screen readers.
     let next = this.sizer.firstElementChild;
-    for (let number = first; number < last; number += 1) {
-      let row = this.shown.get(number);
-      if (!row || this.isStale) {
-        row ??= this.spare.pop() ?? new Row(this);
-        row.fill(number);
-        this.shown.set(number, row);
+    for (let rowIndex = first; rowIndex < last; rowIndex += 1) {
+      let row = this.shown.get(rowIndex);
+      if (!row || this.needsFill) {
+        row ??= this.unused.pop() ?? new Row(this);
+        row.fill(rowIndex);
+        this.shown.set(rowIndex, row);
       }
       if (row.element === next) next = next.nextElementSibling;
       else this.sizer.insertBefore(row.element, next);
     }
-    this.isStale = false;
-    const active = this.shown.get(this.numberOf(this.chosen));
+    this.needsFill = false;
+    const active = this.shown.get(this.rowIndexOf(this.chosen));
     if (active) this.grid.setAttribute('aria-activedescendant', active.element.id);
     else this.grid.removeAttribute('aria-activedescendant');
   }
 }
 
-/** The elements of one row. */
+/** The elements of a row. */
 class Row {
   constructor(/** @type {Waterfall} */ waterfall) {
     this.waterfall = waterfall;
-    this.place = -1;
+    this.spanIndex = -1;
     this.element = element('div', 'row');
     this.element.setAttribute('role', 'row');
     this.label = element('span', 'label');
@@ -185,40 +186,40 @@ class Row {
     this.element.append(this.label, this.service, this.track, this.duration);
     this.twisty.addEventListener('click', (event) => {
       event.stopPropagation();
-      waterfall.page.toggle(this.place);
+      waterfall.page.toggle(this.spanIndex);
     });
-    this.element.addEventListener('click', () => waterfall.page.choose(this.place, true));
+    this.element.addEventListener('click', () => waterfall.page.choose(this.spanIndex, true));
   }
 
-  /** Shows the span of a row. */
-  fill(/** @type {number} */ number) {
+  /** Shows the span of the row with this index. */
+  fill(/** @type {number} */ rowIndex) {
     const { model, rows, chosen } = this.waterfall;
     if (!model) return;
-    const { place, isContext, isParent } = rows[number];
-    const span = model.trace.spans[place];
-    this.place = place;
+    const { spanIndex, isAncestor, isParent } = rows[rowIndex];
+    const span = model.trace.spans[spanIndex];
+    this.spanIndex = spanIndex;
     const classes = ['row', model.colour(span.service)];
     for (const [name, is] of Object.entries({
-      group: span.role === 'navigation', error: span.error, cached: span.cached, critical: span.critical, context: isContext, chosen: place === chosen,
+      group: span.role === 'navigation', error: span.error, cached: span.cached, critical: span.critical, context: isAncestor, chosen: spanIndex === chosen,
     })) {
       if (is) classes.push(name);
     }
     this.element.className = classes.join(' ');
-    this.element.style.transform = `translateY(${number * ROW_HEIGHT}px)`;
-    const isClosed = model.closed.has(place);
-    this.element.id = `row-${number}`;
-    this.element.setAttribute('aria-rowindex', String(number + 1));
+    this.element.style.transform = `translateY(${rowIndex * ROW_HEIGHT}px)`;
+    const isCollapsed = model.collapsed.has(spanIndex);
+    this.element.id = `row-${rowIndex}`;
+    this.element.setAttribute('aria-rowindex', String(rowIndex + 1));
     this.element.setAttribute('aria-level', String(span.depth + 1));
-    this.element.setAttribute('aria-selected', String(place === chosen));
-    if (isParent) this.element.setAttribute('aria-expanded', String(!isClosed));
+    this.element.setAttribute('aria-selected', String(spanIndex === chosen));
+    if (isParent) this.element.setAttribute('aria-expanded', String(!isCollapsed));
     else this.element.removeAttribute('aria-expanded');
 
     this.label.style.paddingLeft = `${Math.min(span.depth, MOST_INDENTED) * INDENT}px`;
-    this.twisty.textContent = isParent ? (isClosed ? '▸' : '▾') : '';
+    this.twisty.textContent = isParent ? (isCollapsed ? '▸' : '▾') : '';
     this.mark.textContent = span.error ? '✗ ' : '';
     this.name.textContent = span.label;
     this.label.title = span.label;
-    const notes = [span.cached ? 'cache' : '', span.orphan ? 'parent missing' : '', isClosed ? `${model.after[place] - place - 1} below` : ''];
+    const notes = [span.cached ? 'cache' : '', span.orphan ? 'parent missing' : '', isCollapsed ? `${model.after[spanIndex] - spanIndex - 1} below` : ''];
     const note = notes.filter((text) => text !== '').join(', ');
     this.note.textContent = note === '' ? '' : ` (${note})`;
     this.service.textContent = span.service;
@@ -228,8 +229,8 @@ class Row {
 
   fillTrack(/** @type {Span} */ span) {
     const { waterfall } = this;
-    const from = Math.max(0, waterfall.share(span.startUs));
-    const to = Math.min(100, waterfall.share(span.startUs + span.durationUs));
+    const from = Math.max(0, waterfall.percentAt(span.startUs));
+    const to = Math.min(100, waterfall.percentAt(span.startUs + span.durationUs));
     const isOutside = from > 100 || to < 0;
     this.bar.hidden = isOutside;
     this.track.style.setProperty('--from', `${from}%`);
@@ -238,7 +239,7 @@ class Row {
     while (this.track.childElementCount > 1) this.track.lastElementChild?.remove();
     if (span.role !== 'navigation') return;
     for (const event of span.events) {
-      const at = waterfall.share(event.timeUs);
+      const at = waterfall.percentAt(event.timeUs);
       if (!Object.hasOwn(MOMENTS, event.name) || at < 0 || at > 100) continue;
       const moment = element('span', `moment ${event.name}`);
       moment.title = `${MOMENTS[event.name]}: ${duration(Math.max(0, event.timeUs - span.startUs))} after the navigation began`;

@@ -71,7 +71,7 @@ async function normal() {
   const { page, problems, close } = await open('normal', { viewport: { width: 1400, height: 800 } });
   assert.equal(await rows(page), 60);
   assert.equal(await page.locator('#traces li').count(), 2);
-  assert.match(await page.locator('#left-out').textContent(), /^2 traces more with 7 spans /);
+  assert.match(await page.locator('#left-out').textContent(), /^2 more traces with 7 spans /);
   assert.equal(await page.locator('#link').getAttribute('href'), 'https://jaeger.test/trace/1');
 
   // Keys.

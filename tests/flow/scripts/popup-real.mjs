@@ -115,7 +115,7 @@ async function traced() {
   await popup.locator('#sampling').selectOption('own');
   await popup.locator('#own').fill('0');
   await press('#own');
-  await popup.locator('#choice').getByText(/^0 %/).waitFor();
+  await popup.locator('#choice').getByText(/^0%/).waitFor();
   const before = await traceId();
   await press('#new-trace');
   await popup.waitForFunction((id) => document.querySelector('#trace-id').textContent !== id, before);

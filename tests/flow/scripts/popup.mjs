@@ -90,12 +90,12 @@ async function popup() {
 /** Each state says what it is, in words. */
 async function texts(page) {
   const says = {
-    connecting: /Starting.*not in place yet/s,
-    detailed: /Tracing.*Each request carries its own span.*Spans go to http:\/\/localhost:4318\/v1\/traces.*1,284 exported/s,
-    lightweight: /Tracing.*their navigation’s span.*Incognito windows carry no headers/s,
-    'not-granted': /Detailed mode is wanted.*navtrace launch/s,
-    paused: /Paused.*Requests carry no headers/s,
-    'no-host': /No host.*Requests carry a trace of their own, nothing is exported.*navtrace install.*Specified native messaging host not found/s,
+    connecting: /Starting.*do not get trace headers yet/s,
+    detailed: /Tracing.*Each request carries its own span id.*Spans go to http:\/\/localhost:4318\/v1\/traces.*1,284 exported/s,
+    lightweight: /Tracing.*Requests carry the span id of their navigation.*Incognito windows are not traced/s,
+    'not-granted': /Detailed mode is configured.*navtrace launch/s,
+    paused: /Paused.*Requests get no trace headers/s,
+    'no-host': /No host.*Requests get trace headers, but nothing is exported.*navtrace install.*Specified native messaging host not found/s,
     'exporter-down': /Not exported.*sent later.*connection refused.*96 exported, 41 kept, 2 dropped/s,
     'no-exporter': /nowhere.*Not sampled/s,
     mismatch: /0\.2\.0.*0\.1\.0.*reload the extension/s,
@@ -178,7 +178,7 @@ async function actions(page, context) {
   await page.locator('#sampling').selectOption('own');
   await page.locator('#own').fill('120');
   await page.keyboard.press('Enter');
-  assert.equal(await page.locator('#sampling-error').textContent(), 'Expected a number from 0 to 100.');
+  assert.equal(await page.locator('#sampling-error').textContent(), 'Enter a number from 0 to 100.');
   assert.equal(await page.locator('#own').getAttribute('aria-invalid'), 'true');
   await page.locator('#own').fill('2.5 %');
   await page.keyboard.press('Enter');
@@ -192,7 +192,7 @@ async function actions(page, context) {
   assert.equal(await page.locator('#targets').getAttribute('aria-invalid'), 'true');
   assert.match(await page.locator('#targets').getAttribute('aria-describedby'), /targets-error/);
   assert.match(await page.locator('#targets').inputValue(), /nonsense/);
-  assert.equal(await page.locator('#choice').textContent(), '2.5 %, 2 targets');
+  assert.equal(await page.locator('#choice').textContent(), '2.5%, 2 targets');
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
     await page.screenshot({ path: `${process.env.SHOTS}/popup-refused-${colorScheme}.png`, fullPage: true });
@@ -237,9 +237,9 @@ async function options() {
   await page.setViewportSize({ width: 1000, height: 800 });
 
   const text = await page.locator('main').innerText();
-  assert.match(text, /kept in \/home\/me\/\.config\/navtrace\/config\.toml/);
-  assert.match(text, /In force: detailed, from the environment \(NAVTRACE_MODE\): it wins over what the file says\./);
-  assert.match(text, /In force: https:\/\/shop\.example\/health, from an option of navtrace\. It wins over the file\./);
+  assert.match(text, /Saved in \/home\/me\/\.config\/navtrace\/config\.toml/);
+  assert.match(text, /In use: detailed, set by the environment variable NAVTRACE_MODE, which overrides the value in the file\./);
+  assert.match(text, /In use: https:\/\/shop\.example\/health, set by a command-line option, which overrides the file\./);
   assert.ok(await page.locator('#save').isDisabled());
 
   // Only what has changed is stored; a secret stays unless something is done to it.
@@ -284,7 +284,7 @@ async function options() {
   await context.addInitScript(play, { watch: [missing] });
   await page.reload();
   await page.locator('#no-host').waitFor();
-  assert.match(await page.locator('#no-host').innerText(), /nothing can be stored.*navtrace install.*Specified native messaging host not found/s);
+  assert.match(await page.locator('#no-host').innerText(), /nothing can be saved.*navtrace install.*Specified native messaging host not found/s);
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
     await shot(`no-host-${colorScheme}`);

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Starts } from '../../extension/observe/starts.js';
+import { NavigationStarts } from '../../extension/observe/navigations.js';
 
-test('when a navigation began is told once', () => {
-  const starts = new Starts();
+test('the start of a navigation is returned once', () => {
+  const starts = new NavigationStarts();
   starts.begun(7, 90);
   starts.begun(8, 91);
   assert.deepEqual([starts.take(7, 100), starts.take(7, 101), starts.take(8, 100)], [90, 101, 91]);
 });
 
-test('the last navigation that began counts, and none began later than it was seen', () => {
-  const starts = new Starts();
+test('the latest start is returned, but none after the event', () => {
+  const starts = new NavigationStarts();
   starts.begun(7, 90);
   starts.begun(7, 95);
   assert.equal(starts.take(7, 100), 95);
@@ -20,7 +20,7 @@ test('the last navigation that began counts, and none began later than it was se
 });
 
 test('a closed tab is forgotten', () => {
-  const starts = new Starts();
+  const starts = new NavigationStarts();
   starts.begun(7, 90);
   starts.closed(7);
   assert.equal(starts.take(7, 100), 100);

@@ -1,13 +1,13 @@
 /**
- * The settings in groups, and what is said of each: pure functions.
+ * Groups the settings and converts their values for the options page. Pure.
  */
 
-/** @typedef {import('../control/view.d.ts').SettingView} SettingView */
-/** @typedef {SettingView['stored']} Stored */
+/** @import { SettingView } from '../pages/messages.js' */
+/** @typedef {SettingView['stored']} StoredValue */
 
-/** What a key is told by, for each group in order. The last one takes all. @type {[string, RegExp][]} */
+/** The titles of the groups in order, each with its keys. The last group takes all other keys. @type {[string, RegExp][]} */
 const GROUPS = [
-  ['Who gets headers', /^(targets|exclude)$/],
+  ['What is traced', /^(targets|exclude)$/],
   ['Traces', /^(mode|scope|existing|id_format|random_flag|sample_per|traceparent|tracestate|baggage|otel\.propagators|otel\.traces_sampler(_arg)?)$/],
   ['Export', /^otel\.(traces_exporter|sdk_disabled|service_name|resource_attributes|exporter_otlp_)|^link$/],
   ['Batches and limits', /^otel\./],
@@ -15,7 +15,7 @@ const GROUPS = [
 ];
 
 /**
- * Puts settings into groups, in the order in which they are told. Groups that have none are left out.
+ * Puts settings into groups, in their order. Leaves out empty groups.
  *
  * @param {SettingView[]} settings
  * @returns {{ title: string, settings: SettingView[] }[]}
@@ -24,50 +24,50 @@ export function groupsOf(settings) {
   /** @type {Map<string, SettingView[]>} */
   const groups = new Map(GROUPS.map(([title]) => [title, []]));
   for (const setting of settings) {
-    const [title] = GROUPS.find(([, keys]) => keys.test(setting.key)) ?? [];
-    if (title !== undefined) groups.get(title)?.push(setting);
+    const [title = ''] = GROUPS.find(([, keys]) => keys.test(setting.key)) ?? [];
+    groups.get(title)?.push(setting);
   }
-  return [...groups].map(([title, of]) => ({ title, settings: of })).filter((group) => group.settings.length > 0);
+  return [...groups].map(([title, members]) => ({ title, settings: members })).filter((group) => group.settings.length > 0);
 }
 
 /**
- * Says where the value in force is from, and when what is stored is not in force.
+ * Describes where the value in use comes from, and whether it overrides the one in the file.
  *
  * @param {SettingView} setting
  * @returns {{ text: string, overridden: boolean }}
  */
-export function sourceOf({ source, stored, value, secret, name, default: byDefault }) {
-  const from = { environment: `from the environment (${name})`, flag: 'from an option of navtrace' }[source];
-  const shown = secret ? 'a secret that is not shown' : `\`${value ?? 'none'}\``;
+export function sourceOf({ source, stored, value, secret, name, default: fallback }) {
+  const shown = secret ? 'a secret value, which is not shown' : `\`${value ?? 'none'}\``;
+  const from = { environment: `the environment variable ${name}`, flag: 'a command-line option' }[source];
   if (from !== undefined) {
-    const tail = stored === null ? '. It wins over the file.' : ': it wins over what the file says.';
-    return { text: `In force: ${shown}, ${from}${tail}`, overridden: stored !== null };
+    const overridden = stored !== null;
+    return { text: `In use: ${shown}, set by ${from}, which overrides ${overridden ? 'the value in the file' : 'the file'}.`, overridden };
   }
-  const otherwise = `Default: ${byDefault}.`;
-  if (source !== 'file') return { text: otherwise, overridden: false };
-  return { text: secret ? `In force: ${shown}, from the file. ${otherwise}` : `From the file. ${otherwise}`, overridden: false };
+  const text = `Default: ${fallback}.`;
+  if (source !== 'file') return { text, overridden: false };
+  return { text: secret ? `In use: ${shown}, set in the file. ${text}` : `Set in the file. ${text}`, overridden: false };
 }
 
 /**
- * What is stored as the text of a control.
+ * Converts a stored value to the text of its control.
  *
  * @param {SettingView} setting
- * @returns {string} empty where nothing is stored
+ * @returns {string} empty if nothing is stored
  */
 export function controlText({ kind, stored }) {
   if (stored === null) return '';
-  if (Array.isArray(stored)) return kind === 'list' ? stored.join('\n') : stored.join(',');
+  if (Array.isArray(stored)) return stored.join(kind === 'list' ? '\n' : ',');
   if (kind === 'switch') return stored === true || stored === 'on' || stored === 'true' ? 'on' : 'off';
   if (kind === 'list') return String(stored).split(',').map((part) => part.trim()).join('\n');
   return String(stored);
 }
 
 /**
- * What a control's text is to be stored as.
+ * Converts the text of a control to the value to store.
  *
  * @param {SettingView['kind']} kind
  * @param {string} text
- * @returns {Stored} null, which removes the key, for an empty text
+ * @returns {StoredValue} null for an empty text, which removes the key
  */
 export function storedAs(kind, text) {
   if (kind === 'list') {
@@ -80,14 +80,14 @@ export function storedAs(kind, text) {
 }
 
 /**
- * What has changed: by key, the value that is to be stored.
+ * Returns the values to store for the controls that differ from what is stored.
  *
  * @param {SettingView[]} settings
- * @param {(key: string) => string | null} textOf the text of a setting's control, null where it is to be removed
- * @returns {Record<string, Stored>}
+ * @param {(key: string) => string | null} textOf returns the text of a setting's control, or null to remove its key
+ * @returns {Record<string, StoredValue>} by key
  */
 export function changes(settings, textOf) {
-  /** @type {Record<string, Stored>} */
+  /** @type {Record<string, StoredValue>} */
   const values = {};
   for (const setting of settings) {
     const text = textOf(setting.key);
@@ -98,18 +98,18 @@ export function changes(settings, textOf) {
 }
 
 /**
- * Finds the setting that a refusal is about, by its key or name.
+ * Finds the setting that a refusal names, by its key or environment variable.
  *
  * @param {SettingView[]} settings
  * @param {string[]} sent the keys that were sent
  * @param {string} message
- * @returns {string | null}
+ * @returns {string | null} its key
  */
 export function refusedKey(settings, sent, message) {
-  const candidates = settings.filter(({ key }) => sent.includes(key));
-  // The longest first: a name may begin with another.
-  const found = candidates
+  const found = settings
+    .filter(({ key }) => sent.includes(key))
     .flatMap(({ key, name }) => [key, name].map((word) => ({ key, word })))
+    // The longest first, because one name may begin with another.
     .sort((a, b) => b.word.length - a.word.length)
     .find(({ word }) => new RegExp(`(^|[^\\w.])${word.replace(/[.]/g, '\\.')}($|[^\\w.]|\\.($|\\s))`).test(message));
   return found?.key ?? null;

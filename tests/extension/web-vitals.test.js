@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { Documents } from '../../extension/observe/documents.js';
-import { measurePages, watchPages } from '../../extension/observe/pages.js';
+import { measureWebVitals, watchWebVitals } from '../../extension/observe/web-vitals.js';
 import { fakeChrome } from './support/chrome.js';
 
 const CONTEXT = { spanId: 'a'.repeat(16), flags: '01' };
@@ -19,50 +19,50 @@ beforeEach(() => {
   observed = [];
   const documents = new Documents();
   documents.committed('doc', CONTEXT);
-  watchPages({ observe: (observation) => void observed.push(observation) }, documents);
+  watchWebVitals({ observe: (observation) => void observed.push(observation) }, documents);
 });
 
 /** @param {unknown} message @param {object} [sender] */
 const tell = (message, sender) =>
   browser.fire('runtime.onMessage', message, { id: 'aalhdoofknlgjgclnnkjbegphicaohme', documentId: 'doc', ...sender });
 
-test('pages are measured from their start, in a world of their own, until the browser ends', async () => {
-  await measurePages();
-  await measurePages();
+test('the script runs in every page from its start', async () => {
+  await measureWebVitals();
+  await measureWebVitals();
   const [{ world, runAt, persistAcrossSessions, matches, js }, ...more] = browser.scripts;
   assert.deepEqual(more, []);
   assert.deepEqual({ runAt, persistAcrossSessions, matches, js }, {
     runAt: 'document_start',
     persistAcrossSessions: false,
     matches: ['<all_urls>'],
-    js: ['observe/page.js'],
+    js: ['observe/measure-page.js'],
   });
-  // It has a world of its own unless it asks for the page's.
+  // The default is an isolated world.
   assert.equal(world, undefined);
 });
 
-test('a browser that does not let pages be measured goes on without', async () => {
+test('a failed registration is logged', async () => {
   const logged = mock.method(console, 'error', () => {});
   browser.state.broken.add('registerContentScripts');
-  await measurePages();
+  await measureWebVitals();
   assert.equal(logged.mock.callCount(), 1);
 });
 
-test("what a page tells of itself belongs to its document's navigation", () => {
+test('measurements belong to the navigation of their document', () => {
   tell(MEASURED);
   const [{ time, ...rest }] = observed;
   assert.deepEqual(rest, { what: 'page-measured', spanId: CONTEXT.spanId, ...MEASURED });
   assert.ok(Math.abs(time - Date.now()) < 60_000);
 });
 
-test('a page of no known navigation, and another extension, are not listened to', () => {
+test('unknown documents and other extensions are ignored', () => {
   tell(MEASURED, { documentId: 'unknown' });
   tell(MEASURED, { documentId: undefined });
   tell(MEASURED, { id: 'b'.repeat(32) });
   assert.deepEqual(observed, []);
 });
 
-test('only numbers with names are believed, and not without end', () => {
+test('only named numbers are accepted, up to a limit', () => {
   for (const nonsense of [null, undefined, 'text', 7, { vitals: 'text', timing: [null] }]) tell(nonsense);
   assert.deepEqual(observed.map(({ timing }) => timing), [{}, {}, {}, {}, {}]);
   observed.length = 0;

@@ -1,0 +1,138 @@
+/**
+ * Serves the extension's own pages, the popup and the options page: sends them views and executes their commands.
+ */
+
+import { attempt } from '../attempt.js';
+import { askSettings, isChoice, isObject, isStored, store } from '../channel/messages.js';
+import { viewOf, viewOfTab } from './view.js';
+
+/** @import { Session } from '../context/session.js' */
+/** @import { Modes } from '../headers/modes.js' */
+/** @import { History } from './history.js' */
+/** @import { Command, Refused, SettingsView, Stored, View } from './messages.js' */
+/**
+ * The parts that commands use. `reply` sends a message to the page that sent the command, `watch` sets the tab that its views are about.
+ *
+ * @typedef {object} Dependencies
+ * @property {Session} session
+ * @property {Modes} modes
+ * @property {(message: Reply) => void} reply
+ * @property {(tabId: number | null) => void} watch
+ */
+/** @typedef {View | Refused | SettingsView | Stored} Reply */
+/** @typedef {string | null | void} Refusal a sentence for the user if the command could not be executed */
+/** @typedef {(dependencies: Dependencies, command: Record<string, unknown>) => Refusal | Promise<Refusal>} Handler */
+
+/** Shortest interval between two views, in milliseconds. */
+export const VIEW_INTERVAL = 100;
+
+const MISMATCH = 'this page belongs to another version of the extension: reload the extension on chrome://extensions';
+
+/** @type {Record<string, Handler>} by command */
+const HANDLERS = {
+  watch: ({ watch }, { tabId }) => (tabId === null || typeof tabId === 'number' ? watch(tabId) : MISMATCH),
+  pause: ({ session }, { paused }) => (typeof paused === 'boolean' ? session.pause(paused) : MISMATCH),
+  'new-trace': ({ modes }) => modes.newTrace(),
+  choose: ({ session }, command) => {
+    if (!isChoice(command)) return MISMATCH;
+    const { ratio, targets } = command;
+    return session.choose({ ratio, targets });
+  },
+  settings: async ({ session, reply }) => {
+    const answer = await session.ask(askSettings(), 'settings');
+    return typeof answer === 'string' ? answer : reply(settingsViewOf(answer));
+  },
+  store: async ({ session, reply }, { values }) => {
+    if (!areSettingValues(values)) return MISMATCH;
+    const answer = await session.ask(store(values), 'settings');
+    if (typeof answer === 'string') return answer;
+    // A host reads config.toml when it starts.
+    session.reconnect();
+    reply({ type: 'stored' });
+    return reply(settingsViewOf(answer));
+  },
+  reconnect: ({ session }) => session.reconnect(),
+};
+
+/** @param {unknown} value @returns {value is Parameters<typeof store>[0]} */
+const areSettingValues = (value) => isObject(value) && Object.values(value).every(isStored);
+
+/** @param {Omit<SettingsView, 'type'>} message @returns {SettingsView} */
+const settingsViewOf = ({ file, exists, settings }) => ({ type: 'settings', file, exists, settings });
+
+/** Tells whether a port was opened by one of the extension's own pages. @param {chrome.runtime.Port} port */
+const isOwnPage = ({ name, sender }) =>
+  (name === 'popup' || name === 'options') &&
+  sender?.id === chrome.runtime.id &&
+  sender.url?.startsWith(chrome.runtime.getURL('')) === true;
+
+/** @param {chrome.runtime.Port} port @param {Reply} message */
+function post(port, message) {
+  try {
+    port.postMessage(message);
+  } catch {
+    // The page was closed.
+  }
+}
+
+/**
+ * Starts serving. Registers the listener at once, so that the browser wakes the worker for it. Does nothing while no page watches.
+ *
+ * @param {Promise<Modes>} ready
+ * @param {Session} session
+ * @param {History} history
+ */
+export function servePages(ready, session, history) {
+  /** @type {Map<chrome.runtime.Port, number | null>} the tab that each open page watches */
+  const watched = new Map();
+  /** @type {ReturnType<typeof setTimeout> | undefined} the next view */
+  let due;
+  let lastShown = -Infinity;
+
+  const show = async () => {
+    due = undefined;
+    lastShown = Date.now();
+    const modes = await ready;
+    for (const [port, tabId] of [...watched]) {
+      const tab = await viewOfTab(modes, history, tabId);
+      if (watched.has(port)) post(port, viewOf(session, tab));
+    }
+  };
+  const changed = () => {
+    if (watched.size > 0) due ??= setTimeout(() => void attempt('showing the state', show, undefined), lastShown + VIEW_INTERVAL - Date.now());
+  };
+  session.watch(changed);
+
+  chrome.runtime.onConnect.addListener((port) => {
+    if (!isOwnPage(port)) return port.disconnect();
+    let isOpen = true;
+    /** @param {number | null} tabId */
+    const watch = (tabId) => {
+      // The page may have been closed before the worker was ready.
+      if (!isOpen) return;
+      watched.set(port, tabId);
+      history.watch(changed);
+      // The first view comes at once.
+      lastShown = -Infinity;
+      clearTimeout(due);
+      due = undefined;
+      changed();
+    };
+    port.onDisconnect.addListener(() => {
+      isOpen = false;
+      watched.delete(port);
+      if (watched.size === 0) history.watch(null);
+    });
+    /** @param {Reply} message */
+    const reply = (message) => post(port, message);
+    port.onMessage.addListener(async (message) => {
+      const modes = await ready;
+      const type = isObject(message) && typeof message.type === 'string' ? message.type : '';
+      const handler = Object.hasOwn(HANDLERS, type) ? HANDLERS[type] : undefined;
+      const refusal = handler === undefined ? MISMATCH : await handler({ session, modes, reply, watch }, message);
+      if (typeof refusal !== 'string') return changed();
+      return reply({ type: 'refused', command: /** @type {Command['type']} */ (type), message: refusal });
+    });
+    return undefined;
+  });
+}
