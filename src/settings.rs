@@ -27,7 +27,7 @@ use tracing::level_filters::LevelFilter;
 use crate::base::failure::{ExitCode, Failure};
 use crate::context::mode::WantedMode;
 use crate::context::policy::Policy;
-use crate::export::settings::Settings;
+use crate::export::options::ExportOptions;
 use crate::settings::export::wanted::Wanted;
 use crate::settings::file::ConfigFile;
 use crate::settings::given::{FILE, Given, Source};
@@ -55,7 +55,7 @@ pub(crate) struct Config {
     /// How contexts are made and carried.
     pub(crate) policy: Policy,
     /// How spans are exported.
-    pub(crate) export: Settings,
+    pub(crate) export: ExportOptions,
     /// What the user should know about settings that were ignored, as OpenTelemetry's specification wants it for its own names.
     pub(crate) warnings: Vec<String>,
     /// Where config.toml is, or would be; nowhere without a home.
@@ -79,7 +79,7 @@ impl Default for Config {
             link: None,
             log: LevelFilter::WARN,
             policy: Policy::default(),
-            export: Wanted::default().settings(),
+            export: Wanted::default().options(),
             warnings: Vec::new(),
             file: None,
             wanted: Wanted::default(),
@@ -123,10 +123,10 @@ impl Config {
                 config.given.insert(given.setting.name, (given.text, given.source));
             }
         }
-        config.export = config.wanted.settings();
+        config.export = config.wanted.options();
         config.warnings = config.wanted_policy.complete(&mut config.policy);
-        let exports = config.export.target.is_some();
-        let of_interest = |setting: &Setting| exports || !export::is_of_target(setting.name);
+        let exports = config.export.endpoint.is_some();
+        let of_interest = |setting: &Setting| exports || !export::is_for_export_only(setting.name);
         let of_interest = ignored.into_iter().filter(|(setting, _)| of_interest(setting));
         config.warnings.extend(of_interest.map(|(_, warning)| warning));
         Ok(config)
