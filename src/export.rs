@@ -1,36 +1,37 @@
-//! Step 6, export: sends finished spans over OTLP. What can't be sent is kept, never lost.
+//! Step 6, export: sends finished spans over OTLP. Spans that can't be sent are kept for later.
 //!
-//! [`record`] is what one session has, in memory and in its journal; [`exporter`] sends it in the background; [`spool`] keeps what is left when
-//! the browser has gone, for the next host or `navtrace flush`.
+//! [`queue`] owns this host's sessions and their waiting spans, each with a [`journal`]; [`send`] talks to the collector; [`spool`] keeps
+//! batches for the next host or [`flush`].
 
-pub(crate) mod exporter;
 pub(crate) mod flush;
 pub(crate) mod journal;
+pub(crate) mod options;
 pub(crate) mod otlp;
-pub(crate) mod record;
-pub(crate) mod recorder;
+mod problems;
+pub(crate) mod queue;
 pub(crate) mod resource;
-pub(crate) mod settings;
-pub(crate) mod spool;
-pub(crate) mod transport;
+mod send;
+mod session;
+mod spool;
+mod transport;
 
 use serde::{Deserialize, Serialize};
 
-/// What became of the spans of this browser so far.
+/// The state of this browser's export.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ExporterState {
-    /// Spans that the collector took.
+    /// Spans that the collector accepted.
     pub exported: usize,
-    /// Spans that wait to be sent, here or in the spool.
+    /// Spans that wait to be sent, in memory or in the spool.
     pub kept: usize,
-    /// Spans that nobody took and nothing keeps.
+    /// Spans that were refused or lost.
     pub dropped: usize,
-    /// Why spans can't be sent now, in one sentence.
+    /// Why spans can't be sent at the moment.
     pub problem: Option<String>,
 }
 
-/// Gives what an error comes down to: what is around it says less, and at length.
+/// Returns the innermost cause of an error, which says more than the errors around it.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {

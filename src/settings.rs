@@ -27,8 +27,9 @@ use tracing::level_filters::LevelFilter;
 use crate::base::failure::{ExitCode, Failure};
 use crate::context::mode::WantedMode;
 use crate::context::policy::Policy;
-use crate::export::settings::Settings;
+
 use crate::settings::assignment::{Assignment, FILE, Source};
+use crate::export::options::ExportOptions;
 use crate::settings::export::wanted::Wanted;
 use crate::settings::file::ConfigFile;
 use crate::settings::setting::Setting;
@@ -49,7 +50,7 @@ pub(crate) struct Config {
     pub(crate) link: Option<LinkTemplate>,
     pub(crate) log: LevelFilter,
     pub(crate) policy: Policy,
-    pub(crate) export: Settings,
+    pub(crate) export: ExportOptions,
     /// Sentences about ignored values. OpenTelemetry's specification wants its own invalid values ignored.
     pub(crate) warnings: Vec<String>,
     /// config.toml, which need not exist; none without a home directory.
@@ -73,7 +74,7 @@ impl Default for Config {
             link: None,
             log: LevelFilter::WARN,
             policy: Policy::default(),
-            export: Wanted::default().settings(),
+            export: Wanted::default().options(),
             warnings: Vec::new(),
             file: None,
             wanted: Wanted::default(),
@@ -117,11 +118,11 @@ impl Config {
                 config.values.insert(assignment.setting.name, (assignment.text, assignment.source));
             }
         }
-        config.export = config.wanted.settings();
+        config.export = config.wanted.options();
         config.warnings = config.raw_policy.complete(&mut config.policy);
-        let exports = config.export.target.is_some();
+        let exports = config.export.endpoint.is_some();
         // Without an export, settings of the collector have no effect anyway.
-        let matters = |setting: &Setting| exports || !export::is_of_target(setting.name);
+        let matters = |setting: &Setting| exports || !export::is_for_export_only(setting.name);
         let warnings = ignored.into_iter().filter(|(setting, _)| matters(setting));
         config.warnings.extend(warnings.map(|(_, warning)| warning));
         Ok(config)

@@ -26,16 +26,16 @@ pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {
     for warning in &config.warnings {
         say(warning);
     }
-    let Some(target) = &config.export.target else {
+    let Some(endpoint) = &config.export.endpoint else {
         let message =
             format!("nothing can be sent while the export is switched off: unset {EXPORTER} and OTEL_SDK_DISABLED");
         return Err(Failure::new(ExitCode::Usage, message));
     };
     let failure = |message: String| Failure::new(ExitCode::Failure, message);
     let state = State::of_user().map_err(|error| failure(format!("the state directory can't be used: {error}")))?;
-    let flushed = flush::flush(&state, &config.export, target).map_err(failure)?;
+    let flushed = flush::flush(&state, &config.export.batch, endpoint).map_err(failure)?;
     let Flushed { sent, refused, left, reason } = flushed;
-    let endpoint = target.name();
+    let endpoint = endpoint.name();
     let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     if sent > 0 {
         say(&format!("{} sent to {endpoint}", counted(sent, "span")));

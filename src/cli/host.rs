@@ -14,9 +14,8 @@ use crate::channel::serve::{self, Event, Session};
 use crate::context::mode::{Mode, WantedMode};
 use crate::context::policy::Existing;
 use crate::export::ExporterState;
-use crate::export::exporter::Outcome;
-use crate::export::recorder::{Audience, Recorder};
-use crate::export::settings::Target;
+use crate::export::options::Endpoint;
+use crate::export::queue::{ExportedSession, Listener, Queue};
 use crate::launch::extension;
 use crate::launch::gate::{self, Link};
 use crate::launch::latch::Latch;
@@ -59,19 +58,18 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     let latch = Latch::of_browser(config.arm_timeout);
 
     let run = Run::connect();
-    let audience = ToExtensionAndRun { frames: Arc::clone(&frames), run: run.clone() };
-    let for_problems = run.clone();
-    let recorder = Recorder::start(&config.export, audience, Box::new(move |problem| for_problems.tell(problem)));
+    let listener = ToExtensionAndRun { frames: Arc::clone(&frames), run: run.clone() };
+    let queue = Queue::start(&config.export, Arc::new(listener));
     let link = config.link.as_ref().map(|link| link.as_str().to_owned());
-    let endpoint = config.export.target.as_ref().map(Target::name);
+    let endpoint = config.export.endpoint.as_ref().map(Endpoint::name);
     let session = Session::new(config.policy.clone(), config.mode, gate::remembered())
         .with_places(link, endpoint)
-        .with_web_vitals(config.web_vitals && config.export.target.is_some());
+        .with_web_vitals(config.web_vitals && config.export.endpoint.is_some());
     let served = serve::serve(&mut io::stdin().lock(), &frames, session, |event| {
         if let (Event::Armed(_), Some(latch)) = (&event, &latch) {
             latch.release();
         }
-        observe(event, config, &run, &recorder)
+        observe(event, config, &run, &queue)
     });
     let served = served.map_err(|error| {
         let failure = Failure::new(ExitCode::Failure, format!("{error}; the extension will connect again"));
@@ -84,15 +82,15 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     }
     stdio::silence_output();
     stdio::silence_errors();
-    let mut outcomes = recorder.end();
-    let last = outcomes.pop();
-    for Outcome { context, tally, exported } in outcomes {
-        run.send(&Report::Past { trace_id: context.trace_id, span_id: context.span_id, tally, exported });
+    let mut sessions = queue.end();
+    let last = sessions.pop();
+    for ExportedSession { context, tally, counts } in sessions {
+        run.send(&Report::Past { trace_id: context.trace_id, span_id: context.span_id, tally, exported: counts });
     }
-    let last = last.map(|Outcome { tally, exported, .. }| {
+    let last = last.map(|ExportedSession { tally, counts, .. }| {
         // The one before it may have been counted as its.
         run.send(&Report::Tally(tally));
-        exported
+        counts
     });
     run.send(&Report::Exported(last.unwrap_or_default()));
     Ok(served.map_or(ExitCode::Failure, |()| ExitCode::Success).into())
@@ -127,28 +125,32 @@ impl Run {
     }
 }
 
-/// Those who learn what became of observations.
+/// Passes the queue's news on to the extension and to `navtrace run`.
 struct ToExtensionAndRun {
     frames: Arc<Mutex<File>>,
     run: Run,
 }
 
-impl Audience for ToExtensionAndRun {
-    fn received(&mut self, worker: &str, number: u64) {
+impl Listener for ToExtensionAndRun {
+    fn batch_is_safe(&self, worker: &str, number: u64) {
         let message = ToExtension::Received { worker: worker.to_owned(), number };
         if let Err(error) = serve::send(&self.frames, &message) {
             tracing::debug!("the extension was not told that a batch is safe: {error}");
         }
     }
 
-    fn counted(&mut self, tally: &Tally) {
+    fn counted(&self, tally: &Tally) {
         self.run.send(&Report::Tally(tally.clone()));
     }
 
-    fn exporter(&mut self, state: &ExporterState) {
+    fn exporter_changed(&self, state: &ExporterState) {
         if let Err(error) = serve::send(&self.frames, &ToExtension::Exporter(state.clone())) {
             tracing::debug!("the extension was not told of the exporter: {error}");
         }
+    }
+
+    fn problem(&self, problem: &str) {
+        self.run.tell(problem);
     }
 }
 
@@ -169,7 +171,7 @@ fn check_origin(origin: Option<&OsString>) -> Result<(), Failure> {
     }
 }
 
-fn observe(event: Event, config: &Config, run: &Run, recorder: &Recorder) -> Option<ToExtension> {
+fn observe(event: Event, config: &Config, run: &Run, queue: &Queue) -> Option<ToExtension> {
     match event {
         Event::Session { session, parent, extension, off_the_record, browser } => {
             tracing::info!("session of trace {} with extension {extension}", session.trace_id);
@@ -183,7 +185,7 @@ fn observe(event: Event, config: &Config, run: &Run, recorder: &Recorder) -> Opt
                 sampled: session.flags.is_sampled(),
                 off_the_record,
             });
-            recorder.session(session, parent, browser);
+            queue.session(session, parent, browser);
             if !off_the_record {
                 let message = "the extension may not act in off-the-record contexts, so pages there go without trace context: allow it \
                                in incognito on chrome://extensions";
@@ -200,7 +202,7 @@ fn observe(event: Event, config: &Config, run: &Run, recorder: &Recorder) -> Opt
             }
             run.send(&Report::Armed { mode });
         }
-        Event::Observed(observed) => recorder.observed(observed),
+        Event::Observed(observed) => queue.observed(observed),
         Event::Problem(problem) => run.tell(&problem),
         Event::Rejected(reason) => tracing::warn!("a message from the extension was not understood: {reason}"),
         Event::SettingsAsked => return Some(answered(settings())),

@@ -123,10 +123,10 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 
 /// Starts the collector where nobody named another one.
 fn start_collector(config: &Config, options: &collect::Options) -> Result<Option<collector::Running>, Failure> {
-    let in_the_way = match &config.export.target {
+    let in_the_way = match &config.export.endpoint {
         None => format!("the export is switched off: unset {EXPORTER} and OTEL_SDK_DISABLED"),
-        Some(target) if !target.is_default => {
-            format!("spans go to {}: unset {ENDPOINT} and {TRACES_ENDPOINT}", target.name())
+        Some(endpoint) if !endpoint.is_default => {
+            format!("spans go to {}: unset {ENDPOINT} and {TRACES_ENDPOINT}", endpoint.name())
         }
         Some(_) => {
             let running = collector::start(&options.to_collector())?;

@@ -1,41 +1,41 @@
 //! Sends what earlier browsers left: the spool, and the sessions whose browser and hosts were killed together.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::base::directories::State;
-use crate::export::journal::Journal;
+use crate::export::journal::{ExportResult, Journal};
+use crate::export::options::{BatchOptions, Endpoint};
 use crate::export::otlp;
-use crate::export::record::{Fate, Record};
-use crate::export::settings::{Settings, Target};
-use crate::export::spool::{self, Spool, Walk};
+use crate::export::session::QueuedSession;
+use crate::export::spool::{Spool, SpoolReader};
 use crate::export::transport::{Answer, Transport};
 
-/// Whatever is older and still hidden belongs to no process that lives.
-const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The age from which a temporary file belongs to no live process.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
-/// What a flush did.
+/// The result of a flush.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Flushed {
-    /// Spans that the collector took.
+    /// Spans that the collector accepted.
     pub(crate) sent: usize,
-    /// Spans that the collector did not want.
+    /// Spans that the collector rejected for good.
     pub(crate) refused: usize,
     /// Spans that are still to be sent.
     pub(crate) left: usize,
-    /// Why spans are left, or were refused.
+    /// Why spans are left or were refused.
     pub(crate) reason: Option<String>,
 }
 
-/// Moves the spans of sessions that are over or whose browser has gone, and that no host has, to the spool.
-pub(crate) fn adopt(state: &State, settings: &Settings) {
-    sweep(state.sessions());
-    sweep(state.spool());
-    let spool = Spool::new(state.spool(), spool::MOST_BYTES);
+/// Moves the spans of ended sessions, and of sessions whose browser has ended, to the spool. Skips journals that a host has locked.
+pub(crate) fn adopt(state: &State, options: &BatchOptions) {
+    remove_abandoned_files(state.sessions());
+    remove_abandoned_files(state.spool());
+    let spool = Spool::new(state.spool());
     for entry in fs::read_dir(state.sessions()).into_iter().flatten().flatten() {
-        if let Err(error) = adopt_one(&entry.path(), &spool, settings)
+        if let Err(error) = adopt_session(&entry.path(), &spool, options)
             && !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotFound)
         {
             tracing::warn!("the session of {} can't be taken up: {error}", entry.path().display());
@@ -43,24 +43,24 @@ pub(crate) fn adopt(state: &State, settings: &Settings) {
     }
 }
 
-fn adopt_one(path: &Path, spool: &Spool, settings: &Settings) -> std::io::Result<()> {
+fn adopt_session(path: &Path, spool: &Spool, options: &BatchOptions) -> io::Result<()> {
     if path.extension().is_none_or(|extension| extension != "jsonl") {
         return Ok(());
     }
     let journal = Journal::open_existing(path)?;
-    let Some(mut record) = Record::of_journal(journal)? else { return Ok(()) };
-    // A session that a new trace has ended may be over before its browser is.
-    if !record.is_closed() && record.begun().browser.is_alive() {
+    let Some(mut session) = QueuedSession::of_journal(journal)? else { return Ok(()) };
+    // A session that a new trace replaced may be closed while its browser runs.
+    if !session.is_closed() && session.start().browser.is_alive() {
         return Ok(());
     }
-    // The journal stays as it is until everything is in the spool: a full disk loses nothing.
-    let journal = record.detach();
-    // Nobody knows when it ended; the last that was seen of it is as good as any.
-    record.close(0)?;
-    while !record.waiting().is_empty() {
-        let (request, count) = record.batch(0, settings);
+    // The journal stays unchanged until all spans are in the spool, so a full disk loses nothing.
+    let journal = session.detach_journal();
+    // The end is unknown: 0 stands for the time of the last observation.
+    session.close(0)?;
+    while session.waiting() > 0 {
+        let (request, count) = session.batch(0, options.max_export_batch_size);
         spool.put(&request)?;
-        record.settle(0, count, Fate::Spooled)?;
+        session.remove(0, count, ExportResult::Spooled)?;
     }
     if let Some(journal) = journal {
         journal.remove();
@@ -68,12 +68,11 @@ fn adopt_one(path: &Path, spool: &Spool, settings: &Settings) -> std::io::Result
     Ok(())
 }
 
-/// Removes what processes were writing when they were killed.
-fn sweep(dir: &Path) {
+/// Removes temporary files that killed processes left.
+fn remove_abandoned_files(dir: &Path) {
     let is_old = |path: &Path| {
-        path.metadata()
-            .and_then(|metadata| metadata.modified())
-            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > DAY))
+        let modified = path.metadata().and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED))
     };
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(b".") && is_old(&entry.path()) {
@@ -82,18 +81,15 @@ fn sweep(dir: &Path) {
     }
 }
 
-/// Sends everything that is left, until the collector fails.
-///
-/// # Errors
-///
-/// A sentence that says which setting can't be used.
-pub(crate) fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flushed, String> {
-    adopt(state, settings);
-    let spool = Spool::new(state.spool(), spool::MOST_BYTES);
-    let transport = Transport::new(target)?;
+/// Sends everything that is left, until the collector is unavailable. The error names the setting or file that can't be used.
+pub(crate) fn flush(state: &State, options: &BatchOptions, endpoint: &Endpoint) -> Result<Flushed, String> {
+    adopt(state, options);
+    let spool = Spool::new(state.spool());
+    let transport = Transport::new(endpoint)?;
     let mut flushed = Flushed::default();
-    let mut walk = Walk::default();
-    while let Some(batch) = walk.next(&spool) {
+    let mut reader = SpoolReader::default();
+    // A batch that another process sends at the moment is skipped and not counted.
+    while let Some(batch) = reader.next(&spool) {
         let spans = otlp::count(&batch.request);
         match transport.send(batch.request.clone()) {
             Answer::Accepted { rejected, message } => {
@@ -108,7 +104,7 @@ pub(crate) fn flush(state: &State, settings: &Settings, target: &Target) -> Resu
                 flushed.reason = Some(reason);
                 batch.remove()?;
             }
-            // It may be this batch alone that the collector fails over.
+            // The collector may fail on this batch alone.
             Answer::Failed(reason) => {
                 flushed.reason = Some(reason);
                 flushed.left += spans;
@@ -120,6 +116,5 @@ pub(crate) fn flush(state: &State, settings: &Settings, target: &Target) -> Resu
             }
         }
     }
-    // What another process is sending now is that one's to tell.
     Ok(flushed)
 }

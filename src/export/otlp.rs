@@ -12,7 +12,6 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as O
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 use opentelemetry_semantic_conventions::attribute as semconv;
 
-use crate::export::settings::Limits;
 use crate::observe::observation::Linked;
 use crate::observe::redact;
 use crate::observe::span::{Error, Kind, Navigation, Request, Span};
@@ -66,13 +65,13 @@ pub(crate) const IS_REMOTE: u32 = 0x200;
 pub(crate) const SESSION_NAME: &str = "browser session";
 
 /// Builds the request by which spans are exported.
-pub(crate) fn request(spans: &[Span], resource: &Resource, limits: &Limits) -> ExportTraceServiceRequest {
+pub(crate) fn request<'a>(spans: impl IntoIterator<Item = &'a Span>, resource: &Resource) -> ExportTraceServiceRequest {
     let scope = InstrumentationScope {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..InstrumentationScope::default()
     };
-    let spans = spans.iter().map(|span| otlp_span(span, limits)).collect();
+    let spans = spans.into_iter().map(otlp_span).collect();
     let scope_spans = ScopeSpans { scope: Some(scope), spans, schema_url: SCHEMA_URL.to_owned() };
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
@@ -88,7 +87,7 @@ pub(crate) fn count(request: &ExportTraceServiceRequest) -> usize {
     request.resource_spans.iter().flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len()).sum()
 }
 
-fn otlp_span(span: &Span, limits: &Limits) -> OtlpSpan {
+fn otlp_span(span: &Span) -> OtlpSpan {
     let mut parts = match &span.kind {
         Kind::Session => Parts::new(SESSION_NAME, SpanKind::Internal),
         Kind::Tab => Parts::new("browser tab", SpanKind::Internal),
@@ -98,11 +97,7 @@ fn otlp_span(span: &Span, limits: &Limits) -> OtlpSpan {
     if span.unfinished {
         parts.flag(own::UNFINISHED);
     }
-    let links: Vec<Link> = span.links.iter().map(link).collect();
     let Parts { name, kind, attributes, events, status } = parts;
-    let (attributes, dropped_attributes_count) = limits.attributes(attributes);
-    let (events, dropped_events_count) = limits.events(events);
-    let (links, dropped_links_count) = limits.links(links);
     OtlpSpan {
         trace_id: span.trace_id.bytes().to_vec(),
         span_id: span.id.bytes().to_vec(),
@@ -114,12 +109,10 @@ fn otlp_span(span: &Span, limits: &Limits) -> OtlpSpan {
         start_time_unix_nano: span.start,
         end_time_unix_nano: span.end,
         attributes,
-        dropped_attributes_count,
         events,
-        dropped_events_count,
-        links,
-        dropped_links_count,
+        links: span.links.iter().map(link).collect(),
         status,
+        ..OtlpSpan::default()
     }
 }
 

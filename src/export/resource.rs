@@ -1,4 +1,4 @@
-//! What spans belong to: the resource, of the settings, the browser and the machine.
+//! Builds the resource that spans belong to, from the settings, the browser and the machine.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use opentelemetry_semantic_conventions::attribute as semconv;
 use serde::{Deserialize, Serialize};
 
 use crate::context::issuer::SessionContext;
+use crate::export::options::ExportOptions;
 use crate::export::otlp::{attribute, text};
-use crate::export::settings::Settings;
 
-/// What the browser says of itself, for the resource that spans belong to.
+/// The browser's description of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
@@ -30,24 +30,23 @@ pub struct Browser {
     pub language: String,
 }
 
-/// The name of a service that nobody named.
-const SERVICE_NAME: &str = "browser";
+/// The service name when none is set.
+const DEFAULT_SERVICE_NAME: &str = "browser";
 
-/// What is known of the machine and the process that the browser is.
+/// The machine and the browser's process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Machine {
-    /// The machine's name.
     pub(crate) host_name: Option<String>,
-    /// The operating system's name and version.
+    /// The operating system's name and version; the version may be empty.
     pub(crate) os: Option<(String, String)>,
-    /// The browser's process id.
+    /// The browser's process.
     pub(crate) pid: u32,
-    /// The path of the browser's program.
+    /// The path of the browser's executable.
     pub(crate) executable: Option<String>,
 }
 
 impl Machine {
-    /// Finds out about this machine and the browser's process.
+    /// Reads what the system knows about itself and a browser's process.
     pub(crate) fn of_process(pid: u32) -> Self {
         let host_name = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
         let executable = fs::read_link(format!("/proc/{pid}/exe")).ok();
@@ -60,7 +59,7 @@ impl Machine {
     }
 }
 
-/// Reads name and version out of `os-release`.
+/// Reads name and version from the text of `os-release`.
 fn os_release(text: &str) -> Option<(String, String)> {
     let value = |key: &str| {
         let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
@@ -69,10 +68,15 @@ fn os_release(text: &str) -> Option<(String, String)> {
     Some((value("NAME")?, value("VERSION_ID").unwrap_or_default()))
 }
 
-/// Builds the resource. What the user set wins.
-pub(crate) fn resource(settings: &Settings, browser: &Browser, machine: &Machine, session: SessionContext) -> Resource {
+/// Builds the resource. Attributes that the user set win.
+pub(crate) fn resource(
+    options: &ExportOptions,
+    browser: &Browser,
+    machine: &Machine,
+    session: SessionContext,
+) -> Resource {
     let mut attributes = vec![
-        text(semconv::SERVICE_NAME, SERVICE_NAME),
+        text(semconv::SERVICE_NAME, DEFAULT_SERVICE_NAME),
         text(semconv::SERVICE_INSTANCE_ID, instance_id(session)),
         text(semconv::TELEMETRY_SDK_NAME, env!("CARGO_PKG_NAME")),
         text(semconv::TELEMETRY_SDK_LANGUAGE, "rust"),
@@ -80,17 +84,17 @@ pub(crate) fn resource(settings: &Settings, browser: &Browser, machine: &Machine
     ];
     attributes.extend(of_browser(browser));
     attributes.extend(of_machine(machine));
-    for (key, value) in &settings.resource_attributes {
+    for (key, value) in &options.resource_attributes {
         put(&mut attributes, text(key, value));
     }
-    if let Some(name) = &settings.service_name {
+    if let Some(name) = &options.service_name {
         put(&mut attributes, text(semconv::SERVICE_NAME, name));
     }
     Resource { attributes, ..Resource::default() }
 }
 
-/// A UUID for the browser's process, the same for every host of the session: its trace id, which several sessions may share, mixed with its own
-/// span's, and with the marks of version 4 (RFC 9562, section 5.4).
+/// Returns a UUID for the browser's process, the same for every host of the session: the trace id, which several sessions may share, mixed with
+/// the span id, in the form of version 4 (RFC 9562, section 5.4).
 fn instance_id(session: SessionContext) -> String {
     let mut bytes = session.trace_id.bytes();
     for (byte, random) in bytes[8..].iter_mut().zip(session.span_id.bytes()) {
@@ -148,7 +152,7 @@ fn of_machine(machine: &Machine) -> Vec<KeyValue> {
     attributes
 }
 
-/// The machine's architecture by the convention's names.
+/// Returns the machine's architecture by the names of the conventions.
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -177,29 +181,29 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_set_wins() {
+    fn attributes_that_the_user_set_win() {
         let context = r#"{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","flags":"01"}"#;
         let session = serde_json::from_str(context).unwrap();
         let attributes = [("service.name", "attributes"), ("os.type", "amiga"), ("team", "shop")];
-        let settings = Settings {
+        let options = ExportOptions {
             resource_attributes: attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
-            ..Settings::default()
+            ..ExportOptions::default()
         };
         let machine = Machine { host_name: Some("here".into()), pid: 7, ..Machine::default() };
-        let built = resource(&Settings::default(), &Browser::default(), &machine, session);
+        let built = resource(&ExportOptions::default(), &Browser::default(), &machine, session);
         assert_eq!(value(&built, "service.name"), "browser");
         assert_eq!(value(&built, "service.instance.id"), "4bf92f35-77b3-4da6-a33e-f53705a74581");
         assert_eq!(value(&built, "host.name"), "here");
         assert_eq!(value(&built, "user_agent.original"), "");
-        let built = resource(&settings, &Browser::default(), &machine, session);
+        let built = resource(&options, &Browser::default(), &machine, session);
         assert_eq!(["service.name", "os.type", "team"].map(|key| value(&built, key)), ["attributes", "amiga", "shop"]);
-        let named = Settings { service_name: Some("named".into()), ..settings };
+        let named = ExportOptions { service_name: Some("named".into()), ..options };
         let built = resource(&named, &Browser::default(), &machine, session);
         assert_eq!(value(&built, "service.name"), "named");
     }
 
     #[test]
-    fn the_system_names_itself() {
+    fn os_release_has_name_and_version() {
         let text = "PRETTY_NAME=\"Debian GNU/Linux 12\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n";
         assert_eq!(os_release(text), Some(("Debian GNU/Linux".to_owned(), "12".to_owned())));
         assert_eq!(os_release("NAME=Arch\n"), Some(("Arch".to_owned(), String::new())));

@@ -1,4 +1,4 @@
-//! The spool: batches of spans that could not be sent, one file of OTLP JSON each, the form of the Collector's file exporter.
+//! The spool: a folder of batches that could not be sent. Each batch is a file of OTLP JSON, as the Collector's file exporter writes it.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -11,34 +11,27 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::export::otlp;
 
-/// How many bytes the spool may have. Its oldest batches make room.
-pub(crate) const MOST_BYTES: u64 = 64 << 20;
+/// The most bytes that the spool may have. The oldest batches are dropped to make room.
+const MAX_BYTES: u64 = 64 << 20;
 
-/// How a batch's file name ends.
-const SUFFIX: &str = "jsonl";
+const EXTENSION: &str = "jsonl";
 
-/// A directory of batches.
 #[derive(Debug, Clone)]
 pub(crate) struct Spool {
     dir: PathBuf,
-    most_bytes: u64,
+    max_bytes: u64,
 }
 
-/// A batch that is being sent, which no other process has.
+/// A batch that this process has locked.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(crate) struct SpooledBatch {
     path: PathBuf,
     _locked: File,
-    /// What is to be sent.
     pub(crate) request: ExportTraceServiceRequest,
 }
 
-impl Batch {
-    /// Removes it: it has been dealt with.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what keeps it from being removed; it must not be sent again then by this process.
+impl SpooledBatch {
+    /// Deletes the batch. After an error, which is a message for the user, this process must not send it again.
     pub(crate) fn remove(self) -> Result<(), String> {
         fs::remove_file(&self.path).map_err(|error| {
             format!("spans that were sent can't be removed from the spool, and will be sent again: {error}")
@@ -46,16 +39,15 @@ impl Batch {
     }
 }
 
-/// Goes through a spool once, from the oldest batch on.
+/// Goes through a spool once, from the oldest batch to the newest.
 #[derive(Debug, Default)]
-pub(crate) struct Walk {
-    /// The batch that was taken last.
+pub(crate) struct SpoolReader {
     latest: Option<PathBuf>,
 }
 
-impl Walk {
-    /// Takes the next batch that no other process is sending. One that can't be read is put aside.
-    pub(crate) fn next(&mut self, spool: &Spool) -> Option<Batch> {
+impl SpoolReader {
+    /// Returns the next batch that no other process has locked. Renames files that are not batches.
+    pub(crate) fn next(&mut self, spool: &Spool) -> Option<SpooledBatch> {
         let batch = spool.take_after(self.latest.as_deref())?;
         self.latest = Some(batch.path.clone());
         Some(batch)
@@ -63,17 +55,12 @@ impl Walk {
 }
 
 impl Spool {
-    /// Uses a directory that is there.
-    pub(crate) fn new(dir: &Path, most_bytes: u64) -> Self {
-        Self { dir: dir.to_owned(), most_bytes }
+    /// Uses a folder that exists.
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), max_bytes: MAX_BYTES }
     }
 
-    /// Where it is.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// Keeps a batch, and tells how many older spans had to make room for it.
+    /// Adds a batch. Returns how many older spans were dropped to make room for it.
     pub(crate) fn put(&self, request: &ExportTraceServiceRequest) -> io::Result<usize> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
@@ -83,27 +70,27 @@ impl Spool {
             .permissions(fs::Permissions::from_mode(0o600))
             .tempfile_in(&self.dir)?;
         file.write_all(&line)?;
-        // The name tells the order and the number of spans, and is nobody else's.
+        // File names sort by age. They end with the number of spans.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let name = format!("{now:020}-{}-{}.{SUFFIX}", std::process::id(), otlp::count(request));
+        let name = format!("{now:020}-{}-{}.{EXTENSION}", std::process::id(), otlp::count(request));
         file.persist(self.dir.join(name))?;
         Ok(dropped)
     }
 
-    /// Takes the oldest batch after that one.
-    fn take_after(&self, latest: Option<&Path>) -> Option<Batch> {
+    /// Locks and reads the oldest batch that is newer than `latest`.
+    fn take_after(&self, latest: Option<&Path>) -> Option<SpooledBatch> {
         self.files().into_iter().find_map(|(path, _)| {
             if latest.is_some_and(|latest| *path <= *latest) {
                 return None;
             }
             let mut file = File::open(&path).ok()?;
             flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
-            // Whoever had it has sent it meanwhile.
+            // The process that had the lock may have sent and removed the batch.
             path.metadata().ok()?;
             let mut text = String::new();
             let read = file.read_to_string(&mut text);
             match read.and_then(|_| serde_json::from_str(&text).map_err(io::Error::from)) {
-                Ok(request) => Some(Batch { path, _locked: file, request }),
+                Ok(request) => Some(SpooledBatch { path, _locked: file, request }),
                 Err(error) => {
                     tracing::warn!("{} is no batch of spans ({error}): it is put aside", path.display());
                     let _ = fs::rename(&path, path.with_extension("unreadable"));
@@ -113,18 +100,18 @@ impl Spool {
         })
     }
 
-    /// How many spans it has.
+    /// Returns how many spans are in the spool.
     pub(crate) fn spans(&self) -> usize {
         self.files().iter().map(|(path, _)| spans_of(path)).sum()
     }
 
-    /// Removes the oldest batches until so many bytes have room, and tells how many spans went.
+    /// Removes the oldest batches until `bytes` more fit. Returns how many spans were removed.
     fn make_room(&self, bytes: u64) -> usize {
         let files = self.files();
         let mut total = bytes + files.iter().map(|(_, length)| length).sum::<u64>();
         let mut dropped = 0;
         for (path, length) in files {
-            if total <= self.most_bytes {
+            if total <= self.max_bytes {
                 break;
             }
             if fs::remove_file(&path).is_ok() {
@@ -135,21 +122,23 @@ impl Spool {
         dropped
     }
 
-    /// The batches and their lengths, the oldest first.
+    /// Lists the batches, oldest first, with their lengths in bytes.
     fn files(&self) -> Vec<(PathBuf, u64)> {
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let mut files: Vec<_> = entries
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == SUFFIX))
-            .filter_map(|path| Some((path.metadata().ok()?.len(), path)))
-            .map(|(length, path)| (path, length))
+        let paths = entries.map(|entry| entry.path());
+        let batches = paths.filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
+        let mut files: Vec<_> = batches
+            .filter_map(|path| {
+                let length = path.metadata().ok()?.len();
+                Some((path, length))
+            })
             .collect();
         files.sort();
         files
     }
 }
 
-/// How many spans a batch has, by its name.
+/// Reads the number of spans from a batch's file name.
 fn spans_of(path: &Path) -> usize {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     stem.rsplit('-').next().and_then(|count| count.parse().ok()).unwrap_or(0)
@@ -169,16 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn batches_come_back_in_their_order_once_each() {
+    fn each_batch_is_read_once_and_in_order() {
         let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::new(dir.path(), MOST_BYTES);
+        let spool = Spool::new(dir.path());
         for name in ["a", "b", "c"] {
             assert_eq!(spool.put(&batch(name, 2)).unwrap(), 0);
         }
         assert_eq!(spool.spans(), 6);
         let first = spool.take_after(None).unwrap();
         assert_eq!(first.request, batch("a", 2));
-        // Another process would get the next one, and one that gave up leaves its batch.
+        // A locked batch is skipped until its lock is released.
         let second = spool.take_after(None).unwrap();
         assert_eq!(second.request, batch("b", 2));
         drop(first);
@@ -192,9 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_one_line_of_otlp_json_for_the_user_alone() {
+    fn a_batch_is_a_private_file_with_one_line_of_otlp_json() {
         let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::new(dir.path(), MOST_BYTES);
+        let spool = Spool::new(dir.path());
         spool.put(&batch("GET", 1)).unwrap();
         let (path, _) = spool.files().remove(0);
         let text = fs::read_to_string(&path).unwrap();
@@ -205,19 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_make_room_and_are_counted() {
+    fn a_full_spool_drops_and_counts_the_oldest_spans() {
         let dir = tempfile::tempdir().unwrap();
         let length = serde_json::to_vec(&batch("a", 1)).unwrap().len() as u64 + 1;
-        let spool = Spool::new(dir.path(), 3 * length);
+        let spool = Spool { max_bytes: 3 * length, ..Spool::new(dir.path()) };
         let dropped: Vec<usize> = ["a", "b", "c", "d", "e"].map(|name| spool.put(&batch(name, 1)).unwrap()).to_vec();
         assert_eq!(dropped, [0, 0, 0, 1, 1]);
         assert_eq!(spool.take_after(None).unwrap().request, batch("c", 1));
     }
 
     #[test]
-    fn what_is_no_batch_is_put_aside() {
+    fn a_file_that_is_no_batch_is_renamed() {
         let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::new(dir.path(), MOST_BYTES);
+        let spool = Spool::new(dir.path());
         fs::write(dir.path().join("00000000000000000001-1-5.jsonl"), "{\"resourceSpans\":[{").unwrap();
         spool.put(&batch("a", 1)).unwrap();
         assert_eq!(spool.take_after(None).unwrap().request, batch("a", 1));

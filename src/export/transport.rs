@@ -1,4 +1,4 @@
-//! Sends OTLP requests, and tells what the answer means for the spans in them.
+//! Sends OTLP requests, and says what the collector's answer means for the spans in them.
 
 mod grpc;
 mod http;
@@ -9,32 +9,27 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::export::settings::{Protocol, Target};
+use crate::export::options::{Endpoint, Protocol};
 
-/// What became of a request.
+/// The collector's answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The collector took it.
+    /// The collector accepted the request.
     Accepted {
-        /// Spans of it that the collector did not want.
+        /// Spans of the request that the collector rejected.
         rejected: usize,
-        /// What the collector said, of those or beside.
+        /// The collector's explanation, or a warning.
         message: String,
     },
-    /// The collector can't use it, and never will.
+    /// The collector can't use the request and never will.
     Refused(String),
-    /// It may be sent again.
-    Unavailable {
-        /// Why.
-        reason: String,
-        /// How long the collector wants to be left alone.
-        retry_after: Option<Duration>,
-    },
-    /// It must not be sent again as things are: a wrong path, a missing permission, an error in the collector.
+    /// The request may be sent again.
+    Unavailable { reason: String, retry_after: Option<Duration> },
+    /// The request must not be sent again by this process: a wrong path, a missing permission, an error in the collector.
     Failed(String),
 }
 
-/// A way to a collector.
+/// A client for one collector.
 pub(crate) struct Transport {
     client: Client,
     runtime: Runtime,
@@ -46,24 +41,20 @@ enum Client {
 }
 
 impl Transport {
-    /// Prepares the way. Nothing is sent yet.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says which setting can't be used, or what else is in the way.
-    pub(crate) fn new(target: &Target) -> Result<Self, String> {
-        // Refused when it was done before, which is as good.
+    /// Creates the client, without connecting. The error names the setting that can't be used.
+    pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, String> {
+        // Fails if a provider is installed already, which does no harm.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = match target.protocol {
-            Protocol::Grpc => grpc::Client::new(target).map(Box::new).map(Client::Grpc)?,
-            Protocol::HttpProtobuf | Protocol::HttpJson => http::Client::new(target).map(Client::Http)?,
+        let client = match endpoint.protocol {
+            Protocol::Grpc => grpc::Client::new(endpoint).map(Box::new).map(Client::Grpc)?,
+            Protocol::HttpProtobuf | Protocol::HttpJson => http::Client::new(endpoint).map(Client::Http)?,
         };
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("spans can't be sent: {error}"))?;
         Ok(Self { client, runtime })
     }
 
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for the answer.
     pub(crate) fn send(&self, request: ExportTraceServiceRequest) -> Answer {
         match &self.client {
             Client::Http(client) => self.runtime.block_on(client.send(&request)),
@@ -72,13 +63,11 @@ impl Transport {
     }
 }
 
-/// What a response of success says of the spans.
 fn accepted(response: ExportTraceServiceResponse) -> Answer {
     let partial = response.partial_success.unwrap_or_default();
     Answer::Accepted { rejected: usize::try_from(partial.rejected_spans).unwrap_or(0), message: partial.error_message }
 }
 
-/// Reads a file that a setting names.
 fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("{} can't be read: {error}", path.display()))
 }

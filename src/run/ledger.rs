@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
-use crate::export::record::Exported;
+use crate::export::journal::ExportCounts;
 use crate::observe::tally::Tally;
 use crate::run::reports::Report;
 
@@ -22,7 +22,7 @@ pub struct Trace {
     /// What it has so far.
     pub tally: Tally,
     /// What became of its spans; none while no host has ended.
-    pub exported: Option<Exported>,
+    pub exported: Option<ExportCounts>,
     /// When the first host took it up.
     pub started: Instant,
     /// When the last host ended; `None` while one is there.
@@ -225,7 +225,7 @@ mod tests {
         ledger.apply(0, session(TWO), now);
         let tally = |requests| Tally { requests, ..Tally::default() };
         let (trace_id, span_id) = (ONE.parse().unwrap(), "00f067aa0ba902b7".parse().unwrap());
-        let past = Report::Past { trace_id, span_id, tally: tally(3), exported: Exported::default() };
+        let past = Report::Past { trace_id, span_id, tally: tally(3), exported: ExportCounts::default() };
         ledger.apply(0, past, now);
         ledger.apply(0, Report::Tally(tally(2)), now);
         ledger.apply(1, Report::Tally(tally(1)), now);

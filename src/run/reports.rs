@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::stdio::say;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
-use crate::export::record::Exported;
+use crate::export::journal::ExportCounts;
 use crate::observe::tally::Tally;
 pub use crate::run::ledger::{Ledger, Trace};
 
@@ -54,7 +54,7 @@ pub(crate) enum Report {
     /// What the trace has so far.
     Tally(Tally),
     /// What became of the trace's spans.
-    Exported(Exported),
+    Exported(ExportCounts),
     /// What came of a trace that ended before another one began on the same connection.
     Past {
         /// The session's trace id.
@@ -64,7 +64,7 @@ pub(crate) enum Report {
         /// What it did.
         tally: Tally,
         /// What became of its spans.
-        exported: Exported,
+        exported: ExportCounts,
     },
     /// `navtrace run` wants to know that everything before has been read.
     End,

@@ -8,7 +8,7 @@ use url::Url;
 use crate::base::text::counted;
 use crate::collect::store::Seen;
 use crate::context::ids::TraceId;
-use crate::export::record::Exported;
+use crate::export::journal::ExportCounts;
 use crate::observe::tally::{Slowest, Tally};
 use crate::run::collector::Finished;
 use crate::run::ledger::{Ledger, Trace};
@@ -125,8 +125,8 @@ fn slowest_request(slowest: &Slowest) -> String {
     format!("slowest {:.0} ms {method} {path}", Duration::from_nanos(slowest.duration).as_secs_f64() * 1000.0)
 }
 
-fn export_state(exported: Exported, sampled: bool) -> String {
-    let Exported { exported, refused, spooled, lost } = exported;
+fn export_state(exported: ExportCounts, sampled: bool) -> String {
+    let ExportCounts { exported, refused, spooled, lost } = exported;
     let parts = [(exported, "exported"), (refused, "refused"), (spooled, "kept for later"), (lost, "lost")];
     let parts: Vec<String> = parts
         .into_iter()

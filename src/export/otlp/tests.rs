@@ -28,7 +28,7 @@ fn root() -> Span {
     }
 }
 
-fn exported(kind: Kind, limits: &Limits) -> OtlpSpan {
+fn exported(kind: Kind) -> OtlpSpan {
     let session = session();
     let id: SpanId = "b7ad6b7169203331".parse().unwrap();
     let span = Span {
@@ -41,7 +41,7 @@ fn exported(kind: Kind, limits: &Limits) -> OtlpSpan {
         kind,
         ..root()
     };
-    let mut request = request(&[span], &Resource::default(), limits);
+    let mut request = request([&span], &Resource::default());
     request.resource_spans.remove(0).scope_spans.remove(0).spans.remove(0)
 }
 
@@ -74,7 +74,7 @@ fn get() -> Request {
 }
 
 fn exported_request(request: Request) -> OtlpSpan {
-    exported(Kind::Request(Box::new(request)), &Limits::default())
+    exported(Kind::Request(Box::new(request)))
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_navigation_has_its_steps_as_events() {
         timing: [("responseStart".to_owned(), 3.5), ("of a later browser".to_owned(), 1.0)].into(),
         ..Navigation::default()
     };
-    let span = exported(Kind::Navigation(navigation), &Limits::default());
+    let span = exported(Kind::Navigation(navigation));
     assert_eq!((span.name.as_str(), span.kind()), ("navigation", SpanKind::Internal));
     let events: Vec<_> = span.events.iter().map(|event| (event.name.as_str(), event.time_unix_nano)).collect();
     assert_eq!(events, [("commit", 6), ("load", 8), ("browser.navigation_timing", 8), ("browser.web_vital", 9)]);
@@ -175,24 +175,14 @@ fn a_navigation_has_its_steps_as_events() {
     assert_eq!(attributes["navtrace.navigation.outcome"], "committed");
     assert_eq!(attributes["error.type"], "500");
     let failed = Navigation { failed: true, ..Navigation::default() };
-    let span = exported(Kind::Navigation(failed), &Limits::default());
+    let span = exported(Kind::Navigation(failed));
     assert_eq!(self::attributes(&span), [("navtrace.navigation.outcome", "failed".to_owned())].into());
-}
-
-#[test]
-fn limits_cut_and_count() {
-    let limits = Limits { attribute_count: 3, attribute_length: Some(9), event_count: 0, link_count: 0 };
-    let url = "https://später.test/".into();
-    let span = exported(Kind::Request(Box::new(Request { url, ..get() })), &limits);
-    assert_eq!(attributes(&span)["url.full"], "https://s");
-    assert_eq!((span.attributes.len(), span.dropped_attributes_count), (3, 5));
-    assert_eq!((span.events.len(), span.dropped_events_count), (0, 1));
 }
 
 #[test]
 fn flags_state_links_and_a_remote_parent_are_told() {
     let built = |span: Span| {
-        let mut request = request(&[span], &Resource::default(), &Limits::default());
+        let mut request = request([&span], &Resource::default());
         assert_eq!(count(&request), 1);
         request.resource_spans.remove(0).scope_spans.remove(0).spans.remove(0)
     };
@@ -218,7 +208,7 @@ fn flags_state_links_and_a_remote_parent_are_told() {
 
 #[test]
 fn otlp_json_has_ids_in_hex() {
-    let request = request(&[root()], &Resource::default(), &Limits::default());
+    let request = request([&root()], &Resource::default());
     let json = serde_json::to_value(&request).unwrap();
     let span = &json["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
     assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");

@@ -10,48 +10,47 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
+use crate::export::options::Endpoint;
 use crate::export::root_cause;
-use crate::export::settings::Target;
 use crate::export::transport::{Answer, accepted, read_pem};
 
-/// A collector that speaks gRPC.
 pub(super) struct Client {
-    target: Target,
+    endpoint: Endpoint,
     tls: Option<ClientTlsConfig>,
     metadata: MetadataMap,
 }
 
 impl Client {
-    pub(super) fn new(target: &Target) -> Result<Self, String> {
+    pub(super) fn new(endpoint: &Endpoint) -> Result<Self, String> {
         let mut metadata = MetadataMap::new();
-        for (name, value) in &target.headers {
+        for (name, value) in &endpoint.headers {
             let pair =
                 MetadataKey::from_bytes(name.to_lowercase().as_bytes()).ok().zip(MetadataValue::try_from(value).ok());
             let (name, value) = pair.ok_or_else(|| format!("the header {name} can't be sent"))?;
             metadata.insert(name, value);
         }
         let mut tls = None;
-        if target.endpoint.scheme() == "https" {
+        if endpoint.url.scheme() == "https" {
             let mut config = ClientTlsConfig::new().with_native_roots();
-            if let Some(path) = &target.certificate {
+            if let Some(path) = &endpoint.certificate {
                 config = config.ca_certificate(Certificate::from_pem(read_pem(path)?));
             }
-            if let Some((certificate, key)) = &target.client {
+            if let Some((certificate, key)) = &endpoint.client {
                 config = config.identity(Identity::from_pem(read_pem(certificate)?, read_pem(key)?));
             }
             tls = Some(config);
         }
-        Ok(Self { target: target.clone(), tls, metadata })
+        Ok(Self { endpoint: endpoint.clone(), tls, metadata })
     }
 
     pub(super) async fn send(&self, request: ExportTraceServiceRequest) -> Answer {
-        // A connection for each request: they are seconds apart, and a channel needs a runtime that runs all the time.
+        // Each request has its own connection: requests are seconds apart, and an open channel needs a runtime that never stops.
         let channel = match self.connect().await {
             Ok(channel) => channel,
             Err(error) => return Answer::Unavailable { reason: root_cause(&error), retry_after: None },
         };
         let mut client = TraceServiceClient::new(channel);
-        if self.target.gzip {
+        if self.endpoint.gzip {
             client = client.send_compressed(CompressionEncoding::Gzip);
         }
         let request = Request::from_parts(self.metadata.clone(), tonic::Extensions::default(), request);
@@ -62,19 +61,19 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<Channel, tonic::transport::Error> {
-        let mut endpoint = Channel::from_shared(self.target.endpoint.to_string())
+        let mut channel = Channel::from_shared(self.endpoint.url.to_string())
             .unwrap_or_else(|_| Channel::from_static("http://localhost:4317"))
             .user_agent(concat!("OTel-OTLP-Exporter-navtrace/", env!("CARGO_PKG_VERSION")))?
-            .connect_timeout(self.target.timeout)
-            .timeout(self.target.timeout);
+            .connect_timeout(self.endpoint.timeout)
+            .timeout(self.endpoint.timeout);
         if let Some(tls) = &self.tls {
-            endpoint = endpoint.tls_config(tls.clone())?;
+            channel = channel.tls_config(tls.clone())?;
         }
-        endpoint.connect().await
+        channel.connect().await
     }
 }
 
-/// What a status means: the specification's table of codes that may be tried again.
+/// Maps a status to an answer by the specification's table of retryable codes.
 fn answer(status: &Status) -> Answer {
     let retry_after: Option<Duration> = status.get_details_retry_info().and_then(|info| info.retry_delay);
     let reason = format!("{:?}: {}", status.code(), status.message());
@@ -87,7 +86,7 @@ fn answer(status: &Status) -> Answer {
         | Code::DataLoss => Answer::Unavailable { reason, retry_after },
         Code::ResourceExhausted if retry_after.is_some() => Answer::Unavailable { reason, retry_after },
         Code::InvalidArgument => Answer::Refused(reason),
-        // What the connection did, and not the collector.
+        // An error of the connection and not the collector's.
         Code::Unknown if std::error::Error::source(status).is_some() => Answer::Unavailable { reason, retry_after },
         _ => Answer::Failed(reason),
     }
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_mean_what_the_specification_says() {
+    fn status_codes_are_mapped_as_specified() {
         let again = |code| matches!(answer(&Status::new(code, "x")), Answer::Unavailable { retry_after: None, .. });
         for code in [
             Code::Cancelled,
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_that_the_collector_asks_for_is_kept() {
+    fn the_retry_delay_of_a_status_is_returned() {
         let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(3)));
         let status = Status::with_error_details(Code::ResourceExhausted, "busy", details);
         let reason = "ResourceExhausted: busy".to_owned();

@@ -12,28 +12,27 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Response, StatusCode, Url};
 use url::Host;
 
+use crate::export::options::{Endpoint, Protocol};
 use crate::export::root_cause;
-use crate::export::settings::{Protocol, Target};
 use crate::export::transport::{Answer, accepted, read_pem};
 
-/// How much of an answer is read.
-const MOST_ANSWER: usize = 64 << 10;
+/// The most bytes of an answer that are read.
+const MAX_ANSWER: usize = 64 << 10;
 
-/// How much of a collector's own words is passed on.
-const MOST_WORDS: usize = 200;
+/// The most characters of a collector's error text that are shown.
+const MAX_ERROR_TEXT: usize = 200;
 
-/// A collector that speaks HTTP.
 pub(super) struct Client {
     http: reqwest::Client,
-    endpoint: Url,
+    url: Url,
     json: bool,
     gzip: bool,
 }
 
 impl Client {
-    pub(super) fn new(target: &Target) -> Result<Self, String> {
+    pub(super) fn new(endpoint: &Endpoint) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
-        for (name, value) in &target.headers {
+        for (name, value) in &endpoint.headers {
             let pair = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
             let (name, mut value) = pair.ok_or_else(|| format!("the header {name} can't be sent"))?;
             value.set_sensitive(true);
@@ -41,36 +40,36 @@ impl Client {
         }
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("OTel-OTLP-Exporter-navtrace/", env!("CARGO_PKG_VERSION")))
-            .timeout(target.timeout)
-            // A connection for each request: they are seconds apart, and one that was closed meanwhile is noticed only by losing a request.
+            .timeout(endpoint.timeout)
+            // Each request has its own connection: requests are seconds apart, and an idle connection that the collector closed costs a request.
             .pool_max_idle_per_host(0)
-            // A redirected POST may become a GET, whose success says nothing of the spans.
+            // A redirect may turn the POST into a GET, whose success would not mean that the spans were accepted.
             .redirect(Policy::none())
             .default_headers(headers);
-        if is_loopback(&target.endpoint) {
-            // A proxy's own loopback is another one.
+        if is_loopback(&endpoint.url) {
+            // A proxy would send the request to its own loopback address.
             builder = builder.no_proxy();
         }
-        if let Some(path) = &target.certificate {
+        if let Some(path) = &endpoint.certificate {
             let found = Certificate::from_pem_bundle(&read_pem(path)?);
             let found = found.map_err(|error| format!("{} has no certificate: {error}", path.display()))?;
             builder = builder.tls_certs_merge(found);
         }
-        if let Some((certificate, key)) = &target.client {
+        if let Some((certificate, key)) = &endpoint.client {
             let pem = [read_pem(key)?, read_pem(certificate)?].concat();
             let identity = Identity::from_pem(&pem);
             let identity = identity.map_err(|error| format!("{} can't be used: {error}", certificate.display()))?;
             builder = builder.identity(identity);
         }
         let http = builder.build().map_err(|error| root_cause(&error))?;
-        let json = target.protocol == Protocol::HttpJson;
-        Ok(Self { http, endpoint: target.endpoint.clone(), json, gzip: target.gzip })
+        let json = endpoint.protocol == Protocol::HttpJson;
+        Ok(Self { http, url: endpoint.url.clone(), json, gzip: endpoint.gzip })
     }
 
     pub(super) async fn send(&self, request: &ExportTraceServiceRequest) -> Answer {
         let body = if self.json { serde_json::to_vec(request).unwrap_or_default() } else { request.encode_to_vec() };
         let content_type = if self.json { "application/json" } else { "application/x-protobuf" };
-        let mut post = self.http.post(self.endpoint.clone()).header(CONTENT_TYPE, content_type);
+        let mut post = self.http.post(self.url.clone()).header(CONTENT_TYPE, content_type);
         let body = match self.gzip.then(|| gzip(&body)) {
             Some(Ok(packed)) => {
                 post = post.header(CONTENT_ENCODING, "gzip");
@@ -80,7 +79,7 @@ impl Client {
         };
         match post.body(body).send().await {
             Ok(response) => self.answer(response).await,
-            // Whether it was the connection, the time or the other side's words: the next try may fare better.
+            // A failed connection, a timeout or a malformed response: the next attempt may succeed.
             Err(error) => Answer::Unavailable { reason: root_cause(&error.without_url()), retry_after: None },
         }
     }
@@ -97,10 +96,10 @@ impl Client {
             Err(_) => Vec::new(),
         };
         if status.is_success() {
-            // An answer that can't be read says nothing against the spans.
+            // A status of success counts even if the body can't be decoded.
             return accepted(self.decode(&body).unwrap_or_default());
         }
-        let reason = format!("{status}{}", words(&body));
+        let reason = format!("{status}{}", error_text(&body));
         match status {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
@@ -118,8 +117,8 @@ impl Client {
     }
 }
 
-fn is_loopback(endpoint: &Url) -> bool {
-    match endpoint.host() {
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -127,24 +126,24 @@ fn is_loopback(endpoint: &Url) -> bool {
     }
 }
 
-/// Reads the beginning of an answer: a collector that talks without end takes no memory.
+/// Reads the beginning of a body, so that an endless answer does not fill the memory.
 async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() > MOST_ANSWER {
-            body.truncate(MOST_ANSWER);
+        if body.len() > MAX_ANSWER {
+            body.truncate(MAX_ANSWER);
             break;
         }
     }
     Ok(body)
 }
 
-/// The other side's own words, where they are words.
-fn words(body: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(body).trim().chars().take(MOST_WORDS).collect();
-    let legible = !text.is_empty() && !text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
-    if legible { format!(": {text}") } else { String::new() }
+/// Returns the body as `: text` if it is readable text, else nothing.
+fn error_text(body: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(body).trim().chars().take(MAX_ERROR_TEXT).collect();
+    let is_readable = !text.is_empty() && !text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
+    if is_readable { format!(": {text}") } else { String::new() }
 }
 
 /// Reads `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
@@ -168,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
+    fn retry_after_is_in_seconds_or_a_date() {
         let now = httpdate::parse_http_date("Mon, 23 Nov 2026 20:00:00 GMT").unwrap();
         let read = |text: &str| retry_after(Some(&HeaderValue::from_str(text).unwrap()), now);
         assert_eq!(read("7"), Some(Duration::from_secs(7)));
@@ -179,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn only_words_are_passed_on() {
-        assert_eq!(words(b" no such tenant\n"), ": no such tenant");
-        assert_eq!(words(b"\x0a\x05bytes"), "");
-        assert_eq!(words(b""), "");
+    fn only_readable_error_text_is_shown() {
+        assert_eq!(error_text(b" no such tenant\n"), ": no such tenant");
+        assert_eq!(error_text(b"\x0a\x05bytes"), "");
+        assert_eq!(error_text(b""), "");
     }
 }

@@ -1,16 +1,16 @@
-//! What was given of the export's settings, and what follows from it.
+//! The values that were given to the settings of the export, and the options that follow from them.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
 
-use crate::export::settings::{Batch, Limits, Protocol, Settings, Target};
+use crate::export::options::{BatchOptions, Endpoint, ExportOptions, Protocol};
 
-const LONGEST_EXPORT: Duration = Duration::from_secs(30);
+const DEFAULT_EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What was given of these settings, from which [`Settings`] follow once all is read: what is for traces alone wins over the general.
+/// The values that were given. A setting for traces wins over the general one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Wanted {
     pub(super) is_disabled: bool,
@@ -19,19 +19,13 @@ pub(crate) struct Wanted {
     pub(super) resource_attributes: Vec<(String, String)>,
     pub(super) general: Otlp,
     pub(super) traces: Otlp,
-    pub(super) longest_export: Option<Duration>,
+    pub(super) export_timeout: Option<Duration>,
     pub(super) schedule_delay: Option<Duration>,
     pub(super) max_queue_size: Option<usize>,
     pub(super) max_export_batch_size: Option<usize>,
-    pub(super) attribute_count: Option<usize>,
-    pub(super) attribute_length: Option<usize>,
-    pub(super) span_attribute_count: Option<usize>,
-    pub(super) span_attribute_length: Option<usize>,
-    pub(super) event_count: Option<usize>,
-    pub(super) link_count: Option<usize>,
 }
 
-/// How spans get to a collector.
+/// The settings of one prefix: `OTEL_EXPORTER_OTLP_` or `OTEL_EXPORTER_OTLP_TRACES_`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Otlp {
     pub(super) endpoint: Option<Url>,
@@ -44,13 +38,13 @@ pub(super) struct Otlp {
     pub(super) client_key: Option<PathBuf>,
 }
 
-/// Where OpenTelemetry sends spans when nobody says where.
+/// Returns the address that OpenTelemetry specifies as the default.
 fn default_endpoint(protocol: Protocol) -> Url {
     let default = if protocol == Protocol::Grpc { "http://localhost:4317" } else { "http://localhost:4318" };
     of_traces(Url::parse(default).unwrap_or_else(|_| unreachable!("it is an address")), protocol)
 }
 
-/// The address for traces at a general endpoint.
+/// Returns the address for traces below a general endpoint.
 fn of_traces(mut endpoint: Url, protocol: Protocol) -> Url {
     if protocol != Protocol::Grpc {
         endpoint.set_path(&format!("{}/v1/traces", endpoint.path().trim_end_matches('/')));
@@ -59,30 +53,23 @@ fn of_traces(mut endpoint: Url, protocol: Protocol) -> Url {
 }
 
 impl Wanted {
-    /// What follows from all that was given.
-    pub(crate) fn settings(&self) -> Settings {
-        let (batch, limits) = (Batch::default(), Limits::default());
+    pub(crate) fn options(&self) -> ExportOptions {
+        let batch = BatchOptions::default();
         let max_queue_size = self.max_queue_size.unwrap_or(batch.max_queue_size);
         let max_export_batch_size = self.max_export_batch_size.unwrap_or(batch.max_export_batch_size);
-        Settings {
-            target: self.target(),
-            batch: Batch {
+        ExportOptions {
+            endpoint: self.endpoint(),
+            batch: BatchOptions {
                 schedule_delay: self.schedule_delay.unwrap_or(batch.schedule_delay),
                 max_queue_size,
                 max_export_batch_size: max_export_batch_size.min(max_queue_size),
-            },
-            limits: Limits {
-                attribute_count: self.span_attribute_count.or(self.attribute_count).unwrap_or(limits.attribute_count),
-                attribute_length: self.span_attribute_length.or(self.attribute_length),
-                event_count: self.event_count.unwrap_or(limits.event_count),
-                link_count: self.link_count.unwrap_or(limits.link_count),
             },
             service_name: self.service_name.clone(),
             resource_attributes: self.resource_attributes.clone(),
         }
     }
 
-    fn target(&self) -> Option<Target> {
+    fn endpoint(&self) -> Option<Endpoint> {
         if self.is_disabled || self.exports == Some(false) {
             return None;
         }
@@ -92,13 +79,13 @@ impl Wanted {
         let named = traces.endpoint.clone().or_else(of_general);
         let timeout = traces.timeout.or(general.timeout).unwrap_or(DEFAULT_TIMEOUT);
         let path = |of: fn(&Otlp) -> &Option<PathBuf>| of(traces).as_ref().or(of(general).as_ref()).cloned();
-        Some(Target {
+        Some(Endpoint {
             is_default: named.is_none(),
-            endpoint: named.unwrap_or_else(|| default_endpoint(protocol)),
+            url: named.unwrap_or_else(|| default_endpoint(protocol)),
             protocol,
             headers: traces.headers.as_ref().or(general.headers.as_ref()).cloned().unwrap_or_default(),
             gzip: traces.gzip.or(general.gzip).unwrap_or(false),
-            timeout: timeout.min(self.longest_export.unwrap_or(LONGEST_EXPORT)),
+            timeout: timeout.min(self.export_timeout.unwrap_or(DEFAULT_EXPORT_TIMEOUT)),
             certificate: path(|otlp| &otlp.certificate),
             client: path(|otlp| &otlp.client_certificate).zip(path(|otlp| &otlp.client_key)),
         })
@@ -111,13 +98,13 @@ mod tests {
     use crate::settings::Config;
     use crate::settings::export::{ENDPOINT, EXPORTER, SCHEDULE_DELAY};
 
-    fn settings(variables: &[(&str, &str)]) -> (Settings, Vec<String>) {
+    fn options(variables: &[(&str, &str)]) -> (ExportOptions, Vec<String>) {
         let config = Config::of_environment(variables).unwrap();
         (config.export, config.warnings)
     }
 
     fn endpoint(variables: &[(&str, &str)]) -> String {
-        settings(variables).0.target.unwrap().endpoint.to_string()
+        options(variables).0.endpoint.unwrap().url.to_string()
     }
 
     #[test]
@@ -132,8 +119,8 @@ mod tests {
         assert_eq!(endpoint(&[(GENERAL, "http://c:1"), (TRACES, "http://d:2/x")]), "http://d:2/x");
         assert_eq!(endpoint(&[(TRACES, "http://d:2")]), "http://d:2/");
         assert_eq!(endpoint(&[(PROTOCOL, "grpc"), (GENERAL, "https://c:1")]), "https://c:1/");
-        let (ignored, warnings) = settings(&[(GENERAL, "collector:4318")]);
-        assert_eq!(ignored.target.unwrap().endpoint.as_str(), "http://localhost:4318/v1/traces");
+        let (ignored, warnings) = options(&[(GENERAL, "collector:4318")]);
+        assert_eq!(ignored.endpoint.unwrap().url.as_str(), "http://localhost:4318/v1/traces");
         assert_eq!(
             warnings,
             ["OTEL_EXPORTER_OTLP_ENDPOINT is ignored: expected an address such as http://localhost:4318"]
@@ -141,21 +128,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_exported_where_that_is_wanted() {
+    fn the_export_can_be_switched_off() {
         for variables in [[(EXPORTER, "none")], [("OTEL_SDK_DISABLED", "TRUE")]] {
-            assert_eq!(settings(&variables).0.target, None);
+            assert_eq!(options(&variables).0.endpoint, None);
         }
-        assert!(settings(&[("OTEL_SDK_DISABLED", "no"), (EXPORTER, "otlp")]).0.target.is_some());
-        let (kept, warnings) = settings(&[(EXPORTER, "zipkin")]);
-        assert!(kept.target.is_some());
+        assert!(options(&[("OTEL_SDK_DISABLED", "no"), (EXPORTER, "otlp")]).0.endpoint.is_some());
+        let (kept, warnings) = options(&[(EXPORTER, "zipkin")]);
+        assert!(kept.endpoint.is_some());
         assert_eq!(warnings, ["OTEL_TRACES_EXPORTER=zipkin is ignored: expected otlp or none"]);
-        let (_, warnings) = settings(&[(EXPORTER, "none"), (ENDPOINT, "collector"), (SCHEDULE_DELAY, "1s")]);
+        let (_, warnings) = options(&[(EXPORTER, "none"), (ENDPOINT, "collector"), (SCHEDULE_DELAY, "1s")]);
         assert_eq!(warnings, ["OTEL_BSP_SCHEDULE_DELAY=1s is ignored: expected a whole number"]);
     }
 
     #[test]
-    fn the_setting_for_traces_wins() {
-        let (settings, warnings) = settings(&[
+    fn a_setting_for_traces_wins() {
+        let (options, warnings) = options(&[
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a=1"),
@@ -166,33 +153,30 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/key.pem"),
             ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/client.pem"),
         ]);
-        let target = settings.target.unwrap();
+        let endpoint = options.endpoint.unwrap();
         assert_eq!(warnings, [""; 0]);
-        assert_eq!(target.protocol, Protocol::HttpJson);
+        assert_eq!(endpoint.protocol, Protocol::HttpJson);
         assert_eq!(
-            target.headers,
+            endpoint.headers,
             [("api-key".to_owned(), "k y".to_owned()), ("tenant".to_owned(), "shop".to_owned())]
         );
-        assert!(target.gzip);
-        assert_eq!(target.timeout, Duration::from_millis(1500));
-        assert_eq!(target.certificate, Some(PathBuf::from("/ca.pem")));
-        assert_eq!(target.client, Some((PathBuf::from("/client.pem"), PathBuf::from("/key.pem"))));
+        assert!(endpoint.gzip);
+        assert_eq!(endpoint.timeout, Duration::from_millis(1500));
+        assert_eq!(endpoint.certificate, Some(PathBuf::from("/ca.pem")));
+        assert_eq!(endpoint.client, Some((PathBuf::from("/client.pem"), PathBuf::from("/key.pem"))));
     }
 
     #[test]
-    fn numbers_and_pairs_that_can_not_be_used_are_named() {
-        let (settings, warnings) = settings(&[
+    fn unusable_numbers_and_pairs_are_named() {
+        let (options, warnings) = options(&[
             (SCHEDULE_DELAY, "1s"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9999"),
-            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1"),
-            ("OTEL_ATTRIBUTE_COUNT_LIMIT", "3"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
             ("OTEL_RESOURCE_ATTRIBUTES", "team=shop,rack"),
         ]);
-        assert_eq!(settings.batch, Batch { max_export_batch_size: 2048, ..Batch::default() });
-        assert_eq!(settings.limits, Limits { attribute_count: 3, ..Limits::default() });
-        assert_eq!(settings.resource_attributes, []);
+        assert_eq!(options.batch, BatchOptions { max_export_batch_size: 2048, ..BatchOptions::default() });
+        assert_eq!(options.resource_attributes, []);
         assert_eq!(
             warnings,
             [
@@ -200,7 +184,6 @@ mod tests {
                 "OTEL_EXPORTER_OTLP_HEADERS is ignored: expected key=value,key=value, percent-encoded",
                 "OTEL_BSP_SCHEDULE_DELAY=1s is ignored: expected a whole number",
                 "OTEL_BSP_MAX_QUEUE_SIZE=0 is ignored: it must be more than 0",
-                "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=-1 is ignored: expected a whole number",
             ]
         );
     }

@@ -1,0 +1,149 @@
+//! The queue of this host: one thread owns the host's sessions, their journals and the spans that wait to be exported.
+//!
+//! Everything reaches the thread as a message, so that neither the channel to the extension nor the sender ever waits for a disk.
+
+mod overflow;
+mod sessions;
+mod thread;
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::base::directories::State;
+use crate::base::process::Process;
+use crate::context::issuer::SessionContext;
+use crate::context::propagators::SpanContext;
+use crate::export::ExporterState;
+use crate::export::journal::ExportCounts;
+use crate::export::options::ExportOptions;
+use crate::export::problems::Problems;
+use crate::export::queue::sessions::Sessions;
+use crate::export::queue::thread::QueueThread;
+use crate::export::resource::Browser;
+use crate::export::send::{self, SenderEvent};
+use crate::export::session::QueuedSession;
+use crate::observe::observation::Observed;
+use crate::observe::session::Parent;
+use crate::observe::span::Nanos;
+use crate::observe::tally::Tally;
+
+/// How long a host whose channel has ended waits for the browser to end too, before it leaves the session to the next host.
+const BROWSER_ENDS: Duration = Duration::from_millis(1500);
+
+enum Message {
+    /// The extension got a session.
+    Session {
+        context: SessionContext,
+        parent: Option<Parent>,
+        browser: Browser,
+        time: Nanos,
+    },
+    Observed(Observed),
+    Sender(SenderEvent),
+    /// The extension sends nothing more, so spans need not wait for others.
+    ChannelEnded,
+    /// Ends the queue. The session ends at `time` if the browser has ended; otherwise the next host continues it.
+    End {
+        time: Nanos,
+        browser_ended: bool,
+    },
+}
+
+/// Learns what the queue does. Called by the threads of the queue and the sender.
+pub(crate) trait Listener: Send + Sync + 'static {
+    /// A batch of observations is in the journal.
+    fn batch_is_safe(&self, worker: &str, number: u64);
+    /// The current session has made progress.
+    fn counted(&self, tally: &Tally);
+    /// The state of the export has changed.
+    fn exporter_changed(&self, state: &ExporterState);
+    /// The user should know of a problem.
+    fn problem(&self, problem: &str);
+}
+
+/// A session and what became of its spans.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ExportedSession {
+    pub(crate) context: SessionContext,
+    pub(crate) tally: Tally,
+    pub(crate) counts: ExportCounts,
+}
+
+impl ExportedSession {
+    fn of(session: &QueuedSession) -> Self {
+        Self { context: session.start().context, tally: session.tally().clone(), counts: session.counts() }
+    }
+}
+
+/// A handle to the queue's thread.
+pub(crate) struct Queue {
+    messages: Sender<Message>,
+    thread: JoinHandle<Vec<ExportedSession>>,
+    browser: Process,
+}
+
+impl Queue {
+    /// Starts the threads of the queue and the sender.
+    pub(crate) fn start(options: &ExportOptions, listener: Arc<dyn Listener>) -> Self {
+        let for_problems = Arc::clone(&listener);
+        let problems = Arc::new(Problems::new(Box::new(move |problem| for_problems.problem(problem))));
+        // Without an export, nothing is kept.
+        let state = options.endpoint.as_ref().and_then(|_| match State::of_user() {
+            Ok(state) => Some(state),
+            Err(error) => {
+                let problem = format!(
+                    "nothing can be kept for later ({error}): set XDG_STATE_HOME to a folder that you may write to"
+                );
+                problems.report("state directory", &problem);
+                None
+            }
+        });
+        let browser = Process::parent();
+        let (messages, received) = mpsc::channel();
+        let jobs = options.endpoint.clone().map(|endpoint| {
+            let (jobs, for_sender) = mpsc::channel();
+            let messages = messages.clone();
+            let notify = move |event| {
+                let _ = messages.send(Message::Sender(event));
+            };
+            let sender =
+                send::Sender::new(endpoint, options.batch.clone(), state.clone(), Arc::clone(&problems), notify);
+            std::thread::spawn(move || sender.run(&for_sender));
+            jobs
+        });
+        let sessions = Sessions::new(options, state, problems);
+        let thread = QueueThread::new(options.clone(), browser, listener, sessions, jobs);
+        let thread = std::thread::spawn(move || thread.run(&received));
+        Self { messages, thread, browser }
+    }
+
+    /// Starts or continues a session, which may belong to a trace that another program started. The session before it is retired.
+    pub(crate) fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<Browser>) {
+        let parent = parent.map(|parent| Parent { span_id: parent.span_id, tracestate: parent.tracestate.to_string() });
+        let browser = browser.unwrap_or_default();
+        let _ = self.messages.send(Message::Session { context, parent, browser, time: nanos_now() });
+    }
+
+    /// Adds a batch of observations.
+    pub(crate) fn observed(&self, observed: Observed) {
+        let _ = self.messages.send(Message::Observed(observed));
+    }
+
+    /// Ends the queue after the channel has ended: sends or keeps what is left if the browser ends too, or else leaves the session to the next
+    /// host. Returns the sessions of this host, the current one last.
+    pub(crate) fn end(self) -> Vec<ExportedSession> {
+        let time = nanos_now();
+        let _ = self.messages.send(Message::ChannelEnded);
+        let browser_ended = self.browser.wait_gone(BROWSER_ENDS);
+        let _ = self.messages.send(Message::End { time, browser_ended });
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+/// Returns the time in nanoseconds since the Unix epoch.
+fn nanos_now() -> Nanos {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

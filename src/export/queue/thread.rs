@@ -1,0 +1,176 @@
+//! The queue's thread: handles messages one by one, and decides when to send.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use crate::base::process::Process;
+use crate::export::ExporterState;
+use crate::export::journal::SessionStart;
+use crate::export::options::ExportOptions;
+use crate::export::queue::sessions::Sessions;
+use crate::export::queue::{ExportedSession, Listener, Message};
+use crate::export::resource::{self, Machine};
+use crate::export::send::{Job, SenderEvent, SenderState};
+use crate::export::session::QueuedSession;
+use crate::observe::observation::Observed;
+use crate::observe::span::Nanos;
+
+/// How long the last spans may take once the browser has ended.
+const LAST_SENDS: Duration = Duration::from_secs(2);
+
+/// How long to wait for the collector's answer before the next host gets the session.
+const LAST_ANSWER: Duration = Duration::from_millis(300);
+
+/// After so many failures in a row, the last spans go to the spool at once.
+const MAX_LAST_FAILURES: u32 = 3;
+
+/// The shortest time between two reports of the exporter's state.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(super) struct QueueThread {
+    options: ExportOptions,
+    browser: Process,
+    listener: Arc<dyn Listener>,
+    sessions: Sessions,
+    /// `None` if nothing is exported.
+    jobs: Option<Sender<Job>>,
+    sender: SenderState,
+    channel_ended: bool,
+    ending: Option<Ending>,
+    /// The exporter's state as it was reported last, and when.
+    reported: Option<(ExporterState, Instant)>,
+}
+
+#[derive(Clone, Copy)]
+struct Ending {
+    browser_ended: bool,
+    deadline: Instant,
+}
+
+impl QueueThread {
+    pub(super) fn new(
+        options: ExportOptions,
+        browser: Process,
+        listener: Arc<dyn Listener>,
+        sessions: Sessions,
+        jobs: Option<Sender<Job>>,
+    ) -> Self {
+        let sender = if jobs.is_some() { SenderState::Busy } else { SenderState::Stopped };
+        Self { options, browser, listener, sessions, jobs, sender, channel_ended: false, ending: None, reported: None }
+    }
+
+    /// Runs until [`Message::End`] is done. Returns the sessions of this host, the current one last.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Vec<ExportedSession> {
+        while !self.has_ended() {
+            let received = match self.wake_at() {
+                Some(at) => messages.recv_timeout(at.saturating_duration_since(Instant::now())),
+                None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match received {
+                Ok(message) => self.handle(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.sessions.close_retired();
+            self.give_job();
+            self.report();
+        }
+        self.sessions.finish()
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Session { context, parent, browser, time } => {
+                let machine = Machine::of_process(self.browser.pid);
+                let resource = resource::resource(&self.options, &browser, &machine, context);
+                self.sessions.begin(SessionStart { context, parent, time, resource, browser: self.browser });
+            }
+            Message::Observed(observed) => self.observe(observed),
+            Message::Sender(SenderEvent::State(state)) => self.sender = state,
+            Message::Sender(SenderEvent::Answered { refused }) => self.sessions.answered(refused),
+            Message::ChannelEnded => self.channel_ended = true,
+            Message::End { time, browser_ended } => self.end(time, browser_ended),
+        }
+    }
+
+    fn observe(&mut self, observed: Observed) {
+        let (worker, number) = (observed.worker.clone(), observed.number);
+        self.sessions.observe(observed);
+        if let Some(session) = self.sessions.current() {
+            self.listener.batch_is_safe(&worker, number);
+            self.listener.counted(session.tally());
+        }
+    }
+
+    fn end(&mut self, time: Nanos, browser_ended: bool) {
+        if browser_ended {
+            self.sessions.close(time);
+        }
+        let deadline = Instant::now() + if browser_ended { LAST_SENDS } else { LAST_ANSWER };
+        self.ending = Some(Ending { browser_ended, deadline });
+    }
+
+    fn has_ended(&self) -> bool {
+        let Some(Ending { browser_ended, deadline }) = self.ending else { return false };
+        let cannot_send = match self.sender {
+            SenderState::Stopped => true,
+            SenderState::BackingOff { until, failures } => failures >= MAX_LAST_FAILURES || until >= deadline,
+            SenderState::Busy | SenderState::Ready { .. } => false,
+        };
+        let is_done = if browser_ended {
+            cannot_send || self.sessions.iter().all(|session| session.waiting() == 0)
+        } else {
+            self.sessions.iter().all(|session| session.in_flight() == 0)
+        };
+        is_done || deadline <= Instant::now()
+    }
+
+    /// Gives a sender that is ready its next job: a batch that is due, or else the spool. Spans wait for nothing once the channel has ended.
+    fn give_job(&mut self) {
+        let (SenderState::Ready { drain_at }, Some(jobs)) = (&self.sender, &self.jobs) else { return };
+        if self.ending.is_some_and(|ending| !ending.browser_ended) {
+            return;
+        }
+        let (batch, hurry, now) = (&self.options.batch, self.channel_ended, Instant::now());
+        let due = self.sessions.iter_mut().find(|session| session.send_at(batch).is_some_and(|at| hurry || at <= now));
+        let job = match due {
+            Some(session) => Job::Send(session.send_batch(batch.max_export_batch_size)),
+            None if !hurry && drain_at.is_some_and(|at| at <= now) => Job::DrainSpool,
+            None => return,
+        };
+        let _ = jobs.send(job);
+        self.sender = SenderState::Busy;
+    }
+
+    /// Reports the exporter's state to the listener if it has changed, but not too often.
+    fn report(&mut self) {
+        if self.sessions.current().is_none() || self.channel_ended {
+            return;
+        }
+        let state = self.sessions.exporter_state();
+        let is_due = |(reported, at): &(ExporterState, Instant)| *reported != state && at.elapsed() >= REPORT_INTERVAL;
+        if self.reported.as_ref().is_none_or(is_due) {
+            self.listener.exporter_changed(&state);
+            self.reported = Some((state, Instant::now()));
+        }
+    }
+
+    /// Returns when there is something to do even if no message arrives.
+    fn wake_at(&self) -> Option<Instant> {
+        let report_at = self
+            .reported
+            .as_ref()
+            .filter(|(reported, _)| !self.channel_ended && *reported != self.sessions.exporter_state());
+        let send_at = self.sessions.iter().filter_map(|session| session.send_at(&self.options.batch)).min();
+        let job_at = match self.sender {
+            SenderState::Ready { drain_at } => {
+                send_at.into_iter().chain(drain_at.filter(|_| !self.channel_ended)).min()
+            }
+            _ => None,
+        };
+        let close_at = self.sessions.iter().filter_map(QueuedSession::close_at).min();
+        let deadline = self.ending.map(|ending| ending.deadline);
+        [report_at.map(|(_, at)| *at + REPORT_INTERVAL), job_at, close_at, deadline].into_iter().flatten().min()
+    }
+}
