@@ -1,7 +1,6 @@
 //! `navtrace view`: shows the traces of a file.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
@@ -15,29 +14,30 @@ use crate::cli::settings::Flags;
 use crate::collect::store;
 use crate::settings::Config;
 use crate::view::page::{self, Page};
-use crate::view::read::{Choice, Loaded, MOST_SPANS, TraceFile};
+use crate::view::parsed::Detail;
 use crate::view::serve;
-use crate::view::terminal::{self, Paper};
+use crate::view::terminal::{self, Terminal};
+use crate::view::trace_file::{LoadedTraces, MAX_TRACE_SPANS, TraceFile, TraceSelection};
 
 /// Show traces: a waterfall in the terminal, or a page
 ///
-/// Reads what `navtrace run` and `navtrace collect` write, what the OpenTelemetry Collector's file exporter writes (OTLP JSON lines), and JSON that
-/// was exported from Jaeger.
+/// Reads trace files of `navtrace run` and `navtrace collect`, files from the OpenTelemetry Collector's file exporter (OTLP JSON lines), and JSON
+/// exported from Jaeger.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  navtrace view                          the latest run\n  navtrace view traces.jsonl 4bf92f35    \
-                        one trace, by the begin of its id\n  navtrace view --open                   the latest run, in the browser"
+                        one trace, by the start of its id\n  navtrace view --open                   the latest run, in the browser"
 )]
 pub(super) struct Args {
     /// The trace file, or - for standard input (default: that of the latest run)
     #[arg(value_name = "FILE")]
     file: Option<OsString>,
 
-    /// The trace to show: its id, or how that begins
+    /// The trace to show: its id, or the start of it
     #[arg(value_name = "TRACE_ID")]
     trace: Option<String>,
 
-    /// Write a page that needs nothing else, instead of a waterfall
+    /// Write a self-contained page instead of showing a waterfall
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
@@ -49,113 +49,119 @@ pub(super) struct Args {
     pub(super) flags: Flags,
 }
 
-/// Traces of a file are listed up to this; the page has more.
-const MOST_LISTED: usize = 40;
+/// How many traces the terminal lists; the page has more.
+const MAX_LISTED: usize = 40;
 
-/// The width where nobody knows the terminal's.
+/// The width if neither the terminal nor COLUMNS gives one.
 const DEFAULT_WIDTH: usize = 100;
 
-/// The widest line that a number in COLUMNS can ask for.
-const MOST_WIDTH: usize = 1000;
+const MAX_WIDTH: usize = 1000;
 
-/// The shortest beginning of an id that is taken.
-const LEAST_DIGITS: usize = 4;
+/// The shortest start of a trace id that is accepted.
+const MIN_ID_DIGITS: usize = 4;
 
-/// Shows what was asked for.
 pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
-    let (path, trace) = what(args)?;
-    if let Some(to) = &args.html {
-        check_page(to, &path)?;
+    let (path, trace) = file_and_trace(args)?;
+    if let Some(html) = &args.html {
+        check_html_path(html, &path)?;
     }
-    let failed = |error: &dyn std::fmt::Display| Failure::new(ExitCode::Failure, error);
-    let file = TraceFile::open(&path).map_err(|error| failed(&error))?;
-    let link = config.link.as_ref();
+    let file = TraceFile::open(&path)?;
     if args.html.is_some() || args.open {
-        let choice = trace.map_or(Choice::All { most_spans: page::MOST_SPANS }, Choice::One);
-        let loaded = file.load(&choice, link).map_err(|error| failed(&error))?;
-        warn(&loaded);
-        let name = Path::new(file.name()).file_name().unwrap_or_default().to_string_lossy();
-        let html = page::render(&Page::of(&name, &loaded));
-        if let Some(to) = &args.html {
-            files::write_if_changed(to, html.as_bytes()).map_err(|error| {
-                failed(&format!("{} can't be written: {error}; name another file with --html", to.display()))
-            })?;
-            say(&format!("the page: {}", to.display()));
-        }
-        if args.open {
-            serve::serve(html).map_err(|error| failed(&format!("the page can't be served: {error}")))?;
-        }
-        return Ok(ExitCode::Success.into());
-    }
-
-    let is_chosen = trace.is_some();
-    let first = || file.entries.first().map(|entry| entry.id.clone()).unwrap_or_default();
-    let choice = Choice::One(trace.unwrap_or_else(first));
-    let loaded = file.outline(&choice, link).map_err(|error| failed(&error))?;
-    warn(&loaded);
-    let paper = paper();
-    let mut text = String::new();
-    if !is_chosen && file.entries.len() > 1 {
-        text.push_str(&terminal::list(&file.entries[..file.entries.len().min(MOST_LISTED)], paper));
-        let further = file.entries.len().saturating_sub(MOST_LISTED) + file.further_traces;
-        if further > 0 {
-            let _ = writeln!(text, "and {further} more");
-        }
-        text.push('\n');
-    }
-    for trace in &loaded.traces {
-        text.push_str(&terminal::waterfall(trace, paper));
-    }
-    print(&text)?;
-    if io::stdout().is_terminal() && file.stays() {
-        say(&hint(&path, file.entries.len() > 1));
+        show_page(config, args, &file, trace)?;
+    } else {
+        show_in_terminal(config, &path, &file, trace)?;
     }
     Ok(ExitCode::Success.into())
 }
 
-/// A page goes to a file of its own: never to standard output, and never over the traces.
-fn check_page(to: &Path, traces: &Path) -> Result<(), Failure> {
-    let refused = |message: String| Err(Failure::new(ExitCode::Usage, message));
-    if to == Path::new("-") {
-        return refused("the page can't go to standard output: name a file with --html".to_owned());
+fn show_page(config: &Config, args: &Args, file: &TraceFile, trace: Option<String>) -> Result<(), Failure> {
+    let selection = trace.map_or(TraceSelection::All { max_spans: page::MAX_SPANS }, TraceSelection::Id);
+    let loaded = file.load(&selection, Detail::Full, config.link.as_ref())?;
+    warn(&loaded);
+    let html = page::render(&Page::new(&loaded));
+    if let Some(path) = &args.html {
+        let path_shown = path.display();
+        files::write_if_changed(path, html.as_bytes()).map_err(|error| {
+            let failure = Failure::new(ExitCode::Failure, format_args!("{path_shown} can't be written"));
+            failure.because(error).hint("name another file with --html")
+        })?;
+        say(&format!("the page: {path_shown}"));
     }
-    let is_same = to.canonicalize().is_ok_and(|to| traces.canonicalize().is_ok_and(|traces| to == traces));
-    if is_same {
-        return refused(format!(
-            "{} has the traces, and the page would replace them: name another file with --html",
-            to.display()
-        ));
+    if args.open {
+        serve::serve(html)
+            .map_err(|error| Failure::new(ExitCode::Failure, "the page can't be served").because(error))?;
     }
     Ok(())
 }
 
-/// Finds out which file and which trace are meant: an id alone is one of the latest run.
-fn what(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
-    let usage = |message: String| Failure::new(ExitCode::Usage, message);
-    let is_id = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let named = args.file.as_ref().map(PathBuf::from);
-    let (file, trace) = match (named, &args.trace) {
-        (Some(file), None) if file.to_str().is_some_and(is_id) && !file.exists() => {
-            (None, file.to_str().map(ToOwned::to_owned))
+fn show_in_terminal(config: &Config, path: &Path, file: &TraceFile, trace: Option<String>) -> Result<(), Failure> {
+    let has_several = file.traces.len() > 1;
+    let with_list = trace.is_none() && has_several;
+    let first = || file.traces.first().map(|trace| trace.id.clone()).unwrap_or_default();
+    let selection = TraceSelection::Id(trace.unwrap_or_else(first));
+    let loaded = file.load(&selection, Detail::Outline, config.link.as_ref())?;
+    warn(&loaded);
+    let terminal = detect_terminal();
+    let mut text = String::new();
+    if with_list {
+        let listed = file.traces.len().min(MAX_LISTED);
+        text += &terminal::list(&file.traces[..listed], terminal);
+        let further = file.traces.len() - listed + file.further_traces;
+        if further > 0 {
+            text += &format!("and {further} more\n");
         }
-        (file, trace) => (file, trace.clone()),
-    };
-    let can_be_id =
-        |id: &str| (LEAST_DIGITS..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if let Some(id) = trace.as_ref().filter(|id| !can_be_id(id)) {
-        return Err(usage(format!(
-            "{id} is no trace id: expected 32 hexadecimal digits, or the first {LEAST_DIGITS} and more of them"
-        )));
+        text.push('\n');
     }
-    let none = || {
-        let message = "there is no trace file of an earlier run: run something by navtrace run, or name a file";
+    for trace in &loaded.traces {
+        text += &terminal::waterfall(trace, terminal);
+    }
+    print(&text)?;
+    // Standard input and pipes can't be read again.
+    if io::stdout().is_terminal() && path != Path::new("-") && path.is_file() {
+        let file = shell_word(path);
+        let other = if has_several { format!("another trace: navtrace view {file} TRACE_ID; ") } else { String::new() };
+        say(&format!("{other}in the browser: navtrace view {file} --open"));
+    }
+    Ok(())
+}
+
+/// Refuses to write the page to standard output or over the traces.
+fn check_html_path(html: &Path, traces: &Path) -> Result<(), Failure> {
+    let usage = |message: &str| Failure::new(ExitCode::Usage, message);
+    if html == Path::new("-") {
+        return Err(usage("the page can't go to standard output: name a file with --html"));
+    }
+    if html.canonicalize().is_ok_and(|html| traces.canonicalize().is_ok_and(|traces| html == traces)) {
+        let message = format!("{} is the trace file, and the page would replace it", html.display());
+        return Err(usage(&message).because("name another file with --html"));
+    }
+    Ok(())
+}
+
+/// Returns the trace file and the trace id that the arguments mean. A trace id alone belongs to the latest run.
+fn file_and_trace(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut file = args.file.as_ref().map(PathBuf::from);
+    let mut trace = args.trace.clone();
+    if trace.is_none() {
+        let id = file.as_ref().filter(|file| !file.exists()).and_then(|file| file.to_str());
+        if let Some(id) = id.filter(|id| id.len() == 32 && is_hex(id)) {
+            trace = Some(id.to_owned());
+            file = None;
+        }
+    }
+    if let Some(id) = trace.as_ref().filter(|id| !(MIN_ID_DIGITS..=32).contains(&id.len()) || !is_hex(id)) {
+        let expected = format!("expected 32 hexadecimal digits, or at least the first {MIN_ID_DIGITS} of them");
+        return Err(Failure::new(ExitCode::Usage, format_args!("{id} is not a trace id")).because(expected));
+    }
+    let file = file.or_else(store::latest).ok_or_else(|| {
+        let message = "there is no trace file of an earlier run: start a run with navtrace run, or name a file";
         Failure::new(ExitCode::Failure, message)
-    };
-    let file = file.or_else(store::latest).ok_or_else(none)?;
+    })?;
     Ok((file, trace))
 }
 
-fn warn(loaded: &Loaded) {
+fn warn(loaded: &LoadedTraces) {
     for warning in &loaded.warnings {
         say(warning);
     }
@@ -164,28 +170,20 @@ fn warn(loaded: &Loaded) {
         let traces = counted(loaded.left_out_traces, "trace");
         say(&format!("{spans} of {traces} left out: name a trace to see all of it"));
     } else if loaded.left_out_spans > 0 {
-        say(&format!("{spans} left out: of a trace, the first {MOST_SPANS} in the file are shown"));
+        say(&format!("{spans} left out: only the first {MAX_TRACE_SPANS} of a trace are shown"));
     }
 }
 
-fn hint(path: &Path, has_more: bool) -> String {
-    let file = shell_word(path);
-    let other = if has_more { format!("another trace: navtrace view {file} TRACE_ID; ") } else { String::new() };
-    format!("{other}in the browser: navtrace view {file} --open")
-}
-
-/// How wide the terminal is, and what it can show.
-fn paper() -> Paper {
-    let of_terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
-    let named = || std::env::var("COLUMNS").ok()?.trim().parse::<usize>().ok();
-    let width = of_terminal.filter(|width| *width > 0).or_else(named).unwrap_or(DEFAULT_WIDTH);
-    // The first of these that is set decides, as in every program.
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+fn detect_terminal() -> Terminal {
+    let actual = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    let columns = || std::env::var("COLUMNS").ok()?.trim().parse::<usize>().ok();
+    let width = actual.filter(|width| *width > 0).or_else(columns).unwrap_or(DEFAULT_WIDTH);
+    // POSIX: the first of these variables that is set and not empty decides.
+    let names = ["LC_ALL", "LC_CTYPE", "LANG"];
+    let locale = names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     let unicode = locale.is_none_or(|locale| {
         let locale = locale.to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     });
-    Paper { width: width.min(MOST_WIDTH), unicode }
+    Terminal { width: width.min(MAX_WIDTH), unicode }
 }

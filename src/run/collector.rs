@@ -12,7 +12,8 @@ use crate::collect::receiver::{self, Collector};
 use crate::collect::store::{self, Contents, Store};
 use crate::view::link::LinkTemplate;
 use crate::view::page::{self, Page};
-use crate::view::read::{self, Choice};
+use crate::view::parsed::Detail;
+use crate::view::trace_file::{TraceFile, TraceSelection};
 
 /// How much longer than it should be silent a collector is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -128,10 +129,9 @@ fn page_path(path: &Path) -> PathBuf {
 
 /// Writes the page of a trace file, and tells where it is.
 fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, String> {
-    let choice = Choice::All { most_spans: page::MOST_SPANS };
-    let loaded = read::load(path, &choice, link).map_err(|error| error.to_string())?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let page = page::render(&Page::of(&name, &loaded));
+    let selection = TraceSelection::All { max_spans: page::MAX_SPANS };
+    let loaded = TraceFile::open(path).and_then(|file| file.load(&selection, Detail::Full, link));
+    let page = page::render(&Page::new(&loaded.map_err(|error| error.to_string())?));
     let html = page_path(path);
     files::write_if_changed(&html, page.as_bytes()).map_err(|error| format!("{}: {error}", html.display()))?;
     Ok(html)

@@ -111,7 +111,7 @@ fn link_to(trace: &Trace, seen: Option<&Seen>, link: &LinkTemplate) -> String {
     );
     let root =
         seen.and_then(|seen| seen.root).map_or_else(String::new, |root| format!("{:016x}", u64::from_be_bytes(root)));
-    link.of(&LinkedTrace { trace_id: &trace.id.to_string(), span_id: &root, start, end })
+    link.fill(&LinkedTrace { trace_id: &trace.id.to_string(), span_id: &root, start, end })
 }
 
 /// The slowest request, without what all addresses have.

@@ -1,4 +1,4 @@
-//! Reads what Jaeger exports: the JSON of its query API and of its page. Pure.
+//! Parses the JSON of Jaeger's query API, which is also what its UI exports. Pure.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,145 +6,149 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::view::raw::{Raw, RawEvent, named_kind, number};
+use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, kind_by_name, number};
 use crate::view::trace::Link;
 
+/// Tags with these prefixes describe the instrumentation scope or Jaeger's storage, not the span.
+const DROPPED_TAGS: [&str; 3] = ["otel.scope.", "otel.library.", "internal."];
+
 #[derive(Debug, Deserialize)]
-pub(super) struct Trace<'a> {
+pub(super) struct JaegerTrace<'a> {
     #[serde(borrow, default)]
-    spans: Vec<Span<'a>>,
+    spans: Vec<JaegerSpan<'a>>,
     #[serde(default)]
     processes: BTreeMap<String, Process>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Process {
-    #[serde(default)]
     service_name: String,
-    tags: Option<Vec<Field>>,
+    tags: Option<Vec<Tag>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Span<'a> {
+struct JaegerSpan<'a> {
     #[serde(borrow, rename = "traceID")]
     trace_id: Cow<'a, str>,
     #[serde(borrow, rename = "spanID")]
     id: Cow<'a, str>,
     #[serde(borrow, rename = "processID", default)]
     process_id: Cow<'a, str>,
-    /// In place of its id, as an element of Elasticsearch has it.
+    /// Replaces `process_id` in documents from Elasticsearch.
     process: Option<Process>,
-    /// As it was before there were references.
+    /// Older than `references`.
     #[serde(borrow, rename = "parentSpanID", default)]
     parent_id: Cow<'a, str>,
     #[serde(borrow, default)]
     operation_name: Cow<'a, str>,
     references: Option<Vec<Reference>>,
+    /// Microseconds since the epoch.
     #[serde(default, deserialize_with = "number")]
     start_time: u64,
+    /// Microseconds.
     #[serde(default, deserialize_with = "number")]
     duration: u64,
-    tags: Option<Vec<Field>>,
+    tags: Option<Vec<Tag>>,
     logs: Option<Vec<Log>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Reference {
-    #[serde(rename = "refType", default)]
+    #[serde(rename = "refType")]
     kind: String,
-    #[serde(rename = "traceID", default)]
+    #[serde(rename = "traceID")]
     trace_id: String,
-    #[serde(rename = "spanID", default)]
+    #[serde(rename = "spanID")]
     span_id: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Log {
-    #[serde(default, deserialize_with = "number")]
+    /// Microseconds since the epoch.
+    #[serde(deserialize_with = "number")]
     timestamp: u64,
-    fields: Option<Vec<Field>>,
+    fields: Option<Vec<Tag>>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-struct Field {
-    #[serde(default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Tag {
     key: String,
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type")]
     kind: String,
-    #[serde(default)]
     value: Value,
 }
 
-impl Trace<'_> {
-    pub(super) fn each(&self, wanted: &dyn Fn(&str) -> bool, whole: bool, take: &mut dyn FnMut(Raw)) {
+impl JaegerTrace<'_> {
+    /// Passes the spans on if the sink accepts their trace.
+    pub(super) fn read(&self, sink: &mut dyn SpanSink) {
         for span in &self.spans {
-            // Leading zeros are left out there.
-            let trace_id = format!("{:0>32}", span.trace_id.to_ascii_lowercase());
-            if wanted(&trace_id) {
-                take(span.raw(
-                    trace_id,
-                    span.process.as_ref().or_else(|| self.processes.get(&*span.process_id)),
-                    whole,
-                ));
+            let trace_id = padded_trace_id(&span.trace_id);
+            if sink.accepts(&trace_id) {
+                let process = span.process.as_ref().or_else(|| self.processes.get(&*span.process_id));
+                sink.add(span.parsed(trace_id, process, sink.detail()));
             }
         }
     }
 }
 
-impl Span<'_> {
-    fn raw(&self, trace_id: String, process: Option<&Process>, whole: bool) -> Raw {
-        let id = |id: &str| format!("{:0>16}", id.to_ascii_lowercase());
+impl JaegerSpan<'_> {
+    fn parsed(&self, trace_id: String, process: Option<&Process>, detail: Detail) -> ParsedSpan {
         let mut parent = None;
         let mut links = Vec::new();
         for reference in self.references.iter().flatten() {
-            let of_trace = format!("{:0>32}", reference.trace_id.to_ascii_lowercase());
-            if parent.is_none() && reference.kind == "CHILD_OF" && of_trace == trace_id {
-                parent = Some(id(&reference.span_id));
+            let link =
+                Link { trace_id: padded_trace_id(&reference.trace_id), span_id: padded_span_id(&reference.span_id) };
+            if parent.is_none() && reference.kind == "CHILD_OF" && link.trace_id == trace_id {
+                parent = Some(link.span_id);
             } else {
-                links.push(Link { trace_id: of_trace, span_id: id(&reference.span_id) });
+                links.push(link);
             }
         }
         if parent.is_none() && !self.parent_id.is_empty() {
-            parent = Some(id(&self.parent_id));
+            parent = Some(padded_span_id(&self.parent_id));
         }
-        let mut raw = Raw {
-            id: id(&self.id),
+        let mut span = ParsedSpan {
+            id: padded_span_id(&self.id),
             trace_id,
             parent,
             name: self.operation_name.clone().into_owned(),
             start: self.start_time.saturating_mul(1000),
             end: self.start_time.saturating_add(self.duration).saturating_mul(1000),
             links,
-            ..Raw::default()
+            ..ParsedSpan::default()
         };
-        let mut resource = vec![("service.name".to_owned(), Value::from(process.map_or("", |p| &*p.service_name)))];
-        resource.extend(pairs(process.and_then(|process| process.tags.as_ref())));
-        raw.set_resource(&resource);
-        for (key, value) in pairs(self.tags.as_ref()) {
-            // What Jaeger makes of the rest of a span is that again.
+        let service = Value::from(process.map_or("", |process| &*process.service_name));
+        let mut resource = vec![("service.name".to_owned(), service)];
+        resource.extend(attributes(process.and_then(|process| process.tags.as_ref())));
+        span.set_resource(&resource);
+        for (key, value) in attributes(self.tags.as_ref()) {
+            // Jaeger turns several fields of a span into tags; these become fields again.
             let text = value.as_str().unwrap_or_default();
             match key.as_str() {
-                "span.kind" => raw.kind = named_kind(text),
-                "error" => raw.error |= value == true || text == "true",
-                "otel.status_code" => raw.error |= text == "ERROR",
-                "otel.status_description" => text.clone_into(&mut raw.message),
-                "otel.scope.name" | "otel.library.name" => text.clone_into(&mut raw.scope),
-                key if ["otel.scope.", "otel.library.", "internal."].iter().any(|start| key.starts_with(start)) => {}
-                _ => raw.attributes.push((key, value)),
+                "span.kind" => span.kind = kind_by_name(text),
+                "error" => span.error |= value == true || text == "true",
+                "otel.status_code" => span.error |= text == "ERROR",
+                "otel.status_description" => text.clone_into(&mut span.message),
+                "otel.scope.name" | "otel.library.name" => text.clone_into(&mut span.scope),
+                key if DROPPED_TAGS.iter().any(|prefix| key.starts_with(prefix)) => {}
+                _ => span.attributes.push((key, value)),
             }
         }
-        if whole {
-            raw.events = self.logs.iter().flatten().map(Log::raw).collect();
+        if detail == Detail::Full {
+            span.events = self.logs.iter().flatten().map(Log::parsed).collect();
         }
-        raw
+        span
     }
 }
 
-impl Field {
-    /// Some storages make text of every value, and leave its type beside it.
-    fn typed(&self) -> Value {
+impl Tag {
+    /// Returns the value in its type: some storages turn every value into a string.
+    fn typed_value(&self) -> Value {
         let typed = self.value.as_str().and_then(|text| match self.kind.as_str() {
             "bool" => text.parse().ok().map(Value::Bool),
             "int64" => text.parse::<i64>().ok().map(Value::from),
@@ -156,14 +160,23 @@ impl Field {
 }
 
 impl Log {
-    fn raw(&self) -> RawEvent {
+    fn parsed(&self) -> ParsedEvent {
         let (name, attributes): (Vec<_>, Vec<_>) =
-            pairs(self.fields.as_ref()).into_iter().partition(|(key, _)| key == "event");
+            attributes(self.fields.as_ref()).into_iter().partition(|(key, _)| key == "event");
         let name = name.first().and_then(|(_, value)| value.as_str()).unwrap_or_default().to_owned();
-        RawEvent { time: self.timestamp.saturating_mul(1000), name, attributes }
+        ParsedEvent { time: self.timestamp.saturating_mul(1000), name, attributes }
     }
 }
 
-fn pairs(fields: Option<&Vec<Field>>) -> Vec<(String, Value)> {
-    fields.into_iter().flatten().map(|field| (field.key.clone(), field.typed())).collect()
+/// Restores the leading zeros, which Jaeger leaves out.
+fn padded_trace_id(id: &str) -> String {
+    format!("{:0>32}", id.to_ascii_lowercase())
+}
+
+fn padded_span_id(id: &str) -> String {
+    format!("{:0>16}", id.to_ascii_lowercase())
+}
+
+fn attributes(tags: Option<&Vec<Tag>>) -> Vec<(String, Value)> {
+    tags.into_iter().flatten().map(|tag| (tag.key.clone(), tag.typed_value())).collect()
 }

@@ -1,11 +1,11 @@
-//! Links to traces: the template of `NAVTRACE_LINK`, filled in.
+//! Links to traces in another viewer, made from the template in `NAVTRACE_LINK`.
 
 use url::Url;
 
-/// What a template may hold, each in braces.
+/// The names that a template may have in braces.
 const PLACEHOLDERS: [&str; 6] = ["trace_id", "span_id", "start_s", "end_s", "start_ms", "end_ms"];
 
-/// A template for the address of a trace.
+/// A template for the URL of a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LinkTemplate(String);
 
@@ -14,7 +14,7 @@ pub(crate) struct LinkTemplate(String);
 pub(crate) struct LinkedTrace<'a> {
     /// 32 hexadecimal digits.
     pub(crate) trace_id: &'a str,
-    /// The root's span id, 16 hexadecimal digits; empty where there is no root.
+    /// The root's span id, 16 hexadecimal digits; empty if there is no root.
     pub(crate) span_id: &'a str,
     /// Nanoseconds since the epoch.
     pub(crate) start: u64,
@@ -23,11 +23,7 @@ pub(crate) struct LinkedTrace<'a> {
 }
 
 impl LinkTemplate {
-    /// Reads a template.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it, and what was expected.
+    /// Checks a template. The error says what is wrong with it.
     pub(crate) fn parse(template: &str) -> Result<Self, String> {
         let expected = || format!("{{{}}}", PLACEHOLDERS.join("}, {"));
         let mut rest = template;
@@ -51,21 +47,20 @@ impl LinkTemplate {
             return Err("it must hold {trace_id}, such as http://localhost:16686/trace/{trace_id}".to_owned());
         }
         let link = Self(template.to_owned());
-        let example = link.of(&LinkedTrace { trace_id: "0", span_id: "0", start: 0, end: 0 });
+        let example = link.fill(&LinkedTrace { trace_id: "0", span_id: "0", start: 0, end: 0 });
         match Url::parse(&example) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(link),
             _ => Err("expected an address that begins with http:// or https://".to_owned()),
         }
     }
 
-    /// The template as it was written.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Gives the address of a trace.
-    pub(crate) fn of(&self, trace: &LinkedTrace) -> String {
-        // Times are whole, and include the trace: the end is rounded up.
+    /// Returns the URL of a trace.
+    pub(crate) fn fill(&self, trace: &LinkedTrace) -> String {
+        // Ends are rounded up, so that the time range covers the trace.
         let values = [
             trace.trace_id.to_owned(),
             trace.span_id.to_owned(),
@@ -91,7 +86,7 @@ mod tests {
     };
 
     #[test]
-    fn a_template_is_filled_in() {
+    fn placeholders_are_replaced() {
         for (template, link) in [
             (
                 "http://localhost:16686/trace/{trace_id}",
@@ -106,12 +101,12 @@ mod tests {
                 "https://t.test/1700000000000/1700000001001/4bf92f3577b34da6a3ce929d0e0e4736/4bf92f3577b34da6a3ce929d0e0e4736",
             ),
         ] {
-            assert_eq!(LinkTemplate::parse(template).unwrap().of(&TRACE), link);
+            assert_eq!(LinkTemplate::parse(template).unwrap().fill(&TRACE), link);
         }
     }
 
     #[test]
-    fn a_template_that_can_not_be_used_says_why() {
+    fn an_invalid_template_is_explained() {
         for (template, reason) in [
             ("http://localhost/trace", "it must hold {trace_id}, such as http://localhost:16686/trace/{trace_id}"),
             ("http://localhost/{trace_id", "the brace at character 18 is not closed"),

@@ -1,45 +1,46 @@
-//! Reads OTLP JSON: the lines of the Collector's file exporter, and documents of the same form. Pure.
+//! Parses OTLP JSON: lines of the Collector's file exporter, and single documents. Pure.
 //!
-//! Attributes stay text until a span is wanted, so that those of other traces cost little.
+//! Attributes, events and links stay raw text until they are needed, which makes skipped spans cheap.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::view::jaeger_json;
-use crate::view::raw::{Raw, RawEvent, named_kind, number};
+use crate::view::jaeger_json::JaegerTrace;
+use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, kind_by_name, number};
 use crate::view::trace::Link;
 
-/// What a line or a file holds. Fields that are unknown are passed over.
+/// A JSON document in one of the known formats. Unknown fields are ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Document<'a> {
     #[serde(borrow)]
     resource_spans: Option<Vec<ResourceSpans<'a>>>,
-    /// Around the spans in the answers of Jaeger's API, version 3.
+    /// The answer of Jaeger's API, version 3, has OTLP in here.
     #[serde(borrow)]
     result: Option<Box<Document<'a>>>,
     /// Jaeger's own format.
     #[serde(borrow)]
-    data: Option<Vec<jaeger_json::Trace<'a>>>,
-    /// Other signals may stand in the same file.
-    resource_metrics: Option<serde::de::IgnoredAny>,
-    resource_logs: Option<serde::de::IgnoredAny>,
+    data: Option<Vec<JaegerTrace<'a>>>,
+    /// Other signals, which the Collector may write to the same file.
+    resource_metrics: Option<IgnoredAny>,
+    resource_logs: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ResourceSpans<'a> {
     #[serde(borrow)]
-    resource: Option<Attributed<'a>>,
+    resource: Option<Resource<'a>>,
     #[serde(borrow)]
     scope_spans: Option<Vec<ScopeSpans<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Attributed<'a> {
+struct Resource<'a> {
     #[serde(borrow)]
     attributes: Option<&'a RawValue>,
 }
@@ -49,7 +50,7 @@ struct ScopeSpans<'a> {
     #[serde(borrow)]
     scope: Option<Scope<'a>>,
     #[serde(borrow)]
-    spans: Option<Vec<Span<'a>>>,
+    spans: Option<Vec<OtlpSpan<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,23 +59,21 @@ struct Scope<'a> {
     name: Cow<'a, str>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Span<'a> {
-    #[serde(borrow, default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct OtlpSpan<'a> {
+    #[serde(borrow)]
     trace_id: Cow<'a, str>,
-    #[serde(borrow, default)]
-    #[serde(rename = "spanId")]
+    #[serde(borrow, rename = "spanId")]
     id: Cow<'a, str>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     parent_span_id: Cow<'a, str>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Cow<'a, str>,
-    #[serde(default)]
-    kind: Option<Value>,
-    #[serde(default, deserialize_with = "number")]
+    kind: Value,
+    #[serde(deserialize_with = "number")]
     start_time_unix_nano: u64,
-    #[serde(default, deserialize_with = "number")]
+    #[serde(deserialize_with = "number")]
     end_time_unix_nano: u64,
     #[serde(borrow)]
     attributes: Option<&'a RawValue>,
@@ -85,168 +84,161 @@ struct Span<'a> {
     status: Option<Status>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Status {
-    #[serde(default)]
     code: Value,
     message: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Event<'a> {
-    #[serde(default, deserialize_with = "number")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct OtlpEvent<'a> {
+    #[serde(deserialize_with = "number")]
     time_unix_nano: u64,
-    #[serde(default)]
     name: String,
     #[serde(borrow)]
     attributes: Option<&'a RawValue>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SpanLink {
-    #[serde(default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct OtlpLink {
     trace_id: String,
-    #[serde(default)]
     span_id: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct KeyValue {
-    #[serde(default)]
     key: String,
-    #[serde(default)]
-    value: Option<Value>,
+    value: Value,
 }
 
 impl Document<'_> {
-    /// Whether it is of one of the formats at all.
     pub(super) fn is_known(&self) -> bool {
-        let known = self.resource_spans.is_some() || self.data.is_some();
-        known
+        self.resource_spans.is_some()
+            || self.data.is_some()
             || self.resource_metrics.is_some()
             || self.resource_logs.is_some()
             || self.result.as_ref().is_some_and(|inner| inner.is_known())
     }
 
-    /// Hands over those spans whose trace is wanted; `whole` gives them with all that they have.
-    pub(super) fn each(&self, wanted: &dyn Fn(&str) -> bool, whole: bool, take: &mut dyn FnMut(Raw)) {
+    /// Passes the spans on whose traces the sink accepts.
+    pub(super) fn read(&self, sink: &mut dyn SpanSink) {
         if let Some(inner) = &self.result {
-            inner.each(wanted, whole, take);
+            inner.read(sink);
         }
         for trace in self.data.iter().flatten() {
-            trace.each(wanted, whole, take);
+            trace.read(sink);
         }
         for resource in self.resource_spans.iter().flatten() {
-            let mut attributes = attributes(resource.resource.as_ref().and_then(|resource| resource.attributes));
-            if !whole {
-                // The rest would be copied for every span, and not be looked at.
-                attributes.retain(|(key, _)| key == "service.name");
-            }
-            for scope in resource.scope_spans.iter().flatten() {
-                let name = scope.scope.as_ref().map_or("", |scope| &scope.name);
-                for span in scope.spans.iter().flatten() {
-                    let trace_id = span.trace_id.to_ascii_lowercase();
-                    if wanted(&trace_id) {
-                        take(span.raw(trace_id, name, &attributes, whole));
-                    }
+            resource.read(sink);
+        }
+    }
+}
+
+impl ResourceSpans<'_> {
+    fn read(&self, sink: &mut dyn SpanSink) {
+        let mut resource = attributes(self.resource.as_ref().and_then(|resource| resource.attributes));
+        if sink.detail() != Detail::Full {
+            // Saves copies: every span gets its own.
+            resource.retain(|(key, _)| key == "service.name");
+        }
+        for scope_spans in self.scope_spans.iter().flatten() {
+            let scope = scope_spans.scope.as_ref().map_or("", |scope| &scope.name);
+            for span in scope_spans.spans.iter().flatten() {
+                let trace_id = span.trace_id.to_ascii_lowercase();
+                if sink.accepts(&trace_id) {
+                    sink.add(span.parsed(trace_id, scope, &resource, sink.detail()));
                 }
             }
         }
     }
 }
 
-impl Span<'_> {
-    fn raw(&self, trace_id: String, scope: &str, resource: &[(String, Value)], whole: bool) -> Raw {
-        let (failed, message) = self.status.as_ref().map_or((false, String::new()), |status| {
-            let failed = status.code == 2 || status.code == "STATUS_CODE_ERROR";
-            (failed, status.message.clone().unwrap_or_default())
-        });
+impl OtlpSpan<'_> {
+    fn parsed(&self, trace_id: String, scope: &str, resource: &[(String, Value)], detail: Detail) -> ParsedSpan {
         let parent = self.parent_span_id.to_ascii_lowercase();
-        let mut raw = Raw {
+        let status = self.status.as_ref();
+        let mut span = ParsedSpan {
             trace_id,
             id: self.id.to_ascii_lowercase(),
-            // Some write sixteen zeros for none.
+            // Some exporters write sixteen zeros for no parent.
             parent: Some(parent).filter(|parent| parent.bytes().any(|byte| byte != b'0')),
             name: self.name.clone().into_owned(),
-            kind: kind(self.kind.as_ref()),
+            kind: kind(&self.kind),
             start: self.start_time_unix_nano,
             end: self.end_time_unix_nano,
-            error: failed,
-            message,
+            error: status.is_some_and(|status| status.code == 2 || status.code == "STATUS_CODE_ERROR"),
+            message: status.and_then(|status| status.message.clone()).unwrap_or_default(),
             scope: scope.to_owned(),
-            ..Raw::default()
+            ..ParsedSpan::default()
         };
-        raw.set_resource(resource);
-        // Few of them decide how a trace is named in a list.
-        if whole || raw.parent.is_none() {
-            raw.attributes = attributes(self.attributes);
+        span.set_resource(resource);
+        if detail != Detail::Summary || span.parent.is_none() {
+            span.attributes = attributes(self.attributes);
         }
-        if whole {
-            raw.events = list::<Event>(self.events).into_iter().map(Event::raw).collect();
-            raw.links = list::<SpanLink>(self.links).into_iter().map(SpanLink::link).collect();
+        if detail == Detail::Full {
+            span.events = list::<OtlpEvent>(self.events).into_iter().map(OtlpEvent::parsed).collect();
+            span.links = list::<OtlpLink>(self.links).into_iter().map(OtlpLink::parsed).collect();
         }
-        raw
+        span
     }
 }
 
-impl Event<'_> {
-    fn raw(self) -> RawEvent {
-        RawEvent { time: self.time_unix_nano, name: self.name, attributes: attributes(self.attributes) }
+impl OtlpEvent<'_> {
+    fn parsed(self) -> ParsedEvent {
+        ParsedEvent { time: self.time_unix_nano, name: self.name, attributes: attributes(self.attributes) }
     }
 }
 
-impl SpanLink {
-    fn link(self) -> Link {
+impl OtlpLink {
+    fn parsed(self) -> Link {
         Link { trace_id: self.trace_id.to_ascii_lowercase(), span_id: self.span_id.to_ascii_lowercase() }
     }
 }
 
-/// A list that can't be read is an empty one: the rest of the span is worth showing.
+/// Parses a list. An invalid list is empty, so that the rest of its span is shown.
 fn list<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Vec<T> {
     raw.and_then(|raw| serde_json::from_str::<Option<Vec<T>>>(raw.get()).ok()).flatten().unwrap_or_default()
 }
 
 fn attributes(raw: Option<&RawValue>) -> Vec<(String, Value)> {
-    let pairs = list::<KeyValue>(raw).into_iter();
-    pairs.map(|pair| (pair.key, pair.value.map_or(Value::Null, plain))).collect()
+    list::<KeyValue>(raw).into_iter().map(|pair| (pair.key, plain(pair.value))).collect()
 }
 
-/// Takes a value out of its `AnyValue`.
+/// Converts an `AnyValue` to the JSON value that it stands for.
 fn plain(value: Value) -> Value {
     let Value::Object(object) = value else { return value };
-    let Some((kind, value)) = object.into_iter().next() else { return Value::Null };
-    match (kind.as_str(), value) {
-        // 64 bits are text in JSON.
-        ("intValue", Value::String(text)) => text.parse::<i64>().map_or(Value::String(text), Value::from),
-        ("arrayValue", Value::Object(mut array)) => match array.remove("values") {
-            Some(Value::Array(values)) => values.into_iter().map(plain).collect(),
-            _ => Value::Array(Vec::new()),
-        },
-        ("kvlistValue", Value::Object(mut list)) => match list.remove("values") {
-            Some(Value::Array(values)) => {
-                let pairs = values.into_iter().filter_map(|pair| {
-                    let Value::Object(mut pair) = pair else { return None };
-                    let value = plain(pair.remove("value").unwrap_or_default());
-                    Some((pair.remove("key")?.as_str()?.to_owned(), value))
-                });
-                Value::Object(pairs.collect())
-            }
-            _ => Value::Null,
-        },
-        (_, value) => value,
+    let Some((kind, mut value)) = object.into_iter().next() else { return Value::Null };
+    match kind.as_str() {
+        // JSON has 64-bit numbers as strings.
+        "intValue" => value.as_str().and_then(|text| text.parse::<i64>().ok()).map_or(value, Value::from),
+        "arrayValue" => values(&mut value).unwrap_or_default().into_iter().map(plain).collect(),
+        "kvlistValue" => {
+            let pair = |mut pair: Value| Some((pair.get("key")?.as_str()?.to_owned(), plain(pair["value"].take())));
+            values(&mut value).map_or(Value::Null, |pairs| Value::Object(pairs.into_iter().filter_map(pair).collect()))
+        }
+        _ => value,
     }
 }
 
-fn kind(kind: Option<&Value>) -> &'static str {
+fn values(list: &mut Value) -> Option<Vec<Value>> {
+    match list.get_mut("values")?.take() {
+        Value::Array(values) => Some(values),
+        _ => None,
+    }
+}
+
+fn kind(kind: &Value) -> &'static str {
     const NAMES: [&str; 6] = ["", "internal", "server", "client", "producer", "consumer"];
     match kind {
-        Some(Value::Number(number)) => {
+        Value::Number(number) => {
             let index = number.as_u64().and_then(|number| usize::try_from(number).ok());
             index.and_then(|index| NAMES.get(index)).copied().unwrap_or_default()
         }
-        Some(Value::String(name)) => named_kind(name.strip_prefix("SPAN_KIND_").unwrap_or(name)),
+        Value::String(name) => kind_by_name(name.strip_prefix("SPAN_KIND_").unwrap_or(name)),
         _ => "",
     }
 }

@@ -1,17 +1,17 @@
-//! The page: one file that needs nothing else, whatever is in the traces.
+//! The HTML page: one file with its own style, script and data.
 //!
-//! Nothing of a trace is markup: it is data, which the page's script shows as text. Only the page's own style and script are let run.
+//! Traces are data that the script shows as text, never markup. A Content-Security-Policy allows only the page's own style and script.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::view::read::Loaded;
 use crate::view::trace::Trace;
+use crate::view::trace_file::LoadedTraces;
 
-/// How many spans a page has at most; the file has them all.
-pub(crate) const MOST_SPANS: usize = 20_000;
+/// How many spans a page has, all traces together.
+pub(crate) const MAX_SPANS: usize = 20_000;
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -23,32 +23,31 @@ const SCRIPTS: [&str; 5] = [
     include_str!("page/page.js"),
 ];
 
-/// What the page shows.
+/// The data of the page.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<'a> {
-    /// The name of the file that the traces are from.
+    /// The name of the trace file.
     pub source: &'a str,
     /// The traces, in the order in which they are listed.
     pub traces: &'a [Trace],
-    /// Traces of the file that are not here.
+    /// The number of traces in the file that the page leaves out.
     pub left_out_traces: usize,
-    /// Spans of the file that are not here.
+    /// The number of spans in the file that the page leaves out.
     pub left_out_spans: usize,
 }
 
 impl<'a> Page<'a> {
-    /// The page of what was read from a file of that name.
-    pub(crate) fn of(source: &'a str, loaded: &'a Loaded) -> Self {
-        let Loaded { traces, left_out_traces, left_out_spans, .. } = loaded;
+    pub(crate) fn new(loaded: &'a LoadedTraces) -> Self {
+        let LoadedTraces { source, traces, left_out_traces, left_out_spans, .. } = loaded;
         Self { source, traces, left_out_traces: *left_out_traces, left_out_spans: *left_out_spans }
     }
 }
 
-/// Renders the page.
+/// Renders the page as HTML.
 pub fn render(page: &Page) -> String {
     let script = format!("'use strict';\n{{\n{}}}\n", SCRIPTS.concat());
-    // Data that can't be written is an empty page, which says that there are no traces.
+    // Without data the page says that there are no traces.
     let data = escape(&serde_json::to_string(page).unwrap_or_else(|_| "{}".to_owned()));
     let policy = format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; base-uri 'none'; form-action 'none'",
@@ -69,7 +68,7 @@ pub fn render(page: &Page) -> String {
     html
 }
 
-/// JSON in which nothing can end the element that it stands in.
+/// Escapes JSON so that nothing in it can end the script element around it.
 fn escape(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
@@ -85,7 +84,7 @@ fn escape(json: &str) -> String {
     escaped
 }
 
-/// A source of a Content-Security-Policy: <https://www.w3.org/TR/CSP3/#grammardef-hash-source>
+/// Returns the hash source of a Content-Security-Policy: <https://www.w3.org/TR/CSP3/#grammardef-hash-source>
 fn hash(text: &str) -> String {
     format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
@@ -95,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_trace_holds_can_not_leave_its_element() {
+    fn data_can_not_end_its_script_element() {
         let source = "</script><script>alert(1)</script><img src=x onerror=alert(2)><!--\u{2028}&amp;";
         let html = render(&Page { source, traces: &[], left_out_traces: 1, left_out_spans: 2 });
         assert_eq!(html.matches("<script").count(), TEMPLATE.matches("<script").count());
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_lets_nothing_in_but_the_page_itself() {
+    fn the_policy_allows_only_the_page_s_own_code() {
         let html = render(&Page { source: "x", traces: &[], left_out_traces: 0, left_out_spans: 0 });
         for (open, close) in [("<style>", "</style>"), ("<script>", "</script>")] {
             let (_, rest) = html.split_once(open).unwrap();

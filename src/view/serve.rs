@@ -1,4 +1,4 @@
-//! Serves a page on loopback, to whoever was told its address.
+//! Serves the page on loopback, at a secret URL.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,27 +18,26 @@ use signal_hook::iterator::Signals;
 
 use crate::base::stdio::say;
 
-/// Serves a page and opens it, until a signal says that it is enough.
+/// Serves a page and opens it in the browser. Returns on SIGINT, SIGTERM or SIGHUP.
 pub(crate) fn serve(html: String) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;
-    // Other users of this machine can reach the port, but don't know the path.
+    // Other users of this machine can reach the port, but can't guess the path.
     let path = format!("/{:032x}/", rand::rng().random::<u128>());
     let url = format!("http://{address}{path}");
     let page = move |request: Request| async move { answer(&request, html) };
     let router = Router::new().route(&path, get(page));
     std::thread::spawn(move || runtime.block_on(async { axum::serve(listener, router).await }));
-    match open::that_detached(&url) {
-        Ok(()) => say(&format!("the page: {url} (Ctrl-C ends it)")),
-        Err(error) => say(&format!("the page: {url} (Ctrl-C ends it); no browser could be started: {error}")),
-    }
+    let opened = open::that_detached(&url);
+    let problem = opened.err().map_or_else(String::new, |error| format!("; no browser could be started: {error}"));
+    say(&format!("the page: {url} (Ctrl-C ends it){problem}"));
     signals.forever().next();
     Ok(())
 }
 
-/// Gives the page to whoever asks this machine: a page of elsewhere whose name was made to lead here has another host.
+/// Answers with the page. A request with a foreign Host header is refused: it may come from a website by DNS rebinding.
 fn answer(request: &Request, html: String) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     if !host.is_some_and(is_loopback) {
@@ -54,7 +53,7 @@ fn answer(request: &Request, html: String) -> Response {
     (headers, Html(html)).into_response()
 }
 
-/// Whether a Host header names this machine, at whatever port: the page may be looked at through a tunnel.
+/// Whether a Host header names this machine. The port may differ, since the page may be reached through a tunnel.
 fn is_loopback(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host();
@@ -62,22 +61,20 @@ fn is_loopback(host: &str) -> bool {
         || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The policy that the page has in itself, and what has a meaning in a header alone: no other page may frame it.
+/// Returns the page's own Content-Security-Policy with `frame-ancestors`, which only a header can set.
 fn policy(html: &str) -> String {
-    let of_page =
-        html.split_once("http-equiv=\"Content-Security-Policy\" content=\"").and_then(|(_, rest)| rest.split_once('"'));
-    let of_page = of_page.map_or("default-src 'none'", |(policy, _)| policy);
-    format!("{of_page}; frame-ancestors 'none'")
+    let start = "http-equiv=\"Content-Security-Policy\" content=\"";
+    let policy = html.split_once(start).and_then(|(_, rest)| rest.split_once('"'));
+    format!("{}; frame-ancestors 'none'", policy.map_or("default-src 'none'", |(policy, _)| policy))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::page;
-    use crate::view::page::Page;
+    use crate::view::page::{self, Page};
 
     #[test]
-    fn this_machine_is_told_from_others() {
+    fn only_loopback_hosts_are_served() {
         for host in ["127.0.0.1:4318", "127.0.0.1", "localhost:9", "LOCALHOST", "[::1]:80"] {
             assert!(is_loopback(host), "{host}");
         }
@@ -87,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_has_the_policy_of_the_page() {
+    fn the_header_has_the_page_s_policy() {
         let html = page::render(&Page { source: "x", traces: &[], left_out_traces: 0, left_out_spans: 0 });
         let policy = policy(&html);
         assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");

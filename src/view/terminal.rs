@@ -1,16 +1,18 @@
-//! A trace as text: a waterfall that fits the terminal. Pure; colours are escape sequences that the writer takes out where they don't belong.
+//! Traces as text: a list, and a waterfall as wide as the terminal. Pure. Colours are escape sequences, which the writer removes if stdout
+//! does not show them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::view::index::Entry;
+use crate::base::text::counted;
 use crate::view::trace::{Span, Trace};
+use crate::view::trace_index::TraceSummary;
 
-/// What services are told apart by.
+/// The colours of services, in the order of their first spans.
 const COLOURS: [AnsiColor; 6] =
     [AnsiColor::Cyan, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Yellow, AnsiColor::Blue, AnsiColor::BrightCyan];
 
@@ -18,37 +20,44 @@ const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 
-/// Below this width there are no bars, and below that no services.
-const WIDTH_FOR_BARS: usize = 60;
-const WIDTH_FOR_SERVICES: usize = 50;
+/// Narrower terminals show no bars.
+const MIN_WIDTH_FOR_BARS: usize = 60;
 
-/// Where the column of durations ends.
+/// Narrower terminals show no services.
+const MIN_WIDTH_FOR_SERVICES: usize = 50;
+
+/// Space after a column.
+const GAP: usize = 2;
+
 const DURATION_WIDTH: usize = 9;
 
-/// How wide a service's name is shown at most.
-const MOST_SERVICE: usize = 16;
+/// Longer service names are cut.
+const MAX_SERVICE_WIDTH: usize = 16;
 
-/// How many services are named in the first line.
-const MOST_NAMED: usize = 8;
+/// How many services the heading of a waterfall names.
+const MAX_LISTED_SERVICES: usize = 8;
 
-/// How deep the tree is drawn at most: what is deeper stands below the rest.
-const MOST_DEPTH: usize = 24;
+/// Deeper spans are drawn at this depth.
+const MAX_DEPTH: usize = 24;
 
-/// What the tree leaves for a label, however deep that stands.
-const LEAST_LABEL: usize = 14;
+/// The columns that the tree leaves for a label, where the terminal is wide enough.
+const MIN_LABEL_WIDTH: usize = 14;
 
 /// Columns of the tree for each level.
-const LEVEL: usize = 3;
+const LEVEL_WIDTH: usize = 3;
 
-/// Below this there is no room for a name in a list.
-const LEAST_NAME: usize = 12;
+/// The least width of tree and label together.
+const MIN_TREE_WIDTH: usize = 12;
 
-/// How a waterfall is drawn.
+/// With less space, a list leaves out root spans and services.
+const MIN_NAME_WIDTH: usize = 12;
+
+/// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Paper {
-    /// Columns.
+pub(crate) struct Terminal {
+    /// The number of columns.
     pub(crate) width: usize,
-    /// Whether more than ASCII can be shown.
+    /// Whether it shows more than ASCII.
     pub(crate) unicode: bool,
 }
 
@@ -56,176 +65,182 @@ struct Glyphs {
     branch: &'static str,
     last: &'static str,
     pipe: &'static str,
-    bar: char,
+    bar: &'static str,
     error: &'static str,
     cut: char,
     micro: &'static str,
 }
 
 const UNICODE: Glyphs =
-    Glyphs { branch: "├─ ", last: "└─ ", pipe: "│  ", bar: '█', error: "✗", cut: '…', micro: "µs" };
-const ASCII: Glyphs = Glyphs { branch: "|- ", last: "`- ", pipe: "|  ", bar: '#', error: "!", cut: '~', micro: "us" };
+    Glyphs { branch: "├─ ", last: "└─ ", pipe: "│  ", bar: "█", error: "✗", cut: '…', micro: "µs" };
+const ASCII: Glyphs = Glyphs { branch: "|- ", last: "`- ", pipe: "|  ", bar: "#", error: "!", cut: '~', micro: "us" };
 
-impl Paper {
+impl Terminal {
     fn glyphs(self) -> &'static Glyphs {
         if self.unicode { &UNICODE } else { &ASCII }
     }
 }
 
-/// Draws a trace.
-pub(crate) fn waterfall(trace: &Trace, paper: Paper) -> String {
+/// The widths of a waterfall's columns with their gaps; 0 for a column that is not shown.
+struct Columns {
+    tree: usize,
+    service: usize,
+    bar: usize,
+}
+
+impl Columns {
+    fn new(width: usize, longest_service: usize) -> Self {
+        let service = if width >= MIN_WIDTH_FOR_SERVICES { longest_service.min(MAX_SERVICE_WIDTH) + GAP } else { 0 };
+        let bar = if width >= MIN_WIDTH_FOR_BARS { (width - service) * 3 / 10 + GAP } else { 0 };
+        let tree = width.saturating_sub(service + bar + DURATION_WIDTH).max(MIN_TREE_WIDTH);
+        Self { tree, service, bar }
+    }
+}
+
+/// Draws a trace as a waterfall.
+pub(crate) fn waterfall(trace: &Trace, terminal: Terminal) -> String {
+    let glyphs = terminal.glyphs();
     let colours = colours(trace);
-    let glyphs = paper.glyphs();
-    let services = colours.keys().map(|name| clean(name).width()).max().unwrap_or(0).min(MOST_SERVICE);
-    let service_width = if paper.width >= WIDTH_FOR_SERVICES { services + 2 } else { 0 };
-    let bar_width = if paper.width >= WIDTH_FOR_BARS { (paper.width - service_width) * 3 / 10 } else { 0 };
-    let bar_column = if bar_width > 0 { bar_width + 2 } else { 0 };
-    let label_width = paper.width.saturating_sub(service_width + bar_column + DURATION_WIDTH).max(12);
+    let longest_service = colours.keys().map(|name| clean(name).width()).max().unwrap_or(0);
+    let columns = Columns::new(terminal.width, longest_service);
+    let max_depth = (columns.tree.saturating_sub(MIN_LABEL_WIDTH) / LEVEL_WIDTH).min(MAX_DEPTH);
 
-    let depth = (label_width.saturating_sub(LEAST_LABEL) / LEVEL).min(MOST_DEPTH);
-
-    let mut text = head(trace, glyphs);
-    for (span, tree) in trace.spans.iter().zip(trees(&trace.spans, depth, glyphs)) {
-        let style = if span.error {
-            ERROR
-        } else if span.cached {
-            DIM
-        } else if span.critical {
-            BOLD
-        } else {
-            Style::new()
-        };
-        let room = label_width.saturating_sub(tree.width() + 1);
-        // That a span failed is seen, however long its label is.
-        let label = clean(&span.label);
-        let notes = fit(&notes(span, glyphs), room.saturating_sub(label.width()).max(room / 2), glyphs);
-        let label = fit(&label, room - notes.width(), glyphs) + &notes;
-        let padding = " ".repeat(label_width.saturating_sub(tree.width() + label.width()));
-        let _ = write!(text, "{DIM}{tree}{DIM:#}{style}{label}{style:#}{padding}");
+    let mut text = heading(trace, glyphs);
+    for (span, tree) in trace.spans.iter().zip(trees(&trace.spans, max_depth, glyphs)) {
+        let label = label(span, columns.tree.saturating_sub(tree.width() + 1), glyphs);
+        let padding = columns.tree.saturating_sub(tree.width() + label.width());
+        text += &format!("{}{}{:padding$}", styled(DIM, tree), styled(label_style(span), label), "");
         let colour = colours.get(span.service.as_str()).copied().unwrap_or_default();
-        if service_width > 0 {
-            let name = fit(&clean(&span.service), service_width - 2, glyphs);
-            let _ = write!(text, "{colour}{name}{colour:#}{}", " ".repeat(service_width - name.width()));
+        if columns.service > 0 {
+            let name = fit(&clean(&span.service), columns.service - GAP, glyphs);
+            let padding = columns.service - name.width();
+            text += &format!("{}{:padding$}", styled(colour, name), "");
         }
-        if bar_width > 0 {
-            let (before, bar) = bar(span, trace.duration_us, bar_width);
-            let bar_style = if span.error { ERROR } else { colour };
-            let bars = glyphs.bar.to_string().repeat(bar);
-            let _ = write!(
-                text,
-                "{}{bar_style}{bars}{bar_style:#}{}",
-                " ".repeat(before),
-                " ".repeat(bar_width + 2 - before - bar)
-            );
+        if columns.bar > 0 {
+            let (before, length) = bar(span, trace.duration_us, columns.bar - GAP);
+            let bar = styled(if span.error { ERROR } else { colour }, glyphs.bar.repeat(length));
+            let after = columns.bar - before - length;
+            text += &format!("{:before$}{bar}{:after$}", "", "");
         }
         let _ = writeln!(text, "{:>DURATION_WIDTH$}", duration(span.duration_us, glyphs));
     }
     text
 }
 
-/// Lists traces, a line each.
-pub(crate) fn list(entries: &[Entry], paper: Paper) -> String {
-    let glyphs = paper.glyphs();
+/// Lists traces, one per line.
+pub(crate) fn list(traces: &[TraceSummary], terminal: Terminal) -> String {
+    let glyphs = terminal.glyphs();
     let mut text = String::new();
-    for entry in entries {
-        let took = duration(entry.time.1.saturating_sub(entry.time.0) / 1000, glyphs);
-        let noun = if entry.spans == 1 { "span " } else { "spans" };
-        let facts = format!("  {took:>DURATION_WIDTH$}  {:>5} {noun}", entry.spans);
-        let errors = errors(entry.errors);
-        let _ = write!(text, "{BOLD}{}{BOLD:#}{facts}{ERROR}{errors}{ERROR:#}", clean(&entry.id));
-        // The id is what is asked for next, so it is never cut, and the rest gets what is left.
-        let left = paper.width.saturating_sub(entry.id.len() + facts.width() + errors.width());
-        if left >= LEAST_NAME {
-            let root = entry.root.as_deref().map_or_else(|| "no root".to_owned(), clean);
-            let services = entry.services.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+    for trace in traces {
+        let took = duration(trace.end.saturating_sub(trace.start) / 1000, glyphs);
+        let noun = if trace.spans == 1 { "span" } else { "spans" };
+        let facts = format!("  {took:>DURATION_WIDTH$}  {:>5} {noun:<5}", trace.spans);
+        let errors = errors(trace.errors);
+        text += &format!("{}{facts}{}", styled(BOLD, clean(&trace.id)), styled(ERROR, &errors));
+        // The id is never cut: the user needs it for the next command.
+        let left = terminal.width.saturating_sub(trace.id.len() + facts.width() + errors.width());
+        if left >= MIN_NAME_WIDTH {
+            let root = trace.root.as_deref().map_or_else(|| "no root".to_owned(), clean);
+            let services = trace.services.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
             let root = fit(&format!("  {root}"), left, glyphs);
             let services = fit(&format!("  {services}"), left - root.width(), glyphs);
-            let _ = write!(text, "{root}{DIM}{services}{DIM:#}");
+            text += &format!("{root}{}", styled(DIM, services));
         }
         text.push('\n');
     }
     text
 }
 
-/// How many errors there are, after what stands before it; nothing where there are none.
-fn errors(count: usize) -> String {
-    match count {
-        0 => String::new(),
-        1 => "  1 error".to_owned(),
-        count => format!("  {count} errors"),
+fn heading(trace: &Trace, glyphs: &Glyphs) -> String {
+    let mut text = styled(BOLD, format!("trace {}", clean(&trace.id)));
+    if let Some(start) = UNIX_EPOCH.checked_add(Duration::from_nanos(trace.start)) {
+        let _ = write!(text, "  {}", humantime::format_rfc3339_millis(start));
     }
-}
-
-fn head(trace: &Trace, glyphs: &Glyphs) -> String {
     let failed = trace.spans.iter().filter(|span| span.error).count();
-    let mut text = format!("{BOLD}trace {}{BOLD:#}", clean(&trace.id));
-    let started = UNIX_EPOCH.checked_add(Duration::from_nanos(trace.start));
-    if let Some(started) = started {
-        let _ = write!(text, "  {}", humantime::format_rfc3339_millis(started));
-    }
-    let noun = if trace.spans.len() == 1 { "span" } else { "spans" };
-    let _ = write!(text, "  {}  {} {noun}", duration(trace.duration_us, glyphs), trace.spans.len());
+    let spans = counted(trace.spans.len(), "span");
+    let _ = write!(text, "  {}  {spans}{}", duration(trace.duration_us, glyphs), styled(ERROR, errors(failed)));
     let services = trace.spans.iter().map(|span| span.service.as_str()).collect::<BTreeSet<_>>();
-    let further = services.len().saturating_sub(MOST_NAMED);
-    let named = services.into_iter().take(MOST_NAMED).map(|name| fit(&clean(name), MOST_SERVICE, glyphs));
-    let named = named.collect::<Vec<_>>().join(", ");
-    let _ = write!(text, "{ERROR}{}{ERROR:#}  {DIM}{named}", errors(failed));
-    if further > 0 {
-        let _ = write!(text, " and {further} more");
-    }
-    let _ = writeln!(text, "{DIM:#}");
+    let further = services.len().saturating_sub(MAX_LISTED_SERVICES);
+    let listed = services.into_iter().take(MAX_LISTED_SERVICES);
+    let listed = listed.map(|name| fit(&clean(name), MAX_SERVICE_WIDTH, glyphs)).collect::<Vec<_>>().join(", ");
+    let more = if further > 0 { format!(" and {further} more") } else { String::new() };
+    let _ = writeln!(text, "  {}", styled(DIM, listed + &more));
     if let Some(link) = &trace.link {
         let _ = writeln!(text, "{}", clean(link));
     }
     text
 }
 
-/// What is to be said of a span beside its label.
-fn notes(span: &Span, glyphs: &Glyphs) -> String {
-    let mut notes = String::new();
+fn errors(count: usize) -> String {
+    if count == 0 { String::new() } else { format!("  {}", counted(count, "error")) }
+}
+
+fn styled(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+fn label_style(span: &Span) -> Style {
+    if span.error {
+        ERROR
+    } else if span.cached {
+        DIM
+    } else if span.critical {
+        BOLD
+    } else {
+        Style::new()
+    }
+}
+
+/// Returns a span's label and remarks, cut to a width. Remarks get half of it if need be, so that a long label never hides an error.
+fn label(span: &Span, width: usize, glyphs: &Glyphs) -> String {
+    let label = clean(&span.label);
+    let remarks = fit(&remarks(span, glyphs), width.saturating_sub(label.width()).max(width / 2), glyphs);
+    fit(&label, width - remarks.width(), glyphs) + &remarks
+}
+
+fn remarks(span: &Span, glyphs: &Glyphs) -> String {
+    let mut remarks = String::new();
     if span.error {
         let code = span.attributes.iter().find(|(key, _)| key == "http.response.status_code" || key == "error.type");
         let code = code.map_or_else(|| clean(&span.message), |(_, value)| clean(&value.to_string().replace('"', "")));
-        let _ = write!(notes, " {} {code}", glyphs.error);
+        let _ = write!(remarks, " {} {code}", glyphs.error);
     }
     if span.cached {
-        notes.push_str(" (cache)");
+        remarks.push_str(" (cache)");
     }
     if span.orphan {
-        notes.push_str(" (parent missing)");
+        remarks.push_str(" (parent missing)");
     }
-    notes
+    remarks
 }
 
-/// The lines that lead to each span, so many levels deep.
-fn trees(spans: &[Span], most: usize, glyphs: &Glyphs) -> Vec<String> {
-    // From the end: a span is the last child if none of its depth comes before one of a lesser depth.
-    let mut more = [false; MOST_DEPTH + 2];
+/// Returns the lines of the tree to the left of each span.
+fn trees(spans: &[Span], max_depth: usize, glyphs: &Glyphs) -> Vec<String> {
+    // Goes backwards, and remembers at which depths a sibling follows.
+    let mut sibling_follows = [false; MAX_DEPTH + 2];
     let mut trees = vec![String::new(); spans.len()];
-    for (place, span) in spans.iter().enumerate().rev() {
-        let depth = span.depth.min(most);
-        let mut tree = String::new();
-        for goes_on in more.iter().take(depth).skip(1) {
-            tree.push_str(if *goes_on { glyphs.pipe } else { "   " });
+    for (tree, span) in trees.iter_mut().zip(spans).rev() {
+        let depth = span.depth.min(max_depth);
+        for follows in sibling_follows.iter().take(depth).skip(1) {
+            tree.push_str(if *follows { glyphs.pipe } else { "   " });
         }
         if depth > 0 {
-            tree.push_str(if more[depth] { glyphs.branch } else { glyphs.last });
+            tree.push_str(if sibling_follows[depth] { glyphs.branch } else { glyphs.last });
         }
-        more[depth] = true;
-        more[depth + 1..].fill(false);
-        trees[place] = tree;
+        sibling_follows[depth] = true;
+        sibling_follows[depth + 1..].fill(false);
     }
     trees
 }
 
-/// Where a span's bar begins, and how long it is, in columns.
+/// Returns the column where a span's bar starts, and its length in columns.
 fn bar(span: &Span, total_us: u64, width: usize) -> (usize, usize) {
     let total = total_us.max(1);
     let column =
         |us: u64| usize::try_from(u128::from(us.min(total)) * width as u128 / u128::from(total)).unwrap_or(width);
-    let begin = column(span.start_us).min(width - 1);
-    let end = column(span.start_us.saturating_add(span.duration_us)).clamp(begin + 1, width);
-    (begin, end - begin)
+    let start = column(span.start_us).min(width - 1);
+    let end = column(span.start_us.saturating_add(span.duration_us)).clamp(start + 1, width);
+    (start, end - start)
 }
 
 fn colours(trace: &Trace) -> BTreeMap<&str, Style> {
@@ -237,7 +252,6 @@ fn colours(trace: &Trace) -> BTreeMap<&str, Style> {
     colours
 }
 
-/// Writes a duration of microseconds.
 #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
 fn duration(us: u64, glyphs: &Glyphs) -> String {
     match us {
@@ -247,19 +261,19 @@ fn duration(us: u64, glyphs: &Glyphs) -> String {
     }
 }
 
-/// Shows what would steer a terminal or reorder its text as escapes.
+/// Escapes characters that would control a terminal or reorder its text.
 pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        let steers = c.is_control()
+        let is_control = c.is_control()
             || matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
             || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-        if steers { clean.extend(c.escape_unicode()) } else { clean.push(c) }
+        if is_control { clean.extend(c.escape_unicode()) } else { clean.push(c) }
     }
     clean
 }
 
-/// Cuts text to a width.
+/// Cuts text to a number of columns.
 fn fit(text: &str, width: usize, glyphs: &Glyphs) -> String {
     if text.width() <= width {
         return text.to_owned();

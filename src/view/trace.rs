@@ -1,69 +1,69 @@
-//! A trace as it is shown: its spans in waterfall order. Pure. What is serialized here is what the page reads.
+//! A trace as it is shown, its spans in waterfall order. Pure. The page's script reads the JSON of these types.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// One trace.
+/// A trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trace {
     /// The trace id, 32 hexadecimal digits.
     pub id: String,
-    /// When its first span began: nanoseconds since the epoch.
+    /// Start of the first span, in nanoseconds since the epoch.
     #[serde(skip)]
     pub start: u64,
-    /// When its first span began: milliseconds since the epoch.
+    /// Start of the first span, in milliseconds since the epoch.
     pub start_ms: f64,
-    /// From the begin of the first span to the end of the last one, in microseconds.
+    /// Time from the start of the first span to the end of the last, in microseconds.
     pub duration_us: u64,
-    /// Where the trace can be seen elsewhere (`NAVTRACE_LINK`).
+    /// URL of this trace in another viewer (`NAVTRACE_LINK`).
     pub link: Option<String>,
-    /// Every parent before its children, children by their begin and then by their id.
+    /// Each parent before its children; siblings by start, then by id.
     pub spans: Vec<Span>,
 }
 
-/// One span, at its place in the waterfall.
-#[allow(clippy::struct_excessive_bools, reason = "they are facts of a span that do not exclude each other")]
+/// A span at its place in the waterfall.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about a span")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Span {
     /// The span id, 16 hexadecimal digits.
     pub id: String,
-    /// The id of the span above it, whether or not that is there.
+    /// The parent's id, whether or not the parent is in the trace.
     pub parent: Option<String>,
-    /// How far below a root it stands.
+    /// Levels below the top of the waterfall.
     pub depth: usize,
-    /// Whether the span above it is missing: it stands at the top then.
+    /// Whether the span is at the top because its parent is missing.
     pub orphan: bool,
-    /// What the service is called that it belongs to.
+    /// The name of the service.
     pub service: String,
-    /// Its name as it was exported.
+    /// The name as exported.
     pub name: String,
-    /// What is shown for it: its name, and the path or address where the name does not have it.
+    /// The name to show, with a URL or path where the exported name has none.
     pub label: String,
-    /// What it stands for.
+    /// What the span stands for.
     pub role: Role,
-    /// `internal`, `server`, `client`, `producer`, `consumer`, or empty where that is not known.
+    /// `internal`, `server`, `client`, `producer`, `consumer`, or empty if unknown.
     pub kind: &'static str,
-    /// From the trace's begin to its own, in microseconds.
+    /// Start, in microseconds after the start of the trace.
     pub start_us: u64,
-    /// Microseconds.
+    /// Duration, in microseconds.
     pub duration_us: u64,
-    /// Whether its status is an error.
+    /// Whether the span's status is an error.
     pub error: bool,
-    /// The description of its status.
+    /// The description of the status.
     pub message: String,
-    /// Whether the browser's cache answered it.
+    /// Whether the browser's cache answered the request.
     pub cached: bool,
-    /// Whether the trace would have been shorter had this span been shorter.
+    /// Whether the span is on the critical path: if it were shorter, so would be the trace.
     pub critical: bool,
-    /// Its attributes.
+    /// The span's attributes.
     pub attributes: Vec<(String, Value)>,
-    /// The attributes of its resource, beside the service's name.
+    /// The resource's attributes except for the service name.
     pub resource: Vec<(String, Value)>,
-    /// Its events, in their order.
+    /// The events in the order of the file.
     pub events: Vec<Event>,
-    /// Its links.
+    /// The links.
     pub links: Vec<Link>,
 }
 
@@ -71,13 +71,13 @@ pub struct Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// navtrace's: one browser process.
+    /// A browser process, traced by navtrace.
     Session,
-    /// navtrace's: one main-frame navigation.
+    /// A main-frame navigation, traced by navtrace.
     Navigation,
-    /// navtrace's: one HTTP exchange of the browser.
+    /// An HTTP exchange of the browser, traced by navtrace.
     Request,
-    /// A span of anybody else.
+    /// A span from other instrumentation.
     Other,
 }
 
@@ -85,20 +85,20 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// From the trace's begin, in microseconds.
+    /// Microseconds after the start of the trace.
     pub time_us: u64,
-    /// Its attributes.
+    /// The event's attributes.
     pub attributes: Vec<(String, Value)>,
 }
 
-/// A link to a span of this trace or of another.
+/// A link to a span of this or another trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
-    /// The trace id.
+    /// The trace id, 32 hexadecimal digits.
     pub trace_id: String,
-    /// The span id.
+    /// The span id, 16 hexadecimal digits.
     pub span_id: String,
 }

@@ -52,9 +52,9 @@ fn shop() -> Trace {
     trace
 }
 
-/// What is drawn, without the sequences of colours.
+/// Draws a waterfall without colours.
 fn drawn(trace: &Trace, width: usize, unicode: bool) -> String {
-    let text = anstream::adapter::strip_str(&waterfall(trace, Paper { width, unicode })).to_string();
+    let text = anstream::adapter::strip_str(&waterfall(trace, Terminal { width, unicode })).to_string();
     for line in text.lines().skip(2) {
         assert!(line.width() <= width, "{} columns: {line}", line.width());
     }
@@ -121,7 +121,7 @@ fn a_deep_tree_leaves_room_for_labels() {
 }
 
 #[test]
-fn whatever_steers_or_reorders_is_an_escape() {
+fn control_characters_are_escaped() {
     for c in
         ['\0', '\n', '\r', '\t', '\x1b', '\x7f', '\u{9b}', '\u{61c}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{e0041}']
     {
@@ -131,7 +131,7 @@ fn whatever_steers_or_reorders_is_an_escape() {
 }
 
 #[test]
-fn text_is_cut_by_the_columns_that_it_takes() {
+fn text_is_cut_by_its_width_in_columns() {
     for (text, width, cut) in [
         ("shop", 4, "shop"),
         ("shops", 4, "sho…"),
@@ -146,7 +146,7 @@ fn text_is_cut_by_the_columns_that_it_takes() {
 }
 
 #[test]
-fn durations_have_the_unit_that_suits_them() {
+fn durations_have_a_fitting_unit() {
     for (us, text) in
         [(0, "0 µs"), (830, "830 µs"), (12_300, "12.3 ms"), (1_240_000, "1.24 s"), (3_600_000_000, "3600.00 s")]
     {
@@ -156,17 +156,18 @@ fn durations_have_the_unit_that_suits_them() {
 }
 
 #[test]
-fn a_list_has_ids_whole_and_cuts_the_rest() {
-    let entry = |spans, errors, root: Option<&str>| Entry {
+fn a_list_cuts_everything_but_ids() {
+    let summary = |spans, errors, root: Option<&str>| TraceSummary {
         id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
         spans,
         errors,
-        time: (0, 12_300_000),
+        start: 0,
+        end: 12_300_000,
         root: root.map(ToOwned::to_owned),
         services: ["browser", "shop"].map(ToOwned::to_owned).into(),
     };
-    let entries = [entry(12, 2, Some("navigation http://shop.test/")), entry(1, 0, None)];
-    let listed = |width| anstream::adapter::strip_str(&list(&entries, Paper { width, unicode: true })).to_string();
+    let traces = [summary(12, 2, Some("navigation http://shop.test/")), summary(1, 0, None)];
+    let listed = |width| anstream::adapter::strip_str(&list(&traces, Terminal { width, unicode: true })).to_string();
     assert_snapshot!(listed(120), @"
     4bf92f3577b34da6a3ce929d0e0e4736    12.3 ms     12 spans  2 errors  navigation http://shop.test/  browser, shop
     4bf92f3577b34da6a3ce929d0e0e4736    12.3 ms      1 span   no root  browser, shop

@@ -8,36 +8,36 @@ use crate::view::trace::{Role, Span};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-const BEGIN: u64 = 1_700_000_000_000_000_000;
+const START: u64 = 1_700_000_000_000_000_000;
 
 fn text(key: &str, value: &str) -> Value {
     json!({ "key": key, "value": { "stringValue": value } })
 }
 
-/// A request and what served it, as OTLP; ids in capitals, since nobody says which they are.
+/// A browser's request and its handling by a service, as OTLP. Ids are in capitals, which OTLP allows.
 fn otlp() -> [Value; 2] {
     let id = TRACE.to_uppercase();
     let resource = |name: &str| json!({ "attributes": [text("service.name", name), text("host.name", "h")] });
     let browser = json!([
         { "traceId": id, "spanId": "00000000000000A1", "parentSpanId": "", "name": "browser session", "kind": 1,
-          "startTimeUnixNano": BEGIN.to_string(), "endTimeUnixNano": (BEGIN + 9_000_900).to_string(), "unknown": [{}] },
+          "startTimeUnixNano": START.to_string(), "endTimeUnixNano": (START + 9_000_900).to_string(), "unknown": [{}] },
         { "traceId": id, "spanId": "00000000000000a3", "parentSpanId": "00000000000000A1", "name": "GET", "kind": "SPAN_KIND_CLIENT",
-          "startTimeUnixNano": BEGIN + 1_000_700, "endTimeUnixNano": BEGIN + 3_000_600,
+          "startTimeUnixNano": START + 1_000_700, "endTimeUnixNano": START + 3_000_600,
           "attributes": [
               text("http.request.method", "GET"), text("url.full", "http://shop.test/api/products?q=1"),
               { "key": "navtrace.request.from_cache", "value": { "boolValue": true } },
               { "key": "http.response.status_code", "value": { "intValue": "503" } },
               { "key": "ratio", "value": { "doubleValue": 0.5 } },
           ],
-          "events": [{ "timeUnixNano": (BEGIN + 2_000_000).to_string(), "name": "response", "attributes": [text("k", "v")] }],
+          "events": [{ "timeUnixNano": (START + 2_000_000).to_string(), "name": "response", "attributes": [text("k", "v")] }],
           "links": [{ "traceId": "0AF7651916CD43DD8448EB211C80319C", "spanId": "b7ad6b7169203331" }],
           "status": { "code": 2, "message": "unavailable" } },
         { "traceId": id, "spanId": "00000000000000a2", "parentSpanId": "00000000000000a1", "name": "GET", "kind": 3,
-          "startTimeUnixNano": BEGIN + 1_000_900, "endTimeUnixNano": BEGIN + 1_001_800 },
+          "startTimeUnixNano": START + 1_000_900, "endTimeUnixNano": START + 1_001_800 },
     ]);
     let shop = json!([
         { "traceId": id, "spanId": "00000000000000b1", "parentSpanId": "00000000000000a3", "name": "GET /api/products", "kind": 2,
-          "startTimeUnixNano": BEGIN + 1_500_000, "endTimeUnixNano": BEGIN + 2_500_000 },
+          "startTimeUnixNano": START + 1_500_000, "endTimeUnixNano": START + 2_500_000 },
     ]);
     let part = |name: &str, scope: &str, spans: &Value| {
         json!({ "resourceSpans": [{
@@ -47,9 +47,9 @@ fn otlp() -> [Value; 2] {
     [part("browser", "navtrace", &browser), part("shop", "axum", &shop)]
 }
 
-/// The same as Jaeger exports it.
+/// The same trace as Jaeger exports it.
 fn jaeger() -> Value {
-    let us = BEGIN / 1000;
+    let us = START / 1000;
     let tag = |key: &str, kind: &str, value: Value| json!({ "key": key, "type": kind, "value": value });
     let kind = |kind: &str| tag("span.kind", "string", kind.into());
     let scope = |name: &str| tag("otel.scope.name", "string", name.into());
@@ -81,20 +81,24 @@ fn jaeger() -> Value {
     ], "processes": { "p1": process("browser"), "p2": process("shop") } }] })
 }
 
-fn read(dir: &TempDir, name: &str, text: &str) -> Loaded {
+fn load(path: &Path, selection: &TraceSelection) -> LoadedTraces {
+    TraceFile::open(path).unwrap().load(selection, Detail::Full, None).unwrap()
+}
+
+fn written_and_loaded(dir: &TempDir, name: &str, text: &str) -> LoadedTraces {
     let path = dir.path().join(name);
     fs::write(&path, text).unwrap();
-    load(&path, &Choice::One(TRACE.to_owned()), None).unwrap()
+    load(&path, &TraceSelection::Id(TRACE.to_owned()))
 }
 
 #[test]
-fn the_same_trace_is_the_same_in_every_format() {
+fn every_format_gives_the_same_trace() {
     let dir = tempfile::tempdir().unwrap();
     let parts = otlp();
     let lines = parts.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let all: Vec<&Value> = parts.iter().flat_map(|part| part["resourceSpans"].as_array().unwrap()).collect();
     let document = json!({ "resourceSpans": all });
-    let expected = read(&dir, "lines", &lines);
+    let expected = written_and_loaded(&dir, "lines", &lines);
     assert!(expected.warnings.is_empty());
     for (name, text) in [
         ("document", document.to_string()),
@@ -103,12 +107,13 @@ fn the_same_trace_is_the_same_in_every_format() {
         ("jaeger", jaeger().to_string()),
         ("jaeger-pretty", serde_json::to_string_pretty(&jaeger()).unwrap()),
     ] {
-        let loaded = read(&dir, name, &text);
+        let loaded = written_and_loaded(&dir, name, &text);
         assert!(loaded.warnings.is_empty(), "{name}: {:?}", loaded.warnings);
         assert_eq!(loaded.traces, expected.traces, "{name}");
     }
 
-    let outline = TraceFile::open(&dir.path().join("lines")).unwrap().outline(&Choice::One(TRACE.to_owned()), None);
+    let file = TraceFile::open(&dir.path().join("lines")).unwrap();
+    let outline = file.load(&TraceSelection::Id(TRACE.to_owned()), Detail::Outline, None);
     let facts = |span: &Span| (span.label.clone(), span.role, span.cached, span.error, span.critical, span.depth);
     let outline: Vec<_> = outline.unwrap().traces[0].spans.iter().map(facts).collect();
     assert_eq!(outline, expected.traces[0].spans.iter().map(facts).collect::<Vec<_>>());
@@ -132,7 +137,7 @@ fn the_same_trace_is_the_same_in_every_format() {
 }
 
 #[test]
-fn attributes_are_taken_out_of_what_otlp_has_around_them() {
+fn otlp_attribute_values_become_plain_json() {
     let dir = tempfile::tempdir().unwrap();
     let of = |value: Value| json!({ "key": "k", "value": value });
     let values = [
@@ -148,7 +153,7 @@ fn attributes_are_taken_out_of_what_otlp_has_around_them() {
     let attributes: Vec<Value> = values.iter().map(|(value, _)| of(value.clone())).collect();
     let line = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [
         { "traceId": TRACE, "spanId": "1", "attributes": attributes, "events": "not a list" } ] }] }] });
-    let loaded = read(&dir, "t", &line.to_string());
+    let loaded = written_and_loaded(&dir, "t", &line.to_string());
     let span = &loaded.traces[0].spans[0];
     assert_eq!(span.service, "unknown service");
     for ((_, found), (_, expected)) in span.attributes.iter().zip(&values) {
@@ -157,44 +162,41 @@ fn attributes_are_taken_out_of_what_otlp_has_around_them() {
 }
 
 #[test]
-fn all_traces_are_those_that_fit_errors_first() {
+fn as_many_traces_as_fit_are_loaded_errors_first() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t");
-    let line = |trace: u32, begin: u64, error: bool| {
+    let line = |trace: u32, start: u64, error: bool| {
         let span = |id: u32| {
-            json!({ "traceId": format!("{trace:032x}"), "spanId": format!("{id:016x}"), "startTimeUnixNano": begin,
+            json!({ "traceId": format!("{trace:032x}"), "spanId": format!("{id:016x}"), "startTimeUnixNano": start,
                 "status": { "code": if error { 2 } else { 0 } } })
         };
         json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span(1), span(2)] }] }] }).to_string()
     };
-    let nameless = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"S/kvNXezTaajzpKdDg5HNg=="}]}]}]}"#;
-    let lines = [line(3, 30, false), line(2, 20, false), line(1, 90, true), nameless.to_owned()].join("\n");
+    let invalid = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"S/kvNXezTaajzpKdDg5HNg=="}]}]}]}"#;
+    let lines = [line(3, 30, false), line(2, 20, false), line(1, 90, true), invalid.to_owned()].join("\n");
     fs::write(&path, lines).unwrap();
-    for (most_spans, ids, left_out) in
+    for (max_spans, ids, left_out) in
         [(100, &["1", "2", "3"][..], (0, 0)), (5, &["1", "2"], (1, 2)), (0, &["1"], (2, 4))]
     {
-        let loaded = load(&path, &Choice::All { most_spans }, None).unwrap();
+        let loaded = load(&path, &TraceSelection::All { max_spans });
         assert_eq!(loaded.traces.iter().map(|trace| &trace.id[31..]).collect::<Vec<_>>(), ids);
         assert_eq!((loaded.left_out_traces, loaded.left_out_spans), left_out);
         assert_eq!(loaded.warnings.len(), 1);
         assert!(loaded.warnings[0].starts_with("1 span of /"), "{:?}", loaded.warnings);
-        assert!(
-            loaded.warnings[0].ends_with(" passed over: no trace id of hexadecimal digits"),
-            "{:?}",
-            loaded.warnings
-        );
+        let ending = " skipped: the trace id is not hexadecimal";
+        assert!(loaded.warnings[0].ends_with(ending), "{:?}", loaded.warnings);
     }
 }
 
 #[test]
-fn a_trace_is_shown_up_to_a_number_of_spans() {
+fn spans_beyond_the_limit_of_a_trace_are_counted() {
     let dir = tempfile::tempdir().unwrap();
     let spans = |from: usize, to: usize| {
         let span = |id: usize| format!(r#"{{"traceId":"{TRACE}","spanId":"{id:016x}"}}"#);
         let spans = (from..to).map(span).collect::<Vec<_>>().join(",");
         format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#)
     };
-    let text = [spans(1, 60_000), spans(60_000, MOST_SPANS + 8)].join("\n");
-    let loaded = read(&dir, "t", &text);
-    assert_eq!((loaded.traces[0].spans.len(), loaded.left_out_spans), (MOST_SPANS, 7));
+    let text = [spans(1, 60_000), spans(60_000, MAX_TRACE_SPANS + 8)].join("\n");
+    let loaded = written_and_loaded(&dir, "t", &text);
+    assert_eq!((loaded.traces[0].spans.len(), loaded.left_out_spans), (MAX_TRACE_SPANS, 7));
 }

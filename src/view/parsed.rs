@@ -1,0 +1,142 @@
+//! Spans as parsed from a file, the same for every format. Pure.
+
+use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::Value;
+use url::Url;
+
+use crate::view::trace::{Link, Role};
+
+const UNNAMED_SERVICE: &str = "unknown service";
+
+/// The attributes that [`Detail::Outline`] keeps: a span's label, role and remarks depend on them.
+const OUTLINE_ATTRIBUTES: [&str; 9] = [
+    "error.type",
+    "http.request.method",
+    "http.response.status_code",
+    "http.route",
+    "http.target",
+    "http.url",
+    "navtrace.request.from_cache",
+    "url.full",
+    "url.path",
+];
+
+/// Receives the spans of a file during a scan.
+pub(super) trait SpanSink {
+    fn detail(&self) -> Detail;
+
+    /// Whether the spans of this trace are to be parsed.
+    fn accepts(&self, trace_id: &str) -> bool;
+
+    fn add(&mut self, span: ParsedSpan);
+}
+
+/// How much of each span is kept; less takes less time and memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Enough for a list of traces: only root spans have their attributes.
+    Summary,
+    /// Enough for a waterfall in the terminal.
+    Outline,
+    /// Everything, for the page.
+    Full,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct ParsedSpan {
+    pub(super) trace_id: String,
+    pub(super) id: String,
+    pub(super) parent: Option<String>,
+    pub(super) service: String,
+    pub(super) name: String,
+    pub(super) kind: &'static str,
+    /// Nanoseconds since the epoch.
+    pub(super) start: u64,
+    /// Nanoseconds since the epoch.
+    pub(super) end: u64,
+    pub(super) error: bool,
+    pub(super) message: String,
+    /// The name of the instrumentation scope.
+    pub(super) scope: String,
+    pub(super) attributes: Vec<(String, Value)>,
+    pub(super) resource: Vec<(String, Value)>,
+    pub(super) events: Vec<ParsedEvent>,
+    pub(super) links: Vec<Link>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct ParsedEvent {
+    /// Nanoseconds since the epoch.
+    pub(super) time: u64,
+    pub(super) name: String,
+    pub(super) attributes: Vec<(String, Value)>,
+}
+
+impl ParsedSpan {
+    /// Sets the service name and the other resource attributes.
+    pub(super) fn set_resource(&mut self, attributes: &[(String, Value)]) {
+        let name = attributes.iter().find(|(key, _)| key == "service.name").and_then(|(_, value)| value.as_str());
+        name.filter(|name| !name.is_empty()).unwrap_or(UNNAMED_SERVICE).clone_into(&mut self.service);
+        self.resource = attributes.iter().filter(|(key, _)| key != "service.name").cloned().collect();
+    }
+
+    /// Drops what [`Detail::Outline`] does not keep.
+    pub(super) fn reduce_to_outline(&mut self) {
+        self.attributes.retain(|(key, _)| OUTLINE_ATTRIBUTES.contains(&key.as_str()));
+        self.attributes.shrink_to_fit();
+        (self.resource, self.events, self.links) = (Vec::new(), Vec::new(), Vec::new());
+    }
+
+    pub(super) fn attribute(&self, key: &str) -> Option<&Value> {
+        self.attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    fn first_text(&self, keys: &[&str]) -> Option<&str> {
+        keys.iter().filter_map(|key| self.attribute(key)?.as_str()).find(|text| !text.is_empty())
+    }
+
+    pub(super) fn role(&self) -> Role {
+        if self.scope != env!("CARGO_PKG_NAME") {
+            return Role::Other;
+        }
+        match self.name.as_str() {
+            "browser session" => Role::Session,
+            "navigation" => Role::Navigation,
+            _ if self.attribute("http.request.method").is_some() => Role::Request,
+            _ => Role::Other,
+        }
+    }
+
+    /// Returns the name to show: a navigation's with its URL, and a bare HTTP method with the path.
+    pub(super) fn label(&self) -> String {
+        let url = self.first_text(&["url.full", "http.url"]);
+        let is_method = !self.name.is_empty() && self.name.bytes().all(|byte| byte.is_ascii_uppercase());
+        let address = if self.role() == Role::Navigation {
+            url.map(ToOwned::to_owned)
+        } else if is_method {
+            let path = url.and_then(|url| Some(Url::parse(url).ok()?.path().to_owned()));
+            path.or_else(|| self.first_text(&["url.path", "http.target", "http.route"]).map(ToOwned::to_owned))
+        } else {
+            None
+        };
+        address.map_or_else(|| self.name.clone(), |address| format!("{} {address}", self.name))
+    }
+}
+
+/// Returns the span kind of this name in any case, or an empty string.
+pub(super) fn kind_by_name(name: &str) -> &'static str {
+    let names = ["internal", "server", "client", "producer", "consumer"];
+    names.into_iter().find(|kind| kind.eq_ignore_ascii_case(name)).unwrap_or_default()
+}
+
+/// Reads a whole number that may be written as a string, as JSON often has 64-bit numbers. Null and negative numbers are 0.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let number = match &value {
+        Value::Null => Some(0),
+        Value::Number(number) => number.as_u64().or(number.as_i64().map(|_| 0)),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    number.ok_or_else(|| D::Error::custom(format_args!("expected a whole number, not {value}")))
+}

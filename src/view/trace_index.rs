@@ -1,0 +1,129 @@
+//! The list of traces in a file, built span by span in bounded memory. Pure.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::view::parsed::{Detail, ParsedSpan, SpanSink};
+
+/// More traces than this are only counted.
+const MAX_TRACES: usize = 100_000;
+
+/// How many services of a trace are kept.
+const MAX_SERVICES: usize = 16;
+
+/// How much of a name is kept, in characters: a file may have a hundred thousand long names.
+const MAX_NAME_CHARS: usize = 200;
+
+#[derive(Debug, Clone)]
+pub(crate) struct TraceSummary {
+    pub(crate) id: String,
+    /// The number of spans.
+    pub(crate) spans: usize,
+    /// The number of spans with an error.
+    pub(crate) errors: usize,
+    /// Nanoseconds since the epoch.
+    pub(crate) start: u64,
+    /// Nanoseconds since the epoch.
+    pub(crate) end: u64,
+    /// The label of the root span.
+    pub(crate) root: Option<String>,
+    pub(crate) services: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct TraceIndex {
+    /// In the order of their first spans in the file.
+    pub(super) traces: Vec<TraceSummary>,
+    /// The place of each trace id in `traces`.
+    places: HashMap<String, usize>,
+    /// The ids of traces beyond `MAX_TRACES`, and up to as many again.
+    pub(super) further: HashSet<String>,
+    /// The number of spans whose trace id is not hexadecimal.
+    pub(super) invalid_spans: usize,
+}
+
+impl SpanSink for TraceIndex {
+    fn detail(&self) -> Detail {
+        Detail::Summary
+    }
+
+    fn accepts(&self, _: &str) -> bool {
+        true
+    }
+
+    fn add(&mut self, span: ParsedSpan) {
+        let id = &span.trace_id;
+        if !(1..=32).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            self.invalid_spans += 1;
+            return;
+        }
+        let place = self.places.get(id).copied().unwrap_or(self.traces.len());
+        if place == MAX_TRACES {
+            if self.further.len() < MAX_TRACES {
+                self.further.insert(span.trace_id);
+            }
+            return;
+        }
+        if place == self.traces.len() {
+            self.places.insert(id.clone(), place);
+            self.traces.push(TraceSummary {
+                id: id.clone(),
+                spans: 0,
+                errors: 0,
+                start: span.start,
+                end: span.end,
+                root: None,
+                services: BTreeSet::new(),
+            });
+        }
+        let summary = &mut self.traces[place];
+        summary.spans += 1;
+        summary.errors += usize::from(span.error);
+        summary.start = summary.start.min(span.start);
+        summary.end = summary.end.max(span.end);
+        if span.parent.is_none() {
+            summary.root = Some(shortened(&span.label()));
+        }
+        if summary.services.len() < MAX_SERVICES {
+            summary.services.insert(shortened(&span.service));
+        }
+    }
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(MAX_NAME_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_indexed_traces_is_bounded() {
+        let mut index = TraceIndex::default();
+        let span = |id: &str, parent: Option<&str>, start, error| ParsedSpan {
+            trace_id: id.to_owned(),
+            parent: parent.map(ToOwned::to_owned),
+            name: "n".repeat(1000),
+            service: format!("s{start}"),
+            start,
+            end: start + 1,
+            error,
+            ..ParsedSpan::default()
+        };
+        index.add(span("a1", None, 5, false));
+        index.add(span("a1", Some("1"), 3, true));
+        for id in ["", "no hex", "\u{1b}"] {
+            index.add(span(id, None, 1, false));
+        }
+        let summary = &index.traces[0];
+        assert_eq!((summary.id.as_str(), summary.spans, summary.errors), ("a1", 2, 1));
+        assert_eq!((summary.start, summary.end), (3, 6));
+        assert_eq!(summary.root.as_ref().unwrap().len(), MAX_NAME_CHARS);
+        assert_eq!(summary.services.iter().collect::<Vec<_>>(), ["s3", "s5"]);
+        assert_eq!((index.traces.len(), index.invalid_spans), (1, 3));
+        for id in 0..MAX_TRACES + 4 {
+            index.add(span(&format!("{id:032x}"), None, 1, false));
+        }
+        assert_eq!((index.traces.len(), index.places.len(), index.further.len()), (MAX_TRACES, MAX_TRACES, 5));
+    }
+}
