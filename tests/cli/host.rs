@@ -40,13 +40,13 @@ fn served(mut host: Command, input: &[u8]) -> (i32, Vec<Value>, String) {
     (output.status.code().unwrap(), answers, stderr(&output))
 }
 
-fn host() -> Command {
-    Environment::new().navtrace([ORIGIN])
+fn host(environment: &Environment) -> Command {
+    environment.navtrace([ORIGIN])
 }
 
 #[test]
 fn answers_hello_with_a_session_and_ends_cleanly() {
-    let (code, frames, message) = served(host(), &frame(HELLO.trim_end().as_bytes()));
+    let (code, frames, message) = served(host(&Environment::new()), &frame(HELLO.trim_end().as_bytes()));
     assert_eq!((code, message.as_str()), (0, ""));
     assert_eq!(frames.len(), 1);
     assert_eq!(frames[0]["type"], "session");
@@ -56,7 +56,8 @@ fn answers_hello_with_a_session_and_ends_cleanly() {
 
 #[test]
 fn the_sampler_changes_the_flags_and_nothing_else() {
-    let mut host = host();
+    let environment = Environment::new();
+    let mut host = host(&environment);
     host.env("OTEL_TRACES_SAMPLER", "always_off");
     let (_, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
     assert_eq!(message, "");
@@ -70,7 +71,8 @@ fn the_mode_that_is_wanted_goes_to_the_extension_and_one_that_is_not_to_be_had_i
     let armed = frame(br#"{"v":1,"type":"armed","mode":"lightweight"}"#);
     let input = [frame(HELLO.trim_end().as_bytes()), armed].concat();
     for (wanted, warned) in [("auto", false), ("lightweight", false), ("detailed", true)] {
-        let mut host = host();
+        let environment = Environment::new();
+        let mut host = host(&environment);
         host.env("NAVTRACE_MODE", wanted);
         let (code, frames, message) = served(host, &input);
         assert_eq!((code, frames[0]["mode"].as_str()), (0, Some(wanted)));
@@ -88,7 +90,7 @@ fn pages_are_to_be_measured_where_that_is_wanted_and_would_be_exported() {
         ("on", "otlp", "always_off", false),
     ] {
         let environment = Environment::new();
-        let mut host = environment.navtrace([ORIGIN]);
+        let mut host = host(&environment);
         host.env("NAVTRACE_WEB_VITALS", wanted)
             .env("OTEL_TRACES_EXPORTER", exporter)
             .env("OTEL_TRACES_SAMPLER", sampler);
@@ -100,7 +102,8 @@ fn pages_are_to_be_measured_where_that_is_wanted_and_would_be_exported() {
 
 #[test]
 fn an_unknown_sampler_warns_and_is_ignored() {
-    let mut host = host();
+    let environment = Environment::new();
+    let mut host = host(&environment);
     host.env("OTEL_TRACES_SAMPLER", "sometimes");
     let (code, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
     assert_eq!(code, 0);
@@ -115,14 +118,15 @@ fn an_unknown_sampler_warns_and_is_ignored() {
 
 #[test]
 fn a_session_that_is_there_is_continued() {
-    let (_, frames, _) = served(host(), &frame(HELLO_RESUME.trim_end().as_bytes()));
+    let (_, frames, _) = served(host(&Environment::new()), &frame(HELLO_RESUME.trim_end().as_bytes()));
     let hello: Value = serde_json::from_str(HELLO_RESUME).unwrap();
     assert_eq!(frames[0]["session"], hello["session"]);
 }
 
 /// Starts a host of the browser that has this gate, if any, and gives the session that it answers with.
 fn session_behind(gate: Option<&Path>) -> Value {
-    let mut host = host();
+    let environment = Environment::new();
+    let mut host = host(&environment);
     if let Some(gate) = gate {
         host.env("NAVTRACE_GATE", gate);
     }
@@ -175,7 +179,7 @@ fn a_message_that_cannot_be_used_is_answered_and_the_channel_stays() {
     ];
     for (body, code) in bad {
         let input = [frame(body), frame(HELLO.trim_end().as_bytes())].concat();
-        let (exit, frames, message) = served(host(), &input);
+        let (exit, frames, message) = served(host(&Environment::new()), &input);
         assert_eq!(exit, 0);
         assert_eq!((&frames[0]["type"], &frames[0]["code"]), (&"error".into(), &code.into()));
         assert_eq!(frames[1]["type"], "session");
@@ -249,7 +253,7 @@ fn a_frame_that_is_cut_off_or_too_long_ends_the_host_with_a_sentence() {
              again\n",
         ),
     ] {
-        let (code, frames, message) = served(host(), &input);
+        let (code, frames, message) = served(host(&Environment::new()), &input);
         assert_eq!((code, frames.len(), message.as_str()), (1, 0, sentence));
     }
 }
@@ -279,7 +283,10 @@ fn only_our_extension_is_served() {
 
 #[test]
 fn has_a_session_of_its_own_and_a_private_stdout() {
-    let mut child = host().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let environment = Environment::new();
+    let mut command = host(&environment);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&frame(HELLO.trim_end().as_bytes())).unwrap();
     let mut length = [0; 4];

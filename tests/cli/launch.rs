@@ -1,7 +1,7 @@
 //! The launcher around a program that stands in for the browser where the real one can't be brought to fail.
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,8 +14,28 @@ const DEVTOOLS: &str = "DevTools listening on ws://127.0.0.1:9/devtools/browser/
 pub(crate) fn launch(environment: &Environment, script: &str, args: &[&str]) -> Command {
     let browser = environment.program("chromium", script);
     let mut launch = environment.navtrace([&["launch"], args].concat());
-    launch.env("NAVTRACE_BROWSER", browser).env("NAVTRACE_ARM_TIMEOUT", "300ms");
+    launch.env("NAVTRACE_BROWSER", browser);
     launch
+}
+
+/// Time that the gate waits in tests that wait for its warning. It has to be enough for a shell and a host to start on a busy machine.
+const ARM_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Launches a browser whose gate nobody opens, lets the script's `read` return once the warning is there, and gives standard error.
+fn unarmed(environment: &Environment, script: &str) -> String {
+    let mut command = launch(environment, script, &["--no-sandbox"]);
+    command.env("NAVTRACE_ARM_TIMEOUT", format!("{}s", ARM_TIMEOUT.as_secs()));
+    command.env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace"));
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut reader = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("the browser was not armed within 2s") {
+        assert!(reader.read_line(&mut text).unwrap() > 0, "there was no warning: {text}");
+    }
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    reader.read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    text
 }
 
 /// Waits until nothing of a launch is left, with patience for a slow machine.
@@ -66,14 +86,14 @@ fn a_link_by_the_browsers_name_is_the_browser() {
 #[test]
 fn a_gate_that_is_never_opened_lets_go_with_one_warning() {
     let environment = Environment::new();
-    let script = format!("echo before >&2; echo '{DEVTOOLS}' >&2; echo after >&2; sleep 0.6; echo late >&2");
+    let script = format!("echo before >&2; echo '{DEVTOOLS}' >&2; echo after >&2; read go; echo late >&2");
     let start = Instant::now();
-    let output = launch(&environment, &script, &["--no-sandbox"]).output().unwrap();
-    assert!(start.elapsed() >= Duration::from_millis(300));
+    let text = unarmed(&environment, &script);
+    assert!(start.elapsed() >= ARM_TIMEOUT);
     assert_eq!(
-        stderr(&output),
+        text,
         format!(
-            "before\nafter\nnavtrace: the browser was not armed within 300ms, so requests may go without trace context: the extension \
+            "before\nafter\nnavtrace: the browser was not armed within 2s, so requests may go without trace context: the extension \
              has not reached the host (it was not loaded, the host could not be started, or the machine is slow); `navtrace doctor` shows more\n\
              {DEVTOOLS}\nlate\n"
         )
@@ -95,9 +115,8 @@ fn the_warning_names_the_link_that_is_missing() {
         (&greeted, "the extension has its session, but has not put its headers in place"),
     ] {
         let environment = Environment::new();
-        let mut command = launch(&environment, &format!("{script}; sleep 0.6"), &["--no-sandbox"]);
-        let output = command.env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace")).output().unwrap();
-        assert!(stderr(&output).contains(missing), "{}", stderr(&output));
+        let text = unarmed(&environment, &format!("{script}; read go"));
+        assert!(text.contains(missing), "{text}");
     }
 }
 
@@ -137,7 +156,9 @@ fn a_browser_that_is_killed_leaves_nothing() {
 /// Launches a browser that writes more than any pipe takes, to a client that treats its standard error as it likes.
 fn unread(script: &str, client: fn(&mut Child)) {
     let environment = Environment::new();
-    let mut child = launch(&environment, script, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = launch(&environment, script, &[]);
+    command.env("NAVTRACE_ARM_TIMEOUT", "300ms").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     client(&mut child);
     let mut words = String::new();
     child.stdout.take().unwrap().read_to_string(&mut words).unwrap();
@@ -160,7 +181,7 @@ fn a_client_that_closes_its_end_stops_neither_the_browser_nor_the_relay() {
 fn everything_reaches_a_client_that_reads() {
     let environment = Environment::new();
     let mut command = launch(&environment, "seq 1 1000000 >&2", &["--no-sandbox"]);
-    // No warning comes between, however long it takes.
+    // No warning comes between, however long this takes.
     let output = command.env("NAVTRACE_ARM_TIMEOUT", "1m").output().unwrap();
     let words = stderr(&output);
     assert_eq!(words.lines().count(), 1_000_000);
@@ -204,8 +225,7 @@ fn a_profile_that_cannot_be_written_is_named() {
 #[test]
 fn a_browser_that_cannot_be_executed_is_named_and_leaves_nothing() {
     let environment = Environment::new();
-    let browser = environment.program("chromium", "");
-    fs::write(&browser, "#!/no/such/interpreter\n").unwrap();
+    let browser = environment.executable("chromium", "#!/no/such/interpreter\n");
     let output = environment.navtrace(["launch", "--no-sandbox"]).env("NAVTRACE_BROWSER", &browser).output().unwrap();
     assert_eq!(output.status.code(), Some(126));
     assert_eq!(

@@ -4,6 +4,8 @@
 
 #[path = "../support/navtrace.rs"]
 mod navtrace;
+#[path = "../support/reserved_port.rs"]
+mod reserved_port;
 
 mod config;
 mod doctor;

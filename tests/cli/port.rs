@@ -3,38 +3,38 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::gated::Gated;
 use crate::launch::launch;
 use crate::navtrace::Environment;
+use crate::reserved_port::ReservedPort;
 
 /// The two ports of a launch.
 struct Ports {
     /// What the client chose.
-    chosen: u16,
+    chosen: ReservedPort,
     /// Where the browser listens: the test does that for it.
     browser: TcpListener,
 }
 
 impl Ports {
     fn new() -> Self {
-        Self { chosen: free_port(), browser: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap() }
+        Self { chosen: ReservedPort::new(), browser: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap() }
     }
 
     /// A script that says where the browser listens, and the argument by which the client chooses where it shall.
     fn launch(&self, script: &str) -> Gated {
         let line = devtools(self.browser.local_addr().unwrap().port());
         let script = format!("echo \"$1\"; {}", script.replace("LISTEN", &format!("printf '{line}' >&2")));
-        let mut gated = Gated::start(&script, &[&argument(self.chosen)], |_| ());
+        let mut gated = Gated::start(&script, &[&argument(self.chosen.number())], |_| ());
         assert_eq!(gated.line(), argument(0));
         gated
     }
 
     /// Connects as the client, with patience for an answer but not for ever.
     fn connect(&self) -> TcpStream {
-        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, self.chosen)).unwrap();
+        let client = TcpStream::connect(self.chosen.address()).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         client
     }
@@ -43,22 +43,6 @@ impl Ports {
     fn accept(&self) -> TcpStream {
         self.browser.accept().unwrap().0
     }
-}
-
-/// A port that nobody else takes before the launch does: not one of those that the system gives to whoever asks for
-/// any, and neither one that another test has, nor, most likely, one that another run of the tests has.
-fn free_port() -> u16 {
-    const FIRST: u32 = 10_000;
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let end = range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768);
-    // A system that gives these too leaves nothing better.
-    let count = end.max(FIRST + 1_000) - FIRST;
-    let mut ports = (0..count).map(|_| {
-        let number = std::process::id().wrapping_mul(100).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
-        u16::try_from(FIRST + number % count).unwrap()
-    });
-    ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a free port")
 }
 
 fn argument(port: u16) -> String {
@@ -89,7 +73,7 @@ fn a_connection_before_the_gate_is_open_waits_and_is_then_served() {
     ports.browser.set_nonblocking(false).unwrap();
 
     gated.arm();
-    assert_eq!(gated.error_line(), devtools(ports.chosen));
+    assert_eq!(gated.error_line(), devtools(ports.chosen.number()));
     for _ in &clients {
         let mut browser = ports.accept();
         let mut question = [0; 8];
@@ -129,7 +113,7 @@ fn many_connections_are_served_at_once() {
     let ports = Ports::new();
     let mut gated = ports.launch("LISTEN; read go; echo alive >&2; read go");
     gated.arm();
-    assert_eq!(gated.error_line(), devtools(ports.chosen));
+    assert_eq!(gated.error_line(), devtools(ports.chosen.number()));
     let mut pairs: Vec<_> = (0..COUNT).map(|_| (ports.connect(), ports.accept())).collect();
     gated.go_on();
     assert_eq!(gated.error_line(), "alive\n", "the relay has time for what else it does");
@@ -168,7 +152,7 @@ fn the_browsers_end_ends_connections_and_frees_the_port() {
         }
         gated.assert_ends();
         drop(browser);
-        TcpListener::bind((Ipv4Addr::LOCALHOST, ports.chosen)).unwrap();
+        ports.chosen.listen();
     }
 }
 
@@ -176,7 +160,7 @@ fn the_browsers_end_ends_connections_and_frees_the_port() {
 fn a_client_may_start_one_browser_after_another_on_its_port() {
     let (environment, ports) = (Environment::new(), Ports::new());
     for _ in 0..20 {
-        let mut command = launch(&environment, "echo \"$1\"", &[&argument(ports.chosen), "--no-sandbox"]);
+        let mut command = launch(&environment, "echo \"$1\"", &[&argument(ports.chosen.number()), "--no-sandbox"]);
         let mut browser = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         assert!(browser.wait().unwrap().success());
         let mut word = String::new();
@@ -192,7 +176,7 @@ fn a_browser_that_listens_after_the_gate_was_opened_is_found_all_the_same() {
     let client = ports.connect();
     gated.arm();
     gated.go_on();
-    assert_eq!(gated.error_line(), devtools(ports.chosen));
+    assert_eq!(gated.error_line(), devtools(ports.chosen.number()));
     ports.accept().write_all(b"answer").unwrap();
     assert_eq!(read_to_end(&client), "answer");
     gated.go_on();

@@ -103,8 +103,7 @@ fn what_this_process_was_told_to_ignore_the_command_ignores_too() {
 #[test]
 fn a_script_whose_interpreter_is_missing_is_told_from_a_missing_program() {
     let environment = Environment::new();
-    let script = environment.program("script", "");
-    std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+    let script = environment.executable("script", "#!/no/such/interpreter\n");
     let output = run(&environment, &[script.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(126));
     let sentence = format!("{} can't be run: the interpreter in its first line is missing\n", script.display());

@@ -31,7 +31,7 @@ fn a_command_is_told_where_spans_go_and_its_services_join_in() {
     fs::write(&body, serde_json::to_vec(&request("shop", 0, 4)).unwrap()).unwrap();
     let output = environment.home().join("my traces.jsonl");
     let output = output.to_str().unwrap();
-    let options = ["--output", output];
+    let options = ["--listen", "127.0.0.1:0", "--output", output];
     let ran = run(&environment, &options, &["node", "-e", SERVICE, body.to_str().unwrap()]).output().unwrap();
     let words = stderr(&ran);
     assert_eq!(ran.status.code(), Some(5), "{words}");
@@ -91,7 +91,7 @@ fn ctrl_c_in_the_middle_keeps_what_arrived() {
     fs::write(&body, serde_json::to_vec(&request("shop", 0, 4)).unwrap()).unwrap();
     let output = environment.home().join("traces.jsonl");
     let script = format!("node -e '{}' \"$0\"; echo sent; exec sleep 60", SERVICE.replace('\'', "\""));
-    let options = ["--output", output.to_str().unwrap()];
+    let options = ["--listen", "127.0.0.1:0", "--output", output.to_str().unwrap()];
     let mut child = run(&environment, &options, &["sh", "-c", &script, body.to_str().unwrap()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,13 +1,14 @@
 //! What these tests share: a collector, hosts that they play the extension for, and browsers that can be killed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use navtrace::observe::observation::Observation;
@@ -65,7 +66,13 @@ impl Bench {
 
     /// A host whose browser is the test itself, and goes on.
     pub(crate) fn host(&self) -> Host {
-        Host::start(self.command(&[ORIGIN]), None)
+        Host::start(self.command(&[ORIGIN]), &self.host_name(), None)
+    }
+
+    /// The path of the files that belong to the next host, without an extension.
+    fn host_name(&self) -> PathBuf {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        self.environment.home().join(format!("host-{}", COUNT.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// A host whose browser can be killed, and that is listened to.
@@ -82,8 +89,8 @@ impl Bench {
 
     /// The same for a host that a test has changed.
     pub(crate) fn host_below(&self, host: &Command) -> Host {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let pid = self.environment.home().join(format!("host-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+        let name = self.host_name();
+        let pid = name.with_extension("pid");
         // A shell gives what it starts in the background no standard input of its own accord.
         let script = r#"umask 0; exec 3<&0; "$@" <&3 3<&- & echo $! >"$PID"; exec sleep 1000"#;
         let mut browser = Command::new("sh");
@@ -97,7 +104,7 @@ impl Bench {
             };
         }
         browser.env("PID", &pid);
-        Host::start(browser, Some(&pid))
+        Host::start(browser, &name, Some(&pid))
     }
 
     /// `navtrace flush`: its exit code and its words.
@@ -242,9 +249,9 @@ impl Heard {
         traces.unwrap()
     }
 
-    /// What was to be told to the user.
-    pub(crate) fn problems(&self) -> Vec<String> {
-        self.receiver.wait_for(PATIENCE, |ledger| Some(ledger.problems.keys().cloned().collect())).unwrap()
+    /// What was to be told to the user, once all hosts have ended: each problem has a connection of its own.
+    pub(crate) fn problems(self) -> Vec<String> {
+        self.receiver.finish(PATIENCE).problems.into_keys().collect()
     }
 }
 
@@ -271,20 +278,24 @@ pub(crate) struct Host {
     frames: Receiver<Value>,
     /// What it told of its exporter, which it does at times of its own, and when.
     states: Arc<Mutex<Vec<(Instant, Value)>>>,
-    said: Arc<Mutex<String>>,
+    /// Reads frames until the host and its browser have closed their standard output.
+    reader: Option<JoinHandle<()>>,
+    /// Gets standard error. Unlike a pipe that a thread reads, it is complete as soon as the host has ended.
+    log: PathBuf,
     /// The number of the last batch.
     number: u64,
 }
 
 impl Host {
-    fn start(mut command: Command, pid_file: Option<&Path>) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (stdin, mut stdout, mut stderr) =
-            (child.stdin.take(), child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    fn start(mut command: Command, name: &Path, pid_file: Option<&Path>) -> Self {
+        let log = name.with_extension("stderr");
+        let stderr = File::options().create_new(true).append(true).open(&log).unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let (stdin, mut stdout) = (child.stdin.take(), child.stdout.take().unwrap());
         let (sender, frames) = mpsc::channel();
         let states = Arc::<Mutex<Vec<_>>>::default();
         let states_heard = Arc::clone(&states);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut length = [0; 4];
             while stdout.read_exact(&mut length).is_ok() {
                 let mut body = vec![0; u32::from_ne_bytes(length) as usize];
@@ -299,14 +310,6 @@ impl Host {
                 }
             }
         });
-        let said = Arc::<Mutex<String>>::default();
-        let heard = Arc::clone(&said);
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(read @ 1..) = stderr.read(&mut bytes) {
-                heard.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..read]));
-            }
-        });
         let mut pid = child.id();
         if let Some(file) = pid_file {
             wait_until("the host is started", || {
@@ -314,7 +317,7 @@ impl Host {
                 text.ends_with('\n') && text.trim().parse().map(|found| pid = found).is_ok()
             });
         }
-        Self { child, pid, stdin, frames, states, said, number: 0 }
+        Self { child, pid, stdin, frames, states, reader: Some(reader), log, number: 0 }
     }
 
     /// The browser's process.
@@ -412,7 +415,7 @@ impl Host {
 
     /// What it said on standard error so far.
     pub(crate) fn said(&self) -> String {
-        self.said.lock().unwrap().clone()
+        fs::read_to_string(&self.log).unwrap()
     }
 
     /// Waits until it says something.
@@ -456,7 +459,16 @@ impl Host {
     pub(crate) fn leave(&mut self) -> ExitStatus {
         assert_eq!(self.pid, self.child.id());
         self.close_channel();
-        self.child.wait().unwrap()
+        let status = self.child.wait().unwrap();
+        self.read_to_end();
+        status
+    }
+
+    /// Waits until the last frames are read, once nobody can write any more.
+    fn read_to_end(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
     }
 
     /// Kills the browser, which ends the channel.
@@ -471,6 +483,7 @@ impl Host {
     pub(crate) fn end(&mut self) -> Duration {
         self.kill_browser();
         let took = self.wait_gone();
+        self.read_to_end();
         assert!(took < LAST_SPANS, "the host ended {took:?} after its browser");
         took
     }

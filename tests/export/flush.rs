@@ -77,13 +77,8 @@ fn a_collector_that_is_down_is_named_with_the_reason() {
 fn a_collector_that_fails_in_the_middle_gets_the_rest_later() {
     let (mut bench, session) = spooled(10);
     bench.collector.up();
-    bench.collector.behave(Behaviour::Slow(Duration::from_millis(300)));
-    let flush = bench.command(&["flush"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    bench.wait_for_requests(2);
-    // Answered is the first alone.
-    bench.collector.behave(Behaviour::Refuses(503, Some("1")));
-    bench.wait_for_requests(3);
-    let (code, words) = said(&flush.wait_with_output().unwrap());
+    bench.collector.behave_in_turn([Behaviour::Accepts, Behaviour::Accepts, Behaviour::Refuses(503, Some("1"))]);
+    let (code, words) = bench.flush();
     let target = bench.target();
     assert_eq!(
         (code, words),

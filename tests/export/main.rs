@@ -6,6 +6,8 @@
 mod collector;
 #[path = "../support/navtrace.rs"]
 mod navtrace;
+#[path = "../support/reserved_port.rs"]
+mod reserved_port;
 
 mod bench;
 mod observations;

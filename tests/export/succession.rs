@@ -1,6 +1,6 @@
 //! A new trace in the same browser: the session before ends with it, and is exported whole.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -13,9 +13,6 @@ const OTHER: &str = "0af7651916cd43dd8448eb211c80319c";
 fn other() -> Session {
     Session(json!({"traceId": OTHER, "spanId": "b7ad6b7169203331", "flags": "01"}))
 }
-
-/// How long the host may take to note the time, once it has answered.
-const SOON: Duration = Duration::from_millis(500);
 
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -65,8 +62,9 @@ fn what_was_under_way_ends_in_the_session_in_which_it_began() {
         started(20.0, "slow", 0xa2, Some(0xa0)),
     ]);
     host.resume(&other());
-    let ended = now();
     host.observe(&page(2, 2));
+    // The host has begun the other session before it acknowledged a batch of that.
+    let ended = now();
     assert!(
         bench
             .collector
@@ -75,7 +73,7 @@ fn what_was_under_way_ends_in_the_session_in_which_it_began() {
             .all(|span| hex(&span.trace_id) != first.trace_id() || span.name != "browser session")
     );
     // So that the times of the two can be told apart.
-    std::thread::sleep(2 * SOON);
+    std::thread::sleep(Duration::from_millis(10));
     host.observe_late(&first, &[completed(3000.0, "slow", 200)]);
     let ids = expected([vec![span_id(0xa0).to_string()], vec![span_id(0xa1).to_string(), span_id(0xa2).to_string()]]);
     bench.wait_for(4 + 3);
@@ -87,11 +85,7 @@ fn what_was_under_way_ends_in_the_session_in_which_it_began() {
     let slow = spans.iter().find(|span| hex(&span.span_id) == span_id(0xa2).to_string()).unwrap();
     assert_eq!(slow.end_time_unix_nano - slow.start_time_unix_nano, 2_980_000_000);
     let root = spans.iter().find(|span| hex(&span.span_id) == first.span_id()).unwrap();
-    // The host takes the time once it has answered.
-    assert!(
-        root.end_time_unix_nano <= ended + u64::try_from(SOON.as_nanos()).unwrap(),
-        "the root ends with the session, whatever ends later"
-    );
+    assert!(root.end_time_unix_nano <= ended, "the root ends with the session, whatever ends later");
 }
 
 #[test]
@@ -145,6 +139,7 @@ fn a_session_that_has_ended_outlives_its_host() {
 #[test]
 fn the_exporter_is_told_when_it_changes_and_not_more_often_than_once_a_second() {
     let mut bench = Bench::with(Collector::down());
+    let start = Instant::now();
     let mut host = bench.host_of_browser();
     host.greet();
     host.wait_for_state("the beginning is told", |state| {
@@ -163,8 +158,11 @@ fn the_exporter_is_told_when_it_changes_and_not_more_often_than_once_a_second() 
     });
     let states = host.states();
     for pair in states.windows(2) {
-        let [(before, first), (after, second)] = pair else { unreachable!() };
-        assert!(first != second && (*after - *before).as_millis() > 900, "{states:?}");
+        assert_ne!(pair[0].1, pair[1].1, "{states:?}");
+    }
+    // This process may read a message late, which shortens the time to the next one. So count from the start.
+    for (number, (at, _)) in (0..).zip(&states) {
+        assert!(*at - start >= number * Duration::from_secs(1), "{states:?}");
     }
     host.end();
 }

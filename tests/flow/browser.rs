@@ -5,13 +5,13 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::ops::Deref;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, is_root};
+use crate::navtrace::is_in_use;
 use crate::support::site::Recorded;
 
 /// How long a browser may take for whatever it is waited for.
@@ -239,16 +239,6 @@ pub(crate) fn without_host(bench: &Bench, granted: bool) -> Command {
 /// The folder of the profile of a bench's browser.
 fn profile(bench: &Bench) -> PathBuf {
     bench.environment.home().join("profile")
-}
-
-/// Whether a process was started with this path in its arguments, as all processes of a browser are with its profile's:
-/// Chromium's renderers and the like can't be told by their environment, which they overwrite.
-fn is_in_use(path: &Path) -> bool {
-    let path = path.as_os_str().as_bytes();
-    fs::read_dir("/proc").unwrap().any(|entry| {
-        let arguments = entry.and_then(|entry| fs::read(entry.path().join("cmdline"))).unwrap_or_default();
-        arguments.windows(path.len()).any(|part| part == path)
-    })
 }
 
 /// Waits until something holds, or fails with what it is.

@@ -35,7 +35,7 @@ fn collected(
     adapt: impl FnOnce(&mut Command),
 ) -> Collected {
     let file = bench.environment.home().join("traces.jsonl");
-    let mut command = bench.environment.navtrace(["run", "--output"]);
+    let mut command = bench.environment.navtrace(["run", "--listen", "127.0.0.1:0", "--output"]);
     command.arg(&file).args(["--", "k6"]);
     bench.script(&mut command, script, variables);
     command.env("NAVTRACE_MODE", mode).env_remove("OTEL_TRACES_EXPORTER");

@@ -47,7 +47,7 @@ fn assert_bare(run: &Run, step: &str) {
 fn control(mode: &str) {
     let bench = Bench::new();
     let file = bench.environment.home().join("traces.jsonl");
-    let mut command = bench.environment.navtrace(["run", "--output"]);
+    let mut command = bench.environment.navtrace(["run", "--listen", "127.0.0.1:0", "--output"]);
     command.arg(&file).args(["--", "node"]).arg(script_path("control.mjs")).stdin(Stdio::null());
     command.env("SITE", bench.site.main()).env("NAVTRACE_MODE", mode).env_remove("OTEL_TRACES_EXPORTER");
     command.env("NAVTRACE_EXTENSION", extension(&bench)).env("NAVTRACE_LINK", "http://jaeger.test/trace/{trace_id}");

@@ -74,7 +74,7 @@ fn what_a_real_profile_has_is_told() {
     let bench = Bench::new();
     let home = bench.environment.home();
     let (dir, binary) = (home.join("my profile"), home.join("navtrace"));
-    std::fs::copy(env!("CARGO_BIN_EXE_navtrace"), &binary).unwrap();
+    bench.environment.copy_binary(&binary);
     let own = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/extension"));
 
     // A browser that navtrace started has registered the host there, and had the extension by an argument.

@@ -3,10 +3,10 @@
 //! Every test binary uses a part of this only.
 #![allow(dead_code, unreachable_pub)]
 
+use std::collections::VecDeque;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -22,6 +22,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::runtime::Runtime;
+
+use super::reserved_port::ReservedPort;
 
 /// How the collector answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,21 +44,24 @@ pub enum Behaviour {
 #[derive(Debug, Clone)]
 pub struct Arrived {
     pub at: Instant,
+    /// `at` by the wall clock.
+    pub time: SystemTime,
     pub headers: HeaderMap,
     pub request: ExportTraceServiceRequest,
     /// Whether it was accepted.
     pub accepted: bool,
 }
 
-#[derive(Default)]
 struct Shared {
-    behaviour: Option<Behaviour>,
+    /// One for each request to come. The last one stays.
+    behaviours: VecDeque<Behaviour>,
     arrived: Vec<Arrived>,
 }
 
 /// A collector on the loopback.
 pub struct Collector {
-    address: SocketAddr,
+    /// Kept also while the collector is down.
+    port: ReservedPort,
     shared: Arc<Mutex<Shared>>,
     /// None while it is down.
     runtime: Option<Runtime>,
@@ -72,42 +77,39 @@ impl Collector {
 
     /// One that is not there yet.
     pub fn down() -> Self {
-        // A port that was free a moment ago.
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        Self { address: listener.local_addr().unwrap(), shared: Arc::default(), runtime: None }
+        let shared = Shared { behaviours: [Behaviour::Accepts].into(), arrived: Vec::new() };
+        Self { port: ReservedPort::new(), shared: Arc::new(Mutex::new(shared)), runtime: None }
     }
 
     /// Brings it up, where it was before.
     pub fn up(&mut self) {
         let runtime = Runtime::new().unwrap();
         let app = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&self.shared));
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let listener = loop {
-            match runtime.block_on(tokio::net::TcpListener::bind(self.address)) {
-                Ok(listener) => break listener,
-                Err(error) => assert!(Instant::now() < deadline, "{}: {error}", self.address),
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        runtime.spawn(async move { axum::serve(listener, app).await });
+        let listener = self.port.listen();
+        listener.set_nonblocking(true).unwrap();
+        runtime.spawn(async move { axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await });
         self.runtime = Some(runtime);
     }
 
     /// Kills it; its connections are cut.
     pub fn kill(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::from_millis(100));
-        }
+        // This waits until the listener and all connections are closed.
+        drop(self.runtime.take());
     }
 
     /// Has it answer in another way from now on.
     pub fn behave(&self, behaviour: Behaviour) {
-        self.lock().behaviour = Some(behaviour);
+        self.behave_in_turn([behaviour]);
+    }
+
+    /// Answers one request after the other in these ways, and all that follow in the last of them.
+    pub fn behave_in_turn(&self, behaviours: impl Into<VecDeque<Behaviour>>) {
+        self.lock().behaviours = behaviours.into();
     }
 
     /// What goes into `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.port.address())
     }
 
     /// What arrived so far.
@@ -196,9 +198,10 @@ async fn take(State(shared): State<Arc<Mutex<Shared>>>, headers: HeaderMap, body
     };
     let behaviour = {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let behaviour = shared.behaviour.clone().unwrap_or(Behaviour::Accepts);
+        let next = if shared.behaviours.len() > 1 { shared.behaviours.pop_front() } else { None };
+        let behaviour = next.unwrap_or_else(|| shared.behaviours[0].clone());
         let accepted = matches!(behaviour, Behaviour::Accepts | Behaviour::Rejects(_) | Behaviour::Slow(_));
-        shared.arrived.push(Arrived { at: Instant::now(), headers, request, accepted });
+        shared.arrived.push(Arrived { at: Instant::now(), time: SystemTime::now(), headers, request, accepted });
         behaviour
     };
     let rejected = match behaviour {

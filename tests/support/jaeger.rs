@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,8 @@ use reqwest::blocking::Client;
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::NamedTempFile;
+
+use super::reserved_port::ReservedPort;
 
 /// The program; `install/lib.sh` builds it.
 const PROGRAM: &str = "jaeger-all-in-one";
@@ -24,9 +26,6 @@ const START: Duration = Duration::from_secs(30);
 const ARRIVAL: Duration = Duration::from_secs(20);
 
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Another program may take a port between its choice and its use, so a start that fails is tried again so many times.
-const ATTEMPTS: usize = 3;
 
 /// What Jaeger says of a span whose parent it does not have.
 const PARENT_WARNING: &str = "invalid parent span IDs";
@@ -41,11 +40,11 @@ pub struct Jaeger {
 }
 
 /// Where the listeners are that tests talk to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Ports {
-    http: u16,
-    grpc: u16,
-    query: u16,
+    http: ReservedPort,
+    grpc: ReservedPort,
+    query: ReservedPort,
 }
 
 impl Jaeger {
@@ -54,25 +53,19 @@ impl Jaeger {
     /// # Panics
     /// When it can't be started: a test can't go on without it.
     pub fn start() -> Self {
-        let mut logs = Vec::new();
-        for _ in 0..ATTEMPTS {
-            let mut jaeger = Self::spawn();
-            if jaeger.is_ready() {
-                return jaeger;
-            }
-            logs.push(jaeger.log());
-        }
-        panic!("{PROGRAM} did not start:\n{}", logs.join("\n"));
+        let mut jaeger = Self::spawn();
+        assert!(jaeger.is_ready(), "{PROGRAM} did not start:\n{}", jaeger.log());
+        jaeger
     }
 
     /// The base URL for OTLP over HTTP, such as `http://127.0.0.1:4318`.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.http)
+        format!("http://{}", self.ports.http.address())
     }
 
     /// The URL for OTLP over gRPC, such as `http://127.0.0.1:4317`.
     pub fn grpc_endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.grpc)
+        format!("http://{}", self.ports.grpc.address())
     }
 
     /// What Jaeger has of a trace by now: without any span where it knows no such trace.
@@ -119,7 +112,8 @@ impl Jaeger {
     }
 
     fn spawn() -> Self {
-        let ports = Ports::choose();
+        let [http, grpc, query] = [(); 3].map(|()| ReservedPort::new());
+        let ports = Ports { http, grpc, query };
         let log = NamedTempFile::new().expect("a temporary file can be made");
         let output = || Stdio::from(File::options().append(true).open(log.path()).expect("the log can be opened"));
         let mut command = Command::new(PROGRAM);
@@ -128,11 +122,11 @@ impl Jaeger {
         command.env("SPAN_STORAGE_TYPE", "memory");
         // These are all its listeners. Those that no test talks to take any port.
         for (listener, port) in [
-            ("collector.otlp.http", ports.http),
-            ("collector.otlp.grpc", ports.grpc),
+            ("collector.otlp.http", ports.http.number()),
+            ("collector.otlp.grpc", ports.grpc.number()),
             ("collector.http-server", 0),
             ("collector.grpc-server", 0),
-            ("query.http-server", ports.query),
+            ("query.http-server", ports.query.number()),
             ("query.grpc-server", 0),
             ("admin.http", 0),
         ] {
@@ -155,7 +149,7 @@ impl Jaeger {
             if ended {
                 return false;
             }
-            if answers && listens(self.ports.http) && listens(self.ports.grpc) {
+            if answers && listens(self.ports.http.address()) && listens(self.ports.grpc.address()) {
                 return true;
             }
             std::thread::sleep(PAUSE);
@@ -164,7 +158,7 @@ impl Jaeger {
     }
 
     fn get(&self, path: &str) -> reqwest::Result<reqwest::blocking::Response> {
-        self.client.get(format!("http://127.0.0.1:{}{path}", self.ports.query)).send()
+        self.client.get(format!("http://{}{path}", self.ports.query.address())).send()
     }
 
     fn log(&self) -> String {
@@ -179,17 +173,8 @@ impl Drop for Jaeger {
     }
 }
 
-impl Ports {
-    /// Takes three free ports, all at once so that they differ, and lets go of them.
-    fn choose() -> Self {
-        let listeners = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port"));
-        let [http, grpc, query] = listeners.map(|listener| listener.local_addr().expect("its address").port());
-        Self { http, grpc, query }
-    }
-}
-
-fn listens(port: u16) -> bool {
-    TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PAUSE).is_ok()
+fn listens(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, PAUSE).is_ok()
 }
 
 /// A trace as Jaeger shows it.

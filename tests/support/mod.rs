@@ -5,5 +5,6 @@
 
 pub mod collector;
 pub mod jaeger;
+pub mod reserved_port;
 pub mod sdk;
 pub mod site;

@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,10 +65,25 @@ impl Environment {
 
     /// Writes a program of the user's own and gives its path.
     pub fn program(&self, name: &str, script: &str) -> PathBuf {
+        self.executable(name, &format!("#!/bin/sh\n{script}\n"))
+    }
+
+    /// Writes an executable file with this text and gives its path.
+    ///
+    /// Another process writes it: a file that is open for writing can't be executed, and a test that starts a program meanwhile would have it
+    /// open too.
+    pub fn executable(&self, name: &str, text: &str) -> PathBuf {
         let path = self.home.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let script = r#"printf '%s' "$1" >"$0" && chmod 755 "$0""#;
+        let status = Command::new("sh").args(["-c", script]).arg(&path).arg(text).status().unwrap();
+        assert!(status.success(), "{}", path.display());
         path
+    }
+
+    /// Copies the binary under test, by another process as in [`Environment::executable`].
+    pub fn copy_binary(&self, to: &Path) {
+        let status = Command::new("cp").arg(env!("CARGO_BIN_EXE_navtrace")).arg(to).status().unwrap();
+        assert!(status.success(), "{}", to.display());
     }
 
     /// What is in the temporary directory: nothing, unless something was left behind.
@@ -92,6 +107,16 @@ impl Environment {
             .map(|id| format!("{id} {}", fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default().trim()))
             .collect()
     }
+}
+
+/// Tells whether a process has this path in its arguments. All processes of a browser have its profile's path there. Their environment does
+/// not tell, since Chromium's renderers overwrite it.
+pub fn is_in_use(path: &Path) -> bool {
+    let path = path.as_os_str().as_bytes();
+    fs::read_dir("/proc").unwrap().any(|entry| {
+        let arguments = entry.and_then(|entry| fs::read(entry.path().join("cmdline"))).unwrap_or_default();
+        arguments.windows(path.len()).any(|part| part == path)
+    })
 }
 
 /// Standard error as text.

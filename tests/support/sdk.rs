@@ -13,8 +13,8 @@ use serde::Deserialize;
 /// The Go server; `install/lib.sh` builds it.
 const GO_PROGRAM: &str = "sdk-server-go";
 
-/// What [`make_page_script`] makes, and what the site reads.
-pub const PAGE_SCRIPT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/otel.js");
+/// The script of the page `/otel`, once [`make_page_script`] has made it.
+static PAGE_SCRIPT: OnceLock<Vec<u8>> = OnceLock::new();
 
 /// How long an answer may take, so that a slow machine is no failure.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -176,15 +176,20 @@ impl Drop for SdkServer {
 /// # Panics
 /// When it can't be made: a test can't go on without it.
 pub fn make_page_script() {
-    static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| {
+    PAGE_SCRIPT.get_or_init(|| {
         let mut command = Command::new("node");
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/sdk/web/bundle.mjs")).arg(PAGE_SCRIPT);
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/sdk/web/bundle.mjs"));
         let output = command.stdin(Stdio::null()).output();
         let output = output.unwrap_or_else(|error| panic!("node, which has to be on PATH: {error}"));
         let reason = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "the page's script can't be made; is `npm ci` done? {reason}");
+        output.stdout
     });
+}
+
+/// Returns the script of the page `/otel`, if a test has made it.
+pub fn page_script() -> Option<&'static [u8]> {
+    PAGE_SCRIPT.get().map(Vec::as_slice)
 }
 
 #[cfg(test)]
@@ -231,7 +236,7 @@ mod tests {
     #[test]
     fn the_script_of_the_page_can_be_made() {
         super::make_page_script();
-        let script = std::fs::read_to_string(super::PAGE_SCRIPT).expect("it is there");
+        let script = std::str::from_utf8(super::page_script().expect("it is made")).expect("it is text");
         assert!(script.contains("traceparent"), "{} bytes", script.len());
         let span = serde_json::json!({
             "name": "GET", "traceId": TRACE, "spanId": SPAN, "parentSpanId": null, "kind": "client",

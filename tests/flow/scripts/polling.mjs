@@ -1,9 +1,9 @@
-// A client that reads nothing of what the browser says: it chose the port, asks there from the start, and connects once
-// it is answered.
+// A client that reads nothing of what the browser says: it has chosen the port, asks there from the start, and connects once it is
+// answered.
+//
+//   PORT    a port of the loopback that nobody else is given
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -14,31 +14,20 @@ import puppeteer from 'puppeteer-core';
 
 import { browserArgs, executablePath, loadAllByPlaywright, loadAllByPuppeteer } from './clients.mjs';
 
-const { SITE, CLIENT } = process.env;
+const { SITE, CLIENT, PORT } = process.env;
+const ENDPOINT = `http://127.0.0.1:${PORT}`;
 const START_LIMIT = 30_000;
 const END_LIMIT = 20_000;
 
-/** How many ports are tried: any may be taken between the choice and the browser's start. */
-const TRIES = 3;
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** Tells whether the browser answers at the port: it can't when somebody else has taken that. */
-async function answers(endpoint, browser) {
+/** Waits until the browser answers. */
+async function answer(browser) {
   const deadline = Date.now() + START_LIMIT;
   while (Date.now() < deadline && !hasEnded(browser)) {
-    const answer = await fetch(`${endpoint}/json/version`).catch(() => null);
-    if (answer?.ok) return true;
+    const response = await fetch(`${ENDPOINT}/json/version`).catch(() => null);
+    if (response?.ok) return;
     await pause(10);
   }
-  return false;
+  throw new Error(`the browser did not answer at ${ENDPOINT} within ${START_LIMIT} ms`);
 }
 
 const hasEnded = ({ exitCode, signalCode }) => exitCode !== null || signalCode !== null;
@@ -56,22 +45,22 @@ async function ended(browser) {
 }
 
 const clients = {
-  async playwright(endpoint) {
-    const browser = await chromium.connectOverCDP(endpoint);
+  async playwright() {
+    const browser = await chromium.connectOverCDP(ENDPOINT);
     await loadAllByPlaywright(browser);
     // `close` would only disconnect, since Playwright did not start this browser, which may be gone before it has
     // answered.
     const session = await browser.newBrowserCDPSession();
     await session.send('Browser.close').catch(() => {});
   },
-  async puppeteer(endpoint) {
-    const browser = await puppeteer.connect({ browserURL: endpoint });
+  async puppeteer() {
+    const browser = await puppeteer.connect({ browserURL: ENDPOINT });
     await loadAllByPuppeteer(browser);
     await browser.close();
   },
 };
 
-function start(port, profile) {
+function start(profile) {
   const args = [
     '--headless',
     '--no-first-run',
@@ -84,41 +73,24 @@ function start(port, profile) {
     '--disable-background-timer-throttling',
     '--disable-backgrounding-occluded-windows',
     '--disable-renderer-backgrounding',
-    `--remote-debugging-port=${port}`,
+    `--remote-debugging-port=${PORT}`,
     `--user-data-dir=${profile}`,
     ...browserArgs,
   ];
   return spawn(executablePath, args, { stdio: 'ignore' });
 }
 
-/** Loads everything in a browser at a port of its own. Tells whether the browser could use that port. */
-async function loaded() {
-  const port = await freePort();
-  const endpoint = `http://127.0.0.1:${port}`;
-  const profile = await mkdtemp(join(tmpdir(), 'polling-'));
-  const browser = start(port, profile);
-  try {
-    if (!(await answers(endpoint, browser))) {
-      browser.kill();
-      return false;
-    }
-    // Nothing can be quicker than this, so a header that comes too late for anything is missing here.
-    await fetch(`${endpoint}/json/new?${SITE}/page?run=first`, { method: 'PUT' });
-    await clients[CLIENT](endpoint);
-    return true;
-  } catch (error) {
-    browser.kill();
-    throw error;
-  } finally {
-    await ended(browser);
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-  }
-}
-
-let tries = 1;
-while (!(await loaded())) {
-  if (tries === TRIES) throw new Error(`no browser answered at any of ${TRIES} ports`);
-  tries += 1;
-  // The test allows for the trace of the browser that nobody reached.
-  console.error('nothing answered, so another port is tried');
+const profile = await mkdtemp(join(tmpdir(), 'polling-'));
+const browser = start(profile);
+try {
+  await answer(browser);
+  // Nothing can be quicker than this, so a header that comes too late for anything is missing here.
+  await fetch(`${ENDPOINT}/json/new?${SITE}/page?run=first`, { method: 'PUT' });
+  await clients[CLIENT]();
+} catch (error) {
+  browser.kill();
+  throw error;
+} finally {
+  await ended(browser);
+  await rm(profile, { recursive: true, force: true, maxRetries: 5 });
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::template::{Words, number};
 use super::{Shared, media};
-use crate::support::sdk::PAGE_SCRIPT;
+use crate::support::sdk::page_script;
 
 pub(super) type Parameters = Query<Vec<(String, String)>>;
 
@@ -90,7 +90,7 @@ pub(super) async fn service_worker(
 
 /// Answers `/otel.js`, which is not a file of the site: a test that loads the page makes it first.
 pub(super) async fn otel_script() -> Response {
-    let script = std::fs::read(PAGE_SCRIPT).expect("the test has called `sdk::make_page_script`");
+    let script = page_script().expect("the test has called `sdk::make_page_script`");
     ([(header::CONTENT_TYPE, SCRIPT)], script).into_response()
 }
 
