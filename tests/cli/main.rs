@@ -1,4 +1,4 @@
-//! What a user meets without a browser: sentences, exit codes, and what is left behind.
+//! Tests the command line without a browser: messages, exit codes, and cleanup.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

@@ -1,20 +1,19 @@
-//! The gate for a client that chose the browser's port by `--remote-debugging-port`.
+//! Tests the gate for clients that choose the browser's port by `--remote-debugging-port`.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::gated::Gated;
+use crate::gated::GatedBrowser;
 use crate::launch::launch;
 use crate::navtrace::Environment;
 use crate::reserved_port::ReservedPort;
 
-/// The two ports of a launch.
 struct Ports {
-    /// What the client chose.
+    /// The port that the client has chosen.
     chosen: ReservedPort,
-    /// Where the browser listens: the test does that for it.
+    /// The browser's own listener, for which the test stands in.
     browser: TcpListener,
 }
 
@@ -23,23 +22,23 @@ impl Ports {
         Self { chosen: ReservedPort::new(), browser: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap() }
     }
 
-    /// A script that says where the browser listens, and the argument by which the client chooses where it shall.
-    fn launch(&self, script: &str) -> Gated {
+    /// Launches a script in which `LISTEN` prints where the browser listens.
+    fn launch(&self, script: &str) -> GatedBrowser {
         let line = devtools(self.browser.local_addr().unwrap().port());
         let script = format!("echo \"$1\"; {}", script.replace("LISTEN", &format!("printf '{line}' >&2")));
-        let mut gated = Gated::start(&script, &[&argument(self.chosen.number())], |_| ());
-        assert_eq!(gated.line(), argument(0));
+        let mut gated = GatedBrowser::start(&script, &[&argument(self.chosen.number())], |_| ());
+        assert_eq!(gated.read_line(), argument(0));
         gated
     }
 
-    /// Connects as the client, with patience for an answer but not for ever.
+    /// Connects as the client.
     fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(self.chosen.address()).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         client
     }
 
-    /// Takes what reaches the browser.
+    /// Accepts a connection as the browser.
     fn accept(&self) -> TcpStream {
         self.browser.accept().unwrap().0
     }
@@ -60,7 +59,7 @@ fn read_to_end(mut stream: &TcpStream) -> String {
 }
 
 #[test]
-fn a_connection_before_the_gate_is_open_waits_and_is_then_served() {
+fn a_connection_waits_for_the_gate_and_is_served() {
     let ports = Ports::new();
     let mut gated = ports.launch("LISTEN; read go");
     let clients = [ports.connect(), ports.connect()];
@@ -72,8 +71,8 @@ fn a_connection_before_the_gate_is_open_waits_and_is_then_served() {
     assert_eq!(ports.browser.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     ports.browser.set_nonblocking(false).unwrap();
 
-    gated.arm();
-    assert_eq!(gated.error_line(), devtools(ports.chosen.number()));
+    gated.open_gate();
+    assert_eq!(gated.read_stderr_line(), devtools(ports.chosen.number()));
     for _ in &clients {
         let mut browser = ports.accept();
         let mut question = [0; 8];
@@ -84,15 +83,15 @@ fn a_connection_before_the_gate_is_open_waits_and_is_then_served() {
     for client in &clients {
         assert_eq!(read_to_end(client), "answer");
     }
-    gated.go_on();
+    gated.continue_script();
     gated.assert_ends();
 }
 
 #[test]
-fn either_side_may_end_its_direction_first() {
+fn either_side_may_close_its_direction_first() {
     let ports = Ports::new();
     let mut gated = ports.launch("LISTEN; read go");
-    gated.arm();
+    gated.open_gate();
     for client_first in [true, false] {
         let (client, browser) = (ports.connect(), ports.accept());
         let (mut first, mut second) = if client_first { (&client, &browser) } else { (&browser, &client) };
@@ -103,7 +102,7 @@ fn either_side_may_end_its_direction_first() {
         second.shutdown(Shutdown::Write).unwrap();
         assert_eq!(read_to_end(first), "the last word");
     }
-    gated.go_on();
+    gated.continue_script();
     gated.assert_ends();
 }
 
@@ -112,11 +111,11 @@ fn many_connections_are_served_at_once() {
     const COUNT: usize = 100;
     let ports = Ports::new();
     let mut gated = ports.launch("LISTEN; read go; echo alive >&2; read go");
-    gated.arm();
-    assert_eq!(gated.error_line(), devtools(ports.chosen.number()));
+    gated.open_gate();
+    assert_eq!(gated.read_stderr_line(), devtools(ports.chosen.number()));
     let mut pairs: Vec<_> = (0..COUNT).map(|_| (ports.connect(), ports.accept())).collect();
-    gated.go_on();
-    assert_eq!(gated.error_line(), "alive\n", "the relay has time for what else it does");
+    gated.continue_script();
+    assert_eq!(gated.read_stderr_line(), "alive\n", "the relay has time for what else it does");
 
     let text = "x".repeat(300_000);
     std::thread::scope(|scope| {
@@ -130,22 +129,22 @@ fn many_connections_are_served_at_once() {
             scope.spawn(move || assert_eq!(read_to_end(browser).len(), text.len()));
         }
     });
-    gated.go_on();
+    gated.continue_script();
     gated.assert_ends();
 }
 
 #[test]
-fn the_browsers_end_ends_connections_and_frees_the_port() {
+fn the_end_of_the_browser_closes_connections_and_port() {
     for armed in [true, false] {
         let ports = Ports::new();
         let mut gated = ports.launch("LISTEN; read go");
         let mut client = ports.connect();
         let browser = armed.then(|| {
-            gated.arm();
+            gated.open_gate();
             ports.accept()
         });
-        gated.go_on();
-        // An end that the client runs out of patience for is none.
+        gated.continue_script();
+        // A timeout of the client is a failure.
         match client.read(&mut [0]) {
             Ok(count) => assert_eq!(count, 0),
             Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
@@ -157,7 +156,7 @@ fn the_browsers_end_ends_connections_and_frees_the_port() {
 }
 
 #[test]
-fn a_client_may_start_one_browser_after_another_on_its_port() {
+fn a_client_may_reuse_its_port_at_once() {
     let (environment, ports) = (Environment::new(), Ports::new());
     for _ in 0..20 {
         let mut command = launch(&environment, "echo \"$1\"", &[&argument(ports.chosen.number()), "--no-sandbox"]);
@@ -170,16 +169,16 @@ fn a_client_may_start_one_browser_after_another_on_its_port() {
 }
 
 #[test]
-fn a_browser_that_listens_after_the_gate_was_opened_is_found_all_the_same() {
+fn a_browser_that_listens_late_is_found() {
     let ports = Ports::new();
     let mut gated = ports.launch("read go; LISTEN; read go");
     let client = ports.connect();
-    gated.arm();
-    gated.go_on();
-    assert_eq!(gated.error_line(), devtools(ports.chosen.number()));
+    gated.open_gate();
+    gated.continue_script();
+    assert_eq!(gated.read_stderr_line(), devtools(ports.chosen.number()));
     ports.accept().write_all(b"answer").unwrap();
     assert_eq!(read_to_end(&client), "answer");
-    gated.go_on();
+    gated.continue_script();
     gated.assert_ends();
 }
 
@@ -188,12 +187,12 @@ fn a_port_that_is_in_use_is_left_to_the_browser() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let script = format!("echo \"$1\"; printf '{}' >&2; read go", devtools(9));
-    let mut gated = Gated::start(&script, &[&argument(port)], |_| ());
-    assert_eq!(gated.line(), argument(port));
-    let warning = gated.error_line();
+    let mut gated = GatedBrowser::start(&script, &[&argument(port)], |_| ());
+    assert_eq!(gated.read_line(), argument(port));
+    let warning = gated.read_stderr_line();
     assert!(warning.contains(&format!("port {port} can't be taken")), "{warning}");
-    gated.arm();
-    assert_eq!(gated.error_line(), devtools(9));
-    gated.go_on();
+    gated.open_gate();
+    assert_eq!(gated.read_stderr_line(), devtools(9));
+    gated.continue_script();
     gated.assert_ends();
 }

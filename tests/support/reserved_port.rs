@@ -1,7 +1,7 @@
 //! Reserves a loopback port for as long as a test needs it.
 //!
-//! A port that is found free and given back can go to any other process before the test uses it. A socket that is bound but does not listen
-//! keeps the port: connections are refused, and the kernel gives the port to no program that asks for any free one. A program that is told
+//! A port that is looked up and released can go to another process before the test uses it. A socket that is bound but does not listen keeps
+//! the port: connections are refused, and the kernel never assigns the port to a program that asks for any free one. A program that gets
 //! the number can still listen there if it sets `SO_REUSEADDR`, as std, tokio, Go, node and Chromium do.
 //!
 //! Every test binary uses only a part of this.
@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt};
 
-/// A loopback port that no other program is given while this value lives.
+/// A loopback port that is assigned to no other program while this value lives.
 #[derive(Debug)]
 pub struct ReservedPort {
     address: SocketAddrV4,
@@ -36,7 +36,7 @@ impl ReservedPort {
         self.address.into()
     }
 
-    /// Listens on the port. It stays reserved when the listener is dropped, and a later call can listen there again.
+    /// Listens on the port, which stays reserved when the listener is dropped.
     pub fn listen(&self) -> TcpListener {
         TcpListener::bind(self.address).unwrap_or_else(|error| panic!("{}: {error}", self.address))
     }

@@ -1,7 +1,6 @@
-// A client that reads nothing of what the browser says: it has chosen the port, asks there from the start, and connects once it is
-// answered.
+// A client that does not read the browser's output. It chooses the port, polls it from the start, and connects once the browser answers.
 //
-//   PORT    a port of the loopback that nobody else is given
+//   PORT   a reserved loopback port
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -32,7 +31,7 @@ async function answer(browser) {
 
 const hasEnded = ({ exitCode, signalCode }) => exitCode !== null || signalCode !== null;
 
-/** Waits for the browser's end, which has been asked for, and brings it about after a while. */
+/** Waits until the browser has exited, and kills it after a while. */
 async function ended(browser) {
   const deadline = Date.now() + END_LIMIT;
   while (!hasEnded(browser)) {
@@ -48,8 +47,7 @@ const clients = {
   async playwright() {
     const browser = await chromium.connectOverCDP(ENDPOINT);
     await loadAllByPlaywright(browser);
-    // `close` would only disconnect, since Playwright did not start this browser, which may be gone before it has
-    // answered.
+    // A client that does not read the browser's output. It chooses the port, polls it from the start, and connects once the browser answers.
     const session = await browser.newBrowserCDPSession();
     await session.send('Browser.close').catch(() => {});
   },
@@ -66,10 +64,9 @@ function start(profile) {
     '--no-first-run',
     '--disable-background-networking',
     '--disable-popup-blocking',
-    // As Playwright and k6 have it: to attach to a window that is only just opening takes Playwright seconds now and
-    // then.
+    // As Playwright and k6 do. Attaching to a window that is still opening sometimes takes Playwright seconds.
     '--no-startup-window',
-    // As Playwright and Puppeteer have it, so that a page behind another goes on at its usual pace.
+    // As Playwright and Puppeteer do, so that hidden pages are not slowed.
     '--disable-background-timer-throttling',
     '--disable-backgrounding-occluded-windows',
     '--disable-renderer-backgrounding',
@@ -84,7 +81,7 @@ const profile = await mkdtemp(join(tmpdir(), 'polling-'));
 const browser = start(profile);
 try {
   await answer(browser);
-  // Nothing can be quicker than this, so a header that comes too late for anything is missing here.
+  // This is the earliest possible page, so a header that comes too late would be missing here.
   await fetch(`${ENDPOINT}/json/new?${SITE}/page?run=first`, { method: 'PUT' });
   await clients[CLIENT]();
 } catch (error) {

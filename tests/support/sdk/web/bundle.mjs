@@ -1,4 +1,4 @@
-// Writes the one script of the page that is instrumented with OpenTelemetry's SDK for the web to standard output.
+// Bundles page.js with OpenTelemetry's web SDK, and writes the script to standard output.
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
