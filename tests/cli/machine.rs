@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::navtrace::{Environment, stderr, stdout};
+use crate::navtrace::{Environment, copy_binary, stderr, stdout};
 
 /// Path of the host manifest below a user data directory.
 pub(crate) const HOST: &str = "NativeMessagingHosts/dev.navtrace.host.json";
@@ -46,7 +46,7 @@ impl Machine {
 
     /// Copies the binary, and uses the copy from now on.
     pub(crate) fn copy_binary(&mut self, to: PathBuf) {
-        self.environment.copy_binary(&to);
+        copy_binary(&to);
         self.binary = to;
     }
 

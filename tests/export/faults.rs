@@ -125,9 +125,9 @@ fn retry_after_seconds_is_respected() {
 fn retry_after_a_date_is_respected() {
     let test = ExportTest::new();
     let date = SystemTime::now() + Duration::from_secs(4);
-    let text = httpdate::fmt_http_date(date);
-    let date = httpdate::parse_http_date(&text).unwrap();
-    test.collector.behave(Behaviour::Refuses(503, Some(text.leak())));
+    let header = httpdate::fmt_http_date(date);
+    let date = httpdate::parse_http_date(&header).unwrap();
+    test.collector.behave(Behaviour::Refuses(503, Some(header.leak())));
     let mut host = test.host_with_browser();
     let session = host.start_session();
     host.observe(&page(1, 3));
@@ -215,9 +215,9 @@ fn spans_are_kept_on_auth_and_server_errors() {
         host.observe(&page(2, 1));
         host.end();
         assert_eq!((test.collector.arrived().len(), test.journals().len()), (1, 0), "{name}");
-        let (code, text) = test.flush();
+        let (code, message) = test.flush();
         let sentence = format!("7 spans can't be sent to {} now and will be kept: {name}: not now", test.target());
-        assert_eq!((code, text), (1, format!("navtrace: {sentence}\n")));
+        assert_eq!((code, message), (1, format!("navtrace: {sentence}\n")));
         test.collector.behave(Behaviour::Accepts);
         assert_eq!(test.flush(), (0, format!("navtrace: 7 spans sent to {}\n", test.target())));
         test.assert_tree(&session, &all_ids([page_ids(1, 3), page_ids(2, 1)]));

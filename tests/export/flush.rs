@@ -67,10 +67,10 @@ fn batches_are_sent_once_and_unchanged() {
 fn a_collector_that_is_down_is_reported() {
     let (test, _) = spooled(3);
     let before = test.spooled();
-    let (code, text) = test.flush();
+    let (code, message) = test.flush();
     let start = format!("navtrace: 5 spans can't be sent to {} now and will be kept: ", test.target());
-    assert!(code == 1 && text.starts_with(&start) && text.lines().count() == 1, "{code} {text}");
-    assert!(text.ends_with("Connection refused (os error 111)\n"), "{text}");
+    assert!(code == 1 && message.starts_with(&start) && message.lines().count() == 1, "{code} {message}");
+    assert!(message.ends_with("Connection refused (os error 111)\n"), "{message}");
     assert_eq!(test.spooled(), before);
 }
 
@@ -79,10 +79,10 @@ fn a_collector_that_fails_halfway_gets_the_rest_later() {
     let (mut test, session) = spooled(10);
     test.collector.up();
     test.collector.behave_in_turn([Behaviour::Accepts, Behaviour::Accepts, Behaviour::Refuses(503, Some("1"))]);
-    let (code, text) = test.flush();
+    let (code, message) = test.flush();
     let target = test.target();
     assert_eq!(
-        (code, text),
+        (code, message),
         (
             1,
             format!(
@@ -109,9 +109,9 @@ fn refused_and_rejected_spans_are_dropped_and_reported() {
     test.collector.up();
     test.collector.behave(Behaviour::Rejects(1));
     let target = test.target();
-    let text =
+    let message =
         format!("navtrace: 3 spans sent to {target}\nnavtrace: 1 span refused by {target} and dropped: too old\n");
-    assert_eq!(test.flush(), (1, text));
+    assert_eq!(test.flush(), (1, message));
     assert_eq!(test.spooled().len(), 0);
 }
 
@@ -160,10 +160,10 @@ fn parallel_flushes_send_each_batch_once() {
         })
         .collect();
     for flush in flushes {
-        let (code, text) = exit_and_stderr(&flush.wait_with_output().unwrap());
+        let (code, message) = exit_and_stderr(&flush.wait_with_output().unwrap());
         // A flush reports only the spans that it sent itself.
-        assert!(code == 0 && text.lines().count() == 1, "{code} {text}");
-        assert!(text.contains("spans sent to") || text.contains("nothing to send"), "{text}");
+        assert!(code == 0 && message.lines().count() == 1, "{code} {message}");
+        assert!(message.contains("spans sent to") || message.contains("nothing to send"), "{message}");
     }
     assert_eq!(test.collector.arrived().len(), 8);
     test.assert_tree(&session, &page_ids(1, 30));
@@ -174,13 +174,13 @@ fn an_unreadable_batch_is_renamed() {
     let (mut test, session) = spooled(2);
     test.collector.up();
     let spool = test.state_dir().join("spool");
-    for (name, text) in [("0-1-5", "{\"resourceSpans\":["), ("1-1-5", ""), ("2-1-5", "\u{0}\u{0}\u{0}")] {
-        fs::write(spool.join(name).with_extension("jsonl"), text).unwrap();
+    for (name, message) in [("0-1-5", "{\"resourceSpans\":["), ("1-1-5", ""), ("2-1-5", "\u{0}\u{0}\u{0}")] {
+        fs::write(spool.join(name).with_extension("jsonl"), message).unwrap();
     }
-    let (code, text) = test.flush();
-    assert_eq!(code, 0, "{text}");
-    assert!(text.ends_with(&format!("navtrace: 4 spans sent to {}\n", test.target())), "{text}");
-    assert_eq!(text.matches("is no batch of spans").count(), 3, "{text}");
+    let (code, message) = test.flush();
+    assert_eq!(code, 0, "{message}");
+    assert!(message.ends_with(&format!("navtrace: 4 spans sent to {}\n", test.target())), "{message}");
+    assert_eq!(message.matches("is no batch of spans").count(), 3, "{message}");
     test.assert_tree(&session, &page_ids(1, 2));
     let names: Vec<_> = test.spooled().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["0-1-5.unreadable", "1-1-5.unreadable", "2-1-5.unreadable"]);
@@ -196,9 +196,9 @@ fn an_unreadable_journal_stops_nothing() {
     fs::write(sessions.join("empty.jsonl"), "").unwrap();
     fs::write(sessions.join("broken.jsonl"), "{\"entry\":\"beg\n").unwrap();
     fs::create_dir(sessions.join("folder.jsonl")).unwrap();
-    let (code, text) = test.flush();
-    assert_eq!(code, 0, "{text}");
-    assert!(text.ends_with(&format!("navtrace: 4 spans sent to {}\n", test.target())), "{text}");
+    let (code, message) = test.flush();
+    assert_eq!(code, 0, "{message}");
+    assert!(message.ends_with(&format!("navtrace: 4 spans sent to {}\n", test.target())), "{message}");
     test.assert_tree(&session, &page_ids(1, 2));
     assert_eq!(test.journals(), [sessions.join("broken.unreadable"), sessions.join("folder.jsonl")]);
 }
@@ -210,8 +210,8 @@ fn a_host_and_a_flush_send_each_batch_once() {
     test.collector.behave(Behaviour::Slow(Duration::from_millis(50)));
     let mut host = test.host();
     host.start_session();
-    let (code, text) = test.flush();
-    assert_eq!(code, 0, "{text}");
+    let (code, message) = test.flush();
+    assert_eq!(code, 0, "{message}");
     test.wait_for_spans(32);
     assert!(host.close_and_wait().success());
     test.assert_tree(&session, &page_ids(1, 30));

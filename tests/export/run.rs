@@ -66,11 +66,11 @@ fn run(test: &ExportTest, hello: &str, observations: &[Observation]) -> (i32, Ve
     let browser = test.environment.program("chromium", "exit 9");
     let mut run = test.command(&["run", "--", "sh", "-c", script, env!("CARGO_BIN_EXE_navtrace"), ORIGIN]);
     run.args([&input, &output]).env("NAVTRACE_BROWSER", browser);
-    let (code, text) = exit_and_stderr(&run.output().unwrap());
+    let (code, message) = exit_and_stderr(&run.output().unwrap());
     let is_duration = |part: &str| part.strip_suffix(" s").is_some_and(|number| number.parse::<f64>().is_ok());
     // The host's own log is on the same standard error.
     let ours = |line: &&str| line.starts_with("navtrace: ") && !line.contains("--no-sandbox");
-    let lines = text.lines().filter(ours).map(|line| {
+    let lines = message.lines().filter(ours).map(|line| {
         let parts = line.split("  ").map(|part| if is_duration(part) { "N s" } else { part });
         parts.collect::<Vec<_>>().join("  ")
     });

@@ -211,7 +211,7 @@ fn resource(test: &ExportTest, key: &str) -> String {
     let found: Vec<_> = attributes.iter().filter(|attribute| attribute.key == key).collect();
     assert!(found.len() <= 1, "{key} is there once: {attributes:?}");
     match found.first().and_then(|found| found.value.clone()?.value) {
-        Some(Value::StringValue(text)) => text,
+        Some(Value::StringValue(value)) => value,
         Some(Value::IntValue(number)) => number.to_string(),
         None => String::new(),
         Some(other) => format!("{other:?}"),

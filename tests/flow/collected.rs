@@ -21,9 +21,9 @@ fn tree(environment: &Environment, file: &Path, id: &str) -> Vec<String> {
     command.arg(file).arg(id).env("COLUMNS", "160").env("LC_ALL", "C.UTF-8");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    let text = stdout(&output);
+    let content = stdout(&output);
     // Bars and durations follow the label and the service.
-    text.lines().skip(1).map(|line| line.split(['█']).next().unwrap().trim_end().to_owned()).collect()
+    content.lines().skip(1).map(|line| line.split(['█']).next().unwrap().trim_end().to_owned()).collect()
 }
 
 #[test]
@@ -49,14 +49,14 @@ fn the_file_has_the_same_trace_as_jaeger() {
     test.assert_nothing_left();
 
     // The file has OTLP JSON lines, and no parent is missing.
-    let text = fs::read_to_string(&file).unwrap();
-    let all: Vec<_> = text.lines().flat_map(|line| spans(&read_line(line))).collect();
+    let content = fs::read_to_string(&file).unwrap();
+    let all: Vec<_> = content.lines().flat_map(|line| spans(&read_line(line))).collect();
     let ids = run.summary();
     assert_eq!(ids.len(), ITERATIONS, "{}", run.log);
     assert_eq!(all.iter().map(|span| hex(&span.trace_id)).collect::<BTreeSet<_>>(), ids);
     let jaeger = Jaeger::start();
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
-    for line in text.lines() {
+    for line in content.lines() {
         let post = client.post(format!("{}/v1/traces", jaeger.endpoint())).header("content-type", "application/json");
         assert!(post.body(line.to_owned()).send().unwrap().status().is_success());
     }

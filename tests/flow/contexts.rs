@@ -3,7 +3,7 @@
 mod client;
 mod web_sdk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
@@ -13,10 +13,9 @@ use serde_json::{Value, json};
 
 use crate::browser_test::{BrowserTest, Run, exclusive, logged, traceparent};
 use crate::propagation::with_main_as_target;
-use crate::spans::{NAVIGATION, SESSION, is_request, path};
+use crate::spans::{NAVIGATION, SESSION};
 use crate::support::collector::{attribute, hex, read_line, spans};
-use crate::support::sdk::{PageSpans, make_page_script};
-use crate::support::site::{Origin, Recorded, TraceParent};
+use crate::support::site::{Recorded, TraceParent};
 
 const MODES: [&str; 2] = ["detailed", "lightweight"];
 
@@ -41,8 +40,8 @@ fn collected(
     command.env("NAVTRACE_MODE", mode).env_remove("OTEL_TRACES_EXPORTER");
     adapt(&mut command);
     let run = test.run(command);
-    let text = fs::read_to_string(&file).unwrap_or_default();
-    Collected { run, spans: text.lines().flat_map(|line| spans(&read_line(line))).collect() }
+    let content = fs::read_to_string(&file).unwrap_or_default();
+    Collected { run, spans: content.lines().flat_map(|line| spans(&read_line(line))).collect() }
 }
 
 fn steps(test: &BrowserTest, mode: &str, steps: &Value, adapt: impl FnOnce(&mut Command)) -> Collected {

@@ -91,8 +91,8 @@ fn control(mode: &str) {
     }
 
     // Both traces are complete.
-    let text = fs::read_to_string(&file).unwrap();
-    let all: Vec<_> = text.lines().flat_map(|line| spans(&read_line(line))).collect();
+    let content = fs::read_to_string(&file).unwrap();
+    let all: Vec<_> = content.lines().flat_map(|line| spans(&read_line(line))).collect();
     let before = Trace::of(&session(0), &all);
     let slow: Vec<_> = before.requests().filter(|span| attribute(span, "url.full").contains("/slow")).collect();
     assert!(slow.len() == 1 && !is_unfinished(slow[0]), "{slow:?}");

@@ -24,8 +24,8 @@ fn covered(mode: &str) -> Run {
     let plain = test.plain("coverage.js", &[]);
     let traced = test.traced_in(mode, "coverage.js", &[("ITERATIONS", "3")]);
     println!("{mode} mode\n{}", coverage_table(&traced.requests));
-    let text = format!("  {mode} mode  ");
-    assert_eq!(traced.log.lines().filter(|line| line.contains(&text)).count(), 3, "{}", traced.log);
+    let mark = format!("  {mode} mode  ");
+    assert_eq!(traced.log.lines().filter(|line| line.contains(&mark)).count(), 3, "{}", traced.log);
 
     let seen = traced.counts();
     for run in ITERATIONS {

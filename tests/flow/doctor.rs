@@ -5,21 +5,24 @@ use std::path::Path;
 
 use crate::browser_test::{BrowserTest, exclusive, script_path};
 use crate::clients::chromium;
-use crate::navtrace::{Environment, stderr, stdout};
+use crate::navtrace::{Environment, copy_binary, stderr, stdout};
 
 #[test]
 fn every_check_passes() {
     let _guard = exclusive();
     let environment = Environment::new();
     let output = environment.navtrace(["doctor"]).output().unwrap();
-    let text = stdout(&output);
-    let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(output.status.code(), Some(0), "{text}");
-    assert_eq!(lines.len(), 8, "{text}");
-    assert!(lines[..7].iter().all(|line| line.starts_with("ok    ")), "{text}");
-    assert!(lines[5].ends_with("detailed: a span id for every request"), "{text}");
-    assert!(lines[6].contains("the server received traceparent: 00-"), "{text}");
-    assert!(lines[7].starts_with("hint  registration     navtrace is registered in no browser of this user"), "{text}");
+    let report = stdout(&output);
+    let lines: Vec<&str> = report.lines().collect();
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert_eq!(lines.len(), 8, "{report}");
+    assert!(lines[..7].iter().all(|line| line.starts_with("ok    ")), "{report}");
+    assert!(lines[5].ends_with("detailed: a span id for every request"), "{report}");
+    assert!(lines[6].contains("the server received traceparent: 00-"), "{report}");
+    assert!(
+        lines[7].starts_with("hint  registration     navtrace is registered in no browser of this user"),
+        "{report}"
+    );
     assert_eq!(environment.left_behind(), [""; 0]);
 }
 
@@ -28,9 +31,9 @@ fn the_chosen_mode_is_named() {
     let _guard = exclusive();
     let environment = Environment::new();
     let output = environment.navtrace(["doctor"]).env("NAVTRACE_MODE", "lightweight").output().unwrap();
-    let text = stdout(&output);
-    assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("  lightweight, as NAVTRACE_MODE says: a span id for every navigation\n"), "{text}");
+    let report = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert!(report.contains("  lightweight, as NAVTRACE_MODE says: a span id for every navigation\n"), "{report}");
 }
 
 #[test]
@@ -39,19 +42,19 @@ fn a_program_that_is_no_browser_fails() {
     let environment = Environment::new();
     let browser = environment.program("chromium", "echo Chromium 150; echo no display >&2; exit 1");
     let output = environment.navtrace(["doctor"]).env("NAVTRACE_BROWSER", browser).output().unwrap();
-    let text = stdout(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("FAIL  browser start    the browser ended at once: no display\n"), "{text}");
-    assert!(text.contains("FAIL  page load        not tried, because the browser did not start\n"), "{text}");
+    let report = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    assert!(report.contains("FAIL  browser start    the browser ended at once: no display\n"), "{report}");
+    assert!(report.contains("FAIL  page load        not tried, because the browser did not start\n"), "{report}");
 }
 
 /// Returns the doctor's exit code and its lines on a user data directory.
 fn of_user_data(test: &BrowserTest, dir: &Path) -> (Option<i32>, Vec<String>) {
     let arguments = [OsStr::new("doctor"), OsStr::new("--user-data-dir"), dir.as_os_str()];
     let output = test.environment.navtrace(arguments).output().unwrap();
-    let text = stdout(&output).replace(&test.environment.home().display().to_string(), "HOME");
+    let report = stdout(&output).replace(&test.environment.home().display().to_string(), "HOME");
     // The first line names the directory and the browser.
-    let lines = text.lines().skip(1).map(ToOwned::to_owned).collect();
+    let lines = report.lines().skip(1).map(ToOwned::to_owned).collect();
     (output.status.code(), lines)
 }
 
@@ -71,7 +74,7 @@ fn a_real_profile_is_described() {
     let test = BrowserTest::new();
     let home = test.environment.home();
     let (dir, binary) = (home.join("my profile"), home.join("navtrace"));
-    test.environment.copy_binary(&binary);
+    copy_binary(&binary);
     let own = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/extension"));
 
     // A launched browser gets the host registered there and the extension by an argument.

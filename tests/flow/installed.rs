@@ -21,9 +21,9 @@ fn successful(mut command: Command) -> String {
 }
 
 /// Returns the folder of the extension that `navtrace install` prints.
-fn folder(text: &str) -> PathBuf {
-    let line = text.lines().find_map(|line| line.split_once("Load unpacked\" and this folder: "));
-    line.unwrap_or_else(|| panic!("no folder is named:\n{text}")).1.into()
+fn folder(printed: &str) -> PathBuf {
+    let line = printed.lines().find_map(|line| line.split_once("Load unpacked\" and this folder: "));
+    line.unwrap_or_else(|| panic!("no folder is named:\n{printed}")).1.into()
 }
 
 /// Adapts a command of Chromium to what a person does who has installed navtrace.
@@ -124,12 +124,12 @@ fn a_system_installation_serves_every_profile() {
     let before = tree(&system, &[]);
     let navtrace = |args: &[&str]| on_a_system(&test, &system, &test.environment.navtrace(args));
 
-    let text = successful(navtrace(&["install", "--system", "chromium"]));
+    let printed = successful(navtrace(&["install", "--system", "chromium"]));
     assert!(
-        text.contains("registered  /etc/chromium/native-messaging-hosts/dev.navtrace.host.json  for Chromium\n"),
-        "{text}"
+        printed.contains("registered  /etc/chromium/native-messaging-hosts/dev.navtrace.host.json  for Chromium\n"),
+        "{printed}"
     );
-    let extension = folder(&text);
+    let extension = folder(&printed);
     assert_eq!(extension, Path::new("/usr/local/share/navtrace/extension"));
     for path in tree(&system, &[]).difference(&before) {
         let data = fs::metadata(path).unwrap();
@@ -144,8 +144,8 @@ fn a_system_installation_serves_every_profile() {
     command.args((!is_root()).then_some("--no-sandbox"));
     assert_traced(profile, command, &test);
 
-    let text = successful(navtrace(&["uninstall", "--system"]));
-    assert!(text.contains("removed     /usr/local/share/navtrace/extension  "), "{text}");
+    let printed = successful(navtrace(&["uninstall", "--system"]));
+    assert!(printed.contains("removed     /usr/local/share/navtrace/extension  "), "{printed}");
     assert_eq!(tree(&system, &[]), before);
 }
 

@@ -79,10 +79,13 @@ fn a_second_k6_is_refused_and_the_first_continues() {
 
     // `navtrace env` refuses, and the shell stops.
     let output = plain_arguments(&test, "coverage.js", &[]).output().unwrap();
-    let text = stderr(&output);
+    let message = stderr(&output);
     let start = format!("navtrace: the profile {} is in use by the browser of process ", profile(&test).display());
-    assert!(text.starts_with(&start) && text.lines().count() == 1, "{text}");
-    assert!(text.ends_with(", and serves one at a time: end that one first, or name another profile\n"), "{text}");
+    assert!(message.starts_with(&start) && message.lines().count() == 1, "{message}");
+    assert!(
+        message.ends_with(", and serves one at a time: end that one first, or name another profile\n"),
+        "{message}"
+    );
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
 
     // With the variables from before, k6 itself refuses.
@@ -91,11 +94,11 @@ fn a_second_k6_is_refused_and_the_first_continues() {
         second.env(name, value);
     }
     let output = second.output().unwrap();
-    let text = stderr(&output);
-    assert!(!output.status.success(), "{text}");
+    let message = stderr(&output);
+    assert!(!output.status.success(), "{message}");
     assert!(
-        text.contains("launching browser: Failed to create ") && text.contains("SingletonLock: File exists"),
-        "{text}"
+        message.contains("launching browser: Failed to create ") && message.contains("SingletonLock: File exists"),
+        "{message}"
     );
 
     assert!(first.try_wait().unwrap().is_none(), "the first one is still there");

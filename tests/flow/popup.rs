@@ -150,7 +150,7 @@ fn the_options_page_writes_the_config_file() {
     let run = traced(&test, "options", &[]);
     run.assert_shown("first");
     let file = test.environment.home().join(".config/navtrace/config.toml");
-    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    assert!(!text.contains("jaeger.example"), "the setting is back to its default:\n{text}");
+    let content = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    assert!(!content.contains("jaeger.example"), "the setting is back to its default:\n{content}");
     test.assert_nothing_left();
 }

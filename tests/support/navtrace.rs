@@ -79,12 +79,6 @@ impl Environment {
         path
     }
 
-    /// Copies the binary under test, by another process for the same reason as in [`Environment::executable`].
-    pub fn copy_binary(&self, to: &Path) {
-        let status = Command::new("cp").arg(env!("CARGO_BIN_EXE_navtrace")).arg(to).status().unwrap();
-        assert!(status.success(), "{}", to.display());
-    }
-
     /// Lists the temporary directory, which navtrace must leave empty.
     pub fn left_behind(&self) -> Vec<String> {
         let entries = fs::read_dir(self.temporary.path()).unwrap();
@@ -106,6 +100,12 @@ impl Environment {
             .map(|id| format!("{id} {}", fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default().trim()))
             .collect()
     }
+}
+
+/// Copies the binary under test, by another process for the same reason as in [`Environment::executable`].
+pub fn copy_binary(to: &Path) {
+    let status = Command::new("cp").arg(env!("CARGO_BIN_EXE_navtrace")).arg(to).status().unwrap();
+    assert!(status.success(), "{}", to.display());
 }
 
 /// Tells whether a process has this path in its arguments, as all processes of a browser have that of the profile. Their environment can't

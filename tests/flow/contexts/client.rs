@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Collected, MODES, id, steps};
+use super::{MODES, id, steps};
 use crate::browser_test::{BrowserTest, exclusive};
 use crate::propagation::with_main_as_target;
 use crate::spans::{SESSION, is_request};
