@@ -1,13 +1,18 @@
-//! What a start costs: the browser under the gate against the browser alone, and the host.
+//! Measures what a start costs: the browser under the gate against the browser alone, and the host.
 //!
-//! `cargo bench --bench start`. The two kinds of browser start take turns, so that a machine that slows down slows both down.
-//! Ends with 1 when a median is over its limit.
+//! `cargo bench --bench start`. The two kinds of browser start alternate, so that a machine that slows down slows both. Exits with 1 when a
+//! median is over its limit.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+#[path = "../tests/support/navtrace.rs"]
+mod navtrace;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+
+use navtrace::{Environment, is_in_use};
 
 const ROUNDS: usize = 20;
 
@@ -15,11 +20,10 @@ const MOST_GATE_SECONDS: f64 = 0.25;
 const MOST_FIRST_FRAME_SECONDS: f64 = 0.02;
 const MOST_PRIVATE_MIB: f64 = 12.0;
 
-const NAVTRACE: &str = env!("CARGO_BIN_EXE_navtrace");
 const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
 const HELLO: &str = include_str!("../tests/fixtures/messages/hello.json");
 
-/// What k6 1.8.1 starts its browser with, and `--no-sandbox` for root.
+/// Arguments that k6 1.8.1 gives its browser, and `--no-sandbox` for root.
 const CHROMIUM_ARGUMENTS: [&str; 31] = [
     "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
     "--disable-background-networking",
@@ -54,7 +58,7 @@ const CHROMIUM_ARGUMENTS: [&str; 31] = [
     "--window-size=800,600",
 ];
 
-/// Ends its process when it goes.
+/// Kills its process when it is dropped.
 struct Running(Child);
 
 impl Drop for Running {
@@ -64,34 +68,39 @@ impl Drop for Running {
     }
 }
 
-/// Seconds from the start of a browser to the line that its client waits for.
-fn browser_start(program: &str, first: &[&str]) -> f64 {
-    let profile = tempfile::tempdir().unwrap();
+/// A private environment in which spans are exported by default, as they are for users.
+fn navtrace_command(environment: &Environment, args: &[&str]) -> Command {
+    let mut command = environment.navtrace(args);
+    command.env_remove("OTEL_TRACES_EXPORTER");
+    command
+}
+
+/// Starts a browser and returns the seconds until the line that its client waits for.
+fn browser_start(environment: &Environment, mut command: Command) -> f64 {
+    let profile = environment.home().join("profile");
+    command.args(CHROMIUM_ARGUMENTS).arg(format!("--user-data-dir={}", profile.display()));
     let start = Instant::now();
-    let mut child = Command::new(program)
-        .args(first)
-        .args(CHROMIUM_ARGUMENTS)
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let stderr = child.stderr.take().unwrap();
     let browser = Running(child);
     let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
     let listening = lines.any(|line| line.starts_with("DevTools listening on "));
     let seconds = start.elapsed().as_secs_f64();
-    assert!(listening, "{program} did not listen");
+    assert!(listening, "{command:?} did not listen");
     drop(browser);
-    // Renderers and the relay are on their way out; the next start must not pay for that.
-    std::thread::sleep(Duration::from_millis(700));
+    // Renderers and the relay take a moment to end. The next start must not pay for that.
+    while is_in_use(&profile) || !environment.processes().is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::fs::remove_dir_all(&profile).unwrap();
     seconds
 }
 
-/// Seconds from the start of a host to its first frame, and its private memory in MiB then.
-fn host_start() -> (f64, f64) {
+/// Starts a host and returns the seconds until its first frame, and its private memory in MiB then.
+fn host_start(environment: &Environment) -> (f64, f64) {
+    let mut command = navtrace_command(environment, &[ORIGIN]);
     let start = Instant::now();
-    let mut child = Command::new(NAVTRACE).arg(ORIGIN).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let hello = HELLO.trim_end().as_bytes();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&u32::try_from(hello.len()).unwrap().to_ne_bytes()).unwrap();
@@ -118,16 +127,28 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() -> ExitCode {
-    let browser = std::env::var("NAVTRACE_BROWSER").unwrap_or_else(|_| "chromium".to_owned());
-    browser_start(&browser, &[]);
-    browser_start(NAVTRACE, &["launch"]);
+    let environment = Environment::new();
+    let chromium = std::env::var("NAVTRACE_BROWSER").unwrap_or_else(|_| "chromium".to_owned());
+    let alone = || {
+        let mut command = Command::new(&chromium);
+        command.env("HOME", environment.home()).env("TMPDIR", environment.temporary());
+        browser_start(&environment, command)
+    };
+    let under_gate = || {
+        let mut command = navtrace_command(&environment, &["launch"]);
+        command.env("NAVTRACE_BROWSER", &chromium);
+        browser_start(&environment, command)
+    };
+    // The first starts read everything from the disk, so they do not count.
+    alone();
+    under_gate();
     let (mut plain, mut gated) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        plain.push(browser_start(&browser, &[]));
-        gated.push(browser_start(NAVTRACE, &["launch"]));
+        plain.push(alone());
+        gated.push(under_gate());
     }
     let (plain, gated) = (median(plain), median(gated));
-    let (frames, memory): (Vec<f64>, Vec<f64>) = (0..ROUNDS).map(|_| host_start()).unzip();
+    let (frames, memory): (Vec<f64>, Vec<f64>) = (0..ROUNDS).map(|_| host_start(&environment)).unzip();
     let (first_frame, private) = (median(frames), median(memory));
 
     let longer = gated - plain;

@@ -1,7 +1,6 @@
-//! Feeds the host a million random and mutated frames: it must neither crash nor hang nor take more memory than the cap on a frame accounts
-//! for.
+//! Sends a million random and mutated frames to the host, which must not crash, hang, or take more memory than the limit of a frame explains.
 //!
-//! `NAVTRACE_FUZZ_SEED` repeats a run; a failure prints the seed.
+//! `NAVTRACE_FUZZ_SEED` repeats a run. A failure prints the seed.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,29 +9,24 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use navtrace::testing::Policy;
-use navtrace::testing::Session;
-use navtrace::testing::SessionContext;
-use navtrace::testing::WantedMode;
-use navtrace::testing::{Conversation, HostEvent, serve};
-use navtrace::testing::{FrameError, MAX_FRAME};
+use navtrace::testing::{Conversation, FrameError, HostEvent, MAX_FRAME, Policy, Session, SessionContext, WantedMode, serve};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
 
 const FRAMES: usize = 1_000_000;
 
-/// A frame of the longest kind, a string in it while its escapes are resolved (a buffer that doubles as it grows) and once they are, the
-/// frame before it, and the answers.
+/// Room for a longest frame, a string in it before and after its escapes are resolved (in a buffer that doubles as it grows), the frame
+/// before, and the answers.
 const MOST_MEMORY: usize = 4 * MAX_FRAME;
 
-/// Frames that come over one channel, if none of them ends it.
+/// Frames in one channel, unless one of them ends it.
 const FRAMES_OF_A_CHANNEL: usize = 10;
 
-/// A host that takes longer over one channel hangs.
+/// A host that takes longer for one channel hangs.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Counts what is allocated, so that the test sees every byte that the host takes.
+/// Counts every byte that is allocated.
 struct Counting;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -43,15 +37,17 @@ fn grown(by: usize) {
     PEAK.fetch_max(live, Ordering::Relaxed);
 }
 
-// SAFETY: every call is handed to the system's allocator as it came.
+// SAFETY: all calls go unchanged to the system's allocator, which satisfies the contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grown(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc`, which is that of `System.alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: `pointer` came from `System.alloc` with this layout.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -67,16 +63,16 @@ const FIXTURES: [&str; 5] = [
     include_str!("fixtures/messages/replenish.json"),
 ];
 
-/// Bytes that JSON and UTF-8 take a different turn at.
-const TELLING: &[u8] = b"\"\\{}[]:,.-+eE0123456789ntu \x00\x7f\x80\xc3\xff";
+/// Bytes that mean something to JSON or UTF-8.
+const SPECIAL: &[u8] = b"\"\\{}[]:,.-+eE0123456789ntu \x00\x7f\x80\xc3\xff";
 
 fn mutated(rng: &mut StdRng) -> Vec<u8> {
     let mut body = FIXTURES.choose(rng).unwrap().trim_end().as_bytes().to_vec();
     for _ in 0..rng.random_range(0..6) {
         let at = rng.random_range(0..=body.len());
         match rng.random_range(0..4) {
-            0 if at < body.len() => body[at] = *TELLING.choose(rng).unwrap(),
-            1 => body.insert(at, *TELLING.choose(rng).unwrap()),
+            0 if at < body.len() => body[at] = *SPECIAL.choose(rng).unwrap(),
+            1 => body.insert(at, *SPECIAL.choose(rng).unwrap()),
             2 => body.truncate(at),
             _ => {
                 let end = rng.random_range(at..=body.len());
@@ -94,7 +90,7 @@ fn random(rng: &mut StdRng, most: usize) -> Vec<u8> {
     body
 }
 
-/// Bodies that are as long as the cap allows and made to be costly.
+/// Returns a body of the longest allowed length that is expensive to parse.
 fn costly(rng: &mut StdRng) -> Vec<u8> {
     let (start, piece, end): (&str, &str, &str) = *[
         (r#"{"v":1,"type":"hello","x":["#, "0,", "0]}"),
@@ -116,7 +112,7 @@ fn frame(rng: &mut StdRng) -> Vec<u8> {
         _ => mutated(rng),
     };
     let length = match rng.random_range(0..1000) {
-        // A frame that lies about its length ends the channel.
+        // A wrong length ends the channel.
         0 => rng.next_u32(),
         _ => u32::try_from(body.len()).unwrap(),
     };
@@ -129,7 +125,7 @@ fn session() -> SessionContext {
 }
 
 #[test]
-fn a_million_frames() {
+fn a_million_frames_neither_crash_nor_hang_the_host() {
     let seed = std::env::var("NAVTRACE_FUZZ_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("NAVTRACE_FUZZ_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
@@ -138,29 +134,25 @@ fn a_million_frames() {
     while fed < FRAMES {
         let input: Vec<u8> = (0..FRAMES_OF_A_CHANNEL).flat_map(|_| frame(&mut rng)).collect();
         let output = Mutex::new(Vec::new());
-        let mut account = Session::new(session(), None, 0);
+        let mut session_spans = Session::new(session(), None, 0);
         let before = LIVE.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
         let start = Instant::now();
-        let served = serve(
-            &mut input.as_slice(),
-            &output,
-            Conversation::new(Policy::default(), WantedMode::Auto, None),
-            |event| {
+        let served =
+            serve(&mut input.as_slice(), &output, Conversation::new(Policy::default(), WantedMode::Auto, None), |event| {
                 match event {
                     HostEvent::Rejected(_) => rejected += 1,
                     HostEvent::Observed(observed) => {
                         accepted += 1;
-                        // Whatever is said is taken, and comes to spans.
-                        spans += account.observe(&observed).len();
+                        // Any observation must be accepted.
+                        spans += session_spans.observe(&observed).len();
                     }
                     _ => accepted += 1,
                 }
                 None
-            },
-        );
+            });
         let output = output.into_inner().unwrap();
-        // What the answers take is the test's own, which keeps them.
+        // The test itself keeps the answers.
         most = most.max((PEAK.load(Ordering::Relaxed) - before).saturating_sub(2 * output.capacity()));
         assert!(start.elapsed() < HANG, "one channel took {:?}", start.elapsed());
         match served {
@@ -174,6 +166,6 @@ fn a_million_frames() {
         "{fed} frames: {accepted} events, {spans} spans, {rejected} rejected, {ended} channels ended; at most {most} bytes at once"
     );
     assert!(most <= MOST_MEMORY, "the host took {most} bytes");
-    // A generator that makes nothing but noise, or nothing but good frames, tests nothing.
+    // A generator of noise alone, or of valid frames alone, would test nothing.
     assert!(accepted > FRAMES / 20 && rejected > FRAMES / 20 && ended > 100 && spans > 100);
 }

@@ -1,4 +1,4 @@
-//! The shop's pages and static files, part of the binary.
+//! The shop's pages and static files, which are part of the binary.
 
 /// `/`
 pub(crate) const HOME: &str = include_str!("www/home.html");
@@ -13,7 +13,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// Media type and text of a file below `/static/`.
+/// Returns the media type and text of a file below `/static/`.
 pub(crate) fn find(path: &str) -> Option<(&'static str, &'static str)> {
     Some(match path {
         "shop.css" => (CSS, include_str!("www/shop.css")),

@@ -1,4 +1,4 @@
-//! The shopping cart. It lives in a cookie, so the shop keeps nothing about its visitors.
+//! The shopping cart, which is stored in a cookie. The shop stores nothing about its visitors.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use axum::http::header::COOKIE;
 
 use crate::catalog;
 
-/// The cookie's name.
+/// Name of the cookie.
 const NAME: &str = "cart";
-/// More of one kind than this is not for sale.
+/// Maximum quantity of a product.
 const MOST: u32 = 9;
 
-/// Product ids with their quantities, written `kettle.1~mug.2`; the same text asks for a quote.
+/// Product ids with their quantities. Its text form, such as `kettle.1~mug.2`, is also used to ask for a quote.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Basket(Vec<(&'static str, u32)>);
 
 impl Basket {
-    /// Reads the text form; what it does not know, it leaves out.
+    /// Parses the text form. Unknown products and invalid quantities are left out.
     pub(crate) fn parse(text: &str) -> Self {
         let mut basket = Self::default();
         for item in text.split('~') {
@@ -28,7 +28,7 @@ impl Basket {
         basket
     }
 
-    /// The visitor's basket, from the cookies of a request.
+    /// Returns the basket in the cookies of a request.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
         headers
             .get_all(COOKIE)
@@ -40,7 +40,7 @@ impl Basket {
             .map_or_else(Self::default, |(_, text)| Self::parse(text))
     }
 
-    /// Puts something in; tells whether it is for sale in that quantity.
+    /// Adds a product. Returns false if it is not for sale in that quantity.
     pub(crate) fn add(&mut self, id: &str, quantity: u32) -> bool {
         let Some(product) = catalog::find(id).filter(|_| (1..=MOST).contains(&quantity)) else {
             return false;
@@ -52,12 +52,12 @@ impl Basket {
         true
     }
 
-    /// What is in it.
+    /// Returns the products with their quantities.
     pub(crate) fn items(&self) -> &[(&'static str, u32)] {
         &self.0
     }
 
-    /// The `Set-Cookie` value that makes the browser remember it, or forget an empty one.
+    /// Returns the value of `Set-Cookie`, which removes the cookie if the basket is empty.
     pub(crate) fn cookie(&self) -> String {
         let age = if self.0.is_empty() { 0 } else { 24 * 60 * 60 };
         format!("{NAME}={self}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax")

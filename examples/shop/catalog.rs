@@ -1,16 +1,15 @@
-//! What the shop sells. What it costs is the pricing service's business.
+//! The products of the shop. Their prices are in the pricing service.
 
-/// Something to buy.
 pub(crate) struct Product {
     pub(crate) id: &'static str,
     pub(crate) name: &'static str,
     pub(crate) line: &'static str,
     pub(crate) about: &'static str,
-    /// Ids of what else its buyers liked.
+    /// Ids of recommended products.
     pub(crate) goes_with: [&'static str; 3],
 }
 
-/// The whole assortment, in the order of the home page.
+/// All products, in the order of the home page.
 pub(crate) const PRODUCTS: [Product; 6] = [
     Product {
         id: "kettle",
@@ -56,7 +55,7 @@ pub(crate) const PRODUCTS: [Product; 6] = [
     },
 ];
 
-/// The product with this id.
+/// Returns the product with this id.
 pub(crate) fn find(id: &str) -> Option<&'static Product> {
     PRODUCTS.iter().find(|product| product.id == id)
 }

@@ -1,7 +1,6 @@
-//! Exports server spans over OTLP, as an instrumented backend does, where the environment names a collector.
+//! Exports server spans over OTLP if the environment names a collector, as an instrumented backend does.
 //!
-//! OpenTelemetry's SDK does the work and takes its settings from the usual variables. Only its tracer is left out: the spans
-//! are there already, with ids of their own.
+//! OpenTelemetry's SDK does the work and reads the usual variables. Its tracer is not used, since the spans exist already.
 
 use std::env;
 use std::io::{Error, Result};
@@ -19,18 +18,18 @@ use opentelemetry_semantic_conventions::attribute;
 
 use crate::span::ServerSpan;
 
-/// Sends the spans of one service to a collector, from a thread of its own; clones share it.
+/// Sends the spans of one service to a collector in a background thread, which clones share.
 #[derive(Clone, Debug)]
 pub(crate) struct Exporter(Arc<BatchSpanProcessor>);
 
 impl Exporter {
-    /// An exporter for `service`; `None` when no collector is named.
+    /// Makes an exporter for `service`, or `None` if the environment names no collector.
     pub(crate) fn from_environment(service: &'static str) -> Result<Option<Self>> {
         let named = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         if !named(OTEL_EXPORTER_OTLP_ENDPOINT) && !named(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) {
             return Ok(None);
         }
-        // As navtrace uses it, reqwest wants this also for plain HTTP. The other service may have done it before.
+        // navtrace's features of reqwest need this also for plain HTTP. The other service may have done it before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build();
         let mut processor = BatchSpanProcessor::builder(exporter.map_err(Error::other)?).build();
@@ -38,21 +37,21 @@ impl Exporter {
         Ok(Some(Self(Arc::new(processor))))
     }
 
-    /// Takes a finished span, to be sent with the next batch; one whose trace is not sampled is not for the collector.
+    /// Adds a finished span to the next batch if its trace is sampled.
     pub(crate) fn export(&self, span: &ServerSpan) {
         if span.context.sampled() {
             self.0.on_end(convert(span));
         }
     }
 
-    /// Sends what is left, for which it takes five seconds at most, and then nothing any more.
+    /// Sends the remaining spans within five seconds, and closes the exporter.
     pub(crate) fn close(&self) {
-        // The SDK logs what goes wrong.
+        // The SDK itself logs errors.
         let _ = self.0.shutdown();
     }
 }
 
-/// The span as OpenTelemetry has it, with the names of its semantic conventions.
+/// Converts a span to the SDK's type, with the names of the semantic conventions.
 fn convert(span: &ServerSpan) -> SpanData {
     let target = span.route.as_ref().unwrap_or(&span.path);
     let (trace_id, span_id) = (TraceId::from(span.context.trace_id), SpanId::from(span.context.span_id));
@@ -89,7 +88,7 @@ fn attributes(span: &ServerSpan) -> Vec<KeyValue> {
     given.into_iter().flatten().collect()
 }
 
-/// The status that says that the service failed; what is the caller's fault is no failure of a server span.
+/// Returns the status if it means that the service failed. Errors of the caller do not count for a server span.
 fn failure(span: &ServerSpan) -> Option<u16> {
     span.status.filter(|status| *status >= 500)
 }

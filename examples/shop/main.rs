@@ -1,16 +1,15 @@
-//! A traced web shop in miniature: something real for a browser test to drive.
+//! A small traced web shop for browser tests.
 //!
-//! Two services run in this one process, each on a loopback port of its own, and speak HTTP to each other as they
-//! would on two machines: `shop` serves the pages and their JSON API, `pricing` stands behind it and knows what
-//! things cost. Both take part in tracing the way an instrumented backend does, and both write down what they
-//! received, so that a test can compare what a browser says it sent with what really arrived:
+//! Two services run in this process, each on its own loopback port: `shop` serves the pages and their JSON API, and asks `pricing` for prices
+//! over HTTP. Both trace requests as an instrumented backend does. Both also record what they receive, so that a test can compare it with
+//! what a browser sent:
 //!
-//! - `GET /_received` every request as JSON
-//! - `GET /_received.txt` the same, counted per trace
+//! - `GET /_received`: all requests as JSON
+//! - `GET /_received.txt`: their number for each trace
 //!
-//! Where OpenTelemetry's variables name a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`), both also export their spans to it.
+//! If OpenTelemetry's variables name a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`), both export their spans to it.
 //!
-//! The one line on stdout, `shop http://127.0.0.1:PORT`, says that both services are listening.
+//! The only line on stdout, `shop http://127.0.0.1:PORT`, means that both services listen.
 
 mod assets;
 mod basket;
@@ -58,7 +57,7 @@ struct Args {
 async fn main() -> std::io::Result<()> {
     let args = Args::parse();
     let record = Record::default();
-    // An export that fails is said there.
+    // The SDK logs failed exports.
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(Level::WARN).init();
 
     let pricing = TcpListener::bind(("127.0.0.1", args.pricing_port)).await?;
@@ -72,7 +71,7 @@ async fn main() -> std::io::Result<()> {
     let prices = pricing::router(for_pricing);
     let store = storefront::router(for_shop, upstream).merge(record::router(record));
 
-    // Both sockets accept from here on, so whoever reads this line can connect.
+    // Both sockets listen already, so a client can connect as soon as it reads this line.
     let mut stdout = std::io::stdout();
     writeln!(stdout, "shop {url}")?;
     stdout.flush()?;
@@ -91,7 +90,7 @@ async fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Has a signal end the process only once the last spans are exported.
+/// Makes signals end the process only after the last spans are exported.
 fn close_on_signals(tracers: [Tracer; 2]) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::spawn(move || {

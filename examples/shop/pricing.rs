@@ -1,4 +1,4 @@
-//! The pricing service: what things cost, singly and together. Amounts are in euro cents.
+//! The pricing service: prices of products and quotes for baskets, in euro cents.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ const PRICES: [(&str, u32); 6] =
 const SHIPPING: u32 = 490;
 const FREE_SHIPPING_FROM: u32 = 6000;
 
-/// Looking a price up takes about as long as a query to a database nearby.
+/// Time to look up a price, about that of a query to a nearby database.
 const LOOKUP: Duration = Duration::from_millis(4);
 const CALCULATION: Duration = Duration::from_millis(20);
 
-/// The service's routes, traced.
+/// Returns the traced routes of the service.
 pub(crate) fn router(tracer: Tracer) -> Router {
     Router::new()
         .route("/prices", get(all))

@@ -1,4 +1,4 @@
-//! What the services received, kept to be looked at: as JSON, and as a table per trace.
+//! Records the requests that the services received, and shows them as JSON and as a table per trace.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 
 use crate::span::{Header, ServerSpan};
 
-/// Beyond this many, the oldest make room.
+/// Maximum of recorded spans. The oldest are dropped.
 const KEPT: usize = 100_000;
 
-/// Every server span of both services; clones share the same list.
+/// The server spans of both services. Clones share one list.
 #[derive(Clone, Default)]
 pub(crate) struct Record(Arc<Mutex<VecDeque<ServerSpan>>>);
 
 impl Record {
-    /// Takes a finished span.
+    /// Adds a finished span.
     pub(crate) fn add(&self, span: ServerSpan) {
         let mut spans = self.lock();
         if spans.len() == KEPT {
@@ -29,7 +29,7 @@ impl Record {
         spans.push_back(span);
     }
 
-    /// All spans in the order in which their requests came in.
+    /// Returns all spans in the order in which their requests arrived.
     fn sorted(&self) -> Vec<ServerSpan> {
         let mut spans: Vec<ServerSpan> = self.lock().iter().cloned().collect();
         spans.sort_by_key(|span| span.start);
@@ -41,7 +41,7 @@ impl Record {
     }
 }
 
-/// `/_received` and `/_received.txt`. To be merged in from outside the tracing layer: looking is not recorded.
+/// Returns the routes `/_received` and `/_received.txt`. They must be merged outside of the tracing layer, so that they are not recorded.
 pub(crate) fn router(record: Record) -> Router {
     Router::new()
         .route(
@@ -78,7 +78,7 @@ fn as_json(span: &ServerSpan) -> Value {
     })
 }
 
-/// What one trace brought to the two services.
+/// Number of requests of one trace.
 #[derive(Default)]
 struct Count {
     order: usize,
@@ -88,7 +88,7 @@ struct Count {
     invalid: usize,
 }
 
-/// One line per trace that came from outside; those that the shop had to start itself share the last line.
+/// Returns a line for each trace of a caller. The traces that the shop itself started share the last line.
 fn table(spans: &[ServerSpan]) -> String {
     let mut traces: BTreeMap<u128, Count> = BTreeMap::new();
     for (index, span) in spans.iter().enumerate() {

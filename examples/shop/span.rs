@@ -1,6 +1,6 @@
-//! Server spans: one for every request that a service receives.
+//! Makes a server span for every request that a service receives.
 //!
-//! A finished span goes to the [`Record`] and, where there is one, to the [`Exporter`].
+//! A finished span goes to the [`Record`] and to the [`Exporter`], if any.
 
 use std::io::Result;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,43 +16,43 @@ use crate::export::Exporter;
 use crate::record::Record;
 use crate::traceparent::TraceParent;
 
-/// What became of the `traceparent` header of a request.
+/// How the `traceparent` of a request was used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Header {
     /// The span continues the caller's trace.
     Valid,
-    /// There was none: the span starts a trace.
+    /// There was none, so the span starts a trace.
     Missing,
-    /// It was unreadable or came twice: the span starts a trace.
+    /// It was invalid or came twice, so the span starts a trace.
     Invalid,
 }
 
-/// A finished server span, with all that an exporter would ask for.
+/// A finished server span.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerSpan {
     pub(crate) service: &'static str,
     pub(crate) method: String,
     pub(crate) path: String,
-    /// The pattern that the path matched, such as `/products/{id}`.
+    /// The matched pattern, such as `/products/{id}`.
     pub(crate) route: Option<String>,
-    /// What the caller takes this service for.
+    /// The host and port in the request.
     pub(crate) host: Option<Authority>,
     pub(crate) context: TraceParent,
-    /// The caller's span; `None` when this one starts the trace.
+    /// The caller's span, or `None` if this span starts the trace.
     pub(crate) parent: Option<u64>,
     pub(crate) header: Header,
     pub(crate) start: SystemTime,
     pub(crate) duration: Duration,
-    /// `None` when the caller went away before the answer.
+    /// `None` if the caller disconnected before the response.
     pub(crate) status: Option<u16>,
 }
 
-/// Trace context of the request being served, for handlers to pass on to other services.
+/// The trace context of a request, which handlers pass on to other services.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
-    /// With the server span's own id: it is the parent of whatever is called from here.
+    /// With the id of the server span, the parent of all calls that the handler makes.
     pub(crate) traceparent: TraceParent,
-    /// Passed on untouched, and only together with the trace that it belongs to.
+    /// Passed on unchanged, and only within the caller's trace.
     pub(crate) tracestate: Option<String>,
 }
 
@@ -65,12 +65,12 @@ pub(crate) struct Tracer {
 }
 
 impl Tracer {
-    /// A tracer for `service` whose spans end up in `record`.
+    /// Makes a tracer for `service` that records spans in `record`.
     pub(crate) fn new(service: &'static str, record: Record) -> Result<Self> {
         Ok(Self { service, record, exporter: Exporter::from_environment(service)? })
     }
 
-    /// Exports what is still to be exported; no span is exported after that.
+    /// Exports the remaining spans and closes the exporter.
     pub(crate) fn close(&self) {
         if let Some(exporter) = &self.exporter {
             exporter.close();
@@ -85,7 +85,7 @@ impl Tracer {
     }
 }
 
-/// Middleware that wraps each request in a server span and gives its handler the [`Context`].
+/// Middleware that wraps each request in a server span and passes the [`Context`] to the handler.
 pub(crate) async fn trace(State(tracer): State<Tracer>, mut request: Request, next: Next) -> Response {
     let (header, caller) = read(request.headers());
     let traceparent = caller.map_or_else(TraceParent::new_trace, TraceParent::child);
@@ -114,7 +114,7 @@ pub(crate) async fn trace(State(tracer): State<Tracer>, mut request: Request, ne
     response
 }
 
-/// Finishes its span when dropped, which is also what happens when the caller hangs up.
+/// Finishes its span when it is dropped, which also happens if the caller disconnects.
 struct ActiveSpan {
     tracer: Tracer,
     began: Instant,
@@ -128,7 +128,7 @@ impl Drop for ActiveSpan {
     }
 }
 
-/// Reads the caller's context: exactly one `traceparent`, and a valid one.
+/// Reads the caller's context from exactly one valid `traceparent`.
 fn read(headers: &HeaderMap) -> (Header, Option<TraceParent>) {
     let mut values = headers.get_all("traceparent").iter();
     match (values.next(), values.next()) {
@@ -141,12 +141,12 @@ fn read(headers: &HeaderMap) -> (Header, Option<TraceParent>) {
     }
 }
 
-/// The name and port under which the caller knows this service.
+/// Returns the host and port in a request.
 fn host(headers: &HeaderMap) -> Option<Authority> {
     headers.get(HOST)?.to_str().ok()?.parse().ok()
 }
 
-/// A list header that may be spread over several lines.
+/// Joins the lines of a list header.
 fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
     let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     (!lines.is_empty()).then(|| lines.join(","))

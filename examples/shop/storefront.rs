@@ -1,4 +1,4 @@
-//! The shop: pages, their static files, and the JSON API that the pages' scripts fetch.
+//! The shop service: pages, static files, and the JSON API for the scripts of the pages.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use crate::catalog::{self, PRODUCTS, Product};
 use crate::span::{self, Context, Tracer};
 use crate::upstream::Upstream;
 
-/// Recommendations are slow on purpose: a waterfall should have something to show.
+/// Time for recommendations, which are slow on purpose: it should be visible in a waterfall.
 const PONDERING: Duration = Duration::from_millis(130);
 const PAYMENT: Duration = Duration::from_millis(60);
 
 type Answer = Result<Response, Failure>;
 
-/// The shop's routes, traced.
+/// Returns the traced routes of the shop.
 pub(crate) fn router(tracer: Tracer, pricing: Upstream) -> Router {
     Router::new()
         .route("/", get(async || Html(assets::HOME)))
@@ -42,10 +42,9 @@ pub(crate) fn router(tracer: Tracer, pricing: Upstream) -> Router {
         .layer(from_fn_with_state(tracer, span::trace))
 }
 
-/// Why a request could not be served.
 enum Failure {
     NotFound,
-    /// The basket is empty, or what should go into it is not for sale.
+    /// The basket is empty, or a product is not for sale.
     NotForSale,
     Upstream(std::io::Error),
 }
@@ -66,7 +65,7 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// The same page for every product; its script asks the API which one it is.
+/// Returns the same page for every product. Its script asks the API for the product.
 async fn product_page(Path(id): Path<String>) -> Answer {
     catalog::find(&id).ok_or(Failure::NotFound)?;
     Ok(Html(assets::PRODUCT).into_response())
@@ -100,7 +99,7 @@ struct RecommendationsQuery {
     product: String,
 }
 
-/// Slow, and asks for each price by itself: what a trace is good at making visible.
+/// Slow, with a request for each price, as a trace should reveal.
 async fn recommendations(
     State(pricing): State<Upstream>,
     Extension(context): Extension<Context>,
@@ -127,7 +126,7 @@ struct Addition {
     quantity: u32,
 }
 
-/// The one plain form of the shop, so that a flow also has a POST and a redirect.
+/// The target of the shop's only form, so that a flow has a POST and a redirect.
 async fn add_to_cart(headers: HeaderMap, Form(addition): Form<Addition>) -> Answer {
     let mut basket = Basket::from_headers(&headers);
     if !basket.add(&addition.product, addition.quantity) {
@@ -154,7 +153,7 @@ async fn price(pricing: &Upstream, product: &Product, context: &Context) -> Resu
     Ok(answer["cents"].clone())
 }
 
-/// A quote with the names that the pricing service does not know.
+/// Gets a quote and adds the names of the products.
 async fn quote(pricing: &Upstream, basket: &Basket, context: &Context) -> Result<Value, std::io::Error> {
     let mut quote = pricing.get(&format!("/quote?items={basket}"), context).await?;
     for line in quote["lines"].as_array_mut().into_iter().flatten() {
@@ -173,7 +172,7 @@ fn card(product: &Product, cents: &Value) -> Value {
     })
 }
 
-/// JSON that no cache may keep.
+/// Returns JSON that no cache may store.
 fn fresh(value: Value) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(value)).into_response()
 }

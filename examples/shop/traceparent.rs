@@ -1,15 +1,15 @@
-//! The W3C `traceparent` header, read as strictly as the specification asks of a backend.
+//! The W3C `traceparent` header, parsed as strictly as the specification demands of a backend.
 
 use std::fmt;
 
-/// Trace id, span id and flags: what the header carries.
+/// Trace id, span id and flags of the header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct TraceParent {
     /// Never zero.
     pub(crate) trace_id: u128,
-    /// Never zero. In a header that was received, the sender's span.
+    /// Never zero. In a received header, the caller's span.
     pub(crate) span_id: u64,
-    /// Only the flags that version 00 defines.
+    /// Only flags of version 00.
     pub(crate) flags: u8,
 }
 
@@ -17,10 +17,10 @@ const SAMPLED: u8 = 0x01;
 const RANDOM: u8 = 0x02;
 
 impl TraceParent {
-    /// Reads a header's value; `None` when a backend has to start a new trace instead.
+    /// Parses a header value. Returns `None` if the backend has to start a new trace.
     pub(crate) fn parse(value: &str) -> Option<Self> {
         let bytes = value.as_bytes();
-        // Ids are cut out by position, so the value has to be plain ASCII first.
+        // Ids are taken by byte position, so the value must be ASCII.
         if !value.is_ascii() || bytes.len() < 55 {
             return None;
         }
@@ -29,7 +29,7 @@ impl TraceParent {
         let length = match version {
             0x00 => bytes.len() == 55,
             0xff => false,
-            // A later version may append fields, after another dash.
+            // A later version may append fields after another dash.
             _ => bytes.len() == 55 || bytes[55] == b'-',
         };
         let trace_id = hex(&value[3..35])?;
@@ -42,17 +42,17 @@ impl TraceParent {
         })
     }
 
-    /// Starts a trace.
+    /// Makes the context of a new trace.
     pub(crate) fn new_trace() -> Self {
         Self { trace_id: rand::random::<u128>().max(1), span_id: new_span_id(), flags: SAMPLED | RANDOM }
     }
 
-    /// The same trace with a new span.
+    /// Returns the same trace with a new span id.
     pub(crate) fn child(self) -> Self {
         Self { span_id: new_span_id(), ..self }
     }
 
-    /// Tells whether the trace's starter records it.
+    /// Tells whether the trace is recorded.
     pub(crate) fn sampled(self) -> bool {
         self.flags & SAMPLED != 0
     }
@@ -68,7 +68,7 @@ fn new_span_id() -> u64 {
     rand::random::<u64>().max(1)
 }
 
-/// Reads lower-case hex; `from_str_radix` alone would let upper case and a sign pass.
+/// Parses lower-case hexadecimal digits. `from_str_radix` alone would accept upper case and a sign.
 fn hex(digits: &str) -> Option<u128> {
     digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).then(|| u128::from_str_radix(digits, 16).ok())?
 }

@@ -1,4 +1,4 @@
-//! The shop's HTTP client: just enough HTTP/1.1 to ask the pricing service, with trace context on every call.
+//! A minimal HTTP/1.1 client for the pricing service, with trace context on every call.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -13,19 +13,17 @@ use crate::span::Context;
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: u64 = 1024 * 1024;
 
-/// A service that answers GET requests with JSON.
 #[derive(Clone)]
 pub(crate) struct Upstream {
     address: SocketAddr,
 }
 
 impl Upstream {
-    /// The service at `address`.
     pub(crate) fn new(address: SocketAddr) -> Self {
         Self { address }
     }
 
-    /// Asks for `path` as part of the trace of `context`.
+    /// Gets JSON from `path`, within the trace of `context`.
     pub(crate) async fn get(&self, path: &str, context: &Context) -> Result<Value> {
         match tokio::time::timeout(TIMEOUT, self.exchange(path, context)).await {
             Ok(result) => result,
@@ -42,7 +40,7 @@ impl Upstream {
     }
 }
 
-/// One connection carries one request, so the end of the connection is the end of the answer.
+/// Returns a request that closes the connection, so the end of the connection is the end of the response.
 fn request(path: &str, host: SocketAddr, context: &Context) -> String {
     let traceparent = context.traceparent;
     let tracestate = context.tracestate.as_ref().map_or_else(String::new, |value| format!("tracestate: {value}\r\n"));
@@ -52,7 +50,7 @@ fn request(path: &str, host: SocketAddr, context: &Context) -> String {
     )
 }
 
-/// The JSON in an answer of status 200.
+/// Returns the JSON of a response with status 200.
 fn body(answer: &[u8]) -> Result<Value> {
     let blank = answer
         .windows(4)

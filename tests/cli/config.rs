@@ -1,4 +1,4 @@
-//! `navtrace config`: the settings, where they come from, and what can't be one.
+//! Tests `navtrace config`: values of settings, their sources, and invalid ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::navtrace::{Environment, stderr, stdout};
 
-/// Writes the user's config.toml and gives its path.
+/// Writes the user's config.toml and returns its path.
 fn config_file(environment: &Environment, text: &str) -> PathBuf {
     let folder = environment.home().join(".config/navtrace");
     fs::create_dir_all(&folder).unwrap();
@@ -18,16 +18,16 @@ fn config_file(environment: &Environment, text: &str) -> PathBuf {
     path
 }
 
-/// `navtrace config` without the settings that the tests' environment has.
+/// Returns `navtrace config` without the variables that the tests' environment sets.
 fn config(environment: &Environment, args: &[&str]) -> Command {
     let mut command = environment.navtrace([&["config"], args].concat());
     command.env_remove("NAVTRACE_ARM_TIMEOUT").env_remove("OTEL_TRACES_EXPORTER");
     command
 }
 
-/// The value and the source of a setting.
-fn line(words: &str, name: &str) -> (String, String) {
-    let line = words.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+/// Returns the value and the source of a setting.
+fn line(shown: &str, name: &str) -> (String, String) {
+    let line = shown.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
     let rest = line[name.len()..].trim_start();
     let (value, source) = rest.split_once("  ").unwrap();
     (value.to_owned(), source.trim_start().to_owned())
@@ -40,13 +40,13 @@ fn refused(command: &mut Command) -> String {
 }
 
 #[test]
-fn without_any_every_setting_has_its_default() {
+fn defaults_are_shown_when_nothing_is_set() {
     let environment = Environment::new();
     let output = config(&environment, &[]).output().unwrap();
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
-    let words = stdout(&output);
-    let begin: Vec<&str> = words.lines().take(8).collect();
-    let end = words.lines().last().unwrap().replace(environment.home().to_str().unwrap(), "~");
+    let shown = stdout(&output);
+    let begin: Vec<&str> = shown.lines().take(8).collect();
+    let end = shown.lines().last().unwrap().replace(environment.home().to_str().unwrap(), "~");
     assert_snapshot!(format!("{}\n{end}", begin.join("\n")), @"
     NAVTRACE_BROWSER                              the first on PATH      default
     NAVTRACE_MODE                                 auto                   default
@@ -58,7 +58,7 @@ fn without_any_every_setting_has_its_default() {
     NAVTRACE_TARGETS                              everything             default
     config file: none; it would be ~/.config/navtrace/config.toml
     ");
-    assert!(!words.lines().any(|line| line.ends_with(' ')), "{words}");
+    assert!(!shown.lines().any(|line| line.ends_with(' ')), "{shown}");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn options_win_over_the_environment_and_that_over_the_file() {
     let warning = "traces_sampler = \"sometimes\" is ignored: expected always_on, always_off, traceidratio, parentbased_always_on, \
                    parentbased_always_off, parentbased_traceidratio";
     assert_eq!(stderr(&output), format!("navtrace: {}:7:1: {warning}\n", file.display()));
-    let words = stdout(&output);
+    let shown = stdout(&output);
     let path = file.to_str().unwrap();
     for (name, value, source) in [
         ("NAVTRACE_MODE", "lightweight", path),
@@ -83,17 +83,17 @@ fn options_win_over_the_environment_and_that_over_the_file() {
         ("OTEL_SERVICE_NAME", "shop-test", path),
         ("OTEL_TRACES_SAMPLER", "parentbased_always_on", "default"),
     ] {
-        assert_eq!(line(&words, name), (value.to_owned(), source.to_owned()), "{words}");
+        assert_eq!(line(&shown, name), (value.to_owned(), source.to_owned()), "{shown}");
     }
-    assert!(words.ends_with(&format!("\nconfig file: {path}\n")), "{words}");
+    assert!(shown.ends_with(&format!("\nconfig file: {path}\n")), "{shown}");
 }
 
 #[test]
-fn json_has_the_same() {
+fn json_shows_the_same_settings() {
     let environment = Environment::new();
     let file = environment.home().join("mine.toml");
     fs::write(&file, "web_vitals = true").unwrap();
-    // It may be named from where the command is run.
+    // The path may be relative.
     let mut command = config(&environment, &["--json"]);
     let output = command.env("NAVTRACE_CONFIG", "mine.toml").current_dir(environment.home()).output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -118,16 +118,16 @@ fn secrets_are_not_shown() {
         command.env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Basic%20S3CRET");
         command.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "S3CRET@c.test");
         let output = command.output().unwrap();
-        let words = stdout(&output) + &stderr(&output);
-        assert!(words.contains("https://REDACTED:REDACTED@c.test/?token=REDACTED"), "{words}");
-        assert!(words.contains("authorization=REDACTED") && words.contains("api-key=REDACTED"), "{words}");
-        assert!(words.contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is ignored"), "{words}");
-        assert!(!words.contains("S3CRET"), "{words}");
+        let shown = stdout(&output) + &stderr(&output);
+        assert!(shown.contains("https://REDACTED:REDACTED@c.test/?token=REDACTED"), "{shown}");
+        assert!(shown.contains("authorization=REDACTED") && shown.contains("api-key=REDACTED"), "{shown}");
+        assert!(shown.contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is ignored"), "{shown}");
+        assert!(!shown.contains("S3CRET"), "{shown}");
     }
 }
 
 #[test]
-fn a_name_that_there_is_not_is_refused_with_the_nearest() {
+fn an_unknown_name_is_refused_with_the_nearest() {
     let environment = Environment::new();
     assert_eq!(
         refused(config(&environment, &[]).env("NAVTRACE_MDOE", "auto")),
@@ -137,8 +137,8 @@ fn a_name_that_there_is_not_is_refused_with_the_nearest() {
         refused(&mut environment.navtrace(["run", "--mode", "detail", "--", "true"])),
         "navtrace: --mode detail can't be used: did you mean detailed? (auto, lightweight, detailed)\n"
     );
-    let words = refused(&mut config(&environment, &["--mdoe", "auto"]));
-    assert!(words.contains("a similar argument exists: '--mode'"), "{words}");
+    let shown = refused(&mut config(&environment, &["--mdoe", "auto"]));
+    assert!(shown.contains("a similar argument exists: '--mode'"), "{shown}");
 
     let file = config_file(&environment, "\nmdoe = \"auto\"\n");
     let sentence = format!("navtrace: {}:2:1: mdoe is not a setting: did you mean mode?\n", file.display());
@@ -171,7 +171,7 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_run_hands_on_what_options_say() {
+fn options_of_a_run_reach_its_command() {
     let environment = Environment::new();
     let browser = environment.program("chromium", "exit 9");
     fs::write(environment.home().join("mine.toml"), "log = \"error\"").unwrap();
@@ -179,41 +179,41 @@ fn a_run_hands_on_what_options_say() {
     let mut command = environment.navtrace(["run"]);
     command.args(options).arg(&browser).args(["--", "env"]);
     command.env("NAVTRACE_CONFIG", "mine.toml").env("NAVTRACE_MODE", "auto").current_dir(environment.home());
-    let words = stdout(&command.output().unwrap());
+    let shown = stdout(&command.output().unwrap());
     let browser = format!("NAVTRACE_BROWSER={}", browser.display());
     for variable in ["NAVTRACE_MODE=lightweight", "OTEL_TRACES_SAMPLER=always_off", &browser] {
-        assert!(words.lines().any(|line| line == variable), "{variable} is not in {words}");
+        assert!(shown.lines().any(|line| line == variable), "{variable} is not in {shown}");
     }
-    let file = words.lines().find_map(|line| line.strip_prefix("NAVTRACE_CONFIG=")).unwrap();
+    let file = shown.lines().find_map(|line| line.strip_prefix("NAVTRACE_CONFIG=")).unwrap();
     assert!(Path::new(file).is_absolute() && file.ends_with("/mine.toml"), "{file}");
-    assert!(!words.contains("NAVTRACE_LOG="), "{words}");
+    assert!(!shown.contains("NAVTRACE_LOG="), "{shown}");
 }
 
 #[test]
-fn a_collector_in_the_file_is_one() {
+fn an_endpoint_in_the_file_replaces_the_own_collector() {
     let environment = Environment::new();
     let browser = environment.program("chromium", "exit 9");
     config_file(&environment, "[otel]\nexporter_otlp_endpoint = \"http://collector.test:4318\"\n");
     let mut command = environment.navtrace(["run", "--listen", "127.0.0.1:0", "--", "true"]);
     command.env("NAVTRACE_BROWSER", browser).env_remove("OTEL_TRACES_EXPORTER");
-    let words = refused(&mut command);
-    assert!(words.contains("--listen can't be used while spans go to http://collector.test:4318"), "{words}");
+    let shown = refused(&mut command);
+    assert!(shown.contains("--listen can't be used while spans go to http://collector.test:4318"), "{shown}");
 }
 
 #[test]
-fn a_run_that_collects_has_its_way_with_what_the_file_says_of_collectors() {
+fn a_run_with_its_own_collector_overrides_exporter_settings() {
     let environment = Environment::new();
     let browser = environment.program("chromium", "exit 9");
     config_file(&environment, "[otel]\nexporter_otlp_traces_protocol = \"grpc\"\nbsp_schedule_delay = 900\n");
     let mut command = environment.navtrace(["run", "--listen", "127.0.0.1:0", "--wait", "1ms", "--", "env"]);
     command.env("NAVTRACE_BROWSER", browser).env_remove("OTEL_TRACES_EXPORTER");
-    let words = stdout(&command.output().unwrap());
-    assert!(words.contains("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf\n"), "{words}");
-    assert!(!words.contains("OTEL_BSP_SCHEDULE_DELAY="), "{words}");
+    let shown = stdout(&command.output().unwrap());
+    assert!(shown.contains("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf\n"), "{shown}");
+    assert!(!shown.contains("OTEL_BSP_SCHEDULE_DELAY="), "{shown}");
 }
 
 #[test]
-fn a_reader_that_has_had_enough_is_no_failure() {
+fn a_closed_standard_output_is_no_failure() {
     let environment = Environment::new();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -223,7 +223,7 @@ fn a_reader_that_has_had_enough_is_no_failure() {
 }
 
 #[test]
-fn help_explains_settings_where_there_is_room() {
+fn long_help_explains_settings() {
     let environment = Environment::new();
     let help = |args: &[&str]| stdout(&environment.navtrace(args).output().unwrap());
     let short = help(&["run", "-h"]);

@@ -1,4 +1,4 @@
-//! `navtrace doctor` for browsers that navtrace does not start: made-up registrations and profiles in a private home, and no browser.
+//! Tests `navtrace doctor` for browsers that navtrace does not start, with made-up registrations and profiles and without any browser.
 
 use std::fs;
 use std::path::Path;
@@ -8,12 +8,12 @@ use serde_json::json;
 
 use crate::navtrace::{Environment, stdout};
 
-/// What the chain of the launcher ends with where there is no browser.
+/// Last line of the launcher's checks without a browser.
 const CHAIN_END: &str = "page load        not tried: mend what stands above first\n";
 
 const ID: &str = "aalhdoofknlgjgclnnkjbegphicaohme";
 
-/// The extension as it stands in the repository, which is as good as the one that the binary carries.
+/// The extension's folder in the repository, which has the same content as the embedded one.
 const EXTENSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/extension");
 
 fn write(path: &Path, text: &str) {
@@ -38,28 +38,28 @@ fn preferences(profile: &Path, extensions: &serde_json::Value) {
     write(&profile.join("Preferences"), &preferences.to_string());
 }
 
-/// Runs the doctor without any browser, and gives its exit code and its words with the places that differ from run to run made equal.
+/// Runs the doctor without any browser. Returns its exit code and its report, in which paths that differ from run to run are replaced.
 fn doctor(environment: &Environment, args: &[&Path]) -> (i32, String) {
     let mut command = environment.navtrace(["doctor"]);
     let output = command.args(args).env("PATH", environment.home()).output().unwrap();
-    let words = stdout(&output)
+    let report = stdout(&output)
         .replace(env!("CARGO_BIN_EXE_navtrace"), "NAVTRACE")
         .replace(EXTENSION, "EXTENSION")
         .replace(env!("CARGO_PKG_VERSION"), "VERSION")
         .replace(&environment.home().display().to_string(), "HOME");
-    (output.status.code().unwrap(), words)
+    (output.status.code().unwrap(), report)
 }
 
 #[test]
-fn where_nothing_is_registered_that_is_said() {
-    let (code, words) = doctor(&Environment::new(), &[]);
+fn a_missing_registration_is_reported() {
+    let (code, report) = doctor(&Environment::new(), &[]);
     assert_eq!(code, 1, "there is no browser");
-    let (_, installed) = words.split_once(CHAIN_END).unwrap();
+    let (_, installed) = report.split_once(CHAIN_END).unwrap();
     assert_snapshot!(installed, @"hint  registration     navtrace is registered in no browser of this user, which `navtrace run` does not need; for a browser that you start yourself: `navtrace install`");
 }
 
 #[test]
-fn every_browser_with_something_of_navtraces_is_listed() {
+fn every_browser_with_navtrace_in_it_is_listed() {
     let environment = Environment::new();
     let config = environment.home().join(".config");
     register(&config.join("chromium"), Path::new(env!("CARGO_BIN_EXE_navtrace")));
@@ -89,9 +89,9 @@ fn every_browser_with_something_of_navtraces_is_listed() {
         &config.join("vivaldi/Default"),
         &json!({ID: {"location": 4, "path": EXTENSION, "disable_reasons": [65536, 16_777_216]}}),
     );
-    let (code, words) = doctor(&environment, &[]);
+    let (code, report) = doctor(&environment, &[]);
     assert_eq!(code, 1);
-    let (_, installed) = words.split_once(CHAIN_END).unwrap();
+    let (_, installed) = report.split_once(CHAIN_END).unwrap();
     assert_snapshot!(installed, @r#"
 
     Chromium (HOME/.config/chromium)
@@ -125,29 +125,29 @@ fn every_browser_with_something_of_navtraces_is_listed() {
 }
 
 #[test]
-fn a_user_data_directory_is_looked_at_alone() {
+fn a_user_data_directory_is_checked_alone() {
     let environment = Environment::new();
     let dir = environment.home().join("a profile");
-    let (code, words) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
+    let (code, report) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
     assert_eq!(code, 1);
-    assert_snapshot!(words, @"FAIL  profile          HOME/a profile is no directory: `navtrace profile 'HOME/a profile'` prepares one");
+    assert_snapshot!(report, @"FAIL  profile          HOME/a profile is no directory: `navtrace profile 'HOME/a profile'` prepares one");
 
     fs::create_dir(&dir).unwrap();
-    let (code, words) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
+    let (code, report) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
     assert_eq!(code, 1);
-    assert_snapshot!(words, @r#"
+    assert_snapshot!(report, @r#"
     HOME/a profile (with Chromium)
     FAIL  registration     no host is registered, so the extension would work alone, without spans: run `navtrace install --user-data-dir 'HOME/a profile'`
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install --user-data-dir 'HOME/a profile'` says how to load it
     ok    policy           none of this computer's is in the way
     "#);
 
-    // As it is prepared for a browser that gets the extension by an argument.
+    // Prepared for a browser that gets the extension by an argument.
     register(&dir, Path::new(env!("CARGO_BIN_EXE_navtrace")));
     preferences(&dir.join("Default"), &json!({ID: {"incognito": true}}));
-    let (code, words) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
+    let (code, report) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
     assert_eq!(code, 0);
-    assert_snapshot!(words, @r#"
+    assert_snapshot!(report, @r#"
     HOME/a profile (with Chromium)
     ok    registration     for this directory: NAVTRACE, which is this navtrace (VERSION)
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install --user-data-dir 'HOME/a profile'` says how to load it

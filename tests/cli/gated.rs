@@ -1,4 +1,4 @@
-//! A stand-in for the browser whose gate the test opens.
+//! Launches a script instead of the browser, behind a gate that the test opens.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixDatagram;
@@ -8,8 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use crate::launch::{assert_gone, launch};
 use crate::navtrace::Environment;
 
-/// A started launch.
-pub(crate) struct Gated {
+pub(crate) struct GatedBrowser {
     environment: Environment,
     child: Child,
     gate: PathBuf,
@@ -17,9 +16,8 @@ pub(crate) struct Gated {
     stdout: BufReader<ChildStdout>,
 }
 
-impl Gated {
-    /// Starts a browser that runs `script`, with its three streams in the test's hands, and a gate that only the test
-    /// opens.
+impl GatedBrowser {
+    /// Launches `script` as the browser. The test has its three standard streams, and only the test opens the gate.
     pub(crate) fn start(script: &str, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let environment = Environment::new();
         let script = format!("echo \"$NAVTRACE_GATE\"; {script}");
@@ -29,30 +27,30 @@ impl Gated {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut gated = Self { environment, child, gate: PathBuf::new(), stdin, stdout };
-        gated.gate = PathBuf::from(gated.line());
-        gated
+        let mut browser = Self { environment, child, gate: PathBuf::new(), stdin, stdout };
+        browser.gate = PathBuf::from(browser.read_line());
+        browser
     }
 
-    /// The next line that the browser writes.
-    pub(crate) fn line(&mut self) -> String {
+    /// Reads the next line of standard output.
+    pub(crate) fn read_line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
     }
 
-    /// Lets the script's next `read` return.
-    pub(crate) fn go_on(&mut self) {
+    /// Makes the script's next `read` return.
+    pub(crate) fn continue_script(&mut self) {
         self.stdin.write_all(b"\n").unwrap();
     }
 
-    /// Reports to the gate what the host reports once the extension is armed.
-    pub(crate) fn arm(&self) {
+    /// Opens the gate, as the host does once the extension is armed.
+    pub(crate) fn open_gate(&self) {
         UnixDatagram::unbound().unwrap().send_to(b"armed", &self.gate).unwrap();
     }
 
-    /// The next line on standard error.
-    pub(crate) fn error_line(&mut self) -> String {
+    /// Reads the next line of standard error.
+    pub(crate) fn read_stderr_line(&mut self) -> String {
         let mut line = Vec::new();
         let stderr = self.child.stderr.as_mut().unwrap();
         while !line.ends_with(b"\n") {
@@ -63,7 +61,7 @@ impl Gated {
         String::from_utf8(line).unwrap()
     }
 
-    /// How long the relay has had a processor, in clock ticks.
+    /// Returns the processor time of the relay so far, in clock ticks.
     pub(crate) fn relay_ticks(&self) -> u64 {
         let browser = self.child.id().to_string();
         let processes = self.environment.processes();
@@ -74,7 +72,7 @@ impl Gated {
         after_name[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
-    /// Waits until the browser has ended well and nothing is left of it.
+    /// Waits until the browser has exited successfully and nothing is left of it.
     pub(crate) fn assert_ends(mut self) {
         assert!(self.child.wait().unwrap().success());
         assert_gone(&self.environment);

@@ -1,4 +1,4 @@
-//! The host as Chromium starts it: good frames, broken frames, and who may ask.
+//! Tests the host as Chromium starts it: valid and broken frames, and who is served.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -27,11 +27,11 @@ fn frames(mut bytes: &[u8]) -> Vec<Value> {
     found
 }
 
-/// Feeds the host and gives its exit code, its frames but for what it tells of its exporter at times of its own, and its standard error.
+/// Runs a host with this input. Returns its exit code, its frames but those of the exporter, which come unasked, and its standard error.
 fn served(mut host: Command, input: &[u8]) -> (i32, Vec<Value>, String) {
     let mut child = host.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // A host that refuses its origin reads nothing.
+    // A host that refuses the origin reads nothing, so this may fail.
     let _ = stdin.write_all(input);
     drop(stdin);
     let output = child.wait_with_output().unwrap();
@@ -40,13 +40,13 @@ fn served(mut host: Command, input: &[u8]) -> (i32, Vec<Value>, String) {
     (output.status.code().unwrap(), answers, stderr(&output))
 }
 
-fn host() -> Command {
-    Environment::new().navtrace([ORIGIN])
+fn host(environment: &Environment) -> Command {
+    environment.navtrace([ORIGIN])
 }
 
 #[test]
-fn answers_hello_with_a_session_and_ends_cleanly() {
-    let (code, frames, message) = served(host(), &frame(HELLO.trim_end().as_bytes()));
+fn a_hello_is_answered_with_a_session() {
+    let (code, frames, message) = served(host(&Environment::new()), &frame(HELLO.trim_end().as_bytes()));
     assert_eq!((code, message.as_str()), (0, ""));
     assert_eq!(frames.len(), 1);
     assert_eq!(frames[0]["type"], "session");
@@ -55,8 +55,9 @@ fn answers_hello_with_a_session_and_ends_cleanly() {
 }
 
 #[test]
-fn the_sampler_changes_the_flags_and_nothing_else() {
-    let mut host = host();
+fn the_sampler_decides_the_flags() {
+    let environment = Environment::new();
+    let mut host = host(&environment);
     host.env("OTEL_TRACES_SAMPLER", "always_off");
     let (_, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
     assert_eq!(message, "");
@@ -66,11 +67,12 @@ fn the_sampler_changes_the_flags_and_nothing_else() {
 }
 
 #[test]
-fn the_mode_that_is_wanted_goes_to_the_extension_and_one_that_is_not_to_be_had_is_named() {
+fn the_mode_is_sent_and_an_impossible_one_is_reported() {
     let armed = frame(br#"{"v":1,"type":"armed","mode":"lightweight"}"#);
     let input = [frame(HELLO.trim_end().as_bytes()), armed].concat();
     for (wanted, warned) in [("auto", false), ("lightweight", false), ("detailed", true)] {
-        let mut host = host();
+        let environment = Environment::new();
+        let mut host = host(&environment);
         host.env("NAVTRACE_MODE", wanted);
         let (code, frames, message) = served(host, &input);
         assert_eq!((code, frames[0]["mode"].as_str()), (0, Some(wanted)));
@@ -79,7 +81,7 @@ fn the_mode_that_is_wanted_goes_to_the_extension_and_one_that_is_not_to_be_had_i
 }
 
 #[test]
-fn pages_are_to_be_measured_where_that_is_wanted_and_would_be_exported() {
+fn pages_are_measured_if_wanted_and_exported() {
     for (wanted, exporter, sampler, measured) in [
         ("on", "otlp", "always_on", true),
         ("off", "otlp", "always_on", false),
@@ -88,7 +90,7 @@ fn pages_are_to_be_measured_where_that_is_wanted_and_would_be_exported() {
         ("on", "otlp", "always_off", false),
     ] {
         let environment = Environment::new();
-        let mut host = environment.navtrace([ORIGIN]);
+        let mut host = host(&environment);
         host.env("NAVTRACE_WEB_VITALS", wanted)
             .env("OTEL_TRACES_EXPORTER", exporter)
             .env("OTEL_TRACES_SAMPLER", sampler);
@@ -99,8 +101,9 @@ fn pages_are_to_be_measured_where_that_is_wanted_and_would_be_exported() {
 }
 
 #[test]
-fn an_unknown_sampler_warns_and_is_ignored() {
-    let mut host = host();
+fn an_unknown_sampler_is_ignored_with_a_warning() {
+    let environment = Environment::new();
+    let mut host = host(&environment);
     host.env("OTEL_TRACES_SAMPLER", "sometimes");
     let (code, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
     assert_eq!(code, 0);
@@ -114,15 +117,16 @@ fn an_unknown_sampler_warns_and_is_ignored() {
 }
 
 #[test]
-fn a_session_that_is_there_is_continued() {
-    let (_, frames, _) = served(host(), &frame(HELLO_RESUME.trim_end().as_bytes()));
+fn an_existing_session_is_continued() {
+    let (_, frames, _) = served(host(&Environment::new()), &frame(HELLO_RESUME.trim_end().as_bytes()));
     let hello: Value = serde_json::from_str(HELLO_RESUME).unwrap();
     assert_eq!(frames[0]["session"], hello["session"]);
 }
 
-/// Starts a host of the browser that has this gate, if any, and gives the session that it answers with.
+/// Runs a host of the browser with this gate, if any, and returns the session of its answer.
 fn session_behind(gate: Option<&Path>) -> Value {
-    let mut host = host();
+    let environment = Environment::new();
+    let mut host = host(&environment);
     if let Some(gate) = gate {
         host.env("NAVTRACE_GATE", gate);
     }
@@ -133,8 +137,8 @@ fn session_behind(gate: Option<&Path>) -> Value {
 }
 
 #[test]
-fn hosts_of_one_browser_have_one_session() {
-    // Nobody listens at this gate.
+fn hosts_of_one_browser_share_one_session() {
+    // Nothing listens at this gate.
     let folder = Environment::new();
     let gate = folder.home().join("gate");
     let first = session_behind(Some(&gate));
@@ -150,7 +154,7 @@ fn hosts_of_one_browser_have_one_session() {
 }
 
 #[test]
-fn a_session_that_cannot_be_continued_is_replaced() {
+fn an_invalid_session_file_is_replaced() {
     let zero = r#"{"traceId":"00000000000000000000000000000000","spanId":"00f067aa0ba902b7","flags":"01"}"#;
     for left in [&b"garbage"[..], b"", b"{}", b"\xff", zero.as_bytes()] {
         let folder = Environment::new();
@@ -164,7 +168,7 @@ fn a_session_that_cannot_be_continued_is_replaced() {
 }
 
 #[test]
-fn a_message_that_cannot_be_used_is_answered_and_the_channel_stays() {
+fn an_invalid_message_gets_an_error_and_the_channel_stays() {
     let bad: [(&[u8], &str); 6] = [
         (b"\xff", "not-utf8"),
         (b"{", "not-json"),
@@ -175,7 +179,7 @@ fn a_message_that_cannot_be_used_is_answered_and_the_channel_stays() {
     ];
     for (body, code) in bad {
         let input = [frame(body), frame(HELLO.trim_end().as_bytes())].concat();
-        let (exit, frames, message) = served(host(), &input);
+        let (exit, frames, message) = served(host(&Environment::new()), &input);
         assert_eq!(exit, 0);
         assert_eq!((&frames[0]["type"], &frames[0]["code"]), (&"error".into(), &code.into()));
         assert_eq!(frames[1]["type"], "session");
@@ -184,7 +188,7 @@ fn a_message_that_cannot_be_used_is_answered_and_the_channel_stays() {
 }
 
 #[test]
-fn settings_that_last_are_stored_in_config_toml() {
+fn settings_are_stored_in_config_toml() {
     let environment = Environment::new();
     let path = environment.home().join(".config/navtrace/config.toml");
     let hosts = |messages: &[&str]| {
@@ -208,7 +212,7 @@ fn settings_that_last_are_stored_in_config_toml() {
     assert_eq!(after["exists"], true);
     assert_eq!((&of(after, "mode")["value"], &of(after, "mode")["source"]), (&json!("lightweight"), &json!("file")));
     assert_eq!(of(after, "targets")["stored"], json!(["https://*.shop.test/*"]));
-    // The environment wins, and says so.
+    // The environment wins, and the answer says so.
     let link = of(after, "link");
     assert_eq!(
         (&link["value"], &link["stored"]),
@@ -224,7 +228,7 @@ fn settings_that_last_are_stored_in_config_toml() {
     let shown = environment.navtrace(["config"]).output().unwrap();
     let mode = stdout(&shown).lines().find(|line| line.starts_with("NAVTRACE_MODE")).unwrap().to_owned();
     assert!(mode.contains("lightweight") && mode.ends_with("config.toml"), "{mode}");
-    // What a host that is started now does.
+    // The next host uses the stored settings.
     let hello = hosts(&[HELLO.trim_end()]);
     assert_eq!(
         (hello[0]["mode"].as_str(), hello[0]["propagation"]["targets"].as_array().unwrap().len()),
@@ -233,7 +237,7 @@ fn settings_that_last_are_stored_in_config_toml() {
 }
 
 #[test]
-fn a_frame_that_is_cut_off_or_too_long_ends_the_host_with_a_sentence() {
+fn a_truncated_or_too_long_frame_ends_the_host() {
     for (input, sentence) in [
         (
             frame(b"{\"v\":1}")[..6].to_vec(),
@@ -249,7 +253,7 @@ fn a_frame_that_is_cut_off_or_too_long_ends_the_host_with_a_sentence() {
              again\n",
         ),
     ] {
-        let (code, frames, message) = served(host(), &input);
+        let (code, frames, message) = served(host(&Environment::new()), &input);
         assert_eq!((code, frames.len(), message.as_str()), (1, 0, sentence));
     }
 }
@@ -278,8 +282,11 @@ fn only_our_extension_is_served() {
 }
 
 #[test]
-fn has_a_session_of_its_own_and_a_private_stdout() {
-    let mut child = host().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+fn the_host_has_its_own_process_session_and_stdout() {
+    let environment = Environment::new();
+    let mut command = host(&environment);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&frame(HELLO.trim_end().as_bytes())).unwrap();
     let mut length = [0; 4];

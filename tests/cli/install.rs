@@ -1,4 +1,4 @@
-//! `install/install.sh` and `install/uninstall.sh`.
+//! Tests `install/install.sh` and `install/uninstall.sh`.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -29,7 +29,7 @@ fn entries(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_was_installed_works_and_is_taken_away_again() {
+fn an_installation_works_and_can_be_removed() {
     let environment = Environment::new();
     let prefix = environment.home().join("a prefix");
     let arguments = ["--prefix", prefix.to_str().unwrap()];
@@ -60,9 +60,9 @@ fn what_was_installed_works_and_is_taken_away_again() {
 }
 
 #[test]
-fn without_a_browser_there_is_still_a_program() {
+fn it_installs_without_a_browser() {
     let environment = Environment::new();
-    // Everything that the script calls, and no browser.
+    // All programs that the script calls, and no browser.
     let search_path = std::env::var_os("PATH").unwrap();
     let tools = environment.home().join("tools");
     fs::create_dir(&tools).unwrap();
@@ -84,7 +84,7 @@ fn without_a_browser_there_is_still_a_program() {
 }
 
 #[test]
-fn what_is_not_ours_is_left() {
+fn files_of_others_are_kept() {
     let environment = Environment::new();
     let prefix = environment.home().join("prefix");
     fs::create_dir_all(prefix.join("bin")).unwrap();

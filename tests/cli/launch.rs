@@ -1,7 +1,7 @@
-//! The launcher around a program that stands in for the browser where the real one can't be brought to fail.
+//! Tests the launcher with scripts instead of a browser, since they can fail in every way.
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,11 +14,31 @@ const DEVTOOLS: &str = "DevTools listening on ws://127.0.0.1:9/devtools/browser/
 pub(crate) fn launch(environment: &Environment, script: &str, args: &[&str]) -> Command {
     let browser = environment.program("chromium", script);
     let mut launch = environment.navtrace([&["launch"], args].concat());
-    launch.env("NAVTRACE_BROWSER", browser).env("NAVTRACE_ARM_TIMEOUT", "300ms");
+    launch.env("NAVTRACE_BROWSER", browser);
     launch
 }
 
-/// Waits until nothing of a launch is left, with patience for a slow machine.
+/// Timeout of the gate in tests that wait for its warning: enough for a shell and a host to start on a busy machine.
+const ARM_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Launches a script whose gate is never opened and makes its `read` return after the warning. Returns standard error.
+fn unarmed(environment: &Environment, script: &str) -> String {
+    let mut command = launch(environment, script, &["--no-sandbox"]);
+    command.env("NAVTRACE_ARM_TIMEOUT", format!("{}s", ARM_TIMEOUT.as_secs()));
+    command.env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace"));
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut reader = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("the browser was not armed within 2s") {
+        assert!(reader.read_line(&mut text).unwrap() > 0, "there was no warning: {text}");
+    }
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    reader.read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    text
+}
+
+/// Waits until no process and no file of a launch is left.
 pub(crate) fn assert_gone(environment: &Environment) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !(environment.left_behind().is_empty() && environment.processes().is_empty()) {
@@ -29,7 +49,7 @@ pub(crate) fn assert_gone(environment: &Environment) {
 }
 
 #[test]
-fn becomes_the_browser() {
+fn the_launcher_becomes_the_browser() {
     let environment = Environment::new();
     let child = launch(&environment, "echo $$; exit 7", &[]).stdout(Stdio::piped()).spawn().unwrap();
     let id = child.id();
@@ -40,7 +60,7 @@ fn becomes_the_browser() {
 }
 
 #[test]
-fn a_link_by_the_browsers_name_is_the_browser() {
+fn a_link_named_navtrace_chromium_launches_the_browser() {
     let environment = Environment::new();
     let browser = environment.program("chromium", r#"printf '%s\n' "$@""#);
     let link = environment.home().join("navtrace-chromium");
@@ -64,16 +84,16 @@ fn a_link_by_the_browsers_name_is_the_browser() {
 }
 
 #[test]
-fn a_gate_that_is_never_opened_lets_go_with_one_warning() {
+fn the_gate_opens_with_a_warning_after_its_timeout() {
     let environment = Environment::new();
-    let script = format!("echo before >&2; echo '{DEVTOOLS}' >&2; echo after >&2; sleep 0.6; echo late >&2");
+    let script = format!("echo before >&2; echo '{DEVTOOLS}' >&2; echo after >&2; read go; echo late >&2");
     let start = Instant::now();
-    let output = launch(&environment, &script, &["--no-sandbox"]).output().unwrap();
-    assert!(start.elapsed() >= Duration::from_millis(300));
+    let text = unarmed(&environment, &script);
+    assert!(start.elapsed() >= ARM_TIMEOUT);
     assert_eq!(
-        stderr(&output),
+        text,
         format!(
-            "before\nafter\nnavtrace: the browser was not armed within 300ms, so requests may go without trace context: the extension \
+            "before\nafter\nnavtrace: the browser was not armed within 2s, so requests may go without trace context: the extension \
              has not reached the host (it was not loaded, the host could not be started, or the machine is slow); `navtrace doctor` shows more\n\
              {DEVTOOLS}\nlate\n"
         )
@@ -82,7 +102,7 @@ fn a_gate_that_is_never_opened_lets_go_with_one_warning() {
 }
 
 #[test]
-fn the_warning_names_the_link_that_is_missing() {
+fn the_warning_names_the_step_that_is_missing() {
     let hello = include_str!("../fixtures/messages/hello.json").trim_end();
     let started = r#""$NAVTRACE" chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/ </dev/null"#;
     let greeted = format!(
@@ -95,14 +115,13 @@ fn the_warning_names_the_link_that_is_missing() {
         (&greeted, "the extension has its session, but has not put its headers in place"),
     ] {
         let environment = Environment::new();
-        let mut command = launch(&environment, &format!("{script}; sleep 0.6"), &["--no-sandbox"]);
-        let output = command.env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace")).output().unwrap();
-        assert!(stderr(&output).contains(missing), "{}", stderr(&output));
+        let text = unarmed(&environment, &format!("{script}; read go"));
+        assert!(text.contains(missing), "{text}");
     }
 }
 
 #[test]
-fn an_armed_gate_opens_at_once() {
+fn the_gate_opens_as_soon_as_it_is_armed() {
     let armed = include_str!("../fixtures/messages/armed.json").trim_end();
     let script = format!(
         r#"echo '{DEVTOOLS}' >&2
@@ -128,47 +147,49 @@ fn a_browser_that_is_killed_leaves_nothing() {
     assert_eq!(environment.left_behind().len(), 2, "a gate and a profile");
     child.kill().unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9));
-    // A client that reads the browser's standard error to its end is not kept waiting either.
+    // A client that reads the browser's standard error to its end must not wait either.
     let mut rest = String::new();
     child.stderr.take().unwrap().read_to_string(&mut rest).unwrap();
     assert_gone(&environment);
 }
 
-/// Launches a browser that writes more than any pipe takes, to a client that treats its standard error as it likes.
+/// Launches a script that writes more than a pipe holds. `client` decides what becomes of its standard error.
 fn unread(script: &str, client: fn(&mut Child)) {
     let environment = Environment::new();
-    let mut child = launch(&environment, script, &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = launch(&environment, script, &[]);
+    command.env("NAVTRACE_ARM_TIMEOUT", "300ms").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     client(&mut child);
-    let mut words = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut words).unwrap();
-    assert_eq!(words, "written\n");
+    let mut messages = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut messages).unwrap();
+    assert_eq!(messages, "written\n");
     assert!(child.wait().unwrap().success());
     assert_gone(&environment);
 }
 
 #[test]
-fn a_client_that_does_not_read_stops_neither_the_browser_nor_the_relay() {
+fn a_client_that_does_not_read_stops_nothing() {
     unread("head -c 4000000 /dev/zero | tr '\\0' 'x' >&2; echo written; sleep 0.5", |_| ());
 }
 
 #[test]
-fn a_client_that_closes_its_end_stops_neither_the_browser_nor_the_relay() {
+fn a_client_that_closes_its_end_stops_nothing() {
     unread("sleep 0.6; head -c 400000 /dev/zero >&2; echo written", |child| drop(child.stderr.take()));
 }
 
 #[test]
-fn everything_reaches_a_client_that_reads() {
+fn a_client_that_reads_gets_everything() {
     let environment = Environment::new();
     let mut command = launch(&environment, "seq 1 1000000 >&2", &["--no-sandbox"]);
-    // No warning comes between, however long it takes.
+    // So that there is no warning, however long this takes.
     let output = command.env("NAVTRACE_ARM_TIMEOUT", "1m").output().unwrap();
-    let words = stderr(&output);
-    assert_eq!(words.lines().count(), 1_000_000);
-    assert!(words.ends_with("\n1000000\n"));
+    let messages = stderr(&output);
+    assert_eq!(messages.lines().count(), 1_000_000);
+    assert!(messages.ends_with("\n1000000\n"));
 }
 
 #[test]
-fn preferences_that_are_not_json_are_kept_aside_and_the_browser_starts() {
+fn invalid_preferences_are_kept_and_the_browser_starts() {
     let environment = Environment::new();
     let profile = environment.home().join("profile");
     fs::create_dir_all(profile.join("Default")).unwrap();
@@ -188,7 +209,7 @@ fn preferences_that_are_not_json_are_kept_aside_and_the_browser_starts() {
 }
 
 #[test]
-fn a_profile_that_cannot_be_written_is_named() {
+fn an_unwritable_profile_is_named() {
     let environment = Environment::new();
     let output = launch(&environment, "echo started", &["--user-data-dir=/proc/none"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -202,10 +223,9 @@ fn a_profile_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_browser_that_cannot_be_executed_is_named_and_leaves_nothing() {
+fn a_browser_that_cannot_be_executed_is_named() {
     let environment = Environment::new();
-    let browser = environment.program("chromium", "");
-    fs::write(&browser, "#!/no/such/interpreter\n").unwrap();
+    let browser = environment.executable("chromium", "#!/no/such/interpreter\n");
     let output = environment.navtrace(["launch", "--no-sandbox"]).env("NAVTRACE_BROWSER", &browser).output().unwrap();
     assert_eq!(output.status.code(), Some(126));
     assert_eq!(
@@ -219,12 +239,15 @@ fn a_browser_that_cannot_be_executed_is_named_and_leaves_nothing() {
 }
 
 #[test]
-fn a_temporary_directory_that_cannot_be_written_is_named() {
+fn an_unwritable_temporary_directory_is_named() {
     let environment = Environment::new();
     let mut command = launch(&environment, "echo started", &[]);
     let output = command.env("TMPDIR", Path::new("/proc/none")).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let words = stderr(&output);
-    assert!(words.starts_with("navtrace: a temporary profile can't be made: No such file or directory"), "{words}");
-    assert!(words.contains("set TMPDIR to a folder that you may write to"), "{words}");
+    let messages = stderr(&output);
+    assert!(
+        messages.starts_with("navtrace: a temporary profile can't be made: No such file or directory"),
+        "{messages}"
+    );
+    assert!(messages.contains("set TMPDIR to a folder that you may write to"), "{messages}");
 }

@@ -1,23 +1,22 @@
-//! A user's machine with some browsers, for `navtrace install`.
+//! A made-up machine with browsers, for `navtrace install`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::navtrace::{Environment, stderr, stdout};
+use crate::navtrace::{Environment, copy_binary, stderr, stdout};
 
-/// The host manifest below a user data directory.
+/// Path of the host manifest below a user data directory.
 pub(crate) const HOST: &str = "NativeMessagingHosts/dev.navtrace.host.json";
 
-/// A machine of which one user has a browser or two.
 pub(crate) struct Machine {
     environment: Environment,
     pub(crate) binary: PathBuf,
 }
 
 impl Machine {
-    /// One with the programs of these browsers on PATH.
+    /// Makes a machine with these programs on PATH.
     pub(crate) fn with(programs: &[&str]) -> Self {
         let environment = Environment::new();
         fs::create_dir(environment.home().join("bin")).unwrap();
@@ -31,7 +30,7 @@ impl Machine {
         self.environment.home()
     }
 
-    /// navtrace, to be run in this environment.
+    /// Returns a command of navtrace in this environment.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let command = self.environment.navtrace(args);
         let mut other = Command::new(&self.binary);
@@ -45,25 +44,23 @@ impl Machine {
         other
     }
 
-    /// Goes on with a copy of the binary.
+    /// Copies the binary, and uses the copy from now on.
     pub(crate) fn copy_binary(&mut self, to: PathBuf) {
-        // By another program: a file that is open for writing can't be executed, and a test that starts a program meanwhile would have it open.
-        let status = Command::new("cp").arg(env!("CARGO_BIN_EXE_navtrace")).arg(&to).status().unwrap();
-        assert!(status.success(), "{}", to.display());
+        copy_binary(&to);
         self.binary = to;
     }
 
-    /// Runs navtrace and gives its exit code and all that it said.
+    /// Runs navtrace and returns its exit code and output as one text.
     pub(crate) fn run(&self, args: &[&str]) -> String {
-        self.told(&self.command(args).output().unwrap())
+        self.exit_and_output(&self.command(args).output().unwrap())
     }
 
-    pub(crate) fn told(&self, output: &Output) -> String {
+    pub(crate) fn exit_and_output(&self, output: &Output) -> String {
         let text = format!("exit {}\n{}{}", output.status.code().unwrap(), stdout(output), stderr(output));
         self.plain(&text)
     }
 
-    /// A text without what differs from run to run.
+    /// Replaces the paths that differ from run to run.
     fn plain(&self, text: &str) -> String {
         let canonical = fs::canonicalize(self.home()).unwrap();
         text.replace(env!("CARGO_BIN_EXE_navtrace"), "NAVTRACE")
@@ -71,7 +68,7 @@ impl Machine {
             .replace(self.home().to_str().unwrap(), "~")
     }
 
-    /// Everything at home with its mode, the extension's own files left out.
+    /// Lists everything in the home with its mode, except the files of the extension.
     pub(crate) fn tree(&self) -> String {
         let mut lines = Vec::new();
         list(self.home(), self.home(), &mut lines);

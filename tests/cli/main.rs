@@ -1,9 +1,11 @@
-//! What a user meets without a browser: sentences, exit codes, and what is left behind.
+//! Tests the command line without a browser: messages, exit codes, and cleanup.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/navtrace.rs"]
 mod navtrace;
+#[path = "../support/reserved_port.rs"]
+mod reserved_port;
 
 mod config;
 mod doctor;

@@ -1,4 +1,4 @@
-//! `navtrace install` and `navtrace uninstall` where something is there already: of somebody else's, of another navtrace's, of the user's.
+//! Tests `navtrace install` and `navtrace uninstall` with files of others, of another navtrace and of the user in their place.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use insta::{allow_duplicates, assert_snapshot};
 use crate::machine::Machine;
 
 #[test]
-fn what_is_not_navtraces_is_left_and_the_rest_is_done() {
+fn files_of_others_are_kept_and_the_rest_is_installed() {
     let machine = Machine::with(&["chromium", "brave", "vivaldi", "microsoft-edge", "google-chrome"]);
     let foreign = |browser: &str| {
         let path = machine.host(browser);
@@ -59,7 +59,7 @@ fn what_is_not_navtraces_is_left_and_the_rest_is_done() {
     navtrace: ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json is a symbolic link, not navtrace's, so it is left: move it away if nobody needs it
     ");
     assert_eq!(machine.tree(), before);
-    // When there is nobody else, nothing is done at all.
+    // With no other browser, nothing is done.
     assert_snapshot!(machine.run(&["install", "brave"]), @"
     exit 1
     left        ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json  for Brave: a directory, not navtrace's
@@ -69,14 +69,14 @@ fn what_is_not_navtraces_is_left_and_the_rest_is_done() {
 }
 
 #[test]
-fn a_place_for_the_extension_that_cannot_be_written_is_named_before_anything_is_registered() {
+fn an_unwritable_extension_folder_stops_the_installation() {
     let machine = Machine::with(&["chromium"]);
     fs::write(machine.home().join(".local"), "a file").unwrap();
     let before = machine.tree();
     for dry in [None, Some("--dry-run")] {
-        let words = machine.run(&[Some("install"), dry].into_iter().flatten().collect::<Vec<_>>());
+        let text = machine.run(&[Some("install"), dry].into_iter().flatten().collect::<Vec<_>>());
         allow_duplicates! {
-            assert_snapshot!(words, @"
+            assert_snapshot!(text, @"
             exit 1
             navtrace: ~/.local can't be written: Not a directory (os error 20), so there is no place for the extension: mend that, or name a folder that holds it with NAVTRACE_EXTENSION
             ");
@@ -86,14 +86,14 @@ fn a_place_for_the_extension_that_cannot_be_written_is_named_before_anything_is_
 }
 
 #[test]
-fn the_extension_is_mended_and_what_it_no_longer_has_goes() {
+fn the_extension_is_repaired_and_old_files_are_removed() {
     let machine = Machine::with(&["chromium"]);
     let before = machine.tree();
     machine.run(&["install"]);
     let share = machine.home().join(".local/share/navtrace");
     let extension = share.join("extension");
     let whole = fs::read(extension.join("manifest.json")).unwrap();
-    // As an earlier version has left it, with something of the user's.
+    // As an earlier version would have left it, with a file of the user.
     let receipt = fs::read_to_string(share.join("installed.json")).unwrap();
     let receipt =
         receipt.replace("\"manifest.json\"", "\"manifest.json\", \"old/page.js\", \"../../../../bin/chromium\"");
@@ -102,18 +102,18 @@ fn the_extension_is_mended_and_what_it_no_longer_has_goes() {
     fs::write(extension.join("old/page.js"), "old").unwrap();
     fs::write(extension.join("manifest.json"), "{}").unwrap();
     fs::write(extension.join("mine.txt"), "mine").unwrap();
-    let words = machine.run(&["install", "--dry-run"]);
+    let text = machine.run(&["install", "--dry-run"]);
     assert_eq!(
-        words.lines().filter(|line| line.starts_with("    ")).map(str::trim).collect::<Vec<_>>(),
+        text.lines().filter(|line| line.starts_with("    ")).map(str::trim).collect::<Vec<_>>(),
         ["manifest.json written", "old/page.js removed"]
     );
     assert!(machine.run(&["install"]).contains("updated     ~/.local/share/navtrace/extension  "));
     assert_eq!(fs::read(extension.join("manifest.json")).unwrap(), whole);
     assert!(!extension.join("old").exists() && extension.join("mine.txt").exists());
-    let words = machine.run(&["uninstall"]);
+    let text = machine.run(&["uninstall"]);
     assert!(
-        words.contains("left        ~/.local/share/navtrace/extension  with what navtrace has not put there\n"),
-        "{words}"
+        text.contains("left        ~/.local/share/navtrace/extension  with what navtrace has not put there\n"),
+        "{text}"
     );
     assert_eq!(fs::read_dir(&extension).unwrap().count(), 1);
     fs::remove_dir_all(machine.home().join(".local")).unwrap();
@@ -121,7 +121,7 @@ fn the_extension_is_mended_and_what_it_no_longer_has_goes() {
 }
 
 #[test]
-fn settings_spans_and_caches_are_left_and_named() {
+fn uninstall_keeps_settings_spans_and_caches() {
     let machine = Machine::with(&["chromium"]);
     machine.run(&["install"]);
     for (folder, file) in
@@ -132,8 +132,8 @@ fn settings_spans_and_caches_are_left_and_named() {
     }
     fs::create_dir_all(machine.home().join(".local/state/navtrace/sessions")).unwrap();
     let dry = machine.run(&["uninstall", "--dry-run"]);
-    let words = machine.run(&["uninstall"]);
-    assert_snapshot!(words, @"
+    let text = machine.run(&["uninstall"]);
+    assert_snapshot!(text, @"
     exit 0
     removed     ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
     removed     ~/.local/share/navtrace/extension  the extension
@@ -144,14 +144,14 @@ fn settings_spans_and_caches_are_left_and_named() {
 
     The extension itself you remove on chrome://extensions, in each browser that has loaded it.
     ");
-    for line in words.lines().filter(|line| line.starts_with("left ")) {
+    for line in text.lines().filter(|line| line.starts_with("left ")) {
         assert!(dry.contains(line), "{dry}");
     }
     assert_eq!(fs::read_dir(machine.home().join(".local/state/navtrace")).unwrap().count(), 1);
 }
 
 #[test]
-fn two_versions_side_by_side_know_each_other() {
+fn two_versions_replace_and_spare_each_other() {
     let mut machine = Machine::with(&["chromium"]);
     let before = machine.tree();
     let other = machine.home().join("ältere Version/navtrace");
@@ -166,7 +166,7 @@ fn two_versions_side_by_side_know_each_other() {
     left        ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium: of another navtrace, ~/ältere Version/navtrace
     navtrace: ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json is of another navtrace that is still there, so it is left: '~/ältere Version/navtrace' uninstall removes it
     ");
-    let first_lines = |words: String| words.lines().take(4).collect::<Vec<_>>().join("\n");
+    let first_lines = |text: String| text.lines().take(4).collect::<Vec<_>>().join("\n");
     assert_snapshot!(first_lines(machine.run(&["install"])), @"
     exit 0
     unchanged   ~/.local/share/navtrace/extension  the extension 0.1.0
@@ -174,7 +174,7 @@ fn two_versions_side_by_side_know_each_other() {
     unchanged   ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
     ");
 
-    // The other way round, and then the other one is moved.
+    // The other way round. Then the other binary is moved.
     machine.binary = other.clone();
     assert!(machine.run(&["install"]).contains("taken over"));
     let moved = other.with_file_name("navtrace moved");
@@ -193,13 +193,13 @@ fn two_versions_side_by_side_know_each_other() {
 }
 
 #[test]
-fn a_user_data_directory_that_cannot_be_written_is_named() {
+fn an_unwritable_user_data_directory_is_named() {
     let machine = Machine::with(&[]);
     let before = machine.tree();
-    // Not even root may write there.
-    let words = machine.run(&["install", "--user-data-dir", "/proc/self"]);
-    assert!(words.starts_with("exit 1\nleft        /proc/"), "{words}");
-    let (_, sentence) = words.split_once("\nnavtrace: /proc/").unwrap();
-    assert!(sentence.contains(" can't be written: ") && sentence.contains(" is not registered: mend that"), "{words}");
+    // Even root can't write there.
+    let text = machine.run(&["install", "--user-data-dir", "/proc/self"]);
+    assert!(text.starts_with("exit 1\nleft        /proc/"), "{text}");
+    let (_, sentence) = text.split_once("\nnavtrace: /proc/").unwrap();
+    assert!(sentence.contains(" can't be written: ") && sentence.contains(" is not registered: mend that"), "{text}");
     assert_eq!(machine.tree(), before);
 }

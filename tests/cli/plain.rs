@@ -1,4 +1,4 @@
-//! `navtrace profile` and `navtrace env`: k6 without the launcher.
+//! Tests `navtrace profile` and `navtrace env`: k6 without the launcher.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::navtrace::{Environment, stderr, stdout};
 
 const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
 
-/// `navtrace` with a browser to be found, and arguments for k6 that let it start as any user.
+/// Returns a command of navtrace with a browser, and with the argument that k6 needs as root.
 fn navtrace(environment: &Environment, args: &[&str]) -> Command {
     let browser = environment.program("chromium", "");
     let mut command = environment.navtrace(args);
@@ -26,7 +26,7 @@ fn env(environment: &Environment, profile: &Path) -> Command {
     navtrace(environment, &["env", "--k6", "--profile", profile.to_str().unwrap()])
 }
 
-/// What a shell has after evaluating what a command prints: arguments, what is left out, browser, profile.
+/// Evaluates the output of a command in a shell. Returns the status and the variables: arguments, ignored arguments, browser, profile.
 fn evaluated(command: &Command) -> Vec<String> {
     let mut shell = Command::new("sh");
     let script = r#"eval "$("$@")"; printf '%s\n' "$?" "$K6_BROWSER_ARGS" "$K6_BROWSER_IGNORE_DEFAULT_ARGS" "$K6_BROWSER_EXECUTABLE_PATH" "$NAVTRACE_PROFILE""#;
@@ -50,22 +50,22 @@ fn is_latched(profile: &Path) -> bool {
 }
 
 #[test]
-fn a_profile_is_prepared_and_what_comes_next_is_told() {
+fn a_profile_is_prepared_and_the_next_step_is_shown() {
     let environment = Environment::new();
     let profile = environment.home().join("a/profile ü");
-    let words = [true, false].map(|made| {
+    let text = [true, false].map(|made| {
         let output = navtrace(&environment, &["profile", "a/profile ü"]).output().unwrap();
         assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
         assert!(is_latched(&profile));
         assert_eq!(fs::metadata(&profile).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(profile.join("NativeMessagingHosts/dev.navtrace.host.json").is_file());
         assert!(fs::read_to_string(profile.join("Default/Preferences")).unwrap().contains(r#""incognito":true"#));
-        let words = stdout(&output).replace(environment.home().to_str().unwrap(), "~");
-        assert_eq!(words.contains(", which was made,"), made, "{words}");
-        words.replace(", which was made,", "")
+        let text = stdout(&output).replace(environment.home().to_str().unwrap(), "~");
+        assert_eq!(text.contains(", which was made,"), made, "{text}");
+        text.replace(", which was made,", "")
     });
-    assert_eq!(words[0], words[1]);
-    assert_snapshot!(words[0], @r#"
+    assert_eq!(text[0], text[1]);
+    assert_snapshot!(text[0], @r#"
     The profile ~/a/profile ü is ready: the extension may act in off-the-record contexts there, the host is registered, and a client is kept waiting until requests carry headers. It serves one VU at a time. k6 uses it with
 
       eval "$(navtrace env --k6 --profile '~/a/profile ü')" && k6 run script.js
@@ -79,9 +79,9 @@ fn the_variables_are_lines_for_a_shell() {
     let output = command.output().unwrap();
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
     let home = environment.home().to_str().unwrap();
-    let words = stdout(&output).replace(home, "~");
-    let folder = words.split("/extension/").nth(1).unwrap().split(',').next().unwrap().to_owned();
-    assert_snapshot!(words.replace(&folder, "VERSION"), @r#"
+    let text = stdout(&output).replace(home, "~");
+    let folder = text.split("/extension/").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    assert_snapshot!(text.replace(&folder, "VERSION"), @r#"
     export K6_BROWSER_EXECUTABLE_PATH=~/chromium
     export K6_BROWSER_ARGS='no-sandbox,load-extension=~/.cache/navtrace/extension/VERSION,user-data-dir=~/p q,allowlisted-extension-id=aalhdoofknlgjgclnnkjbegphicaohme'
     export K6_BROWSER_IGNORE_DEFAULT_ARGS=disable-extensions
@@ -92,7 +92,7 @@ fn the_variables_are_lines_for_a_shell() {
 }
 
 #[test]
-fn a_shell_takes_any_path_and_a_second_time_changes_nothing() {
+fn any_path_is_quoted_and_a_repetition_changes_nothing() {
     let environment = Environment::new();
     let profile = environment.home().join("it's a \"$HOME\" `x` * ünï 测试=1");
     let mut command = env(&environment, &profile);
@@ -108,7 +108,7 @@ fn a_shell_takes_any_path_and_a_second_time_changes_nothing() {
 }
 
 #[test]
-fn without_a_named_profile_it_is_the_users_own_or_one_of_navtraces() {
+fn the_default_profile_is_the_users_or_navtraces() {
     let environment = Environment::new();
     let mut command = navtrace(&environment, &["env", "--k6"]);
     let own = environment.home().join(".local/state/navtrace/profiles/k6-one-vu-at-a-time");
@@ -121,7 +121,7 @@ fn without_a_named_profile_it_is_the_users_own_or_one_of_navtraces() {
 }
 
 #[test]
-fn k6_starts_a_browser_and_not_navtrace() {
+fn k6_starts_the_browser_directly() {
     let environment = Environment::new();
     let browser = environment.program("chromium", "").display().to_string();
     let other = environment.program("brave", "").display().to_string();
@@ -149,7 +149,7 @@ fn k6_starts_a_browser_and_not_navtrace() {
 }
 
 #[test]
-fn whatever_is_in_the_way_is_named_and_the_shell_stops() {
+fn obstacles_are_named_and_the_shell_stops() {
     let environment = Environment::new();
     let home = environment.home().display().to_string();
     fs::write(environment.home().join("file"), "").unwrap();
@@ -214,7 +214,7 @@ fn whatever_is_in_the_way_is_named_and_the_shell_stops() {
 }
 
 #[test]
-fn a_profile_in_use_is_refused_and_left_as_it_is() {
+fn a_profile_in_use_is_refused_unchanged() {
     let environment = Environment::new();
     let profile = environment.home().join("p");
     fs::create_dir(&profile).unwrap();
@@ -236,20 +236,20 @@ fn a_profile_in_use_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn preferences_that_are_kept_aside_are_told() {
+fn invalid_preferences_are_reported() {
     let environment = Environment::new();
     let default = environment.home().join("p/Default");
     fs::create_dir_all(&default).unwrap();
     fs::write(default.join("Preferences"), "{broken").unwrap();
     let output = env(&environment, Path::new("p")).output().unwrap();
-    let words = format!(
+    let text = format!(
         "navtrace: {0}/Preferences was not what Chromium writes and has been kept as {0}/Preferences.kept-1\n",
         default.display()
     );
-    assert_eq!(refused(&output), (0, words));
+    assert_eq!(refused(&output), (0, text));
 }
 
-/// A profile that is prepared, and a browser that has come to its port file.
+/// Prepares a profile, and starts a thread that opens its port file as the browser does.
 fn latched(environment: &Environment) -> (PathBuf, std::thread::JoinHandle<()>) {
     let profile = environment.home().join("p");
     assert!(navtrace(environment, &["profile", "p"]).output().unwrap().status.success());
@@ -264,7 +264,7 @@ fn host(environment: &Environment, profile: &Path) -> Command {
 }
 
 #[test]
-fn the_host_lets_the_client_through_once_the_extension_is_armed() {
+fn the_client_waits_until_the_extension_is_armed() {
     let environment = Environment::new();
     let (profile, browser) = latched(&environment);
     let mut host = host(&environment, &profile).spawn().unwrap();
@@ -284,7 +284,7 @@ fn the_host_lets_the_client_through_once_the_extension_is_armed() {
 }
 
 #[test]
-fn a_client_is_let_through_after_a_while_in_any_case() {
+fn the_client_waits_no_longer_than_the_timeout() {
     let environment = Environment::new();
     let (profile, browser) = latched(&environment);
     let mut host = host(&environment, &profile).env("NAVTRACE_ARM_TIMEOUT", "200ms").spawn().unwrap();
@@ -294,7 +294,7 @@ fn a_client_is_let_through_after_a_while_in_any_case() {
 }
 
 #[test]
-fn a_host_that_can_not_serve_lets_the_client_through_to_an_extension_alone() {
+fn a_host_that_fails_lets_the_client_through() {
     let environment = Environment::new();
     let (profile, browser) = latched(&environment);
     let mut host = host(&environment, &profile);
@@ -304,7 +304,7 @@ fn a_host_that_can_not_serve_lets_the_client_through_to_an_extension_alone() {
 }
 
 #[test]
-fn the_launcher_takes_the_latch_away() {
+fn the_launcher_removes_the_latch() {
     let environment = Environment::new();
     let profile = environment.home().join("p");
     assert!(navtrace(&environment, &["profile", "p"]).output().unwrap().status.success());

@@ -1,64 +1,47 @@
-//! The gate for a client that chose the browser's port by `--remote-debugging-port`.
+//! Tests the gate for clients that choose the browser's port by `--remote-debugging-port`.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::gated::Gated;
+use crate::gated::GatedBrowser;
 use crate::launch::launch;
 use crate::navtrace::Environment;
+use crate::reserved_port::ReservedPort;
 
-/// The two ports of a launch.
 struct Ports {
-    /// What the client chose.
-    chosen: u16,
-    /// Where the browser listens: the test does that for it.
+    /// The port that the client has chosen.
+    chosen: ReservedPort,
+    /// The browser's own listener, for which the test stands in.
     browser: TcpListener,
 }
 
 impl Ports {
     fn new() -> Self {
-        Self { chosen: free_port(), browser: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap() }
+        Self { chosen: ReservedPort::new(), browser: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap() }
     }
 
-    /// A script that says where the browser listens, and the argument by which the client chooses where it shall.
-    fn launch(&self, script: &str) -> Gated {
+    /// Launches a script in which `LISTEN` prints where the browser listens.
+    fn launch(&self, script: &str) -> GatedBrowser {
         let line = devtools(self.browser.local_addr().unwrap().port());
         let script = format!("echo \"$1\"; {}", script.replace("LISTEN", &format!("printf '{line}' >&2")));
-        let mut gated = Gated::start(&script, &[&argument(self.chosen)], |_| ());
-        assert_eq!(gated.line(), argument(0));
+        let mut gated = GatedBrowser::start(&script, &[&argument(self.chosen.number())], |_| ());
+        assert_eq!(gated.read_line(), argument(0));
         gated
     }
 
-    /// Connects as the client, with patience for an answer but not for ever.
+    /// Connects as the client.
     fn connect(&self) -> TcpStream {
-        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, self.chosen)).unwrap();
+        let client = TcpStream::connect(self.chosen.address()).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         client
     }
 
-    /// Takes what reaches the browser.
+    /// Accepts a connection as the browser.
     fn accept(&self) -> TcpStream {
         self.browser.accept().unwrap().0
     }
-}
-
-/// A port that nobody else takes before the launch does: not one of those that the system gives to whoever asks for
-/// any, and neither one that another test has, nor, most likely, one that another run of the tests has.
-fn free_port() -> u16 {
-    const FIRST: u32 = 10_000;
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let end = range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768);
-    // A system that gives these too leaves nothing better.
-    let count = end.max(FIRST + 1_000) - FIRST;
-    let mut ports = (0..count).map(|_| {
-        let number = std::process::id().wrapping_mul(100).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
-        u16::try_from(FIRST + number % count).unwrap()
-    });
-    ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a free port")
 }
 
 fn argument(port: u16) -> String {
@@ -76,7 +59,7 @@ fn read_to_end(mut stream: &TcpStream) -> String {
 }
 
 #[test]
-fn a_connection_before_the_gate_is_open_waits_and_is_then_served() {
+fn a_connection_waits_for_the_gate_and_is_served() {
     let ports = Ports::new();
     let mut gated = ports.launch("LISTEN; read go");
     let clients = [ports.connect(), ports.connect()];
@@ -88,8 +71,8 @@ fn a_connection_before_the_gate_is_open_waits_and_is_then_served() {
     assert_eq!(ports.browser.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     ports.browser.set_nonblocking(false).unwrap();
 
-    gated.arm();
-    assert_eq!(gated.error_line(), devtools(ports.chosen));
+    gated.open_gate();
+    assert_eq!(gated.read_stderr_line(), devtools(ports.chosen.number()));
     for _ in &clients {
         let mut browser = ports.accept();
         let mut question = [0; 8];
@@ -100,15 +83,15 @@ fn a_connection_before_the_gate_is_open_waits_and_is_then_served() {
     for client in &clients {
         assert_eq!(read_to_end(client), "answer");
     }
-    gated.go_on();
+    gated.continue_script();
     gated.assert_ends();
 }
 
 #[test]
-fn either_side_may_end_its_direction_first() {
+fn either_side_may_close_its_direction_first() {
     let ports = Ports::new();
     let mut gated = ports.launch("LISTEN; read go");
-    gated.arm();
+    gated.open_gate();
     for client_first in [true, false] {
         let (client, browser) = (ports.connect(), ports.accept());
         let (mut first, mut second) = if client_first { (&client, &browser) } else { (&browser, &client) };
@@ -119,7 +102,7 @@ fn either_side_may_end_its_direction_first() {
         second.shutdown(Shutdown::Write).unwrap();
         assert_eq!(read_to_end(first), "the last word");
     }
-    gated.go_on();
+    gated.continue_script();
     gated.assert_ends();
 }
 
@@ -128,11 +111,11 @@ fn many_connections_are_served_at_once() {
     const COUNT: usize = 100;
     let ports = Ports::new();
     let mut gated = ports.launch("LISTEN; read go; echo alive >&2; read go");
-    gated.arm();
-    assert_eq!(gated.error_line(), devtools(ports.chosen));
+    gated.open_gate();
+    assert_eq!(gated.read_stderr_line(), devtools(ports.chosen.number()));
     let mut pairs: Vec<_> = (0..COUNT).map(|_| (ports.connect(), ports.accept())).collect();
-    gated.go_on();
-    assert_eq!(gated.error_line(), "alive\n", "the relay has time for what else it does");
+    gated.continue_script();
+    assert_eq!(gated.read_stderr_line(), "alive\n", "the relay has time for what else it does");
 
     let text = "x".repeat(300_000);
     std::thread::scope(|scope| {
@@ -146,37 +129,37 @@ fn many_connections_are_served_at_once() {
             scope.spawn(move || assert_eq!(read_to_end(browser).len(), text.len()));
         }
     });
-    gated.go_on();
+    gated.continue_script();
     gated.assert_ends();
 }
 
 #[test]
-fn the_browsers_end_ends_connections_and_frees_the_port() {
+fn the_end_of_the_browser_closes_connections_and_port() {
     for armed in [true, false] {
         let ports = Ports::new();
         let mut gated = ports.launch("LISTEN; read go");
         let mut client = ports.connect();
         let browser = armed.then(|| {
-            gated.arm();
+            gated.open_gate();
             ports.accept()
         });
-        gated.go_on();
-        // An end that the client runs out of patience for is none.
+        gated.continue_script();
+        // A timeout of the client is a failure.
         match client.read(&mut [0]) {
             Ok(count) => assert_eq!(count, 0),
             Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
         }
         gated.assert_ends();
         drop(browser);
-        TcpListener::bind((Ipv4Addr::LOCALHOST, ports.chosen)).unwrap();
+        ports.chosen.listen();
     }
 }
 
 #[test]
-fn a_client_may_start_one_browser_after_another_on_its_port() {
+fn a_client_may_reuse_its_port_at_once() {
     let (environment, ports) = (Environment::new(), Ports::new());
     for _ in 0..20 {
-        let mut command = launch(&environment, "echo \"$1\"", &[&argument(ports.chosen), "--no-sandbox"]);
+        let mut command = launch(&environment, "echo \"$1\"", &[&argument(ports.chosen.number()), "--no-sandbox"]);
         let mut browser = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         assert!(browser.wait().unwrap().success());
         let mut word = String::new();
@@ -186,16 +169,16 @@ fn a_client_may_start_one_browser_after_another_on_its_port() {
 }
 
 #[test]
-fn a_browser_that_listens_after_the_gate_was_opened_is_found_all_the_same() {
+fn a_browser_that_listens_late_is_found() {
     let ports = Ports::new();
     let mut gated = ports.launch("read go; LISTEN; read go");
     let client = ports.connect();
-    gated.arm();
-    gated.go_on();
-    assert_eq!(gated.error_line(), devtools(ports.chosen));
+    gated.open_gate();
+    gated.continue_script();
+    assert_eq!(gated.read_stderr_line(), devtools(ports.chosen.number()));
     ports.accept().write_all(b"answer").unwrap();
     assert_eq!(read_to_end(&client), "answer");
-    gated.go_on();
+    gated.continue_script();
     gated.assert_ends();
 }
 
@@ -204,12 +187,12 @@ fn a_port_that_is_in_use_is_left_to_the_browser() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let script = format!("echo \"$1\"; printf '{}' >&2; read go", devtools(9));
-    let mut gated = Gated::start(&script, &[&argument(port)], |_| ());
-    assert_eq!(gated.line(), argument(port));
-    let warning = gated.error_line();
+    let mut gated = GatedBrowser::start(&script, &[&argument(port)], |_| ());
+    assert_eq!(gated.read_line(), argument(port));
+    let warning = gated.read_stderr_line();
     assert!(warning.contains(&format!("port {port} can't be taken")), "{warning}");
-    gated.arm();
-    assert_eq!(gated.error_line(), devtools(9));
-    gated.go_on();
+    gated.open_gate();
+    assert_eq!(gated.read_stderr_line(), devtools(9));
+    gated.continue_script();
     gated.assert_ends();
 }

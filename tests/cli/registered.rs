@@ -1,4 +1,4 @@
-//! `navtrace install` and `navtrace uninstall`, for one user.
+//! Tests `navtrace install` and `navtrace uninstall` for one user.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use crate::machine::{HOST, Machine};
 use crate::navtrace::stderr;
 
 #[test]
-fn what_is_installed_is_the_users_alone_and_goes_away_again_without_a_trace() {
+fn an_installation_is_private_and_removed_completely() {
     let machine = Machine::with(&["chromium"]);
     let before = machine.tree();
     assert_snapshot!(machine.run(&["install"]), @r#"
@@ -81,7 +81,7 @@ fn what_is_installed_is_the_users_alone_and_goes_away_again_without_a_trace() {
 }
 
 #[test]
-fn a_dry_run_says_the_same_and_writes_nothing() {
+fn a_dry_run_reports_the_same_and_writes_nothing() {
     let machine = Machine::with(&["chromium", "brave"]);
     let before = machine.tree();
     let dry = machine.run(&["install", "--dry-run"]);
@@ -105,7 +105,7 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
 }
 
 #[test]
-fn a_browser_that_is_unknown_or_not_here_changes_nothing() {
+fn an_unknown_or_missing_browser_changes_nothing() {
     let machine = Machine::with(&["chromium"]);
     let before = machine.tree();
     assert_snapshot!(machine.run(&["install", "braev"]), @"
@@ -140,14 +140,14 @@ fn a_browser_that_is_unknown_or_not_here_changes_nothing() {
 }
 
 #[test]
-fn a_home_that_nobody_names_is_missed() {
+fn a_missing_home_is_reported() {
     let machine = Machine::with(&["chromium"]);
     for (name, home) in [("install", None), ("install", Some("relative")), ("uninstall", None)] {
         let mut command = machine.command(&[name]);
         command.env_remove("HOME").envs(home.map(|home| ("HOME", home)));
-        let words = machine.told(&command.output().unwrap());
+        let text = machine.exit_and_output(&command.output().unwrap());
         allow_duplicates! {
-            assert_snapshot!(words, @"
+            assert_snapshot!(text, @"
             exit 1
             navtrace: there is no home directory, so nobody knows where browsers look: set HOME to an absolute path
             ");
@@ -156,7 +156,7 @@ fn a_home_that_nobody_names_is_missed() {
 }
 
 #[test]
-fn the_environment_says_where_files_go() {
+fn xdg_variables_decide_where_files_go() {
     let machine = Machine::with(&[]);
     let home = machine.home();
     fs::create_dir_all(home.join("config/vivaldi")).unwrap();
@@ -165,7 +165,7 @@ fn the_environment_says_where_files_go() {
         for name in ["CONFIG", "DATA", "STATE", "CACHE"] {
             command.env(format!("XDG_{name}_HOME"), home.join(name.to_lowercase()));
         }
-        machine.told(&command.output().unwrap())
+        machine.exit_and_output(&command.output().unwrap())
     };
     let before = machine.tree();
     assert!(run(&["install"]).contains(" ~/config/vivaldi/NativeMessagingHosts/dev.navtrace.host.json  for Vivaldi\n"));
@@ -175,7 +175,7 @@ fn the_environment_says_where_files_go() {
 }
 
 #[test]
-fn one_of_two_browsers_can_be_taken_away() {
+fn one_of_two_browsers_can_be_unregistered() {
     let machine = Machine::with(&["chromium", "brave"]);
     let before = machine.tree();
     machine.run(&["install"]);
@@ -214,7 +214,7 @@ fn a_user_data_directory_can_be_registered_alone() {
     ");
     let dry = machine.run(&["uninstall", "--user-data-dir", dir, "--dry-run"]);
     assert!(dry.starts_with("exit 0\nremoved     ~/ein Profil, für Tests/NativeMessagingHosts/"), "{dry}");
-    // It is found again without being named.
+    // The directory need not be named again.
     assert_snapshot!(machine.run(&["uninstall"]), @"
     exit 0
     removed     ~/ein Profil, für Tests/NativeMessagingHosts/dev.navtrace.host.json  for the user data directory ~/ein Profil, für Tests
@@ -231,12 +231,12 @@ fn a_user_data_directory_can_be_registered_alone() {
 }
 
 #[test]
-fn a_folder_of_ones_own_is_not_copied() {
+fn the_users_own_extension_folder_is_not_copied() {
     let machine = Machine::with(&["chromium"]);
     let folder = format!("{}/extension", env!("CARGO_MANIFEST_DIR"));
     let output = machine.command(&["install"]).env("NAVTRACE_EXTENSION", &folder).output().unwrap();
-    let words = machine.told(&output);
-    assert!(words.contains(&format!("\"Load unpacked\" and this folder: {folder}\n")), "{words}");
+    let text = machine.exit_and_output(&output);
+    assert!(text.contains(&format!("\"Load unpacked\" and this folder: {folder}\n")), "{text}");
     assert!(!machine.home().join(".local/share/navtrace/extension").exists());
     let output = machine.command(&["install"]).env("NAVTRACE_EXTENSION", machine.home()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -244,13 +244,13 @@ fn a_folder_of_ones_own_is_not_copied() {
 }
 
 #[test]
-fn a_home_and_a_binary_with_spaces_and_other_letters_are_as_good() {
+fn home_and_binary_may_have_spaces_and_umlauts() {
     let mut machine = Machine::with(&["chromium"]);
     let home = machine.home().join("Zuhause bei Jürgen");
     fs::create_dir(&home).unwrap();
     machine.copy_binary(home.join("mein navtrace"));
     let before = machine.tree();
-    let run = |args: &[&str]| machine.told(&machine.command(args).env("HOME", &home).output().unwrap());
+    let run = |args: &[&str]| machine.exit_and_output(&machine.command(args).env("HOME", &home).output().unwrap());
     assert!(run(&["install"]).contains("and this folder: ~/Zuhause bei Jürgen/.local/share/navtrace/extension\n"));
     let manifest = fs::read_to_string(home.join(".config/chromium").join(HOST)).unwrap();
     assert!(manifest.contains("Zuhause bei Jürgen/mein navtrace\""), "{manifest}");

@@ -1,4 +1,4 @@
-//! `navtrace run` around commands that start no browser: environment, exit status, signals.
+//! Tests `navtrace run` with commands that start no browser: environment, exit status, signals.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::navtrace::{Environment, stderr, stdout};
 
-/// A `navtrace run` whose browser is never started.
+/// Returns a `navtrace run` whose browser is never started.
 fn run(environment: &Environment, command: &[&str]) -> Command {
     let browser = environment.program("chromium", "exit 9");
     let mut run = environment.navtrace([&["run", "--"], command].concat());
@@ -29,7 +29,7 @@ fn the_commands_exit_status_is_passed_on() {
 }
 
 #[test]
-fn a_command_that_cannot_be_run_has_its_sentence() {
+fn a_command_that_cannot_be_run_is_named() {
     let output = ran(&["no-such-program"]);
     assert_eq!(output.status.code(), Some(127));
     assert!(
@@ -66,7 +66,7 @@ fn clients_find_the_browser_in_their_variables() {
 }
 
 #[test]
-fn a_relative_extension_folder_stays_the_one_that_was_checked() {
+fn a_relative_extension_folder_becomes_absolute() {
     let environment = Environment::new();
     let mut command = run(&environment, &["sh", "-c", "cd / && echo $NAVTRACE_EXTENSION"]);
     let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -75,7 +75,7 @@ fn a_relative_extension_folder_stays_the_one_that_was_checked() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_stops_nothing() {
+fn an_unwritable_standard_error_stops_nothing() {
     let environment = Environment::new();
     let mut command = run(&environment, &["sh", "-c", "echo ran; exit 7"]);
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
@@ -84,7 +84,7 @@ fn an_output_that_cannot_be_written_stops_nothing() {
 }
 
 #[test]
-fn what_this_process_was_told_to_ignore_the_command_ignores_too() {
+fn ignored_signals_stay_ignored_in_the_command() {
     let environment = Environment::new();
     let navtrace = run(&environment, &["grep", "SigIgn", "/proc/self/status"]);
     let mut shell = Command::new("sh");
@@ -95,16 +95,15 @@ fn what_this_process_was_told_to_ignore_the_command_ignores_too() {
             None => shell.env_remove(name),
         };
     }
-    let words = stdout(&shell.output().unwrap());
-    let mask = u64::from_str_radix(words.split_whitespace().nth(1).unwrap(), 16).unwrap();
-    assert_eq!(mask & 0b11, 0b11, "SIGHUP and SIGINT are ignored: {words}");
+    let messages = stdout(&shell.output().unwrap());
+    let mask = u64::from_str_radix(messages.split_whitespace().nth(1).unwrap(), 16).unwrap();
+    assert_eq!(mask & 0b11, 0b11, "SIGHUP and SIGINT are ignored: {messages}");
 }
 
 #[test]
-fn a_script_whose_interpreter_is_missing_is_told_from_a_missing_program() {
+fn a_missing_interpreter_is_reported_as_such() {
     let environment = Environment::new();
-    let script = environment.program("script", "");
-    std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+    let script = environment.executable("script", "#!/no/such/interpreter\n");
     let output = run(&environment, &[script.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(126));
     let sentence = format!("{} can't be run: the interpreter in its first line is missing\n", script.display());
@@ -112,27 +111,27 @@ fn a_script_whose_interpreter_is_missing_is_told_from_a_missing_program() {
 }
 
 #[test]
-fn says_so_when_no_browser_was_started() {
+fn a_run_without_a_browser_is_reported() {
     let output = ran(&["true"]);
     assert!(output.status.success());
-    let words = stderr(&output);
-    assert!(words.contains("navtrace: no browser was traced: did the command start one?"), "{words}");
+    let messages = stderr(&output);
+    assert!(messages.contains("navtrace: no browser was traced: did the command start one?"), "{messages}");
 }
 
 #[test]
-fn a_browser_that_does_not_start_is_told_of_once() {
+fn repeated_problems_are_reported_once() {
     let environment = Environment::new();
     let script = r#""$CHROME_BIN" --user-data-dir=/proc/none; "$CHROME_BIN" --user-data-dir=/proc/none; exit 5"#;
     let output = run(&environment, &["sh", "-c", script]).output().unwrap();
     assert_eq!(output.status.code(), Some(5));
-    let words = stderr(&output);
+    let messages = stderr(&output);
     let sentence = "the profile /proc/none can't be prepared: can't create /proc/none/NativeMessagingHosts: No such file or directory (os \
                     error 2); name a profile that you may write to";
-    assert!(words.contains(&format!("navtrace: 2 times: {sentence}\n")), "{words}");
+    assert!(messages.contains(&format!("navtrace: 2 times: {sentence}\n")), "{messages}");
 }
 
 #[test]
-fn a_signal_from_another_process_is_passed_on() {
+fn a_signal_is_passed_on_to_the_command() {
     let environment = Environment::new();
     let script = "trap 'echo got it; exit 42' TERM; echo ready; while :; do sleep 0.05; done";
     let mut child =

@@ -1,10 +1,10 @@
-//! Arguments and settings that can't be used, and help.
+//! Tests invalid arguments and settings, and help.
 
 use insta::assert_snapshot;
 
 use crate::navtrace::{Environment, stderr, stdout};
 
-/// Runs navtrace with arguments and variables and gives its exit code and standard error.
+/// Runs navtrace, which must print nothing, and returns its exit code and standard error.
 fn refused(args: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
     let output = Environment::new().navtrace(args).envs(variables.iter().copied()).output().unwrap();
     assert_eq!(stdout(&output), "");
@@ -41,7 +41,7 @@ fn run_without_a_command_says_what_it_expects() {
 }
 
 #[test]
-fn an_unknown_value_of_a_setting_is_named_by_every_subcommand() {
+fn every_subcommand_names_an_unknown_value() {
     let run: &[&str] = &["run", "--", "true"];
     let plain = ["launch", "doctor", "host", "flush", "collect", "view", "config", "install", "uninstall"];
     for args in plain.iter().map(std::slice::from_ref).chain([run]) {
@@ -57,7 +57,7 @@ fn an_unknown_value_of_a_setting_is_named_by_every_subcommand() {
 }
 
 #[test]
-fn an_unknown_value_of_a_setting_of_opentelemetry_is_told_and_ignored() {
+fn an_unknown_opentelemetry_value_is_ignored_with_a_warning() {
     let ignored = "OTEL_EXPORTER_OTLP_ENDPOINT is ignored: expected an address such as http://localhost:4318";
     let off = "nothing can be sent while the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED";
     let variables = [("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")];
@@ -66,12 +66,12 @@ fn an_unknown_value_of_a_setting_of_opentelemetry_is_told_and_ignored() {
         (0, format!("navtrace: {ignored}\nnavtrace: there is nothing to send\n"))
     );
     assert_eq!(refused(&["flush"], &[]), (2, format!("navtrace: {off}\n")));
-    let (code, words) = refused(&["flush", "now"], &[]);
-    assert!(code == 2 && words.starts_with("error: unexpected argument 'now' found"), "{words}");
+    let (code, text) = refused(&["flush", "now"], &[]);
+    assert!(code == 2 && text.starts_with("error: unexpected argument 'now' found"), "{text}");
 }
 
 #[test]
-fn help_is_on_standard_output_and_names_the_main_job() {
+fn help_is_on_standard_output_and_names_the_main_use() {
     let environment = Environment::new();
     let output = environment.navtrace(["--help"]).output().unwrap();
     assert!(output.status.success());
@@ -115,7 +115,7 @@ fn without_a_browser_nothing_is_started() {
 }
 
 #[test]
-fn a_browser_without_extensions_is_named_before_anything_is_started() {
+fn a_browser_without_extensions_is_refused() {
     let environment = Environment::new();
     let shell = environment.program("headless_shell", "echo started");
     for args in [&["run", "--", "/bin/echo", "started"][..], &["launch"]] {
@@ -134,7 +134,7 @@ fn a_browser_without_extensions_is_named_before_anything_is_started() {
 }
 
 #[test]
-fn an_extension_folder_that_is_missing_or_broken_is_named_before_anything_is_started() {
+fn a_missing_or_broken_extension_folder_is_refused() {
     let environment = Environment::new();
     let browser = environment.program("chromium", "echo started");
     let missing = environment.home().join("missing");

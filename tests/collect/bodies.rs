@@ -1,4 +1,4 @@
-//! What is taken, and what is refused as OTLP and HTTP say; whatever is refused, everything else goes on.
+//! Tests which bodies are accepted, how others are refused, and that a refusal affects nothing else.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
 
-use crate::bench::{Bench, JSON, PROTOBUF, assert_taken, request};
+use crate::collector::{JSON, PROTOBUF, RunningCollector, assert_accepted, request};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -17,26 +17,27 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn protobuf_json_and_gzip_are_kept_as_they_are() {
-    let bench = Bench::start();
+fn protobuf_json_and_gzip_are_stored_unchanged() {
+    let collector = RunningCollector::start();
     let sent = request("shop", 0, 30);
     let of = |first, count| request("shop", first, count);
-    bench.send(&of(0, 10));
-    assert_taken(bench.post(JSON, serde_json::to_vec(&of(10, 5)).unwrap()).send().unwrap());
+    collector.send(&of(0, 10));
+    assert_accepted(collector.post(JSON, serde_json::to_vec(&of(10, 5)).unwrap()).send().unwrap());
     let packed = gzip(&of(15, 5).encode_to_vec());
-    assert_taken(bench.post(PROTOBUF, packed).header("content-encoding", "gzip").send().unwrap());
+    assert_accepted(collector.post(PROTOBUF, packed).header("content-encoding", "gzip").send().unwrap());
     let packed = gzip(&serde_json::to_vec(&of(20, 10)).unwrap());
-    let json = bench.post("Application/JSON; charset=utf-8", packed).header("content-encoding", "gzip").send().unwrap();
+    let json =
+        collector.post("Application/JSON; charset=utf-8", packed).header("content-encoding", "gzip").send().unwrap();
     assert_eq!(json.headers()["content-type"].to_str().unwrap(), JSON);
     assert_eq!(json.text().unwrap(), "{}");
-    assert_eq!(bench.spans(), sent.resource_spans[0].scope_spans[0].spans);
+    assert_eq!(collector.spans(), sent.resource_spans[0].scope_spans[0].spans);
 }
 
 #[test]
-fn what_can_not_be_used_is_refused_and_everything_else_goes_on() {
-    let bench = Bench::start();
+fn invalid_bodies_are_refused_and_others_accepted() {
+    let collector = RunningCollector::start();
     let megabytes = |count: usize| vec![b' '; count << 20];
-    // Two bytes each, which would become hundreds.
+    // Two bytes each, which take hundreds when they are decoded.
     let empty_spans = {
         let spans = [0x12, 0x00].repeat(4 << 20);
         let scope = [&[0x12][..], &varint(spans.len()), &spans].concat();
@@ -66,24 +67,27 @@ fn what_can_not_be_used_is_refused_and_everything_else_goes_on() {
     ];
     for (what, kind, body, status) in cases {
         let request = match kind {
-            "gzip" | "br" => bench.post(JSON, body).header("content-encoding", kind),
-            _ => bench.post(kind, body),
+            "gzip" | "br" => collector.post(JSON, body).header("content-encoding", kind),
+            _ => collector.post(kind, body),
         };
         let response = request.send().unwrap_or_else(|error| panic!("{what}: {error:?}"));
         assert_eq!(response.status().as_u16(), status, "{what}");
         assert!(!response.bytes().unwrap().is_empty(), "{what} has its reason");
     }
-    let get = bench.client.get(format!("{}/v1/traces", bench.endpoint)).send().unwrap();
+    let get = collector.client.get(format!("{}/v1/traces", collector.endpoint)).send().unwrap();
     assert_eq!((get.status().as_u16(), get.headers()["allow"].to_str().unwrap()), (405, "POST"));
-    assert_eq!(bench.client.post(format!("{}/v1/trace", bench.endpoint)).send().unwrap().status().as_u16(), 404);
+    assert_eq!(
+        collector.client.post(format!("{}/v1/trace", collector.endpoint)).send().unwrap().status().as_u16(),
+        404
+    );
 
-    bench.send(&request("shop", 0, 3));
-    assert_eq!(bench.spans().len(), 3);
-    let (code, words, _) = bench.stop();
-    assert!(code == 0 && words.contains("3 spans in "), "{words}");
+    collector.send(&request("shop", 0, 3));
+    assert_eq!(collector.spans().len(), 3);
+    let (code, messages, _) = collector.stop();
+    assert!(code == 0 && messages.contains("3 spans in "), "{messages}");
 }
 
-/// Protobuf's length of what follows.
+/// Encodes a length as protobuf does.
 fn varint(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     prost::encoding::encode_varint(std::mem::take(&mut value) as u64, &mut bytes);
@@ -91,34 +95,34 @@ fn varint(mut value: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_refusal_is_a_status_in_the_format_of_the_request() {
-    let bench = Bench::start();
-    let json = bench.post(JSON, b"{".to_vec()).send().unwrap();
+fn a_refusal_has_the_format_of_the_request() {
+    let collector = RunningCollector::start();
+    let json = collector.post(JSON, b"{".to_vec()).send().unwrap();
     assert_eq!(json.headers()["content-type"].to_str().unwrap(), JSON);
     let status: serde_json::Value = serde_json::from_str(&json.text().unwrap()).unwrap();
     assert_eq!(status["code"], 3);
     assert!(status["message"].as_str().unwrap().starts_with("the body is no OTLP: "), "{status}");
-    let protobuf = bench.post(PROTOBUF, b"zzz".to_vec()).send().unwrap();
+    let protobuf = collector.post(PROTOBUF, b"zzz".to_vec()).send().unwrap();
     assert_eq!(protobuf.headers()["content-type"].to_str().unwrap(), PROTOBUF);
     let status = tonic_types::Status::decode(protobuf.bytes().unwrap()).unwrap();
     assert!(status.code == 3 && status.message.starts_with("the body is no OTLP: "), "{status:?}");
 }
 
 #[test]
-fn spans_without_an_id_are_rejected_and_the_rest_is_kept() {
-    let bench = Bench::start();
+fn spans_without_an_id_are_rejected_and_others_stored() {
+    let collector = RunningCollector::start();
     let mut mixed = request("shop", 0, 3);
     mixed.resource_spans[0].scope_spans[0].spans[1].trace_id = vec![0; 16];
-    let response = bench.post(JSON, serde_json::to_vec(&mixed).unwrap()).send().unwrap();
+    let response = collector.post(JSON, serde_json::to_vec(&mixed).unwrap()).send().unwrap();
     let answer: serde_json::Value = serde_json::from_str(&response.text().unwrap()).unwrap();
     assert!(answer["partialSuccess"]["rejectedSpans"].to_string().contains('1'), "{answer}");
-    assert_eq!(bench.spans().len(), 2);
+    assert_eq!(collector.spans().len(), 2);
 }
 
 #[test]
-fn connections_that_never_finish_hold_up_nobody() {
-    let bench = Bench::start();
-    let address = bench.endpoint.strip_prefix("http://").unwrap();
+fn unfinished_connections_delay_nobody() {
+    let collector = RunningCollector::start();
+    let address = collector.endpoint.strip_prefix("http://").unwrap();
     let head =
         "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n";
     let begins = [
@@ -135,10 +139,10 @@ fn connections_that_never_finish_hold_up_nobody() {
         })
         .collect();
     for first in 0..20 {
-        bench.send(&request("shop", first, 1));
+        collector.send(&request("shop", first, 1));
     }
-    assert_eq!(bench.spans().len(), 20);
-    // They are told, or closed, in the end.
+    assert_eq!(collector.spans().len(), 20);
+    // In the end they get an error or are closed.
     let deadline = Instant::now() + Duration::from_secs(60);
     for mut stream in open {
         stream.set_read_timeout(Some(deadline.saturating_duration_since(Instant::now()))).unwrap();
@@ -152,15 +156,15 @@ fn connections_that_never_finish_hold_up_nobody() {
 }
 
 #[test]
-fn metrics_and_logs_are_taken_and_dropped_and_that_is_said_once() {
-    let bench = Bench::start();
+fn metrics_and_logs_are_dropped_with_one_message() {
+    let collector = RunningCollector::start();
     for path in ["metrics", "logs", "metrics"] {
-        let request = bench.client.post(format!("{}/v1/{path}", bench.endpoint));
-        assert_taken(request.header("content-type", PROTOBUF).body("anything").send().unwrap());
+        let request = collector.client.post(format!("{}/v1/{path}", collector.endpoint));
+        assert_accepted(request.header("content-type", PROTOBUF).body("anything").send().unwrap());
     }
-    let (code, words, _) = bench.stop();
+    let (code, messages, _) = collector.stop();
     assert_eq!(code, 0);
-    let said =
+    let expected =
         "navtrace: metrics or logs arrived, which are not kept: navtrace collects traces\nnavtrace: no span arrived\n";
-    assert_eq!(words, said);
+    assert_eq!(messages, expected);
 }

@@ -1,19 +1,19 @@
-//! The trace file: where it is, and what happens when it can't be written.
+//! Tests the trace file: its place, and what happens when it can't be written.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::bench::{Bench, PROTOBUF, request, spans};
+use crate::collector::{PROTOBUF, RunningCollector, request, spans};
 use crate::navtrace::{Environment, stderr};
 use prost::Message;
 
 #[test]
-fn a_file_that_nobody_named_is_in_the_state_directory_and_private() {
+fn the_default_file_is_private_in_the_state_directory() {
     let environment = Environment::new();
     let command = environment.navtrace(["collect", "--listen", "127.0.0.1:0"]);
-    let bench = Bench::of(environment, command);
-    bench.send(&request("shop", 0, 2));
-    let (code, words, environment) = bench.stop();
+    let collector = RunningCollector::start_command(environment, command);
+    collector.send(&request("shop", 0, 2));
+    let (code, messages, environment) = collector.stop();
     assert_eq!(code, 0);
     let traces = environment.home().join(".local/state/navtrace/traces");
     let mut paths: Vec<_> = fs::read_dir(&traces).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -28,34 +28,34 @@ fn a_file_that_nobody_named_is_in_the_state_directory_and_private() {
         file.display(),
         page.display()
     );
-    assert_eq!(words, expected);
+    assert_eq!(messages, expected);
     assert!(fs::read_to_string(page).unwrap().contains("4bf92f3577b34da6a3ce929d0e0e4736"));
 }
 
 #[test]
-fn the_page_never_takes_the_place_of_the_spans() {
+fn the_page_never_replaces_the_spans() {
     let environment = Environment::new();
     let output = environment.home().join("traces.html");
     let mut command = environment.navtrace(["collect", "--listen", "127.0.0.1:0", "--output"]);
     command.arg(&output);
-    let bench = Bench::of(environment, command);
-    bench.send(&request("shop", 0, 2));
-    let (code, words, environment) = bench.stop();
-    assert!(code == 0 && words.ends_with("traces.html.html\n"), "{words}");
+    let collector = RunningCollector::start_command(environment, command);
+    collector.send(&request("shop", 0, 2));
+    let (code, messages, environment) = collector.stop();
+    assert!(code == 0 && messages.ends_with("traces.html.html\n"), "{messages}");
     assert_eq!(spans(&fs::read_to_string(environment.home().join("traces.html")).unwrap()).len(), 2);
 }
 
 #[test]
-fn nothing_is_left_where_nothing_arrived() {
+fn without_spans_no_file_is_left() {
     let environment = Environment::new();
     let command = environment.navtrace(["collect", "--listen", "127.0.0.1:0"]);
-    let (code, words, environment) = Bench::of(environment, command).stop();
-    assert_eq!((code, words.as_str()), (0, "navtrace: no span arrived\n"));
+    let (code, messages, environment) = RunningCollector::start_command(environment, command).stop();
+    assert_eq!((code, messages.as_str()), (0, "navtrace: no span arrived\n"));
     assert_eq!(fs::read_dir(environment.home().join(".local/state/navtrace/traces")).unwrap().count(), 0);
 }
 
 #[test]
-fn a_file_or_an_address_that_can_not_be_had_is_said_before_anything_runs() {
+fn an_unusable_file_or_address_is_reported_first() {
     let environment = Environment::new();
     let browser = environment.program("chromium", "exit 9");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -69,9 +69,9 @@ fn a_file_or_an_address_that_can_not_be_had_is_said_before_anything_runs() {
             let mut command = environment.navtrace(&args);
             let output = command.env_remove("OTEL_TRACES_EXPORTER").env("NAVTRACE_BROWSER", &browser).output().unwrap();
             assert_eq!(output.stdout, b"", "nothing was started");
-            let words =
+            let messages =
                 stderr(&output).lines().filter(|line| !line.contains("--no-sandbox")).collect::<Vec<_>>().join("\n");
-            (output.status.code().unwrap(), words)
+            (output.status.code().unwrap(), messages)
         };
         let sentence = format!(
             "navtrace: {missing} can't be written: No such file or directory (os error 2); name another file with --output"
@@ -81,16 +81,19 @@ fn a_file_or_an_address_that_can_not_be_had_is_said_before_anything_runs() {
             "navtrace: spans can't be received at {address}: Address already in use (os error 98); name another with --listen"
         );
         assert_eq!(refused(&["--listen", &address, "--output", "/dev/null"]), (1, sentence));
-        let (code, words) = refused(&["--listen", "4318"]);
-        assert!(code == 2 && words.starts_with("error: invalid value '4318' for '--listen <ADDRESS:PORT>'"), "{words}");
+        let (code, messages) = refused(&["--listen", "4318"]);
+        assert!(
+            code == 2 && messages.starts_with("error: invalid value '4318' for '--listen <ADDRESS:PORT>'"),
+            "{messages}"
+        );
     }
 }
 
 #[test]
-fn a_full_disk_keeps_what_is_there_and_says_so_once() {
+fn a_full_disk_keeps_earlier_spans_with_one_message() {
     let environment = Environment::new();
     let output = environment.home().join("traces.jsonl");
-    // A limit of the file's size stands for a disk that gets full; 1 block is 512 bytes for a POSIX shell.
+    // A limit of the file size stands in for a full disk. A block of a POSIX shell has 512 bytes.
     let script = r#"trap '' XFSZ; ulimit -f 100; exec "$0" collect --listen 127.0.0.1:0 --output "$1""#;
     let mut command = environment.navtrace([""; 0]);
     let mut shell = std::process::Command::new("sh");
@@ -102,24 +105,24 @@ fn a_full_disk_keeps_what_is_there_and_says_so_once() {
     }
     shell.args(["-c", script]).arg(command.get_program()).arg(&output);
     command = shell;
-    let bench = Bench::of(environment, command);
-    bench.send(&request("shop", 0, 10));
+    let collector = RunningCollector::start_command(environment, command);
+    collector.send(&request("shop", 0, 10));
     let before = fs::read(&output).unwrap();
     for _ in 0..2 {
-        let response = bench.post(PROTOBUF, request("shop", 10, 500).encode_to_vec()).send().unwrap();
+        let response = collector.post(PROTOBUF, request("shop", 10, 500).encode_to_vec()).send().unwrap();
         assert_eq!(response.status().as_u16(), 503);
         assert_eq!(response.headers()["retry-after"].to_str().unwrap(), "1");
         assert_eq!(fs::read(&output).unwrap(), before, "no half a line is left");
     }
-    bench.send(&request("shop", 510, 10));
-    assert_eq!(bench.spans().len(), 20);
-    let (code, words, _environment) = bench.stop();
+    collector.send(&request("shop", 510, 10));
+    assert_eq!(collector.spans().len(), 20);
+    let (code, messages, _environment) = collector.stop();
     assert_eq!(code, 1);
     let path = output.display();
     let expected = format!(
         "navtrace: {path} can't be written: File too large (os error 27); what is there stays, and spans are taken again once there is \
          room\n"
     );
-    assert!(words.starts_with(&expected), "{words}");
-    assert!(words.contains(&format!("navtrace: 1000 spans could not be written to {path}\n")), "{words}");
+    assert!(messages.starts_with(&expected), "{messages}");
+    assert!(messages.contains(&format!("navtrace: 1000 spans could not be written to {path}\n")), "{messages}");
 }

@@ -1,11 +1,11 @@
-//! The collector of `navtrace collect` and `navtrace run`: what it keeps, what it refuses, and what it takes in memory.
+//! Tests the collector of `navtrace collect` and `navtrace run`: what it stores, what it refuses, and its memory.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 #[path = "../support/navtrace.rs"]
 mod navtrace;
 
-mod bench;
+mod collector;
 
 mod bodies;
 mod files;

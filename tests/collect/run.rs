@@ -1,13 +1,13 @@
-//! The collector of `navtrace run`: a command whose services join in.
+//! Tests the collector of `navtrace run` with a command whose services export to it.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::bench::{JSON, request, spans};
+use crate::collector::{JSON, request, spans};
 use crate::navtrace::{Environment, stderr, stdout};
 
-/// Posts a file to the endpoint that the environment names, as a service's exporter would.
+/// Posts a file to the endpoint in the environment, as a service's exporter would.
 const SERVICE: &str = r"
 const body = require('node:fs').readFileSync(process.argv[1]);
 const headers = { 'content-type': 'application/json' };
@@ -25,30 +25,30 @@ fn run(environment: &Environment, options: &[&str], command: &[&str]) -> std::pr
 }
 
 #[test]
-fn a_command_is_told_where_spans_go_and_its_services_join_in() {
+fn services_of_the_command_export_to_the_collector() {
     let environment = Environment::new();
     let body = environment.home().join("body.json");
     fs::write(&body, serde_json::to_vec(&request("shop", 0, 4)).unwrap()).unwrap();
     let output = environment.home().join("my traces.jsonl");
     let output = output.to_str().unwrap();
-    let options = ["--output", output];
+    let options = ["--listen", "127.0.0.1:0", "--output", output];
     let ran = run(&environment, &options, &["node", "-e", SERVICE, body.to_str().unwrap()]).output().unwrap();
-    let words = stderr(&ran);
-    assert_eq!(ran.status.code(), Some(5), "{words}");
+    let messages = stderr(&ran);
+    assert_eq!(ran.status.code(), Some(5), "{messages}");
     assert_eq!(stdout(&ran), "200 http/protobuf 500\n");
     assert_eq!(spans(&fs::read_to_string(output).unwrap()).len(), 4);
-    assert!(words.contains("navtrace: spans are collected at http://127.0.0.1:"), "{words}");
-    assert!(words.contains("navtrace: 1 trace more, without a browser of this run\n"), "{words}");
+    assert!(messages.contains("navtrace: spans are collected at http://127.0.0.1:"), "{messages}");
+    assert!(messages.contains("navtrace: 1 trace more, without a browser of this run\n"), "{messages}");
     assert!(
-        words.contains(&format!("navtrace: 4 spans in {output}; to see them: navtrace view '{output}'\n")),
-        "{words}"
+        messages.contains(&format!("navtrace: 4 spans in {output}; to see them: navtrace view '{output}'\n")),
+        "{messages}"
     );
     assert_eq!(environment.left_behind(), [""; 0]);
-    assert!(!words.contains(JSON));
+    assert!(!messages.contains(JSON));
 }
 
 #[test]
-fn nothing_is_collected_where_spans_go_elsewhere_or_nowhere() {
+fn nothing_is_collected_with_another_endpoint_or_none() {
     let environment = Environment::new();
     for (name, value, reason) in [
         (
@@ -77,7 +77,7 @@ fn nothing_is_collected_where_spans_go_elsewhere_or_nowhere() {
 }
 
 #[test]
-fn a_command_that_is_not_there_leaves_nothing() {
+fn a_missing_command_leaves_no_file() {
     let environment = Environment::new();
     let ran = run(&environment, &["--listen", "127.0.0.1:0"], &["no-such-program"]).output().unwrap();
     assert_eq!(ran.status.code(), Some(127));
@@ -85,13 +85,13 @@ fn a_command_that_is_not_there_leaves_nothing() {
 }
 
 #[test]
-fn ctrl_c_in_the_middle_keeps_what_arrived() {
+fn spans_survive_ctrl_c() {
     let environment = Environment::new();
     let body = environment.home().join("body.json");
     fs::write(&body, serde_json::to_vec(&request("shop", 0, 4)).unwrap()).unwrap();
     let output = environment.home().join("traces.jsonl");
     let script = format!("node -e '{}' \"$0\"; echo sent; exec sleep 60", SERVICE.replace('\'', "\""));
-    let options = ["--output", output.to_str().unwrap()];
+    let options = ["--listen", "127.0.0.1:0", "--output", output.to_str().unwrap()];
     let mut child = run(&environment, &options, &["sh", "-c", &script, body.to_str().unwrap()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -101,9 +101,9 @@ fn ctrl_c_in_the_middle_keeps_what_arrived() {
     assert!(lines.into_iter().any(|line| line == "sent"));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let ended = child.wait_with_output().unwrap();
-    let words = stderr(&ended);
-    assert_eq!(ended.status.code(), Some(130), "{words}");
-    assert!(words.contains(&format!("navtrace: 4 spans in {}; ", output.display())), "{words}");
+    let messages = stderr(&ended);
+    assert_eq!(ended.status.code(), Some(130), "{messages}");
+    assert!(messages.contains(&format!("navtrace: 4 spans in {}; ", output.display())), "{messages}");
     assert_eq!(spans(&fs::read_to_string(output).unwrap()).len(), 4);
     assert_eq!(environment.left_behind(), [""; 0]);
 }

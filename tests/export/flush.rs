@@ -1,23 +1,24 @@
-//! The spool, and `navtrace flush`, which sends it.
+//! Tests the spool and `navtrace flush`, which sends it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::bench::{Bench, Session, said};
 use crate::collector::{Behaviour, Collector, read_line, spans};
 use crate::observations::{page, page_ids};
+use crate::setup::{ExportTest, exit_and_stderr};
+use crate::tree::Session;
 
-/// A session of one page load and so many requests, whose spans are all in the spool: one more for the navigation, and the root.
-fn spooled(requests: u64) -> (Bench, Session) {
-    let bench = Bench::with(Collector::down()).set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4");
-    let mut host = bench.host_of_browser();
-    let session = host.greet();
+/// Ends a session whose spans are all in the spool: one page load with `requests` requests, its navigation and the root.
+fn spooled(requests: u64) -> (ExportTest, Session) {
+    let test = ExportTest::with(Collector::down()).set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4");
+    let mut host = test.host_with_browser();
+    let session = host.start_session();
     host.observe(&page(1, requests));
     host.end();
-    assert_eq!(bench.spooled_ids().len(), usize::try_from(requests).unwrap() + 2);
-    (bench, session)
+    assert_eq!(test.spooled_ids().len(), usize::try_from(requests).unwrap() + 2);
+    (test, session)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -25,68 +26,63 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn what_is_kept_is_the_users_alone() {
-    // The hosts of these tests run with a mask that forbids nothing.
-    let (bench, _) = spooled(3);
-    let mut host = bench.host_of_browser();
-    host.greet();
+fn files_are_private() {
+    // The hosts of these tests have the umask 0.
+    let (test, _) = spooled(3);
+    let mut host = test.host_with_browser();
+    host.start_session();
     host.observe(&page(2, 1));
-    let (journals, spooled) = (bench.journals(), bench.spooled());
+    let (journals, spooled) = (test.journals(), test.spooled());
     assert_eq!((journals.len(), spooled.len()), (1, 2));
     for path in journals.iter().chain(&spooled) {
         assert_eq!(mode(path), 0o600, "{}", path.display());
     }
-    for dir in [bench.state(), bench.state().join("sessions"), bench.state().join("spool")] {
+    for dir in [test.state_dir(), test.state_dir().join("sessions"), test.state_dir().join("spool")] {
         assert_eq!(mode(&dir), 0o700, "{}", dir.display());
     }
-    assert_eq!(bench.environment.left_behind(), [""; 0]);
+    assert_eq!(test.environment.left_behind(), [""; 0]);
 }
 
 #[test]
 fn nothing_to_send_is_no_failure() {
-    let bench = Bench::with(Collector::down());
-    assert_eq!(bench.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
+    let test = ExportTest::with(Collector::down());
+    assert_eq!(test.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
 }
 
 #[test]
-fn everything_is_sent_once_in_batches_as_they_were() {
-    let (mut bench, session) = spooled(5);
-    let batches: Vec<_> = bench.spooled().iter().map(|path| read_line(&fs::read_to_string(path).unwrap())).collect();
+fn batches_are_sent_once_and_unchanged() {
+    let (mut test, session) = spooled(5);
+    let batches: Vec<_> = test.spooled().iter().map(|path| read_line(&fs::read_to_string(path).unwrap())).collect();
     assert_eq!(batches.iter().map(|batch| spans(batch).len()).collect::<Vec<_>>(), [4, 3]);
-    bench.collector.up();
-    assert_eq!(bench.flush(), (0, format!("navtrace: 7 spans sent to {}\n", bench.target())));
-    let arrived: Vec<_> = bench.collector.arrived().into_iter().map(|arrived| arrived.request).collect();
+    test.collector.up();
+    assert_eq!(test.flush(), (0, format!("navtrace: 7 spans sent to {}\n", test.target())));
+    let arrived: Vec<_> = test.collector.arrived().into_iter().map(|arrived| arrived.request).collect();
     assert_eq!(arrived, batches);
-    bench.assert_tree(&session, &page_ids(1, 5));
-    assert_eq!(bench.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
-    assert_eq!(bench.spooled().len(), 0);
+    test.assert_tree(&session, &page_ids(1, 5));
+    assert_eq!(test.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
+    assert_eq!(test.spooled().len(), 0);
 }
 
 #[test]
-fn a_collector_that_is_down_is_named_with_the_reason() {
-    let (bench, _) = spooled(3);
-    let before = bench.spooled();
-    let (code, words) = bench.flush();
-    let start = format!("navtrace: 5 spans can't be sent to {} now and will be kept: ", bench.target());
-    assert!(code == 1 && words.starts_with(&start) && words.lines().count() == 1, "{code} {words}");
-    assert!(words.ends_with("Connection refused (os error 111)\n"), "{words}");
-    assert_eq!(bench.spooled(), before);
+fn a_collector_that_is_down_is_reported() {
+    let (test, _) = spooled(3);
+    let before = test.spooled();
+    let (code, message) = test.flush();
+    let start = format!("navtrace: 5 spans can't be sent to {} now and will be kept: ", test.target());
+    assert!(code == 1 && message.starts_with(&start) && message.lines().count() == 1, "{code} {message}");
+    assert!(message.ends_with("Connection refused (os error 111)\n"), "{message}");
+    assert_eq!(test.spooled(), before);
 }
 
 #[test]
-fn a_collector_that_fails_in_the_middle_gets_the_rest_later() {
-    let (mut bench, session) = spooled(10);
-    bench.collector.up();
-    bench.collector.behave(Behaviour::Slow(Duration::from_millis(300)));
-    let flush = bench.command(&["flush"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    bench.wait_for_requests(2);
-    // Answered is the first alone.
-    bench.collector.behave(Behaviour::Refuses(503, Some("1")));
-    bench.wait_for_requests(3);
-    let (code, words) = said(&flush.wait_with_output().unwrap());
-    let target = bench.target();
+fn a_collector_that_fails_halfway_gets_the_rest_later() {
+    let (mut test, session) = spooled(10);
+    test.collector.up();
+    test.collector.behave_in_turn([Behaviour::Accepts, Behaviour::Accepts, Behaviour::Refuses(503, Some("1"))]);
+    let (code, message) = test.flush();
+    let target = test.target();
     assert_eq!(
-        (code, words),
+        (code, message),
         (
             1,
             format!(
@@ -95,69 +91,68 @@ fn a_collector_that_fails_in_the_middle_gets_the_rest_later() {
             )
         )
     );
-    bench.collector.behave(Behaviour::Accepts);
-    assert_eq!(bench.flush(), (0, format!("navtrace: 4 spans sent to {target}\n")));
-    bench.assert_tree(&session, &page_ids(1, 10));
+    test.collector.behave(Behaviour::Accepts);
+    assert_eq!(test.flush(), (0, format!("navtrace: 4 spans sent to {target}\n")));
+    test.assert_tree(&session, &page_ids(1, 10));
 }
 
 #[test]
-fn what_is_refused_or_rejected_is_dropped_and_told() {
-    let (mut bench, _) = spooled(3);
-    bench.collector.up();
-    bench.collector.behave(Behaviour::Refuses(400, None));
-    let sentence = format!("navtrace: 5 spans refused by {} and dropped: 400 Bad Request: not now\n", bench.target());
-    assert_eq!(bench.flush(), (1, sentence));
-    assert_eq!(bench.spooled().len(), 0);
+fn refused_and_rejected_spans_are_dropped_and_reported() {
+    let (mut test, _) = spooled(3);
+    test.collector.up();
+    test.collector.behave(Behaviour::Refuses(400, None));
+    let sentence = format!("navtrace: 5 spans refused by {} and dropped: 400 Bad Request: not now\n", test.target());
+    assert_eq!(test.flush(), (1, sentence));
+    assert_eq!(test.spooled().len(), 0);
 
-    let (mut bench, _) = spooled(2);
-    bench.collector.up();
-    bench.collector.behave(Behaviour::Rejects(1));
-    let target = bench.target();
-    let words =
+    let (mut test, _) = spooled(2);
+    test.collector.up();
+    test.collector.behave(Behaviour::Rejects(1));
+    let target = test.target();
+    let message =
         format!("navtrace: 3 spans sent to {target}\nnavtrace: 1 span refused by {target} and dropped: too old\n");
-    assert_eq!(bench.flush(), (1, words));
-    assert_eq!(bench.spooled().len(), 0);
+    assert_eq!(test.flush(), (1, message));
+    assert_eq!(test.spooled().len(), 0);
 }
 
 #[test]
-fn nothing_is_sent_while_the_export_is_switched_off() {
+fn nothing_is_sent_while_the_export_is_off() {
     for (name, value) in [("OTEL_TRACES_EXPORTER", "none"), ("OTEL_SDK_DISABLED", "true")] {
-        let bench = Bench::new().set(name, value);
+        let test = ExportTest::new().set(name, value);
         let sentence =
             "nothing can be sent while the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED";
-        assert_eq!(bench.flush(), (2, format!("navtrace: {sentence}\n")));
+        assert_eq!(test.flush(), (2, format!("navtrace: {sentence}\n")));
     }
 }
 
 #[test]
-fn settings_that_can_not_be_used_are_named() {
-    let (bench, _) = spooled(2);
-    let bench = bench.set("OTEL_EXPORTER_OTLP_HEADERS", "a b=c");
-    assert_eq!(bench.flush(), (1, "navtrace: the header a b can't be sent\n".to_owned()));
-    let bench =
-        bench.set("OTEL_EXPORTER_OTLP_HEADERS", "secret").set("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file.pem");
+fn unusable_settings_are_named() {
+    let (test, _) = spooled(2);
+    let test = test.set("OTEL_EXPORTER_OTLP_HEADERS", "a b=c");
+    assert_eq!(test.flush(), (1, "navtrace: the header a b can't be sent\n".to_owned()));
+    let test =
+        test.set("OTEL_EXPORTER_OTLP_HEADERS", "secret").set("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file.pem");
     let ignored = "OTEL_EXPORTER_OTLP_HEADERS is ignored: expected key=value,key=value, percent-encoded";
     let unread = "/no/such/file.pem can't be read: No such file or directory (os error 2)";
-    assert_eq!(bench.flush(), (1, format!("navtrace: {ignored}\nnavtrace: {unread}\n")));
-    assert_eq!(bench.spooled().len(), 1);
+    assert_eq!(test.flush(), (1, format!("navtrace: {ignored}\nnavtrace: {unread}\n")));
+    assert_eq!(test.spooled().len(), 1);
 }
 
 #[test]
-fn a_state_directory_that_can_not_be_used_is_named() {
-    let bench = Bench::new().set("XDG_STATE_HOME", "/proc/none");
+fn an_unusable_state_directory_is_named() {
+    let test = ExportTest::new().set("XDG_STATE_HOME", "/proc/none");
     let sentence = "the state directory can't be used: No such file or directory (os error 2)";
-    assert_eq!(bench.flush(), (1, format!("navtrace: {sentence}\n")));
+    assert_eq!(test.flush(), (1, format!("navtrace: {sentence}\n")));
 }
 
 #[test]
-fn several_at_once_send_each_batch_once() {
-    let (mut bench, session) = spooled(30);
-    bench.collector.up();
-    bench.collector.behave(Behaviour::Slow(Duration::from_millis(50)));
+fn parallel_flushes_send_each_batch_once() {
+    let (mut test, session) = spooled(30);
+    test.collector.up();
+    test.collector.behave(Behaviour::Slow(Duration::from_millis(50)));
     let flushes: Vec<_> = (0..4)
         .map(|_| {
-            bench
-                .command(&["flush"])
+            test.command(&["flush"])
                 .stderr(std::process::Stdio::piped())
                 .stdout(std::process::Stdio::piped())
                 .spawn()
@@ -165,59 +160,59 @@ fn several_at_once_send_each_batch_once() {
         })
         .collect();
     for flush in flushes {
-        let (code, words) = said(&flush.wait_with_output().unwrap());
-        // What another one is sending is that one's to tell.
-        assert!(code == 0 && words.lines().count() == 1, "{code} {words}");
-        assert!(words.contains("spans sent to") || words.contains("nothing to send"), "{words}");
+        let (code, message) = exit_and_stderr(&flush.wait_with_output().unwrap());
+        // A flush reports only the spans that it sent itself.
+        assert!(code == 0 && message.lines().count() == 1, "{code} {message}");
+        assert!(message.contains("spans sent to") || message.contains("nothing to send"), "{message}");
     }
-    assert_eq!(bench.collector.arrived().len(), 8);
-    bench.assert_tree(&session, &page_ids(1, 30));
+    assert_eq!(test.collector.arrived().len(), 8);
+    test.assert_tree(&session, &page_ids(1, 30));
 }
 
 #[test]
-fn a_batch_that_can_not_be_read_is_put_aside() {
-    let (mut bench, session) = spooled(2);
-    bench.collector.up();
-    let spool = bench.state().join("spool");
-    for (name, text) in [("0-1-5", "{\"resourceSpans\":["), ("1-1-5", ""), ("2-1-5", "\u{0}\u{0}\u{0}")] {
-        fs::write(spool.join(name).with_extension("jsonl"), text).unwrap();
+fn an_unreadable_batch_is_renamed() {
+    let (mut test, session) = spooled(2);
+    test.collector.up();
+    let spool = test.state_dir().join("spool");
+    for (name, message) in [("0-1-5", "{\"resourceSpans\":["), ("1-1-5", ""), ("2-1-5", "\u{0}\u{0}\u{0}")] {
+        fs::write(spool.join(name).with_extension("jsonl"), message).unwrap();
     }
-    let (code, words) = bench.flush();
-    assert_eq!(code, 0, "{words}");
-    assert!(words.ends_with(&format!("navtrace: 4 spans sent to {}\n", bench.target())), "{words}");
-    assert_eq!(words.matches("is no batch of spans").count(), 3, "{words}");
-    bench.assert_tree(&session, &page_ids(1, 2));
-    let names: Vec<_> = bench.spooled().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+    let (code, message) = test.flush();
+    assert_eq!(code, 0, "{message}");
+    assert!(message.ends_with(&format!("navtrace: 4 spans sent to {}\n", test.target())), "{message}");
+    assert_eq!(message.matches("is no batch of spans").count(), 3, "{message}");
+    test.assert_tree(&session, &page_ids(1, 2));
+    let names: Vec<_> = test.spooled().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["0-1-5.unreadable", "1-1-5.unreadable", "2-1-5.unreadable"]);
-    // Once is enough.
-    assert_eq!(bench.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
+    // It is reported only once.
+    assert_eq!(test.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
 }
 
 #[test]
-fn a_journal_that_can_not_be_read_is_no_obstacle() {
-    let (mut bench, session) = spooled(2);
-    bench.collector.up();
-    let sessions = bench.state().join("sessions");
+fn an_unreadable_journal_stops_nothing() {
+    let (mut test, session) = spooled(2);
+    test.collector.up();
+    let sessions = test.state_dir().join("sessions");
     fs::write(sessions.join("empty.jsonl"), "").unwrap();
     fs::write(sessions.join("broken.jsonl"), "{\"entry\":\"beg\n").unwrap();
     fs::create_dir(sessions.join("folder.jsonl")).unwrap();
-    let (code, words) = bench.flush();
-    assert_eq!(code, 0, "{words}");
-    assert!(words.ends_with(&format!("navtrace: 4 spans sent to {}\n", bench.target())), "{words}");
-    bench.assert_tree(&session, &page_ids(1, 2));
-    assert_eq!(bench.journals(), [sessions.join("broken.unreadable"), sessions.join("folder.jsonl")]);
+    let (code, message) = test.flush();
+    assert_eq!(code, 0, "{message}");
+    assert!(message.ends_with(&format!("navtrace: 4 spans sent to {}\n", test.target())), "{message}");
+    test.assert_tree(&session, &page_ids(1, 2));
+    assert_eq!(test.journals(), [sessions.join("broken.unreadable"), sessions.join("folder.jsonl")]);
 }
 
 #[test]
-fn a_host_and_a_flush_at_once_send_each_batch_once() {
-    let (mut bench, session) = spooled(30);
-    bench.collector.up();
-    bench.collector.behave(Behaviour::Slow(Duration::from_millis(50)));
-    let mut host = bench.host();
-    host.greet();
-    let (code, words) = bench.flush();
-    assert_eq!(code, 0, "{words}");
-    bench.wait_for(32);
-    assert!(host.leave().success());
-    bench.assert_tree(&session, &page_ids(1, 30));
+fn a_host_and_a_flush_send_each_batch_once() {
+    let (mut test, session) = spooled(30);
+    test.collector.up();
+    test.collector.behave(Behaviour::Slow(Duration::from_millis(50)));
+    let mut host = test.host();
+    host.start_session();
+    let (code, message) = test.flush();
+    assert_eq!(code, 0, "{message}");
+    test.wait_for_spans(32);
+    assert!(host.close_and_wait().success());
+    test.assert_tree(&session, &page_ids(1, 30));
 }

@@ -1,4 +1,4 @@
-//! The export of spans without a browser: the real host with a real collector, and everything that can go wrong between them.
+//! Tests the export of spans without a browser: the real host, a collector, and everything that can go wrong between them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -6,9 +6,14 @@
 mod collector;
 #[path = "../support/navtrace.rs"]
 mod navtrace;
+#[path = "../support/reserved_port.rs"]
+mod reserved_port;
 
-mod bench;
+mod host;
 mod observations;
+mod reports;
+mod setup;
+mod tree;
 
 mod faults;
 mod flush;

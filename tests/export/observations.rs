@@ -1,17 +1,17 @@
-//! What an extension would observe, as the types have it.
+//! Observations as the extension makes them.
 
 use navtrace::testing::SpanId;
 use navtrace::testing::{NavigationStart, Observation, Response};
 
-/// When the first page load begins, in milliseconds since the epoch.
+/// Start of all observations, in milliseconds since 1970.
 pub(crate) const START: f64 = 1_764_211_873_000.0;
 
-/// A span id by its number.
+/// Returns the span id with this number.
 pub(crate) fn span_id(number: u64) -> SpanId {
     format!("{number:016x}").parse().unwrap()
 }
 
-/// A request, below a navigation or below the root.
+/// Returns the start of a request below a navigation or, without `parent`, below the root.
 pub(crate) fn started(time: f64, request: &str, id: u64, parent: Option<u64>) -> Observation {
     Observation::RequestStarted {
         time: START + time,
@@ -29,7 +29,7 @@ pub(crate) fn started(time: f64, request: &str, id: u64, parent: Option<u64>) ->
     }
 }
 
-/// The request that a navigation begins with.
+/// Returns the start of a navigation's own request.
 pub(crate) fn navigates(time: f64, request: &str, id: u64, navigation: u64) -> Observation {
     let mut observation = started(time, request, id, Some(navigation));
     if let Observation::RequestStarted { navigation, resource, .. } = &mut observation {
@@ -39,18 +39,17 @@ pub(crate) fn navigates(time: f64, request: &str, id: u64, navigation: u64) -> O
     observation
 }
 
-/// A response, of the server or of the cache.
 pub(crate) fn response(status: u16, from_cache: bool) -> Response {
     let (address, protocol) = (Some("127.0.0.1".to_owned()), Some("HTTP/1.1".to_owned()));
     Response { status, from_cache, address, protocol, size: Some(5120) }
 }
 
-/// The end of a request.
+/// Returns the successful end of a request.
 pub(crate) fn completed(time: f64, request: &str, status: u16) -> Observation {
     Observation::RequestCompleted { time: START + time, request: request.into(), response: response(status, false) }
 }
 
-/// The end of a navigation's wait.
+/// Returns the commit of a navigation.
 pub(crate) fn committed(time: f64, navigation: u64) -> Observation {
     Observation::NavigationCommitted {
         time: START + time,
@@ -62,13 +61,13 @@ pub(crate) fn committed(time: f64, navigation: u64) -> Observation {
     }
 }
 
-/// The spans of page load `number`: its navigation is `number << 16`, its requests follow.
+/// Returns the span ids of page load `number`: the navigation has `number << 16`, its requests follow.
 pub(crate) fn page_ids(number: u64, requests: u64) -> Vec<String> {
     (0..=requests).map(|place| span_id((number << 16) + place).to_string()).collect()
 }
 
-/// A page load from its beginning to its end: so many requests, the navigation's own among them, and the tab is closed after it. Page loads
-/// are 10 seconds apart, so that each is over when the next begins.
+/// Returns a whole page load with `requests` requests, including the navigation's own, after which the tab is closed. Page loads are 10
+/// seconds apart, so that each has ended when the next begins.
 pub(crate) fn page(number: u64, requests: u64) -> Vec<Observation> {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let start = 10_000.0 * number as f64;
@@ -84,4 +83,9 @@ pub(crate) fn page(number: u64, requests: u64) -> Vec<Observation> {
     page.push(Observation::DocumentLoaded { time: START + start + 40.0, span_id: span_id(navigation) });
     page.push(Observation::TabClosed { time: START + start + 50.0, tab_id: 7 });
     page
+}
+
+/// Joins the span ids of several page loads.
+pub(crate) fn all_ids(pages: impl IntoIterator<Item = Vec<String>>) -> Vec<String> {
+    pages.into_iter().flatten().collect()
 }

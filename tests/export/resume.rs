@@ -1,140 +1,143 @@
-//! Hosts that die or end in the middle of a session, and what the next one, or `navtrace flush`, makes of what they left.
+//! Tests hosts that die or exit during a session, and how the next host or `navtrace flush` continues.
 
 use std::time::Duration;
 
-use crate::bench::{Bench, Heard, WORKER, expected, wait_until};
 use crate::collector::{Behaviour, Collector, attribute, hex};
-use crate::observations::{navigates, page, page_ids, span_id, started};
+use crate::host::WORKER;
+use crate::observations::{all_ids, navigates, page, page_ids, span_id, started};
+use crate::reports::Reports;
+use crate::setup::{ExportTest, wait_until};
 
 #[test]
-fn a_host_that_is_killed_is_followed_by_one_that_goes_on() {
-    let bench = Bench::new();
-    let heard = Heard::listen();
-    let mut first = bench.host_heard_by(&heard);
-    let session = first.greet();
+fn the_next_host_continues_the_session_of_a_killed_one() {
+    let test = ExportTest::new();
+    let reports = Reports::listen();
+    let mut first = test.host_with_reports(&reports);
+    let session = first.start_session();
     first.observe(&page(1, 3));
-    bench.wait_for(4);
-    // What a navigation of this batch needs comes with the next one.
+    // A host that is killed before it has read the answer leaves spans that the next one sends again.
+    first.wait_for_exporter("4 spans are exported", |state| state["exported"] == 4);
+    // The navigation of this batch ends in the next one.
     first.observe(&[navigates(20_000.0, "2-1", (2 << 16) + 1, 2 << 16)]);
     first.kill();
 
-    let mut second = bench.host_heard_by(&heard);
+    let mut second = test.host_with_reports(&reports);
     second.resume(&session);
-    // The worker does not know that the last batch was safe, and sends it again.
-    second.tell(WORKER, 2, &[navigates(20_000.0, "2-1", (2 << 16) + 1, 2 << 16)]);
+    // The worker got no acknowledgment of the last batch, so it sends that again.
+    second.send_batch(WORKER, 2, &[navigates(20_000.0, "2-1", (2 << 16) + 1, 2 << 16)]);
     second.assert_received(WORKER, 2);
-    second.tell(WORKER, 3, &page(2, 3)[1..]);
+    second.send_batch(WORKER, 3, &page(2, 3)[1..]);
     second.assert_received(WORKER, 3);
-    bench.wait_for(4 + 4);
-    // The first one's browser is the browser: its journal says so.
+    test.wait_for_spans(4 + 4);
+    // The journal names the browser of the first host.
     first.kill_browser();
     second.end();
-    bench.assert_tree(&session, &expected([page_ids(1, 3), page_ids(2, 3)]));
-    assert!(bench.collector.spans().iter().all(|span| attribute(span, "navtrace.unfinished").is_empty()));
-    assert_eq!((bench.journals().len(), bench.spooled().len()), (0, 0));
-    assert_eq!(second.said(), "");
-    // Both hosts together: the summary of `navtrace run` has one line for them.
-    let trace = heard.trace();
+    test.assert_tree(&session, &all_ids([page_ids(1, 3), page_ids(2, 3)]));
+    assert!(test.collector.spans().iter().all(|span| attribute(span, "navtrace.unfinished").is_empty()));
+    assert_eq!((test.journals().len(), test.spooled().len()), (0, 0));
+    assert_eq!(second.stderr(), "");
+    // Both hosts report on one trace, so the summary of `navtrace run` has one line.
+    let trace = reports.trace();
     assert_eq!((trace.tally.navigations, trace.tally.requests), (2, 6));
     assert_eq!(trace.exported.unwrap().exported, 4 + 4 + 1);
 }
 
 #[test]
-fn spans_that_a_killed_host_could_not_send_are_sent_by_the_next() {
-    let mut bench = Bench::with(Collector::down());
-    let mut first = bench.host_of_browser();
-    let session = first.greet();
+fn the_next_host_sends_what_a_killed_one_could_not() {
+    let mut test = ExportTest::with(Collector::down());
+    let mut first = test.host_with_browser();
+    let session = first.start_session();
     first.observe(&page(1, 3));
     first.observe(&page(2, 3));
     first.kill();
-    assert_eq!((bench.journals().len(), bench.spooled().len()), (1, 0));
-    bench.collector.up();
-    let mut second = bench.host_of_browser();
+    assert_eq!((test.journals().len(), test.spooled().len()), (1, 0));
+    test.collector.up();
+    let mut second = test.host_with_browser();
     second.resume(&session);
-    bench.wait_for(4 + 4);
-    second.tell(WORKER, 3, &page(3, 1));
+    test.wait_for_spans(4 + 4);
+    second.send_batch(WORKER, 3, &page(3, 1));
     second.assert_received(WORKER, 3);
     second.end();
-    bench.assert_tree(&session, &expected([page_ids(1, 3), page_ids(2, 3), page_ids(3, 1)]));
+    test.assert_tree(&session, &all_ids([page_ids(1, 3), page_ids(2, 3), page_ids(3, 1)]));
 }
 
 #[test]
-fn a_host_that_is_killed_while_its_spans_are_on_their_way_loses_none() {
-    let bench = Bench::new();
-    bench.collector.behave(Behaviour::Silent);
-    let mut first = bench.host_of_browser();
-    let session = first.greet();
+fn a_host_killed_during_an_export_loses_no_span() {
+    let test = ExportTest::new();
+    test.collector.behave(Behaviour::Silent);
+    let mut first = test.host_with_browser();
+    let session = first.start_session();
     first.observe(&page(1, 3));
-    bench.wait_for_requests(1);
+    test.wait_for_requests(1);
     first.kill();
-    bench.collector.behave(Behaviour::Accepts);
-    let mut second = bench.host_of_browser();
+    test.collector.behave(Behaviour::Accepts);
+    let mut second = test.host_with_browser();
     second.resume(&session);
     second.end();
-    bench.assert_tree(&session, &page_ids(1, 3));
+    test.assert_tree(&session, &page_ids(1, 3));
 }
 
 #[test]
-fn a_host_that_ends_while_the_browser_goes_on_leaves_the_session_to_the_next() {
-    let mut bench = Bench::with(Collector::down());
-    let mut first = bench.host();
-    let session = first.greet();
+fn a_host_that_exits_first_leaves_its_session_to_the_next() {
+    let mut test = ExportTest::with(Collector::down());
+    let mut first = test.host();
+    let session = first.start_session();
     first.observe(&page(1, 3));
-    assert!(first.leave().success());
-    assert_eq!((bench.journals().len(), bench.spooled().len()), (1, 0));
-    // A flush leaves it alone as well: its browser lives.
-    assert_eq!(bench.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
-    assert_eq!(bench.journals().len(), 1);
+    assert!(first.close_and_wait().success());
+    assert_eq!((test.journals().len(), test.spooled().len()), (1, 0));
+    // A flush does not touch the journal of a browser that runs.
+    assert_eq!(test.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
+    assert_eq!(test.journals().len(), 1);
 
-    bench.collector.up();
-    // And so does the host of another browser.
-    let mut stranger = bench.host_of_browser();
-    stranger.greet();
+    test.collector.up();
+    // Neither does the host of another browser.
+    let mut stranger = test.host_with_browser();
+    stranger.start_session();
     stranger.end();
-    assert_eq!((bench.journals().len(), bench.collector.spans().len()), (1, 0));
+    assert_eq!((test.journals().len(), test.collector.spans().len()), (1, 0));
 
-    let mut second = bench.host();
+    let mut second = test.host();
     second.resume(&session);
-    bench.wait_for(4);
-    second.tell(WORKER, 2, &page(2, 3));
+    test.wait_for_spans(4);
+    second.send_batch(WORKER, 2, &page(2, 3));
     second.assert_received(WORKER, 2);
-    bench.wait_for(8);
-    assert!(second.leave().success());
-    // The root is not there before the browser has gone.
-    assert_eq!(bench.collector.spans().len(), 8);
-    assert_eq!(bench.journals().len(), 1);
+    test.wait_for_spans(8);
+    assert!(second.close_and_wait().success());
+    // The root span ends with the browser.
+    assert_eq!(test.collector.spans().len(), 8);
+    assert_eq!(test.journals().len(), 1);
 }
 
 #[test]
-fn a_session_without_observations_leaves_nothing() {
-    let bench = Bench::new();
-    let mut host = bench.host();
-    host.greet();
-    wait_until("the journal is there", || bench.journals().len() == 1);
-    assert!(host.leave().success());
-    assert_eq!((bench.journals().len(), bench.collector.arrived().len()), (0, 0));
-    let mut host = bench.host_of_browser();
-    host.greet();
+fn an_empty_session_leaves_nothing() {
+    let test = ExportTest::new();
+    let mut host = test.host();
+    host.start_session();
+    wait_until("the journal is there", || test.journals().len() == 1);
+    assert!(host.close_and_wait().success());
+    assert_eq!((test.journals().len(), test.collector.arrived().len()), (0, 0));
+    let mut host = test.host_with_browser();
+    host.start_session();
     host.end();
-    assert_eq!((bench.journals().len(), bench.spooled().len(), bench.collector.arrived().len()), (0, 0, 0));
+    assert_eq!((test.journals().len(), test.spooled().len(), test.collector.arrived().len()), (0, 0, 0));
 }
 
 #[test]
-fn a_browser_and_a_host_that_are_killed_together_leave_a_session_that_flush_ends() {
-    let mut bench = Bench::with(Collector::down());
-    let mut host = bench.host_of_browser();
-    let session = host.greet();
+fn flush_ends_a_session_whose_browser_was_killed() {
+    let mut test = ExportTest::with(Collector::down());
+    let mut host = test.host_with_browser();
+    let session = host.start_session();
     host.observe(&page(1, 3));
     host.observe(&[navigates(20_000.0, "2", 0x20_0001, 0x20_0000), started(20_001.0, "3", 0x20_0002, Some(0x20_0000))]);
     host.kill();
-    bench.collector.up();
-    // As long as the browser lives, another host may come.
-    assert_eq!(bench.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
+    test.collector.up();
+    // While the browser runs, another host may come.
+    assert_eq!(test.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
     host.kill_browser();
-    assert_eq!(bench.flush(), (0, format!("navtrace: 8 spans sent to {}\n", bench.target())));
+    assert_eq!(test.flush(), (0, format!("navtrace: 8 spans sent to {}\n", test.target())));
     let open = [0x20_0000, 0x20_0001, 0x20_0002].map(|id| span_id(id).to_string());
-    bench.assert_tree(&session, &expected([page_ids(1, 3), open.to_vec()]));
-    let unfinished: Vec<_> = bench
+    test.assert_tree(&session, &all_ids([page_ids(1, 3), open.to_vec()]));
+    let unfinished: Vec<_> = test
         .collector
         .spans()
         .into_iter()
@@ -143,65 +146,65 @@ fn a_browser_and_a_host_that_are_killed_together_leave_a_session_that_flush_ends
         .collect();
     assert_eq!(unfinished.len(), 3, "{unfinished:?}");
     assert!(open.iter().all(|id| unfinished.contains(id)), "{unfinished:?}");
-    assert_eq!((bench.journals().len(), bench.spooled().len()), (0, 0));
-    assert_eq!(bench.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
+    assert_eq!((test.journals().len(), test.spooled().len()), (0, 0));
+    assert_eq!(test.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
 }
 
 #[test]
-fn the_next_browser_sends_what_a_killed_one_left() {
-    let bench = Bench::new();
-    let mut host = bench.host_of_browser();
-    bench.collector.behave(Behaviour::Silent);
-    let session = host.greet();
+fn the_next_browser_sends_the_spans_of_a_killed_one() {
+    let test = ExportTest::new();
+    let mut host = test.host_with_browser();
+    test.collector.behave(Behaviour::Silent);
+    let session = host.start_session();
     host.observe(&page(1, 3));
     host.kill_both();
-    bench.collector.behave(Behaviour::Accepts);
-    let mut next = bench.host_of_browser();
-    next.greet();
-    bench.wait_for(5);
-    bench.assert_tree(&session, &page_ids(1, 3));
+    test.collector.behave(Behaviour::Accepts);
+    let mut next = test.host_with_browser();
+    next.start_session();
+    test.wait_for_spans(5);
+    test.assert_tree(&session, &page_ids(1, 3));
     next.end();
-    assert_eq!((bench.journals().len(), bench.spooled().len(), bench.collector.spans().len()), (0, 0, 5));
+    assert_eq!((test.journals().len(), test.spooled().len(), test.collector.spans().len()), (0, 0, 5));
 }
 
 #[test]
-fn a_host_that_comes_before_the_last_one_has_gone_waits_for_it() {
-    let bench = Bench::new();
-    bench.collector.behave(Behaviour::Slow(Duration::from_millis(700)));
-    let mut first = bench.host();
-    let session = first.greet();
+fn a_host_waits_for_the_one_before_to_exit() {
+    let test = ExportTest::new();
+    test.collector.behave(Behaviour::Slow(Duration::from_millis(700)));
+    let mut first = test.host();
+    let session = first.start_session();
     first.observe(&page(1, 3));
-    bench.wait_for_requests(1);
-    // Its request is still on its way when its channel ends, and when the next host has said hello.
+    test.wait_for_requests(1);
+    // Its request is unanswered when its channel is closed and the next host starts.
     first.close_channel();
-    let mut second = bench.host();
+    let mut second = test.host();
     second.resume(&session);
-    second.tell(WORKER, 2, &page(2, 3));
-    // It answers everything but what it has nowhere to put yet.
+    second.send_batch(WORKER, 2, &page(2, 3));
+    // The next host answers at once, but acknowledges batches only when it has the journal.
     assert!(second.replenish() < Duration::from_secs(1));
     second.assert_received(WORKER, 2);
-    bench.wait_for(8);
-    assert!(first.leave().success() && second.leave().success());
-    let spans = bench.collector.spans();
-    let found: std::collections::BTreeSet<_> = crate::bench::ids(&spans).into_iter().collect();
+    test.wait_for_spans(8);
+    assert!(first.close_and_wait().success() && second.close_and_wait().success());
+    let spans = test.collector.spans();
+    let found: std::collections::BTreeSet<_> = crate::tree::ids(&spans).into_iter().collect();
     assert_eq!((spans.len(), found.len()), (8, 8), "{found:?}");
-    assert_eq!(first.said() + &second.said(), "");
+    assert_eq!(first.stderr() + &second.stderr(), "");
 }
 
 #[test]
-fn a_session_whose_journal_another_host_does_not_let_go_goes_on_without_one() {
-    // Nobody knows what such a host is about; this one must not wait for it for good.
-    let bench = Bench::new();
-    let mut first = bench.host();
-    let session = first.greet();
+fn a_session_continues_without_a_locked_journal() {
+    // A host that does not exit keeps its journal locked. The next host waits only for a while.
+    let test = ExportTest::new();
+    let mut first = test.host();
+    let session = first.start_session();
     first.observe(&page(1, 3));
-    bench.wait_for(4);
-    let mut second = bench.host_of_browser();
+    test.wait_for_spans(4);
+    let mut second = test.host_with_browser();
     second.resume(&session);
-    second.tell(WORKER, 2, &page(2, 3));
+    second.send_batch(WORKER, 2, &page(2, 3));
     second.assert_received(WORKER, 2);
-    second.hear("the session's journal can't be used");
-    bench.wait_for(8);
+    second.wait_for_stderr("the session's journal can't be used");
+    test.wait_for_spans(8);
     second.end();
-    assert!(second.said().contains("Resource temporarily unavailable"), "{}", second.said());
+    assert!(second.stderr().contains("Resource temporarily unavailable"), "{}", second.stderr());
 }

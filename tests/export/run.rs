@@ -1,19 +1,19 @@
-//! The summary of `navtrace run`: what its hosts say of requests and of the export.
+//! Tests the summary of `navtrace run`: what hosts report of requests and of the export.
 
 use std::fs;
 
 use navtrace::testing::Observation;
 use serde_json::json;
 
-use crate::bench::{Bench, ORIGIN, said};
 use crate::collector::{Behaviour, Collector};
 use crate::observations::{START, committed, completed, navigates, response, span_id, started};
+use crate::setup::{ExportTest, ORIGIN, exit_and_stderr};
 
-/// The session that every run here goes on with, so that its trace id is known.
+/// A hello with an existing session, so that the trace id is known.
 const HELLO: &str = include_str!("../fixtures/messages/hello-resume.json");
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// A redirected page load with a failure, a cache hit and a request that does not end: 6 requests that end, and 9 spans.
+/// Returns a redirected page load with a failure, a cache hit and an unfinished request: 6 finished requests, and 9 spans.
 fn observations() -> Vec<Observation> {
     vec![
         navigates(0.0, "login?to=home", 0xa1, 0xa0),
@@ -49,8 +49,8 @@ fn observations() -> Vec<Observation> {
     ]
 }
 
-/// Runs a command that plays a browser of this session, and gives the exit code and what was said; how long the session took is `N s`.
-fn run(bench: &Bench, hello: &str, observations: &[Observation]) -> (i32, Vec<String>) {
+/// Runs a command that stands in for a browser. Returns the exit code and the lines of navtrace, in which durations are replaced by `N s`.
+fn run(test: &ExportTest, hello: &str, observations: &[Observation]) -> (i32, Vec<String>) {
     let observed = json!({
         "v": 1, "type": "observed", "worker": "w", "number": 1, "dropped": 0, "observations": observations,
     });
@@ -58,27 +58,27 @@ fn run(bench: &Bench, hello: &str, observations: &[Observation]) -> (i32, Vec<St
     let bodies = [hello.trim_end().to_owned(), armed.to_owned(), observed.to_string()];
     let frames =
         bodies.iter().flat_map(|body| [&u32::try_from(body.len()).unwrap().to_ne_bytes(), body.as_bytes()].concat());
-    let (input, output) = (bench.environment.home().join("frames"), bench.environment.home().join("answers"));
+    let (input, output) = (test.environment.home().join("frames"), test.environment.home().join("answers"));
     fs::write(&input, frames.collect::<Vec<u8>>()).unwrap();
     let _ = fs::remove_file(&output);
-    // The shell is the browser. It ends once its host is there.
+    // The shell is the browser. It exits once its host has answered.
     let script = r#""$0" "$1" <"$2" >"$3" & while [ ! -s "$3" ]; do sleep 0.01; done; exit 7"#;
-    let browser = bench.environment.program("chromium", "exit 9");
-    let mut run = bench.command(&["run", "--", "sh", "-c", script, env!("CARGO_BIN_EXE_navtrace"), ORIGIN]);
+    let browser = test.environment.program("chromium", "exit 9");
+    let mut run = test.command(&["run", "--", "sh", "-c", script, env!("CARGO_BIN_EXE_navtrace"), ORIGIN]);
     run.args([&input, &output]).env("NAVTRACE_BROWSER", browser);
-    let (code, words) = said(&run.output().unwrap());
+    let (code, message) = exit_and_stderr(&run.output().unwrap());
     let is_duration = |part: &str| part.strip_suffix(" s").is_some_and(|number| number.parse::<f64>().is_ok());
-    // What the host itself logs goes where the browser's standard error goes.
+    // The host's own log is on the same standard error.
     let ours = |line: &&str| line.starts_with("navtrace: ") && !line.contains("--no-sandbox");
-    let lines = words.lines().filter(ours).map(|line| {
+    let lines = message.lines().filter(ours).map(|line| {
         let parts = line.split("  ").map(|part| if is_duration(part) { "N s" } else { part });
         parts.collect::<Vec<_>>().join("  ")
     });
-    assert_eq!(bench.environment.left_behind(), [""; 0]);
+    assert_eq!(test.environment.left_behind(), [""; 0]);
     (code, lines.collect())
 }
 
-/// The line of a trace, up to what became of its spans.
+/// Returns the line of the trace in the summary.
 fn line(exported: &str) -> String {
     format!(
         "navtrace:   {TRACE}  1 navigation  6 requests  1 failed  1 from cache  N s  slowest 1234 ms GET /api/cart  detailed mode  {exported}"
@@ -86,42 +86,42 @@ fn line(exported: &str) -> String {
 }
 
 #[test]
-fn a_trace_has_its_requests_and_what_became_of_its_spans() {
-    let bench = Bench::new();
+fn a_trace_is_summarized_with_its_spans() {
+    let test = ExportTest::new();
     let expected = ["navtrace: 1 trace".to_owned(), line("9 spans exported")];
-    assert_eq!(run(&bench, HELLO, &observations()), (7, expected.to_vec()));
-    assert_eq!(bench.collector.spans().len(), 9);
+    assert_eq!(run(&test, HELLO, &observations()), (7, expected.to_vec()));
+    assert_eq!(test.collector.spans().len(), 9);
 }
 
 #[test]
-fn spans_that_are_kept_are_told_with_the_reason() {
-    let mut bench = Bench::with(Collector::down());
-    let (code, lines) = run(&bench, HELLO, &observations());
-    let start = format!("navtrace: spans can't be sent to {}: ", bench.target());
+fn kept_spans_are_reported_with_the_reason() {
+    let mut test = ExportTest::with(Collector::down());
+    let (code, lines) = run(&test, HELLO, &observations());
+    let start = format!("navtrace: spans can't be sent to {}: ", test.target());
     let end = "; they are kept, and the next traced browser or `navtrace flush` sends them";
     assert!(lines[0].starts_with(&start) && lines[0].ends_with(end), "{lines:?}");
     assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line("9 spans kept for later")][..]));
-    bench.collector.up();
-    assert_eq!(bench.flush(), (0, format!("navtrace: 9 spans sent to {}\n", bench.target())));
+    test.collector.up();
+    assert_eq!(test.flush(), (0, format!("navtrace: 9 spans sent to {}\n", test.target())));
 }
 
 #[test]
-fn spans_that_are_refused_or_rejected_are_told() {
-    // How many spans go with the last request depends on whether the browser's end is seen before or after it.
-    let bench = Bench::new();
-    bench.collector.behave(Behaviour::Refuses(400, None));
-    let (code, lines) = run(&bench, HELLO, &observations());
-    let start = format!("navtrace: the collector at {} refused ", bench.target());
+fn refused_and_rejected_spans_are_reported() {
+    // The number of spans in a request depends on whether the host sees the end of the browser before or after it.
+    let test = ExportTest::new();
+    test.collector.behave(Behaviour::Refuses(400, None));
+    let (code, lines) = run(&test, HELLO, &observations());
+    let start = format!("navtrace: the collector at {} refused ", test.target());
     let end = " spans, which are dropped: 400 Bad Request: not now";
     assert!(lines[0].starts_with(&start) && lines[0].ends_with(end), "{lines:?}");
     assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line("9 spans refused")][..]));
 
-    let bench = Bench::new();
-    bench.collector.behave(Behaviour::Rejects(1));
-    let (code, lines) = run(&bench, HELLO, &observations());
-    let start = format!("navtrace: the collector at {} took only a part: 1 of ", bench.target());
+    let test = ExportTest::new();
+    test.collector.behave(Behaviour::Rejects(1));
+    let (code, lines) = run(&test, HELLO, &observations());
+    let start = format!("navtrace: the collector at {} took only a part: 1 of ", test.target());
     assert!(lines[0].starts_with(&start) && lines[0].ends_with(" spans were rejected: too old"), "{lines:?}");
-    let requests = bench.collector.arrived().len();
+    let requests = test.collector.arrived().len();
     let exported = match requests {
         1 => "8 spans exported, 1 span refused".to_owned(),
         _ => format!("{} spans exported, {requests} spans refused", 9 - requests),
@@ -130,32 +130,32 @@ fn spans_that_are_refused_or_rejected_are_told() {
 }
 
 #[test]
-fn without_an_export_a_trace_is_counted_all_the_same() {
+fn a_trace_is_summarized_without_an_export() {
     let expected = |why| (7, vec!["navtrace: 1 trace".to_owned(), line(why)]);
-    let bench = Bench::new().set("OTEL_TRACES_EXPORTER", "none");
-    assert_eq!(run(&bench, HELLO, &observations()), expected("nothing exported"));
-    // Nor is a session exported that is not sampled.
-    let bench = Bench::new();
+    let test = ExportTest::new().set("OTEL_TRACES_EXPORTER", "none");
+    assert_eq!(run(&test, HELLO, &observations()), expected("nothing exported"));
+    // An unsampled session is not exported either.
+    let test = ExportTest::new();
     let unsampled = HELLO.replace(r#""flags":"01""#, r#""flags":"00""#);
     assert_ne!(unsampled, HELLO);
-    assert_eq!(run(&bench, &unsampled, &observations()), expected("not sampled"));
-    assert!(bench.collector.arrived().is_empty());
+    assert_eq!(run(&test, &unsampled, &observations()), expected("not sampled"));
+    assert!(test.collector.arrived().is_empty());
 }
 
 #[test]
-fn a_browser_that_did_nothing_has_its_line() {
-    let bench = Bench::new();
-    let (code, lines) = run(&bench, HELLO, &[]);
+fn an_idle_browser_is_summarized() {
+    let test = ExportTest::new();
+    let (code, lines) = run(&test, HELLO, &[]);
     assert_eq!((code, lines[0].as_str()), (7, "navtrace: 1 trace"));
-    // An empty batch is a batch: there is a root.
+    // An empty batch is enough for a root span.
     let rest = "0 navigations  0 requests  N s  detailed mode  1 span exported";
     assert_eq!(lines[1..], [format!("navtrace:   {TRACE}  {rest}")]);
 }
 
 #[test]
-fn settings_that_are_ignored_are_told_before_anything_runs() {
-    let bench = Bench::new().set("OTEL_EXPORTER_OTLP_PROTOCOL", "http").set("OTEL_BSP_MAX_QUEUE_SIZE", "many");
-    let (code, lines) = run(&bench, HELLO, &observations());
+fn ignored_settings_are_reported_first() {
+    let test = ExportTest::new().set("OTEL_EXPORTER_OTLP_PROTOCOL", "http").set("OTEL_BSP_MAX_QUEUE_SIZE", "many");
+    let (code, lines) = run(&test, HELLO, &observations());
     assert_eq!(code, 7);
     assert_eq!(
         lines,

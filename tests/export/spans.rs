@@ -1,4 +1,4 @@
-//! What arrives at a collector: one tree, in every form that OTLP has, and nothing where nothing is wanted.
+//! Tests what arrives at a collector: one tree in every format of OTLP, and nothing when the export is off.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,11 +10,12 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
 
-use crate::bench::{Bench, Session, assert_tree, files_below, wait_until};
 use crate::collector::{attribute, hex, spans};
 use crate::observations::{START, committed, completed, navigates, response, span_id, started};
+use crate::setup::{ExportTest, files_below, wait_until};
+use crate::tree::{Session, assert_tree};
 
-/// Two navigations: a redirect and a beacon of the first, a failure, a cache hit and a request that is still open of the second.
+/// Returns two navigations: the first with a redirect, the second with failures, a cache hit and an unfinished request.
 fn two_navigations() -> Vec<Observation> {
     let at = |time: f64| START + time;
     vec![
@@ -44,14 +45,14 @@ fn two_navigations() -> Vec<Observation> {
         started(115.0, "5", 0xb3, Some(0xb0)),
         Observation::RequestCompleted { time: at(116.0), request: "5".into(), response: response(200, true) },
         started(117.0, "6", 0xb4, Some(0xb0)),
-        // Of no tab: a worker's.
+        // A worker's request belongs to no tab.
         started(120.0, "7", 0xc1, None),
         completed(125.0, "7", 200),
         Observation::DocumentLoaded { time: at(130.0), span_id: span_id(0xb0) },
     ]
 }
 
-/// What becomes of them.
+/// The spans of these observations, as [`summary`] shows them.
 const TREE: [&str; 11] = [
     "a0<root navigation kind 1 http://shop.test/page/a0 committed +commit +domContentLoaded +load",
     "a1<a0 GET kind 3 http://shop.test/1 302",
@@ -70,17 +71,17 @@ fn expected() -> Vec<String> {
     [0xa0, 0xa1, 0xa2, 0xa3, 0xb0, 0xb1, 0xb2, 0xb3, 0xb4, 0xc1].map(|id| span_id(id).to_string()).to_vec()
 }
 
-/// Plays a session of those two navigations to its end.
-fn play(bench: &Bench) -> Session {
-    let mut host = bench.host_of_browser();
-    let session = host.greet();
+/// Runs a session with these two navigations to its end.
+fn play(test: &ExportTest) -> Session {
+    let mut host = test.host_with_browser();
+    let session = host.start_session();
     host.observe(&two_navigations());
     host.end();
-    assert_eq!(host.said(), "");
+    assert_eq!(host.stderr(), "");
     session
 }
 
-/// One line for each span: its id and its parent's, its name and kind, and what it is about. The root is called that.
+/// Returns a sorted line for each span: its id and its parent's, name, kind, attributes, events and status. The root's id is `root`.
 fn summary(spans: &[Span], session: &Session) -> Vec<String> {
     let name = |id: &[u8]| match hex(id) {
         id if id == session.span_id() => "root".to_owned(),
@@ -117,7 +118,6 @@ fn summary(spans: &[Span], session: &Session) -> Vec<String> {
     lines
 }
 
-/// The same wherever it arrives.
 fn assert_complete(spans: &[Span], session: &Session) {
     assert_tree(spans, session, &expected());
     assert_eq!(summary(spans, session), TREE);
@@ -128,10 +128,10 @@ fn assert_complete(spans: &[Span], session: &Session) {
 
 #[test]
 fn a_session_is_one_tree_in_protobuf() {
-    let bench = Bench::new();
-    let session = play(&bench);
-    assert_complete(&bench.collector.spans(), &session);
-    for arrived in bench.collector.arrived() {
+    let test = ExportTest::new();
+    let session = play(&test);
+    assert_complete(&test.collector.spans(), &session);
+    for arrived in test.collector.arrived() {
         assert_eq!(arrived.headers["content-type"], "application/x-protobuf");
         assert_eq!(arrived.headers.get("content-encoding"), None);
         let agent = arrived.headers["user-agent"].to_str().unwrap();
@@ -140,14 +140,14 @@ fn a_session_is_one_tree_in_protobuf() {
 }
 
 #[test]
-fn the_same_in_json_with_gzip_and_with_headers() {
-    let bench = Bench::new()
+fn json_with_gzip_and_headers_carries_the_same_spans() {
+    let test = ExportTest::new()
         .set("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
         .set("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
         .set("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k%20y,tenant=shop");
-    let session = play(&bench);
-    assert_complete(&bench.collector.spans(), &session);
-    for arrived in bench.collector.arrived() {
+    let session = play(&test);
+    assert_complete(&test.collector.spans(), &session);
+    for arrived in test.collector.arrived() {
         let header = |name: &str| arrived.headers[name].to_str().unwrap().to_owned();
         assert_eq!(
             ["content-type", "content-encoding", "api-key", "tenant"].map(header),
@@ -157,14 +157,14 @@ fn the_same_in_json_with_gzip_and_with_headers() {
 }
 
 #[test]
-fn the_same_in_protobuf_with_gzip() {
-    let bench = Bench::new().set("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip");
-    let session = play(&bench);
-    assert_complete(&bench.collector.spans(), &session);
-    assert!(bench.collector.arrived().iter().all(|arrived| arrived.headers["content-encoding"] == "gzip"));
+fn protobuf_with_gzip_carries_the_same_spans() {
+    let test = ExportTest::new().set("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip");
+    let session = play(&test);
+    assert_complete(&test.collector.spans(), &session);
+    assert!(test.collector.arrived().iter().all(|arrived| arrived.headers["content-encoding"] == "gzip"));
 }
 
-/// A collector that speaks gRPC: the requests that came, and one header of each.
+/// A collector for gRPC, with the requests that arrived and two headers of each.
 #[derive(Clone, Default)]
 struct Grpc(Arc<Mutex<Vec<(ExportTraceServiceRequest, String)>>>);
 
@@ -182,7 +182,7 @@ impl TraceService for Grpc {
 }
 
 #[test]
-fn the_same_over_grpc() {
+fn grpc_carries_the_same_spans() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -191,12 +191,12 @@ fn the_same_over_grpc() {
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     runtime.spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
     for (compression, headers) in [("none", "secret -"), ("gzip", "secret gzip")] {
-        let bench = Bench::new()
+        let test = ExportTest::new()
             .set("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
             .set("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
             .set("OTEL_EXPORTER_OTLP_HEADERS", "Api-Key=secret")
             .set("OTEL_EXPORTER_OTLP_COMPRESSION", compression);
-        let session = play(&bench);
+        let session = play(&test);
         let arrived = std::mem::take(&mut *grpc.0.lock().unwrap());
         let all: Vec<Span> = arrived.iter().flat_map(|(request, _)| spans(request)).collect();
         assert_complete(&all, &session);
@@ -204,14 +204,14 @@ fn the_same_over_grpc() {
     }
 }
 
-/// The resource of everything that arrived, as text.
-fn resource(bench: &Bench, key: &str) -> String {
-    let arrived = bench.collector.arrived();
+/// Returns a resource attribute of the first request as text, empty if there is none.
+fn resource(test: &ExportTest, key: &str) -> String {
+    let arrived = test.collector.arrived();
     let attributes = &arrived[0].request.resource_spans[0].resource.as_ref().unwrap().attributes;
     let found: Vec<_> = attributes.iter().filter(|attribute| attribute.key == key).collect();
     assert!(found.len() <= 1, "{key} is there once: {attributes:?}");
     match found.first().and_then(|found| found.value.clone()?.value) {
-        Some(Value::StringValue(text)) => text,
+        Some(Value::StringValue(value)) => value,
         Some(Value::IntValue(number)) => number.to_string(),
         None => String::new(),
         Some(other) => format!("{other:?}"),
@@ -219,70 +219,70 @@ fn resource(bench: &Bench, key: &str) -> String {
 }
 
 #[test]
-fn spans_belong_to_the_browser() {
-    let bench = Bench::new();
-    let mut host = bench.host_of_browser();
-    host.greet();
+fn the_resource_describes_the_browser() {
+    let test = ExportTest::new();
+    let mut host = test.host_with_browser();
+    host.start_session();
     host.observe(&two_navigations());
     let browser = host.browser();
     host.end();
-    assert_eq!(resource(&bench, "service.name"), "browser");
-    assert_eq!(resource(&bench, "process.pid"), browser.to_string());
-    assert_eq!(resource(&bench, "browser.platform"), "Linux");
-    assert_eq!(resource(&bench, "telemetry.sdk.name"), "navtrace");
-    assert!(resource(&bench, "user_agent.original").starts_with("Mozilla/5.0"));
+    assert_eq!(resource(&test, "service.name"), "browser");
+    assert_eq!(resource(&test, "process.pid"), browser.to_string());
+    assert_eq!(resource(&test, "browser.platform"), "Linux");
+    assert_eq!(resource(&test, "telemetry.sdk.name"), "navtrace");
+    assert!(resource(&test, "user_agent.original").starts_with("Mozilla/5.0"));
 }
 
 #[test]
-fn what_the_user_says_of_the_resource_wins() {
-    let bench = Bench::new()
+fn resource_settings_of_the_user_win() {
+    let test = ExportTest::new()
         .set("OTEL_SERVICE_NAME", "shop frontend")
         .set("OTEL_RESOURCE_ATTRIBUTES", "service.name=no,deployment.environment.name=t%20est,browser.platform=mine");
-    play(&bench);
+    play(&test);
     assert_eq!(
-        ["service.name", "deployment.environment.name", "browser.platform"].map(|key| resource(&bench, key)),
+        ["service.name", "deployment.environment.name", "browser.platform"].map(|key| resource(&test, key)),
         ["shop frontend", "t est", "mine"]
     );
 }
 
 #[test]
-fn nothing_is_sent_or_kept_where_that_is_not_wanted() {
+fn nothing_is_sent_or_kept_when_the_export_is_off() {
     for (name, value, flags) in [
         ("OTEL_TRACES_SAMPLER", "always_off", "00"),
         ("OTEL_TRACES_EXPORTER", "none", "01"),
         ("OTEL_SDK_DISABLED", "true", "01"),
     ] {
-        let bench = Bench::new().set(name, value);
-        let mut host = bench.host_of_browser();
-        let session = host.greet();
+        let test = ExportTest::new().set(name, value);
+        let mut host = test.host_with_browser();
+        let session = host.start_session();
         assert_eq!(session.0["flags"], flags, "{name}");
         host.observe(&two_navigations());
-        assert_eq!(files_below(&bench.state()), [""; 0], "{name}: while the session goes on");
-        // A host that takes over keeps nothing either.
+        assert_eq!(files_below(&test.state_dir()), [""; 0], "{name}: while the session goes on");
+        // The next host writes nothing either.
         host.kill();
-        let mut next = bench.host_of_browser();
+        let mut next = test.host_with_browser();
         next.resume(&session);
-        next.tell("other", 1, &two_navigations());
+        next.send_batch("other", 1, &two_navigations());
         next.assert_received("other", 1);
         next.end();
-        assert_eq!(files_below(&bench.state()), [""; 0], "{name}");
-        assert!(bench.collector.arrived().is_empty(), "{name}");
-        assert_eq!(host.said() + &next.said(), "", "{name}");
+        assert_eq!(files_below(&test.state_dir()), [""; 0], "{name}");
+        assert!(test.collector.arrived().is_empty(), "{name}");
+        assert_eq!(host.stderr() + &next.stderr(), "", "{name}");
     }
 }
 
 #[test]
-fn secrets_of_addresses_are_neither_sent_nor_kept() {
-    let bench = Bench::new();
-    bench.collector.behave(crate::collector::Behaviour::Silent);
-    let mut host = bench.host();
-    let session = host.greet();
+fn secrets_in_urls_are_neither_sent_nor_kept() {
+    let test = ExportTest::new();
+    test.collector.behave(crate::collector::Behaviour::Silent);
+    let mut host = test.host();
+    let session = host.start_session();
     let mut request = started(0.0, "1", 0xa1, None);
     if let Observation::RequestStarted { url, .. } = &mut request {
         "https://me:hunter2@shop.test/?token=hunter3".clone_into(url);
     }
     host.observe(&[request]);
-    let journal = bench.journals().into_iter().map(|path| std::fs::read_to_string(path).unwrap()).collect::<String>();
+    let journal = test.journals().into_iter().map(|path| std::fs::read_to_string(path).unwrap()).collect::<String>();
     assert!(journal.contains("https://REDACTED:REDACTED@shop.test/?token=REDACTED"), "{journal}");
     assert!(!journal.contains("hunter"), "{journal}");
     wait_until("the journal is there", || journal.contains(&session.trace_id()));

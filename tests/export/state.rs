@@ -1,51 +1,52 @@
-//! A state directory that can't be used, and a disk that is full: one sentence, and whatever the collector takes is exported all the same.
+//! Tests an unusable state directory and a full disk: there is one message, and spans are still exported.
 
-use crate::bench::{Bench, Heard, ORIGIN, expected};
 use crate::collector::Collector;
-use crate::observations::{page, page_ids};
+use crate::observations::{all_ids, page, page_ids};
+use crate::reports::Reports;
+use crate::setup::{ExportTest, ORIGIN};
 
 const NOTHING_KEPT: &str = "nothing can be kept for later (No such file or directory (os error 2)): set XDG_STATE_HOME to a folder that \
                             you may write to\n";
 
 #[test]
-fn without_a_state_directory_spans_are_exported_all_the_same() {
+fn spans_are_exported_without_a_state_directory() {
     for name in ["XDG_STATE_HOME", "HOME"] {
-        let bench = Bench::new().set(name, "/proc/none");
-        let mut host = bench.host_of_browser();
-        let session = host.greet();
+        let test = ExportTest::new().set(name, "/proc/none");
+        let mut host = test.host_with_browser();
+        let session = host.start_session();
         host.observe(&page(1, 3));
         host.observe(&page(2, 3));
         host.end();
-        bench.assert_tree(&session, &expected([page_ids(1, 3), page_ids(2, 3)]));
-        assert_eq!(host.said(), format!(" WARN navtrace::cli::host: {NOTHING_KEPT}"));
+        test.assert_tree(&session, &all_ids([page_ids(1, 3), page_ids(2, 3)]));
+        assert_eq!(host.stderr(), format!(" WARN navtrace::cli::host: {NOTHING_KEPT}"));
     }
 }
 
 #[test]
-fn a_file_in_the_place_of_the_state_directory_is_named() {
-    let bench = Bench::new();
-    std::fs::create_dir_all(bench.state().parent().unwrap()).unwrap();
-    std::fs::write(bench.state(), "").unwrap();
-    let mut host = bench.host_of_browser();
-    let session = host.greet();
+fn a_file_instead_of_the_state_directory_is_reported() {
+    let test = ExportTest::new();
+    std::fs::create_dir_all(test.state_dir().parent().unwrap()).unwrap();
+    std::fs::write(test.state_dir(), "").unwrap();
+    let mut host = test.host_with_browser();
+    let session = host.start_session();
     host.observe(&page(1, 3));
     host.end();
-    bench.assert_tree(&session, &page_ids(1, 3));
-    assert_eq!(host.count_said("nothing can be kept for later"), 1, "{}", host.said());
+    test.assert_tree(&session, &page_ids(1, 3));
+    assert_eq!(host.count_in_stderr("nothing can be kept for later"), 1, "{}", host.stderr());
 }
 
 #[test]
-fn without_a_state_directory_and_a_collector_spans_are_lost_and_that_is_told() {
-    let bench = Bench::with(Collector::down()).set("XDG_STATE_HOME", "/proc/none");
-    let heard = Heard::listen();
-    let mut host = bench.host_heard_by(&heard);
-    host.greet();
+fn the_loss_of_spans_is_reported() {
+    let test = ExportTest::with(Collector::down()).set("XDG_STATE_HOME", "/proc/none");
+    let reports = Reports::listen();
+    let mut host = test.host_with_reports(&reports);
+    host.start_session();
     host.observe(&page(1, 3));
     host.end();
-    let trace = heard.trace();
+    let trace = reports.trace();
     let exported = trace.exported.unwrap();
     assert_eq!((exported.exported, exported.spooled, exported.lost), (0, 0, 5));
-    let problems = heard.problems();
+    let problems = reports.problems();
     assert!(problems.contains(&NOTHING_KEPT.trim_end().to_owned()), "{problems:?}");
     let lost = "they are lost when the browser ends, since nothing can be kept";
     assert!(problems.iter().any(|problem| problem.ends_with(lost)), "{problems:?}");
@@ -53,18 +54,18 @@ fn without_a_state_directory_and_a_collector_spans_are_lost_and_that_is_told() {
 }
 
 #[test]
-fn without_an_export_nobody_asks_for_a_state_directory() {
-    let bench = Bench::new().set("XDG_STATE_HOME", "/proc/none").set("OTEL_TRACES_EXPORTER", "none");
-    let mut host = bench.host_of_browser();
-    host.greet();
+fn no_state_directory_is_needed_without_an_export() {
+    let test = ExportTest::new().set("XDG_STATE_HOME", "/proc/none").set("OTEL_TRACES_EXPORTER", "none");
+    let mut host = test.host_with_browser();
+    host.start_session();
     host.observe(&page(1, 3));
     host.end();
-    assert_eq!(host.said(), "");
+    assert_eq!(host.stderr(), "");
 }
 
-/// A host that may write files of this many bytes at most, as on a disk that is full.
-fn limited(bench: &Bench, bytes: u32) -> std::process::Command {
-    let host = bench.command(&[ORIGIN]);
+/// Returns a host whose files can't grow beyond `bytes`, as on a full disk.
+fn limited(test: &ExportTest, bytes: u32) -> std::process::Command {
+    let host = test.command(&[ORIGIN]);
     let mut shell = std::process::Command::new("sh");
     let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", bytes / 512);
     shell.args(["-c", &script, "sh"]).arg(host.get_program()).arg(ORIGIN);
@@ -78,45 +79,45 @@ fn limited(bench: &Bench, bytes: u32) -> std::process::Command {
 }
 
 #[test]
-fn a_journal_that_can_not_be_written_any_more_is_told_and_nothing_is_sent_twice() {
-    let bench = Bench::new();
-    let mut host = bench.host_below(&limited(&bench, 4096));
-    let session = host.greet();
+fn a_full_disk_stops_the_journal_but_not_the_export() {
+    let test = ExportTest::new();
+    let mut host = test.host_below_browser(&limited(&test, 4096));
+    let session = host.start_session();
     for number in 1..=20 {
         host.observe(&page(number, 3));
     }
-    bench.wait_for(20 * 4);
+    test.wait_for_spans(20 * 4);
     host.end();
-    let all = expected((1..=20).map(|number| page_ids(number, 3)));
-    bench.assert_tree(&session, &all);
+    let all = all_ids((1..=20).map(|number| page_ids(number, 3)));
+    test.assert_tree(&session, &all);
     let sentence = "the session's journal can't be used (File too large (os error 27)): spans are kept in memory alone, and a host that \
                     dies loses them";
-    assert_eq!(host.said(), format!(" WARN navtrace::cli::host: {sentence}\n"));
-    assert_eq!(bench.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
-    bench.assert_tree(&session, &all);
-    assert_eq!((bench.journals().len(), bench.spooled().len()), (0, 0));
+    assert_eq!(host.stderr(), format!(" WARN navtrace::cli::host: {sentence}\n"));
+    assert_eq!(test.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
+    test.assert_tree(&session, &all);
+    assert_eq!((test.journals().len(), test.spooled().len()), (0, 0));
 }
 
 #[test]
-fn a_spool_that_can_not_be_written_loses_spans_and_tells() {
-    let mut bench = Bench::with(Collector::down());
-    let heard = Heard::listen();
-    let mut command = limited(&bench, 4096);
-    heard.listens_to(&mut command);
-    let mut host = bench.host_below(&command);
-    host.greet();
+fn a_full_disk_loses_spans_of_the_spool() {
+    let mut test = ExportTest::with(Collector::down());
+    let reports = Reports::listen();
+    let mut command = limited(&test, 4096);
+    reports.attach(&mut command);
+    let mut host = test.host_below_browser(&command);
+    host.start_session();
     for number in 1..=20 {
         host.observe(&page(number, 3));
     }
     host.end();
-    let trace = heard.trace();
+    let trace = reports.trace();
     let exported = trace.exported.unwrap();
     assert_eq!((exported.exported, exported.spooled, exported.lost), (0, 0, 20 * 4 + 1));
-    let problems = heard.problems();
+    let problems = reports.problems();
     let lost =
         |problem: &&String| problem.starts_with("spans can't be kept in the spool (File too large (os error 27)");
     assert_eq!(problems.iter().filter(lost).count(), 1, "{problems:?}");
-    bench.collector.up();
-    assert_eq!(bench.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
-    assert_eq!((bench.journals().len(), bench.spooled().len()), (0, 0));
+    test.collector.up();
+    assert_eq!(test.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
+    assert_eq!((test.journals().len(), test.spooled().len()), (0, 0));
 }

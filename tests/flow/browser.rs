@@ -1,23 +1,23 @@
-//! A browser without a test client, or beside one: it is asked by plain HTTP, on its debugging port.
+//! Runs a browser without a test client, and asks it over HTTP on its debugging port.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::ops::Deref;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::bench::{Bench, is_root};
+use crate::browser_test::{BrowserTest, is_root};
+use crate::navtrace::is_in_use;
 use crate::support::site::Recorded;
 
-/// How long a browser may take for whatever it is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Limit of every wait for a browser.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The extension as Chromium names it where it was loaded, not installed as a package.
+/// Origin of the unpacked extension.
 const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
 
 /// The debugging port of a browser.
@@ -28,9 +28,9 @@ pub(crate) struct DevTools {
 }
 
 impl DevTools {
-    /// The port of the browser that a client has started in the bench's environment, if it has one by now.
-    pub(crate) fn of_client(bench: &Bench) -> Option<Self> {
-        let profiles = fs::read_dir(bench.environment.temporary()).unwrap();
+    /// Finds the port of the browser that a client has started in the test's environment, if it is open by now.
+    pub(crate) fn of_client(test: &BrowserTest) -> Option<Self> {
+        let profiles = fs::read_dir(test.environment.temporary()).unwrap();
         let port = profiles.flatten().find_map(|profile| {
             let file = fs::read_to_string(profile.path().join("DevToolsActivePort")).ok()?;
             file.lines().next()?.parse::<u16>().ok()
@@ -38,12 +38,12 @@ impl DevTools {
         Some(Self { endpoint: format!("127.0.0.1:{port}") })
     }
 
-    /// What the browser has open, as JSON.
+    /// Returns the browser's targets as JSON.
     pub(crate) fn targets(&self) -> io::Result<String> {
         self.ask("GET", "/json/list")
     }
 
-    /// What the extension's worker is called, if it runs. A browser that does not answer is not one without a worker.
+    /// Returns the target id of the extension's worker if it runs, or an error if the browser does not answer.
     pub(crate) fn worker(&self) -> io::Result<Option<String>> {
         let targets: Vec<serde_json::Value> = serde_json::from_str(&self.targets()?)?;
         let is_worker = |target: &&serde_json::Value| {
@@ -52,7 +52,7 @@ impl DevTools {
         Ok(targets.iter().find(is_worker).map(|worker| worker["id"].as_str().unwrap().to_owned()))
     }
 
-    /// Waits for the extension's worker and tells what it is called.
+    /// Waits for the extension's worker and returns its target id.
     pub(crate) fn until_worker(&self) -> String {
         let mut worker = None;
         wait_until("the worker runs", || {
@@ -62,22 +62,22 @@ impl DevTools {
         worker.unwrap()
     }
 
-    /// Ends a worker. The browser refuses when there is none of that name any more.
+    /// Ends a worker. The browser refuses if the target is gone.
     pub(crate) fn close(&self, worker: &str) -> io::Result<()> {
         self.ask("GET", &format!("/json/close/{worker}")).map(drop)
     }
 
-    /// The body of an answer whose status is 200: any other is an error.
+    /// Sends a request and returns the body. Any status but 200 is an error.
     fn ask(&self, method: &str, path: &str) -> io::Result<String> {
         let mut stream = TcpStream::connect(&self.endpoint)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.endpoint)?;
-        // The connection stays open whatever the request says, so the length decides.
+        // Chromium keeps the connection open all the same, so read as many bytes as the header says.
         let mut reader = BufReader::new(stream);
         let mut line = || -> io::Result<String> {
             let mut line = String::new();
             reader.read_line(&mut line)?;
-            // A line without its end is where the connection ended, which must not pass for the empty line.
+            // A line without an end means that the connection was closed. It must not count as the empty line.
             let whole = line.strip_suffix('\n').ok_or(io::ErrorKind::UnexpectedEof)?;
             Ok(whole.trim_end().to_owned())
         };
@@ -102,9 +102,9 @@ impl DevTools {
     }
 }
 
-/// A running Chromium, which is ended with this value.
+/// A running Chromium, which is killed when this is dropped.
 pub(crate) struct Browser<'a> {
-    bench: &'a Bench,
+    test: &'a BrowserTest,
     child: Child,
     devtools: DevTools,
     profile: PathBuf,
@@ -119,13 +119,13 @@ impl Deref for Browser<'_> {
 }
 
 impl<'a> Browser<'a> {
-    /// Starts Chromium, on a profile in the bench's environment, by a command that takes its arguments and becomes it.
-    pub(crate) fn start(command: Command, bench: &'a Bench) -> Self {
-        Self::start_on(profile(bench), command, bench)
+    /// Starts Chromium on a profile in the test's environment, by a command that accepts Chromium's arguments.
+    pub(crate) fn start(command: Command, test: &'a BrowserTest) -> Self {
+        Self::start_on(profile(test), command, test)
     }
 
-    /// [`Browser::start`] on a profile of the test's choice, which is in the bench's environment too.
-    pub(crate) fn start_on(profile: PathBuf, mut command: Command, bench: &'a Bench) -> Self {
+    /// Starts Chromium on the given profile, which must be in the test's environment.
+    pub(crate) fn start_on(profile: PathBuf, mut command: Command, test: &'a BrowserTest) -> Self {
         command
             .args(["--headless", "--remote-debugging-port=0", "--no-first-run"])
             .arg(format!("--user-data-dir={}", profile.display()))
@@ -133,13 +133,13 @@ impl<'a> Browser<'a> {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let (sender, said) = mpsc::channel();
-        // To the end, since a browser that nobody reads stops. After this function nobody receives, which is no matter.
+        let (sender, received) = mpsc::channel();
+        // Reads to the end, since a browser blocks if nobody reads. After this function the lines are dropped.
         std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
-        let mut browser = Self { bench, child, devtools: DevTools::default(), profile };
-        let deadline = Instant::now() + PATIENCE;
+        let mut browser = Self { test, child, devtools: DevTools::default(), profile };
+        let deadline = Instant::now() + TIMEOUT;
         let mut before = Vec::new();
-        while let Ok(line) = said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = received.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             let address = line.strip_prefix("DevTools listening on ws://").and_then(|rest| rest.split('/').next());
             if let Some(address) = address {
                 browser.devtools = DevTools { endpoint: address.to_owned() };
@@ -147,29 +147,29 @@ impl<'a> Browser<'a> {
             }
             before.push(line);
         }
-        panic!("no browser came of {command:?} within {PATIENCE:?}:\n{}", before.join("\n"));
+        panic!("no browser came of {command:?} within {TIMEOUT:?}:\n{}", before.join("\n"));
     }
 
-    /// Opens a page of the bench's site in a new tab.
+    /// Opens a page of the test's site in a new tab.
     pub(crate) fn open(&self, page: &str, nav: &str) {
-        // One parameter only: an ampersand would end the address here.
-        let address = self.bench.site.url(&format!("{page}?nav={nav}"));
+        // Only one parameter, since Chromium cuts the URL at an ampersand.
+        let address = self.test.site.url(&format!("{page}?nav={nav}"));
         self.ask("PUT", &format!("/json/new?{address}")).unwrap();
     }
 
-    /// Loads two plain pages, and gives what the site got.
+    /// Loads two plain pages and returns the requests that arrived.
     pub(crate) fn load_two_pages(&self) -> Vec<Recorded> {
         for nav in ["first", "second"] {
             self.load(nav);
         }
-        let requests = self.bench.site.settled(Duration::from_millis(300), Duration::from_secs(5));
+        let requests = self.test.site.settled(Duration::from_millis(300), Duration::from_secs(5));
         assert!(requests.len() >= 14, "two pages with all that they load: {requests:?}");
         requests
     }
 
-    /// Loads a plain page of the bench's site in a new tab, up to the last request that the page makes.
+    /// Loads a plain page of the test's site in a new tab, and waits for the last request of the page.
     pub(crate) fn load(&self, nav: &str) {
-        let site = &self.bench.site;
+        let site = &self.test.site;
         self.open("/page", nav);
         wait_until("the page is loaded", || {
             let requests = site.requests();
@@ -177,10 +177,10 @@ impl<'a> Browser<'a> {
         });
     }
 
-    /// Loads pages until all requests of one carry headers, and has the site forget them: an extension without a host
-    /// goes on alone only after a moment.
+    /// Loads pages until all requests of one carry headers, and clears the record of the site. An extension without a host starts alone only
+    /// after a moment.
     pub(crate) fn until_armed(&self) {
-        let site = &self.bench.site;
+        let site = &self.test.site;
         wait_until("requests carry headers", || {
             site.clear();
             self.load("armed");
@@ -191,12 +191,12 @@ impl<'a> Browser<'a> {
 }
 
 impl Browser<'_> {
-    /// The process that the client started, which leads a group of its own where the command said so.
+    /// Returns the process id of the browser.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Takes note of the browser's end, as the client does that started it.
+    /// Waits for the browser's exit.
     pub(crate) fn wait(&mut self) {
         self.child.wait().unwrap();
     }
@@ -206,18 +206,17 @@ impl Drop for Browser<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // Its other processes end a moment later, and until then may write into the folders that go away with the
-        // environment.
+        // The other processes of the browser exit a moment later. Until then they may write to folders that are deleted with the environment.
         let ended = Instant::now();
-        while is_in_use(&self.profile) && ended.elapsed() < PATIENCE {
+        while is_in_use(&self.profile) && ended.elapsed() < TIMEOUT {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-/// The hosts that the browsers in this environment have now.
-pub(crate) fn hosts(bench: &Bench) -> BTreeSet<u32> {
-    let processes = bench.environment.processes();
+/// Returns the process ids of the hosts that run in this environment.
+pub(crate) fn hosts(test: &BrowserTest) -> BTreeSet<u32> {
+    let processes = test.environment.processes();
     let ids = processes.iter().filter_map(|process| process.split(' ').next()?.parse::<u32>().ok());
     let is_host = |id: &u32| {
         let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
@@ -226,36 +225,24 @@ pub(crate) fn hosts(bench: &Bench) -> BTreeSet<u32> {
     ids.filter(is_host).collect()
 }
 
-/// The command of a Chromium with the extension and no host anywhere, with or without the grant that lets the extension
-/// change requests.
-pub(crate) fn without_host(bench: &Bench, granted: bool) -> Command {
-    let mut command = bench.without_navtrace("chromium");
+/// Returns a command of Chromium with the extension and without any host. `granted` lets the extension block requests.
+pub(crate) fn without_host(test: &BrowserTest, granted: bool) -> Command {
+    let mut command = test.without_navtrace("chromium");
     command.arg("--disable-background-networking").args(is_root().then_some("--no-sandbox"));
     command.arg(format!("--load-extension={}/extension", env!("CARGO_MANIFEST_DIR")));
     command.args(granted.then_some("--allowlisted-extension-id=aalhdoofknlgjgclnnkjbegphicaohme"));
     command
 }
 
-/// The folder of the profile of a bench's browser.
-fn profile(bench: &Bench) -> PathBuf {
-    bench.environment.home().join("profile")
+fn profile(test: &BrowserTest) -> PathBuf {
+    test.environment.home().join("profile")
 }
 
-/// Whether a process was started with this path in its arguments, as all processes of a browser are with its profile's:
-/// Chromium's renderers and the like can't be told by their environment, which they overwrite.
-fn is_in_use(path: &Path) -> bool {
-    let path = path.as_os_str().as_bytes();
-    fs::read_dir("/proc").unwrap().any(|entry| {
-        let arguments = entry.and_then(|entry| fs::read(entry.path().join("cmdline"))).unwrap_or_default();
-        arguments.windows(path.len()).any(|part| part == path)
-    })
-}
-
-/// Waits until something holds, or fails with what it is.
+/// Waits until `holds` returns true. `what` describes it in the failure.
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !holds() {
-        assert!(Instant::now() < deadline, "in vain for {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "in vain for {TIMEOUT:?}: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -1,18 +1,18 @@
-//! The browser's caches serve as much as they do without navtrace.
+//! Tests that the browser's caches serve as much as without navtrace.
 
 use std::process::Stdio;
 
 use serde::Deserialize;
 
-use crate::bench::{Bench, Run, assert_own_spans, logged, script_path, turn};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, logged, script_path};
 
-/// What the pages of one iteration know from their own performance entries.
+/// Performance entries of the pages of one iteration.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Cached {
     run: String,
-    /// The resources that they loaded.
+    /// Resources that were loaded.
     entries: usize,
-    /// Those of them that came from a cache.
+    /// Resources from a cache.
     hits: usize,
 }
 
@@ -24,11 +24,11 @@ fn cached(run: &Run) -> Vec<Cached> {
 
 #[test]
 fn caches_serve_as_much_as_without_navtrace() {
-    let _turn = turn();
-    let bench = Bench::new();
+    let _guard = exclusive();
+    let test = BrowserTest::new();
     let variables = [("ITERATIONS", "3"), ("NAVIGATIONS", "10")];
-    let plain = bench.plain("cached.js", &variables);
-    let traced = bench.traced_in("detailed", "cached.js", &variables);
+    let plain = test.plain("cached.js", &variables);
+    let traced = test.traced_in("detailed", "cached.js", &variables);
 
     let hits = cached(&plain);
     println!("without navtrace: {hits:?}, {:?}", plain.counts());
@@ -39,32 +39,28 @@ fn caches_serve_as_much_as_without_navtrace() {
     assert_eq!(traced.counts(), plain.counts());
     assert_eq!(traced.trace_ids().len(), 3);
     assert_own_spans(&traced.requests);
-    bench.assert_nothing_left();
+    test.assert_nothing_left();
 }
 
-/// How often the extension changes its session rules in ten navigations that follow the first.
+/// Counts how often the extension changes its session rules during ten navigations after the first.
 fn rule_updates(mode: &str) -> u64 {
     #[derive(Deserialize)]
     struct Rules {
         updates: u64,
     }
-    let bench = Bench::new();
-    let mut command = bench.environment.navtrace(["run", "--", "node"]);
-    command
-        .arg(script_path("rules.mjs"))
-        .env("SITE", bench.site.main())
-        .env("NAVTRACE_MODE", mode)
-        .stdin(Stdio::null());
-    let run = bench.run(command);
+    let test = BrowserTest::new();
+    let mut command = test.environment.navtrace(["run", "--", "node"]);
+    command.arg(script_path("rules.mjs")).env("SITE", test.site.main()).env("NAVTRACE_MODE", mode).stdin(Stdio::null());
+    let run = test.run(command);
     assert_eq!(run.trace_ids().len(), 1);
     let rules: Vec<Rules> = logged(&run.log, "RULES ");
     rules[0].updates
 }
 
-/// Each change has the renderers drop their memory cache.
+/// Each change makes the renderers drop their memory cache.
 #[test]
-fn no_rule_changes_in_detailed_mode() {
-    let _turn = turn();
+fn rules_do_not_change_in_detailed_mode() {
+    let _guard = exclusive();
     assert_eq!(rule_updates("detailed"), 0);
     assert!(rule_updates("lightweight") >= 5, "changes are seen where there are some");
 }

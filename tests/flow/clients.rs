@@ -1,67 +1,67 @@
-//! Other clients than k6 get the same: Playwright over its pipe, Puppeteer, and clients that ask a port they chose
-//! until it answers.
+//! Tests clients other than k6: Playwright over its pipe, Puppeteer, and clients that poll a port of their choice.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::bench::{Bench, Run, assert_own_spans, is_root, script_path, traceparent, turn};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, is_root, script_path, traceparent};
+use crate::support::reserved_port::ReservedPort;
 use crate::support::site::{coverage_kinds, coverage_table};
 
-/// The runs that `clients.mjs` names: two pages in each of two contexts.
+/// The loads of `clients.mjs`: two pages in each of two contexts.
 const LOADS: [&str; 4] = ["0-0", "0-1", "1-0", "1-1"];
 
-/// What `polling.mjs` logs when it goes on to another port.
-const UNREACHED: &str = "nothing answered, so another port is tried";
-
-/// A client's script, and what it reads from its environment.
+/// A script, and what it reads from its environment.
 struct Client {
     script: &'static str,
-    /// Which client, for a script that is for either.
+    /// The client, for a script that works for either.
     name: &'static str,
-    /// What Chromium must be given to start as root, unless the client or navtrace does that.
+    /// The argument that Chromium needs as root, unless the client or navtrace adds it.
     root: &'static str,
+    /// The browser's port, if the client chooses it.
+    port: Option<ReservedPort>,
 }
 
 impl Client {
-    fn command(&self, bench: &Bench, mut command: Command) -> Command {
+    fn command(&self, test: &BrowserTest, mut command: Command) -> Command {
         command.arg(script_path(self.script)).stdin(Stdio::null());
-        command.env("SITE", bench.site.main()).env("CLIENT", self.name);
+        command.env("SITE", test.site.main()).env("CLIENT", self.name);
+        command.envs(self.port.as_ref().map(|port| ("PORT", port.number().to_string())));
         command
     }
 
-    fn plain(&self, bench: &Bench) -> Run {
-        let mut command = self.command(bench, bench.without_navtrace("node"));
+    fn plain(&self, test: &BrowserTest) -> Run {
+        let mut command = self.command(test, test.without_navtrace("node"));
         command.env("CHROME_BIN", chromium());
         if is_root() {
             command.env("BROWSER_ARGS", self.root);
         }
-        bench.run(command)
+        test.run(command)
     }
 
-    fn traced(&self, bench: &Bench) -> Run {
-        bench.run(self.command(bench, bench.environment.navtrace(["run", "--", "node"])))
+    fn traced(&self, test: &BrowserTest) -> Run {
+        test.run(self.command(test, test.environment.navtrace(["run", "--", "node"])))
     }
 }
 
-/// Playwright takes a path only, no name.
+/// Returns the path of Chromium. Playwright does not accept a name.
 pub(crate) fn chromium() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let found = std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| Path::is_file(file));
     found.expect("chromium is on PATH")
 }
 
-/// Compares a client's browser with and without navtrace.
+/// Runs a client with and without navtrace, and compares.
 fn compare(client: &Client) -> Run {
-    let _turn = turn();
-    let bench = Bench::new();
-    let plain = client.plain(&bench);
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let plain = client.plain(&test);
     assert!(plain.requests.iter().all(|request| request.traceparent.is_empty()), "nobody else adds a header");
     plain.assert_whole(&LOADS);
-    // The comparison's browser must not be blamed on navtrace.
-    bench.assert_nothing_left();
+    // A browser that is left from the run without navtrace must not count against navtrace.
+    test.assert_nothing_left();
 
-    let traced = client.traced(&bench);
+    let traced = client.traced(&test);
     println!("{}", coverage_table(&traced.requests));
     traced.assert_whole(&LOADS);
     let (without, with) = (plain.counts(), traced.counts());
@@ -71,45 +71,43 @@ fn compare(client: &Client) -> Run {
         if kind.at_least > 0 {
             assert!(seen.iter().all(|seen| *seen >= kind.at_least), "{} came {seen:?} times", kind.name);
         } else if LOADS.iter().all(|load| count(&without, load) > 0) {
-            // A client that releases what others keep paused may still be slow to, for one load among several.
+            // A client that resumes paused targets may be too late for one of several loads.
             assert!(seen.iter().any(|seen| *seen > 0), "{} comes without navtrace, and not with it", kind.name);
         }
     }
     assert_eq!(traced.preflights(), plain.preflights(), "as many preflights as without navtrace");
     assert_eq!(traced.trace_ids().len(), 1, "one trace per browser");
-    assert!(traced.summary().is_superset(&traced.trace_ids()), "{}", traced.log);
-    // A browser whose port was taken has a session too, though its client never reaches it.
-    let unreached = traced.log.lines().filter(|line| *line == UNREACHED).count();
-    assert!(traced.summary().len() <= 1 + unreached, "{}", traced.log);
+    assert_eq!(traced.summary(), traced.trace_ids(), "{}", traced.log);
     assert!(traced.requests.iter().all(|request| traceparent(request).sampled()));
     assert_own_spans(&traced.requests);
-    bench.assert_nothing_left();
+    test.assert_nothing_left();
     traced
 }
 
-/// A client that does not read what the browser says, and opens a page at the first answer of the port that it chose.
+/// Compares a client that does not read the browser's output, and opens a page as soon as the port answers.
 fn compare_polling(name: &'static str) {
-    let traced = compare(&Client { script: "polling.mjs", name, root: "--no-sandbox" });
+    let traced =
+        compare(&Client { script: "polling.mjs", name, root: "--no-sandbox", port: Some(ReservedPort::new()) });
     assert!(traced.requests.iter().any(|request| request.run.as_deref() == Some("first")), "the page was opened");
 }
 
 #[test]
 fn playwright() {
-    // Playwright turns the sandbox off by itself.
-    compare(&Client { script: "playwright.mjs", name: "playwright", root: "" });
+    // Playwright itself turns the sandbox off.
+    compare(&Client { script: "playwright.mjs", name: "playwright", root: "", port: None });
 }
 
 #[test]
 fn puppeteer() {
-    compare(&Client { script: "puppeteer.mjs", name: "puppeteer", root: "--no-sandbox" });
+    compare(&Client { script: "puppeteer.mjs", name: "puppeteer", root: "--no-sandbox", port: None });
 }
 
 #[test]
-fn playwright_by_a_port_that_is_asked_until_it_answers() {
+fn playwright_polling_a_port() {
     compare_polling("playwright");
 }
 
 #[test]
-fn puppeteer_by_a_port_that_is_asked_until_it_answers() {
+fn puppeteer_polling_a_port() {
     compare_polling("puppeteer");
 }

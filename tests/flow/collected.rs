@@ -1,39 +1,39 @@
-//! `navtrace run` with no endpoint given: the whole chain in one file, and what `navtrace view` shows of it.
+//! Tests `navtrace run` without an endpoint: all spans are in one file, and `navtrace view` shows them.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::bench::{Bench, turn};
+use crate::browser_test::{BrowserTest, exclusive};
 use crate::navtrace::{Environment, stderr, stdout};
 use crate::spans::{SESSION, Trace};
 use crate::support::collector::{hex, read_line, spans};
 use crate::support::jaeger::Jaeger;
 use crate::traces::Shop;
 
-/// The demo's iterations.
+/// Iterations of the demo.
 const ITERATIONS: usize = 3;
 
-/// What a view shows of a trace: its tree, in its order, without times.
+/// Returns the lines of `navtrace view` for a trace, without times.
 fn tree(environment: &Environment, file: &Path, id: &str) -> Vec<String> {
     let mut command = environment.navtrace(["view"]);
     command.arg(file).arg(id).env("COLUMNS", "160").env("LC_ALL", "C.UTF-8");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    let text = stdout(&output);
-    // The label and the service; what comes after them are bars and durations.
-    text.lines().skip(1).map(|line| line.split(['█']).next().unwrap().trim_end().to_owned()).collect()
+    let content = stdout(&output);
+    // Bars and durations follow the label and the service.
+    content.lines().skip(1).map(|line| line.split(['█']).next().unwrap().trim_end().to_owned()).collect()
 }
 
 #[test]
-fn the_whole_chain_is_in_the_file_and_looks_as_it_does_from_jaeger() {
-    let _turn = turn();
-    let bench = Bench::new();
+fn the_file_has_the_same_trace_as_jaeger() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
     let root = env!("CARGO_MANIFEST_DIR");
-    let home = bench.environment.home();
+    let home = test.environment.home();
     let file = home.join("traces.jsonl");
-    let mut command = bench.environment.navtrace(["run", "--output"]);
+    let mut command = test.environment.navtrace(["run", "--output"]);
     command.arg(&file).args([
         "--",
         &format!("{root}/install/demo-shop.sh"),
@@ -45,18 +45,18 @@ fn the_whole_chain_is_in_the_file_and_looks_as_it_does_from_jaeger() {
     command.arg(format!("{root}/examples/k6/demo.js")).stdin(Stdio::null());
     command.env("SHOP", Shop::build()).env("SCRATCH", home).env_remove("OTEL_TRACES_EXPORTER");
     command.env("NAVTRACE_LINK", "http://jaeger.test/trace/{trace_id}").env("NAVTRACE_MODE", "detailed");
-    let run = bench.run(command);
-    bench.assert_nothing_left();
+    let run = test.run(command);
+    test.assert_nothing_left();
 
-    // The file is OTLP JSON lines, and no parent is missing in it.
-    let text = fs::read_to_string(&file).unwrap();
-    let all: Vec<_> = text.lines().flat_map(|line| spans(&read_line(line))).collect();
+    // The file has OTLP JSON lines, and no parent is missing.
+    let content = fs::read_to_string(&file).unwrap();
+    let all: Vec<_> = content.lines().flat_map(|line| spans(&read_line(line))).collect();
     let ids = run.summary();
     assert_eq!(ids.len(), ITERATIONS, "{}", run.log);
     assert_eq!(all.iter().map(|span| hex(&span.trace_id)).collect::<BTreeSet<_>>(), ids);
     let jaeger = Jaeger::start();
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
-    for line in text.lines() {
+    for line in content.lines() {
         let post = client.post(format!("{}/v1/traces", jaeger.endpoint())).header("content-type", "application/json");
         assert!(post.body(line.to_owned()).send().unwrap().status().is_success());
     }
@@ -69,10 +69,10 @@ fn the_whole_chain_is_in_the_file_and_looks_as_it_does_from_jaeger() {
         }
         let from_jaeger = home.join(format!("{id}.json"));
         fs::write(&from_jaeger, jaeger.export(id)).unwrap();
-        let shown = tree(&bench.environment, &file, id);
+        let shown = tree(&test.environment, &file, id);
         assert!(shown[0].starts_with(SESSION) && shown.len() == exported.spans.len(), "{shown:#?}");
-        assert_eq!(tree(&bench.environment, &from_jaeger, id), shown);
-        // What the summary says of it.
+        assert_eq!(tree(&test.environment, &from_jaeger, id), shown);
+        // The trace's line in the summary.
         let line = run.log.lines().find(|line| line.starts_with(&format!("navtrace:   {id}"))).unwrap();
         assert!(line.contains("  served by pricing, shop  "), "{line}");
         assert!(line.ends_with(&format!("  http://jaeger.test/trace/{id}")), "{line}");

@@ -1,31 +1,31 @@
-//! Every kind of request that a page can make carries a valid header, and nothing else about the page changes.
+//! Tests that every kind of request carries a valid header, and that nothing else on the page changes.
 
-use crate::bench::{Bench, Run, assert_own_spans, traceparent, turn};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, traceparent};
 use crate::support::site::{coverage_kinds, coverage_table};
 
 /// The loads of three iterations.
 const ITERATIONS: [&str; 3] = ["1-0", "1-1", "1-2"];
 
 #[test]
-fn every_kind_of_request_carries_a_header_and_a_span_of_its_own() {
-    let _turn = turn();
+fn every_kind_of_request_has_its_own_span_id() {
+    let _guard = exclusive();
     assert_own_spans(&covered("detailed").requests);
 }
 
 #[test]
-fn every_kind_of_request_carries_a_header_in_lightweight_mode() {
-    let _turn = turn();
+fn every_kind_of_request_has_a_header_in_lightweight_mode() {
+    let _guard = exclusive();
     covered("lightweight");
 }
 
-/// Loads the page with every kind of request with and without navtrace, and compares.
+/// Loads the coverage page with and without navtrace, and compares.
 fn covered(mode: &str) -> Run {
-    let bench = Bench::new();
-    let plain = bench.plain("coverage.js", &[]);
-    let traced = bench.traced_in(mode, "coverage.js", &[("ITERATIONS", "3")]);
+    let test = BrowserTest::new();
+    let plain = test.plain("coverage.js", &[]);
+    let traced = test.traced_in(mode, "coverage.js", &[("ITERATIONS", "3")]);
     println!("{mode} mode\n{}", coverage_table(&traced.requests));
-    let words = format!("  {mode} mode  ");
-    assert_eq!(traced.log.lines().filter(|line| line.contains(&words)).count(), 3, "{}", traced.log);
+    let mark = format!("  {mode} mode  ");
+    assert_eq!(traced.log.lines().filter(|line| line.contains(&mark)).count(), 3, "{}", traced.log);
 
     let seen = traced.counts();
     for run in ITERATIONS {
@@ -46,32 +46,32 @@ fn covered(mode: &str) -> Run {
     assert_eq!(traced.preflights(), 3 * plain.preflights(), "as many preflights as without navtrace");
     plain.assert_whole(&ITERATIONS[..1]);
     traced.assert_whole(&ITERATIONS);
-    bench.assert_nothing_left();
+    test.assert_nothing_left();
     traced
 }
 
 #[test]
-fn what_is_not_sampled_carries_a_header_too() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let mut command = bench.traced_command("coverage.js", &[]);
+fn unsampled_requests_have_a_header() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let mut command = test.traced_command("coverage.js", &[]);
     command.env("OTEL_TRACES_SAMPLER", "always_off");
-    let traced = bench.run(command);
+    let traced = test.run(command);
     assert_eq!(traced.trace_ids().len(), 1);
     assert!(traced.requests.len() > 50);
     assert!(traced.requests.iter().all(|request| traceparent(request).flags == 0));
 }
 
 #[test]
-fn two_pages_at_once_and_two_contexts_one_after_the_other_share_the_iterations_trace() {
-    let _turn = turn();
-    let bench = Bench::new();
+fn pages_and_contexts_of_an_iteration_share_its_trace() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
     for script in ["two-pages.js", "two-contexts.js"] {
-        let traced = bench.traced(script, &[("ITERATIONS", "2")]);
+        let traced = test.traced(script, &[("ITERATIONS", "2")]);
         assert!(traced.requests.len() > 20, "{script}");
         assert_eq!(traced.trace_ids().len(), 2, "{script}");
         assert_eq!(traced.summary(), traced.trace_ids(), "{script}");
         assert_own_spans(&traced.requests);
-        bench.assert_nothing_left();
+        test.assert_nothing_left();
     }
 }

@@ -1,66 +1,66 @@
-//! `navtrace doctor` with the real browser.
+//! Tests `navtrace doctor` with the real browser.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::bench::{Bench, script_path, turn};
+use crate::browser_test::{BrowserTest, exclusive, script_path};
 use crate::clients::chromium;
-use crate::navtrace::{Environment, stderr, stdout};
+use crate::navtrace::{Environment, copy_binary, stderr, stdout};
 
 #[test]
-fn every_link_holds() {
-    let _turn = turn();
+fn every_check_passes() {
+    let _guard = exclusive();
     let environment = Environment::new();
     let output = environment.navtrace(["doctor"]).output().unwrap();
-    let words = stdout(&output);
-    let lines: Vec<&str> = words.lines().collect();
-    assert_eq!(output.status.code(), Some(0), "{words}");
-    assert_eq!(lines.len(), 8, "{words}");
-    assert!(lines[..7].iter().all(|line| line.starts_with("ok    ")), "{words}");
-    assert!(lines[5].ends_with("detailed: a span id for every request"), "{words}");
-    assert!(lines[6].contains("the server received traceparent: 00-"), "{words}");
+    let report = stdout(&output);
+    let lines: Vec<&str> = report.lines().collect();
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert_eq!(lines.len(), 8, "{report}");
+    assert!(lines[..7].iter().all(|line| line.starts_with("ok    ")), "{report}");
+    assert!(lines[5].ends_with("detailed: a span id for every request"), "{report}");
+    assert!(lines[6].contains("the server received traceparent: 00-"), "{report}");
     assert!(
         lines[7].starts_with("hint  registration     navtrace is registered in no browser of this user"),
-        "{words}"
+        "{report}"
     );
     assert_eq!(environment.left_behind(), [""; 0]);
 }
 
 #[test]
-fn the_mode_that_was_chosen_is_named() {
-    let _turn = turn();
+fn the_chosen_mode_is_named() {
+    let _guard = exclusive();
     let environment = Environment::new();
     let output = environment.navtrace(["doctor"]).env("NAVTRACE_MODE", "lightweight").output().unwrap();
-    let words = stdout(&output);
-    assert_eq!(output.status.code(), Some(0), "{words}");
-    assert!(words.contains("  lightweight, as NAVTRACE_MODE says: a span id for every navigation\n"), "{words}");
+    let report = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert!(report.contains("  lightweight, as NAVTRACE_MODE says: a span id for every navigation\n"), "{report}");
 }
 
 #[test]
-fn a_program_that_is_no_browser_fails_where_it_breaks() {
-    let _turn = turn();
+fn a_program_that_is_no_browser_fails() {
+    let _guard = exclusive();
     let environment = Environment::new();
     let browser = environment.program("chromium", "echo Chromium 150; echo no display >&2; exit 1");
     let output = environment.navtrace(["doctor"]).env("NAVTRACE_BROWSER", browser).output().unwrap();
-    let words = stdout(&output);
-    assert_eq!(output.status.code(), Some(1), "{words}");
-    assert!(words.contains("FAIL  browser start    the browser ended at once: no display\n"), "{words}");
-    assert!(words.contains("FAIL  page load        not tried, because the browser did not start\n"), "{words}");
+    let report = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    assert!(report.contains("FAIL  browser start    the browser ended at once: no display\n"), "{report}");
+    assert!(report.contains("FAIL  page load        not tried, because the browser did not start\n"), "{report}");
 }
 
-/// What the doctor says of a user data directory, with the marks alone of lines that hold, and whether it is content.
-fn of_user_data(bench: &Bench, dir: &Path) -> (Option<i32>, Vec<String>) {
+/// Returns the doctor's exit code and its lines on a user data directory.
+fn of_user_data(test: &BrowserTest, dir: &Path) -> (Option<i32>, Vec<String>) {
     let arguments = [OsStr::new("doctor"), OsStr::new("--user-data-dir"), dir.as_os_str()];
-    let output = bench.environment.navtrace(arguments).output().unwrap();
-    let words = stdout(&output).replace(&bench.environment.home().display().to_string(), "HOME");
-    // The first one names the directory and the browser.
-    let lines = words.lines().skip(1).map(ToOwned::to_owned).collect();
+    let output = test.environment.navtrace(arguments).output().unwrap();
+    let report = stdout(&output).replace(&test.environment.home().display().to_string(), "HOME");
+    // The first line names the directory and the browser.
+    let lines = report.lines().skip(1).map(ToOwned::to_owned).collect();
     (output.status.code(), lines)
 }
 
-/// Loads unpacked extensions into a profile through a real browser, which is closed again.
-fn load_unpacked(bench: &Bench, dir: &Path, extensions: &[&Path], incognito: bool, off: Option<&str>) {
-    let mut command = bench.without_navtrace("node");
+/// Loads unpacked extensions into a profile by a real browser.
+fn load_unpacked(test: &BrowserTest, dir: &Path, extensions: &[&Path], incognito: bool, off: Option<&str>) {
+    let mut command = test.without_navtrace("node");
     command.arg(script_path("unpacked.mjs")).env("BROWSER", chromium()).env("PROFILE", dir);
     command.env("EXTENSIONS", serde_json::to_string(extensions).unwrap()).env("INCOGNITO", incognito.to_string());
     let output = command.env("OFF", off.unwrap_or_default()).output().unwrap();
@@ -68,22 +68,22 @@ fn load_unpacked(bench: &Bench, dir: &Path, extensions: &[&Path], incognito: boo
 }
 
 #[test]
-fn what_a_real_profile_has_is_told() {
+fn a_real_profile_is_described() {
     const ID: &str = "aalhdoofknlgjgclnnkjbegphicaohme";
-    let _turn = turn();
-    let bench = Bench::new();
-    let home = bench.environment.home();
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let home = test.environment.home();
     let (dir, binary) = (home.join("my profile"), home.join("navtrace"));
-    std::fs::copy(env!("CARGO_BIN_EXE_navtrace"), &binary).unwrap();
+    copy_binary(&binary);
     let own = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/extension"));
 
-    // A browser that navtrace started has registered the host there, and had the extension by an argument.
-    let mut launch = bench.without_navtrace(binary.to_str().unwrap());
+    // A launched browser gets the host registered there and the extension by an argument.
+    let mut launch = test.without_navtrace(binary.to_str().unwrap());
     launch
         .args(["launch", "--headless", "--dump-dom", "about:blank"])
         .arg(format!("--user-data-dir={}", dir.display()));
     assert!(launch.output().unwrap().status.success());
-    let (code, lines) = of_user_data(&bench, &dir);
+    let (code, lines) = of_user_data(&test, &dir);
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(code, Some(0), "{lines:#?}");
     assert_eq!(lines[0], format!("ok    registration     for this directory: HOME/navtrace ({version})"));
@@ -91,8 +91,8 @@ fn what_a_real_profile_has_is_told() {
     assert!(lines[1].starts_with(&argument), "{lines:#?}");
     assert!(lines[2..].iter().all(|line| line.starts_with("ok    ")), "{lines:#?}");
 
-    load_unpacked(&bench, &dir, &[own], true, None);
-    let (code, lines) = of_user_data(&bench, &dir);
+    load_unpacked(&test, &dir, &[own], true, None);
+    let (code, lines) = of_user_data(&test, &dir);
     assert_eq!(code, Some(0), "{lines:#?}");
     assert_eq!(lines.len(), 4, "{lines:#?}");
     assert!(lines.iter().all(|line| line.starts_with("ok    ")), "{lines:#?}");
@@ -103,16 +103,16 @@ fn what_a_real_profile_has_is_told() {
     std::fs::write(rival.join("manifest.json"), r#"{"manifest_version": 3, "name": "A rival", "version": "1"}"#)
         .unwrap();
     std::fs::write(rival.join("rules.json"), r#"[{"header": "traceparent"}]"#).unwrap();
-    load_unpacked(&bench, &dir, &[own, &rival], false, None);
-    let (code, lines) = of_user_data(&bench, &dir);
+    load_unpacked(&test, &dir, &[own, &rival], false, None);
+    let (code, lines) = of_user_data(&test, &dir);
     assert_eq!(code, Some(0), "{lines:#?}");
     assert!(lines[2].starts_with("hint  off the record   the extension may not act"), "{lines:#?}");
     assert!(lines[3].starts_with("warn  other extension  A rival ("), "{lines:#?}");
     assert!(lines[3].contains(") mentions traceparent, so it may set the same headers: "), "{lines:#?}");
 
-    load_unpacked(&bench, &dir, &[own], true, Some(ID));
+    load_unpacked(&test, &dir, &[own], true, Some(ID));
     std::fs::rename(&binary, home.join("moved")).unwrap();
-    let (code, lines) = of_user_data(&bench, &dir);
+    let (code, lines) = of_user_data(&test, &dir);
     assert_eq!(code, Some(1), "{lines:#?}");
     let gone = "FAIL  registration     for this directory: HOME/navtrace is not there any more: run `navtrace install --user-data-dir 'HOME/my profile'`";
     assert_eq!(lines[0], gone);

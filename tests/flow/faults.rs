@@ -1,82 +1,81 @@
-//! A host that dies, and a browser that never had one: headers go on.
+//! Tests a host that dies, and a browser without any: requests still carry headers.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::bench::{Bench, assert_own_spans, traceparent, turn};
 use crate::browser::{Browser, hosts, without_host};
+use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, traceparent};
 use crate::navtrace::Environment;
 use crate::spans::{Trace, assert_no_journal, is_unfinished, spooled};
 use crate::support::collector::Collector;
 
-/// How many hosts are killed, one after the other.
+/// Number of hosts that are killed, one after the other.
 const KILLED: usize = 3;
 
-/// When hosts are killed, by the time since the collector last got something, of which the next one must know. What is on
-/// its way just then would be sent again, as OTLP has it: nobody knows whether it arrived. Spans wait for 200 ms before
-/// they are sent.
+/// Time since the last request at the collector at which hosts are killed. A host that is killed during an export leaves spans that the next
+/// one sends again. Exports are 200 ms apart.
 const QUIET: Range<Duration> = Duration::from_millis(50)..Duration::from_millis(150);
 
-/// Kills a host of this test's own browser; one that has ended meanwhile is not there to be killed.
+/// Kills a host of the test's browser. Returns false if it has exited already.
 fn kill(id: u32) -> bool {
     Command::new("kill").args(["-KILL", &id.to_string()]).stderr(Stdio::null()).status().unwrap().success()
 }
 
 #[test]
-fn a_host_that_is_killed_is_started_again_and_continues_the_trace() {
-    let _turn = turn();
-    let bench = Bench::new();
+fn a_killed_host_is_replaced_and_the_trace_continues() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
     let collector = Collector::start();
-    let mut command = bench.traced_command("pages.js", &[("ITERATIONS", "1"), ("SECONDS", "8")]);
+    let mut command = test.traced_command("pages.js", &[("ITERATIONS", "1"), ("SECONDS", "8")]);
     command.envs(Environment::exporting(&collector.endpoint()));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut killed = Vec::new();
     while child.try_wait().unwrap().is_none() {
         let quiet = collector.arrived().last().is_some_and(|last| QUIET.contains(&last.at.elapsed()));
-        for host in quiet.then(|| hosts(&bench)).into_iter().flatten() {
+        for host in quiet.then(|| hosts(&test)).into_iter().flatten() {
             if killed.len() < KILLED && !killed.contains(&host) && kill(host) {
                 killed.push(host);
             }
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    let run = bench.finished(&child.wait_with_output().unwrap());
+    let run = test.finished(&child.wait_with_output().unwrap());
     println!("{} hosts were killed while {} requests were made", killed.len(), run.requests.len());
     assert_eq!(killed.len(), KILLED, "a killed host is replaced while the browser lives");
     assert_eq!(run.trace_ids().len(), 1);
     assert_own_spans(&run.requests);
     assert_eq!(run.summary(), run.trace_ids(), "{}", run.log);
-    bench.assert_nothing_left();
+    test.assert_nothing_left();
 
-    // What a host knew when it was killed, the next one knows.
+    // The next host knows everything that a killed one knew.
     let spans = collector.spans();
     let trace = Trace::of(run.trace_ids().first().unwrap(), &spans);
     assert_eq!(trace.spans().count(), spans.len(), "there is no other trace");
     assert_eq!(trace.without(&run.requests), [""; 0], "requests without a span");
     let unfinished: Vec<_> = trace.requests().filter(|span| is_unfinished(span)).collect();
     assert!(unfinished.is_empty(), "what hosts died during was not lost: {unfinished:#?}");
-    assert_no_journal(&bench);
-    assert_eq!(spooled(&bench), []);
+    assert_no_journal(&test);
+    assert_eq!(spooled(&test), []);
 }
 
 #[test]
-fn without_a_host_the_extension_issues_contexts_of_its_own() {
-    let _turn = turn();
+fn the_extension_works_without_a_host() {
+    let _guard = exclusive();
     for granted in [true, false] {
-        let bench = Bench::new();
-        let browser = Browser::start(without_host(&bench, granted), &bench);
+        let test = BrowserTest::new();
+        let browser = Browser::start(without_host(&test, granted), &test);
         browser.until_armed();
         for nav in ["first", "second"] {
             browser.load(nav);
         }
-        let requests = bench.site.requests();
+        let requests = test.site.requests();
         let headers: Vec<_> = requests.iter().map(traceparent).collect();
         assert!(headers.len() >= 8);
         assert!(headers.iter().all(|header| header.trace_id == headers[0].trace_id && header.sampled()));
         let spans: BTreeSet<_> = headers.iter().map(|header| &header.span_id).collect();
-        // The grant is found out, not assumed.
+        // The extension finds out whether it is granted.
         assert_eq!(spans.len(), if granted { headers.len() } else { 2 }, "a span id per request, or per navigation");
     }
 }

@@ -1,4 +1,4 @@
-//! A browser that a person starts: `navtrace install`, the unpacked extension, a page, `navtrace uninstall`.
+//! Tests a browser that a person starts: `navtrace install`, the unpacked extension, a page, `navtrace uninstall`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,27 +6,27 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::bench::{Bench, is_root, traceparent, turn};
 use crate::browser::{Browser, hosts, wait_until};
+use crate::browser_test::{BrowserTest, exclusive, is_root, traceparent};
 use crate::navtrace::{stderr, stdout};
 
-/// The trace that the browser's environment names. The extension can't know of it but from the host.
+/// The trace in the browser's environment. The extension can know it only from the host.
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 
-/// Runs a command of navtrace's, which has to succeed, and gives what it says.
+/// Runs a command that must succeed, and returns its standard output.
 fn successful(mut command: Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}\n{}{}", output.status, stdout(&output), stderr(&output));
     stdout(&output)
 }
 
-/// The folder that `navtrace install` says is to be loaded.
-fn folder(words: &str) -> PathBuf {
-    let line = words.lines().find_map(|line| line.split_once("Load unpacked\" and this folder: "));
-    line.unwrap_or_else(|| panic!("no folder is named:\n{words}")).1.into()
+/// Returns the folder of the extension that `navtrace install` prints.
+fn folder(printed: &str) -> PathBuf {
+    let line = printed.lines().find_map(|line| line.split_once("Load unpacked\" and this folder: "));
+    line.unwrap_or_else(|| panic!("no folder is named:\n{printed}")).1.into()
 }
 
-/// A command of Chromium, as a person would call it who has installed navtrace.
+/// Adapts a command of Chromium to what a person does who has installed navtrace.
 fn chromium(mut command: Command, extension: &Path) -> Command {
     command.args(["--no-sandbox"].iter().filter(|_| is_root())).arg("--disable-background-networking");
     command.arg(format!("--load-extension={}", extension.display()));
@@ -34,18 +34,18 @@ fn chromium(mut command: Command, extension: &Path) -> Command {
     command
 }
 
-/// Starts Chromium on a profile and loads pages: each request must carry the trace that only the host knows of.
-fn assert_traced(profile: PathBuf, command: Command, bench: &Bench) {
-    let browser = Browser::start_on(profile, command, bench);
+/// Starts Chromium on a profile, loads pages, and asserts that each request carries the trace that only the host knows.
+fn assert_traced(profile: PathBuf, command: Command, test: &BrowserTest) {
+    let browser = Browser::start_on(profile, command, test);
     browser.until_armed();
     let requests = browser.load_two_pages();
     let traces: BTreeSet<_> = requests.iter().map(|request| traceparent(request).trace_id).collect();
     assert_eq!(traces, BTreeSet::from([TRACE_ID.to_owned()]));
     drop(browser);
-    wait_until("the host ends", || hosts(bench).is_empty());
+    wait_until("the host ends", || hosts(test).is_empty());
 }
 
-/// Everything in a folder, but for what is below one of these.
+/// Lists everything below a folder except these folders.
 fn tree(base: &Path, without: &[&Path]) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut folders = vec![base.to_owned()];
@@ -63,24 +63,23 @@ fn tree(base: &Path, without: &[&Path]) -> BTreeSet<PathBuf> {
     found
 }
 
-/// Asserts that nothing is left at home but what Chromium itself writes there, whatever its profile is.
+/// Asserts that the home has only files that Chromium itself writes.
 fn assert_chromiums_alone(home: &Path, profile: &Path) {
     let own = [".cache", ".pki", ".config/dconf", ".config/chromium"].map(|path| home.join(path));
     let without: Vec<&Path> = own.iter().map(PathBuf::as_path).chain([profile]).collect();
-    // The home was empty before.
     assert_eq!(tree(home, &without), BTreeSet::from([home.join(".config")]));
 }
 
 #[test]
 fn a_user_installs_loads_browses_and_uninstalls() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let home = bench.environment.home();
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let home = test.environment.home();
     let profile = home.join(".config/chromium");
 
-    let extension = folder(&successful(bench.environment.navtrace(["install", "chromium"])));
-    assert_traced(profile.clone(), chromium(bench.without_navtrace("chromium"), &extension), &bench);
-    successful(bench.environment.navtrace(["uninstall"]));
+    let extension = folder(&successful(test.environment.navtrace(["install", "chromium"])));
+    assert_traced(profile.clone(), chromium(test.without_navtrace("chromium"), &extension), &test);
+    successful(test.environment.navtrace(["uninstall"]));
 
     assert!(!profile.join("NativeMessagingHosts").exists());
     assert_chromiums_alone(home, &profile);
@@ -88,26 +87,26 @@ fn a_user_installs_loads_browses_and_uninstalls() {
 
 #[test]
 fn one_profile_is_registered_alone() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let home = bench.environment.home();
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let home = test.environment.home();
     let profile = home.join("Jürgens Profil");
     fs::create_dir(&profile).unwrap();
     let profile_argument = profile.to_str().unwrap();
 
-    let install = bench.environment.navtrace(["install", "--user-data-dir", profile_argument]);
+    let install = test.environment.navtrace(["install", "--user-data-dir", profile_argument]);
     let extension = folder(&successful(install));
-    assert_traced(profile.clone(), chromium(bench.without_navtrace("chromium"), &extension), &bench);
-    successful(bench.environment.navtrace(["uninstall", "--user-data-dir", profile_argument]));
+    assert_traced(profile.clone(), chromium(test.without_navtrace("chromium"), &extension), &test);
+    successful(test.environment.navtrace(["uninstall", "--user-data-dir", profile_argument]));
 
     assert!(!profile.join("NativeMessagingHosts").exists());
     assert_chromiums_alone(home, &profile);
 }
 
-/// A program that sees folders of the bench's in the place of the system's, in a mount namespace of its own: no other browser of this machine
-/// meets the registration, and nothing has to be taken back. This needs `unshare`, and either root or a kernel that lets users have namespaces.
-fn on_a_system(bench: &Bench, system: &Path, command: &Command) -> Command {
-    let mut wrapped = bench.without_navtrace("unshare");
+/// Wraps a command so that it sees the test's folders instead of the system's, in a mount namespace. No other browser of the machine finds the
+/// registration. Needs `unshare`, and root or user namespaces.
+fn on_a_system(test: &BrowserTest, system: &Path, command: &Command) -> Command {
+    let mut wrapped = test.without_navtrace("unshare");
     wrapped.arg("--mount").args((!is_root()).then_some("--map-root-user"));
     let mounts = r#"mount --bind "$0/etc" /etc/chromium && mount --bind "$0/share" /usr/local/share && exec "$@""#;
     wrapped.args(["sh", "-c", mounts]).arg(system).arg(command.get_program()).args(command.get_args());
@@ -115,22 +114,22 @@ fn on_a_system(bench: &Bench, system: &Path, command: &Command) -> Command {
 }
 
 #[test]
-fn all_users_have_it_whatever_profile_they_use() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let system = bench.environment.home().join("system");
+fn a_system_installation_serves_every_profile() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let system = test.environment.home().join("system");
     for folder in ["etc", "share"] {
         fs::create_dir_all(system.join(folder)).unwrap();
     }
     let before = tree(&system, &[]);
-    let navtrace = |args: &[&str]| on_a_system(&bench, &system, &bench.environment.navtrace(args));
+    let navtrace = |args: &[&str]| on_a_system(&test, &system, &test.environment.navtrace(args));
 
-    let words = successful(navtrace(&["install", "--system", "chromium"]));
+    let printed = successful(navtrace(&["install", "--system", "chromium"]));
     assert!(
-        words.contains("registered  /etc/chromium/native-messaging-hosts/dev.navtrace.host.json  for Chromium\n"),
-        "{words}"
+        printed.contains("registered  /etc/chromium/native-messaging-hosts/dev.navtrace.host.json  for Chromium\n"),
+        "{printed}"
     );
-    let extension = folder(&words);
+    let extension = folder(&printed);
     assert_eq!(extension, Path::new("/usr/local/share/navtrace/extension"));
     for path in tree(&system, &[]).difference(&before) {
         let data = fs::metadata(path).unwrap();
@@ -138,25 +137,25 @@ fn all_users_have_it_whatever_profile_they_use() {
         assert_eq!(data.permissions().mode() & 0o777, wanted, "{}", path.display());
     }
 
-    let profile = bench.environment.home().join("profile of one user");
-    let browser = chromium(bench.without_navtrace("chromium"), &extension);
-    let mut command = on_a_system(&bench, &system, &browser);
+    let profile = test.environment.home().join("profile of one user");
+    let browser = chromium(test.without_navtrace("chromium"), &extension);
+    let mut command = on_a_system(&test, &system, &browser);
     command.envs(browser.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.args((!is_root()).then_some("--no-sandbox"));
-    assert_traced(profile, command, &bench);
+    assert_traced(profile, command, &test);
 
-    let words = successful(navtrace(&["uninstall", "--system"]));
-    assert!(words.contains("removed     /usr/local/share/navtrace/extension  "), "{words}");
+    let printed = successful(navtrace(&["uninstall", "--system"]));
+    assert!(printed.contains("removed     /usr/local/share/navtrace/extension  "), "{printed}");
     assert_eq!(tree(&system, &[]), before);
 }
 
 #[test]
-fn a_home_that_is_read_only_stays_as_it_is() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let home = bench.environment.home();
+fn a_read_only_home_is_reported_and_unchanged() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let home = test.environment.home();
     for dry in [None, Some("--dry-run")] {
-        let mut command = bench.without_navtrace("unshare");
+        let mut command = test.without_navtrace("unshare");
         command.arg("--mount").args((!is_root()).then_some("--map-root-user"));
         let mounts = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#;
         command.args(["sh", "-c", mounts]).arg(home).arg(env!("CARGO_BIN_EXE_navtrace")).args(["install", "chromium"]);

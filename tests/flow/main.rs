@@ -1,6 +1,6 @@
-//! The whole chain with the real k6 and the real Chromium: what a server receives decides.
+//! Tests the whole chain with the real k6 and the real Chromium, by what a server receives.
 //!
-//! The tests take turns, since each of them fills the machine.
+//! The tests run one at a time, since each of them keeps the machine busy.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
@@ -10,8 +10,8 @@ mod support;
 #[path = "../support/navtrace.rs"]
 mod navtrace;
 
-mod bench;
 mod browser;
+mod browser_test;
 mod caches;
 mod clients;
 mod collected;

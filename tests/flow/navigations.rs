@@ -1,8 +1,8 @@
-//! In lightweight mode, requests carry the span id of the navigation that they belong to.
+//! Tests that requests carry the span id of their navigation in lightweight mode.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bench::{Bench, traceparent, turn};
+use crate::browser_test::{BrowserTest, exclusive, traceparent};
 use crate::support::site::Recorded;
 
 fn nav(request: &Recorded) -> &str {
@@ -13,8 +13,8 @@ fn is_navigation(request: &Recorded) -> bool {
     request.header("sec-fetch-dest") == Some("document")
 }
 
-/// A navigation that another one of the same tab overtakes before its response can't be told from it by a session rule: the second
-/// continues the first, so both count as one here.
+/// Returns the name of a navigation. A session rule can't tell a navigation from another one that replaces it before its response, so both
+/// have one name if they share a span.
 fn joined(nav: &str, spans: &BTreeMap<&str, String>) -> String {
     let Some((number, "overtaking")) = nav.rsplit_once('-') else {
         return nav.to_owned();
@@ -25,10 +25,10 @@ fn joined(nav: &str, spans: &BTreeMap<&str, String>) -> String {
 }
 
 #[test]
-fn requests_carry_their_own_navigations_span() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let run = bench.traced_in("lightweight", "navigations.js", &[("ITERATIONS", "2")]);
+fn requests_carry_the_span_id_of_their_navigation() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let run = test.traced_in("lightweight", "navigations.js", &[("ITERATIONS", "2")]);
     let mut spans = BTreeMap::new();
     for request in run.requests.iter().filter(|request| is_navigation(request)) {
         spans.entry(nav(request)).or_insert_with(|| traceparent(request).span_id);
@@ -57,5 +57,5 @@ fn requests_carry_their_own_navigations_span() {
     );
     println!("the others: {strays:?}");
     assert!(share >= 99.0, "only {share:.2} %: {strays:?}");
-    bench.assert_nothing_left();
+    test.assert_nothing_left();
 }

@@ -1,4 +1,4 @@
-//! The page of traces in a real browser: what it looks like to people and to screen readers, hostile text, and 10,000 spans.
+//! Tests the page of traces in a real browser: layout, accessibility, hostile text, and 10,000 spans.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use navtrace::testing::page::{self, Page};
 use navtrace::testing::trace::{Event, Link, Role, Span, Trace};
 use serde_json::json;
 
-use crate::bench::{script_path, turn};
+use crate::browser_test::{exclusive, script_path};
 
 fn span(number: usize, parent: Option<usize>, depth: usize, label: &str) -> Span {
     let start_us = number as u64 * 1000;
@@ -35,7 +35,7 @@ fn span(number: usize, parent: Option<usize>, depth: usize, label: &str) -> Span
     }
 }
 
-/// A trace of some spans: a session, navigations below it, requests below those.
+/// Returns a trace of a session, navigations below it, and requests below those.
 fn trace(id: u8, spans: usize) -> Trace {
     let mut trace = Trace {
         id: format!("{id:032x}"),
@@ -54,7 +54,7 @@ fn trace(id: u8, spans: usize) -> Trace {
             navigation = number;
             let mut group = span(number, Some(0), 1, &format!("navigation http://shop.test/{number}"));
             group.role = Role::Navigation;
-            // Its requests may take longer than the page waits for them.
+            // Shorter than its requests, which may last longer than the page load.
             group.duration_us = 6000;
             group.events = [("commit", 1000), ("domContentLoaded", 2500), ("load", 4000)]
                 .map(|(name, after)| Event {
@@ -77,7 +77,7 @@ fn write(dir: &Path, name: &str, traces: &[Trace]) {
 }
 
 fn check(dir: &Path, what: &str) {
-    let _turn = turn();
+    let _guard = exclusive();
     let mut command = Command::new("node");
     command.arg(script_path("page.mjs")).args([what.as_ref(), dir.as_os_str()]).stdin(Stdio::null());
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -86,7 +86,7 @@ fn check(dir: &Path, what: &str) {
 }
 
 #[test]
-fn the_page_is_for_everybody_in_light_and_dark_narrow_and_wide() {
+fn the_page_is_accessible_in_every_layout() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = trace(1, 60);
     first.link = Some("https://jaeger.test/trace/1".to_owned());
@@ -127,7 +127,7 @@ fn hostile_text_stays_text() {
 }
 
 #[test]
-fn ten_thousand_spans_scroll_without_a_stutter() {
+fn ten_thousand_spans_scroll_smoothly() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "large", &[trace(1, 10_000)]);
     check(dir.path(), "large");

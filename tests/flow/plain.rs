@@ -1,30 +1,30 @@
-//! k6 starts the browser itself, with nothing but the variables of `navtrace env`.
+//! Tests k6 without the launcher, with only the variables of `navtrace env`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::bench::{Bench, assert_own_spans, is_root, traceparent, turn};
 use crate::browser::wait_until;
+use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, is_root, traceparent};
 use crate::navtrace::{stderr, stdout};
 use crate::support::site::{coverage_kinds, coverage_table};
 
 /// The loads of three iterations.
 const ITERATIONS: [&str; 3] = ["1-0", "1-1", "1-2"];
 
-/// What the documentation says to do, in a real shell. The script is the first thing after it that is no option of k6's.
+/// The command line of the documentation.
 const SHELL: &str = r#"eval "$("$NAVTRACE" env --k6 --profile "$PROFILE")" && exec k6 "$@""#;
 
-/// A profile that needs quotes.
-fn profile(bench: &Bench) -> PathBuf {
-    bench.environment.home().join("k6's profile Prüfung 测试")
+/// Returns the path of a profile that needs quotes in a shell.
+fn profile(test: &BrowserTest) -> PathBuf {
+    test.environment.home().join("k6's profile Prüfung 测试")
 }
 
-/// k6 in a shell that has evaluated what `navtrace env` prints.
-fn plain_arguments(bench: &Bench, script: &str, variables: &[(&str, &str)]) -> Command {
-    let mut command = bench.without_navtrace("sh");
-    command.args(["-c", SHELL, "sh"]).env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace")).env("PROFILE", profile(bench));
-    bench.script(&mut command, script, variables);
+/// Returns a command of k6 in a shell that evaluates `navtrace env`.
+fn plain_arguments(test: &BrowserTest, script: &str, variables: &[(&str, &str)]) -> Command {
+    let mut command = test.without_navtrace("sh");
+    command.args(["-c", SHELL, "sh"]).env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace")).env("PROFILE", profile(test));
+    test.script(&mut command, script, variables);
     if is_root() {
         command.env("K6_BROWSER_ARGS", "no-sandbox");
     }
@@ -32,12 +32,12 @@ fn plain_arguments(bench: &Bench, script: &str, variables: &[(&str, &str)]) -> C
 }
 
 #[test]
-fn plain_arguments_cover_every_kind_of_request_in_a_fresh_and_in_a_used_profile() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let plain = bench.plain("coverage.js", &[]);
+fn every_kind_of_request_is_traced_in_any_profile() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let plain = test.plain("coverage.js", &[]);
     for what in ["fresh", "used"] {
-        let traced = bench.run(plain_arguments(&bench, "coverage.js", &[("ITERATIONS", "3")]));
+        let traced = test.run(plain_arguments(&test, "coverage.js", &[("ITERATIONS", "3")]));
         println!("{what} profile\n{}", coverage_table(&traced.requests));
         let seen = traced.counts();
         for run in ITERATIONS {
@@ -50,73 +50,76 @@ fn plain_arguments_cover_every_kind_of_request_in_a_fresh_and_in_a_used_profile(
             assert_eq!(ids.len(), 1, "iteration {run}");
         }
         assert_eq!(traced.trace_ids().len(), 3, "one trace per iteration");
-        // Only detailed mode does that.
+        // This holds only in detailed mode.
         assert_own_spans(&traced.requests);
         assert_eq!(traced.preflights(), 3 * plain.preflights(), "as many preflights as without navtrace");
         traced.assert_whole(&ITERATIONS);
-        bench.assert_nothing_left();
+        test.assert_nothing_left();
     }
 }
 
 #[test]
-fn every_one_of_many_iterations_in_one_profile_is_traced_from_its_first_request() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let traced = bench.run(plain_arguments(&bench, "pages.js", &[("ITERATIONS", "20")]));
+fn every_iteration_is_traced_from_its_first_request() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let traced = test.run(plain_arguments(&test, "pages.js", &[("ITERATIONS", "20")]));
     assert_eq!(traced.trace_ids().len(), 20);
     assert!(traced.requests.len() > 20 * 8);
     assert_own_spans(&traced.requests);
-    bench.assert_nothing_left();
+    test.assert_nothing_left();
 }
 
 #[test]
-fn a_second_one_at_once_is_refused_and_the_first_stays_whole() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let mut first = plain_arguments(&bench, "pages.js", &[("SECONDS", "12")]);
+fn a_second_k6_is_refused_and_the_first_continues() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let mut first = plain_arguments(&test, "pages.js", &[("SECONDS", "12")]);
     let mut first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_until("the first one runs", || !bench.site.requests().is_empty());
+    wait_until("the first one runs", || !test.site.requests().is_empty());
 
-    // Whoever asks for the variables is told, and the shell does not go on.
-    let output = plain_arguments(&bench, "coverage.js", &[]).output().unwrap();
-    let words = stderr(&output);
-    let start = format!("navtrace: the profile {} is in use by the browser of process ", profile(&bench).display());
-    assert!(words.starts_with(&start) && words.lines().count() == 1, "{words}");
-    assert!(words.ends_with(", and serves one at a time: end that one first, or name another profile\n"), "{words}");
+    // `navtrace env` refuses, and the shell stops.
+    let output = plain_arguments(&test, "coverage.js", &[]).output().unwrap();
+    let message = stderr(&output);
+    let start = format!("navtrace: the profile {} is in use by the browser of process ", profile(&test).display());
+    assert!(message.starts_with(&start) && message.lines().count() == 1, "{message}");
+    assert!(
+        message.ends_with(", and serves one at a time: end that one first, or name another profile\n"),
+        "{message}"
+    );
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
 
-    // Whoever has them already is told by k6, at once.
-    let mut second = bench.plain_command("coverage.js", &[]);
-    for (name, value) in variables_in_use(&bench) {
+    // With the variables from before, k6 itself refuses.
+    let mut second = test.plain_command("coverage.js", &[]);
+    for (name, value) in variables_in_use(&test) {
         second.env(name, value);
     }
     let output = second.output().unwrap();
-    let words = stderr(&output);
-    assert!(!output.status.success(), "{words}");
+    let message = stderr(&output);
+    assert!(!output.status.success(), "{message}");
     assert!(
-        words.contains("launching browser: Failed to create ") && words.contains("SingletonLock: File exists"),
-        "{words}"
+        message.contains("launching browser: Failed to create ") && message.contains("SingletonLock: File exists"),
+        "{message}"
     );
 
     assert!(first.try_wait().unwrap().is_none(), "the first one is still there");
-    let first = bench.finished(&first.wait_with_output().unwrap());
+    let first = test.finished(&first.wait_with_output().unwrap());
     assert_eq!(first.trace_ids().len(), 1);
     assert!(first.requests.iter().all(|request| request.run.as_deref() == Some("1-0")));
     assert_own_spans(&first.requests);
-    bench.assert_nothing_left();
+    test.assert_nothing_left();
 }
 
-/// What `navtrace env` has printed for a profile that is in use by now: what it prints for another one, but for the name.
-fn variables_in_use(bench: &Bench) -> Vec<(String, String)> {
-    let mut shell = bench.without_navtrace("sh");
+/// Returns the variables for the profile in use: those that `navtrace env` prints for another profile, with the name replaced.
+fn variables_in_use(test: &BrowserTest) -> Vec<(String, String)> {
+    let mut shell = test.without_navtrace("sh");
     shell.args(["-c", r#"eval "$("$NAVTRACE" env --k6 --profile "$PROFILE.2")" && env -0"#]);
-    shell.env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace")).env("PROFILE", profile(bench));
+    shell.env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace")).env("PROFILE", profile(test));
     if is_root() {
         shell.env("K6_BROWSER_ARGS", "no-sandbox");
     }
     let output = stdout(&shell.output().unwrap());
     let pairs = output.split('\0').filter_map(|pair| pair.split_once('='));
     let wanted = pairs.filter(|(name, _)| name.starts_with("K6_BROWSER_") || *name == "NAVTRACE_PROFILE");
-    let [theirs, ours] = [".2", ""].map(|end| format!("{}{end}", profile(bench).display()));
+    let [theirs, ours] = [".2", ""].map(|end| format!("{}{end}", profile(test).display()));
     wanted.map(|(name, value)| (name.to_owned(), value.replace(&theirs, &ours))).collect()
 }

@@ -1,8 +1,7 @@
-//! Detailed mode without a flag: an extension that an enterprise policy installs is granted the blocking listener.
+//! Tests detailed mode without a flag: an extension that an enterprise policy installs may use the blocking listener.
 //!
-//! Chromium reads policies from one place of the whole machine. The browser sees another folder there, in a mount
-//! namespace of its own, so that no other browser is given the extension and nothing has to be taken back. Making the
-//! namespace needs `unshare` and either root or a kernel that lets users have namespaces.
+//! Chromium reads policies from one folder of the machine. The browser sees another folder there, in a mount namespace, so no other browser
+//! gets the extension and nothing has to be undone. This needs `unshare`, and root or user namespaces.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,44 +16,44 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::runtime::Runtime;
 
-use crate::bench::{Bench, assert_own_spans, is_root, traceparent, turn};
 use crate::browser::{Browser, wait_until};
+use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, is_root, traceparent};
 
-/// Where Debian's Chromium looks for policies.
+/// Folder of the settings of Debian's Chromium.
 const SETTINGS: &str = "/etc/chromium";
 
-/// The file there that says what this test wants.
+/// Policy file in [`SETTINGS`].
 const POLICY: &str = "policies/managed/navtrace.json";
 
-/// An extension that is packed for installation.
+/// A packed extension.
 struct Package {
-    /// Follows from the key that signs it, not from the key in its manifest.
+    /// Derived from the signing key, not from the key in the manifest.
     id: String,
     version: String,
     crx: Vec<u8>,
 }
 
 impl Package {
-    /// Packs a folder with a key that Chromium makes for the occasion and writes beside the package.
-    fn of(folder: &Path, bench: &Bench) -> Self {
-        let copy = bench.environment.home().join("packed");
+    /// Packs a folder with a new key, which Chromium writes beside the package.
+    fn of(folder: &Path, test: &BrowserTest) -> Self {
+        let copy = test.environment.home().join("packed");
         let copied = Command::new("cp").arg("-R").args([folder, &copy]).status().unwrap();
         assert!(copied.success(), "{} can be copied", folder.display());
-        let output = bench
+        let output = test
             .without_navtrace("chromium")
             .arg(format!("--pack-extension={}", copy.display()))
             .args(["--no-message-box", "--no-sandbox"])
             .output()
             .expect("chromium can be started");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "Chromium does not pack {}: {}\n{said}", folder.display(), output.status);
-        let crx = fs::read(copy.with_extension("crx")).unwrap_or_else(|error| panic!("no package: {error}\n{said}"));
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "Chromium does not pack {}: {}\n{log}", folder.display(), output.status);
+        let crx = fs::read(copy.with_extension("crx")).unwrap_or_else(|error| panic!("no package: {error}\n{log}"));
         let manifest: serde_json::Value =
             serde_json::from_slice(&fs::read(copy.join("manifest.json")).unwrap()).unwrap();
         Self { id: id(&crx), version: manifest["version"].as_str().unwrap().to_owned(), crx }
     }
 
-    /// What Chromium asks for to learn where the package is.
+    /// Returns the update manifest, which tells Chromium the URL of the package.
     fn update_manifest(&self, origin: &str) -> String {
         let Self { id, version, .. } = self;
         format!(
@@ -65,10 +64,10 @@ impl Package {
     }
 }
 
-/// Reads the id out of a package: the last 16 bytes of its header, in hexadecimal digits that begin at `a`.
+/// Returns the id in a package: the last 16 bytes of its header, as hexadecimal digits from `a` to `p`.
 fn id(crx: &[u8]) -> String {
-    // Magic, version and the header's length, then the header, whose fields are in the order of their numbers: the
-    // signed data with the id in it has the highest.
+    // Magic, version and length of the header come first. The fields of the header are sorted by number, and the signed data with the id has the
+    // highest.
     assert_eq!(crx[..8], *b"Cr24\x03\0\0\0", "a package of version 3");
     let length = usize::try_from(u32::from_le_bytes(crx[8..12].try_into().unwrap())).unwrap();
     let header = &crx[12..12 + length];
@@ -77,23 +76,23 @@ fn id(crx: &[u8]) -> String {
     id.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(b'a' + digit)).collect()
 }
 
-/// Serves a package on loopback for as long as this value lives.
-struct Shelf {
+/// Serves a package on a loopback port while this value lives.
+struct PackageServer {
     origin: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    paths: Arc<Mutex<Vec<String>>>,
     runtime: Option<Runtime>,
 }
 
-impl Shelf {
+impl PackageServer {
     fn serve(package: &Package) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
         listener.set_nonblocking(true).unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let paths = Arc::<Mutex<Vec<String>>>::default();
         let answer = |mime: &'static str, body: Vec<u8>| {
-            let asked = Arc::clone(&asked);
+            let paths = Arc::clone(&paths);
             get(async move |uri: Uri| {
-                asked.lock().unwrap().push(uri.path().to_owned());
+                paths.lock().unwrap().push(uri.path().to_owned());
                 ([(header::CONTENT_TYPE, mime)], body).into_response()
             })
         };
@@ -105,15 +104,15 @@ impl Shelf {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             axum::serve(listener, router).await.unwrap();
         });
-        Self { origin, asked, runtime: Some(runtime) }
+        Self { origin, paths, runtime: Some(runtime) }
     }
 
-    fn was_asked_for(&self, path: &str) -> bool {
-        self.asked.lock().unwrap().iter().any(|asked| asked == path)
+    fn has_served(&self, path: &str) -> bool {
+        self.paths.lock().unwrap().iter().any(|paths| paths == path)
     }
 }
 
-impl Drop for Shelf {
+impl Drop for PackageServer {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -121,21 +120,20 @@ impl Drop for Shelf {
     }
 }
 
-/// The command of a Chromium for which the policies of this machine are that it has to install the package, and no
-/// others.
-fn obliged(package: &Package, shelf: &Shelf, bench: &Bench) -> Command {
-    let settings = bench.environment.home().join("settings");
+/// Returns a command of Chromium whose only policy is to install the package.
+fn with_policy(package: &Package, server: &PackageServer, test: &BrowserTest) -> Command {
+    let settings = test.environment.home().join("settings");
     let file = settings.join(POLICY);
-    let wanted = format!("{};{}/update.xml", package.id, shelf.origin);
+    let wanted = format!("{};{}/update.xml", package.id, server.origin);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, serde_json::json!({ "ExtensionInstallForcelist": [wanted] }).to_string()).unwrap();
 
-    let mut command = bench.without_navtrace("unshare");
-    // Users may mount only where they are root, which they are in a namespace of users.
+    let mut command = test.without_navtrace("unshare");
+    // A user may mount only as root of a user namespace.
     command.arg("--mount").args((!is_root()).then_some("--map-root-user"));
     command.args(["sh", "-c", &format!("mount --bind \"$0\" {SETTINGS} && exec chromium \"$@\"")]).arg(settings);
-    // As root, which it is in either namespace, Chromium starts without its sandbox only. Background networking has to
-    // stay on, since Chromium installs nothing without it, so that names are kept from resolving instead.
+    // As root, Chromium needs --no-sandbox. Background networking has to stay on, since Chromium installs nothing without it. So names must not
+    // resolve.
     command.args(["--no-sandbox", "--disable-component-update"]);
     command.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
     command
@@ -143,20 +141,20 @@ fn obliged(package: &Package, shelf: &Shelf, bench: &Bench) -> Command {
 
 #[test]
 fn a_policy_grants_a_span_id_per_request() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let package = Package::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("extension"), &bench);
-    let shelf = Shelf::serve(&package);
-    let browser = Browser::start(obliged(&package, &shelf, &bench), &bench);
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let package = Package::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("extension"), &test);
+    let server = PackageServer::serve(&package);
+    let browser = Browser::start(with_policy(&package, &server, &test), &test);
 
-    wait_until("Chromium asks where the package is", || shelf.was_asked_for("/update.xml"));
-    wait_until("Chromium fetches the package", || shelf.was_asked_for("/extension.crx"));
+    wait_until("Chromium asks where the package is", || server.has_served("/update.xml"));
+    wait_until("Chromium fetches the package", || server.has_served("/extension.crx"));
     let worker = format!("chrome-extension://{}/", package.id);
     wait_until("the extension is installed and its worker runs", || {
         browser.targets().is_ok_and(|targets| targets.contains(&worker))
     });
     assert!(!Path::new(SETTINGS).join(POLICY).exists(), "no other browser has the policy");
-    // No host knows the package's id, so the extension goes on alone.
+    // The package has another id than the host accepts, so the extension works alone.
     browser.until_armed();
 
     let requests = browser.load_two_pages();

@@ -1,7 +1,6 @@
-//! The extension's own pages in a real browser: what they look like to people and to screen readers, and that what the popup shows and does is what
-//! a server sees.
+//! Tests the extension's own pages in a real browser: layout, accessibility, and that a server receives what the popup shows and does.
 //!
-//! Screenshots are kept in `target/tmp/popup`.
+//! Screenshots go to `target/tmp/popup`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,54 +9,54 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use crate::bench::{Bench, Run, logged, script_path, traceparent, turn};
+use crate::browser_test::{BrowserTest, Run, exclusive, logged, script_path, traceparent};
 use crate::navtrace::Environment;
 use crate::support::collector::Collector;
 use crate::support::site::TraceParent;
 
-/// What the popup showed of a navigation.
+/// The trace that the popup showed during a navigation.
 #[derive(Debug, Deserialize)]
-struct Shown {
+struct ShownTrace {
     nav: String,
     #[serde(rename = "traceId")]
     trace_id: String,
 }
 
-/// The folder for screenshots.
-fn shots() -> PathBuf {
+/// Makes the folder for screenshots.
+fn screenshot_folder() -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("popup");
     fs::create_dir_all(&folder).unwrap();
     println!("screenshots: {}", folder.display());
     folder
 }
 
-/// Adds a script to a command that runs node.
-fn script(bench: &Bench, mut command: Command, script: &str, what: &str) -> Command {
-    command.arg(script_path(script)).arg(what).env("SHOTS", shots()).stdin(Stdio::null());
-    command.env("SITE", bench.site.main()).env("OTHER", bench.site.other());
+/// Adds the arguments for a script to a command that runs node.
+fn script(test: &BrowserTest, mut command: Command, script: &str, what: &str) -> Command {
+    command.arg(script_path(script)).arg(what).env("SHOTS", screenshot_folder()).stdin(Stdio::null());
+    command.env("SITE", test.site.main()).env("OTHER", test.site.other());
     command
 }
 
-/// A script in a browser of its own that has the extension and no host.
-fn alone(bench: &Bench, name: &str, what: &str) -> Run {
-    let mut command = bench.without_navtrace("node");
+/// Runs a script in a browser with the extension and without a host.
+fn alone(test: &BrowserTest, name: &str, what: &str) -> Run {
+    let mut command = test.without_navtrace("node");
     command.env("EXTENSION", format!("{}/extension", env!("CARGO_MANIFEST_DIR")));
-    bench.run(script(bench, command, name, what))
+    test.run(script(test, command, name, what))
 }
 
-/// `navtrace run -- node popup-real.mjs WHAT`.
-fn traced(bench: &Bench, what: &str, variables: &[(&str, String)]) -> Run {
-    let command = bench.environment.navtrace(["run", "--", "node"]);
-    let mut command = script(bench, command, "popup-real.mjs", what);
+/// Runs `navtrace run -- node popup-real.mjs WHAT`.
+fn traced(test: &BrowserTest, what: &str, variables: &[(&str, String)]) -> Run {
+    let command = test.environment.navtrace(["run", "--", "node"]);
+    let mut command = script(test, command, "popup-real.mjs", what);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
-    bench.run(command)
+    test.run(command)
 }
 
 impl Run {
-    /// Every request of this navigation carries exactly one header, of one trace, which is the one that the popup showed.
+    /// Asserts that all requests of a navigation carry the trace that the popup showed, and returns the first context.
     fn assert_shown(&self, nav: &str) -> TraceParent {
         let shown: BTreeMap<_, _> =
-            logged::<Shown>(&self.log, "POPUP ").into_iter().map(|shown| (shown.nav, shown.trace_id)).collect();
+            logged::<ShownTrace>(&self.log, "POPUP ").into_iter().map(|shown| (shown.nav, shown.trace_id)).collect();
         let headers: Vec<_> =
             self.requests.iter().filter(|request| request.nav.as_deref() == Some(nav)).map(traceparent).collect();
         assert!(!headers.is_empty(), "{nav}: no requests");
@@ -67,8 +66,8 @@ impl Run {
         headers.into_iter().next().unwrap()
     }
 
-    /// No request of this navigation carries any header of a trace.
-    fn assert_bare(&self, nav: &str) {
+    /// Asserts that no request of a navigation carries a `traceparent`.
+    fn assert_no_headers(&self, nav: &str) {
         let requests: Vec<_> = self.requests.iter().filter(|request| request.nav.as_deref() == Some(nav)).collect();
         assert!(!requests.is_empty(), "{nav}: no requests");
         for request in requests {
@@ -76,10 +75,10 @@ impl Run {
         }
     }
 
-    /// What the popup did without and with a host: paused, gone on, begun a new trace.
-    fn assert_steered(&self) {
+    /// Asserts that the popup paused, resumed and began a new trace, which works with and without a host.
+    fn assert_commands_worked(&self) {
         let first = self.assert_shown("first");
-        self.assert_bare("paused");
+        self.assert_no_headers("paused");
         let resumed = self.assert_shown("resumed");
         let renewed = self.assert_shown("renewed");
         assert_eq!(resumed.trace_id, first.trace_id, "pausing is no new trace");
@@ -88,70 +87,70 @@ impl Run {
 }
 
 #[test]
-fn the_popup_says_its_state_to_everybody() {
-    let _turn = turn();
-    alone(&Bench::new(), "popup.mjs", "popup");
+fn the_popup_is_accessible_in_every_state() {
+    let _guard = exclusive();
+    alone(&BrowserTest::new(), "popup.mjs", "popup");
 }
 
 #[test]
-fn the_options_page_stores_what_was_changed() {
-    let _turn = turn();
-    alone(&Bench::new(), "popup.mjs", "options");
+fn the_options_page_stores_changes() {
+    let _guard = exclusive();
+    alone(&BrowserTest::new(), "popup.mjs", "options");
 }
 
 #[test]
-fn without_a_host_the_popup_says_so_and_steers() {
-    let _turn = turn();
-    alone(&Bench::new(), "popup-real.mjs", "alone").assert_steered();
+fn the_popup_works_without_a_host() {
+    let _guard = exclusive();
+    alone(&BrowserTest::new(), "popup-real.mjs", "alone").assert_commands_worked();
 }
 
-/// In the mode, what the popup shows is what the server got, and what is chosen in it is what the server sees.
-fn assert_the_popup_steers(mode: &str) {
-    let _turn = turn();
-    let (bench, collector) = (Bench::new(), Collector::start());
+/// Asserts that the server receives what the popup shows and what is chosen there.
+fn assert_popup_controls(mode: &str) {
+    let _guard = exclusive();
+    let (test, collector) = (BrowserTest::new(), Collector::start());
     let mut variables = Environment::exporting(&collector.endpoint()).to_vec();
     variables.extend([
         ("NAVTRACE_MODE", mode.to_owned()),
         ("NAVTRACE_LINK", "https://jaeger.example/trace/{trace_id}".to_owned()),
-        ("NAVTRACE_TARGETS", format!("{}/*", bench.site.main())),
+        ("NAVTRACE_TARGETS", format!("{}/*", test.site.main())),
     ]);
-    let run = traced(&bench, "traced", &variables);
-    run.assert_steered();
-    run.assert_bare("outside");
+    let run = traced(&test, "traced", &variables);
+    run.assert_commands_worked();
+    run.assert_no_headers("outside");
     run.assert_shown("chosen");
-    run.assert_bare("no-longer");
+    run.assert_no_headers("no-longer");
     run.assert_shown("again");
     let unsampled = run.assert_shown("unsampled");
     assert_eq!(unsampled.flags & 1, 0, "sampled: {unsampled:?}");
-    bench.assert_nothing_left();
+    test.assert_nothing_left();
 }
 
 #[test]
-fn the_popup_steers_detailed_mode() {
-    assert_the_popup_steers("detailed");
+fn the_popup_controls_detailed_mode() {
+    assert_popup_controls("detailed");
 }
 
 #[test]
-fn the_popup_steers_lightweight_mode() {
-    assert_the_popup_steers("lightweight");
+fn the_popup_controls_lightweight_mode() {
+    assert_popup_controls("lightweight");
 }
 
 #[test]
-fn the_popup_tells_of_a_collector_that_is_down() {
-    let _turn = turn();
-    let (bench, collector) = (Bench::new(), Collector::down());
-    let run = traced(&bench, "down", &Environment::exporting(&collector.endpoint()));
+fn the_popup_reports_a_collector_that_is_down() {
+    let _guard = exclusive();
+    let (test, collector) = (BrowserTest::new(), Collector::down());
+    let run = traced(&test, "down", &Environment::exporting(&collector.endpoint()));
     run.assert_shown("first");
 }
 
 #[test]
-fn what_the_options_page_saves_stands_in_the_file_and_holds() {
-    let _turn = turn();
-    let bench = Bench::new();
-    let run = traced(&bench, "options", &[]);
+fn the_options_page_writes_the_config_file() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let run = traced(&test, "options", &[]);
     run.assert_shown("first");
-    let file = bench.environment.home().join(".config/navtrace/config.toml");
-    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    assert!(!text.contains("jaeger.example"), "the setting is back to its default:\n{text}");
-    bench.assert_nothing_left();
+    let file = test.environment.home().join(".config/navtrace/config.toml");
+    let content = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    assert!(!content.contains("jaeger.example"), "the setting is back to its default:\n{content}");
+    test.assert_nothing_left();
 }

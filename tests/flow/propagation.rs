@@ -1,17 +1,17 @@
-//! What requests carry, by OpenTelemetry's own SDKs: every format alone and in pairs, and to targets alone.
+//! Tests which headers requests carry, as OpenTelemetry's own SDKs read them: every format alone and in pairs, and only for targets.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use navtrace::testing::MatchPattern;
 
-use crate::bench::{Bench, Run, logged, script_path, turn};
+use crate::browser_test::{BrowserTest, Run, exclusive, logged, script_path};
 use crate::support::sdk::{Contexts, SdkServer, SpanContext};
 use crate::support::site::{Origin, Recorded, coverage_kinds};
 
 const PROPAGATORS: [&str; 5] = ["tracecontext", "baggage", "b3", "b3multi", "jaeger"];
 
-/// Every header that a propagator may write, and the one by which scripts steer.
+/// All headers that propagators write, and the steering header.
 const HEADERS: [&str; 10] = [
     "traceparent",
     "tracestate",
@@ -27,20 +27,20 @@ const HEADERS: [&str; 10] = [
 
 const BAGGAGE: &str = "user=alice,region=eu%20west";
 
-/// The headers of a request that are about its context.
+/// Returns the names of these headers in a request.
 fn carried(request: &Recorded) -> Vec<&str> {
     request.headers.iter().map(|(name, _)| name.as_str()).filter(|name| HEADERS.contains(name)).collect()
 }
 
-fn covered(bench: &Bench, mode: &str, settings: &[(&str, &str)]) -> Run {
-    let mut command = bench.traced_command("coverage.js", &[]);
+fn covered(test: &BrowserTest, mode: &str, settings: &[(&str, &str)]) -> Run {
+    let mut command = test.traced_command("coverage.js", &[]);
     command.env("NAVTRACE_MODE", mode).envs(settings.iter().copied());
-    let run = bench.run(command);
+    let run = test.run(command);
     run.assert_whole(&["1-0"]);
     run
 }
 
-/// The span contexts that are read from a request, which the propagators must agree on.
+/// Returns the span context that all propagators read from a request.
 fn agreed(contexts: &Contexts, propagators: &[&str], request: &Recorded) -> Option<SpanContext> {
     let Contexts { tracecontext, b3, b3multi, jaeger, baggage } = contexts;
     let found = [("tracecontext", tracecontext), ("b3", b3), ("b3multi", b3multi), ("jaeger", jaeger)];
@@ -57,10 +57,10 @@ fn agreed(contexts: &Contexts, propagators: &[&str], request: &Recorded) -> Opti
     agreed
 }
 
-/// Loads the coverage page with these propagators, and has the SDKs read every request of it.
+/// Loads the coverage page with these propagators, and checks what the SDKs read from every request.
 fn propagated(node: &SdkServer, go: &SdkServer, mode: &str, propagators: &[&str]) {
-    let bench = Bench::new();
-    let run = covered(&bench, mode, &[("OTEL_PROPAGATORS", &propagators.join(",")), ("BAGGAGE", BAGGAGE)]);
+    let test = BrowserTest::new();
+    let run = covered(&test, mode, &[("OTEL_PROPAGATORS", &propagators.join(",")), ("BAGGAGE", BAGGAGE)]);
     let seen: BTreeSet<_> = run.requests.iter().map(Recorded::label).collect();
     for kind in coverage_kinds().iter().filter(|kind| kind.at_least > 0) {
         assert!(seen.contains(kind.name), "{} with {propagators:?}", kind.name);
@@ -81,8 +81,8 @@ fn propagated(node: &SdkServer, go: &SdkServer, mode: &str, propagators: &[&str]
 }
 
 #[test]
-fn every_propagator_alone_and_in_pairs_is_read_by_the_sdks_as_one_context() {
-    let _turn = turn();
+fn every_propagator_is_read_by_the_sdks_alone_and_in_pairs() {
+    let _guard = exclusive();
     let (node, go) = (SdkServer::node(), SdkServer::go());
     for mode in ["detailed", "lightweight"] {
         for (number, first) in PROPAGATORS.iter().enumerate() {
@@ -94,14 +94,14 @@ fn every_propagator_alone_and_in_pairs_is_read_by_the_sdks_as_one_context() {
     }
 }
 
-/// Has every kind of request made to two origins of which one is a target, or all but one are.
+/// Makes every kind of request to two origins of which one is a target, and checks the headers.
 fn only_targets(mode: &str, setting: &str, target: Origin) {
-    let bench = Bench::new();
-    // What is excluded is the other one.
+    let test = BrowserTest::new();
+    // With NAVTRACE_EXCLUDE, the origin that is no target is named.
     let names_main = (setting == "NAVTRACE_TARGETS") == (target == Origin::Main);
-    let named = format!("{}/*", if names_main { bench.site.main() } else { bench.site.other() });
+    let named = format!("{}/*", if names_main { test.site.main() } else { test.site.other() });
     let settings = [(setting, named.as_str()), ("OTEL_PROPAGATORS", &PROPAGATORS.join(",")), ("BAGGAGE", BAGGAGE)];
-    let run = covered(&bench, mode, &settings);
+    let run = covered(&test, mode, &settings);
     let (targets, others): (Vec<_>, Vec<_>) = run.requests.iter().partition(|request| request.origin == target);
     assert!(targets.len() > 5 && others.len() > 5, "{} and {}", targets.len(), others.len());
     for request in targets {
@@ -114,7 +114,7 @@ fn only_targets(mode: &str, setting: &str, target: Origin) {
 
 #[test]
 fn nobody_but_targets_gets_a_header_or_baggage() {
-    let _turn = turn();
+    let _guard = exclusive();
     for mode in ["detailed", "lightweight"] {
         for setting in ["NAVTRACE_TARGETS", "NAVTRACE_EXCLUDE"] {
             for target in [Origin::Main, Origin::Other] {
@@ -125,10 +125,10 @@ fn nobody_but_targets_gets_a_header_or_baggage() {
 }
 
 #[test]
-fn the_browsers_rules_take_every_pattern_that_is_taken() {
-    let _turn = turn();
-    let bench = Bench::new();
-    // The longest of each form, with the filler that costs most.
+fn browser_rules_accept_every_valid_pattern() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    // The longest valid pattern of each form.
     let forms: [fn(&str) -> String; 9] = [
         |fill| format!("https://{fill}/*"),
         |fill| format!("*://*.{fill}:8443/*"),
@@ -147,13 +147,13 @@ fn the_browsers_rules_take_every_pattern_that_is_taken() {
     let patterns: Vec<MatchPattern> = forms.iter().map(longest).collect();
     assert!(patterns.iter().all(|pattern| pattern.to_string().len() > 40), "{patterns:?}");
     let regexes: Vec<&String> = patterns.iter().flat_map(MatchPattern::regexes).collect();
-    let mut command = bench.environment.navtrace(["run", "--", "node", &script_path("regexes.mjs")]);
+    let mut command = test.environment.navtrace(["run", "--", "node", &script_path("regexes.mjs")]);
     command.env("REGEXES", serde_json::to_string(&regexes).unwrap());
-    let run = bench.run(command);
+    let run = test.run(command);
     assert_eq!(logged::<Vec<String>>(&run.log, "REFUSED "), [[""; 0]], "{}", run.log);
 }
 
-/// A bench's command with the site's main origin as the only target.
-pub(crate) fn with_main_as_target(bench: &Bench, command: &mut Command) {
-    command.env("NAVTRACE_TARGETS", format!("{}/*", bench.site.main()));
+/// Makes the site's main origin the only target of a command.
+pub(crate) fn with_main_as_target(test: &BrowserTest, command: &mut Command) {
+    command.env("NAVTRACE_TARGETS", format!("{}/*", test.site.main()));
 }

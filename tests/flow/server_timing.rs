@@ -1,27 +1,27 @@
-//! A navigation's response tells scripts, and the page's own instrumentation, the navigation's context.
+//! Tests that the response of a navigation names the navigation's context for scripts and for the page's own instrumentation.
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::bench::{Bench, logged, traceparent, turn};
+use crate::browser_test::{BrowserTest, exclusive, logged, traceparent};
 use crate::support::site::TraceParent;
 
-/// What the script logs of one navigation.
+/// A navigation as the script logs it.
 #[derive(Deserialize)]
 struct Timing {
     nav: String,
     /// The response's `Server-Timing`.
     header: String,
-    /// As the page reads it, of itself and of its resources.
+    /// The entries that the page reads for itself and for its resources.
     navigation: Vec<String>,
     resources: Vec<String>,
 }
 
-/// What the responses of two navigations name, each with the context of the request for it.
+/// Returns the contexts that the responses of two navigations name, each with the context of the request.
 fn named_and_sent(mode: &str) -> Vec<(TraceParent, TraceParent)> {
-    let bench = Bench::new();
-    let run = bench.traced_in(mode, "server-timing.js", &[]);
+    let test = BrowserTest::new();
+    let run = test.traced_in(mode, "server-timing.js", &[]);
     let timings: Vec<Timing> = logged(&run.log, "TIMING ");
     assert_eq!(timings.len(), 2, "{}", run.log);
     let spans = timings.into_iter().map(|timing| {
@@ -41,8 +41,8 @@ fn is_document_of(request: &crate::support::site::Recorded, nav: &str) -> bool {
 }
 
 #[test]
-fn a_navigations_response_names_its_context() {
-    let _turn = turn();
+fn the_response_of_a_navigation_names_its_context() {
+    let _guard = exclusive();
     let pairs = named_and_sent("lightweight");
     assert!(pairs.iter().all(|(named, sent)| named == sent), "{pairs:?}");
 

@@ -1,4 +1,4 @@
-//! What the browser's spans must be like, wherever they were exported to.
+//! Checks exported spans of the browser.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,23 +8,23 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use url::Url;
 
-use crate::bench::{Bench, traceparent};
+use crate::browser_test::{BrowserTest, traceparent};
 use crate::support::collector::{attribute, hex, read_line, spans};
 use crate::support::site::Recorded;
 
-/// The name of a session's root span.
+/// Name of a session's root span.
 pub(crate) const SESSION: &str = "browser session";
 
-/// The name of a navigation's span.
+/// Name of a navigation's span.
 pub(crate) const NAVIGATION: &str = "navigation";
 
-/// The spans of one session by their ids: one root, and no parent that is missing.
+/// The spans of one session by id, with one root and without a missing parent.
 pub(crate) struct Trace {
     spans: BTreeMap<String, Span>,
 }
 
 impl Trace {
-    /// Takes the spans of a session out of all that were exported. No span may be there twice.
+    /// Selects the spans of a session and checks them. No span may be there twice.
     pub(crate) fn of(trace_id: &str, all: &[Span]) -> Self {
         let mut spans = BTreeMap::new();
         for span in all.iter().filter(|span| hex(&span.trace_id) == trace_id) {
@@ -43,22 +43,19 @@ impl Trace {
         Self { spans }
     }
 
-    /// The span of this id.
     pub(crate) fn span(&self, id: &str) -> Option<&Span> {
         self.spans.get(id)
     }
 
-    /// All of them.
     pub(crate) fn spans(&self) -> impl Iterator<Item = &Span> {
         self.spans.values()
     }
 
-    /// The spans that stand for requests.
     pub(crate) fn requests(&self) -> impl Iterator<Item = &Span> {
         self.spans().filter(|span| is_request(span))
     }
 
-    /// The requests of the site that have no span of their own id, method and path.
+    /// Lists the requests without a span of the same id, method and path.
     pub(crate) fn without(&self, requests: &[Recorded]) -> Vec<String> {
         let is_missing = |request: &&Recorded| {
             let span = self.span(&traceparent(request).span_id);
@@ -68,12 +65,11 @@ impl Trace {
     }
 }
 
-/// Whether a span stands for a request.
 pub(crate) fn is_request(span: &Span) -> bool {
     !attribute(span, "http.request.method").is_empty()
 }
 
-/// Whether a span stands for a request that the browser's cache answered.
+/// Tells whether a span is a request that the browser's cache answered.
 pub(crate) fn is_cached(span: &Span) -> bool {
     let cached = attribute(span, "navtrace.request.from_cache") == "true";
     let kind = if cached { SpanKind::Internal } else { SpanKind::Client };
@@ -81,33 +77,32 @@ pub(crate) fn is_cached(span: &Span) -> bool {
     cached
 }
 
-/// Whether a span was still open when the browser went.
+/// Tells whether a span was still open when the browser ended.
 pub(crate) fn is_unfinished(span: &Span) -> bool {
     attribute(span, "navtrace.unfinished") == "true"
 }
 
-/// The path of the address that a span names.
+/// Returns the path of a span's URL.
 pub(crate) fn path(span: &Span) -> String {
     let url = attribute(span, "url.full");
     Url::parse(&url).unwrap_or_else(|error| panic!("{url}: {error}")).path().to_owned()
 }
 
-/// What the host of a bench keeps for later: the folder of its spool, or of its journals.
-fn state(bench: &Bench, folder: &str) -> Vec<PathBuf> {
-    let folder = bench.environment.home().join(".local/state/navtrace").join(folder);
+/// Lists a folder of the state directory.
+fn state(test: &BrowserTest, folder: &str) -> Vec<PathBuf> {
+    let folder = test.environment.home().join(".local/state/navtrace").join(folder);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-/// The spans that wait in a bench's spool.
-pub(crate) fn spooled(bench: &Bench) -> Vec<Span> {
-    let files = state(bench, "spool");
+/// Returns the spans in the spool.
+pub(crate) fn spooled(test: &BrowserTest) -> Vec<Span> {
+    let files = state(test, "spool");
     assert!(files.iter().all(|file| file.extension().is_some_and(|extension| extension == "jsonl")), "{files:?}");
     let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
     texts.flat_map(|text| text.lines().flat_map(|line| spans(&read_line(line))).collect::<Vec<_>>()).collect()
 }
 
-/// No session of a bench may be open any more.
-pub(crate) fn assert_no_journal(bench: &Bench) {
-    assert_eq!(state(bench, "sessions"), [""; 0].map(PathBuf::from), "journals are left");
+pub(crate) fn assert_no_journal(test: &BrowserTest) {
+    assert_eq!(state(test, "sessions"), [""; 0].map(PathBuf::from), "journals are left");
 }

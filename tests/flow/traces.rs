@@ -1,4 +1,4 @@
-//! The browser's spans, as a trace viewer shows them beside those of the services, and as a collector gets them.
+//! Tests the browser's spans in a trace viewer, together with those of the services, and in a collector.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
@@ -8,29 +8,28 @@ use std::process::{Child, Command, Stdio};
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 use serde::Deserialize;
 
-use crate::bench::{Bench, Run, traceparent, turn};
+use crate::browser_test::{BrowserTest, Run, exclusive, traceparent};
 use crate::navtrace::Environment;
 use crate::spans::{NAVIGATION, SESSION, Trace, assert_no_journal, is_cached, is_request, path, spooled};
 use crate::support::collector::{Collector, attribute, hex, value};
 use crate::support::jaeger::{self, Jaeger};
 
-/// By how much a span may reach beyond its parent, in microseconds: the extension and the services read one clock in
-/// different processes.
+/// Microseconds by which a span may exceed its parent, since the extension and the services read the clock in different processes.
 const TOLERANCE: u64 = 5000;
 
-/// What an iteration of the demo navigates to.
+/// Pages of an iteration of the demo.
 const PAGES: [&str; 4] = ["/", "/products/kettle", "/cart", "/checkout"];
 
-/// The demo's iterations.
+/// Iterations of the demo.
 const ITERATIONS: usize = 3;
 
-/// The demo shop, which exports its spans.
+/// The running demo shop, which exports its spans.
 pub(crate) struct Shop {
     child: Child,
     url: String,
 }
 
-/// What the shop says of a request that it received.
+/// A request as the shop recorded it.
 #[derive(Deserialize)]
 struct Received {
     service: String,
@@ -50,7 +49,7 @@ impl Shop {
         Self { child, url }
     }
 
-    /// Builds the shop, since `cargo test --test flow` does not, and gives its path, which is near this program's.
+    /// Builds the shop, since `cargo test --test flow` does not, and returns its path.
     pub(crate) fn build() -> PathBuf {
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--quiet", "--locked", "--example", "shop"]);
@@ -73,7 +72,7 @@ impl Drop for Shop {
     }
 }
 
-/// A line of the summary of `navtrace run`.
+/// A trace's line in the summary of `navtrace run`.
 #[derive(Debug)]
 struct Summary {
     trace_id: String,
@@ -105,18 +104,18 @@ impl Summary {
     }
 }
 
-/// Runs the demo with its shop, and checks in Jaeger what both modes have in common. `parents` gives the ids of those
-/// spans of the browser that may have a server's span below them.
+/// Runs the demo with its shop, and checks in Jaeger what holds in both modes. `parents` returns the ids of the browser's spans that may have
+/// server spans below them.
 fn shop(mode: &str, parents: impl Fn(&jaeger::Trace) -> BTreeSet<String>) {
-    let _turn = turn();
+    let _guard = exclusive();
     let jaeger = Jaeger::start();
     let shop = Shop::start(&jaeger.endpoint());
-    let bench = Bench::new();
-    let mut command = bench.environment.navtrace(["run", "--", "k6", "run", "--quiet", "--no-usage-report"]);
+    let test = BrowserTest::new();
+    let mut command = test.environment.navtrace(["run", "--", "k6", "run", "--quiet", "--no-usage-report"]);
     command.args(["-e", &format!("SHOP_URL={}", shop.url)]);
     command.arg(format!("{}/examples/k6/demo.js", env!("CARGO_MANIFEST_DIR"))).stdin(Stdio::null());
     command.envs(Environment::exporting(&jaeger.endpoint())).env("NAVTRACE_MODE", mode);
-    let run = bench.run(command);
+    let run = test.run(command);
 
     let summaries = Summary::of(&run);
     assert_eq!(summaries.len(), ITERATIONS, "{}", run.log);
@@ -133,12 +132,12 @@ fn shop(mode: &str, parents: impl Fn(&jaeger::Trace) -> BTreeSet<String>) {
     }
     let traced: BTreeSet<_> = summaries.iter().map(|summary| &summary.trace_id).collect();
     assert!(received.iter().all(|request| traced.contains(&request.trace_id)), "the shop began no trace of its own");
-    bench.assert_nothing_left();
-    assert_no_journal(&bench);
-    assert_eq!(spooled(&bench), []);
+    test.assert_nothing_left();
+    assert_no_journal(&test);
+    assert_eq!(spooled(&test), []);
 }
 
-/// Checks what a trace has of the browser.
+/// Checks the browser's spans of a trace.
 fn check_shape(trace: &jaeger::Trace, summary: &Summary) {
     assert!(trace.missing_parents().is_empty(), "{:#?}", trace.missing_parents());
     let [root] = trace.roots()[..] else { panic!("not one root: {:#?}", trace.roots()) };
@@ -156,7 +155,7 @@ fn check_shape(trace: &jaeger::Trace, summary: &Summary) {
         assert_eq!(navigation.parent.as_ref(), Some(&root.id), "{navigation:?}");
         assert_eq!(navigation.kind, "internal");
         let events = navigation.logs.iter().map(|(_, fields)| fields["event"].as_str().unwrap());
-        // Beside these there is what the page measured.
+        // The events of measured pages are left out.
         let events: Vec<_> = events.filter(|name| !name.starts_with("browser.")).collect();
         assert_eq!(events, ["commit", "domContentLoaded", "load"], "{navigation:?}");
         assert!(!navigation.tags.contains_key("navtrace.unfinished"), "{navigation:?}");
@@ -177,7 +176,7 @@ fn check_shape(trace: &jaeger::Trace, summary: &Summary) {
         assert!(!span.tags.contains_key("navtrace.unfinished"), "{span:?}");
     }
 
-    // The one redirect: the form's POST, and the page that it leads to.
+    // The only redirect: the POST of the form, and the page after it.
     let sent_again =
         |span: &&&&jaeger::Span| span.tags.get("http.request.resend_count").is_some_and(|count| *count == 1);
     let again: Vec<_> = requests.iter().filter(sent_again).collect();
@@ -190,7 +189,7 @@ fn check_shape(trace: &jaeger::Trace, summary: &Summary) {
     assert!(landing.start_us + TOLERANCE >= post.start_us + post.duration_us, "one after the other");
 }
 
-/// Checks where the services' spans are: all that the services received is there, below the browser's.
+/// Checks that every request that the services received has its span below the browser's.
 fn check_services(trace: &jaeger::Trace, served: &[&Received], arrived: usize, parents: &BTreeSet<String>) {
     let shown: BTreeMap<_, _> = trace.spans.iter().map(|span| (span.id.as_str(), span)).collect();
     for request in served {
@@ -224,14 +223,14 @@ fn assert_within_parents(trace: &jaeger::Trace) {
     assert!(outside.is_empty(), "{}", outside.join("\n"));
 }
 
-/// The path of the address that a span names.
+/// Returns the path of a span's URL.
 fn address(span: &jaeger::Span) -> String {
     let url = span.tags["url.full"].as_str().unwrap();
     url::Url::parse(url).unwrap().path().to_owned()
 }
 
 #[test]
-fn every_request_of_the_shop_hangs_below_the_browsers_in_detailed_mode() {
+fn server_spans_are_below_requests_in_detailed_mode() {
     shop("detailed", |trace| {
         let requests = trace.by_service("browser").into_iter().filter(|span| span.kind == "client");
         let mut parents = BTreeSet::new();
@@ -244,24 +243,24 @@ fn every_request_of_the_shop_hangs_below_the_browsers_in_detailed_mode() {
 }
 
 #[test]
-fn every_request_of_the_shop_hangs_below_a_navigation_in_lightweight_mode() {
+fn server_spans_are_below_navigations_in_lightweight_mode() {
     shop("lightweight", |trace| {
         let upper = trace.by_service("browser").into_iter().filter(|span| [NAVIGATION, SESSION].contains(&&*span.name));
         upper.map(|span| span.id.clone()).collect()
     });
 }
 
-/// Loads the page with every kind of request, and gives the collector's traces with what the site received of each.
+/// Loads the coverage page, and returns the collected traces, each with the requests that the site received.
 fn covered(mode: &str) -> Vec<(Trace, Run)> {
-    let _turn = turn();
+    let _guard = exclusive();
     let collector = Collector::start();
-    let bench = Bench::new();
+    let test = BrowserTest::new();
     let iterations = ITERATIONS.to_string();
-    let mut command = bench.traced_command("coverage.js", &[("ITERATIONS", &iterations)]);
+    let mut command = test.traced_command("coverage.js", &[("ITERATIONS", &iterations)]);
     command.envs(Environment::exporting(&collector.endpoint())).env("NAVTRACE_MODE", mode);
-    let run = bench.run(command);
-    bench.assert_nothing_left();
-    assert_no_journal(&bench);
+    let run = test.run(command);
+    test.assert_nothing_left();
+    assert_no_journal(&test);
 
     let all = collector.spans();
     let ids: BTreeSet<_> = all.iter().map(|span| hex(&span.span_id)).collect();
@@ -287,15 +286,14 @@ fn covered(mode: &str) -> Vec<(Trace, Run)> {
     traces
 }
 
-/// The names of the events that navigations have, when pages are measured or not. Each page but the last is left for the
-/// next one.
+/// Returns the names of the events of each navigation, with or without measured pages.
 fn events_of_navigations(web_vitals: &str) -> Vec<BTreeSet<String>> {
     const NAVIGATIONS: &str = "4";
     let collector = Collector::start();
-    let bench = Bench::new();
-    let mut command = bench.traced_command("cached.js", &[("NAVIGATIONS", NAVIGATIONS)]);
+    let test = BrowserTest::new();
+    let mut command = test.traced_command("cached.js", &[("NAVIGATIONS", NAVIGATIONS)]);
     command.envs(Environment::exporting(&collector.endpoint())).env("NAVTRACE_WEB_VITALS", web_vitals);
-    bench.run(command);
+    test.run(command);
     let spans = collector.spans();
     let navigations: Vec<_> = spans.iter().filter(|span| span.name == NAVIGATION).collect();
     assert_eq!(navigations.len().to_string(), NAVIGATIONS);
@@ -307,8 +305,8 @@ fn events_of_navigations(web_vitals: &str) -> Vec<BTreeSet<String>> {
 }
 
 #[test]
-fn pages_are_measured_when_that_is_wanted() {
-    let _turn = turn();
+fn pages_are_measured_only_when_wanted() {
+    let _guard = exclusive();
     let always = ["commit", "domContentLoaded", "load"].map(ToOwned::to_owned);
     for events in events_of_navigations("off") {
         assert_eq!(events, always.clone().into());
@@ -329,7 +327,7 @@ fn every_kind_of_request_has_its_span_in_detailed_mode() {
 #[test]
 fn every_kind_of_request_has_a_span_in_lightweight_mode() {
     for (trace, run) in covered("lightweight") {
-        // The header carries the span above, so requests are told by that, their method and their path.
+        // The header carries the parent span, so requests are identified by that, their method and their path.
         let mut spans: BTreeMap<_, usize> = BTreeMap::new();
         for span in trace.requests().filter(|span| !is_cached(span)) {
             *spans.entry((hex(&span.parent_span_id), span.name.clone(), path(span))).or_default() += 1;

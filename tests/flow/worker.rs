@@ -1,4 +1,4 @@
-//! The extension's worker stays alive, and when it goes all the same, no request is stuck and detailed mode comes back.
+//! Tests that the extension's worker stays alive, and that after a fault no request is stuck and detailed mode comes back.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -6,47 +6,47 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use crate::bench::{Bench, Run, assert_own_spans, script_path, traceparent, turn};
 use crate::browser::{Browser, DevTools, hosts, without_host};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, script_path, traceparent};
 use crate::navtrace::Environment;
 use crate::spans::{Trace, assert_no_journal, is_unfinished, spooled};
 use crate::support::collector::{Collector, hex};
 use crate::support::site::Recorded;
 
-/// How many times something is done to the worker in a test.
+/// Number of faults in a test.
 const FAULTS: usize = 3;
 
-/// How long pages are loaded after each time: longer than the worker may take to come back.
-const AFTERWARDS: Duration = Duration::from_secs(6);
+/// Time for which pages are loaded after each fault, longer than a recovery may take.
+const FAULT_INTERVAL: Duration = Duration::from_secs(6);
 
-/// Within this time every request carries the session's trace again, on the slowest machine.
-const MOST: Duration = Duration::from_secs(5);
+/// Limit of a recovery, after which every request carries the session's trace.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
 
-/// And within this time it usually does.
-const USUALLY: Duration = Duration::from_secs(1);
+/// Limit of the median recovery.
+const MEDIAN_LIMIT: Duration = Duration::from_secs(1);
 
-/// How many requests carry the session's trace between the end of a recovery and the next fault, at least.
-const REGULAR: usize = 5;
+/// Minimum of requests with the session's trace between a recovery and the next fault.
+const MIN_REGULAR: usize = 5;
 
-/// What a worker has seen this short a time before it ends goes with it, since it tells of things in batches: such a
-/// request may be without a span. Nobody knows exactly when it ended, only when it was asked to.
-const UNTOLD: Duration = Duration::from_millis(100);
+/// Time before and after a fault in which requests may have no span: a worker sends observations in batches and loses the last one, and only
+/// the request for its end has an exact time.
+const LOSS_WINDOW: Duration = Duration::from_millis(100);
 
-/// Chromium stops a worker that has been idle for 30 s.
+/// Longer than the 30 s after which Chromium stops an idle worker.
 const IDLE: Duration = Duration::from_secs(40);
 
-/// What a test saw of a browser to whose worker something was done.
-struct Seen {
+/// The requests and hosts of a browser whose worker had faults.
+struct WorkerRun {
     requests: Vec<Recorded>,
-    /// When, each from before it was done.
+    /// The times just before each fault.
     faults: Vec<Instant>,
-    /// Every host that the browser had. Each ends with the worker that it serves.
+    /// All hosts of the browser. Each worker has its own.
     hosts: BTreeSet<u32>,
 }
 
-impl Seen {
-    /// Requests must be regular again soon: what the worker was being asked about when it went leaves as it is, and
-    /// what wakes the next one may carry a trace of its own, but whatever comes later carries the session's.
+impl WorkerRun {
+    /// Asserts that requests carry the session's trace again soon after each fault. Requests during the fault may have no header, and those that
+    /// start the next worker may have another trace.
     fn assert_recovered(&self) {
         assert_eq!(self.faults.len(), FAULTS, "faults");
         assert!(self.hosts.len() > FAULTS, "no worker went, or came back, with some fault: {:?}", self.hosts);
@@ -75,18 +75,18 @@ impl Seen {
         );
 
         assert!(irregular().all(|at| at >= self.faults[0]), "some requests were irregular before the first fault");
-        assert!(recoveries.iter().all(|(_, afterwards)| *afterwards >= REGULAR), "too few: {recoveries:?}");
+        assert!(recoveries.iter().all(|(_, afterwards)| *afterwards >= MIN_REGULAR), "too few: {recoveries:?}");
         let mut times: Vec<_> = recoveries.iter().map(|(time, _)| *time).collect();
         times.sort_unstable();
-        assert!(times[FAULTS - 1] <= MOST, "{times:?}");
-        assert!(times[FAULTS / 2] <= USUALLY, "{times:?}");
+        assert!(times[FAULTS - 1] <= RECOVERY_LIMIT, "{times:?}");
+        assert!(times[FAULTS / 2] <= MEDIAN_LIMIT, "{times:?}");
         assert_own_spans(&regular);
     }
 
-    /// The session goes on as one trace, in which every request has its span, whichever worker saw it.
-    fn assert_exported(&self, bench: &Bench, collector: &Collector) {
-        assert_no_journal(bench);
-        assert_eq!(spooled(bench), []);
+    /// Asserts that the session is one trace in which every request has its span, whichever worker observed it.
+    fn assert_exported(&self, test: &BrowserTest, collector: &Collector) {
+        assert_no_journal(test);
+        assert_eq!(spooled(test), []);
         let session = traceparent(&self.requests[0]).trace_id;
         let (ours, others): (Vec<_>, Vec<_>) = self
             .requests
@@ -116,7 +116,7 @@ impl Seen {
         };
         let distances: Vec<_> = missing.iter().map(|request| (request.label(), far(request))).collect();
         println!("how far from a fault they came: {distances:?}");
-        missing.retain(|request| far(request) > UNTOLD);
+        missing.retain(|request| far(request) > LOSS_WINDOW);
         assert!(missing.is_empty(), "requests without a span, far from any fault: {missing:#?}");
         for request in &others {
             let own = traceparent(request);
@@ -128,70 +128,69 @@ impl Seen {
     }
 }
 
-/// Runs a client to its end and collects the hosts of its browser. What `meanwhile` does, it does often.
-fn watched(bench: &Bench, mut command: Command, mut meanwhile: impl FnMut()) -> (Run, BTreeSet<u32>) {
+/// Runs a client to its end, collects the hosts of its browser, and calls `meanwhile` repeatedly.
+fn watched(test: &BrowserTest, mut command: Command, mut meanwhile: impl FnMut()) -> (Run, BTreeSet<u32>) {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut seen = BTreeSet::new();
     while child.try_wait().unwrap().is_none() {
-        seen.extend(hosts(bench));
+        seen.extend(hosts(test));
         meanwhile();
         std::thread::sleep(Duration::from_millis(50));
     }
-    (bench.finished(&child.wait_with_output().unwrap()), seen)
+    (test.finished(&child.wait_with_output().unwrap()), seen)
 }
 
-fn with_playwright(bench: &Bench, collector: &Collector, fault: &str) -> Seen {
-    let mut command = bench.environment.navtrace(["run", "--", "node"]);
+fn with_playwright(test: &BrowserTest, collector: &Collector, fault: &str) -> WorkerRun {
+    let mut command = test.environment.navtrace(["run", "--", "node"]);
     command
         .envs(Environment::exporting(&collector.endpoint()))
         .arg(script_path("worker.mjs"))
-        .env("SITE", bench.site.main())
+        .env("SITE", test.site.main())
         .env("FAULT", fault)
         .env("FAULTS", FAULTS.to_string())
-        .env("AFTERWARDS", AFTERWARDS.as_millis().to_string())
+        .env("FAULT_INTERVAL", FAULT_INTERVAL.as_millis().to_string())
         .stdin(Stdio::null());
-    let (run, hosts) = watched(bench, command, || ());
+    let (run, hosts) = watched(test, command, || ());
     let (faults, requests) = run.requests.into_iter().partition::<Vec<_>, _>(|request| request.label() == "fault");
-    Seen { requests, faults: faults.into_iter().map(|fault| fault.at).collect(), hosts }
+    WorkerRun { requests, faults: faults.into_iter().map(|fault| fault.at).collect(), hosts }
 }
 
 #[test]
 fn a_worker_that_is_killed_comes_back_under_playwright() {
-    let _turn = turn();
-    let (bench, collector) = (Bench::new(), Collector::start());
-    let seen = with_playwright(&bench, &collector, "kill");
+    let _guard = exclusive();
+    let (test, collector) = (BrowserTest::new(), Collector::start());
+    let seen = with_playwright(&test, &collector, "kill");
     seen.assert_recovered();
-    bench.assert_nothing_left();
-    seen.assert_exported(&bench, &collector);
+    test.assert_nothing_left();
+    seen.assert_exported(&test, &collector);
 }
 
 #[test]
 fn an_extension_that_is_reloaded_goes_on_with_the_trace() {
-    let _turn = turn();
-    let (bench, collector) = (Bench::new(), Collector::start());
-    let seen = with_playwright(&bench, &collector, "reload");
+    let _guard = exclusive();
+    let (test, collector) = (BrowserTest::new(), Collector::start());
+    let seen = with_playwright(&test, &collector, "reload");
     seen.assert_recovered();
-    bench.assert_nothing_left();
-    seen.assert_exported(&bench, &collector);
+    test.assert_nothing_left();
+    seen.assert_exported(&test, &collector);
 }
 
-/// k6 1.8.1 pauses every worker that starts while it is attached, and does not let go of it. One that is started again
-/// it holds already, from before: that one runs.
+/// k6 1.8.1 pauses every new worker forever while it is attached, but not a worker that it already knows.
 #[test]
 fn a_worker_that_is_killed_comes_back_under_k6() {
-    let _turn = turn();
-    let (bench, collector) = (Bench::new(), Collector::start());
-    // The first fault comes with the first page, and after the last one there are six seconds too.
-    let mut command = bench.traced_command("pages.js", &[("ITERATIONS", "1"), ("SECONDS", "19")]);
+    let _guard = exclusive();
+    let (test, collector) = (BrowserTest::new(), Collector::start());
+    // The first fault comes with the first page, and six seconds follow the last one.
+    let mut command = test.traced_command("pages.js", &[("ITERATIONS", "1"), ("SECONDS", "19")]);
     command.envs(Environment::exporting(&collector.endpoint()));
     let mut faults: Vec<Instant> = Vec::new();
-    let (run, hosts) = watched(&bench, command, || {
+    let (run, hosts) = watched(&test, command, || {
         let due = match faults.last() {
-            None => !bench.site.requests().is_empty(),
-            Some(fault) => faults.len() < FAULTS && fault.elapsed() >= AFTERWARDS,
+            None => !test.site.requests().is_empty(),
+            Some(fault) => faults.len() < FAULTS && fault.elapsed() >= FAULT_INTERVAL,
         };
         if due
-            && let Some(devtools) = DevTools::of_client(&bench)
+            && let Some(devtools) = DevTools::of_client(&test)
             && let Ok(Some(worker)) = devtools.worker()
         {
             let before = Instant::now();
@@ -200,24 +199,23 @@ fn a_worker_that_is_killed_comes_back_under_k6() {
             }
         }
     });
-    let seen = Seen { requests: run.requests, faults, hosts };
+    let seen = WorkerRun { requests: run.requests, faults, hosts };
     seen.assert_recovered();
-    bench.assert_nothing_left();
-    seen.assert_exported(&bench, &collector);
+    test.assert_nothing_left();
+    seen.assert_exported(&test, &collector);
 }
 
 #[test]
 fn the_worker_stays_alive_with_and_without_a_host() {
-    let _turn = turn();
-    let [alone, hosted] = [Bench::new(), Bench::new()];
+    let _guard = exclusive();
+    let [alone, hosted] = [BrowserTest::new(), BrowserTest::new()];
     let with_host = hosted.environment.navtrace(["launch"]);
     let browsers = [Browser::start(without_host(&alone, true), &alone), Browser::start(with_host, &hosted)];
     let workers = browsers.each_ref().map(|browser| browser.until_worker());
     let host = hosts(&hosted);
     assert_eq!(host.len(), 1, "{host:?}");
 
-    // Nothing here wakes a worker that has gone, so it is enough to look now and then, and not every look has to
-    // succeed.
+    // Nothing here restarts a worker that has ended. So polling is enough, and a poll may fail.
     let start = Instant::now();
     while start.elapsed() < IDLE {
         std::thread::sleep(Duration::from_millis(250));
@@ -232,8 +230,8 @@ fn the_worker_stays_alive_with_and_without_a_host() {
         assert_eq!(browser.worker().unwrap().as_ref(), Some(worker), "at the end");
     }
     assert_eq!(hosts(&hosted), host, "a worker that had gone would have another host");
-    for (browser, bench) in browsers.iter().zip([&alone, &hosted]) {
+    for (browser, test) in browsers.iter().zip([&alone, &hosted]) {
         browser.load("idle");
-        assert_own_spans(&bench.site.requests());
+        assert_own_spans(&test.site.requests());
     }
 }

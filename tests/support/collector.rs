@@ -1,12 +1,12 @@
-//! A collector that takes OTLP over HTTP and keeps it, and that can be made to behave as a real one can't be brought to.
+//! A collector for OTLP over HTTP that stores what arrives, and can be told to fail in ways that a real one can't.
 //!
-//! Every test binary uses a part of this only.
+//! Every test binary uses only a part of this.
 #![allow(dead_code, unreachable_pub)]
 
+use std::collections::VecDeque;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -22,106 +22,118 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-/// How the collector answers.
+use super::reserved_port::ReservedPort;
+
+/// How the collector answers a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Behaviour {
-    /// As it should.
     Accepts,
-    /// With this status and, where there is one, this `Retry-After`.
+    /// With this status and this `Retry-After`, if any.
     Refuses(u16, Option<&'static str>),
-    /// It takes a request, and rejects so many spans of it.
+    /// Accepts the request, but says that it rejects this many spans.
     Rejects(i64),
-    /// As it should, but only after this time.
+    /// Accepts the request after this time.
     Slow(Duration),
-    /// Not at all.
+    /// Never.
     Silent,
 }
 
-/// One request that arrived, whatever it was answered.
+/// A request that arrived, accepted or not.
 #[derive(Debug, Clone)]
 pub struct Arrived {
     pub at: Instant,
+    /// `at` on the wall clock.
+    pub time: SystemTime,
     pub headers: HeaderMap,
     pub request: ExportTraceServiceRequest,
-    /// Whether it was accepted.
     pub accepted: bool,
 }
 
-#[derive(Default)]
 struct Shared {
-    behaviour: Option<Behaviour>,
+    /// One for each future request. The last one stays.
+    behaviours: VecDeque<Behaviour>,
     arrived: Vec<Arrived>,
 }
 
-/// A collector on the loopback.
+/// A collector on a loopback port, which stays its own also while it is down.
 pub struct Collector {
-    address: SocketAddr,
+    port: ReservedPort,
     shared: Arc<Mutex<Shared>>,
-    /// None while it is down.
-    runtime: Option<Runtime>,
+    /// `None` while it is down.
+    running: Option<Running>,
+}
+
+struct Running {
+    runtime: Runtime,
+    server: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
 }
 
 impl Collector {
-    /// Starts one that accepts everything.
+    /// Starts a collector that accepts everything.
     pub fn start() -> Self {
         let mut collector = Self::down();
         collector.up();
         collector
     }
 
-    /// One that is not there yet.
+    /// Makes a collector that does not listen yet. Connections are refused.
     pub fn down() -> Self {
-        // A port that was free a moment ago.
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        Self { address: listener.local_addr().unwrap(), shared: Arc::default(), runtime: None }
+        let shared = Shared { behaviours: [Behaviour::Accepts].into(), arrived: Vec::new() };
+        Self { port: ReservedPort::new(), shared: Arc::new(Mutex::new(shared)), running: None }
     }
 
-    /// Brings it up, where it was before.
+    /// Listens on the collector's port.
     pub fn up(&mut self) {
         let runtime = Runtime::new().unwrap();
         let app = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&self.shared));
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let listener = loop {
-            match runtime.block_on(tokio::net::TcpListener::bind(self.address)) {
-                Ok(listener) => break listener,
-                Err(error) => assert!(Instant::now() < deadline, "{}: {error}", self.address),
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        runtime.spawn(async move { axum::serve(listener, app).await });
-        self.runtime = Some(runtime);
+        let listener = self.port.listen();
+        listener.set_nonblocking(true).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, app).with_graceful_shutdown(async { drop(stopped.await) }).await.unwrap();
+        });
+        self.running = Some(Running { runtime, server, stop });
     }
 
-    /// Kills it; its connections are cut.
-    pub fn kill(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::from_millis(100));
-        }
+    /// Answers the requests that have arrived, then closes the listener and all connections.
+    pub fn stop(&mut self) {
+        let Running { runtime, server, stop } = self.running.take().unwrap();
+        drop(stop);
+        runtime.block_on(server).unwrap();
     }
 
-    /// Has it answer in another way from now on.
+    /// Changes how requests are answered from now on.
     pub fn behave(&self, behaviour: Behaviour) {
-        self.lock().behaviour = Some(behaviour);
+        self.behave_in_turn([behaviour]);
     }
 
-    /// What goes into `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    /// Answers the next requests in these ways, one after the other, and all later ones in the last.
+    pub fn behave_in_turn(&self, behaviours: impl Into<VecDeque<Behaviour>>) {
+        self.lock().behaviours = behaviours.into();
+    }
+
+    /// Returns the value for `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.port.address())
     }
 
-    /// What arrived so far.
+    /// Returns the requests so far.
     pub fn arrived(&self) -> Vec<Arrived> {
         self.lock().arrived.clone()
     }
 
-    /// The spans that were accepted so far, with the name of the service that they belong to.
+    /// Returns the spans that were accepted so far.
     pub fn spans(&self) -> Vec<Span> {
         let accepted = self.arrived().into_iter().filter(|arrived| arrived.accepted);
         accepted.flat_map(|arrived| spans(&arrived.request)).collect()
     }
 
-    /// Waits until what was accepted is as it should be.
+    /// Waits until the accepted spans satisfy `ready`, and returns them.
     pub fn wait_for(&self, timeout: Duration, mut ready: impl FnMut(&[Span]) -> bool) -> Vec<Span> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -139,34 +151,28 @@ impl Collector {
     }
 }
 
-impl Drop for Collector {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// The spans of a request.
+/// Returns the spans of a request.
 pub fn spans(request: &ExportTraceServiceRequest) -> Vec<Span> {
     let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
     scopes.flat_map(|scope| scope.spans.clone()).collect()
 }
 
-/// Reads batches of the spool, which is one line of OTLP JSON per batch.
+/// Parses a line of OTLP JSON.
 pub fn read_line(line: &str) -> ExportTraceServiceRequest {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
-/// An id as it stands in a `traceparent`.
+/// Returns an id in hexadecimal digits.
 pub fn hex(id: &[u8]) -> String {
     id.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-/// An attribute as text; empty when there is none.
+/// Returns a span's attribute as text, empty if there is none.
 pub fn attribute(span: &Span, key: &str) -> String {
     value(&span.attributes, key)
 }
 
-/// Finds a value among the attributes of a span, an event or a resource, as text; empty when there is none.
+/// Returns the value of an attribute as text, empty if there is none.
 pub fn value(attributes: &[KeyValue], key: &str) -> String {
     let found = attributes.iter().find(|attribute| attribute.key == key);
     match found.and_then(|attribute| attribute.value.clone()?.value) {
@@ -196,9 +202,10 @@ async fn take(State(shared): State<Arc<Mutex<Shared>>>, headers: HeaderMap, body
     };
     let behaviour = {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let behaviour = shared.behaviour.clone().unwrap_or(Behaviour::Accepts);
+        let next = if shared.behaviours.len() > 1 { shared.behaviours.pop_front() } else { None };
+        let behaviour = next.unwrap_or_else(|| shared.behaviours[0].clone());
         let accepted = matches!(behaviour, Behaviour::Accepts | Behaviour::Rejects(_) | Behaviour::Slow(_));
-        shared.arrived.push(Arrived { at: Instant::now(), headers, request, accepted });
+        shared.arrived.push(Arrived { at: Instant::now(), time: SystemTime::now(), headers, request, accepted });
         behaviour
     };
     let rejected = match behaviour {

@@ -1,10 +1,8 @@
-//! A real Jaeger for spans to arrive at, and what it tells of a trace.
-//!
-//! Whether an export works is decided by what a trace viewer shows, so the tests ask one.
+//! Runs a real Jaeger and asks it for traces: an export works if a trace viewer shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,24 +12,23 @@ use serde::Deserialize;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-/// The program; `install/lib.sh` builds it.
+use super::reserved_port::ReservedPort;
+
+/// The program, which `install/lib.sh` builds.
 const PROGRAM: &str = "jaeger-all-in-one";
 
-/// How long a start may take. It takes a fraction of a second on a machine that has nothing else to do.
+/// Limit of the start, which takes a fraction of a second on an idle machine.
 const START: Duration = Duration::from_secs(30);
 
-/// How long spans may take to arrive: they are waited for only, so that a slow machine is no failure.
+/// Limit of the time until spans are there.
 const ARRIVAL: Duration = Duration::from_secs(20);
 
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Another program may take a port between its choice and its use, so a start that fails is tried again so many times.
-const ATTEMPTS: usize = 3;
-
-/// What Jaeger says of a span whose parent it does not have.
+/// Start of Jaeger's warning on a span whose parent is missing.
 const PARENT_WARNING: &str = "invalid parent span IDs";
 
-/// A running Jaeger, which keeps in its memory what arrives and ends when it is dropped.
+/// A running Jaeger, which stores spans in memory and is killed when it is dropped.
 #[derive(Debug)]
 pub struct Jaeger {
     child: Child,
@@ -40,45 +37,32 @@ pub struct Jaeger {
     client: Client,
 }
 
-/// Where the listeners are that tests talk to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Ports {
-    http: u16,
-    grpc: u16,
-    query: u16,
+    http: ReservedPort,
+    grpc: ReservedPort,
+    query: ReservedPort,
 }
 
 impl Jaeger {
-    /// Starts Jaeger on free loopback ports and waits until it answers.
-    ///
-    /// # Panics
-    /// When it can't be started: a test can't go on without it.
+    /// Starts Jaeger on loopback ports of its own and waits until it answers.
     pub fn start() -> Self {
-        let mut logs = Vec::new();
-        for _ in 0..ATTEMPTS {
-            let mut jaeger = Self::spawn();
-            if jaeger.is_ready() {
-                return jaeger;
-            }
-            logs.push(jaeger.log());
-        }
-        panic!("{PROGRAM} did not start:\n{}", logs.join("\n"));
+        let mut jaeger = Self::spawn();
+        assert!(jaeger.is_ready(), "{PROGRAM} did not start:\n{}", jaeger.log());
+        jaeger
     }
 
-    /// The base URL for OTLP over HTTP, such as `http://127.0.0.1:4318`.
+    /// Returns the base URL for OTLP over HTTP, such as `http://127.0.0.1:4318`.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.http)
+        format!("http://{}", self.ports.http.address())
     }
 
-    /// The URL for OTLP over gRPC, such as `http://127.0.0.1:4317`.
+    /// Returns the URL for OTLP over gRPC, such as `http://127.0.0.1:4317`.
     pub fn grpc_endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.grpc)
+        format!("http://{}", self.ports.grpc.address())
     }
 
-    /// What Jaeger has of a trace by now: without any span where it knows no such trace.
-    ///
-    /// # Panics
-    /// When Jaeger does not answer as its API has it.
+    /// Returns the spans of a trace that are there by now, possibly none.
     pub fn trace(&self, trace_id: &str) -> Trace {
         let response =
             self.get(&format!("/api/traces/{trace_id}")).unwrap_or_else(|error| panic!("{error:?}\n{}", self.log()));
@@ -93,19 +77,13 @@ impl Jaeger {
         Trace::from(answer.data.remove(0))
     }
 
-    /// A trace as Jaeger exports it: the JSON that its page offers for download.
-    ///
-    /// # Panics
-    /// When Jaeger does not answer.
+    /// Returns a trace as the JSON that Jaeger's page offers for download.
     pub fn export(&self, trace_id: &str) -> String {
         let response = self.get(&format!("/api/traces/{trace_id}")).and_then(reqwest::blocking::Response::text);
         response.unwrap_or_else(|error| panic!("{error:?}\n{}", self.log()))
     }
 
-    /// Waits until a trace is as the test wants it, and gives it.
-    ///
-    /// # Panics
-    /// When it is not so within 20 s.
+    /// Waits until a trace satisfies `ready`, and returns it.
     pub fn wait_for(&self, trace_id: &str, ready: impl Fn(&Trace) -> bool) -> Trace {
         let deadline = Instant::now() + ARRIVAL;
         loop {
@@ -119,20 +97,21 @@ impl Jaeger {
     }
 
     fn spawn() -> Self {
-        let ports = Ports::choose();
+        let [http, grpc, query] = [(); 3].map(|()| ReservedPort::new());
+        let ports = Ports { http, grpc, query };
         let log = NamedTempFile::new().expect("a temporary file can be made");
         let output = || Stdio::from(File::options().append(true).open(log.path()).expect("the log can be opened"));
         let mut command = Command::new(PROGRAM);
-        // Its settings can come from variables too, and OpenTelemetry's would have it export spans of its own.
+        // Jaeger reads settings from variables too, and with OpenTelemetry's it would export its own spans.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("SPAN_STORAGE_TYPE", "memory");
-        // These are all its listeners. Those that no test talks to take any port.
+        // These are all listeners. Those that no test uses take any port.
         for (listener, port) in [
-            ("collector.otlp.http", ports.http),
-            ("collector.otlp.grpc", ports.grpc),
+            ("collector.otlp.http", ports.http.number()),
+            ("collector.otlp.grpc", ports.grpc.number()),
             ("collector.http-server", 0),
             ("collector.grpc-server", 0),
-            ("query.http-server", ports.query),
+            ("query.http-server", ports.query.number()),
             ("query.grpc-server", 0),
             ("admin.http", 0),
         ] {
@@ -140,13 +119,13 @@ impl Jaeger {
         }
         let child = command.stdin(Stdio::null()).stdout(output()).stderr(output()).spawn();
         let child = child.unwrap_or_else(|error| panic!("{PROGRAM}, which tests/run.sh puts on PATH: {error}"));
-        // As navtrace uses it, reqwest wants this also for plain HTTP. Another test may have done it before.
+        // navtrace's features of reqwest need this also for plain HTTP. Another test may have done it before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().timeout(ARRIVAL).build().expect("an HTTP client");
         Self { child, log, ports, client }
     }
 
-    /// Waits until everything listens, or until the process has ended.
+    /// Waits until Jaeger answers and listens everywhere. Returns false if it has ended or is too slow.
     fn is_ready(&mut self) -> bool {
         let deadline = Instant::now() + START;
         while Instant::now() < deadline {
@@ -155,7 +134,7 @@ impl Jaeger {
             if ended {
                 return false;
             }
-            if answers && listens(self.ports.http) && listens(self.ports.grpc) {
+            if answers && listens(self.ports.http.address()) && listens(self.ports.grpc.address()) {
                 return true;
             }
             std::thread::sleep(PAUSE);
@@ -164,7 +143,7 @@ impl Jaeger {
     }
 
     fn get(&self, path: &str) -> reqwest::Result<reqwest::blocking::Response> {
-        self.client.get(format!("http://127.0.0.1:{}{path}", self.ports.query)).send()
+        self.client.get(format!("http://{}{path}", self.ports.query.address())).send()
     }
 
     fn log(&self) -> String {
@@ -179,23 +158,14 @@ impl Drop for Jaeger {
     }
 }
 
-impl Ports {
-    /// Takes three free ports, all at once so that they differ, and lets go of them.
-    fn choose() -> Self {
-        let listeners = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port"));
-        let [http, grpc, query] = listeners.map(|listener| listener.local_addr().expect("its address").port());
-        Self { http, grpc, query }
-    }
-}
-
-fn listens(port: u16) -> bool {
-    TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PAUSE).is_ok()
+fn listens(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, PAUSE).is_ok()
 }
 
 /// A trace as Jaeger shows it.
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
-    /// In the order in which they started.
+    /// In the order of their starts.
     pub spans: Vec<Span>,
 }
 
@@ -204,33 +174,32 @@ pub struct Trace {
 pub struct Span {
     /// 16 hexadecimal digits.
     pub id: String,
-    /// The id of the parent in the same trace, whether or not Jaeger has that one.
+    /// The id of the parent in the same trace, which may be missing in Jaeger.
     pub parent: Option<String>,
     /// `service.name` of the resource.
     pub service: String,
-    /// What the span is called.
     pub name: String,
-    /// `client`, `server`, `internal`, ...; empty where it is not said.
+    /// `client`, `server`, `internal`, ..., empty if unknown.
     pub kind: String,
     /// Microseconds since 1970.
     pub start_us: u64,
     /// Microseconds.
     pub duration_us: u64,
-    /// The attributes, and what Jaeger makes of the rest of a span: `span.kind`, `otel.status_code`, `error`, ...
+    /// The attributes, and tags that Jaeger derives: `span.kind`, `otel.status_code`, `error`, ...
     pub tags: BTreeMap<String, Value>,
-    /// The events, each with its time in microseconds since 1970; `event` is its name.
+    /// The events, each with its time in microseconds since 1970. The field `event` is its name.
     pub logs: Vec<(u64, BTreeMap<String, Value>)>,
-    /// What Jaeger finds wrong with the span.
+    /// Problems that Jaeger found.
     pub warnings: Vec<String>,
 }
 
 impl Trace {
-    /// The spans that have no parent.
+    /// Returns the spans without a parent.
     pub fn roots(&self) -> Vec<&Span> {
         self.spans.iter().filter(|span| span.parent.is_none()).collect()
     }
 
-    /// The spans whose parent is not in the trace, or of which Jaeger says so.
+    /// Returns the spans whose parent is not in the trace, or of which Jaeger says so.
     pub fn missing_parents(&self) -> Vec<&Span> {
         let ids: BTreeSet<&str> = self.spans.iter().map(|span| span.id.as_str()).collect();
         let is_missing = |span: &&Span| {
@@ -240,12 +209,12 @@ impl Trace {
         self.spans.iter().filter(is_missing).collect()
     }
 
-    /// The spans whose parent is this one.
+    /// Returns the spans whose parent is `id`.
     pub fn children(&self, id: &str) -> Vec<&Span> {
         self.spans.iter().filter(|span| span.parent.as_deref() == Some(id)).collect()
     }
 
-    /// The spans of one service.
+    /// Returns the spans of one service.
     pub fn by_service(&self, name: &str) -> Vec<&Span> {
         self.spans.iter().filter(|span| span.service == name).collect()
     }
@@ -279,7 +248,7 @@ impl Span {
     }
 }
 
-/// The JSON of the query API.
+/// The JSON of Jaeger's query API.
 mod json {
     use super::{BTreeMap, Deserialize, Value};
 

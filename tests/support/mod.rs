@@ -1,9 +1,10 @@
-//! What the real-browser tests share.
+//! Modules that the browser tests and the benchmarks share.
 //!
-//! Every test binary uses a part of this only, hence the `allow`s: an unused helper is not dead, it belongs to another binary.
+//! Every test binary uses only a part of this, hence the `allow`s.
 #![allow(dead_code, unreachable_pub, clippy::expect_used)]
 
 pub mod collector;
 pub mod jaeger;
+pub mod reserved_port;
 pub mod sdk;
 pub mod site;

@@ -1,5 +1,5 @@
-//! OpenTelemetry's own SDKs, which decide what a header means: servers in JavaScript and in Go that tell what they read
-//! from a request, and the script of a page that is instrumented with the one for the web.
+//! Runs OpenTelemetry's own SDKs, which decide what a header means: servers in JavaScript and Go that answer with the context they read
+//! from a request, and the script of a page that is instrumented with the web SDK.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -10,31 +10,31 @@ use reqwest::blocking::Client;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
 
-/// The Go server; `install/lib.sh` builds it.
+/// The Go server, which `install/lib.sh` builds.
 const GO_PROGRAM: &str = "sdk-server-go";
 
-/// What [`make_page_script`] makes, and what the site reads.
-pub const PAGE_SCRIPT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/otel.js");
+/// The script of the page `/otel`, after [`make_page_script`].
+static PAGE_SCRIPT: OnceLock<Vec<u8>> = OnceLock::new();
 
-/// How long an answer may take, so that a slow machine is no failure.
+/// Limit of an answer.
 const ANSWER: Duration = Duration::from_secs(20);
 
-/// Headers that belong to a connection or its body: a replay has its own.
+/// Headers that belong to a connection or a body, which a repeated request has its own of.
 const OF_THE_CONNECTION: [&str; 8] =
     ["connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/// What an SDK reads from the headers of a request, by each propagator alone.
+/// The contexts that an SDK reads from the headers of a request, with each propagator alone.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Contexts {
     /// `traceparent` and `tracestate`.
     pub tracecontext: Option<SpanContext>,
-    /// The one header `b3`.
+    /// The single header `b3`.
     pub b3: Option<SpanContext>,
     /// The `X-B3-*` headers.
     pub b3multi: Option<SpanContext>,
     /// `uber-trace-id`.
     pub jaeger: Option<SpanContext>,
-    /// Keys and decoded values, in the order of the keys.
+    /// Keys and decoded values, sorted by key.
     pub baggage: Vec<(String, String)>,
 }
 
@@ -48,23 +48,23 @@ pub struct SpanContext {
     pub span_id: String,
     /// The flags; bit 0 is `sampled`.
     pub trace_flags: u8,
-    /// The `tracestate`, where there is one.
+    /// The `tracestate`, if any.
     pub trace_state: Option<String>,
-    /// Whether the SDK knows that the span is not its own.
+    /// Whether the span belongs to another process.
     pub is_remote: bool,
 }
 
-/// A span that the SDK for the web made, as `page.js` tells it.
+/// A span of the web SDK, as `page.js` logs it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PageSpan {
-    /// `GET`, `documentLoad`, `documentFetch`, `resourceFetch`, `CORS Preflight`, or `page-work`, which is the page's own.
+    /// `GET`, `documentLoad`, `documentFetch`, `resourceFetch`, `CORS Preflight`, or the page's own `page-work`.
     pub name: String,
     /// 32 hexadecimal digits.
     pub trace_id: String,
     /// 16 hexadecimal digits.
     pub span_id: String,
-    /// The parent, whether it is the page's or not.
+    /// The parent, of the page or remote.
     pub parent_span_id: Option<String>,
     /// `internal`, `client`, ...
     pub kind: String,
@@ -78,36 +78,35 @@ struct PageAttributes {
 }
 
 impl PageSpan {
-    /// The URL of what the span is about.
+    /// Returns the URL that was requested.
     pub fn url(&self) -> Option<&str> {
         self.attributes.url.as_deref()
     }
 
-    /// Says whether the span is about a request of this kind.
+    /// Tells whether the span is about a request of this kind.
     pub fn is_of_kind(&self, kind: &str) -> bool {
         let query = self.url().and_then(|url| url.split_once('?')).map(|(_, query)| query);
         query.is_some_and(|query| query.split('&').any(|pair| pair.strip_prefix("kind=") == Some(kind)))
     }
 }
 
-/// What `otel.js` logs behind `OTEL ` of one load of the page.
+/// The spans of one load of the page, as `otel.js` logs them behind `OTEL `.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PageSpans {
-    /// The run of the load.
     pub run: String,
-    /// In the order in which they ended.
+    /// In the order of their ends.
     pub spans: Vec<PageSpan>,
-    /// The `traceparent` that the navigation's `Server-Timing` named.
+    /// The `traceparent` in the navigation's `Server-Timing`.
     pub server_timing: Option<String>,
 }
 
-/// A running server that tells what its SDK reads. It ends when it is dropped, and with the test.
+/// A running server that answers with the contexts of a request. It ends when it is dropped or the test process ends.
 #[derive(Debug)]
 pub struct SdkServer {
     name: &'static str,
     child: Child,
-    /// The server lives as long as this is open.
+    /// The server exits when this is closed.
     stdin: Option<ChildStdin>,
     url: String,
     client: Client,
@@ -115,9 +114,6 @@ pub struct SdkServer {
 
 impl SdkServer {
     /// Starts the server with the SDK for JavaScript.
-    ///
-    /// # Panics
-    /// When it can't be started: a test can't go on without it.
     pub fn node() -> Self {
         let mut command = Command::new("node");
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/sdk/node/server.mjs"));
@@ -125,9 +121,6 @@ impl SdkServer {
     }
 
     /// Starts the server with the SDK for Go.
-    ///
-    /// # Panics
-    /// When it can't be started: a test can't go on without it.
     pub fn go() -> Self {
         Self::start("sdk-server-go, which tests/run.sh builds and puts on PATH", Command::new(GO_PROGRAM))
     }
@@ -140,21 +133,18 @@ impl SdkServer {
         let read = BufReader::new(child.stdout.take().expect("its output is a pipe")).read_line(&mut line);
         let port = line.trim_end().strip_prefix("listening ");
         let port = port.unwrap_or_else(|| panic!("{name}, does not listen: {read:?}, {line:?}"));
-        // As navtrace uses it, reqwest wants this also for plain HTTP. Another test may have done it before.
+        // navtrace's features of reqwest need this also for plain HTTP. Another test may have done it before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // A connection that waits for the next replay could be closed by the server in the same moment.
+        // The server could close an idle connection at the moment of the next request.
         let client = Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(ANSWER).build();
         Self { name, child, stdin, url: format!("http://127.0.0.1:{port}/"), client: client.expect("an HTTP client") }
     }
 
-    /// What the SDK reads from these headers, such as those of a recorded request.
-    ///
-    /// # Panics
-    /// When the server does not answer.
+    /// Sends these headers and returns the contexts that the SDK reads from them.
     pub fn contexts(&self, headers: &[(String, String)]) -> Contexts {
         let mut request = self.client.get(&self.url);
         for (name, value) in headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(&name.as_str())) {
-            // Not from text, which would have to be ASCII.
+            // From bytes, since text would have to be ASCII.
             let value = HeaderValue::from_bytes(value.as_bytes()).expect("what was received can be sent");
             request = request.header(name, value);
         }
@@ -171,20 +161,22 @@ impl Drop for SdkServer {
     }
 }
 
-/// Makes the script of the page `/otel`. A test that loads the page does this first.
-///
-/// # Panics
-/// When it can't be made: a test can't go on without it.
+/// Bundles the script of the page `/otel`. A test that loads the page calls this first.
 pub fn make_page_script() {
-    static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| {
+    PAGE_SCRIPT.get_or_init(|| {
         let mut command = Command::new("node");
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/sdk/web/bundle.mjs")).arg(PAGE_SCRIPT);
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/sdk/web/bundle.mjs"));
         let output = command.stdin(Stdio::null()).output();
         let output = output.unwrap_or_else(|error| panic!("node, which has to be on PATH: {error}"));
         let reason = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "the page's script can't be made; is `npm ci` done? {reason}");
+        output.stdout
     });
+}
+
+/// Returns the script of the page `/otel`, if a test has called [`make_page_script`].
+pub fn page_script() -> Option<&'static [u8]> {
+    PAGE_SCRIPT.get().map(Vec::as_slice)
 }
 
 #[cfg(test)]
@@ -207,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn both_servers_read_every_format_and_nothing_of_the_others() {
+    fn both_servers_read_each_format_alone() {
         let servers = [SdkServer::node(), SdkServer::go()];
         let nothing = Contexts { tracecontext: None, b3: None, b3multi: None, jaeger: None, baggage: Vec::new() };
         assert_eq!(read(&servers, &[("accept", "*/*"), ("connection", "close")]), nothing);
@@ -229,9 +221,9 @@ mod tests {
     }
 
     #[test]
-    fn the_script_of_the_page_can_be_made() {
+    fn the_page_script_can_be_bundled() {
         super::make_page_script();
-        let script = std::fs::read_to_string(super::PAGE_SCRIPT).expect("it is there");
+        let script = std::str::from_utf8(super::page_script().expect("it is made")).expect("it is text");
         assert!(script.contains("traceparent"), "{} bytes", script.len());
         let span = serde_json::json!({
             "name": "GET", "traceId": TRACE, "spanId": SPAN, "parentSpanId": null, "kind": "client",

@@ -1,4 +1,4 @@
-// Fills the pages in: each asks the shop's API for what it shows.
+// Fills the pages with data from the shop's API.
 
 const euros = new Intl.NumberFormat('en-IE', { style: 'currency', currency: 'EUR' });
 const money = (cents) => euros.format(cents / 100);
@@ -12,7 +12,7 @@ async function api(path, init) {
   return response.json();
 }
 
-/** Makes an element: its attributes first, then what is inside it. */
+/** Makes an element with attributes and children. */
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -22,7 +22,7 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** Shows content in a place that was waiting for it. */
+/** Replaces a placeholder by its content. */
 function show(place, ...content) {
   place.replaceChildren(...content);
   place.removeAttribute('aria-busy');
@@ -71,7 +71,7 @@ function bill(quote) {
     row('Total', '', quote.total, 'total'));
 }
 
-/** Shows the cart; tells whether there is anything in it. */
+/** Shows the cart, and returns whether it has products. */
 async function showCart() {
   const quote = await api('cart');
   const filled = quote.lines.length > 0;

@@ -1,8 +1,8 @@
-// NAVIGATIONS navigations, 10 by default, over one page with many resources that may be kept: all but the first find
-// them in the browser's cache. Logs what the pages themselves know of that.
+// Navigates over one page with many cacheable resources, and logs how many of them came from the cache.
 //
-// PAUSE waits so many milliseconds before the first of them, until the browser's own start is over.
-// ROUTE=1 adds a header to every request with k6's own means instead, for comparison.
+//   NAVIGATIONS   number of navigations, 10 by default
+//   PAUSE         milliseconds before the first one, until the browser has started completely
+//   ROUTE=1       adds a header to every request by k6's own page.route, for comparison
 import { check } from 'k6';
 import { browser } from 'k6/browser';
 
@@ -14,7 +14,7 @@ function hex(digits) {
   return Array.from({ length: digits }, () => Math.floor(Math.random() * 16).toString(16)).join('');
 }
 
-/** One trace, and a span id of its own for every request. What `continue` is given replaces all headers, so the others go along. */
+/** Adds a span id of its own to every request. `continue` replaces all headers, so the others are repeated. */
 async function addHeaders(page) {
   const trace = hex(32);
   await page.route(/./, (route) =>

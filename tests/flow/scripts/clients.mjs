@@ -1,9 +1,9 @@
-// What the scripts of Playwright and Puppeteer share. They log to standard error, as k6 does.
+// Shared by the scripts of Playwright and Puppeteer. They log to standard error, as k6 does.
 //
 //   SITE           the origin of the site
-//   CHROME_BIN     the browser: `navtrace run` sets it, a run without navtrace has to
-//   BROWSER_ARGS   arguments for the browser that the client would not give it, such as --no-sandbox
-//   CLIENT         playwright or puppeteer, where a script is for either
+//   CHROME_BIN     the browser, which `navtrace run` sets
+//   BROWSER_ARGS   additional arguments for the browser, such as --no-sandbox
+//   CLIENT         playwright or puppeteer, for a script that works for either
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -11,18 +11,18 @@ const { SITE } = process.env;
 const CONTEXTS = 2;
 const PAGES = 2;
 
-/** How long a request may take until it counts as failed: the four pages share the machine. */
+/** Time after which a request counts as failed. The four pages share the machine. */
 const LIMIT = 10_000;
 
-/** How long a page may take, in which everything that fails does so after LIMIT, one after the other at worst. */
+/** Limit of a page load. In the worst case, several requests fail after LIMIT each. */
 const LOAD_LIMIT = 60_000;
 
 export const executablePath = process.env.CHROME_BIN;
 export const browserArgs = (process.env.BROWSER_ARGS ?? '').split(' ').filter(Boolean);
 
 /**
- * What a shared worker or a prerendered page asks for comes at any time or, where the client keeps it paused, never:
- * the page itself waits half a second at the end, which is not long enough when four of them end at once.
+ * Waits for the requests of the shared worker and the prerendered page, which never come if the client keeps those paused. The page itself waits
+ * half a second at its end, which is too short for four pages at once.
  */
 async function late(words) {
   const deadline = Date.now() + LIMIT;
@@ -37,7 +37,7 @@ async function load(page, name) {
   const words = `run=${name}&nav=${name}`;
   page.setDefaultTimeout(LOAD_LIMIT);
   await page.goto(`${SITE}/coverage?kind=document&limit=${LIMIT}&${words}`);
-  // Not by animation frames, which both clients wait with unless told otherwise: a page behind its popup has none.
+  // Not by animation frames, the default of both clients: a page behind its popup has none.
   const results = await page.evaluate(async () => {
     while (!window.done) await new Promise((resolve) => setTimeout(resolve, 50));
     return window.results;
@@ -48,11 +48,10 @@ async function load(page, name) {
 }
 
 /**
- * Loads the coverage page in several pages of several contexts, all at once, each as a run of its own.
+ * Loads the coverage page in several pages of several contexts at once, each as its own run.
  *
- * @param newContext makes a context of the client
- * @param newPages opens so many pages in it, each in a window of its own: nothing is prerendered for a tab behind
- *   another
+ * @param newContext makes a browser context
+ * @param newPages opens this many pages in a context, each in its own window, since nothing is prerendered for a hidden tab
  */
 async function loadAll(newContext, newPages) {
   const contexts = await Promise.all(Array.from({ length: CONTEXTS }, newContext));
@@ -64,7 +63,7 @@ async function loadAll(newContext, newPages) {
   await Promise.all(contexts.map((context) => context.close()));
 }
 
-/** Loads them all in a Playwright browser. Playwright itself opens tabs only, so a page opens the windows. */
+/** Loads all pages in a Playwright browser. Playwright opens only tabs, so a page opens the windows. */
 export function loadAllByPlaywright(browser) {
   const newPages = async (context, count) => {
     const pages = [await context.newPage()];
@@ -78,7 +77,7 @@ export function loadAllByPlaywright(browser) {
   return loadAll(() => browser.newContext(), newPages);
 }
 
-/** Loads them all in a Puppeteer browser. */
+/** Loads all pages in a Puppeteer browser. */
 export function loadAllByPuppeteer(browser) {
   const newPages = async (context, count) => {
     const pages = [];

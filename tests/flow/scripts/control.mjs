@@ -1,8 +1,8 @@
-// Does what the popup does, from a page of the extension's: pauses, begins a new trace, chooses targets and sampling. Loads a page of the site after
-// each, and logs what the worker said.
+// Sends the popup's commands from a page of the extension: pause, new trace, targets and sampling. Loads a page of the site after each, and logs
+// the worker's answers.
 //
 //   SITE         the origin of the site
-//   CHROME_BIN   the browser: `navtrace run` sets it
+//   CHROME_BIN   the browser, which `navtrace run` sets
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -11,7 +11,7 @@ import { chromium } from 'playwright-core';
 const { SITE, CHROME_BIN } = process.env;
 const POPUP = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/popup/popup.html';
 
-/** How long a change of rules and listeners may take to be in force. */
+/** Limit of the time until changed rules and listeners are in place. */
 const IN_FORCE = 500;
 
 const context = await chromium.launchPersistentContext('', { executablePath: CHROME_BIN });
@@ -25,10 +25,10 @@ async function load(run) {
   await page.waitForFunction(() => window.done === true, undefined, { polling: 50 });
 }
 
-/** Has the page of the site ask for something by itself. */
+/** Makes the page of the site fetch a URL. */
 const ask = (path, headers = {}) => page.evaluate(async ([url, init]) => (await fetch(url, init)).status, [`${SITE}${path}`, { headers }]);
 
-/** Connects as the popup does, and watches the tab of the site. */
+/** Connects as the popup does and watches the tab of the site. */
 const connect = () =>
   popup.evaluate(async (site) => {
     const tabs = await chrome.tabs.query({});
@@ -47,7 +47,7 @@ const send = (wanted) => popup.evaluate((message) => window.port.postMessage(mes
 const view = () => popup.evaluate(() => window.view);
 const until = (what) => popup.waitForFunction(what, undefined, { polling: 50, timeout: 10_000 });
 
-/** Asks for something, and waits until it is in force. */
+/** Sends a command and waits until it has taken effect. */
 async function make(message, what) {
   await send(message);
   await until(what);

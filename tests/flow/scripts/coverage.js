@@ -1,5 +1,5 @@
-// Loads the page with every kind of request and logs what failed of it, for a comparison of runs with and without tracing.
-// LIMIT is how long a request may take until it counts as failed, 10000 ms by default: a busy machine is no failure.
+// Loads the page with every kind of request and logs the failures, to compare runs with and without tracing.
+// LIMIT is the time after which a request counts as failed, 10000 ms by default, which is enough for a busy machine.
 import { browser } from 'k6/browser';
 
 import { browserOptions, run, url } from './scenario.js';

@@ -1,4 +1,4 @@
-// The extension's own pages in a real browser: starting it, asking axe, walking with the keyboard.
+// Helpers for the extension's own pages in a real browser: start, axe, and keyboard navigation.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import process from 'node:process';
@@ -10,7 +10,7 @@ const ORIGIN = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme';
 
 export const url = (path) => `${ORIGIN}/${path}`;
 
-/** Starts a browser: the one that navtrace gives, or where EXTENSION is set, Chromium with that folder and no host. */
+/** Starts navtrace's browser or, if EXTENSION is set, Chromium with that folder and no host. */
 export async function launch(options = {}) {
   const { CHROME_BIN, EXTENSION } = process.env;
   const args = EXTENSION ? [`--load-extension=${EXTENSION}`, ...(process.getuid() === 0 ? ['--no-sandbox'] : [])] : [];
@@ -25,7 +25,7 @@ export async function launch(options = {}) {
   return context;
 }
 
-/** What goes wrong on a page from now on. */
+/** Collects the errors of a page from now on. */
 export function checked(page) {
   const problems = [];
   page.on('pageerror', (error) => problems.push(error.message));
@@ -34,14 +34,14 @@ export function checked(page) {
   return problems;
 }
 
-/** What axe finds. */
+/** Returns the violations that axe finds. */
 export async function axe(page) {
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   return violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(' ')}`);
 }
 
-/** Where Tab stops, from the page's beginning to its end, and where it should. */
+/** Returns the elements at which Tab stops, and those at which it should stop. */
 export async function stops(page) {
   const expected = await page.evaluate(() => {
     const all = document.querySelectorAll('a[href], button:enabled, input:enabled, select:enabled, textarea:enabled, summary, [tabindex="0"]');

@@ -1,5 +1,5 @@
-// Many navigations in a row, in every way that a person or a page can start one and that one can end, each with a `nav` of its own.
-// NAVIGATIONS sets how many, 50 by default; the last step is finished, so there may be a few more.
+// Navigates in every way that a person or a page can, with every kind of end. Each navigation has its own `nav`.
+// NAVIGATIONS is the minimum number, 50 by default.
 import { check } from 'k6';
 import { browser } from 'k6/browser';
 
@@ -11,7 +11,7 @@ const WANTED = Number(__ENV.NAVIGATIONS || 50);
 
 let count = 0;
 
-/** Names the next navigation. */
+/** Returns a name for the next navigation. */
 function next(how) {
   count += 1;
   return `${run()}-${count}-${how}`;
@@ -25,13 +25,13 @@ function plain(nav, origin) {
   return at('/page', nav, { subs: 5 }, origin);
 }
 
-/** Waits for the page of a navigation as a person would: until it is there. */
+/** Waits until the page of a navigation is loaded. */
 async function arrived(page, nav) {
   await page.waitForFunction((title) => document.title === title && window.fetched === true, { timeout: 10000 }, nav);
   check(await page.title(), { 'the page is the one navigated to': (title) => title === nav });
 }
 
-/** Points the page's link somewhere and clicks it. */
+/** Sets the target of the page's link and clicks it. */
 async function follow(page, target) {
   await page.evaluate((href) => {
     document.getElementById('next').href = href;
@@ -76,7 +76,7 @@ async function form(page) {
   await arrived(page, nav);
 }
 
-/** Goes on while the page before still has requests under way, and some to come. */
+/** Navigates while the page before still makes requests. */
 async function hasty(page) {
   await page.goto(at('/page', next('left'), { subs: 5, delay: 100 }), { waitUntil: 'domcontentloaded' });
   await assign(page);
@@ -88,7 +88,7 @@ async function redirect(page) {
   await arrived(page, nav);
 }
 
-/** Ends on the other site, so in another process. */
+/** Ends on the other site, in another process. */
 async function redirectAway(page) {
   const nav = next('redirect-away');
   await page.goto(at('/redirect', nav, { n: 2, to: plain(nav, __ENV.OTHER) }));
@@ -96,8 +96,8 @@ async function redirectAway(page) {
 }
 
 /**
- * Follows a link that leads nowhere, and stays. k6 blames the abort on whatever waits for a navigation when it learns of it, so nothing else
- * may begin before that.
+ * Follows a link to a navigation that is aborted, so the page stays. k6 reports the abort to any navigation that it waits for at that time, so none
+ * may start before.
  */
 async function stay(page, target) {
   const response = page.waitForResponse(target);
@@ -110,17 +110,17 @@ async function stay(page, target) {
   await page.waitForTimeout(300);
 }
 
-/** Leads nowhere: the page stays. */
+/** Gets a 204, so the page stays. */
 async function empty(page) {
   await stay(page, at('/empty', next('empty')));
 }
 
-/** Becomes a file: the page stays. */
+/** Becomes a download, so the page stays. */
 async function download(page) {
   await stay(page, at('/download', next('download')));
 }
 
-/** Is stopped before its answer: the page stays. The page does it alone, since k6 won't evaluate while a navigation is under way. */
+/** Is stopped by the page itself before the response, since k6 does not evaluate scripts during a navigation. */
 async function stopped(page) {
   await page.evaluate(
     (href) =>
@@ -133,7 +133,7 @@ async function stopped(page) {
   await page.waitForTimeout(300);
 }
 
-/** Is overtaken by the next navigation before its answer. */
+/** Is replaced by the next navigation before the response. */
 async function overtaken(page) {
   const slow = at('/slow', next('overtaken'), { ms: 5000 });
   const nav = next('overtaking');
@@ -152,7 +152,7 @@ async function overtaken(page) {
   await arrived(page, nav);
 }
 
-/** Gets no answer: the browser shows its error page. What comes within milliseconds of a failure may share its context. */
+/** Gets no response, so the browser shows an error page. A request within milliseconds of a failure may share its context. */
 async function reset(page) {
   try {
     await page.goto(at('/reset', next('reset')));
@@ -163,7 +163,7 @@ async function reset(page) {
   await typed(page);
 }
 
-/** Gives the page's history entry a name of its own, so that to come to it again is told apart from the first time. */
+/** Renames the page's history entry, so that going back to it differs from the first visit. */
 async function rename(page, nav) {
   await page.evaluate((href) => history.replaceState(null, '', href), plain(nav));
 }
@@ -211,7 +211,7 @@ async function twoTabs(page) {
   await other.close();
 }
 
-/** Each step begins and ends on a plain page. */
+/** The steps, each of which begins and ends on a plain page. */
 const ROUND = [
   typed,
   link,

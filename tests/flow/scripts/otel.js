@@ -1,5 +1,5 @@
-// Loads the page that is instrumented with OpenTelemetry's own SDK and logs the spans that the SDK made of it.
-// PROPAGATION is `own` (the default) or `server-timing`: see tests/support/sdk/web/page.js.
+// Loads the page that is instrumented with OpenTelemetry's web SDK and logs the SDK's spans.
+// PROPAGATION is `own` (the default) or `server-timing`, see tests/support/sdk/web/page.js.
 import { browser } from 'k6/browser';
 
 import { browserOptions, run, url } from './scenario.js';

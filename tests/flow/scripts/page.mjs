@@ -1,4 +1,4 @@
-// Looks at the page of traces in a real browser: page.mjs normal|hostile|large DIR
+// Tests the page of traces in a real browser: page.mjs normal|hostile|large DIR
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,7 +11,7 @@ const args = process.getuid() === 0 ? ['--no-sandbox'] : [];
 const browser = await chromium.launch({ executablePath: process.env.CHROME_BIN ?? '/usr/bin/chromium', args });
 const TRACE = '0'.repeat(31);
 
-/** Opens a page, on which nothing may go wrong. */
+/** Opens a page, which must have no error. */
 async function open(name, { hash = '', ...options } = {}) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
@@ -30,7 +30,7 @@ async function violations(page) {
   return found.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html }) => html).join(' ')}`);
 }
 
-/** Text goes out by the clipboard, as the buttons say. */
+/** Tests the buttons that copy text. */
 async function copied() {
   const { page, close } = await open('normal', { permissions: ['clipboard-read', 'clipboard-write'] });
   await page.locator('.row').nth(4).click();
@@ -53,7 +53,7 @@ const chosen = (page) => page.locator('.row.chosen .name').textContent();
 async function normal() {
   for (const colorScheme of ['light', 'dark']) {
     for (const [width, height] of [[360, 800], [1600, 900], [2560, 1300]]) {
-      // For axe alone, which has to be put into the page.
+      // Needed only to inject axe.
       const { page, problems, close } = await open('normal', { colorScheme, viewport: { width, height }, bypassCSP: true });
       assert.deepEqual(await violations(page), [], `${colorScheme} ${width}`);
       await shot(page, `${colorScheme}-${width}`);
@@ -74,7 +74,7 @@ async function normal() {
   assert.match(await page.locator('#left-out').textContent(), /^2 more traces with 7 spans /);
   assert.equal(await page.locator('#link').getAttribute('href'), 'https://jaeger.test/trace/1');
 
-  // Keys.
+  // Keyboard.
   await page.locator('#rows').focus();
   for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
   assert.equal(await chosen(page), 'GET /2');
@@ -103,14 +103,14 @@ async function normal() {
   const active = await page.locator('#rows').getAttribute('aria-activedescendant');
   assert.equal(await page.locator(`#${active} .name`).textContent(), 'GET /59');
 
-  // What is closed takes the choice along.
+  // Closing a row moves the selection to it.
   await page.keyboard.press('Home');
   for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
   await page.locator('.row .twisty').nth(1).click();
   assert.equal(await chosen(page), 'navigation http://shop.test/1');
   await page.locator('.row .twisty').nth(1).click();
 
-  // The tracks of a navigation alone: its bar is as wide as they are, and what is outside has none.
+  // Zoomed to a navigation: its bar has the full width, and spans outside have none.
   const share = () => page.evaluate(() => document.querySelector('.row.chosen .bar').clientWidth / document.querySelector('.row.chosen .track').clientWidth);
   assert.ok((await share()) < 0.2);
   assert.deepEqual(await page.locator('.row.chosen .moment').evaluateAll((moments) => moments.map(({ title }) => title.split(':')[0])), ['commit', 'DOMContentLoaded', 'load']);
@@ -128,7 +128,7 @@ async function normal() {
   await page.keyboard.press('?');
   assert.ok(await page.locator('#help').isVisible());
 
-  // Rows that are elements stand in their order, wherever one has scrolled.
+  // The rows in the document are in order at every scroll position.
   await page.locator('#rows').evaluate((grid) => grid.scrollTo(0, 500));
   await page.waitForFunction(() => document.querySelector('.row').ariaRowIndex === '10');
   const indices = await page.locator('.row').evaluateAll((all) => all.map((row) => Number(row.ariaRowIndex)));
@@ -136,7 +136,7 @@ async function normal() {
   await page.locator('#rows').evaluate((grid) => grid.scrollTo(0, 0));
   await page.waitForFunction(() => document.querySelector('.row').ariaRowIndex === '1');
 
-  // Filters; what is above a match is shown with it.
+  // Filters show the ancestors of a match too.
   await page.keyboard.press('/');
   await page.keyboard.type('shop.test/44');
   assert.equal(await page.locator('#match-count').textContent(), '1 match');
@@ -146,7 +146,7 @@ async function normal() {
   await page.locator('#errors').check();
   assert.equal(await page.locator('#match-count').textContent(), '2 matches');
   assert.equal(await rows(page), 5);
-  // Among matches there is opening and closing too.
+  // Matches can be opened and closed too.
   await page.locator('.row .twisty').nth(1).click();
   assert.equal(await rows(page), 4);
   await page.locator('.row .twisty').nth(1).click();
@@ -173,7 +173,7 @@ async function normal() {
   assert.deepEqual(problems, []);
   await close();
 
-  // The location follows the choice, once the keys rest.
+  // The location follows the selection after the last key.
   const located = await open('normal');
   await located.page.locator('.row').nth(4).click();
   await located.page.waitForFunction((end) => location.hash.endsWith(end), '1/0000000000000005');

@@ -1,8 +1,8 @@
-// Plain pages: the light load of a soak test.
+// Loads plain pages, for soak tests.
 //
-//   PAGES     how many an iteration loads, 1 by default
-//   SECONDS   load pages until so much time is over instead, at least one, however long each of them takes
-//   SUBS      how many sub-resources each of them has, 8 by default
+//   PAGES     pages of an iteration, 1 by default
+//   SECONDS   loads pages for this time instead, at least one
+//   SUBS      subresources of each page, 8 by default
 import { check } from 'k6';
 import { browser } from 'k6/browser';
 

@@ -1,4 +1,4 @@
-// Playwright as its users start it: the browser is spoken to over a pipe.
+// Uses Playwright as usual, which connects to the browser over a pipe.
 import { chromium } from 'playwright-core';
 
 import { browserArgs, executablePath, loadAllByPlaywright } from './clients.mjs';

@@ -1,9 +1,8 @@
-// A client that reads nothing of what the browser says: it chose the port, asks there from the start, and connects once
-// it is answered.
+// A client that does not read the browser's output. It chooses the port, polls it from the start, and connects once the browser answers.
+//
+//   PORT   a reserved loopback port
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -14,36 +13,25 @@ import puppeteer from 'puppeteer-core';
 
 import { browserArgs, executablePath, loadAllByPlaywright, loadAllByPuppeteer } from './clients.mjs';
 
-const { SITE, CLIENT } = process.env;
+const { SITE, CLIENT, PORT } = process.env;
+const ENDPOINT = `http://127.0.0.1:${PORT}`;
 const START_LIMIT = 30_000;
 const END_LIMIT = 20_000;
 
-/** How many ports are tried: any may be taken between the choice and the browser's start. */
-const TRIES = 3;
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** Tells whether the browser answers at the port: it can't when somebody else has taken that. */
-async function answers(endpoint, browser) {
+/** Waits until the browser answers. */
+async function answer(browser) {
   const deadline = Date.now() + START_LIMIT;
   while (Date.now() < deadline && !hasEnded(browser)) {
-    const answer = await fetch(`${endpoint}/json/version`).catch(() => null);
-    if (answer?.ok) return true;
+    const response = await fetch(`${ENDPOINT}/json/version`).catch(() => null);
+    if (response?.ok) return;
     await pause(10);
   }
-  return false;
+  throw new Error(`the browser did not answer at ${ENDPOINT} within ${START_LIMIT} ms`);
 }
 
 const hasEnded = ({ exitCode, signalCode }) => exitCode !== null || signalCode !== null;
 
-/** Waits for the browser's end, which has been asked for, and brings it about after a while. */
+/** Waits until the browser has exited, and kills it after a while. */
 async function ended(browser) {
   const deadline = Date.now() + END_LIMIT;
   while (!hasEnded(browser)) {
@@ -56,69 +44,50 @@ async function ended(browser) {
 }
 
 const clients = {
-  async playwright(endpoint) {
-    const browser = await chromium.connectOverCDP(endpoint);
+  async playwright() {
+    const browser = await chromium.connectOverCDP(ENDPOINT);
     await loadAllByPlaywright(browser);
-    // `close` would only disconnect, since Playwright did not start this browser, which may be gone before it has
-    // answered.
+    // A client that does not read the browser's output. It chooses the port, polls it from the start, and connects once the browser answers.
     const session = await browser.newBrowserCDPSession();
     await session.send('Browser.close').catch(() => {});
   },
-  async puppeteer(endpoint) {
-    const browser = await puppeteer.connect({ browserURL: endpoint });
+  async puppeteer() {
+    const browser = await puppeteer.connect({ browserURL: ENDPOINT });
     await loadAllByPuppeteer(browser);
     await browser.close();
   },
 };
 
-function start(port, profile) {
+function start(profile) {
   const args = [
     '--headless',
     '--no-first-run',
     '--disable-background-networking',
     '--disable-popup-blocking',
-    // As Playwright and k6 have it: to attach to a window that is only just opening takes Playwright seconds now and
-    // then.
+    // As Playwright and k6 do. Attaching to a window that is still opening sometimes takes Playwright seconds.
     '--no-startup-window',
-    // As Playwright and Puppeteer have it, so that a page behind another goes on at its usual pace.
+    // As Playwright and Puppeteer do, so that hidden pages are not slowed.
     '--disable-background-timer-throttling',
     '--disable-backgrounding-occluded-windows',
     '--disable-renderer-backgrounding',
-    `--remote-debugging-port=${port}`,
+    `--remote-debugging-port=${PORT}`,
     `--user-data-dir=${profile}`,
     ...browserArgs,
   ];
   return spawn(executablePath, args, { stdio: 'ignore' });
 }
 
-/** Loads everything in a browser at a port of its own. Tells whether the browser could use that port. */
-async function loaded() {
-  const port = await freePort();
-  const endpoint = `http://127.0.0.1:${port}`;
-  const profile = await mkdtemp(join(tmpdir(), 'polling-'));
-  const browser = start(port, profile);
-  try {
-    if (!(await answers(endpoint, browser))) {
-      browser.kill();
-      return false;
-    }
-    // Nothing can be quicker than this, so a header that comes too late for anything is missing here.
-    await fetch(`${endpoint}/json/new?${SITE}/page?run=first`, { method: 'PUT' });
-    await clients[CLIENT](endpoint);
-    return true;
-  } catch (error) {
-    browser.kill();
-    throw error;
-  } finally {
-    await ended(browser);
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-  }
-}
-
-let tries = 1;
-while (!(await loaded())) {
-  if (tries === TRIES) throw new Error(`no browser answered at any of ${TRIES} ports`);
-  tries += 1;
-  // The test allows for the trace of the browser that nobody reached.
-  console.error('nothing answered, so another port is tried');
+const profile = await mkdtemp(join(tmpdir(), 'polling-'));
+const browser = start(profile);
+try {
+  await answer(browser);
+  // This is the earliest possible page, so a header that comes too late would be missing here.
+  await fetch(`${ENDPOINT}/json/new?${SITE}/page?run=first`, { method: 'PUT' });
+  await clients[CLIENT]();
+} catch (error) {
+  browser.kill();
+  throw error;
+} finally {
+  await ended(browser);
+  await rm(profile, { recursive: true, force: true, maxRetries: 5 });
 }

@@ -1,9 +1,9 @@
-// The popup and the options page before the extension's real worker: popup-real.mjs traced|down|alone|options
-// Says in lines that begin with POPUP what the popup showed while a navigation was under way.
+// Tests the popup and the options page with the extension's real worker: popup-real.mjs traced|down|alone|options
+// Logs in lines that begin with POPUP what the popup showed during a navigation.
 //
-//   SITE, OTHER  the origins of the site; under `traced` only the first one is a target
-//   CHROME_BIN   the browser: `navtrace run` sets it
-//   EXTENSION    the folder of the extension, where there is no navtrace
+//   SITE, OTHER  the origins of the site. With `traced`, only the first one is a target
+//   CHROME_BIN   the browser, which `navtrace run` sets
+//   EXTENSION    the folder of the extension, without navtrace
 //   SHOTS        the folder for screenshots
 import assert from 'node:assert/strict';
 import process from 'node:process';
@@ -29,14 +29,14 @@ async function load(nav, origin = SITE) {
   await page.waitForFunction(() => window.done === true, undefined, { polling: 50 });
 }
 
-/** Loads a page of which the popup shows the trace. */
+/** Loads a page, and logs the trace that the popup shows. */
 async function show(nav, origin = SITE) {
   await load(nav, origin);
   await popup.waitForTimeout(300);
   now({ nav, traceId: await traceId() });
 }
 
-/** Opens the popup as it is for the tab of the site. */
+/** Opens the popup for the tab of the site. */
 async function open() {
   const tabId = await worker.evaluate(async () => (await chrome.tabs.query({})).find((tab) => tab.url?.startsWith('http'))?.id);
   assert.equal(typeof tabId, 'number');
@@ -57,7 +57,7 @@ async function press(selector, key = 'Enter') {
   await popup.locator(selector).press(key);
 }
 
-/** Pausing and going on, and a new trace: what needs no host. */
+/** Pauses, resumes, and begins a new trace, which needs no host. */
 async function steer() {
   await press('#pause');
   await word('Paused');
@@ -92,7 +92,7 @@ async function traced() {
   await shot(`${what}-${NAVTRACE_MODE}`);
   await steer();
 
-  // Another origin, which is no target until it is chosen; then the first one is none.
+  // Another origin is no target until it is chosen. Then the first one is none.
   await load('outside', OTHER);
   await popup.getByText(/is not a target/).waitFor();
   await shot(`${what}-${NAVTRACE_MODE}-outside`);
@@ -111,7 +111,7 @@ async function traced() {
   await popup.waitForFunction(() => document.querySelector('#tab-note').hidden);
   await show('again');
 
-  // Nothing is sampled any more, from the next trace on at the latest.
+  // From the next trace on at the latest, nothing is sampled.
   await popup.locator('#sampling').selectOption('own');
   await popup.locator('#own').fill('0');
   await press('#own');
@@ -164,7 +164,7 @@ async function options() {
   await link.press('Enter');
   await popup.getByText('Saved: link.').waitFor();
   now({ nav: 'stored', traceId: '' });
-  // The host that holds it now tells it to the popup.
+  // The popup shows the setting of the new host.
   await open();
   await popup.locator('#open[href^="https://jaeger.example/trace/"]').waitFor();
   await show('first');

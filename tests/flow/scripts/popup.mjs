@@ -1,6 +1,6 @@
-// Looks at the popup and the options page in a real browser, with a worker that is played: popup.mjs popup|options
+// Tests the popup and the options page in a real browser with a fake worker: popup.mjs popup|options
 //
-//   CHROME_BIN  the browser, /usr/bin/chromium unless given
+//   CHROME_BIN  the browser, /usr/bin/chromium by default
 //   EXTENSION   the folder of the extension
 //   SHOTS       the folder for screenshots
 import assert from 'node:assert/strict';
@@ -11,7 +11,7 @@ import { TRACE, settings, shop, states, view } from './views.mjs';
 
 const [what] = process.argv.slice(2);
 
-/** Plays the worker: it tells a view when it is asked to watch, and takes note of what it is told. */
+/** A fake worker, which sends a view when a page watches, and records the messages that it receives. */
 function play(told) {
   globalThis.heard = [];
   globalThis.ports = [];
@@ -38,7 +38,7 @@ function play(told) {
 
 const browsers = [];
 
-/** Opens a page of the extension before a played worker. */
+/** Opens a page of the extension with a fake worker. */
 async function open(path, told, settled = {}) {
   const context = await launch({ viewport: { width: 380, height: 600 }, ...settled });
   browsers.push(context);
@@ -72,7 +72,7 @@ async function popup() {
     }
   }
 
-  // Twice as large, which leaves half the width.
+  // Zoomed to 200 %, which leaves half the width.
   await page.setViewportSize({ width: 300, height: 600 });
   await page.reload();
   await tell(page, states(Date.now()).many);
@@ -87,7 +87,7 @@ async function popup() {
   assert.deepEqual(problems, []);
 }
 
-/** Each state says what it is, in words. */
+/** Each state is described in words. */
 async function texts(page) {
   const says = {
     connecting: /Starting.*do not get trace headers yet/s,
@@ -110,7 +110,7 @@ async function texts(page) {
     assert.equal(await page.locator('#choices').evaluate((fields) => fields.disabled), isOff, name);
     for (const button of ['#pause', '#new-trace', '#copy']) assert.ok(await page.locator(button).isEnabled(), `${name} ${button}`);
   }
-  // Rows for screen readers are sentences.
+  // Screen readers get sentences.
   await page.reload();
   await tell(page, states(Date.now()).detailed);
   const rows = await page.locator('.navigation').first().locator('.row .spoken').allTextContents();
@@ -120,7 +120,7 @@ async function texts(page) {
   assert.equal(rows[7], 'GET metrics.example/collect?v=2, failed: net::ERR_CONNECTION_REFUSED, 12 ms, starts at 300 ms');
 }
 
-/** What comes later changes neither the focus nor what is open or typed. */
+/** A later view changes neither the focus nor what is open or typed. */
 async function keepsItsPlace(page) {
   const now = Date.now();
   await page.reload();
@@ -136,7 +136,7 @@ async function keepsItsPlace(page) {
   const same = await page.locator('.row').first().elementHandle();
   await tell(page, { ...first, exporter: { ...first.exporter, exported: 1300 }, tab: { ...first.tab, navigations: [shop(now + 5000), ...first.tab.navigations] } });
   assert.equal(await page.locator('#counts').textContent(), '1,300 exported');
-  // The new one is open; the one before, which had been opened by itself, made room; what the user opened stays.
+  // The new navigation is open. The one before, which was opened automatically, is closed. What the user opened stays open.
   assert.deepEqual(await details.evaluateAll((all) => all.map(({ open: isOpen }) => isOpen)), [true, false, true, false]);
   assert.ok(await details.nth(2).locator('summary').evaluate((summary) => summary === document.activeElement));
   assert.equal(await page.locator('#targets').inputValue(), 'https://typed.example/*');
@@ -203,7 +203,7 @@ async function actions(page, context) {
   assert.equal(await page.locator('#targets').getAttribute('aria-invalid'), null);
   assert.deepEqual((await heard(page)).at(-1), chosen(0.025));
 
-  // Without a link to fill in, and with one that must not be opened, there is none.
+  // There is no link without a template, or with a template that must not be opened.
   for (const link of [null, 'javascript:alert({trace_id})']) {
     await tell(page, { ...state, link });
     assert.equal(await page.locator('#open').getAttribute('href'), null);
@@ -218,7 +218,7 @@ async function options() {
   const told = { watch: [connected], settings: [settings] };
   const { page, problems, context } = await open('options/options.html', told, { viewport: { width: 1000, height: 800 } });
   const shot = async (name) => {
-    // As high as the page, since its buttons stay in view.
+    // As high as the page, since its buttons stay visible.
     const { width } = page.viewportSize();
     await page.setViewportSize({ width, height: await page.evaluate(() => document.documentElement.scrollHeight) });
     await page.screenshot({ path: `${process.env.SHOTS}/options-${name}.png` });
@@ -242,7 +242,7 @@ async function options() {
   assert.match(text, /In use: https:\/\/shop\.example\/health, set by a command-line option, which overrides the file\./);
   assert.ok(await page.locator('#save').isDisabled());
 
-  // Only what has changed is stored; a secret stays unless something is done to it.
+  // Only changes are stored. A secret stays unless it is edited.
   await page.getByLabel('link', { exact: true }).fill('nonsense');
   await page.getByLabel('web_vitals', { exact: true }).selectOption('off');
   await page.getByLabel('targets', { exact: true }).fill('https://a.example/*\nhttps://b.example/*\n');
@@ -263,7 +263,7 @@ async function options() {
     await shot(`refused-${colorScheme}`);
     assert.deepEqual(await violations(page), [], `refused ${colorScheme}`);
   }
-  // A host that comes back tells settings again: what was typed stays.
+  // A host that reconnects sends settings again. Typed text stays.
   await tell(page, settings);
   assert.equal(await link.inputValue(), 'nonsense');
   await link.fill('https://t.example/{trace_id}');
@@ -277,7 +277,7 @@ async function options() {
   assert.equal(await page.locator('.setting.changed').count(), 0);
   assert.equal(await page.getByLabel('targets', { exact: true }).inputValue(), 'https://a.example/*\nhttps://b.example/*');
 
-  // Without a host there is nothing to store in.
+  // Without a host, nothing can be stored.
   await tell(page, missing);
   assert.ok(await page.locator('#fields').evaluate((fields) => fields.disabled));
   assert.ok(await page.locator('#no-host').isVisible());
@@ -296,13 +296,13 @@ async function options() {
   assert.deepEqual(problems, []);
 }
 
-/** Nothing of a page may need scrolling sideways. */
+/** Asserts that a page never scrolls sideways. */
 async function sticksIn(page, name) {
   const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(over, 0, `${name}: something sticks out`);
 }
 
-/** Tab comes to every control, in the order of the page. */
+/** Asserts that Tab reaches every control in the order of the page. */
 async function assertReachable(page, name) {
   const { reached, expected } = await stops(page);
   assert.deepEqual(reached, expected, name);

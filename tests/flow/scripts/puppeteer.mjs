@@ -1,4 +1,4 @@
-// Puppeteer as its users start it: it reads from the browser's standard error which port to connect to.
+// Uses Puppeteer as usual, which reads the port from the browser's standard error.
 import puppeteer from 'puppeteer-core';
 
 import { browserArgs, executablePath, loadAllByPuppeteer } from './clients.mjs';

@@ -1,7 +1,7 @@
-// Asks the browser which regular expressions its rules take.
+// Asks the browser which regular expressions its rules accept.
 //
-//   REGEXES      JSON: a list of them
-//   CHROME_BIN   the browser: `navtrace run` sets it
+//   REGEXES      the expressions, as JSON
+//   CHROME_BIN   the browser, which `navtrace run` sets
 import process from 'node:process';
 
 import { chromium } from 'playwright-core';

@@ -1,8 +1,8 @@
-// Navigates over one page with many cached resources, and logs how often the extension changed its session rules
-// meanwhile. In a persistent context, in which Playwright shows the extension's worker.
+// Navigates over one page with many cached resources, and logs how often the extension changed its session rules. Uses a persistent context, in
+// which Playwright shows the extension's worker.
 //
 //   SITE         the origin of the site
-//   CHROME_BIN   the browser: `navtrace run` sets it
+//   CHROME_BIN   the browser, which `navtrace run` sets
 import process from 'node:process';
 
 import { chromium } from 'playwright-core';

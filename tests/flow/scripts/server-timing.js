@@ -1,5 +1,4 @@
-// Loads two plain pages and logs what scripts can read of each navigation's context: from the response, and in the
-// page.
+// Loads two plain pages and logs the context of each navigation as scripts can read it, from the response and in the page.
 import { browser } from 'k6/browser';
 
 import { browserOptions, run, url } from './scenario.js';

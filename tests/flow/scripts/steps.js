@@ -1,7 +1,7 @@
-// Takes the steps that a test names, and logs what each response named as its context.
+// Performs the steps of a test, and logs the context that each response names.
 //
-//   STEPS   JSON: a list of { nav, headers, path, origin, tab }, where all but `nav` may be left out: the extra HTTP headers that the page
-//           sends from now on, the page to load (`/page`), the origin that it is on (`main` or `other`), and the number of the tab
+//   STEPS   JSON: a list of { nav, headers, path, origin, tab }. Only `nav` is required. `headers` are the extra HTTP headers from now on, `path` is
+//           the page to load (`/page` by default), `origin` is `main` or `other`, and `tab` is the number of the tab
 import { browser } from 'k6/browser';
 
 import { browserOptions, run, url } from './scenario.js';

@@ -1,4 +1,4 @@
-// Two browser contexts, one after the other: k6 permits one at a time.
+// Uses two browser contexts one after the other, since k6 allows only one at a time.
 import { check } from 'k6';
 import { browser } from 'k6/browser';
 

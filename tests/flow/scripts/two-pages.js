@@ -1,4 +1,4 @@
-// Two pages of one browser context at once, several navigations each, so that their requests mix.
+// Navigates in two pages of one browser context at once, so that their requests mix.
 import { check } from 'k6';
 import { browser } from 'k6/browser';
 
@@ -21,7 +21,7 @@ async function walk(page, tab) {
 export default async function () {
   const context = await browser.newContext();
   try {
-    // k6 can't open two pages at the same moment.
+    // k6 can't open two pages at the same time.
     const [a, b] = [await context.newPage(), await context.newPage()];
     await Promise.all([walk(a, 'a'), walk(b, 'b')]);
   } finally {

@@ -1,10 +1,10 @@
-// Loads unpacked extensions into a profile, as a person does by hand, and closes the browser, which writes down what it has.
+// Loads unpacked extensions into a profile, as a person does, and closes the browser, which stores them.
 //
 //   BROWSER      the browser
 //   PROFILE      the user data directory
 //   EXTENSIONS   their folders, as JSON
-//   INCOGNITO    whether they may act in off-the-record windows
-//   OFF          the id of the one to turn off, if any
+//   INCOGNITO    whether they are allowed in off-the-record windows
+//   OFF          the id of an extension to turn off, if any
 import process from 'node:process';
 
 import puppeteer from 'puppeteer-core';

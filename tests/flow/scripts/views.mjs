@@ -1,4 +1,4 @@
-// What a worker could tell the popup and the options page: views that a real one can't be brought to quickly.
+// Views for the popup and the options page that a real worker would reach only slowly.
 
 const HEX = '0123456789abcdef';
 const hex = (seed, length) => Array.from({ length }, (_, place) => HEX[(seed * 7 + place * 11 + ((seed * place) >> 2)) % 16]).join('');
@@ -23,7 +23,7 @@ function navigation(started, url, requests, more = {}) {
   return { spanId: hex((spans += 1), 16), traceId: TRACE, url, started, ended: started + 486, status: 200, error: null, requests, more: 0, ...more };
 }
 
-/** A shop's page, as it is looked at for most of the time. */
+/** The usual view: a page of a shop. */
 export function shop(now) {
   const base = now - 8000;
   const at = (path) => `https://shop.example${path}`;
@@ -60,7 +60,7 @@ const view = (more = {}) => ({
   ...more,
 });
 
-/** Long addresses without a place to break, failures, and a page that is being loaded. */
+/** Long URLs without a line break, failures, and a page that still loads. */
 function many(now) {
   const navigations = Array.from({ length: 10 }, (_, place) => {
     const started = now - place * 60_000 - 900;
@@ -75,7 +75,7 @@ function many(now) {
   return [...navigations.slice(0, 9), navigation(now - 700_000, `https://evil.example/${EVIL}`, [], { error: EVIL })];
 }
 
-/** The states, by name. `null` is a worker that does not answer. */
+/** The states by name. `null` is a worker that does not answer. */
 export const states = (now) => ({
   starting: null,
   connecting: view({ mode: null, wantedMode: null, host: { state: 'starting', version: null, reason: null }, exporter: null, tab: tab([]), link: null }),
@@ -92,7 +92,7 @@ export const states = (now) => ({
   many: view({ link: 'javascript:alert({trace_id})', tab: tab(many(now)), problems: ['NAVTRACE_MODE=fast: expected auto, lightweight or detailed', 'the journal can’t be written: No space left on device (os error 28); spans are kept in memory', EVIL] }),
 });
 
-/** The settings of the options page: each kind, each source, and a secret. */
+/** Settings of each kind and source, and a secret. */
 export const settings = {
   type: 'settings',
   file: '/home/me/.config/navtrace/config.toml',

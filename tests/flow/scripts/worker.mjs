@@ -1,23 +1,23 @@
-// Loads pages one after the other through Playwright, which lets go of every worker that it finds waiting, and does
-// something to the extension's worker in the middle of some loads. The site is told right before, by a request.
+// Loads pages one after the other through Playwright, which resumes every paused worker, and ends or reloads the extension during some loads. A
+// request to the site marks the time just before each fault.
 //
-//   SITE         the origin of the site
-//   CHROME_BIN   the browser: `navtrace run` sets it
-//   FAULT        kill: the worker is ended; reload: the extension is loaded anew
-//   FAULTS       how many times
-//   AFTERWARDS   how long pages are loaded after each time, in milliseconds
+//   SITE             the origin of the site
+//   CHROME_BIN       the browser, which `navtrace run` sets
+//   FAULT            `kill` ends the worker, `reload` reloads the extension
+//   FAULTS           number of faults
+//   FAULT_INTERVAL   milliseconds for which pages are loaded after each fault
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { chromium } from 'playwright-core';
 
-const { SITE, FAULT, FAULTS, AFTERWARDS, CHROME_BIN } = process.env;
+const { SITE, FAULT, FAULTS, FAULT_INTERVAL, CHROME_BIN } = process.env;
 const ORIGIN = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/';
 
-/** How long the worker may take to come, or to go. */
+/** Limit of the start and the end of the worker. */
 const PATIENCE = 10_000;
 
-/** How long a worker may take to answer: one that is on its way out never does. */
+/** Limit of a worker's answer. A worker that is ending never answers. */
 const ANSWER = 1000;
 
 const browser = await chromium.launch({ executablePath: CHROME_BIN });
@@ -25,7 +25,7 @@ const devtools = await browser.newBrowserCDPSession();
 const page = await (await browser.newContext()).newPage();
 let count = 0;
 
-/** Loads a page up to its last request, and does something while its other requests are under way. */
+/** Loads a page, calls `meanwhile` during its requests, and waits for the last one. */
 async function load(meanwhile = async () => {}) {
   count += 1;
   const nav = `${FAULT}-${count}`;
@@ -34,7 +34,7 @@ async function load(meanwhile = async () => {}) {
   await page.waitForFunction(() => window.done === true, undefined, { polling: 50 });
 }
 
-/** Tries until it gets something that is not undefined. */
+/** Repeats a function until its result is not undefined. */
 async function until(what, attempt) {
   const deadline = Date.now() + PATIENCE;
   while (Date.now() < deadline) {
@@ -45,13 +45,13 @@ async function until(what, attempt) {
   throw new Error(`in vain for ${PATIENCE} ms: ${what}`);
 }
 
-/** The extension's worker, undefined when none runs. */
+/** Returns the extension's worker, or undefined if none runs. */
 async function worker() {
   const { targetInfos } = await devtools.send('Target.getTargets');
   return targetInfos.find(({ type, url }) => type === 'service_worker' && url.startsWith(ORIGIN))?.targetId;
 }
 
-/** What an expression is in a worker, undefined when it does not answer. */
+/** Evaluates an expression in a worker. Returns undefined if the worker does not answer. */
 async function evaluated(targetId, expression) {
   let sessionId;
   let answered;
@@ -76,13 +76,13 @@ async function evaluated(targetId, expression) {
 
 const actions = {
   kill: (targetId) => devtools.send('Target.closeTarget', { targetId }),
-  // Later, since the answer would go with the worker.
+  // Later, since otherwise the answer would be lost with the worker.
   reload: (targetId) => evaluated(targetId, 'setTimeout(() => chrome.runtime.reload(), 0)'),
 };
 
-/** Does it to the worker that runs, makes sure that this very one has gone, and tells when it was done. */
+/** Causes a fault, waits until the running worker has ended, and returns the time of the fault. */
 async function fault() {
-  // What a worker has in memory goes with it. The name of its target may stay the same.
+  // A variable in the worker's memory identifies it, since the next worker may have the same target id.
   const marked = await until('a worker that can be marked', async () => {
     const targetId = await worker();
     if (targetId !== undefined && (await evaluated(targetId, 'self.marked = true'))) return targetId;
@@ -102,7 +102,7 @@ async function fault() {
 
 await load();
 for (let i = 0; i < Number(FAULTS); i += 1) {
-  const end = (await fault()) + Number(AFTERWARDS);
+  const end = (await fault()) + Number(FAULT_INTERVAL);
   while (Date.now() < end) await load();
 }
 await browser.close();

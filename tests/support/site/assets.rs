@@ -1,4 +1,4 @@
-//! The files of the site: the coverage page and everything that it loads.
+//! Serves the coverage page and the files that it loads.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::template::{Words, number};
+use super::template::{Labels, number};
 use super::{Shared, media};
-use crate::support::sdk::PAGE_SCRIPT;
+use crate::support::sdk::page_script;
 
 pub(super) type Parameters = Query<Vec<(String, String)>>;
 
@@ -20,9 +20,9 @@ const STYLE: &str = "text/css; charset=utf-8";
 
 /// A file of the site.
 enum Asset {
-    /// A template to fill in with the words of the URL that asks for it.
+    /// Media type and template, which is filled with the labels of the requested URL.
     Text(&'static str, &'static str),
-    /// A body in base64.
+    /// Media type and body in base64.
     Media(&'static str, &'static str),
 }
 
@@ -58,14 +58,14 @@ fn find(name: &str) -> Option<Asset> {
     })
 }
 
-/// Answers `/coverage?limit=MS`: the page with every kind of request. Each may take `limit`, 4 s by default, so the page is always done
-/// soon after that.
+/// Serves `/coverage?limit=MS`, the page with every kind of request. Each request fails after `limit`, 4 s by default, so the page always
+/// ends.
 pub(super) async fn coverage(State(shared): State<Arc<Shared>>, Query(query): Parameters) -> Response {
-    let words = Words::of(&query);
-    ([(header::CONTENT_TYPE, HTML)], words.fill(include_str!("www/coverage.html"), &shared)).into_response()
+    let labels = Labels::of(&query);
+    ([(header::CONTENT_TYPE, HTML)], labels.fill(include_str!("www/coverage.html"), &shared)).into_response()
 }
 
-/// Answers `/asset/NAME`, after `ms` milliseconds where the query asks for that.
+/// Serves `/asset/NAME?ms=MS`, after `ms` milliseconds.
 pub(super) async fn asset(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
@@ -75,29 +75,29 @@ pub(super) async fn asset(
     if wait > 0 {
         tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
     }
-    answer(&name, &Words::of(&query), &shared)
+    answer(&name, &Labels::of(&query), &shared)
 }
 
-/// Answers `/sw/.../NAME`: the same files, under a path that a page's service worker can have as its scope.
+/// Serves the same files as `/sw/.../NAME`, a path that can be the scope of a service worker.
 pub(super) async fn service_worker(
     State(shared): State<Arc<Shared>>,
     Path(path): Path<String>,
     Query(query): Parameters,
 ) -> Response {
     let name = path.rsplit('/').next().unwrap_or_default();
-    answer(name, &Words::of(&query), &shared)
+    answer(name, &Labels::of(&query), &shared)
 }
 
-/// Answers `/otel.js`, which is not a file of the site: a test that loads the page makes it first.
+/// Serves `/otel.js`, which a test must bundle first.
 pub(super) async fn otel_script() -> Response {
-    let script = std::fs::read(PAGE_SCRIPT).expect("the test has called `sdk::make_page_script`");
+    let script = page_script().expect("the test has called `sdk::make_page_script`");
     ([(header::CONTENT_TYPE, SCRIPT)], script).into_response()
 }
 
-fn answer(name: &str, words: &Words, shared: &Shared) -> Response {
+fn answer(name: &str, labels: &Labels, shared: &Shared) -> Response {
     match find(name) {
         Some(Asset::Text(mime, template)) => {
-            ([(header::CONTENT_TYPE, mime)], words.fill(template, shared)).into_response()
+            ([(header::CONTENT_TYPE, mime)], labels.fill(template, shared)).into_response()
         }
         Some(Asset::Media(mime, body)) => ([(header::CONTENT_TYPE, mime)], decoded(body)).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),

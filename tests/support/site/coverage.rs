@@ -1,4 +1,4 @@
-//! What the coverage page asks for, and how it went.
+//! The kinds of requests of the coverage page, and its results.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -11,9 +11,9 @@ use super::traceparent::TraceParent;
 /// A kind of request that the coverage page makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
-    /// What its URLs say as `kind`; for `preflight` see [`Recorded::label`].
+    /// The `kind` in its URLs. For `preflight` see [`Recorded::label`].
     pub name: &'static str,
-    /// How many requests one load makes at least: a redirect makes one per hop.
+    /// Minimum of requests in one load. A redirect counts once per hop.
     pub at_least: usize,
 }
 
@@ -21,8 +21,7 @@ const fn kind(name: &'static str, at_least: usize) -> Kind {
     Kind { name, at_least }
 }
 
-/// How many requests come at least from what k6 1.8.1 leaves waiting for a debugger: a shared worker and a prerendered page. Without
-/// a client, or with one that releases them, it is one each.
+/// Minimum of requests from targets that k6 1.8.1 keeps paused: a shared worker and a prerendered page. Other clients let each make one.
 const PAUSED: usize = 0;
 
 const KINDS: &[Kind] = &[
@@ -88,9 +87,9 @@ pub fn coverage_kinds() -> &'static [Kind] {
     KINDS
 }
 
-/// Prints per kind: the requests seen, those with exactly one header that is valid, and the different span ids among these.
+/// Returns a table with the requests of each kind, those with exactly one valid header, and the number of their span ids.
 ///
-/// Kinds of the coverage page of which nothing arrived stand there with 0; the last line is the total.
+/// Kinds without a request have 0. The last line is the total.
 pub fn coverage_table(requests: &[Recorded]) -> String {
     let mut rows: BTreeMap<&str, Row> = KINDS.iter().map(|kind| (kind.name, Row::default())).collect();
     let mut total = Row::default();
@@ -124,12 +123,11 @@ impl Row {
     }
 }
 
-/// What one load of the coverage page reported of itself.
+/// The results of one load of the coverage page, as the page logs them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PageResults {
-    /// The run of the load.
     pub run: String,
-    /// By kind, `ok`, `paused` where the client never let it run, or the reason of the failure.
+    /// For each kind `ok`, `paused` if the client never let it run, or the reason of a failure.
     pub results: BTreeMap<String, String>,
 }
 

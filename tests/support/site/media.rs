@@ -1,10 +1,10 @@
-//! Media bodies that are as small as they can be and still decode, so that nothing fails for a reason of its own.
+//! The smallest media files that decode without an error.
 
 /// One opaque pixel.
 pub(super) const IMAGE_PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mMwTpv5HwAENAIyhHMY8AAAAABJRU5ErkJggg==";
 
-/// A font with the one letter A.
+/// A font with the letter A.
 pub(super) const FONT_WOFF: &str = "\
     d09GRgABAAAAAAIcAAoAAAAAAjwAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAABPUy8yAAABYAAAACMAAABgQThBeWNtYXAAAAGMAAAAKQAAADQADACUZ2x5ZgAA\
     AcAAAAAWAAAAFgh7KBFoZWFkAAAA9AAAADYAAAA2L15FmmhoZWEAAAEsAAAAHAAAACQFFgEuaG10eAAAAYQAAAAGAAAABgH0AABsb2NhAAABuAAAAAYAAAAG\

@@ -1,10 +1,10 @@
-//! A web site for a browser to load, and the record of what arrived at it.
+//! A web site for browsers, with a record of the requests that arrived.
 //!
-//! Whether tracing works is decided by what a server receives, so the tests ask a server and not the browser. The site has two
-//! origins, `main` on `127.0.0.1` and `other` on `localhost`, which are cross-site to each other although both are loopback.
+//! Tracing works if a server receives the right headers, so the tests check the record and not the browser. The site has two origins, `main` on
+//! `127.0.0.1` and `other` on `localhost`, which are cross-site although both are loopback.
 //!
-//! Every URL says in its query who caused it: `kind` is the kind of request, `nav` the navigation, `run` the load of the page that
-//! a test wants to tell apart from others. The three are words of `[A-Za-z0-9._-]`; pages drop any other character from them.
+//! The query of every URL has labels: `kind` is the kind of request, `nav` the navigation, `run` the load of the page. Labels consist of
+//! `[A-Za-z0-9._-]`. Pages drop all other characters.
 
 mod assets;
 mod coverage;
@@ -29,14 +29,14 @@ pub use traceparent::TraceParent;
 
 use record::Record;
 
-/// A running site of two origins. It serves from threads of its own and stops when it is dropped.
+/// A running site of two origins, which stops when it is dropped.
 #[derive(Debug)]
 pub struct Site {
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
 }
 
-/// What the request handlers of both origins see.
+/// State of the request handlers of both origins.
 #[derive(Debug)]
 struct Shared {
     main: String,
@@ -45,10 +45,7 @@ struct Shared {
 }
 
 impl Site {
-    /// Starts the site on two free loopback ports.
-    ///
-    /// # Panics
-    /// When no port or thread can be had: a test can't go on without the site.
+    /// Starts the site on two loopback ports.
     pub fn start() -> Self {
         let main = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("no free loopback port");
         let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("no free loopback port");
@@ -85,24 +82,24 @@ impl Site {
         format!("{}{path_and_query}", self.shared.main)
     }
 
-    /// Returns every request so far, in the order of arrival.
+    /// Returns all requests so far, in the order of arrival.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.record.all()
     }
 
-    /// Returns every request so far and forgets them.
+    /// Returns all requests so far and clears the record.
     pub fn take(&self) -> Vec<Recorded> {
         self.shared.record.take()
     }
 
-    /// Forgets every request so far.
+    /// Clears the record.
     pub fn clear(&self) {
         drop(self.take());
     }
 
-    /// Waits until nothing has arrived for `quiet`, for `at_most` in all, and returns every request so far.
+    /// Waits until nothing has arrived for `quiet`, but no longer than `at_most`, and returns all requests so far.
     ///
-    /// A browser sends beacons, prefetches and favicons after the test has seen its page as loaded.
+    /// A browser sends beacons, prefetches and favicons after its page is loaded.
     pub fn settled(&self, quiet: Duration, at_most: Duration) -> Vec<Recorded> {
         let start = Instant::now();
         loop {
@@ -117,7 +114,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        // Not an orderly shutdown: a slow answer or an open WebSocket would hold the test up.
+        // Without a graceful shutdown, which would wait for slow responses and open WebSockets.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -1,4 +1,4 @@
-//! The pages that are made for a navigation: plain ones, and the ways in which a navigation can go otherwise.
+//! Serves generated pages, and navigations that end in other ways.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -11,28 +11,28 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::assets::{Parameters, decoded};
-use super::template::{Words, escape, number, parameter, word};
+use super::template::{Labels, escape, label, number, parameter};
 use super::{Shared, media};
 
-/// How many resources `/cached` has.
+/// Resources of `/cached`.
 const CACHEABLE: usize = 32;
 
-/// Answers `/page?subs=K&delay=MS`: a page with K sub-resources in its markup, each answered after `delay`, and two fetches.
+/// Serves `/page?subs=K&delay=MS`, a page with K subresources, each answered after `delay`, and two fetches.
 pub(super) async fn page(Query(query): Parameters) -> Html<String> {
     Html(plain(&query))
 }
 
-/// Answers `/slow?ms=MS`: a plain page that takes its time, so that the navigation to it can be aborted.
+/// Serves `/slow?ms=MS`, a plain page after a delay in which the navigation can be aborted.
 pub(super) async fn slow(Query(query): Parameters) -> Html<String> {
     tokio::time::sleep(Duration::from_millis(number(&query, "ms", 1000))).await;
     Html(plain(&query))
 }
 
-/// Answers `/endless?nav=NAME.NUMBER`: a page that fetches without an end and goes on to the next number after a while.
-/// Its requests say which of the page's requests have ended, and when.
+/// Serves `/endless?nav=NAME.NUMBER`, a page that fetches without end, and navigates to the next number after a while. Its requests name the
+/// requests of the page that have ended, and when.
 pub(super) async fn endless(Query(query): Parameters) -> Html<String> {
-    let words = Words::of(&query);
-    let page = include_str!("www/endless.html").replace("{{Q}}", &words.query()).replace("{{RUN}}", &words.run);
+    let labels = Labels::of(&query);
+    let page = include_str!("www/endless.html").replace("{{Q}}", &labels.query()).replace("{{RUN}}", &labels.run);
     Html(with_resources(&page, &query))
 }
 
@@ -41,9 +41,9 @@ fn plain(query: &[(String, String)]) -> String {
 }
 
 fn with_resources(page: &str, query: &[(String, String)]) -> String {
-    let words = Words::of(query);
+    let labels = Labels::of(query);
     let delay = number(query, "delay", 0);
-    let url = |file: &str, kind: &str, i: u64| format!("/asset/{file}?kind={kind}&i={i}&ms={delay}&{}", words.query());
+    let url = |file: &str, kind: &str, i: u64| format!("/asset/{file}?kind={kind}&i={i}&ms={delay}&{}", labels.query());
     let (mut head, mut body) = (String::new(), String::new());
     for i in 0..number(query, "subs", 4) {
         let _ = match i {
@@ -52,18 +52,18 @@ fn with_resources(page: &str, query: &[(String, String)]) -> String {
             _ => writeln!(body, "<img alt=\"\" src=\"{}\">", url("pixel.png", "image", i)),
         };
     }
-    page.replace("{{NAV}}", &words.nav)
+    page.replace("{{NAV}}", &labels.nav)
         .replace("{{HEAD}}", &head)
         .replace("{{BODY}}", &body)
         .replace("{{FETCH}}", &url("data.json", "fetch", 0))
         .replace("{{LATE}}", &url("data.json", "fetch-late", 0))
 }
 
-/// Answers `/opener?open=A,B&blank=C,D`: buttons that call `window.open`, and links with `target=_blank`, each for a navigation.
+/// Serves `/opener?open=A,B&blank=C,D`: a button with `window.open` or a link with `target=_blank` for each navigation.
 pub(super) async fn opener(Query(query): Parameters) -> Html<String> {
-    let words = Words::of(&query);
-    let navs = |name| parameter(&query, name).unwrap_or_default().split(',').map(word).filter(|nav| !nav.is_empty());
-    let url = |nav: &str| format!("/page?kind=document&nav={nav}&run={}&subs=2", words.run);
+    let labels = Labels::of(&query);
+    let navs = |name| parameter(&query, name).unwrap_or_default().split(',').map(label).filter(|nav| !nav.is_empty());
+    let url = |nav: &str| format!("/page?kind=document&nav={nav}&run={}&subs=2", labels.run);
     let mut body = String::new();
     for (i, nav) in navs("open").enumerate() {
         let _ = writeln!(body, "<button id=\"open-{i}\" onclick=\"window.open('{}')\">open {nav}</button>", url(&nav));
@@ -71,31 +71,31 @@ pub(super) async fn opener(Query(query): Parameters) -> Html<String> {
     for (i, nav) in navs("blank").enumerate() {
         let _ = writeln!(body, "<a id=\"blank-{i}\" target=\"_blank\" href=\"{}\">{nav}</a>", url(&nav));
     }
-    Html(include_str!("www/opener.html").replace("{{NAV}}", &words.nav).replace("{{BODY}}", &body))
+    Html(include_str!("www/opener.html").replace("{{NAV}}", &labels.nav).replace("{{BODY}}", &body))
 }
 
-/// Answers `/otel?propagation=own|server-timing`: a page that is instrumented with OpenTelemetry's own SDK. Its script,
-/// `tests/support/sdk/web/page.js`, says what it does.
+/// Serves `/otel?propagation=own|server-timing`, a page that is instrumented with OpenTelemetry's web SDK. Its script is
+/// `tests/support/sdk/web/page.js`.
 pub(super) async fn otel(State(shared): State<Arc<Shared>>, Query(query): Parameters) -> Html<String> {
-    Html(Words::of(&query).fill(include_str!("www/otel.html"), &shared))
+    Html(Labels::of(&query).fill(include_str!("www/otel.html"), &shared))
 }
 
-/// Answers `/cached`: a page with 32 resources that may be kept. Their URLs name the run only, or no cache could serve them again.
+/// Serves `/cached`, a page with 32 cacheable resources. Their only label is the run, so that a cache can serve them again.
 pub(super) async fn cached(Query(query): Parameters) -> Html<String> {
-    let words = Words::of(&query);
+    let labels = Labels::of(&query);
     let mut tags = String::new();
     for i in 0..CACHEABLE {
-        let url = |ending| format!("/cacheable/{i}.{ending}?kind=cached&run={}", words.run);
+        let url = |ending| format!("/cacheable/{i}.{ending}?kind=cached&run={}", labels.run);
         let _ = match i % 4 {
             0 => writeln!(tags, "<script src=\"{}\"></script>", url("js")),
             1 => writeln!(tags, "<link rel=\"stylesheet\" href=\"{}\">", url("css")),
             _ => writeln!(tags, "<img alt=\"\" src=\"{}\">", url("png")),
         };
     }
-    Html(include_str!("www/cached.html").replace("{{NAV}}", &words.nav).replace("{{BODY}}", &tags))
+    Html(include_str!("www/cached.html").replace("{{NAV}}", &labels.nav).replace("{{BODY}}", &tags))
 }
 
-/// Answers `/cacheable/I.ENDING`, to be kept for an hour.
+/// Serves `/cacheable/I.ENDING`, which may be cached for an hour.
 pub(super) async fn cacheable(Path(name): Path<String>) -> Response {
     let (mime, body) = match name.rsplit('.').next() {
         Some("js") => ("text/javascript", b"// kept\n".to_vec()),
@@ -105,18 +105,18 @@ pub(super) async fn cacheable(Path(name): Path<String>) -> Response {
     ([(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, "public, max-age=3600")], body).into_response()
 }
 
-/// Answers `/redirect?to=URL&n=HOPS`: a chain of 302s; every hop and the target carry the `kind`, `nav` and `run` of the first.
+/// Serves `/redirect?to=URL&n=HOPS`, a chain of 302s. All hops and the target have the labels of the first URL.
 pub(super) async fn redirect(OriginalUri(uri): OriginalUri, Query(query): Parameters) -> Response {
     let to = parameter(&query, "to").unwrap_or("/empty");
     let hops = number(&query, "n", 1);
     let names = ["kind", "nav", "run"];
-    let words = names.iter().filter_map(|name| Some((*name, parameter(&query, name)?)));
+    let labels = names.iter().filter_map(|name| Some((*name, parameter(&query, name)?)));
     let location = if hops > 1 {
-        words.fold(format!("{}?to={}&n={}", uri.path(), escape(to), hops - 1), add)
+        labels.fold(format!("{}?to={}&n={}", uri.path(), escape(to), hops - 1), add)
     } else {
-        // What the target's own URL says goes first.
+        // Labels in the target's own URL win.
         let own = |name: &str| to.contains(&format!("?{name}=")) || to.contains(&format!("&{name}="));
-        words.filter(|(name, _)| !own(name)).fold(to.to_owned(), add)
+        labels.filter(|(name, _)| !own(name)).fold(to.to_owned(), add)
     };
     (StatusCode::FOUND, [(header::LOCATION, location)]).into_response()
 }
@@ -127,7 +127,7 @@ fn add(mut url: String, (name, value): (&str, &str)) -> String {
     url
 }
 
-/// Answers `/download`: a navigation that ends as a file.
+/// Serves `/download`, a navigation that becomes a file.
 pub(super) async fn download() -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),
@@ -136,13 +136,13 @@ pub(super) async fn download() -> impl IntoResponse {
     (headers, "content\n")
 }
 
-/// Answers `/events`: one event; the page closes the stream then.
+/// Serves `/events`, a stream of one event, after which the page closes it.
 pub(super) async fn events() -> impl IntoResponse {
-    // The stream ends after its event, and a page that missed it must not come back within the test.
+    // The page must not reconnect during the test.
     ([(header::CONTENT_TYPE, "text/event-stream")], "retry: 600000\ndata: 1\n\n")
 }
 
-/// Answers `/ws`: greets and closes.
+/// Serves `/ws`, a WebSocket that sends a message and closes.
 pub(super) async fn websocket(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(async |mut socket: WebSocket| {
         let _ = socket.send(Message::Text("hello".into())).await;
@@ -150,8 +150,8 @@ pub(super) async fn websocket(upgrade: WebSocketUpgrade) -> Response {
     })
 }
 
-/// Answers `/seen`: how often each kind has arrived for the run and navigation that ask.
+/// Serves `/seen`: how often each kind has arrived for a run and navigation.
 pub(super) async fn seen(State(shared): State<Arc<Shared>>, Query(query): Parameters) -> impl IntoResponse {
-    let words = Words::of(&query);
-    Json(shared.record.kinds_of(&words.run, &words.nav))
+    let labels = Labels::of(&query);
+    Json(shared.record.kinds_of(&labels.run, &labels.nav))
 }

@@ -1,4 +1,4 @@
-//! The record of what arrived, as it was on the wire.
+//! Records requests as they arrived.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,35 +18,34 @@ pub enum Origin {
 /// One request as the server received it.
 #[derive(Debug, Clone)]
 pub struct Recorded {
-    /// When its head had arrived.
+    /// When the headers had arrived.
     pub at: Instant,
-    /// Which origin it arrived at.
     pub origin: Origin,
     /// `GET`, `POST`, `OPTIONS`, ...
     pub method: String,
     /// The path without the query.
     pub path: String,
-    /// The decoded query, in its order.
+    /// The decoded query, in order.
     pub query: Vec<(String, String)>,
-    /// Every value of the `traceparent` header: more than one is a defect too.
+    /// All values of the `traceparent` header. More than one is a defect.
     pub traceparent: Vec<String>,
-    /// Every header in the order of arrival, names in lower case. Those of one name stand together.
+    /// All headers in the order of arrival, but grouped by name, in lower case.
     pub headers: Vec<(String, String)>,
-    /// The kind of request that its URL claims. A preflight has the URL, so the kind, of the request it asks for: see [`Self::label`].
+    /// The kind in the URL. A preflight has that of the actual request: see [`Self::label`].
     pub kind: Option<String>,
-    /// The navigation that its URL names.
+    /// The navigation in the URL.
     pub nav: Option<String>,
-    /// The run that its URL names.
+    /// The run in the URL.
     pub run: Option<String>,
 }
 
 impl Recorded {
-    /// Returns the kind to count it under: `preflight` for an `OPTIONS`, else the claimed kind, else `-`.
+    /// Returns `preflight` for an `OPTIONS`, otherwise the kind in the URL, or `-` without one.
     pub fn label(&self) -> &str {
         if self.method == "OPTIONS" { "preflight" } else { self.kind.as_deref().unwrap_or("-") }
     }
 
-    /// Returns the first value of a header; `name` is in lower case.
+    /// Returns the first value of a header. `name` must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -100,11 +99,11 @@ impl Record {
         self.lock().last().map(|request| request.at)
     }
 
-    /// Counts by kind what arrived for one load of a page.
+    /// Counts the requests of one load of a page by kind.
     pub(super) fn kinds_of(&self, run: &str, nav: &str) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
         for request in self.lock().iter() {
-            // A popup or a prerendered page is a navigation of its own, named after the one that caused it.
+            // The navigation of a popup or a prerendered page is named after the one that caused it.
             let rest = request.nav.as_deref().and_then(|other| other.strip_prefix(nav));
             let caused = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
             if request.run.as_deref() == Some(run) && caused {

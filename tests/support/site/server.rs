@@ -1,4 +1,4 @@
-//! The two HTTP servers: routes, the recording in front of them, cross-origin permission, and connections that can be cut.
+//! The two HTTP servers: routes, recording, CORS, and connections that a handler can cut.
 
 use std::io;
 use std::net::SocketAddr;
@@ -50,10 +50,10 @@ pub(super) async fn serve(listener: std::net::TcpListener, origin: Origin, share
     axum::serve(listener, service).await.expect("serving never ends by itself");
 }
 
-/// Where a page asks what has arrived. It is not recorded: it is how the page observes, not what is observed.
+/// Path at which a page asks what has arrived. It is not recorded.
 const SEEN: &str = "/seen";
 
-/// Records a request before anything answers it, so that an aborted one counts as well, and grants cross-origin use.
+/// Records a request before it is answered, so that aborted ones count too, and adds the headers for CORS.
 async fn watch(State((origin, shared)): State<(Origin, Arc<Shared>)>, request: Request, next: Next) -> Response {
     let recorded = Recorded::of(origin, &request);
     let allowed = allowed_headers(&recorded);
@@ -77,25 +77,25 @@ async fn watch(State((origin, shared)): State<(Origin, Arc<Shared>)>, request: R
     response
 }
 
-/// What a page of the main origin may set itself.
+/// Returns the headers that a page of the main origin may set.
 fn allowed_headers(request: &Recorded) -> &'static str {
     match &request.kind {
-        // The page's own SDK sets these, and a preflight asks for them.
+        // The web SDK sets these, so preflights ask for them.
         Some(kind) if kind.starts_with("sdk-") => "x-own, traceparent, tracestate",
-        // Only this one: a `traceparent` that counted for CORS would make a preflight ask for it, and fail.
+        // Only this one. If a `traceparent` counted for CORS, a preflight would ask for it and fail.
         _ => "x-own",
     }
 }
 
 /// Closes the connection without an answer.
 ///
-/// Chromium sends such a request again, as it was, for every idle connection that it had kept and tried first: one navigation may
-/// arrive here several times with the same headers.
+/// Chromium repeats such a request on other connections if it tried idle ones first. So a navigation may arrive several times with the same
+/// headers.
 async fn reset(ConnectInfo(cut): ConnectInfo<Cut>) {
     cut.0.store(true, Ordering::Relaxed);
 }
 
-/// Tells a connection to fail instead of writing.
+/// A flag that makes a connection fail instead of writing.
 #[derive(Debug, Clone, Default)]
 struct Cut(Arc<AtomicBool>);
 
@@ -105,7 +105,7 @@ impl Connected<IncomingStream<'_, Cuttable>> for Cut {
     }
 }
 
-/// A listener whose connections can be cut by a handler, which HTTP libraries otherwise don't let one do.
+/// A listener whose connections a handler can cut.
 struct Cuttable(TcpListener);
 
 impl Listener for Cuttable {
@@ -114,7 +114,7 @@ impl Listener for Cuttable {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Answers are small and many; waiting to fill packets would only slow the tests.
+        // Responses are small and many, so waiting for full packets would slow the tests.
         let _ = stream.set_nodelay(true);
         (Connection { stream, cut: Cut::default() }, address)
     }

@@ -1,34 +1,34 @@
-//! Fills in pages, and makes URLs whose query says who caused the request.
+//! Fills templates of pages, and makes URLs with labels.
 
 use std::fmt::Write;
 
 use super::Shared;
 
-/// What a page knows about itself: the words of its own URL.
+/// The labels in a page's own URL.
 #[derive(Debug, Clone)]
-pub(super) struct Words {
+pub(super) struct Labels {
     pub(super) kind: String,
     pub(super) nav: String,
     pub(super) run: String,
 }
 
-impl Words {
-    /// Takes the words from a query; without a `run` it is `0`, without a `nav` it is the run.
+impl Labels {
+    /// Reads the labels from a query. The default of `run` is `0`, and that of `nav` is the run.
     pub(super) fn of(query: &[(String, String)]) -> Self {
-        let run = parameter(query, "run").map_or_else(|| "0".to_owned(), word);
+        let run = parameter(query, "run").map_or_else(|| "0".to_owned(), label);
         Self {
-            kind: parameter(query, "kind").map(word).unwrap_or_default(),
-            nav: parameter(query, "nav").map_or_else(|| run.clone(), word),
+            kind: parameter(query, "kind").map(label).unwrap_or_default(),
+            nav: parameter(query, "nav").map_or_else(|| run.clone(), label),
             run,
         }
     }
 
-    /// Returns the part of a query that everything a page causes has in common.
+    /// Returns the labels that all requests of a page have in common.
     pub(super) fn query(&self) -> String {
         format!("run={}&nav={}", self.run, self.nav)
     }
 
-    /// Fills in a template: `{{Q}}` is the common query, the rest are single values.
+    /// Fills a template. `{{Q}}` is the common query, the others are single values.
     pub(super) fn fill(&self, template: &str, shared: &Shared) -> String {
         [
             ("{{Q}}", self.query().as_str()),
@@ -48,13 +48,13 @@ pub(super) fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option
     query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// Returns a number from the query, or what stands for it when it is absent or no number.
+/// Returns a number from the query, or the default if it is missing or invalid.
 pub(super) fn number(query: &[(String, String)], name: &str, default: u64) -> u64 {
     parameter(query, name).and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-/// Keeps what needs no escape in HTML, script or a URL.
-pub(super) fn word(text: &str) -> String {
+/// Keeps only characters that need no escape in HTML, scripts or URLs.
+pub(super) fn label(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Reads `traceparent` as strictly as W3C Trace Context level 1 has it, so that no test accepts what a backend may refuse.
+//! Parses `traceparent` as strictly as W3C Trace Context level 1, so that no test accepts a header that a backend may refuse.
 
 /// A valid `traceparent`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -13,9 +13,6 @@ pub struct TraceParent {
 
 impl TraceParent {
     /// Parses a header value.
-    ///
-    /// # Errors
-    /// Says what is wrong with the value.
     pub fn parse(value: &str) -> Result<Self, String> {
         let parts: Vec<&str> = value.split('-').collect();
         let [version, trace_id, span_id, flags] = parts[..] else {
@@ -43,7 +40,7 @@ impl TraceParent {
         Ok(Self { trace_id: trace_id.to_owned(), span_id: span_id.to_owned(), flags })
     }
 
-    /// Says whether the `sampled` flag is set.
+    /// Tells whether the `sampled` flag is set.
     pub fn sampled(&self) -> bool {
         self.flags & 1 == 1
     }

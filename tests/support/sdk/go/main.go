@@ -1,5 +1,5 @@
-// Command sdk-server-go says what OpenTelemetry's Go SDK reads from the headers of a request, as JSON, by each
-// propagator alone. It prints `listening PORT` once it listens, and ends when its standard input does.
+// Command sdk-server-go answers each request with the contexts that OpenTelemetry's Go SDK reads from its headers, with each
+// propagator alone, as JSON. It prints `listening PORT` once it listens, and exits when its standard input is closed.
 package main
 
 import (
@@ -55,7 +55,7 @@ func answer(response http.ResponseWriter, request *http.Request) {
 	response.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(response).Encode(contexts{
 		TraceContext: read(propagation.TraceContext{}, headers),
-		// The B3 propagator reads both of its encodings, so each gets to see its own headers only.
+		// The B3 propagator reads both encodings, so each call gets only the headers of one.
 		B3:      read(b3.New(), only(headers, func(name string) bool { return name == "B3" })),
 		B3Multi: read(b3.New(), only(headers, func(name string) bool { return strings.HasPrefix(name, "X-B3-") })),
 		Jaeger:  read(jaeger.Jaeger{}, headers),

@@ -1,5 +1,5 @@
-// Says what OpenTelemetry's JavaScript SDK reads from the headers of a request, as JSON, by each propagator alone.
-// Prints `listening PORT` once it listens, and ends when its standard input does.
+// Answers each request with the contexts that OpenTelemetry's JavaScript SDK reads from its headers, with each propagator alone, as JSON.
+// Prints `listening PORT` once it listens, and exits when its standard input is closed.
 import { createServer } from 'node:http';
 
 import { defaultTextMapGetter, isSpanContextValid, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api';
@@ -12,7 +12,7 @@ const baggage = new W3CBaggagePropagator();
 const b3 = new B3Propagator();
 const jaeger = new JaegerPropagator();
 
-/** Takes the headers as node joins them, which is what the SDK's own instrumentation for HTTP does. */
+/** Uses the headers as node joins them, like the SDK's own instrumentation for HTTP. */
 const extract = (propagator, headers) => propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter);
 
 function spanContext(propagator, headers) {
@@ -27,7 +27,7 @@ function entries(headers) {
   return found.map(([key, { value }]) => [key, value]).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** The B3 propagator reads both of its encodings, so each gets to see its own headers only. */
+/** Selects headers. The B3 propagator reads both encodings, so each call gets only the headers of one. */
 const only = (headers, wanted) => Object.fromEntries(Object.entries(headers).filter(([name]) => wanted(name)));
 
 const server = createServer((request, response) => {

@@ -1,14 +1,16 @@
-// Makes the one script of the page that is instrumented with OpenTelemetry's SDK for the web: bundle.mjs OUT
+// Bundles page.js with OpenTelemetry's web SDK, and writes the script to standard output.
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
 
-await build({
+const { outputFiles } = await build({
   entryPoints: [fileURLToPath(new URL('page.js', import.meta.url))],
-  outfile: process.argv[2],
+  write: false,
   bundle: true,
   format: 'iife',
   platform: 'browser',
   target: 'es2022',
   logLevel: 'warning',
 });
+process.stdout.write(outputFiles[0].contents);

@@ -1,10 +1,9 @@
-// The script of a page that is instrumented with OpenTelemetry's SDK for the web, as its users do it.
+// The script of a page that is instrumented with OpenTelemetry's web SDK in the usual way.
 //
 //   ?propagation=own             the page starts traces of its own
-//   ?propagation=server-timing   the page joins the context that the Server-Timing of its own navigation names
+//   ?propagation=server-timing   the page joins the context in the Server-Timing of its own navigation
 //
-// In the end `window.done` is true, and there are `window.spans`, `window.serverTiming`, which is what the navigation
-// named, and `window.failures`.
+// At the end `window.done` is true. The results are `window.spans`, `window.serverTiming` (the context of the navigation), and `window.failures`.
 import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { registerInstrumentations } from '@opentelemetry/instrumentation';
@@ -12,7 +11,7 @@ import { DocumentLoadInstrumentation } from '@opentelemetry/instrumentation-docu
 import { FetchInstrumentation } from '@opentelemetry/instrumentation-fetch';
 import { InMemorySpanExporter, SimpleSpanProcessor, StackContextManager, WebTracerProvider } from '@opentelemetry/sdk-trace-web';
 
-// `other` is the cross-site origin, `query` is what every URL says of who caused it.
+// `other` is the cross-site origin, `query` has the labels of every URL.
 const { other, query } = document.currentScript.dataset;
 const joins = new URLSearchParams(location.search).get('propagation') === 'server-timing';
 const asset = (kind, origin = location.origin) => `${origin}/asset/data.json?kind=${kind}&${query}`;
@@ -21,14 +20,14 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const [navigation] = performance.getEntriesByType('navigation');
 const named = navigation.serverTiming.find(({ name }) => name === 'traceparent')?.description ?? null;
 if (joins && named) {
-  // Where the instrumentation of the document's load looks for its parent.
+  // The instrumentation of the document load reads its parent here.
   const meta = document.createElement('meta');
   meta.name = 'traceparent';
   meta.content = named;
   document.head.append(meta);
 }
 
-/** Counts the spans that have not ended: the instrumentation of `fetch` ends its own some time after the response. */
+/** Counts the open spans. The instrumentation of `fetch` ends spans some time after the response. */
 const open = {
   count: 0,
   onStart: () => void open.count++,
@@ -46,7 +45,7 @@ registerInstrumentations({
   ],
 });
 
-/** The context in which the page does everything. */
+/** The context of all requests of the page. */
 const around = joins && named ? propagation.extract(ROOT_CONTEXT, { traceparent: named }) : ROOT_CONTEXT;
 const failures = [];
 
@@ -56,7 +55,7 @@ async function get(url) {
   if (!response.ok) throw new Error(`status ${response.status}`);
 }
 
-/** XMLHttpRequest is left without instrumentation. */
+/** Makes a request by XMLHttpRequest, which is not instrumented. */
 function xhr(url) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -67,12 +66,12 @@ function xhr(url) {
   });
 }
 
-/** What happens within a span that the page starts itself. */
+/** Runs an action within a span of the page itself. */
 function withinSpan(action) {
   return trace.getTracer('page').startActiveSpan('page-work', (span) => action().finally(() => span.end()));
 }
 
-/** One request after the other. The context holds until an action first waits, as it does without zone.js. */
+/** Runs one action. Without zone.js, the context holds only until the first await. */
 async function attempt(kind, action) {
   try {
     await context.with(around, action);

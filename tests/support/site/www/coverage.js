@@ -1,6 +1,6 @@
-// Watches and causes the requests of the coverage page, and says in the end which failed.
-// A kind whose end a page can't see (a beacon, a prerender) is ok once the server has seen it. What comes from a shared worker
-// or a prerendered page is `paused` when it never came: k6 1.8.1 leaves both waiting for a debugger for good.
+// Makes and observes the requests of the coverage page, and reports which failed.
+// A kind whose end a page can't see (a beacon, a prerender) is ok once the server has received it. Requests of a shared worker or a prerendered
+// page are `paused` if they never came, since k6 1.8.1 keeps both paused.
 'use strict';
 (() => {
   const Q = '{{Q}}';
@@ -9,7 +9,7 @@
   const PAUSED = ['shared-worker-fetch', 'prerender-image'];
   const asset = (name, kind, origin = '') => `${origin}/asset/${name}?kind=${kind}&${Q}`;
 
-  /** Outcomes by kind: each settles once, as 'ok' or as the reason of its failure. */
+  /** Promises by kind, each of which resolves to 'ok' or to the reason of the failure. */
   const outcomes = new Map();
 
   function outcome(kind) {
@@ -17,7 +17,7 @@
       const entry = {};
       entry.settled = new Promise((resolve) => {
         entry.settle = resolve;
-        // What may be paused is given up last, by finish().
+        // Kinds that may be paused are given up last, by finish().
         if (!PAUSED.includes(kind)) setTimeout(() => resolve('timeout'), LIMIT);
       });
       outcomes.set(kind, entry);
@@ -27,7 +27,7 @@
 
   const settle = (kind, ok, reason = 'error') => outcome(kind).settle(ok ? 'ok' : reason);
 
-  /** Settles a kind by what a function does. */
+  /** Settles a kind with the result of a function. */
   async function attempt(kind, action) {
     outcome(kind);
     try {
@@ -45,7 +45,7 @@
     return response.ok;
   }
 
-  // Elements: `load` and `error` don't bubble, but they can be captured.
+  // Elements. `load` and `error` don't bubble, but can be captured.
   for (const type of ['load', 'loadeddata', 'error']) {
     document.addEventListener(
       type,
@@ -133,7 +133,7 @@
     shared.onerror = () => settle('shared-worker', false);
   }
 
-  /** Waits until a worker answers: the browser loads a page past one that it can't reach. */
+  /** Waits until a service worker answers. Otherwise the browser would load the page without it. */
   function answer(worker) {
     const { port1, port2 } = new MessageChannel();
     return new Promise((resolve) => {
@@ -142,7 +142,7 @@
     });
   }
 
-  /** Registers a worker in a scope that no other load of this page uses, and loads a page under it. */
+  /** Registers a service worker in a scope of this load, and loads a page in that. */
   async function serviceWorker() {
     const scope = '/sw/{{RUN}}/{{NAV}}/';
     const registration = await navigator.serviceWorker.register(`/sw/service-worker.js?kind=service-worker&${Q}`, { scope });
@@ -162,7 +162,7 @@
     frame.src = `${scope}service-worker-page.html?kind=service-worker-page&${Q}`;
     document.body.append(frame);
     await outcome('service-worker-page-fetch').settled;
-    // Else the browser looks for a newer script some time later, and the count of its requests is chance.
+    // Otherwise the browser checks for a newer script some time later, and the number of requests is random.
     await registration.unregister();
   }
 
@@ -210,9 +210,9 @@
   const loaded = new Promise((resolve) => addEventListener('load', resolve));
   document.addEventListener('DOMContentLoaded', async () => {
     run();
-    // A resource that hangs holds `load` back, but not the results.
+    // A resource that hangs delays `load`, but not the results.
     await Promise.race([loaded, pause(LIMIT)]);
-    // The style's own `load` comes after what it imports; that the import was applied shows only in the page.
+    // The `load` of the style comes after its imports. Only the page shows whether the import was applied.
     attempt('css-import', () => getComputedStyle(document.body).getPropertyValue('--imported').trim() === '1');
     finish();
   });

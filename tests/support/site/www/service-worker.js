@@ -11,7 +11,7 @@ addEventListener('install', (event) => {
 addEventListener('fetch', (event) => {
   event.respondWith(
     fetch(event.request).then((response) => {
-      // The page tells by this that its request came through here.
+      // Shows the page that its request went through this worker.
       const headers = new Headers(response.headers);
       headers.set('x-through', 'service-worker');
       return new Response(response.body, { status: response.status, headers });

@@ -1,2 +1,2 @@
-// A page knows of this fetch from the server: the worker may outlive the page that would be told.
+// The page asks the server about this fetch, since the worker may outlive the page.
 addEventListener('connect', () => fetch('/asset/data.json?kind=shared-worker-fetch&{{Q}}'), { once: true });

@@ -1,4 +1,4 @@
-//! Runs `navtrace collect` and sends it spans.
+//! Runs `navtrace collect` and sends spans to it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -15,41 +15,40 @@ use reqwest::blocking::{Client, RequestBuilder, Response};
 
 use crate::navtrace::Environment;
 
-/// The media types of OTLP.
+/// Media types of OTLP.
 pub(crate) const PROTOBUF: &str = "application/x-protobuf";
 pub(crate) const JSON: &str = "application/json";
 
-/// A running `navtrace collect`.
-pub(crate) struct Bench {
+pub(crate) struct RunningCollector {
     pub(crate) environment: Environment,
     pub(crate) endpoint: String,
     pub(crate) client: Client,
     child: Child,
-    words: BufReader<std::process::ChildStderr>,
+    stderr: BufReader<std::process::ChildStderr>,
 }
 
-impl Bench {
-    /// Starts one that writes to [`Bench::output`].
+impl RunningCollector {
+    /// Starts a collector that writes to [`RunningCollector::output`].
     pub(crate) fn start() -> Self {
         let environment = Environment::new();
         let output = environment.home().join("traces.jsonl");
         let mut command = environment.navtrace(["collect", "--listen", "127.0.0.1:0", "--output"]);
         command.arg(output);
-        Self::of(environment, command)
+        Self::start_command(environment, command)
     }
 
-    /// Starts one by a command of the test's own.
-    pub(crate) fn of(environment: Environment, mut command: Command) -> Self {
+    /// Starts a command that is a collector.
+    pub(crate) fn start_command(environment: Environment, mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut words = BufReader::new(child.stderr.take().unwrap());
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        words.read_line(&mut line).unwrap();
+        stderr.read_line(&mut line).unwrap();
         let rest = line.strip_prefix("navtrace: spans are collected at ").unwrap_or_else(|| panic!("{line}"));
         let endpoint = rest.split_whitespace().next().unwrap().to_owned();
-        // As navtrace uses it, reqwest wants this also for plain HTTP. Another test may have done it before.
+        // navtrace's features of reqwest need this also for plain HTTP. Another test may have done it before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { environment, endpoint, client, child, words }
+        Self { environment, endpoint, client, child, stderr }
     }
 
     pub(crate) fn output(&self) -> PathBuf {
@@ -65,49 +64,49 @@ impl Bench {
         request.header("content-type", content_type).body(body)
     }
 
-    /// Sends spans as protobuf; the collector must take them.
+    /// Sends spans as protobuf, and asserts that the collector accepts them.
     pub(crate) fn send(&self, request: &ExportTraceServiceRequest) {
-        assert_taken(self.post(PROTOBUF, request.encode_to_vec()).send().unwrap());
+        assert_accepted(self.post(PROTOBUF, request.encode_to_vec()).send().unwrap());
     }
 
-    /// Ends it by Ctrl-C and gives its exit code and what it said after its first line.
+    /// Interrupts the collector, as Ctrl-C does. Returns its exit code and standard error after the first line.
     pub(crate) fn stop(mut self) -> (i32, String, Environment) {
         let killed = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
         assert!(killed.success());
-        let mut words = String::new();
-        self.words.read_to_string(&mut words).unwrap();
+        let mut stderr = String::new();
+        self.stderr.read_to_string(&mut stderr).unwrap();
         let code = self.child.wait().unwrap().code().unwrap();
         let environment = std::mem::replace(&mut self.environment, Environment::new());
-        (code, words, environment)
+        (code, stderr, environment)
     }
 
-    /// The spans in the file.
+    /// Returns the spans in the file.
     pub(crate) fn spans(&self) -> Vec<Span> {
         spans(&fs::read_to_string(self.output()).unwrap())
     }
 }
 
-impl Drop for Bench {
+impl Drop for RunningCollector {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The spans of OTLP JSON lines.
+/// Returns the spans of OTLP JSON lines.
 pub(crate) fn spans(text: &str) -> Vec<Span> {
     let read = |line: &str| serde_json::from_str::<ExportTraceServiceRequest>(line).unwrap();
     let scopes = text.lines().map(read).flat_map(|line| line.resource_spans).flat_map(|resource| resource.scope_spans);
     scopes.flat_map(|scope| scope.spans).collect()
 }
 
-pub(crate) fn assert_taken(response: Response) {
+pub(crate) fn assert_accepted(response: Response) {
     let status = response.status();
     let body = response.bytes().unwrap();
     assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
 }
 
-/// `count` spans of one trace, from a number on.
+/// Returns `count` spans of one trace, numbered from `first`.
 pub(crate) fn request(service: &str, first: usize, count: usize) -> ExportTraceServiceRequest {
     let text = |key: &str, value: &str| KeyValue {
         key: key.to_owned(),

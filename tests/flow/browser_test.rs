@@ -1,5 +1,4 @@
-//! Runs a test client (k6, or node with a script for Playwright or Puppeteer) against a site, with and without
-//! navtrace.
+//! Runs a test client (k6, or node with a script for Playwright or Puppeteer) against a site, with and without navtrace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output, Stdio};
@@ -11,36 +10,36 @@ use serde::de::DeserializeOwned;
 use crate::navtrace::{Environment, stderr};
 use crate::support::site::{PageResults, Recorded, Site, TraceParent};
 
-/// How long what is ending may take: it is waited for only, so that a slow machine is no failure.
-const ENDING: Duration = Duration::from_secs(10);
+/// Limit of the wait for processes to exit.
+const EXIT_LIMIT: Duration = Duration::from_secs(10);
 
-static TURN: Mutex<()> = Mutex::new(());
+static RUNNING: Mutex<()> = Mutex::new(());
 
-/// Waits for this test's turn.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+/// Waits until no other test drives a browser, and keeps others from doing so until the guard is dropped.
+pub(crate) fn exclusive() -> MutexGuard<'static, ()> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A site, and a private environment in which clients are run against it.
-pub(crate) struct Bench {
+/// A site, and a private environment in which clients run against it.
+pub(crate) struct BrowserTest {
     pub(crate) site: Site,
     pub(crate) environment: Environment,
 }
 
-/// What came of running one client to its end.
+/// The result of a client that ran to its end.
 pub(crate) struct Run {
-    /// Standard error: of the client, and of navtrace where that ran it.
+    /// Standard error of the client, and of navtrace if that ran it.
     pub(crate) log: String,
-    /// What arrived at the site, in the order of arrival.
+    /// Requests that the site received, in the order of arrival.
     pub(crate) requests: Vec<Recorded>,
 }
 
-impl Bench {
+impl BrowserTest {
     pub(crate) fn new() -> Self {
         Self { site: Site::start(), environment: Environment::new() }
     }
 
-    /// Adds a script of k6's, and what it needs, to a command that runs k6.
+    /// Adds the arguments for a script to a command that runs k6.
     pub(crate) fn script(&self, command: &mut Command, script: &str, variables: &[(&str, &str)]) {
         command.args(["run", "--quiet", "--no-usage-report", "-e"]).arg(format!("SITE={}", self.site.main()));
         command.arg("-e").arg(format!("OTHER={}", self.site.other()));
@@ -50,12 +49,12 @@ impl Bench {
         command.arg(script_path(script)).stdin(Stdio::null());
     }
 
-    /// `k6 run` as it is.
+    /// Runs `k6 run` without navtrace.
     pub(crate) fn plain(&self, script: &str, variables: &[(&str, &str)]) -> Run {
         self.run(self.plain_command(script, variables))
     }
 
-    /// The command of [`Bench::plain`], to be run otherwise.
+    /// Returns the command of [`BrowserTest::plain`].
     pub(crate) fn plain_command(&self, script: &str, variables: &[(&str, &str)]) -> Command {
         let mut command = self.without_navtrace("k6");
         self.script(&mut command, script, variables);
@@ -65,7 +64,7 @@ impl Bench {
         command
     }
 
-    /// A program in the same environment that navtrace gets.
+    /// Returns a command of another program in the same environment.
     pub(crate) fn without_navtrace(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for (name, value) in self.environment.navtrace([""; 0]).get_envs() {
@@ -77,34 +76,33 @@ impl Bench {
         command
     }
 
-    /// `navtrace run -- k6 run`, without any other argument.
+    /// Runs `navtrace run -- k6 run`.
     pub(crate) fn traced(&self, script: &str, variables: &[(&str, &str)]) -> Run {
         self.run(self.traced_command(script, variables))
     }
 
-    /// [`Bench::traced`] in a mode of the test's choice.
+    /// Runs `navtrace run -- k6 run` in a mode.
     pub(crate) fn traced_in(&self, mode: &str, script: &str, variables: &[(&str, &str)]) -> Run {
         let mut command = self.traced_command(script, variables);
         command.env("NAVTRACE_MODE", mode);
         self.run(command)
     }
 
-    /// The command of [`Bench::traced`], to be run otherwise.
+    /// Returns the command of [`BrowserTest::traced`].
     pub(crate) fn traced_command(&self, script: &str, variables: &[(&str, &str)]) -> Command {
         let mut command = self.environment.navtrace(["run", "--", "k6"]);
         self.script(&mut command, script, variables);
         command
     }
 
-    /// Runs a client to its end, with a site that has forgotten all earlier requests.
+    /// Clears the record of the site and runs a client to its end.
     pub(crate) fn run(&self, mut command: Command) -> Run {
         self.site.clear();
         let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         self.finished(&output)
     }
 
-    /// What came of a client that has ended. One that failed fails the test, and so does anything that k6 logs as an
-    /// error.
+    /// Returns the result of a client that has exited. Fails the test if the client failed or k6 logged an error.
     pub(crate) fn finished(&self, output: &Output) -> Run {
         let log = stderr(output);
         assert!(output.status.success(), "exit {}\n{log}", output.status);
@@ -114,12 +112,12 @@ impl Bench {
         Run { log, requests }
     }
 
-    /// Waits until nothing of a run is left, neither processes nor files.
+    /// Waits until no process and no temporary file of a run is left.
     pub(crate) fn assert_nothing_left(&self) {
-        let deadline = Instant::now() + ENDING;
+        let deadline = Instant::now() + EXIT_LIMIT;
         loop {
             let mut left = (self.environment.processes(), self.environment.left_behind());
-            // Chromium's own, with and without navtrace, once a client has had to kill it.
+            // Chromium leaves these if a client kills it, with and without navtrace.
             left.1.retain(|name| !name.starts_with("org.chromium.Chromium."));
             if left.0.is_empty() && left.1.is_empty() {
                 return;
@@ -131,18 +129,18 @@ impl Bench {
 }
 
 impl Run {
-    /// The trace ids that requests carry. Every request must carry exactly one valid header.
+    /// Returns the trace ids of all requests, each of which must carry exactly one valid header.
     pub(crate) fn trace_ids(&self) -> BTreeSet<String> {
         self.requests.iter().map(|request| traceparent(request).trace_id).collect()
     }
 
-    /// The trace ids in the summary of `navtrace run`.
+    /// Returns the trace ids in the summary of `navtrace run`.
     pub(crate) fn summary(&self) -> BTreeSet<String> {
         let lines = self.log.lines().filter_map(|line| line.strip_prefix("navtrace:   "));
         lines.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
     }
 
-    /// How often each kind arrived, by load and kind (see [`Recorded::label`]). Every request must name its load.
+    /// Counts the requests by load and kind (see [`Recorded::label`]). Every request must name its load.
     pub(crate) fn counts(&self) -> BTreeMap<(&str, &str), usize> {
         let mut counts = BTreeMap::new();
         for request in &self.requests {
@@ -152,7 +150,7 @@ impl Run {
         counts
     }
 
-    /// The coverage page must have been loaded once for each of these loads, and nothing of it may have failed.
+    /// Asserts that the coverage page was loaded once for each of these loads, without any failure.
     pub(crate) fn assert_whole(&self, loads: &[&str]) {
         let pages: Vec<PageResults> = logged(&self.log, "COVERAGE ");
         let failures: Vec<_> = pages.iter().flat_map(PageResults::failures).collect();
@@ -162,18 +160,18 @@ impl Run {
         assert_eq!(seen, loads, "{}", self.log);
     }
 
-    /// How many CORS preflights arrived.
+    /// Counts the CORS preflights.
     pub(crate) fn preflights(&self) -> usize {
         self.requests.iter().filter(|request| request.method == "OPTIONS").count()
     }
 }
 
-/// The path of one of the scripts beside this file.
+/// Returns the path of a script in `tests/flow/scripts`.
 pub(crate) fn script_path(script: &str) -> String {
     format!("{}/tests/flow/scripts/{script}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The one valid header of a request.
+/// Returns the context of a request, which must carry exactly one valid header.
 pub(crate) fn traceparent(request: &Recorded) -> TraceParent {
     let [header] = request.traceparent.as_slice() else {
         panic!("{} {} has {} headers", request.method, request.label(), request.traceparent.len());
@@ -181,20 +179,20 @@ pub(crate) fn traceparent(request: &Recorded) -> TraceParent {
     TraceParent::parse(header).unwrap_or_else(|reason| panic!("{header}: {reason}"))
 }
 
-/// What a script logs as JSON behind a mark.
+/// Returns the values that a script logged as JSON behind a mark.
 pub(crate) fn logged<T: DeserializeOwned>(log: &str, mark: &str) -> Vec<T> {
-    let words = log.lines().filter_map(|line| {
-        // k6 quotes the message, as one field of its line among others.
+    let text = log.lines().filter_map(|line| {
+        // k6 logs the message as a quoted field among others.
         let message = match line.split_once(" msg=") {
             Some((_, rest)) => serde_json::Deserializer::from_str(rest).into_iter::<String>().next()?.ok()?,
             None => line.to_owned(),
         };
         message.strip_prefix(mark).map(ToOwned::to_owned)
     });
-    words.map(|json| serde_json::from_str(&json).unwrap_or_else(|error| panic!("{mark}{json}: {error}"))).collect()
+    text.map(|json| serde_json::from_str(&json).unwrap_or_else(|error| panic!("{mark}{json}: {error}"))).collect()
 }
 
-/// Every request must carry a span id that no other carries.
+/// Asserts that every request has a span id of its own.
 pub(crate) fn assert_own_spans(requests: &[Recorded]) {
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for request in requests {
@@ -205,8 +203,8 @@ pub(crate) fn assert_own_spans(requests: &[Recorded]) {
     assert!(shared.is_empty(), "{} requests have {} span ids; shared: {shared:?}", requests.len(), users.len());
 }
 
-/// Tells k6's errors, but for one: k6 logs that a browser "unexpectedly ended" when it has just ended it itself on a
-/// busy machine, with and without navtrace, by a signal or by the context that it cancels while the browser is closing.
+/// Tells whether a line is an error of k6. On a busy machine, with and without navtrace, k6 also logs that a browser "unexpectedly ended"
+/// after k6 itself has ended it by a signal or by a cancelled context. That is no error.
 fn is_error(line: &str) -> bool {
     let by_k6 = ["signal: killed", "signal: terminated", "context canceled"];
     let known = by_k6.iter().any(|how| line.contains(&format!("unexpectedly ended: {how}")));
