@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::base::directories::State;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
-use crate::context::propagators::SpanContext;
+use crate::context::traceparent::SpanContext;
 use crate::export::ExporterState;
 use crate::export::exporter::{Exporter, OnProblem, Outcome, nanos_now as now};
 use crate::export::journal::Journal;
@@ -96,7 +96,7 @@ impl Recorder {
 
     /// The extension was given a session, which may be part of somebody else's trace.
     pub(crate) fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<Browser>) {
-        let parent = parent.map(|parent| Parent { span_id: parent.span_id, tracestate: parent.tracestate.to_string() });
+        let parent = parent.map(|parent| Parent { span_id: parent.span_id, tracestate: parent.tracestate });
         let _ = self.notes.send(Note::Session(context, parent, browser.unwrap_or_default(), now()));
     }
 

@@ -6,7 +6,7 @@ use ts_rs::{Config, TS};
 use super::*;
 use crate::channel::lasting::{From, Kind};
 use crate::context::policy::{Existing, SamplePer, Scope};
-use crate::context::propagators::Name;
+use crate::context::propagator::Propagator;
 use crate::context::sampler::Sampler;
 use crate::observe::observation::{IssuedFor, Linked, NavigationStart, Observation, Response};
 
@@ -110,7 +110,7 @@ fn protocol_types_of_the_extension_are_current() {
     let declarations = [
         SessionContext::decl(&config),
         NavigationContext::decl(&config),
-        Name::decl(&config),
+        Propagator::decl(&config),
         Sampler::decl(&config),
         SamplePer::decl(&config),
         Scope::decl(&config),
