@@ -20,7 +20,7 @@ use crate::export::settings::Target;
 use crate::launch::extension;
 use crate::launch::gate::{self, Link};
 use crate::launch::latch::Latch;
-use crate::observe::tally::Tally;
+use crate::observe::counts::SessionCounts;
 use crate::run::reports::{self, Report};
 use crate::settings::Config;
 
@@ -141,7 +141,7 @@ impl Audience for ToExtensionAndRun {
         }
     }
 
-    fn counted(&mut self, tally: &Tally) {
+    fn counted(&mut self, tally: &SessionCounts) {
         self.run.send(&Report::Tally(tally.clone()));
     }
 

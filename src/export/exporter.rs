@@ -17,9 +17,9 @@ use crate::export::record::{Exported, Fate, Record};
 use crate::export::root_cause;
 use crate::export::settings::Settings;
 use crate::export::spool::{self, Spool};
+use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
 use crate::observe::span::Nanos;
-use crate::observe::tally::Tally;
 
 pub(crate) use crate::export::exporter::desk::Outcome;
 pub(super) use crate::export::exporter::desk::nanos_now;
@@ -137,7 +137,7 @@ impl Exporter {
     }
 
     /// Takes a batch of observations of the session that it names, and gives what the one in force has done so far. It is safe then.
-    pub(crate) fn observe(&self, observed: Observed) -> Option<Tally> {
+    pub(crate) fn observe(&self, observed: Observed) -> Option<SessionCounts> {
         let mut desk = self.shared.lock();
         let work = match observed.session {
             // One that is closed has its spans, marked as unfinished.

@@ -12,10 +12,10 @@ use crate::context::issuer::SessionContext;
 use crate::export::journal::Journal;
 use crate::export::otlp;
 use crate::export::settings::Settings;
+use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
-use crate::observe::session::{Parent, Session};
+use crate::observe::session::{RemoteParent, Session};
 use crate::observe::span::{Nanos, Span};
-use crate::observe::tally::Tally;
 
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub(crate) struct Begun {
     /// What its requests carry.
     pub(crate) context: SessionContext,
     /// The span of somebody else's that it is part of.
-    pub(crate) parent: Option<Parent>,
+    pub(crate) parent: Option<RemoteParent>,
     /// When.
     pub(crate) time: Nanos,
     /// What its spans belong to.
@@ -202,8 +202,8 @@ impl Record {
     }
 
     /// What the session has done so far.
-    pub(crate) fn tally(&self) -> &Tally {
-        self.sum.session.tally()
+    pub(crate) fn tally(&self) -> &SessionCounts {
+        self.sum.session.counts()
     }
 
     /// What became of its spans so far.

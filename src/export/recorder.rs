@@ -17,11 +17,11 @@ use crate::export::record::{Begun, Record};
 use crate::export::resource::Browser;
 use crate::export::resource::{self, Machine};
 use crate::export::settings::Settings;
+use crate::observe::counts::SessionCounts;
 use crate::observe::observation::{Observation, Observed};
 use crate::observe::redact;
-use crate::observe::session::Parent;
+use crate::observe::session::RemoteParent;
 use crate::observe::span::Nanos;
-use crate::observe::tally::Tally;
 
 /// How long the host before this one may still have the session. Chromium kills it after 2 s.
 const HANDED_OVER: Duration = Duration::from_secs(3);
@@ -40,7 +40,7 @@ const TELL: Duration = Duration::from_secs(1);
 
 /// What the channel brings.
 enum Note {
-    Session(SessionContext, Option<Parent>, Browser, Nanos),
+    Session(SessionContext, Option<RemoteParent>, Browser, Nanos),
     Observed(Observed),
 }
 
@@ -49,7 +49,7 @@ pub(crate) trait Audience: Send + 'static {
     /// A batch is safe.
     fn received(&mut self, worker: &str, number: u64);
     /// What the session has done so far.
-    fn counted(&mut self, tally: &Tally);
+    fn counted(&mut self, tally: &SessionCounts);
     /// What became of spans so far, when that has changed.
     fn exporter(&mut self, state: &ExporterState);
 }
@@ -96,7 +96,7 @@ impl Recorder {
 
     /// The extension was given a session, which may be part of somebody else's trace.
     pub(crate) fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<Browser>) {
-        let parent = parent.map(|parent| Parent { span_id: parent.span_id, tracestate: parent.tracestate });
+        let parent = parent.map(|parent| RemoteParent { span_id: parent.span_id, tracestate: parent.tracestate });
         let _ = self.notes.send(Note::Session(context, parent, browser.unwrap_or_default(), now()));
     }
 
@@ -203,7 +203,7 @@ impl<A: Audience> Clerk<A> {
     }
 
     /// Begins a session, or goes on with it. One before it ends, or is forgotten if the extension never took it.
-    fn begin(&mut self, context: SessionContext, parent: Option<Parent>, browser: &Browser, time: Nanos) {
+    fn begin(&mut self, context: SessionContext, parent: Option<RemoteParent>, browser: &Browser, time: Nanos) {
         let before = self.session.replace(context);
         if before == Some(context) {
             return;

@@ -9,7 +9,7 @@ use crate::base::text::counted;
 use crate::collect::store::Seen;
 use crate::context::ids::TraceId;
 use crate::export::record::Exported;
-use crate::observe::tally::{Slowest, Tally};
+use crate::observe::counts::{SessionCounts, SlowestRequest};
 use crate::run::collector::Finished;
 use crate::run::ledger::{Ledger, Trace};
 use crate::view::link::{LinkTemplate, LinkedTrace};
@@ -56,7 +56,7 @@ pub(crate) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Optio
 
 /// Everything about one trace, its parts two blanks apart.
 fn trace_line(trace: &Trace, seen: Option<&Seen>, link: Option<&LinkTemplate>) -> String {
-    let Tally { navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces } =
+    let SessionCounts { navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces } =
         &trace.tally;
     let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let ended = trace.ended.map(|ended| ended.duration_since(trace.started));
@@ -115,7 +115,7 @@ fn link_to(trace: &Trace, seen: Option<&Seen>, link: &LinkTemplate) -> String {
 }
 
 /// The slowest request, without what all addresses have.
-fn slowest_request(slowest: &Slowest) -> String {
+fn slowest_request(slowest: &SlowestRequest) -> String {
     let (method, address) = slowest.name.split_once(' ').unwrap_or(("", &slowest.name));
     let path = Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.path().to_owned());
     let path = match path.char_indices().nth(LONGEST_PATH) {

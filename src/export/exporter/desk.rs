@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::context::issuer::SessionContext;
 use crate::export::exporter::problems::Problems;
 use crate::export::record::{Exported, Record};
+use crate::observe::counts::SessionCounts;
 use crate::observe::span::Nanos;
-use crate::observe::tally::Tally;
 
 /// How long a session that a new trace has ended waits for the requests that were under way then.
 pub(super) const LATE_ENDS: Duration = Duration::from_secs(30);
@@ -17,7 +17,7 @@ pub(crate) struct Outcome {
     /// The session.
     pub(crate) context: SessionContext,
     /// What it did.
-    pub(crate) tally: Tally,
+    pub(crate) tally: SessionCounts,
     /// What became of its spans.
     pub(crate) exported: Exported,
 }
