@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use url::Url;
 
 use crate::base::text::counted;
-use crate::collect::store::Seen;
+use crate::collect::store::CollectedTrace;
 use crate::context::ids::TraceId;
 use crate::export::record::Exported;
 use crate::observe::counts::{SessionCounts, SlowestRequest};
@@ -55,7 +55,7 @@ pub(crate) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Optio
 }
 
 /// Everything about one trace, its parts two blanks apart.
-fn trace_line(trace: &Trace, seen: Option<&Seen>, link: Option<&LinkTemplate>) -> String {
+fn trace_line(trace: &Trace, seen: Option<&CollectedTrace>, link: Option<&LinkTemplate>) -> String {
     let SessionCounts { navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces } =
         &trace.tally;
     let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
@@ -90,13 +90,13 @@ fn also_in(named: &[TraceId], count: usize) -> Option<String> {
 }
 
 /// The services behind the browser.
-fn services(seen: &Seen) -> Option<String> {
+fn services(seen: &CollectedTrace) -> Option<String> {
     let behind = seen.services.iter().filter(|name| Some(*name) != seen.root_service.as_ref());
     let names: Vec<&str> = behind.map(String::as_str).collect();
     (!names.is_empty()).then(|| format!("served by {}", names.join(", ")))
 }
 
-fn link_to(trace: &Trace, seen: Option<&Seen>, link: &LinkTemplate) -> String {
+fn link_to(trace: &Trace, seen: Option<&CollectedTrace>, link: &LinkTemplate) -> String {
     let nanos = |time: SystemTime| {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)

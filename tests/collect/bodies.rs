@@ -97,11 +97,11 @@ fn a_refusal_is_a_status_in_the_format_of_the_request() {
     assert_eq!(json.headers()["content-type"].to_str().unwrap(), JSON);
     let status: serde_json::Value = serde_json::from_str(&json.text().unwrap()).unwrap();
     assert_eq!(status["code"], 3);
-    assert!(status["message"].as_str().unwrap().starts_with("the body is no OTLP: "), "{status}");
+    assert!(status["message"].as_str().unwrap().starts_with("the body is not valid OTLP: "), "{status}");
     let protobuf = bench.post(PROTOBUF, b"zzz".to_vec()).send().unwrap();
     assert_eq!(protobuf.headers()["content-type"].to_str().unwrap(), PROTOBUF);
     let status = tonic_types::Status::decode(protobuf.bytes().unwrap()).unwrap();
-    assert!(status.code == 3 && status.message.starts_with("the body is no OTLP: "), "{status:?}");
+    assert!(status.code == 3 && status.message.starts_with("the body is not valid OTLP: "), "{status:?}");
 }
 
 #[test]
