@@ -8,7 +8,7 @@ export type SessionContext = {
  */
 traceId: string, 
 /**
- * The span's id: 16 lower-case hex digits.
+ * The span id: 16 lower-case hex digits.
  */
 spanId: string, 
 /**
@@ -30,11 +30,11 @@ export type Name = "tracecontext" | "baggage" | "b3" | "b3multi" | "jaeger";
 
 export type Sampler = { 
 /**
- * How many of the traces that begin here are sampled: 0 to 1.
+ * The share of new traces to sample, from 0 to 1.
  */
 ratio: number, 
 /**
- * Whether a trace that is continued stays as its parent's flags say.
+ * Whether a continued trace keeps its parent's decision.
  */
 parentBased: boolean, };
 
@@ -46,43 +46,31 @@ export type Existing = "override" | "keep";
 
 export type Propagation = { 
 /**
- * The formats of headers, by the names of `OTEL_PROPAGATORS`.
+ * The header formats, by the names of `OTEL_PROPAGATORS`.
  */
 propagators: Array<Name>, 
 /**
- * Which traces are sampled, for those that the extension begins or continues itself.
+ * Decides for the traces that the extension begins or continues by itself.
  */
-sampler: Sampler, 
+sampler: Sampler, samplePer: SamplePer, scope: Scope, 
 /**
- * What a decision is for.
+ * Whether to set the flag of W3C Trace Context level 2 for random trace ids.
  */
-samplePer: SamplePer, 
+randomFlag: boolean, existing: Existing, 
 /**
- * What shares a trace id.
- */
-scope: Scope, 
-/**
- * Whether flags are those of W3C Trace Context level 2.
- */
-randomFlag: boolean, 
-/**
- * What becomes of contexts that requests have already.
- */
-existing: Existing, 
-/**
- * The `tracestate` of the session's trace; empty if it has none.
+ * The `tracestate` of the session's trace; empty if there is none.
  */
 tracestate: string, 
 /**
- * The `baggage` of the session; empty if it has none.
+ * The `baggage` of the session; empty if there is none.
  */
 baggage: string, 
 /**
- * Who gets headers: regular expressions for addresses, as RE2 and JavaScript have them; everybody when empty.
+ * Addresses that get headers, as regular expressions valid in RE2 and JavaScript; all if empty.
  */
 targets: Array<string>, 
 /**
- * Who gets none all the same.
+ * Addresses that get no headers although they are targets, as regular expressions.
  */
 exclude: Array<string>, };
 
@@ -144,21 +132,13 @@ export type NavigationStart = {
  */
 tabId: number, 
 /**
- * When the navigation began, which is before its request: milliseconds since the epoch.
+ * The start of the navigation, before its request: milliseconds since the epoch.
  */
 started: number, };
 
 export type IssuedFor = "navigation" | "tab" | "client";
 
-export type Linked = { 
-/**
- * The trace.
- */
-traceId: string, 
-/**
- * The span.
- */
-spanId: string, };
+export type Linked = { traceId: string, spanId: string, };
 
 export type Response = { 
 /**
@@ -166,45 +146,25 @@ export type Response = {
  */
 status: number, 
 /**
- * Whether the browser's cache answered.
+ * Whether it came from the browser's cache.
  */
 fromCache: boolean, 
 /**
- * The address of the server, without a port.
+ * The server's IP address.
  */
 address?: string, 
 /**
- * What the status line begins with, such as `HTTP/1.1`.
+ * The start of the status line, such as `HTTP/1.1`.
  */
 protocol?: string, 
 /**
- * The length of the body in bytes as it was transferred, if the response says it.
+ * The length of the body in bytes as transferred, if the response says it.
  */
 size?: number, };
 
-export type Observation = { "what": "context-issued", 
+export type Observation = { "what": "context-issued", time: number, spanId: string, issuedFor: IssuedFor, traceId: string, flags: string, 
 /**
- * When.
- */
-time: number, 
-/**
- * The span id.
- */
-spanId: string, 
-/**
- * What it is for.
- */
-issuedFor: IssuedFor, 
-/**
- * The trace.
- */
-traceId: string, 
-/**
- * The W3C trace-flags.
- */
-flags: string, 
-/**
- * The span above it; absent for a trace's root.
+ * The parent span; absent for a trace's root.
  */
 parent?: string, 
 /**
@@ -212,173 +172,57 @@ parent?: string,
  */
 tracestate?: string, 
 /**
- * Spans of other traces that it belongs with.
+ * Related spans of other traces.
  */
-links?: Array<Linked>, } | { "what": "request-started", 
+links?: Array<Linked>, } | { "what": "request-started", time: number, request: string, 
 /**
- * When.
- */
-time: number, 
-/**
- * The browser's id of the request, which its hops share.
- */
-request: string, 
-/**
- * The span id that it carries; in lightweight mode, one that was made for its span alone.
+ * The span id that the request carries; in lightweight mode, an id that only its span has.
  */
 spanId: string, 
 /**
- * The span id of its navigation; absent for the session's root.
+ * The span id of its navigation; absent if the parent is the session's root.
  */
 parent?: string, 
 /**
- * The trace id that it carries, where that may be another than the session's: a worker that was just restarted does not know it.
+ * The trace id that it carries, where it may differ from the session's: a worker that has just restarted does not know the session.
  */
 traceId?: string, 
 /**
- * The span of the page's own instrumentation that made it, in the same trace: the one above its span.
+ * The parent span if the page's own instrumentation made one in the same trace.
  */
 caller?: string, 
 /**
- * The context that it had of another trace: overridden, or kept.
+ * The context of another trace that the page had set, which was overridden or kept.
  */
-link?: Linked, 
+link?: Linked, method: string, url: string, 
 /**
- * The HTTP method.
- */
-method: string, 
-/**
- * The address.
- */
-url: string, 
-/**
- * What kind of resource it asks for, in the browser's words: `main_frame`, `script`, `xmlhttprequest` and so on.
+ * Chromium's type of the resource: `main_frame`, `script`, `xmlhttprequest` and so on.
  */
 resource: string, 
 /**
- * The navigation that begins with it, if it is a navigation's own.
+ * The navigation that begins with this request.
  */
 navigation?: NavigationStart, 
 /**
- * The length of its body in bytes, if it has one and the length is known.
+ * The length of the request's body in bytes, if known.
  */
-size?: number, } | { "what": "response-started", 
+size?: number, } | { "what": "response-started", time: number, request: string, } | { "what": "request-redirected", time: number, request: string, response: Response, } | { "what": "request-completed", time: number, request: string, response: Response, } | { "what": "request-failed", time: number, request: string, 
 /**
- * When.
- */
-time: number, 
-/**
- * The browser's id of the request.
- */
-request: string, } | { "what": "request-redirected", 
-/**
- * When.
- */
-time: number, 
-/**
- * The browser's id of the request.
- */
-request: string, 
-/**
- * The answer.
- */
-response: Response, } | { "what": "request-completed", 
-/**
- * When.
- */
-time: number, 
-/**
- * The browser's id of the request.
- */
-request: string, 
-/**
- * The answer.
- */
-response: Response, } | { "what": "request-failed", 
-/**
- * When.
- */
-time: number, 
-/**
- * The browser's id of the request.
- */
-request: string, 
-/**
- * What Chromium calls the error, such as `net::ERR_CONNECTION_REFUSED`.
+ * Chromium's name of the error, such as `net::ERR_CONNECTION_REFUSED`.
  */
 error: string, 
 /**
- * A span id for a request that was never started: it failed before it could leave.
+ * The span id to use if the request failed before it was sent, so that this event is all there is of it.
  */
-spanId: string, 
+spanId: string, method: string, url: string, resource: string, } | { "what": "navigation-committed", time: number, spanId: string, tabId: number, url: string, 
 /**
- * The HTTP method.
- */
-method: string, 
-/**
- * The address.
- */
-url: string, 
-/**
- * What kind of resource it asked for.
- */
-resource: string, } | { "what": "navigation-committed", 
-/**
- * When.
- */
-time: number, 
-/**
- * The span id of the navigation.
- */
-spanId: string, 
-/**
- * Chromium's id of the tab.
- */
-tabId: number, 
-/**
- * The document's address.
- */
-url: string, 
-/**
- * When the navigation began; for one that had no request of its own.
+ * The start of the navigation, which may have had no request.
  */
 started: number, 
 /**
- * What brought it about, in the browser's words: `link`, `typed`, `reload` and so on.
+ * Chromium's reason of the navigation: `link`, `typed`, `reload` and so on.
  */
-transition: string, } | { "what": "navigation-failed", 
-/**
- * When.
- */
-time: number, 
-/**
- * The span id of the navigation.
- */
-spanId: string, } | { "what": "document-parsed", 
-/**
- * When.
- */
-time: number, 
-/**
- * The span id of the navigation.
- */
-spanId: string, } | { "what": "document-loaded", 
-/**
- * When.
- */
-time: number, 
-/**
- * The span id of the navigation.
- */
-spanId: string, } | { "what": "page-measured", 
-/**
- * When.
- */
-time: number, 
-/**
- * The span id of the navigation.
- */
-spanId: string, 
+transition: string, } | { "what": "navigation-failed", time: number, spanId: string, } | { "what": "document-parsed", time: number, spanId: string, } | { "what": "document-loaded", time: number, spanId: string, } | { "what": "page-measured", time: number, spanId: string, 
 /**
  * Web vitals by their short names: `cls`, and in milliseconds `fcp`, `inp` and `lcp`.
  */
@@ -386,35 +230,27 @@ vitals: { [key in string]: number },
 /**
  * The numbers of its `PerformanceNavigationTiming`, by its own names.
  */
-timing: { [key in string]: number }, } | { "what": "tab-closed", 
-/**
- * When.
- */
-time: number, 
-/**
- * Chromium's id of the tab.
- */
-tabId: number, };
+timing: { [key in string]: number }, } | { "what": "tab-closed", time: number, tabId: number, };
 
 export type Observed = { 
 /**
- * The worker that observed: random for every start of one, so that its batches are told apart from those of the one before.
+ * A random id of the service worker's run, which tells its batches from those of an earlier run.
  */
 worker: string, 
 /**
- * Counts the worker's batches from 1.
+ * The number of the batch within the worker's run, from 1.
  */
 number: number, 
 /**
- * How many observations this worker has had to drop so far, since no host took them.
+ * The number of observations that this worker has dropped so far because no host took them.
  */
 dropped: number, 
 /**
- * The session that it was in, if that is not the one in force: what was under way when a new trace began ends in the one before.
+ * The session of these observations if it is not the current one: requests that were open when a new trace began end in the old one.
  */
 session?: SessionContext, 
 /**
- * What was observed.
+ * The observations.
  */
 observations: Array<Observation>, };
 

@@ -1,8 +1,8 @@
-//! Step 7, collect: receives OTLP over HTTP where the user has no collector, and keeps it as OTLP JSON lines.
+//! Step 7, collect: receives OTLP over HTTP if the user has no collector, and writes it to a trace file.
 //!
-//! [`body`] reads what a request carries (pure), [`store`] writes it to the trace file and knows what is in there, and [`receiver`] is the server.
+//! [`receiver`] is the server, [`body`] decodes requests, and [`store`] writes the trace file and counts what is in it.
 
-mod answer;
-pub(crate) mod body;
+mod body;
 pub(crate) mod receiver;
+mod response;
 pub(crate) mod store;

@@ -1,9 +1,12 @@
-//! Step 3, the context: what requests carry, in which headers, and who issues it.
+//! Step 3, context: issues the trace context that requests carry and names the headers that carry it.
 
+pub(crate) mod baggage;
 pub(crate) mod ids;
 pub(crate) mod issuer;
 pub(crate) mod mode;
 pub(crate) mod policy;
-pub(crate) mod propagators;
+pub(crate) mod propagator;
 pub(crate) mod sampler;
 pub(crate) mod targets;
+pub(crate) mod traceparent;
+pub(crate) mod tracestate;

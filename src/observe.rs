@@ -1,7 +1,7 @@
-//! Step 5, observe: what the extension observed becomes finished spans. Pure: no I/O, and time comes with the observations.
+//! Step 5, observe: turns the extension's observations into finished spans. Does no I/O and reads no clock: time comes with the observations.
 
+pub(crate) mod counts;
 pub(crate) mod observation;
 pub(crate) mod redact;
 pub(crate) mod session;
 pub(crate) mod span;
-pub(crate) mod tally;

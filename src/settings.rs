@@ -28,8 +28,8 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::context::mode::WantedMode;
 use crate::context::policy::Policy;
 
-use crate::settings::assignment::{Assignment, FILE, Source};
 use crate::export::options::ExportOptions;
+use crate::settings::assignment::{Assignment, FILE, Source};
 use crate::settings::export::wanted::Wanted;
 use crate::settings::file::ConfigFile;
 use crate::settings::setting::Setting;

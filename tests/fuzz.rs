@@ -9,7 +9,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use navtrace::testing::{Conversation, FrameError, HostEvent, MAX_FRAME, Policy, Session, SessionContext, WantedMode, serve};
+use navtrace::testing::{
+    Conversation, FrameError, HostEvent, MAX_FRAME, Policy, Session, SessionContext, WantedMode, serve,
+};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
@@ -138,8 +140,11 @@ fn a_million_frames_neither_crash_nor_hang_the_host() {
         let before = LIVE.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
         let start = Instant::now();
-        let served =
-            serve(&mut input.as_slice(), &output, Conversation::new(Policy::default(), WantedMode::Auto, None), |event| {
+        let served = serve(
+            &mut input.as_slice(),
+            &output,
+            Conversation::new(Policy::default(), WantedMode::Auto, None),
+            |event| {
                 match event {
                     HostEvent::Rejected(_) => rejected += 1,
                     HostEvent::Observed(observed) => {
@@ -150,7 +155,8 @@ fn a_million_frames_neither_crash_nor_hang_the_host() {
                     _ => accepted += 1,
                 }
                 None
-            });
+            },
+        );
         let output = output.into_inner().unwrap();
         // The test itself keeps the answers.
         most = most.max((PEAK.load(Ordering::Relaxed) - before).saturating_sub(2 * output.capacity()));

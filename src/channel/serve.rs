@@ -12,8 +12,8 @@ use crate::channel::message::{
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::mode::{Mode, WantedMode};
 use crate::context::policy::{Policy, Scope};
-use crate::context::propagators::SpanContext;
 use crate::context::targets::MatchPattern;
+use crate::context::traceparent::SpanContext;
 use crate::export::resource::Browser;
 use crate::observe::observation::Observed;
 
@@ -147,7 +147,7 @@ impl Session {
             host: env!("CARGO_PKG_VERSION").to_owned(),
             mode,
             // What is not exported need not be measured.
-            web_vitals: web_vitals && (session.flags.is_sampled() || policy.decides_on_parts()),
+            web_vitals: web_vitals && (session.flags.is_sampled() || policy.samples_parts()),
             propagation: Box::new(policy.propagation(session.trace_id)),
             session,
             contexts: issuer.contexts(FIRST_STOCK),

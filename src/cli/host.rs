@@ -19,7 +19,7 @@ use crate::export::queue::{ExportedSession, Listener, Queue};
 use crate::launch::extension;
 use crate::launch::gate::{self, Link};
 use crate::launch::latch::Latch;
-use crate::observe::tally::Tally;
+use crate::observe::counts::SessionCounts;
 use crate::run::reports::{self, Report};
 use crate::settings::Config;
 
@@ -84,10 +84,10 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     stdio::silence_errors();
     let mut sessions = queue.end();
     let last = sessions.pop();
-    for ExportedSession { context, tally, counts } in sessions {
+    for ExportedSession { context, observed: tally, counts } in sessions {
         run.send(&Report::Past { trace_id: context.trace_id, span_id: context.span_id, tally, exported: counts });
     }
-    let last = last.map(|ExportedSession { tally, counts, .. }| {
+    let last = last.map(|ExportedSession { observed: tally, counts, .. }| {
         // The one before it may have been counted as its.
         run.send(&Report::Tally(tally));
         counts
@@ -139,7 +139,7 @@ impl Listener for ToExtensionAndRun {
         }
     }
 
-    fn counted(&self, tally: &Tally) {
+    fn counted(&self, tally: &SessionCounts) {
         self.run.send(&Report::Tally(tally.clone()));
     }
 

@@ -1,7 +1,7 @@
-//! Reads the body of an OTLP request, whatever somebody sends. Pure.
+//! Decodes the body of an OTLP request within limits of size and memory.
 //!
-//! OTLP/HTTP: <https://opentelemetry.io/docs/specs/otlp/#otlphttp>. What a body would take in memory is estimated before it is decoded, since a
-//! span of two bytes becomes one of hundreds.
+//! The memory is estimated before decoding, because a span of two bytes becomes one of hundreds of bytes.
+//! OTLP/HTTP: <https://opentelemetry.io/docs/specs/otlp/#otlphttp>.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -16,52 +16,41 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
-/// How many bytes a body may have, compressed or not.
-pub(crate) const MOST_BODY: usize = 16 << 20;
+/// The maximum size of a body in bytes, compressed and uncompressed.
+pub(super) const MAX_BODY: usize = 16 << 20;
 
-/// How many bytes a decoded body may take.
-const MOST_DECODED: usize = 64 << 20;
+/// The maximum memory of a decoded body in bytes.
+const MAX_DECODED: usize = 64 << 20;
 
-/// What an object of JSON takes, on average over the kinds that OTLP has.
+/// The average memory of a decoded JSON object in bytes.
 const JSON_OBJECT: usize = 160;
 
-/// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// `application/x-protobuf`.
+pub(super) enum Format {
     Protobuf,
-    /// `application/json`.
     Json,
 }
 
-/// Why a body is not taken.
+/// A response with an HTTP error status, and the reason as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// One sentence.
-    pub(crate) reason: String,
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) reason: String,
 }
 
 impl Refusal {
-    /// Makes a refusal.
-    pub(crate) fn new(status: u16, reason: impl Into<String>) -> Self {
+    pub(super) fn new(status: u16, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into() }
     }
 
-    /// A body that is larger than is taken.
-    pub(crate) fn too_large() -> Self {
-        Self::new(413, format!("the body has more than {} MiB: send smaller batches", MOST_BODY >> 20))
+    pub(super) fn too_large() -> Self {
+        Self::new(413, format!("the body has more than {} MiB: send smaller batches", MAX_BODY >> 20))
     }
 }
 
 impl Format {
-    /// Reads a `Content-Type`.
-    ///
-    /// # Errors
-    ///
-    /// A refusal with 415 when it is none of OTLP's.
-    pub(crate) fn of(content_type: Option<&str>) -> Result<Self, Refusal> {
+    /// Reads a `Content-Type`. Refuses unknown types with 415.
+    pub(super) fn of(content_type: Option<&str>) -> Result<Self, Refusal> {
         let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         match media_type.to_ascii_lowercase().as_str() {
             "application/x-protobuf" => Ok(Self::Protobuf),
@@ -70,8 +59,7 @@ impl Format {
         }
     }
 
-    /// The `Content-Type` of answers.
-    pub(crate) fn content_type(self) -> &'static str {
+    pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Protobuf => "application/x-protobuf",
             Self::Json => "application/json",
@@ -79,47 +67,39 @@ impl Format {
     }
 }
 
-/// Undoes the `Content-Encoding`, as far as a body may reach.
-///
-/// # Errors
-///
-/// A refusal: 415 for an encoding that is not known, 413 for a body that gets too large, 400 for one that is broken.
-pub(crate) fn inflate<'a>(encoding: Option<&str>, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
+/// Undoes the `Content-Encoding`. Refuses unknown encodings with 415, bodies that become too large with 413, and broken ones with 400.
+pub(super) fn inflate<'a>(encoding: Option<&str>, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
     match encoding.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         "" | "identity" => Ok(Cow::Borrowed(body)),
         "gzip" => {
             let mut bytes = Vec::new();
-            let mut limited = MultiGzDecoder::new(body).take(MOST_BODY as u64 + 1);
-            let broken = |error| Refusal::new(400, format!("the body is no gzip: {error}"));
+            let mut limited = MultiGzDecoder::new(body).take(MAX_BODY as u64 + 1);
+            let broken = |error| Refusal::new(400, format!("the body is not valid gzip: {error}"));
             limited.read_to_end(&mut bytes).map_err(broken)?;
-            if bytes.len() > MOST_BODY { Err(Refusal::too_large()) } else { Ok(Cow::Owned(bytes)) }
+            if bytes.len() > MAX_BODY { Err(Refusal::too_large()) } else { Ok(Cow::Owned(bytes)) }
         }
         _ => Err(Refusal::new(415, "the content encoding must be gzip or none")),
     }
 }
 
-/// Decodes a body.
-///
-/// # Errors
-///
-/// A refusal: 400 for one that is no OTLP, 413 for one that would take too much memory.
-pub(crate) fn decode(format: Format, body: &[u8]) -> Result<ExportTraceServiceRequest, Refusal> {
-    let no_otlp = |error: &dyn std::error::Error| Refusal::new(400, format!("the body is no OTLP: {error}"));
+/// Decodes a body. Refuses invalid OTLP with 400, and a body that would take too much memory with 413.
+pub(super) fn decode(format: Format, body: &[u8]) -> Result<ExportTraceServiceRequest, Refusal> {
+    let invalid = |error: &dyn std::error::Error| Refusal::new(400, format!("the body is not valid OTLP: {error}"));
     let estimate = match format {
-        Format::Protobuf => decoded_size(body).map_err(|error| no_otlp(&error))?,
+        Format::Protobuf => decoded_size(body).map_err(|error| invalid(&error))?,
         Format::Json => body.split(|byte| *byte == b'{').skip(1).count() * JSON_OBJECT,
     };
-    if estimate > MOST_DECODED {
+    if estimate > MAX_DECODED {
         return Err(Refusal::new(413, "the body has too many parts: send smaller batches"));
     }
     match format {
-        Format::Protobuf => ExportTraceServiceRequest::decode(body).map_err(|error| no_otlp(&error)),
-        Format::Json => serde_json::from_slice(body).map_err(|error| no_otlp(&error)),
+        Format::Protobuf => ExportTraceServiceRequest::decode(body).map_err(|error| invalid(&error)),
+        Format::Json => serde_json::from_slice(body).map_err(|error| invalid(&error)),
     }
 }
 
-/// Takes out spans whose ids are no ids, and tells how many those were.
-pub(crate) fn reject_invalid(request: &mut ExportTraceServiceRequest) -> usize {
+/// Removes spans with invalid ids and returns their number.
+pub(super) fn reject_invalid(request: &mut ExportTraceServiceRequest) -> usize {
     let is_id = |id: &[u8], length: usize| id.len() == length && id.iter().any(|byte| *byte != 0);
     let mut rejected = 0;
     for scope in request.resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans) {
@@ -130,7 +110,7 @@ pub(crate) fn reject_invalid(request: &mut ExportTraceServiceRequest) -> usize {
     rejected
 }
 
-/// The messages of OTLP that may come many times.
+/// The protobuf messages of OTLP.
 #[derive(Debug, Clone, Copy)]
 enum Part {
     Request,
@@ -149,7 +129,7 @@ enum Part {
 }
 
 impl Part {
-    /// What a field of this message holds, by its number in `trace.proto`, `resource.proto` and `common.proto`.
+    /// Returns the message in a field, by the field numbers of `trace.proto`, `resource.proto` and `common.proto`.
     fn inner(self, field: u32) -> Option<Self> {
         Some(match (self, field) {
             (Self::Request, 1) => Self::ResourceSpans,
@@ -164,7 +144,7 @@ impl Part {
             | (Self::Scope | Self::Event, 3)
             | (Self::Link, 4)
             | (Self::Span, 9) => Self::KeyValue,
-            // Entities of a resource, which few have, are as dear as a value.
+            // A resource's entities are rare and counted like values.
             (Self::KeyValue, 2) | (Self::Array, 1) | (Self::Resource, 3) => Self::AnyValue,
             (Self::AnyValue, 5) => Self::Array,
             (Self::AnyValue, 6) => Self::KeyValueList,
@@ -172,6 +152,7 @@ impl Part {
         })
     }
 
+    /// Returns the size of the decoded message in bytes.
     fn size(self) -> usize {
         match self {
             Self::Request => 0,
@@ -189,7 +170,7 @@ impl Part {
     }
 }
 
-/// Estimates what a protobuf body takes when it is decoded, without its texts, which can't be longer than the body.
+/// Estimates the memory of a decoded protobuf body, without its strings, which are not longer than the body.
 fn decoded_size(body: &[u8]) -> Result<usize, prost::DecodeError> {
     let mut size = 0;
     let mut open = vec![(Part::Request, body)];
@@ -203,11 +184,11 @@ fn decoded_size(body: &[u8]) -> Result<usize, prost::DecodeError> {
             };
             let length = usize::try_from(decode_varint(&mut rest)?).unwrap_or(usize::MAX);
             let Some((message, after)) = rest.split_at_checked(length) else {
-                // Decoding says it in the words that it has for that.
+                // The body is cut off. Decoding it will return the error.
                 return Ok(size);
             };
             size += inner.size();
-            if size > MOST_DECODED {
+            if size > MAX_DECODED {
                 return Ok(size);
             }
             open.push((inner, message));

@@ -1,4 +1,4 @@
-//! The trace file: OTLP JSON lines, the format of the Collector's file exporter, and what is known of the traces in it.
+//! Writes a trace file (OTLP JSON lines, the format of the Collector's file exporter) and counts the spans of each trace in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
@@ -15,41 +15,38 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use crate::base::directories::State;
 use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
 
-/// How many traces are known by name; more are kept in the file all the same.
-const MOST_TRACES: usize = 100_000;
+/// The number of traces to count. The file keeps further ones too.
+const MAX_TRACES: usize = 100_000;
 
-/// How many services of a trace are known by name.
-const MOST_SERVICES: usize = 32;
+/// The number of services to remember of a trace.
+const MAX_SERVICES: usize = 32;
 
-/// How many trace files of earlier runs stay in the state directory.
-const MOST_FILES: usize = 20;
+/// The number of trace files to keep in the state directory.
+const MAX_FILES: usize = 20;
 
-/// How the names of trace files end.
-const SUFFIX: &str = "jsonl";
+const EXTENSION: &str = "jsonl";
 
-/// What is known of a trace in the file.
+/// A trace in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Seen {
-    /// Its spans, those that came twice counted twice.
+pub(crate) struct CollectedTrace {
+    /// The number of spans; a repeated span counts twice.
     pub(crate) spans: usize,
-    /// The services that they are of.
     pub(crate) services: BTreeSet<String>,
-    /// The service that began it.
     pub(crate) root_service: Option<String>,
-    /// The span that has no parent.
+    /// The id of the span without a parent.
     pub(crate) root: Option<[u8; 8]>,
-    /// When the first one began: nanoseconds since the epoch.
+    /// The start of the first span: nanoseconds since the epoch.
     pub(crate) start: u64,
-    /// When the last one ended: nanoseconds since the epoch.
+    /// The end of the last span: nanoseconds since the epoch.
     pub(crate) end: u64,
 }
 
-/// What a trace file has.
+/// What is in a trace file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Contents {
-    /// Its traces, by the bytes of their ids.
-    pub(crate) traces: BTreeMap<[u8; 16], Seen>,
-    /// All its spans.
+    /// By trace id.
+    pub(crate) traces: BTreeMap<[u8; 16], CollectedTrace>,
+    /// The number of spans of all traces.
     pub(crate) spans: usize,
 }
 
@@ -58,36 +55,34 @@ pub(crate) struct Contents {
 pub(crate) struct Store {
     file: BufWriter<File>,
     path: PathBuf,
-    /// How much of it is whole; a line that does not fit on the disk is taken back.
+    /// The length of the file after the last complete line, to which it is cut back when writing fails.
     length: u64,
     contents: Contents,
 }
 
 impl Store {
-    /// Makes a file, or empties the one that is there.
+    /// Creates a file, or empties an existing one.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        // The same place from whatever directory it is looked at later.
+        // A later command may run in another directory.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Ok(Self { file: BufWriter::new(file), path, length: 0, contents: Contents::default() })
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is in it.
     pub(crate) fn contents(&self) -> &Contents {
         &self.contents
     }
 
-    /// Writes spans, one line for each resource, all of them or none.
-    pub(crate) fn put(&mut self, request: &ExportTraceServiceRequest) -> io::Result<()> {
-        match self.write(request) {
+    /// Writes one line for each resource. Writes either all lines or none.
+    pub(crate) fn write(&mut self, request: &ExportTraceServiceRequest) -> io::Result<()> {
+        match self.write_lines(request) {
             Ok(length) => self.length = length,
             Err(error) => {
-                self.take_back();
+                self.cut_back();
                 return Err(error);
             }
         }
@@ -100,7 +95,8 @@ impl Store {
         Ok(())
     }
 
-    fn write(&mut self, request: &ExportTraceServiceRequest) -> io::Result<u64> {
+    /// Returns the new length of the file.
+    fn write_lines(&mut self, request: &ExportTraceServiceRequest) -> io::Result<u64> {
         #[derive(serde::Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Line<'a> {
@@ -111,19 +107,19 @@ impl Store {
             self.file.write_all(b"\n")?;
         }
         self.file.flush()?;
-        // A pipe or a terminal has no position, and nothing of it can be taken back.
+        // A pipe or a terminal has no position, and can't be cut back.
         Ok(self.file.get_mut().stream_position().unwrap_or(0))
     }
 
-    fn take_back(&mut self) {
-        // What the buffer holds would be written with the next line.
+    /// Removes an incomplete line from the buffer and the file.
+    fn cut_back(&mut self) {
         let Ok(file) = self.file.get_ref().try_clone() else { return };
         let old = std::mem::replace(&mut self.file, BufWriter::new(file));
         drop(old.into_parts());
         let file = self.file.get_mut();
-        let taken = file.set_len(self.length).and_then(|()| file.seek(SeekFrom::Start(self.length)));
-        if let Err(error) = taken {
-            tracing::debug!("half a line stays in {}: {error}", self.path.display());
+        let cut = file.set_len(self.length).and_then(|()| file.seek(SeekFrom::Start(self.length)));
+        if let Err(error) = cut {
+            tracing::debug!("an incomplete line stays in {}: {error}", self.path.display());
         }
     }
 }
@@ -132,22 +128,22 @@ impl Contents {
     fn add(&mut self, span: &Span, service: &str) {
         self.spans += 1;
         let Ok(id) = <[u8; 16]>::try_from(&*span.trace_id) else { return };
-        if self.traces.len() >= MOST_TRACES && !self.traces.contains_key(&id) {
+        if self.traces.len() >= MAX_TRACES && !self.traces.contains_key(&id) {
             return;
         }
         let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
-        let seen = self.traces.entry(id).or_insert_with(|| Seen { start, end, ..Seen::default() });
-        seen.spans += 1;
-        seen.start = seen.start.min(start);
-        seen.end = seen.end.max(end);
-        // A session that is part of somebody else's trace is as much of a root as there may be.
-        let is_joined = seen.root.is_none() && span.flags & IS_REMOTE != 0 && span.name == SESSION_NAME;
+        let trace = self.traces.entry(id).or_insert_with(|| CollectedTrace { start, end, ..CollectedTrace::default() });
+        trace.spans += 1;
+        trace.start = trace.start.min(start);
+        trace.end = trace.end.max(end);
+        // The real root of a trace that a session joined may never arrive here, so the session's span stands in for it.
+        let is_joined = trace.root.is_none() && span.flags & IS_REMOTE != 0 && span.name == SESSION_NAME;
         if span.parent_span_id.is_empty() || is_joined {
-            seen.root = <[u8; 8]>::try_from(&*span.span_id).ok();
-            seen.root_service = Some(service.to_owned());
+            trace.root = <[u8; 8]>::try_from(&*span.span_id).ok();
+            trace.root_service = Some(service.to_owned());
         }
-        if seen.services.len() < MOST_SERVICES && !seen.services.contains(service) {
-            seen.services.insert(service.to_owned());
+        if trace.services.len() < MAX_SERVICES && !trace.services.contains(service) {
+            trace.services.insert(service.to_owned());
         }
     }
 }
@@ -160,28 +156,28 @@ fn service_name(resource: Option<&Resource>) -> &str {
     }
 }
 
-/// The name for a new trace file in the state directory, where those of the latest runs stay.
+/// Returns the path for a new trace file in the state directory, and removes the oldest files there.
 pub(crate) fn new_path() -> io::Result<PathBuf> {
     let dir = State::of_user()?.traces()?;
-    for old in files(&dir).iter().rev().skip(MOST_FILES - 1) {
-        // What can't be removed stays.
+    for old in files(&dir).iter().rev().skip(MAX_FILES - 1) {
+        // A file that can't be removed stays.
         let _ = fs::remove_file(old);
         let _ = fs::remove_file(old.with_extension("html"));
     }
     let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-");
-    Ok(dir.join(format!("{now}-{}.{SUFFIX}", std::process::id())))
+    Ok(dir.join(format!("{now}-{}.{EXTENSION}", std::process::id())))
 }
 
-/// The trace file of the latest run that did not name one.
+/// Returns the latest trace file in the state directory.
 pub(crate) fn latest() -> Option<PathBuf> {
     files(&State::of_user().ok()?.traces().ok()?).pop()
 }
 
-/// The trace files of a directory, from the oldest one on: their names begin with the time.
+/// Returns the trace files of a directory, the oldest first. Their names begin with the time.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten();
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == SUFFIX));
+    files.retain(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
     files.sort();
     files
 }

@@ -1,17 +1,17 @@
-//! The modes: how requests get their headers.
+//! The two ways in which the extension puts headers on requests.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How requests get their headers.
+/// The mode in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Session rules only: every request of a navigation carries the navigation's span id.
     Lightweight,
-    /// A blocking listener: every request carries a span id of its own.
+    /// A blocking listener gives each request its own span id.
     Detailed,
 }
 
@@ -24,16 +24,16 @@ impl fmt::Display for Mode {
     }
 }
 
-/// Which mode the user wants.
+/// The mode that the user asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum WantedMode {
-    /// Detailed where the browser grants it, else lightweight.
+    /// Detailed where the browser grants it, otherwise lightweight.
     #[default]
     Auto,
-    /// [`Mode::Lightweight`], whatever is granted.
+    /// Lightweight, even where the browser grants detailed mode.
     Lightweight,
-    /// [`Mode::Detailed`]; where it is not granted, lightweight and a word about it.
+    /// Detailed; where the browser does not grant it, lightweight with a warning.
     Detailed,
 }

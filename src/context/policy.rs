@@ -1,81 +1,76 @@
-//! How contexts are made and carried: everything that the user may choose of it.
+//! The user's choices about trace context: header formats, sampling, scope, targets.
 
 use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{Flags, TraceId, TraceIdFormat};
-use crate::context::propagators::{Baggage, Name, SpanContext};
+use crate::context::propagator::Propagator;
 use crate::context::sampler::Sampler;
 use crate::context::targets::{self, MatchPattern};
+use crate::context::traceparent::SpanContext;
 
-/// What shares a trace id.
+/// The part of a browser session that shares a trace id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Scope {
-    /// Everything in a browser process.
+    /// The whole browser process.
     #[default]
     Session,
-    /// The navigations of a tab.
+    /// All navigations of a tab.
     Tab,
-    /// One navigation.
+    /// A single navigation.
     Navigation,
 }
 
-/// What a sampling decision is for.
+/// The unit for which sampling is decided.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SamplePer {
-    /// A whole trace.
+    /// A trace.
     #[default]
     Trace,
-    /// One navigation. What is above it is sampled then, so that no parent is missing.
+    /// A navigation. Its session is then sampled too, so that no parent is missing.
     Navigation,
 }
 
-/// What becomes of a context that the page's own instrumentation has set.
+/// How to treat a context that the page's own instrumentation has set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Existing {
-    /// It gives way to ours, whose span has a link to it.
+    /// Replace it, and link our span to it.
     #[default]
     Override,
-    /// It stays.
+    /// Leave it alone.
     Keep,
 }
 
-/// How contexts are made and carried.
+/// The user's choices.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// The formats of headers.
-    pub(crate) propagators: Vec<Name>,
-    /// Which traces are sampled.
+    pub(crate) propagators: Vec<Propagator>,
     pub(crate) sampler: Sampler,
-    /// What a decision is for.
     pub(crate) sample_per: SamplePer,
-    /// What shares a trace id.
     pub(crate) scope: Scope,
-    /// How trace ids are made.
     pub(crate) id_format: TraceIdFormat,
-    /// Whether flags are those of W3C Trace Context level 2, which has one that tells of random trace ids.
+    /// Whether to set the flag of W3C Trace Context level 2 for random trace ids.
     pub(crate) random_flag: bool,
-    /// What becomes of contexts that requests have already.
     pub(crate) existing: Existing,
-    /// Who gets headers; everybody when empty.
+    /// Addresses that get headers; all if empty.
     pub(crate) targets: Vec<MatchPattern>,
-    /// Who gets none all the same.
+    /// Addresses that get no headers although they are targets.
     pub(crate) exclude: Vec<MatchPattern>,
-    /// The span of somebody else's that the session is part of, if it is.
+    /// The span of another process that is the parent of the session.
     pub(crate) parent: Option<SpanContext>,
-    /// What goes with every context of the session.
-    pub(crate) baggage: Baggage,
+    /// The `baggage` of every request; empty if there is none.
+    pub(crate) baggage: String,
 }
 
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            propagators: Name::DEFAULT.to_vec(),
+            propagators: Propagator::DEFAULT.to_vec(),
             sampler: Sampler::default(),
             sample_per: SamplePer::default(),
             scope: Scope::default(),
@@ -85,7 +80,7 @@ impl Default for Policy {
             targets: Vec::new(),
             exclude: Vec::new(),
             parent: None,
-            baggage: Baggage::default(),
+            baggage: String::new(),
         }
     }
 }
@@ -95,45 +90,42 @@ impl Default for Policy {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Propagation {
-    /// The formats of headers, by the names of `OTEL_PROPAGATORS`.
-    pub(crate) propagators: Vec<Name>,
-    /// Which traces are sampled, for those that the extension begins or continues itself.
+    /// The header formats, by the names of `OTEL_PROPAGATORS`.
+    pub(crate) propagators: Vec<Propagator>,
+    /// Decides for the traces that the extension begins or continues by itself.
     pub(crate) sampler: Sampler,
-    /// What a decision is for.
     pub(crate) sample_per: SamplePer,
-    /// What shares a trace id.
     pub(crate) scope: Scope,
-    /// Whether flags are those of W3C Trace Context level 2.
+    /// Whether to set the flag of W3C Trace Context level 2 for random trace ids.
     pub(crate) random_flag: bool,
-    /// What becomes of contexts that requests have already.
     pub(crate) existing: Existing,
-    /// The `tracestate` of the session's trace; empty if it has none.
+    /// The `tracestate` of the session's trace; empty if there is none.
     pub(crate) tracestate: String,
-    /// The `baggage` of the session; empty if it has none.
+    /// The `baggage` of the session; empty if there is none.
     pub(crate) baggage: String,
-    /// Who gets headers: regular expressions for addresses, as RE2 and JavaScript have them; everybody when empty.
+    /// Addresses that get headers, as regular expressions valid in RE2 and JavaScript; all if empty.
     pub(crate) targets: Vec<String>,
-    /// Who gets none all the same.
+    /// Addresses that get no headers although they are targets, as regular expressions.
     pub(crate) exclude: Vec<String>,
 }
 
 impl Policy {
-    /// The scope, which is the session's where that is part of somebody else's trace as a whole.
+    /// Returns the scope in force: a session with a parent is part of one trace as a whole.
     pub(crate) fn scope(&self) -> Scope {
         if self.parent.is_some() { Scope::Session } else { self.scope }
     }
 
-    /// What a decision is for: a session that follows its parent has none of its own to take.
+    /// Returns the unit of sampling in force: a session that follows its parent's decision takes none of its own.
     pub(crate) fn sample_per(&self) -> SamplePer {
         if self.parent.is_some() && self.sampler.parent_based { SamplePer::Trace } else { self.sample_per }
     }
 
-    /// Whether parts of a session may be sampled although it is not.
-    pub(crate) fn decides_on_parts(&self) -> bool {
+    /// Whether parts of a session may be sampled although the session is not.
+    pub(crate) fn samples_parts(&self) -> bool {
         self.scope() != Scope::Session || self.sample_per() == SamplePer::Navigation
     }
 
-    /// The flags of a trace, or a part of one, that begins here or continues `parent`.
+    /// Returns the flags of a trace, or of a part of it, that begins here or continues a context with the flags `parent`.
     pub(crate) fn flags(&self, sampled: bool, parent: Option<Flags>) -> Flags {
         let random = match parent {
             Some(flags) => flags.is_random(),
@@ -142,16 +134,12 @@ impl Policy {
         Flags::new(sampled, self.random_flag && random)
     }
 
-    /// The policy with another choice of the sampler's ratio and of who gets headers, each as it is here where there is none.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says what can't be chosen.
+    /// Returns the policy with another sampling ratio and other targets, where given, or a sentence that says which value is invalid.
     pub(crate) fn with_choice(&self, ratio: Option<f64>, targets: Option<&[String]>) -> Result<Self, String> {
         let mut policy = self.clone();
         if let Some(ratio) = ratio {
             if !(0.0..=1.0).contains(&ratio) {
-                return Err(format!("{ratio} is no share of traces to sample: expected a number from 0 to 1"));
+                return Err(format!("{ratio} is not a sampling ratio: expected a number from 0 to 1"));
             }
             policy.sampler.ratio = ratio;
         }
@@ -161,7 +149,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// What the extension needs, in a session of this trace.
+    /// Returns the part that the extension needs for a session in this trace.
     pub(crate) fn propagation(&self, trace_id: TraceId) -> Propagation {
         let parent = self.parent.as_ref().filter(|parent| parent.trace_id == trace_id);
         let regexes = |patterns: &[MatchPattern]| patterns.iter().flat_map(MatchPattern::regexes).cloned().collect();
@@ -172,8 +160,8 @@ impl Policy {
             scope: self.scope(),
             random_flag: self.random_flag,
             existing: self.existing,
-            tracestate: parent.map(|parent| parent.tracestate.to_string()).unwrap_or_default(),
-            baggage: self.baggage.to_string(),
+            tracestate: parent.map(|parent| parent.tracestate.clone()).unwrap_or_default(),
+            baggage: self.baggage.clone(),
             targets: regexes(&self.targets),
             exclude: regexes(&self.exclude),
         }

@@ -1,4 +1,4 @@
-//! Decides whether a trace is sampled. The header is always sent; the decision travels in its flags.
+//! Decides whether a trace is sampled. Headers are sent in any case; their flags carry the decision.
 //!
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration>
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::ids::Flags;
 
-/// A sampler of the OpenTelemetry specification, as the two things that they differ in.
+/// A sampler of the OpenTelemetry specification, described by the two properties in which samplers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Sampler {
-    /// How many of the traces that begin here are sampled: 0 to 1.
+    /// The share of new traces to sample, from 0 to 1.
     pub(crate) ratio: f64,
-    /// Whether a trace that is continued stays as its parent's flags say.
+    /// Whether a continued trace keeps its parent's decision.
     pub(crate) parent_based: bool,
 }
 
@@ -24,7 +24,7 @@ impl Default for Sampler {
     }
 }
 
-/// Every name that the specification gives, for the ones that there are here: whether it is parent-based, and its ratio, if that is fixed.
+/// Name, whether the sampler is parent-based, and its ratio if that is fixed.
 const NAMES: [(&str, bool, Option<f64>); 6] = [
     ("always_on", false, Some(1.0)),
     ("always_off", false, Some(0.0)),
@@ -35,50 +35,43 @@ const NAMES: [(&str, bool, Option<f64>); 6] = [
 ];
 
 impl Sampler {
-    /// Finds a sampler by the name that the specification gives it; `argument` is the ratio of those that have one.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the name or the argument.
-    pub(crate) fn parse(name: &str, argument: Option<&str>) -> Result<Self, Unknown> {
+    /// Returns the sampler that has this name in the specification; `argument` is the ratio if the name leaves it open.
+    pub(crate) fn parse(name: &str, argument: Option<&str>) -> Result<Self, SamplerError> {
         let found = NAMES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name.trim()));
-        let (_, parent_based, fixed) = found.ok_or(Unknown::Name)?;
+        let (_, parent_based, fixed) = found.ok_or(SamplerError::UnknownName)?;
         let ratio = match (fixed, argument) {
             (Some(ratio), _) => *ratio,
             (None, None) => 1.0,
-            (None, Some(text)) => ratio(text).ok_or(Unknown::Argument)?,
+            (None, Some(text)) => ratio(text).ok_or(SamplerError::InvalidRatio)?,
         };
         Ok(Self { ratio, parent_based: *parent_based })
     }
 
-    /// The names that [`Sampler::parse`] takes.
+    /// Returns the names that [`Sampler::parse`] accepts.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, ..)| *name)
     }
 
-    /// Decides for a trace, or for a part of one: by fresh randomness, since the bits of a trace id may be anything but random. `parent` is what the
-    /// context that is continued says, if one is.
+    /// Decides for a trace or a part of it; `parent` has the flags of the context that it continues, if any. Draws a random number, because the bits
+    /// of a trace id are not always random.
     pub(crate) fn decide(self, parent: Option<Flags>, rng: &mut impl CryptoRng) -> bool {
         match parent {
             Some(flags) if self.parent_based => flags.is_sampled(),
-            // A value below 1 for each outcome, so that 0 is never sampled and 1 always.
+            // The number is below 1, so a ratio of 0 never samples and 1 always does.
             _ => rng.random::<f64>() < self.ratio,
         }
     }
 }
 
-/// Reads a ratio: 0 to 1.
+/// Reads a ratio from 0 to 1.
 pub(crate) fn ratio(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
 }
 
-/// Why a sampler can't be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unknown {
-    /// There is none of that name.
-    Name,
-    /// Its argument is not a ratio.
-    Argument,
+pub(crate) enum SamplerError {
+    UnknownName,
+    InvalidRatio,
 }
 
 #[cfg(test)]
@@ -95,9 +88,9 @@ mod tests {
         assert_eq!(parse("parentbased_always_on", None), Sampler::default());
         assert_eq!(parse("parentbased_always_off", None), Sampler { ratio: 0.0, parent_based: true });
         assert_eq!(parse("parentbased_traceidratio", Some("1e-3")), Sampler { ratio: 0.001, parent_based: true });
-        assert_eq!(Sampler::parse("jaeger_remote", None), Err(Unknown::Name));
+        assert_eq!(Sampler::parse("jaeger_remote", None), Err(SamplerError::UnknownName));
         for argument in ["1.1", "-0.1", "ten", "NaN", ""] {
-            assert_eq!(Sampler::parse("traceidratio", Some(argument)), Err(Unknown::Argument));
+            assert_eq!(Sampler::parse("traceidratio", Some(argument)), Err(SamplerError::InvalidRatio));
         }
     }
 
@@ -105,13 +98,14 @@ mod tests {
     fn parent_based_samplers_follow_their_parent_every_time() {
         let mut rng = rand::rng();
         for ratio in [0.0, 0.5, 1.0] {
-            for (flags, sampled) in [(Flags::SAMPLED, true), (Flags::NOT_SAMPLED, false)] {
+            for (flags, sampled) in [(Flags::SAMPLED, true), (Flags::new(false, false), false)] {
                 let parent_based = Sampler { ratio, parent_based: true };
                 assert!((0..1000).all(|_| parent_based.decide(Some(flags), &mut rng) == sampled));
             }
         }
         assert!(
-            (0..1000).all(|_| Sampler { ratio: 1.0, parent_based: false }.decide(Some(Flags::NOT_SAMPLED), &mut rng))
+            (0..1000)
+                .all(|_| Sampler { ratio: 1.0, parent_based: false }.decide(Some(Flags::new(false, false)), &mut rng))
         );
         assert!((0..1000).all(|_| !Sampler { ratio: 0.0, parent_based: false }.decide(Some(Flags::SAMPLED), &mut rng)));
     }

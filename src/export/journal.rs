@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::observe::observation::Observed;
-use crate::observe::session::{Parent, Session};
+use crate::observe::session::{RemoteParent, Session};
 use crate::observe::span::{Nanos, Span};
 
 /// Pause between two attempts to lock a journal.
@@ -62,7 +62,7 @@ pub(crate) enum JournalEntry {
 pub(crate) struct SessionStart {
     pub(crate) context: SessionContext,
     /// The span above the session's, when another program started the trace.
-    pub(crate) parent: Option<Parent>,
+    pub(crate) parent: Option<RemoteParent>,
     pub(crate) time: Nanos,
     pub(crate) resource: Resource,
     pub(crate) browser: Process,

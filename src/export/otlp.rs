@@ -12,9 +12,9 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as O
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 use opentelemetry_semantic_conventions::attribute as semconv;
 
-use crate::observe::observation::Linked;
+use crate::observe::observation::SpanLink;
 use crate::observe::redact;
-use crate::observe::span::{Error, Kind, Navigation, Request, Span};
+use crate::observe::span::{Navigation, Operation, Request, Span, SpanError};
 
 /// Attributes for which there is no convention.
 mod own {
@@ -88,11 +88,11 @@ pub(crate) fn count(request: &ExportTraceServiceRequest) -> usize {
 }
 
 fn otlp_span(span: &Span) -> OtlpSpan {
-    let mut parts = match &span.kind {
-        Kind::Session => Parts::new(SESSION_NAME, SpanKind::Internal),
-        Kind::Tab => Parts::new("browser tab", SpanKind::Internal),
-        Kind::Navigation(navigation) => navigation_parts(navigation, span.end),
-        Kind::Request(request) => request_parts(request),
+    let mut parts = match &span.operation {
+        Operation::Session => Parts::new(SESSION_NAME, SpanKind::Internal),
+        Operation::Tab => Parts::new("browser tab", SpanKind::Internal),
+        Operation::Navigation(navigation) => navigation_parts(navigation, span.end),
+        Operation::Request(request) => request_parts(request),
     };
     if span.unfinished {
         parts.flag(own::UNFINISHED);
@@ -155,12 +155,12 @@ impl Parts {
     }
 
     /// Marks an error as the conventions want it: a status code explains itself, the name of another error goes into the description too.
-    fn error(&mut self, error: Option<&Error>) {
+    fn error(&mut self, error: Option<&SpanError>) {
         let (kind, message) = match error {
             None => return,
-            Some(Error::Cancelled) => return self.flag(own::CANCELLED),
-            Some(Error::Status(status)) => (status.to_string(), String::new()),
-            Some(Error::Network(name)) => (name.to_string(), name.to_string()),
+            Some(SpanError::Cancelled) => return self.flag(own::CANCELLED),
+            Some(SpanError::Status(status)) => (status.to_string(), String::new()),
+            Some(SpanError::Network(name)) => (name.to_string(), name.to_string()),
         };
         self.text(semconv::ERROR_TYPE, kind);
         self.status = Some(Status { message, code: StatusCode::Error.into() });
@@ -251,7 +251,7 @@ fn protocol_version(request: &Request) -> Option<&str> {
     (plain && !request.from_cache).then_some(version)
 }
 
-fn link(linked: &Linked) -> Link {
+fn link(linked: &SpanLink) -> Link {
     Link { trace_id: linked.trace_id.bytes().to_vec(), span_id: linked.span_id.bytes().to_vec(), ..Link::default() }
 }
 

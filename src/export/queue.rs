@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::base::directories::State;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
-use crate::context::propagators::SpanContext;
+use crate::context::traceparent::SpanContext;
 use crate::export::ExporterState;
 use crate::export::journal::ExportCounts;
 use crate::export::options::ExportOptions;
@@ -25,9 +25,9 @@ use crate::export::resource::Browser;
 use crate::export::send::{self, SenderEvent};
 use crate::export::session::QueuedSession;
 use crate::observe::observation::Observed;
-use crate::observe::session::Parent;
+use crate::observe::session::RemoteParent;
 use crate::observe::span::Nanos;
-use crate::observe::tally::Tally;
+use crate::observe::counts::SessionCounts;
 
 /// How long a host whose channel has ended waits for the browser to end too, before it leaves the session to the next host.
 const BROWSER_ENDS: Duration = Duration::from_millis(1500);
@@ -36,7 +36,7 @@ enum Message {
     /// The extension got a session.
     Session {
         context: SessionContext,
-        parent: Option<Parent>,
+        parent: Option<RemoteParent>,
         browser: Browser,
         time: Nanos,
     },
@@ -56,7 +56,7 @@ pub(crate) trait Listener: Send + Sync + 'static {
     /// A batch of observations is in the journal.
     fn batch_is_safe(&self, worker: &str, number: u64);
     /// The current session has made progress.
-    fn counted(&self, tally: &Tally);
+    fn counted(&self, counts: &SessionCounts);
     /// The state of the export has changed.
     fn exporter_changed(&self, state: &ExporterState);
     /// The user should know of a problem.
@@ -67,13 +67,13 @@ pub(crate) trait Listener: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ExportedSession {
     pub(crate) context: SessionContext,
-    pub(crate) tally: Tally,
+    pub(crate) observed: SessionCounts,
     pub(crate) counts: ExportCounts,
 }
 
 impl ExportedSession {
     fn of(session: &QueuedSession) -> Self {
-        Self { context: session.start().context, tally: session.tally().clone(), counts: session.counts() }
+        Self { context: session.start().context, observed: session.observed().clone(), counts: session.counts() }
     }
 }
 
@@ -121,7 +121,7 @@ impl Queue {
 
     /// Starts or continues a session, which may belong to a trace that another program started. The session before it is retired.
     pub(crate) fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<Browser>) {
-        let parent = parent.map(|parent| Parent { span_id: parent.span_id, tracestate: parent.tracestate.to_string() });
+        let parent = parent.map(|parent| RemoteParent { span_id: parent.span_id, tracestate: parent.tracestate });
         let browser = browser.unwrap_or_default();
         let _ = self.messages.send(Message::Session { context, parent, browser, time: nanos_now() });
     }

@@ -13,7 +13,7 @@ use crate::export::otlp;
 use crate::observe::observation::Observed;
 use crate::observe::session::Session;
 use crate::observe::span::{Nanos, Span};
-use crate::observe::tally::Tally;
+use crate::observe::counts::SessionCounts;
 
 /// How long a retired session waits for the requests that it still has open.
 const LATE_ENDS: Duration = Duration::from_secs(30);
@@ -109,8 +109,8 @@ impl QueuedSession {
         &self.start
     }
 
-    pub(crate) fn tally(&self) -> &Tally {
-        self.state.session.tally()
+    pub(crate) fn observed(&self) -> &SessionCounts {
+        self.state.session.counts()
     }
 
     pub(crate) fn counts(&self) -> ExportCounts {

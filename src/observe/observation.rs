@@ -1,4 +1,4 @@
-//! What the extension observed, as it tells it: the events of requests and navigations. `extension/protocol.d.ts` has the same.
+//! The observations that the extension sends: events of requests and navigations. `extension/protocol.d.ts` is generated from these types.
 
 use std::collections::BTreeMap;
 
@@ -12,44 +12,43 @@ use crate::context::issuer::SessionContext;
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Observed {
-    /// The worker that observed: random for every start of one, so that its batches are told apart from those of the one before.
+    /// A random id of the service worker's run, which tells its batches from those of an earlier run.
     pub worker: String,
-    /// Counts the worker's batches from 1.
+    /// The number of the batch within the worker's run, from 1.
     #[cfg_attr(test, ts(type = "number"))]
     pub number: u64,
-    /// How many observations this worker has had to drop so far, since no host took them.
+    /// The number of observations that this worker has dropped so far because no host took them.
     #[cfg_attr(test, ts(type = "number"))]
     pub dropped: u64,
-    /// The session that it was in, if that is not the one in force: what was under way when a new trace began ends in the one before.
+    /// The session of these observations if it is not the current one: requests that were open when a new trace began end in the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     pub session: Option<SessionContext>,
-    /// What was observed.
+    /// The observations.
     pub observations: Vec<Observation>,
 }
 
-/// One event. Times are milliseconds since the epoch, with fractions.
+/// An event.
+///
+/// `time` is in milliseconds since the epoch, with fractions. `request` is the browser's id of a request, which its redirect hops share. `span_id` in
+/// events of navigations and documents is the span id of the navigation. `tab_id` is Chromium's id of the tab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(tag = "what", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[expect(missing_docs, reason = "the comment above explains the fields that many variants share")]
 pub enum Observation {
-    /// A context was made that is not simply the session's: one of another trace, with a decision of its own, or with steering. It comes before anything
-    /// that names it, and may never be used.
+    /// A context was made that differs from the session's: with another trace, its own sampling decision, or steering. Comes before any event that
+    /// names the context, which may never be used.
     ContextIssued {
-        /// When.
         time: f64,
-        /// The span id.
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
-        /// What it is for.
         issued_for: IssuedFor,
-        /// The trace.
         #[cfg_attr(test, ts(type = "string"))]
         trace_id: TraceId,
-        /// The W3C trace-flags.
         #[cfg_attr(test, ts(type = "string"))]
         flags: Flags,
-        /// The span above it; absent for a trace's root.
+        /// The parent span; absent for a trace's root.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "string", optional))]
         parent: Option<SpanId>,
@@ -57,139 +56,110 @@ pub enum Observation {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         #[cfg_attr(test, ts(optional, as = "Option<String>"))]
         tracestate: String,
-        /// Spans of other traces that it belongs with.
+        /// Related spans of other traces.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        #[cfg_attr(test, ts(optional, as = "Option<Vec<Linked>>"))]
-        links: Vec<Linked>,
+        #[cfg_attr(test, ts(optional, as = "Option<Vec<SpanLink>>"))]
+        links: Vec<SpanLink>,
     },
-    /// A request, a redirect hop or another attempt of one is about to leave.
+    /// A request, a redirect hop or a further attempt is about to be sent.
     RequestStarted {
-        /// When.
         time: f64,
-        /// The browser's id of the request, which its hops share.
         request: String,
-        /// The span id that it carries; in lightweight mode, one that was made for its span alone.
+        /// The span id that the request carries; in lightweight mode, an id that only its span has.
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
-        /// The span id of its navigation; absent for the session's root.
+        /// The span id of its navigation; absent if the parent is the session's root.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "string", optional))]
         parent: Option<SpanId>,
-        /// The trace id that it carries, where that may be another than the session's: a worker that was just restarted does not know it.
+        /// The trace id that it carries, where it may differ from the session's: a worker that has just restarted does not know the session.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "string", optional))]
         trace_id: Option<TraceId>,
-        /// The span of the page's own instrumentation that made it, in the same trace: the one above its span.
+        /// The parent span if the page's own instrumentation made one in the same trace.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "string", optional))]
         caller: Option<SpanId>,
-        /// The context that it had of another trace: overridden, or kept.
+        /// The context of another trace that the page had set, which was overridden or kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
-        link: Option<Linked>,
-        /// The HTTP method.
+        link: Option<SpanLink>,
         method: String,
-        /// The address.
         url: String,
-        /// What kind of resource it asks for, in the browser's words: `main_frame`, `script`, `xmlhttprequest` and so on.
+        /// Chromium's type of the resource: `main_frame`, `script`, `xmlhttprequest` and so on.
         resource: String,
-        /// The navigation that begins with it, if it is a navigation's own.
+        /// The navigation that begins with this request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         navigation: Option<NavigationStart>,
-        /// The length of its body in bytes, if it has one and the length is known.
+        /// The length of the request's body in bytes, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(type = "number", optional))]
         size: Option<u64>,
     },
-    /// The first byte of a request's body may be read.
+    /// The first byte of the response's body has arrived.
     ResponseStarted {
-        /// When.
         time: f64,
-        /// The browser's id of the request.
         request: String,
     },
-    /// A request was answered with a redirect; another hop follows.
+    /// The response is a redirect; another hop follows.
     RequestRedirected {
-        /// When.
         time: f64,
-        /// The browser's id of the request.
         request: String,
-        /// The answer.
         response: Response,
     },
-    /// A request has ended with a response.
+    /// The request ended with a response.
     RequestCompleted {
-        /// When.
         time: f64,
-        /// The browser's id of the request.
         request: String,
-        /// The answer.
         response: Response,
     },
-    /// A request has ended without one, or in the middle of it.
+    /// The request ended without a response, or in the middle of it.
     RequestFailed {
-        /// When.
         time: f64,
-        /// The browser's id of the request.
         request: String,
-        /// What Chromium calls the error, such as `net::ERR_CONNECTION_REFUSED`.
+        /// Chromium's name of the error, such as `net::ERR_CONNECTION_REFUSED`.
         error: String,
-        /// A span id for a request that was never started: it failed before it could leave.
+        /// The span id to use if the request failed before it was sent, so that this event is all there is of it.
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
-        /// The HTTP method.
         method: String,
-        /// The address.
         url: String,
-        /// What kind of resource it asked for.
         resource: String,
     },
-    /// A navigation has become the document of its tab. What was there before is gone.
+    /// The navigation's document has replaced the tab's previous document.
     NavigationCommitted {
-        /// When.
         time: f64,
-        /// The span id of the navigation.
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
-        /// Chromium's id of the tab.
         tab_id: i32,
-        /// The document's address.
         url: String,
-        /// When the navigation began; for one that had no request of its own.
+        /// The start of the navigation, which may have had no request.
         started: f64,
-        /// What brought it about, in the browser's words: `link`, `typed`, `reload` and so on.
+        /// Chromium's reason of the navigation: `link`, `typed`, `reload` and so on.
         transition: String,
     },
-    /// No document came of a navigation: a 204, a download, an abort or an error.
+    /// The navigation ended without a document: a 204, a download, an abort or an error.
     NavigationFailed {
-        /// When.
         time: f64,
-        /// The span id of the navigation.
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
     },
-    /// A navigation's document was parsed: `DOMContentLoaded`.
+    /// `DOMContentLoaded`.
     DocumentParsed {
-        /// When.
         time: f64,
-        /// The span id of the navigation.
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
     },
-    /// A navigation's document and what it asked for were loaded: `load`.
+    /// `load`.
     DocumentLoaded {
-        /// When.
         time: f64,
-        /// The span id of the navigation.
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
     },
-    /// A page was measured from inside, when it was loaded and again before it was left. The later values count.
+    /// Measurements from inside the page, taken after it has loaded and again before it is left. Later values replace earlier ones.
     PageMeasured {
-        /// When.
         time: f64,
-        /// The span id of the navigation.
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
         /// Web vitals by their short names: `cls`, and in milliseconds `fcp`, `inp` and `lcp`.
@@ -197,37 +167,32 @@ pub enum Observation {
         /// The numbers of its `PerformanceNavigationTiming`, by its own names.
         timing: BTreeMap<String, f64>,
     },
-    /// A tab was closed.
     TabClosed {
-        /// When.
         time: f64,
-        /// Chromium's id of the tab.
         tab_id: i32,
     },
 }
 
-/// What a context is for.
+/// The owner of a context's span id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum IssuedFor {
     /// A navigation.
     Navigation,
-    /// A tab, where its navigations share a trace.
+    /// A tab whose navigations share a trace.
     Tab,
-    /// Nothing here: it is a span of the client's, whose trace a tab continues.
+    /// A span of the automation client, whose trace a tab continues. It has no span here.
     Client,
 }
 
-/// A span of another trace.
+/// A link to a span of another trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Linked"))]
 #[serde(rename_all = "camelCase")]
-pub struct Linked {
-    /// The trace.
+pub struct SpanLink {
     #[cfg_attr(test, ts(type = "string"))]
     pub trace_id: TraceId,
-    /// The span.
     #[cfg_attr(test, ts(type = "string"))]
     pub span_id: SpanId,
 }
@@ -239,35 +204,35 @@ pub struct Linked {
 pub struct NavigationStart {
     /// Chromium's id of the tab.
     pub tab_id: i32,
-    /// When the navigation began, which is before its request: milliseconds since the epoch.
+    /// The start of the navigation, before its request: milliseconds since the epoch.
     pub started: f64,
 }
 
-/// What is known of an answer.
+/// The head of a response.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// Whether the browser's cache answered.
+    /// Whether it came from the browser's cache.
     pub from_cache: bool,
-    /// The address of the server, without a port.
+    /// The server's IP address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     pub address: Option<String>,
-    /// What the status line begins with, such as `HTTP/1.1`.
+    /// The start of the status line, such as `HTTP/1.1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     pub protocol: Option<String>,
-    /// The length of the body in bytes as it was transferred, if the response says it.
+    /// The length of the body in bytes as transferred, if the response says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(type = "number", optional))]
     pub size: Option<u64>,
 }
 
 impl Observation {
-    /// When it happened, in milliseconds since the epoch.
+    /// Returns the time of the event in milliseconds since the epoch.
     pub(crate) fn time(&self) -> f64 {
         match self {
             Self::ContextIssued { time, .. }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
-use crate::observe::tally::Tally;
+use crate::observe::counts::SessionCounts;
 use crate::run::reports::Report;
 
 /// Problems that are told; more are only counted.
@@ -20,7 +20,7 @@ pub struct Trace {
     /// The session's own span, since several sessions may be part of one trace.
     pub session: SpanId,
     /// What it has so far.
-    pub tally: Tally,
+    pub tally: SessionCounts,
     /// What became of its spans; none while no host has ended.
     pub exported: Option<ExportCounts>,
     /// When the first host took it up.
@@ -125,7 +125,7 @@ impl Ledger {
         let Some(Some(index)) = self.open.get(&connection).copied() else { return };
         let trace = &self.traces[index];
         let shared = self.open.iter().any(|(other, traced)| *other != connection && *traced == Some(index));
-        if (trace.id, trace.session) == session || trace.tally != Tally::default() || shared {
+        if (trace.id, trace.session) == session || trace.tally != SessionCounts::default() || shared {
             return;
         }
         self.traces.remove(index);
@@ -143,7 +143,7 @@ impl Ledger {
         self.traces.push(Trace {
             id,
             session,
-            tally: Tally::default(),
+            tally: SessionCounts::default(),
             exported: None,
             started: now,
             ended: None,
@@ -191,7 +191,7 @@ mod tests {
     fn a_host_that_was_started_anew_continues_its_trace() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let tally = |navigations| Report::Tally(Tally { navigations, ..Tally::default() });
+        let tally = |navigations| Report::Tally(SessionCounts { navigations, ..SessionCounts::default() });
         let mut ledger = Ledger::default();
         ledger.connected(0);
         ledger.apply(0, session(ONE), at(0));
@@ -223,7 +223,7 @@ mod tests {
         ledger.apply(0, session(ONE), now);
         ledger.apply(1, by_span(ONE, "b7ad6b7169203331"), now);
         ledger.apply(0, session(TWO), now);
-        let tally = |requests| Tally { requests, ..Tally::default() };
+        let tally = |requests| SessionCounts { requests, ..SessionCounts::default() };
         let (trace_id, span_id) = (ONE.parse().unwrap(), "00f067aa0ba902b7".parse().unwrap());
         let past = Report::Past { trace_id, span_id, tally: tally(3), exported: ExportCounts::default() };
         ledger.apply(0, past, now);
@@ -241,7 +241,11 @@ mod tests {
         for (connection, span_id) in ["00f067aa0ba902b7", "b7ad6b7169203331"].into_iter().enumerate() {
             ledger.connected(connection);
             ledger.apply(connection, by_span(ONE, span_id), now);
-            ledger.apply(connection, Report::Tally(Tally { requests: connection + 1, ..Tally::default() }), now);
+            ledger.apply(
+                connection,
+                Report::Tally(SessionCounts { requests: connection + 1, ..SessionCounts::default() }),
+                now,
+            );
         }
         assert_eq!(ledger.traces.iter().map(|trace| trace.tally.requests).collect::<Vec<_>>(), [1, 2]);
     }
@@ -256,7 +260,7 @@ mod tests {
         ledger.apply(0, session(ONE), now);
         ledger.apply(1, session(TWO), now);
         ledger.apply(0, session("00000000000000000000000000000abc"), now);
-        ledger.apply(1, Report::Tally(Tally { navigations: 1, ..Tally::default() }), now);
+        ledger.apply(1, Report::Tally(SessionCounts { navigations: 1, ..SessionCounts::default() }), now);
         let ids: Vec<_> = ledger.traces.iter().map(|trace| (trace.id.to_string(), trace.tally.navigations)).collect();
         assert_eq!(ids, [(TWO.to_owned(), 1), ("00000000000000000000000000000abc".to_owned(), 0)]);
     }

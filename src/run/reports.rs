@@ -14,7 +14,7 @@ use crate::base::stdio::say;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
-use crate::observe::tally::Tally;
+use crate::observe::counts::SessionCounts;
 pub use crate::run::ledger::{Ledger, Trace};
 
 /// The environment variable that carries the socket's path from `navtrace run` to launchers and hosts.
@@ -52,7 +52,7 @@ pub(crate) enum Report {
         mode: Mode,
     },
     /// What the trace has so far.
-    Tally(Tally),
+    Tally(SessionCounts),
     /// What became of the trace's spans.
     Exported(ExportCounts),
     /// What came of a trace that ended before another one began on the same connection.
@@ -62,7 +62,7 @@ pub(crate) enum Report {
         /// The session's own span.
         span_id: SpanId,
         /// What it did.
-        tally: Tally,
+        tally: SessionCounts,
         /// What became of its spans.
         exported: ExportCounts,
     },

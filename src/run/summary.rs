@@ -6,10 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use url::Url;
 
 use crate::base::text::counted;
-use crate::collect::store::Seen;
+use crate::collect::store::CollectedTrace;
 use crate::context::ids::TraceId;
 use crate::export::journal::ExportCounts;
-use crate::observe::tally::{Slowest, Tally};
+use crate::observe::counts::{SessionCounts, SlowestRequest};
 use crate::run::collector::Finished;
 use crate::run::ledger::{Ledger, Trace};
 use crate::view::link::{LinkTemplate, LinkedTrace};
@@ -55,8 +55,8 @@ pub(crate) fn summary(ledger: &Ledger, collected: Option<&Finished>, link: Optio
 }
 
 /// Everything about one trace, its parts two blanks apart.
-fn trace_line(trace: &Trace, seen: Option<&Seen>, link: Option<&LinkTemplate>) -> String {
-    let Tally { navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces } =
+fn trace_line(trace: &Trace, seen: Option<&CollectedTrace>, link: Option<&LinkTemplate>) -> String {
+    let SessionCounts { navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces } =
         &trace.tally;
     let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let ended = trace.ended.map(|ended| ended.duration_since(trace.started));
@@ -90,13 +90,13 @@ fn also_in(named: &[TraceId], count: usize) -> Option<String> {
 }
 
 /// The services behind the browser.
-fn services(seen: &Seen) -> Option<String> {
+fn services(seen: &CollectedTrace) -> Option<String> {
     let behind = seen.services.iter().filter(|name| Some(*name) != seen.root_service.as_ref());
     let names: Vec<&str> = behind.map(String::as_str).collect();
     (!names.is_empty()).then(|| format!("served by {}", names.join(", ")))
 }
 
-fn link_to(trace: &Trace, seen: Option<&Seen>, link: &LinkTemplate) -> String {
+fn link_to(trace: &Trace, seen: Option<&CollectedTrace>, link: &LinkTemplate) -> String {
     let nanos = |time: SystemTime| {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
@@ -115,7 +115,7 @@ fn link_to(trace: &Trace, seen: Option<&Seen>, link: &LinkTemplate) -> String {
 }
 
 /// The slowest request, without what all addresses have.
-fn slowest_request(slowest: &Slowest) -> String {
+fn slowest_request(slowest: &SlowestRequest) -> String {
     let (method, address) = slowest.name.split_once(' ').unwrap_or(("", &slowest.name));
     let path = Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.path().to_owned());
     let path = match path.char_indices().nth(LONGEST_PATH) {

@@ -2,9 +2,11 @@
 
 use crate::context::ids::TraceIdFormat;
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};
-use crate::context::propagators::{self, Baggage, Name, SpanContext, Tracestate};
+use crate::context::propagator::Propagator;
 use crate::context::sampler::{self, Sampler};
 use crate::context::targets;
+use crate::context::traceparent::{self, SpanContext};
+use crate::context::{baggage, tracestate};
 use crate::settings::setting::{Read, SETTING, Secret, Setting, put};
 use crate::settings::value;
 
@@ -14,7 +16,7 @@ pub(super) struct RawPolicy {
     sampler: Option<String>,
     sampler_argument: Option<String>,
     parent: Option<SpanContext>,
-    tracestate: Tracestate,
+    tracestate: String,
 }
 
 impl RawPolicy {
@@ -109,9 +111,10 @@ pub(super) static SETTINGS: &[Setting] = &[
         default: "`tracecontext,baggage`",
         meaning: "the headers: `tracecontext` (or `w3c`), `baggage`, `b3`, `b3multi`, `jaeger`, several at once; or `none`",
         read: Read::List(|config, items| {
-            let (known, unknown) = Name::list(&items.join(","));
+            let (known, unknown) = Propagator::parse_list(&items.join(","));
             if let Some(name) = unknown.first() {
-                let hint = value::nearest(name, Name::names()).map(|nearest| format!(" (did you mean {nearest}?)"));
+                let hint =
+                    value::nearest(name, Propagator::names()).map(|nearest| format!(" (did you mean {nearest}?)"));
                 let hint = hint.unwrap_or_default();
                 let reason =
                     format!("{name} is not known{hint}; there are tracecontext, baggage, b3, b3multi, jaeger and none");
@@ -167,18 +170,15 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "TRACEPARENT",
         meaning: "from the environment only: the trace that the whole session joins, with its tracestate and baggage",
         read: Read::Text(|config, text| {
-            let mut context = propagators::Context::default();
-            let get = |name: &str| (name == "traceparent").then(|| text.to_owned());
-            let read = Name::Tracecontext.propagator().extract(&get, &mut context);
-            read.map_err(|invalid| invalid.reason)?;
-            put(&mut config.raw_policy.parent, Ok(context.span))
+            let parent = traceparent::parse(text)?;
+            put(&mut config.raw_policy.parent, Ok(Some(parent)))
         }),
         ..SETTING
     },
     Setting {
         name: "TRACESTATE",
         default: "",
-        read: Read::Text(|config, text| put(&mut config.raw_policy.tracestate, Tracestate::parse(text))),
+        read: Read::Text(|config, text| put(&mut config.raw_policy.tracestate, tracestate::parse(text))),
         ..SETTING
     },
     Setting {
@@ -186,7 +186,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         default: "",
         secret: Secret::PairValues,
         read: Read::Text(|config, text| {
-            let (baggage, fault) = Baggage::parse(text);
+            let (baggage, fault) = baggage::parse(text);
             match fault {
                 Some(reason) if baggage.is_empty() => return Err(reason),
                 fault => config.ignored_part = fault,

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::context::ids::TraceIdFormat;
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};
-use crate::context::propagators::Name;
+use crate::context::propagator::Propagator;
 use crate::context::sampler::Sampler;
 
 const OFF: Sampler = Sampler { ratio: 0.0, parent_based: false };
@@ -264,17 +264,14 @@ fn reads_everything_of_what_requests_carry() {
         parent,
         baggage,
     } = config.policy;
-    assert_eq!(propagators, [Name::Jaeger, Name::Tracecontext, Name::B3multi]);
+    assert_eq!(propagators, [Propagator::Jaeger, Propagator::Tracecontext, Propagator::B3multi]);
     assert_eq!(sampler, Sampler { ratio: 0.25, parent_based: true });
     assert_eq!((sample_per, scope, existing), (SamplePer::Navigation, Scope::Navigation, Existing::Keep));
     assert_eq!((id_format, random_flag), (TraceIdFormat::K6Cloud, true));
     assert_eq!((targets.len(), exclude[0].to_string()), (2, "*://*/health".to_owned()));
     let parent = parent.unwrap();
-    assert_eq!(
-        (parent.span_id.to_string().as_str(), parent.tracestate.to_string().as_str()),
-        ("00f067aa0ba902b7", "a=1")
-    );
-    assert_eq!(baggage.to_string(), "user=alice");
+    assert_eq!((parent.span_id.to_string().as_str(), parent.tracestate.as_str()), ("00f067aa0ba902b7", "a=1"));
+    assert_eq!(baggage, "user=alice");
 }
 
 #[test]
@@ -316,7 +313,7 @@ fn what_of_it_can_not_be_used_is_an_error_where_it_is_ours_and_a_warning_where_i
         ]
     );
     let expected = Policy {
-        propagators: vec![Name::B3],
+        propagators: vec![Propagator::B3],
         sampler: Sampler { ratio: 1.0, parent_based: false },
         ..Policy::default()
     };

@@ -101,11 +101,11 @@ fn a_refusal_has_the_format_of_the_request() {
     assert_eq!(json.headers()["content-type"].to_str().unwrap(), JSON);
     let status: serde_json::Value = serde_json::from_str(&json.text().unwrap()).unwrap();
     assert_eq!(status["code"], 3);
-    assert!(status["message"].as_str().unwrap().starts_with("the body is no OTLP: "), "{status}");
     let protobuf = collector.post(PROTOBUF, b"zzz".to_vec()).send().unwrap();
+    assert!(status["message"].as_str().unwrap().starts_with("the body is not valid OTLP: "), "{status}");
     assert_eq!(protobuf.headers()["content-type"].to_str().unwrap(), PROTOBUF);
     let status = tonic_types::Status::decode(protobuf.bytes().unwrap()).unwrap();
-    assert!(status.code == 3 && status.message.starts_with("the body is no OTLP: "), "{status:?}");
+    assert!(status.code == 3 && status.message.starts_with("the body is not valid OTLP: "), "{status:?}");
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn a_choice_holds_until_the_next_and_null_resets_it() {
     });
     assert_eq!(chosen["configured"], configured);
     for (ratio, targets, sentence) in [
-        (json!(1.5), json!(null), "1.5 is no share of traces to sample: expected a number from 0 to 1"),
+        (json!(1.5), json!(null), "1.5 is not a sampling ratio: expected a number from 0 to 1"),
         (
             json!(null),
             json!(["shop"]),

@@ -6,9 +6,9 @@ use ts_rs::{Config, TS};
 use super::*;
 use crate::channel::lasting::{From, Kind};
 use crate::context::policy::{Existing, SamplePer, Scope};
-use crate::context::propagators::Name;
+use crate::context::propagator::Propagator;
 use crate::context::sampler::Sampler;
-use crate::observe::observation::{IssuedFor, Linked, NavigationStart, Observation, Response};
+use crate::observe::observation::{IssuedFor, NavigationStart, Observation, Response, SpanLink};
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -110,7 +110,7 @@ fn protocol_types_of_the_extension_are_current() {
     let declarations = [
         SessionContext::decl(&config),
         NavigationContext::decl(&config),
-        Name::decl(&config),
+        Propagator::decl(&config),
         Sampler::decl(&config),
         SamplePer::decl(&config),
         Scope::decl(&config),
@@ -124,7 +124,7 @@ fn protocol_types_of_the_extension_are_current() {
         Armed::decl(&config),
         NavigationStart::decl(&config),
         IssuedFor::decl(&config),
-        Linked::decl(&config),
+        SpanLink::decl(&config),
         Response::decl(&config),
         Observation::decl(&config),
         Observed::decl(&config),

@@ -24,11 +24,11 @@ fn root() -> Span {
         start: 1,
         end: 2,
         unfinished: false,
-        kind: Kind::Session,
+        operation: Operation::Session,
     }
 }
 
-fn exported(kind: Kind) -> OtlpSpan {
+fn exported(operation: Operation) -> OtlpSpan {
     let session = session();
     let id: SpanId = "b7ad6b7169203331".parse().unwrap();
     let span = Span {
@@ -38,7 +38,7 @@ fn exported(kind: Kind) -> OtlpSpan {
         start: 5,
         end: 9,
         unfinished: false,
-        kind,
+        operation,
         ..root()
     };
     let mut request = request([&span], &Resource::default());
@@ -74,7 +74,7 @@ fn get() -> Request {
 }
 
 fn exported_request(request: Request) -> OtlpSpan {
-    exported(Kind::Request(Box::new(request)))
+    exported(Operation::Request(Box::new(request)))
 }
 
 #[test]
@@ -111,13 +111,13 @@ fn methods_that_are_not_known_do_not_name_spans() {
 #[test]
 fn what_went_wrong_is_an_error_and_a_cancellation_is_none() {
     let with = |error| exported_request(Request { error: Some(error), ..get() });
-    let span = with(Error::Status(404));
+    let span = with(SpanError::Status(404));
     assert_eq!(span.status, Some(Status { code: StatusCode::Error.into(), message: String::new() }));
     assert_eq!(attributes(&span)["error.type"], "404");
-    let span = with(Error::Network("net::ERR_TIMED_OUT".into()));
+    let span = with(SpanError::Network("net::ERR_TIMED_OUT".into()));
     assert_eq!(span.status.as_ref().unwrap().message, "net::ERR_TIMED_OUT");
     assert_eq!(attributes(&span)["error.type"], "net::ERR_TIMED_OUT");
-    let span = with(Error::Cancelled);
+    let span = with(SpanError::Cancelled);
     assert_eq!(span.status, None);
     assert_eq!(attributes(&span)["navtrace.request.cancelled"], "true");
     assert!(!attributes(&span).contains_key("error.type"));
@@ -157,12 +157,12 @@ fn a_navigation_has_its_steps_as_events() {
         transition: Some("link".into()),
         committed: Some(6),
         loaded: Some(8),
-        error: Some(Error::Status(500)),
+        error: Some(SpanError::Status(500)),
         vitals: [("lcp".to_owned(), 12.5)].into(),
         timing: [("responseStart".to_owned(), 3.5), ("of a later browser".to_owned(), 1.0)].into(),
         ..Navigation::default()
     };
-    let span = exported(Kind::Navigation(navigation));
+    let span = exported(Operation::Navigation(navigation));
     assert_eq!((span.name.as_str(), span.kind()), ("navigation", SpanKind::Internal));
     let events: Vec<_> = span.events.iter().map(|event| (event.name.as_str(), event.time_unix_nano)).collect();
     assert_eq!(events, [("commit", 6), ("load", 8), ("browser.navigation_timing", 8), ("browser.web_vital", 9)]);
@@ -175,7 +175,7 @@ fn a_navigation_has_its_steps_as_events() {
     assert_eq!(attributes["navtrace.navigation.outcome"], "committed");
     assert_eq!(attributes["error.type"], "500");
     let failed = Navigation { failed: true, ..Navigation::default() };
-    let span = exported(Kind::Navigation(failed));
+    let span = exported(Operation::Navigation(failed));
     assert_eq!(self::attributes(&span), [("navtrace.navigation.outcome", "failed".to_owned())].into());
 }
 
@@ -191,14 +191,14 @@ fn flags_state_links_and_a_remote_parent_are_told() {
     assert_eq!(plain.parent_span_id, [0; 0]);
     assert_eq!(attributes(&plain)["navtrace.unfinished"], "true");
     let session = session();
-    let linked = Linked { trace_id: session.trace_id, span_id: session.span_id };
+    let linked = SpanLink { trace_id: session.trace_id, span_id: session.span_id };
     let special = built(Span {
         parent: Some(session.span_id),
         is_remote: true,
         flags: "03".parse().unwrap(),
         tracestate: "a=1,b=2".into(),
         links: vec![linked],
-        kind: Kind::Tab,
+        operation: Operation::Tab,
         ..root()
     });
     assert_eq!((special.name.as_str(), special.flags, special.trace_state.as_str()), ("browser tab", 0x303, "a=1,b=2"));

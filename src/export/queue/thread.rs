@@ -99,7 +99,7 @@ impl QueueThread {
         self.sessions.observe(observed);
         if let Some(session) = self.sessions.current() {
             self.listener.batch_is_safe(&worker, number);
-            self.listener.counted(session.tally());
+            self.listener.counted(session.observed());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Answers as OTLP has them, in the format of the request. Pure.
+//! Responses to OTLP requests, in the format of the request.
 //!
 //! <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>
 
@@ -10,10 +10,10 @@ use prost::Message;
 
 use crate::collect::body::{Format, Refusal};
 
-/// When a client should come back that could not be served.
+/// The `Retry-After` of a response with status 503.
 const RETRY_SECONDS: u64 = 1;
 
-/// Says that spans were taken, but for some.
+/// Returns a success, with the number of spans that were rejected.
 pub(super) fn accept(format: Format, rejected: usize) -> Response {
     let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
         rejected_spans: i64::try_from(rejected).unwrap_or(i64::MAX),
@@ -21,7 +21,7 @@ pub(super) fn accept(format: Format, rejected: usize) -> Response {
     });
     let body = match format {
         Format::Protobuf => ExportTraceServiceResponse { partial_success }.encode_to_vec(),
-        // Only what is said, since the type writes `null` for what is not.
+        // Written by hand for success, because the type would write its missing field as `null`.
         Format::Json => partial_success.map_or_else(
             || b"{}".to_vec(),
             |partial| serde_json::json!({ "partialSuccess": partial }).to_string().into_bytes(),
@@ -30,15 +30,15 @@ pub(super) fn accept(format: Format, rejected: usize) -> Response {
     ([(CONTENT_TYPE, format.content_type())], body).into_response()
 }
 
-/// Answers with a `google.rpc.Status`, as OTLP wants it for failures.
+/// Returns a failure with a `google.rpc.Status` as its body.
 pub(super) fn refuse(format: Format, refusal: &Refusal) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     // UNAVAILABLE and INVALID_ARGUMENT of `google.rpc.Code`.
     let code = if status == StatusCode::SERVICE_UNAVAILABLE { 14 } else { 3 };
     let body = match format {
         Format::Protobuf => {
-            let answer = tonic_types::Status { code, message: refusal.reason.clone(), details: Vec::new() };
-            answer.encode_to_vec()
+            let status = tonic_types::Status { code, message: refusal.reason.clone(), details: Vec::new() };
+            status.encode_to_vec()
         }
         Format::Json => serde_json::json!({ "code": code, "message": refusal.reason }).to_string().into_bytes(),
     };

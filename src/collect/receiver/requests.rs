@@ -1,0 +1,203 @@
+//! Handles OTLP requests: reads a body within the limits, and writes its spans to the store.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderMap, Request};
+use axum::response::Response;
+use axum::routing::post;
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::collect::body::{self, Format, MAX_BODY, Refusal};
+use crate::collect::response::{accept, refuse};
+use crate::collect::store::Store;
+use crate::export::otlp;
+
+/// Bodies up to this size are read at once; larger ones wait for one of [`MAX_LARGE_BODIES`] permits.
+const SMALL_BODY: usize = 64 << 10;
+
+const MAX_LARGE_BODIES: usize = 4;
+
+/// How long a large body waits for its permit.
+const LARGE_BODY_WAIT: Duration = Duration::from_secs(5);
+
+/// The time limit of a client for the headers of a request, and for its body.
+pub(super) const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The state that requests share with the server.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) store: Mutex<Store>,
+    pub(super) activity: Mutex<Activity>,
+    /// Notified when a request ends.
+    pub(super) changed: Condvar,
+    /// The number of spans that could not be written.
+    pub(super) lost: AtomicUsize,
+    large_bodies: Arc<Semaphore>,
+    on_problem: fn(&str),
+    reported_write_error: AtomicBool,
+    reported_other_signals: AtomicBool,
+}
+
+#[derive(Debug)]
+pub(super) struct Activity {
+    /// The number of open requests.
+    pub(super) requests: usize,
+    /// The end of the latest request.
+    pub(super) latest: Instant,
+}
+
+impl Shared {
+    pub(super) fn new(store: Store, on_problem: fn(&str)) -> Self {
+        Self {
+            store: Mutex::new(store),
+            activity: Mutex::new(Activity { requests: 0, latest: Instant::now() }),
+            changed: Condvar::new(),
+            lost: AtomicUsize::new(0),
+            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+            on_problem,
+            reported_write_error: AtomicBool::new(false),
+            reported_other_signals: AtomicBool::new(false),
+        }
+    }
+}
+
+/// Counts a request as open until it is dropped.
+struct Active<'a>(&'a Shared);
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        let mut activity = lock(&self.0.activity);
+        activity.requests -= 1;
+        activity.latest = Instant::now();
+        self.0.changed.notify_all();
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/v1/traces", post(traces))
+        .route("/v1/metrics", post(discard_signal))
+        .route("/v1/logs", post(discard_signal))
+        .with_state(shared)
+}
+
+async fn traces(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
+    let format = match Format::of(text(request.headers(), &CONTENT_TYPE)) {
+        Ok(format) => format,
+        Err(refusal) => return refuse(Format::Json, &refusal),
+    };
+    lock(&shared.activity).requests += 1;
+    let _active = Active(&shared);
+    let encoding = text(request.headers(), &CONTENT_ENCODING).map(ToOwned::to_owned);
+    let (bytes, permit) = match read_body(request, &shared.large_bodies).await {
+        Ok(read) => read,
+        Err(refusal) => return refuse(format, &refusal),
+    };
+    let for_writer = Arc::clone(&shared);
+    let stored = tokio::task::spawn_blocking(move || {
+        let stored = store_spans(&for_writer, format, encoding.as_deref(), &bytes);
+        drop(permit);
+        stored
+    });
+    match stored.await {
+        Ok(Ok(rejected)) => accept(format, rejected),
+        Ok(Err(refusal)) => refuse(format, &refusal),
+        Err(error) => refuse(format, &Refusal::new(500, format!("the spans can't be read: {error}"))),
+    }
+}
+
+/// Accepts metrics and logs without keeping them, so that programs that send all signals to this endpoint see no errors.
+async fn discard_signal(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
+    let format = match Format::of(text(request.headers(), &CONTENT_TYPE)) {
+        Ok(format) => format,
+        Err(refusal) => return refuse(Format::Json, &refusal),
+    };
+    if let Err(refusal) = read_body(request, &shared.large_bodies).await {
+        return refuse(format, &refusal);
+    }
+    if !shared.reported_other_signals.swap(true, Ordering::Relaxed) {
+        (shared.on_problem)("metrics or logs arrived, which are not kept: navtrace collects traces");
+    }
+    accept(format, 0)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Reads a body within the limits. The permit of a large body must be kept until the body is dropped.
+async fn read_body(
+    request: Request<Body>,
+    large_bodies: &Arc<Semaphore>,
+) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refusal> {
+    let announced = text(request.headers(), &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let mut body = request.into_body();
+    if announced.is_some_and(|length: u64| length > MAX_BODY as u64) {
+        discard_rest(&mut body).await;
+        return Err(Refusal::too_large());
+    }
+    let mut permit = None;
+    let reading = async {
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Refusal::new(400, format!("the body can't be read: {error}")))?;
+            let Some(data) = frame.data_ref() else { continue };
+            if bytes.len() + data.len() > MAX_BODY {
+                drop(std::mem::take(&mut bytes));
+                discard_rest(&mut body).await;
+                return Err(Refusal::too_large());
+            }
+            if permit.is_none() && bytes.len() + data.len() > SMALL_BODY {
+                let waiting = tokio::time::timeout(LARGE_BODY_WAIT, Arc::clone(large_bodies).acquire_owned()).await;
+                permit = waiting.ok().and_then(Result::ok);
+                if permit.is_none() {
+                    return Err(Refusal::new(503, "too many large bodies arrive at once"));
+                }
+            }
+            bytes.extend_from_slice(data);
+        }
+        Ok(bytes)
+    };
+    match tokio::time::timeout(CLIENT_TIMEOUT, reading).await {
+        Ok(read) => Ok((read?, permit)),
+        Err(_) => Err(Refusal::new(408, "the body did not arrive in time")),
+    }
+}
+
+/// Reads the rest of a body and discards it. A client that is still sending when the connection closes would not see the response.
+async fn discard_rest(body: &mut Body) {
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(CLIENT_TIMEOUT, reading).await;
+}
+
+/// Writes the spans of a body to the store and returns the number of invalid spans.
+fn store_spans(shared: &Shared, format: Format, encoding: Option<&str>, bytes: &[u8]) -> Result<usize, Refusal> {
+    let mut request = body::decode(format, &body::inflate(encoding, bytes)?)?;
+    let rejected = body::reject_invalid(&mut request);
+    let spans = otlp::count(&request);
+    if spans > 0 {
+        let mut store = lock(&shared.store);
+        if let Err(error) = store.write(&request) {
+            shared.lost.fetch_add(spans, Ordering::Relaxed);
+            if !shared.reported_write_error.swap(true, Ordering::Relaxed) {
+                let path = store.path().display();
+                (shared.on_problem)(&format!(
+                    "{path} can't be written: {error}; what is there stays, and spans are taken again once there is room"
+                ));
+            }
+            return Err(Refusal::new(503, format!("the spans can't be written: {error}")));
+        }
+    }
+    Ok(rejected)
+}

@@ -1,0 +1,156 @@
+//! Navigations, from their start to the last request of their document.
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::ids::SpanId;
+use crate::observe::observation::Observation;
+use crate::observe::session::parents::ParentContext;
+use crate::observe::session::{Session, nanos, remember};
+use crate::observe::span::{Nanos, Navigation, Operation, Span};
+
+/// How long a navigation waits for late requests of a document that is gone, such as a beacon.
+const LATE_REQUEST_WAIT: Nanos = 2_000_000_000;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct OpenNavigation {
+    pub(super) start: Nanos,
+    /// The end of its latest event or request.
+    end: Nanos,
+    pub(super) navigation: Navigation,
+    /// The number of open requests.
+    pub(super) requests: usize,
+    /// When it failed or its document was gone. Only late requests may follow.
+    #[serde(rename = "over")]
+    left: Option<Nanos>,
+}
+
+impl OpenNavigation {
+    fn new(start: Nanos) -> Self {
+        Self { start, end: start, navigation: Navigation::default(), requests: 0, left: None }
+    }
+
+    pub(super) fn extend_to(&mut self, time: Nanos) {
+        self.end = self.end.max(time);
+    }
+
+    pub(super) fn leave(&mut self, time: Nanos) {
+        self.left.get_or_insert(time);
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.requests > 0
+    }
+
+    /// Returns whether the navigation has neither loaded nor failed. One without a tab is known by its requests only, so it counts while it is `busy`.
+    pub(super) fn is_loading(&self, busy: bool) -> bool {
+        let is_known = self.navigation.tab_id.is_some() || busy;
+        is_known && self.left.is_none() && self.navigation.loaded.is_none()
+    }
+
+    /// Returns whether it has neither a document nor failed, so it is not counted yet.
+    fn is_uncounted(&self) -> bool {
+        self.navigation.committed.is_none() && !self.navigation.failed
+    }
+
+    /// Returns whether nothing more is expected at this time.
+    fn is_over(&self, time: Nanos) -> bool {
+        !self.is_busy() && self.left.is_some_and(|left| left.max(self.end) + LATE_REQUEST_WAIT <= time)
+    }
+}
+
+impl Session {
+    /// Applies an event of a navigation, a document or a tab.
+    pub(super) fn apply_navigation(&mut self, observation: &Observation, time: Nanos) {
+        match observation {
+            // The navigation's span is already finished.
+            Observation::NavigationCommitted { span_id, .. } | Observation::NavigationFailed { span_id, .. }
+                if self.ended.contains(span_id) => {}
+            Observation::NavigationCommitted { span_id, tab_id, url, started, transition, .. } => {
+                if let Some(before) = self.documents.insert(*tab_id, *span_id).filter(|before| before != span_id) {
+                    self.leave_document(before, time);
+                }
+                let start = nanos(*started).min(time);
+                self.started = self.started.min(start);
+                let open = self.navigation(*span_id, start);
+                open.extend_to(time);
+                // A document from the back-forward cache may have been left before.
+                open.left = None;
+                let is_first = open.is_uncounted();
+                let navigation = &mut open.navigation;
+                navigation.url = url.as_str().into();
+                navigation.tab_id = Some(*tab_id);
+                navigation.transition = Some(transition.as_str().into());
+                navigation.committed = Some(time);
+                navigation.failed = false;
+                self.counts.navigations += usize::from(is_first);
+            }
+            Observation::NavigationFailed { span_id, .. } => {
+                let open = self.navigation(*span_id, time);
+                open.extend_to(time);
+                open.left = Some(time);
+                let is_first = open.is_uncounted();
+                open.navigation.failed = open.navigation.committed.is_none();
+                self.counts.navigations += usize::from(is_first);
+            }
+            Observation::DocumentParsed { span_id, .. } => {
+                if let Some(open) = self.navigations.get_mut(span_id) {
+                    open.extend_to(time);
+                    open.navigation.parsed.get_or_insert(time);
+                }
+            }
+            Observation::DocumentLoaded { span_id, .. } => {
+                if let Some(open) = self.navigations.get_mut(span_id) {
+                    open.extend_to(time);
+                    open.navigation.loaded.get_or_insert(time);
+                }
+            }
+            Observation::PageMeasured { span_id, vitals, timing, .. } => {
+                if let Some(open) = self.navigations.get_mut(span_id) {
+                    open.navigation.vitals.clone_from(vitals);
+                    open.navigation.timing.clone_from(timing);
+                }
+            }
+            Observation::TabClosed { tab_id, .. } => {
+                if let Some(document) = self.documents.remove(tab_id) {
+                    self.leave_document(document, time);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns an open navigation. Begins it if its start was not seen, because its requests need it as their parent.
+    pub(super) fn navigation(&mut self, id: SpanId, start: Nanos) -> &mut OpenNavigation {
+        let ParentContext { trace_id, flags, .. } = self.parents.for_navigation(id);
+        if flags.is_sampled() && trace_id != self.context.trace_id && !self.traces.contains(&trace_id) {
+            self.counts.count_trace(trace_id);
+            let _ = remember(&mut self.traces, trace_id);
+        }
+        self.navigations.entry(id).or_insert_with(|| OpenNavigation::new(start))
+    }
+
+    fn leave_document(&mut self, navigation: SpanId, time: Nanos) {
+        if let Some(open) = self.navigations.get_mut(&navigation) {
+            open.leave(time);
+        }
+    }
+
+    /// Ends the navigations of which nothing more is expected. Uses the time of the observations, so that a replay ends them at the same point.
+    pub(super) fn end_navigations(&mut self, spans: &mut Vec<Span>) {
+        let latest = self.latest;
+        let over = self.navigations.iter().filter(|(_, open)| open.is_over(latest));
+        for id in over.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let Some(open) = self.navigations.remove(&id) else { continue };
+            spans.push(self.navigation_span(id, open, false));
+            if let Some(forgotten) = remember(&mut self.ended, id) {
+                self.parents.forget(forgotten);
+            }
+        }
+    }
+
+    pub(super) fn navigation_span(&mut self, id: SpanId, open: OpenNavigation, unfinished: bool) -> Span {
+        let parent = self.parents.for_navigation(id);
+        self.parents.extend_tab(parent.parent, open.start, open.end);
+        parent.into_span(id, (open.start, open.end), unfinished, Operation::Navigation(open.navigation))
+    }
+}
