@@ -6,15 +6,18 @@ import { isChoice, isObject } from '../channel/messages.js';
 import { attempt } from '../attempt.js';
 import { areValues, lastingSettings, storeSettings } from './settings.js';
 
+/** @import { Host } from '../channel/host.js' */
 /** @import { Session } from '../context/session.js' */
-/** @import { Modes } from '../headers/modes.js' */
+/** @import { Headers } from '../headers/start.js' */
+/** @import { Choices } from './choices.js' */
 /** @import { History } from './history.js' */
+/** @import { Status } from './status.js' */
 /** @import { Command, TabView, View } from './view.js' */
 /** @typedef {{ port: chrome.runtime.Port, tabId: number | null }} Watcher */
 /**
- * What a command needs: the session, what carries it, the port that asked, and how to watch a tab from there.
+ * What a command needs: the host, the user's choices, the headers, the port that asked, and how to watch a tab from there.
  *
- * @typedef {{ session: Session, modes: Modes, port: chrome.runtime.Port, watch: (tabId: number | null) => void }} Desk
+ * @typedef {{ host: Host, choices: Choices, headers: Headers, port: chrome.runtime.Port, watch: (tabId: number | null) => void }} Desk
  */
 /** @typedef {(desk: Desk, command: Record<string, unknown>) => Promise<string | null> | string | null} Handler gives why it can't be done */
 
@@ -34,36 +37,36 @@ const HANDLERS = {
     watch(tabId);
     return null;
   },
-  pause: ({ session }, { paused }) => {
+  pause: ({ choices }, { paused }) => {
     if (typeof paused !== 'boolean') return MALFORMED;
-    session.pause(paused);
+    choices.pause(paused);
     return null;
   },
-  'new-trace': async ({ modes }) => {
-    await modes.newTrace();
+  'new-trace': async ({ headers }) => {
+    await headers.newTrace.begin();
     return null;
   },
-  choose: ({ session }, command) => {
+  choose: ({ choices }, command) => {
     if (!isChoice(command)) return MALFORMED;
     const { ratio, targets } = command;
-    return session.choose({ ratio, targets });
+    return choices.choose({ ratio, targets });
   },
-  settings: async ({ session, port }) => {
-    const answer = await lastingSettings(session);
+  settings: async ({ host, port }) => {
+    const answer = await lastingSettings(host);
     if (typeof answer === 'string') return answer;
     post(port, answer);
     return null;
   },
-  store: async ({ session, port }, { values }) => {
+  store: async ({ host, port }, { values }) => {
     if (!areValues(values)) return MALFORMED;
-    const answer = await storeSettings(session, values);
+    const answer = await storeSettings(host, values);
     if (typeof answer === 'string') return answer;
     post(port, { type: 'stored' });
     post(port, answer);
     return null;
   },
-  reconnect: ({ session }) => {
-    session.reconnect();
+  reconnect: ({ host }) => {
+    host.reconnect();
     return null;
   },
 };
@@ -79,12 +82,12 @@ const isOwnPage = ({ name, sender }) =>
   sender.url?.startsWith(chrome.runtime.getURL('')) === true;
 
 /**
- * @param {Modes} modes
+ * @param {Headers['navigations']} navigations
  * @param {History} history
  * @param {number | null} tabId
  * @returns {Promise<TabView | null>}
  */
-async function viewOfTab(modes, history, tabId) {
+async function viewOfTab(navigations, history, tabId) {
   if (tabId === null) return null;
   /** @type {chrome.tabs.Tab | null} */
   let tab = null;
@@ -93,16 +96,17 @@ async function viewOfTab(modes, history, tabId) {
   } catch {
     // It was closed.
   }
-  return tab === null ? null : { id: tabId, ...modes.contextOf(tabId, tab.url ?? ''), navigations: history.of(tabId) };
+  return tab === null ? null : { id: tabId, ...navigations.contextOf(tabId, tab.url ?? ''), navigations: history.of(tabId) };
 }
 
 /**
  * @param {Session} session
+ * @param {Status['current']} status
  * @param {TabView | null} tab
  * @returns {View}
  */
-function viewOf(session, tab) {
-  const { connected, host, reason, exporter, configured, started, mode, wantedMode, offTheRecord, paused, chosen, problems } = session.shown;
+function viewOf(session, status, tab) {
+  const { connected, version, reason, exporter, configured, started, mode, wantedMode, offTheRecord, paused, chosen, problems } = status;
   const { traceId, spanId, flags } = session.context;
   const { settings } = session.propagation;
   return {
@@ -112,7 +116,7 @@ function viewOf(session, tab) {
     wantedMode,
     offTheRecord,
     paused,
-    host: { state: connected ? 'connected' : reason === null ? 'starting' : 'missing', version: host, reason },
+    host: { state: connected ? 'connected' : reason === null ? 'starting' : 'missing', version, reason },
     exporter: exporter && {
       endpoint: configured?.endpoint ?? null,
       exported: exporter.exported,
@@ -137,11 +141,10 @@ function viewOf(session, tab) {
 /**
  * Registers the listener at once, as a worker must that wants to be woken by it. While no page watches, nothing is done.
  *
- * @param {Promise<Modes>} ready
- * @param {Session} session
- * @param {History} history
+ * @param {Promise<Headers>} ready
+ * @param {{ session: Session, host: Host, choices: Choices, status: Status, history: History }} parts
  */
-export function watchConnections(ready, session, history) {
+export function watchConnections(ready, { session, host, choices, status, history }) {
   /** @type {Set<Watcher>} */
   const watchers = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -151,16 +154,16 @@ export function watchConnections(ready, session, history) {
   const show = async () => {
     due = undefined;
     shown = Date.now();
-    const modes = await ready;
+    const { navigations } = await ready;
     for (const watcher of [...watchers]) {
-      const tab = await viewOfTab(modes, history, watcher.tabId);
-      if (watchers.has(watcher)) post(watcher.port, viewOf(session, tab));
+      const tab = await viewOfTab(navigations, history, watcher.tabId);
+      if (watchers.has(watcher)) post(watcher.port, viewOf(session, status.current, tab));
     }
   };
   const changed = () => {
     if (watchers.size > 0) due ??= setTimeout(() => void attempt('showing the state', show, undefined), shown + VIEW_INTERVAL - Date.now());
   };
-  session.watch(changed);
+  status.watch(changed);
 
   /** @param {Watcher} watcher */
   const add = (watcher) => {
@@ -195,10 +198,10 @@ export function watchConnections(ready, session, history) {
       remove(watcher);
     });
     port.onMessage.addListener((message) => {
-      void ready.then(async (modes) => {
+      void ready.then(async (headers) => {
         const type = isObject(message) && typeof message.type === 'string' ? message.type : '';
         const handler = Object.hasOwn(HANDLERS, type) ? HANDLERS[type] : undefined;
-        const refused = handler === undefined ? MALFORMED : await handler({ session, modes, port, watch }, message);
+        const refused = handler === undefined ? MALFORMED : await handler({ host, choices, headers, port, watch }, message);
         if (refused !== null) post(port, { type: 'refused', command: /** @type {Command['type']} */ (type), message: refused });
         else changed();
       });

@@ -4,7 +4,7 @@
 
 import { askSettings, isObject, isStored, store } from '../channel/messages.js';
 
-/** @import { Session } from '../context/session.js' */
+/** @import { Host } from '../channel/host.js' */
 /** @import { SettingsView } from './view.js' */
 /** @typedef {Parameters<typeof store>[0]} Values */
 
@@ -12,24 +12,24 @@ import { askSettings, isObject, isStored, store } from '../channel/messages.js';
 export const areValues = (value) => isObject(value) && Object.values(value).every(isStored);
 
 /**
- * @param {Pick<Session, 'ask'>} session
+ * @param {Pick<Host, 'ask'>} host
  * @returns {Promise<SettingsView | string>} why they can't be had, if they can't
  */
-export async function lastingSettings(session) {
-  const answer = await session.ask(askSettings(), 'settings');
+export async function lastingSettings(host) {
+  const answer = await host.ask(askSettings(), 'settings');
   return typeof answer === 'string' ? answer : viewOfSettings(answer);
 }
 
 /**
- * @param {Pick<Session, 'ask' | 'reconnect'>} session
+ * @param {Pick<Host, 'ask' | 'reconnect'>} host
  * @param {Values} values
  * @returns {Promise<SettingsView | string>} why nothing was stored, if nothing was
  */
-export async function storeSettings(session, values) {
-  const answer = await session.ask(store(values), 'settings');
+export async function storeSettings(host, values) {
+  const answer = await host.ask(store(values), 'settings');
   if (typeof answer === 'string') return answer;
   // What is stored holds for hosts that are started from now on.
-  session.reconnect();
+  host.reconnect();
   return viewOfSettings(answer);
 }
 

@@ -3,7 +3,7 @@
  * observations.
  */
 
-import { CONTROL_HEADER } from '../context/control.js';
+import { STEERING_HEADER } from '../context/steering.js';
 import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
 /** @import { Carried } from '../context/propagators.js' */
@@ -20,7 +20,7 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  * @property {(tabId: number) => NavigationContext[]} closed
  * @property {(url: string) => boolean} isTarget whether an address is traced
  * @property {(headers: chrome.webRequest.HttpHeader[] | undefined) => Carried | null} carriedBy
- * @property {(tabId: number, requestId: string, headers: chrome.webRequest.HttpHeader[] | undefined, control: string | undefined) => void} arrived
+ * @property {(tabId: number, requestId: string, headers: chrome.webRequest.HttpHeader[] | undefined, steering: string | undefined) => void} arrived
  * @property {(tabId: number, requestId: string, sent: Carried | null, timeStamp: number) => void} requested
  * @property {(tabId: number, requestId: string, url: string | null) => NavigationContext[]} responded
  * @property {(tabId: number, requestId: string) => NavigationContext[]} failed
@@ -121,7 +121,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     (details) => {
       if (!isNavigation(details)) return;
       const { tabId, requestId, requestHeaders } = details;
-      once((started) => started.arrived(tabId, requestId, requestHeaders, header(requestHeaders, CONTROL_HEADER)));
+      once((started) => started.arrived(tabId, requestId, requestHeaders, header(requestHeaders, STEERING_HEADER)));
     },
     MAIN_FRAMES,
     ['requestHeaders'],

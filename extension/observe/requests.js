@@ -12,6 +12,7 @@ import { EVERYTHING, bodySize, cutUrl, isOwnRequest } from './details.js';
 /** @import { Traces } from '../context/traces.js' */
 /** @import { Outbox } from './outbox.js' */
 /** @import { Starts } from './starts.js' */
+/** @typedef {{ has: Traces['has'], clients: Pick<Traces['clients'], 'leavesAlone'> }} OwnTraces */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails | chrome.webRequest.OnSendHeadersDetails} Leaving */
 /** @typedef {chrome.webRequest.OnBeforeRedirectDetails | chrome.webRequest.OnCompletedDetails} Answered */
 
@@ -38,7 +39,7 @@ export class Requests {
   #outbox;
   #starts;
   #carrier;
-  /** @type {Pick<Traces, 'has' | 'leavesAlone'> | null} */
+  /** @type {OwnTraces | null} */
   #traces = null;
   /** @type {Set<string>} requests under way that were told of */
   #told = new Set();
@@ -131,7 +132,7 @@ export class Requests {
    * that change have the browser ask its HTTP cache for every resource of every page, and each event of those costs.
    *
    * @param {SessionContext} session what the rules carry
-   * @param {Pick<Traces, 'has' | 'leavesAlone'>} traces
+   * @param {OwnTraces} traces
    */
   listen(session, traces) {
     if (this.#session === null) {
@@ -180,6 +181,6 @@ export class Requests {
 
   /** @param {number} tabId @param {Carried} carried */
   #isOurs(tabId, carried) {
-    return this.#traces !== null && this.#traces.has(carried.traceId) && !this.#traces.leavesAlone(tabId, carried);
+    return this.#traces !== null && this.#traces.has(carried.traceId) && !this.#traces.clients.leavesAlone(tabId, carried);
   }
 }
