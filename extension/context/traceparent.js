@@ -1,8 +1,8 @@
 /**
- * Writes the W3C `traceparent` header, and checks what it is made of.
+ * Writes the W3C `traceparent` header and checks its parts.
  */
 
-/** @import { SessionContext } from '../channel/messages.js' */
+/** @import { SessionContext } from '../protocol.d.ts' */
 
 const ZEROS = /^0+$/;
 

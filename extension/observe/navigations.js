@@ -3,20 +3,15 @@
  * observations.
  */
 
-import { CONTROL_HEADER } from '../context/control.js';
+import { STEERING_HEADER } from '../context/steering.js';
 import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
 /** @import { NavigationContext } from '../context/traces.js' */
-/** @import { Modes } from '../headers/modes.js' */
+/** @import { Navigations } from '../headers/navigations.js' */
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
 
-/**
- * The object that follows navigations. Its methods return the navigations that now have a document (`committed`) or will never have one.
- *
- * @typedef {Pick<Modes, 'opened' | 'closed' | 'isTarget' | 'carriedBy' | 'arrived' | 'requested' | 'responded' | 'failed' | 'committed' |
- *   'continued' | 'abandoned'>} Tracker
- */
+/** @typedef {Omit<Navigations, 'contextOf'>} Tracker its methods return navigations that now have a document (`committed`) or never will */
 
 /**
  * The document id of a failed navigation that left the tab's document in place. A failed navigation with another id is either an error page,
@@ -132,7 +127,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     (details) => {
       if (!isNavigation(details)) return;
       const { tabId, requestId, requestHeaders } = details;
-      whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, header(requestHeaders, CONTROL_HEADER)));
+      whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, header(requestHeaders, STEERING_HEADER)));
     },
     MAIN_FRAMES,
     ['requestHeaders'],

@@ -3,18 +3,18 @@ import { beforeEach, mock, test } from 'node:test';
 
 import { newSpanId, newTraceId } from '../../extension/context/ids.js';
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
-import { Session, ownSession } from '../../extension/context/session.js';
+import { fallbackSession } from '../../extension/context/session.js';
 import { Traces } from '../../extension/context/traces.js';
 import { Injector } from '../../extension/headers/injector.js';
-import { Modes } from '../../extension/headers/modes.js';
+import { startHeaders } from '../../extension/headers/start.js';
 import { Tabs } from '../../extension/headers/tabs.js';
 import { Documents } from '../../extension/observe/documents.js';
 import { NavigationStarts, watchNavigations } from '../../extension/observe/navigations.js';
-import { Outbox } from '../../extension/observe/outbox.js';
 import { Requests } from '../../extension/observe/requests.js';
 import { fakeChrome, settled } from './support/chrome.js';
 import { fakeOutbox, fakeSession, propagating } from './support/session.js';
 import { parseTraceparent } from './support/traceparent.js';
+import { connectHost } from './support/worker.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 /** @import { Header } from './support/chrome.js' */
@@ -76,7 +76,7 @@ function made() {
   const documents = new Documents();
   const started = mock.fn((/** @type {any} */ _details, /** @type {any[]} */ ..._told) => {});
   const ignore = mock.fn((/** @type {string} */ _requestId) => {});
-  const injector = new Injector(ownSession(), documents, { started, ignore });
+  const injector = new Injector(fallbackSession(), documents, { started, ignore });
   /** What was told last: the request's own span id, its parent, its trace, and what the page says of it. */
   const told = () => started.mock.calls.at(-1)?.arguments.slice(1);
   return { injector, documents, told, started, ignore };
@@ -92,10 +92,10 @@ function working(settings) {
   const { injector, ...observers } = made();
   const session = using(SESSION, settings);
   const outbox = fakeOutbox();
-  const traces = new Traces(session, outbox);
-  const tabs = new Tabs(SESSION, (tabId, previous) => traces.issue(tabId, previous), null, traces);
+  const traces = new Traces(session, outbox, session.problem);
+  const tabs = new Tabs(session, traces);
   tabs.opened([TAB], [TAB - 1]);
-  injector.start(session, tabs, traces);
+  injector.start({ session, tabs, traces });
   const begin = mock.method(tabs, 'begin');
   /** @param {object} details @returns {Header[]} */
   const inject = (details) => browser.fire(INJECT, details).requestHeaders;
@@ -313,7 +313,7 @@ test('it goes over to another session', () => {
   const { inject, named, injector, tabs } = working();
   const other = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
   const session = using(other);
-  injector.start(session, tabs, new Traces(session, fakeOutbox()));
+  injector.start({ session, tabs, traces: new Traces(session, fakeOutbox(), session.problem) });
   assert.equal(contextIn(inject(navigation())).traceId, other.traceId);
   assert.ok(named(response())[0]?.value?.includes(other.traceId));
 });
@@ -321,7 +321,7 @@ test('it goes over to another session', () => {
 test('it listens once, however often it is told to', () => {
   const { injector, session, tabs, traces, blocking } = working();
   injector.listen();
-  injector.start(session, tabs, traces);
+  injector.start({ session, tabs, traces });
   assert.deepEqual(blocking(), [INJECT, EXPOSE]);
   injector.stop();
   assert.deepEqual(blocking(), []);
@@ -333,7 +333,7 @@ test('once it is stopped it leaves requests alone, until it is started again', (
   injector.stop();
   assert.equal(fire(INJECT, request()), undefined);
   assert.equal(fire(EXPOSE, response()), undefined);
-  injector.start(session, tabs, traces);
+  injector.start({ session, tabs, traces });
   assert.equal(contextIn(fire(INJECT, request()).requestHeaders).traceId, SESSION.traceId);
 });
 
@@ -359,13 +359,11 @@ test('it knows whether the browser asks', () => {
 test('no request waits for anything: the answer is there at once, and nothing is sent before it', async () => {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
-  const own = ownSession();
-  const outbox = new Outbox();
-  const session = new Session(() => {}, own, outbox, async () => {});
+  const { fallback, session, host, outbox } = connectHost();
   const [documents, starts] = [new Documents(), new NavigationStarts()];
   const requests = new Requests(outbox, starts, session);
-  const ready = Modes.start(session, new Injector(own, documents, requests), requests, outbox);
-  watchNavigations(ready, { outbox, documents, starts });
+  const ready = startHeaders(session, host, new Injector(fallback, documents, requests), { outbox, documents, requests });
+  watchNavigations(ready.then(({ navigations }) => navigations), { outbox, documents, starts });
   await settled();
   const [port] = browser.ports;
   assert.ok(port);

@@ -2,16 +2,18 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
-import { Session, ownSession } from '../../extension/context/session.js';
 import { Injector } from '../../extension/headers/injector.js';
-import { Modes } from '../../extension/headers/modes.js';
-import { inForceBy, recordOf } from '../../extension/headers/rules.js';
+import { readRecord, recordRule } from '../../extension/headers/record.js';
+import { startHeaders } from '../../extension/headers/start.js';
 import { Documents } from '../../extension/observe/documents.js';
-import { BATCH_DELAY, Outbox } from '../../extension/observe/outbox.js';
+import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { Requests } from '../../extension/observe/requests.js';
 import { NavigationStarts } from '../../extension/observe/navigations.js';
 import { fakeChrome, observationsOf, settled } from './support/chrome.js';
 import { parseTraceparent } from './support/traceparent.js';
+import { connectHost } from './support/worker.js';
+
+/** @import { Navigations } from '../../extension/headers/navigations.js' */
 
 const TAB = 100;
 const PAGE = 'https://example.test/';
@@ -22,6 +24,9 @@ const OPEN = { tabs: [TAB], windows: [TAB - 1] };
 
 /** What the record keeps of a session in which nothing was asked for. */
 const AS_STARTED = { paused: false, chosen: { ratio: null, targets: null }, started: 0 };
+
+/** The rule of detailed mode. */
+const AS_RECORDED = recordRule({ mode: 'detailed', session: NAMED, propagation: DEFAULT_PROPAGATION, contexts: null, kept: AS_STARTED });
 
 const BLOCKING = ['webRequest.onBeforeSendHeaders', 'webRequest.onHeadersReceived'];
 
@@ -60,20 +65,19 @@ async function idle() {
  */
 function start(browser, { restarted = false } = {}) {
   let started = false;
-  const own = ownSession();
-  const outbox = new Outbox();
-  const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, async () => {});
+  const { fallback, session, host, outbox } = connectHost({ renewed: () => void ready.then(({ mode }) => mode.renew()) });
   const requests = new Requests(outbox, new NavigationStarts(), session);
-  const injector = new Injector(own, new Documents(), requests);
+  const documents = new Documents();
+  const injector = new Injector(fallback, documents, requests);
   if (restarted) injector.listen();
-  const ready = Modes.start(session, injector, requests, outbox);
+  const ready = startHeaders(session, host, injector, { outbox, documents, requests });
   void ready.then(() => (started = true));
   const port = browser.ports.at(-1);
   assert.ok(port);
   /** What the rules in force stand for. */
   /** What the rules say, without what the popup has a say in. */
   const inForce = () => {
-    const before = inForceBy([...browser.rules.values()]);
+    const before = readRecord([...browser.rules.values()]);
     return before && { session: before.session, mode: before.mode, propagation: before.propagation, contexts: before.contexts };
   };
   const contexts = () => inForce()?.contexts;
@@ -92,7 +96,7 @@ async function running({ mode = 'auto', ...options } = {}) {
   await settled();
   worker.port.receive(answer(mode));
   await idle();
-  return { ...browser, ...worker, browser, modes: await worker.ready };
+  return { ...browser, ...worker, browser, navigations: (await worker.ready).navigations };
 }
 
 /**
@@ -148,16 +152,16 @@ async function assertNoGap(browser) {
 /**
  * Has a navigation take its course, as the browser's events tell it.
  *
- * @param {{ browser: ReturnType<typeof fakeChrome>, modes: Modes }} worker
+ * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: Navigations }} worker
  * @param {string} requestId
  * @param {number} [tabId]
  */
-function navigate({ browser, modes }, requestId, tabId = TAB) {
+function navigate({ browser, navigations }, requestId, tabId = TAB) {
   const details = { requestId, tabId, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
-  modes.requested(tabId, requestId, modes.carriedBy(browser.leave(details)), Date.now());
+  navigations.requested(tabId, requestId, navigations.carriedBy(browser.leave(details)), Date.now());
   const named = browser.fire('webRequest.onHeadersReceived', { ...details, statusCode: 200, responseHeaders: [] });
-  modes.responded(tabId, requestId, PAGE);
-  const committed = modes.committed(tabId, PAGE).map(({ spanId }) => spanId);
+  navigations.responded(tabId, requestId, PAGE);
+  const committed = navigations.committed(tabId, PAGE).map(({ spanId }) => spanId);
   return { named: /** @type {string | undefined} */ (named?.responseHeaders?.[0]?.value), committed };
 }
 
@@ -206,13 +210,13 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
   });
 
   test(`detailed mode ${why}: a navigation costs one update, and is answered with its name`, async () => {
-    const { modes, updates, contexts } = await running({ granted, mode });
+    const { navigations, updates, contexts } = await running({ granted, mode });
     const { length } = updates;
     const next = contexts()?.tabs.get(TAB)?.next;
     assert.ok(next);
-    modes.requested(TAB, '1', { traceId: NAMED.traceId, ...next, tracestate: '', baggage: '' }, 1);
-    modes.responded(TAB, '1', PAGE);
-    assert.deepEqual(modes.committed(TAB, PAGE), [next]);
+    navigations.requested(TAB, '1', { traceId: NAMED.traceId, ...next, tracestate: '', baggage: '' }, 1);
+    navigations.responded(TAB, '1', PAGE);
+    assert.deepEqual(navigations.committed(TAB, PAGE), [next]);
     await idle();
     assert.equal(updates.length, length + 1);
     assert.deepEqual(contexts()?.tabs.get(TAB)?.current, next);
@@ -262,9 +266,9 @@ for (const granted of [false, true]) {
     mock.timers.tick(1000);
     await idle();
     const own = session.context;
-    const modes = await ready;
+    const { navigations } = await ready;
     browser.leave({ requestId: '1', tabId: TAB, type: 'main_frame' });
-    modes.requested(TAB, '1', null, Date.now());
+    navigations.requested(TAB, '1', null, Date.now());
     port.receive(answer());
     await idle();
     port.receive(answer('auto', own));
@@ -304,10 +308,10 @@ test('a browser that does not say what it grants is taken to grant nothing', asy
 });
 
 test('a header of another trace on a navigation is not taken for ours', async () => {
-  const { modes, contexts } = await running();
+  const { navigations, contexts } = await running();
   const next = contexts()?.tabs.get(TAB)?.next;
-  modes.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01', tracestate: '', baggage: '' }, 1);
-  assert.deepEqual(modes.failed(TAB, '1'), [next]);
+  navigations.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01', tracestate: '', baggage: '' }, 1);
+  assert.deepEqual(navigations.failed(TAB, '1'), [next]);
 });
 
 test('thousands of tabs keep to the number of rules that the browser takes', async () => {
@@ -334,39 +338,39 @@ for (const mode of ['auto', 'detailed']) {
     assert.equal(started(), true);
     assert.deepEqual(said(), ['hello', 'armed detailed']);
     assert.deepEqual(inForce(), { session: NAMED, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null });
-    assert.deepEqual(browser.updates, [{ removeRuleIds: [], addRules: [recordOf(NAMED, DEFAULT_PROPAGATION, AS_STARTED)] }]);
+    assert.deepEqual(browser.updates, [{ removeRuleIds: [], addRules: [AS_RECORDED] }]);
     assertCarried(browser);
   });
 }
 
 test('in detailed mode no tab and no navigation costs an update, and each is answered by its name', async () => {
   const worker = await running({ granted: true });
-  const { modes, browser } = worker;
-  const navigations = [];
+  const { navigations, browser } = worker;
+  const visits = [];
   for (let n = 0; n < 50; n += 1) {
-    modes.opened([TAB + n], [TAB + 1000 + n]);
-    navigations.push(navigate(worker, `a${n}`, TAB + n), navigate(worker, `b${n}`, TAB + n));
-    modes.closed(TAB + n - 10);
+    navigations.opened([TAB + n], [TAB + 1000 + n]);
+    visits.push(navigate(worker, `a${n}`, TAB + n), navigate(worker, `b${n}`, TAB + n));
+    navigations.closed(TAB + n - 10);
     await settled();
   }
-  for (const { named, committed } of navigations) {
+  for (const { named, committed } of visits) {
     assert.deepEqual(committed.map((spanId) => `traceparent;desc="00-${NAMED.traceId}-${spanId}-00"`), [named]);
   }
-  assert.equal(new Set(navigations.map(({ named }) => named)).size, 100);
+  assert.equal(new Set(visits.map(({ named }) => named)).size, 100);
   assert.equal(browser.updates.length, 1);
 });
 
 test('in detailed mode a navigation that comes to nothing costs no update and is told of once', async () => {
-  const { modes, browser, said } = await running({ granted: true });
+  const { navigations, browser, said } = await running({ granted: true });
   const ended = [];
   for (const [requestId, end] of /** @type {const} */ ([
-    ['1', () => modes.failed(TAB, '1')],
-    ['2', () => modes.responded(TAB, '2', null)],
-    ['3', () => [...modes.responded(TAB, '3', PAGE), ...modes.abandoned(TAB, PAGE, false)]],
-    ['4', () => modes.closed(TAB)],
+    ['1', () => navigations.failed(TAB, '1')],
+    ['2', () => navigations.responded(TAB, '2', null)],
+    ['3', () => [...navigations.responded(TAB, '3', PAGE), ...navigations.abandoned(TAB, PAGE, false)]],
+    ['4', () => navigations.closed(TAB)],
   ])) {
     browser.leave({ requestId, tabId: TAB, type: 'main_frame', url: PAGE });
-    modes.requested(TAB, requestId, null, Date.now());
+    navigations.requested(TAB, requestId, null, Date.now());
     ended.push(...end());
   }
   await idle();
@@ -412,7 +416,7 @@ test('from lightweight to detailed mode: the rules go once the listeners are the
   assert.deepEqual(said(), ['hello', 'armed lightweight']);
   release();
   await assertNoGap(browser);
-  assert.deepEqual([...browser.rules.values()], [recordOf(NAMED, DEFAULT_PROPAGATION, AS_STARTED)]);
+  assert.deepEqual([...browser.rules.values()], [AS_RECORDED]);
   assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed']);
   assert.equal(browser.updates.length, 2);
 });
@@ -434,14 +438,14 @@ test('from detailed to lightweight mode: the listeners go once the rules are the
 });
 
 test('the listeners stay when the browser refuses the rules that were to take their place', async () => {
-  const { browser, said, modes } = await running({ granted: true });
+  const { browser, said, navigations } = await running({ granted: true });
   browser.state.refuse = () => true;
   anotherHost(browser, 'lightweight');
   await assertNoGap(browser);
   assert.deepEqual(browser.blocking(), BLOCKING);
   assert.deepEqual(said(), ['hello', 'armed detailed']);
   browser.state.refuse = () => false;
-  modes.opened([TAB + 200], []);
+  navigations.opened([TAB + 200], []);
   await assertNoGap(browser);
   assert.deepEqual(browser.blocking(), []);
   assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
@@ -457,20 +461,20 @@ test('the page of a tab keeps its context over a change of the mode', async () =
 });
 
 test('a navigation that is under way when the mode changes ends once, as its response names it', async () => {
-  const { browser, modes } = await running({ granted: true, mode: 'lightweight' });
+  const { browser, navigations } = await running({ granted: true, mode: 'lightweight' });
   const details = { requestId: '1', tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
-  const sent = modes.carriedBy(browser.leave(details));
-  modes.requested(TAB, '1', sent, Date.now());
+  const sent = navigations.carriedBy(browser.leave(details));
+  navigations.requested(TAB, '1', sent, Date.now());
   anotherHost(browser, 'detailed');
   await idle();
-  const hop = modes.carriedBy(browser.leave(details));
-  modes.requested(TAB, '1', hop, Date.now());
+  const hop = navigations.carriedBy(browser.leave(details));
+  navigations.requested(TAB, '1', hop, Date.now());
   assert.notEqual(hop?.spanId, sent?.spanId);
   const received = { ...details, statusCode: 200, responseHeaders: [] };
   const { responseHeaders } = browser.fire('webRequest.onHeadersReceived', received);
   assert.ok(responseHeaders[0].value.includes(String(sent?.spanId)));
-  modes.responded(TAB, '1', PAGE);
-  assert.deepEqual(modes.committed(TAB, PAGE).map(({ spanId }) => spanId), [sent?.spanId]);
+  navigations.responded(TAB, '1', PAGE);
+  assert.deepEqual(navigations.committed(TAB, PAGE).map(({ spanId }) => spanId), [sent?.spanId]);
 });
 
 for (const [first, ...wanted] of [
@@ -509,10 +513,10 @@ for (const [first, ...wanted] of [
 }
 
 test('granted and never asked: lightweight mode from the first navigation that left without a header', async () => {
-  const { browser, modes, said, contexts } = await running({ granted: true, asks: false });
+  const { browser, navigations, said, contexts } = await running({ granted: true, asks: false });
   assert.deepEqual(said(), ['hello', 'armed detailed']);
   mock.timers.tick(10);
-  modes.requested(TAB, '1', null, Date.now());
+  navigations.requested(TAB, '1', null, Date.now());
   assert.equal(warned.mock.callCount(), 1);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
@@ -523,9 +527,9 @@ test('granted and never asked: lightweight mode from the first navigation that l
 });
 
 test('after that it stays in lightweight mode, whatever a host wants', async () => {
-  const { browser, modes, said } = await running({ granted: true, asks: false });
+  const { browser, navigations, said } = await running({ granted: true, asks: false });
   mock.timers.tick(10);
-  modes.requested(TAB, '1', null, Date.now());
+  navigations.requested(TAB, '1', null, Date.now());
   await idle();
   anotherHost(browser, 'detailed');
   await idle();
@@ -543,39 +547,39 @@ test('a request that left before detailed mode was in force proves nothing', asy
   await idle();
   mock.timers.tick(50);
   release();
-  const modes = await ready;
+  const { navigations } = await ready;
   mock.timers.tick(50);
-  modes.requested(TAB, '1', null, 99);
+  navigations.requested(TAB, '1', null, 99);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed detailed']);
-  modes.requested(TAB, '2', null, 101);
+  navigations.requested(TAB, '2', null, 101);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
 });
 
 test('a request that left before a switch to detailed mode was through proves nothing', async () => {
-  const { browser, modes, said } = await running({ granted: true, asks: false, mode: 'lightweight' });
+  const { browser, navigations, said } = await running({ granted: true, asks: false, mode: 'lightweight' });
   mock.timers.tick(50);
   const release = hold(browser);
   anotherHost(browser, 'detailed');
   await idle();
-  modes.requested(TAB, '1', null, Date.now());
+  navigations.requested(TAB, '1', null, Date.now());
   mock.timers.tick(50);
   release();
   await idle();
-  modes.requested(TAB, '2', null, Date.now() - 50);
+  navigations.requested(TAB, '2', null, Date.now() - 50);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed']);
-  modes.requested(TAB, '3', null, Date.now() + 1);
+  navigations.requested(TAB, '3', null, Date.now() + 1);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed', 'armed lightweight']);
 });
 
 test('listeners that were asked once are trusted', async () => {
-  const { browser, modes, said } = await running({ granted: true });
+  const { browser, navigations, said } = await running({ granted: true });
   mock.timers.tick(10);
   browser.leave({ tabId: -1 });
-  modes.requested(TAB, '1', null, Date.now());
+  navigations.requested(TAB, '1', null, Date.now());
   await idle();
   assert.deepEqual(said(), ['hello', 'armed detailed']);
 });
@@ -694,10 +698,10 @@ for (const [first, second] of [['detailed', 'lightweight'], ['lightweight', 'det
 }
 
 test('a browser that does not ask the listener is observed from when rules carry the context', async () => {
-  const { browser, modes } = await running({ granted: true, asks: false });
+  const { browser, navigations } = await running({ granted: true, asks: false });
   mock.timers.tick(10);
   leaveOne(browser, '1');
-  modes.requested(TAB, '2', null, Date.now());
+  navigations.requested(TAB, '2', null, Date.now());
   await idle();
   leaveOne(browser, '3');
   assert.deepEqual(startsToldOf(browser).map(({ request }) => request), ['3']);
@@ -720,7 +724,7 @@ async function carrying(settings, { mode = 'auto', restarted = false, ...options
   await settled();
   worker.port.receive(answer(mode, { ...NAMED, flags: '01' }, settings));
   await idle();
-  return { ...worker, browser, modes: await worker.ready };
+  return { ...worker, browser, navigations: (await worker.ready).navigations };
 }
 
 /** @param {Record<string, string>} headers */
@@ -740,19 +744,19 @@ const carriedBy = ({ browser }, details, headers = {}) =>
 /**
  * Has a client navigate, with what it puts on the request, up to the document.
  *
- * @param {{ browser: ReturnType<typeof fakeChrome>, modes: Modes }} worker
+ * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: Navigations }} worker
  * @param {string} requestId
  * @param {Record<string, string>} [headers]
  * @param {string} [url]
  */
-async function visit({ browser, modes }, requestId, headers = {}, url = PAGE) {
+async function visit({ browser, navigations }, requestId, headers = {}, url = PAGE) {
   const details = { requestId, tabId: TAB, type: 'main_frame', url, documentLifecycle: 'active' };
   const requestHeaders = list(headers);
-  modes.arrived(TAB, requestId, requestHeaders, headers.navtrace);
+  navigations.arrived(TAB, requestId, requestHeaders, headers.navtrace);
   const left = browser.leave({ ...details, requestHeaders });
-  if (modes.isTarget(url)) modes.requested(TAB, requestId, modes.carriedBy(left), Date.now());
-  const ended = modes.responded(TAB, requestId, url);
-  const committed = modes.committed(TAB, url);
+  if (navigations.isTarget(url)) navigations.requested(TAB, requestId, navigations.carriedBy(left), Date.now());
+  const ended = navigations.responded(TAB, requestId, url);
+  const committed = navigations.committed(TAB, url);
   await idle();
   return { carried: /** @type {Record<string, string | undefined>} */ (Object.fromEntries(left.map(({ name, value }) => [name, value]))), committed, ended };
 }
@@ -853,7 +857,7 @@ for (const granted of [false, true]) {
       await visit(before, '1', THEIRS);
       await visit(before, '2', THEIRS, page);
       const worker = await carrying(TARGETS, { granted, rules: [...before.browser.rules.values()], restarted: true });
-      worker.modes.opened([TAB + 300], []);
+      worker.navigations.opened([TAB + 300], []);
       await idle();
       if (mode === 'detailed') await visit(worker, '3', THEIRS, page);
       assert.deepEqual(carriedBy(worker, { requestId: '4', url: ELSEWHERE }, { ...THEIRS, A: '1' }), { A: '1' });
@@ -939,9 +943,9 @@ test('in lightweight mode a restarted worker goes on with navigations that have 
     assert.deepEqual(carriedBy(worker, { requestId: '2' }), carried);
     const spare = worker.contexts()?.spare;
     const details = { requestId: '3', tabId: 9000, type: 'main_frame', url: PAGE };
-    worker.modes.requested(9000, '3', worker.modes.carriedBy(worker.browser.leave(details)), Date.now());
-    worker.modes.responded(9000, '3', PAGE);
-    assert.deepEqual(worker.modes.committed(9000, PAGE), [spare]);
+    worker.navigations.requested(9000, '3', worker.navigations.carriedBy(worker.browser.leave(details)), Date.now());
+    worker.navigations.responded(9000, '3', PAGE);
+    assert.deepEqual(worker.navigations.committed(9000, PAGE), [spare]);
     const next = await visit(worker, '4');
     assert.equal(traceOf(next.carried) === traceOf(carried), scope === 'tab');
     const told = startsToldOf(worker.browser).map(({ request, parent }) => [request, parent]);
@@ -955,11 +959,11 @@ test('in lightweight mode a navigation that left with a context that rules have 
     await visit(worker, '1');
     const details = { tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
     const [first, second] = ['2', '3'].map((requestId) => worker.browser.leave({ ...details, requestId }));
-    worker.modes.requested(TAB, '2', worker.modes.carriedBy(first), Date.now());
-    assert.equal(worker.modes.failed(TAB, '2').length, 1);
-    worker.modes.requested(TAB, '3', worker.modes.carriedBy(second), Date.now());
-    worker.modes.responded(TAB, '3', PAGE);
-    worker.modes.committed(TAB, PAGE);
+    worker.navigations.requested(TAB, '2', worker.navigations.carriedBy(first), Date.now());
+    assert.equal(worker.navigations.failed(TAB, '2').length, 1);
+    worker.navigations.requested(TAB, '3', worker.navigations.carriedBy(second), Date.now());
+    worker.navigations.responded(TAB, '3', PAGE);
+    worker.navigations.committed(TAB, PAGE);
     await idle();
     const carried = Object.fromEntries((second ?? []).map(({ name, value }) => [name, value]));
     assert.deepEqual(carriedBy(worker, { requestId: '4' }), carried);

@@ -37,7 +37,7 @@ const observing = (propagation) =>
   new Requests({ observe: (observation) => void observed.push(JSON.parse(JSON.stringify(observation))) }, starts, { propagation });
 
 /** The session's traces, with these ids. @param {string[]} traceIds */
-const having = (...traceIds) => ({ has: (/** @type {string} */ traceId) => traceIds.includes(traceId), leavesAlone: () => false });
+const having = (...traceIds) => ({ has: (/** @type {string} */ traceId) => traceIds.includes(traceId), clients: { leavesAlone: () => false } });
 
 /** @param {object} [details] @returns {any} */
 const request = (details) => ({
@@ -394,7 +394,7 @@ for (const [end, details] of ENDINGS) {
   });
 
   test(`its client's context: ignored until ${end}`, () => {
-    requests.listen(SESSION, { has: () => true, leavesAlone: (tabId, { spanId }) => tabId === 7 && spanId === PARENT });
+    requests.listen(SESSION, { has: () => true, clients: { leavesAlone: (tabId, { spanId }) => tabId === 7 && spanId === PARENT } });
     const headers = { requestHeaders: traceparent(`00-${TRACE}-${PARENT}-01`) };
     browser.fire(SENT, request(headers));
     browser.fire(`webRequest.${end}`, request(details));

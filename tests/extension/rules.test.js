@@ -4,14 +4,16 @@ import { test } from 'node:test';
 import { DEFAULT_PROPAGATION, Propagation } from '../../extension/context/propagation.js';
 import { formatTraceparent } from '../../extension/context/traceparent.js';
 import { Traces } from '../../extension/context/traces.js';
-import { freeRuleId, inForceBy, mostSlots, pausedRules, recordOf, rulesFor, serverTiming } from '../../extension/headers/rules.js';
+import { readRecord, recordRule } from '../../extension/headers/record.js';
+import { detailedRules, freeRuleId, lightweightRules, roomForTabs, serverTiming } from '../../extension/headers/rules.js';
 import { fakeChrome } from './support/chrome.js';
 import { fakeOutbox, fakeSession, spanId, traceId } from './support/session.js';
 import { parseTraceparent } from './support/traceparent.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 /** @import { NavigationContext } from '../../extension/context/traces.js' */
-/** @import { ResourceType, Contexts, Rule } from '../../extension/headers/rules.js' */
+/** @import { Contexts } from '../../extension/headers/record.js' */
+/** @import { ResourceType, Rule } from '../../extension/headers/rules.js' */
 
 /** @type {ResourceType[]} */
 const TYPES = ['image', 'main_frame', 'script'];
@@ -31,6 +33,9 @@ const contexts = {
   ]),
 };
 
+/** The rule of detailed mode. */
+const DETAILED = recordRule({ mode: 'detailed', session: SESSION, propagation: DEFAULT_PROPAGATION, contexts: null, kept: null });
+
 /** What tab 7 carries, in place of what it carries above. @param {NavigationContext} current @param {NavigationContext} [next] */
 const withTab = (current, next = current) => ({ ...contexts, tabs: new Map([[7, { ruleId: 10, current, next }]]) });
 
@@ -43,9 +48,9 @@ const withTab = (current, next = current) => ({ ...contexts, tabs: new Map([[7, 
  */
 function rulesOf(settings, carried = contexts, clients = []) {
   const session = fakeSession(settings, { context: SESSION });
-  const traces = new Traces(session, fakeOutbox());
-  const known = { carried: traces.carried.bind(traces), withClients: () => clients };
-  return rulesFor(carried, TYPES, session.propagation, known);
+  const traces = new Traces(session, fakeOutbox(), session.problem);
+  const known = { carried: traces.carried.bind(traces), clients: { withHeaders: () => clients } };
+  return lightweightRules(carried, TYPES, session.propagation, known);
 }
 
 /**
@@ -89,9 +94,9 @@ test('a rule for each context, the narrower the higher', () => {
 test('every rule of a context sets one header of a request and takes the state of any other away, and a navigation that a tab expects is named in its response', () => {
   /** @type {(number | undefined)[]} */
   const naming = [];
-  const [record, control, ...others] = rulesOf();
+  const [record, steeringRule, ...others] = rulesOf();
   assert.deepEqual(record?.condition, { requestDomains: ['navtrace.invalid'] });
-  assert.deepEqual(control?.action, { type: 'modifyHeaders', requestHeaders: [{ header: 'navtrace', operation: 'remove' }] });
+  assert.deepEqual(steeringRule?.action, { type: 'modifyHeaders', requestHeaders: [{ header: 'navtrace', operation: 'remove' }] });
   for (const { condition, action } of others) {
     assert.equal(action.type, 'modifyHeaders');
     assert.equal(action.requestHeaders?.length, 2);
@@ -119,18 +124,18 @@ test('a response names the context of its navigation', () => {
 
 test('contexts are read back from their rules, in whatever order', () => {
   const expected = { session: contexts.session, mode: 'lightweight', propagation: DEFAULT_PROPAGATION, contexts, kept: null };
-  assert.deepEqual(inForceBy(rulesOf().reverse())?.contexts?.tabs.get(7), contexts.tabs.get(7));
-  assert.deepEqual(inForceBy(rulesOf()), expected);
+  assert.deepEqual(readRecord(rulesOf().reverse())?.contexts?.tabs.get(7), contexts.tabs.get(7));
+  assert.deepEqual(readRecord(rulesOf()), expected);
 });
 
 test('the record keeps the session, and matches nothing that a page could ask for', () => {
-  const record = recordOf(contexts.session, DEFAULT_PROPAGATION);
+  const record = DETAILED;
   assert.deepEqual(record.condition, { requestDomains: ['navtrace.invalid'] });
-  assert.deepEqual(inForceBy([record]), { session: SESSION, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null, kept: null });
+  assert.deepEqual(readRecord([record]), { session: SESSION, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null, kept: null });
 });
 
 test('the record has the id of a rule that it takes the place of', () => {
-  assert.equal(recordOf(contexts.session, DEFAULT_PROPAGATION).id, rulesOf()[0]?.id);
+  assert.equal(DETAILED.id, rulesOf()[0]?.id);
 });
 
 /**
@@ -153,14 +158,14 @@ function recordWith(change, carried) {
 test('rules that are not ours are no contexts', () => {
   const [record, ...others] = rulesOf();
   assert.ok(record);
-  assert.equal(inForceBy([]), null);
-  assert.equal(inForceBy(others), null, 'without the record');
-  assert.deepEqual(inForceBy([record])?.contexts, contexts, 'the record alone says it all');
-  assert.equal(inForceBy([{ ...recordOf(SESSION, DEFAULT_PROPAGATION), id: 7 }]), null, 'a record by another id');
+  assert.equal(readRecord([]), null);
+  assert.equal(readRecord(others), null, 'without the record');
+  assert.deepEqual(readRecord([record])?.contexts, contexts, 'the record alone says it all');
+  assert.equal(readRecord([{ ...DETAILED, id: 7 }]), null, 'a record by another id');
   for (const value of [undefined, '', '{', 'null', '[]', '"x"', `00-${SESSION.traceId}-${SESSION.spanId}-00`]) {
     /** @type {object} */
     const action = { ...record.action, requestHeaders: value === undefined ? [] : [{ header: 'navtrace-record', operation: 'set', value }] };
-    assert.equal(inForceBy([/** @type {Rule} */ ({ ...record, action })]), null, `a record of ${value}`);
+    assert.equal(readRecord([/** @type {Rule} */ ({ ...record, action })]), null, `a record of ${value}`);
   }
 });
 
@@ -186,7 +191,7 @@ const BROKEN = [
   ['contexts.tabs', (record) => (record.contexts.tabs = {})],
 ];
 test('a record that is broken in any field is none', () => {
-  for (const [what, change] of BROKEN) assert.equal(inForceBy(recordWith(change)), null, what);
+  for (const [what, change] of BROKEN) assert.equal(readRecord(recordWith(change)), null, what);
 });
 
 /** @type {[what: string, change: (tab: any) => void][]} */
@@ -200,7 +205,7 @@ const BROKEN_TABS = [
 ];
 test('a tab that is broken in any field is not read back, and the others are', () => {
   for (const [what, change] of BROKEN_TABS) {
-    const inForce = inForceBy(recordWith(({ contexts: { tabs } }) => change(tabs[0])));
+    const inForce = readRecord(recordWith(({ contexts: { tabs } }) => change(tabs[0])));
     assert.deepEqual([...(inForce?.contexts?.tabs.keys() ?? [])], [8], what);
   }
 });
@@ -268,17 +273,17 @@ test('there is room for as many tabs as the browser takes rules for', () => {
   for (const [targets, exclude] of [[0, 0], [0, 50], [1, 0], [1, 5], [5, 20], [30, 0], [49, 3], [98, 0]]) {
     const sources = (/** @type {number | undefined} */ count) => Array.from({ length: Number(count) }, (_, n) => `p${n}`);
     const settings = { ...DEFAULT_PROPAGATION, targets: sources(targets), exclude: sources(exclude) };
-    const room = Math.max(0, mostSlots(settings));
+    const room = Math.max(0, roomForTabs(settings));
     assert.ok(room > 0 || Number(targets) > 90, `${targets} targets`);
     const all = new Map(Array.from({ length: room }, (_, n) => [n, { ruleId: 10 + 2 * n, current: context(2), next: context(3) }]));
     const rules = rulesOf(settings, { ...contexts, tabs: all }, [...all.keys()]);
     assert.ok(rules.filter(({ condition }) => condition.regexFilter !== undefined).length <= 1000, `${targets} and ${exclude}`);
     assert.ok(rules.length <= 5000);
   }
-  assert.ok(mostSlots({ ...DEFAULT_PROPAGATION, targets: Array(150).fill('x') }) <= 0);
+  assert.ok(roomForTabs({ ...DEFAULT_PROPAGATION, targets: Array(150).fill('x') }) <= 0);
 });
 
-/** @param {Partial<import('../../extension/context/control.js').Steering>} asked */
+/** @param {Partial<import('../../extension/context/steering.js').Steering>} asked */
 const steering = (asked) => ({ off: false, propagators: null, sampling: null, newTrace: false, ...asked });
 const OFF = steering({ off: true });
 
@@ -401,7 +406,7 @@ test('contexts with traces of their own carry those, and come back from the reco
   const rules = rulesOf(settings, carried);
   const value = rules[0]?.action.requestHeaders?.[0]?.value ?? '';
   assert.match(value, /^[ -~]*$/);
-  const inForce = inForceBy(rules);
+  const inForce = readRecord(rules);
   assert.deepEqual(inForce?.contexts?.tabs.get(7)?.next, special);
   assert.deepEqual(inForce?.propagation, { ...DEFAULT_PROPAGATION, ...settings });
   const { traceparent, tracestate, baggage } = under(rulesOf({ baggage: 'x=1' }, carried))({ tabId: 7 });
@@ -431,8 +436,9 @@ test('while paused in detailed mode, what a client puts on every request goes to
   const kept = { paused: true, chosen: { ratio: null, targets: null }, started: 0 };
   /** @type {ResourceType[]} */
   const types = ['main_frame', 'image'];
+  const known = (/** @type {number[]} */ tabIds) => ({ carried: () => assert.fail(), clients: { withHeaders: () => tabIds } });
   const of = (/** @type {number[]} */ tabIds) =>
-    pausedRules(session, new Propagation(DEFAULT_PROPAGATION, true), types, { withClients: () => tabIds }, kept);
+    detailedRules(session, types, new Propagation(DEFAULT_PROPAGATION, { paused: true }), known(tabIds), kept);
   const taken = (/** @type {Rule[]} */ rules) =>
     rules.slice(1).map(({ condition, action }) => [condition.tabIds, action.requestHeaders?.map(({ header, operation }) => `${operation} ${header}`)]);
   assert.deepEqual(taken(of([])), [[undefined, ['remove navtrace']]]);
@@ -440,5 +446,5 @@ test('while paused in detailed mode, what a client puts on every request goes to
     [undefined, ['remove navtrace']],
     [[7], ['remove traceparent', 'remove tracestate', 'remove baggage']],
   ]);
-  assert.equal(inForceBy(of([7]))?.kept?.paused, true);
+  assert.equal(readRecord(of([7]))?.kept?.paused, true);
 });

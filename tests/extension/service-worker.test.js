@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
-import { inForceBy } from '../../extension/headers/rules.js';
+import { readRecord } from '../../extension/headers/record.js';
 import { formatTraceparent } from '../../extension/context/traceparent.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { fakeChrome, observationsOf, settled } from './support/chrome.js';
@@ -97,7 +97,7 @@ async function armed({ granted = false, mode = 'auto' } = {}) {
   await settled();
   browser.ports[0]?.receive(answer(mode));
   await idle();
-  const inForce = () => inForceBy([...browser.rules.values()])?.contexts;
+  const inForce = () => readRecord([...browser.rules.values()])?.contexts;
   return { ...browser, inForce };
 }
 

@@ -3,9 +3,9 @@ import { beforeEach, mock, test } from 'node:test';
 
 import { backOff } from '../../extension/channel/port.js';
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
-import { Session, ownSession } from '../../extension/context/session.js';
-import { BATCH_DELAY, Outbox } from '../../extension/observe/outbox.js';
+import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { NAVIGATOR, fakeChrome, observationsOf, settled } from './support/chrome.js';
+import { connectHost } from './support/worker.js';
 
 /** @import { SessionContext } from '../../extension/channel/messages.js' */
 
@@ -53,11 +53,11 @@ beforeEach(() => {
 /** @param {SessionContext | null} [inForce] */
 async function begin(inForce = null) {
   const browser = fakeChrome();
-  const outbox = new Outbox();
-  const session = new Session(() => (renewals += 1), ownSession(), outbox, measurePages);
-  const open = session.open(Promise.resolve(inForce && { session: inForce, propagation: DEFAULT_PROPAGATION }));
+  const parts = connectHost({ renewed: () => (renewals += 1), measurePages });
+  const record = inForce && { session: inForce, propagation: DEFAULT_PROPAGATION, kept: null };
+  const open = parts.host.openSession(Promise.resolve(record));
   await settled();
-  return { ...browser, session, outbox, open };
+  return { ...browser, ...parts, open };
 }
 
 test('the delays double, up to ten seconds, less some jitter', () => {
@@ -66,7 +66,7 @@ test('the delays double, up to ten seconds, less some jitter', () => {
 });
 
 test('the host names the session', async () => {
-  const { session, open, ports, state } = await begin();
+  const { session, host, open, ports, state } = await begin();
   const { browser, ...hello } = ports[0]?.sent[0] ?? {};
   assert.deepEqual(hello, { v: 1, type: 'hello', extension: '0.1.0', offTheRecord: true, session: null });
   assert.equal(browser.userAgent, NAVIGATOR.userAgent);
@@ -74,8 +74,8 @@ test('the host names the session', async () => {
   await open;
   assert.deepEqual(session.context, NAMED);
   assert.equal(session.take().spanId, 'c'.repeat(16));
-  session.armed(NAMED, 'detailed');
-  session.armed(NAMED, 'detailed');
+  host.armed(NAMED, 'detailed');
+  host.armed(NAMED, 'detailed');
   assert.deepEqual(ports[0]?.sent.slice(1), [{ v: 1, type: 'armed', mode: 'detailed' }]);
   assert.equal(state.badge, '');
   assert.equal(state.title, 'navtrace: detailed mode');
@@ -107,14 +107,14 @@ test('pages are left alone unless a host wants them measured', async () => {
 
 test('the host is connected at once, and hello waits for what it says', async () => {
   const { calls, ports } = fakeChrome();
-  const session = new Session(() => {}, ownSession(), new Outbox(), measurePages);
+  const { host } = connectHost();
   assert.deepEqual(calls, ['connectNative']);
-  /** @type {(inForce: { session: SessionContext, propagation: typeof DEFAULT_PROPAGATION }) => void} */
+  /** @type {(record: { session: SessionContext, propagation: typeof DEFAULT_PROPAGATION, kept: null }) => void} */
   let read = () => {};
-  const open = session.open(new Promise((resolve) => (read = resolve)));
+  const open = host.openSession(new Promise((resolve) => (read = resolve)));
   await settled();
   assert.equal(ports[0]?.sent.length, 0);
-  read({ session: NAMED, propagation: DEFAULT_PROPAGATION });
+  read({ session: NAMED, propagation: DEFAULT_PROPAGATION, kept: null });
   await open;
   assert.deepEqual(ports[0]?.sent[0].session, NAMED);
 });
@@ -122,7 +122,7 @@ test('the host is connected at once, and hello waits for what it says', async ()
 test('a browser that does not say whether it allows incognito is taken not to', async () => {
   const { state, ports } = fakeChrome();
   state.broken.add('isAllowedIncognitoAccess');
-  void new Session(() => {}, ownSession(), new Outbox(), measurePages).open(Promise.resolve(null));
+  void connectHost().host.openSession(Promise.resolve(null));
   await settled();
   assert.equal(ports[0]?.sent[0]?.offTheRecord, false);
 });
@@ -146,13 +146,13 @@ test('more contexts are asked for once until they come', async () => {
 });
 
 test('without a host the session is its own, and is what a later host is told', async () => {
-  const { session, open, ports, state } = await begin();
+  const { session, host, open, ports, state } = await begin();
   ports[0]?.disconnect();
   await open;
   const own = session.context;
   assert.equal(own.flags, '01');
   assert.equal(state.badge, '!');
-  session.armed(own, 'lightweight');
+  host.armed(own, 'lightweight');
   assert.equal(state.title, 'navtrace: lightweight mode; no host, nothing is exported');
   mock.timers.tick(100);
   assert.deepEqual(ports[1]?.sent[0].session, own);
@@ -162,40 +162,40 @@ test('without a host the session is its own, and is what a later host is told', 
   assert.deepEqual(session.context, own);
   assert.equal(state.badge, '');
   assert.equal(state.title, 'navtrace: lightweight mode');
-  assert.equal(session.renew(), false, 'the host goes by the same session');
+  assert.equal(host.acceptSession(), false, 'the host goes by the same session');
 });
 
 test('a host that does not answer is waited for one second, and may still name the session that nothing has used', async () => {
-  const { session, open, ports, state } = await begin();
+  const { session, host, open, ports, state } = await begin();
   mock.timers.tick(1000);
   await open;
   const own = session.context;
   assert.equal(state.badge, '!');
-  session.armed(own, 'detailed');
+  host.armed(own, 'detailed');
   ports[0]?.receive(answer());
   assert.equal(renewals, 1);
   assert.deepEqual(session.context, own, 'until the rules can be replaced');
-  assert.equal(session.renew(), true);
-  assert.equal(session.renew(), false);
+  assert.equal(host.acceptSession(), true);
+  assert.equal(host.acceptSession(), false);
   assert.deepEqual(session.context, NAMED);
   assert.equal(state.badge, '');
-  session.armed(own, 'detailed');
+  host.armed(own, 'detailed');
   assert.deepEqual(types(ports[0]), ['hello']);
-  session.armed(NAMED, 'detailed');
+  host.armed(NAMED, 'detailed');
   assert.deepEqual(types(ports[0]), ['hello', 'armed']);
 });
 
 for (const [when, uses] of Object.entries({ before: [true, false], 'just after': [false, true] })) {
   test(`a host that answers late is told the session that was used ${when} its answer`, async () => {
-    const { session, open, ports } = await begin();
+    const { session, host, open, ports } = await begin();
     mock.timers.tick(1000);
     await open;
     const own = session.context;
-    session.armed(own, 'detailed');
+    host.armed(own, 'detailed');
     if (uses[0]) session.use();
     ports[0]?.receive(answer());
     if (uses[1]) session.use();
-    assert.equal(session.renew(), false);
+    assert.equal(host.acceptSession(), false);
     ports[0]?.receive(answer());
     assert.deepEqual(session.context, own);
     assert.deepEqual(ports[0]?.sent.map((message) => message.session), [null, own]);
@@ -205,12 +205,12 @@ for (const [when, uses] of Object.entries({ before: [true, false], 'just after':
 }
 
 test('an answer of a host that has gone names nothing', async () => {
-  const { session, open, ports } = await begin();
+  const { host, open, ports } = await begin();
   mock.timers.tick(1000);
   await open;
   ports[0]?.receive(answer());
   ports[0]?.disconnect();
-  assert.equal(session.renew(), false);
+  assert.equal(host.acceptSession(), false);
 });
 
 test('a restarted worker continues the session without waiting', async () => {
@@ -221,17 +221,17 @@ test('a restarted worker continues the session without waiting', async () => {
 });
 
 test('armed is said again when the mode is another one, and once on each channel', async () => {
-  const { session, open, ports } = await begin(NAMED);
+  const { host, open, ports } = await begin(NAMED);
   await open;
-  session.armed(NAMED, 'lightweight');
+  host.armed(NAMED, 'lightweight');
   assert.deepEqual(modes(ports[0]), [], 'no host has agreed');
   ports[0]?.receive(answer());
-  session.armed(NAMED, 'lightweight');
+  host.armed(NAMED, 'lightweight');
   assert.deepEqual(modes(ports[0]), ['lightweight']);
-  session.armed(NAMED, 'detailed');
-  session.armed(NAMED, 'detailed');
+  host.armed(NAMED, 'detailed');
+  host.armed(NAMED, 'detailed');
   assert.deepEqual(modes(ports[0]), ['lightweight', 'detailed']);
-  session.armed(NAMED, 'lightweight');
+  host.armed(NAMED, 'lightweight');
   assert.deepEqual(modes(ports[0]), ['lightweight', 'detailed', 'lightweight']);
   ports[0]?.disconnect();
   mock.timers.tick(100);
@@ -240,43 +240,43 @@ test('armed is said again when the mode is another one, and once on each channel
 });
 
 test('the mode that is wanted is known once a host has said it, and stays when the host goes', async () => {
-  const { session, open, ports } = await begin();
-  assert.equal(session.wantedMode, null);
+  const { host, open, ports } = await begin();
+  assert.equal(host.facts.wantedMode, null);
   ports[0]?.receive(answer(NAMED, 'lightweight'));
   await open;
-  assert.equal(session.wantedMode, 'lightweight');
+  assert.equal(host.facts.wantedMode, 'lightweight');
   assert.equal(renewals, 1);
   ports[0]?.disconnect();
-  assert.equal(session.wantedMode, 'lightweight');
+  assert.equal(host.facts.wantedMode, 'lightweight');
   mock.timers.tick(100);
   ports[1]?.receive(answer(NAMED, 'lightweight'));
   assert.equal(renewals, 1, 'the same mode as before');
   ports[1]?.disconnect();
   mock.timers.tick(1000);
   ports[2]?.receive(answer(NAMED, 'detailed'));
-  assert.equal(session.wantedMode, 'detailed');
+  assert.equal(host.facts.wantedMode, 'detailed');
   assert.equal(renewals, 2);
 });
 
 test('a host that comes too late to name the session still says which mode is wanted', async () => {
-  const { session, open, ports } = await begin();
+  const { session, host, open, ports } = await begin();
   mock.timers.tick(1000);
   await open;
   session.use();
   ports[0]?.receive(answer(NAMED, 'lightweight'));
-  assert.equal(session.wantedMode, 'lightweight');
+  assert.equal(host.facts.wantedMode, 'lightweight');
   assert.equal(renewals, 1);
-  assert.equal(session.renew(), false);
+  assert.equal(host.acceptSession(), false);
 });
 
 test('what is observed waits for a host that continues the session, and goes once', async () => {
-  const { session, outbox, open, ports } = await begin(NAMED);
+  const { session, host, outbox, open, ports } = await begin(NAMED);
   await open;
   outbox.observe(observation(1));
   mock.timers.tick(BATCH_DELAY);
   assert.deepEqual(types(ports[0]), ['hello']);
   ports[0]?.receive(answer());
-  session.armed(NAMED, 'detailed');
+  host.armed(NAMED, 'detailed');
   assert.deepEqual(types(ports[0]), ['hello', 'observed', 'armed']);
   ports[0]?.receive(answer());
   assert.deepEqual(observationsOf(ports[0]), [observation(1)]);
@@ -373,9 +373,9 @@ test('contexts are carried as the host says, and stay so when it goes', async ()
 
 test('a restarted worker has contexts carried as before, until a host wants it otherwise, which is told of once', async () => {
   const browser = fakeChrome();
-  const session = new Session(() => (renewals += 1), ownSession(), new Outbox(), measurePages);
+  const { session, host } = connectHost({ renewed: () => (renewals += 1) });
   const propagation = { ...DEFAULT_PROPAGATION, propagators: /** @type {any} */ (['jaeger']) };
-  await session.open(Promise.resolve({ session: NAMED, propagation }));
+  await host.openSession(Promise.resolve({ session: NAMED, propagation, kept: null }));
   assert.deepEqual([...session.propagation.fields], ['uber-trace-id']);
   const [port] = browser.ports;
   port?.receive(carrying({ propagators: ['jaeger'] }));
@@ -464,23 +464,23 @@ test('traces are asked for as the scope needs them, together with contexts, and 
 });
 
 test('a problem is told of once, and waits for a host that continues the session', async () => {
-  const { session, open, ports } = await begin(NAMED);
+  const { session, host, open, ports } = await begin(NAMED);
   await open;
-  session.problem('one');
-  session.problem('two');
-  session.problem('one');
+  host.problem('one');
+  host.problem('two');
+  host.problem('one');
   assert.deepEqual(types(ports[0]), ['hello']);
   ports[0]?.receive(answer());
   const problems = (/** @type {{ sent: any[] } | undefined} */ port) =>
     port?.sent.filter(({ type }) => type === 'problem').map(({ message }) => message);
   assert.deepEqual(problems(ports[0]), ['one', 'two']);
-  session.problem('two');
-  session.problem('three');
+  host.problem('two');
+  host.problem('three');
   await settled();
   assert.deepEqual(problems(ports[0]), ['one', 'two', 'three']);
   ports[0]?.disconnect();
   mock.timers.tick(100);
-  session.problem('four');
+  host.problem('four');
   ports[1]?.receive(answer());
   assert.deepEqual(problems(ports[1]), ['four']);
   const warnings = warned.mock.calls.map(({ arguments: [text] }) => text);
@@ -488,20 +488,20 @@ test('a problem is told of once, and waits for a host that continues the session
 });
 
 test('a page that makes up problems is not listened to for ever', async () => {
-  const { session, open, ports } = await begin(NAMED);
+  const { host, open, ports } = await begin(NAMED);
   await open;
   ports[0]?.receive(answer());
-  for (let n = 0; n < 1000; n += 1) session.problem(String(n));
+  for (let n = 0; n < 1000; n += 1) host.problem(String(n));
   await settled();
   assert.equal(types(ports[0])?.filter((type) => type === 'problem').length, 20);
 });
 
 test('a host that goes by another session is told of no problem', async () => {
-  const { session, open, ports } = await begin();
+  const { session, host, open, ports } = await begin();
   mock.timers.tick(1000);
   await open;
   session.use();
-  session.problem('one');
+  host.problem('one');
   ports[0]?.receive(answer());
   assert.deepEqual(types(ports[0]), ['hello', 'hello']);
   ports[0]?.receive(answer(session.context));

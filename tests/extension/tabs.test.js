@@ -2,20 +2,38 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { Traces } from '../../extension/context/traces.js';
-import { AHEAD, MOST_SLOTS, Tabs } from '../../extension/headers/tabs.js';
-import { fakeOutbox, fakeSession } from './support/session.js';
+import { AHEAD } from '../../extension/headers/room.js';
+import { MOST_TABS } from '../../extension/headers/rules.js';
+import { Tabs } from '../../extension/headers/tabs.js';
+import { SESSION, fakeOutbox, fakeSession } from './support/session.js';
 
 /** @import { NavigationContext } from '../../extension/context/traces.js' */
-/** @import { Change } from '../../extension/headers/tabs.js' */
+/** @import { Change, TabTraces } from '../../extension/headers/tab.js' */
 
 const TAB = 100;
 const PAGE = 'https://example.test/';
 
+/**
+ * Traces in which every address is traced.
+ *
+ * @param {typeof SESSION} session
+ * @param {() => NavigationContext} issue
+ * @returns {TabTraces}
+ */
+const everywhere = (session, issue) => ({
+  issue,
+  isTarget: () => true,
+  rootOf: () => session,
+  claimed: () => {},
+  isStale: () => false,
+  closed: () => {},
+});
+
 /** A tab whose contexts are numbered in the order in which they were taken, and short words for what happens to it. */
 function browser() {
   let taken = 0;
-  const take = () => ({ spanId: `s${taken++}`, flags: '01' });
-  const tabs = new Tabs({ traceId: 't', spanId: 'root', flags: '01' }, take);
+  const session = { context: { traceId: 't', spanId: 'root', flags: '01' } };
+  const tabs = new Tabs(session, everywhere(session.context, () => ({ spanId: `s${taken++}`, flags: '01' })));
   /** @param {number} [tabId] */
   const slot = (tabId = TAB) => tabs.contexts().tabs.get(tabId);
   /** @param {number} [tabId] */
@@ -27,8 +45,8 @@ function browser() {
     return sent.spanId;
   };
   /** @param {Change} change */
-  const said = ({ arm, ended }) => [arm, ...ended.map(({ spanId }) => spanId)];
-  return { tabs, slot, spans, leave, said };
+  const said = ({ update, ended }) => [update, ...ended.map(({ spanId }) => spanId)];
+  return { session, tabs, slot, spans, leave, said };
 }
 
 /** A browser with one tab that shows a page. */
@@ -44,7 +62,7 @@ function withPage() {
 
 test('a new tab has one context for its first page, and keeps it when that page comes', () => {
   const { tabs, spans, leave, said } = browser();
-  assert.equal(tabs.opened([TAB], [TAB - 1]).arm, true);
+  assert.equal(tabs.opened([TAB], [TAB - 1]).update, true);
   const [first, next] = spans();
   assert.equal(first, next);
   assert.equal(leave('1'), first);
@@ -176,18 +194,18 @@ test('tabs to come are prepared, so that a popup needs no update before its firs
 
 test('a browser without windows prepares tabs when the first window comes', () => {
   const { tabs, slot } = browser();
-  assert.equal(tabs.opened([], []).arm, true);
+  assert.equal(tabs.opened([], []).update, true);
   assert.equal(tabs.contexts().tabs.size, 0);
-  assert.equal(tabs.opened([], [TAB - 1]).arm, true);
+  assert.equal(tabs.opened([], [TAB - 1]).update, true);
   assert.ok(slot(TAB));
-  assert.equal(tabs.opened([TAB], [TAB - 1]).arm, false);
+  assert.equal(tabs.opened([TAB], [TAB - 1]).update, false);
 });
 
 test('many tabs at once are prepared for again before the slots run out', () => {
   const { tabs, slot } = browser();
   tabs.opened([TAB], []);
-  assert.equal(tabs.opened([TAB + AHEAD / 2], []).arm, false);
-  assert.equal(tabs.opened([TAB + AHEAD / 2 + 1], []).arm, true);
+  assert.equal(tabs.opened([TAB + AHEAD / 2], []).update, false);
+  assert.equal(tabs.opened([TAB + AHEAD / 2 + 1], []).update, true);
   assert.ok(slot(TAB + AHEAD / 2 + 1 + AHEAD));
 });
 
@@ -207,7 +225,7 @@ test('a tab that was not foreseen is served by the spare context', () => {
   assert.equal(leave('1', 9000), spanId);
   assert.notEqual(tabs.contexts().spare.spanId, spanId);
   assert.deepEqual(spans(9000), [spanId, spanId]);
-  assert.equal(tabs.responded(9000, '1', PAGE).arm, true);
+  assert.equal(tabs.responded(9000, '1', PAGE).update, true);
   assert.equal(spans(9000)[0], spanId);
   assert.notEqual(spans(9000)[1], spanId);
 });
@@ -258,8 +276,8 @@ test('a late word about a closed tab does not bring it back', () => {
 
 test('with more tabs than there is room for, the rules follow each use of the spare context', () => {
   const { tabs, slot, said } = browser();
-  tabs.opened(Array.from({ length: MOST_SLOTS + 1 }, (_, n) => TAB + n), []);
-  const one = TAB + MOST_SLOTS;
+  tabs.opened(Array.from({ length: MOST_TABS + 1 }, (_, n) => TAB + n), []);
+  const one = TAB + MOST_TABS;
   assert.equal(slot(one), undefined);
   const { spare } = tabs.contexts();
   assert.deepEqual(said(tabs.requested(one, '1', spare)), [true]);
@@ -268,10 +286,11 @@ test('with more tabs than there is room for, the rules follow each use of the sp
 });
 
 test('another session gives everything a context of its own', () => {
-  const { tabs, spans } = browser();
+  const { session, tabs, spans } = browser();
   tabs.opened([TAB], [TAB - 1]);
   const before = [...spans(), tabs.contexts().spare.spanId];
-  tabs.renew({ traceId: 'u', spanId: 'other', flags: '00' });
+  session.context = { traceId: 'u', spanId: 'other', flags: '00' };
+  tabs.reset();
   assert.equal(tabs.contexts().session.traceId, 'u');
   assert.equal(spans()[0], spans()[1]);
   for (const span of [...spans(), tabs.contexts().spare.spanId]) assert.ok(!before.includes(span));
@@ -279,7 +298,8 @@ test('another session gives everything a context of its own', () => {
 
 test('a restarted worker goes on with the contexts in force', () => {
   const before = withPage();
-  const after = new Tabs(before.tabs.contexts().session, () => ({ spanId: 'new', flags: '01' }), before.tabs.contexts());
+  const issue = () => ({ spanId: 'new', flags: '01' });
+  const after = new Tabs(before.session, everywhere(SESSION, issue), before.tabs.contexts());
   after.opened([TAB], [TAB - 1]);
   const contexts = after.contexts();
   assert.equal(contexts.spare, before.tabs.contexts().spare);
@@ -381,13 +401,12 @@ function withElsewhere() {
   /** The root of the tab's requests without a navigation. */
   const state = { root: /** @type {NavigationContext} */ (session), stale: '' };
   const tabs = new Tabs(
-    session,
-    (tabId, previous) => {
-      takes.push([tabId, previous?.spanId]);
-      return { spanId: `s${taken++}`, flags: '01' };
-    },
-    null,
+    { context: session },
     {
+      issue: (tabId, previous) => {
+        takes.push([tabId, previous?.spanId]);
+        return { spanId: `s${taken++}`, flags: '01' };
+      },
       isTarget: (url) => url !== ELSEWHERE,
       rootOf: () => state.root,
       claimed: (tabId, { spanId }) => void claims.push([tabId, spanId]),
@@ -403,7 +422,7 @@ function withElsewhere() {
     return sent.spanId;
   };
   /** @param {Change} change */
-  const said = ({ arm, ended }) => [arm, ...ended.map(({ spanId }) => spanId)];
+  const said = ({ update, ended }) => [update, ...ended.map(({ spanId }) => spanId)];
   tabs.opened([TAB], [TAB - 1]);
   leave('first');
   tabs.responded(TAB, 'first', PAGE);
@@ -529,8 +548,8 @@ test('who claims the spare is told of, before another one takes its place', () =
 
 test('in the scope of the tab one that nobody foresaw stays in the trace that its first navigation had', () => {
   const session = fakeSession({ scope: 'tab' });
-  const traces = new Traces(session, fakeOutbox());
-  const tabs = new Tabs(session.context, (tabId, previous) => traces.issue(tabId, previous), null, traces);
+  const traces = new Traces(session, fakeOutbox(), session.problem);
+  const tabs = new Tabs(session, traces);
   const { spare } = tabs.contexts();
   const { traceId } = spare.trace ?? {};
   assert.ok(traceId);
@@ -577,7 +596,7 @@ test('with less room tabs that do not exist yet give way first, then the ones th
   assert.equal(tabs.contexts().tabs.size, 0);
   tabs.opened([TAB + 3], []);
   assert.equal(tabs.contexts().tabs.size, 0);
-  tabs.limit(MOST_SLOTS);
+  tabs.limit(MOST_TABS);
   tabs.opened([TAB + 4], []);
   assert.ok(tabs.contexts().tabs.has(TAB + 4));
 });
@@ -599,7 +618,7 @@ test('a context that a client has changed its mind about goes with the next resp
     const { tabs, state, spans } = withElsewhere();
     const before = spans()[1];
     state.stale = before ?? '';
-    assert.equal(tabs.responded(TAB, 'not told of', url).arm, true);
+    assert.equal(tabs.responded(TAB, 'not told of', url).update, true);
     assert.notEqual(spans()[1], before);
   }
   const { tabs, state, spans } = withElsewhere();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { DEFAULT_STEERING } from '../../extension/context/control.js';
+import { DEFAULT_STEERING } from '../../extension/context/steering.js';
 import { Traces } from '../../extension/context/traces.js';
 import { SESSION, fakeOutbox, fakeSession, spanId as S, traceId as T } from './support/session.js';
 
@@ -23,7 +23,7 @@ const client = (n, more) => ({ traceId: T(n), spanId: S(n + 1), flags: '01', tra
 function traced(settings, options) {
   const session = fakeSession(settings, options);
   const outbox = fakeOutbox();
-  const traces = new Traces(session, outbox);
+  const traces = new Traces(session, outbox, session.problem);
   /** What was told since the last time. */
   const told = () =>
     outbox.observed.splice(0).map(({ what, time, ...context }) => {
@@ -196,7 +196,7 @@ test('a context is stale once a client has changed what it was made of', () => {
     change();
     assert.equal(traces.isStale(TAB, before), true);
   }
-  assert.deepEqual([S(901), S(902)].map((id) => traces.isClients(id)), [true, false]);
+  assert.deepEqual([S(901), S(902)].map((id) => traces.clients.hasSpan(id)), [true, false]);
 });
 
 test('a navigation that is to have a trace of its own is beside the session, its client and the one before, and the next one is not', () => {
@@ -218,7 +218,7 @@ test('a navigation that is to have a trace of its own is beside the session, its
   assert.equal(traces.issue(TAB).trace?.traceId, T(900));
 });
 
-/** @type {[control: string, randomFlag: boolean, before: string, after: string][]} */
+/** @type {[steering: string, randomFlag: boolean, before: string, after: string][]} */
 const SAMPLING = [
   ['sampling=0', false, '01', '00'],
   ['sampling=1', false, '00', '01'],
@@ -228,13 +228,13 @@ const SAMPLING = [
   ['off; sampling=1', true, '03', '02'],
 ];
 test('a script decides for its own navigations, and the flag that tells of randomness stays', () => {
-  for (const [control, randomFlag, before, after] of SAMPLING) {
+  for (const [header, randomFlag, before, after] of SAMPLING) {
     const { traces, told, session } = traced({ randomFlag }, { context: { ...SESSION, flags: before } });
-    traces.arrive(TAB, null, '', control);
+    traces.arrive(TAB, null, '', header);
     const { flags, steering } = traces.issue(TAB);
-    assert.equal(flags, after, control);
-    assert.equal(steering?.off, control.startsWith('off'));
-    assert.deepEqual(told(), [navigation(S(1), { traceId: SESSION.traceId, flags: after, parent: SESSION.spanId })], control);
+    assert.equal(flags, after, header);
+    assert.equal(steering?.off, header.startsWith('off'));
+    assert.deepEqual(told(), [navigation(S(1), { traceId: SESSION.traceId, flags: after, parent: SESSION.spanId })], header);
     traces.arrive(TAB, null, '', undefined);
     assert.deepEqual(traces.issue(TAB), { spanId: S(2), flags: before }, 'the next one is as the session has it');
     assert.deepEqual(session.problems(), []);
@@ -276,7 +276,7 @@ test("the session's baggage and state go with its contexts, and a client's bagga
   const merged = traces.issue(TAB);
   assert.equal(merged.baggage, 'b=3,c=4');
   assert.deepEqual(traces.carried(merged, S(99)), { ...expected, baggage: 'b=3,c=4,a=1' });
-  assert.deepEqual(traces.withClients(), [TAB]);
+  assert.deepEqual(traces.clients.withHeaders(), [TAB]);
   traces.arrive(TAB, client(900, { tracestate: 't=1' }), '', undefined);
   const adopted = traces.issue(TAB);
   assert.deepEqual(traces.carried(adopted, S(99)), { ...expected, traceId: T(900), tracestate: 't=1' });
@@ -286,11 +286,11 @@ test("the session's baggage and state go with its contexts, and a client's bagga
 test('a tab of which a client has said nothing is not remembered, and a closed one neither', () => {
   const { traces } = traced();
   traces.arrive(TAB, null, '', undefined);
-  assert.deepEqual(traces.withClients(), []);
+  assert.deepEqual(traces.clients.withHeaders(), []);
   traces.arrive(TAB, client(900), '', undefined);
-  assert.deepEqual(traces.withClients(), [TAB]);
+  assert.deepEqual(traces.clients.withHeaders(), [TAB]);
   traces.closed(TAB);
-  assert.deepEqual(traces.withClients(), []);
+  assert.deepEqual(traces.clients.withHeaders(), []);
   assert.equal(traces.issue(TAB).trace, undefined);
   assert.ok(traces.has(T(900)), 'its requests may still be under way');
 });
@@ -335,7 +335,7 @@ test('after a restart a client that puts its context on every request is known b
   const next = before.traces.issue(TAB);
   const { traces, told } = traced({ targets: ['x'] });
   traces.restore(left(next));
-  assert.deepEqual(traces.withClients(), [TAB]);
+  assert.deepEqual(traces.clients.withHeaders(), [TAB]);
   traces.arrive(TAB, client(900), '', undefined);
   assert.deepEqual(told(), [], 'the host knows it');
   assert.deepEqual(traces.issue(TAB).client, next.client);
@@ -356,7 +356,7 @@ test('in another session tabs begin anew, and what clients have said stays', () 
   traces.issue(TAB);
   traces.arrive(8, client(900), '', undefined);
   session.context = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
-  traces.renew();
+  traces.clients.reset();
   told();
   assert.equal(traces.issue(8).trace?.traceId, T(900));
   assert.equal(traces.issue(TAB).trace?.traceId, T(4));
@@ -403,9 +403,9 @@ test('thousands of traces are remembered, those that came last', () => {
 test('a request that a client wants left alone is known by the span that it has put there', () => {
   const { traces } = traced();
   traces.arrive(TAB, client(900), '', 'off');
-  assert.ok(traces.leavesAlone(TAB, client(900)));
-  assert.equal(traces.leavesAlone(TAB, client(800)), false);
-  assert.equal(traces.leavesAlone(8, client(900)), false);
+  assert.ok(traces.clients.leavesAlone(TAB, client(900)));
+  assert.equal(traces.clients.leavesAlone(TAB, client(800)), false);
+  assert.equal(traces.clients.leavesAlone(8, client(900)), false);
   traces.arrive(TAB, client(900), '', undefined);
-  assert.equal(traces.leavesAlone(TAB, client(900)), false);
+  assert.equal(traces.clients.leavesAlone(TAB, client(900)), false);
 });

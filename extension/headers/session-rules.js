@@ -1,5 +1,5 @@
 /**
- * Puts session rules in force. Every update makes the renderers drop their memory cache, so it makes none that changes nothing.
+ * Replaces the browser's session rules. Each update makes the renderers drop their memory cache, so it sends none that changes nothing.
  */
 
 import { attempt } from '../attempt.js';
@@ -7,7 +7,7 @@ import { attempt } from '../attempt.js';
 /** @import { Rule } from './rules.js' */
 
 /**
- * Writes a value with its keys in order: the browser hands rules back with keys ordered otherwise.
+ * Writes a value with its keys in order, since the browser returns rules with their keys in another order.
  *
  * @param {unknown} value
  * @returns {string}
@@ -22,16 +22,16 @@ const canonical = (value) =>
 /** @param {Rule[]} rules @returns {Map<number, string>} */
 const byId = (rules) => new Map(rules.map((rule) => [rule.id, canonical(rule)]));
 
-/** The rules in force, and the one way to change them. */
-export class Arm {
-  /** @type {Map<number, string> | null} what the updates sent so far lead to; null when that is not known */
-  #armed = null;
+/** The rules in force. */
+export class SessionRules {
+  /** @type {Map<number, string> | null} the rules that the updates sent so far lead to; null when unknown */
+  #expected = null;
   /** @type {Set<number>} every id that may be in force */
   #ids = new Set();
   /** @type {Rule[]} */
-  #wished = [];
+  #wanted = [];
   /** @type {Set<Promise<void>>} updates without an answer */
-  #underWay = new Set();
+  #pending = new Set();
   #latest = Promise.resolve(true);
   /** @type {Promise<boolean> | null} */
   #recovery = null;
@@ -39,38 +39,38 @@ export class Arm {
   /**
    * Reads the rules in force.
    *
-   * @returns {Promise<Rule[]>} none when they can't be read
+   * @returns {Promise<Rule[]>} empty when they cannot be read
    */
-  async inForce() {
-    const rules = await this.#read();
-    if (rules !== null) this.#armed = byId(rules);
+  async read() {
+    const rules = await this.#query();
+    if (rules !== null) this.#expected = byId(rules);
     return rules ?? [];
   }
 
   /** @returns {Promise<Rule[] | null>} */
-  async #read() {
+  async #query() {
     const rules = await attempt('reading the rules', async () => chrome.declarativeNetRequest.getSessionRules(), null);
     for (const { id } of rules ?? []) this.#ids.add(id);
     return rules;
   }
 
   /**
-   * Puts rules in force. It does not wait for an update that is under way, since the browser takes them in their order and a tab's first
-   * requests race against its update.
+   * Replaces all rules. Does not wait for an earlier update, since a tab's first requests race against its update and the browser keeps the
+   * order of updates.
    *
    * @param {Rule[]} rules
-   * @returns {Promise<boolean>} whether they, or ones wished for after them, are in force
+   * @returns {Promise<boolean>} whether these rules, or later ones, are in force
    */
-  wish(rules) {
-    this.#wished = rules;
+  replace(rules) {
+    this.#wanted = rules;
     for (const { id } of rules) this.#ids.add(id);
-    if (this.#recovery !== null || this.#armed === null) return this.#recover();
-    const armed = this.#armed;
-    const wished = byId(rules);
-    const removeRuleIds = [...armed.keys()].filter((id) => wished.get(id) !== armed.get(id));
-    const addRules = rules.filter(({ id }) => wished.get(id) !== armed.get(id));
+    const expected = this.#expected;
+    if (this.#recovery !== null || expected === null) return this.#recover();
+    const wanted = byId(rules);
+    const removeRuleIds = [...expected.keys()].filter((id) => wanted.get(id) !== expected.get(id));
+    const addRules = rules.filter(({ id }) => wanted.get(id) !== expected.get(id));
     if (removeRuleIds.length > 0 || addRules.length > 0) {
-      this.#armed = wished;
+      this.#expected = wanted;
       this.#latest = this.#send({ removeRuleIds, addRules });
     }
     return this.#latest;
@@ -90,15 +90,15 @@ export class Arm {
   /** @param {chrome.declarativeNetRequest.UpdateRuleOptions} update */
   async #update(update) {
     const answer = chrome.declarativeNetRequest.updateSessionRules(update);
-    this.#underWay.add(answer);
+    this.#pending.add(answer);
     try {
       await answer;
     } finally {
-      this.#underWay.delete(answer);
+      this.#pending.delete(answer);
     }
   }
 
-  /** Starts over: one rule that the browser refuses takes a whole update with it, and updates after it were made to follow it. */
+  /** Starts over: an update with one refused rule fails as a whole, and later updates were made to follow it. */
   #recover() {
     this.#recovery ??= this.#startOver().finally(() => {
       this.#recovery = null;
@@ -106,22 +106,22 @@ export class Arm {
     return this.#recovery;
   }
 
-  /** Replaces whatever is in force by what is wished for, until nothing else is. */
+  /** Replaces all that may be in force by the wanted rules, until these do not change meanwhile. */
   async #startOver() {
-    await Promise.allSettled(this.#underWay);
-    await this.#read();
+    await Promise.allSettled(this.#pending);
+    await this.#query();
     for (;;) {
-      const wished = this.#wished;
-      this.#armed = null;
+      const wanted = this.#wanted;
+      this.#expected = null;
       try {
-        // An id that is not in force does no harm here, while one that is left makes the browser refuse its new rule.
-        await this.#update({ removeRuleIds: [...this.#ids], addRules: wished });
-        this.#armed = byId(wished);
+        // An id that is not in force does no harm, while one that is left makes the browser refuse the new rule.
+        await this.#update({ removeRuleIds: [...this.#ids], addRules: wanted });
+        this.#expected = byId(wanted);
         this.#latest = Promise.resolve(true);
       } catch (error) {
         console.error('navtrace: the browser refused the rules altogether', error);
       }
-      if (wished === this.#wished) return this.#armed !== null;
+      if (wanted === this.#wanted) return this.#expected !== null;
     }
   }
 }
