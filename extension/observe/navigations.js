@@ -6,12 +6,29 @@
 import { STEERING_HEADER } from '../context/steering.js';
 import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
+/** @import { Carried } from '../context/propagators.js' */
 /** @import { NavigationContext } from '../context/traces.js' */
-/** @import { Navigations } from '../headers/navigations.js' */
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
 
-/** @typedef {Omit<Navigations, 'contextOf'>} Tracker its methods return navigations that now have a document (`committed`) or never will */
+/** @typedef {chrome.webRequest.HttpHeader[] | undefined} Headers */
+
+/**
+ * Follows navigations. Its methods return the navigations that now have a document (`committed`) or will never have one (all others).
+ *
+ * @typedef {object} Tracker
+ * @property {(tabIds: number[], windowIds: number[]) => void} opened
+ * @property {(tabId: number) => NavigationContext[]} closed
+ * @property {(url: string) => boolean} isTarget
+ * @property {(headers: Headers) => Carried | null} carriedBy
+ * @property {(tabId: number, requestId: string, headers: Headers, steering: string | undefined) => void} arrived
+ * @property {(tabId: number, requestId: string, sent: Carried | null, timeStamp: number) => void} requested
+ * @property {(tabId: number, requestId: string, url: string | null) => NavigationContext[]} responded
+ * @property {(tabId: number, requestId: string) => NavigationContext[]} failed
+ * @property {(tabId: number, url: string) => NavigationContext[]} committed
+ * @property {(tabId: number, url: string, context: NavigationContext) => NavigationContext} continued returns the document's context from now on
+ * @property {(tabId: number, url: string, errorPage: boolean) => NavigationContext[]} abandoned
+ */
 
 /**
  * The document id of a failed navigation that left the tab's document in place. A failed navigation with another id is either an error page,
@@ -58,7 +75,7 @@ export class NavigationStarts {
   }
 }
 
-/** @typedef {{ url: string, statusCode: number, responseHeaders?: chrome.webRequest.HttpHeader[] }} ResponseHead */
+/** @typedef {{ url: string, statusCode: number, responseHeaders?: Headers }} ResponseHead */
 
 /** Tells whether a request continues after a response: it is redirected, or the browser asks for credentials. @param {ResponseHead} head */
 const mayContinue = ({ statusCode, responseHeaders }) =>

@@ -25,10 +25,8 @@ export const MOST_KEPT = 20_000;
 export class Outbox {
   /** Distinguishes this worker's batches from those of the workers before it. */
   #worker = newSpanId();
-  /** @type {Observation[]} not in a batch yet */
-  #fresh = [];
-  /** @type {Map<SessionContext, Observation[]>} of earlier sessions, not in a batch yet */
-  #freshOfEarlier = new Map();
+  /** @type {Map<SessionContext | null, Observation[]>} not in a batch yet, by earlier session; null for the current one */
+  #fresh = new Map();
   /** @type {Batch[]} not acknowledged, oldest first */
   #batches = [];
   #lastNumber = 0;
@@ -45,13 +43,14 @@ export class Outbox {
     this.#history = history;
   }
 
-  /** Adds an observation. A request may be waiting, so the work is left for later. @param {Observation} observation */
+  /** Adds an observation. A request may be waiting, so batches are made later. @param {Observation} observation */
   observe(observation) {
     this.#history?.observe(observation);
-    const session = this.#earlier?.sessionOf(observation);
-    if (session !== undefined) return this.#observeEarlier(session, observation);
-    if (this.#fresh.push(observation) === 1) this.#batchLater();
-    return undefined;
+    const session = this.#earlier?.sessionOf(observation) ?? null;
+    const fresh = this.#fresh.get(session);
+    if (fresh !== undefined) return void fresh.push(observation);
+    this.#fresh.set(session, [observation]);
+    return void setTimeout(() => this.#batchAll(), BATCH_DELAY);
   }
 
   /**
@@ -92,24 +91,11 @@ export class Outbox {
     while (this.#batches[0] !== undefined && this.#batches[0].number <= number) this.#removeOldest();
   }
 
-  /** @param {SessionContext} session @param {Observation} observation */
-  #observeEarlier(session, observation) {
-    const fresh = this.#freshOfEarlier.get(session);
-    if (fresh !== undefined) return void fresh.push(observation);
-    this.#freshOfEarlier.set(session, [observation]);
-    return this.#batchLater();
-  }
-
-  #batchLater() {
-    setTimeout(() => this.#batchAll(), BATCH_DELAY);
-  }
-
   #batchAll() {
     const fresh = this.#fresh;
-    this.#fresh = [];
-    for (const [session, observations] of this.#freshOfEarlier) this.#batch(observations, session);
-    this.#freshOfEarlier.clear();
-    this.#batch(fresh, null);
+    this.#fresh = new Map();
+    for (const [session, observations] of fresh) if (session !== null) this.#batch(observations, session);
+    this.#batch(fresh.get(null) ?? [], null);
   }
 
   /** @param {Observation[]} fresh @param {SessionContext | null} session */

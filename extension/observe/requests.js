@@ -101,7 +101,8 @@ export class Requests {
    * @param {string} spanId of its span
    * @param {string} [parent] its navigation's span id, if it has one
    * @param {string} [traceId] the trace that it carries, if the host may not know that trace
-   * @param {{ caller?: string, link?: { traceId: string, spanId: string } }} [origin] the span of the page's own instrumentation that made it
+   * @param {{ caller?: string, link?: { traceId: string, spanId: string } }} [origin] the context that the page's own instrumentation
+   *   had given it: in the same trace (`caller`) or in another one (`link`)
    */
   started(details, spanId, parent, traceId, origin) {
     const { timeStamp: time, requestId: request, tabId, method, requestHeaders } = details;

@@ -66,7 +66,7 @@ export class Field {
   }
 
   /**
-   * Shows the setting's current state. Keeps what the user typed, unless it is to be replaced.
+   * Shows the setting's current state. Keeps what the user typed, unless `replaces` is set.
    *
    * @param {SettingView} setting
    * @param {boolean} [replaces]

@@ -44,26 +44,22 @@ export function stateOf(view) {
 export function notesOf({ host, version, wantedMode, mode, exporter, paused }) {
   /** @type {Note[]} */
   const notes = [];
+  /** @param {string} text @param {Partial<Note>} [more] */
+  const add = (text, more) => notes.push({ text, small: '', action: null, ...more });
   if (host.state === 'missing') {
-    notes.push({
-      text: `${paused ? 'The host is not connected, so nothing is exported. ' : ''}Run \`navtrace install\` in a terminal, then reconnect.`,
+    add(`${paused ? 'The host is not connected, so nothing is exported. ' : ''}Run \`navtrace install\` in a terminal, then reconnect.`, {
       small: host.reason === null ? '' : `The browser says: ${host.reason}`,
       action: 'reconnect',
     });
   }
   if (host.state === 'connected' && host.version !== null && host.version !== version) {
-    notes.push({ text: `The host is version ${host.version}, but the extension is version ${version}: reload the extension.`, small: '', action: 'reload' });
+    add(`The host is version ${host.version}, but the extension is version ${version}: reload the extension.`, { action: 'reload' });
   }
   if (wantedMode === 'detailed' && mode === 'lightweight') {
-    notes.push({
-      text: 'Detailed mode is configured, but this browser does not allow it. Start the browser with `navtrace launch`.',
-      small: '',
-      action: null,
-    });
+    add('Detailed mode is configured, but this browser does not allow it. Start the browser with `navtrace launch`.');
   }
   if (exporter?.problem) {
-    const later = exporter.kept > 0 ? ' They are kept and sent later.' : '';
-    notes.push({ text: `Spans can't be sent.${later}`, small: exporter.problem, action: null });
+    add(`Spans can't be sent.${exporter.kept > 0 ? ' They are kept and sent later.' : ''}`, { small: exporter.problem });
   }
   return notes;
 }

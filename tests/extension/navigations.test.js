@@ -34,19 +34,15 @@ const ANSWERS = {
   carriedBy: (/** @type {any} */ headers) => propagating().extract(headers),
 };
 
-const tracker = new Proxy(
-  {},
-  {
-    get: (_, name) =>
-      name === 'then'
-        ? undefined
-        : (ANSWERS[String(name)] ??
-          ((/** @type {unknown[]} */ ...args) => {
-            calls.push([name, ...args]);
-            return results;
-          })),
+const tracker = new Proxy({}, {
+  get: (_, name) => {
+    const record = (/** @type {unknown[]} */ ...args) => {
+      calls.push([name, ...args]);
+      return results;
+    };
+    return name === 'then' ? undefined : (ANSWERS[String(name)] ?? record);
   },
-);
+});
 
 beforeEach(async () => {
   mock.timers.reset();
@@ -99,12 +95,7 @@ const CASES = [
   ['a request to an address that is no target', 'onSendHeaders', { requestHeaders: [], url: ELSEWHERE }, []],
   ['a document that is no target', 'onHeadersReceived', { url: ELSEWHERE }, [['responded', 7, '1', ELSEWHERE]]],
   ['a request before it leaves', 'onBeforeSendHeaders', { requestHeaders: [] }, [['arrived', 7, '1', [], undefined]]],
-  [
-    'a request with a steering header',
-    'onBeforeSendHeaders',
-    { requestHeaders: control, url: ELSEWHERE },
-    [['arrived', 7, '1', control, 'off']],
-  ],
+  ['a steering header', 'onBeforeSendHeaders', { requestHeaders: control, url: ELSEWHERE }, [['arrived', 7, '1', control, 'off']]],
   ['a prefetch', 'onBeforeSendHeaders', { requestHeaders: control, documentId: 'd' }, []],
   ['a prerender', 'onBeforeSendHeaders', { requestHeaders: control, documentLifecycle: 'prerender' }, []],
   ['a request without a tab', 'onBeforeSendHeaders', { requestHeaders: control, tabId: -1 }, []],

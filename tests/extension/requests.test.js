@@ -1,90 +1,16 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { DEFAULT_PROPAGATION, Propagation } from '../../extension/context/propagation.js';
 import { isSpanId } from '../../extension/context/traceparent.js';
 import { LONGEST_URL } from '../../extension/observe/details.js';
-import { Requests } from '../../extension/observe/requests.js';
-import { NavigationStarts } from '../../extension/observe/navigations.js';
-import { fakeChrome } from './support/chrome.js';
+import { PARENT, SESSION, SPAN, TRACE, URL_, navigation, observeRequests, request, response } from './support/requests.js';
 
-const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
-const SPAN = 'c'.repeat(16);
-const PARENT = 'd'.repeat(16);
-const TRACE = SESSION.traceId;
-const URL_ = 'https://example.test/';
+let { browser, starts, observed, requests } = observeRequests();
 
-const SENT = 'webRequest.onSendHeaders';
-
-/** @type {ReturnType<typeof fakeChrome>} */
-let browser;
-/** @type {NavigationStarts} */
-let starts;
-/** @type {Requests} */
-let requests;
-/** @type {any[]} */
-let observed;
-
-beforeEach(() => {
-  browser = fakeChrome({ granted: true });
-  starts = new NavigationStarts();
-  observed = [];
-  requests = observing(new Propagation());
-});
-
-/** @param {Propagation} propagation */
-const observing = (propagation) =>
-  new Requests({ observe: (observation) => void observed.push(JSON.parse(JSON.stringify(observation))) }, starts, { propagation });
-
-/** The session's traces, with these ids. @param {string[]} traceIds */
-const having = (...traceIds) => ({ has: (/** @type {string} */ traceId) => traceIds.includes(traceId), clients: { leavesAlone: () => false } });
-
-/** @param {object} [details] @returns {any} */
-const request = (details) => ({
-  requestId: '17',
-  tabId: 7,
-  type: 'script',
-  method: 'GET',
-  url: URL_,
-  documentId: 'd',
-  documentLifecycle: 'active',
-  timeStamp: 100.5,
-  requestHeaders: [],
-  ...details,
-});
-
-/** @param {object} [details] */
-const navigation = (details) => request({ type: 'main_frame', documentId: undefined, ...details });
-
-/** @param {object} [details] */
-const response = (details) =>
-  request({ statusCode: 200, statusLine: 'HTTP/1.1 200 OK', fromCache: false, ip: '127.0.0.1', responseHeaders: [], ...details });
+beforeEach(() => void ({ browser, starts, observed, requests } = observeRequests()));
 
 /** @param {string} value */
 const lengthOf = (value) => [{ name: 'Content-Length', value }];
-
-/** @param {string} value */
-const traceparent = (value) => [{ name: 'Traceparent', value }];
-
-test('listens for all requests and blocks none', () => {
-  requests.listen(SESSION, having(TRACE));
-  assert.deepEqual(browser.blocking(), []);
-  for (const [name, list] of browser.registered) {
-    const expected = name === 'webRequest.onResponseStarted' ? [] : [null];
-    assert.deepEqual(list.map(({ types }) => types), expected, name);
-  }
-});
-
-test('starts of responses are observed only in detailed mode', () => {
-  const listening = () => browser.registered.get('webRequest.onResponseStarted')?.length;
-  assert.equal(listening(), 1);
-  requests.listen(SESSION, having(TRACE));
-  requests.listen(SESSION, having(TRACE));
-  assert.equal(listening(), 0);
-  requests.stop();
-  requests.stop();
-  assert.equal(listening(), 1);
-});
 
 test('only onCompleted asks for response headers', () => {
   const asking = [...browser.registered].filter(([, list]) => list.some(({ extra }) => extra.length > 0));
@@ -246,130 +172,6 @@ for (const [what, details, parent] of NO_NAVIGATIONS) {
   });
 }
 
-/** @type {[what: string, value: string, parent: string | undefined][]} */
-const CARRIED = [
-  ['the context of a navigation', `00-${SESSION.traceId}-${PARENT}-01`, PARENT],
-  ['the context of the session', `00-${SESSION.traceId}-${SESSION.spanId}-01`, undefined],
-];
-for (const [what, value, parent] of CARRIED) {
-  test(`rules: a request with ${what}`, () => {
-    requests.listen(SESSION, having(TRACE));
-    browser.fire(SENT, request({ requestHeaders: traceparent(value) }));
-    const [{ spanId, ...started }] = observed;
-    assert.deepEqual(started, {
-      what: 'request-started',
-      ...ended,
-      ...(parent === undefined ? {} : { parent }),
-      method: 'GET',
-      url: URL_,
-      resource: 'script',
-    });
-    assert.ok(isSpanId(spanId));
-    assert.ok(!value.includes(spanId));
-  });
-}
-
-for (const [what, requestHeaders] of /** @type {[string, object[]][]} */ ([
-  ['no header', []],
-  ['no context', traceparent('x')],
-  ['another trace', traceparent(`00-${'f'.repeat(32)}-${PARENT}-01`)],
-])) {
-  test(`rules: a request with ${what} is not observed`, () => {
-    requests.listen(SESSION, having(TRACE));
-    browser.fire(SENT, request({ requestHeaders }));
-    assert.deepEqual(observed, []);
-  });
-}
-
-test('rules: a navigation with its context', () => {
-  starts.begun(7, 90);
-  requests.listen(SESSION, having(TRACE));
-  browser.fire(SENT, navigation({ requestHeaders: traceparent(`00-${SESSION.traceId}-${PARENT}-01`) }));
-  assert.deepEqual([observed[0].parent, observed[0].navigation], [PARENT, { tabId: 7, started: 90 }]);
-});
-
-test('listens once, changes to another session, and stops', () => {
-  const other = { ...SESSION, traceId: 'e'.repeat(32) };
-  const details = request({ requestHeaders: traceparent(`00-${other.traceId}-${PARENT}-01`) });
-  requests.stop();
-  requests.listen(SESSION, having(TRACE));
-  requests.listen(other, having(other.traceId));
-  browser.fire(SENT, details);
-  assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
-  requests.stop();
-  requests.stop();
-  browser.fire(SENT, details);
-  assert.equal(observed.length, 1);
-  requests.listen(other, having(other.traceId));
-  browser.fire(SENT, details);
-  assert.equal(observed.length, 2);
-});
-
-const ELSEWHERE = 'https://elsewhere.test/';
-const ONLY_HERE = { ...DEFAULT_PROPAGATION, targets: ['^https://example\\.test/'] };
-
-test('a request to an address that is no target is not observed', () => {
-  browser = fakeChrome({ granted: true });
-  requests = observing(new Propagation(ONLY_HERE));
-  requests.listen(SESSION, having(TRACE));
-  const requestHeaders = traceparent(`00-${TRACE}-${PARENT}-01`);
-  for (const make of [request, navigation]) {
-    browser.fire(SENT, make({ url: ELSEWHERE, requestHeaders }));
-    browser.fire('webRequest.onErrorOccurred', make({ url: ELSEWHERE, error: 'net::ERR_FAILED' }));
-  }
-  assert.deepEqual(observed, []);
-  browser.fire(SENT, request({ requestHeaders }));
-  browser.fire('webRequest.onErrorOccurred', request({ requestId: '18', error: 'net::ERR_FAILED' }));
-  assert.deepEqual(observed.map(({ what }) => what), ['request-started', 'request-failed']);
-});
-
-test('the current targets of the session apply', () => {
-  browser = fakeChrome({ granted: true });
-  const carrier = { propagation: new Propagation() };
-  requests = new Requests({ observe: (observation) => void observed.push(observation) }, starts, carrier);
-  requests.listen(SESSION, having(TRACE));
-  const details = request({ url: ELSEWHERE, requestHeaders: traceparent(`00-${TRACE}-${PARENT}-01`) });
-  browser.fire(SENT, details);
-  carrier.propagation = new Propagation(ONLY_HERE);
-  browser.fire(SENT, details);
-  assert.equal(observed.length, 1);
-});
-
-/** @type {[format: string, headers: Record<string, string>][]} */
-const FORMATS = [
-  ['b3', { b3: `${TRACE}-${PARENT}-1` }],
-  ['b3multi', { 'X-B3-TraceId': TRACE, 'X-B3-SpanId': PARENT, 'X-B3-Sampled': '1' }],
-  ['jaeger', { 'uber-trace-id': `${TRACE}:${PARENT}:0:1` }],
-];
-for (const [format, headers] of FORMATS) {
-  test(`rules: a request with ${format} is observed`, () => {
-    for (const propagators of /** @type {any[]} */ ([[format], ['tracecontext', 'baggage']])) {
-      browser = fakeChrome({ granted: true });
-      observed = [];
-      requests = observing(new Propagation({ ...DEFAULT_PROPAGATION, propagators }));
-      requests.listen(SESSION, having(TRACE));
-      browser.fire(SENT, request({ requestHeaders: Object.entries(headers).map(([name, value]) => ({ name, value })) }));
-      assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
-    }
-  });
-}
-
-test('rules: a request in another trace of the session is observed', () => {
-  const other = 'e'.repeat(32);
-  requests.listen(SESSION, having(TRACE, other));
-  browser.fire(SENT, request({ requestHeaders: traceparent(`00-${other}-${PARENT}-01`) }));
-  assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
-});
-
-test('without propagators requests belong to the session span', () => {
-  browser = fakeChrome({ granted: true });
-  requests = observing(new Propagation({ ...DEFAULT_PROPAGATION, propagators: [] }));
-  requests.listen(SESSION, having(TRACE));
-  browser.fire(SENT, request());
-  browser.fire(SENT, request({ url: 'https://example.test/2', requestHeaders: [{ name: 'b3', value: '0' }] }));
-  assert.deepEqual(observed.map(({ what, parent }) => [what, parent]), [['request-started', undefined], ['request-started', undefined]]);
-});
-
 test('spans of the page\'s own instrumentation are observed', () => {
   requests.started(request(), SPAN, PARENT, undefined, { caller: 'e'.repeat(16) });
   requests.started(request(), SPAN, PARENT, undefined, { link: { traceId: TRACE, spanId: PARENT } });
@@ -391,16 +193,6 @@ for (const [end, details] of ENDINGS) {
     assert.deepEqual(observed, []);
     browser.fire(`webRequest.${end}`, request(details));
     assert.equal(observed.length, 1);
-  });
-
-  test(`its client's context: ignored until ${end}`, () => {
-    requests.listen(SESSION, { has: () => true, clients: { leavesAlone: (tabId, { spanId }) => tabId === 7 && spanId === PARENT } });
-    const headers = { requestHeaders: traceparent(`00-${TRACE}-${PARENT}-01`) };
-    browser.fire(SENT, request(headers));
-    browser.fire(`webRequest.${end}`, request(details));
-    assert.deepEqual(observed, []);
-    browser.fire(SENT, request({ ...headers, tabId: 8 }));
-    assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
   });
 }
 
