@@ -4,7 +4,7 @@ import { beforeEach, mock, test } from 'node:test';
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { VIEW_INTERVAL } from '../../extension/control/pages.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
-import { fakeChrome, settled } from './support/chrome.js';
+import { LONGEST_REGEX, fakeChrome, settled } from './support/chrome.js';
 import { parseTraceparent } from './support/traceparent.js';
 
 const TAB = 100;
@@ -309,6 +309,35 @@ test('what can not be chosen is refused with the sentence', async () => {
   assert.equal(popup.said.filter(({ type }) => type === 'refused').at(-1).message, 'the host has gone before it answered');
   await popup.ask({ type: 'choose', ratio: 0, targets: null });
   assert.match(popup.said.filter(({ type }) => type === 'refused').at(-1).message, /^there is no host to ask: /);
+});
+
+/** Chooses a target that rules of the browser refuse. @param {boolean} granted */
+async function chooseLong(granted) {
+  const worker = await begin(granted);
+  const targets = ['https://example.test/*', 'https://long.test/*'];
+  const asked = worker.popup.ask({ type: 'choose', ratio: null, targets });
+  await settled();
+  worker.host()?.receive(answer(NAMED, { targets: ['^https://example\\.test/', 'x'.repeat(LONGEST_REGEX + 1)] }));
+  await settled();
+  return { ...worker, asked, targets };
+}
+
+test('lightweight: a chosen target that rules refuse is not accepted', async () => {
+  const { browser, popup, host, asked } = await chooseLong(false);
+  assert.deepEqual(host()?.sent.at(-1), { v: 1, type: 'choose', ...AS_CONFIGURED }, 'the host goes back to the choice before');
+  host()?.receive(answer());
+  await asked;
+  const message =
+    'the target "https://long.test/*" is too long or complex for a rule of the browser, so it gets no headers: shorten it, or use detailed mode';
+  assert.deepEqual(popup.said.at(-1), { type: 'refused', command: 'choose', message });
+  assert.deepEqual(popup.view().chosen, AS_CONFIGURED);
+  assert.equal(carried(browser)?.traceId, NAMED.traceId);
+});
+
+test('detailed: a chosen target that rules refuse is accepted', async () => {
+  const { popup, asked, targets } = await chooseLong(true);
+  await asked;
+  assert.deepEqual(popup.view().chosen, { ratio: null, targets });
 });
 
 test('a reconnection is at once, and what the old host still says is not heard', async () => {

@@ -270,7 +270,7 @@ test('a host that comes too late to name the session still says which mode is wa
 });
 
 test('what is observed waits for a host that continues the session, and goes once', async () => {
-  const { session, host, outbox, open, ports } = await begin(NAMED);
+  const { host, outbox, open, ports } = await begin(NAMED);
   await open;
   outbox.observe(observation(1));
   mock.timers.tick(BATCH_DELAY);
@@ -464,7 +464,7 @@ test('traces are asked for as the scope needs them, together with contexts, and 
 });
 
 test('a problem is told of once, and waits for a host that continues the session', async () => {
-  const { session, host, open, ports } = await begin(NAMED);
+  const { host, open, ports } = await begin(NAMED);
   await open;
   host.problem('one');
   host.problem('two');
