@@ -4,7 +4,8 @@ import { beforeEach, mock, test } from 'node:test';
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { observationsOf, settled } from './support/chrome.js';
-import { CLIENT, ELSEWHERE, NAMED, PAGE, TAB, TARGETS, THEIRS, answer, carriedBy, carrying, hold, idle, leaveOne, navigate, resetMocks, running, spanOf, startsToldOf, traceOf, visit } from './support/headers.js';
+import { CLIENT, ELSEWHERE, NAMED, PAGE, TAB, TARGETS, THEIRS, answer, carriedBy, carrying, hold, idle, leaveOne, navigate, running, spanOf, startsToldOf, traceOf, visit } from './support/headers.js';
+import { resetMocks } from './support/worker.js';
 
 beforeEach(() => void resetMocks());
 

@@ -1,28 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { VIEW_INTERVAL } from '../../extension/control/pages.js';
-import { BATCH_DELAY } from '../../extension/observe/outbox.js';
-import { LONGEST_REGEX, fakeChrome, settled } from './support/chrome.js';
-import { parseTraceparent } from './support/traceparent.js';
-
-const TAB = 100;
-const PAGE = 'https://example.test/';
-const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
-const NEXT = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
-const SENDER = { id: 'aalhdoofknlgjgclnnkjbegphicaohme', url: 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/popup/popup.html' };
-const CONFIGURED = {
-  link: null,
-  endpoint: 'http://localhost:4318/v1/traces',
-  ratio: 1,
-  parentBased: true,
-  targets: ['https://example.test/*'],
-  exclude: [],
-};
-const AS_CONFIGURED = { ratio: null, targets: null };
-
-let workers = 0;
+import { fakeChrome } from './support/chrome.js';
+import { AS_CONFIGURED, CONFIGURED, NAMED, NEXT, PAGE, SENDER, TAB, answer, batches, begin, carried, connect, idle, importWorker, load } from './support/popup.js';
 
 beforeEach(() => {
   mock.reset();
@@ -30,105 +11,6 @@ beforeEach(() => {
   mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1000 });
   mock.method(console, 'warn', () => {});
 });
-
-/** @param {object} [session] @param {object} [settings] @returns {any} */
-const answer = (session = NAMED, settings = {}) => ({
-  v: 1,
-  type: 'session',
-  host: '0.1.0',
-  mode: 'auto',
-  webVitals: false,
-  propagation: { ...DEFAULT_PROPAGATION, ...settings },
-  session,
-  contexts: [],
-  traces: [NEXT],
-  configured: CONFIGURED,
-});
-
-/** Waits for some rule updates. */
-async function idle() {
-  for (let n = 0; n < 8; n += 1) await settled();
-}
-
-/** @param {string} state */
-async function importWorker(state) {
-  workers += 1;
-  Object.assign(globalThis, { self: { serviceWorker: { state } } });
-  await import(String(new URL(`../../extension/service-worker.js?commands-${workers}`, import.meta.url)));
-  await settled();
-}
-
-/**
- * A port of a page's.
- *
- * @param {ReturnType<typeof fakeChrome>} browser
- * @param {{ name?: string, sender?: object }} [options]
- */
-function connect(browser, { name = 'popup', sender = SENDER } = {}) {
-  /** @type {any[]} */
-  const said = [];
-  /** @type {((message: unknown) => void)[]} */
-  const listeners = [];
-  /** @type {(() => void)[]} */
-  const ends = [];
-  const disconnect = mock.fn();
-  const port = {
-    name,
-    sender,
-    disconnect,
-    postMessage: (/** @type {unknown} */ message) => void said.push(structuredClone(message)),
-    onMessage: { addListener: (/** @type {any} */ listener) => void listeners.push(listener) },
-    onDisconnect: { addListener: (/** @type {any} */ listener) => void ends.push(listener) },
-  };
-  // The real one goes as it is.
-  for (const { listener } of browser.registered.get('runtime.onConnect') ?? []) listener(port);
-  /** @param {unknown} message */
-  const ask = async (message) => {
-    for (const listener of listeners) listener(message);
-    await idle();
-    mock.timers.tick(VIEW_INTERVAL);
-    await idle();
-  };
-  const close = () => ends.forEach((end) => end());
-  return { ask, said, disconnect, close, view: () => said.findLast(({ type }) => type === 'view') };
-}
-
-/** A browser with an armed session, and a popup that watches its tab. @param {boolean} granted */
-async function begin(granted) {
-  const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted });
-  browser.state.urls.set(TAB, PAGE);
-  await importWorker('parsed');
-  browser.ports[0]?.receive(answer());
-  await idle();
-  const popup = connect(browser);
-  await popup.ask({ type: 'watch', tabId: TAB });
-  return { browser, popup, host: () => browser.ports.at(-1) };
-}
-
-/** What a request carries. @param {ReturnType<typeof fakeChrome>} browser @param {object} [details] */
-const carried = (browser, details) => parseTraceparent(browser.leave({ tabId: TAB, ...details }).find(({ name }) => name === 'traceparent')?.value);
-
-/** Loads a page. @param {ReturnType<typeof fakeChrome>} browser @param {string} requestId */
-async function load(browser, requestId) {
-  const details = { tabId: TAB, requestId, type: 'main_frame', method: 'GET', url: PAGE, timeStamp: Date.now(), documentLifecycle: 'active' };
-  const context = carried(browser, details);
-  const response = { ...details, statusCode: 200, statusLine: 'HTTP/1.1 200 OK', fromCache: false, responseHeaders: [] };
-  browser.fire('webRequest.onHeadersReceived', response);
-  browser.fire('webRequest.onResponseStarted', response);
-  browser.fire('webRequest.onCompleted', response);
-  await idle();
-  browser.fire('webNavigation.onCommitted', {
-    tabId: TAB, url: PAGE, parentFrameId: -1, documentLifecycle: 'active', documentId: `d${requestId}`, timeStamp: Date.now(), transitionType: 'typed',
-  });
-  await idle();
-  return context;
-}
-
-/** What a host was told of. @param {any} port @returns {any[]} the batches */
-function batches(port) {
-  mock.timers.tick(BATCH_DELAY);
-  return port.sent.filter((/** @type {any} */ { type }) => type === 'observed');
-}
 
 for (const granted of [true, false]) {
   const mode = granted ? 'detailed' : 'lightweight';
@@ -259,86 +141,6 @@ for (const granted of [true, false]) {
     assert.deepEqual(committed.sort(), [['new-trace', null], ['typed', NAMED.traceId]]);
   });
 }
-
-test('a choice is the host\'s to make', async () => {
-  const { browser, popup, host } = await begin(true);
-  const asked = popup.ask({ type: 'choose', ratio: 0.5, targets: ['https://other.test/*'] });
-  await settled();
-  assert.deepEqual(host()?.sent.at(-1), { v: 1, type: 'choose', ratio: 0.5, targets: ['https://other.test/*'] });
-  const chosen = { sampler: { ratio: 0.5, parentBased: true }, targets: ['^https://other\\.test/'] };
-  host()?.receive(answer(NAMED, chosen));
-  await asked;
-  assert.deepEqual(popup.view().chosen, { ratio: 0.5, targets: ['https://other.test/*'] });
-  assert.equal(popup.view().tab.traced, false);
-  assert.equal(carried(browser), null);
-
-  // Another host is told of it, and nothing changes until it has answered.
-  host()?.disconnect();
-  mock.timers.tick(10_000);
-  const updates = browser.updates.length;
-  host()?.receive(answer());
-  await idle();
-  assert.equal(carried(browser), null);
-  assert.deepEqual(host()?.sent.filter((sent) => sent.type === 'choose').length, 1);
-  host()?.receive(answer(NAMED, chosen));
-  await idle();
-  assert.equal(browser.updates.length, updates);
-
-  // A worker that is restarted knows it too.
-  const next = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true, rules: [...browser.rules.values()] });
-  await importWorker('activated');
-  await idle();
-  next.ports[0]?.receive(answer());
-  await idle();
-  assert.deepEqual(next.ports[0]?.sent.at(-1).targets, ['https://other.test/*']);
-  assert.equal(carried(next), null);
-});
-
-test('what can not be chosen is refused with the sentence', async () => {
-  const { popup, host } = await begin(true);
-  const asked = popup.ask({ type: 'choose', ratio: null, targets: ['shop'] });
-  await settled();
-  host()?.receive({ v: 1, type: 'error', code: 'refused', message: '"shop" is wrong' });
-  await asked;
-  assert.deepEqual(popup.said.at(-1), { type: 'refused', command: 'choose', message: '"shop" is wrong' });
-  assert.deepEqual(popup.view().chosen, AS_CONFIGURED);
-  const waiting = popup.ask({ type: 'choose', ratio: 0, targets: null });
-  await settled();
-  host()?.disconnect();
-  await waiting;
-  assert.equal(popup.said.filter(({ type }) => type === 'refused').at(-1).message, 'the host has gone before it answered');
-  await popup.ask({ type: 'choose', ratio: 0, targets: null });
-  assert.match(popup.said.filter(({ type }) => type === 'refused').at(-1).message, /^there is no host to ask: /);
-});
-
-/** Chooses a target that rules of the browser refuse. @param {boolean} granted */
-async function chooseLong(granted) {
-  const worker = await begin(granted);
-  const targets = ['https://example.test/*', 'https://long.test/*'];
-  const asked = worker.popup.ask({ type: 'choose', ratio: null, targets });
-  await settled();
-  worker.host()?.receive(answer(NAMED, { targets: ['^https://example\\.test/', 'x'.repeat(LONGEST_REGEX + 1)] }));
-  await settled();
-  return { ...worker, asked, targets };
-}
-
-test('lightweight: a chosen target that rules refuse is not accepted', async () => {
-  const { browser, popup, host, asked } = await chooseLong(false);
-  assert.deepEqual(host()?.sent.at(-1), { v: 1, type: 'choose', ...AS_CONFIGURED }, 'the host goes back to the choice before');
-  host()?.receive(answer());
-  await asked;
-  const message =
-    'the target "https://long.test/*" is too long or complex for a rule of the browser, so it gets no headers: shorten it, or use detailed mode';
-  assert.deepEqual(popup.said.at(-1), { type: 'refused', command: 'choose', message });
-  assert.deepEqual(popup.view().chosen, AS_CONFIGURED);
-  assert.equal(carried(browser)?.traceId, NAMED.traceId);
-});
-
-test('detailed: a chosen target that rules refuse is accepted', async () => {
-  const { popup, asked, targets } = await chooseLong(true);
-  await asked;
-  assert.deepEqual(popup.view().chosen, { ratio: null, targets });
-});
 
 test('a reconnection is at once, and what the old host still says is not heard', async () => {
   const { browser, popup, host } = await begin(true);

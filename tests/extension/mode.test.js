@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { fakeChrome, settled } from './support/chrome.js';
-import { AS_RECORDED, BLOCKING, NAMED, OPEN, PAGE, TAB, anotherHost, answer, assertCarried, assertNoGap, hold, idle, navigate, resetMocks, running, start } from './support/headers.js';
+import { AS_RECORDED, BLOCKING, NAMED, OPEN, PAGE, TAB, anotherHost, answer, assertCarried, assertNoGap, hold, idle, navigate, running, start } from './support/headers.js';
 import { parseTraceparent } from './support/traceparent.js';
+import { resetMocks } from './support/worker.js';
 
 /** @type {ReturnType<typeof resetMocks>} */
 let warned;

@@ -3,7 +3,8 @@ import { beforeEach, mock, test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { fakeChrome, settled } from './support/chrome.js';
-import { AS_RECORDED, BLOCKING, NAMED, OPEN, PAGE, TAB, answer, assertCarried, hold, idle, navigate, resetMocks, running, start } from './support/headers.js';
+import { AS_RECORDED, BLOCKING, NAMED, OPEN, PAGE, TAB, answer, assertCarried, hold, idle, navigate, running, start } from './support/headers.js';
+import { resetMocks } from './support/worker.js';
 
 beforeEach(() => void resetMocks());
 

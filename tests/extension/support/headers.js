@@ -47,15 +47,6 @@ export const answer = (mode = 'auto', session = NAMED, settings = {}) => ({
   traces: [],
 });
 
-/** Resets all mocks, and silences the console. */
-export function resetMocks() {
-  mock.reset();
-  mock.timers.reset();
-  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
-  mock.method(console, 'error', () => {});
-  return mock.method(console, 'warn', () => {});
-}
-
 /** Waits for some rule updates. */
 export async function idle() {
   for (let n = 0; n < 5; n += 1) await settled();
