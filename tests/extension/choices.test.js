@@ -73,7 +73,7 @@ async function chooseLong(granted) {
   return { ...worker, asked, targets };
 }
 
-test('lightweight: a chosen target that rules refuse is not accepted', async () => {
+test('lightweight: a target that rules refuse is not accepted', async () => {
   const { browser, popup, host, asked } = await chooseLong(false);
   assert.deepEqual(host()?.sent.at(-1), { v: 1, type: 'choose', ...AS_CONFIGURED }, 'the host goes back to the choice before');
   host()?.receive(answer());

@@ -9,7 +9,7 @@ import { resetMocks } from './support/worker.js';
 
 beforeEach(() => void resetMocks());
 
-test('in detailed mode a request is told of by the span id that it carries', async () => {
+test('in detailed mode a request is told of by its span id', async () => {
   const worker = await running({ granted: true });
   const { committed } = navigate(worker, '1');
   const carried = leaveOne(worker.browser, '2');
@@ -21,7 +21,7 @@ test('in detailed mode a request is told of by the span id that it carries', asy
   assert.equal(told[1].spanId, carried?.spanId);
 });
 
-test('in lightweight mode a request is told of by a span id of its own, and the navigation that it carries is its parent', async () => {
+test('in lightweight mode a request has a new id below its navigation', async () => {
   const worker = await running();
   const { committed } = navigate(worker, '1');
   await idle();
@@ -34,7 +34,7 @@ test('in lightweight mode a request is told of by a span id of its own, and the 
 });
 
 for (const [first, second] of [['detailed', 'lightweight'], ['lightweight', 'detailed']]) {
-  test(`each request is told of once, at every step from ${first} to ${second} mode`, async () => {
+  test(`each request is told of once from ${first} to ${second}`, async () => {
     const { browser, port } = await running({ granted: true, mode: first });
     const release = hold(browser);
     port.receive(answer(second));
@@ -48,7 +48,7 @@ for (const [first, second] of [['detailed', 'lightweight'], ['lightweight', 'det
   });
 }
 
-test('a browser that does not ask the listener is observed from when rules carry the context', async () => {
+test('a browser that asks no listener is observed by its rules', async () => {
   const { browser, navigations } = await running({ granted: true, asks: false });
   mock.timers.tick(10);
   leaveOne(browser, '1');
@@ -59,7 +59,7 @@ test('a browser that does not ask the listener is observed from when rules carry
 });
 
 
-test('in lightweight mode what a client puts on a navigation holds from the next one on', async () => {
+test("lightweight: a client's headers hold from the next navigation", async () => {
   const worker = await carrying({});
   const first = await visit(worker, '1', THEIRS);
   assert.equal(traceOf(first.carried), NAMED.traceId, 'no rule knew of it');
@@ -87,7 +87,7 @@ test('in lightweight mode what a client puts on a navigation holds from the next
   ]);
 });
 
-test('in lightweight mode a script steers its next navigation to other formats', async () => {
+test('lightweight: a script steers its next navigation', async () => {
   const worker = await carrying({ baggage: 'k=v' });
   const control = { navtrace: 'propagator=b3', ...THEIRS };
   await visit(worker, '1', control);
@@ -102,7 +102,7 @@ test('in lightweight mode a script steers its next navigation to other formats',
 
 for (const headers of [{}, THEIRS]) {
   const has = 'traceparent' in headers ? 'keeps the header of its client, and is not' : 'has no header, and is not';
-  test(`in lightweight mode a page that is to be left alone ${has} told of`, async () => {
+  test(`lightweight: a page steered off ${has} told of`, async () => {
     const worker = await carrying({});
     const control = { navtrace: 'off', ...headers };
     const first = await visit(worker, '1', control);
@@ -123,7 +123,7 @@ for (const headers of [{}, THEIRS]) {
 
 for (const granted of [false, true]) {
   const mode = granted ? 'detailed' : 'lightweight';
-  test(`in ${mode} mode what is not traced has no header of ours nor of the client's, and is not told of`, async () => {
+  test(`${mode}: untraced requests carry no header of anyone`, async () => {
     const worker = await carrying(TARGETS, { granted });
     const home = await visit(worker, '1', THEIRS);
     assert.ok(home.carried.traceparent);
@@ -159,7 +159,7 @@ for (const granted of [false, true]) {
     });
   }
 
-  test(`in ${mode} mode a host that wants contexts carried otherwise is followed, and pages keep theirs`, async () => {
+  test(`${mode}: other settings of a host are followed`, async () => {
     const worker = await carrying({}, { granted });
     const { committed } = await visit(worker, '1');
     worker.port.receive(answer('auto', { ...NAMED, flags: '01' }, { propagators: ['b3'], ...TARGETS }));
@@ -176,7 +176,7 @@ for (const granted of [false, true]) {
     assert.equal(worker.browser.updates.length, length, 'the same again changes nothing');
   });
 
-  test(`in ${mode} mode what has a trace of its own is told of before anything that names it`, async () => {
+  test(`${mode}: a trace of its own is told of before its spans`, async () => {
     for (const scope of /** @type {const} */ (['tab', 'navigation'])) {
       const worker = await carrying({ scope }, { granted });
       const traceIds = new Set();
@@ -204,7 +204,7 @@ for (const granted of [false, true]) {
     }
   });
 
-  test(`in ${mode} mode with more targets than there are rules for, navigations are told of`, async () => {
+  test(`${mode}: navigations are told of with too many targets`, async () => {
     const targets = ['^https://example\\.test/', ...Array.from({ length: 150 }, (_, n) => `^https://t${n}\\.test/`)];
     const worker = await carrying({ targets, exclude: Array.from({ length: 20 }, (_, n) => `/x${n}$`) }, { granted });
     assert.deepEqual(worker.said(), ['hello', `armed ${mode}`]);
@@ -213,7 +213,7 @@ for (const granted of [false, true]) {
     if (mode === 'detailed') assert.equal((await visit(worker, '2')).committed.length, 1);
   });
 
-  test(`in ${mode} mode a host with many targets may come when many tabs are there`, async () => {
+  test(`${mode}: a host with many targets may find many tabs`, async () => {
     const tabs = Array.from({ length: 60 }, (_, n) => TAB + n);
     const worker = await carrying({}, { granted, tabs, windows: [] });
     const targets = ['^https://example\\.test/', ...Array.from({ length: 29 }, (_, n) => `^https://t${n}\\.test/`)];
@@ -227,7 +227,7 @@ for (const granted of [false, true]) {
   });
 }
 
-test('in lightweight mode a restarted worker goes on with navigations that have traces of their own', async () => {
+test("lightweight: a restart keeps navigations' own traces", async () => {
   for (const scope of /** @type {const} */ (['tab', 'navigation'])) {
     const before = await carrying({ scope });
     const { carried } = await visit(before, '1');
@@ -246,7 +246,7 @@ test('in lightweight mode a restarted worker goes on with navigations that have 
   }
 });
 
-test('in lightweight mode a navigation that left with a context that rules have no more keeps it, with its trace', async () => {
+test('lightweight: a navigation keeps a context that rules dropped', async () => {
   for (const scope of /** @type {const} */ (['session', 'tab', 'navigation'])) {
     const worker = await carrying({ scope });
     await visit(worker, '1');
@@ -264,7 +264,7 @@ test('in lightweight mode a navigation that left with a context that rules have 
   }
 });
 
-test('in lightweight mode a client that changes its mind between pages that are not traced is followed', async () => {
+test('lightweight: a client may change between untraced pages', async () => {
   const worker = await carrying(TARGETS);
   await visit(worker, '1', {}, ELSEWHERE);
   await visit(worker, '2', { baggage: 'k=v' }, ELSEWHERE);
@@ -274,7 +274,7 @@ test('in lightweight mode a client that changes its mind between pages that are 
   assert.deepEqual(carriedBy(worker, { requestId: '6' }, { navtrace: 'off' }), {});
 });
 
-test('in lightweight mode no two navigations have one context, and each request has the trace of its page', async () => {
+test('lightweight: no two navigations share a context', async () => {
   for (const scope of /** @type {const} */ (['session', 'tab', 'navigation'])) {
     const worker = await carrying({ scope, ...TARGETS });
     const spans = [];
@@ -291,7 +291,7 @@ test('in lightweight mode no two navigations have one context, and each request 
   }
 });
 
-test('a header that can not be read is told of once, however many navigations have it', async () => {
+test('an invalid steering header is told of once', async () => {
   for (const granted of [false, true]) {
     const worker = await carrying({}, { granted });
     for (const requestId of ['1', '2', '3']) await visit(worker, requestId, { navtrace: 'ofd' });

@@ -8,7 +8,7 @@ import { DEFAULT_STEERING } from '../../extension/context/steering.js';
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 /** @import { NavigationContext, Traces } from '../../extension/context/traces.js' */
 
-test('a context is stale once a client has changed what it was made of', () => {
+test("a context is stale after a client's change", () => {
   const { traces } = traced();
   const first = traces.issue(TAB);
   traces.arrive(TAB, null, '', undefined);
@@ -26,7 +26,7 @@ test('a context is stale once a client has changed what it was made of', () => {
   assert.deepEqual([S(901), S(902)].map((id) => traces.clients.hasSpan(id)), [true, false]);
 });
 
-test('a navigation that is to have a trace of its own is beside the session, its client and the one before, and the next one is not', () => {
+test('a new-trace navigation is linked, and the next is not alone', () => {
   const { traces, told } = traced();
   const before = traces.issue(TAB);
   traces.arrive(TAB, null, '', 'new-trace');
@@ -54,7 +54,7 @@ const SAMPLING = [
   ['off', false, '01', '00'],
   ['off; sampling=1', true, '03', '02'],
 ];
-test('a script decides for its own navigations, and the flag that tells of randomness stays', () => {
+test('sampling by a script keeps the random flag', () => {
   for (const [header, randomFlag, before, after] of SAMPLING) {
     const { traces, told, session } = traced({ randomFlag }, { context: { ...SESSION, flags: before } });
     traces.arrive(TAB, null, '', header);
@@ -76,7 +76,7 @@ test('a script chooses propagators for its navigation', () => {
   assert.equal(traces.issue(8).steering, undefined);
 });
 
-test('a header that can not be read steers nothing, and the user is told', () => {
+test('an invalid header steers nothing, and the user is told', () => {
   const { traces, session } = traced();
   traces.arrive(TAB, null, '', 'propagator=b3');
   traces.arrive(TAB, null, '', 'ofd');
@@ -94,7 +94,7 @@ test('a page that is not traced is steered as its navigation was', () => {
   assert.equal(traces.rootOf(TAB), SESSION);
 });
 
-test("the session's baggage and state go with its contexts, and a client's baggage before them", () => {
+test("the client's baggage comes before the session's", () => {
   const { traces } = traced({ baggage: 'a=1,b=2', tracestate: 's=1' });
   const plain = traces.issue(TAB);
   const expected = { traceId: SESSION.traceId, spanId: S(99), flags: '01', tracestate: 's=1', baggage: 'a=1,b=2' };
@@ -110,7 +110,7 @@ test("the session's baggage and state go with its contexts, and a client's bagga
   assert.deepEqual(traces.carried(SESSION, S(99)), expected);
 });
 
-test('a tab of which a client has said nothing is not remembered, and a closed one neither', () => {
+test('tabs without a client and closed tabs are not remembered', () => {
   const { traces } = traced();
   traces.arrive(TAB, null, '', undefined);
   assert.deepEqual(traces.clients.withHeaders(), []);
@@ -146,7 +146,7 @@ for (const [what, settings, says, lasting] of RESTARTS) {
   });
 }
 
-test('after a restart the traces of pages, of navigations to come and of the spare are known', () => {
+test('after a restart the traces of all contexts are known', () => {
   const before = traced({ scope: 'navigation' });
   const contexts = [null, TAB, TAB].map((tabId) => before.traces.issue(tabId));
   const [spare, current, next] = contexts;
@@ -156,7 +156,7 @@ test('after a restart the traces of pages, of navigations to come and of the spa
   for (const { trace } of contexts) assert.ok(traces.has(trace?.traceId ?? ''));
 });
 
-test('after a restart a client that puts its context on every request is known by it', () => {
+test('after a restart a client is known by its context', () => {
   const before = traced({ targets: ['x'] });
   before.traces.arrive(TAB, client(900), '', undefined);
   const next = before.traces.issue(TAB);
@@ -168,7 +168,7 @@ test('after a restart a client that puts its context on every request is known b
   assert.deepEqual(traces.issue(TAB).client, next.client);
 });
 
-test('after a restart amid navigations with traces of their own the trace of their client is adopted again', () => {
+test("after a restart a client's trace is adopted again", () => {
   const before = traced();
   before.traces.arrive(TAB, client(900), '', 'new-trace');
   const next = before.traces.issue(TAB);
@@ -178,7 +178,7 @@ test('after a restart amid navigations with traces of their own the trace of the
   assert.equal(traces.issue(TAB).trace?.traceId, T(900));
 });
 
-test('a request that a client wants left alone is known by the span that it has put there', () => {
+test("a request steered off is known by its client's span", () => {
   const { traces } = traced();
   traces.arrive(TAB, client(900), '', 'off');
   assert.ok(traces.clients.leavesAlone(TAB, client(900)));

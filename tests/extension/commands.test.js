@@ -43,7 +43,7 @@ for (const granted of [true, false]) {
     assert.deepEqual([navigations[0].spanId, navigations[0].url, navigations[0].status], [spanId, PAGE, 200]);
   });
 
-  test(`${mode}: while paused nothing is traced, and afterwards all goes on`, async () => {
+  test(`${mode}: while paused nothing is traced, then all goes on`, async () => {
     const { browser, popup, host } = await begin(granted);
     await load(browser, '1');
     const before = carried(browser);
@@ -86,7 +86,7 @@ for (const granted of [true, false]) {
     assert.equal(carried(next)?.traceId, NAMED.traceId);
   });
 
-  test(`${mode}: a new trace takes what starts after it, and leaves what is under way`, async () => {
+  test(`${mode}: a new trace takes only what starts after it`, async () => {
     const { browser, popup, host } = await begin(granted);
     await load(browser, '1');
     const slow = { tabId: TAB, requestId: 'slow', type: 'image', method: 'GET', url: `${PAGE}slow`, documentId: 'd1', timeStamp: Date.now() };
@@ -118,7 +118,7 @@ for (const granted of [true, false]) {
     assert.equal((await load(browser, '3'))?.traceId, NEXT.traceId);
   });
 
-  test(`${mode}: a navigation under way stays in its trace, and its document goes on in the new one`, async () => {
+  test(`${mode}: a document goes on in the new trace`, async () => {
     const { browser, popup, host } = await begin(granted);
     browser.state.urls.set(TAB, 'about:blank');
     const details = { tabId: TAB, requestId: '1', type: 'main_frame', method: 'GET', url: PAGE, timeStamp: Date.now(), documentLifecycle: 'active' };
@@ -142,7 +142,7 @@ for (const granted of [true, false]) {
   });
 }
 
-test('a reconnection is at once, and what the old host still says is not heard', async () => {
+test('after a reconnection the old host is not heard', async () => {
   const { browser, popup, host } = await begin(true);
   const old = host();
   await popup.ask({ type: 'reconnect' });
@@ -184,7 +184,7 @@ test('views come at most so often, and none while nobody watches', async () => {
   assert.deepEqual([count(), gets()], [before + 1, asked]);
 });
 
-test('a page that is closed before the worker is ready is not watched for', async () => {
+test('a page closed before the worker is ready is not watched', async () => {
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
   await importWorker('parsed');
   const popup = connect(browser);
@@ -200,7 +200,7 @@ test('a page that is closed before the worker is ready is not watched for', asyn
   assert.deepEqual([popup.said, browser.calls.filter((call) => call === 'tabs.get')], [[], []]);
 });
 
-test('contexts that were asked for before a new trace are not for it', async () => {
+test('contexts asked for before a new trace are not for it', async () => {
   const { browser, popup, host } = await begin(true);
   await load(browser, '1');
   assert.equal(host()?.sent.filter(({ type }) => type === 'replenish').length, 1);

@@ -38,7 +38,7 @@ test('the host names the session', async () => {
   assert.equal(state.title, 'navtrace: detailed mode');
 });
 
-test('pages are measured, once, when a host wants it, and the session is not open before', async () => {
+test('a host that wants pages measured holds up the session', async () => {
   const { session, open, ports, measurePages } = await begin();
   /** @type {() => void} */
   let measured = () => {};
@@ -62,7 +62,7 @@ test('pages are left alone unless a host wants them measured', async () => {
   assert.equal(measurePages.mock.callCount(), 0);
 });
 
-test('the host is connected at once, and hello waits for what it says', async () => {
+test('the host is connected at once, and hello is sent when known', async () => {
   const { calls, ports } = fakeChrome();
   const { host } = connectHost();
   assert.deepEqual(calls, ['connectNative']);
@@ -76,7 +76,7 @@ test('the host is connected at once, and hello waits for what it says', async ()
   assert.deepEqual(ports[0]?.sent[0].session, NAMED);
 });
 
-test('a browser that does not say whether it allows incognito is taken not to', async () => {
+test('without an answer about incognito hello says it is not allowed', async () => {
   const { state, ports } = fakeChrome();
   state.broken.add('isAllowedIncognitoAccess');
   void connectHost().host.openSession(Promise.resolve(null));
@@ -102,7 +102,7 @@ test('more contexts are asked for once until they come', async () => {
   assert.equal(ports[0]?.sent.length, 3);
 });
 
-test('without a host the session is its own, and is what a later host is told', async () => {
+test('a later host is told the fallback session', async () => {
   const { session, host, open, ports, state } = await begin();
   ports[0]?.disconnect();
   await open;
@@ -122,7 +122,7 @@ test('without a host the session is its own, and is what a later host is told', 
   assert.equal(host.acceptSession(), false, 'the host goes by the same session');
 });
 
-test('a host that does not answer is waited for one second, and may still name the session that nothing has used', async () => {
+test('after one second the fallback is used until a late host', async () => {
   const { session, host, open, ports, state, renewed } = await begin();
   mock.timers.tick(1000);
   await open;
@@ -143,7 +143,7 @@ test('a host that does not answer is waited for one second, and may still name t
 });
 
 for (const [when, uses] of Object.entries({ before: [true, false], 'just after': [false, true] })) {
-  test(`a host that answers late is told the session that was used ${when} its answer`, async () => {
+  test(`a late host is told the session used ${when} its answer`, async () => {
     const { session, host, open, ports } = await begin();
     mock.timers.tick(1000);
     await open;
@@ -177,7 +177,7 @@ test('a restarted worker continues the session without waiting', async () => {
   assert.deepEqual(ports[0]?.sent[0].session, NAMED);
 });
 
-test('armed is said again when the mode is another one, and once on each channel', async () => {
+test('armed is sent for each change of mode and each connection', async () => {
   const { host, open, ports } = await begin(NAMED);
   await open;
   host.armed(NAMED, 'lightweight');
@@ -196,7 +196,7 @@ test('armed is said again when the mode is another one, and once on each channel
   assert.deepEqual(modes(ports[1]), ['lightweight']);
 });
 
-test('the mode that is wanted is known once a host has said it, and stays when the host goes', async () => {
+test('the wanted mode stays known when the host goes', async () => {
   const { host, open, ports, renewed } = await begin();
   assert.equal(host.facts.wantedMode, null);
   ports[0]?.receive(answer(NAMED, 'lightweight'));
@@ -215,7 +215,7 @@ test('the mode that is wanted is known once a host has said it, and stays when t
   assert.equal(renewed.mock.callCount(), 2);
 });
 
-test('a host that comes too late to name the session still says which mode is wanted', async () => {
+test('a late host still decides the mode', async () => {
   const { session, host, open, ports, renewed } = await begin();
   mock.timers.tick(1000);
   await open;
@@ -226,7 +226,7 @@ test('a host that comes too late to name the session still says which mode is wa
   assert.equal(host.acceptSession(), false);
 });
 
-test('what is observed waits for a host that continues the session, and goes once', async () => {
+test('observations wait for a host that continues the session', async () => {
   const { host, outbox, open, ports } = await begin(NAMED);
   await open;
   outbox.observe(observation(1));
@@ -257,7 +257,7 @@ test('what no host has acknowledged goes to the next one', async () => {
   assert.deepEqual(observationsOf(ports[1]), [observation(2), observation(3)]);
 });
 
-test('a host that goes by another session is told nothing of what is observed', async () => {
+test('a host with another session gets no observations', async () => {
   const { session, outbox, open, ports } = await begin();
   mock.timers.tick(1000);
   await open;
@@ -270,7 +270,7 @@ test('a host that goes by another session is told nothing of what is observed', 
   assert.deepEqual(types(ports[0]), ['hello', 'hello', 'observed']);
 });
 
-test('a host that stays away is tried again, ever later, and complained of once', async () => {
+test('a lost host is retried with growing delays and one warning', async () => {
   const { open, ports } = await begin();
   for (const delay of [100, 200, 400]) {
     ports.at(-1)?.disconnect();
@@ -282,7 +282,7 @@ test('a host that stays away is tried again, ever later, and complained of once'
   assert.equal(complaints.filter((text) => String(text).includes('the host has gone')).length, 1);
 });
 
-test('a host that answers and dies is tried ever later too, and one that lived is tried again at once', async () => {
+test('only a host that lived for a while is retried at once', async () => {
   mock.method(Math, 'random', () => 0);
   const { open, ports } = await begin(NAMED);
   await open;
@@ -301,7 +301,7 @@ test('a host that answers and dies is tried ever later too, and one that lived i
   assert.equal(ports.length, 5);
 });
 
-test('messages that can not be used are said once and change nothing', async () => {
+test('invalid messages are logged once and change nothing', async () => {
   const { session, open, ports } = await begin();
   ports[0]?.receive({ v: 1, type: 'hullo' });
   ports[0]?.receive({ v: 1, type: 'hullo' });
@@ -313,7 +313,7 @@ test('messages that can not be used are said once and change nothing', async () 
   assert.deepEqual(session.context, NAMED);
 });
 
-test('a problem is told of once, and waits for a host that continues the session', async () => {
+test('each problem is sent once, to a host that has agreed', async () => {
   const { host, open, ports } = await begin(NAMED);
   await open;
   host.problem('one');

@@ -12,7 +12,7 @@ beforeEach(() => {
   mock.timers.reset();
 });
 
-test('a span of the trace that a page is in is the caller of a request, which stays below its navigation', () => {
+test("a span of the page's own trace is the request's caller", () => {
   const worker = showing();
   const own = { traceId: SESSION.traceId, spanId: 'e'.repeat(16) };
   const headers = left(worker, request({ requestHeaders: list({ Traceparent: traceparent(own, '00'), tracestate: 'x=1' }) }));
@@ -22,7 +22,7 @@ test('a span of the trace that a page is in is the caller of a request, which st
   assert.deepEqual(worker.told(), [spanId, worker.context?.spanId, undefined, { caller: own.spanId }]);
 });
 
-test('a foreign context is overridden together with its state, and the request keeps a link to it', () => {
+test('a foreign context is overridden and linked', () => {
   const worker = showing();
   const headers = left(worker, request({ requestHeaders: list({ tracestate: 'x=1', traceparent: traceparent(FOREIGN), A: '1' }) }));
   const { traceId, spanId } = contextIn(list({ traceparent: headers.traceparent ?? '' }));
@@ -31,7 +31,7 @@ test('a foreign context is overridden together with its state, and the request k
   assert.deepEqual(worker.told(), [spanId, worker.context?.spanId, undefined, { link: FOREIGN }]);
 });
 
-test('a foreign context that is to be kept is left as it is, and the request has a link to it', () => {
+test('a foreign context that is kept is linked', () => {
   const worker = showing({ existing: 'keep' });
   const headers = { tracestate: 'x=1', traceparent: traceparent(FOREIGN), A: '1' };
   assert.deepEqual(worker.fire(INJECT, request({ requestHeaders: list(headers) })), {});
@@ -44,7 +44,7 @@ test('a foreign context that is to be kept is left as it is, and the request has
 });
 
 for (const existing of /** @type {const} */ (['override', 'keep'])) {
-  test(`what a client puts on a navigation is adopted at once, and on its page's requests is no caller, to ${existing}`, () => {
+  test(`a client's context is adopted and no caller, with ${existing}`, () => {
     const headers = { traceparent: traceparent(CLIENT), tracestate: 'x=1' };
     const worker = showing({ existing }, headers);
     const { observed, context, told } = worker;
@@ -125,7 +125,7 @@ for (const [propagators, fields] of FORMATS) {
   });
 }
 
-test('a script steers its page to other formats, and nothing of the configured ones is left', () => {
+test('a steered page carries none of the configured formats', () => {
   const worker = showing({}, { navtrace: 'propagator=b3,jaeger', traceparent: traceparent(CLIENT), tracestate: 'x=1' });
   assert.deepEqual(Object.keys(worker.carried), ['b3', 'uber-trace-id']);
   assert.ok(worker.carried.b3?.startsWith(CLIENT.traceId));
@@ -135,7 +135,7 @@ test('a script steers its page to other formats, and nothing of the configured o
   assert.deepEqual(Object.keys(next), ['traceparent', 'tracestate'], 'the next navigation is not steered');
 });
 
-test('no propagators: nothing is put on requests, which are told of all the same', () => {
+test('without propagators requests are still told of', () => {
   const worker = showing({ propagators: [] });
   assert.deepEqual(left(worker, request({ requestHeaders: list({ traceparent: traceparent(FOREIGN) }) })), { traceparent: traceparent(FOREIGN) });
   assert.deepEqual(worker.told()?.slice(1), [worker.context?.spanId, undefined, undefined]);
@@ -146,7 +146,7 @@ for (const [what, theirs, expected] of /** @type {[string, string, string][]} */
   ['none', '', 'a=1,b=2'],
   ['one that can not be read', ';', 'a=1,b=2'],
 ])) {
-  test(`a request with baggage of ${what} carries the session's as well`, () => {
+  test(`a request with baggage of ${what} carries the session's too`, () => {
     const worker = showing({ baggage: 'a=1,b=2' });
     assert.equal(worker.carried.baggage, 'a=1,b=2');
     const headers = left(worker, request({ requestHeaders: theirs === '' ? [] : list({ Baggage: theirs }) }));
@@ -181,7 +181,7 @@ test('the header that steers leaves with no request', () => {
   assert.deepEqual(Object.keys(table(requestHeaders)), ['traceparent'], 'before the session is known');
 });
 
-test('a request to where nothing is traced is left as it is, and not told of', () => {
+test('an untraced request is left as it is and not told of', () => {
   const worker = showing(TARGETS);
   const { length } = worker.started.mock.calls;
   const own = { traceparent: traceparent(FOREIGN), tracestate: 'x=1', baggage: 'k=v' };
@@ -194,7 +194,7 @@ test('a request to where nothing is traced is left as it is, and not told of', (
 });
 
 for (const page of [PAGE, ELSEWHERE]) {
-  test(`what a client puts on every request of ${page} leaves for nobody that is not traced`, () => {
+  test(`a client's headers on ${page} go to traced addresses only`, () => {
     const theirs = { traceparent: traceparent(CLIENT), tracestate: 'x=1', baggage: 'k=v' };
     const worker = showing(TARGETS, theirs, page);
     const { length } = worker.started.mock.calls;
@@ -211,14 +211,14 @@ for (const page of [PAGE, ELSEWHERE]) {
   });
 }
 
-test('a navigation to where nothing is traced begins none, and its response names none', () => {
+test('an untraced navigation begins none and names none', () => {
   const { fire, named, begin, started } = working(TARGETS);
   assert.deepEqual(fire(INJECT, navigation({ url: ELSEWHERE })), {});
   assert.deepEqual(named(response({ url: ELSEWHERE })), []);
   assert.equal(begin.mock.callCount() + started.mock.callCount(), 0);
 });
 
-test('a redirect leaves what is traced and comes back to it as one navigation', () => {
+test('a redirect over an untraced hop is one navigation', () => {
   const worker = working(TARGETS);
   const theirs = { traceparent: traceparent(CLIENT) };
   const first = left(worker, navigation({ requestHeaders: list(theirs) }));
@@ -231,7 +231,7 @@ test('a redirect leaves what is traced and comes back to it as one navigation', 
   assert.equal(worker.started.mock.callCount(), 2);
 });
 
-test("a page that is not traced asks targets below the session's root", () => {
+test("an untraced page's requests are below the session's root", () => {
   const worker = showing(TARGETS, {}, ELSEWHERE);
   assert.equal(worker.context, undefined);
   const { spanId, traceId } = contextIn(worker.inject(request()));
@@ -239,7 +239,7 @@ test("a page that is not traced asks targets below the session's root", () => {
   assert.deepEqual(worker.told(), [spanId, undefined, undefined, undefined]);
 });
 
-test('a navigation that is to be left alone has no header, nor has its page, and nothing is told of either', () => {
+test('a page steered off has no headers and is not told of', () => {
   for (const existing of /** @type {const} */ (['override', 'keep'])) {
     const worker = showing({ existing }, { navtrace: 'off', A: '1' });
     assert.deepEqual(worker.carried, { A: '1' });
@@ -254,14 +254,14 @@ test('a navigation that is to be left alone has no header, nor has its page, and
   }
 });
 
-test('a page that is not traced and whose script wants nothing put on requests has targets asked without headers', () => {
+test('an untraced page steered off requests targets without headers', () => {
   const worker = showing(TARGETS, { navtrace: 'off' }, ELSEWHERE);
   assert.deepEqual(worker.fire(INJECT, request()), {});
   assert.equal(worker.started.mock.callCount(), 0);
 });
 
 for (const scope of /** @type {const} */ (['tab', 'navigation'])) {
-  test(`in the scope of the ${scope} a page's requests are in the trace of its navigation, whatever comes after it`, () => {
+  test(`in scope ${scope} a page's requests stay in its trace`, () => {
     const worker = showing({ scope });
     const { traceId } = worker.context?.trace ?? {};
     assert.ok(traceId);
@@ -277,7 +277,7 @@ for (const scope of /** @type {const} */ (['tab', 'navigation'])) {
   });
 }
 
-test('no two navigations have one context, whatever scripts ask for', () => {
+test('no two navigations share a context, whatever scripts ask', () => {
   for (const scope of /** @type {const} */ (['session', 'tab', 'navigation'])) {
     const worker = working({ scope, ...TARGETS });
     const spans = [];

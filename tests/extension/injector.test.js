@@ -22,14 +22,14 @@ beforeEach(() => {
   mock.timers.reset();
 });
 
-test('every request gets a span id of its own in the trace of the session', () => {
+test("every request has its own span id in the session's trace", () => {
   const { inject } = working();
   const contexts = Array.from({ length: 1000 }, (_, n) => contextIn(inject(request({ requestId: String(n) }))));
   assert.equal(new Set(contexts.map(({ spanId }) => spanId)).size, 1000);
   assert.ok(contexts.every(({ traceId }) => traceId === SESSION.traceId));
 });
 
-test('requests of every kind are asked about, and only responses of main frames', () => {
+test('all requests are asked about, but only main-frame responses', () => {
   const { registered } = working();
   const [inject] = registered.get(INJECT) ?? [];
   const [expose] = registered.get(EXPOSE) ?? [];
@@ -71,7 +71,7 @@ test('all other headers stay as they are', () => {
   assert.deepEqual(headers.filter(({ name }) => name !== 'traceparent'), others);
 });
 
-test('the hops of a redirect are one navigation, and each has a span id of its own', () => {
+test('redirect hops are one navigation with a span id each', () => {
   const { inject, named, begin, tabs } = working();
   const hops = [1, 2, 3].map(() => {
     const { spanId } = contextIn(inject(navigation()));
@@ -107,7 +107,7 @@ test('requests of a document have the flags of its navigation', () => {
   assert.equal(contextIn(inject(request({ requestId: '4' }))).flags, '03', 'and the page keeps its own for now');
 });
 
-test('a redirect hop of a navigation from before has the flags of that one', () => {
+test('a redirect hop of an earlier navigation has its flags', () => {
   const { inject, tabs } = working();
   tabs.requested(TAB, '1', { spanId: 'c'.repeat(16), flags: '03' });
   assert.equal(contextIn(inject(navigation())).flags, '03');
@@ -148,7 +148,7 @@ test('a frame of a page is no navigation of the tab', () => {
   assert.equal(begin.mock.callCount(), 0);
 });
 
-test('the response of a navigation names it, beside all that is there', () => {
+test("a navigation's response names it and keeps other headers", () => {
   const { inject, fire, tabs } = working();
   inject(navigation());
   const context = tabs.navigation(TAB, '1');
@@ -158,7 +158,7 @@ test('the response of a navigation names it, beside all that is there', () => {
   assert.deepEqual(responseHeaders, [...headers, serverTiming(context)]);
 });
 
-test('the response of a navigation names it also when another listener has heard of it before', () => {
+test('a response names its navigation after another listener too', () => {
   const { inject, named, tabs } = working();
   inject(navigation());
   const context = tabs.navigation(TAB, '1');
@@ -179,7 +179,7 @@ for (const [what, details] of /** @type {[string, object][]} */ ([
   });
 }
 
-test('before the session is known a request has a valid header all the same, of one trace', () => {
+test('before the session is known requests share one valid trace', () => {
   const { fire } = fakeChrome({ granted: true });
   made().injector.listen();
   const requests = [request(), request({ tabId: -1 }), navigation()];
@@ -189,7 +189,7 @@ test('before the session is known a request has a valid header all the same, of 
   assert.deepEqual(fire(EXPOSE, response()), {});
 });
 
-test('a context that is resumed goes on requests before more is known', () => {
+test('a resumed context is on requests until more is known', () => {
   const { fire } = fakeChrome({ granted: true });
   const { injector } = made();
   injector.listen();
@@ -198,7 +198,7 @@ test('a context that is resumed goes on requests before more is known', () => {
   assert.deepEqual({ traceId, flags }, { traceId: SESSION.traceId, flags: SESSION.flags });
 });
 
-test('a navigation uses the session before its request leaves, and nothing else does', () => {
+test('only a navigation uses the session, before its request leaves', () => {
   const { inject, session } = working();
   inject(request());
   assert.equal(session.use.mock.callCount(), 0);
@@ -239,7 +239,7 @@ test('it listens once, however often it is told to', () => {
   assert.deepEqual(blocking(), []);
 });
 
-test('once it is stopped it leaves requests alone, until it is started again', () => {
+test('a stopped injector leaves requests alone until its next start', () => {
   const { fire, injector, session, tabs, traces } = working();
   injector.stop();
   injector.stop();
@@ -268,7 +268,7 @@ test('it knows whether the browser asks', () => {
   assert.equal(ignored.asked, false);
 });
 
-test('no request waits for anything: the answer is there at once, and nothing is sent before it', async () => {
+test('the listener answers at once and sends nothing before', async () => {
   mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
   const { fallback, session, host, outbox } = connectHost();
@@ -302,7 +302,7 @@ test('no request waits for anything: the answer is there at once, and nothing is
   assert.deepEqual(port.sent.slice(sent), [{ v: 1, type: 'replenish', count: 96, traces: 0 }]);
 });
 
-test('each request is told of as it leaves, with what it carries and its navigation', () => {
+test('each request is told of as it leaves, with its navigation', () => {
   const { inject, tabs, told, started } = working();
   const { spanId } = contextIn(inject(navigation()));
   assert.deepEqual(told(), [spanId, tabs.navigation(TAB, '1')?.spanId, undefined, undefined]);
@@ -320,7 +320,7 @@ test('a request of the session itself has no parent', () => {
   }
 });
 
-test('before the session is known a request is told of with its trace, and has no parent', () => {
+test('before the session is known requests are told without parent', () => {
   const { fire } = fakeChrome({ granted: true });
   const { injector, told } = made();
   injector.listen();
@@ -342,7 +342,7 @@ const BETWEEN = [
   ['a page that it fetches ahead', { type: 'main_frame', documentId: 'shown' }, 'shown'],
 ];
 for (const [what, details, belongs] of BETWEEN) {
-  test(`between a response and its commit, a request of ${what} belongs to the navigation that is ${belongs}`, () => {
+  test(`before a commit, a request of ${what} is ${belongs}`, () => {
     const { inject, told, ...navigations } = between();
     const { spanId, flags } = contextIn(inject(request({ requestId: '2', ...details })));
     assert.deepEqual(told(), [spanId, navigations[belongs].spanId, undefined, undefined]);

@@ -13,7 +13,7 @@ beforeEach(() => {
   warned = resetMocks();
 });
 
-test('from lightweight to detailed mode: the rules go once the listeners are there', async () => {
+test('to detailed mode: the rules go once the listeners are there', async () => {
   const { browser, said, inForce } = await running({ granted: true, mode: 'lightweight' });
   const release = hold(browser);
   anotherHost(browser, 'auto');
@@ -28,7 +28,7 @@ test('from lightweight to detailed mode: the rules go once the listeners are the
   assert.equal(browser.updates.length, 2);
 });
 
-test('from detailed to lightweight mode: the listeners go once the rules are there', async () => {
+test('to lightweight mode: the listeners go once rules are there', async () => {
   const { browser, said, inForce, contexts } = await running({ granted: true });
   const release = hold(browser);
   anotherHost(browser, 'lightweight');
@@ -44,7 +44,7 @@ test('from detailed to lightweight mode: the listeners go once the rules are the
   assert.equal(browser.updates.length, 2);
 });
 
-test('the listeners stay when the browser refuses the rules that were to take their place', async () => {
+test('the listeners stay when the browser refuses the rules', async () => {
   const { browser, said, navigations } = await running({ granted: true });
   browser.state.refuse = () => true;
   anotherHost(browser, 'lightweight');
@@ -58,7 +58,7 @@ test('the listeners stay when the browser refuses the rules that were to take th
   assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
 });
 
-test('the page of a tab keeps its context over a change of the mode', async () => {
+test('a page keeps its context over a change of mode', async () => {
   const worker = await running({ granted: true });
   const { browser, contexts } = worker;
   const { named } = navigate(worker, '1');
@@ -67,7 +67,7 @@ test('the page of a tab keeps its context over a change of the mode', async () =
   assert.ok(named?.includes(String(contexts()?.tabs.get(TAB)?.current.spanId)));
 });
 
-test('a navigation that is under way when the mode changes ends once, as its response names it', async () => {
+test('a navigation ends once over a change of mode', async () => {
   const { browser, navigations } = await running({ granted: true, mode: 'lightweight' });
   const details = { requestId: '1', tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
   const sent = navigations.carriedBy(browser.leave(details));
@@ -91,7 +91,7 @@ for (const [first, ...wanted] of [
   ['lightweight', 'detailed', 'lightweight', 'detailed'],
 ]) {
   const last = wanted.at(-1);
-  test(`from ${first} to ${wanted.join(' to ')} mode in quick succession`, async () => {
+  test(`${first} to ${wanted.join(' to ')} in quick succession`, async () => {
     const { browser, port, said, inForce } = await running({ granted: true, mode: first });
     /** @type {(() => void)[]} */
     const releases = [];
@@ -119,7 +119,7 @@ for (const [first, ...wanted] of [
   });
 }
 
-test('granted and never asked: lightweight mode from the first navigation that left without a header', async () => {
+test('granted but never asked: lightweight from the first navigation', async () => {
   const { browser, navigations, said, contexts } = await running({ granted: true, asks: false });
   assert.deepEqual(said(), ['hello', 'armed detailed']);
   mock.timers.tick(10);
@@ -133,7 +133,7 @@ test('granted and never asked: lightweight mode from the first navigation that l
   assert.equal(browser.updates.length, 2);
 });
 
-test('after that it stays in lightweight mode, whatever a host wants', async () => {
+test('a denied grant stays denied, whatever a host wants', async () => {
   const { browser, navigations, said } = await running({ granted: true, asks: false });
   mock.timers.tick(10);
   navigations.requested(TAB, '1', null, Date.now());
@@ -144,7 +144,7 @@ test('after that it stays in lightweight mode, whatever a host wants', async () 
   assert.deepEqual(browser.blocking(), []);
 });
 
-test('a request that left before detailed mode was in force proves nothing', async () => {
+test('a request from before detailed mode proves no denial', async () => {
   const browser = fakeChrome({ ...OPEN, granted: true, asks: false });
   const release = hold(browser);
   const { ready, port, said } = start(browser);
@@ -164,7 +164,7 @@ test('a request that left before detailed mode was in force proves nothing', asy
   assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
 });
 
-test('a request that left before a switch to detailed mode was through proves nothing', async () => {
+test('a request from before a switch to detailed proves no denial', async () => {
   const { browser, navigations, said } = await running({ granted: true, asks: false, mode: 'lightweight' });
   mock.timers.tick(50);
   const release = hold(browser);
@@ -204,7 +204,7 @@ const RESTARTS = [
 ];
 for (const [before, after, mode, updates] of RESTARTS) {
   const wants = after === null ? 'no host' : `a host that wants ${after}`;
-  test(`a worker that is restarted in ${before} mode, with ${wants}, has ${mode} mode`, async () => {
+  test(`restarted in ${before} mode, with ${wants}: ${mode}`, async () => {
     const { rules } = await running({ granted: true, mode: before });
     const browser = fakeChrome({ ...OPEN, granted: true, rules: [...rules.values()] });
     const { ready, session, port, said, inForce } = start(browser, { restarted: true });
@@ -226,7 +226,7 @@ for (const [before, after, mode, updates] of RESTARTS) {
   });
 }
 
-test('a worker that is restarted in detailed mode without the grant goes on in lightweight mode', async () => {
+test('restarted in detailed mode without the grant: lightweight', async () => {
   const { rules } = await running({ granted: true });
   const browser = fakeChrome({ ...OPEN, granted: false, rules: [...rules.values()] });
   const { ready, session, port, said, inForce } = start(browser, { restarted: true });
@@ -240,7 +240,7 @@ test('a worker that is restarted in detailed mode without the grant goes on in l
   assertCarried(browser);
 });
 
-test('restarted in detailed mode, requests have a header at once, and the one of the session in time', async () => {
+test('restarted in detailed mode, requests have headers at once', async () => {
   const { rules } = await running({ granted: true });
   const browser = fakeChrome({ ...OPEN, granted: true, rules: [...rules.values()] });
   const { ready } = start(browser, { restarted: true });

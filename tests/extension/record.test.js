@@ -15,7 +15,7 @@ test('contexts are read back from their rules, in whatever order', () => {
   assert.deepEqual(readRecord(rulesOf()), expected);
 });
 
-test('the record keeps the session, and matches nothing that a page could ask for', () => {
+test("the record keeps the session and matches no page's request", () => {
   const record = DETAILED;
   assert.deepEqual(record.condition, { requestDomains: ['navtrace.invalid'] });
   assert.deepEqual(readRecord([record]), { session: SESSION, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null, kept: null });
@@ -90,7 +90,7 @@ const BROKEN_TABS = [
   ['next', (tab) => delete tab.next],
   ['next.flags', (tab) => (tab.next.flags = 'x')],
 ];
-test('a tab that is broken in any field is not read back, and the others are', () => {
+test('a broken tab in the record is dropped, and others are read', () => {
   for (const [what, change] of BROKEN_TABS) {
     const inForce = readRecord(recordWith(({ contexts: { tabs } }) => change(tabs[0])));
     assert.deepEqual([...(inForce?.contexts?.tabs.keys() ?? [])], [8], what);
@@ -105,7 +105,7 @@ const special = context(2, {
   client: { traceId: traceId(9), spanId: spanId(8) },
 });
 
-test('contexts with traces of their own carry those, and come back from the record as they were', () => {
+test('contexts with their own traces come back from the record', () => {
   const carried = withTab({ ...special, steering: undefined }, special);
   const settings = { targets: ['^https://caf\u00e9\\.test/\u{1f600}'], baggage: 'x=1' };
   const rules = rulesOf(settings, carried);

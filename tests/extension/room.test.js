@@ -5,7 +5,7 @@ import { AHEAD } from '../../extension/headers/room.js';
 import { MOST_TABS } from '../../extension/headers/rules.js';
 import { PAGE, TAB, browser } from './support/tabs.js';
 
-test('tabs to come are prepared, so that a popup needs no update before its first response', () => {
+test('tabs to come are prepared, so a popup needs no update', () => {
   const { tabs, slot, spans, leave, said } = browser();
   tabs.opened([TAB], [TAB - 1]);
   assert.ok(slot(TAB + AHEAD));
@@ -17,7 +17,7 @@ test('tabs to come are prepared, so that a popup needs no update before its firs
   assert.ok(slot(TAB + 1 + AHEAD), 'prepared with the same update');
 });
 
-test('a browser without windows prepares tabs when the first window comes', () => {
+test('without windows, tabs are prepared for the first window', () => {
   const { tabs, slot } = browser();
   assert.equal(tabs.opened([], []).update, true);
   assert.equal(tabs.contexts().tabs.size, 0);
@@ -26,7 +26,7 @@ test('a browser without windows prepares tabs when the first window comes', () =
   assert.equal(tabs.opened([TAB], [TAB - 1]).update, false);
 });
 
-test('many tabs at once are prepared for again before the slots run out', () => {
+test('many tabs at once are prepared for before room runs out', () => {
   const { tabs, slot } = browser();
   tabs.opened([TAB], []);
   assert.equal(tabs.opened([TAB + AHEAD / 2], []).update, false);
@@ -44,7 +44,7 @@ test('slots of ids that went to windows are dropped in time', () => {
   assert.ok(slot(TAB + 2), 'a tab stays');
 });
 
-test('with more tabs than there is room for, the rules follow each use of the spare context', () => {
+test('without room, rules follow each use of the spare context', () => {
   const { tabs, slot, said } = browser();
   tabs.opened(Array.from({ length: MOST_TABS + 1 }, (_, n) => TAB + n), []);
   const one = TAB + MOST_TABS;
@@ -55,7 +55,7 @@ test('with more tabs than there is room for, the rules follow each use of the sp
   assert.deepEqual(said(tabs.requested(one, '1', null)), [false]);
 });
 
-test('with less room tabs that do not exist yet give way first, then the ones that came last', () => {
+test('with less room tabs to come go first, then the last ones', () => {
   const { tabs } = browser();
   tabs.opened([TAB, TAB + 1, TAB + 2], [TAB - 1]);
   tabs.limit(4);

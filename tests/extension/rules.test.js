@@ -34,7 +34,7 @@ test('a rule for each context, the narrower the higher', () => {
   ]);
 });
 
-test('every rule of a context sets one header of a request and takes the state of any other away, and a navigation that a tab expects is named in its response', () => {
+test('every context rule sets one header, and next names it', () => {
   /** @type {(number | undefined)[]} */
   const naming = [];
   const [record, steeringRule, ...others] = rulesOf();
@@ -71,7 +71,7 @@ test('a tab gets the lowest pair of rule ids that is free', () => {
   assert.equal(freeRuleId([{ ruleId: 12, current: context(1), next: context(1) }]), 10);
 });
 
-test('each target has rules of its own, and only what goes to one of them carries a context', () => {
+test('each target has its own rules, and only targets get contexts', () => {
   const rules = rulesOf({ targets: [SHOP, BANK] });
   assert.deepEqual(ids(rules), [1, 2, 4, 10_004, 5, 10_005, 10, 10_010, 11, 10_011, 12, 10_012, 13, 10_013]);
   for (const { id, condition } of rules.slice(2)) {
@@ -108,7 +108,7 @@ test('what is excluded carries nothing, whatever else matches', () => {
   }
 });
 
-test('rule ids are all different, however many targets, tabs and excluded addresses there are', () => {
+test('rule ids differ for any number of targets and exclusions', () => {
   for (const [targets, exclude, tabs] of [[150, 150, 3], [1, 100, 400], [0, 20, 2400], [99, 5, 20]]) {
     const all = new Map(Array.from({ length: Number(tabs) }, (_, n) => [n, { ruleId: 10 + 2 * n, current: context(2), next: context(3) }]));
     const sources = (/** @type {number | undefined} */ count) => Array.from({ length: Number(count) }, (_, n) => `p${n}`);
@@ -118,7 +118,7 @@ test('rule ids are all different, however many targets, tabs and excluded addres
   }
 });
 
-test('there is room for as many tabs as the browser takes rules for', () => {
+test("there is room for tabs up to the browser's limit of rules", () => {
   for (const [targets, exclude] of [[0, 0], [0, 50], [1, 0], [1, 5], [5, 20], [30, 0], [49, 3], [98, 0]]) {
     const sources = (/** @type {number | undefined} */ count) => Array.from({ length: Number(count) }, (_, n) => `p${n}`);
     const settings = { ...DEFAULT_PROPAGATION, targets: sources(targets), exclude: sources(exclude) };
@@ -132,7 +132,7 @@ test('there is room for as many tabs as the browser takes rules for', () => {
   assert.ok(roomForTabs({ ...DEFAULT_PROPAGATION, targets: Array(150).fill('x') }) <= 0);
 });
 
-test('a page that is to be left alone keeps what it has, besides the header that says so, and no other rule makes up for it', () => {
+test('a page steered off keeps its own headers and gets none', () => {
   const rules = rulesOf({}, withTab(context(2, { steering: OFF }), context(3)));
   assert.deepEqual(rules.find(({ id }) => id === 10)?.action, { type: 'allow' });
   const carried = under(rules);
@@ -145,7 +145,7 @@ test('a page that is to be left alone keeps what it has, besides the header that
   assert.ok(next({ tabId: 7 }).traceparent);
 });
 
-test("a client's headers go to targets alone, and there ours take their place", () => {
+test("a client's headers go to targets only, replaced by ours", () => {
   const settings = { propagators: /** @type {const} */ (['tracecontext', 'baggage', 'b3']), targets: [SHOP], exclude: ['/private'] };
   const headers = { traceparent: 'x', tracestate: 'y', baggage: 'z', b3: 'w', A: '1' };
   const carried = under(rulesOf({ ...settings, propagators: [...settings.propagators] }, contexts, [7]));
@@ -161,11 +161,11 @@ test("a client's headers go to targets alone, and there ours take their place", 
   }
 });
 
-test('where everybody is a target, no rule takes the headers of clients away by itself', () => {
+test('with every address a target, no rule removes client headers', () => {
   assert.deepEqual(ids(rulesOf({}, contexts, [7])), ids(rulesOf()));
 });
 
-test('a page that is to be left alone keeps its client\'s headers for targets, and for nobody else', () => {
+test('a page steered off keeps client headers for targets only', () => {
   const carried = under(rulesOf({ targets: [SHOP] }, withTab(context(2, { steering: OFF })), [7]));
   assert.deepEqual(carried({ tabId: 7, url: 'https://shop.test/' }, { traceparent: 'x', navtrace: 'off' }), { traceparent: 'x' });
   assert.deepEqual(carried({ tabId: 7, url: 'https://other.test/' }, { traceparent: 'x', navtrace: 'off' }), {});
@@ -194,7 +194,7 @@ for (const [propagators, expected] of FORMATS) {
     assert.deepEqual(under(rulesOf(settings))({ tabId: 7 }, { ...theirs, ...multi }), expected);
   });
 
-  test(`a page steered to ${propagators.join(', ') || 'nothing'} carries that, and nothing of what else rules set`, () => {
+  test(`a page steered to ${propagators.join(', ') || 'nothing'} carries just that`, () => {
     const configured = { tracestate: 's=1', baggage: 'k=v', propagators: /** @type {PropagationSettings['propagators']} */ (['tracecontext', 'baggage', 'jaeger']) };
     const rules = rulesOf(configured, withTab(context(2, { steering: steering({ propagators }) })));
     for (const type of ['script', 'main_frame']) {
@@ -204,18 +204,18 @@ for (const [propagators, expected] of FORMATS) {
   });
 }
 
-test("a page keeps its own baggage where it is steered away from baggage and the session has none", () => {
+test("steering away from baggage leaves a page its own", () => {
   const rules = rulesOf({}, withTab(context(2, { steering: steering({ propagators: ['b3'] }) })));
   assert.deepEqual(under(rules)({ tabId: 7 }, { baggage: 'k=v' }), { baggage: 'k=v', b3: `${A}-${spanId(2)}-1` });
 });
 
-test('a navigation carries nothing of what the page before it was steered to', () => {
+test('a navigation is not steered like the page before it', () => {
   const rules = rulesOf({}, withTab(context(2, { steering: steering({ propagators: ['b3', 'jaeger'] }) }), context(3)));
   assert.deepEqual(under(rules)({ tabId: 7, type: 'main_frame' }), { traceparent: `00-${A}-${spanId(3)}-01` });
   assert.deepEqual(Object.keys(under(rules)({ tabId: 7 })), ['b3', 'uber-trace-id']);
 });
 
-test('without propagators there is the record, and what takes the header away that steers', () => {
+test('without propagators only the record and steering rules remain', () => {
   assert.deepEqual(ids(rulesOf({ propagators: [] }, contexts, [7])), [1, 2]);
   const carried = under(rulesOf({ propagators: [], targets: [SHOP] }, contexts, [7]));
   assert.deepEqual(carried({ tabId: 7 }, { traceparent: 'x', Navtrace: 'off' }), { traceparent: 'x' });
@@ -255,7 +255,7 @@ test('traceparent', async (t) => {
   for (const [why, header] of invalid) await t.test(why, () => assert.equal(parseTraceparent(header), null));
 });
 
-test('while paused in detailed mode, what a client puts on every request goes to nobody', () => {
+test('while paused in detailed mode no client header leaves', () => {
   const session = { traceId: traceId(1), spanId: spanId(1), flags: '01' };
   const kept = { paused: true, chosen: { ratio: null, targets: null }, started: 0 };
   /** @type {ResourceType[]} */

@@ -8,7 +8,7 @@ import { connectHost, resetMocks } from './support/worker.js';
 
 beforeEach(() => void resetMocks());
 
-test('contexts are carried as the host says, and stay so when it goes', async () => {
+test('contexts are carried by the settings of the latest host', async () => {
   const { session, open, ports } = await begin();
   assert.deepEqual(session.propagation.settings, DEFAULT_PROPAGATION);
   ports[0]?.receive(carrying({ propagators: ['b3'], targets: ['^https://shop\\.test/'] }));
@@ -20,7 +20,7 @@ test('contexts are carried as the host says, and stay so when it goes', async ()
   assert.equal(session.propagation, propagation);
 });
 
-test('a restarted worker has contexts carried as before, until a host wants it otherwise, which is told of once', async () => {
+test('a restarted worker keeps its settings until a host differs', async () => {
   const browser = fakeChrome();
   const renewed = mock.fn();
   const { session, host } = connectHost({ renewed });
@@ -41,7 +41,7 @@ test('a restarted worker has contexts carried as before, until a host wants it o
 /** @param {number} n */
 const trace = (n) => ({ traceId: String(n).repeat(32), spanId: String(n).repeat(16), flags: '01' });
 
-test('traces are those that the host issued, each for one, and then its own', async () => {
+test('each trace of the host is used once, then new ones are made', async () => {
   const { session, open, ports } = await begin();
   ports[0]?.receive(carrying({}, { traces: [trace(1), trace(2)] }));
   await open;
@@ -59,7 +59,7 @@ const DECISIONS = [
   ['random', { ratio: 0, parentBased: false }, true, '02'],
 ];
 for (const [what, sampler, randomFlag, flags] of DECISIONS) {
-  test(`a trace that no host has issued is ${what} as the sampler says`, async () => {
+  test(`a trace without a host is ${what} as the sampler says`, async () => {
     const { session, open, ports } = await begin();
     ports[0]?.receive(carrying({ sampler, randomFlag }));
     await open;
@@ -67,7 +67,7 @@ for (const [what, sampler, randomFlag, flags] of DECISIONS) {
   });
 }
 
-test('a navigation that no host has issued a context for is sampled as its trace, unless each has its own decision', async () => {
+test('a navigation without a host is sampled as its trace or alone', async () => {
   for (const [samplePer, ratio, context, flags] of /** @type {[string, number, string, string][]} */ ([
     ['trace', 1, '00', '00'],
     ['trace', 0, '01', '01'],
@@ -90,7 +90,7 @@ const STOCKS = [
   ['navigation', 48, 96 - 47],
   ['navigation', 96, 0],
 ];
-test('traces are asked for as the scope needs them, together with contexts, and once until they come', async () => {
+test('the stock asks for traces as the scope needs them', async () => {
   for (const [scope, there, asked] of STOCKS) {
     const { session, open, ports } = await begin();
     const contexts = Array.from({ length: 96 }, (_, n) => ({ spanId: `${n + 1}`.padStart(16, '0'), flags: '01' }));

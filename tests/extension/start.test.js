@@ -15,7 +15,7 @@ const LIGHTWEIGHT = [
   ['granted and not wanted', { granted: true, mode: 'lightweight' }],
 ];
 for (const [why, { granted, mode }] of LIGHTWEIGHT) {
-  test(`detailed mode ${why}: it starts when the rules for the tabs are in force, and says so then`, async () => {
+  test(`${why}: armed when the rules of the tabs are in force`, async () => {
     const browser = fakeChrome({ ...OPEN, granted });
     const release = hold(browser);
     const { port, said, started, inForce, contexts } = start(browser);
@@ -36,7 +36,7 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
     assertCarried(browser);
   });
 
-  test(`detailed mode ${why}: a restarted worker goes on from the rules in force, without an update`, async () => {
+  test(`${why}: a restarted worker makes no update`, async () => {
     const before = await running({ granted, mode });
     const browser = fakeChrome({ ...OPEN, granted, rules: [...before.rules.values()] });
     const { ready, session, port, said } = start(browser, { restarted: true });
@@ -52,7 +52,7 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
     assert.deepEqual(said(), ['hello', 'armed lightweight']);
   });
 
-  test(`detailed mode ${why}: a navigation costs one update, and is answered with its name`, async () => {
+  test(`${why}: a navigation costs one update and is named`, async () => {
     const { navigations, updates, contexts } = await running({ granted, mode });
     const { length } = updates;
     const next = contexts()?.tabs.get(TAB)?.next;
@@ -66,7 +66,7 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
   });
 }
 
-test('a host that answers late names the session, and hears of armed when its rules are in force', async () => {
+test('a late host names the session and hears armed after its rules', async () => {
   const browser = fakeChrome(OPEN);
   const { ready, session, port, said, inForce } = start(browser);
   await idle();
@@ -89,7 +89,7 @@ test('a host that answers late names the session, and hears of armed when its ru
 
 for (const granted of [false, true]) {
   const mode = granted ? 'detailed' : 'lightweight';
-  test(`a host that answers while the first rules of ${mode} mode are on their way names the session`, async () => {
+  test(`a host may name the session during ${mode} mode's first rules`, async () => {
     const browser = fakeChrome({ ...OPEN, granted });
     const { port, said, inForce } = start(browser);
     await idle();
@@ -139,7 +139,7 @@ for (const granted of [false, true]) {
   }
 }
 
-test('a browser that does not say what it grants is taken to grant nothing', async () => {
+test('without an answer about the grant there is none', async () => {
   const browser = fakeChrome({ ...OPEN, granted: true });
   browser.state.broken.add('permissions.contains');
   const { port, said } = start(browser);
@@ -150,14 +150,14 @@ test('a browser that does not say what it grants is taken to grant nothing', asy
   assert.deepEqual(browser.blocking(), []);
 });
 
-test('a header of another trace on a navigation is not taken for ours', async () => {
+test('a foreign header on a navigation is not ours', async () => {
   const { navigations, contexts } = await running();
   const next = contexts()?.tabs.get(TAB)?.next;
   navigations.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01', tracestate: '', baggage: '' }, 1);
   assert.deepEqual(navigations.failed(TAB, '1'), [next]);
 });
 
-test('thousands of tabs keep to the number of rules that the browser takes', async () => {
+test("thousands of tabs keep to the browser's limit of rules", async () => {
   const tabs = Array.from({ length: 3000 }, (_, n) => TAB + n);
   const { rules, said } = await running({ tabs, windows: [] });
   assert.ok(rules.size > 2000);
@@ -165,7 +165,7 @@ test('thousands of tabs keep to the number of rules that the browser takes', asy
 });
 
 for (const mode of ['auto', 'detailed']) {
-  test(`granted, ${mode} is detailed mode: armed once the listeners and the record are in force`, async () => {
+  test(`granted, ${mode}: armed when listener and record are in force`, async () => {
     const browser = fakeChrome({ ...OPEN, granted: true });
     const release = hold(browser);
     const { port, said, started, inForce } = start(browser);
@@ -186,7 +186,7 @@ for (const mode of ['auto', 'detailed']) {
   });
 }
 
-test('in detailed mode no tab and no navigation costs an update, and each is answered by its name', async () => {
+test('in detailed mode navigations cost no update and are named', async () => {
   const worker = await running({ granted: true });
   const { navigations, browser } = worker;
   const visits = [];
@@ -203,7 +203,7 @@ test('in detailed mode no tab and no navigation costs an update, and each is ans
   assert.equal(browser.updates.length, 1);
 });
 
-test('in detailed mode a navigation that comes to nothing costs no update and is told of once', async () => {
+test('in detailed mode a navigation without a document is told once', async () => {
   const { navigations, browser, said } = await running({ granted: true });
   const ended = [];
   for (const [requestId, end] of /** @type {const} */ ([
@@ -224,7 +224,7 @@ test('in detailed mode a navigation that comes to nothing costs no update and is
 });
 
 for (const [wanted, mode] of [['auto', 'detailed'], ['detailed', 'detailed'], ['lightweight', 'lightweight']]) {
-  test(`a host that is late and wants ${wanted} takes over a session that is in detailed mode`, async () => {
+  test(`a late host that wants ${wanted} takes over detailed mode`, async () => {
     const browser = fakeChrome({ ...OPEN, granted: true });
     const { ready, session, port, said, inForce } = start(browser);
     await idle();

@@ -23,7 +23,7 @@ test('one page after another that is not traced costs no update', () => {
   assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [false]);
 });
 
-test('a tab comes back from a page that is not traced with the context that waited', () => {
+test('a tab comes back to traced pages with the waiting context', () => {
   const { tabs, spans, leave, said, next } = withElsewhere();
   tabs.responded(TAB, '2', ELSEWHERE);
   tabs.committed(TAB, ELSEWHERE);
@@ -33,7 +33,7 @@ test('a tab comes back from a page that is not traced with the context that wait
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, next]);
 });
 
-test('a redirect from what is traced to what is not ends the navigation, and its context is not used again', () => {
+test('a redirect to an untraced page ends the navigation', () => {
   const { tabs, spans, leave, said, takes, next } = withElsewhere();
   leave('2');
   assert.deepEqual(said(tabs.responded(TAB, '2', ELSEWHERE)), [true, next]);
@@ -46,7 +46,7 @@ test('a redirect from what is traced to what is not ends the navigation, and its
 });
 
 for (const begin of [true, false]) {
-  test(`a navigation that ${begin ? 'the listener began' : 'rules carried'} leaves what is traced, comes back and ends there`, () => {
+  test(`when ${begin ? 'the listener begins' : 'rules carry'} it, a navigation survives an untraced hop`, () => {
     const { tabs, leave, said } = withElsewhere();
     const spanId = begin ? tabs.begin(TAB, '2').spanId : leave('2');
     // The hop in between is not told of.
@@ -56,7 +56,7 @@ for (const begin of [true, false]) {
   });
 }
 
-test('a navigation to what is not traced that comes to nothing leaves the page its context', () => {
+test('an untraced navigation without a document changes nothing', () => {
   const { tabs, spans, said, current, next } = withElsewhere();
   assert.deepEqual(said(tabs.failed(TAB, '2')), [false]);
   assert.deepEqual(said(tabs.responded(TAB, '3', null)), [false]);
@@ -65,7 +65,7 @@ test('a navigation to what is not traced that comes to nothing leaves the page i
   assert.deepEqual(spans(), [current, next]);
 });
 
-test('an error page in the place of one that is not traced has the root', () => {
+test('an error page in place of an untraced one has the root', () => {
   const { tabs, spans, leave, said, next } = withElsewhere();
   tabs.responded(TAB, '2', ELSEWHERE);
   assert.deepEqual(said(tabs.abandoned(TAB, ELSEWHERE, true)), [false]);
@@ -75,21 +75,21 @@ test('an error page in the place of one that is not traced has the root', () => 
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, next]);
 });
 
-test('a redirected navigation that fails where nothing is traced has failed', () => {
+test('a redirected navigation that fails at an untraced page failed', () => {
   const { tabs, spans, leave, said, current, next } = withElsewhere();
   leave('2');
   assert.deepEqual(said(tabs.failed(TAB, '2')), [true, next]);
   assert.equal(spans()[0], current);
 });
 
-test('a page that is not traced and had no request of its own has the root, with one update', () => {
+test('an untraced page without a request has the root', () => {
   const { tabs, spans, said, next } = withElsewhere();
   assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [true]);
   assert.deepEqual(spans(), ['root', next]);
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [true, next], 'and back from the back-forward cache');
 });
 
-test('a page that is not traced has the root of its tab, as it is then', () => {
+test("an untraced page has the tab's root as it is then", () => {
   const { tabs, spans, state, said } = withElsewhere();
   tabs.committed(TAB, ELSEWHERE);
   state.root = { spanId: 'client', flags: '00', trace: { traceId: 'u', spanId: 'client', flags: '00', tracestate: '' } };
@@ -102,13 +102,13 @@ test('a page that is not traced has the root of its tab, as it is then', () => {
   assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [false]);
 });
 
-test('a tab that is closed on its way to a page that is not traced has nothing to report of it', () => {
+test('a tab closed on its way to an untraced page reports nothing', () => {
   const { tabs, said } = withElsewhere();
   tabs.responded(TAB, '2', ELSEWHERE);
   assert.deepEqual(said(tabs.closed(TAB)), [false]);
 });
 
-test('who claims the spare is told of, before another one takes its place', () => {
+test('a claim is told before another spare takes its place', () => {
   const { tabs, claims, takes } = withElsewhere();
   const { spare } = tabs.contexts();
   tabs.requested(9000, '1', spare);
@@ -118,7 +118,7 @@ test('who claims the spare is told of, before another one takes its place', () =
   assert.equal(claims.length, 1, 'the context of another tab is no spare');
 });
 
-test('a context that a client has changed its mind about goes with the next response, whatever comes of it', () => {
+test('a stale context is replaced with the next response', () => {
   for (const url of [ELSEWHERE, null]) {
     const { tabs, state, spans } = withElsewhere();
     const before = spans()[1];

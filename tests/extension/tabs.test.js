@@ -6,7 +6,7 @@ import { Tabs } from '../../extension/headers/tabs.js';
 import { SESSION, fakeOutbox, fakeSession } from './support/session.js';
 import { PAGE, TAB, browser, everywhere, withElsewhere, withPage } from './support/tabs.js';
 
-test('a new tab has one context for its first page, and keeps it when that page comes', () => {
+test('a new tab keeps the context of its first page', () => {
   const { tabs, spans, leave, said } = browser();
   assert.equal(tabs.opened([TAB], [TAB - 1]).update, true);
   const [first, next] = spans();
@@ -69,7 +69,7 @@ test('a response that becomes no document after all is mended', () => {
   assert.equal(spans()[0], current);
 });
 
-test('an error page in the place of a document ends the navigation, and the next one is told apart', () => {
+test('an error page ends the navigation, and the next is another', () => {
   const { tabs, spans, leave, said, next } = withPage();
   leave('2');
   tabs.responded(TAB, '2', PAGE);
@@ -80,7 +80,7 @@ test('an error page in the place of a document ends the navigation, and the next
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, after]);
 });
 
-test('the end of another navigation does not undo one that is about to be committed', () => {
+test("another navigation's end does not undo a landing document", () => {
   const { tabs, spans, leave, said, next } = withPage();
   leave('2');
   tabs.responded(TAB, '2', PAGE);
@@ -89,7 +89,7 @@ test('the end of another navigation does not undo one that is about to be commit
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, next]);
 });
 
-test('a mend waits for the update of a navigation that is under way', () => {
+test('mending waits for the update of a navigation under way', () => {
   const { tabs, spans, leave, said, current, next } = withPage();
   leave('2');
   tabs.responded(TAB, '2', PAGE);
@@ -110,7 +110,7 @@ for (const [what, url] of [
   ['the back-forward cache, a prerender or a service worker', PAGE],
   ['a data: address', 'data:text/html,x'],
 ]) {
-  test(`a page from ${what} takes the next context when it is committed`, () => {
+  test(`a page from ${what} takes the next context`, () => {
     const { tabs, spans, said, next } = withPage();
     assert.deepEqual(said(tabs.committed(TAB, String(url))), [true, next]);
     assert.equal(spans()[0], next);
@@ -137,7 +137,7 @@ test('a tab that was not foreseen is served by the spare context', () => {
   assert.notEqual(spans(9000)[1], spanId);
 });
 
-test('a request that left before the rules were armed takes the context of its tab', () => {
+test("a request from before the rules takes its tab's context", () => {
   const { tabs, spans } = browser();
   tabs.opened([TAB], []);
   const [first] = spans();
@@ -165,7 +165,7 @@ test('a closed tab has every navigation that it cut off reported', () => {
   assert.deepEqual(said(tabs.closed(TAB)), [false, landing, one, two]);
 });
 
-test('a closed tab leaves the rules, and a navigation that it cut off has failed', () => {
+test('a navigation that a closed tab cut off has failed', () => {
   const { tabs, slot, leave, said, next } = withPage();
   leave('2');
   assert.deepEqual(said(tabs.closed(TAB)), [false, next]);
@@ -215,7 +215,7 @@ test('the context of a document is found by its tab', () => {
   assert.equal(tabs.current(TAB), undefined);
 });
 
-test('the context of a navigation is found by its request until another one has had its response', () => {
+test("a navigation is found by its request until another's response", () => {
   const { tabs, leave } = withPage();
   assert.equal(tabs.navigation(TAB, '2'), undefined);
   const spanId = leave('2');
@@ -234,7 +234,7 @@ for (const [end, finish] of /** @type {[string, (tabs: Tabs) => void][]} */ ([
   ['fails', (tabs) => tabs.failed(TAB, '2')],
   ['loses its tab', (tabs) => tabs.closed(TAB)],
 ])) {
-  test(`the context of a navigation that ${end} is not found any more`, () => {
+  test(`a navigation that ${end} is not found any more`, () => {
     const { tabs, leave } = withPage();
     leave('2');
     finish(tabs);
@@ -242,7 +242,7 @@ for (const [end, finish] of /** @type {[string, (tabs: Tabs) => void][]} */ ([
   });
 }
 
-test('a navigation that is begun has a context of its own, and the hops of a redirect go on with it', () => {
+test('a begun navigation has its own context over all redirects', () => {
   const { tabs, spans, said, current, next } = withPage();
   const begun = tabs.begin(TAB, '2');
   assert.ok(![current, next].includes(begun.spanId));
@@ -255,7 +255,7 @@ test('a navigation that is begun has a context of its own, and the hops of a red
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, begun.spanId]);
 });
 
-test('a navigation that is begun while another is under way has a context of its own, and each is reported', () => {
+test('two navigations begun at once are told apart', () => {
   const { tabs, spans, said } = withPage();
   const [a, b] = [tabs.begin(TAB, '2'), tabs.begin(TAB, '3')];
   assert.notEqual(a.spanId, b.spanId);
@@ -265,7 +265,7 @@ test('a navigation that is begun while another is under way has a context of its
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, b.spanId]);
 });
 
-test('a navigation may begin in a tab that was not foreseen, and the spare context stays', () => {
+test('a navigation in an unknown tab leaves the spare context', () => {
   const { tabs, spans, said } = browser();
   const { spare } = tabs.contexts();
   const { spanId } = tabs.begin(9000, '1');
@@ -276,7 +276,7 @@ test('a navigation may begin in a tab that was not foreseen, and the spare conte
   assert.deepEqual(said(tabs.committed(9000, PAGE)), [false, spanId]);
 });
 
-test('a navigation that begins in a closed tab has a context and leaves nothing behind', () => {
+test('a navigation in a closed tab leaves nothing behind', () => {
   const { tabs, slot } = withPage();
   tabs.closed(TAB);
   assert.ok(tabs.begin(TAB, '2').spanId);
@@ -284,7 +284,7 @@ test('a navigation that begins in a closed tab has a context and leaves nothing 
   assert.equal(tabs.navigation(TAB, '2'), undefined);
 });
 
-test('in the scope of the tab one that nobody foresaw stays in the trace that its first navigation had', () => {
+test("in scope tab an unknown tab stays in the spare's trace", () => {
   const session = fakeSession({ scope: 'tab' });
   const traces = new Traces(session, fakeOutbox(), session.problem);
   const tabs = new Tabs(session, traces);
@@ -301,7 +301,7 @@ test('in the scope of the tab one that nobody foresaw stays in the trace that it
   assert.notEqual(tabs.begin(9001, '2').trace?.traceId, traceId);
 });
 
-test('each context is taken for its tab and after the navigation before it', () => {
+test('each context is issued for its tab and the one before', () => {
   const { tabs, takes, leave, current, next } = withElsewhere();
   assert.deepEqual(takes.filter(([tabId]) => tabId === TAB), [[TAB, undefined], [TAB, current]]);
   leave('2');
@@ -313,7 +313,7 @@ test('each context is taken for its tab and after the navigation before it', () 
   assert.deepEqual(takes.filter(([tabId]) => tabId === TAB).at(-1), [TAB, next]);
 });
 
-test('where contexts are carried otherwise, those to come are made anew and pages keep theirs', () => {
+test("a refresh changes contexts to come and no page's", () => {
   const { tabs, spans, current, next } = withElsewhere();
   const { spare } = tabs.contexts();
   tabs.refresh();

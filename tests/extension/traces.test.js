@@ -6,7 +6,7 @@ import { ROOT, TAB, client, navigation, traced } from './support/traces.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 
-test('in the scope of the session each navigation is below its root, and nothing is told of it', () => {
+test('in scope session each navigation is below the root, untold', () => {
   const { traces, told } = traced();
   const contexts = [TAB, TAB, 8, null].map((tabId) => traces.issue(tabId));
   assert.deepEqual(contexts, [1, 2, 3, 4].map((n) => ({ spanId: S(n), flags: '01' })));
@@ -14,14 +14,14 @@ test('in the scope of the session each navigation is below its root, and nothing
   assert.equal(traces.rootOf(TAB), SESSION);
 });
 
-test('a navigation in the trace of the session with a decision of its own is told of', () => {
+test('a navigation with its own decision is told of', () => {
   const { traces, told } = traced({ tracestate: 'a=1' }, { flags: '00' });
   assert.deepEqual(traces.issue(TAB), { spanId: S(1), flags: '00' });
   const expected = { traceId: SESSION.traceId, flags: '00', parent: SESSION.spanId, tracestate: 'a=1' };
   assert.deepEqual(told(), [navigation(S(1), expected)]);
 });
 
-test('in the scope of the tab its navigations share a trace, below a root that is beside the session', () => {
+test('in scope tab navigations share a trace linked to the session', () => {
   const { traces, told } = traced({ scope: 'tab', tracestate: 'a=1' });
   const first = traces.issue(TAB);
   const trace = { traceId: T(1), spanId: S(1), flags: '01', tracestate: '' };
@@ -44,7 +44,7 @@ test('in the scope of the tab its navigations share a trace, below a root that i
   assert.deepEqual(traces.rootOf(TAB), { spanId: S(1), flags: '01', trace });
 });
 
-test('in the scope of the navigation each is the root of its trace, beside the session and the one before', () => {
+test('in scope navigation each is a root with links', () => {
   const { traces, told, session } = traced({ scope: 'navigation', tracestate: 'a=1' });
   const first = traces.issue(TAB);
   assert.deepEqual(first, { spanId: S(1), flags: '01', trace: { traceId: T(1), spanId: S(1), flags: '01', tracestate: '' } });
@@ -59,7 +59,7 @@ test('in the scope of the navigation each is the root of its trace, beside the s
 });
 
 for (const scope of /** @type {const} */ (['session', 'tab', 'navigation'])) {
-  test(`in the scope of the ${scope} a client's context is adopted for its tab, until another one comes`, () => {
+  test(`in scope ${scope} a client's context is adopted for its tab`, () => {
     const { traces, told } = traced({ scope });
     traces.issue(TAB);
     told();
@@ -113,7 +113,7 @@ const FLAGS = [
   [{ ratio: 1, parentBased: false }, true, '02', '03'],
   [{ ratio: 1, parentBased: false }, true, '00', '01'],
 ];
-test("the flags below a client's are decided by the sampler, and only the client knows whether its trace id is random", () => {
+test("flags below a client's are the sampler's", () => {
   for (const [sampler, randomFlag, theirs, ours] of FLAGS) {
     const { traces, told } = traced({ sampler, randomFlag });
     traces.arrive(TAB, client(900, { flags: theirs }), '', undefined);
@@ -123,7 +123,7 @@ test("the flags below a client's are decided by the sampler, and only the client
   }
 });
 
-test('a trace has one decision, unless each navigation is to have its own', () => {
+test('a trace has one decision unless each navigation has its own', () => {
   for (const [samplePer, flags] of /** @type {const} */ ([['trace', '01'], ['navigation', '00']])) {
     const { session, traces, told } = traced({ scope: 'tab', samplePer });
     Object.assign(session, { take: () => ({ spanId: S(50), flags: '00' }) });
@@ -134,7 +134,7 @@ test('a trace has one decision, unless each navigation is to have its own', () =
   }
 });
 
-test("single decisions follow a client where they are parent-based, and a tab's trace is above them", () => {
+test("single decisions follow a client where parent-based", () => {
   for (const [parentBased, flags] of /** @type {const} */ ([[true, '00'], [false, '01']])) {
     const { session, traces } = traced({ samplePer: 'navigation', sampler: { ratio: 1, parentBased } });
     Object.assign(session, { take: () => ({ spanId: S(50), flags: '01' }) });
@@ -147,7 +147,7 @@ test("single decisions follow a client where they are parent-based, and a tab's 
   assert.equal(told().find(({ issuedFor }) => issuedFor === 'tab')?.flags, '01', 'so that no parent is missing');
 });
 
-test('in another session tabs begin anew, and what clients have said stays', () => {
+test("in another session tabs begin anew, but for clients' traces", () => {
   const { session, traces, told } = traced({ scope: 'tab' });
   traces.issue(TAB);
   traces.arrive(8, client(900), '', undefined);
@@ -165,7 +165,7 @@ test('in another session tabs begin anew, and what clients have said stays', () 
 /** @type {[scope: PropagationSettings['scope'], stays: boolean][]} */
 const CLAIMED = [['session', false], ['tab', true], ['navigation', false]];
 for (const [scope, stays] of CLAIMED) {
-  test(`in the scope of the ${scope} a tab that nobody foresaw ${stays ? 'stays in the trace' : 'has no trace'} of its first navigation`, () => {
+  test(`in scope ${scope} an unknown tab ${stays ? 'stays in' : 'leaves'} its first trace`, () => {
     const { traces } = traced({ scope });
     const spare = traces.issue(null);
     traces.claimed(TAB, spare);
@@ -173,14 +173,14 @@ for (const [scope, stays] of CLAIMED) {
   });
 }
 
-test('a tab that is in a trace already does not leave it for the spare', () => {
+test('a tab with a trace does not leave it for the spare', () => {
   const { traces } = traced({ scope: 'tab' });
   const { trace } = traces.issue(TAB);
   traces.claimed(TAB, traces.issue(null));
   assert.deepEqual(traces.issue(TAB).trace, trace);
 });
 
-test('what a request carries is a context of the session, of its tab, or of a trace of its own', () => {
+test('headers become a context of the session, the tab or alone', () => {
   const { traces, session } = traced({ scope: 'tab' });
   const { trace } = traces.issue(TAB);
   const carried = { ...client(900), tracestate: 'a=1' };
