@@ -68,11 +68,7 @@ export class Host {
   /** Settled when the first host has answered or gone. */
   #settled = new Promise((resolve) => (this.#settle = () => resolve(null)));
 
-  /**
-   * @param {Session} session
-   * @param {Outbox} outbox
-   * @param {Handlers} handlers
-   */
+  /** @param {Session} session @param {Outbox} outbox @param {Handlers} handlers */
   constructor(session, outbox, handlers) {
     this.#session = session;
     this.#outbox = outbox;
@@ -98,7 +94,6 @@ export class Host {
    * Opens the session: continues an earlier worker's, or else waits for the host to name one, or else uses the fallback.
    *
    * @param {Promise<Restored | null>} reading what an earlier worker left
-   * @returns {Promise<void>}
    */
   async openSession(reading) {
     const offTheRecord = attempt('isAllowedIncognitoAccess', async () => chrome.extension.isAllowedIncognitoAccess(), false);
@@ -128,11 +123,7 @@ export class Host {
     };
   }
 
-  /**
-   * Tells the user of a problem, once.
-   *
-   * @param {string} message one sentence
-   */
+  /** Tells the user of a problem, once. @param {string} message one sentence */
   problem(message) {
     // Sent later, since a request may wait for the caller.
     if (this.#problems.add(message)) queueMicrotask(() => this.#sendProblems());
@@ -156,12 +147,7 @@ export class Host {
     return true;
   }
 
-  /**
-   * Tells the host that headers are in place.
-   *
-   * @param {SessionContext} session the context that they carry
-   * @param {Mode} mode
-   */
+  /** Tells the host that headers are in place. @param {SessionContext} session the context that they carry @param {Mode} mode */
   armed(session, mode) {
     if (mode === this.#armed?.mode && sameContext(session, this.#armed.session)) return;
     this.#armed = { session, mode };
@@ -191,11 +177,7 @@ export class Host {
     return this.#channel.request(frame, type);
   }
 
-  /**
-   * Carries contexts as the answer to a choice says.
-   *
-   * @param {SessionMessage} message
-   */
+  /** Carries contexts as the answer to a choice says. @param {SessionMessage} message */
   carryChosen({ propagation, session, contexts, traces }) {
     this.connection.chosen = true;
     this.#session.carry(propagation);
@@ -276,11 +258,7 @@ export class Host {
   }
 
 
-  /**
-   * The host continues the session.
-   *
-   * @param {SessionMessage} message
-   */
+  /** The host continues the session. @param {SessionMessage} message */
   #agree({ contexts, traces }) {
     Object.assign(this.connection, { agreed: true, switching: false });
     this.facts.reason = null;

@@ -12,15 +12,11 @@ export class Problems {
   /** @type {string[]} */
   #unsent = [];
 
-  /** @returns {string[]} */
   get all() {
     return [...this.#told];
   }
 
-  /**
-   * @param {string} message one sentence
-   * @returns {boolean} whether the message is new
-   */
+  /** @param {string} message one sentence @returns {boolean} whether the message is new */
   add(message) {
     if (this.#told.size >= MOST_PROBLEMS || this.#told.has(message)) return false;
     this.#told.add(message);

@@ -51,26 +51,18 @@ export class Clients {
   #tabs = new Map();
   #spans = new RecentIds();
 
-  /**
-   * @param {Pick<Session, 'propagation'>} session
-   * @param {(message: string) => void} problem tells the user of an invalid header
-   */
+  /** @param {Pick<Session, 'propagation'>} session @param {(message: string) => void} problem tells the user of an invalid header */
   constructor(session, problem) {
     this.#session = session;
     this.#problem = problem;
   }
 
-  /** @param {number} tabId @returns {ClientTab | undefined} */
+  /** @param {number} tabId */
   get(tabId) {
     return this.#tabs.get(tabId);
   }
 
-  /**
-   * Returns a tab's entry, and remembers it.
-   *
-   * @param {number} tabId
-   * @returns {ClientTab}
-   */
+  /** Returns a tab's entry, and remembers it. @param {number} tabId */
   tab(tabId) {
     const tab = this.#tabs.get(tabId) ?? newTab();
     this.#tabs.set(tabId, tab);
@@ -80,8 +72,7 @@ export class Clients {
   /**
    * Takes a tab's entry from the context that an earlier worker left for its next navigation.
    *
-   * @param {number} tabId
-   * @param {NavigationContext} next
+   * @param {number} tabId @param {NavigationContext} next
    */
   restore(tabId, { spanId, trace, client, baggage = '', steering }) {
     // The trace of a single navigation is not its tab's.
@@ -98,9 +89,7 @@ export class Clients {
   /**
    * Reads what the request of a navigation carries.
    *
-   * @param {number} tabId
-   * @param {Carried | null} client
-   * @param {string} baggage
+   * @param {number} tabId @param {Carried | null} client @param {string} baggage
    * @param {string | undefined} header the steering header
    * @returns {Trace | null} the trace that the tab is in now, if it is another one
    */
@@ -129,11 +118,7 @@ export class Clients {
     this.#tabs.delete(tabId);
   }
 
-  /**
-   * Checks whether a client puts a span on every request, so that it is not the page's own.
-   *
-   * @param {string} spanId
-   */
+  /** Checks whether a client puts a span on every request, so that it is not the page's own. @param {string} spanId */
   hasSpan(spanId) {
     return this.#spans.has(spanId);
   }
@@ -141,8 +126,7 @@ export class Clients {
   /**
    * Checks whether a request carries its client's own context on a page that is steered off.
    *
-   * @param {number} tabId
-   * @param {Linked} carried
+   * @param {number} tabId @param {Linked} carried
    */
   leavesAlone(tabId, { spanId }) {
     const tab = this.#tabs.get(tabId);
@@ -159,10 +143,7 @@ export class Clients {
     return [...this.#tabs.values()].flatMap(({ client, trace }) => (client === null || trace === null ? [] : [trace]));
   }
 
-  /**
-   * @param {string} header
-   * @returns {Steering | null}
-   */
+  /** @param {string} header */
   #read(header) {
     const { steering, fault } = readSteering(header);
     if (fault !== null) this.#problem(fault);

@@ -11,12 +11,7 @@ const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(
 const pool = new Uint8Array(4096);
 let used = pool.length;
 
-/**
- * Returns random lower-case hex that is not all zero, which W3C Trace Context forbids.
- *
- * @param {number} bytes
- * @returns {string}
- */
+/** Returns random lower-case hex that is not all zero, which W3C Trace Context forbids. @param {number} bytes @returns {string} */
 function randomHex(bytes) {
   if (used + bytes > pool.length) {
     crypto.getRandomValues(pool);

@@ -11,11 +11,7 @@ const isWhiteSpace = (character) => WHITE_SPACE.test(character);
 /** @param {string} character */
 const isBlank = (character) => character === ' ' || character === '\t';
 
-/**
- * @param {string} text
- * @param {(character: string) => boolean} [isSpace]
- * @returns {string}
- */
+/** @param {string} text @param {(character: string) => boolean} [isSpace] */
 export function trimmed(text, isSpace = isWhiteSpace) {
   let from = 0;
   let to = text.length;
@@ -24,11 +20,7 @@ export function trimmed(text, isSpace = isWhiteSpace) {
   return text.slice(from, to);
 }
 
-/**
- * Splits a list at its commas. Empty members are allowed and dropped.
- *
- * @param {string} text
- */
+/** Splits a list at its commas. Empty members are allowed and dropped. @param {string} text */
 const membersOf = (text) => text.split(',').map((member) => trimmed(member, isBlank)).filter((member) => member !== '');
 
 /** Limits of a `tracestate`. A longer one loses large members first, then the last ones. */
@@ -39,8 +31,7 @@ const TRACESTATE_VALUE = /^[ -+\--<>-~]{1,256}$/;
 /**
  * Reads a `tracestate`. An invalid one counts as empty, with the reason.
  *
- * @param {string} text
- * @returns {{ tracestate: string, reason: string | null }}
+ * @param {string} text @returns {{ tracestate: string, reason: string | null }}
  */
 export function readTracestate(text) {
   /** @param {string} reason */
@@ -85,11 +76,7 @@ function isPair(text) {
   return at !== -1 && isToken(text.slice(0, at)) && BAGGAGE_VALUE.test(trimmed(text.slice(at + 1), isBlank));
 }
 
-/**
- * Checks for `key = value *( ; property )`, with optional white space around each part.
- *
- * @param {string} member
- */
+/** Checks for `key = value *( ; property )`, with optional white space around each part. @param {string} member */
 function isBaggageMember(member) {
   const [pair = '', ...properties] = member.split(';');
   return isPair(pair) && properties.every((property) => isToken(property) || isPair(property));
@@ -98,8 +85,7 @@ function isBaggageMember(member) {
 /**
  * Joins the members that are valid and within the limits. Gives the reason for the first that is not.
  *
- * @param {string[]} members
- * @returns {{ baggage: string, reason: string | null }}
+ * @param {string[]} members @returns {{ baggage: string, reason: string | null }}
  */
 function joined(members) {
   /** @type {string[]} */
@@ -128,8 +114,7 @@ function joined(members) {
 /**
  * Reads the valid members of a `baggage`. Gives the reason for the first that is not.
  *
- * @param {string} text
- * @returns {{ baggage: string, reason: string | null }}
+ * @param {string} text @returns {{ baggage: string, reason: string | null }}
  */
 export const readBaggage = (text) => joined(membersOf(text));
 
@@ -141,7 +126,6 @@ const keyOf = (member) => trimmed(member.slice(0, member.indexOf('=')), isBlank)
  *
  * @param {string} theirs as {@link readBaggage} returned it, or empty
  * @param {string} ours likewise
- * @returns {string}
  */
 export function mergeBaggage(theirs, ours) {
   if (theirs === '' || ours === '') return theirs || ours;

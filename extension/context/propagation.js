@@ -51,7 +51,6 @@ function random() {
  * Decides at random. Uses fresh numbers, since the bits of a trace id may not be random.
  *
  * @param {number} ratio how often the result is true: 0 never, 1 always
- * @returns {boolean}
  */
 export const draw = (ratio) => ratio >= 1 || (ratio > 0 && random() < ratio);
 
@@ -61,13 +60,7 @@ export const EVERY_ADDRESS = '^';
 const MATCHES_NONE = /(?!)/;
 const MATCHES_ALL = /(?:)/;
 
-/**
- * Compiles regular expressions.
- *
- * @param {string[]} sources
- * @param {RegExp} fallback used in place of an invalid one
- * @returns {RegExp[]}
- */
+/** Compiles regular expressions. @param {string[]} sources @param {RegExp} fallback used in place of an invalid one */
 function compiled(sources, fallback) {
   return sources.map((source) => {
     try {
@@ -88,8 +81,7 @@ export class Propagation {
   #excluded;
 
   /**
-   * @param {PropagationSettings} [settings]
-   * @param {object} [state]
+   * @param {PropagationSettings} [settings] @param {object} [state]
    * @param {boolean} [state.paused] whether no request gets headers for now
    * @param {string[]} [state.refused] regular expressions that the browser refuses
    */
@@ -132,7 +124,6 @@ export class Propagation {
    *
    * @param {Partial<Carried>} context
    * @param {readonly string[]} [propagators] names; the configured ones by default
-   * @returns {Written[]}
    */
   inject(context, propagators) {
     /** @type {Written[]} */
@@ -146,7 +137,6 @@ export class Propagation {
    * Reads the context that headers carry; null when they name no span. Invalid headers are ignored.
    *
    * @param {HttpHeader[] | undefined} headers
-   * @returns {Carried | null}
    */
   extract(headers) {
     const get = this.#getter(headers);
@@ -164,7 +154,6 @@ export class Propagation {
    * Reads the context that headers carry in any format: a script may have chosen one that is not configured.
    *
    * @param {HttpHeader[] | undefined} headers
-   * @returns {Carried | null}
    */
   extractAny(headers) {
     return this.extract(headers) ?? ANY.extract(headers);
@@ -174,19 +163,13 @@ export class Propagation {
    * Reads the valid part of the baggage that headers carry; empty where baggage is not configured.
    *
    * @param {HttpHeader[] | undefined} headers
-   * @returns {string}
    */
   baggageOf(headers) {
     const get = this.#readsBaggage ? this.#getter(headers) : null;
     return get === null ? '' : (PROPAGATORS.baggage.extract(get).context.baggage ?? '');
   }
 
-  /**
-   * Checks whether requests for an address get headers.
-   *
-   * @param {string} url
-   * @returns {boolean}
-   */
+  /** Checks whether requests for an address get headers. @param {string} url */
   isTarget(url) {
     const targets = this.#targets;
     if (targets.length > 0 && !targets.some((target) => target.test(url))) return false;
@@ -197,7 +180,6 @@ export class Propagation {
    * Decides whether a trace or a part of one is sampled.
    *
    * @param {string | null} parentFlags flags of the context that is continued, if there is one
-   * @returns {boolean}
    */
   decide(parentFlags) {
     const { ratio, parentBased } = this.settings.sampler;
@@ -207,8 +189,7 @@ export class Propagation {
   /**
    * Makes the flags of a trace or a part of one.
    *
-   * @param {boolean} sampled
-   * @param {string | null} parentFlags
+   * @param {boolean} sampled @param {string | null} parentFlags
    * @returns {string} 2 hex digits
    */
   flags(sampled, parentFlags) {
@@ -219,8 +200,7 @@ export class Propagation {
   /**
    * Gathers the configured headers in one pass; null when a request has none, as nearly every one.
    *
-   * @param {HttpHeader[] | undefined} headers
-   * @returns {Get | null}
+   * @param {HttpHeader[] | undefined} headers @returns {Get | null}
    */
   #getter(headers) {
     /** @type {Map<string, string> | undefined} */

@@ -58,13 +58,7 @@ const LOWER_HEX = /^[0-9a-f]+$/;
 const ANY_HEX = /^[0-9a-fA-F]+$/;
 const NOT_ASCII = /[\u0080-\uffff]/;
 
-/**
- * Reads an id of one of the older formats and pads it with zeros; null when it is invalid.
- *
- * @param {string} text
- * @param {number} digits
- * @returns {string | null}
- */
+/** Reads an id of one of the older formats and pads it with zeros; null when it is invalid. @param {string} text @param {number} digits */
 function padded(text, digits) {
   if (text.length > digits || !ANY_HEX.test(text) || ALL_ZERO.test(text)) return null;
   return text.toLowerCase().padStart(digits, '0');
@@ -77,7 +71,6 @@ const LENGTH = 55;
  * Reads a `traceparent`. Of a later version it reads the parts that version 00 has. Returns the reason when it is invalid.
  *
  * @param {string} text
- * @returns {SpanContext | string}
  */
 function readTraceparent(text) {
   if (NOT_ASCII.test(text)) return 'a character is not ASCII';
@@ -160,13 +153,7 @@ const B3_PARENT = 'x-b3-parentspanid';
 /** @param {string} flags */
 const bit = (flags) => (isSampled(flags) ? '1' : '0');
 
-/**
- * @param {string} header
- * @param {string} traceText
- * @param {string} spanText
- * @param {string} flags
- * @returns {Extracted}
- */
+/** @param {string} header @param {string} traceText @param {string} spanText @param {string} flags */
 function b3Context(header, traceText, spanText, flags) {
   const traceId = traceText.length === 16 || traceText.length === 32 ? padded(traceText, 32) : null;
   if (traceId === null) return invalid(header, 'the trace id is not 16 or 32 hex digits, or all zero');
@@ -276,11 +263,6 @@ const jaeger = {
 /** The propagators by their names in `OTEL_PROPAGATORS`. */
 export const PROPAGATORS = Object.freeze({ tracecontext, baggage: baggagePropagator, b3, b3multi, jaeger });
 
-/**
- * Finds propagators by name. Unknown names are left out.
- *
- * @param {readonly string[]} names
- * @returns {Propagator[]}
- */
+/** Finds propagators by name. Unknown names are left out. @param {readonly string[]} names */
 export const propagatorsOf = (names) =>
   names.flatMap((name) => (Object.hasOwn(PROPAGATORS, name) ? [PROPAGATORS[/** @type {keyof typeof PROPAGATORS} */ (name)]] : []));

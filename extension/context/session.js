@@ -17,17 +17,10 @@ import { CAPACITY, FEW, Stock } from './stock.js';
 /** @type {Readonly<Choose>} */
 export const AS_CONFIGURED = Object.freeze({ ratio: null, targets: null });
 
-/**
- * Makes a session for a browser whose host does not answer. It is sampled, so that services record it.
- *
- * @returns {SessionContext}
- */
+/** Makes a session for a browser whose host does not answer. It is sampled, so that services record it. */
 export const fallbackSession = () => ({ traceId: newTraceId(), spanId: newSpanId(), flags: '01' });
 
-/**
- * @param {SessionContext | null} a
- * @param {SessionContext | null} b
- */
+/** @param {SessionContext | null} a @param {SessionContext | null} b */
 export const sameContext = (a, b) => a?.traceId === b?.traceId && a?.spanId === b?.spanId && a?.flags === b?.flags;
 
 /** One browser process's session. */
@@ -56,7 +49,6 @@ export class Session {
     this.#began = began;
   }
 
-  /** @returns {SessionContext} */
   get context() {
     if (this.#context === null) throw new Error('the session is not open');
     return this.#context;
@@ -77,7 +69,6 @@ export class Session {
     return this.#propagation;
   }
 
-  /** @returns {Kept} */
   get kept() {
     return { paused: this.#propagation.paused, chosen: this.chosen, started: this.#started };
   }
@@ -97,11 +88,7 @@ export class Session {
     this.#used = true;
   }
 
-  /**
-   * Uses a context as the session's from now on.
-   *
-   * @param {SessionContext} context
-   */
+  /** Uses a context as the session's from now on. @param {SessionContext} context */
   adopt({ traceId, spanId, flags }) {
     this.#context = { traceId, spanId, flags };
     this.#started = Date.now();
@@ -128,12 +115,7 @@ export class Session {
     if (this.#propagation.settings.tracestate !== '') this.#change({ settings: { ...this.#propagation.settings, tracestate: '' } });
   }
 
-  /**
-   * Carries contexts by other settings, if they are others.
-   *
-   * @param {PropagationSettings} settings
-   * @returns {boolean} whether they are
-   */
+  /** Carries contexts by other settings, if they are others. @param {PropagationSettings} settings @returns {boolean} whether they are */
   carry(settings) {
     // An equal propagation stays the same object: others compare by that.
     if (JSON.stringify(settings) === JSON.stringify(this.#propagation.settings)) return false;
@@ -143,30 +125,17 @@ export class Session {
     return true;
   }
 
-  /**
-   * Takes headers away from all requests, or gives them back.
-   *
-   * @param {boolean} paused
-   */
+  /** Takes headers away from all requests, or gives them back. @param {boolean} paused */
   pause(paused) {
     this.#change({ paused });
   }
 
-  /**
-   * Leaves out regular expressions of targets and exclusions that cannot be used.
-   *
-   * @param {string[]} refused
-   */
+  /** Leaves out regular expressions of targets and exclusions that cannot be used. @param {string[]} refused */
   refuse(refused) {
     if (JSON.stringify(refused) !== JSON.stringify(this.#propagation.refused)) this.#change({ refused });
   }
 
-  /**
-   * Adds contexts from the host to the stock.
-   *
-   * @param {NavigationContext[]} contexts
-   * @param {SessionContext[]} traces
-   */
+  /** Adds contexts from the host to the stock. @param {NavigationContext[]} contexts @param {SessionContext[]} traces */
   fill(contexts, traces) {
     this.#stock.fill(contexts, traces);
   }
@@ -176,22 +145,14 @@ export class Session {
     return this.#stock.missing(this.#propagation.settings.scope === 'session' ? FEW : CAPACITY);
   }
 
-  /**
-   * Takes a context for a navigation to come.
-   *
-   * @returns {NavigationContext}
-   */
+  /** Takes a context for a navigation to come. */
   take() {
     const context = this.#stock.take() ?? { spanId: newSpanId(), flags: this.#navigationFlags() };
     queueMicrotask(this.#taken);
     return context;
   }
 
-  /**
-   * Takes a new trace.
-   *
-   * @returns {SessionContext}
-   */
+  /** Takes a new trace. */
   takeTrace() {
     const propagation = this.#propagation;
     const trace = this.#stock.takeTrace();

@@ -21,12 +21,7 @@ export const STEERING_HEADER = 'navtrace';
  */
 export const DEFAULT_STEERING = Object.freeze({ off: false, propagators: null, sampling: null, newTrace: false });
 
-/**
- * Checks whether a header changes anything.
- *
- * @param {Readonly<Steering>} steering
- * @returns {boolean}
- */
+/** Checks whether a header changes anything. @param {Readonly<Steering>} steering */
 export const steers = ({ off, propagators, sampling, newTrace }) => off || propagators !== null || sampling !== null || newTrace;
 
 const PROPAGATOR_NAMES = Object.keys(PROPAGATORS);
@@ -50,13 +45,7 @@ function quoted(text) {
 /** @param {string[]} names */
 const listed = (names) => `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 
-/**
- * Counts the characters to insert, delete or replace between two words (Levenshtein distance).
- *
- * @param {string} a
- * @param {string} b
- * @returns {number}
- */
+/** Counts the characters to insert, delete or replace between two words (Levenshtein distance). @param {string} a @param {string} b */
 function distance(a, b) {
   let row = Array.from({ length: b.length + 1 }, (_, n) => n);
   for (let i = 1; i <= a.length; i += 1) {
@@ -73,9 +62,7 @@ function distance(a, b) {
 /**
  * Suggests the known word that an unknown one resembles most; empty when it resembles none.
  *
- * @param {string} word
- * @param {string[]} known
- * @returns {string}
+ * @param {string} word @param {string[]} known
  */
 function suggestion(word, known) {
   let nearest = '';
@@ -91,12 +78,7 @@ function suggestion(word, known) {
   return nearest === '' ? '' : ` (did you mean "${nearest}"?)`;
 }
 
-/**
- * Reads the names of propagators. Returns the reason when one is unknown or there is none.
- *
- * @param {string} text
- * @returns {string[] | string}
- */
+/** Reads the names of propagators. Returns the reason when one is unknown or there is none. @param {string} text */
 function readPropagators(text) {
   /** @type {Set<string>} */
   const names = new Set();
@@ -113,12 +95,7 @@ function readPropagators(text) {
   return names.size === 0 ? `"propagator" names none; there are ${listed(PROPAGATOR_NAMES)}` : [...names];
 }
 
-/**
- * Reads a sampling ratio. Returns the reason when it is none.
- *
- * @param {string} text
- * @returns {number | string}
- */
+/** Reads a sampling ratio. Returns the reason when it is none. @param {string} text */
 function readRatio(text) {
   const ratio = DECIMAL.test(text) ? Number(text) : Infinity;
   return ratio <= 1 ? ratio : `${quoted(text)} is not a number from 0 to 1, as in "sampling=0.1"`;
@@ -155,7 +132,6 @@ const DIRECTIVE_NAMES = Object.keys(DIRECTIVES);
  *
  * @param {string} text
  * @param {Set<string>} seen names of the directives before it
- * @returns {Partial<Steering> | string}
  */
 function readDirective(text, seen) {
   const at = text.indexOf('=');
@@ -175,8 +151,7 @@ function readDirective(text, seen) {
 /**
  * Reads the header. One with an error is ignored as a whole: half of the directives may mean the opposite.
  *
- * @param {string} value
- * @returns {{ steering: Steering, fault: null } | { steering: null, fault: string }}
+ * @param {string} value @returns {{ steering: Steering, fault: null } | { steering: null, fault: string }}
  */
 export function readSteering(value) {
   /** @param {string} reason @returns {{ steering: null, fault: string }} */

@@ -27,12 +27,7 @@ export class Stock {
     return this.#traces.shift() ?? null;
   }
 
-  /**
-   * Adds what the host issued, up to the capacity.
-   *
-   * @param {NavigationContext[]} contexts
-   * @param {SessionContext[]} traces
-   */
+  /** Adds what the host issued, up to the capacity. @param {NavigationContext[]} contexts @param {SessionContext[]} traces */
   fill(contexts, traces) {
     this.#contexts.push(...contexts.slice(0, CAPACITY - this.#contexts.length));
     this.#traces.push(...traces.slice(0, CAPACITY - this.#traces.length));

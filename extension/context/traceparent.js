@@ -15,12 +15,7 @@ export const isSpanId = (value) => typeof value === 'string' && /^[0-9a-f]{16}$/
 /** @param {unknown} value @returns {value is string} */
 export const isFlags = (value) => typeof value === 'string' && /^[0-9a-f]{2}$/.test(value);
 
-/**
- * Writes a context as a header value.
- *
- * @param {SessionContext} context
- * @returns {string}
- */
+/** Writes a context as a header value. @param {SessionContext} context */
 export function formatTraceparent({ traceId, spanId, flags }) {
   return `00-${traceId}-${spanId}-${flags}`;
 }

@@ -47,11 +47,7 @@ export class Traces {
     this.clients = new Clients(session, problem);
   }
 
-  /**
-   * Continues from the contexts that an earlier worker left.
-   *
-   * @param {Restored} restored
-   */
+  /** Continues from the contexts that an earlier worker left. @param {Restored} restored */
   restore({ spare, tabs }) {
     for (const { trace } of [spare, ...[...tabs.values()].flatMap(({ current, next }) => [current, next])]) {
       if (trace !== undefined) this.#known.add(trace.traceId);
@@ -59,11 +55,7 @@ export class Traces {
     for (const [tabId, { next }] of tabs) this.clients.restore(tabId, next);
   }
 
-  /**
-   * Goes on in a session whose trace has just begun. Clients stay in their traces.
-   *
-   * @param {SessionContext} before
-   */
+  /** Goes on in a session whose trace has just begun. Clients stay in their traces. @param {SessionContext} before */
   beginTrace(before) {
     this.#known.add(before.traceId);
     this.clients.reset();
@@ -104,10 +96,7 @@ export class Traces {
     return { spanId, flags, trace: { traceId, spanId, flags, tracestate: '' } };
   }
 
-  /**
-   * @param {ClientTab | undefined} tab
-   * @returns {NavigationContext}
-   */
+  /** @param {ClientTab | undefined} tab @returns {NavigationContext} */
   #inTraceOf(tab) {
     const { samplePer, sampler, scope } = this.#session.propagation.settings;
     let trace = tab?.trace ?? null;
@@ -125,20 +114,14 @@ export class Traces {
   /**
    * Checks whether a client has changed its headers since a context was issued.
    *
-   * @param {number} tabId
-   * @param {NavigationContext} context
+   * @param {number} tabId @param {NavigationContext} context
    */
   isStale(tabId, context) {
     const made = this.#made.get(context);
     return made !== undefined && made !== (this.clients.get(tabId)?.changes ?? 0);
   }
 
-  /**
-   * Returns the context of a tab's requests that belong to no traced navigation.
-   *
-   * @param {number} tabId
-   * @returns {NavigationContext}
-   */
+  /** Returns the context of a tab's requests that belong to no traced navigation. @param {number} tabId @returns {NavigationContext} */
   rootOf(tabId) {
     const { context } = this.#session;
     const { trace = null, client = null, baggage = '', steering = null } = this.clients.get(tabId) ?? {};
@@ -154,9 +137,7 @@ export class Traces {
   /**
    * Reads what the request of a navigation carries.
    *
-   * @param {number} tabId
-   * @param {Carried | null} client
-   * @param {string} baggage
+   * @param {number} tabId @param {Carried | null} client @param {string} baggage
    * @param {string | undefined} header the steering header
    */
   arrive(tabId, client, baggage, header) {
@@ -169,21 +150,14 @@ export class Traces {
   /**
    * Keeps a tab in the trace of its first navigation, which had the spare context.
    *
-   * @param {number} tabId
-   * @param {NavigationContext} context
+   * @param {number} tabId @param {NavigationContext} context
    */
   claimed(tabId, { spanId, trace }) {
     if (trace === undefined || trace.spanId === spanId) return;
     this.clients.tab(tabId).trace ??= trace;
   }
 
-  /**
-   * Makes a context from the headers of a navigation's request.
-   *
-   * @param {number} tabId
-   * @param {Carried} carried
-   * @returns {NavigationContext}
-   */
+  /** Makes a context from the headers of a navigation's request. @param {number} tabId @param {Carried} carried */
   contextOf(tabId, { traceId, spanId, flags, tracestate }) {
     if (traceId === this.#session.context.traceId) return { spanId, flags };
     const trace = this.clients.get(tabId)?.trace;
@@ -195,40 +169,22 @@ export class Traces {
     this.clients.closed(tabId);
   }
 
-  /**
-   * Checks whether an address is traced.
-   *
-   * @param {string} url
-   */
+  /** Checks whether an address is traced. @param {string} url */
   isTarget(url) {
     return this.#session.propagation.isTarget(url);
   }
 
-  /**
-   * Checks whether an address is that of a traced page.
-   *
-   * @param {string} url
-   */
+  /** Checks whether an address is that of a traced page. @param {string} url */
   isTracedPage(url) {
     return /^https?:/.test(url) && this.isTarget(url);
   }
 
-  /**
-   * Checks whether a trace is one of this session's.
-   *
-   * @param {string} traceId
-   */
+  /** Checks whether a trace is one of this session's. @param {string} traceId */
   has(traceId) {
     return traceId === this.#session.context.traceId || this.#known.has(traceId);
   }
 
-  /**
-   * Adds everything that headers carry to a context.
-   *
-   * @param {NavigationContext} context
-   * @param {string} spanId
-   * @returns {Carried}
-   */
+  /** Adds everything that headers carry to a context. @param {NavigationContext} context @param {string} spanId */
   carried({ flags, trace, baggage }, spanId) {
     const { context, propagation } = this.#session;
     const { settings } = propagation;
@@ -241,7 +197,6 @@ export class Traces {
     };
   }
 
-  /** @returns {Trace} */
   #beginTab() {
     const { traceId, spanId, flags: decided } = this.#session.takeTrace();
     const trace = { traceId, spanId, flags: this.#session.propagation.flagsAbove(decided), tracestate: '' };
@@ -250,7 +205,6 @@ export class Traces {
     return trace;
   }
 
-  /** @returns {Linked} */
   #root() {
     const { traceId, spanId } = this.#session.context;
     return { traceId, spanId };
@@ -259,9 +213,7 @@ export class Traces {
   /**
    * Links a new trace to the session, to the client's context, and to the navigation before.
    *
-   * @param {Linked | null} client
-   * @param {NavigationContext | null} previous
-   * @returns {Linked[]}
+   * @param {Linked | null} client @param {NavigationContext | null} previous
    */
   #links(client, previous) {
     const links = [this.#root()];
@@ -273,8 +225,7 @@ export class Traces {
   /**
    * Tells the host of a navigation's context, unless it is simply the session's.
    *
-   * @param {NavigationContext} context
-   * @param {Linked[]} links
+   * @param {NavigationContext} context @param {Linked[]} links
    */
   #announce({ spanId, flags, trace }, links) {
     const { context, propagation } = this.#session;
@@ -298,9 +249,7 @@ export class Traces {
   /**
    * Tells the host of the trace of a tab or a client.
    *
-   * @param {'tab' | 'client'} issuedFor
-   * @param {Trace} trace
-   * @param {Linked[]} [links]
+   * @param {'tab' | 'client'} issuedFor @param {Trace} trace @param {Linked[]} [links]
    */
   #tell(issuedFor, { traceId, spanId, flags }, links) {
     this.#outbox.observe({ what: 'context-issued', time: Date.now(), spanId, issuedFor, traceId, flags, links });

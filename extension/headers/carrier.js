@@ -23,8 +23,7 @@ export class Carrier {
   #allTypes = Object.values(chrome.declarativeNetRequest.ResourceType).sort();
 
   /**
-   * @param {SessionRules} rules
-   * @param {Injector} injector
+   * @param {SessionRules} rules @param {Injector} injector
    * @param {Requests} requests observes how requests start, while no listener does
    */
   constructor(rules, injector, requests) {
@@ -38,11 +37,7 @@ export class Carrier {
     return this.#injector.asked;
   }
 
-  /**
-   * Starts the listener for detailed mode, before the rules go.
-   *
-   * @param {Tracing} tracing
-   */
+  /** Starts the listener for detailed mode, before the rules go. @param {Tracing} tracing */
   listen(tracing) {
     this.#requests.stop();
     this.#injector.start(tracing);
@@ -51,8 +46,7 @@ export class Carrier {
   /**
    * Puts the rules of a mode in force.
    *
-   * @param {Mode} mode
-   * @param {Tracing} tracing
+   * @param {Mode} mode @param {Tracing} tracing
    * @returns {Promise<boolean>} whether they, or later ones, are in force
    */
   updateRules(mode, { session: { context, propagation, kept }, tabs, traces }) {
@@ -63,12 +57,7 @@ export class Carrier {
     return this.#rules.replace(rules);
   }
 
-  /**
-   * Stops the listener where rules have taken its place.
-   *
-   * @param {Mode} mode
-   * @param {Tracing} tracing
-   */
+  /** Stops the listener where rules have taken its place. @param {Mode} mode @param {Tracing} tracing */
   finish(mode, { session, traces }) {
     if (mode === 'lightweight' || session.propagation.paused) this.#injector.stop();
     if (mode === 'lightweight') this.#requests.listen(session.context, traces);

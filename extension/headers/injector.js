@@ -24,12 +24,7 @@ import { serverTiming } from './rules.js';
 /** @typedef {chrome.webRequest.HttpHeader} Header */
 /** @typedef {{ session: Pick<Session, 'context' | 'propagation' | 'use'>, tabs: Tabs, traces: Traces }} Tracing */
 
-/**
- * Finds a header by its lower-case name.
- *
- * @param {Header[]} headers
- * @param {string} wanted
- */
+/** Finds a header by its lower-case name. @param {Header[]} headers @param {string} wanted */
 const indexOf = (headers, wanted) =>
   headers.findIndex(({ name }) => name.length === wanted.length && name.toLowerCase() === wanted);
 
@@ -46,13 +41,7 @@ function removeHeader(headers, name) {
   return value;
 }
 
-/**
- * Sets a header that is there at most once.
- *
- * @param {Header[]} headers
- * @param {string} name in lower case
- * @param {string} value
- */
+/** Sets a header that is there at most once. @param {Header[]} headers @param {string} name in lower case @param {string} value */
 function setHeader(headers, name, value) {
   const at = indexOf(headers, name);
   // A value that is not UTF-8 comes as `binaryValue`. The browser refuses the whole answer if a header has both.
@@ -96,22 +85,13 @@ export class Injector {
     chrome.webRequest.onHeadersReceived.addListener(this.#expose, MAIN_FRAMES, ['blocking', 'responseHeaders']);
   }
 
-  /**
-   * Uses a context for requests until the tabs are known.
-   *
-   * @param {SessionContext} context
-   * @param {Propagation} propagation
-   */
+  /** Uses a context for requests until the tabs are known. @param {SessionContext} context @param {Propagation} propagation */
   resume(context, propagation) {
     this.#context = context;
     this.#propagation = propagation;
   }
 
-  /**
-   * Puts the contexts of a session on requests from now on.
-   *
-   * @param {Tracing} tracing
-   */
+  /** Puts the contexts of a session on requests from now on. @param {Tracing} tracing */
   start(tracing) {
     this.resume(tracing.session.context, tracing.session.propagation);
     this.#tracing = tracing;
@@ -197,7 +177,6 @@ export class Injector {
    *
    * @param {RequestDetails} details
    * @param {boolean} own whether it is a navigation's own request
-   * @returns {NavigationContext}
    */
   #parent(details, own) {
     if (this.#tracing === null || !own) return this.#page(details);
@@ -209,8 +188,7 @@ export class Injector {
    * Finds the context of the page that makes a request. The tab alone is not enough: the document before may still make requests when the tab
    * has the next one's response.
    *
-   * @param {RequestDetails} details
-   * @returns {NavigationContext}
+   * @param {RequestDetails} details @returns {NavigationContext}
    */
   #page({ tabId, documentId, parentDocumentId }) {
     if (this.#tracing === null) return this.#context;
@@ -218,11 +196,7 @@ export class Injector {
     return document ?? (tabId === -1 ? undefined : this.#tracing.tabs.current(tabId)) ?? this.#context;
   }
 
-  /**
-   * Names a navigation's context in its response, for scripts and for the page's own instrumentation.
-   *
-   * @param {ResponseDetails} details
-   */
+  /** Names a navigation's context in its response, for scripts and for the page's own instrumentation. @param {ResponseDetails} details */
   #expose = (details) => {
     const { tabId, requestId, url, responseHeaders = [] } = details;
     const context = this.#tracing?.tabs.navigation(tabId, requestId);

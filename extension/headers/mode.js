@@ -31,10 +31,8 @@ export class ModeSwitch {
   #settings;
 
   /**
-   * @param {Tracing} tracing
-   * @param {Pick<Host, 'acceptSession' | 'armed' | 'facts' | 'problem'>} host
-   * @param {Carrier} carrier
-   * @param {object} start
+   * @param {Tracing} tracing @param {Pick<Host, 'acceptSession' | 'armed' | 'facts' | 'problem'>} host
+   * @param {Carrier} carrier @param {object} start
    * @param {boolean} start.granted whether the browser says that listeners may change requests
    * @param {Mode | null} start.before mode of an earlier worker's rules
    */

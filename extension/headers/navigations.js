@@ -18,11 +18,7 @@ export class Navigations {
   #mode;
   #newTrace;
 
-  /**
-   * @param {Tracing} tracing
-   * @param {ModeSwitch} mode
-   * @param {NewTrace} newTrace
-   */
+  /** @param {Tracing} tracing @param {ModeSwitch} mode @param {NewTrace} newTrace */
   constructor(tracing, mode, newTrace) {
     this.#tracing = tracing;
     this.#mode = mode;
@@ -34,7 +30,7 @@ export class Navigations {
     return this.#tracing.traces.isTarget(url);
   }
 
-  /** @param {Headers} headers @returns {Carried | null} */
+  /** @param {Headers} headers */
   carriedBy(headers) {
     return this.#tracing.session.propagation.extractAny(headers);
   }
@@ -42,9 +38,7 @@ export class Navigations {
   /**
    * Returns the context of a tab's document.
    *
-   * @param {number} tabId
-   * @param {string} url
-   * @returns {{ traced: boolean, traceId: string, sampled: boolean }}
+   * @param {number} tabId @param {string} url @returns {{ traced: boolean, traceId: string, sampled: boolean }}
    */
   contextOf(tabId, url) {
     const { session, tabs, traces } = this.#tracing;
@@ -69,9 +63,7 @@ export class Navigations {
    * Reads what a client has put on the request of a navigation, for the next navigation: rules cannot follow earlier. In detailed mode the
    * listener has read it already, unless the request left before the session was known.
    *
-   * @param {number} tabId
-   * @param {string} requestId
-   * @param {Headers} headers
+   * @param {number} tabId @param {string} requestId @param {Headers} headers
    * @param {string | undefined} steering the steering header
    */
   arrived(tabId, requestId, headers, steering) {
@@ -81,8 +73,7 @@ export class Navigations {
   }
 
   /**
-   * @param {number} tabId
-   * @param {string} requestId
+   * @param {number} tabId @param {string} requestId
    * @param {Carried | null} sent the context that the request carries
    * @param {number} timeStamp when it left, in milliseconds since the epoch
    */
@@ -124,10 +115,7 @@ export class Navigations {
     return this.#follow(this.#tracing.tabs.abandoned(tabId, url, errorPage));
   }
 
-  /**
-   * @param {Change} change
-   * @returns {NavigationContext[]} the navigations that ended
-   */
+  /** @param {Change} change @returns {NavigationContext[]} the navigations that ended */
   #follow({ update, ended }) {
     if (update) void this.#mode.update();
     if (ended.length > 0) this.#tracing.session.use();

@@ -21,9 +21,7 @@ export class NewTrace {
   #observers;
 
   /**
-   * @param {Tracing} tracing
-   * @param {Pick<Host, 'beginTrace'>} host
-   * @param {Pick<ModeSwitch, 'decide' | 'update'>} mode
+   * @param {Tracing} tracing @param {Pick<Host, 'beginTrace'>} host @param {Pick<ModeSwitch, 'decide' | 'update'>} mode
    * @param {{ outbox: Outbox, documents: Documents, requests: Requests }} observers
    */
   constructor(tracing, host, mode, observers) {
@@ -59,10 +57,8 @@ export class NewTrace {
   /**
    * Finds the context with which a document goes on after its navigation: another one if a new trace has begun meanwhile.
    *
-   * @param {number} tabId
-   * @param {string} url
+   * @param {number} tabId @param {string} url
    * @param {NavigationContext} context the navigation's
-   * @returns {NavigationContext}
    */
   continued(tabId, url, context) {
     if (!this.#observers.outbox.isEarlier(context.spanId)) return context;
@@ -73,13 +69,7 @@ export class NewTrace {
     return successor;
   }
 
-  /**
-   * Observes that a document continues in the new trace.
-   *
-   * @param {number} tabId
-   * @param {string} url
-   * @param {NavigationContext} context
-   */
+  /** Observes that a document continues in the new trace. @param {number} tabId @param {string} url @param {NavigationContext} context */
   #observe(tabId, url, { spanId }) {
     const time = Date.now();
     const transition = 'new-trace';

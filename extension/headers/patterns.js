@@ -6,12 +6,7 @@ import { attempt } from '../attempt.js';
 
 /** @typedef {{ targets: string[], exclude: string[] }} Patterns */
 
-/**
- * Asks the browser which regular expressions its rules refuse.
- *
- * @param {Patterns} regexes
- * @returns {Promise<string[]>}
- */
+/** Asks the browser which regular expressions its rules refuse. @param {Patterns} regexes */
 export async function refusedRegexes({ targets, exclude }) {
   const regexes = [...targets, ...exclude];
   const answers = await Promise.all(
@@ -28,34 +23,33 @@ const TWO_REGEXES = /^\*:\/\/[^/]*:0*(80|443)\//;
 /**
  * Finds the pattern that a regular expression comes from; the expression itself when the patterns are not known.
  *
- * @param {string} regex
- * @param {string[]} regexes
- * @param {string[]} patterns
+ * @param {string} regex @param {string[]} regexes @param {string[]} patterns
  */
 function patternOf(regex, regexes, patterns) {
   const sources = patterns.flatMap((pattern) => (TWO_REGEXES.test(pattern) ? [pattern, pattern] : [pattern]));
   return (sources.length === regexes.length && sources[regexes.indexOf(regex)]) || regex;
 }
 
-const REASON = 'is too long or complex for a rule of the browser';
-const ADVICE = 'shorten it, or use detailed mode';
+/** Longest part of a pattern that a message repeats. */
+const LONGEST_PATTERN = 100;
+
+/** @param {string} pattern */
+const shortened = (pattern) => (pattern.length > LONGEST_PATTERN ? `${pattern.slice(0, LONGEST_PATTERN - 3)}...` : pattern);
 
 /**
  * Tells the user of refused patterns, in one sentence each.
  *
- * @param {Patterns} regexes
- * @param {string[]} refused
- * @param {Patterns} patterns
- * @returns {string[]}
+ * @param {Patterns} regexes @param {string[]} refused @param {Patterns} patterns
  */
 export function refusalsOf({ targets, exclude }, refused, patterns) {
-  /** @param {string[]} regexes @param {string[]} sources @param {(pattern: string) => string} sentence */
-  const sentences = (regexes, sources, sentence) => {
-    const found = regexes.filter((regex) => refused.includes(regex)).map((regex) => patternOf(regex, regexes, sources));
-    return [...new Set(found)].map(sentence);
+  /** @param {string[]} regexes @param {string[]} sources @param {string} kind @param {string} effect */
+  const sentences = (regexes, sources, kind, effect) => {
+    const found = regexes.filter((regex) => refused.includes(regex)).map((regex) => shortened(patternOf(regex, regexes, sources)));
+    const reason = `is too long or complex for a rule of the browser, so ${effect}: shorten it, or use detailed mode`;
+    return [...new Set(found)].map((pattern) => `the ${kind} "${pattern}" ${reason}`);
   };
   return [
-    ...sentences(targets, patterns.targets, (pattern) => `the target "${pattern}" ${REASON}, so it gets no headers: ${ADVICE}`),
-    ...sentences(exclude, patterns.exclude, (pattern) => `the excluded "${pattern}" ${REASON}, so nothing gets headers: ${ADVICE}`),
+    ...sentences(targets, patterns.targets, 'target', 'it gets no headers'),
+    ...sentences(exclude, patterns.exclude, 'exclusion', 'nothing gets headers'),
   ];
 }

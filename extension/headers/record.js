@@ -33,12 +33,7 @@ const RECORD_RULE = 1;
 /** A domain that cannot exist, so that its rule matches nothing. */
 const NOWHERE = 'navtrace.invalid';
 
-/**
- * Builds the rule that keeps a record.
- *
- * @param {SessionRecord} record
- * @returns {Rule}
- */
+/** Builds the rule that keeps a record. @param {SessionRecord} record */
 export function recordRule({ mode, session: { traceId, spanId, flags }, propagation, contexts, kept }) {
   const tabs = contexts && Array.from(contexts.tabs, ([tabId, { ruleId, current, next }]) => ({ tabId, ruleId, current, next }));
   const json = JSON.stringify({
@@ -55,12 +50,7 @@ export function recordRule({ mode, session: { traceId, spanId, flags }, propagat
   return /** @type {Rule} */ ({ id: RECORD_RULE, priority: 2, condition: { requestDomains: [NOWHERE] }, action });
 }
 
-/**
- * Reads the record that rules keep; null when there is none that is valid.
- *
- * @param {Rule[]} rules
- * @returns {SessionRecord | null}
- */
+/** Reads the record that rules keep; null when there is no valid one. @param {Rule[]} rules @returns {SessionRecord | null} */
 export function readRecord(rules) {
   const record = parsed(rules.find(({ id }) => id === RECORD_RULE)?.action.requestHeaders?.[0]?.value);
   if (!isObject(record)) return null;

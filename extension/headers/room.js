@@ -36,11 +36,7 @@ export class TabRoom {
     for (const [tabId, contexts] of tabs) this.tabs.set(tabId, new Tab(tabId, contexts.ruleId, contexts, this.#traces));
   }
 
-  /**
-   * Sets the number of tabs that there is room for. Tabs that do not exist yet go first.
-   *
-   * @param {number} most
-   */
+  /** Sets the number of tabs that there is room for. Tabs that do not exist yet go first. @param {number} most */
   limit(most) {
     this.#most = most;
     const tabs = [...this.tabs.values()].sort((a, b) => Number(b.exists) - Number(a.exists));
@@ -50,8 +46,7 @@ export class TabRoom {
   /**
    * Makes room for tabs that exist now.
    *
-   * @param {number[]} tabIds
-   * @param {number[]} windowIds
+   * @param {number[]} tabIds @param {number[]} windowIds
    * @returns {boolean} whether the rules must follow
    */
   open(tabIds, windowIds) {
@@ -98,11 +93,7 @@ export class TabRoom {
     }
   }
 
-  /**
-   * @param {number} tabId
-   * @param {NavigationContext | null} [first]
-   * @returns {Tab | undefined}
-   */
+  /** @param {number} tabId @param {NavigationContext | null} [first] */
   #add(tabId, first = null) {
     if (this.tabs.size >= this.#most) return undefined;
     const context = first ?? this.#traces.issue(tabId);

@@ -52,12 +52,7 @@ const COMMON_RULES = 10;
 export const roomForTabs = ({ targets, exclude }) =>
   targets.length === 0 ? MOST_TABS : Math.floor(((MOST_REGEX_RULES - 2 * exclude.length) / targets.length - COMMON_RULES) / 2);
 
-/**
- * Returns the lowest rule id that is free for a tab, together with the id after it.
- *
- * @param {Iterable<TabContexts>} tabs
- * @returns {number}
- */
+/** Returns the lowest rule id that is free for a tab, together with the id after it. @param {Iterable<TabContexts>} tabs */
 export function freeRuleId(tabs) {
   const used = new Set(Array.from(tabs, ({ ruleId }) => ruleId));
   let ruleId = FIRST_TAB_RULE;
@@ -76,12 +71,7 @@ export const serverTiming = (traceId, { spanId, flags, trace }) => ({
   value: `traceparent;desc="${formatTraceparent({ traceId: trace?.traceId ?? traceId, spanId, flags })}"`,
 });
 
-/**
- * @param {number} id
- * @param {keyof typeof PRIORITY} kind
- * @param {object} condition
- * @param {object} action
- */
+/** @param {number} id @param {keyof typeof PRIORITY} kind @param {object} condition @param {object} action */
 const rule = (id, kind, condition, action) => /** @type {Rule} */ ({ id, priority: PRIORITY[kind], condition, action });
 
 /** @param {string} pattern */
@@ -96,9 +86,7 @@ const steeringRule = (allTypes) => rule(STEERING_RULE, 'steering', { resourceTyp
 /**
  * Removes the headers that clients put on every request of their tabs.
  *
- * @param {ResourceType[]} allTypes
- * @param {number[]} tabIds
- * @param {string[]} fields
+ * @param {ResourceType[]} allTypes @param {number[]} tabIds @param {string[]} fields
  */
 const clientRules = (allTypes, tabIds, fields) =>
   tabIds.length === 0 ? [] : [rule(CLIENT_RULE, 'client', { resourceTypes: allTypes, tabIds }, removing(fields))];
@@ -106,9 +94,7 @@ const clientRules = (allTypes, tabIds, fields) =>
 /**
  * Builds the action that puts a context on requests.
  *
- * @param {NavigationContext} context
- * @param {Propagation} propagation
- * @param {Pick<Traces, 'carried'>} traces
+ * @param {NavigationContext} context @param {Propagation} propagation @param {Pick<Traces, 'carried'>} traces
  * @returns {{ type: string, requestHeaders?: object[] } | null} null when there is no header to change
  */
 function actionOf(context, propagation, traces) {
@@ -134,10 +120,7 @@ function actionOf(context, propagation, traces) {
  *
  * @param {Contexts} contexts
  * @param {ResourceType[]} allTypes every type of the browser: a rule without types would leave main frames out
- * @param {Propagation} propagation
- * @param {RuleTraces} traces
- * @param {Kept | null} [kept]
- * @returns {Rule[]}
+ * @param {Propagation} propagation @param {RuleTraces} traces @param {Kept | null} [kept]
  */
 export function lightweightRules(contexts, allTypes, propagation, traces, kept = null) {
   const { session, spare, tabs } = contexts;
@@ -148,11 +131,7 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
   /**
    * Builds the rule of a context, for each target where there are targets.
    *
-   * @param {number} id
-   * @param {'root' | 'spare' | 'current' | 'next'} kind
-   * @param {NavigationContext} context
-   * @param {number} [tabId]
-   * @returns {Rule[]}
+   * @param {number} id @param {'root' | 'spare' | 'current' | 'next'} kind @param {NavigationContext} context @param {number} [tabId]
    */
   const rulesOf = (id, kind, context, tabId) => {
     const action = actionOf(context, propagation, traces);
@@ -193,12 +172,8 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
 /**
  * Builds the rules of detailed mode: the record only. While paused there is no listener, so that rules remove the headers.
  *
- * @param {SessionContext} session
- * @param {ResourceType[]} allTypes
- * @param {Propagation} propagation
- * @param {RuleTraces} traces
- * @param {Kept | null} kept
- * @returns {Rule[]}
+ * @param {SessionContext} session @param {ResourceType[]} allTypes @param {Propagation} propagation
+ * @param {RuleTraces} traces @param {Kept | null} kept
  */
 export function detailedRules(session, allTypes, propagation, traces, kept) {
   const record = recordRule({ mode: 'detailed', session, propagation: propagation.settings, contexts: null, kept });

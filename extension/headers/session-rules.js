@@ -6,12 +6,7 @@ import { attempt } from '../attempt.js';
 
 /** @import { Rule } from './rules.js' */
 
-/**
- * Writes a value with its keys in order, since the browser returns rules with their keys in another order.
- *
- * @param {unknown} value
- * @returns {string}
- */
+/** Writes a value with its keys in order, since the browser returns rules with their keys in another order. @param {unknown} value */
 const canonical = (value) =>
   JSON.stringify(value, (_, part) =>
     part === null || typeof part !== 'object' || Array.isArray(part)
@@ -19,7 +14,7 @@ const canonical = (value) =>
       : Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))),
   );
 
-/** @param {Rule[]} rules @returns {Map<number, string>} */
+/** @param {Rule[]} rules */
 const byId = (rules) => new Map(rules.map((rule) => [rule.id, canonical(rule)]));
 
 /** The rules in force. */
@@ -36,18 +31,13 @@ export class SessionRules {
   /** @type {Promise<boolean> | null} */
   #recovery = null;
 
-  /**
-   * Reads the rules in force.
-   *
-   * @returns {Promise<Rule[]>} empty when they cannot be read
-   */
+  /** Reads the rules in force. @returns {Promise<Rule[]>} empty when they cannot be read */
   async read() {
     const rules = await this.#query();
     if (rules !== null) this.#expected = byId(rules);
     return rules ?? [];
   }
 
-  /** @returns {Promise<Rule[] | null>} */
   async #query() {
     const rules = await attempt('reading the rules', async () => chrome.declarativeNetRequest.getSessionRules(), null);
     for (const { id } of rules ?? []) this.#ids.add(id);

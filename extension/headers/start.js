@@ -25,9 +25,7 @@ import { Tabs } from './tabs.js';
 const WINDOW_TYPES = ['normal', 'popup', 'panel', 'app', 'devtools'];
 
 /**
- * @param {Session} session
- * @param {Host} host
- * @param {Injector} injector
+ * @param {Session} session @param {Host} host @param {Injector} injector
  * @param {{ outbox: Outbox, documents: Documents, requests: Requests }} observers
  */
 export async function startHeaders(session, host, injector, observers) {
@@ -51,11 +49,7 @@ export async function startHeaders(session, host, injector, observers) {
   return { mode, newTrace, navigations: new Navigations(tracing, mode, newTrace) };
 }
 
-/**
- * Asks whether listeners of this extension may change requests. The browser registers them in any case, but then never asks them.
- *
- * @returns {Promise<boolean>}
- */
+/** Asks whether listeners of this extension may change requests. The browser registers them in any case, but then never asks them. */
 const isGranted = () =>
   attempt('asking for the grant', async () => chrome.permissions.contains({ permissions: ['webRequestBlocking'] }), false);
 

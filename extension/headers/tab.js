@@ -28,17 +28,13 @@ const update = (...ended) => ({ update: true, ended });
 /** @param {NavigationContext[]} ended @returns {Change} */
 export const noUpdate = (...ended) => ({ update: false, ended });
 
-/**
- * @param {NavigationContext} a
- * @param {NavigationContext} b
- */
+/** @param {NavigationContext} a @param {NavigationContext} b */
 export const sameSpan = (a, b) => a.spanId === b.spanId;
 
 /**
  * Checks whether two contexts make the same rules: a client may have changed all but the span.
  *
- * @param {NavigationContext} a
- * @param {NavigationContext} b
+ * @param {NavigationContext} a @param {NavigationContext} b
  */
 const sameContent = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
 
@@ -55,8 +51,7 @@ export class Tab {
   #traces;
 
   /**
-   * @param {number} tabId
-   * @param {number} ruleId
+   * @param {number} tabId @param {number} ruleId
    * @param {{ current: NavigationContext, next: NavigationContext }} contexts `current` is the document's. `next` is for a navigation to come,
    *   and in place before its request is made
    * @param {TabTraces} traces
@@ -73,7 +68,6 @@ export class Tab {
    * Finds the context of the navigation that a main-frame request belongs to, up to the navigation's response.
    *
    * @param {string} requestId
-   * @returns {NavigationContext | undefined}
    */
   navigation(requestId) {
     return this.#requests.get(requestId) ?? (this.#responded?.requestId === requestId ? this.#responded.context : undefined);
@@ -122,12 +116,7 @@ export class Tab {
     this.current = this.#traces.rootOf(this.tabId);
   }
 
-  /**
-   * A main-frame request leaves, or a redirect hop of it.
-   *
-   * @param {string} requestId
-   * @param {NavigationContext} context
-   */
+  /** A main-frame request leaves, or a redirect hop of it. @param {string} requestId @param {NavigationContext} context */
   requested(requestId, context) {
     this.#requests.set(requestId, context);
   }
@@ -137,7 +126,6 @@ export class Tab {
    *
    * @param {string} requestId
    * @param {string | null} url the document's address; null when no document comes of the response: a 204, a 205 or a download
-   * @returns {Change}
    */
   responded(requestId, url) {
     const context = this.#requests.get(requestId);
@@ -151,12 +139,7 @@ export class Tab {
     return update();
   }
 
-  /**
-   * A main-frame request ended without a response.
-   *
-   * @param {string} requestId
-   * @returns {Change}
-   */
+  /** A main-frame request ended without a response. @param {string} requestId */
   failed(requestId) {
     const context = this.#requests.get(requestId);
     if (context === undefined) return this.#refreshStale() ? update() : noUpdate();
@@ -166,12 +149,7 @@ export class Tab {
     return update(context);
   }
 
-  /**
-   * A document was committed.
-   *
-   * @param {string} url
-   * @returns {Change}
-   */
+  /** A document was committed. @param {string} url */
   committed(url) {
     if (!this.#traces.isTarget(url)) {
       this.#landing = null;
@@ -197,7 +175,6 @@ export class Tab {
    *
    * @param {string} url
    * @param {boolean} errorPage whether an error page took the place of the page before
-   * @returns {Change}
    */
   abandoned(url, errorPage) {
     if (this.#landing?.url !== url) return noUpdate();
@@ -213,9 +190,7 @@ export class Tab {
   /**
    * The response becomes a page that is not traced. Its requests to targets belong to no navigation.
    *
-   * @param {string} requestId
-   * @param {string} url
-   * @returns {Change}
+   * @param {string} requestId @param {string} url
    */
   #respondedUntraced(requestId, url) {
     const context = this.#requests.get(requestId);
@@ -229,30 +204,18 @@ export class Tab {
     return update(context);
   }
 
-  /**
-   * @param {string} url
-   * @param {NavigationContext | null} context
-   * @param {NavigationContext} current
-   */
+  /** @param {string} url @param {NavigationContext | null} context @param {NavigationContext} current */
   #land(url, context, current) {
     this.#landing = { url, context, previous: this.#landing?.previous ?? this.current };
     this.current = current;
   }
 
-  /**
-   * Replaces the next context after a navigation has used it.
-   *
-   * @param {NavigationContext} context
-   */
+  /** Replaces the next context after a navigation has used it. @param {NavigationContext} context */
   #use(context) {
     if (sameSpan(this.next, context) || this.#traces.isStale(this.tabId, this.next)) this.refresh(context);
   }
 
-  /**
-   * Replaces the next context if a client has changed its headers since.
-   *
-   * @returns {boolean}
-   */
+  /** Replaces the next context if a client has changed its headers since. */
   #refreshStale() {
     if (!this.#traces.isStale(this.tabId, this.next)) return false;
     this.refresh();

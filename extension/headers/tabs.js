@@ -25,8 +25,7 @@ export class Tabs {
   #spare;
 
   /**
-   * @param {Pick<Session, 'context'>} session
-   * @param {TabTraces} traces
+   * @param {Pick<Session, 'context'>} session @param {TabTraces} traces
    * @param {Omit<Contexts, 'session'> | null} [restored] what an earlier worker left in the rules
    */
   constructor(session, traces, restored = null) {
@@ -42,12 +41,7 @@ export class Tabs {
     return { session: this.#session.context, spare: this.#spare, tabs: this.#room.tabs };
   }
 
-  /**
-   * Returns the context of a tab's document.
-   *
-   * @param {number} tabId
-   * @returns {NavigationContext | undefined}
-   */
+  /** Returns the context of a tab's document. @param {number} tabId */
   current(tabId) {
     return this.#room.tabs.get(tabId)?.current;
   }
@@ -55,9 +49,7 @@ export class Tabs {
   /**
    * Finds the context of the navigation that a main-frame request belongs to, up to the navigation's response.
    *
-   * @param {number} tabId
-   * @param {string} requestId
-   * @returns {NavigationContext | undefined}
+   * @param {number} tabId @param {string} requestId
    */
   navigation(tabId, requestId) {
     return this.#room.tabs.get(tabId)?.navigation(requestId);
@@ -66,9 +58,7 @@ export class Tabs {
   /**
    * Begins a navigation with a new context when its main-frame request is about to leave. The hops of a redirect continue it.
    *
-   * @param {number} tabId
-   * @param {string} requestId
-   * @returns {NavigationContext}
+   * @param {number} tabId @param {string} requestId
    */
   begin(tabId, requestId) {
     const tab = this.#room.tabs.get(tabId);
@@ -117,8 +107,7 @@ export class Tabs {
   /**
    * Gives a document that a navigation of the trace before led to a context of this one.
    *
-   * @param {number} tabId
-   * @param {NavigationContext} before
+   * @param {number} tabId @param {NavigationContext} before
    * @returns {NavigationContext | null} null when the tab has another document by now
    */
   replace(tabId, before) {
@@ -133,32 +122,17 @@ export class Tabs {
     return new Set([this.#spare, ...[...this.#room.tabs.values()].flatMap((tab) => tab.live())]);
   }
 
-  /**
-   * Sets the number of tabs that rules have room for.
-   *
-   * @param {number} most
-   */
+  /** Sets the number of tabs that rules have room for. @param {number} most */
   limit(most) {
     this.#room.limit(most);
   }
 
-  /**
-   * Tabs and windows were opened.
-   *
-   * @param {number[]} tabIds
-   * @param {number[]} windowIds
-   * @returns {Change}
-   */
+  /** Tabs and windows were opened. @param {number[]} tabIds @param {number[]} windowIds */
   opened(tabIds, windowIds) {
     return { update: this.#room.open(tabIds, windowIds), ended: [] };
   }
 
-  /**
-   * A tab was closed. Its rules go with the next update.
-   *
-   * @param {number} tabId
-   * @returns {Change}
-   */
+  /** A tab was closed. Its rules go with the next update. @param {number} tabId */
   closed(tabId) {
     const tab = this.#room.tabs.get(tabId);
     this.#room.close(tabId);
@@ -168,10 +142,8 @@ export class Tabs {
   /**
    * A main-frame request leaves, or a redirect hop of it.
    *
-   * @param {number} tabId
-   * @param {string} requestId
+   * @param {number} tabId @param {string} requestId
    * @param {NavigationContext | null} sent the context that it carries; null when it left before headers were in place
-   * @returns {Change}
    */
   requested(tabId, requestId, sent) {
     const context = sent === null ? null : this.#completed(tabId, sent);
@@ -187,33 +159,19 @@ export class Tabs {
   /**
    * A main-frame request has its final response. Repeated calls change nothing.
    *
-   * @param {number} tabId
-   * @param {string} requestId
+   * @param {number} tabId @param {string} requestId
    * @param {string | null} url the document's address; null when no document comes of the response
-   * @returns {Change}
    */
   responded(tabId, requestId, url) {
     return this.#change(this.#room.tabs.get(tabId)?.responded(requestId, url));
   }
 
-  /**
-   * A main-frame request ended without a response.
-   *
-   * @param {number} tabId
-   * @param {string} requestId
-   * @returns {Change}
-   */
+  /** A main-frame request ended without a response. @param {number} tabId @param {string} requestId */
   failed(tabId, requestId) {
     return this.#change(this.#room.tabs.get(tabId)?.failed(requestId));
   }
 
-  /**
-   * A document was committed.
-   *
-   * @param {number} tabId
-   * @param {string} url
-   * @returns {Change}
-   */
+  /** A document was committed. @param {number} tabId @param {string} url */
   committed(tabId, url) {
     // The browser's own pages and the empty one make no requests with a navigation's context.
     return this.#change(isBrowsersOwn(url) ? undefined : this.#room.tab(tabId)?.committed(url));
@@ -222,32 +180,20 @@ export class Tabs {
   /**
    * A navigation ended without a document, perhaps after its response.
    *
-   * @param {number} tabId
-   * @param {string} url
+   * @param {number} tabId @param {string} url
    * @param {boolean} errorPage whether an error page took the place of the page before
-   * @returns {Change}
    */
   abandoned(tabId, url, errorPage) {
     return this.#change(this.#room.tabs.get(tabId)?.abandoned(url, errorPage));
   }
 
-  /**
-   * Prepares tabs to come in an update that is made anyway.
-   *
-   * @param {Change} [change]
-   */
+  /** Prepares tabs to come in an update that is made anyway. @param {Change} [change] */
   #change(change = noUpdate()) {
     if (change.update) this.#room.prepare();
     return change;
   }
 
-  /**
-   * Completes a context that was read from headers.
-   *
-   * @param {number} tabId
-   * @param {NavigationContext} sent
-   * @returns {NavigationContext}
-   */
+  /** Completes a context that was read from headers. @param {number} tabId @param {NavigationContext} sent */
   #completed(tabId, sent) {
     const known = [this.#spare, ...(this.#room.tabs.get(tabId)?.carried() ?? [])];
     return { ...(known.find((context) => sameSpan(context, sent)) ?? sent) };

@@ -17,8 +17,7 @@ export class Choices {
   #paused;
 
   /**
-   * @param {Session} session
-   * @param {Pick<Host, 'ask' | 'carryChosen' | 'connection' | 'problem' | 'state'>} host
+   * @param {Session} session @param {Pick<Host, 'ask' | 'carryChosen' | 'connection' | 'problem' | 'state'>} host
    * @param {() => void} paused called after a pause has begun or ended
    */
   constructor(session, host, paused) {
@@ -69,8 +68,7 @@ export class Choices {
   /**
    * Finds a chosen target that rules of the browser cannot match. Only lightweight mode needs rules.
    *
-   * @param {Choice} chosen
-   * @param {SessionMessage} answer
+   * @param {Choice} chosen @param {SessionMessage} answer
    * @returns {Promise<string | null>} a sentence for the user
    */
   async #refusal({ targets }, { propagation }) {

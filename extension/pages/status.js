@@ -14,10 +14,7 @@ export class Status {
   #badge = new Badge();
   #changed = () => {};
 
-  /**
-   * @param {Session} session
-   * @param {Pick<Host, 'state'>} host
-   */
+  /** @param {Session} session @param {Pick<Host, 'state'>} host */
   constructor(session, host) {
     this.#session = session;
     this.#host = host;

@@ -31,7 +31,7 @@ test('only what differs is updated', async () => {
   assert.deepEqual(browser.updates[1], { removeRuleIds: [2, 3], addRules: [rule(2, 'x')] });
 });
 
-test('rules that change nothing make no update, however its keys are ordered', async () => {
+test('equal rules make no update, however their keys are ordered', async () => {
   await rules.replace([rule(1, 'a')]);
   const { id, priority, condition, action } = rule(1, 'a');
   assert.equal(await rules.replace([{ action, condition, priority, id }]), true);

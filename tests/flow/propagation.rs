@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use navtrace::context::targets::MatchPattern;
-
-use crate::bench::{Bench, Run, logged, script_path, turn};
+use crate::bench::{Bench, Run, turn};
 use crate::support::sdk::{Contexts, SdkServer, SpanContext};
 use crate::support::site::{Origin, Recorded, coverage_kinds};
 
@@ -124,33 +122,29 @@ fn nobody_but_targets_gets_a_header_or_baggage() {
     }
 }
 
-#[test]
-fn the_browsers_rules_take_every_pattern_that_is_taken() {
-    let _turn = turn();
+/// Runs with a pattern that no rule of the browser takes, and counts the requests to the main origin with and without a header.
+fn with_long_pattern(mode: &str, setting: &str) -> (Run, usize, usize) {
     let bench = Bench::new();
-    // The longest of each form, with the filler that costs most.
-    let forms: [fn(&str) -> String; 9] = [
-        |fill| format!("https://{fill}/*"),
-        |fill| format!("*://*.{fill}:8443/*"),
-        |fill| format!("*://{fill}:443/*"),
-        |fill| format!("*://*.{fill}:80/x"),
-        |fill| format!("http://*.shop.test/{fill}"),
-        |fill| format!("*://*/{fill}"),
-        |fill| format!("*://*:*/*{fill}"),
-        |fill| format!("https://shop.test/*/{fill}*a"),
-        |fill| format!("https://shop.test/*a*b*c*d*{fill}"),
-    ];
-    let longest = |form: &fn(&str) -> String| {
-        let patterns = (1..200).map(|length| form(&"a".repeat(length)));
-        patterns.map_while(|pattern| MatchPattern::parse(&pattern).ok()).last().expect("short ones are taken")
-    };
-    let patterns: Vec<MatchPattern> = forms.iter().map(longest).collect();
-    assert!(patterns.iter().all(|pattern| pattern.to_string().len() > 40), "{patterns:?}");
-    let regexes: Vec<&String> = patterns.iter().flat_map(MatchPattern::regexes).collect();
-    let mut command = bench.environment.navtrace(["run", "--", "node", &script_path("regexes.mjs")]);
-    command.env("REGEXES", serde_json::to_string(&regexes).unwrap());
-    let run = bench.run(command);
-    assert_eq!(logged::<Vec<String>>(&run.log, "REFUSED "), [[""; 0]], "{}", run.log);
+    let [main, long] = ["*".to_owned(), "x".repeat(200)].map(|path| format!("{}/{path}", bench.site.main()));
+    let patterns = if setting == "NAVTRACE_TARGETS" { format!("{main},{long}") } else { long };
+    let run = covered(&bench, mode, &[(setting, &patterns)]);
+    let main = run.requests.iter().filter(|request| request.origin == Origin::Main);
+    let (with, without): (Vec<_>, Vec<_>) = main.partition(|request| !carried(request).is_empty());
+    let counts = (with.len(), without.len());
+    (run, counts.0, counts.1)
+}
+
+#[test]
+fn patterns_too_long_for_rules_give_no_headers() {
+    let _turn = turn();
+    for (setting, told) in [("NAVTRACE_TARGETS", "so it gets no headers"), ("NAVTRACE_EXCLUDE", "so nothing gets headers")] {
+        let (run, with, without) = with_long_pattern("lightweight", setting);
+        assert!(run.log.contains(told) && run.log.contains("shorten it, or use detailed mode"), "{}", run.log);
+        // The other target is not affected.
+        assert_eq!((with > 5, without > 5), (told.contains("it gets"), told.contains("nothing")), "{setting}");
+        let (run, with, without) = with_long_pattern("detailed", setting);
+        assert!(with > 5 && without == 0 && !run.log.contains(told), "{setting}: {}", run.log);
+    }
 }
 
 /// A bench's command with the site's main origin as the only target.

@@ -2,6 +2,8 @@
  * Connects the parts that speak with the host, as the service worker does.
  */
 
+import { mock } from 'node:test';
+
 import { Host } from '../../../extension/channel/host.js';
 import { Session, fallbackSession } from '../../../extension/context/session.js';
 import { Status } from '../../../extension/pages/status.js';
@@ -16,4 +18,13 @@ export function connectHost({ renewed = () => {}, measurePages = async () => {} 
   const status = new Status(session, host);
   host.connect();
   return { fallback, outbox, session, host };
+}
+
+/** Resets all mocks, and silences the console. */
+export function resetMocks() {
+  mock.reset();
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  mock.method(console, 'error', () => {});
+  return mock.method(console, 'warn', () => {});
 }
