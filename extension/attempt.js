@@ -1,12 +1,12 @@
 /**
- * Asks the browser for something that the extension can do without.
+ * Calls the browser for something that the extension can do without.
  */
 
 /**
- * Gives the fallback when the browser refuses: headers matter more than what was asked for.
+ * Returns the fallback when the call fails: headers matter more than its result.
  *
  * @template T
- * @param {string} what names the call in the log
+ * @param {string} what name of the call in the log
  * @param {() => Promise<T>} call
  * @param {T} fallback
  * @returns {Promise<T>}

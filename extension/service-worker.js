@@ -1,36 +1,52 @@
 /**
- * Wires the parts together. Everything here runs synchronously at each start of the worker, so that it is woken for every event.
+ * Wires the parts together. Everything here runs synchronously at each start of the worker, so that every event wakes it.
  */
 
-import { Session, ownSession } from './context/session.js';
+import { Host } from './channel/host.js';
+import { Session, fallbackSession } from './context/session.js';
 import { Injector } from './headers/injector.js';
-import { Modes } from './headers/modes.js';
+import { startHeaders } from './headers/start.js';
 import { Documents } from './observe/documents.js';
 import { NavigationStarts, watchNavigations } from './observe/navigations.js';
 import { Outbox } from './observe/outbox.js';
 import { Requests } from './observe/requests.js';
 import { measureWebVitals, watchWebVitals } from './observe/web-vitals.js';
+import { Choices } from './pages/choices.js';
 import { History } from './pages/history.js';
 import { servePages } from './pages/serve.js';
+import { Status } from './pages/status.js';
 
-/** Any call to the browser counts as activity, which keeps the worker alive, as an open port to the host does too. */
+/** Interval between calls to the browser in milliseconds. A call keeps the worker alive, as an open port to the host does too. */
 const HEARTBEAT = 20_000;
 
-/** Whether a worker ran before this one, in this browser or in one before it on the same profile. Requests may be waiting for an answer. */
+/** Whether a worker ran before this one, in this browser or an earlier one of the profile. Requests may be waiting for an answer. */
 const restarted = 'serviceWorker' in self && /** @type {ServiceWorker} */ (self.serviceWorker).state === 'activated';
 
-const own = ownSession();
+const fallback = fallbackSession();
 const history = new History();
 const outbox = new Outbox(history);
-const session = new Session(() => void ready.then((modes) => modes.renew()), own, outbox, measureWebVitals, history);
+const session = new Session(fallback, { taken: () => host.replenish(), began: (traceId) => history.begin(traceId) });
+const renew = () => void ready.then(({ mode }) => mode.renew());
+const host = new Host(session, outbox, {
+  renewed: renew,
+  changed: () => status.show(),
+  forgotten: (message) => void choices.repeat(message),
+  measurePages: measureWebVitals,
+});
+const choices = new Choices(session, host, () => {
+  renew();
+  status.show();
+});
+const status = new Status(session, host);
+host.connect();
 const documents = new Documents();
 const starts = new NavigationStarts();
 const requests = new Requests(outbox, starts, session);
-const injector = new Injector(own, documents, requests);
+const injector = new Injector(fallback, documents, requests);
 if (restarted) injector.listen();
-const ready = Modes.start(session, injector, requests, outbox, documents);
+const ready = startHeaders(session, host, injector, { outbox, documents, requests });
 
-watchNavigations(ready, { outbox, documents, starts });
+watchNavigations(ready.then(({ navigations }) => navigations), { outbox, documents, starts });
 watchWebVitals(outbox, documents);
-servePages(ready, session, history);
+servePages(ready, { session, host, choices, status, history });
 setInterval(() => void chrome.runtime.getPlatformInfo(), HEARTBEAT);

@@ -1,5 +1,5 @@
 /**
- * Makes trace and span ids where no host has issued any.
+ * Makes trace and span ids.
  */
 
 const TRACE_ID_BYTES = 16;
@@ -7,16 +7,11 @@ const SPAN_ID_BYTES = 8;
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** Random bytes ahead of time: detailed mode makes an id for every request, and asking for many at once costs as much as for a few. */
+/** Random bytes drawn ahead: detailed mode makes an id for every request, and many bytes cost as much as a few. */
 const pool = new Uint8Array(4096);
 let used = pool.length;
 
-/**
- * Returns random lower-case hex of the given number of bytes, never all zero: an id of zeros is invalid in W3C Trace Context.
- *
- * @param {number} bytes
- * @returns {string}
- */
+/** Returns random lower-case hex that is not all zero, which W3C Trace Context forbids. @param {number} bytes @returns {string} */
 function randomHex(bytes) {
   if (used + bytes > pool.length) {
     crypto.getRandomValues(pool);

@@ -1,8 +1,8 @@
 /**
- * Reads the headers that are lists: `tracestate` and `baggage`. Both are passed on as they came, within their specifications' limits.
+ * Reads the two headers that are lists, `tracestate` and `baggage`. Both are passed on unchanged, within the limits of their specifications.
  */
 
-/** Unicode's white space, which the host trims too: `trim` has another idea of it. */
+/** Unicode's white space, which the host trims too. `String.trim` removes other characters. */
 const WHITE_SPACE = /^\p{White_Space}$/u;
 
 /** @param {string} character */
@@ -11,11 +11,7 @@ const isWhiteSpace = (character) => WHITE_SPACE.test(character);
 /** @param {string} character */
 const isBlank = (character) => character === ' ' || character === '\t';
 
-/**
- * @param {string} text
- * @param {(character: string) => boolean} [isSpace]
- * @returns {string}
- */
+/** @param {string} text @param {(character: string) => boolean} [isSpace] */
 export function trimmed(text, isSpace = isWhiteSpace) {
   let from = 0;
   let to = text.length;
@@ -24,40 +20,35 @@ export function trimmed(text, isSpace = isWhiteSpace) {
   return text.slice(from, to);
 }
 
-/**
- * Takes a list apart at its commas. Empty members are allowed, and mean nothing.
- *
- * @param {string} text
- */
+/** Splits a list at its commas. Empty members are allowed and dropped. @param {string} text */
 const membersOf = (text) => text.split(',').map((member) => trimmed(member, isBlank)).filter((member) => member !== '');
 
-/** What a `tracestate` may have. What has more characters is cut, large members first, then the last ones. */
+/** Limits of a `tracestate`. A longer one loses large members first, then the last ones. */
 const TRACESTATE_LIMITS = { members: 32, characters: 512, large: 128 };
 const TRACESTATE_KEY = /^[a-z0-9][a-z0-9_*/@-]{0,255}$/;
 const TRACESTATE_VALUE = /^[ -+\--<>-~]{1,256}$/;
 
 /**
- * Reads a `tracestate`: what is kept of it, or as a whole nothing, and why.
+ * Reads a `tracestate`. An invalid one counts as empty, with the reason.
  *
- * @param {string} text
- * @returns {{ tracestate: string, reason: string | null }}
+ * @param {string} text @returns {{ tracestate: string, reason: string | null }}
  */
 export function readTracestate(text) {
   /** @param {string} reason */
-  const useless = (reason) => ({ tracestate: '', reason });
+  const invalidState = (reason) => ({ tracestate: '', reason });
   const members = membersOf(text);
   if (members.length > TRACESTATE_LIMITS.members) {
-    return useless(`expected at most ${TRACESTATE_LIMITS.members} members, found ${members.length}`);
+    return invalidState(`expected at most ${TRACESTATE_LIMITS.members} members, found ${members.length}`);
   }
   const keys = new Set();
   for (const [index, member] of members.entries()) {
     const number = index + 1;
     const at = member.indexOf('=');
-    if (at === -1) return useless(`member ${number} is not key=value`);
+    if (at === -1) return invalidState(`member ${number} is not key=value`);
     const key = member.slice(0, at);
-    if (!TRACESTATE_KEY.test(key)) return useless(`the key of member ${number} is invalid`);
-    if (!TRACESTATE_VALUE.test(member.slice(at + 1))) return useless(`the value of member ${number} is invalid`);
-    if (keys.has(key)) return useless(`member ${number} repeats a key`);
+    if (!TRACESTATE_KEY.test(key)) return invalidState(`the key of member ${number} is invalid`);
+    if (!TRACESTATE_VALUE.test(member.slice(at + 1))) return invalidState(`the value of member ${number} is invalid`);
+    if (keys.has(key)) return invalidState(`member ${number} repeats a key`);
     keys.add(key);
   }
   while (members.join(',').length > TRACESTATE_LIMITS.characters) {
@@ -69,7 +60,7 @@ export function readTracestate(text) {
 /** The header of W3C Baggage, by its lower-case name. */
 export const BAGGAGE = 'baggage';
 
-/** What everybody propagates of a `baggage`. https://www.w3.org/TR/baggage/#limits */
+/** Limits up to which every implementation propagates a `baggage`. https://www.w3.org/TR/baggage/#limits */
 const BAGGAGE_LIMITS = { members: 64, bytes: 8192 };
 
 /** A token of HTTP: RFC 9110, section 5.6.2. */
@@ -85,67 +76,60 @@ function isPair(text) {
   return at !== -1 && isToken(text.slice(0, at)) && BAGGAGE_VALUE.test(trimmed(text.slice(at + 1), isBlank));
 }
 
-/**
- * Tells `key = value *( ; property )`, with optional white space around each part.
- *
- * @param {string} member
- */
+/** Checks for `key = value *( ; property )`, with optional white space around each part. @param {string} member */
 function isBaggageMember(member) {
   const [pair = '', ...properties] = member.split(';');
   return isPair(pair) && properties.every((property) => isToken(property) || isPair(property));
 }
 
 /**
- * Takes the members that are valid and within the limits, and tells what is wrong with the first that is not.
+ * Joins the members that are valid and within the limits. Gives the reason for the first that is not.
  *
- * @param {string[]} members
- * @returns {{ baggage: string, reason: string | null }}
+ * @param {string[]} members @returns {{ baggage: string, reason: string | null }}
  */
-function take(members) {
+function joined(members) {
   /** @type {string[]} */
-  const taken = [];
+  const kept = [];
   let bytes = 0;
   /** @type {string | null} */
   let reason = null;
   for (const [index, member] of members.entries()) {
     const number = index + 1;
-    // With the comma before it. Whatever is valid is ASCII.
-    const added = member.length + (taken.length === 0 ? 0 : 1);
+    // Counts the comma before the member. Valid members are ASCII.
+    const added = member.length + (kept.length === 0 ? 0 : 1);
     if (!isBaggageMember(member)) {
       reason ??= `member ${number} is not key=value, percent-encoded`;
-    } else if (taken.length === BAGGAGE_LIMITS.members) {
+    } else if (kept.length === BAGGAGE_LIMITS.members) {
       reason ??= `member ${number} is one too many: ${BAGGAGE_LIMITS.members} are passed on`;
     } else if (bytes + added > BAGGAGE_LIMITS.bytes) {
       reason ??= `member ${number} is too long: ${BAGGAGE_LIMITS.bytes} bytes are passed on`;
     } else {
       bytes += added;
-      taken.push(member);
+      kept.push(member);
     }
   }
-  return { baggage: taken.join(','), reason };
+  return { baggage: kept.join(','), reason };
 }
 
 /**
- * Reads a `baggage`: what is valid of it, and what is wrong with the first member that is not.
+ * Reads the valid members of a `baggage`. Gives the reason for the first that is not.
  *
- * @param {string} text
- * @returns {{ baggage: string, reason: string | null }}
+ * @param {string} text @returns {{ baggage: string, reason: string | null }}
  */
-export const readBaggage = (text) => take(membersOf(text));
+export const readBaggage = (text) => joined(membersOf(text));
 
 /** @param {string} member */
 const keyOf = (member) => trimmed(member.slice(0, member.indexOf('=')), isBlank);
 
 /**
- * Adds to a request's own baggage the members of ours whose key it doesn't have, as far as the limits go.
+ * Adds our members to a request's own baggage, within the limits. A key that the request has stays as it is.
  *
- * @param {string} theirs as it was read, or empty
+ * @param {string} theirs as {@link readBaggage} returned it, or empty
  * @param {string} ours likewise
- * @returns {string}
  */
 export function mergeBaggage(theirs, ours) {
   if (theirs === '' || ours === '') return theirs || ours;
   const members = membersOf(theirs);
   const keys = new Set(members.map(keyOf));
-  return take([...members, ...membersOf(ours).filter((member) => !keys.has(keyOf(member)))]).baggage;
+  return joined([...members, ...membersOf(ours).filter((member) => !keys.has(keyOf(member)))]).baggage;
 }

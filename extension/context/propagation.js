@@ -1,17 +1,16 @@
 /**
- * How contexts are made and carried, as the user chose it: the host's settings at work.
+ * Applies the host's settings: which headers carry contexts, to which addresses, and what is sampled.
  */
 
 import { BAGGAGE } from './lists.js';
 import { PROPAGATORS, isSampled, propagatorsOf } from './propagators.js';
 
 /** @import { Carried, Get, Propagator, Written } from './propagators.js' */
-/** @import { SessionMessage } from '../channel/messages.js' */
 /** @typedef {chrome.webRequest.HttpHeader} HttpHeader */
-/** @typedef {SessionMessage['propagation']} PropagationSettings */
+/** @typedef {import('../protocol.d.ts').Propagation} PropagationSettings */
 
 /**
- * What holds while no host has said anything else.
+ * The settings in use until a host has sent its own.
  *
  * @type {PropagationSettings}
  */
@@ -32,11 +31,11 @@ const SAMPLED_FLAG = 0x01;
 /** At least the last 7 bytes of the trace id are random. */
 const RANDOM_FLAG = 0x02;
 
-/** Random numbers ahead of time, as for ids. */
+/** Random numbers drawn ahead, as for ids. */
 const numbers = new Uint32Array(256);
 let drawn = numbers.length;
 
-/** @returns {number} a random number from 0 up to, but not, 1, with all the bits that a number has */
+/** @returns {number} a random number from 0 up to but not including 1, with all 53 bits */
 function random() {
   if (drawn + 2 > numbers.length) {
     crypto.getRandomValues(numbers);
@@ -49,23 +48,19 @@ function random() {
 }
 
 /**
- * Decides by fresh randomness, since the bits of a trace id may be anything but random.
+ * Decides at random. Uses fresh numbers, since the bits of a trace id may not be random.
  *
- * @param {number} ratio how often it is true: 0 never, 1 always
- * @returns {boolean}
+ * @param {number} ratio how often the result is true: 0 never, 1 always
  */
 export const draw = (ratio) => ratio >= 1 || (ratio > 0 && random() < ratio);
+
+/** A regular expression that matches every address. */
+export const EVERY_ADDRESS = '^';
 
 const MATCHES_NONE = /(?!)/;
 const MATCHES_ALL = /(?:)/;
 
-/**
- * Compiles regular expressions.
- *
- * @param {string[]} sources
- * @param {RegExp} fallback stands for one that can't be
- * @returns {RegExp[]}
- */
+/** Compiles regular expressions. @param {string[]} sources @param {RegExp} fallback used in place of an invalid one */
 function compiled(sources, fallback) {
   return sources.map((source) => {
     try {
@@ -77,35 +72,44 @@ function compiled(sources, fallback) {
   });
 }
 
-/** The settings in force. */
+/** One state of the settings. */
 export class Propagation {
   /** @type {Propagator[]} */
   #configured;
   #readsBaggage;
   #targets;
-  #exclude;
+  #excluded;
 
   /**
-   * @param {PropagationSettings} [settings]
-   * @param {boolean} [paused] whether nobody gets headers for now
+   * @param {PropagationSettings} [settings] @param {object} [state]
+   * @param {boolean} [state.paused] whether no request gets headers for now
+   * @param {string[]} [state.refused] regular expressions that the browser refuses
    */
-  constructor(settings = DEFAULT_PROPAGATION, paused = false) {
-    this.paused = paused;
-    /** What was said, as it came. */
+  constructor(settings = DEFAULT_PROPAGATION, { paused = false, refused = [] } = {}) {
+    /** As the host sent them. */
     this.settings = settings;
+    this.paused = paused;
+    this.refused = refused;
     this.#configured = propagatorsOf(settings.propagators);
-    /** The headers of the configured propagators, by their lower-case names. */
+    /** The headers of the configured propagators, in lower case. */
     this.fields = new Set(this.#configured.flatMap(({ fields }) => fields));
     this.#readsBaggage = this.#configured.includes(PROPAGATORS.baggage);
     /** Those of them that name a span. */
     this.spanFields = new Set([...this.fields].filter((field) => field !== BAGGAGE));
-    // On the safe side: headers go to nobody for whom they may not be meant.
-    this.#targets = compiled(settings.targets, MATCHES_NONE);
-    this.#exclude = compiled(settings.exclude, MATCHES_ALL);
+    /** Regular expressions for the addresses that get headers; every address when empty. */
+    this.targets = settings.targets.filter((target) => !refused.includes(target));
+    const noneLeft = this.targets.length === 0 && settings.targets.length > 0;
+    // An exclusion that cannot be used must not lead to headers, so then everything is excluded.
+    const nothing = paused || noneLeft || settings.exclude.some((exclude) => refused.includes(exclude));
+    /** Regular expressions for the addresses among them that get none. */
+    this.exclude = nothing ? [EVERY_ADDRESS] : settings.exclude;
+    // An invalid one gives no headers either.
+    this.#targets = compiled(this.targets, MATCHES_NONE);
+    this.#excluded = compiled(this.exclude, MATCHES_ALL);
   }
 
   /**
-   * Makes the flags of what is above navigations: what is decided for single ones of these is no decision for it, and no parent may be missing.
+   * Makes the flags of a span above navigations. Where each navigation has its own decision, it is sampled whenever one of them may be.
    *
    * @param {string} decided
    * @returns {string} 2 hex digits
@@ -119,8 +123,7 @@ export class Propagation {
    * Writes a context as headers.
    *
    * @param {Partial<Carried>} context
-   * @param {readonly string[]} [propagators] names, when not the configured ones
-   * @returns {Written[]}
+   * @param {readonly string[]} [propagators] names; the configured ones by default
    */
   inject(context, propagators) {
     /** @type {Written[]} */
@@ -131,17 +134,16 @@ export class Propagation {
   }
 
   /**
-   * Reads the context that headers carry; null when they name no span. Headers that can't be used count as not there.
+   * Reads the context that headers carry; null when they name no span. Invalid headers are ignored.
    *
    * @param {HttpHeader[] | undefined} headers
-   * @returns {Carried | null}
    */
   extract(headers) {
     const get = this.#getter(headers);
     if (get === null) return null;
     /** @type {Partial<Carried>} */
     const context = {};
-    // A later one that finds something wins, as with OpenTelemetry's composite.
+    // A later propagator wins, as with OpenTelemetry's composite.
     for (const propagator of this.#configured) Object.assign(context, propagator.extract(get).context);
     const { traceId, spanId, flags, tracestate = '', baggage = '' } = context;
     if (traceId === undefined || spanId === undefined || flags === undefined) return null;
@@ -149,44 +151,35 @@ export class Propagation {
   }
 
   /**
-   * Reads the context that headers carry in any format: what single pages are steered to may not be configured.
+   * Reads the context that headers carry in any format: a script may have chosen one that is not configured.
    *
    * @param {HttpHeader[] | undefined} headers
-   * @returns {Carried | null}
    */
   extractAny(headers) {
     return this.extract(headers) ?? ANY.extract(headers);
   }
 
   /**
-   * Reads the baggage that headers carry: what is valid of it, where baggage is carried at all.
+   * Reads the valid part of the baggage that headers carry; empty where baggage is not configured.
    *
    * @param {HttpHeader[] | undefined} headers
-   * @returns {string}
    */
   baggageOf(headers) {
     const get = this.#readsBaggage ? this.#getter(headers) : null;
     return get === null ? '' : (PROPAGATORS.baggage.extract(get).context.baggage ?? '');
   }
 
-  /**
-   * Tells whether requests for an address get headers.
-   *
-   * @param {string} url
-   * @returns {boolean}
-   */
+  /** Checks whether requests for an address get headers. @param {string} url */
   isTarget(url) {
-    if (this.paused) return false;
     const targets = this.#targets;
     if (targets.length > 0 && !targets.some((target) => target.test(url))) return false;
-    return this.#exclude.length === 0 || !this.#exclude.some((exclude) => exclude.test(url));
+    return this.#excluded.length === 0 || !this.#excluded.some((exclude) => exclude.test(url));
   }
 
   /**
-   * Decides whether a trace, or a part of one, is sampled.
+   * Decides whether a trace or a part of one is sampled.
    *
-   * @param {string | null} parentFlags what the context that is continued says, if one is
-   * @returns {boolean}
+   * @param {string | null} parentFlags flags of the context that is continued, if there is one
    */
   decide(parentFlags) {
     const { ratio, parentBased } = this.settings.sampler;
@@ -194,10 +187,9 @@ export class Propagation {
   }
 
   /**
-   * Makes the flags of a trace, or a part of one, that begins here or continues a parent.
+   * Makes the flags of a trace or a part of one.
    *
-   * @param {boolean} sampled
-   * @param {string | null} parentFlags
+   * @param {boolean} sampled @param {string | null} parentFlags
    * @returns {string} 2 hex digits
    */
   flags(sampled, parentFlags) {
@@ -206,17 +198,16 @@ export class Propagation {
   }
 
   /**
-   * Gathers the headers that are read, in one pass; null when there is none, as with nearly every request.
+   * Gathers the configured headers in one pass; null when a request has none, as nearly every one.
    *
-   * @param {HttpHeader[] | undefined} headers
-   * @returns {Get | null}
+   * @param {HttpHeader[] | undefined} headers @returns {Get | null}
    */
   #getter(headers) {
     /** @type {Map<string, string> | undefined} */
     let values;
     for (const { name, value } of headers ?? []) {
       const lower = name.toLowerCase();
-      // What is not UTF-8 has no `value`, and is of no format.
+      // A header that is not UTF-8 has no `value` and no valid context.
       if (value === undefined || !this.fields.has(lower)) continue;
       values ??= new Map();
       const before = values.get(lower);

@@ -1,6 +1,6 @@
 /**
- * Propagators: how a context is written into headers and read from them. `src/context/propagators` is the same table; both sides are held
- * against the same fixtures (`tests/fixtures/propagation`).
+ * Propagators: the formats in which headers carry a context. `src/context/propagators` has the same table, and the same fixtures
+ * (`tests/fixtures/propagation`) test both.
  *
  * https://opentelemetry.io/docs/specs/otel/context/api-propagators/
  */
@@ -10,12 +10,12 @@ import { formatTraceparent } from './traceparent.js';
 
 /** @typedef {{ traceId: string, spanId: string, flags: string, tracestate: string }} SpanContext */
 /**
- * Everything that headers carry; `tracestate` and `baggage` are empty when there is none.
+ * Everything that headers carry. `tracestate` and `baggage` may be empty.
  *
  * @typedef {SpanContext & { baggage: string }} Carried
  */
 /**
- * A header to set, by its lower-case name; null: one to remove.
+ * A header to set, by its lower-case name; to remove when the value is null.
  *
  * @typedef {[name: string, value: string | null]} Written
  */
@@ -25,13 +25,12 @@ import { formatTraceparent } from './traceparent.js';
  * @typedef {(name: string) => string | undefined} Get
  */
 /**
- * What headers say: the part that can be used, and what is wrong with the first that can't be. What is not there is not in the context.
+ * The valid part of a context, and the error of the first invalid header.
  *
  * @typedef {{ context: Partial<Carried>, fault: string | null }} Extracted
  */
 /**
- * One format of headers: the ones that it writes, and reads first of all. `inject` adds to a list if it is given one, since it runs for
- * every request.
+ * One format. `inject` appends to a list if it is given one, since it runs for every request.
  *
  * @typedef {{
  *   fields: readonly string[],
@@ -59,26 +58,19 @@ const LOWER_HEX = /^[0-9a-f]+$/;
 const ANY_HEX = /^[0-9a-fA-F]+$/;
 const NOT_ASCII = /[\u0080-\uffff]/;
 
-/**
- * Reads hex digits of an id in any of the older formats: up to `digits` of them, with zeros before fewer; null when it is none.
- *
- * @param {string} text
- * @param {number} digits
- * @returns {string | null}
- */
+/** Reads an id of one of the older formats and pads it with zeros; null when it is invalid. @param {string} text @param {number} digits */
 function padded(text, digits) {
   if (text.length > digits || !ANY_HEX.test(text) || ALL_ZERO.test(text)) return null;
   return text.toLowerCase().padStart(digits, '0');
 }
 
-/** The length of a `traceparent` of version 00, and the least of any later one. */
+/** Length of a `traceparent` of version 00, and minimum of any later version. */
 const LENGTH = 55;
 
 /**
- * Reads a `traceparent`, of a later version as far as version 00 goes. Gives the reason when it can't be used.
+ * Reads a `traceparent`. Of a later version it reads the parts that version 00 has. Returns the reason when it is invalid.
  *
  * @param {string} text
- * @returns {SpanContext | string}
  */
 function readTraceparent(text) {
   if (NOT_ASCII.test(text)) return 'a character is not ASCII';
@@ -111,7 +103,7 @@ const tracecontext = {
   fields: ['traceparent', 'tracestate'],
 
   inject(context, into = []) {
-    // A state that is there already is of another trace: it must not stand beside our parent.
+    // A state that is already there belongs to another trace.
     if (hasSpan(context)) into.push(['traceparent', formatTraceparent(context)], ['tracestate', context.tracestate || null]);
     return into;
   },
@@ -121,14 +113,14 @@ const tracecontext = {
     if (text === undefined) return found({});
     const span = readTraceparent(trimmed(text));
     if (typeof span === 'string') return invalid('traceparent', span);
-    // Whatever is wrong with the state, the parent holds.
+    // An invalid state does not invalidate the parent.
     const { tracestate, reason } = readTracestate(get('tracestate') ?? '');
     return { context: { ...span, tracestate }, fault: reason === null ? null : `tracestate: ${reason}` };
   },
 };
 
 /**
- * W3C Baggage: what an application tells all that its request reaches, passed on as it came. https://www.w3.org/TR/baggage/
+ * W3C Baggage: an application's own values, passed on unchanged. https://www.w3.org/TR/baggage/
  *
  * @type {Propagator}
  */
@@ -151,23 +143,17 @@ const baggagePropagator = {
 /** B3's sampling states, as trace flags. Debug means sampled. */
 const B3_STATES = new Map([['0', '00'], ['1', '01'], ['d', '01']]);
 
-/** The ones that clients write into a header of its own: older ones have words. */
+/** The states in a header of their own, where older clients write words. */
 const B3_MULTI_STATES = new Map([...B3_STATES, ['false', '00'], ['true', '01']]);
 
-/** Headers that {@link b3multi} never writes: whether it is for debugging, which it reads, and the parent's parent. */
+/** Headers that {@link b3multi} never writes: the debug flag, which it reads, and the parent's parent. */
 const B3_FLAGS = 'x-b3-flags';
 const B3_PARENT = 'x-b3-parentspanid';
 
 /** @param {string} flags */
 const bit = (flags) => (isSampled(flags) ? '1' : '0');
 
-/**
- * @param {string} header
- * @param {string} traceText
- * @param {string} spanText
- * @param {string} flags
- * @returns {Extracted}
- */
+/** @param {string} header @param {string} traceText @param {string} spanText @param {string} flags */
 function b3Context(header, traceText, spanText, flags) {
   const traceId = traceText.length === 16 || traceText.length === 32 ? padded(traceText, 32) : null;
   if (traceId === null) return invalid(header, 'the trace id is not 16 or 32 hex digits, or all zero');
@@ -177,7 +163,7 @@ function b3Context(header, traceText, spanText, flags) {
 }
 
 /**
- * B3 in one header. As OpenTelemetry wants it, a trace id of 64 bits is padded, a parent's id is neither needed nor written, and a context
+ * B3 in one header. As in OpenTelemetry, a trace id of 64 bits is padded, a parent's id is neither needed nor written, and a context
  * without a decision counts as not sampled. https://github.com/openzipkin/b3-propagation
  *
  * @type {Propagator}
@@ -220,7 +206,7 @@ const b3multi = {
     if (!hasSpan(context)) return into;
     const { traceId, spanId, flags } = context;
     into.push(['x-b3-traceid', traceId], ['x-b3-spanid', spanId], ['x-b3-sampled', bit(flags)]);
-    // Whoever has set these had another parent.
+    // These belong to another parent.
     into.push([B3_FLAGS, null], [B3_PARENT, null]);
     return into;
   },
@@ -238,12 +224,12 @@ const b3multi = {
   },
 };
 
-/** Sampled, and debug, which is sampled too. */
+/** The flags sampled and debug; debug implies sampled. */
 const JAEGER_SAMPLED = 0x03;
 const JAEGER_FLAGS = /^[0-9a-fA-F]{1,2}$/;
 
 /**
- * Jaeger's own header. https://www.jaegertracing.io/sdk-migration/#propagation-format
+ * Jaeger's header. https://www.jaegertracing.io/sdk-migration/#propagation-format
  *
  * @type {Propagator}
  */
@@ -274,14 +260,9 @@ const jaeger = {
   },
 };
 
-/** The propagators there are, by the names of `OTEL_PROPAGATORS`. */
+/** The propagators by their names in `OTEL_PROPAGATORS`. */
 export const PROPAGATORS = Object.freeze({ tracecontext, baggage: baggagePropagator, b3, b3multi, jaeger });
 
-/**
- * Finds propagators by their names; a name that none has is left out.
- *
- * @param {readonly string[]} names
- * @returns {Propagator[]}
- */
+/** Finds propagators by name. Unknown names are left out. @param {readonly string[]} names */
 export const propagatorsOf = (names) =>
   names.flatMap((name) => (Object.hasOwn(PROPAGATORS, name) ? [PROPAGATORS[/** @type {keyof typeof PROPAGATORS} */ (name)]] : []));

@@ -1,53 +1,48 @@
 /**
- * Holds contexts for the navigations to come, and traces for what has one of its own, so that no navigation waits for the host.
+ * Holds contexts and traces that the host issued ahead of time, so that no navigation waits for it.
  */
 
-/** @import { NavigationContext, SessionContext } from '../channel/messages.js' */
+/** @import { NavigationContext, SessionContext } from '../protocol.d.ts' */
 
-/** How many contexts are kept ready. */
+/** Number of contexts to keep ready. */
 export const CAPACITY = 96;
 
-/** How many traces are, where only a script may ask for one. */
+/** Number of traces to keep ready where only a script can ask for one. */
 export const FEW = 8;
 
-/** What the host issued and no navigation has used. */
+/** What the host issued and nothing has used yet. */
 export class Stock {
   /** @type {NavigationContext[]} */
   #contexts = [];
   /** @type {SessionContext[]} */
   #traces = [];
 
-  /** @returns {NavigationContext | null} a context that nothing else has, if there is one */
+  /** @returns {NavigationContext | null} null when the stock is empty */
   take() {
     return this.#contexts.shift() ?? null;
   }
 
-  /** @returns {SessionContext | null} a trace that nothing else has, if there is one */
+  /** @returns {SessionContext | null} null when the stock is empty */
   takeTrace() {
     return this.#traces.shift() ?? null;
   }
 
-  /**
-   * Adds what the host issued, up to the capacity.
-   *
-   * @param {NavigationContext[]} contexts
-   * @param {SessionContext[]} traces
-   */
+  /** Adds what the host issued, up to the capacity. @param {NavigationContext[]} contexts @param {SessionContext[]} traces */
   fill(contexts, traces) {
     this.#contexts.push(...contexts.slice(0, CAPACITY - this.#contexts.length));
     this.#traces.push(...traces.slice(0, CAPACITY - this.#traces.length));
   }
 
   /**
-   * Tells how many to ask for: none of what is at least half full.
+   * Counts what to ask the host for: nothing of a kind that is at least half full.
    *
-   * @param {number} traces how many of these are to be kept ready
+   * @param {number} traces number of traces to keep ready
    * @returns {{ count: number, traces: number }}
    */
   missing(traces) {
-    return { count: missing(this.#contexts.length, CAPACITY), traces: missing(this.#traces.length, traces) };
+    return { count: missingOf(this.#contexts.length, CAPACITY), traces: missingOf(this.#traces.length, traces) };
   }
 }
 
 /** @param {number} there @param {number} capacity */
-const missing = (there, capacity) => (there < capacity / 2 ? capacity - there : 0);
+const missingOf = (there, capacity) => (there < capacity / 2 ? capacity - there : 0);

@@ -1,8 +1,8 @@
 /**
- * Writes the W3C `traceparent` header, and checks what it is made of.
+ * Writes the W3C `traceparent` header and checks its parts.
  */
 
-/** @import { SessionContext } from '../channel/messages.js' */
+/** @import { SessionContext } from '../protocol.d.ts' */
 
 const ZEROS = /^0+$/;
 
@@ -15,12 +15,7 @@ export const isSpanId = (value) => typeof value === 'string' && /^[0-9a-f]{16}$/
 /** @param {unknown} value @returns {value is string} */
 export const isFlags = (value) => typeof value === 'string' && /^[0-9a-f]{2}$/.test(value);
 
-/**
- * Writes a context as a header value.
- *
- * @param {SessionContext} context
- * @returns {string}
- */
+/** Writes a context as a header value. @param {SessionContext} context */
 export function formatTraceparent({ traceId, spanId, flags }) {
   return `00-${traceId}-${spanId}-${flags}`;
 }

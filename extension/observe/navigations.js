@@ -3,7 +3,7 @@
  * observations.
  */
 
-import { CONTROL_HEADER } from '../context/control.js';
+import { STEERING_HEADER } from '../context/steering.js';
 import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
 /** @import { Carried } from '../context/propagators.js' */
@@ -144,7 +144,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     (details) => {
       if (!isNavigation(details)) return;
       const { tabId, requestId, requestHeaders } = details;
-      whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, header(requestHeaders, CONTROL_HEADER)));
+      whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, header(requestHeaders, STEERING_HEADER)));
     },
     MAIN_FRAMES,
     ['requestHeaders'],

@@ -12,6 +12,7 @@ import { EVERYTHING, bodySize, cutUrl, isOwnRequest } from './details.js';
 /** @import { Traces } from '../context/traces.js' */
 /** @import { NavigationStarts } from './navigations.js' */
 /** @import { Outbox } from './outbox.js' */
+/** @typedef {{ has: Traces['has'], clients: Pick<Traces['clients'], 'leavesAlone'> }} OwnTraces */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails | chrome.webRequest.OnSendHeadersDetails} RequestDetails */
 /** @typedef {chrome.webRequest.OnBeforeRedirectDetails | chrome.webRequest.OnCompletedDetails} ResponseDetails */
 
@@ -38,7 +39,7 @@ export class Requests {
   #outbox;
   #starts;
   #session;
-  /** @type {Pick<Traces, 'has' | 'leavesAlone'> | null} */
+  /** @type {OwnTraces | null} */
   #traces = null;
   /** @type {Set<string>} ids of requests under way whose start was observed */
   #started = new Set();
@@ -128,7 +129,7 @@ export class Requests {
    * then: changing rules make the browser ask its HTTP cache for every resource of every page, and an event for each of them is expensive.
    *
    * @param {SessionContext} context the session's context in the rules
-   * @param {Pick<Traces, 'has' | 'leavesAlone'>} traces
+   * @param {OwnTraces} traces
    */
   listen(context, traces) {
     if (this.#inRules === null) {
@@ -177,6 +178,6 @@ export class Requests {
 
   /** @param {number} tabId @param {Carried} carried */
   #isOurs(tabId, carried) {
-    return this.#traces !== null && this.#traces.has(carried.traceId) && !this.#traces.leavesAlone(tabId, carried);
+    return this.#traces !== null && this.#traces.has(carried.traceId) && !this.#traces.clients.leavesAlone(tabId, carried);
   }
 }

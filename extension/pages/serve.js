@@ -6,16 +6,20 @@ import { attempt } from '../attempt.js';
 import { askSettings, isChoice, isObject, isStored, store } from '../channel/messages.js';
 import { viewOf, viewOfTab } from './view.js';
 
+/** @import { Host } from '../channel/host.js' */
 /** @import { Session } from '../context/session.js' */
-/** @import { Modes } from '../headers/modes.js' */
+/** @import { Headers } from '../headers/start.js' */
+/** @import { Choices } from './choices.js' */
 /** @import { History } from './history.js' */
 /** @import { Command, Refused, SettingsView, Stored, View } from './messages.js' */
+/** @import { Status } from './status.js' */
 /**
  * The parts that commands use. `reply` sends a message to the page that sent the command, `watch` sets the tab that its views are about.
  *
  * @typedef {object} Dependencies
- * @property {Session} session
- * @property {Modes} modes
+ * @property {Host} host
+ * @property {Choices} choices
+ * @property {Headers} headers
  * @property {(message: Reply) => void} reply
  * @property {(tabId: number | null) => void} watch
  */
@@ -31,27 +35,27 @@ const MISMATCH = 'this page belongs to another version of the extension: reload 
 /** @type {Record<string, Handler>} by command */
 const HANDLERS = {
   watch: ({ watch }, { tabId }) => (tabId === null || typeof tabId === 'number' ? watch(tabId) : MISMATCH),
-  pause: ({ session }, { paused }) => (typeof paused === 'boolean' ? session.pause(paused) : MISMATCH),
-  'new-trace': ({ modes }) => modes.newTrace(),
-  choose: ({ session }, command) => {
+  pause: ({ choices }, { paused }) => (typeof paused === 'boolean' ? choices.pause(paused) : MISMATCH),
+  'new-trace': ({ headers }) => headers.newTrace.begin(),
+  choose: ({ choices }, command) => {
     if (!isChoice(command)) return MISMATCH;
     const { ratio, targets } = command;
-    return session.choose({ ratio, targets });
+    return choices.choose({ ratio, targets });
   },
-  settings: async ({ session, reply }) => {
-    const answer = await session.ask(askSettings(), 'settings');
+  settings: async ({ host, reply }) => {
+    const answer = await host.ask(askSettings(), 'settings');
     return typeof answer === 'string' ? answer : reply(settingsViewOf(answer));
   },
-  store: async ({ session, reply }, { values }) => {
+  store: async ({ host, reply }, { values }) => {
     if (!areSettingValues(values)) return MISMATCH;
-    const answer = await session.ask(store(values), 'settings');
+    const answer = await host.ask(store(values), 'settings');
     if (typeof answer === 'string') return answer;
     // A host reads config.toml when it starts.
-    session.reconnect();
+    host.reconnect();
     reply({ type: 'stored' });
     return reply(settingsViewOf(answer));
   },
-  reconnect: ({ session }) => session.reconnect(),
+  reconnect: ({ host }) => host.reconnect(),
 };
 
 /** @param {unknown} value @returns {value is Parameters<typeof store>[0]} */
@@ -78,11 +82,10 @@ function post(port, message) {
 /**
  * Starts serving. Registers the listener at once, so that the browser wakes the worker for it. Does nothing while no page watches.
  *
- * @param {Promise<Modes>} ready
- * @param {Session} session
- * @param {History} history
+ * @param {Promise<Headers>} ready
+ * @param {{ session: Session, host: Host, choices: Choices, status: Status, history: History }} parts
  */
-export function servePages(ready, session, history) {
+export function servePages(ready, { session, host, choices, status, history }) {
   /** @type {Map<chrome.runtime.Port, number | null>} the tab that each open page watches */
   const watched = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} the next view */
@@ -92,16 +95,16 @@ export function servePages(ready, session, history) {
   const show = async () => {
     due = undefined;
     lastShown = Date.now();
-    const modes = await ready;
+    const { navigations } = await ready;
     for (const [port, tabId] of [...watched]) {
-      const tab = await viewOfTab(modes, history, tabId);
-      if (watched.has(port)) post(port, viewOf(session, tab));
+      const tab = await viewOfTab(navigations, history, tabId);
+      if (watched.has(port)) post(port, viewOf(session, status.current, tab));
     }
   };
   const changed = () => {
     if (watched.size > 0) due ??= setTimeout(() => void attempt('showing the state', show, undefined), lastShown + VIEW_INTERVAL - Date.now());
   };
-  session.watch(changed);
+  status.watch(changed);
 
   chrome.runtime.onConnect.addListener((port) => {
     if (!isOwnPage(port)) return port.disconnect();
@@ -126,10 +129,10 @@ export function servePages(ready, session, history) {
     /** @param {Reply} message */
     const reply = (message) => post(port, message);
     port.onMessage.addListener(async (message) => {
-      const modes = await ready;
+      const headers = await ready;
       const type = isObject(message) && typeof message.type === 'string' ? message.type : '';
       const handler = Object.hasOwn(HANDLERS, type) ? HANDLERS[type] : undefined;
-      const refusal = handler === undefined ? MISMATCH : await handler({ session, modes, reply, watch }, message);
+      const refusal = handler === undefined ? MISMATCH : await handler({ host, choices, headers, reply, watch }, message);
       if (typeof refusal !== 'string') return changed();
       return reply({ type: 'refused', command: /** @type {Command['type']} */ (type), message: refusal });
     });

@@ -3,14 +3,15 @@
  */
 
 /** @import { Session } from '../context/session.js' */
-/** @import { Modes } from '../headers/modes.js' */
+/** @import { Navigations } from '../headers/navigations.js' */
 /** @import { History } from './history.js' */
 /** @import { TabView, View } from './messages.js' */
-/** @typedef {Pick<Session['shown'], 'mode' | 'wantedMode' | 'paused' | 'connected'> & { problem: string | null }} BadgeState */
+/** @import { Status } from './status.js' */
+/** @typedef {Pick<Status['current'], 'mode' | 'wantedMode' | 'paused' | 'connected'> & { problem: string | null }} BadgeState */
 
-/** @param {Session} session @param {TabView | null} tab @returns {View} */
-export function viewOf(session, tab) {
-  const { connected, host, reason, exporter, configured, started, ...shown } = session.shown;
+/** @param {Session} session @param {Status['current']} status @param {TabView | null} tab @returns {View} */
+export function viewOf(session, status, tab) {
+  const { connected, version, reason, exporter, configured, started, ...shown } = status;
   const { traceId, spanId, flags } = session.context;
   const { sampler } = session.propagation.settings;
   const { endpoint = null, link = null, ratio = sampler.ratio, parentBased = sampler.parentBased, targets = [], exclude = [] } = configured ?? {};
@@ -19,7 +20,7 @@ export function viewOf(session, tab) {
     ...shown,
     type: 'view',
     version: chrome.runtime.getManifest().version,
-    host: { state: connected ? 'connected' : reason === null ? 'starting' : 'missing', version: host, reason },
+    host: { state: connected ? 'connected' : reason === null ? 'starting' : 'missing', version, reason },
     exporter: exporter && { endpoint, exported, kept, dropped, problem },
     link,
     session: { traceId, spanId, flags, started },
@@ -29,15 +30,15 @@ export function viewOf(session, tab) {
 }
 
 /**
- * @param {Modes} modes
+ * @param {Navigations} navigations
  * @param {History} history
  * @param {number | null} tabId
  * @returns {Promise<TabView | null>} null if no tab is watched or it is closed
  */
-export async function viewOfTab(modes, history, tabId) {
+export async function viewOfTab(navigations, history, tabId) {
   if (tabId === null) return null;
   const tab = await chrome.tabs.get(tabId).catch(() => null);
-  return tab && { id: tabId, ...modes.contextOf(tabId, tab.url ?? ''), navigations: history.of(tabId) };
+  return tab && { id: tabId, ...navigations.contextOf(tabId, tab.url ?? ''), navigations: history.of(tabId) };
 }
 
 /** @param {BadgeState} state @returns {{ text: string, title: string }} */

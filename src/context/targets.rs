@@ -1,5 +1,5 @@
 //! Targets: who gets headers. Match patterns in Chrome's syntax become regular expressions, which both modes of the extension use: a rule's
-//! filter takes them (RE2), and so does a listener (JavaScript).
+//! filter takes them (RE2), and so does a listener (JavaScript). A rule takes only short ones: the extension asks the browser.
 //!
 //! <https://developer.chrome.com/docs/extensions/develop/concepts/match-patterns>
 
@@ -10,17 +10,6 @@ use url::Host;
 
 /// The patterns that a list may have: each is a rule for every tab of lightweight mode, and a browser takes 1,000 of their kind.
 pub(crate) const MOST_PATTERNS: usize = 20;
-
-/// What a browser compiles a filter to has 2 KiB at most. That is so many characters of host and path, less what follows: measured with Chromium
-/// 156, and held against it by a test.
-const BUDGET: usize = 82;
-const SUBDOMAINS_COST: usize = 12;
-const ANY_HOST_COST: usize = 19;
-const END_COST: usize = 5;
-const ANYTHING_COST: usize = 7;
-
-const TOO_LONG: &str =
-    "it is too long for a rule of the browser, which takes some 80 characters of host and path, and 7 less for each *";
 
 /// One pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,9 +98,6 @@ impl MatchPattern {
         let path_at = host_at + rest.find('/').ok_or((text.len(), "a path is missing: /* is every path"))?;
         let (name, port) = host(&text[host_at..path_at]).map_err(|(at, reason)| (host_at + at, reason))?;
         let path = path(&text[path_at..]).map_err(|(at, reason)| (path_at + at, reason))?;
-        if cost(&text[host_at..path_at], &text[path_at..]) > BUDGET {
-            return Err((text.len(), TOO_LONG));
-        }
         // An address may have credentials before the host.
         let server =
             |(scheme, default): &(&str, u16)| format!("{scheme}://(?:[^/?#@]*@)?{name}{}", port.regex(*default));
@@ -135,21 +121,6 @@ impl fmt::Display for MatchPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-/// What a host and a path cost of the [`BUDGET`].
-fn cost(host: &str, path: &str) -> usize {
-    let encoded = utf8_percent_encode(path, IN_PATH).to_string();
-    let globs = encoded.trim_end_matches('*').matches('*').count();
-    let end = if path.ends_with('*') { 0 } else { END_COST };
-    let kind = match host {
-        any if any.starts_with("*.") => SUBDOMAINS_COST,
-        any if any.starts_with('*') => ANY_HOST_COST,
-        _ => 0,
-    };
-    // What is not ASCII gets longer.
-    let host = Host::parse(host).map_or(host.len(), |host| host.to_string().len()).max(host.len());
-    host + kind + encoded.len() + globs * ANYTHING_COST + end
 }
 
 /// Turns a host into a regular expression, and reads the port.

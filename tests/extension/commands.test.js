@@ -1,28 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { VIEW_INTERVAL } from '../../extension/pages/serve.js';
-import { BATCH_DELAY } from '../../extension/observe/outbox.js';
-import { fakeChrome, settled } from './support/chrome.js';
-import { parseTraceparent } from './support/traceparent.js';
-
-const TAB = 100;
-const PAGE = 'https://example.test/';
-const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
-const NEXT = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
-const SENDER = { id: 'aalhdoofknlgjgclnnkjbegphicaohme', url: 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/popup/popup.html' };
-const CONFIGURED = {
-  link: null,
-  endpoint: 'http://localhost:4318/v1/traces',
-  ratio: 1,
-  parentBased: true,
-  targets: ['https://example.test/*'],
-  exclude: [],
-};
-const AS_CONFIGURED = { ratio: null, targets: null };
-
-let workers = 0;
+import { fakeChrome } from './support/chrome.js';
+import { AS_CONFIGURED, CONFIGURED, NAMED, NEXT, PAGE, SENDER, TAB, answer, batches, begin, carried, connect, idle, importWorker, load } from './support/popup.js';
 
 beforeEach(() => {
   mock.reset();
@@ -31,109 +12,10 @@ beforeEach(() => {
   mock.method(console, 'warn', () => {});
 });
 
-/** @param {object} [session] @param {object} [settings] @returns {any} */
-const answer = (session = NAMED, settings = {}) => ({
-  v: 1,
-  type: 'session',
-  host: '0.1.0',
-  mode: 'auto',
-  webVitals: false,
-  propagation: { ...DEFAULT_PROPAGATION, ...settings },
-  session,
-  contexts: [],
-  traces: [NEXT],
-  configured: CONFIGURED,
-});
-
-/** Waits for some rule updates. */
-async function idle() {
-  for (let n = 0; n < 8; n += 1) await settled();
-}
-
-/** @param {string} state */
-async function importWorker(state) {
-  workers += 1;
-  Object.assign(globalThis, { self: { serviceWorker: { state } } });
-  await import(String(new URL(`../../extension/service-worker.js?commands-${workers}`, import.meta.url)));
-  await settled();
-}
-
-/**
- * Opens a port as a page of the extension does.
- *
- * @param {ReturnType<typeof fakeChrome>} browser
- * @param {{ name?: string, sender?: object }} [options]
- */
-function connect(browser, { name = 'popup', sender = SENDER } = {}) {
-  /** @type {any[]} */
-  const said = [];
-  /** @type {((message: unknown) => void)[]} */
-  const listeners = [];
-  /** @type {(() => void)[]} */
-  const ends = [];
-  const disconnect = mock.fn();
-  const port = {
-    name,
-    sender,
-    disconnect,
-    postMessage: (/** @type {unknown} */ message) => void said.push(structuredClone(message)),
-    onMessage: { addListener: (/** @type {any} */ listener) => void listeners.push(listener) },
-    onDisconnect: { addListener: (/** @type {any} */ listener) => void ends.push(listener) },
-  };
-  // Not by `fire`, which copies its arguments: the worker needs the port itself.
-  for (const { listener } of browser.registered.get('runtime.onConnect') ?? []) listener(port);
-  /** @param {unknown} message */
-  const ask = async (message) => {
-    for (const listener of listeners) listener(message);
-    await idle();
-    mock.timers.tick(VIEW_INTERVAL);
-    await idle();
-  };
-  const close = () => ends.forEach((end) => end());
-  return { ask, said, disconnect, close, view: () => said.findLast(({ type }) => type === 'view') };
-}
-
-/** Starts a browser with an armed session, and a popup that watches its tab. @param {boolean} granted */
-async function begin(granted) {
-  const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted });
-  browser.state.urls.set(TAB, PAGE);
-  await importWorker('parsed');
-  browser.ports[0]?.receive(answer());
-  await idle();
-  const popup = connect(browser);
-  await popup.ask({ type: 'watch', tabId: TAB });
-  return { browser, popup, host: () => browser.ports.at(-1) };
-}
-
-/** Returns the context that a request carries. @param {ReturnType<typeof fakeChrome>} browser @param {object} [details] */
-const carried = (browser, details) => parseTraceparent(browser.leave({ tabId: TAB, ...details }).find(({ name }) => name === 'traceparent')?.value);
-
-/** Loads a page. @param {ReturnType<typeof fakeChrome>} browser @param {string} requestId */
-async function load(browser, requestId) {
-  const details = { tabId: TAB, requestId, type: 'main_frame', method: 'GET', url: PAGE, timeStamp: Date.now(), documentLifecycle: 'active' };
-  const context = carried(browser, details);
-  const response = { ...details, statusCode: 200, statusLine: 'HTTP/1.1 200 OK', fromCache: false, responseHeaders: [] };
-  browser.fire('webRequest.onHeadersReceived', response);
-  browser.fire('webRequest.onResponseStarted', response);
-  browser.fire('webRequest.onCompleted', response);
-  await idle();
-  browser.fire('webNavigation.onCommitted', {
-    tabId: TAB, url: PAGE, parentFrameId: -1, documentLifecycle: 'active', documentId: `d${requestId}`, timeStamp: Date.now(), transitionType: 'typed',
-  });
-  await idle();
-  return context;
-}
-
-/** Returns the batches that a host has received. @param {any} port @returns {any[]} */
-function batches(port) {
-  mock.timers.tick(BATCH_DELAY);
-  return port.sent.filter((/** @type {any} */ { type }) => type === 'observed');
-}
-
 for (const granted of [true, false]) {
   const mode = granted ? 'detailed' : 'lightweight';
 
-  test(`${mode}: a view has the whole state`, async () => {
+  test(`${mode}: a view says how it stands`, async () => {
     const { browser, popup, host } = await begin(granted);
     const context = await load(browser, '1');
     host()?.receive({ v: 1, type: 'exporter', exported: 3, kept: 2, dropped: 1, problem: null });
@@ -161,7 +43,7 @@ for (const granted of [true, false]) {
     assert.deepEqual([navigations[0].spanId, navigations[0].url, navigations[0].status], [spanId, PAGE, 200]);
   });
 
-  test(`${mode}: a pause stops tracing until it ends`, async () => {
+  test(`${mode}: while paused nothing is traced, then all goes on`, async () => {
     const { browser, popup, host } = await begin(granted);
     await load(browser, '1');
     const before = carried(browser);
@@ -174,7 +56,7 @@ for (const granted of [true, false]) {
     await load(browser, '2');
     assert.equal(carried(browser), null);
     const steered = browser.leave({ tabId: TAB, requestHeaders: [{ name: 'navtrace', value: 'new-trace' }] });
-    assert.deepEqual(steered, [], 'the steering header is removed too');
+    assert.deepEqual(steered, [], 'what a script steers by does not leave either');
     assert.equal(batches(host()).length, told);
     await popup.ask({ type: 'pause', paused: false });
     assert.equal(browser.state.badge, '');
@@ -185,7 +67,7 @@ for (const granted of [true, false]) {
     assert.equal(browser.ports.length, 1);
   });
 
-  test(`${mode}: a restarted worker stays paused`, async () => {
+  test(`${mode}: a worker that is restarted while paused stays so`, async () => {
     const { browser, popup } = await begin(granted);
     await load(browser, '1');
     await popup.ask({ type: 'pause', paused: true });
@@ -204,7 +86,7 @@ for (const granted of [true, false]) {
     assert.equal(carried(next)?.traceId, NAMED.traceId);
   });
 
-  test(`${mode}: a new trace leaves requests under way alone`, async () => {
+  test(`${mode}: a new trace takes only what starts after it`, async () => {
     const { browser, popup, host } = await begin(granted);
     await load(browser, '1');
     const slow = { tabId: TAB, requestId: 'slow', type: 'image', method: 'GET', url: `${PAGE}slow`, documentId: 'd1', timeStamp: Date.now() };
@@ -228,7 +110,7 @@ for (const granted of [true, false]) {
     };
     assert.deepEqual(sessionOf('request-completed', 'slow'), NAMED);
     assert.equal(sessionOf('request-started', '2'), null);
-    // Its parent is the document's navigation in the new trace, which the host knows.
+    // Its parent is the document's new navigation, which the host knows.
     const committed = observed.flatMap(({ observations }) => observations).filter(({ transition }) => transition === 'new-trace');
     const { parent } = observed.flatMap(({ observations }) => observations).find(({ request }) => request === '2') ?? {};
     assert.deepEqual(committed.map(({ spanId, url }) => [spanId, url]), [[parent, PAGE]]);
@@ -236,7 +118,7 @@ for (const granted of [true, false]) {
     assert.equal((await load(browser, '3'))?.traceId, NEXT.traceId);
   });
 
-  test(`${mode}: a new trace during a navigation`, async () => {
+  test(`${mode}: a document goes on in the new trace`, async () => {
     const { browser, popup, host } = await begin(granted);
     browser.state.urls.set(TAB, 'about:blank');
     const details = { tabId: TAB, requestId: '1', type: 'main_frame', method: 'GET', url: PAGE, timeStamp: Date.now(), documentLifecycle: 'active' };
@@ -260,58 +142,7 @@ for (const granted of [true, false]) {
   });
 }
 
-test('a choice is sent to the host, and to the next host', async () => {
-  const { browser, popup, host } = await begin(true);
-  const asked = popup.ask({ type: 'choose', ratio: 0.5, targets: ['https://other.test/*'] });
-  await settled();
-  assert.deepEqual(host()?.sent.at(-1), { v: 1, type: 'choose', ratio: 0.5, targets: ['https://other.test/*'] });
-  const chosen = { sampler: { ratio: 0.5, parentBased: true }, targets: ['^https://other\\.test/'] };
-  host()?.receive(answer(NAMED, chosen));
-  await asked;
-  assert.deepEqual(popup.view().chosen, { ratio: 0.5, targets: ['https://other.test/*'] });
-  assert.equal(popup.view().tab.traced, false);
-  assert.equal(carried(browser), null);
-
-  // The choice is sent to the next host, and nothing changes until it has answered.
-  host()?.disconnect();
-  mock.timers.tick(10_000);
-  const updates = browser.updates.length;
-  host()?.receive(answer());
-  await idle();
-  assert.equal(carried(browser), null);
-  assert.deepEqual(host()?.sent.filter((sent) => sent.type === 'choose').length, 1);
-  host()?.receive(answer(NAMED, chosen));
-  await idle();
-  assert.equal(browser.updates.length, updates);
-
-  // A restarted worker knows the choice too.
-  const next = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true, rules: [...browser.rules.values()] });
-  await importWorker('activated');
-  await idle();
-  next.ports[0]?.receive(answer());
-  await idle();
-  assert.deepEqual(next.ports[0]?.sent.at(-1).targets, ['https://other.test/*']);
-  assert.equal(carried(next), null);
-});
-
-test('a refused choice is answered with the reason', async () => {
-  const { popup, host } = await begin(true);
-  const asked = popup.ask({ type: 'choose', ratio: null, targets: ['shop'] });
-  await settled();
-  host()?.receive({ v: 1, type: 'error', code: 'refused', message: '"shop" is wrong' });
-  await asked;
-  assert.deepEqual(popup.said.at(-1), { type: 'refused', command: 'choose', message: '"shop" is wrong' });
-  assert.deepEqual(popup.view().chosen, AS_CONFIGURED);
-  const waiting = popup.ask({ type: 'choose', ratio: 0, targets: null });
-  await settled();
-  host()?.disconnect();
-  await waiting;
-  assert.equal(popup.said.filter(({ type }) => type === 'refused').at(-1).message, 'the host disconnected before it answered');
-  await popup.ask({ type: 'choose', ratio: 0, targets: null });
-  assert.match(popup.said.filter(({ type }) => type === 'refused').at(-1).message, /^there is no host to ask: /);
-});
-
-test('reconnecting is immediate, and the old host is ignored', async () => {
+test('after a reconnection the old host is not heard', async () => {
   const { browser, popup, host } = await begin(true);
   const old = host();
   await popup.ask({ type: 'reconnect' });
@@ -326,7 +157,7 @@ test('reconnecting is immediate, and the old host is ignored', async () => {
   assert.equal(popup.view().exporter, null);
 });
 
-test('a problem is shown on the button', async () => {
+test('what is wrong is on the button', async () => {
   const { browser, host } = await begin(true);
   host()?.receive({ v: 1, type: 'exporter', exported: 0, kept: 5, dropped: 0, problem: 'spans can\'t be sent' });
   assert.deepEqual([browser.state.badge, browser.state.title], ['!', "navtrace: detailed mode; spans can't be sent"]);
@@ -334,7 +165,7 @@ test('a problem is shown on the button', async () => {
   assert.deepEqual([browser.state.badge, browser.state.title], ['', 'navtrace: detailed mode']);
 });
 
-test('views are limited in rate, and stop without a page', async () => {
+test('views come at most so often, and none while nobody watches', async () => {
   const { browser, popup } = await begin(true);
   const count = () => popup.said.length;
   const before = count();
@@ -353,7 +184,7 @@ test('views are limited in rate, and stop without a page', async () => {
   assert.deepEqual([count(), gets()], [before + 1, asked]);
 });
 
-test('a page that is closed before the start gets no views', async () => {
+test('a page closed before the worker is ready is not watched', async () => {
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
   await importWorker('parsed');
   const popup = connect(browser);
@@ -369,7 +200,7 @@ test('a page that is closed before the start gets no views', async () => {
   assert.deepEqual([popup.said, browser.calls.filter((call) => call === 'tabs.get')], [[], []]);
 });
 
-test('contexts requested before a new trace are not used in it', async () => {
+test('contexts asked for before a new trace are not for it', async () => {
   const { browser, popup, host } = await begin(true);
   await load(browser, '1');
   assert.equal(host()?.sent.filter(({ type }) => type === 'replenish').length, 1);
@@ -384,7 +215,7 @@ test('contexts requested before a new trace are not used in it', async () => {
   assert.equal(host()?.sent.filter(({ type }) => type === 'replenish').length, 2);
 });
 
-test('the host stays connected during a new trace', async () => {
+test('a new trace does not look as though the host had gone', async () => {
   const { browser, popup, host } = await begin(true);
   await popup.ask({ type: 'new-trace' });
   assert.deepEqual([popup.view().host.state, browser.state.badge], ['connected', '']);
@@ -394,7 +225,7 @@ test('the host stays connected during a new trace', async () => {
   assert.deepEqual([popup.view().host.state, browser.state.badge], ['missing', '!']);
 });
 
-test('only the extension\'s own pages are served', async () => {
+test('nobody else is served', async () => {
   const { browser } = await begin(true);
   for (const options of [
     { sender: { ...SENDER, id: 'z'.repeat(32) } },
@@ -409,7 +240,7 @@ test('only the extension\'s own pages are served', async () => {
   }
 });
 
-test('an invalid command is refused', async () => {
+test('what is no command is refused', async () => {
   const { popup } = await begin(true);
   for (const command of [null, {}, { type: 'toString' }, { type: 'pause' }, { type: 'watch', tabId: '1' }, { type: 'choose', ratio: '1', targets: null }]) {
     await popup.ask(command);

@@ -43,7 +43,7 @@ test('trace ids are valid and all different, also between span ids', () => {
   assert.ok(ids.every(([traceId, spanId]) => !traceId?.includes(String(spanId))));
 });
 
-test('every random byte is used once at most, and in lower-case hex', async (t) => {
+test('every random byte is used at most once, as lower-case hex', async (t) => {
   const { newSpanId: span, newTraceId: trace } = await unused();
   let drawn = '';
   randomFrom(t, (bytes, draw) => {

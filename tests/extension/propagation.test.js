@@ -53,7 +53,7 @@ test('a context is written by every propagator, in their order', () => {
   assert.deepEqual(having({ propagators: [] }).inject(context), []);
 });
 
-test('a context is written by other propagators when these are named', () => {
+test('named propagators replace the configured ones', () => {
   assert.deepEqual(having().inject(CONTEXT, ['jaeger', 'b3', 'xray']), [
     ['uber-trace-id', `${TRACE}:${SPAN}:0:1`],
     ['b3', `${TRACE}-${SPAN}-1`],
@@ -148,7 +148,7 @@ test('targets', async (t) => {
   }
 });
 
-test('a pattern that is broken gives headers to nobody, and is told once', () => {
+test('a broken pattern gives headers to nobody and is logged once', () => {
   const error = mock.method(console, 'error', () => {});
   const targets = having({ targets: ['('] });
   assert.equal(error.mock.callCount(), 1);
@@ -172,7 +172,7 @@ test('a sampler that is parent-based does as its parent', () => {
   }
 });
 
-test('a sampler draws for what begins, or always when it is not parent-based', () => {
+test('a sampler draws for new traces, or always if not parent-based', () => {
   for (const [ratio, expected] of /** @type {[number, boolean][]} */ ([[0, false], [1, true]])) {
     for (const parentBased of [true, false]) {
       const propagation = having({ sampler: { ratio, parentBased } });
@@ -191,7 +191,7 @@ test('a tenth is a tenth', () => {
   assert.ok(counts.some((count) => Math.abs(count - 2000) <= 140), String(counts));
 });
 
-test('randomness is drawn ahead, each of it is used once, and 0 and 1 are out of its reach', async (t) => {
+test('random numbers are drawn ahead, used once, and never 0 or 1', async (t) => {
   /** @type {typeof import('../../extension/context/propagation.js')} */
   const unused = await import(String(new URL('../../extension/context/propagation.js?unused', import.meta.url)));
   let draws = 0;
@@ -215,7 +215,7 @@ test('the ratio of a header is drawn for likewise', () => {
   assert.equal(draw(1), true);
 });
 
-test('flags tell of random trace ids only where that is wanted, and of those that are', async (t) => {
+test('flags mark random trace ids only where configured', async (t) => {
   /** @type {[randomFlag: boolean, sampled: boolean, parent: string | null, flags: string][]} */
   const cases = [
     [false, true, null, '01'],

@@ -47,7 +47,7 @@ for (const [name, propagator] of Object.entries(PROPAGATORS)) {
     }
   });
 
-  test(`${name}: headers are read as the fixtures say, and each invalid one has its reason`, () => {
+  test(`${name}: headers are read and refused as the fixtures say`, () => {
     assert.ok(extract.length > 0);
     for (const { headers, context, reason = null } of extract) {
       const read = propagator.extract(getter(headers));
@@ -56,7 +56,7 @@ for (const [name, propagator] of Object.entries(PROPAGATORS)) {
     }
   });
 
-  test(`${name}: its fields are lower-case, and contexts are added to a list that is given`, () => {
+  test(`${name}: fields are lower-case, and a given list is extended`, () => {
     assert.deepEqual(propagator.fields, propagator.fields.map((field) => field.toLowerCase()));
     /** @type {Written[]} */
     const into = [['before', '1']];
@@ -95,7 +95,7 @@ test('every propagator of the fixtures is there', () => {
   assert.deepEqual(Object.keys(PROPAGATORS), ['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger']);
 });
 
-test('a traceparent is never written without saying what becomes of the tracestate', () => {
+test('a traceparent is never written without its tracestate', () => {
   const value = `00-${SPAN.traceId}-${SPAN.spanId}-01`;
   for (const tracestate of [undefined, '']) {
     assert.deepEqual(PROPAGATORS.tracecontext.inject({ ...SPAN, tracestate }), [['traceparent', value], ['tracestate', null]]);

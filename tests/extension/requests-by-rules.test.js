@@ -159,7 +159,7 @@ const ENDINGS = [
 ];
 for (const [end, details] of ENDINGS) {
   test(`its client's context: ignored until ${end}`, () => {
-    requests.listen(SESSION, { has: () => true, leavesAlone: (tabId, { spanId }) => tabId === 7 && spanId === PARENT });
+    requests.listen(SESSION, { has: () => true, clients: { leavesAlone: (tabId, { spanId }) => tabId === 7 && spanId === PARENT } });
     const headers = { requestHeaders: traceparent(`00-${TRACE}-${PARENT}-01`) };
     browser.fire(SENT, request(headers));
     browser.fire(`webRequest.${end}`, request(details));

@@ -3,66 +3,14 @@ import { test } from 'node:test';
 
 import { DEFAULT_PROPAGATION, Propagation } from '../../extension/context/propagation.js';
 import { formatTraceparent } from '../../extension/context/traceparent.js';
-import { Traces } from '../../extension/context/traces.js';
-import { freeRuleId, inForceBy, mostSlots, pausedRules, recordOf, rulesFor, serverTiming } from '../../extension/headers/rules.js';
-import { fakeChrome } from './support/chrome.js';
-import { fakeOutbox, fakeSession, spanId, traceId } from './support/session.js';
+import { readRecord } from '../../extension/headers/record.js';
+import { detailedRules, freeRuleId, roomForTabs, serverTiming } from '../../extension/headers/rules.js';
+import { BANK, OFF, SESSION, SHOP, TYPES, context, contexts, ids, rulesOf, steering, under, withTab } from './support/rules.js';
+import { spanId, traceId } from './support/session.js';
 import { parseTraceparent } from './support/traceparent.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
-/** @import { NavigationContext } from '../../extension/context/traces.js' */
-/** @import { ResourceType, Contexts, Rule } from '../../extension/headers/rules.js' */
-
-/** @type {ResourceType[]} */
-const TYPES = ['image', 'main_frame', 'script'];
-
-/** @param {number} n @param {Partial<NavigationContext>} [special] @returns {NavigationContext} */
-const context = (n, special) => ({ spanId: spanId(n), flags: '01', ...special });
-
-const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
-
-/** @type {Contexts} */
-const contexts = {
-  session: SESSION,
-  spare: context(1),
-  tabs: new Map([
-    [7, { ruleId: 10, current: context(2), next: context(3) }],
-    [8, { ruleId: 12, current: context(4), next: context(4) }],
-  ]),
-};
-
-/** What tab 7 carries, in place of what it carries above. @param {NavigationContext} current @param {NavigationContext} [next] */
-const withTab = (current, next = current) => ({ ...contexts, tabs: new Map([[7, { ruleId: 10, current, next }]]) });
-
-/**
- * Builds the rules of a session.
- *
- * @param {Partial<PropagationSettings>} [settings]
- * @param {Contexts} [carried]
- * @param {number[]} [clients] the tabs whose client puts headers on every request
- */
-function rulesOf(settings, carried = contexts, clients = []) {
-  const session = fakeSession(settings, { context: SESSION });
-  const traces = new Traces(session, fakeOutbox());
-  const known = { carried: traces.carried.bind(traces), withClients: () => clients };
-  return rulesFor(carried, TYPES, session.propagation, known);
-}
-
-/**
- * Has requests leave under rules.
- *
- * @param {Rule[]} rules
- */
-function under(rules) {
-  const browser = fakeChrome();
-  rules.forEach((rule) => browser.rules.set(rule.id, rule));
-  /** @param {object} details @param {Record<string, string>} [headers] @returns {Record<string, string>} */
-  const carried = (details, headers = {}) => {
-    const requestHeaders = Object.entries(headers).map(([name, value]) => ({ name, value }));
-    return Object.fromEntries(browser.leave({ ...details, requestHeaders }).map(({ name, value }) => [name, value ?? '']));
-  };
-  return carried;
-}
+/** @import { ResourceType, Rule } from '../../extension/headers/rules.js' */
 
 test('a rule for each context, the narrower the higher', () => {
   const rows = rulesOf().map(({ id, priority, condition, action }) => [
@@ -86,12 +34,12 @@ test('a rule for each context, the narrower the higher', () => {
   ]);
 });
 
-test('every rule of a context sets one header of a request and takes the state of any other away, and a navigation that a tab expects is named in its response', () => {
+test('every context rule sets one header, and next names it', () => {
   /** @type {(number | undefined)[]} */
   const naming = [];
-  const [record, control, ...others] = rulesOf();
+  const [record, steeringRule, ...others] = rulesOf();
   assert.deepEqual(record?.condition, { requestDomains: ['navtrace.invalid'] });
-  assert.deepEqual(control?.action, { type: 'modifyHeaders', requestHeaders: [{ header: 'navtrace', operation: 'remove' }] });
+  assert.deepEqual(steeringRule?.action, { type: 'modifyHeaders', requestHeaders: [{ header: 'navtrace', operation: 'remove' }] });
   for (const { condition, action } of others) {
     assert.equal(action.type, 'modifyHeaders');
     assert.equal(action.requestHeaders?.length, 2);
@@ -117,107 +65,13 @@ test('a response names the context of its navigation', () => {
   assert.deepEqual(serverTiming('a'.repeat(32), context(2, { trace })), other, 'and the trace that it is in');
 });
 
-test('contexts are read back from their rules, in whatever order', () => {
-  const expected = { session: contexts.session, mode: 'lightweight', propagation: DEFAULT_PROPAGATION, contexts, kept: null };
-  assert.deepEqual(inForceBy(rulesOf().reverse())?.contexts?.tabs.get(7), contexts.tabs.get(7));
-  assert.deepEqual(inForceBy(rulesOf()), expected);
-});
-
-test('the record keeps the session, and matches nothing that a page could ask for', () => {
-  const record = recordOf(contexts.session, DEFAULT_PROPAGATION);
-  assert.deepEqual(record.condition, { requestDomains: ['navtrace.invalid'] });
-  assert.deepEqual(inForceBy([record]), { session: SESSION, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null, kept: null });
-});
-
-test('the record has the id of a rule that it takes the place of', () => {
-  assert.equal(recordOf(contexts.session, DEFAULT_PROPAGATION).id, rulesOf()[0]?.id);
-});
-
-/**
- * Has the record say something else.
- *
- * @param {(record: any) => void} change
- * @param {Contexts} [carried]
- */
-function recordWith(change, carried) {
-  const rules = rulesOf({}, carried);
-  const [record] = rules;
-  const header = record?.action.requestHeaders?.[0];
-  assert.ok(header);
-  const said = JSON.parse(header.value ?? '');
-  change(said);
-  header.value = JSON.stringify(said);
-  return rules;
-}
-
-test('rules that are not ours are no contexts', () => {
-  const [record, ...others] = rulesOf();
-  assert.ok(record);
-  assert.equal(inForceBy([]), null);
-  assert.equal(inForceBy(others), null, 'without the record');
-  assert.deepEqual(inForceBy([record])?.contexts, contexts, 'the record alone says it all');
-  assert.equal(inForceBy([{ ...recordOf(SESSION, DEFAULT_PROPAGATION), id: 7 }]), null, 'a record by another id');
-  for (const value of [undefined, '', '{', 'null', '[]', '"x"', `00-${SESSION.traceId}-${SESSION.spanId}-00`]) {
-    /** @type {object} */
-    const action = { ...record.action, requestHeaders: value === undefined ? [] : [{ header: 'navtrace-record', operation: 'set', value }] };
-    assert.equal(inForceBy([/** @type {Rule} */ ({ ...record, action })]), null, `a record of ${value}`);
-  }
-});
-
-/** @type {[what: string, change: (record: any) => void][]} */
-const BROKEN = [
-  ...['mode', 'session', 'propagation', 'contexts'].flatMap((field) =>
-    [undefined, null, 'x', 7, []].map((value) => /** @type {[string, (record: any) => void]} */ ([
-      `${field}: ${JSON.stringify(value)}`,
-      (record) => (record[field] = value),
-    ])),
-  ),
-  ...['traceId', 'spanId', 'flags'].map((field) => /** @type {[string, (record: any) => void]} */ ([
-    `session.${field}`,
-    (record) => (record.session[field] = '0'),
-  ])),
-  ...Object.keys(DEFAULT_PROPAGATION).map((field) => /** @type {[string, (record: any) => void]} */ ([
-    `propagation.${field}`,
-    (record) => (record.propagation[field] = 0),
-  ])),
-  ['contexts.spare', (record) => (record.contexts.spare = null)],
-  ['contexts.spare.spanId', (record) => (record.contexts.spare.spanId = 'x')],
-  ['contexts.spare.flags', (record) => (record.contexts.spare.flags = 1)],
-  ['contexts.tabs', (record) => (record.contexts.tabs = {})],
-];
-test('a record that is broken in any field is none', () => {
-  for (const [what, change] of BROKEN) assert.equal(inForceBy(recordWith(change)), null, what);
-});
-
-/** @type {[what: string, change: (tab: any) => void][]} */
-const BROKEN_TABS = [
-  ['tabId', (tab) => (tab.tabId = '7')],
-  ['ruleId', (tab) => delete tab.ruleId],
-  ['current', (tab) => (tab.current = null)],
-  ['current.spanId', (tab) => (tab.current.spanId = '0'.repeat(16))],
-  ['next', (tab) => delete tab.next],
-  ['next.flags', (tab) => (tab.next.flags = 'x')],
-];
-test('a tab that is broken in any field is not read back, and the others are', () => {
-  for (const [what, change] of BROKEN_TABS) {
-    const inForce = inForceBy(recordWith(({ contexts: { tabs } }) => change(tabs[0])));
-    assert.deepEqual([...(inForce?.contexts?.tabs.keys() ?? [])], [8], what);
-  }
-});
-
 test('a tab gets the lowest pair of rule ids that is free', () => {
   assert.equal(freeRuleId([]), 10);
   assert.equal(freeRuleId(contexts.tabs.values()), 14);
   assert.equal(freeRuleId([{ ruleId: 12, current: context(1), next: context(1) }]), 10);
 });
 
-/** What tells apart where requests go. */
-const SHOP = '^https://shop\\.test/';
-const BANK = '^https://bank\\.test/(?:a|b)';
-/** @param {Rule[]} rules */
-const ids = (rules) => rules.map(({ id }) => id);
-
-test('each target has rules of its own, and only what goes to one of them carries a context', () => {
+test('each target has its own rules, and only targets get contexts', () => {
   const rules = rulesOf({ targets: [SHOP, BANK] });
   assert.deepEqual(ids(rules), [1, 2, 4, 10_004, 5, 10_005, 10, 10_010, 11, 10_011, 12, 10_012, 13, 10_013]);
   for (const { id, condition } of rules.slice(2)) {
@@ -254,7 +108,7 @@ test('what is excluded carries nothing, whatever else matches', () => {
   }
 });
 
-test('rule ids are all different, however many targets, tabs and excluded addresses there are', () => {
+test('rule ids differ for any number of targets and exclusions', () => {
   for (const [targets, exclude, tabs] of [[150, 150, 3], [1, 100, 400], [0, 20, 2400], [99, 5, 20]]) {
     const all = new Map(Array.from({ length: Number(tabs) }, (_, n) => [n, { ruleId: 10 + 2 * n, current: context(2), next: context(3) }]));
     const sources = (/** @type {number | undefined} */ count) => Array.from({ length: Number(count) }, (_, n) => `p${n}`);
@@ -264,25 +118,21 @@ test('rule ids are all different, however many targets, tabs and excluded addres
   }
 });
 
-test('there is room for as many tabs as the browser takes rules for', () => {
+test("there is room for tabs up to the browser's limit of rules", () => {
   for (const [targets, exclude] of [[0, 0], [0, 50], [1, 0], [1, 5], [5, 20], [30, 0], [49, 3], [98, 0]]) {
     const sources = (/** @type {number | undefined} */ count) => Array.from({ length: Number(count) }, (_, n) => `p${n}`);
     const settings = { ...DEFAULT_PROPAGATION, targets: sources(targets), exclude: sources(exclude) };
-    const room = Math.max(0, mostSlots(settings));
+    const room = Math.max(0, roomForTabs(settings));
     assert.ok(room > 0 || Number(targets) > 90, `${targets} targets`);
     const all = new Map(Array.from({ length: room }, (_, n) => [n, { ruleId: 10 + 2 * n, current: context(2), next: context(3) }]));
     const rules = rulesOf(settings, { ...contexts, tabs: all }, [...all.keys()]);
     assert.ok(rules.filter(({ condition }) => condition.regexFilter !== undefined).length <= 1000, `${targets} and ${exclude}`);
     assert.ok(rules.length <= 5000);
   }
-  assert.ok(mostSlots({ ...DEFAULT_PROPAGATION, targets: Array(150).fill('x') }) <= 0);
+  assert.ok(roomForTabs({ ...DEFAULT_PROPAGATION, targets: Array(150).fill('x') }) <= 0);
 });
 
-/** @param {Partial<import('../../extension/context/control.js').Steering>} asked */
-const steering = (asked) => ({ off: false, propagators: null, sampling: null, newTrace: false, ...asked });
-const OFF = steering({ off: true });
-
-test('a page that is to be left alone keeps what it has, besides the header that says so, and no other rule makes up for it', () => {
+test('a page steered off keeps its own headers and gets none', () => {
   const rules = rulesOf({}, withTab(context(2, { steering: OFF }), context(3)));
   assert.deepEqual(rules.find(({ id }) => id === 10)?.action, { type: 'allow' });
   const carried = under(rules);
@@ -295,7 +145,7 @@ test('a page that is to be left alone keeps what it has, besides the header that
   assert.ok(next({ tabId: 7 }).traceparent);
 });
 
-test("a client's headers go to targets alone, and there ours take their place", () => {
+test("a client's headers go to targets only, replaced by ours", () => {
   const settings = { propagators: /** @type {const} */ (['tracecontext', 'baggage', 'b3']), targets: [SHOP], exclude: ['/private'] };
   const headers = { traceparent: 'x', tracestate: 'y', baggage: 'z', b3: 'w', A: '1' };
   const carried = under(rulesOf({ ...settings, propagators: [...settings.propagators] }, contexts, [7]));
@@ -311,11 +161,11 @@ test("a client's headers go to targets alone, and there ours take their place", 
   }
 });
 
-test('where everybody is a target, no rule takes the headers of clients away by itself', () => {
+test('with every address a target, no rule removes client headers', () => {
   assert.deepEqual(ids(rulesOf({}, contexts, [7])), ids(rulesOf()));
 });
 
-test('a page that is to be left alone keeps its client\'s headers for targets, and for nobody else', () => {
+test('a page steered off keeps client headers for targets only', () => {
   const carried = under(rulesOf({ targets: [SHOP] }, withTab(context(2, { steering: OFF })), [7]));
   assert.deepEqual(carried({ tabId: 7, url: 'https://shop.test/' }, { traceparent: 'x', navtrace: 'off' }), { traceparent: 'x' });
   assert.deepEqual(carried({ tabId: 7, url: 'https://other.test/' }, { traceparent: 'x', navtrace: 'off' }), {});
@@ -344,7 +194,7 @@ for (const [propagators, expected] of FORMATS) {
     assert.deepEqual(under(rulesOf(settings))({ tabId: 7 }, { ...theirs, ...multi }), expected);
   });
 
-  test(`a page steered to ${propagators.join(', ') || 'nothing'} carries that, and nothing of what else rules set`, () => {
+  test(`a page steered to ${propagators.join(', ') || 'nothing'} carries just that`, () => {
     const configured = { tracestate: 's=1', baggage: 'k=v', propagators: /** @type {PropagationSettings['propagators']} */ (['tracecontext', 'baggage', 'jaeger']) };
     const rules = rulesOf(configured, withTab(context(2, { steering: steering({ propagators }) })));
     for (const type of ['script', 'main_frame']) {
@@ -354,18 +204,18 @@ for (const [propagators, expected] of FORMATS) {
   });
 }
 
-test("a page keeps its own baggage where it is steered away from baggage and the session has none", () => {
+test("steering away from baggage leaves a page its own", () => {
   const rules = rulesOf({}, withTab(context(2, { steering: steering({ propagators: ['b3'] }) })));
   assert.deepEqual(under(rules)({ tabId: 7 }, { baggage: 'k=v' }), { baggage: 'k=v', b3: `${A}-${spanId(2)}-1` });
 });
 
-test('a navigation carries nothing of what the page before it was steered to', () => {
+test('a navigation is not steered like the page before it', () => {
   const rules = rulesOf({}, withTab(context(2, { steering: steering({ propagators: ['b3', 'jaeger'] }) }), context(3)));
   assert.deepEqual(under(rules)({ tabId: 7, type: 'main_frame' }), { traceparent: `00-${A}-${spanId(3)}-01` });
   assert.deepEqual(Object.keys(under(rules)({ tabId: 7 })), ['b3', 'uber-trace-id']);
 });
 
-test('without propagators there is the record, and what takes the header away that steers', () => {
+test('without propagators only the record and steering rules remain', () => {
   assert.deepEqual(ids(rulesOf({ propagators: [] }, contexts, [7])), [1, 2]);
   const carried = under(rulesOf({ propagators: [], targets: [SHOP] }, contexts, [7]));
   assert.deepEqual(carried({ tabId: 7 }, { traceparent: 'x', Navtrace: 'off' }), { traceparent: 'x' });
@@ -387,27 +237,6 @@ test('the header that steers goes to nobody', () => {
   }
 });
 
-/** A context that has everything, none of which is ASCII where it need not be. */
-const special = context(2, {
-  trace: { traceId: traceId(9), spanId: spanId(8), flags: '03', tracestate: 'a=1' },
-  steering: steering({ propagators: ['b3'], sampling: 0.5, newTrace: true }),
-  baggage: 'k=v;p,l=%20',
-  client: { traceId: traceId(9), spanId: spanId(8) },
-});
-
-test('contexts with traces of their own carry those, and come back from the record as they were', () => {
-  const carried = withTab({ ...special, steering: undefined }, special);
-  const settings = { targets: ['^https://caf\u00e9\\.test/\u{1f600}'], baggage: 'x=1' };
-  const rules = rulesOf(settings, carried);
-  const value = rules[0]?.action.requestHeaders?.[0]?.value ?? '';
-  assert.match(value, /^[ -~]*$/);
-  const inForce = inForceBy(rules);
-  assert.deepEqual(inForce?.contexts?.tabs.get(7)?.next, special);
-  assert.deepEqual(inForce?.propagation, { ...DEFAULT_PROPAGATION, ...settings });
-  const { traceparent, tracestate, baggage } = under(rulesOf({ baggage: 'x=1' }, carried))({ tabId: 7 });
-  assert.deepEqual([traceparent, tracestate, baggage], [`00-${traceId(9)}-${spanId(2)}-01`, 'a=1', 'k=v;p,l=%20,x=1']);
-});
-
 test('traceparent', async (t) => {
   const value = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
   const read = parseTraceparent(value);
@@ -426,13 +255,14 @@ test('traceparent', async (t) => {
   for (const [why, header] of invalid) await t.test(why, () => assert.equal(parseTraceparent(header), null));
 });
 
-test('while paused in detailed mode, what a client puts on every request goes to nobody', () => {
+test('while paused in detailed mode no client header leaves', () => {
   const session = { traceId: traceId(1), spanId: spanId(1), flags: '01' };
   const kept = { paused: true, chosen: { ratio: null, targets: null }, started: 0 };
   /** @type {ResourceType[]} */
   const types = ['main_frame', 'image'];
+  const known = (/** @type {number[]} */ tabIds) => ({ carried: () => assert.fail(), clients: { withHeaders: () => tabIds } });
   const of = (/** @type {number[]} */ tabIds) =>
-    pausedRules(session, new Propagation(DEFAULT_PROPAGATION, true), types, { withClients: () => tabIds }, kept);
+    detailedRules(session, types, new Propagation(DEFAULT_PROPAGATION, { paused: true }), known(tabIds), kept);
   const taken = (/** @type {Rule[]} */ rules) =>
     rules.slice(1).map(({ condition, action }) => [condition.tabIds, action.requestHeaders?.map(({ header, operation }) => `${operation} ${header}`)]);
   assert.deepEqual(taken(of([])), [[undefined, ['remove navtrace']]]);
@@ -440,5 +270,5 @@ test('while paused in detailed mode, what a client puts on every request goes to
     [undefined, ['remove navtrace']],
     [[7], ['remove traceparent', 'remove tracestate', 'remove baggage']],
   ]);
-  assert.equal(inForceBy(of([7]))?.kept?.paused, true);
+  assert.equal(readRecord(of([7]))?.kept?.paused, true);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
-import { inForceBy } from '../../extension/headers/rules.js';
+import { readRecord } from '../../extension/headers/record.js';
 import { formatTraceparent } from '../../extension/context/traceparent.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { fakeChrome, observationsOf, settled } from './support/chrome.js';
@@ -97,7 +97,7 @@ async function armed({ granted = false, mode = 'auto' } = {}) {
   await settled();
   browser.ports[0]?.receive(answer(mode));
   await idle();
-  const inForce = () => inForceBy([...browser.rules.values()])?.contexts;
+  const inForce = () => readRecord([...browser.rules.values()])?.contexts;
   return { ...browser, inForce };
 }
 
@@ -111,7 +111,7 @@ const WORKERS = [
   ['a restarted worker', 'activated', BLOCKING],
 ];
 for (const [what, workerState, expected] of WORKERS) {
-  test(`${what} connects the host first, and has its listeners before anything has answered`, async () => {
+  test(`${what} connects the host first and registers listeners`, async () => {
     const browser = fakeChrome({ granted: true });
     /** @type {string[]} */
     let listening = [];
@@ -133,13 +133,13 @@ for (const [what, workerState, expected] of WORKERS) {
 }
 
 for (const granted of [true, false]) {
-  test(`a fresh worker ${granted ? 'with the grant has' : 'without the grant never has'} requests wait`, async () => {
+  test(`requests wait for a fresh worker only with the grant: ${granted}`, async () => {
     const { blocking } = await armed({ granted });
     assert.deepEqual(blocking(), granted ? BLOCKING : []);
   });
 }
 
-test('a restarted worker that nothing is granted to lets requests go', async () => {
+test('a restarted worker without the grant lets requests go', async () => {
   const { blocking } = fakeChrome();
   await importWorker('activated');
   assert.deepEqual(blocking(), BLOCKING);
@@ -157,7 +157,7 @@ test('the worker keeps itself alive', async () => {
   assert.equal(beats(), 3);
 });
 
-test('a navigation moves the context that its request carried to its document', async () => {
+test("a navigation moves its request's context to its document", async () => {
   const browser = await armed();
   const { fire, inForce } = browser;
   const sent = inForce()?.spare;
@@ -174,7 +174,7 @@ test('a navigation moves the context that its request carried to its document', 
   assert.deepEqual([committed.what, committed.spanId, committed.tabId], ['navigation-committed', sent.spanId, TAB + 1000]);
 });
 
-test('a download that only its headers tell leaves the page its context', async () => {
+test('a download known by its headers leaves the page its context', async () => {
   const browser = await armed();
   const { fire, inForce } = browser;
   const before = inForce()?.tabs.get(TAB)?.current;
@@ -197,7 +197,7 @@ test('a closed tab has no rules after the next update', async () => {
   assert.ok(inForce()?.tabs.has(TAB + 20));
 });
 
-test('in detailed mode a navigation has one name in its response and in all that is told of it', async () => {
+test('in detailed mode a navigation has one name everywhere', async () => {
   const browser = await armed({ granted: true });
   const { fire, leave, ports, updates } = browser;
   ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'c'.repeat(16), flags: '01' }], traces: [] });
@@ -232,7 +232,7 @@ test('in detailed mode a navigation has one name in its response and in all that
   assert.equal(updates.length, 1);
 });
 
-test('a host that wants another mode than the one before is followed', async () => {
+test('a host that wants another mode is followed', async () => {
   const { ports, blocking, leave } = await armed({ granted: true, mode: 'lightweight' });
   assert.deepEqual(blocking(), []);
   ports[0]?.receive(answer('detailed'));
@@ -243,7 +243,7 @@ test('a host that wants another mode than the one before is followed', async () 
   assert.deepEqual(modes, ['lightweight', 'detailed']);
 });
 
-test('a restarted worker observes at once, and the host hears of it once it has agreed', async () => {
+test('a restarted worker observes at once and tells a later host', async () => {
   const { rules } = await armed({ granted: true });
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true, rules: [...rules.values()] });
   await importWorker('activated');
@@ -259,7 +259,7 @@ test('a restarted worker observes at once, and the host hears of it once it has 
 });
 
 for (const granted of [false, true]) {
-  test(`a script chooses the trace of a tab and steers it, ${granted ? 'at once in detailed mode' : 'from its next navigation on in lightweight mode'}`, async () => {
+  test(`a script chooses and steers a trace, ${granted ? 'detailed' : 'lightweight'}`, async () => {
     const browser = await armed({ granted });
     const theirs = { traceId: '9'.repeat(32), spanId: '9'.repeat(16), flags: '01' };
     /** @param {string} requestId @param {Record<string, string>} [said] */

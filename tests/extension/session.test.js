@@ -1,365 +1,14 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { backOff } from '../../extension/channel/port.js';
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
-import { Session, ownSession } from '../../extension/context/session.js';
-import { BATCH_DELAY, Outbox } from '../../extension/observe/outbox.js';
-import { NAVIGATOR, fakeChrome, observationsOf, settled } from './support/chrome.js';
+import { fakeChrome, settled } from './support/chrome.js';
+import { NAMED, begin, carrying, types } from './support/host.js';
+import { connectHost, resetMocks } from './support/worker.js';
 
-/** @import { SessionContext } from '../../extension/channel/messages.js' */
+beforeEach(() => void resetMocks());
 
-const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
-
-/** @param {object} [session] @param {string} [mode] @param {boolean} [webVitals] */
-const answer = (session = NAMED, mode = 'auto', webVitals = false) => ({
-  v: 1,
-  type: 'session',
-  host: '0.1.0',
-  mode,
-  webVitals,
-  propagation: DEFAULT_PROPAGATION,
-  session,
-  contexts: [{ spanId: 'c'.repeat(16), flags: '00' }],
-  traces: [],
-});
-
-/** @param {{ sent: { type: string }[] } | undefined} port */
-const types = (port) => port?.sent.map(({ type }) => type);
-
-/** @param {{ sent: { type: string, mode?: string }[] } | undefined} port */
-const modes = (port) => port?.sent.filter(({ type }) => type === 'armed').map(({ mode }) => mode);
-
-/** @param {number} time */
-const observation = (time) => ({ what: /** @type {const} */ ('response-started'), time, request: '1' });
-
-/** @type {import('node:test').Mock<(...data: unknown[]) => void>} */
-let warned;
-/** @type {number} */
-let renewals;
-/** @type {import('node:test').Mock<() => Promise<void>>} */
-let measurePages;
-
-beforeEach(() => {
-  mock.reset();
-  mock.timers.reset();
-  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
-  warned = mock.method(console, 'warn', () => {});
-  mock.method(console, 'error', () => {});
-  renewals = 0;
-  measurePages = mock.fn(async () => {});
-});
-
-/** @param {SessionContext | null} [inForce] */
-async function begin(inForce = null) {
-  const browser = fakeChrome();
-  const outbox = new Outbox();
-  const session = new Session(() => (renewals += 1), ownSession(), outbox, measurePages);
-  const open = session.open(Promise.resolve(inForce && { session: inForce, propagation: DEFAULT_PROPAGATION }));
-  await settled();
-  return { ...browser, session, outbox, open };
-}
-
-test('the delays double, up to ten seconds, less some jitter', () => {
-  assert.deepEqual([1, 2, 3, 8, 50].map((failures) => backOff(failures, 0)), [100, 200, 400, 10_000, 10_000]);
-  assert.equal(backOff(1, 0.999) > 75, true);
-});
-
-test('the host names the session', async () => {
-  const { session, open, ports, state } = await begin();
-  const { browser, ...hello } = ports[0]?.sent[0] ?? {};
-  assert.deepEqual(hello, { v: 1, type: 'hello', extension: '0.1.0', offTheRecord: true, session: null });
-  assert.equal(browser.userAgent, NAVIGATOR.userAgent);
-  ports[0]?.receive(answer());
-  await open;
-  assert.deepEqual(session.context, NAMED);
-  assert.equal(session.take().spanId, 'c'.repeat(16));
-  session.armed(NAMED, 'detailed');
-  session.armed(NAMED, 'detailed');
-  assert.deepEqual(ports[0]?.sent.slice(1), [{ v: 1, type: 'armed', mode: 'detailed' }]);
-  assert.equal(state.badge, '');
-  assert.equal(state.title, 'navtrace: detailed mode');
-});
-
-test('pages are measured, once, when a host wants it, and the session is not open before', async () => {
-  const { session, open, ports } = await begin();
-  /** @type {() => void} */
-  let measured = () => {};
-  measurePages.mock.mockImplementation(() => new Promise((resolve) => (measured = () => resolve())));
-  let opened = false;
-  void open.then(() => (opened = true));
-  ports[0]?.receive(answer(NAMED, 'auto', true));
-  await settled();
-  assert.deepEqual(session.context, NAMED);
-  assert.equal(opened, false);
-  measured();
-  await open;
-  ports[0]?.receive(answer(NAMED, 'auto', true));
-  assert.equal(measurePages.mock.callCount(), 1);
-});
-
-test('pages are left alone unless a host wants them measured', async () => {
-  const { open, ports } = await begin();
-  ports[0]?.receive(answer());
-  await open;
-  assert.equal(measurePages.mock.callCount(), 0);
-});
-
-test('the host is connected at once, and hello waits for what it says', async () => {
-  const { calls, ports } = fakeChrome();
-  const session = new Session(() => {}, ownSession(), new Outbox(), measurePages);
-  assert.deepEqual(calls, ['connectNative']);
-  /** @type {(inForce: { session: SessionContext, propagation: typeof DEFAULT_PROPAGATION }) => void} */
-  let read = () => {};
-  const open = session.open(new Promise((resolve) => (read = resolve)));
-  await settled();
-  assert.equal(ports[0]?.sent.length, 0);
-  read({ session: NAMED, propagation: DEFAULT_PROPAGATION });
-  await open;
-  assert.deepEqual(ports[0]?.sent[0].session, NAMED);
-});
-
-test('a browser that does not say whether it allows incognito is taken not to', async () => {
-  const { state, ports } = fakeChrome();
-  state.broken.add('isAllowedIncognitoAccess');
-  void new Session(() => {}, ownSession(), new Outbox(), measurePages).open(Promise.resolve(null));
-  await settled();
-  assert.equal(ports[0]?.sent[0]?.offTheRecord, false);
-});
-
-test('more contexts are asked for once until they come', async () => {
-  const { session, open, ports } = await begin();
-  ports[0]?.receive(answer());
-  await open;
-  session.take();
-  session.take();
-  assert.deepEqual(types(ports[0]), ['hello'], 'not while somebody waits for a context');
-  await settled();
-  assert.deepEqual(ports[0]?.sent.slice(1), [{ v: 1, type: 'replenish', count: 96, traces: 8 }]);
-  session.take();
-  await settled();
-  assert.equal(ports[0]?.sent.length, 2);
-  ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'd'.repeat(16), flags: '00' }], traces: [] });
-  assert.equal(session.take().spanId, 'd'.repeat(16));
-  await settled();
-  assert.equal(ports[0]?.sent.length, 3);
-});
-
-test('without a host the session is its own, and is what a later host is told', async () => {
-  const { session, open, ports, state } = await begin();
-  ports[0]?.disconnect();
-  await open;
-  const own = session.context;
-  assert.equal(own.flags, '01');
-  assert.equal(state.badge, '!');
-  session.armed(own, 'lightweight');
-  assert.equal(state.title, 'navtrace: lightweight mode; no host, nothing is exported');
-  mock.timers.tick(100);
-  assert.deepEqual(ports[1]?.sent[0].session, own);
-  assert.deepEqual(types(ports[1]), ['hello'], 'armed waits for the answer');
-  ports[1]?.receive(answer(own));
-  assert.deepEqual(types(ports[1]), ['hello', 'armed']);
-  assert.deepEqual(session.context, own);
-  assert.equal(state.badge, '');
-  assert.equal(state.title, 'navtrace: lightweight mode');
-  assert.equal(session.renew(), false, 'the host goes by the same session');
-});
-
-test('a host that does not answer is waited for one second, and may still name the session that nothing has used', async () => {
-  const { session, open, ports, state } = await begin();
-  mock.timers.tick(1000);
-  await open;
-  const own = session.context;
-  assert.equal(state.badge, '!');
-  session.armed(own, 'detailed');
-  ports[0]?.receive(answer());
-  assert.equal(renewals, 1);
-  assert.deepEqual(session.context, own, 'until the rules can be replaced');
-  assert.equal(session.renew(), true);
-  assert.equal(session.renew(), false);
-  assert.deepEqual(session.context, NAMED);
-  assert.equal(state.badge, '');
-  session.armed(own, 'detailed');
-  assert.deepEqual(types(ports[0]), ['hello']);
-  session.armed(NAMED, 'detailed');
-  assert.deepEqual(types(ports[0]), ['hello', 'armed']);
-});
-
-for (const [when, uses] of Object.entries({ before: [true, false], 'just after': [false, true] })) {
-  test(`a host that answers late is told the session that was used ${when} its answer`, async () => {
-    const { session, open, ports } = await begin();
-    mock.timers.tick(1000);
-    await open;
-    const own = session.context;
-    session.armed(own, 'detailed');
-    if (uses[0]) session.use();
-    ports[0]?.receive(answer());
-    if (uses[1]) session.use();
-    assert.equal(session.renew(), false);
-    ports[0]?.receive(answer());
-    assert.deepEqual(session.context, own);
-    assert.deepEqual(ports[0]?.sent.map((message) => message.session), [null, own]);
-    ports[0]?.receive(answer(own));
-    assert.deepEqual(types(ports[0]), ['hello', 'hello', 'armed']);
-  });
-}
-
-test('an answer of a host that has gone names nothing', async () => {
-  const { session, open, ports } = await begin();
-  mock.timers.tick(1000);
-  await open;
-  ports[0]?.receive(answer());
-  ports[0]?.disconnect();
-  assert.equal(session.renew(), false);
-});
-
-test('a restarted worker continues the session without waiting', async () => {
-  const { session, open, ports } = await begin(NAMED);
-  await open;
-  assert.deepEqual(session.context, NAMED);
-  assert.deepEqual(ports[0]?.sent[0].session, NAMED);
-});
-
-test('armed is said again when the mode is another one, and once on each channel', async () => {
-  const { session, open, ports } = await begin(NAMED);
-  await open;
-  session.armed(NAMED, 'lightweight');
-  assert.deepEqual(modes(ports[0]), [], 'no host has agreed');
-  ports[0]?.receive(answer());
-  session.armed(NAMED, 'lightweight');
-  assert.deepEqual(modes(ports[0]), ['lightweight']);
-  session.armed(NAMED, 'detailed');
-  session.armed(NAMED, 'detailed');
-  assert.deepEqual(modes(ports[0]), ['lightweight', 'detailed']);
-  session.armed(NAMED, 'lightweight');
-  assert.deepEqual(modes(ports[0]), ['lightweight', 'detailed', 'lightweight']);
-  ports[0]?.disconnect();
-  mock.timers.tick(100);
-  ports[1]?.receive(answer());
-  assert.deepEqual(modes(ports[1]), ['lightweight']);
-});
-
-test('the mode that is wanted is known once a host has said it, and stays when the host goes', async () => {
-  const { session, open, ports } = await begin();
-  assert.equal(session.wantedMode, null);
-  ports[0]?.receive(answer(NAMED, 'lightweight'));
-  await open;
-  assert.equal(session.wantedMode, 'lightweight');
-  assert.equal(renewals, 1);
-  ports[0]?.disconnect();
-  assert.equal(session.wantedMode, 'lightweight');
-  mock.timers.tick(100);
-  ports[1]?.receive(answer(NAMED, 'lightweight'));
-  assert.equal(renewals, 1, 'the same mode as before');
-  ports[1]?.disconnect();
-  mock.timers.tick(1000);
-  ports[2]?.receive(answer(NAMED, 'detailed'));
-  assert.equal(session.wantedMode, 'detailed');
-  assert.equal(renewals, 2);
-});
-
-test('a host that comes too late to name the session still says which mode is wanted', async () => {
-  const { session, open, ports } = await begin();
-  mock.timers.tick(1000);
-  await open;
-  session.use();
-  ports[0]?.receive(answer(NAMED, 'lightweight'));
-  assert.equal(session.wantedMode, 'lightweight');
-  assert.equal(renewals, 1);
-  assert.equal(session.renew(), false);
-});
-
-test('what is observed waits for a host that continues the session, and goes once', async () => {
-  const { session, outbox, open, ports } = await begin(NAMED);
-  await open;
-  outbox.observe(observation(1));
-  mock.timers.tick(BATCH_DELAY);
-  assert.deepEqual(types(ports[0]), ['hello']);
-  ports[0]?.receive(answer());
-  session.armed(NAMED, 'detailed');
-  assert.deepEqual(types(ports[0]), ['hello', 'observed', 'armed']);
-  ports[0]?.receive(answer());
-  assert.deepEqual(observationsOf(ports[0]), [observation(1)]);
-});
-
-test('what no host has acknowledged goes to the next one', async () => {
-  const { outbox, open, ports } = await begin(NAMED);
-  await open;
-  ports[0]?.receive(answer());
-  for (const time of [1, 2]) {
-    outbox.observe(observation(time));
-    mock.timers.tick(BATCH_DELAY);
-  }
-  ports[0]?.receive({ v: 1, type: 'received', worker: ports[0].sent[1].worker, number: 1 });
-  ports[0]?.disconnect();
-  outbox.observe(observation(3));
-  mock.timers.tick(100);
-  assert.deepEqual(types(ports[1]), ['hello']);
-  ports[1]?.receive(answer());
-  assert.deepEqual(ports[1]?.sent.slice(1).map(({ number }) => number), [2, 3]);
-  assert.deepEqual(observationsOf(ports[1]), [observation(2), observation(3)]);
-});
-
-test('a host that goes by another session is told nothing of what is observed', async () => {
-  const { session, outbox, open, ports } = await begin();
-  mock.timers.tick(1000);
-  await open;
-  session.use();
-  outbox.observe(observation(1));
-  mock.timers.tick(BATCH_DELAY);
-  ports[0]?.receive(answer());
-  assert.deepEqual(types(ports[0]), ['hello', 'hello']);
-  ports[0]?.receive(answer(session.context));
-  assert.deepEqual(types(ports[0]), ['hello', 'hello', 'observed']);
-});
-
-test('a host that stays away is tried again, ever later, and complained of once', async () => {
-  const { open, ports } = await begin();
-  for (const delay of [100, 200, 400]) {
-    ports.at(-1)?.disconnect();
-    mock.timers.tick(delay);
-  }
-  await open;
-  assert.equal(ports.length, 4);
-  const complaints = warned.mock.calls.map(({ arguments: [text] }) => text);
-  assert.equal(complaints.filter((text) => String(text).includes('the host has disconnected')).length, 1);
-});
-
-test('a host that answers and dies is tried ever later too, and one that lived is tried again at once', async () => {
-  mock.method(Math, 'random', () => 0);
-  const { open, ports } = await begin(NAMED);
-  await open;
-  for (const delay of [100, 200, 400]) {
-    ports.at(-1)?.receive(answer());
-    ports.at(-1)?.disconnect();
-    const { length } = ports;
-    mock.timers.tick(delay - 1);
-    assert.equal(ports.length, length);
-    mock.timers.tick(1);
-    assert.equal(ports.length, length + 1);
-  }
-  mock.timers.tick(5000);
-  ports.at(-1)?.disconnect();
-  mock.timers.tick(100);
-  assert.equal(ports.length, 5);
-});
-
-test('messages that can not be used are said once and change nothing', async () => {
-  const { session, open, ports } = await begin();
-  ports[0]?.receive({ v: 1, type: 'hullo' });
-  ports[0]?.receive({ v: 1, type: 'hullo' });
-  ports[0]?.receive(null);
-  ports[0]?.receive({ v: 1, type: 'error', code: 'invalid', message: 'no' });
-  assert.equal(warned.mock.callCount(), 3);
-  ports[0]?.receive(answer());
-  await open;
-  assert.deepEqual(session.context, NAMED);
-});
-
-/** @param {object} changed @param {object} [more] */
-const carrying = (changed, more) => ({ ...answer(), propagation: { ...DEFAULT_PROPAGATION, ...changed }, ...more });
-
-test('contexts are carried as the host says, and stay so when it goes', async () => {
+test('contexts are carried by the settings of the latest host', async () => {
   const { session, open, ports } = await begin();
   assert.deepEqual(session.propagation.settings, DEFAULT_PROPAGATION);
   ports[0]?.receive(carrying({ propagators: ['b3'], targets: ['^https://shop\\.test/'] }));
@@ -371,27 +20,28 @@ test('contexts are carried as the host says, and stay so when it goes', async ()
   assert.equal(session.propagation, propagation);
 });
 
-test('a restarted worker has contexts carried as before, until a host wants it otherwise, which is told of once', async () => {
+test('a restarted worker keeps its settings until a host differs', async () => {
   const browser = fakeChrome();
-  const session = new Session(() => (renewals += 1), ownSession(), new Outbox(), measurePages);
+  const renewed = mock.fn();
+  const { session, host } = connectHost({ renewed });
   const propagation = { ...DEFAULT_PROPAGATION, propagators: /** @type {any} */ (['jaeger']) };
-  await session.open(Promise.resolve({ session: NAMED, propagation }));
+  await host.openSession(Promise.resolve({ session: NAMED, propagation, kept: null }));
   assert.deepEqual([...session.propagation.fields], ['uber-trace-id']);
   const [port] = browser.ports;
   port?.receive(carrying({ propagators: ['jaeger'] }));
-  assert.equal(renewals, 1, 'for the mode');
+  assert.equal(renewed.mock.callCount(), 1, 'for the mode');
   port?.receive(carrying({ propagators: ['jaeger'] }));
-  assert.equal(renewals, 1);
+  assert.equal(renewed.mock.callCount(), 1);
   port?.receive(carrying({ propagators: ['jaeger'], baggage: 'k=v' }));
   port?.receive(carrying({ propagators: ['jaeger'], baggage: 'k=v' }));
-  assert.equal(renewals, 2);
+  assert.equal(renewed.mock.callCount(), 2);
   assert.equal(session.propagation.settings.baggage, 'k=v');
 });
 
 /** @param {number} n */
 const trace = (n) => ({ traceId: String(n).repeat(32), spanId: String(n).repeat(16), flags: '01' });
 
-test('traces are those that the host issued, each for one, and then its own', async () => {
+test('each trace of the host is used once, then new ones are made', async () => {
   const { session, open, ports } = await begin();
   ports[0]?.receive(carrying({}, { traces: [trace(1), trace(2)] }));
   await open;
@@ -409,7 +59,7 @@ const DECISIONS = [
   ['random', { ratio: 0, parentBased: false }, true, '02'],
 ];
 for (const [what, sampler, randomFlag, flags] of DECISIONS) {
-  test(`a trace that no host has issued is ${what} as the sampler says`, async () => {
+  test(`a trace without a host is ${what} as the sampler says`, async () => {
     const { session, open, ports } = await begin();
     ports[0]?.receive(carrying({ sampler, randomFlag }));
     await open;
@@ -417,7 +67,7 @@ for (const [what, sampler, randomFlag, flags] of DECISIONS) {
   });
 }
 
-test('a navigation that no host has issued a context for is sampled as its trace, unless each has its own decision', async () => {
+test('a navigation without a host is sampled as its trace or alone', async () => {
   for (const [samplePer, ratio, context, flags] of /** @type {[string, number, string, string][]} */ ([
     ['trace', 1, '00', '00'],
     ['trace', 0, '01', '01'],
@@ -440,7 +90,7 @@ const STOCKS = [
   ['navigation', 48, 96 - 47],
   ['navigation', 96, 0],
 ];
-test('traces are asked for as the scope needs them, together with contexts, and once until they come', async () => {
+test('the stock asks for traces as the scope needs them', async () => {
   for (const [scope, there, asked] of STOCKS) {
     const { session, open, ports } = await begin();
     const contexts = Array.from({ length: 96 }, (_, n) => ({ spanId: `${n + 1}`.padStart(16, '0'), flags: '01' }));
@@ -461,49 +111,4 @@ test('traces are asked for as the scope needs them, together with contexts, and 
     await settled();
     assert.equal(ports[0]?.sent.length, 3, 'it had none to give');
   }
-});
-
-test('a problem is told of once, and waits for a host that continues the session', async () => {
-  const { session, open, ports } = await begin(NAMED);
-  await open;
-  session.problem('one');
-  session.problem('two');
-  session.problem('one');
-  assert.deepEqual(types(ports[0]), ['hello']);
-  ports[0]?.receive(answer());
-  const problems = (/** @type {{ sent: any[] } | undefined} */ port) =>
-    port?.sent.filter(({ type }) => type === 'problem').map(({ message }) => message);
-  assert.deepEqual(problems(ports[0]), ['one', 'two']);
-  session.problem('two');
-  session.problem('three');
-  await settled();
-  assert.deepEqual(problems(ports[0]), ['one', 'two', 'three']);
-  ports[0]?.disconnect();
-  mock.timers.tick(100);
-  session.problem('four');
-  ports[1]?.receive(answer());
-  assert.deepEqual(problems(ports[1]), ['four']);
-  const warnings = warned.mock.calls.map(({ arguments: [text] }) => text);
-  for (const word of ['one', 'two', 'three', 'four']) assert.equal(warnings.filter((text) => text === `navtrace: ${word}`).length, 1);
-});
-
-test('a page that makes up problems is not listened to for ever', async () => {
-  const { session, open, ports } = await begin(NAMED);
-  await open;
-  ports[0]?.receive(answer());
-  for (let n = 0; n < 1000; n += 1) session.problem(String(n));
-  await settled();
-  assert.equal(types(ports[0])?.filter((type) => type === 'problem').length, 20);
-});
-
-test('a host that goes by another session is told of no problem', async () => {
-  const { session, open, ports } = await begin();
-  mock.timers.tick(1000);
-  await open;
-  session.use();
-  session.problem('one');
-  ports[0]?.receive(answer());
-  assert.deepEqual(types(ports[0]), ['hello', 'hello']);
-  ports[0]?.receive(answer(session.context));
-  assert.deepEqual(types(ports[0]), ['hello', 'hello', 'problem']);
 });

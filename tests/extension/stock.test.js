@@ -10,7 +10,7 @@ const issued = (count) => Array.from({ length: count }, () => ({ spanId: newSpan
 /** @param {number} count */
 const traces = (count) => issued(count).map((context) => ({ traceId: newTraceId(), ...context }));
 
-test('contexts and traces from the host go in their order, and each goes once', () => {
+test('contexts and traces of the host are used in order, once', () => {
   const stock = new Stock();
   const [contexts, begun] = [issued(3), traces(2)];
   stock.fill(contexts, begun);
@@ -25,7 +25,7 @@ test('an empty stock has nothing', () => {
   assert.equal(stock.takeTrace(), null);
 });
 
-test('it asks for more below half, and keeps no more than it can hold', () => {
+test('the stock asks for more below half and has a capacity', () => {
   const stock = new Stock();
   assert.deepEqual(stock.missing(FEW), { count: CAPACITY, traces: FEW });
   stock.fill(issued(CAPACITY / 2), traces(FEW / 2));

@@ -1,17 +1,15 @@
-//! Tests which headers requests carry, as OpenTelemetry's own SDKs read them: every format alone and in pairs, and only for targets.
+//! What requests carry, by OpenTelemetry's own SDKs: every format alone and in pairs, and to targets alone.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use navtrace::testing::MatchPattern;
-
-use crate::browser_test::{BrowserTest, Run, exclusive, logged, script_path};
+use crate::bench::{Bench, Run, turn};
 use crate::support::sdk::{Contexts, SdkServer, SpanContext};
 use crate::support::site::{Origin, Recorded, coverage_kinds};
 
 const PROPAGATORS: [&str; 5] = ["tracecontext", "baggage", "b3", "b3multi", "jaeger"];
 
-/// All headers that propagators write, and the steering header.
+/// Every header that a propagator may write, and the one by which scripts steer.
 const HEADERS: [&str; 10] = [
     "traceparent",
     "tracestate",
@@ -27,20 +25,20 @@ const HEADERS: [&str; 10] = [
 
 const BAGGAGE: &str = "user=alice,region=eu%20west";
 
-/// Returns the names of these headers in a request.
+/// The headers of a request that are about its context.
 fn carried(request: &Recorded) -> Vec<&str> {
     request.headers.iter().map(|(name, _)| name.as_str()).filter(|name| HEADERS.contains(name)).collect()
 }
 
-fn covered(test: &BrowserTest, mode: &str, settings: &[(&str, &str)]) -> Run {
-    let mut command = test.traced_command("coverage.js", &[]);
+fn covered(bench: &Bench, mode: &str, settings: &[(&str, &str)]) -> Run {
+    let mut command = bench.traced_command("coverage.js", &[]);
     command.env("NAVTRACE_MODE", mode).envs(settings.iter().copied());
-    let run = test.run(command);
+    let run = bench.run(command);
     run.assert_whole(&["1-0"]);
     run
 }
 
-/// Returns the span context that all propagators read from a request.
+/// The span contexts that are read from a request, which the propagators must agree on.
 fn agreed(contexts: &Contexts, propagators: &[&str], request: &Recorded) -> Option<SpanContext> {
     let Contexts { tracecontext, b3, b3multi, jaeger, baggage } = contexts;
     let found = [("tracecontext", tracecontext), ("b3", b3), ("b3multi", b3multi), ("jaeger", jaeger)];
@@ -57,10 +55,10 @@ fn agreed(contexts: &Contexts, propagators: &[&str], request: &Recorded) -> Opti
     agreed
 }
 
-/// Loads the coverage page with these propagators, and checks what the SDKs read from every request.
+/// Loads the coverage page with these propagators, and has the SDKs read every request of it.
 fn propagated(node: &SdkServer, go: &SdkServer, mode: &str, propagators: &[&str]) {
-    let test = BrowserTest::new();
-    let run = covered(&test, mode, &[("OTEL_PROPAGATORS", &propagators.join(",")), ("BAGGAGE", BAGGAGE)]);
+    let bench = Bench::new();
+    let run = covered(&bench, mode, &[("OTEL_PROPAGATORS", &propagators.join(",")), ("BAGGAGE", BAGGAGE)]);
     let seen: BTreeSet<_> = run.requests.iter().map(Recorded::label).collect();
     for kind in coverage_kinds().iter().filter(|kind| kind.at_least > 0) {
         assert!(seen.contains(kind.name), "{} with {propagators:?}", kind.name);
@@ -81,8 +79,8 @@ fn propagated(node: &SdkServer, go: &SdkServer, mode: &str, propagators: &[&str]
 }
 
 #[test]
-fn every_propagator_is_read_by_the_sdks_alone_and_in_pairs() {
-    let _guard = exclusive();
+fn every_propagator_alone_and_in_pairs_is_read_by_the_sdks_as_one_context() {
+    let _turn = turn();
     let (node, go) = (SdkServer::node(), SdkServer::go());
     for mode in ["detailed", "lightweight"] {
         for (number, first) in PROPAGATORS.iter().enumerate() {
@@ -94,14 +92,14 @@ fn every_propagator_is_read_by_the_sdks_alone_and_in_pairs() {
     }
 }
 
-/// Makes every kind of request to two origins of which one is a target, and checks the headers.
+/// Has every kind of request made to two origins of which one is a target, or all but one are.
 fn only_targets(mode: &str, setting: &str, target: Origin) {
-    let test = BrowserTest::new();
-    // With NAVTRACE_EXCLUDE, the origin that is no target is named.
+    let bench = Bench::new();
+    // What is excluded is the other one.
     let names_main = (setting == "NAVTRACE_TARGETS") == (target == Origin::Main);
-    let named = format!("{}/*", if names_main { test.site.main() } else { test.site.other() });
+    let named = format!("{}/*", if names_main { bench.site.main() } else { bench.site.other() });
     let settings = [(setting, named.as_str()), ("OTEL_PROPAGATORS", &PROPAGATORS.join(",")), ("BAGGAGE", BAGGAGE)];
-    let run = covered(&test, mode, &settings);
+    let run = covered(&bench, mode, &settings);
     let (targets, others): (Vec<_>, Vec<_>) = run.requests.iter().partition(|request| request.origin == target);
     assert!(targets.len() > 5 && others.len() > 5, "{} and {}", targets.len(), others.len());
     for request in targets {
@@ -114,7 +112,7 @@ fn only_targets(mode: &str, setting: &str, target: Origin) {
 
 #[test]
 fn nobody_but_targets_gets_a_header_or_baggage() {
-    let _guard = exclusive();
+    let _turn = turn();
     for mode in ["detailed", "lightweight"] {
         for setting in ["NAVTRACE_TARGETS", "NAVTRACE_EXCLUDE"] {
             for target in [Origin::Main, Origin::Other] {
@@ -124,36 +122,32 @@ fn nobody_but_targets_gets_a_header_or_baggage() {
     }
 }
 
-#[test]
-fn browser_rules_accept_every_valid_pattern() {
-    let _guard = exclusive();
-    let test = BrowserTest::new();
-    // The longest valid pattern of each form.
-    let forms: [fn(&str) -> String; 9] = [
-        |fill| format!("https://{fill}/*"),
-        |fill| format!("*://*.{fill}:8443/*"),
-        |fill| format!("*://{fill}:443/*"),
-        |fill| format!("*://*.{fill}:80/x"),
-        |fill| format!("http://*.shop.test/{fill}"),
-        |fill| format!("*://*/{fill}"),
-        |fill| format!("*://*:*/*{fill}"),
-        |fill| format!("https://shop.test/*/{fill}*a"),
-        |fill| format!("https://shop.test/*a*b*c*d*{fill}"),
-    ];
-    let longest = |form: &fn(&str) -> String| {
-        let patterns = (1..200).map(|length| form(&"a".repeat(length)));
-        patterns.map_while(|pattern| MatchPattern::parse(&pattern).ok()).last().expect("short ones are taken")
-    };
-    let patterns: Vec<MatchPattern> = forms.iter().map(longest).collect();
-    assert!(patterns.iter().all(|pattern| pattern.to_string().len() > 40), "{patterns:?}");
-    let regexes: Vec<&String> = patterns.iter().flat_map(MatchPattern::regexes).collect();
-    let mut command = test.environment.navtrace(["run", "--", "node", &script_path("regexes.mjs")]);
-    command.env("REGEXES", serde_json::to_string(&regexes).unwrap());
-    let run = test.run(command);
-    assert_eq!(logged::<Vec<String>>(&run.log, "REFUSED "), [[""; 0]], "{}", run.log);
+/// Runs with a pattern that no rule of the browser takes, and counts the requests to the main origin with and without a header.
+fn with_long_pattern(mode: &str, setting: &str) -> (Run, usize, usize) {
+    let bench = Bench::new();
+    let [main, long] = ["*".to_owned(), "x".repeat(200)].map(|path| format!("{}/{path}", bench.site.main()));
+    let patterns = if setting == "NAVTRACE_TARGETS" { format!("{main},{long}") } else { long };
+    let run = covered(&bench, mode, &[(setting, &patterns)]);
+    let main = run.requests.iter().filter(|request| request.origin == Origin::Main);
+    let (with, without): (Vec<_>, Vec<_>) = main.partition(|request| !carried(request).is_empty());
+    let counts = (with.len(), without.len());
+    (run, counts.0, counts.1)
 }
 
-/// Makes the site's main origin the only target of a command.
-pub(crate) fn with_main_as_target(test: &BrowserTest, command: &mut Command) {
-    command.env("NAVTRACE_TARGETS", format!("{}/*", test.site.main()));
+#[test]
+fn patterns_too_long_for_rules_give_no_headers() {
+    let _turn = turn();
+    for (setting, told) in [("NAVTRACE_TARGETS", "so it gets no headers"), ("NAVTRACE_EXCLUDE", "so nothing gets headers")] {
+        let (run, with, without) = with_long_pattern("lightweight", setting);
+        assert!(run.log.contains(told) && run.log.contains("shorten it, or use detailed mode"), "{}", run.log);
+        // The other target is not affected.
+        assert_eq!((with > 5, without > 5), (told.contains("it gets"), told.contains("nothing")), "{setting}");
+        let (run, with, without) = with_long_pattern("detailed", setting);
+        assert!(with > 5 && without == 0 && !run.log.contains(told), "{setting}: {}", run.log);
+    }
+}
+
+/// A bench's command with the site's main origin as the only target.
+pub(crate) fn with_main_as_target(bench: &Bench, command: &mut Command) {
+    command.env("NAVTRACE_TARGETS", format!("{}/*", bench.site.main()));
 }

@@ -10,6 +10,9 @@
 const MOST_RULES = 5000;
 const MOST_REGEX_RULES = 1000;
 
+/** The real limit is one of memory: some 2 KiB for what the browser makes of it. */
+export const LONGEST_REGEX = 150;
+
 /** In the browser's own order, which is not the one in which it hands them back. */
 const RESOURCE_TYPES = { MAIN_FRAME: 'main_frame', SUB_FRAME: 'sub_frame', SCRIPT: 'script', IMAGE: 'image', FONT: 'font' };
 
@@ -98,6 +101,7 @@ function ruleFault({ id, priority, condition, action }) {
   const { regexFilter } = condition;
   // eslint-disable-next-line no-control-regex -- what is ASCII
   if (regexFilter !== undefined && !/^[\x00-\x7f]+$/.test(regexFilter)) return `has a regular expression ${regexFilter}`;
+  if (regexFilter?.length > LONGEST_REGEX) return 'has a regular expression that takes too much memory';
   // It keeps rules that are not above it from changing headers, and has none to change.
   if (action.type === 'allow') return Object.keys(action).length === 1 ? null : 'has more than an action to allow';
   if (action.type !== 'modifyHeaders') return `has an action ${action.type}`;
@@ -296,6 +300,10 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     windows: { ...events('windows'), getAll: call('windows.getAll', () => windows.map((id) => ({ id }))) },
     declarativeNetRequest: {
       ResourceType: RESOURCE_TYPES,
+      isRegexSupported: call('isRegexSupported', (/** @type {{ regex: string, isCaseSensitive: boolean }} */ { regex, isCaseSensitive }) => {
+        if (!isCaseSensitive) throw new Error('the rules are case-sensitive');
+        return regex.length > LONGEST_REGEX ? { isSupported: false, reason: 'memoryLimitExceeded' } : { isSupported: true };
+      }),
       getSessionRules: call('getSessionRules', () => [...rules.values()].map(handedBack)),
       updateSessionRules: async (/** @type {{ removeRuleIds: number[], addRules: any[] }} */ update) => {
         const { held } = state;

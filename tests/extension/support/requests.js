@@ -25,7 +25,7 @@ export function observeRequests(settings) {
 }
 
 /** The session's traces, with these ids. @param {string[]} traceIds */
-export const having = (...traceIds) => ({ has: (/** @type {string} */ traceId) => traceIds.includes(traceId), leavesAlone: () => false });
+export const having = (...traceIds) => ({ has: (/** @type {string} */ traceId) => traceIds.includes(traceId), clients: { leavesAlone: () => false } });
 
 /** @param {object} [details] @returns {any} */
 export const request = (details) => ({

@@ -1,48 +1,43 @@
 /**
- * The control header, with which a script steers what its own requests carry: `navtrace: off`, or
+ * Reads the steering header, by which a script decides what its own requests carry: `navtrace: off`, or
  * `navtrace: propagator=b3,jaeger; sampling=0.1; new-trace`.
  */
 
 import { PROPAGATORS } from './propagators.js';
 
 /**
- * What the header asks for: no headers at all, other propagators, how often a trace is sampled, a trace of its own.
+ * The directives of a header: no headers at all, other propagators, how often a trace is sampled, a new trace.
  *
  * @typedef {{ off: boolean, propagators: string[] | null, sampling: number | null, newTrace: boolean }} Steering
  */
 
-/** The header, by its lower-case name. */
-export const CONTROL_HEADER = 'navtrace';
+/** The header's name in lower case. */
+export const STEERING_HEADER = 'navtrace';
 
 /**
- * Nothing is asked for.
+ * A header without a directive.
  *
  * @type {Readonly<Steering>}
  */
 export const DEFAULT_STEERING = Object.freeze({ off: false, propagators: null, sampling: null, newTrace: false });
 
-/**
- * Tells whether something is asked for.
- *
- * @param {Readonly<Steering>} steering
- * @returns {boolean}
- */
+/** Checks whether a header changes anything. @param {Readonly<Steering>} steering */
 export const steers = ({ off, propagators, sampling, newTrace }) => off || propagators !== null || sampling !== null || newTrace;
 
 const PROPAGATOR_NAMES = Object.keys(PROPAGATORS);
 
-/** What k6 calls a propagator. */
+/** k6's names of propagators. */
 const ALIASES = new Map([['w3c', 'tracecontext']]);
 
-/** Without an exponent, and with digits on one side of the point at least. */
+/** A decimal number without an exponent. */
 const DECIMAL = /^(?:\d+(?:\.\d*)?|\.\d+)$/;
 
-/** The most characters of a header that its fault repeats. */
+/** Longest part of a header that an error message repeats. */
 const LONGEST_QUOTE = 60;
 
 /** @param {string} text */
 function quoted(text) {
-  // It goes to a log: nothing in it may look like a line of that.
+  // The message goes to a log, and nothing in it may look like a line of that log.
   const safe = text.replace(/[^ -~]/gu, '?');
   return `"${safe.length > LONGEST_QUOTE ? `${safe.slice(0, LONGEST_QUOTE - 3)}...` : safe}"`;
 }
@@ -50,13 +45,7 @@ function quoted(text) {
 /** @param {string[]} names */
 const listed = (names) => `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 
-/**
- * Counts the characters to insert, delete or replace between two words (Levenshtein).
- *
- * @param {string} a
- * @param {string} b
- * @returns {number}
- */
+/** Counts the characters to insert, delete or replace between two words (Levenshtein distance). @param {string} a @param {string} b */
 function distance(a, b) {
   let row = Array.from({ length: b.length + 1 }, (_, n) => n);
   for (let i = 1; i <= a.length; i += 1) {
@@ -71,17 +60,15 @@ function distance(a, b) {
 }
 
 /**
- * Names the known word that an unknown one is most like, if it is like any.
+ * Suggests the known word that an unknown one resembles most; empty when it resembles none.
  *
- * @param {string} word
- * @param {string[]} known
- * @returns {string}
+ * @param {string} word @param {string[]} known
  */
 function suggestion(word, known) {
   let nearest = '';
   let least = Infinity;
   for (const name of known) {
-    // A third of it may be wrong. That also keeps long words from being compared.
+    // Up to a third may be wrong. This also keeps long words from being compared.
     const most = Math.max(1, Math.floor(name.length / 3));
     const apart = Math.abs(word.length - name.length) > most ? Infinity : distance(word, name);
     if (apart > most || apart >= least) continue;
@@ -91,12 +78,7 @@ function suggestion(word, known) {
   return nearest === '' ? '' : ` (did you mean "${nearest}"?)`;
 }
 
-/**
- * Reads the names of propagators. Gives the reason when one is not known, or there is none.
- *
- * @param {string} text
- * @returns {string[] | string}
- */
+/** Reads the names of propagators. Returns the reason when one is unknown or there is none. @param {string} text */
 function readPropagators(text) {
   /** @type {Set<string>} */
   const names = new Set();
@@ -113,20 +95,14 @@ function readPropagators(text) {
   return names.size === 0 ? `"propagator" names none; there are ${listed(PROPAGATOR_NAMES)}` : [...names];
 }
 
-/**
- * Reads how often a trace is sampled. Gives the reason when it can't be.
- *
- * @param {string} text
- * @returns {number | string}
- */
+/** Reads a sampling ratio. Returns the reason when it is none. @param {string} text */
 function readRatio(text) {
   const ratio = DECIMAL.test(text) ? Number(text) : Infinity;
   return ratio <= 1 ? ratio : `${quoted(text)} is not a number from 0 to 1, as in "sampling=0.1"`;
 }
 
 /**
- * The directives there are: each one's value as an example shows it, null when it takes none, and what it asks for, or the reason when that
- * can't be read.
+ * The known directives: an example of the value, null when there is none, and a function that reads the value or returns the reason why not.
  *
  * @type {Record<string, { example: string | null, read: (argument: string) => Partial<Steering> | string }>}
  */
@@ -149,21 +125,20 @@ const DIRECTIVES = {
   },
   'new-trace': { example: null, read: () => ({ newTrace: true }) },
 };
-const NAMES = Object.keys(DIRECTIVES);
+const DIRECTIVE_NAMES = Object.keys(DIRECTIVES);
 
 /**
- * Reads one directive. Gives the reason when it can't be.
+ * Reads one directive. Returns the reason when it is invalid.
  *
  * @param {string} text
- * @param {Set<string>} seen the names of the ones before it
- * @returns {Partial<Steering> | string}
+ * @param {Set<string>} seen names of the directives before it
  */
 function readDirective(text, seen) {
   const at = text.indexOf('=');
   const word = at === -1 ? text : text.slice(0, at).trimEnd();
   const name = word.toLowerCase();
   const directive = Object.hasOwn(DIRECTIVES, name) ? DIRECTIVES[name] : undefined;
-  if (directive === undefined) return `${quoted(word)} is not known${suggestion(name, NAMES)}; there are ${listed(NAMES)}`;
+  if (directive === undefined) return `${quoted(word)} is not known${suggestion(name, DIRECTIVE_NAMES)}; there are ${listed(DIRECTIVE_NAMES)}`;
   if (seen.has(name)) return `${quoted(word)} is there twice`;
   seen.add(name);
   if (seen.has('off') && seen.has('on')) return '"off" and "on" exclude each other';
@@ -174,14 +149,13 @@ function readDirective(text, seen) {
 }
 
 /**
- * Reads the header. One that has anything wrong with it is ignored as a whole: half of what was meant may be the opposite of it.
+ * Reads the header. One with an error is ignored as a whole: half of the directives may mean the opposite.
  *
- * @param {string} value
- * @returns {{ steering: Steering, fault: null } | { steering: null, fault: string }}
+ * @param {string} value @returns {{ steering: Steering, fault: null } | { steering: null, fault: string }}
  */
-export function parseControl(value) {
+export function readSteering(value) {
   /** @param {string} reason @returns {{ steering: null, fault: string }} */
-  const ignored = (reason) => ({ steering: null, fault: `the ${CONTROL_HEADER} header is ignored: ${reason}` });
+  const ignored = (reason) => ({ steering: null, fault: `the ${STEERING_HEADER} header is ignored: ${reason}` });
   /** @type {Steering} */
   const steering = { ...DEFAULT_STEERING };
   /** @type {Set<string>} */
@@ -193,5 +167,5 @@ export function parseControl(value) {
     if (typeof read === 'string') return ignored(read);
     Object.assign(steering, read);
   }
-  return seen.size === 0 ? ignored(`it is empty; there are ${listed(NAMES)}`) : { steering, fault: null };
+  return seen.size === 0 ? ignored(`it is empty; there are ${listed(DIRECTIVE_NAMES)}`) : { steering, fault: null };
 }

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { CONTROL_HEADER, DEFAULT_STEERING, parseControl, steers } from '../../extension/context/control.js';
+import { STEERING_HEADER, DEFAULT_STEERING, readSteering, steers } from '../../extension/context/steering.js';
 
-/** @import { Steering } from '../../extension/context/control.js' */
+/** @import { Steering } from '../../extension/context/steering.js' */
 
 const DIRECTIVES = 'there are off, on, propagator, sampling and new-trace';
 const PROPAGATORS = 'there are tracecontext, baggage, b3, b3multi and jaeger';
 
-test('the header has a name in lower case', () => assert.equal(CONTROL_HEADER, 'navtrace'));
+test('the header has a name in lower case', () => assert.equal(STEERING_HEADER, 'navtrace'));
 
 test('a header says what its requests carry', async (t) => {
   /** @type {[value: string, asked: Partial<Steering>][]} */
@@ -33,7 +33,7 @@ test('a header says what its requests carry', async (t) => {
   for (const [value, asked] of cases) {
     await t.test(value, () => {
       const steering = { ...DEFAULT_STEERING, ...asked };
-      assert.deepEqual(parseControl(value), { steering, fault: null });
+      assert.deepEqual(readSteering(value), { steering, fault: null });
       assert.equal(steers(steering), Object.keys(asked).length > 0);
     });
   }
@@ -85,20 +85,20 @@ test('a header with anything wrong is ignored, and why', async (t) => {
   ];
   for (const [value, reason] of cases) {
     await t.test(JSON.stringify(value), () => {
-      assert.deepEqual(parseControl(value), { steering: null, fault: `the navtrace header is ignored: ${reason}` });
+      assert.deepEqual(readSteering(value), { steering: null, fault: `the navtrace header is ignored: ${reason}` });
     });
   }
 });
 
 test('a header of any length is read in time', () => {
   for (const value of [`sampling=${'1'.repeat(100_000)}x`, 'x'.repeat(100_000), ' '.repeat(100_000), ';'.repeat(100_000)]) {
-    const { fault } = parseControl(value);
+    const { fault } = readSteering(value);
     assert.ok(fault !== null && fault.length < 250, fault ?? '');
   }
 });
 
 test('what one header asks for is not asked for by the next', () => {
-  parseControl('off; new-trace; sampling=0; propagator=b3');
-  assert.deepEqual(parseControl('on').steering, { off: false, propagators: null, sampling: null, newTrace: false });
+  readSteering('off; new-trace; sampling=0; propagator=b3');
+  assert.deepEqual(readSteering('on').steering, { off: false, propagators: null, sampling: null, newTrace: false });
   assert.equal(steers(DEFAULT_STEERING), false);
 });

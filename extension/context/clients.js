@@ -1,0 +1,152 @@
+/**
+ * Remembers what automation clients and scripts put on the navigation requests of each tab: the context that they continue, baggage, and the
+ * steering header. Page script cannot set headers there. Pure.
+ */
+
+import { readSteering, steers } from './steering.js';
+
+/** @import { Linked } from '../protocol.d.ts' */
+/** @import { Carried } from './propagators.js' */
+/** @import { Session } from './session.js' */
+/** @import { Steering } from './steering.js' */
+/** @import { NavigationContext, Trace } from './traces.js' */
+/**
+ * @typedef {object} ClientTab
+ * @property {Trace | null} trace the trace that the tab is in, when that is not the session's
+ * @property {Linked | null} client the context of the client's latest navigation that had one
+ * @property {string} baggage
+ * @property {Steering | null} steering
+ * @property {number} changes how often the client has changed its headers
+ */
+
+/** Number of ids that are remembered for requests that have not ended yet. */
+const MOST_IDS = 5000;
+
+/** A set that drops its oldest ids. */
+export class RecentIds {
+  /** @type {Set<string>} */
+  #ids = new Set();
+
+  /** @param {string} id */
+  add(id) {
+    this.#ids.delete(id);
+    this.#ids.add(id);
+    if (this.#ids.size > MOST_IDS) this.#ids.delete(/** @type {string} */ (this.#ids.values().next().value));
+  }
+
+  /** @param {string} id */
+  has(id) {
+    return this.#ids.has(id);
+  }
+}
+
+/** @returns {ClientTab} */
+const newTab = () => ({ trace: null, client: null, baggage: '', steering: null, changes: 0 });
+
+/** The clients of all tabs. */
+export class Clients {
+  #session;
+  #problem;
+  /** @type {Map<number, ClientTab>} */
+  #tabs = new Map();
+  #spans = new RecentIds();
+
+  /** @param {Pick<Session, 'propagation'>} session @param {(message: string) => void} problem tells the user of an invalid header */
+  constructor(session, problem) {
+    this.#session = session;
+    this.#problem = problem;
+  }
+
+  /** @param {number} tabId */
+  get(tabId) {
+    return this.#tabs.get(tabId);
+  }
+
+  /** Returns a tab's entry, and remembers it. @param {number} tabId */
+  tab(tabId) {
+    const tab = this.#tabs.get(tabId) ?? newTab();
+    this.#tabs.set(tabId, tab);
+    return tab;
+  }
+
+  /**
+   * Takes a tab's entry from the context that an earlier worker left for its next navigation.
+   *
+   * @param {number} tabId @param {NavigationContext} next
+   */
+  restore(tabId, { spanId, trace, client, baggage = '', steering }) {
+    // The trace of a single navigation is not its tab's.
+    const lasting = trace === undefined || trace.spanId === spanId ? null : trace;
+    this.#tabs.set(tabId, { trace: lasting, client: client ?? null, baggage, steering: steering ?? null, changes: 0 });
+    if (client !== undefined) this.#spans.add(client.spanId);
+  }
+
+  /** Takes tabs out of their traces, unless a client chose them. */
+  reset() {
+    for (const tab of this.#tabs.values()) if (tab.client === null) tab.trace = null;
+  }
+
+  /**
+   * Reads what the request of a navigation carries.
+   *
+   * @param {number} tabId @param {Carried | null} client @param {string} baggage
+   * @param {string | undefined} header the steering header
+   * @returns {Trace | null} the trace that the tab is in now, if it is another one
+   */
+  arrive(tabId, client, baggage, header) {
+    if (client === null && baggage === '' && header === undefined && !this.#tabs.has(tabId)) return null;
+    const tab = this.tab(tabId);
+    const steering = header === undefined ? null : this.#read(header);
+    if (baggage !== tab.baggage || JSON.stringify(steering) !== JSON.stringify(tab.steering)) tab.changes += 1;
+    tab.steering = steering;
+    tab.baggage = baggage;
+    if (client === null) return null;
+    const { traceId, spanId, tracestate } = client;
+    // After a restart the client may be known and its trace not.
+    if (tab.trace !== null && traceId === tab.client?.traceId && spanId === tab.client.spanId) return null;
+    tab.client = { traceId, spanId };
+    tab.changes += 1;
+    this.#spans.add(spanId);
+    const { propagation } = this.#session;
+    const flags = propagation.flags(propagation.decide(client.flags), client.flags);
+    tab.trace = { traceId, spanId, flags, tracestate };
+    return tab.trace;
+  }
+
+  /** @param {number} tabId */
+  closed(tabId) {
+    this.#tabs.delete(tabId);
+  }
+
+  /** Checks whether a client puts a span on every request, so that it is not the page's own. @param {string} spanId */
+  hasSpan(spanId) {
+    return this.#spans.has(spanId);
+  }
+
+  /**
+   * Checks whether a request carries its client's own context on a page that is steered off.
+   *
+   * @param {number} tabId @param {Linked} carried
+   */
+  leavesAlone(tabId, { spanId }) {
+    const tab = this.#tabs.get(tabId);
+    return tab?.steering?.off === true && tab.client?.spanId === spanId;
+  }
+
+  /** @returns {number[]} the tabs whose client puts headers on every request */
+  withHeaders() {
+    return [...this.#tabs].filter(([, { client, baggage }]) => client !== null || baggage !== '').map(([tabId]) => tabId);
+  }
+
+  /** @returns {Trace[]} the traces that clients chose */
+  traces() {
+    return [...this.#tabs.values()].flatMap(({ client, trace }) => (client === null || trace === null ? [] : [trace]));
+  }
+
+  /** @param {string} header */
+  #read(header) {
+    const { steering, fault } = readSteering(header);
+    if (fault !== null) this.#problem(fault);
+    return steering !== null && steers(steering) ? steering : null;
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Passes the browser's events about tabs and navigations to the tabs, and makes the rules follow.
+ */
+
+import { isSampled } from '../context/propagators.js';
+
+/** @import { Carried } from '../context/propagators.js' */
+/** @import { NavigationContext } from '../context/traces.js' */
+/** @import { ModeSwitch } from './mode.js' */
+/** @import { NewTrace } from './new-trace.js' */
+/** @import { Change } from './tab.js' */
+/** @import { Tracing } from './tabs.js' */
+/** @typedef {chrome.webRequest.HttpHeader[] | undefined} Headers */
+
+/** The tracker of {@link ../observe/navigations.js}. */
+export class Navigations {
+  #tracing;
+  #mode;
+  #newTrace;
+
+  /** @param {Tracing} tracing @param {ModeSwitch} mode @param {NewTrace} newTrace */
+  constructor(tracing, mode, newTrace) {
+    this.#tracing = tracing;
+    this.#mode = mode;
+    this.#newTrace = newTrace;
+  }
+
+  /** @param {string} url */
+  isTarget(url) {
+    return this.#tracing.traces.isTarget(url);
+  }
+
+  /** @param {Headers} headers */
+  carriedBy(headers) {
+    return this.#tracing.session.propagation.extractAny(headers);
+  }
+
+  /**
+   * Returns the context of a tab's document.
+   *
+   * @param {number} tabId @param {string} url @returns {{ traced: boolean, traceId: string, sampled: boolean }}
+   */
+  contextOf(tabId, url) {
+    const { session, tabs, traces } = this.#tracing;
+    /** @type {NavigationContext} */
+    const context = tabs.current(tabId) ?? session.context;
+    const traced = traces.isTracedPage(url) && context.steering?.off !== true;
+    return { traced, traceId: context.trace?.traceId ?? session.context.traceId, sampled: isSampled(context.flags) };
+  }
+
+  /** @param {number[]} tabIds @param {number[]} windowIds */
+  opened(tabIds, windowIds) {
+    this.#follow(this.#tracing.tabs.opened(tabIds, windowIds));
+  }
+
+  /** @param {number} tabId */
+  closed(tabId) {
+    this.#tracing.traces.closed(tabId);
+    return this.#follow(this.#tracing.tabs.closed(tabId));
+  }
+
+  /**
+   * Reads what a client has put on the request of a navigation, for the next navigation: rules cannot follow earlier. In detailed mode the
+   * listener has read it already, unless the request left before the session was known.
+   *
+   * @param {number} tabId @param {string} requestId @param {Headers} headers
+   * @param {string | undefined} steering the steering header
+   */
+  arrived(tabId, requestId, headers, steering) {
+    const { session, tabs, traces } = this.#tracing;
+    if (tabs.navigation(tabId, requestId) !== undefined) return;
+    traces.arrive(tabId, session.propagation.extract(headers), session.propagation.baggageOf(headers), steering);
+  }
+
+  /**
+   * @param {number} tabId @param {string} requestId
+   * @param {Carried | null} sent the context that the request carries
+   * @param {number} timeStamp when it left, in milliseconds since the epoch
+   */
+  requested(tabId, requestId, sent, timeStamp) {
+    const { session, tabs, traces } = this.#tracing;
+    session.use();
+    if (this.#mode.isLightweight) {
+      const isOurs = sent !== null && traces.has(sent.traceId) && !traces.clients.hasSpan(sent.spanId);
+      this.#follow(tabs.requested(tabId, requestId, isOurs ? traces.contextOf(tabId, sent) : null));
+    } else if (tabs.navigation(tabId, requestId) === undefined) {
+      // The listener begins a navigation before its request leaves, so this request left without it.
+      this.#follow(tabs.requested(tabId, requestId, null));
+      this.#mode.requestLeft(timeStamp);
+    }
+  }
+
+  /** @param {number} tabId @param {string} requestId @param {string | null} url */
+  responded(tabId, requestId, url) {
+    return this.#follow(this.#tracing.tabs.responded(tabId, requestId, url));
+  }
+
+  /** @param {number} tabId @param {string} requestId */
+  failed(tabId, requestId) {
+    return this.#follow(this.#tracing.tabs.failed(tabId, requestId));
+  }
+
+  /** @param {number} tabId @param {string} url */
+  committed(tabId, url) {
+    return this.#follow(this.#tracing.tabs.committed(tabId, url));
+  }
+
+  /** @param {number} tabId @param {string} url @param {NavigationContext} context */
+  continued(tabId, url, context) {
+    return this.#newTrace.continued(tabId, url, context);
+  }
+
+  /** @param {number} tabId @param {string} url @param {boolean} errorPage */
+  abandoned(tabId, url, errorPage) {
+    return this.#follow(this.#tracing.tabs.abandoned(tabId, url, errorPage));
+  }
+
+  /** @param {Change} change @returns {NavigationContext[]} the navigations that ended */
+  #follow({ update, ended }) {
+    if (update) void this.#mode.update();
+    if (ended.length > 0) this.#tracing.session.use();
+    return ended;
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Finds the patterns of targets and exclusions that rules of the browser cannot match. Only the browser knows its limits.
+ */
+
+import { attempt } from '../attempt.js';
+
+/** @typedef {{ targets: string[], exclude: string[] }} Patterns */
+
+/** Asks the browser which regular expressions its rules refuse. @param {Patterns} regexes */
+export async function refusedRegexes({ targets, exclude }) {
+  const regexes = [...targets, ...exclude];
+  const answers = await Promise.all(
+    regexes.map((regex) =>
+      attempt('isRegexSupported', async () => chrome.declarativeNetRequest.isRegexSupported({ regex, isCaseSensitive: true }), null),
+    ),
+  );
+  return regexes.filter((_, n) => answers[n]?.isSupported === false);
+}
+
+/** A pattern of both schemes with the port that one of them leaves out: the host makes two regular expressions of it. */
+const TWO_REGEXES = /^\*:\/\/[^/]*:0*(80|443)\//;
+
+/**
+ * Finds the pattern that a regular expression comes from; the expression itself when the patterns are not known.
+ *
+ * @param {string} regex @param {string[]} regexes @param {string[]} patterns
+ */
+function patternOf(regex, regexes, patterns) {
+  const sources = patterns.flatMap((pattern) => (TWO_REGEXES.test(pattern) ? [pattern, pattern] : [pattern]));
+  return (sources.length === regexes.length && sources[regexes.indexOf(regex)]) || regex;
+}
+
+/** Longest part of a pattern that a message repeats. */
+const LONGEST_PATTERN = 100;
+
+/** @param {string} pattern */
+const shortened = (pattern) => (pattern.length > LONGEST_PATTERN ? `${pattern.slice(0, LONGEST_PATTERN - 3)}...` : pattern);
+
+/**
+ * Tells the user of refused patterns, in one sentence each.
+ *
+ * @param {Patterns} regexes @param {string[]} refused @param {Patterns} patterns
+ */
+export function refusalsOf({ targets, exclude }, refused, patterns) {
+  /** @param {string[]} regexes @param {string[]} sources @param {string} kind @param {string} effect */
+  const sentences = (regexes, sources, kind, effect) => {
+    const found = regexes.filter((regex) => refused.includes(regex)).map((regex) => shortened(patternOf(regex, regexes, sources)));
+    const reason = `is too long or complex for a rule of the browser, so ${effect}: shorten it, or use detailed mode`;
+    return [...new Set(found)].map((pattern) => `the ${kind} "${pattern}" ${reason}`);
+  };
+  return [
+    ...sentences(targets, patterns.targets, 'target', 'it gets no headers'),
+    ...sentences(exclude, patterns.exclude, 'exclusion', 'nothing gets headers'),
+  ];
+}

@@ -1,0 +1,85 @@
+/**
+ * Keeps the record from which a restarted worker goes on: in one rule that matches nothing, so that a navigation costs no other write.
+ */
+
+import { isChoice, isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';
+
+/** @import { Mode, SessionContext } from '../channel/messages.js' */
+/** @import { PropagationSettings } from '../context/propagation.js' */
+/** @import { Kept } from '../context/session.js' */
+/** @import { NavigationContext } from '../context/traces.js' */
+/** @typedef {chrome.declarativeNetRequest.Rule} Rule */
+/**
+ * The contexts of a tab's requests: `next` for main frames, `current` for all others. The rules have `ruleId` and the id after it.
+ *
+ * @typedef {{ ruleId: number, current: NavigationContext, next: NavigationContext }} TabContexts
+ */
+/**
+ * The contexts that rules carry. `spare` is for navigations in tabs without rules of their own.
+ *
+ * @typedef {{ session: SessionContext, spare: NavigationContext, tabs: Map<number, TabContexts> }} Contexts
+ */
+/**
+ * @typedef {object} SessionRecord
+ * @property {Mode} mode
+ * @property {SessionContext} session
+ * @property {PropagationSettings} propagation
+ * @property {Contexts | null} contexts null in detailed mode
+ * @property {Kept | null} kept
+ */
+
+const RECORD_RULE = 1;
+
+/** A domain that cannot exist, so that its rule matches nothing. */
+const NOWHERE = 'navtrace.invalid';
+
+/** Builds the rule that keeps a record. @param {SessionRecord} record */
+export function recordRule({ mode, session: { traceId, spanId, flags }, propagation, contexts, kept }) {
+  const tabs = contexts && Array.from(contexts.tabs, ([tabId, { ruleId, current, next }]) => ({ tabId, ruleId, current, next }));
+  const json = JSON.stringify({
+    mode,
+    session: { traceId, spanId, flags },
+    propagation,
+    contexts: contexts && { spare: contexts.spare, tabs },
+    kept,
+  });
+  // The value of a header is ASCII.
+  const value = json.replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  /** @type {object} */
+  const action = { type: 'modifyHeaders', requestHeaders: [{ header: 'navtrace-record', operation: 'set', value }] };
+  return /** @type {Rule} */ ({ id: RECORD_RULE, priority: 2, condition: { requestDomains: [NOWHERE] }, action });
+}
+
+/** Reads the record that rules keep; null when there is no valid one. @param {Rule[]} rules @returns {SessionRecord | null} */
+export function readRecord(rules) {
+  const record = parsed(rules.find(({ id }) => id === RECORD_RULE)?.action.requestHeaders?.[0]?.value);
+  if (!isObject(record)) return null;
+  const { mode, session, propagation, contexts } = record;
+  const kept = isKept(record.kept) ? record.kept : null;
+  if (!isSessionContext(session) || !isPropagation(propagation)) return null;
+  if (mode === 'detailed') return { session, mode, propagation, contexts: null, kept };
+  if (mode !== 'lightweight' || !isObject(contexts) || !isNavigationContext(contexts.spare) || !Array.isArray(contexts.tabs)) return null;
+  const tabs = new Map(contexts.tabs.filter(isTabRecord).map(({ tabId, ...tab }) => [tabId, tab]));
+  return { session, mode, propagation, contexts: { session, spare: contexts.spare, tabs }, kept };
+}
+
+/** @param {string | undefined} text @returns {unknown} */
+function parsed(text) {
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    return null;
+  }
+}
+
+/** @param {unknown} value @returns {value is Kept} */
+const isKept = (value) =>
+  isObject(value) && typeof value.paused === 'boolean' && typeof value.started === 'number' && isObject(value.chosen) && isChoice(value.chosen);
+
+/** @param {unknown} value @returns {value is TabContexts & { tabId: number }} */
+const isTabRecord = (value) =>
+  isObject(value) &&
+  typeof value.tabId === 'number' &&
+  typeof value.ruleId === 'number' &&
+  isNavigationContext(value.current) &&
+  isNavigationContext(value.next);

@@ -1,0 +1,121 @@
+/**
+ * Decides which tabs have rules: the browser limits their number, and a tab's first request leaves before anything can react to the tab. Pure.
+ */
+
+import { MOST_TABS, freeRuleId } from './rules.js';
+import { Tab } from './tab.js';
+
+/** @import { NavigationContext } from '../context/traces.js' */
+/** @import { TabContexts } from './record.js' */
+/** @import { TabTraces } from './tab.js' */
+
+/** Number of tabs to prepare before they exist. One counter numbers tabs and windows, so the ids are known. */
+export const AHEAD = 16;
+
+/** Number of closed tabs to remember, so that a late event does not bring one back. The browser uses no id again. */
+const MOST_CLOSED = 1000;
+
+/** The tabs that have rules. */
+export class TabRoom {
+  /** @type {Map<number, Tab>} */
+  tabs = new Map();
+  #traces;
+  /** @type {Set<number>} in the order in which they were closed */
+  #closed = new Set();
+  /** @type {number | null} highest id of a tab or window so far */
+  #highest = null;
+  #most = MOST_TABS;
+
+  /** @param {TabTraces} traces */
+  constructor(traces) {
+    this.#traces = traces;
+  }
+
+  /** @param {Map<number, TabContexts>} tabs */
+  restore(tabs) {
+    for (const [tabId, contexts] of tabs) this.tabs.set(tabId, new Tab(tabId, contexts.ruleId, contexts, this.#traces));
+  }
+
+  /** Sets the number of tabs that there is room for. Tabs that do not exist yet go first. @param {number} most */
+  limit(most) {
+    this.#most = most;
+    const tabs = [...this.tabs.values()].sort((a, b) => Number(b.exists) - Number(a.exists));
+    for (const { tabId } of tabs.slice(Math.max(most, 0))) this.tabs.delete(tabId);
+  }
+
+  /**
+   * Makes room for tabs that exist now.
+   *
+   * @param {number[]} tabIds @param {number[]} windowIds
+   * @returns {boolean} whether the rules must follow
+   */
+  open(tabIds, windowIds) {
+    const ids = [...tabIds, ...windowIds];
+    if (ids.length > 0) this.#highest = Math.max(this.#highest ?? 0, ...ids);
+    const wereReady = tabIds.every((tabId) => this.tabs.has(tabId));
+    for (const tabId of tabIds) this.tab(tabId);
+    if (wereReady && this.#countAhead() >= AHEAD / 2) return false;
+    this.prepare();
+    return true;
+  }
+
+  /** @param {number} tabId */
+  close(tabId) {
+    this.tabs.delete(tabId);
+    this.#closed.add(tabId);
+    if (this.#closed.size > MOST_CLOSED) this.#closed.delete(/** @type {number} */ (this.#closed.values().next().value));
+  }
+
+  /**
+   * Returns a tab that exists, and makes room for it.
+   *
+   * @param {number} tabId
+   * @param {NavigationContext | null} [first] context of a tab that is new; one is issued by default
+   * @returns {Tab | undefined} undefined when the tab was closed or there is no room
+   */
+  tab(tabId, first = null) {
+    if (this.#closed.has(tabId)) return undefined;
+    if (!this.tabs.has(tabId) && this.tabs.size >= this.#most) this.#giveWay();
+    const tab = this.tabs.get(tabId) ?? this.#add(tabId, first);
+    if (tab !== undefined) tab.exists = true;
+    return tab;
+  }
+
+  /** Makes room for the next ids, and drops tabs whose ids went to windows. */
+  prepare() {
+    if (this.#highest === null) return;
+    for (let tabId = this.#highest + 1; tabId <= this.#highest + AHEAD; tabId += 1) {
+      if (!this.tabs.has(tabId)) this.#add(tabId);
+    }
+    for (const [tabId, { exists }] of this.tabs) {
+      // A tab may be reported some time after it got its id, so only ids that are well in the past are dropped.
+      if (!exists && tabId < this.#highest - AHEAD) this.#drop(tabId);
+    }
+  }
+
+  /** @param {number} tabId @param {NavigationContext | null} [first] */
+  #add(tabId, first = null) {
+    if (this.tabs.size >= this.#most) return undefined;
+    const context = first ?? this.#traces.issue(tabId);
+    const tab = new Tab(tabId, freeRuleId(this.tabs.values()), { current: context, next: context }, this.#traces);
+    this.tabs.set(tabId, tab);
+    return tab;
+  }
+
+  /** Drops a tab that does not exist yet. */
+  #giveWay() {
+    const ahead = [...this.tabs.values()].findLast(({ exists }) => !exists);
+    if (ahead !== undefined) this.#drop(ahead.tabId);
+  }
+
+  /** @param {number} tabId */
+  #drop(tabId) {
+    this.tabs.delete(tabId);
+    this.#traces.closed(tabId);
+  }
+
+  #countAhead() {
+    const highest = this.#highest;
+    return highest === null ? 0 : [...this.tabs.keys()].filter((tabId) => tabId > highest).length;
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Puts headers on the requests of the session and of the tabs that exist. A restarted worker goes on from the record.
+ */
+
+import { attempt } from '../attempt.js';
+import { Propagation } from '../context/propagation.js';
+import { Traces } from '../context/traces.js';
+import { Carrier } from './carrier.js';
+import { ModeSwitch } from './mode.js';
+import { Navigations } from './navigations.js';
+import { NewTrace } from './new-trace.js';
+import { readRecord } from './record.js';
+import { SessionRules } from './session-rules.js';
+import { Tabs } from './tabs.js';
+
+/** @import { Host } from '../channel/host.js' */
+/** @import { Session } from '../context/session.js' */
+/** @import { Documents } from '../observe/documents.js' */
+/** @import { Outbox } from '../observe/outbox.js' */
+/** @import { Requests } from '../observe/requests.js' */
+/** @import { Injector } from './injector.js' */
+/** @typedef {Awaited<ReturnType<typeof startHeaders>>} Headers */
+
+/** @type {`${chrome.windows.WindowType}`[]} */
+const WINDOW_TYPES = ['normal', 'popup', 'panel', 'app', 'devtools'];
+
+/**
+ * @param {Session} session @param {Host} host @param {Injector} injector
+ * @param {{ outbox: Outbox, documents: Documents, requests: Requests }} observers
+ */
+export async function startHeaders(session, host, injector, observers) {
+  const rules = new SessionRules();
+  const reading = rules.read().then(readRecord);
+  // Requests may be waiting for a restarted worker. They get the session's trace as soon as it is known.
+  void reading.then((record) => {
+    if (record !== null) injector.resume(record.session, new Propagation(record.propagation, { paused: record.kept?.paused }));
+  });
+  const opening = host.openSession(reading);
+  const [record, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
+  const traces = new Traces(session, observers.outbox, (message) => host.problem(message));
+  const contexts = record?.contexts ?? null;
+  if (contexts !== null) traces.restore(contexts);
+  const tabs = new Tabs(session, traces, contexts);
+  tabs.opened(tabIds, windowIds);
+  const tracing = { session, traces, tabs };
+  const mode = new ModeSwitch(tracing, host, new Carrier(rules, injector, observers.requests), { granted, before: record?.mode ?? null });
+  const newTrace = new NewTrace(tracing, host, mode, observers);
+  await mode.decide();
+  return { mode, newTrace, navigations: new Navigations(tracing, mode, newTrace) };
+}
+
+/** Asks whether listeners of this extension may change requests. The browser registers them in any case, but then never asks them. */
+const isGranted = () =>
+  attempt('asking for the grant', async () => chrome.permissions.contains({ permissions: ['webRequestBlocking'] }), false);
+
+/** @returns {Promise<[tabIds: number[], windowIds: number[]]>} */
+async function openIds() {
+  const [tabs, windows] = await Promise.all([
+    attempt('listing tabs', async () => chrome.tabs.query({}), []),
+    attempt('listing windows', async () => chrome.windows.getAll({ windowTypes: WINDOW_TYPES }), []),
+  ]);
+  return [tabs.flatMap(({ id }) => id ?? []), windows.flatMap(({ id }) => id ?? [])];
+}

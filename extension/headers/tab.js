@@ -1,0 +1,224 @@
+/**
+ * Tracks the navigations of one tab. Pure: the browser's events go in, and the answer says whether the rules must follow.
+ *
+ * In lightweight mode a rule cannot tell a main-frame request from another one that it replaces before its response. Both carry the same
+ * context, and the second continues the navigation of the first.
+ */
+
+/** @import { NavigationContext, Traces } from '../context/traces.js' */
+/**
+ * @typedef {object} Change
+ * @property {boolean} update whether the rules must follow now
+ * @property {NavigationContext[]} ended the navigations that have become a document ({@link Tab.committed}) or that no document comes of (all
+ *   other methods)
+ */
+/**
+ * A document that is not committed yet.
+ *
+ * @typedef {object} Landing
+ * @property {string} url
+ * @property {NavigationContext | null} context null when the document is not traced
+ * @property {NavigationContext} previous context of the document before
+ */
+/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'claimed' | 'isStale' | 'closed'>} TabTraces */
+
+/** @param {NavigationContext[]} ended @returns {Change} */
+const update = (...ended) => ({ update: true, ended });
+
+/** @param {NavigationContext[]} ended @returns {Change} */
+export const noUpdate = (...ended) => ({ update: false, ended });
+
+/** @param {NavigationContext} a @param {NavigationContext} b */
+export const sameSpan = (a, b) => a.spanId === b.spanId;
+
+/**
+ * Checks whether two contexts make the same rules: a client may have changed all but the span.
+ *
+ * @param {NavigationContext} a @param {NavigationContext} b
+ */
+const sameContent = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
+
+/** One tab, or the room kept for one that does not exist yet. */
+export class Tab {
+  /** Whether the tab is known to exist. */
+  exists = false;
+  /** @type {Map<string, NavigationContext>} contexts of main-frame requests without a final response */
+  #requests = new Map();
+  /** @type {{ requestId: string, context: NavigationContext } | null} the main-frame request with the latest final response */
+  #responded = null;
+  /** @type {Landing | null} */
+  #landing = null;
+  #traces;
+
+  /**
+   * @param {number} tabId @param {number} ruleId
+   * @param {{ current: NavigationContext, next: NavigationContext }} contexts `current` is the document's. `next` is for a navigation to come,
+   *   and in place before its request is made
+   * @param {TabTraces} traces
+   */
+  constructor(tabId, ruleId, { current, next }, traces) {
+    this.tabId = tabId;
+    this.ruleId = ruleId;
+    this.current = current;
+    this.next = next;
+    this.#traces = traces;
+  }
+
+  /**
+   * Finds the context of the navigation that a main-frame request belongs to, up to the navigation's response.
+   *
+   * @param {string} requestId
+   */
+  navigation(requestId) {
+    return this.#requests.get(requestId) ?? (this.#responded?.requestId === requestId ? this.#responded.context : undefined);
+  }
+
+  /** @returns {NavigationContext | undefined} the context of the latest navigation that had a response */
+  get latest() {
+    return this.#responded?.context;
+  }
+
+  /** Whether a document has had its response and is not committed yet. */
+  get isLanding() {
+    return this.#landing !== null;
+  }
+
+  /** @returns {NavigationContext[]} the contexts that a navigation's request may have left with */
+  carried() {
+    return [this.next, this.current, ...this.#requests.values()];
+  }
+
+  /** @returns {NavigationContext[]} every context that something of this tab may carry */
+  live() {
+    const landing = this.#landing;
+    const contexts = [...this.carried(), this.latest, landing?.context, landing?.previous];
+    return contexts.filter((context) => context !== undefined && context !== null);
+  }
+
+  /** @returns {NavigationContext[]} the navigations without a document so far, each once */
+  unfinished() {
+    const contexts = [this.#landing?.context, ...this.#requests.values()].filter((context) => context !== undefined && context !== null);
+    return [...new Map(contexts.map((context) => [context.spanId, context])).values()];
+  }
+
+  /** Issues a new context for the next navigation. */
+  refresh(previous = this.latest) {
+    this.next = this.#traces.issue(this.tabId, previous);
+  }
+
+  /** Issues a new context for the document. */
+  refreshCurrent() {
+    this.current = this.#traces.issue(this.tabId, this.current);
+  }
+
+  /** Takes the context of a tab's requests that belong to no traced navigation. */
+  leaveTraces() {
+    this.current = this.#traces.rootOf(this.tabId);
+  }
+
+  /** A main-frame request leaves, or a redirect hop of it. @param {string} requestId @param {NavigationContext} context */
+  requested(requestId, context) {
+    this.#requests.set(requestId, context);
+  }
+
+  /**
+   * A main-frame request has its final response. Repeated calls change nothing.
+   *
+   * @param {string} requestId
+   * @param {string | null} url the document's address; null when no document comes of the response: a 204, a 205 or a download
+   */
+  responded(requestId, url) {
+    const context = this.#requests.get(requestId);
+    if (url !== null && !this.#traces.isTarget(url)) return this.#respondedUntraced(requestId, url);
+    if (context === undefined) return this.#refreshStale() ? update() : noUpdate();
+    this.#requests.delete(requestId);
+    this.#responded = { requestId, context };
+    this.#use(context);
+    if (url === null) return update(context);
+    this.#land(url, context, context);
+    return update();
+  }
+
+  /** A main-frame request ended without a response. @param {string} requestId */
+  failed(requestId) {
+    const context = this.#requests.get(requestId);
+    if (context === undefined) return this.#refreshStale() ? update() : noUpdate();
+    this.#requests.delete(requestId);
+    if ([...this.#requests.values()].some((other) => sameSpan(other, context))) return noUpdate();
+    this.#use(context);
+    return update(context);
+  }
+
+  /** A document was committed. @param {string} url */
+  committed(url) {
+    if (!this.#traces.isTarget(url)) {
+      this.#landing = null;
+      const root = this.#traces.rootOf(this.tabId);
+      const unchanged = sameContent(this.current, root);
+      this.current = root;
+      return unchanged ? noUpdate() : update();
+    }
+    if (this.#landing !== null) {
+      const { context } = this.#landing;
+      this.#landing = null;
+      return context === null ? noUpdate() : noUpdate(context);
+    }
+    // There was no main-frame request: the back-forward cache, a prerendered page that is shown now, the page's own service worker, or a data:
+    // or file: address.
+    this.current = this.next;
+    this.#use(this.next);
+    return update(this.current);
+  }
+
+  /**
+   * A navigation ended without a document, perhaps after its response.
+   *
+   * @param {string} url
+   * @param {boolean} errorPage whether an error page took the place of the page before
+   */
+  abandoned(url, errorPage) {
+    if (this.#landing?.url !== url) return noUpdate();
+    const { context, previous } = this.#landing;
+    const ended = context === null ? [] : [context];
+    this.#landing = null;
+    if (errorPage) return noUpdate(...ended);
+    this.current = previous;
+    // Another navigation under way makes an update soon, and the document is about to go.
+    return this.#requests.size > 0 ? noUpdate(...ended) : update(...ended);
+  }
+
+  /**
+   * The response becomes a page that is not traced. Its requests to targets belong to no navigation.
+   *
+   * @param {string} requestId @param {string} url
+   */
+  #respondedUntraced(requestId, url) {
+    const context = this.#requests.get(requestId);
+    this.#requests.delete(requestId);
+    const root = this.#traces.rootOf(this.tabId);
+    const refreshed = context === undefined && this.#refreshStale();
+    if (context === undefined && sameContent(this.current, root)) return refreshed ? update() : noUpdate();
+    this.#land(url, null, root);
+    if (context === undefined) return update();
+    this.#use(context);
+    return update(context);
+  }
+
+  /** @param {string} url @param {NavigationContext | null} context @param {NavigationContext} current */
+  #land(url, context, current) {
+    this.#landing = { url, context, previous: this.#landing?.previous ?? this.current };
+    this.current = current;
+  }
+
+  /** Replaces the next context after a navigation has used it. @param {NavigationContext} context */
+  #use(context) {
+    if (sameSpan(this.next, context) || this.#traces.isStale(this.tabId, this.next)) this.refresh(context);
+  }
+
+  /** Replaces the next context if a client has changed its headers since. */
+  #refreshStale() {
+    if (!this.#traces.isStale(this.tabId, this.next)) return false;
+    this.refresh();
+    return true;
+  }
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { posix } from 'node:path';
+import { test } from 'node:test';
+
+const ROOT = new URL('../../extension/', import.meta.url);
+
+/** Longest file, in lines. */
+const MOST_LINES = 350;
+
+/** The extension's own code, by path: without what is generated. */
+const files = new Map(
+  readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\.(js|d\.ts)$/.test(path) && path !== 'protocol.d.ts')
+    .map((path) => [path, readFileSync(new URL(path, ROOT), 'utf8')]),
+);
+
+/** The folder of a file; a file of the root stands for itself. @param {string} path */
+const folderOf = (path) => (path.includes('/') ? posix.dirname(path) : path);
+
+/**
+ * Finds which folders each folder imports from.
+ *
+ * @param {RegExp} imports with the path as its only group
+ * @returns {Map<string, Set<string>>}
+ */
+function arrows(imports) {
+  /** @type {Map<string, Set<string>>} */
+  const found = new Map();
+  for (const [path, source] of files) {
+    const from = folderOf(path);
+    const to = found.get(from) ?? new Set();
+    found.set(from, to);
+    for (const [, target = ''] of source.matchAll(imports)) to.add(folderOf(posix.join(posix.dirname(path), target)));
+    to.delete(from);
+  }
+  return found;
+}
+
+/**
+ * Finds a circle of folders.
+ *
+ * @param {Map<string, Set<string>>} graph
+ * @returns {string[] | null}
+ */
+function circle(graph) {
+  /** @type {Set<string>} */
+  const done = new Set();
+  /** @param {string} folder @param {string[]} path @returns {string[] | null} */
+  const visit = (folder, path) => {
+    if (path.includes(folder)) return [...path.slice(path.indexOf(folder)), folder];
+    if (done.has(folder)) return null;
+    for (const next of graph.get(folder) ?? []) {
+      const found = visit(next, [...path, folder]);
+      if (found !== null) return found;
+    }
+    done.add(folder);
+    return null;
+  };
+  for (const folder of graph.keys()) {
+    const found = visit(folder, []);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+const RUNTIME = /^import .* from '(\.[^']*)';$/gm;
+const TYPES = /(?:@import .* from |import\()'(\.[^']*)'/g;
+
+test('a circle is found', () => {
+  const graph = (/** @type {Record<string, string[]>} */ arrowsOf) => new Map(Object.entries(arrowsOf).map(([from, to]) => [from, new Set(to)]));
+  assert.deepEqual(circle(graph({ a: ['b'], b: ['c'], c: ['b'] })), ['b', 'c', 'b']);
+  assert.equal(circle(graph({ a: ['b', 'c'], b: ['c'], c: [] })), null);
+});
+
+test('folders do not import each other in a circle', () => {
+  const graph = arrows(RUNTIME);
+  assert.ok(graph.get('headers')?.has('context'), 'imports are found');
+  assert.deepEqual(circle(graph), null);
+});
+
+test('folders do not use types of each other in a circle', () => {
+  const graph = arrows(TYPES);
+  assert.ok(graph.get('popup')?.has('pages'), 'imports are found');
+  assert.deepEqual(circle(graph), null);
+});
+
+test(`no file is longer than ${MOST_LINES} lines`, () => {
+  const long = [...files].filter(([, source]) => source.split('\n').length - 1 > MOST_LINES).map(([path]) => path);
+  assert.deepEqual(long, []);
+});

@@ -1,0 +1,79 @@
+/**
+ * Rules of two tabs, and requests that leave under them.
+ */
+
+import { DEFAULT_PROPAGATION } from '../../../extension/context/propagation.js';
+import { Traces } from '../../../extension/context/traces.js';
+import { recordRule } from '../../../extension/headers/record.js';
+import { lightweightRules } from '../../../extension/headers/rules.js';
+import { fakeChrome } from './chrome.js';
+import { fakeOutbox, fakeSession, spanId } from './session.js';
+
+/** @import { PropagationSettings } from '../../../extension/context/propagation.js' */
+/** @import { NavigationContext } from '../../../extension/context/traces.js' */
+/** @import { Contexts } from '../../../extension/headers/record.js' */
+/** @import { ResourceType, Rule } from '../../../extension/headers/rules.js' */
+
+/** @type {ResourceType[]} */
+export const TYPES = ['image', 'main_frame', 'script'];
+
+/** @param {number} n @param {Partial<NavigationContext>} [special] @returns {NavigationContext} */
+export const context = (n, special) => ({ spanId: spanId(n), flags: '01', ...special });
+
+export const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
+
+/** @type {Contexts} */
+export const contexts = {
+  session: SESSION,
+  spare: context(1),
+  tabs: new Map([
+    [7, { ruleId: 10, current: context(2), next: context(3) }],
+    [8, { ruleId: 12, current: context(4), next: context(4) }],
+  ]),
+};
+
+/** The rule of detailed mode. */
+export const DETAILED = recordRule({ mode: 'detailed', session: SESSION, propagation: DEFAULT_PROPAGATION, contexts: null, kept: null });
+
+/** What tab 7 carries, in place of what it carries above. @param {NavigationContext} current @param {NavigationContext} [next] */
+export const withTab = (current, next = current) => ({ ...contexts, tabs: new Map([[7, { ruleId: 10, current, next }]]) });
+
+/**
+ * Builds the rules of a session.
+ *
+ * @param {Partial<PropagationSettings>} [settings]
+ * @param {Contexts} [carried]
+ * @param {number[]} [clients] the tabs whose client puts headers on every request
+ */
+export function rulesOf(settings, carried = contexts, clients = []) {
+  const session = fakeSession(settings, { context: SESSION });
+  const traces = new Traces(session, fakeOutbox(), session.problem);
+  const known = { carried: traces.carried.bind(traces), clients: { withHeaders: () => clients } };
+  return lightweightRules(carried, TYPES, session.propagation, known);
+}
+
+/**
+ * Has requests leave under rules.
+ *
+ * @param {Rule[]} rules
+ */
+export function under(rules) {
+  const browser = fakeChrome();
+  rules.forEach((rule) => browser.rules.set(rule.id, rule));
+  /** @param {object} details @param {Record<string, string>} [headers] @returns {Record<string, string>} */
+  const carried = (details, headers = {}) => {
+    const requestHeaders = Object.entries(headers).map(([name, value]) => ({ name, value }));
+    return Object.fromEntries(browser.leave({ ...details, requestHeaders }).map(({ name, value }) => [name, value ?? '']));
+  };
+  return carried;
+}
+
+/** What tells apart where requests go. */
+export const SHOP = '^https://shop\\.test/';
+export const BANK = '^https://bank\\.test/(?:a|b)';
+/** @param {Rule[]} rules */
+export const ids = (rules) => rules.map(({ id }) => id);
+
+/** @param {Partial<import('../../../extension/context/steering.js').Steering>} asked */
+export const steering = (asked) => ({ off: false, propagators: null, sampling: null, newTrace: false, ...asked });
+export const OFF = steering({ off: true });

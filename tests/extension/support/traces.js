@@ -1,0 +1,42 @@
+/**
+ * Traces of a session, and what the host is told of them.
+ */
+
+import assert from 'node:assert/strict';
+import { Traces } from '../../../extension/context/traces.js';
+import { SESSION, fakeOutbox, fakeSession, spanId as S, traceId as T } from './session.js';
+
+/** @import { PropagationSettings } from '../../../extension/context/propagation.js' */
+/** @import { NavigationContext } from '../../../extension/context/traces.js' */
+
+export const TAB = 7;
+export const ROOT = { traceId: SESSION.traceId, spanId: SESSION.spanId };
+
+/** What a client puts on a navigation, by a number. @param {number} n @param {object} [more] */
+export const client = (n, more) => ({ traceId: T(n), spanId: S(n + 1), flags: '01', tracestate: '', baggage: '', ...more });
+
+/**
+ * The traces of a session, and what the host was told of them.
+ *
+ * @param {Partial<PropagationSettings>} [settings]
+ * @param {Parameters<typeof fakeSession>[1]} [options]
+ */
+export function traced(settings, options) {
+  const session = fakeSession(settings, options);
+  const outbox = fakeOutbox();
+  const traces = new Traces(session, outbox, session.problem);
+  /** What was told since the last time. */
+  const told = () =>
+    outbox.observed.splice(0).map(({ what, time, ...context }) => {
+      assert.equal(what, 'context-issued');
+      assert.equal(typeof time, 'number');
+      return context;
+    });
+  return { session, traces, told };
+}
+
+/** What a worker left in force. @param {NavigationContext} next @param {NavigationContext} [current] @param {NavigationContext} [spare] */
+export const left = (next, current = next, spare = next) => ({ spare, tabs: new Map([[TAB, { ruleId: 10, current, next }]]) });
+
+/** @param {string} spanId @param {object} more */
+export const navigation = (spanId, more) => ({ issuedFor: 'navigation', spanId, flags: '01', ...more });
