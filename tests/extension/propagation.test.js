@@ -172,7 +172,7 @@ test('a sampler that is parent-based does as its parent', () => {
   }
 });
 
-test('a sampler draws for new traces, or always if not parent-based', () => {
+test('a sampler draws for new traces and without parents', () => {
   for (const [ratio, expected] of /** @type {[number, boolean][]} */ ([[0, false], [1, true]])) {
     for (const parentBased of [true, false]) {
       const propagation = having({ sampler: { ratio, parentBased } });

@@ -107,11 +107,11 @@ const contextIn = (headers) => parseTraceparent(headers.find(({ name }) => name 
 /** @type {[what: string, state: string | null, blocking: string[]][]} */
 const WORKERS = [
   ['a fresh worker', 'parsed', []],
-  ['a worker that is not told whether it is fresh', null, []],
+  ['a worker of unknown state', null, []],
   ['a restarted worker', 'activated', BLOCKING],
 ];
 for (const [what, workerState, expected] of WORKERS) {
-  test(`${what} connects the host first and registers listeners`, async () => {
+  test(`${what} connects, then registers listeners`, async () => {
     const browser = fakeChrome({ granted: true });
     /** @type {string[]} */
     let listening = [];
