@@ -1,6 +1,6 @@
 /**
- * Remembers what automation clients and scripts put on the navigation requests of each tab: the context that they continue, baggage, and the
- * steering header. Page script cannot set headers there. Pure.
+ * Remembers the headers that automation clients put on the navigation requests of each tab: a context, baggage, and the steering header. Page
+ * script cannot set headers there. Pure.
  */
 
 import { readSteering, steers } from './steering.js';
@@ -118,7 +118,7 @@ export class Clients {
     this.#tabs.delete(tabId);
   }
 
-  /** Checks whether a client puts a span on every request, so that it is not the page's own. @param {string} spanId */
+  /** Checks whether a span is one that a client puts on every request. @param {string} spanId */
   hasSpan(spanId) {
     return this.#spans.has(spanId);
   }

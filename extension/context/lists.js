@@ -1,5 +1,5 @@
 /**
- * Reads the two headers that are lists, `tracestate` and `baggage`. Both are passed on unchanged, within the limits of their specifications.
+ * Reads the headers `tracestate` and `baggage`, which are lists. Both are passed on within the limits of their specifications.
  */
 
 /** Unicode's white space, which the host trims too. `String.trim` removes other characters. */

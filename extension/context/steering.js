@@ -102,7 +102,7 @@ function readRatio(text) {
 }
 
 /**
- * The known directives: an example of the value, null when there is none, and a function that reads the value or returns the reason why not.
+ * The known directives. `example` is null for those without a value; `read` returns the reason when a value is invalid.
  *
  * @type {Record<string, { example: string | null, read: (argument: string) => Partial<Steering> | string }>}
  */

@@ -21,7 +21,7 @@ import { draw } from './propagation.js';
  *
  * @typedef {object} Special
  * @property {Trace} [trace]
- * @property {string} [baggage] the client's baggage, which the session's is added to
+ * @property {string} [baggage] the client's baggage, without the session's
  * @property {Linked} [client] the context that the client puts on every request
  * @property {Steering} [steering]
  */
@@ -55,7 +55,7 @@ export class Traces {
     for (const [tabId, { next }] of tabs) this.clients.restore(tabId, next);
   }
 
-  /** Goes on in a session whose trace has just begun. Clients stay in their traces. @param {SessionContext} before */
+  /** Continues in a new trace of the session. Clients stay in theirs. @param {SessionContext} before */
   beginTrace(before) {
     this.#known.add(before.traceId);
     this.clients.reset();
@@ -184,7 +184,7 @@ export class Traces {
     return traceId === this.#session.context.traceId || this.#known.has(traceId);
   }
 
-  /** Adds everything that headers carry to a context. @param {NavigationContext} context @param {string} spanId */
+  /** Completes a context to what headers carry. @param {NavigationContext} context @param {string} spanId */
   carried({ flags, trace, baggage }, spanId) {
     const { context, propagation } = this.#session;
     const { settings } = propagation;

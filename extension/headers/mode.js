@@ -1,6 +1,6 @@
 /**
- * Decides between lightweight and detailed mode, and keeps rules and listener in step with the contexts. The mode that is to go stays in force
- * until the other one is.
+ * Decides between lightweight and detailed mode, and makes rules and listener follow the contexts. The old mode stays in force until the new one
+ * is.
  */
 
 import { refusalsOf, refusedRegexes } from './patterns.js';
@@ -63,7 +63,7 @@ export class ModeSwitch {
   }
 
   /**
-   * Goes over to lightweight mode if the browser says that it asks listeners, and does not.
+   * Changes to lightweight mode if the browser does not ask the listener although it granted that.
    *
    * @param {number} timeStamp time at which a request left without the listener, in milliseconds since the epoch
    */
@@ -74,7 +74,7 @@ export class ModeSwitch {
     void this.decide();
   }
 
-  /** Goes over to the mode that is wanted and granted. */
+  /** Chooses the mode that is wanted and granted, and puts it in force. */
   async decide() {
     const { session, tabs } = this.#tracing;
     const { settings } = session.propagation;
@@ -92,7 +92,7 @@ export class ModeSwitch {
     await this.update();
   }
 
-  /** Puts the rules of the mode in force. In detailed mode they are always the same. */
+  /** Makes the rules follow the contexts. In detailed mode they stay the same. */
   async update() {
     if (this.#isAsking) return;
     const { session } = this.#tracing;

@@ -1,5 +1,5 @@
 /**
- * Passes the browser's events about tabs and navigations to the tabs, and makes the rules follow.
+ * Passes the browser's events about tabs and navigations on, and makes the rules follow.
  */
 
 import { isSampled } from '../context/propagators.js';
@@ -12,7 +12,7 @@ import { isSampled } from '../context/propagators.js';
 /** @import { Tracing } from './tabs.js' */
 /** @typedef {chrome.webRequest.HttpHeader[] | undefined} Headers */
 
-/** The tracker of {@link ../observe/navigations.js}. */
+/** The tracker for `observe/navigations.js`. */
 export class Navigations {
   #tracing;
   #mode;

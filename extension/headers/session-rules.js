@@ -33,15 +33,10 @@ export class SessionRules {
 
   /** Reads the rules in force. @returns {Promise<Rule[]>} empty when they cannot be read */
   async read() {
-    const rules = await this.#query();
-    if (rules !== null) this.#expected = byId(rules);
-    return rules ?? [];
-  }
-
-  async #query() {
     const rules = await attempt('reading the rules', async () => chrome.declarativeNetRequest.getSessionRules(), null);
     for (const { id } of rules ?? []) this.#ids.add(id);
-    return rules;
+    if (rules !== null) this.#expected = byId(rules);
+    return rules ?? [];
   }
 
   /**
@@ -99,7 +94,7 @@ export class SessionRules {
   /** Replaces all that may be in force by the wanted rules, until these do not change meanwhile. */
   async #startOver() {
     await Promise.allSettled(this.#pending);
-    await this.#query();
+    await this.read();
     for (;;) {
       const wanted = this.#wanted;
       this.#expected = null;
