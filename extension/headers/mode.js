@@ -119,8 +119,10 @@ export class ModeSwitch {
     if (decision !== this.#decision) return false;
     this.#isAsking = false;
     session.refuse(refused);
-    const { targets = [], exclude = [] } = this.#host.facts.configured ?? {};
-    const patterns = { targets: session.chosen.targets ?? targets, exclude };
+    const { version, configured } = this.#host.facts;
+    // A restarted worker does not know the patterns until its host has answered.
+    if (version === null) return true;
+    const patterns = { targets: session.chosen.targets ?? configured?.targets ?? [], exclude: configured?.exclude ?? [] };
     for (const message of refusalsOf(settings, refused, patterns)) this.#host.problem(message);
     return true;
   }

@@ -73,6 +73,7 @@ test('a restarted worker with a refused pattern makes no update', async () => {
   const before = await carrying(settings);
   const worker = await carrying(settings, { rules: [...before.browser.rules.values()], restarted: true });
   assert.equal(worker.browser.updates.length, 0);
+  assert.equal(problems(worker).length, 1);
   assert.deepEqual(carriedBy(worker, { url: ELSEWHERE }), {});
 });
 
