@@ -110,7 +110,7 @@ for (const granted of [true, false]) {
     };
     assert.deepEqual(sessionOf('request-completed', 'slow'), NAMED);
     assert.equal(sessionOf('request-started', '2'), null);
-    // Its parent is the document's new navigation, which the host knows.
+    // The parent is the document's new navigation, which the host knows.
     const committed = observed.flatMap(({ observations }) => observations).filter(({ transition }) => transition === 'new-trace');
     const { parent } = observed.flatMap(({ observations }) => observations).find(({ request }) => request === '2') ?? {};
     assert.deepEqual(committed.map(({ spanId, url }) => [spanId, url]), [[parent, PAGE]]);

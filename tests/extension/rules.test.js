@@ -53,7 +53,7 @@ test('every context rule sets one header, and next names it', () => {
     assert.equal(condition.tabIds?.length, 1);
     naming.push(condition.tabIds?.[0]);
   }
-  // The browser appends what every rule that matches says, so that two would name two.
+  // Every rule that matches appends, so two would name two contexts.
   assert.deepEqual(naming, [7, 8]);
 });
 

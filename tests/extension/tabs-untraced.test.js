@@ -49,7 +49,7 @@ for (const begin of [true, false]) {
   test(`${begin ? 'detailed' : 'lightweight'}: a navigation survives an untraced hop`, () => {
     const { tabs, leave, said } = withElsewhere();
     const spanId = begin ? tabs.begin(TAB, '2').spanId : leave('2');
-    // The hop in between is not told of.
+    // The untraced hop in between is not reported.
     assert.equal(begin ? tabs.begin(TAB, '2').spanId : leave('2'), spanId);
     assert.deepEqual(said(tabs.responded(TAB, '2', PAGE)), [true]);
     assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, spanId]);

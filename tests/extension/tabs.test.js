@@ -291,7 +291,7 @@ test("in scope tab an unknown tab stays in the spare's trace", () => {
   const { spare } = tabs.contexts();
   const { traceId } = spare.trace ?? {};
   assert.ok(traceId);
-  // As a header says it.
+  // As read from a header.
   tabs.requested(9000, '1', { spanId: spare.spanId, flags: spare.flags, trace: undefined });
   tabs.responded(9000, '1', PAGE);
   assert.deepEqual(tabs.committed(9000, PAGE).ended.map(({ trace }) => trace?.traceId), [traceId]);

@@ -137,7 +137,9 @@ fn with_long_pattern(mode: &str, setting: &str) -> (Run, usize, usize) {
 #[test]
 fn patterns_too_long_for_rules_give_no_headers() {
     let _turn = turn();
-    for (setting, told) in [("NAVTRACE_TARGETS", "so it gets no headers"), ("NAVTRACE_EXCLUDE", "so nothing gets headers")] {
+    for (setting, told) in
+        [("NAVTRACE_TARGETS", "so it gets no headers"), ("NAVTRACE_EXCLUDE", "so nothing gets headers")]
+    {
         let (run, with, without) = with_long_pattern("lightweight", setting);
         assert!(run.log.contains(told) && run.log.contains("shorten it, or use detailed mode"), "{}", run.log);
         // The other target is not affected.
