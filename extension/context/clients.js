@@ -69,11 +69,7 @@ export class Clients {
     return tab;
   }
 
-  /**
-   * Takes a tab's entry from the context that an earlier worker left for its next navigation.
-   *
-   * @param {number} tabId @param {NavigationContext} next
-   */
+  /** Restores a tab's entry from the context of its next navigation. @param {number} tabId @param {NavigationContext} next */
   restore(tabId, { spanId, trace, client, baggage = '', steering }) {
     // The trace of a single navigation is not its tab's.
     const lasting = trace === undefined || trace.spanId === spanId ? null : trace;
@@ -123,11 +119,7 @@ export class Clients {
     return this.#spans.has(spanId);
   }
 
-  /**
-   * Checks whether a request carries its client's own context on a page that is steered off.
-   *
-   * @param {number} tabId @param {Linked} carried
-   */
+  /** Checks whether a request of a page steered off carries its client's context. @param {number} tabId @param {Linked} carried */
   leavesAlone(tabId, { spanId }) {
     const tab = this.#tabs.get(tabId);
     return tab?.steering?.off === true && tab.client?.spanId === spanId;

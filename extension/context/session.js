@@ -69,11 +69,7 @@ export class Session {
     return { paused: this.propagation.paused, chosen: this.chosen, started: this.#started };
   }
 
-  /**
-   * Continues the session of an earlier worker.
-   *
-   * @param {{ session: SessionContext, propagation: PropagationSettings, kept: Kept | null }} record
-   */
+  /** Restores an earlier session. @param {{ session: SessionContext, propagation: PropagationSettings, kept: Kept | null }} record */
   restore({ session, propagation, kept }) {
     this.adopt(session);
     if (kept !== null) {

@@ -59,11 +59,7 @@ function distance(a, b) {
   return row.at(-1) ?? 0;
 }
 
-/**
- * Suggests the known word that an unknown one resembles most; empty when it resembles none.
- *
- * @param {string} word @param {string[]} known
- */
+/** Suggests the known word that an unknown one resembles; empty when none does. @param {string} word @param {string[]} known */
 function suggestion(word, known) {
   let nearest = '';
   let least = Infinity;

@@ -63,9 +63,9 @@ export class ModeSwitch {
   }
 
   /**
-   * Changes to lightweight mode if the browser does not ask the listener although it granted that.
+   * Changes to lightweight mode if the browser never asks the listener.
    *
-   * @param {number} timeStamp time at which a request left without the listener, in milliseconds since the epoch
+   * @param {number} timeStamp time at which a request left without it, in milliseconds since the epoch
    */
   requestLeft(timeStamp) {
     if (this.#carrier.isAsked || timeStamp <= this.#since) return;

@@ -111,7 +111,7 @@ export class TabRoom {
   /** @param {number} tabId */
   #drop(tabId) {
     this.tabs.delete(tabId);
-    this.#traces.closed(tabId);
+    this.#traces.clients.closed(tabId);
   }
 
   #countAhead() {

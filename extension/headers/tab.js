@@ -20,7 +20,7 @@
  * @property {NavigationContext | null} context null when the document is not traced
  * @property {NavigationContext} previous context of the document before
  */
-/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'claimed' | 'isStale' | 'closed'>} TabTraces */
+/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'claimed' | 'isStale'> & { clients: Pick<Traces['clients'], 'closed'> }} TabTraces */
 
 /** @param {NavigationContext[]} ended @returns {Change} */
 const update = (...ended) => ({ update: true, ended });
@@ -31,11 +31,7 @@ export const noUpdate = (...ended) => ({ update: false, ended });
 /** @param {NavigationContext} a @param {NavigationContext} b */
 export const sameSpan = (a, b) => a.spanId === b.spanId;
 
-/**
- * Checks whether two contexts make the same rules: a client may have changed all but the span.
- *
- * @param {NavigationContext} a @param {NavigationContext} b
- */
+/** Compares all of two contexts: a client may have changed all but the span. @param {NavigationContext} a @param {NavigationContext} b */
 const sameContent = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
 
 /** One tab, or the room kept for one that does not exist yet. */
@@ -64,11 +60,7 @@ export class Tab {
     this.#traces = traces;
   }
 
-  /**
-   * Finds the context of the navigation that a main-frame request belongs to, up to the navigation's response.
-   *
-   * @param {string} requestId
-   */
+  /** Finds the context of a main-frame request, up to its navigation's response. @param {string} requestId */
   navigation(requestId) {
     return this.#requests.get(requestId) ?? (this.#responded?.requestId === requestId ? this.#responded.context : undefined);
   }
@@ -187,11 +179,7 @@ export class Tab {
     return this.#requests.size > 0 ? noUpdate(...ended) : update(...ended);
   }
 
-  /**
-   * Handles a response that becomes an untraced page. The page's requests to targets belong to no navigation.
-   *
-   * @param {string} requestId @param {string} url
-   */
+  /** Handles a response that becomes an untraced page, which has no navigation. @param {string} requestId @param {string} url */
   #respondedUntraced(requestId, url) {
     const context = this.#requests.get(requestId);
     this.#requests.delete(requestId);

@@ -52,11 +52,7 @@ export class Tabs {
     return this.#room.tabs.get(tabId)?.navigation(requestId);
   }
 
-  /**
-   * Begins a navigation with a new context when its main-frame request is about to leave. The hops of a redirect continue it.
-   *
-   * @param {number} tabId @param {string} requestId
-   */
+  /** Begins a navigation before its request leaves. Redirect hops continue it. @param {number} tabId @param {string} requestId */
   begin(tabId, requestId) {
     const tab = this.#room.tabs.get(tabId);
     const begun = tab?.navigation(requestId);

@@ -116,7 +116,7 @@ test('tabs without a client and closed tabs are not remembered', () => {
   assert.deepEqual(traces.clients.withHeaders(), []);
   traces.arrive(TAB, client(900), '', undefined);
   assert.deepEqual(traces.clients.withHeaders(), [TAB]);
-  traces.closed(TAB);
+  traces.clients.closed(TAB);
   assert.deepEqual(traces.clients.withHeaders(), []);
   assert.equal(traces.issue(TAB).trace, undefined);
   assert.ok(traces.has(T(900)), 'its requests may still be under way');

@@ -23,7 +23,7 @@ export const everywhere = (session, issue) => ({
   rootOf: () => session,
   claimed: () => {},
   isStale: () => false,
-  closed: () => {},
+  clients: { closed: () => {} },
 });
 
 /** Makes tabs whose contexts are numbered as they are issued, and short helpers for events. */
@@ -80,7 +80,7 @@ export function withElsewhere() {
       rootOf: () => state.root,
       claimed: (tabId, { spanId }) => void claims.push([tabId, spanId]),
       isStale: (_, { spanId }) => state.stale === spanId,
-      closed: () => {},
+      clients: { closed: () => {} },
     },
   );
   const spans = () => [tabs.contexts().tabs.get(TAB)?.current.spanId, tabs.contexts().tabs.get(TAB)?.next.spanId];
