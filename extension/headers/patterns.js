@@ -17,7 +17,7 @@ export async function refusedRegexes({ targets, exclude }) {
   return regexes.filter((_, n) => answers[n]?.isSupported === false);
 }
 
-/** A pattern of both schemes with the port that one of them leaves out: the host makes two regular expressions of it. */
+/** A pattern from which the host makes two regular expressions: both schemes, with a port that is the default of one. */
 const TWO_REGEXES = /^\*:\/\/[^/]*:0*(80|443)\//;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Replaces the browser's session rules. Each update makes the renderers drop their memory cache, so it sends none that changes nothing.
+ * Replaces the browser's session rules. An update makes the renderers drop their memory cache, so one without a change is not sent.
  */
 
 import { attempt } from '../attempt.js';
@@ -91,7 +91,7 @@ export class SessionRules {
     return this.#recovery;
   }
 
-  /** Replaces all that may be in force by the wanted rules, until these do not change meanwhile. */
+  /** Replaces everything that may be in force, again if other rules are wanted meanwhile. */
   async #startOver() {
     await Promise.allSettled(this.#pending);
     await this.read();

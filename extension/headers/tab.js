@@ -98,7 +98,7 @@ export class Tab {
     this.current = this.#traces.issue(this.tabId, this.current);
   }
 
-  /** Goes on in a new trace. Returns whether the document has a new context. @param {boolean} isTraced whether the document is traced */
+  /** Moves the tab into a new trace. Returns whether the document has a new context. @param {boolean} isTraced whether the document is traced */
   beginTrace(isTraced) {
     this.refresh(this.current);
     if (this.#landing !== null) return false;

@@ -75,7 +75,7 @@ export class Tabs {
   }
 
   /**
-   * Goes on in a new trace. Navigations under way keep their contexts.
+   * Moves the tabs into a new trace. Navigations under way keep their contexts.
    *
    * @param {(tabId: number) => boolean} isTraced whether a tab's document is traced
    * @returns {{ tabId: number, before: NavigationContext, context: NavigationContext }[]} the documents with a new context
