@@ -108,7 +108,7 @@ export class Host {
     const isOpen = () => this.#session.contextIfOpen !== null;
     if (!isOpen()) await Promise.race([this.#settled, new Promise((resolve) => setTimeout(resolve, ANSWER_TIMEOUT))]);
     if (!isOpen()) {
-      this.#session.adoptFallback();
+      this.#session.adopt(this.#session.fallback);
       this.#handlers.changed();
       console.warn('navtrace: no host answers: requests carry a trace of their own, and nothing is exported');
     }

@@ -30,7 +30,6 @@ export class Session {
   #stock = new Stock();
   /** How contexts are carried. */
   propagation = new Propagation();
-  #fallback;
   #taken;
   #began;
   #used = false;
@@ -45,7 +44,7 @@ export class Session {
    * @param {(traceId: string) => void} [events.began] called when another trace becomes the session's
    */
   constructor(fallback, { taken = () => {}, began = () => {} } = {}) {
-    this.#fallback = fallback;
+    this.fallback = fallback;
     this.#taken = taken;
     this.#began = began;
   }
@@ -62,7 +61,7 @@ export class Session {
 
   /** Whether a host may still give the session another context: no navigation has carried the fallback yet. */
   get isReplaceable() {
-    return !this.#used && sameContext(this.#context, this.#fallback);
+    return !this.#used && sameContext(this.#context, this.fallback);
   }
 
   get kept() {
@@ -86,11 +85,6 @@ export class Session {
     this.#started = Date.now();
     this.#stock = new Stock();
     this.#began(traceId);
-  }
-
-  /** Uses the fallback. */
-  adoptFallback() {
-    this.adopt(this.#fallback);
   }
 
   /** Notes that a navigation carries the session's trace id, which must stay from then on. */

@@ -57,7 +57,8 @@ export class Injector {
   #documents;
   #requests;
   #listening = false;
-  #asked = false;
+  /** Whether the browser has asked a listener about a request. */
+  asked = false;
 
   /**
    * @param {SessionContext} fallback context of requests that leave before the session is known, since they cannot wait for it
@@ -68,11 +69,6 @@ export class Injector {
     this.#context = fallback;
     this.#documents = documents;
     this.#requests = requests;
-  }
-
-  /** @returns {boolean} whether the browser has asked a listener about a request */
-  get asked() {
-    return this.#asked;
   }
 
   /** Registers the listeners. A worker that a request has started must do so at once. */
@@ -107,7 +103,7 @@ export class Injector {
 
   /** @param {RequestDetails} details */
   #inject = (details) => {
-    this.#asked = true;
+    this.asked = true;
     const { url, requestHeaders = [] } = details;
     const propagation = this.#propagation;
     const { length } = requestHeaders;
