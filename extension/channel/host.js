@@ -23,7 +23,7 @@ import { Problems } from './problems.js';
  * @property {() => Promise<void>} measurePages called when the host wants pages to be measured
  */
 /**
- * What the host has said of itself; null until it has.
+ * Facts that the host told; null until then.
  *
  * @typedef {object} Facts
  * @property {string | null} version null also when there is no host
@@ -37,8 +37,8 @@ import { Problems } from './problems.js';
 const ANSWER_TIMEOUT = 1000;
 
 /**
- * Returns the state of a new connection. `agreed` is set when its host continues the session, `switching` while it is about to go over to
- * another trace, and the others when something was sent.
+ * Returns the state of a new connection. `agreed` is set when its host continues the session, `switching` while it changes to a new trace, and
+ * the others when the message was sent.
  *
  * @returns {{ agreed: boolean, switching: boolean, corrected: boolean, chosen: boolean, replenish: boolean, armed: Mode | null }}
  */
@@ -104,7 +104,7 @@ export class Host {
     const isOpen = () => this.#session.contextIfOpen !== null;
     if (!isOpen()) await Promise.race([this.#settled, new Promise((resolve) => setTimeout(resolve, ANSWER_TIMEOUT))]);
     if (!isOpen()) {
-      this.#session.adoptFallback();
+      this.#session.adopt(this.#session.fallback);
       this.#handlers.changed();
       console.warn('navtrace: no host answers: requests carry a trace of their own, and nothing is exported');
     }
@@ -164,7 +164,7 @@ export class Host {
   }
 
   /**
-   * Asks the host for something.
+   * Sends a request to the host, and waits for the answer.
    *
    * @template {Answer['type']} T
    * @param {Frame} frame
@@ -186,7 +186,7 @@ export class Host {
     this.#handlers.changed();
   }
 
-  /** Goes over to a new trace. The caller keeps in the trace before what is under way. */
+  /** Begins a new trace. The caller keeps what is under way in the trace before. */
   beginTrace() {
     this.#session.beginTrace();
     this.#late = null;
@@ -258,7 +258,7 @@ export class Host {
   }
 
 
-  /** The host continues the session. @param {SessionMessage} message */
+  /** Handles a host that continues the session. @param {SessionMessage} message */
   #agree({ contexts, traces }) {
     Object.assign(this.connection, { agreed: true, switching: false });
     this.facts.reason = null;

@@ -1,6 +1,6 @@
 /**
- * Remembers what automation clients and scripts put on the navigation requests of each tab: the context that they continue, baggage, and the
- * steering header. Page script cannot set headers there. Pure.
+ * Remembers the headers that automation clients put on the navigation requests of each tab: a context, baggage, and the steering header. Page
+ * script cannot set headers there. Pure.
  */
 
 import { readSteering, steers } from './steering.js';
@@ -69,11 +69,7 @@ export class Clients {
     return tab;
   }
 
-  /**
-   * Takes a tab's entry from the context that an earlier worker left for its next navigation.
-   *
-   * @param {number} tabId @param {NavigationContext} next
-   */
+  /** Restores a tab's entry from the context of its next navigation. @param {number} tabId @param {NavigationContext} next */
   restore(tabId, { spanId, trace, client, baggage = '', steering }) {
     // The trace of a single navigation is not its tab's.
     const lasting = trace === undefined || trace.spanId === spanId ? null : trace;
@@ -118,16 +114,12 @@ export class Clients {
     this.#tabs.delete(tabId);
   }
 
-  /** Checks whether a client puts a span on every request, so that it is not the page's own. @param {string} spanId */
+  /** Checks whether a span is one that a client puts on every request. @param {string} spanId */
   hasSpan(spanId) {
     return this.#spans.has(spanId);
   }
 
-  /**
-   * Checks whether a request carries its client's own context on a page that is steered off.
-   *
-   * @param {number} tabId @param {Linked} carried
-   */
+  /** Checks whether a request of a page steered off carries its client's context. @param {number} tabId @param {Linked} carried */
   leavesAlone(tabId, { spanId }) {
     const tab = this.#tabs.get(tabId);
     return tab?.steering?.off === true && tab.client?.spanId === spanId;

@@ -1,5 +1,5 @@
 /**
- * Reads the two headers that are lists, `tracestate` and `baggage`. Both are passed on unchanged, within the limits of their specifications.
+ * Reads the headers `tracestate` and `baggage`, which are lists. Both are passed on within the limits of their specifications.
  */
 
 /** Unicode's white space, which the host trims too. `String.trim` removes other characters. */
@@ -28,11 +28,7 @@ const TRACESTATE_LIMITS = { members: 32, characters: 512, large: 128 };
 const TRACESTATE_KEY = /^[a-z0-9][a-z0-9_*/@-]{0,255}$/;
 const TRACESTATE_VALUE = /^[ -+\--<>-~]{1,256}$/;
 
-/**
- * Reads a `tracestate`. An invalid one counts as empty, with the reason.
- *
- * @param {string} text @returns {{ tracestate: string, reason: string | null }}
- */
+/** Reads a `tracestate`. An invalid one counts as empty, with the reason. @param {string} text */
 export function readTracestate(text) {
   /** @param {string} reason */
   const invalidState = (reason) => ({ tracestate: '', reason });
@@ -82,11 +78,7 @@ function isBaggageMember(member) {
   return isPair(pair) && properties.every((property) => isToken(property) || isPair(property));
 }
 
-/**
- * Joins the members that are valid and within the limits. Gives the reason for the first that is not.
- *
- * @param {string[]} members @returns {{ baggage: string, reason: string | null }}
- */
+/** Joins the members that are valid and within the limits. Gives the reason for the first that is not. @param {string[]} members */
 function joined(members) {
   /** @type {string[]} */
   const kept = [];
@@ -111,11 +103,7 @@ function joined(members) {
   return { baggage: kept.join(','), reason };
 }
 
-/**
- * Reads the valid members of a `baggage`. Gives the reason for the first that is not.
- *
- * @param {string} text @returns {{ baggage: string, reason: string | null }}
- */
+/** Reads the valid members of a `baggage`. Gives the reason for the first that is not. @param {string} text */
 export const readBaggage = (text) => joined(membersOf(text));
 
 /** @param {string} member */

@@ -47,15 +47,11 @@ function random() {
   return (high * 2 ** 21 + (low >>> 11)) / 2 ** 53;
 }
 
-/**
- * Decides at random. Uses fresh numbers, since the bits of a trace id may not be random.
- *
- * @param {number} ratio how often the result is true: 0 never, 1 always
- */
+/** Decides with fresh random numbers, since a trace id may not be random. @param {number} ratio from 0 (never) to 1 (always) */
 export const draw = (ratio) => ratio >= 1 || (ratio > 0 && random() < ratio);
 
 /** A regular expression that matches every address. */
-export const EVERY_ADDRESS = '^';
+const EVERY_ADDRESS = '^';
 
 const MATCHES_NONE = /(?!)/;
 const MATCHES_ALL = /(?:)/;
@@ -133,11 +129,7 @@ export class Propagation {
     return written;
   }
 
-  /**
-   * Reads the context that headers carry; null when they name no span. Invalid headers are ignored.
-   *
-   * @param {HttpHeader[] | undefined} headers
-   */
+  /** Reads the context of headers; null when they name no span. Ignores invalid headers. @param {HttpHeader[] | undefined} headers */
   extract(headers) {
     const get = this.#getter(headers);
     if (get === null) return null;
@@ -150,20 +142,12 @@ export class Propagation {
     return { traceId, spanId, flags, tracestate, baggage };
   }
 
-  /**
-   * Reads the context that headers carry in any format: a script may have chosen one that is not configured.
-   *
-   * @param {HttpHeader[] | undefined} headers
-   */
+  /** Reads a context in any format, since a script may have chosen another one. @param {HttpHeader[] | undefined} headers */
   extractAny(headers) {
     return this.extract(headers) ?? ANY.extract(headers);
   }
 
-  /**
-   * Reads the valid part of the baggage that headers carry; empty where baggage is not configured.
-   *
-   * @param {HttpHeader[] | undefined} headers
-   */
+  /** Reads the valid part of the baggage; empty where baggage is not configured. @param {HttpHeader[] | undefined} headers */
   baggageOf(headers) {
     const get = this.#readsBaggage ? this.#getter(headers) : null;
     return get === null ? '' : (PROPAGATORS.baggage.extract(get).context.baggage ?? '');
@@ -176,11 +160,7 @@ export class Propagation {
     return this.#excluded.length === 0 || !this.#excluded.some((exclude) => exclude.test(url));
   }
 
-  /**
-   * Decides whether a trace or a part of one is sampled.
-   *
-   * @param {string | null} parentFlags flags of the context that is continued, if there is one
-   */
+  /** Decides whether a trace or a part of one is sampled. @param {string | null} parentFlags flags of the parent, if any */
   decide(parentFlags) {
     const { ratio, parentBased } = this.settings.sampler;
     return parentBased && parentFlags !== null ? isSampled(parentFlags) : draw(ratio);
@@ -198,7 +178,7 @@ export class Propagation {
   }
 
   /**
-   * Gathers the configured headers in one pass; null when a request has none, as nearly every one.
+   * Gathers the configured headers in one pass; null when there are none.
    *
    * @param {HttpHeader[] | undefined} headers @returns {Get | null}
    */

@@ -67,11 +67,7 @@ function padded(text, digits) {
 /** Length of a `traceparent` of version 00, and minimum of any later version. */
 const LENGTH = 55;
 
-/**
- * Reads a `traceparent`. Of a later version it reads the parts that version 00 has. Returns the reason when it is invalid.
- *
- * @param {string} text
- */
+/** Reads a `traceparent`, also of a later version. Returns the reason when it is invalid. @param {string} text */
 function readTraceparent(text) {
   if (NOT_ASCII.test(text)) return 'a character is not ASCII';
   if (text.length < LENGTH) return `expected ${LENGTH} characters, found ${text.length}`;

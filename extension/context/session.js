@@ -9,7 +9,7 @@ import { CAPACITY, FEW, Stock } from './stock.js';
 /** @import { Choose, NavigationContext, SessionContext } from '../protocol.d.ts' */
 /** @import { PropagationSettings } from './propagation.js' */
 /**
- * What a restarted worker needs besides the context: the user's choices, and since when the session's trace is in use.
+ * State that outlives the worker: the user's choices, and the time at which the session's trace began.
  *
  * @typedef {{ paused: boolean, chosen: Choose, started: number }} Kept
  */
@@ -28,8 +28,8 @@ export class Session {
   /** @type {SessionContext | null} */
   #context = null;
   #stock = new Stock();
-  #propagation = new Propagation();
-  #fallback;
+  /** How contexts are carried. */
+  propagation = new Propagation();
   #taken;
   #began;
   #used = false;
@@ -40,11 +40,11 @@ export class Session {
   /**
    * @param {SessionContext} fallback the context to use when no host names one
    * @param {object} [events]
-   * @param {() => void} [events.taken] called after something was taken from the stock, when no request waits any more
+   * @param {() => void} [events.taken] called after something was taken from the stock, once no request waits
    * @param {(traceId: string) => void} [events.began] called when another trace becomes the session's
    */
   constructor(fallback, { taken = () => {}, began = () => {} } = {}) {
-    this.#fallback = fallback;
+    this.fallback = fallback;
     this.#taken = taken;
     this.#began = began;
   }
@@ -61,34 +61,25 @@ export class Session {
 
   /** Whether a host may still give the session another context: no navigation has carried the fallback yet. */
   get isReplaceable() {
-    return !this.#used && sameContext(this.#context, this.#fallback);
-  }
-
-  /** @returns {Propagation} how contexts are carried */
-  get propagation() {
-    return this.#propagation;
+    return !this.#used && sameContext(this.#context, this.fallback);
   }
 
   get kept() {
-    return { paused: this.#propagation.paused, chosen: this.chosen, started: this.#started };
+    return { paused: this.propagation.paused, chosen: this.chosen, started: this.#started };
   }
 
-  /**
-   * Continues the session of an earlier worker.
-   *
-   * @param {{ session: SessionContext, propagation: PropagationSettings, kept: Kept | null }} record
-   */
+  /** Restores an earlier session. @param {{ session: SessionContext, propagation: PropagationSettings, kept: Kept | null }} record */
   restore({ session, propagation, kept }) {
     this.adopt(session);
     if (kept !== null) {
       this.chosen = kept.chosen;
       this.#started = kept.started;
     }
-    this.#propagation = new Propagation(propagation, { paused: kept?.paused });
+    this.propagation = new Propagation(propagation, { paused: kept?.paused });
     this.#used = true;
   }
 
-  /** Uses a context as the session's from now on. @param {SessionContext} context */
+  /** Makes a context the session's. @param {SessionContext} context */
   adopt({ traceId, spanId, flags }) {
     this.#context = { traceId, spanId, flags };
     this.#started = Date.now();
@@ -96,43 +87,38 @@ export class Session {
     this.#began(traceId);
   }
 
-  /** Uses the fallback. */
-  adoptFallback() {
-    this.adopt(this.#fallback);
-  }
-
   /** Notes that a navigation carries the session's trace id, which must stay from then on. */
   use() {
     this.#used = true;
   }
 
-  /** Goes on in a new trace. */
+  /** Begins a new trace. */
   beginTrace() {
     const { traceId, spanId, flags: decided } = this.takeTrace();
-    this.adopt({ traceId, spanId, flags: this.#propagation.flagsAbove(decided) });
+    this.adopt({ traceId, spanId, flags: this.propagation.flagsAbove(decided) });
     this.#used = true;
     // The tracestate belonged to the trace before.
-    if (this.#propagation.settings.tracestate !== '') this.#change({ settings: { ...this.#propagation.settings, tracestate: '' } });
+    if (this.propagation.settings.tracestate !== '') this.#change({ settings: { ...this.propagation.settings, tracestate: '' } });
   }
 
-  /** Carries contexts by other settings, if they are others. @param {PropagationSettings} settings @returns {boolean} whether they are */
+  /** Carries contexts by these settings. Returns whether they are new. @param {PropagationSettings} settings */
   carry(settings) {
-    // An equal propagation stays the same object: others compare by that.
-    if (JSON.stringify(settings) === JSON.stringify(this.#propagation.settings)) return false;
+    // Equal settings stay the same object, since others compare by that.
+    if (JSON.stringify(settings) === JSON.stringify(this.propagation.settings)) return false;
     this.#change({ settings });
-    // The contexts in stock were decided on by the settings before.
+    // The settings before decided on the contexts in stock.
     this.#stock = new Stock();
     return true;
   }
 
-  /** Takes headers away from all requests, or gives them back. @param {boolean} paused */
+  /** Stops or resumes headers. @param {boolean} paused */
   pause(paused) {
     this.#change({ paused });
   }
 
-  /** Leaves out regular expressions of targets and exclusions that cannot be used. @param {string[]} refused */
+  /** Leaves out regular expressions that the browser refuses. @param {string[]} refused */
   refuse(refused) {
-    if (JSON.stringify(refused) !== JSON.stringify(this.#propagation.refused)) this.#change({ refused });
+    if (JSON.stringify(refused) !== JSON.stringify(this.propagation.refused)) this.#change({ refused });
   }
 
   /** Adds contexts from the host to the stock. @param {NavigationContext[]} contexts @param {SessionContext[]} traces */
@@ -142,7 +128,7 @@ export class Session {
 
   /** Counts the contexts and traces to ask the host for. */
   missing() {
-    return this.#stock.missing(this.#propagation.settings.scope === 'session' ? FEW : CAPACITY);
+    return this.#stock.missing(this.propagation.settings.scope === 'session' ? FEW : CAPACITY);
   }
 
   /** Takes a context for a navigation to come. */
@@ -154,7 +140,7 @@ export class Session {
 
   /** Takes a new trace. */
   takeTrace() {
-    const propagation = this.#propagation;
+    const { propagation } = this;
     const trace = this.#stock.takeTrace();
     queueMicrotask(this.#taken);
     return trace ?? { traceId: newTraceId(), spanId: newSpanId(), flags: propagation.flags(propagation.decide(null), null) };
@@ -162,14 +148,13 @@ export class Session {
 
   /** Decides for a navigation that has no context from the host. */
   #navigationFlags() {
-    const { flags } = this.context;
-    const propagation = this.#propagation;
+    const { context: { flags }, propagation } = this;
     return propagation.settings.samplePer === 'trace' ? flags : propagation.flags(propagation.decide(null), flags);
   }
 
   /** @param {{ settings?: PropagationSettings, paused?: boolean, refused?: string[] }} changes */
   #change(changes) {
-    const { settings, ...others } = { ...this.#propagation, ...changes };
-    this.#propagation = new Propagation(settings, others);
+    const { settings, ...others } = { ...this.propagation, ...changes };
+    this.propagation = new Propagation(settings, others);
   }
 }

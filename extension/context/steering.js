@@ -59,11 +59,7 @@ function distance(a, b) {
   return row.at(-1) ?? 0;
 }
 
-/**
- * Suggests the known word that an unknown one resembles most; empty when it resembles none.
- *
- * @param {string} word @param {string[]} known
- */
+/** Suggests the known word that an unknown one resembles; empty when none does. @param {string} word @param {string[]} known */
 function suggestion(word, known) {
   let nearest = '';
   let least = Infinity;
@@ -102,7 +98,7 @@ function readRatio(text) {
 }
 
 /**
- * The known directives: an example of the value, null when there is none, and a function that reads the value or returns the reason why not.
+ * The known directives. `example` is null for those without a value; `read` returns the reason when a value is invalid.
  *
  * @type {Record<string, { example: string | null, read: (argument: string) => Partial<Steering> | string }>}
  */

@@ -21,7 +21,7 @@ import { draw } from './propagation.js';
  *
  * @typedef {object} Special
  * @property {Trace} [trace]
- * @property {string} [baggage] the client's baggage, which the session's is added to
+ * @property {string} [baggage] the client's baggage, without the session's
  * @property {Linked} [client] the context that the client puts on every request
  * @property {Steering} [steering]
  */
@@ -55,7 +55,7 @@ export class Traces {
     for (const [tabId, { next }] of tabs) this.clients.restore(tabId, next);
   }
 
-  /** Goes on in a session whose trace has just begun. Clients stay in their traces. @param {SessionContext} before */
+  /** Continues in a new trace of the session. Clients stay in theirs. @param {SessionContext} before */
   beginTrace(before) {
     this.#known.add(before.traceId);
     this.clients.reset();
@@ -111,11 +111,7 @@ export class Traces {
     return { spanId, flags: inherits ? trace.flags : flags, trace };
   }
 
-  /**
-   * Checks whether a client has changed its headers since a context was issued.
-   *
-   * @param {number} tabId @param {NavigationContext} context
-   */
+  /** Checks whether a client has changed since a context was issued. @param {number} tabId @param {NavigationContext} context */
   isStale(tabId, context) {
     const made = this.#made.get(context);
     return made !== undefined && made !== (this.clients.get(tabId)?.changes ?? 0);
@@ -147,11 +143,7 @@ export class Traces {
     this.#tell('client', trace);
   }
 
-  /**
-   * Keeps a tab in the trace of its first navigation, which had the spare context.
-   *
-   * @param {number} tabId @param {NavigationContext} context
-   */
+  /** Keeps a tab in the trace of its first navigation, which had the spare. @param {number} tabId @param {NavigationContext} context */
   claimed(tabId, { spanId, trace }) {
     if (trace === undefined || trace.spanId === spanId) return;
     this.clients.tab(tabId).trace ??= trace;
@@ -162,11 +154,6 @@ export class Traces {
     if (traceId === this.#session.context.traceId) return { spanId, flags };
     const trace = this.clients.get(tabId)?.trace;
     return { spanId, flags, trace: trace?.traceId === traceId ? trace : { traceId, spanId, flags, tracestate } };
-  }
-
-  /** @param {number} tabId */
-  closed(tabId) {
-    this.clients.closed(tabId);
   }
 
   /** Checks whether an address is traced. @param {string} url */
@@ -184,7 +171,7 @@ export class Traces {
     return traceId === this.#session.context.traceId || this.#known.has(traceId);
   }
 
-  /** Adds everything that headers carry to a context. @param {NavigationContext} context @param {string} spanId */
+  /** Completes a context to what headers carry. @param {NavigationContext} context @param {string} spanId */
   carried({ flags, trace, baggage }, spanId) {
     const { context, propagation } = this.#session;
     const { settings } = propagation;
@@ -211,7 +198,7 @@ export class Traces {
   }
 
   /**
-   * Links a new trace to the session, to the client's context, and to the navigation before.
+   * Links a new trace to the session, the client and the navigation before.
    *
    * @param {Linked | null} client @param {NavigationContext | null} previous
    */
@@ -222,11 +209,7 @@ export class Traces {
     return links;
   }
 
-  /**
-   * Tells the host of a navigation's context, unless it is simply the session's.
-   *
-   * @param {NavigationContext} context @param {Linked[]} links
-   */
+  /** Tells the host of a context that is not simply the session's. @param {NavigationContext} context @param {Linked[]} links */
   #announce({ spanId, flags, trace }, links) {
     const { context, propagation } = this.#session;
     if (trace === undefined && flags === context.flags) return;
@@ -246,11 +229,7 @@ export class Traces {
     });
   }
 
-  /**
-   * Tells the host of the trace of a tab or a client.
-   *
-   * @param {'tab' | 'client'} issuedFor @param {Trace} trace @param {Linked[]} [links]
-   */
+  /** Tells the host of a tab's or client's trace. @param {'tab' | 'client'} issuedFor @param {Trace} trace @param {Linked[]} [links] */
   #tell(issuedFor, { traceId, spanId, flags }, links) {
     this.#outbox.observe({ what: 'context-issued', time: Date.now(), spanId, issuedFor, traceId, flags, links });
   }

@@ -2,13 +2,13 @@
  * Puts contexts on requests, in one of two modes:
  *
  * - lightweight: session rules carry the contexts and change once per navigation;
- * - detailed: a blocking listener puts a span id of its own on every request. A rule that matched would win over the listener, so the one rule
- *   is the record, which matches nothing.
+ * - detailed: a blocking listener puts its own span id on every request. Rules that match win over the listener, so the only rule is the
+ *   record, which matches nothing.
  */
 
 import { detailedRules, lightweightRules } from './rules.js';
 
-/** @import { Mode, SessionContext } from '../channel/messages.js' */
+/** @import { Mode } from '../channel/messages.js' */
 /** @import { Requests } from '../observe/requests.js' */
 /** @import { Injector } from './injector.js' */
 /** @import { SessionRules } from './session-rules.js' */

@@ -20,7 +20,6 @@ import { serverTiming } from './rules.js';
 /** @import { Tabs } from './tabs.js' */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails} RequestDetails */
 /** @typedef {chrome.webRequest.OnHeadersReceivedDetails} ResponseDetails */
-
 /** @typedef {chrome.webRequest.HttpHeader} Header */
 /** @typedef {{ session: Pick<Session, 'context' | 'propagation' | 'use'>, tabs: Tabs, traces: Traces }} Tracing */
 
@@ -48,7 +47,7 @@ function setHeader(headers, name, value) {
   headers[at === -1 ? headers.length : at] = { name, value };
 }
 
-/** The blocking listeners, which the browser asks only where it grants that. */
+/** The blocking listeners. The browser asks them only where it grants that. */
 export class Injector {
   /** @type {SessionContext} */
   #context;
@@ -58,7 +57,8 @@ export class Injector {
   #documents;
   #requests;
   #listening = false;
-  #asked = false;
+  /** Whether the browser has asked a listener about a request. */
+  asked = false;
 
   /**
    * @param {SessionContext} fallback context of requests that leave before the session is known, since they cannot wait for it
@@ -69,11 +69,6 @@ export class Injector {
     this.#context = fallback;
     this.#documents = documents;
     this.#requests = requests;
-  }
-
-  /** @returns {boolean} whether the browser has asked a listener about a request */
-  get asked() {
-    return this.#asked;
   }
 
   /** Registers the listeners. A worker that a request has started must do so at once. */
@@ -91,14 +86,14 @@ export class Injector {
     this.#propagation = propagation;
   }
 
-  /** Puts the contexts of a session on requests from now on. @param {Tracing} tracing */
+  /** Puts a session's contexts on requests. @param {Tracing} tracing */
   start(tracing) {
     this.resume(tracing.session.context, tracing.session.propagation);
     this.#tracing = tracing;
     this.listen();
   }
 
-  /** Leaves requests alone from now on. */
+  /** Removes the listeners. */
   stop() {
     if (!this.#listening) return;
     this.#listening = false;
@@ -108,7 +103,7 @@ export class Injector {
 
   /** @param {RequestDetails} details */
   #inject = (details) => {
-    this.#asked = true;
+    this.asked = true;
     const { url, requestHeaders = [] } = details;
     const propagation = this.#propagation;
     const { length } = requestHeaders;
@@ -140,8 +135,8 @@ export class Injector {
       if (value === null) removeHeader(requestHeaders, name);
       else setHeader(requestHeaders, name, name === BAGGAGE ? mergeBaggage(propagation.baggageOf(requestHeaders), value) : value);
     }
-    const origin = pageContext === null ? undefined : pageContext.traceId === traceId ? { caller: pageContext.spanId } : { link: linkTo(pageContext) };
-    this.#requests.started(details, spanId, parentId, stray, origin);
+    const origin = pageContext && (pageContext.traceId === traceId ? { caller: pageContext.spanId } : { link: linkTo(pageContext) });
+    this.#requests.started(details, spanId, parentId, stray, origin ?? undefined);
     return { requestHeaders };
   };
 
@@ -158,7 +153,7 @@ export class Injector {
   }
 
   /**
-   * Removes the headers that a client puts on every request from one that is not traced.
+   * Removes the headers that a client puts on every request, where the request is not traced.
    *
    * @param {Header[]} requestHeaders
    * @param {boolean} own whether it is a navigation's own request, on which only a client can set headers

@@ -1,6 +1,6 @@
 /**
- * Decides between lightweight and detailed mode, and keeps rules and listener in step with the contexts. The mode that is to go stays in force
- * until the other one is.
+ * Decides between lightweight and detailed mode, and makes rules and listener follow the contexts. The old mode stays in force until the new one
+ * is.
  */
 
 import { refusalsOf, refusedRegexes } from './patterns.js';
@@ -63,9 +63,9 @@ export class ModeSwitch {
   }
 
   /**
-   * Goes over to lightweight mode if the browser says that it asks listeners, and does not.
+   * Changes to lightweight mode if the browser never asks the listener.
    *
-   * @param {number} timeStamp time at which a request left without the listener, in milliseconds since the epoch
+   * @param {number} timeStamp time at which a request left without it, in milliseconds since the epoch
    */
   requestLeft(timeStamp) {
     if (this.#carrier.isAsked || timeStamp <= this.#since) return;
@@ -74,7 +74,7 @@ export class ModeSwitch {
     void this.decide();
   }
 
-  /** Goes over to the mode that is wanted and granted. */
+  /** Chooses the mode that is wanted and granted, and puts it in force. */
   async decide() {
     const { session, tabs } = this.#tracing;
     const { settings } = session.propagation;
@@ -92,7 +92,7 @@ export class ModeSwitch {
     await this.update();
   }
 
-  /** Puts the rules of the mode in force. In detailed mode they are always the same. */
+  /** Makes the rules follow the contexts. In detailed mode they stay the same. */
   async update() {
     if (this.#isAsking) return;
     const { session } = this.#tracing;
@@ -119,8 +119,10 @@ export class ModeSwitch {
     if (decision !== this.#decision) return false;
     this.#isAsking = false;
     session.refuse(refused);
-    const { targets = [], exclude = [] } = this.#host.facts.configured ?? {};
-    const patterns = { targets: session.chosen.targets ?? targets, exclude };
+    const { version, configured } = this.#host.facts;
+    // A restarted worker does not know the patterns until its host has answered.
+    if (version === null) return true;
+    const patterns = { targets: session.chosen.targets ?? configured?.targets ?? [], exclude: configured?.exclude ?? [] };
     for (const message of refusalsOf(settings, refused, patterns)) this.#host.problem(message);
     return true;
   }

@@ -1,5 +1,5 @@
 /**
- * Passes the browser's events about tabs and navigations to the tabs, and makes the rules follow.
+ * Passes the browser's events about tabs and navigations on, and makes the rules follow.
  */
 
 import { isSampled } from '../context/propagators.js';
@@ -12,7 +12,7 @@ import { isSampled } from '../context/propagators.js';
 /** @import { Tracing } from './tabs.js' */
 /** @typedef {chrome.webRequest.HttpHeader[] | undefined} Headers */
 
-/** The tracker of {@link ../observe/navigations.js}. */
+/** The tracker for `observe/navigations.js`. */
 export class Navigations {
   #tracing;
   #mode;
@@ -35,11 +35,7 @@ export class Navigations {
     return this.#tracing.session.propagation.extractAny(headers);
   }
 
-  /**
-   * Returns the context of a tab's document.
-   *
-   * @param {number} tabId @param {string} url @returns {{ traced: boolean, traceId: string, sampled: boolean }}
-   */
+  /** Returns the context of a tab's document. @param {number} tabId @param {string} url */
   contextOf(tabId, url) {
     const { session, tabs, traces } = this.#tracing;
     /** @type {NavigationContext} */
@@ -55,7 +51,7 @@ export class Navigations {
 
   /** @param {number} tabId */
   closed(tabId) {
-    this.#tracing.traces.closed(tabId);
+    this.#tracing.traces.clients.closed(tabId);
     return this.#follow(this.#tracing.tabs.closed(tabId));
   }
 

@@ -1,5 +1,5 @@
 /**
- * Begins a new trace on the user's request. Everything that starts later is in it, and what is under way stays in the trace before.
+ * Begins a new trace for the user. What starts later is in it; what is under way stays in the trace before.
  */
 
 import { attempt } from '../attempt.js';
@@ -55,7 +55,7 @@ export class NewTrace {
   }
 
   /**
-   * Finds the context with which a document goes on after its navigation: another one if a new trace has begun meanwhile.
+   * Returns the context of a document after its navigation: another one if a new trace has begun meanwhile.
    *
    * @param {number} tabId @param {string} url
    * @param {NavigationContext} context the navigation's

@@ -17,11 +17,11 @@ export async function refusedRegexes({ targets, exclude }) {
   return regexes.filter((_, n) => answers[n]?.isSupported === false);
 }
 
-/** A pattern of both schemes with the port that one of them leaves out: the host makes two regular expressions of it. */
+/** A pattern from which the host makes two regular expressions: both schemes, with a port that is the default of one. */
 const TWO_REGEXES = /^\*:\/\/[^/]*:0*(80|443)\//;
 
 /**
- * Finds the pattern that a regular expression comes from; the expression itself when the patterns are not known.
+ * Finds the pattern of a regular expression, or returns the expression.
  *
  * @param {string} regex @param {string[]} regexes @param {string[]} patterns
  */
@@ -36,11 +36,7 @@ const LONGEST_PATTERN = 100;
 /** @param {string} pattern */
 const shortened = (pattern) => (pattern.length > LONGEST_PATTERN ? `${pattern.slice(0, LONGEST_PATTERN - 3)}...` : pattern);
 
-/**
- * Tells the user of refused patterns, in one sentence each.
- *
- * @param {Patterns} regexes @param {string[]} refused @param {Patterns} patterns
- */
+/** Tells the user of refused patterns, a sentence each. @param {Patterns} regexes @param {string[]} refused @param {Patterns} patterns */
 export function refusalsOf({ targets, exclude }, refused, patterns) {
   /** @param {string[]} regexes @param {string[]} sources @param {string} kind @param {string} effect */
   const sentences = (regexes, sources, kind, effect) => {

@@ -1,5 +1,5 @@
 /**
- * Decides which tabs have rules: the browser limits their number, and a tab's first request leaves before anything can react to the tab. Pure.
+ * Decides which tabs have rules. The browser limits the number of rules, and a tab's first request leaves before anything can react. Pure.
  */
 
 import { MOST_TABS, freeRuleId } from './rules.js';
@@ -111,7 +111,7 @@ export class TabRoom {
   /** @param {number} tabId */
   #drop(tabId) {
     this.tabs.delete(tabId);
-    this.#traces.closed(tabId);
+    this.#traces.clients.closed(tabId);
   }
 
   #countAhead() {

@@ -83,11 +83,7 @@ const removing = (headers) => ({ type: 'modifyHeaders', requestHeaders: headers.
 /** The steering header never leaves the browser. @param {ResourceType[]} allTypes */
 const steeringRule = (allTypes) => rule(STEERING_RULE, 'steering', { resourceTypes: allTypes }, removing([STEERING_HEADER]));
 
-/**
- * Removes the headers that clients put on every request of their tabs.
- *
- * @param {ResourceType[]} allTypes @param {number[]} tabIds @param {string[]} fields
- */
+/** Removes the headers of clients from their tabs. @param {ResourceType[]} allTypes @param {number[]} tabIds @param {string[]} fields */
 const clientRules = (allTypes, tabIds, fields) =>
   tabIds.length === 0 ? [] : [rule(CLIENT_RULE, 'client', { resourceTypes: allTypes, tabIds }, removing(fields))];
 

@@ -1,5 +1,5 @@
 /**
- * Replaces the browser's session rules. Each update makes the renderers drop their memory cache, so it sends none that changes nothing.
+ * Replaces the browser's session rules. An update makes the renderers drop their memory cache, so one without a change is not sent.
  */
 
 import { attempt } from '../attempt.js';
@@ -33,15 +33,10 @@ export class SessionRules {
 
   /** Reads the rules in force. @returns {Promise<Rule[]>} empty when they cannot be read */
   async read() {
-    const rules = await this.#query();
-    if (rules !== null) this.#expected = byId(rules);
-    return rules ?? [];
-  }
-
-  async #query() {
     const rules = await attempt('reading the rules', async () => chrome.declarativeNetRequest.getSessionRules(), null);
     for (const { id } of rules ?? []) this.#ids.add(id);
-    return rules;
+    if (rules !== null) this.#expected = byId(rules);
+    return rules ?? [];
   }
 
   /**
@@ -96,10 +91,10 @@ export class SessionRules {
     return this.#recovery;
   }
 
-  /** Replaces all that may be in force by the wanted rules, until these do not change meanwhile. */
+  /** Replaces everything that may be in force, again if other rules are wanted meanwhile. */
   async #startOver() {
     await Promise.allSettled(this.#pending);
-    await this.#query();
+    await this.read();
     for (;;) {
       const wanted = this.#wanted;
       this.#expected = null;

@@ -1,5 +1,5 @@
 /**
- * Tracks the navigations of one tab. Pure: the browser's events go in, and the answer says whether the rules must follow.
+ * Tracks the navigations of one tab. Pure: each event of the browser returns whether the rules must follow.
  *
  * In lightweight mode a rule cannot tell a main-frame request from another one that it replaces before its response. Both carry the same
  * context, and the second continues the navigation of the first.
@@ -20,7 +20,7 @@
  * @property {NavigationContext | null} context null when the document is not traced
  * @property {NavigationContext} previous context of the document before
  */
-/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'claimed' | 'isStale' | 'closed'>} TabTraces */
+/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'claimed' | 'isStale'> & { clients: Pick<Traces['clients'], 'closed'> }} TabTraces */
 
 /** @param {NavigationContext[]} ended @returns {Change} */
 const update = (...ended) => ({ update: true, ended });
@@ -31,11 +31,7 @@ export const noUpdate = (...ended) => ({ update: false, ended });
 /** @param {NavigationContext} a @param {NavigationContext} b */
 export const sameSpan = (a, b) => a.spanId === b.spanId;
 
-/**
- * Checks whether two contexts make the same rules: a client may have changed all but the span.
- *
- * @param {NavigationContext} a @param {NavigationContext} b
- */
+/** Compares all of two contexts: a client may have changed all but the span. @param {NavigationContext} a @param {NavigationContext} b */
 const sameContent = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
 
 /** One tab, or the room kept for one that does not exist yet. */
@@ -64,11 +60,7 @@ export class Tab {
     this.#traces = traces;
   }
 
-  /**
-   * Finds the context of the navigation that a main-frame request belongs to, up to the navigation's response.
-   *
-   * @param {string} requestId
-   */
+  /** Finds the context of a main-frame request, up to its navigation's response. @param {string} requestId */
   navigation(requestId) {
     return this.#requests.get(requestId) ?? (this.#responded?.requestId === requestId ? this.#responded.context : undefined);
   }
@@ -76,11 +68,6 @@ export class Tab {
   /** @returns {NavigationContext | undefined} the context of the latest navigation that had a response */
   get latest() {
     return this.#responded?.context;
-  }
-
-  /** Whether a document has had its response and is not committed yet. */
-  get isLanding() {
-    return this.#landing !== null;
   }
 
   /** @returns {NavigationContext[]} the contexts that a navigation's request may have left with */
@@ -111,18 +98,23 @@ export class Tab {
     this.current = this.#traces.issue(this.tabId, this.current);
   }
 
-  /** Takes the context of a tab's requests that belong to no traced navigation. */
-  leaveTraces() {
-    this.current = this.#traces.rootOf(this.tabId);
+  /** Moves the tab into a new trace. Returns whether the document has a new context. @param {boolean} isTraced whether the document is traced */
+  beginTrace(isTraced) {
+    this.refresh(this.current);
+    if (this.#landing !== null) return false;
+    if (!this.exists) this.current = this.next;
+    else if (isTraced) this.refreshCurrent();
+    else this.current = this.#traces.rootOf(this.tabId);
+    return this.exists && isTraced;
   }
 
-  /** A main-frame request leaves, or a redirect hop of it. @param {string} requestId @param {NavigationContext} context */
+  /** Handles a main-frame request that leaves, or a redirect hop of it. @param {string} requestId @param {NavigationContext} context */
   requested(requestId, context) {
     this.#requests.set(requestId, context);
   }
 
   /**
-   * A main-frame request has its final response. Repeated calls change nothing.
+   * Handles the final response of a main-frame request. Repeated calls change nothing.
    *
    * @param {string} requestId
    * @param {string | null} url the document's address; null when no document comes of the response: a 204, a 205 or a download
@@ -139,7 +131,7 @@ export class Tab {
     return update();
   }
 
-  /** A main-frame request ended without a response. @param {string} requestId */
+  /** Handles a main-frame request that ended without a response. @param {string} requestId */
   failed(requestId) {
     const context = this.#requests.get(requestId);
     if (context === undefined) return this.#refreshStale() ? update() : noUpdate();
@@ -149,7 +141,7 @@ export class Tab {
     return update(context);
   }
 
-  /** A document was committed. @param {string} url */
+  /** Handles the commit of a document. @param {string} url */
   committed(url) {
     if (!this.#traces.isTarget(url)) {
       this.#landing = null;
@@ -171,7 +163,7 @@ export class Tab {
   }
 
   /**
-   * A navigation ended without a document, perhaps after its response.
+   * Handles a navigation that ended without a document, perhaps after its response.
    *
    * @param {string} url
    * @param {boolean} errorPage whether an error page took the place of the page before
@@ -187,11 +179,7 @@ export class Tab {
     return this.#requests.size > 0 ? noUpdate(...ended) : update(...ended);
   }
 
-  /**
-   * The response becomes a page that is not traced. Its requests to targets belong to no navigation.
-   *
-   * @param {string} requestId @param {string} url
-   */
+  /** Handles a response that becomes an untraced page, which has no navigation. @param {string} requestId @param {string} url */
   #respondedUntraced(requestId, url) {
     const context = this.#requests.get(requestId);
     this.#requests.delete(requestId);

@@ -1,5 +1,6 @@
 /**
- * Tracks the contexts that the requests of all tabs carry. Pure: the browser's events go in, and the answer says whether the rules must follow.
+ * Tracks the contexts that the requests of all tabs carry. Pure: each event of the browser returns whether the
+ * rules must follow.
  */
 
 import { isBrowsersOwn } from '../observe/details.js';
@@ -46,20 +47,12 @@ export class Tabs {
     return this.#room.tabs.get(tabId)?.current;
   }
 
-  /**
-   * Finds the context of the navigation that a main-frame request belongs to, up to the navigation's response.
-   *
-   * @param {number} tabId @param {string} requestId
-   */
+  /** See {@link Tab.navigation}. @param {number} tabId @param {string} requestId */
   navigation(tabId, requestId) {
     return this.#room.tabs.get(tabId)?.navigation(requestId);
   }
 
-  /**
-   * Begins a navigation with a new context when its main-frame request is about to leave. The hops of a redirect continue it.
-   *
-   * @param {number} tabId @param {string} requestId
-   */
+  /** Begins a navigation before its request leaves. Redirect hops continue it. @param {number} tabId @param {string} requestId */
   begin(tabId, requestId) {
     const tab = this.#room.tabs.get(tabId);
     const begun = tab?.navigation(requestId);
@@ -82,7 +75,7 @@ export class Tabs {
   }
 
   /**
-   * Goes on in a new trace. Navigations under way keep their contexts.
+   * Moves the tabs into a new trace. Navigations under way keep their contexts.
    *
    * @param {(tabId: number) => boolean} isTraced whether a tab's document is traced
    * @returns {{ tabId: number, before: NavigationContext, context: NavigationContext }[]} the documents with a new context
@@ -92,20 +85,13 @@ export class Tabs {
     this.#spare = this.#traces.issue(null);
     for (const [tabId, tab] of this.#room.tabs) {
       const before = tab.current;
-      tab.refresh(before);
-      if (tab.isLanding) continue;
-      if (!tab.exists) tab.current = tab.next;
-      else if (!isTraced(tabId)) tab.leaveTraces();
-      else {
-        tab.refreshCurrent();
-        documents.push({ tabId, before, context: tab.current });
-      }
+      if (tab.beginTrace(isTraced(tabId))) documents.push({ tabId, before, context: tab.current });
     }
     return documents;
   }
 
   /**
-   * Gives a document that a navigation of the trace before led to a context of this one.
+   * Moves a document into the new trace, after a navigation of the trace before has led to it.
    *
    * @param {number} tabId @param {NavigationContext} before
    * @returns {NavigationContext | null} null when the tab has another document by now
@@ -127,12 +113,12 @@ export class Tabs {
     this.#room.limit(most);
   }
 
-  /** Tabs and windows were opened. @param {number[]} tabIds @param {number[]} windowIds */
+  /** Handles tabs and windows that were opened. @param {number[]} tabIds @param {number[]} windowIds */
   opened(tabIds, windowIds) {
     return { update: this.#room.open(tabIds, windowIds), ended: [] };
   }
 
-  /** A tab was closed. Its rules go with the next update. @param {number} tabId */
+  /** Handles a tab that was closed. Its rules go with the next update. @param {number} tabId */
   closed(tabId) {
     const tab = this.#room.tabs.get(tabId);
     this.#room.close(tabId);
@@ -140,7 +126,7 @@ export class Tabs {
   }
 
   /**
-   * A main-frame request leaves, or a redirect hop of it.
+   * Handles a main-frame request that leaves, or a redirect hop of it.
    *
    * @param {number} tabId @param {string} requestId
    * @param {NavigationContext | null} sent the context that it carries; null when it left before headers were in place
@@ -156,33 +142,23 @@ export class Tabs {
     return { update: tab === undefined, ended: [] };
   }
 
-  /**
-   * A main-frame request has its final response. Repeated calls change nothing.
-   *
-   * @param {number} tabId @param {string} requestId
-   * @param {string | null} url the document's address; null when no document comes of the response
-   */
+  /** See {@link Tab.responded}. @param {number} tabId @param {string} requestId @param {string | null} url */
   responded(tabId, requestId, url) {
     return this.#change(this.#room.tabs.get(tabId)?.responded(requestId, url));
   }
 
-  /** A main-frame request ended without a response. @param {number} tabId @param {string} requestId */
+  /** See {@link Tab.failed}. @param {number} tabId @param {string} requestId */
   failed(tabId, requestId) {
     return this.#change(this.#room.tabs.get(tabId)?.failed(requestId));
   }
 
-  /** A document was committed. @param {number} tabId @param {string} url */
+  /** See {@link Tab.committed}. @param {number} tabId @param {string} url */
   committed(tabId, url) {
     // The browser's own pages and the empty one make no requests with a navigation's context.
     return this.#change(isBrowsersOwn(url) ? undefined : this.#room.tab(tabId)?.committed(url));
   }
 
-  /**
-   * A navigation ended without a document, perhaps after its response.
-   *
-   * @param {number} tabId @param {string} url
-   * @param {boolean} errorPage whether an error page took the place of the page before
-   */
+  /** See {@link Tab.abandoned}. @param {number} tabId @param {string} url @param {boolean} errorPage */
   abandoned(tabId, url, errorPage) {
     return this.#change(this.#room.tabs.get(tabId)?.abandoned(url, errorPage));
   }

@@ -7,7 +7,7 @@ import { Badge } from './view.js';
 /** @import { Host } from '../channel/host.js' */
 /** @import { Session } from '../context/session.js' */
 
-/** What there is to show of the session and its host. */
+/** The state of the session and its host. */
 export class Status {
   #session;
   #host;

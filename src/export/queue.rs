@@ -24,10 +24,10 @@ use crate::export::queue::thread::QueueThread;
 use crate::export::resource::Browser;
 use crate::export::send::{self, SenderEvent};
 use crate::export::session::QueuedSession;
+use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
 use crate::observe::session::RemoteParent;
 use crate::observe::span::Nanos;
-use crate::observe::counts::SessionCounts;
 
 /// How long a host whose channel has ended waits for the browser to end too, before it leaves the session to the next host.
 const BROWSER_ENDS: Duration = Duration::from_millis(1500);

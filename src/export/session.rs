@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::export::journal::{ExportCounts, ExportResult, Journal, JournalEntry, SessionStart, SessionState};
 use crate::export::options::BatchOptions;
 use crate::export::otlp;
+use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
 use crate::observe::session::Session;
 use crate::observe::span::{Nanos, Span};
-use crate::observe::counts::SessionCounts;
 
 /// How long a retired session waits for the requests that it still has open.
 const LATE_ENDS: Duration = Duration::from_secs(30);

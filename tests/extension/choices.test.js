@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { LONGEST_REGEX, fakeChrome, settled } from './support/chrome.js';
+import { fakeChrome, settled } from './support/chrome.js';
 import { AS_CONFIGURED, NAMED, TAB, answer, begin, carried, idle, importWorker } from './support/popup.js';
+import { LONGEST_REGEX } from './support/rule-engine.js';
 
 beforeEach(() => {
   mock.reset();
@@ -23,7 +24,7 @@ test('a choice is the host\'s to make', async () => {
   assert.equal(popup.view().tab.traced, false);
   assert.equal(carried(browser), null);
 
-  // Another host is told of it, and nothing changes until it has answered.
+  // Another host is told, and nothing changes until it has answered.
   host()?.disconnect();
   mock.timers.tick(10_000);
   const updates = browser.updates.length;
@@ -35,7 +36,7 @@ test('a choice is the host\'s to make', async () => {
   await idle();
   assert.equal(browser.updates.length, updates);
 
-  // A worker that is restarted knows it too.
+  // A restarted worker knows the choice too.
   const next = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true, rules: [...browser.rules.values()] });
   await importWorker('activated');
   await idle();

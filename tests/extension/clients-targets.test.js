@@ -21,7 +21,7 @@ test('in detailed mode a request is told of by its span id', async () => {
   assert.equal(told[1].spanId, carried?.spanId);
 });
 
-test('in lightweight mode a request has a new id below its navigation', async () => {
+test('lightweight: a request has a new id below its navigation', async () => {
   const worker = await running();
   const { committed } = navigate(worker, '1');
   await idle();
@@ -59,7 +59,7 @@ test('a browser that asks no listener is observed by its rules', async () => {
 });
 
 
-test("lightweight: a client's headers hold from the next navigation", async () => {
+test("lightweight: a client's headers hold for later navigations", async () => {
   const worker = await carrying({});
   const first = await visit(worker, '1', THEIRS);
   assert.equal(traceOf(first.carried), NAMED.traceId, 'no rule knew of it');
@@ -101,8 +101,8 @@ test('lightweight: a script steers its next navigation', async () => {
 });
 
 for (const headers of [{}, THEIRS]) {
-  const has = 'traceparent' in headers ? 'keeps the header of its client, and is not' : 'has no header, and is not';
-  test(`lightweight: a page steered off ${has} told of`, async () => {
+  const has = 'traceparent' in headers ? 'keeps its client\'s header' : 'has no header';
+  test(`lightweight: a page steered off ${has}`, async () => {
     const worker = await carrying({});
     const control = { navtrace: 'off', ...headers };
     const first = await visit(worker, '1', control);
@@ -145,7 +145,7 @@ for (const granted of [false, true]) {
   });
 
   for (const page of [ELSEWHERE, PAGE]) {
-    test(`a worker that is restarted in ${mode} mode at ${page} lets no header of a client go to what is not traced`, async () => {
+    test(`${mode}: a restart ${page === PAGE ? 'at a target' : 'elsewhere'} holds client headers back`, async () => {
       const before = await carrying(TARGETS, { granted });
       await visit(before, '1', THEIRS);
       await visit(before, '2', THEIRS, page);

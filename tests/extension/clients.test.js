@@ -116,7 +116,7 @@ test('tabs without a client and closed tabs are not remembered', () => {
   assert.deepEqual(traces.clients.withHeaders(), []);
   traces.arrive(TAB, client(900), '', undefined);
   assert.deepEqual(traces.clients.withHeaders(), [TAB]);
-  traces.closed(TAB);
+  traces.clients.closed(TAB);
   assert.deepEqual(traces.clients.withHeaders(), []);
   assert.equal(traces.issue(TAB).trace, undefined);
   assert.ok(traces.has(T(900)), 'its requests may still be under way');
@@ -126,7 +126,7 @@ test('tabs without a client and closed tabs are not remembered', () => {
 const RESTARTS = [
   ['a trace of the tab', { scope: 'tab' }, () => {}, true],
   ["a client's trace", {}, (traces) => traces.arrive(TAB, client(900, { tracestate: 'a=1' }), 'k=v', undefined), true],
-  ["a client's trace in the scope of the tab", { scope: 'tab' }, (traces) => traces.arrive(TAB, client(900), '', undefined), true],
+  ["a client's trace in scope tab", { scope: 'tab' }, (traces) => traces.arrive(TAB, client(900), '', undefined), true],
   ['a trace of a navigation', { scope: 'navigation' }, () => {}, false],
   ['a steered navigation', {}, (traces) => traces.arrive(TAB, null, '', 'propagator=b3; sampling=0'), true],
 ];

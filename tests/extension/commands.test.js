@@ -43,7 +43,7 @@ for (const granted of [true, false]) {
     assert.deepEqual([navigations[0].spanId, navigations[0].url, navigations[0].status], [spanId, PAGE, 200]);
   });
 
-  test(`${mode}: while paused nothing is traced, then all goes on`, async () => {
+  test(`${mode}: a pause stops all tracing until its end`, async () => {
     const { browser, popup, host } = await begin(granted);
     await load(browser, '1');
     const before = carried(browser);
@@ -67,7 +67,7 @@ for (const granted of [true, false]) {
     assert.equal(browser.ports.length, 1);
   });
 
-  test(`${mode}: a worker that is restarted while paused stays so`, async () => {
+  test(`${mode}: a worker restarted while paused stays so`, async () => {
     const { browser, popup } = await begin(granted);
     await load(browser, '1');
     await popup.ask({ type: 'pause', paused: true });
@@ -110,7 +110,7 @@ for (const granted of [true, false]) {
     };
     assert.deepEqual(sessionOf('request-completed', 'slow'), NAMED);
     assert.equal(sessionOf('request-started', '2'), null);
-    // Its parent is the document's new navigation, which the host knows.
+    // The parent is the document's new navigation, which the host knows.
     const committed = observed.flatMap(({ observations }) => observations).filter(({ transition }) => transition === 'new-trace');
     const { parent } = observed.flatMap(({ observations }) => observations).find(({ request }) => request === '2') ?? {};
     assert.deepEqual(committed.map(({ spanId, url }) => [spanId, url]), [[parent, PAGE]]);

@@ -76,7 +76,7 @@ test('the host is connected at once, and hello is sent when known', async () => 
   assert.deepEqual(ports[0]?.sent[0].session, NAMED);
 });
 
-test('without an answer about incognito hello says it is not allowed', async () => {
+test('without an answer about incognito, hello denies it', async () => {
   const { state, ports } = fakeChrome();
   state.broken.add('isAllowedIncognitoAccess');
   void connectHost().host.openSession(Promise.resolve(null));

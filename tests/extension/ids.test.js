@@ -7,7 +7,7 @@ import { isSpanId, isTraceId } from '../../extension/context/traceparent.js';
 let modules = 0;
 
 /**
- * A module that has not drawn anything yet.
+ * Imports the module anew.
  *
  * @returns {Promise<typeof import('../../extension/context/ids.js')>}
  */
@@ -17,7 +17,7 @@ async function unused() {
 }
 
 /**
- * Has random bytes come from elsewhere.
+ * Replaces the source of random bytes.
  *
  * @param {import('node:test').TestContext} t
  * @param {(bytes: Uint8Array, draw: number) => void} draw
@@ -52,7 +52,7 @@ test('every random byte is used at most once, as lower-case hex', async (t) => {
   });
   let from = 0;
   for (let n = 0; n < 2000; n += 1) {
-    // 72 bytes for five of them, so that some would be cut where the bytes at hand end.
+    // Five ids take 72 bytes, so some would cross the end of the pool.
     const id = n % 5 === 1 ? span() : trace();
     const at = drawn.indexOf(id, from);
     assert.notEqual(at, -1, `id ${n}`);

@@ -144,9 +144,9 @@ test('without propagators requests are still told of', () => {
 for (const [what, theirs, expected] of /** @type {[string, string, string][]} */ ([
   ['a page of its own', 'b=3,c=4', 'b=3,c=4,a=1'],
   ['none', '', 'a=1,b=2'],
-  ['one that can not be read', ';', 'a=1,b=2'],
+  ['an invalid list', ';', 'a=1,b=2'],
 ])) {
-  test(`a request with baggage of ${what} carries the session's too`, () => {
+  test(`baggage of ${what} is joined by the session's`, () => {
     const worker = showing({ baggage: 'a=1,b=2' });
     assert.equal(worker.carried.baggage, 'a=1,b=2');
     const headers = left(worker, request({ requestHeaders: theirs === '' ? [] : list({ Baggage: theirs }) }));
@@ -194,7 +194,7 @@ test('an untraced request is left as it is and not told of', () => {
 });
 
 for (const page of [PAGE, ELSEWHERE]) {
-  test(`a client's headers on ${page} go to traced addresses only`, () => {
+  test(`client headers of ${page} go to targets`, () => {
     const theirs = { traceparent: traceparent(CLIENT), tracestate: 'x=1', baggage: 'k=v' };
     const worker = showing(TARGETS, theirs, page);
     const { length } = worker.started.mock.calls;
@@ -254,7 +254,7 @@ test('a page steered off has no headers and is not told of', () => {
   }
 });
 
-test('an untraced page steered off requests targets without headers', () => {
+test('an untraced page steered off sends no headers to targets', () => {
   const worker = showing(TARGETS, { navtrace: 'off' }, ELSEWHERE);
   assert.deepEqual(worker.fire(INJECT, request()), {});
   assert.equal(worker.started.mock.callCount(), 0);

@@ -115,7 +115,7 @@ test('a redirect hop of an earlier navigation has its flags', () => {
 for (const [what, details] of /** @type {[string, object][]} */ ([
   ['a request without a tab', { tabId: -1 }],
   ['a main frame without a tab', { tabId: -1, type: 'main_frame', documentId: undefined }],
-  ['a request of a tab that nothing is known of', { tabId: 9000 }],
+  ['a request of an unknown tab', { tabId: 9000 }],
 ])) {
   test(`${what} has the flags of the session`, () => {
     const { inject, begin } = working();
@@ -128,7 +128,7 @@ for (const [what, details] of /** @type {[string, object][]} */ ([
   ['a prefetch', { documentId: 'd' }],
   ['a prerender', { documentLifecycle: 'prerender' }],
 ])) {
-  test(`${what} begins no navigation, and its response names none`, () => {
+  test(`${what} begins no navigation and names none`, () => {
     const { inject, named, begin, tabs } = working();
     tabs.requested(TAB, '0', { spanId: 'c'.repeat(16), flags: '03' });
     tabs.responded(TAB, '0', PAGE);
@@ -197,7 +197,7 @@ test('a resumed context is on requests until more is known', () => {
   assert.deepEqual({ traceId, flags }, { traceId: SESSION.traceId, flags: SESSION.flags });
 });
 
-test('only a navigation uses the session, before its request leaves', () => {
+test('a navigation uses the session before its request leaves', () => {
   const { inject, session } = working();
   inject(request());
   assert.equal(session.use.mock.callCount(), 0);
@@ -238,7 +238,7 @@ test('it listens once, however often it is told to', () => {
   assert.deepEqual(blocking(), []);
 });
 
-test('a stopped injector leaves requests alone until its next start', () => {
+test('a stopped injector leaves requests alone', () => {
   const { fire, injector, session, tabs, traces } = working();
   injector.stop();
   injector.stop();
@@ -335,13 +335,13 @@ const BETWEEN = [
   ['the document that is still there', { documentId: 'shown' }, 'shown'],
   ['a frame of it that is not known yet', { documentId: 'frame', parentDocumentId: 'shown' }, 'shown'],
   ['a frame that it opens', { type: 'sub_frame', documentId: undefined, parentDocumentId: 'shown' }, 'shown'],
-  ['the document that is there already, before anything has said so', { documentId: 'coming' }, 'coming'],
-  ['a document that the browser does not name', { documentId: undefined }, 'coming'],
-  ['the document that is still there, in no tab any more', { tabId: -1, documentId: 'shown' }, 'shown'],
+  ['a new, unknown document', { documentId: 'coming' }, 'coming'],
+  ['a document without an id', { documentId: undefined }, 'coming'],
+  ['the old document, in no tab', { tabId: -1, documentId: 'shown' }, 'shown'],
   ['a page that it fetches ahead', { type: 'main_frame', documentId: 'shown' }, 'shown'],
 ];
 for (const [what, details, belongs] of BETWEEN) {
-  test(`before a commit, a request of ${what} is ${belongs}`, () => {
+  test(`before a commit: ${what} (${belongs})`, () => {
     const { inject, told, ...navigations } = between();
     const { spanId, flags } = contextIn(inject(request({ requestId: '2', ...details })));
     assert.deepEqual(told(), [spanId, navigations[belongs].spanId, undefined, undefined]);

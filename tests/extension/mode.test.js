@@ -91,7 +91,7 @@ for (const [first, ...wanted] of [
   ['lightweight', 'detailed', 'lightweight', 'detailed'],
 ]) {
   const last = wanted.at(-1);
-  test(`${first} to ${wanted.join(' to ')} in quick succession`, async () => {
+  test(`${[first, ...wanted].join(', ')} in succession`, async () => {
     const { browser, port, said, inForce } = await running({ granted: true, mode: first });
     /** @type {(() => void)[]} */
     const releases = [];
@@ -119,7 +119,7 @@ for (const [first, ...wanted] of [
   });
 }
 
-test('granted but never asked: lightweight from the first navigation', async () => {
+test('granted but never asked: lightweight mode takes over', async () => {
   const { browser, navigations, said, contexts } = await running({ granted: true, asks: false });
   assert.deepEqual(said(), ['hello', 'armed detailed']);
   mock.timers.tick(10);
@@ -203,8 +203,8 @@ const RESTARTS = [
   ['lightweight', null, 'lightweight', 0],
 ];
 for (const [before, after, mode, updates] of RESTARTS) {
-  const wants = after === null ? 'no host' : `a host that wants ${after}`;
-  test(`restarted in ${before} mode, with ${wants}: ${mode}`, async () => {
+  const wants = after === null ? 'no host' : `wanted ${after}`;
+  test(`restarted in ${before}, ${wants}: ${mode}`, async () => {
     const { rules } = await running({ granted: true, mode: before });
     const browser = fakeChrome({ ...OPEN, granted: true, rules: [...rules.values()] });
     const { ready, session, port, said, inForce } = start(browser, { restarted: true });

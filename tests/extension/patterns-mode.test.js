@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { LONGEST_REGEX } from './support/chrome.js';
 import { ELSEWHERE, NAMED, PAGE, TAB, TARGETS, answer, anotherHost, carriedBy, carrying, idle, traceOf, visit } from './support/headers.js';
+import { LONGEST_REGEX } from './support/rule-engine.js';
 import { resetMocks } from './support/worker.js';
 
 /** A regular expression for {@link ELSEWHERE} that rules refuse. */
@@ -73,6 +73,7 @@ test('a restarted worker with a refused pattern makes no update', async () => {
   const before = await carrying(settings);
   const worker = await carrying(settings, { rules: [...before.browser.rules.values()], restarted: true });
   assert.equal(worker.browser.updates.length, 0);
+  assert.equal(problems(worker).length, 1);
   assert.deepEqual(carriedBy(worker, { url: ELSEWHERE }), {});
 });
 

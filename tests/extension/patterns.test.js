@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 
 import { refusalsOf, refusedRegexes } from '../../extension/headers/patterns.js';
-import { LONGEST_REGEX, fakeChrome } from './support/chrome.js';
+import { fakeChrome } from './support/chrome.js';
+import { LONGEST_REGEX } from './support/rule-engine.js';
 
 const LONG = 'x'.repeat(LONGEST_REGEX + 1);
 const REASON = 'is too long or complex for a rule of the browser';

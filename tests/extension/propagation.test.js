@@ -160,6 +160,22 @@ test('a broken pattern gives headers to nobody and is logged once', () => {
   assert.equal(error.mock.callCount(), 3);
 });
 
+/** @type {[why: string, targets: string[], exclude: string[], expected: [a: boolean, b: boolean]][]} */
+const REFUSED = [
+  ['a refused target is left out', ['^http://a', '^http://b'], [], [true, false]],
+  ['with every target refused, there is none', ['^http://b'], [], [false, false]],
+  ['with a refused exclusion, there is no target', [], ['^http://b', '^http://c'], [false, false]],
+  ['without a refused pattern nothing changes', ['^http://a'], ['^http://c'], [true, false]],
+];
+for (const [why, targets, exclude, expected] of REFUSED) {
+  test(why, () => {
+    const settings = { ...DEFAULT_PROPAGATION, targets, exclude };
+    const propagation = new Propagation(settings, { refused: ['^http://b'] });
+    assert.deepEqual([propagation.isTarget('http://a/'), propagation.isTarget('http://b/')], expected);
+    assert.equal(propagation.settings, settings, 'the settings stay as the host sent them');
+  });
+}
+
 test('a sampler that is parent-based does as its parent', () => {
   for (const ratio of [0, 0.5, 1]) {
     const propagation = having({ sampler: { ratio, parentBased: true } });
@@ -172,7 +188,7 @@ test('a sampler that is parent-based does as its parent', () => {
   }
 });
 
-test('a sampler draws for new traces, or always if not parent-based', () => {
+test('a sampler draws for new traces and without parents', () => {
   for (const [ratio, expected] of /** @type {[number, boolean][]} */ ([[0, false], [1, true]])) {
     for (const parentBased of [true, false]) {
       const propagation = having({ sampler: { ratio, parentBased } });

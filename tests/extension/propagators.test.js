@@ -47,7 +47,7 @@ for (const [name, propagator] of Object.entries(PROPAGATORS)) {
     }
   });
 
-  test(`${name}: headers are read and refused as the fixtures say`, () => {
+  test(`${name}: headers are read as the fixtures say`, () => {
     assert.ok(extract.length > 0);
     for (const { headers, context, reason = null } of extract) {
       const read = propagator.extract(getter(headers));
@@ -56,7 +56,7 @@ for (const [name, propagator] of Object.entries(PROPAGATORS)) {
     }
   });
 
-  test(`${name}: fields are lower-case, and a given list is extended`, () => {
+  test(`${name}: fields are lower-case, and lists are extended`, () => {
     assert.deepEqual(propagator.fields, propagator.fields.map((field) => field.toLowerCase()));
     /** @type {Written[]} */
     const into = [['before', '1']];

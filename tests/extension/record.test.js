@@ -26,7 +26,7 @@ test('the record has the id of a rule that it takes the place of', () => {
 });
 
 /**
- * Has the record say something else.
+ * Changes the record in the rules.
  *
  * @param {(record: any) => void} change
  * @param {Contexts} [carried]
@@ -97,7 +97,7 @@ test('a broken tab in the record is dropped, and others are read', () => {
   }
 });
 
-/** A context that has everything, none of which is ASCII where it need not be. */
+/** A context with every property. */
 const special = context(2, {
   trace: { traceId: traceId(9), spanId: spanId(8), flags: '03', tracestate: 'a=1' },
   steering: steering({ propagators: ['b3'], sampling: 0.5, newTrace: true }),

@@ -53,7 +53,7 @@ test('every context rule sets one header, and next names it', () => {
     assert.equal(condition.tabIds?.length, 1);
     naming.push(condition.tabIds?.[0]);
   }
-  // The browser appends what every rule that matches says, so that two would name two.
+  // Every rule that matches appends, so two would name two contexts.
   assert.deepEqual(naming, [7, 8]);
 });
 
@@ -186,7 +186,7 @@ const FORMATS = [
   [[], {}],
 ];
 for (const [propagators, expected] of FORMATS) {
-  test(`contexts as ${propagators.join(', ') || 'nothing'} are what requests carry`, () => {
+  test(`requests carry ${propagators.join(', ') || 'nothing'}`, () => {
     const settings = { propagators, tracestate: 's=1', baggage: 'k=v' };
     const theirs = Object.fromEntries(Object.keys(expected).map((name) => [name, 'theirs']));
     /** @type {Record<string, string>} */
@@ -194,7 +194,7 @@ for (const [propagators, expected] of FORMATS) {
     assert.deepEqual(under(rulesOf(settings))({ tabId: 7 }, { ...theirs, ...multi }), expected);
   });
 
-  test(`a page steered to ${propagators.join(', ') || 'nothing'} carries just that`, () => {
+  test(`a page steered to ${propagators.join(', ') || 'nothing'}`, () => {
     const configured = { tracestate: 's=1', baggage: 'k=v', propagators: /** @type {PropagationSettings['propagators']} */ (['tracecontext', 'baggage', 'jaeger']) };
     const rules = rulesOf(configured, withTab(context(2, { steering: steering({ propagators }) })));
     for (const type of ['script', 'main_frame']) {
@@ -215,7 +215,7 @@ test('a navigation is not steered like the page before it', () => {
   assert.deepEqual(Object.keys(under(rules)({ tabId: 7 })), ['b3', 'uber-trace-id']);
 });
 
-test('without propagators only the record and steering rules remain', () => {
+test('without propagators the record and steering rules remain', () => {
   assert.deepEqual(ids(rulesOf({ propagators: [] }, contexts, [7])), [1, 2]);
   const carried = under(rulesOf({ propagators: [], targets: [SHOP] }, contexts, [7]));
   assert.deepEqual(carried({ tabId: 7 }, { traceparent: 'x', Navtrace: 'off' }), { traceparent: 'x' });

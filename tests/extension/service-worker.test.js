@@ -33,7 +33,7 @@ const EVENTS = [
   'windows.onCreated',
 ];
 
-/** A navigation's own request, as the browser tells of it. */
+/** The request of a navigation, as in the browser's events. */
 const REQUEST = {
   tabId: TAB,
   requestId: '1',
@@ -44,7 +44,7 @@ const REQUEST = {
   timeStamp: 1,
 };
 
-/** The events whose listeners requests wait for. */
+/** The events whose listeners block requests. */
 const BLOCKING = ['webRequest.onBeforeSendHeaders', 'webRequest.onHeadersReceived'];
 
 /** @param {string} mode */
@@ -68,7 +68,7 @@ beforeEach(() => {
 });
 
 /**
- * Starts the worker in the browser that is in place.
+ * Starts the worker in the fake browser.
  *
  * @param {string | null} [state] how far the browser has come with it: `activated` when a worker ran before this one;
  *   null when it does not say
@@ -85,7 +85,7 @@ function observedBy({ ports }) {
   return observationsOf(ports[0]);
 }
 
-/** Waits for some rule updates. */
+/** Waits for rule updates. */
 async function idle() {
   for (let n = 0; n < 5; n += 1) await settled();
 }
@@ -107,17 +107,17 @@ const contextIn = (headers) => parseTraceparent(headers.find(({ name }) => name 
 /** @type {[what: string, state: string | null, blocking: string[]][]} */
 const WORKERS = [
   ['a fresh worker', 'parsed', []],
-  ['a worker that is not told whether it is fresh', null, []],
+  ['a worker of unknown state', null, []],
   ['a restarted worker', 'activated', BLOCKING],
 ];
 for (const [what, workerState, expected] of WORKERS) {
-  test(`${what} connects the host first and registers listeners`, async () => {
+  test(`${what} connects, then registers listeners`, async () => {
     const browser = fakeChrome({ granted: true });
     /** @type {string[]} */
     let listening = [];
     /** @type {string[]} */
     let blocking = [];
-    // The first thing that an answer lets run comes after all that ran at once.
+    // Microtasks run after everything synchronous.
     const { getSessionRules } = chrome.declarativeNetRequest;
     Object.assign(chrome.declarativeNetRequest, {
       getSessionRules: () => {
@@ -219,7 +219,7 @@ test('in detailed mode a navigation has one name everywhere', async () => {
   const told = observedBy(browser).map(({ what, spanId, parent }) => [what, parent ?? spanId]);
   const name = 'c'.repeat(16);
   assert.deepEqual(told, [
-    // Its flags are not the session's.
+    // The flags differ from the session's.
     ['context-issued', NAMED.spanId],
     ['request-started', name],
     ['request-started', name],

@@ -59,7 +59,7 @@ const DECISIONS = [
   ['random', { ratio: 0, parentBased: false }, true, '02'],
 ];
 for (const [what, sampler, randomFlag, flags] of DECISIONS) {
-  test(`a trace without a host is ${what} as the sampler says`, async () => {
+  test(`a trace without a host is ${what} by the sampler`, async () => {
     const { session, open, ports } = await begin();
     ports[0]?.receive(carrying({ sampler, randomFlag }));
     await open;

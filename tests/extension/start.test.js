@@ -11,11 +11,11 @@ beforeEach(() => void resetMocks());
 /** @type {[why: string, options: { granted: boolean, mode: string }][]} */
 const LIGHTWEIGHT = [
   ['not granted', { granted: false, mode: 'auto' }],
-  ['not granted, although it is wanted', { granted: false, mode: 'detailed' }],
-  ['granted and not wanted', { granted: true, mode: 'lightweight' }],
+  ['wanted, not granted', { granted: false, mode: 'detailed' }],
+  ['granted, not wanted', { granted: true, mode: 'lightweight' }],
 ];
 for (const [why, { granted, mode }] of LIGHTWEIGHT) {
-  test(`${why}: armed when the rules of the tabs are in force`, async () => {
+  test(`${why}: armed when rules are in force`, async () => {
     const browser = fakeChrome({ ...OPEN, granted });
     const release = hold(browser);
     const { port, said, started, inForce, contexts } = start(browser);
@@ -52,7 +52,7 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
     assert.deepEqual(said(), ['hello', 'armed lightweight']);
   });
 
-  test(`${why}: a navigation costs one update and is named`, async () => {
+  test(`${why}: a navigation costs one update`, async () => {
     const { navigations, updates, contexts } = await running({ granted, mode });
     const { length } = updates;
     const next = contexts()?.tabs.get(TAB)?.next;
@@ -66,7 +66,7 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
   });
 }
 
-test('a late host names the session and hears armed after its rules', async () => {
+test('a late host hears armed after its rules', async () => {
   const browser = fakeChrome(OPEN);
   const { ready, session, port, said, inForce } = start(browser);
   await idle();
@@ -89,7 +89,7 @@ test('a late host names the session and hears armed after its rules', async () =
 
 for (const granted of [false, true]) {
   const mode = granted ? 'detailed' : 'lightweight';
-  test(`a host may name the session during ${mode} mode's first rules`, async () => {
+  test(`${mode}: a host may answer during the first rules`, async () => {
     const browser = fakeChrome({ ...OPEN, granted });
     const { port, said, inForce } = start(browser);
     await idle();
@@ -102,7 +102,7 @@ for (const granted of [false, true]) {
     assertCarried(browser);
   });
 
-  test(`a session that a navigation has used in ${mode} mode stays`, async () => {
+  test(`${mode}: a session that a navigation has used stays`, async () => {
     const browser = fakeChrome({ ...OPEN, granted });
     const { ready, session, port, said, inForce } = start(browser);
     await idle();
@@ -125,7 +125,7 @@ for (const granted of [false, true]) {
 
 for (const granted of [false, true]) {
   for (const name of ['getSessionRules', 'tabs.query', 'windows.getAll', 'isAllowedIncognitoAccess']) {
-    test(`it starts all the same when ${name} fails, ${granted ? '' : 'not '}granted`, async () => {
+    test(`${granted ? 'detailed' : 'lightweight'}: starts when ${name} fails`, async () => {
       const browser = fakeChrome({ ...OPEN, granted });
       browser.state.broken.add(name);
       const { port, said, inForce } = start(browser);
@@ -165,7 +165,7 @@ test("thousands of tabs keep to the browser's limit of rules", async () => {
 });
 
 for (const mode of ['auto', 'detailed']) {
-  test(`granted, ${mode}: armed when listener and record are in force`, async () => {
+  test(`granted, ${mode}: armed with listener and record`, async () => {
     const browser = fakeChrome({ ...OPEN, granted: true });
     const release = hold(browser);
     const { port, said, started, inForce } = start(browser);
@@ -203,7 +203,7 @@ test('in detailed mode navigations cost no update and are named', async () => {
   assert.equal(browser.updates.length, 1);
 });
 
-test('in detailed mode a navigation without a document is told once', async () => {
+test('detailed: a navigation without a document is told once', async () => {
   const { navigations, browser, said } = await running({ granted: true });
   const ended = [];
   for (const [requestId, end] of /** @type {const} */ ([

@@ -46,10 +46,10 @@ test('a redirect to an untraced page ends the navigation', () => {
 });
 
 for (const begin of [true, false]) {
-  test(`when ${begin ? 'the listener begins' : 'rules carry'} it, a navigation survives an untraced hop`, () => {
+  test(`${begin ? 'detailed' : 'lightweight'}: a navigation survives an untraced hop`, () => {
     const { tabs, leave, said } = withElsewhere();
     const spanId = begin ? tabs.begin(TAB, '2').spanId : leave('2');
-    // The hop in between is not told of.
+    // The untraced hop in between is not reported.
     assert.equal(begin ? tabs.begin(TAB, '2').spanId : leave('2'), spanId);
     assert.deepEqual(said(tabs.responded(TAB, '2', PAGE)), [true]);
     assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, spanId]);
@@ -75,7 +75,7 @@ test('an error page in place of an untraced one has the root', () => {
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, next]);
 });
 
-test('a redirected navigation that fails at an untraced page failed', () => {
+test('a redirected navigation may fail at an untraced page', () => {
   const { tabs, spans, leave, said, current, next } = withElsewhere();
   leave('2');
   assert.deepEqual(said(tabs.failed(TAB, '2')), [true, next]);

@@ -107,10 +107,10 @@ test('a request that left with the context before keeps it', () => {
 });
 
 for (const [what, url] of [
-  ['the back-forward cache, a prerender or a service worker', PAGE],
+  ['a page without a request', PAGE],
   ['a data: address', 'data:text/html,x'],
 ]) {
-  test(`a page from ${what} takes the next context`, () => {
+  test(`${what}: takes the next context`, () => {
     const { tabs, spans, said, next } = withPage();
     assert.deepEqual(said(tabs.committed(TAB, String(url))), [true, next]);
     assert.equal(spans()[0], next);
@@ -215,7 +215,7 @@ test('the context of a document is found by its tab', () => {
   assert.equal(tabs.current(TAB), undefined);
 });
 
-test("a navigation is found by its request until another's response", () => {
+test("a navigation is found by its request for a time", () => {
   const { tabs, leave } = withPage();
   assert.equal(tabs.navigation(TAB, '2'), undefined);
   const spanId = leave('2');
@@ -291,7 +291,7 @@ test("in scope tab an unknown tab stays in the spare's trace", () => {
   const { spare } = tabs.contexts();
   const { traceId } = spare.trace ?? {};
   assert.ok(traceId);
-  // As a header says it.
+  // As read from a header.
   tabs.requested(9000, '1', { spanId: spare.spanId, flags: spare.flags, trace: undefined });
   tabs.responded(9000, '1', PAGE);
   assert.deepEqual(tabs.committed(9000, PAGE).ended.map(({ trace }) => trace?.traceId), [traceId]);

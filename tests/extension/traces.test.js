@@ -59,7 +59,7 @@ test('in scope navigation each is a root with links', () => {
 });
 
 for (const scope of /** @type {const} */ (['session', 'tab', 'navigation'])) {
-  test(`in scope ${scope} a client's context is adopted for its tab`, () => {
+  test(`in scope ${scope} a tab adopts its client's context`, () => {
     const { traces, told } = traced({ scope });
     traces.issue(TAB);
     told();

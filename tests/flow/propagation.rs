@@ -1,15 +1,15 @@
-//! What requests carry, by OpenTelemetry's own SDKs: every format alone and in pairs, and to targets alone.
+//! Tests which headers requests carry, as OpenTelemetry's own SDKs read them: every format alone and in pairs, and only for targets.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::bench::{Bench, Run, turn};
+use crate::browser_test::{BrowserTest, Run, exclusive};
 use crate::support::sdk::{Contexts, SdkServer, SpanContext};
 use crate::support::site::{Origin, Recorded, coverage_kinds};
 
 const PROPAGATORS: [&str; 5] = ["tracecontext", "baggage", "b3", "b3multi", "jaeger"];
 
-/// Every header that a propagator may write, and the one by which scripts steer.
+/// All headers that propagators write, and the steering header.
 const HEADERS: [&str; 10] = [
     "traceparent",
     "tracestate",
@@ -25,20 +25,20 @@ const HEADERS: [&str; 10] = [
 
 const BAGGAGE: &str = "user=alice,region=eu%20west";
 
-/// The headers of a request that are about its context.
+/// Returns the names of these headers in a request.
 fn carried(request: &Recorded) -> Vec<&str> {
     request.headers.iter().map(|(name, _)| name.as_str()).filter(|name| HEADERS.contains(name)).collect()
 }
 
-fn covered(bench: &Bench, mode: &str, settings: &[(&str, &str)]) -> Run {
-    let mut command = bench.traced_command("coverage.js", &[]);
+fn covered(test: &BrowserTest, mode: &str, settings: &[(&str, &str)]) -> Run {
+    let mut command = test.traced_command("coverage.js", &[]);
     command.env("NAVTRACE_MODE", mode).envs(settings.iter().copied());
-    let run = bench.run(command);
+    let run = test.run(command);
     run.assert_whole(&["1-0"]);
     run
 }
 
-/// The span contexts that are read from a request, which the propagators must agree on.
+/// Returns the span context that all propagators read from a request.
 fn agreed(contexts: &Contexts, propagators: &[&str], request: &Recorded) -> Option<SpanContext> {
     let Contexts { tracecontext, b3, b3multi, jaeger, baggage } = contexts;
     let found = [("tracecontext", tracecontext), ("b3", b3), ("b3multi", b3multi), ("jaeger", jaeger)];
@@ -55,10 +55,10 @@ fn agreed(contexts: &Contexts, propagators: &[&str], request: &Recorded) -> Opti
     agreed
 }
 
-/// Loads the coverage page with these propagators, and has the SDKs read every request of it.
+/// Loads the coverage page with these propagators, and checks what the SDKs read from every request.
 fn propagated(node: &SdkServer, go: &SdkServer, mode: &str, propagators: &[&str]) {
-    let bench = Bench::new();
-    let run = covered(&bench, mode, &[("OTEL_PROPAGATORS", &propagators.join(",")), ("BAGGAGE", BAGGAGE)]);
+    let test = BrowserTest::new();
+    let run = covered(&test, mode, &[("OTEL_PROPAGATORS", &propagators.join(",")), ("BAGGAGE", BAGGAGE)]);
     let seen: BTreeSet<_> = run.requests.iter().map(Recorded::label).collect();
     for kind in coverage_kinds().iter().filter(|kind| kind.at_least > 0) {
         assert!(seen.contains(kind.name), "{} with {propagators:?}", kind.name);
@@ -79,8 +79,8 @@ fn propagated(node: &SdkServer, go: &SdkServer, mode: &str, propagators: &[&str]
 }
 
 #[test]
-fn every_propagator_alone_and_in_pairs_is_read_by_the_sdks_as_one_context() {
-    let _turn = turn();
+fn every_propagator_is_read_by_the_sdks_alone_and_in_pairs() {
+    let _guard = exclusive();
     let (node, go) = (SdkServer::node(), SdkServer::go());
     for mode in ["detailed", "lightweight"] {
         for (number, first) in PROPAGATORS.iter().enumerate() {
@@ -92,14 +92,14 @@ fn every_propagator_alone_and_in_pairs_is_read_by_the_sdks_as_one_context() {
     }
 }
 
-/// Has every kind of request made to two origins of which one is a target, or all but one are.
+/// Makes every kind of request to two origins of which one is a target, and checks the headers.
 fn only_targets(mode: &str, setting: &str, target: Origin) {
-    let bench = Bench::new();
-    // What is excluded is the other one.
+    let test = BrowserTest::new();
+    // With NAVTRACE_EXCLUDE, the origin that is no target is named.
     let names_main = (setting == "NAVTRACE_TARGETS") == (target == Origin::Main);
-    let named = format!("{}/*", if names_main { bench.site.main() } else { bench.site.other() });
+    let named = format!("{}/*", if names_main { test.site.main() } else { test.site.other() });
     let settings = [(setting, named.as_str()), ("OTEL_PROPAGATORS", &PROPAGATORS.join(",")), ("BAGGAGE", BAGGAGE)];
-    let run = covered(&bench, mode, &settings);
+    let run = covered(&test, mode, &settings);
     let (targets, others): (Vec<_>, Vec<_>) = run.requests.iter().partition(|request| request.origin == target);
     assert!(targets.len() > 5 && others.len() > 5, "{} and {}", targets.len(), others.len());
     for request in targets {
@@ -112,7 +112,7 @@ fn only_targets(mode: &str, setting: &str, target: Origin) {
 
 #[test]
 fn nobody_but_targets_gets_a_header_or_baggage() {
-    let _turn = turn();
+    let _guard = exclusive();
     for mode in ["detailed", "lightweight"] {
         for setting in ["NAVTRACE_TARGETS", "NAVTRACE_EXCLUDE"] {
             for target in [Origin::Main, Origin::Other] {
@@ -124,10 +124,10 @@ fn nobody_but_targets_gets_a_header_or_baggage() {
 
 /// Runs with a pattern that no rule of the browser takes, and counts the requests to the main origin with and without a header.
 fn with_long_pattern(mode: &str, setting: &str) -> (Run, usize, usize) {
-    let bench = Bench::new();
-    let [main, long] = ["*".to_owned(), "x".repeat(200)].map(|path| format!("{}/{path}", bench.site.main()));
+    let test = BrowserTest::new();
+    let [main, long] = ["*".to_owned(), "x".repeat(200)].map(|path| format!("{}/{path}", test.site.main()));
     let patterns = if setting == "NAVTRACE_TARGETS" { format!("{main},{long}") } else { long };
-    let run = covered(&bench, mode, &[(setting, &patterns)]);
+    let run = covered(&test, mode, &[(setting, &patterns)]);
     let main = run.requests.iter().filter(|request| request.origin == Origin::Main);
     let (with, without): (Vec<_>, Vec<_>) = main.partition(|request| !carried(request).is_empty());
     let counts = (with.len(), without.len());
@@ -136,8 +136,10 @@ fn with_long_pattern(mode: &str, setting: &str) -> (Run, usize, usize) {
 
 #[test]
 fn patterns_too_long_for_rules_give_no_headers() {
-    let _turn = turn();
-    for (setting, told) in [("NAVTRACE_TARGETS", "so it gets no headers"), ("NAVTRACE_EXCLUDE", "so nothing gets headers")] {
+    let _guard = exclusive();
+    for (setting, told) in
+        [("NAVTRACE_TARGETS", "so it gets no headers"), ("NAVTRACE_EXCLUDE", "so nothing gets headers")]
+    {
         let (run, with, without) = with_long_pattern("lightweight", setting);
         assert!(run.log.contains(told) && run.log.contains("shorten it, or use detailed mode"), "{}", run.log);
         // The other target is not affected.
@@ -147,7 +149,7 @@ fn patterns_too_long_for_rules_give_no_headers() {
     }
 }
 
-/// A bench's command with the site's main origin as the only target.
-pub(crate) fn with_main_as_target(bench: &Bench, command: &mut Command) {
-    command.env("NAVTRACE_TARGETS", format!("{}/*", bench.site.main()));
+/// A test's command with the site's main origin as the only target.
+pub(crate) fn with_main_as_target(test: &BrowserTest, command: &mut Command) {
+    command.env("NAVTRACE_TARGETS", format!("{}/*", test.site.main()));
 }

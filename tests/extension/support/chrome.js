@@ -1,26 +1,19 @@
 /**
- * The parts of the browser's interface that the unit tests need, as fakes that record what is asked of them and refuse what it refuses.
+ * Fakes of the browser's interface, as far as the unit tests need it. They record calls, and refuse what the browser refuses.
  */
+
+import { LONGEST_REGEX, MOST_REGEX_RULES, MOST_RULES, RESOURCE_TYPES, changed, handedBack, ruleFault, rulesFor } from './rule-engine.js';
 
 /** @typedef {{ sent: any[], receive: (message: unknown) => void, disconnect: () => void }} FakePort */
 /** @typedef {{ name: string, value?: string, binaryValue?: number[] }} Header */
 /** @typedef {(...details: any[]) => any} Listener */
 /** @typedef {{ listener: Listener, types: string[] | null, extra: string[] }} Registration */
 
-const MOST_RULES = 5000;
-const MOST_REGEX_RULES = 1000;
-
-/** The real limit is one of memory: some 2 KiB for what the browser makes of it. */
-export const LONGEST_REGEX = 150;
-
-/** In the browser's own order, which is not the one in which it hands them back. */
-const RESOURCE_TYPES = { MAIN_FRAME: 'main_frame', SUB_FRAME: 'sub_frame', SCRIPT: 'script', IMAGE: 'image', FONT: 'font' };
-
-/** What the manifest asks for, besides what has to be granted. */
+/** The permissions of the manifest, without those that have to be granted. */
 const PERMISSIONS = ['declarativeNetRequest', 'nativeMessaging', 'scripting', 'webNavigation', 'webRequest'];
 const GRANT = 'webRequestBlocking';
 
-/** What the browser says of itself. */
+/** The browser's description of itself. */
 export const NAVIGATOR = {
   userAgent: 'Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/156.0.0.0',
   userAgentData: {
@@ -34,7 +27,7 @@ export const NAVIGATOR = {
   language: 'en-US',
 };
 
-/** The events, and for those of `webRequest` what a listener may ask for. */
+/** The events, and for those of `webRequest` the options of a listener. */
 const EVENTS = {
   webRequest: {
     onBeforeSendHeaders: ['blocking', 'requestHeaders', 'extraHeaders'],
@@ -57,7 +50,7 @@ const EVENTS = {
 };
 
 /**
- * Reads what a host was told of, in its order.
+ * Returns the observations that a host received, in order.
  *
  * @param {FakePort | undefined} port
  * @returns {any[]}
@@ -65,7 +58,7 @@ const EVENTS = {
 export const observationsOf = (port) =>
   (port?.sent ?? []).flatMap(({ type, observations }) => (type === 'observed' ? observations : []));
 
-/** Waits until everything that is due has run. */
+/** Waits until all pending work has run. */
 export const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** @returns {{ addListener: (listener: (value: any) => void) => void, fire: (value?: unknown) => void }} */
@@ -78,50 +71,8 @@ function event() {
   };
 }
 
-/** @param {any} rule @returns {any} the rule as the browser hands it back */
-function handedBack({ id, priority, condition, action }) {
-  const { resourceTypes, ...others } = condition;
-  const types = resourceTypes ? { resourceTypes: [...resourceTypes].sort() } : {};
-  return { action, condition: { ...others, ...types }, id, priority };
-}
-
 /**
- * Tells what the browser would refuse a rule for; null when it takes it.
- *
- * @param {any} rule
- */
-function ruleFault({ id, priority, condition, action }) {
-  for (const number of [id, priority]) if (!Number.isInteger(number) || number < 1) return `has a number ${number}`;
-  for (const key of ['resourceTypes', 'requestDomains', 'tabIds']) {
-    if (condition[key]?.length === 0) return `has an empty ${key} list`;
-  }
-  for (const type of condition.resourceTypes ?? []) {
-    if (!Object.values(RESOURCE_TYPES).includes(type)) return `has a type ${type}`;
-  }
-  const { regexFilter } = condition;
-  // eslint-disable-next-line no-control-regex -- what is ASCII
-  if (regexFilter !== undefined && !/^[\x00-\x7f]+$/.test(regexFilter)) return `has a regular expression ${regexFilter}`;
-  if (regexFilter?.length > LONGEST_REGEX) return 'has a regular expression that takes too much memory';
-  // It keeps rules that are not above it from changing headers, and has none to change.
-  if (action.type === 'allow') return Object.keys(action).length === 1 ? null : 'has more than an action to allow';
-  if (action.type !== 'modifyHeaders') return `has an action ${action.type}`;
-  const { requestHeaders, responseHeaders } = action;
-  if (!requestHeaders && !responseHeaders) return 'changes no headers';
-  for (const list of [requestHeaders, responseHeaders]) {
-    if (list?.length === 0) return 'has an empty list of headers';
-    for (const { header, operation, value } of list ?? []) {
-      if (!header || !['append', 'set', 'remove'].includes(operation)) return 'changes a header in an unknown way';
-      if ((typeof value === 'string') === (operation === 'remove')) return `has a value ${value} to ${operation}`;
-      // A request's header may be appended to if it is one of a few that take lists.
-      if (list === requestHeaders && operation === 'append') return `can not append to ${header}`;
-    }
-  }
-  return null;
-}
-
-/**
- * Checks what a blocking listener answers, as the browser does before it follows any of it. What can't be copied, like
- * a promise, throws.
+ * Checks the answer of a blocking listener as the browser does. Throws when the answer cannot be copied, like a promise.
  *
  * @param {string} name of the event
  * @param {any} value
@@ -142,14 +93,14 @@ function checkedAnswer(name, value) {
 }
 
 /**
- * Puts a fake `chrome` in place.
+ * Installs a fake `chrome`.
  *
- * @param {object} [options] what there is already
+ * @param {object} [options] the initial state
  * @param {number[]} [options.tabs]
  * @param {number[]} [options.windows]
  * @param {any[]} [options.rules]
  * @param {boolean} [options.granted] whether the browser says that listeners may change requests
- * @param {boolean} [options.asks] whether it does ask the ones that would; one that does not register them all the same
+ * @param {boolean} [options.asks] whether it asks them; otherwise it only registers them
  */
 export function fakeChrome({ tabs = [], windows = [], rules: before = [], granted = false, asks = granted } = {}) {
   /** @type {Map<number, any>} */
@@ -335,7 +286,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
    *
    * @param {string} name
    * @param {...any} details
-   * @returns {any} what a blocking listener answered
+   * @returns {any} the answer of a blocking listener
    */
   const fire = (name, ...details) => {
     const answers = [];
@@ -352,48 +303,6 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     }
     if (answers.length > 1) throw new Error(`several listeners answered ${name}`);
     return answers[0];
-  };
-
-  /**
-   * Finds the rules that change a request's headers, the one with the highest priority first: all that match, besides those that one which allows
-   * the request is not below.
-   *
-   * @param {any} details
-   * @returns {any[]}
-   */
-  const rulesFor = ({ type, tabId, url }) => {
-    const { hostname } = new URL(url);
-    const isIn = (/** @type {string} */ domain) => hostname === domain || hostname.endsWith(`.${domain}`);
-    const matching = [...rules.values()].filter(
-      ({ condition: { resourceTypes, tabIds, requestDomains, regexFilter, isUrlFilterCaseSensitive = false } }) =>
-        (resourceTypes?.includes(type) ?? type !== 'main_frame') &&
-        (tabIds?.includes(tabId) ?? true) &&
-        (requestDomains?.some(isIn) ?? true) &&
-        (regexFilter === undefined || new RegExp(regexFilter, isUrlFilterCaseSensitive ? '' : 'i').test(url)),
-    );
-    const allowed = Math.max(0, ...matching.filter(({ action }) => action.type === 'allow').map(({ priority }) => priority));
-    return matching
-      .filter(({ action, priority }) => action.type === 'modifyHeaders' && priority > allowed)
-      .sort((a, b) => b.priority - a.priority);
-  };
-
-  /**
-   * Changes headers as rules say: of each, the first rule that names it decides.
-   *
-   * @param {Header[]} headers
-   * @param {{ header: string, operation: string, value?: string }[]} changes
-   */
-  const changed = (headers, changes) => {
-    const decided = new Set();
-    let after = headers;
-    for (const { header, operation, value } of changes) {
-      const lower = header.toLowerCase();
-      if (decided.has(lower)) continue;
-      decided.add(lower);
-      after = after.filter(({ name }) => name.toLowerCase() !== lower);
-      if (operation === 'set') after.push({ name: header, value });
-    }
-    return after;
   };
 
   /**
@@ -416,7 +325,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     };
     /** @type {Header[]} */
     let requestHeaders = fire('webRequest.onBeforeSendHeaders', request)?.requestHeaders ?? request.requestHeaders;
-    requestHeaders = changed(requestHeaders, rulesFor(request).flatMap(({ action }) => action.requestHeaders ?? []));
+    requestHeaders = changed(requestHeaders, rulesFor(rules, request).flatMap(({ action }) => action.requestHeaders ?? []));
     fire('webRequest.onSendHeaders', { ...request, requestHeaders });
     return requestHeaders;
   };

@@ -23,10 +23,10 @@ export const TAB = 100;
 export const PAGE = 'https://example.test/';
 export const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
 
-/** What a browser with one tab has. */
+/** A browser with one tab. */
 export const OPEN = { tabs: [TAB], windows: [TAB - 1] };
 
-/** What the record keeps of a session in which nothing was asked for. */
+/** The record's part about a session without choices. */
 export const AS_STARTED = { paused: false, chosen: { ratio: null, targets: null }, started: 0 };
 
 /** The rule of detailed mode. */
@@ -47,7 +47,7 @@ export const answer = (mode = 'auto', session = NAMED, settings = {}) => ({
   traces: [],
 });
 
-/** Waits for some rule updates. */
+/** Waits for rule updates. */
 export async function idle() {
   for (let n = 0; n < 5; n += 1) await settled();
 }
@@ -67,7 +67,7 @@ export function start(browser, { restarted = false } = {}) {
   void ready.then(() => (started = true));
   const port = browser.ports.at(-1);
   assert.ok(port);
-  /** What the rules say, without what the popup has a say in. */
+  /** The record without the user's choices. */
   const inForce = () => {
     const before = readRecord([...browser.rules.values()]);
     return before && { session: before.session, mode: before.mode, propagation: before.propagation, contexts: before.contexts };
@@ -92,7 +92,7 @@ export async function running({ mode = 'auto', ...options } = {}) {
 }
 
 /**
- * Has the host go and another one come, which wants a mode.
+ * Replaces the host by another one, which wants a mode.
  *
  * @param {ReturnType<typeof fakeChrome>} browser
  * @param {string} mode
@@ -118,10 +118,10 @@ export function hold(browser) {
 }
 
 /**
- * Has requests of a tab and of none leave.
+ * Checks what requests with and without a tab carry.
  *
  * @param {ReturnType<typeof fakeChrome>} browser
- * @param {string} traceId what each has to carry in its one header
+ * @param {string} traceId the trace that each must carry
  */
 export function assertCarried(browser, traceId = NAMED.traceId) {
   for (const tabId of [TAB, -1]) {
@@ -142,7 +142,7 @@ export async function assertNoGap(browser) {
 }
 
 /**
- * Has a navigation take its course, as the browser's events tell it.
+ * Runs a navigation, with the browser's events about it.
  *
  * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: Navigations }} worker
  * @param {string} requestId
@@ -158,7 +158,7 @@ export function navigate({ browser, navigations }, requestId, tabId = TAB) {
 }
 
 /**
- * Has a request of a tab leave.
+ * Sends a request of a tab.
  *
  * @param {ReturnType<typeof fakeChrome>} browser
  * @param {string} requestId
@@ -166,7 +166,7 @@ export function navigate({ browser, navigations }, requestId, tabId = TAB) {
 export const leaveOne = (browser, requestId) =>
   parseTraceparent(browser.leave({ requestId, tabId: TAB }).find(({ name }) => name === 'traceparent')?.value);
 
-/** @param {ReturnType<typeof fakeChrome>} browser @returns {any[]} what the host that is there now was told of requests that start */
+/** @param {ReturnType<typeof fakeChrome>} browser @returns {any[]} the requests that started, as the current host knows them */
 export function startsToldOf(browser) {
   mock.timers.tick(BATCH_DELAY);
   return observationsOf(browser.ports.at(-1)).filter(({ what }) => what === 'request-started');
@@ -178,7 +178,7 @@ export const CLIENT = { traceId: '9'.repeat(32), spanId: '9'.repeat(16) };
 export const THEIRS = { traceparent: `00-${CLIENT.traceId}-${CLIENT.spanId}-01`, tracestate: 'x=1' };
 
 /**
- * A worker in a browser with one tab, whose host wants contexts carried in some way.
+ * Starts a worker in a browser with one tab, and a host with these settings.
  *
  * @param {Partial<typeof DEFAULT_PROPAGATION>} settings
  * @param {Parameters<typeof fakeChrome>[0] & { mode?: string, restarted?: boolean }} [options]
@@ -196,18 +196,18 @@ export async function carrying(settings, { mode = 'auto', restarted = false, ...
 export const list = (headers) => Object.entries(headers).map(([name, value]) => ({ name, value }));
 
 /**
- * Has a request leave with headers of its own.
+ * Sends a request that has headers already.
  *
  * @param {{ browser: ReturnType<typeof fakeChrome> }} worker
  * @param {object} details
  * @param {Record<string, string>} [headers]
- * @returns {Record<string, string | undefined>} what it carries
+ * @returns {Record<string, string | undefined>} the headers in the end
  */
 export const carriedBy = ({ browser }, details, headers = {}) =>
   Object.fromEntries(browser.leave({ tabId: TAB, documentId: 'd', ...details, requestHeaders: list(headers) }).map(({ name, value }) => [name, value]));
 
 /**
- * Has a client navigate, with what it puts on the request, up to the document.
+ * Runs a client's navigation up to its document.
  *
  * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: Navigations }} worker
  * @param {string} requestId

@@ -1,5 +1,5 @@
 /**
- * A session whose host answers as a test says.
+ * A session with a fake host.
  */
 
 import { mock } from 'node:test';

@@ -49,7 +49,7 @@ export const response = (details) =>
 export const all = (headers, wanted) => headers.filter(({ name }) => name.toLowerCase() === wanted);
 
 /**
- * Reads the one header that a request may have.
+ * Reads the traceparent header of a request, which must have exactly one.
  *
  * @param {Header[]} headers
  */
@@ -64,19 +64,19 @@ export function contextIn(headers) {
 /** @param {typeof SESSION} context @param {Partial<PropagationSettings>} [settings] */
 export const using = (context, settings) => fakeSession(settings, { context, flags: '01' });
 
-/** An injector that knows no documents, and what it tells of requests. */
+/** Makes an injector without documents, and records its observations. */
 export function made() {
   const documents = new Documents();
   const started = mock.fn((/** @type {any} */ _details, /** @type {any[]} */ ..._told) => {});
   const ignore = mock.fn((/** @type {string} */ _requestId) => {});
   const injector = new Injector(fallbackSession(), documents, { started, ignore });
-  /** What was told last: the request's own span id, its parent, its trace, and what the page says of it. */
+  /** The latest observation: the request's own span id, its parent, its trace, and its origin in the page. */
   const told = () => started.mock.calls.at(-1)?.arguments.slice(1);
   return { injector, documents, told, started, ignore };
 }
 
 /**
- * An injector at work for a session with one tab. Its navigations carry flags that the session does not.
+ * Starts an injector for a session with one tab. The flags of its navigations differ from the session's.
  *
  * @param {Partial<PropagationSettings>} [settings]
  */
@@ -92,7 +92,7 @@ export function working(settings) {
   const begin = mock.method(tabs, 'begin');
   /** @param {object} details @returns {Header[]} */
   const inject = (details) => browser.fire(INJECT, details).requestHeaders;
-  /** @param {object} details @returns {Header[]} what scripts are told */
+  /** @param {object} details @returns {Header[]} the Server-Timing headers */
   const named = (details) => all(browser.fire(EXPOSE, details).responseHeaders ?? [], 'server-timing');
   return { ...browser, ...observers, ...outbox, session, traces, injector, tabs, begin, inject, named };
 }
@@ -103,7 +103,7 @@ export const serverTiming = ({ spanId, flags }) => ({
   value: `traceparent;desc="00-${SESSION.traceId}-${spanId}-${flags}"`,
 });
 
-/** An injector whose tab shows one document and has the response of the next. */
+/** Starts an injector whose tab shows one document and has the response of the next. */
 export function between() {
   const worker = working();
   const [shown, coming] = [{ spanId: 'c'.repeat(16), flags: '03' }, { spanId: 'd'.repeat(16), flags: '01' }];
@@ -116,7 +116,7 @@ export function between() {
   return { ...worker, shown, coming };
 }
 
-/** Where nothing is traced when only the shop is. */
+/** An address that is no target. */
 export const ELSEWHERE = 'https://elsewhere.test/';
 export const TARGETS = { targets: ['^https://example\\.test/'] };
 export const FOREIGN = { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16) };
@@ -132,7 +132,7 @@ export const list = (headers) => Object.entries(headers).map(([name, value]) => 
 export const table = (headers) => Object.fromEntries(headers.map(({ name, value }) => [name, value]));
 
 /**
- * Has a request leave that a listener may leave as it is.
+ * Sends a request, and returns its headers whether or not the listener changed them.
  *
  * @param {ReturnType<typeof working>} worker
  * @param {any} details
@@ -141,10 +141,10 @@ export const table = (headers) => Object.fromEntries(headers.map(({ name, value 
 export const left = ({ fire }, details) => table(fire(INJECT, details).requestHeaders ?? details.requestHeaders);
 
 /**
- * An injector whose tab shows a page.
+ * Starts an injector whose tab shows a page.
  *
  * @param {Partial<PropagationSettings>} [settings]
- * @param {Record<string, string>} [headers] what its navigation's request has
+ * @param {Record<string, string>} [headers] headers of its navigation's request
  * @param {string} [url]
  */
 export function showing(settings, headers = {}, url = PAGE) {

@@ -39,7 +39,7 @@ export const answer = (session = NAMED, settings = {}) => ({
   configured: CONFIGURED,
 });
 
-/** Waits for some rule updates. */
+/** Waits for rule updates. */
 export async function idle() {
   for (let n = 0; n < 8; n += 1) await settled();
 }
@@ -55,7 +55,7 @@ export async function importWorker(state) {
 }
 
 /**
- * A port of a page's.
+ * Connects a page.
  *
  * @param {ReturnType<typeof fakeChrome>} browser
  * @param {{ name?: string, sender?: object }} [options]
@@ -76,7 +76,7 @@ export function connect(browser, { name = 'popup', sender = SENDER } = {}) {
     onMessage: { addListener: (/** @type {any} */ listener) => void listeners.push(listener) },
     onDisconnect: { addListener: (/** @type {any} */ listener) => void ends.push(listener) },
   };
-  // The real one goes as it is.
+  // Passes the port itself, not a copy.
   for (const { listener } of browser.registered.get('runtime.onConnect') ?? []) listener(port);
   /** @param {unknown} message */
   const ask = async (message) => {

@@ -53,7 +53,7 @@ export function rulesOf(settings, carried = contexts, clients = []) {
 }
 
 /**
- * Has requests leave under rules.
+ * Returns a function that sends requests under rules.
  *
  * @param {Rule[]} rules
  */
@@ -68,7 +68,7 @@ export function under(rules) {
   return carried;
 }
 
-/** What tells apart where requests go. */
+/** Patterns of targets. */
 export const SHOP = '^https://shop\\.test/';
 export const BANK = '^https://bank\\.test/(?:a|b)';
 /** @param {Rule[]} rules */

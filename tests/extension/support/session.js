@@ -1,5 +1,5 @@
 /**
- * A session as the parts that carry its contexts see it, whose ids tell in which order they were issued.
+ * A fake session, whose ids number what it issues.
  */
 
 import { mock } from 'node:test';
@@ -20,7 +20,7 @@ export const propagating = (settings) => new Propagation({ ...DEFAULT_PROPAGATIO
 export const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
 
 /**
- * Makes a session that issues the contexts 1, 2, 3, and among them the traces.
+ * Makes a session that issues contexts and traces with the ids 1, 2, 3 and so on.
  *
  * @param {Partial<PropagationSettings>} [settings]
  * @param {{ context?: typeof SESSION, flags?: string }} [options] `flags`: of all that is issued
@@ -35,12 +35,12 @@ export function fakeSession(settings, { context = SESSION, flags = context.flags
     take: () => ({ spanId: spanId(++issued), flags }),
     takeTrace: () => ({ traceId: traceId(++issued), spanId: spanId(issued), flags }),
     problem,
-    /** What the user was told. */
+    /** The problems told so far. */
     problems: () => problem.mock.calls.map(({ arguments: [message] }) => message),
   };
 }
 
-/** An outbox that keeps what it is told, as the host would read it. */
+/** Makes an outbox that keeps observations as the host would read them. */
 export function fakeOutbox() {
   /** @type {any[]} */
   const observed = [];

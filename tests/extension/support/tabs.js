@@ -23,10 +23,10 @@ export const everywhere = (session, issue) => ({
   rootOf: () => session,
   claimed: () => {},
   isStale: () => false,
-  closed: () => {},
+  clients: { closed: () => {} },
 });
 
-/** A tab whose contexts are numbered in the order in which they were taken, and short words for what happens to it. */
+/** Makes tabs whose contexts are numbered as they are issued, and short helpers for events. */
 export function browser() {
   let taken = 0;
   const session = { context: { traceId: 't', spanId: 'root', flags: '01' } };
@@ -46,7 +46,7 @@ export function browser() {
   return { session, tabs, slot, spans, leave, said };
 }
 
-/** A browser with one tab that shows a page. */
+/** Makes a browser with one tab that shows a page. */
 export function withPage() {
   const b = browser();
   b.tabs.opened([TAB], [TAB - 1]);
@@ -59,7 +59,7 @@ export function withPage() {
 
 export const ELSEWHERE = 'https://elsewhere.test/';
 
-/** A browser in which one address is not traced, with one tab that shows a page that is. */
+/** Makes a browser with one untraced address, and a tab that shows a traced page. */
 export function withElsewhere() {
   let taken = 0;
   const session = { traceId: 't', spanId: 'root', flags: '01' };
@@ -80,7 +80,7 @@ export function withElsewhere() {
       rootOf: () => state.root,
       claimed: (tabId, { spanId }) => void claims.push([tabId, spanId]),
       isStale: (_, { spanId }) => state.stale === spanId,
-      closed: () => {},
+      clients: { closed: () => {} },
     },
   );
   const spans = () => [tabs.contexts().tabs.get(TAB)?.current.spanId, tabs.contexts().tabs.get(TAB)?.next.spanId];

@@ -1,5 +1,5 @@
 /**
- * Traces of a session, and what the host is told of them.
+ * Traces of a session, and the observations about them.
  */
 
 import assert from 'node:assert/strict';
@@ -16,7 +16,7 @@ export const ROOT = { traceId: SESSION.traceId, spanId: SESSION.spanId };
 export const client = (n, more) => ({ traceId: T(n), spanId: S(n + 1), flags: '01', tracestate: '', baggage: '', ...more });
 
 /**
- * The traces of a session, and what the host was told of them.
+ * Makes the traces of a session, and records the observations about them.
  *
  * @param {Partial<PropagationSettings>} [settings]
  * @param {Parameters<typeof fakeSession>[1]} [options]
@@ -25,7 +25,7 @@ export function traced(settings, options) {
   const session = fakeSession(settings, options);
   const outbox = fakeOutbox();
   const traces = new Traces(session, outbox, session.problem);
-  /** What was told since the last time. */
+  /** The observations since the last call. */
   const told = () =>
     outbox.observed.splice(0).map(({ what, time, ...context }) => {
       assert.equal(what, 'context-issued');
