@@ -13,14 +13,14 @@ pub(crate) const MOST_PATTERNS: usize = 20;
 
 /// One pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MatchPattern {
+pub(crate) struct MatchPattern {
     text: String,
     regexes: Vec<String>,
 }
 
 /// What is wrong with a pattern, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct PatternError {
+pub(crate) struct PatternError {
     pattern: String,
     /// In characters, from 0.
     at: usize,
@@ -76,7 +76,7 @@ impl MatchPattern {
     /// # Errors
     ///
     /// A [`PatternError`] for the first thing that is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, PatternError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
         Self::compile(text).map_err(|(at, reason)| PatternError {
             pattern: text.to_owned(),
             at: text[..at].chars().count(),
@@ -112,7 +112,7 @@ impl MatchPattern {
     }
 
     /// Regular expressions for the addresses that it matches, as RE2 and JavaScript have them; case matters.
-    pub fn regexes(&self) -> &[String] {
+    pub(crate) fn regexes(&self) -> &[String] {
         &self.regexes
     }
 }
