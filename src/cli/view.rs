@@ -11,7 +11,7 @@ use crate::base::files;
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
 use crate::cli::print;
-use crate::cli::settings::Flags;
+use crate::cli::setting_flags::SettingFlags;
 use crate::collect::store;
 use crate::settings::Config;
 use crate::view::page::{self, Page};
@@ -46,44 +46,46 @@ pub(super) struct Args {
     open: bool,
 
     #[command(flatten)]
-    pub(super) flags: Flags,
+    pub(super) flags: SettingFlags,
 }
 
-/// Traces of a file are listed up to this; the page has more.
-const MOST_LISTED: usize = 40;
+/// Largest number of traces in a list. The page has more.
+const MAX_LISTED: usize = 40;
 
-/// The width where nobody knows the terminal's.
+/// Width of the output when the terminal's width is unknown.
 const DEFAULT_WIDTH: usize = 100;
 
-/// The widest line that a number in COLUMNS can ask for.
-const MOST_WIDTH: usize = 1000;
+/// Largest width that COLUMNS can ask for.
+const MAX_WIDTH: usize = 1000;
 
-/// The shortest beginning of an id that is taken.
-const LEAST_DIGITS: usize = 4;
+/// Smallest number of digits that name a trace.
+const MIN_DIGITS: usize = 4;
 
-/// Shows what was asked for.
 pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
-    let (path, trace) = what(args)?;
+    let (path, trace) = file_and_trace(args)?;
     if let Some(to) = &args.html {
         check_page(to, &path)?;
     }
-    let failed = |error: &dyn std::fmt::Display| Failure::new(ExitCode::Failure, error);
-    let file = TraceFile::open(&path).map_err(|error| failed(&error))?;
+    let failed = |error| Failure::new(ExitCode::Failure, error);
+    let file = TraceFile::open(&path).map_err(failed)?;
     let link = config.link.as_ref();
     if args.html.is_some() || args.open {
         let choice = trace.map_or(Choice::All { most_spans: page::MOST_SPANS }, Choice::One);
-        let loaded = file.load(&choice, link).map_err(|error| failed(&error))?;
+        let loaded = file.load(&choice, link).map_err(failed)?;
         warn(&loaded);
         let name = Path::new(file.name()).file_name().unwrap_or_default().to_string_lossy();
         let html = page::render(&Page::of(&name, &loaded));
         if let Some(to) = &args.html {
             files::write_if_changed(to, html.as_bytes()).map_err(|error| {
-                failed(&format!("{} can't be written: {error}; name another file with --html", to.display()))
+                Failure::new(ExitCode::Failure, format!("{} can't be written", to.display()))
+                    .because(error)
+                    .hint("name another file with --html")
             })?;
             say(&format!("the page: {}", to.display()));
         }
         if args.open {
-            serve::serve(html).map_err(|error| failed(&format!("the page can't be served: {error}")))?;
+            serve::serve(html)
+                .map_err(|error| Failure::new(ExitCode::Failure, "the page can't be served").because(error))?;
         }
         return Ok(ExitCode::Success.into());
     }
@@ -91,13 +93,13 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     let is_chosen = trace.is_some();
     let first = || file.entries.first().map(|entry| entry.id.clone()).unwrap_or_default();
     let choice = Choice::One(trace.unwrap_or_else(first));
-    let loaded = file.outline(&choice, link).map_err(|error| failed(&error))?;
+    let loaded = file.outline(&choice, link).map_err(failed)?;
     warn(&loaded);
     let paper = paper();
     let mut text = String::new();
     if !is_chosen && file.entries.len() > 1 {
-        text.push_str(&terminal::list(&file.entries[..file.entries.len().min(MOST_LISTED)], paper));
-        let further = file.entries.len().saturating_sub(MOST_LISTED) + file.further_traces;
+        text.push_str(&terminal::list(&file.entries[..file.entries.len().min(MAX_LISTED)], paper));
+        let further = file.entries.len().saturating_sub(MAX_LISTED) + file.further_traces;
         if further > 0 {
             let _ = writeln!(text, "and {further} more");
         }
@@ -113,26 +115,25 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     Ok(ExitCode::Success.into())
 }
 
-/// A page goes to a file of its own: never to standard output, and never over the traces.
+/// Refuses a page on standard output, and a page that would replace the traces.
 fn check_page(to: &Path, traces: &Path) -> Result<(), Failure> {
-    let refused = |message: String| Err(Failure::new(ExitCode::Usage, message));
     if to == Path::new("-") {
-        return refused("the page can't go to standard output: name a file with --html".to_owned());
+        return Err(Failure::new(ExitCode::Usage, "the page can't go to standard output: name a file with --html"));
     }
     let is_same = to.canonicalize().is_ok_and(|to| traces.canonicalize().is_ok_and(|traces| to == traces));
     if is_same {
-        return refused(format!(
-            "{} has the traces, and the page would replace them: name another file with --html",
-            to.display()
+        return Err(Failure::new(
+            ExitCode::Usage,
+            format!("{} has the traces, and the page would replace them: name another file with --html", to.display()),
         ));
     }
     Ok(())
 }
 
-/// Finds out which file and which trace are meant: an id alone is one of the latest run.
-fn what(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
-    let usage = |message: String| Failure::new(ExitCode::Usage, message);
-    let is_id = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+/// Returns the trace file and the trace's id. An id alone means the latest run.
+fn file_and_trace(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_id = |text: &str| text.len() == 32 && is_hex(text);
     let named = args.file.as_ref().map(PathBuf::from);
     let (file, trace) = match (named, &args.trace) {
         (Some(file), None) if file.to_str().is_some_and(is_id) && !file.exists() => {
@@ -140,12 +141,12 @@ fn what(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
         }
         (file, trace) => (file, trace.clone()),
     };
-    let can_be_id =
-        |id: &str| (LEAST_DIGITS..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let can_be_id = |id: &str| (MIN_DIGITS..=32).contains(&id.len()) && is_hex(id);
     if let Some(id) = trace.as_ref().filter(|id| !can_be_id(id)) {
-        return Err(usage(format!(
-            "{id} is no trace id: expected 32 hexadecimal digits, or the first {LEAST_DIGITS} and more of them"
-        )));
+        return Err(Failure::new(
+            ExitCode::Usage,
+            format!("{id} is no trace id: expected 32 hexadecimal digits, or the first {MIN_DIGITS} and more of them"),
+        ));
     }
     let none = || {
         let message = "there is no trace file of an earlier run: run something by navtrace run, or name a file";
@@ -174,12 +175,12 @@ fn hint(path: &Path, has_more: bool) -> String {
     format!("{other}in the browser: navtrace view {file} --open")
 }
 
-/// How wide the terminal is, and what it can show.
+/// Finds out the terminal's width, and whether it shows Unicode.
 fn paper() -> Paper {
     let of_terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
     let named = || std::env::var("COLUMNS").ok()?.trim().parse::<usize>().ok();
     let width = of_terminal.filter(|width| *width > 0).or_else(named).unwrap_or(DEFAULT_WIDTH);
-    // The first of these that is set decides, as in every program.
+    // The order of precedence in POSIX.
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
@@ -187,5 +188,5 @@ fn paper() -> Paper {
         let locale = locale.to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     });
-    Paper { width: width.min(MOST_WIDTH), unicode }
+    Paper { width: width.min(MAX_WIDTH), unicode }
 }

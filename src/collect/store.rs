@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
 
 /// How many traces are known by name; more are kept in the file all the same.
@@ -162,7 +162,7 @@ fn service_name(resource: Option<&Resource>) -> &str {
 
 /// The name for a new trace file in the state directory, where those of the latest runs stay.
 pub(crate) fn new_path() -> io::Result<PathBuf> {
-    let dir = State::of_user()?.traces()?;
+    let dir = StateDirectory::of_user()?.traces()?;
     for old in files(&dir).iter().rev().skip(MOST_FILES - 1) {
         // What can't be removed stays.
         let _ = fs::remove_file(old);
@@ -174,7 +174,7 @@ pub(crate) fn new_path() -> io::Result<PathBuf> {
 
 /// The trace file of the latest run that did not name one.
 pub(crate) fn latest() -> Option<PathBuf> {
-    files(&State::of_user().ok()?.traces().ok()?).pop()
+    files(&StateDirectory::of_user().ok()?.traces().ok()?).pop()
 }
 
 /// The trace files of a directory, from the oldest one on: their names begin with the time.

@@ -7,7 +7,7 @@ mod sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::context::issuer::SessionContext;
 use crate::export::ExporterState;
 use crate::export::exporter::desk::{Desk, LATE_ENDS, Work};
@@ -52,7 +52,7 @@ impl Shared {
 
 impl Exporter {
     /// Begins to send. Without a state directory nothing outlives this process; without a target nothing is sent.
-    pub(crate) fn start(settings: &Settings, state: Option<&State>, tell: OnProblem) -> Self {
+    pub(crate) fn start(settings: &Settings, state: Option<&StateDirectory>, tell: OnProblem) -> Self {
         let problems = Problems::new(tell);
         let desk = Desk { works: Vec::new(), done: Vec::new(), turn: 0, hurry: false, deadline: None, ended: false };
         let shared = Arc::new(Shared { desk: Mutex::new(desk), changed: Condvar::new(), problems });

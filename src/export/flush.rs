@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::export::journal::Journal;
 use crate::export::otlp;
 use crate::export::record::{Fate, Record};
@@ -30,7 +30,7 @@ pub(crate) struct Flushed {
 }
 
 /// Moves the spans of sessions that are over or whose browser has gone, and that no host has, to the spool.
-pub(crate) fn adopt(state: &State, settings: &Settings) {
+pub(crate) fn adopt(state: &StateDirectory, settings: &Settings) {
     sweep(state.sessions());
     sweep(state.spool());
     let spool = Spool::new(state.spool(), spool::MOST_BYTES);
@@ -87,7 +87,7 @@ fn sweep(dir: &Path) {
 /// # Errors
 ///
 /// A sentence that says which setting can't be used.
-pub(crate) fn flush(state: &State, settings: &Settings, target: &Target) -> Result<Flushed, String> {
+pub(crate) fn flush(state: &StateDirectory, settings: &Settings, target: &Target) -> Result<Flushed, String> {
     adopt(state, settings);
     let spool = Spool::new(state.spool(), spool::MOST_BYTES);
     let transport = Transport::new(target)?;

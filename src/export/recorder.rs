@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::context::propagators::SpanContext;
@@ -65,7 +65,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Begins to take notes. `tell` tells the user of problems.
     pub(crate) fn start(settings: &Settings, audience: impl Audience, tell: OnProblem) -> Self {
-        let state = match settings.target.as_ref().map(|_| State::of_user()) {
+        let state = match settings.target.as_ref().map(|_| StateDirectory::of_user()) {
             Some(Ok(state)) => Some(state),
             Some(Err(error)) => {
                 tell(&format!(
@@ -122,7 +122,7 @@ impl Recorder {
 /// The thread that takes the notes.
 struct Clerk<A> {
     settings: Settings,
-    state: Option<State>,
+    state: Option<StateDirectory>,
     exporter: Arc<Exporter>,
     audience: A,
     browser: Process,

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use navtrace::testing::Observation;
-use navtrace::testing::reports::{self, Trace};
+use navtrace::testing::RUN_SOCKET;
+use navtrace::testing::reports::{self, TracedSession};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
@@ -220,31 +221,31 @@ impl Heard {
 
     /// Has a host report here.
     pub(crate) fn listens_to(&self, host: &mut Command) {
-        host.env(reports::VARIABLE, self.receiver.path());
+        host.env(RUN_SOCKET, self.receiver.path());
     }
 
     /// The one trace that was reported, once its hosts have ended.
-    pub(crate) fn trace(&self) -> Trace {
-        let ended = |trace: &Trace| trace.ended.is_some() && trace.exported.is_some();
-        let trace = self.receiver.wait_for(PATIENCE, |ledger| {
-            assert!(ledger.traces.len() <= 1, "{:?}", ledger.traces);
-            ledger.traces.first().filter(|trace| ended(trace)).cloned()
+    pub(crate) fn trace(&self) -> TracedSession {
+        let ended = |session: &TracedSession| session.ended.is_some() && session.exported.is_some();
+        let session = self.receiver.wait_for(PATIENCE, |state| {
+            assert!(state.sessions.len() <= 1, "{:?}", state.sessions);
+            state.sessions.first().filter(|session| ended(session)).cloned()
         });
-        trace.unwrap()
+        session.unwrap()
     }
 
     /// So many traces, once all of their hosts have ended.
-    pub(crate) fn traces(&self, count: usize) -> Vec<Trace> {
-        let ended = |trace: &Trace| trace.ended.is_some() && trace.exported.is_some();
-        let traces = self.receiver.wait_for(PATIENCE, |ledger| {
-            (ledger.traces.len() == count && ledger.traces.iter().all(ended)).then(|| ledger.traces.clone())
+    pub(crate) fn traces(&self, count: usize) -> Vec<TracedSession> {
+        let ended = |session: &TracedSession| session.ended.is_some() && session.exported.is_some();
+        let sessions = self.receiver.wait_for(PATIENCE, |state| {
+            (state.sessions.len() == count && state.sessions.iter().all(ended)).then(|| state.sessions.clone())
         });
-        traces.unwrap()
+        sessions.unwrap()
     }
 
     /// What was to be told to the user.
     pub(crate) fn problems(&self) -> Vec<String> {
-        self.receiver.wait_for(PATIENCE, |ledger| Some(ledger.problems.keys().cloned().collect())).unwrap()
+        self.receiver.wait_for(PATIENCE, |state| Some(state.problems.keys().cloned().collect())).unwrap()
     }
 }
 

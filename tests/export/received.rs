@@ -26,7 +26,7 @@ fn a_batch_is_safe_once_it_is_acknowledged_and_counts_once() {
     host.end();
     bench.assert_tree(&session, &expected((1..=3).map(|number| page_ids(number, 2))));
     let trace = heard.trace();
-    assert_eq!((trace.tally.navigations, trace.tally.requests, trace.tally.failures), (3, 6, 0));
+    assert_eq!((trace.counts.navigations, trace.counts.requests, trace.counts.failures), (3, 6, 0));
     assert_eq!(trace.exported.unwrap().exported, 3 * 3 + 1);
 }
 
@@ -50,7 +50,7 @@ fn workers_count_their_batches_each_for_itself() {
     host.end();
     bench.assert_tree(&session, &expected((1..=4).map(|number| page_ids(number, 1))));
     let trace = heard.trace();
-    assert_eq!((trace.tally.requests, trace.tally.dropped), (4, 7));
+    assert_eq!((trace.counts.requests, trace.counts.dropped), (4, 7));
 }
 
 #[test]

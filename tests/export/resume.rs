@@ -35,7 +35,7 @@ fn a_host_that_is_killed_is_followed_by_one_that_goes_on() {
     assert_eq!(second.said(), "");
     // Both hosts together: the summary of `navtrace run` has one line for them.
     let trace = heard.trace();
-    assert_eq!((trace.tally.navigations, trace.tally.requests), (2, 6));
+    assert_eq!((trace.counts.navigations, trace.counts.requests), (2, 6));
     assert_eq!(trace.exported.unwrap().exported, 4 + 4 + 1);
 }
 

@@ -17,7 +17,7 @@ fn without_a_state_directory_spans_are_exported_all_the_same() {
         host.observe(&page(2, 3));
         host.end();
         bench.assert_tree(&session, &expected([page_ids(1, 3), page_ids(2, 3)]));
-        assert_eq!(host.said(), format!(" WARN navtrace::cli::host: {NOTHING_KEPT}"));
+        assert_eq!(host.said(), format!(" WARN navtrace::channel::host: {NOTHING_KEPT}"));
     }
 }
 
@@ -91,7 +91,7 @@ fn a_journal_that_can_not_be_written_any_more_is_told_and_nothing_is_sent_twice(
     bench.assert_tree(&session, &all);
     let sentence = "the session's journal can't be used (File too large (os error 27)): spans are kept in memory alone, and a host that \
                     dies loses them";
-    assert_eq!(host.said(), format!(" WARN navtrace::cli::host: {sentence}\n"));
+    assert_eq!(host.said(), format!(" WARN navtrace::channel::host: {sentence}\n"));
     assert_eq!(bench.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
     bench.assert_tree(&session, &all);
     assert_eq!((bench.journals().len(), bench.spooled().len()), (0, 0));

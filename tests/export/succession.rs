@@ -47,7 +47,7 @@ fn a_session_that_a_new_trace_ends_is_whole_before_the_browser_ends() {
     assert_eq!(host.said(), "");
     let traces = heard.traces(2);
     let exported: Vec<_> =
-        traces.iter().map(|trace| (trace.tally.requests, trace.exported.unwrap().exported)).collect();
+        traces.iter().map(|trace| (trace.counts.requests, trace.exported.unwrap().exported)).collect();
     assert_eq!(exported, [(3, 5), (2, 4)]);
     let last = host.states().pop().unwrap().1;
     assert_eq!((&last["dropped"], &last["problem"]), (&json!(0), &json!(null)));

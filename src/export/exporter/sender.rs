@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use rand::RngExt;
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::export::exporter::Shared;
 use crate::export::exporter::desk::Work;
 use crate::export::record::Fate;
@@ -32,7 +32,7 @@ pub(super) struct Sender {
     pub(super) settings: Settings,
     pub(super) target: Target,
     pub(super) spool: Option<Spool>,
-    pub(super) state: Option<State>,
+    pub(super) state: Option<StateDirectory>,
 }
 
 /// What is to be done next.
