@@ -1,5 +1,5 @@
-// Generated from src/channel/message.rs and src/observe/observation.rs;
-// `NAVTRACE_BLESS=1 cargo test protocol_types` writes it anew.
+// Generated from src/channel/message/ and src/observe/observation.rs;
+// `NAVTRACE_BLESS=1 cargo test protocol_types` regenerates it.
 // Every message also carries `v`, the version of the protocol (PROTOCOL.md).
 
 export type SessionContext = { 
@@ -116,7 +116,7 @@ offTheRecord: boolean,
  */
 session: SessionContext | null, 
 /**
- * What the browser says of itself.
+ * The browser's own description.
  */
 browser?: Browser, };
 
@@ -256,11 +256,11 @@ observations: Array<Observation>, };
 
 export type Replenish = { 
 /**
- * How many contexts are wanted: up to [`MAX_REPLENISH`].
+ * Number of contexts: up to [`MAX_REPLENISH`].
  */
 count: number, 
 /**
- * How many traces are wanted: up to [`MAX_REPLENISH`].
+ * Number of traces: up to [`MAX_REPLENISH`].
  */
 traces: number, };
 
@@ -272,67 +272,67 @@ message: string, };
 
 export type Choose = { 
 /**
- * How often a trace is sampled, from 0 to 1; as configured if null.
+ * The share of traces to sample, from 0 to 1; null for the configured share.
  */
 ratio: number | null, 
 /**
- * Who gets headers, as match patterns; as configured if null, everybody if empty.
+ * Match patterns of the URLs that get headers; null for the configured ones, empty for all URLs.
  */
 targets: Array<string> | null, };
 
-export type Stored = boolean | string | Array<string>;
+export type SettingValue = boolean | string | Array<string>;
 
-export type Kind = "text" | "list" | "switch" | "choice";
+export type SettingKind = "text" | "list" | "switch" | "choice";
 
-export type From = "default" | "file" | "environment" | "flag";
+export type SettingSource = "default" | "file" | "environment" | "flag";
 
-export type Lasting = { 
+export type SettingInfo = { 
 /**
- * Its key in config.toml: `mode`, or `otel.propagators`.
+ * The key in config.toml: `mode`, or `otel.propagators`.
  */
 key: string, 
 /**
- * Its environment variable.
+ * The environment variable.
  */
 name: string, 
 /**
- * What it means.
+ * A description for the user.
  */
 meaning: string, 
 /**
- * What holds when nothing is given.
+ * The default, in words.
  */
 default: string, 
 /**
- * How it is written.
+ * The kind of value that it takes.
  */
-kind: Kind, 
+kind: SettingKind, 
 /**
- * What there is to choose from.
+ * The values of a choice.
  */
 choices: Array<string>, 
 /**
- * What holds now; null when it is a secret or there is none.
+ * The value in force; null when there is none or when it is secret.
  */
 value: string | null, 
 /**
- * Whether something of it may not be told.
+ * Whether the value, or a part of it, must not be shown.
  */
 secret: boolean, 
 /**
- * Where that comes from.
+ * Where the value in force comes from.
  */
-source: From, 
+source: SettingSource, 
 /**
- * What config.toml says; null when nothing, or a secret.
+ * The value in config.toml; null when there is none or when it is secret.
  */
-stored: Stored | null, };
+stored: SettingValue | null, };
 
 export type Store = { 
 /**
- * The values by their keys; null takes a key away.
+ * The values by their keys; null removes a key.
  */
-values: { [key in string]: Stored | null }, };
+values: { [key in string]: SettingValue | null }, };
 
 export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem | { "type": "choose" } & Choose | { "type": "settings" } | { "type": "store" } & Store;
 
@@ -342,23 +342,23 @@ export type Configured = {
  */
 link: string | null, 
 /**
- * Where spans go; null when nowhere.
+ * The address that spans are sent to; null when the export is off.
  */
 endpoint: string | null, 
 /**
- * How often a trace is sampled.
+ * The share of traces that are sampled, from 0 to 1.
  */
 ratio: number, 
 /**
- * Whether a trace that continues another one follows that one's decision.
+ * Whether a trace that continues another one takes over its sampling decision.
  */
 parentBased: boolean, 
 /**
- * Who gets headers, as match patterns.
+ * Match patterns of the URLs that get headers.
  */
 targets: Array<string>, 
 /**
- * Who gets none all the same.
+ * Match patterns of the URLs that never get headers.
  */
 exclude: Array<string>, };
 
@@ -386,15 +386,15 @@ export type ToExtension = { "type": "session",
  */
 host: string, 
 /**
- * Which mode the user wants.
+ * The mode that the user wants.
  */
 mode: WantedMode, 
 /**
- * Whether pages are to be measured.
+ * Whether to measure navigation timing and web vitals in pages.
  */
 webVitals: boolean, 
 /**
- * How contexts are carried.
+ * How requests carry contexts.
  */
 propagation: Propagation, 
 /**
@@ -402,15 +402,15 @@ propagation: Propagation,
  */
 session: SessionContext, 
 /**
- * A stock of contexts for the navigations to come.
+ * Contexts in stock, for the navigations to come.
  */
 contexts: Array<NavigationContext>, 
 /**
- * A stock of traces for what has one of its own.
+ * Traces in stock, for navigations that begin a trace of their own.
  */
 traces: Array<SessionContext>, 
 /**
- * What is configured, whatever was chosen since.
+ * The configured policy, whatever the user has chosen since.
  */
 configured: Configured, } | { "type": "contexts", 
 /**
@@ -430,22 +430,22 @@ worker: string,
  */
 number: number, } | { "type": "exporter" } & ExporterState | { "type": "settings", 
 /**
- * Where config.toml is, or would be; null without a home.
+ * The path of config.toml, which may not exist; null when the user has no home.
  */
 file: string | null, 
 /**
- * Whether it is there.
+ * Whether config.toml exists.
  */
 exists: boolean, 
 /**
- * Every setting that can stand there.
+ * Every setting that config.toml can have.
  */
-settings: Array<Lasting>, } | { "type": "error", 
+settings: Array<SettingInfo>, } | { "type": "error", 
 /**
- * Which rule it broke.
+ * The rule that the message broke.
  */
 code: ErrorCode, 
 /**
- * What is wrong with it.
+ * A sentence that says what is wrong.
  */
 message: string, };

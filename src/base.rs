@@ -1,8 +1,10 @@
-//! What every room stands on: failures, files that are the user's alone, directories, processes, standard streams.
+//! Building blocks that every other room uses: failures, files and directories of the user, processes, signals, standard streams.
 
 pub(crate) mod directories;
+pub(crate) mod environment;
 pub(crate) mod failure;
 pub(crate) mod files;
 pub(crate) mod process;
+pub(crate) mod signals;
 pub(crate) mod stdio;
 pub(crate) mod text;

@@ -1,4 +1,4 @@
-//! The command line: one subcommand per file. A failure that ends the process is printed here alone.
+//! The command line, one file per subcommand. Only this file prints the failure that ends the process, and picks its exit code.
 
 #![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts, which show backticks as they are")]
 
@@ -12,7 +12,7 @@ mod install;
 mod launch;
 mod profile;
 mod run;
-mod settings;
+mod setting_flags;
 mod target;
 mod uninstall;
 mod view;
@@ -30,7 +30,7 @@ use crate::launch::latch;
 use crate::settings::Config;
 use crate::settings::setting::Setting;
 
-/// The name under which this program is the browser.
+/// The name under which this program acts as the browser.
 pub(crate) const BROWSER_NAME: &str = "navtrace-chromium";
 
 /// Trace context on every request of a browser test, with no change to the test.
@@ -66,7 +66,7 @@ enum Command {
 }
 
 impl Command {
-    /// The settings that the command line gives. The browser's arguments are Chromium's alone, and Chromium starts the host.
+    /// The settings that the command line sets. Some commands take none: `launch` passes its arguments to Chromium, which starts `host`.
     fn flags(&self) -> &[(&'static Setting, OsString)] {
         match self {
             Self::Launch(_) | Self::Host(_) | Self::Profile(_) | Self::Install(_) | Self::Uninstall(_) => &[],
@@ -92,34 +92,35 @@ enum Called {
     CommandLine,
 }
 
-fn called(args: &[OsString]) -> Called {
-    // Before the name: on some systems a host that was registered through the link is started by the link's name.
-    match args.get(1) {
-        Some(first) if first.as_encoded_bytes().starts_with(b"chrome-extension://") => {
-            return Called::Host(first.clone());
+impl Called {
+    fn with(args: &[OsString]) -> Self {
+        // The origin counts more than the name: some systems start a host that was registered through the link by the link's name.
+        if let Some(first) = args.get(1)
+            && first.as_encoded_bytes().starts_with(b"chrome-extension://")
+        {
+            return Self::Host(first.clone());
         }
-        _ => {}
+        match args.split_first() {
+            Some((name, args)) if Path::new(name).file_name() == Some(OsStr::new(BROWSER_NAME)) => {
+                Self::Browser(args.to_vec())
+            }
+            _ => Self::CommandLine,
+        }
     }
-    let name = args.first().map(|name| Path::new(name).file_name().unwrap_or_default());
-    if name == Some(OsStr::new(BROWSER_NAME)) {
-        return Called::Browser(args[1..].to_vec());
-    }
-    Called::CommandLine
 }
 
 /// Runs navtrace with the arguments of a process, the program's name first.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let command = match called(&args) {
+    let command = match Called::with(&args) {
         Called::Browser(args) => Command::Launch(launch::Args { args }),
         Called::Host(origin) => Command::Host(host::Args { origin: Some(origin) }),
         Called::CommandLine => match Cli::try_parse_from(args) {
             Ok(cli) => cli.command,
             Err(error) => {
-                let usage = error.use_stderr();
-                // Nothing is left to be told to when this can't be printed.
+                // An error while printing can't be reported anywhere.
                 let _ = error.print();
-                return if usage { ExitCode::Usage } else { ExitCode::Success }.into();
+                return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Success }.into();
             }
         },
     };
@@ -127,18 +128,19 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
     execute(command).unwrap_or_else(|failure| {
         say(&failure.to_string());
         if is_host {
+            // A latched browser's client must not wait for a host that has failed.
             latch::let_go();
         }
         failure.exit.into()
     })
 }
 
-/// Writes to standard output; colours only where they are wanted. A reader that has had enough is no failure.
+/// Writes to standard output, with colours if they are wanted there. A reader that stops reading is no failure.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(ExitCode::Failure, format!("standard output can't be written: {error}")))
+            Err(Failure::new(ExitCode::Failure, "standard output can't be written").because(error))
         }
         _ => Ok(()),
     }
@@ -163,7 +165,7 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
     }
 }
 
-/// Sends the log to standard error: standard output belongs to commands and frames.
+/// Sends the log to standard error, since standard output belongs to commands and frames.
 fn start_log(config: &Config) {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -186,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn one_binary_is_told_by_how_it_is_called() {
-        let called = |args: &[&str]| called(&args.iter().map(OsString::from).collect::<Vec<_>>());
+    fn the_name_and_the_first_argument_choose_the_role() {
+        let called = |args: &[&str]| Called::with(&args.iter().map(OsString::from).collect::<Vec<_>>());
         let origin = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
         assert_eq!(called(&["navtrace", origin]), Called::Host(origin.into()));
         assert_eq!(called(&["navtrace-chromium", origin]), Called::Host(origin.into()));

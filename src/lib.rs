@@ -1,8 +1,7 @@
-//! navtrace lets any Chromium that a test drives carry distributed-trace context on every request that it makes, with no change to the
-//! test.
+//! navtrace adds distributed-trace context to every request of a Chromium that a test drives, with no change to the test.
 //!
 //! It is one Rust binary and one Manifest V3 extension. The extension is thin and fast, the host decides, and no request ever waits for
-//! the host. ARCHITECTURE.md shows the flow, which is also the layout.
+//! the host. ARCHITECTURE.md describes the rooms; `tests/layout.rs` checks which room may use which.
 
 pub(crate) mod base;
 pub(crate) mod channel;
@@ -19,11 +18,12 @@ pub(crate) mod view;
 
 pub use cli::main;
 
-/// What navtrace's own integration tests reach of it. Not an interface for anybody else: it may change at any time.
+/// Items for navtrace's own integration tests. Not a public interface.
 #[doc(hidden)]
 pub mod testing {
+    pub use crate::base::environment::RUN_SOCKET;
+    pub use crate::channel::conversation::{Conversation, HostEvent, serve};
     pub use crate::channel::frame::{FrameError, MAX_FRAME};
-    pub use crate::channel::serve::{Event as HostEvent, Session as Conversation, serve};
     pub use crate::context::ids::SpanId;
     pub use crate::context::issuer::SessionContext;
     pub use crate::context::mode::WantedMode;

@@ -1,4 +1,4 @@
-//! The `navtrace` binary: hands its arguments to the library and exits with its code.
+//! The `navtrace` binary.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,93 @@
-//! What `navtrace run` does besides running its command: it hears launchers and hosts, and says what was traced.
+//! Runs a command whose browsers are traced: supervises it, receives reports and spans meanwhile, and says what was traced.
 
 pub(crate) mod collector;
-mod ledger;
-pub(crate) mod progress;
+mod progress;
 pub mod reports;
-pub(crate) mod summary;
+mod state;
+mod summary;
+mod supervise;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode as ProcessExitCode};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::base::environment::RUN_SOCKET;
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::files;
+use crate::base::signals::Signals;
+use crate::base::stdio::say;
+use crate::run::collector::RunningCollector;
+use crate::run::progress::Progress;
+use crate::run::reports::Receiver;
+use crate::view::link::LinkTemplate;
+
+/// Variables in which clients look for the path of their browser.
+const BROWSER_VARIABLES: [&str; 3] = ["K6_BROWSER_EXECUTABLE_PATH", "PUPPETEER_EXECUTABLE_PATH", "CHROME_BIN"];
+
+/// Longest wait for the reports of hosts that outlive the command.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
+
+/// What the end of a run needs to know.
+#[derive(Debug)]
+pub(crate) struct RunOptions<'a> {
+    /// Silence after which the last spans of services are taken to have arrived.
+    pub(crate) wait: Duration,
+    /// Template for the links to traces.
+    pub(crate) link: Option<&'a LinkTemplate>,
+}
+
+/// A run that is ready to start its command. From here on no signal ends this process, so it always cleans up.
+#[derive(Debug)]
+pub(crate) struct Run {
+    signals: Signals,
+    receiver: Receiver,
+    browser: PathBuf,
+    /// Directory of the receiver's socket and of the browser's link.
+    dir: TempDir,
+}
+
+impl Run {
+    /// Catches signals, listens for reports, and links this program under `browser_name`, as which it is the browser.
+    pub(crate) fn prepare(browser_name: &str) -> Result<Self, Failure> {
+        let set_up = |error| {
+            Failure::new(ExitCode::Failure, "the run can't be set up")
+                .because(error)
+                .hint("set TMPDIR to a folder that you may write to")
+        };
+        let signals = supervise::catch_signals()?;
+        let dir = files::temporary_directory("navtrace-run-").map_err(set_up)?;
+        let receiver = Receiver::listen(dir.path(), say).map_err(set_up)?;
+        let browser = link_this_program(&dir.path().join(browser_name)).map_err(set_up)?;
+        Ok(Self { signals, receiver, browser, dir })
+    }
+
+    /// Runs `command` to its end, says what was traced, and returns the command's own status.
+    pub(crate) fn execute(
+        self,
+        mut command: Command,
+        collector: Option<RunningCollector>,
+        options: &RunOptions<'_>,
+    ) -> Result<ProcessExitCode, Failure> {
+        let Self { signals, receiver, browser, dir: _dir } = self;
+        command.env(RUN_SOCKET, receiver.path()).envs(BROWSER_VARIABLES.map(|name| (name, &browser)));
+        let progress = Progress::start(receiver.shared());
+        let status = supervise::supervise(&mut command, signals);
+        drop(progress);
+        let state = receiver.finish(LAST_REPORTS);
+        let collected = collector.map(|collector| collector.finish(options.wait, options.link));
+        let status = status?;
+        for line in summary::summary(&state, collected.as_ref(), options.link) {
+            say(&line);
+        }
+        Ok(supervise::exit_code(status))
+    }
+}
+
+/// Clients take a bare path as their browser, without arguments, so only a name of its own tells this program what to be.
+fn link_this_program(link: &Path) -> io::Result<PathBuf> {
+    std::os::unix::fs::symlink(std::env::current_exe()?, link)?;
+    Ok(link.to_owned())
+}

@@ -1,19 +1,20 @@
-//! How navtrace fails: what went wrong, why, and what to do, kept apart until they are printed as one sentence, and one exit code. An error
-//! becomes a failure where it is known best.
+//! Errors for the user: a message, its cause, a hint and an exit code, kept apart until `cli` prints them.
+//!
+//! Code that knows best what the user can do about an error turns it into a [`Failure`].
 
 use std::fmt;
 
-/// The exit codes of every navtrace command, as Unix shells and `env` use them.
+/// Exit codes of every navtrace command, as Unix shells and `env` use them.
 ///
-/// `navtrace run` passes on the status of its command instead, where the command could be started.
+/// `navtrace run` exits with its command's status instead, if it could start the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum ExitCode {
-    /// Everything that was asked for was done.
+    /// The command did everything it was asked to.
     Success = 0,
-    /// Something went wrong while doing it; standard error says what.
+    /// The command failed; standard error says why.
     Failure = 1,
-    /// The arguments or settings can't be used.
+    /// The arguments or settings are invalid.
     Usage = 2,
     /// A program was found but can't be executed or does not fit the purpose.
     CannotExecute = 126,
@@ -27,14 +28,13 @@ impl From<ExitCode> for std::process::ExitCode {
     }
 }
 
-/// An error as the user meets it: `message: cause; hint`.
+/// An error for the user, printed as `message: cause; hint`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// The exit code of the process.
     pub(crate) exit: ExitCode,
     /// Names the thing and says what is wrong with it.
     message: String,
-    /// Says why, in the words of whatever failed below.
+    /// Says why, usually in the words of an error of the system.
     cause: Option<String>,
     /// Says what the user can do about it.
     hint: Option<String>,
@@ -45,13 +45,13 @@ impl Failure {
         Self { exit, message: message.to_string(), cause: None, hint: None }
     }
 
-    /// Adds what led to this failure, usually an error of the system.
+    /// Adds the cause.
     pub(crate) fn because(mut self, cause: impl fmt::Display) -> Self {
         self.cause = Some(cause.to_string());
         self
     }
 
-    /// Adds what the user can do about it.
+    /// Adds the hint.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hint = Some(hint.to_string());
         self

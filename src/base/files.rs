@@ -1,4 +1,4 @@
-//! Files and directories that are the user's alone.
+//! Reads and writes files safely: private modes, atomic writes, size limits.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::{Builder, TempDir};
 
-/// A Unix socket's path may have 107 bytes on Linux and 103 on macOS; a name of up to 16 comes after the directory's own.
+/// Longest parent of a directory for sockets, in bytes.
+///
+/// A socket's path has 103 bytes at most on macOS (107 on Linux). The directory's name and the socket's take the rest.
 const LONGEST_PARENT: usize = 60;
 
-/// Where temporary files go when nothing else is named.
+/// Directory for temporary files when TMPDIR names no absolute path.
 const FALLBACK: &str = "/tmp";
 
-/// Makes a directory with mode 0700 whose path leaves room for a socket's name.
+/// Creates a directory with mode 0700 whose path is short enough for sockets in it.
 ///
-/// It stands in `XDG_RUNTIME_DIR` where there is one (a memory file system that is the user's alone), else in the temporary directory.
+/// Its parent is `XDG_RUNTIME_DIR` (private, usually in memory) if that is usable, else the temporary directory.
 pub(crate) fn temporary_directory(prefix: &str) -> io::Result<TempDir> {
     let fits = |dir: &PathBuf| dir.is_absolute() && dir.as_os_str().len() <= LONGEST_PARENT;
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
@@ -30,35 +32,36 @@ pub(crate) fn temporary_directory(prefix: &str) -> io::Result<TempDir> {
     temporary_directory_in(Path::new(FALLBACK), prefix)
 }
 
-/// The directory for what is temporary: TMPDIR, unless it is unset, empty or relative.
+/// Returns TMPDIR, or `/tmp` when TMPDIR is unset, empty or relative.
 pub(crate) fn temporary_root() -> PathBuf {
     let named = std::env::temp_dir();
     if named.is_absolute() { named } else { PathBuf::from(FALLBACK) }
 }
 
-/// Makes a directory with mode 0700 in `parent`.
+/// Creates a directory with mode 0700 in `parent`.
 pub(crate) fn temporary_directory_in(parent: &Path, prefix: &str) -> io::Result<TempDir> {
     Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)
 }
 
-/// Finds what keeps other users from a file that they need `bit` of (of those for others: 4 to read it, 1 to start it): the file, or a
-/// directory that they can't enter.
+/// Returns the path that denies other users access to `path`: the file itself or a directory above it. `None` when they have access.
+///
+/// `bit` is the permission that they need: 4 to read the file, 1 to execute it.
 pub(crate) fn hidden_from_others(path: &Path, bit: u32) -> Option<&Path> {
     let lacks = |path: &Path, bit| fs::metadata(path).is_ok_and(|data| data.permissions().mode() & bit == 0);
     if lacks(path, bit) { Some(path) } else { path.ancestors().skip(1).find(|dir| lacks(dir, 0o001)) }
 }
 
-/// Makes a directory, and those above it, that only the user may enter.
+/// Creates a directory and its parents with mode 0700.
 pub(crate) fn make_directory(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// Who may read what is written. Writing is for its owner in any case.
+/// Who may read a file that navtrace writes. Only its owner may write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readers {
-    /// The user alone.
+    /// Its owner alone.
     User,
-    /// Everybody on this machine.
+    /// Every user of the machine.
     Everybody,
 }
 
@@ -72,7 +75,7 @@ impl Readers {
     }
 }
 
-/// Makes a directory, and those above it, and adds those that were not there to `made`, the outermost first.
+/// Creates a directory and its parents, and adds each new one to `made`, the outermost first.
 pub(crate) fn make_directories(dir: &Path, readers: Readers, made: &mut Vec<PathBuf>) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
@@ -81,28 +84,28 @@ pub(crate) fn make_directories(dir: &Path, readers: Readers, made: &mut Vec<Path
         make_directories(parent, readers, made)?;
     }
     match DirBuilder::new().mode(0o700).create(dir) {
-        // Somebody else was faster.
+        // Another process created it meanwhile.
         Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
         result => result?,
     }
     made.push(dir.into());
-    // The mode of a new directory is less than was asked for where the umask says so.
+    // The umask may have removed permissions from the new directory.
     fs::set_permissions(dir, Permissions::from_mode(readers.directory_mode()))
 }
 
-/// Writes a file of the user's own in one step, so that nobody ever reads half of it.
+/// Writes a private file, atomically, unless it has this content already.
 pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_written(path, bytes, Readers::User) { Ok(()) } else { write(path, bytes, Readers::User) }
 }
 
-/// Tells whether a file has this content, and may be read by everybody who shall. What is no plain file is not opened: a pipe would be waited for.
+/// Whether a file has this content and lets `readers` read it. Opens regular files only, since a pipe would block.
 pub(crate) fn is_written(path: &Path, bytes: &[u8], readers: Readers) -> bool {
     let Ok(data) = fs::metadata(path) else { return false };
     let is_readable = readers == Readers::User || data.permissions().mode() & 0o777 == readers.file_mode();
     data.is_file() && is_readable && fs::read(path).is_ok_and(|current| current == bytes)
 }
 
-/// Writes a file in one step, so that nobody ever reads half of it.
+/// Writes a file atomically: readers see the old content or the new one.
 pub(crate) fn write(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file =
@@ -113,8 +116,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<(
     Ok(())
 }
 
-/// Removes a directory that a browser has just been using. Its processes may still be writing there, so it is tried again until `patience` is
-/// at its end; what is left then stays.
+/// Removes a directory that a browser has just used, and retries until `patience` is over, since the browser may still write there.
 pub(crate) fn remove_directory(dir: &Path, patience: Duration) {
     let deadline = Instant::now() + patience;
     loop {
@@ -127,7 +129,7 @@ pub(crate) fn remove_directory(dir: &Path, patience: Duration) {
     }
 }
 
-/// Reads a plain file of at most `limit` bytes.
+/// Reads a regular file of at most `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a plain file"));
@@ -140,11 +142,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads JSON from a file of at most `limit` bytes; `None` when there is no such file.
-///
-/// # Errors
-///
-/// What is wrong with it, in words.
+/// Reads JSON from a file of at most `limit` bytes; `None` when there is no such file. An error says what is wrong with the file.
 pub(crate) fn read_json(path: &Path, limit: u64) -> Result<Option<Value>, String> {
     let bytes = match read(path, limit) {
         Ok(bytes) => bytes,
@@ -159,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_large_or_no_file_is_not_read() {
+    fn only_small_regular_files_with_json_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         assert_eq!(read_json(&path, 10), Ok(None));

@@ -1,19 +1,19 @@
-//! Words for people: counts, and text quoted for a shell.
+//! Text for people and shells.
 
 use std::borrow::Cow;
 use std::path::Path;
 
-/// A number of things, in words.
+/// Formats a count with its noun: `1 span`, `2 spans`.
 pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// A path as a shell takes it.
+/// Quotes a path for a shell.
 pub(crate) fn shell_word(path: &Path) -> String {
     quoted(&path.to_string_lossy())
 }
 
-/// A text as a shell takes it for one word.
+/// Quotes a text as one word for a shell.
 pub(crate) fn quoted(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), Cow::into_owned)
 }

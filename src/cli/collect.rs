@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode as ProcessExitCode;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-
 use crate::base::failure::{ExitCode, Failure};
+use crate::base::signals;
 use crate::base::stdio::say;
-use crate::cli::settings::Flags;
+use crate::cli::setting_flags::SettingFlags;
 use crate::run::collector::{self, CollectorOptions};
 use crate::settings::export::ENDPOINT;
 use crate::settings::{self, Config};
@@ -25,10 +23,10 @@ pub(super) struct Args {
     options: Options,
 
     #[command(flatten)]
-    pub(super) flags: Flags,
+    pub(super) flags: SettingFlags,
 }
 
-/// Where spans are received, and where they go.
+/// Where to receive spans, and where to keep them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// The file for the spans, in OTLP JSON lines; what it had is lost (default: one in the state directory, where the latest 20 stay)
@@ -40,43 +38,41 @@ pub(super) struct Options {
     listen: Option<SocketAddr>,
 }
 
-/// How long the last spans are waited for when a collector is stopped by hand.
-const LAST_SPANS: Duration = Duration::from_millis(100);
+/// Silence after a signal that ends the collector.
+const QUIET: Duration = Duration::from_millis(100);
 
 impl Options {
     pub(super) fn to_collector(&self) -> CollectorOptions {
         CollectorOptions { output: self.output.clone(), listen: self.listen }
     }
 
-    /// The option that was given, if any was.
+    /// Returns the name of an option that was given.
     pub(super) fn given(&self) -> Option<&'static str> {
         self.output.as_ref().map(|_| "--output").or_else(|| self.listen.map(|_| "--listen"))
     }
 }
 
-/// Reads a duration of the command line.
+/// Parses the duration in an option.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     settings::value::duration(text, Duration::from_secs(600))
 }
 
-/// Receives spans until a signal says that it is enough.
+/// Receives spans until a signal ends it.
 pub(super) fn collect(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
-    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]);
-    let mut signals =
-        signals.map_err(|error| Failure::new(ExitCode::Failure, format!("signals can't be had: {error}")))?;
-    let running = collector::start(&args.options.to_collector())?;
-    let endpoint = running.receiver().endpoint();
+    let mut signals = signals::catch(&signals::ENDING)?;
+    let collector = collector::start(&args.options.to_collector())?;
+    let endpoint = collector.endpoint();
     say(&format!(
         "spans are collected at {endpoint} ({ENDPOINT}={endpoint}) into {}; Ctrl-C ends it",
-        running.path().display()
+        collector.path().display()
     ));
     signals.forever().next();
-    let finished = running.finish(LAST_SPANS, config.link.as_ref());
-    if finished.contents.spans == 0 {
+    let collected = collector.finish(QUIET, config.link.as_ref());
+    if collected.contents.spans == 0 {
         say("no span arrived");
     }
-    for line in finished.lines() {
+    for line in collected.lines() {
         say(&line);
     }
-    Ok(if finished.lost > 0 { ExitCode::Failure } else { ExitCode::Success }.into())
+    Ok(if collected.lost > 0 { ExitCode::Failure } else { ExitCode::Success }.into())
 }

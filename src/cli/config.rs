@@ -1,4 +1,4 @@
-//! `navtrace config`: shows the settings, and where each comes from.
+//! `navtrace config`: shows every setting with its value and source.
 
 use std::fmt::Write as _;
 use std::process::ExitCode as ProcessExitCode;
@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
-use crate::cli::settings::{self, Flags};
+use crate::cli::setting_flags::{self, SettingFlags};
 use crate::settings::Config;
 use crate::settings::assignment::FILE;
 use crate::settings::show::Shown;
@@ -18,30 +18,28 @@ use crate::settings::show::Shown;
 /// A setting has its default, unless config.toml, the environment or an option gives another value; the last of these wins. Secrets are
 /// shown as REDACTED.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = settings::without_flags())]
+#[command(after_long_help = setting_flags::settings_without_flags())]
 pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
 
     #[command(flatten)]
-    pub(super) flags: Flags,
+    pub(super) flags: SettingFlags,
 }
 
-/// The widest column of values; longer ones push their source aside.
-const MOST_WIDTH: usize = 50;
+/// Largest width of the column of values. Longer values push their source aside.
+const MAX_WIDTH: usize = 50;
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Document {
-    /// Where config.toml is, or would be.
+    /// Path of config.toml, which may not exist.
     file: Option<String>,
-    /// Whether it is there and was read.
     file_exists: bool,
     settings: Vec<Shown>,
 }
 
-/// Prints the settings.
 pub(super) fn config(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
     for warning in &config.warnings {
         say(warning);
@@ -60,7 +58,7 @@ fn lines(config: &Config) -> String {
         })
         .collect();
     let names = shown.iter().map(|(shown, _)| shown.name.len()).max().unwrap_or_default();
-    let values = shown.iter().map(|(_, value)| value.width()).filter(|width| *width <= MOST_WIDTH);
+    let values = shown.iter().map(|(_, value)| value.width()).filter(|width| *width <= MAX_WIDTH);
     let values = values.max().unwrap_or_default();
     let mut text = String::new();
     for (Shown { name, source, .. }, value) in shown {

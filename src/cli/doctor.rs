@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::channel::frame;
-use crate::channel::message::{Hello, ToHost};
+use crate::channel::message::to_host::{Hello, ToHost};
 use crate::cli::doctor::line::{Line, Mark};
-use crate::cli::settings::Flags;
+use crate::cli::setting_flags::SettingFlags;
 use crate::launch::{extension, find, start};
 use crate::settings::Config;
 
@@ -32,7 +33,7 @@ pub(super) struct Args {
     user_data_dir: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(super) flags: Flags,
+    pub(super) flags: SettingFlags,
 }
 
 /// How long the host may take to answer.
@@ -103,10 +104,10 @@ fn host() -> Finding {
 fn ask_host(binary: &PathBuf) -> Result<String, String> {
     let mut child = Command::new(binary)
         .arg(extension::ORIGIN)
-        .env_remove(crate::launch::gate::VARIABLE)
-        // The shell may have it from `navtrace env`.
-        .env_remove(crate::launch::latch::VARIABLE)
-        .env_remove(crate::run::reports::VARIABLE)
+        // The shell may have one of them from `navtrace env`.
+        .env_remove(environment::GATE_SOCKET)
+        .env_remove(environment::LATCHED_PROFILE)
+        .env_remove(environment::RUN_SOCKET)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

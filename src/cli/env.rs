@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
+use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
-use crate::cli::settings::Flags;
+use crate::cli::setting_flags::SettingFlags;
 use crate::cli::{BROWSER_NAME, profile};
 use crate::launch::find::{self, FindError};
-use crate::launch::{extension, k6, latch, start};
+use crate::launch::{extension, k6, start};
 use crate::settings::Config;
 
 /// Print the variables by which k6 starts a traced browser without the launcher
@@ -33,7 +34,7 @@ pub(super) struct Args {
     profile: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(super) flags: Flags,
+    pub(super) flags: SettingFlags,
 }
 
 /// The folder of navtrace's own profile. k6 names it when it can't start a second browser there, so its name says why.
@@ -93,7 +94,7 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
     export(k6::EXECUTABLE_PATH, &browser.to_string_lossy());
     export(k6::ARGS, &arguments);
     export(k6::IGNORE_DEFAULT_ARGS, &k6::merge_ignored(&variable(k6::IGNORE_DEFAULT_ARGS)?));
-    export(latch::VARIABLE, &profile);
+    export(environment::LATCHED_PROFILE, &profile);
     for (name, value) in config.environment() {
         export(name, &value.to_string_lossy());
     }
@@ -133,7 +134,7 @@ fn variable(name: &'static str) -> Result<String, Failure> {
 }
 
 fn own_profile() -> Result<PathBuf, Failure> {
-    let state = State::of_user().map_err(|error| {
+    let state = StateDirectory::of_user().map_err(|error| {
         let message = format!("the state directory can't be used: {error}; name a profile with --profile");
         Failure::new(ExitCode::Failure, message)
     })?;

@@ -1,12 +1,12 @@
-//! `navtrace flush`: sends the spans that earlier browsers could not.
+//! `navtrace flush`: sends the spans that earlier browsers could not send.
 
 use std::process::ExitCode as ProcessExitCode;
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::base::text::counted;
-use crate::cli::settings::Flags;
+use crate::cli::setting_flags::SettingFlags;
 use crate::export::flush::{self, Flushed};
 use crate::settings::Config;
 use crate::settings::export::EXPORTER;
@@ -18,10 +18,10 @@ use crate::settings::export::EXPORTER;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pub(super) flags: Flags,
+    pub(super) flags: SettingFlags,
 }
 
-/// Sends what is left, and fails when something is left after that.
+/// Sends the spans in the state directory. Fails if some of them are refused or can't be sent.
 pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {
     for warning in &config.warnings {
         say(warning);
@@ -32,7 +32,8 @@ pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {
         return Err(Failure::new(ExitCode::Usage, message));
     };
     let failure = |message: String| Failure::new(ExitCode::Failure, message);
-    let state = State::of_user().map_err(|error| failure(format!("the state directory can't be used: {error}")))?;
+    let state = StateDirectory::of_user()
+        .map_err(|error| failure("the state directory can't be used".to_owned()).because(error))?;
     let flushed = flush::flush(&state, &config.export.batch, endpoint).map_err(failure)?;
     let Flushed { sent, refused, left, reason } = flushed;
     let endpoint = endpoint.name();

@@ -1,4 +1,4 @@
-//! `navtrace launch`: starts Chromium with the extension, as the program that every client takes for the browser.
+//! `navtrace launch`: starts Chromium with the extension. Clients take it for the browser.
 
 use std::ffi::OsString;
 
@@ -22,13 +22,13 @@ pub(super) struct Args {
     pub(super) args: Vec<OsString>,
 }
 
-/// Becomes the browser. Returns only when that failed.
+/// Becomes the browser. Returns only on failure.
 pub(super) fn launch(config: &Config, args: &Args) -> Failure {
     let failure = match Launch::prepare(config, &args.args) {
         Ok(launch) => launch.exec(),
         Err(failure) => failure,
     };
-    // Clients swallow what a browser that does not start has to say.
+    // Clients hide the messages of a browser that does not start.
     reports::Sender::connect().problem(&failure.to_string());
     failure
 }

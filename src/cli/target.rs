@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::base::failure::{ExitCode, Failure};
 use crate::install::browsers::{BROWSERS, Browser, Homes, Os};
 use crate::install::scope::{self, Own, Place, Scope};
@@ -65,7 +65,7 @@ impl Target {
         };
         let homes = homes.ok_or_else(no_home)?;
         let share = scope::user_share(os, variable).ok_or_else(no_home)?;
-        let own = State::directory().zip(extension::cache_directory()).map(|(state, cache)| Own { state, cache });
+        let own = StateDirectory::path().zip(extension::cache_directory()).map(|(state, cache)| Own { state, cache });
         let scope = Scope::of_user(os, &homes, share, own);
         Ok(Resolved { os, homes: Some(homes), scope })
     }

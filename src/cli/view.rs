@@ -10,7 +10,7 @@ use crate::base::files;
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
 use crate::cli::print;
-use crate::cli::settings::Flags;
+use crate::cli::setting_flags::SettingFlags;
 use crate::collect::store;
 use crate::settings::Config;
 use crate::view::page::{self, Page};
@@ -46,7 +46,7 @@ pub(super) struct Args {
     open: bool,
 
     #[command(flatten)]
-    pub(super) flags: Flags,
+    pub(super) flags: SettingFlags,
 }
 
 /// How many traces the terminal lists; the page has more.

@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
 
 /// The number of traces to count. The file keeps further ones too.
@@ -158,7 +158,7 @@ fn service_name(resource: Option<&Resource>) -> &str {
 
 /// Returns the path for a new trace file in the state directory, and removes the oldest files there.
 pub(crate) fn new_path() -> io::Result<PathBuf> {
-    let dir = State::of_user()?.traces()?;
+    let dir = StateDirectory::of_user()?.traces()?;
     for old in files(&dir).iter().rev().skip(MAX_FILES - 1) {
         // A file that can't be removed stays.
         let _ = fs::remove_file(old);
@@ -170,7 +170,7 @@ pub(crate) fn new_path() -> io::Result<PathBuf> {
 
 /// Returns the latest trace file in the state directory.
 pub(crate) fn latest() -> Option<PathBuf> {
-    files(&State::of_user().ok()?.traces().ok()?).pop()
+    files(&StateDirectory::of_user().ok()?.traces().ok()?).pop()
 }
 
 /// Returns the trace files of a directory, the oldest first. Their names begin with the time.

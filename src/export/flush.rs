@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::export::journal::{ExportResult, Journal};
 use crate::export::options::{BatchOptions, Endpoint};
 use crate::export::otlp;
@@ -30,7 +30,7 @@ pub(crate) struct Flushed {
 }
 
 /// Moves the spans of ended sessions, and of sessions whose browser has ended, to the spool. Skips journals that a host has locked.
-pub(crate) fn adopt(state: &State, options: &BatchOptions) {
+pub(crate) fn adopt(state: &StateDirectory, options: &BatchOptions) {
     remove_abandoned_files(state.sessions());
     remove_abandoned_files(state.spool());
     let spool = Spool::new(state.spool());
@@ -82,7 +82,7 @@ fn remove_abandoned_files(dir: &Path) {
 }
 
 /// Sends everything that is left, until the collector is unavailable. The error names the setting or file that can't be used.
-pub(crate) fn flush(state: &State, options: &BatchOptions, endpoint: &Endpoint) -> Result<Flushed, String> {
+pub(crate) fn flush(state: &StateDirectory, options: &BatchOptions, endpoint: &Endpoint) -> Result<Flushed, String> {
     adopt(state, options);
     let spool = Spool::new(state.spool());
     let transport = Transport::new(endpoint)?;

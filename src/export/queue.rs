@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::context::traceparent::SpanContext;
@@ -90,7 +90,7 @@ impl Queue {
         let for_problems = Arc::clone(&listener);
         let problems = Arc::new(Problems::new(Box::new(move |problem| for_problems.problem(problem))));
         // Without an export, nothing is kept.
-        let state = options.endpoint.as_ref().and_then(|_| match State::of_user() {
+        let state = options.endpoint.as_ref().and_then(|_| match StateDirectory::of_user() {
             Ok(state) => Some(state),
             Err(error) => {
                 let problem = format!(

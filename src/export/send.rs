@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use rand::RngExt;
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::export::options::{BatchOptions, Endpoint};
 use crate::export::problems::Problems;
 use crate::export::spool::{Spool, SpoolReader};
@@ -63,7 +63,7 @@ pub(super) enum SenderEvent {
 pub(super) struct Sender<N> {
     endpoint: Endpoint,
     batch: BatchOptions,
-    state: Option<State>,
+    state: Option<StateDirectory>,
     problems: Arc<Problems>,
     /// Passes an event to the queue.
     notify: N,
@@ -82,7 +82,7 @@ impl<N: Fn(SenderEvent)> Sender<N> {
     pub(super) fn new(
         endpoint: Endpoint,
         batch: BatchOptions,
-        state: Option<State>,
+        state: Option<StateDirectory>,
         problems: Arc<Problems>,
         notify: N,
     ) -> Self {

@@ -12,11 +12,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::base::files;
+use crate::base::{environment, files};
 use crate::context::issuer::SessionContext;
-
-/// The environment variable that carries the socket's path from the launcher through the browser to the host.
-pub(crate) const VARIABLE: &str = "NAVTRACE_GATE";
 
 /// What a warning about a link ends with, unless doctor itself shows it.
 pub(crate) const DOCTOR_HINT: &str = "; `navtrace doctor` shows more";
@@ -76,7 +73,7 @@ impl Gate {
         Ok(Self { dir, socket })
     }
 
-    /// The path that goes into [`VARIABLE`].
+    /// The path that goes into [`environment::GATE_SOCKET`].
     pub(crate) fn path(&self) -> PathBuf {
         socket_in(self.dir.path())
     }
@@ -114,7 +111,7 @@ fn socket_in(dir: &Path) -> PathBuf {
 
 /// Reports a link to the gate of this browser, if it has one. A gate that is gone has been opened already.
 pub(crate) fn report(link: Link) {
-    let Some(path) = socket_path() else { return };
+    let Some(path) = environment::path(environment::GATE_SOCKET) else { return };
     let sent = UnixDatagram::unbound().and_then(|socket| {
         socket.set_nonblocking(true)?;
         socket.send_to(link.word(), path)
@@ -138,11 +135,7 @@ pub(crate) fn remembered() -> Option<SessionContext> {
 }
 
 fn session_file() -> Option<PathBuf> {
-    Some(socket_path()?.with_file_name("session"))
-}
-
-fn socket_path() -> Option<PathBuf> {
-    std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
+    Some(environment::path(environment::GATE_SOCKET)?.with_file_name("session"))
 }
 
 #[cfg(test)]

@@ -18,10 +18,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::launch::gate;
-
-/// The environment variable that carries the profile's path from the user's shell through client and browser to the host.
-pub(crate) const VARIABLE: &str = "NAVTRACE_PROFILE";
+use crate::base::environment::{self, GATE_SOCKET, LATCHED_PROFILE};
 
 /// The file that Chromium writes when its `DevTools` listen.
 const PORT_FILE: &str = "DevToolsActivePort";
@@ -68,11 +65,10 @@ pub(crate) fn let_go() {
 
 /// The FIFO of the profile that this host's browser uses. A launcher's browser has a gate instead.
 fn of_this_host() -> Option<PathBuf> {
-    let named = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    if named(gate::VARIABLE).is_some() {
+    if environment::path(GATE_SOCKET).is_some() {
         return None;
     }
-    Some(file(Path::new(&named(VARIABLE)?))).filter(|path| is_fifo(path))
+    Some(file(&environment::path(LATCHED_PROFILE)?)).filter(|path| is_fifo(path))
 }
 
 /// Lets go of the browser that this host belongs to, if its profile is latched. Dropping it lets go too.

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::base::stdio::say;
 use crate::launch::flags::{self, Additions};
-use crate::launch::gate::{self, Gate};
+use crate::launch::gate::Gate;
 use crate::launch::relay::output::Output;
 use crate::launch::relay::pipe::Pipe;
 use crate::launch::relay::port::Port;
@@ -103,7 +104,7 @@ impl Launch {
         let (detached, relay_detached) = pipe()?;
         let commands = if self.has_pipe { Pipe::take_over()? } else { Pipe::default() };
         let mut command = Command::new(&self.browser);
-        command.args(&self.args).env(gate::VARIABLE, self.gate.path()).stderr(Stdio::from(write_end));
+        command.args(&self.args).env(environment::GATE_SOCKET, self.gate.path()).stderr(Stdio::from(write_end));
 
         let watch = Watch::this_process();
         // SAFETY: the launcher has only this one thread, so the child may do everything that this process may.

@@ -1,4 +1,4 @@
-//! The collector that `run` and `collect` start: it receives spans into a trace file and writes the page beside it.
+//! The collector of `navtrace run` and `navtrace collect`: receives spans into a trace file and writes the page beside it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,94 +15,93 @@ use crate::view::page::{self, Page};
 use crate::view::parsed::Detail;
 use crate::view::trace_file::{TraceFile, TraceSelection};
 
-/// How much longer than it should be silent a collector is waited for.
+/// Longest wait for the end of a collector, besides the silence that it must keep.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where spans are received and kept.
+/// Where a collector receives spans and keeps them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CollectorOptions {
-    /// The trace file; a new one in the state directory if none.
+    /// The trace file; by default a new one in the state directory.
     pub(crate) output: Option<PathBuf>,
-    /// The address to listen on; OTLP's on loopback, or any free port, if none.
+    /// The address to listen on; by default OTLP's port on loopback, or any free one.
     pub(crate) listen: Option<SocketAddr>,
 }
 
-/// A collector that writes to a file.
+/// A collector that receives spans.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct RunningCollector {
     receiver: Collector,
     path: PathBuf,
-    /// Whether the user named the file.
-    is_named: bool,
+    is_named_by_user: bool,
 }
 
-/// What came of one.
+/// The result of a collector.
 #[derive(Debug)]
-pub(crate) struct Finished {
-    /// What the file has.
+pub(crate) struct Collected {
+    /// Contents of the trace file.
     pub(crate) contents: Contents,
     path: PathBuf,
     page: Option<PathBuf>,
-    /// Spans that could not be written.
+    /// Number of spans that could not be written.
     pub(crate) lost: usize,
 }
 
-/// Starts one.
-pub(crate) fn start(options: &CollectorOptions) -> Result<Running, Failure> {
-    let fail = |message: String| Failure::new(ExitCode::Failure, message);
+/// Creates the trace file and starts to receive spans.
+pub(crate) fn start(options: &CollectorOptions) -> Result<RunningCollector, Failure> {
+    let fail = |message: &str, error| Failure::new(ExitCode::Failure, message).because(error);
     let path = match &options.output {
         Some(path) => path.clone(),
         None => store::new_path().map_err(|error| {
-            fail(format!("the state directory can't be used: {error}; name a file for the spans with --output"))
+            fail("the state directory can't be used", error).hint("name a file for the spans with --output")
         })?,
     };
     let listener = receiver::bind(options.listen).map_err(|error| match options.listen {
-        Some(address) => fail(format!("spans can't be received at {address}: {error}; name another with --listen")),
-        None => fail(format!("spans can't be received on loopback: {error}")),
+        Some(address) => {
+            fail(&format!("spans can't be received at {address}"), error).hint("name another with --listen")
+        }
+        None => fail("spans can't be received on loopback", error),
     })?;
     let store = Store::create(&path).map_err(|error| {
-        fail(format!("{} can't be written: {error}; name another file with --output", path.display()))
+        fail(&format!("{} can't be written", path.display()), error).hint("name another file with --output")
     })?;
     let path = store.path().to_owned();
-    let receiver = Collector::start(listener, store, say);
-    let receiver = receiver.map_err(|error| fail(format!("spans can't be received: {error}")))?;
-    Ok(Running { receiver, path, is_named: options.output.is_some() })
+    let receiver = Collector::start(listener, store, say).map_err(|error| fail("spans can't be received", error))?;
+    Ok(RunningCollector { receiver, path, is_named_by_user: options.output.is_some() })
 }
 
-impl Running {
-    /// The server.
-    pub(crate) fn receiver(&self) -> &Collector {
-        &self.receiver
+impl RunningCollector {
+    /// Returns the address that `OTEL_EXPORTER_OTLP_ENDPOINT` takes.
+    pub(crate) fn endpoint(&self) -> String {
+        self.receiver.endpoint()
     }
 
-    /// The trace file.
+    /// Returns the path of the trace file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Takes the last spans, stops, and writes the page.
-    pub(crate) fn finish(self, quiet: Duration, link: Option<&LinkTemplate>) -> Finished {
+    /// Receives until no span has come for as long as `quiet`, stops, and writes the page.
+    pub(crate) fn finish(self, quiet: Duration, link: Option<&LinkTemplate>) -> Collected {
         let collected = self.receiver.finish(quiet, quiet + PATIENCE);
-        if collected.contents.spans == 0 && !self.is_named {
-            // The latest file is the one that `navtrace view` shows. What can't be removed stays.
+        if collected.contents.spans == 0 && !self.is_named_by_user {
+            // `navtrace view` shows the latest file, which should not be an empty one. A file that can't be removed stays.
             let _ = std::fs::remove_file(&self.path);
         }
-        // What is no file, a pipe for instance, can't be read again.
+        // A pipe, for instance, can't be read again.
         let can_be_read = collected.contents.spans > 0 && self.path.is_file();
-        let page = can_be_read.then(|| write_page(&self.path, link));
-        let page = page.transpose().unwrap_or_else(|reason| {
+        let page = can_be_read.then(|| write_page(&self.path, link)).transpose().unwrap_or_else(|reason| {
             say(&format!(
                 "the page can't be written: {reason}; navtrace view {} --html FILE writes one",
                 self.path.display()
             ));
             None
         });
-        Finished { contents: collected.contents, path: self.path, page, lost: collected.lost }
+        Collected { contents: collected.contents, path: self.path, page, lost: collected.lost }
     }
 }
 
-impl Finished {
-    /// What the user is told: where everything is, and how to see it.
+impl Collected {
+    /// Returns lines for the user: where the spans and the page are, and how to view them.
     pub(crate) fn lines(&self) -> Vec<String> {
         let path = self.path.display();
         let mut lines = Vec::new();
@@ -121,13 +120,13 @@ impl Finished {
     }
 }
 
-/// Where the page of a trace file stands: beside it, and never in its place.
+/// Returns the path of a trace file's page: beside the file, never the file itself.
 fn page_path(path: &Path) -> PathBuf {
     let html = path.with_extension("html");
     if html == path { path.with_extension("html.html") } else { html }
 }
 
-/// Writes the page of a trace file, and tells where it is.
+/// Writes the page of a trace file, and returns the page's path.
 fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, String> {
     let selection = TraceSelection::All { max_spans: page::MAX_SPANS };
     let loaded = TraceFile::open(path).and_then(|file| file.load(&selection, Detail::Full, link));

@@ -1,49 +1,50 @@
-//! How far a long run has got, in the terminal's title: the one place where it can't disturb what the command prints.
+//! Shows the progress of a long run in the terminal's title, where it can't disturb the command's output.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::base::text::counted;
-use crate::run::ledger::Ledger;
-use crate::run::reports::Watch;
+use crate::run::reports::SharedState;
+use crate::run::state::RunState;
 
-/// A run that takes longer is a long one.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Age at which a run first shows its progress.
+const DELAY: Duration = Duration::from_secs(2);
 
-/// How often the title changes.
+/// Interval between updates of the title.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Has the terminal remember its title, and take it back: XTWINOPS of xterm, which many others know; the rest ignore it.
+/// Saves and restores the terminal's title (xterm's XTWINOPS). Terminals that don't know it ignore it.
 const SAVE_TITLE: &str = "\x1b[22;2t";
 const RESTORE_TITLE: &str = "\x1b[23;2t";
 
 /// Shows progress until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(super) struct Progress {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What was counted at some time.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Counts {
+/// Sums over all sessions.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Totals {
     traces: usize,
     requests: usize,
     failures: usize,
 }
 
 impl Progress {
-    /// Shows it where standard error is a terminal that has a title.
-    pub(crate) fn start(watch: Watch) -> Self {
+    /// Starts if standard error is a terminal with a title.
+    pub(super) fn start(state: Arc<SharedState>) -> Self {
         let has_title =
             std::env::var_os("TERM").is_some_and(|term| term != "dumb" && term != "linux" && !term.is_empty());
         if !has_title || !io::stderr().is_terminal() {
             return Self { stop: None, thread: None };
         }
         let (stop, stopped) = mpsc::channel::<()>();
-        let thread = std::thread::spawn(move || show(&watch, &stopped));
+        let thread = std::thread::spawn(move || show(&state, &stopped));
         Self { stop: Some(stop), thread: Some(thread) }
     }
 }
@@ -57,14 +58,14 @@ impl Drop for Progress {
     }
 }
 
-fn show(watch: &Watch, stopped: &mpsc::Receiver<()>) {
-    let mut latest = (Instant::now(), Counts { traces: 0, requests: 0, failures: 0 });
-    if stopped.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+fn show(state: &SharedState, stopped: &mpsc::Receiver<()>) {
+    let mut latest = (Instant::now(), Totals::default());
+    if stopped.recv_timeout(DELAY) != Err(RecvTimeoutError::Timeout) {
         return;
     }
     write(SAVE_TITLE);
     loop {
-        let now = (Instant::now(), watch.look(counts));
+        let now = (Instant::now(), Totals::of(&state.lock()));
         write(&format!(
             "\x1b]2;{}\x07",
             title(now.1, now.1.requests.saturating_sub(latest.1.requests), now.0 - latest.0)
@@ -77,24 +78,26 @@ fn show(watch: &Watch, stopped: &mpsc::Receiver<()>) {
     write(RESTORE_TITLE);
 }
 
-/// A terminal that is gone stops nothing.
+/// Writes to the terminal. Ignores errors: the terminal may be gone.
 fn write(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn counts(ledger: &Ledger) -> Counts {
-    let tallies = || ledger.traces.iter().map(|trace| &trace.tally);
-    Counts {
-        traces: ledger.traces.len(),
-        requests: tallies().map(|tally| tally.requests).sum(),
-        failures: tallies().map(|tally| tally.failures).sum(),
+impl Totals {
+    fn of(state: &RunState) -> Self {
+        let counts = || state.sessions.iter().map(|session| &session.counts);
+        Self {
+            traces: state.sessions.len(),
+            requests: counts().map(|counts| counts.requests).sum(),
+            failures: counts().map(|counts| counts.failures).sum(),
+        }
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "no run has so many requests")]
-fn title(counts: Counts, new_requests: usize, time: Duration) -> String {
+#[allow(clippy::cast_precision_loss, reason = "a run has fewer than 2^52 requests")]
+fn title(totals: Totals, new_requests: usize, time: Duration) -> String {
     let per_second = new_requests as f64 / time.as_secs_f64().max(0.001);
-    format!("navtrace: {}, {per_second:.0} requests/s, {} failed", counted(counts.traces, "trace"), counts.failures)
+    format!("navtrace: {}, {per_second:.0} requests/s, {} failed", counted(totals.traces, "trace"), totals.failures)
 }
 
 #[cfg(test)]
@@ -103,9 +106,8 @@ mod tests {
 
     #[test]
     fn the_title_has_traces_rate_and_failures() {
-        let counts = Counts { traces: 3, requests: 120, failures: 2 };
-        assert_eq!(title(counts, 50, Duration::from_secs(2)), "navtrace: 3 traces, 25 requests/s, 2 failed");
-        let none = Counts { traces: 0, requests: 0, failures: 0 };
-        assert_eq!(title(none, 0, Duration::ZERO), "navtrace: 0 traces, 0 requests/s, 0 failed");
+        let totals = Totals { traces: 3, requests: 120, failures: 2 };
+        assert_eq!(title(totals, 50, Duration::from_secs(2)), "navtrace: 3 traces, 25 requests/s, 2 failed");
+        assert_eq!(title(Totals::default(), 0, Duration::ZERO), "navtrace: 0 traces, 0 requests/s, 0 failed");
     }
 }

@@ -1,6 +1,6 @@
-//! What launchers and hosts tell the `navtrace run` above them, over a socket in its private directory.
+//! Reports of launchers and hosts to `navtrace run`, over a socket in its private directory.
 //!
-//! A client such as k6 swallows the browser's standard error, so problems would go unseen, and only the hosts know the traces.
+//! Clients such as k6 hide the browser's standard error, so problems would go unseen, and only the hosts know the traces.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,105 +10,80 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::environment::{self, RUN_SOCKET};
 use crate::base::stdio::say;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
 use crate::observe::counts::SessionCounts;
-pub use crate::run::ledger::{Ledger, Trace};
+pub use crate::run::state::{RunState, TracedSession};
 
-/// The environment variable that carries the socket's path from `navtrace run` to launchers and hosts.
-pub const VARIABLE: &str = "NAVTRACE_RUN";
-
-/// No browser and no host ever waits longer than this for `navtrace run`.
+/// Longest time that a browser's start or a host waits for `navtrace run` to read.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How long nobody is let in after that failed.
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// One line on the socket.
+/// One report: a line of JSON on the socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(crate) enum Report {
-    /// Something that the user should know.
-    Problem {
-        /// One sentence.
-        message: String,
-    },
-    /// A host has given the extension its session. Everything behind it on the same connection belongs to this trace.
-    Session {
-        /// The session's trace id.
-        trace_id: TraceId,
-        /// The session's own span: several sessions may be part of one trace.
-        span_id: SpanId,
-        /// Whether it is sampled.
-        sampled: bool,
-        /// Whether the extension may act in off-the-record contexts.
-        off_the_record: bool,
-    },
+    /// A sentence for the user.
+    Problem { message: String },
+    /// A host has given the extension its session. Later reports on the same connection belong to this session.
+    Session { trace_id: TraceId, span_id: SpanId, sampled: bool, off_the_record: bool },
     /// Headers are in place.
-    Armed {
-        /// How requests get their headers.
-        mode: Mode,
-    },
-    /// What the trace has so far.
-    Tally(SessionCounts),
-    /// What became of the trace's spans.
+    Armed { mode: Mode },
+    /// What the session has counted so far.
+    Counts(SessionCounts),
+    /// What became of the session's spans.
     Exported(ExportCounts),
-    /// What came of a trace that ended before another one began on the same connection.
-    Past {
-        /// The session's trace id.
-        trace_id: TraceId,
-        /// The session's own span.
-        span_id: SpanId,
-        /// What it did.
-        tally: SessionCounts,
-        /// What became of its spans.
-        exported: ExportCounts,
-    },
-    /// `navtrace run` wants to know that everything before has been read.
+    /// Result of a session that ended before the connection's current one began.
+    Past { trace_id: TraceId, span_id: SpanId, counts: SessionCounts, exported: ExportCounts },
+    /// Sent by `navtrace run` to itself: connections opened earlier are accepted before this one.
     End,
 }
 
-/// Tells whether a `navtrace run` above this process listens.
+/// Whether this process was started below `navtrace run`.
 pub(crate) fn is_heard() -> bool {
-    socket_path().is_some()
+    environment::path(RUN_SOCKET).is_some()
 }
 
-/// Tells the user of a problem: through `navtrace run` where one listens, else on standard error.
+/// Reports a problem to `navtrace run`, or to standard error when no run listens.
 pub(crate) fn problem(message: &str) {
     if !Sender::connect().problem(message) {
         say(message);
     }
 }
 
-fn socket_path() -> Option<PathBuf> {
-    std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
-}
-
-/// The sending end. One that nobody listens to swallows everything.
-#[derive(Debug)]
-pub(crate) struct Sender(Option<UnixStream>);
+/// Sends reports; drops them when no `navtrace run` listens. Clones share one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender(Arc<Mutex<Option<UnixStream>>>);
 
 impl Sender {
     /// Connects to the `navtrace run` above this process, if there is one.
     pub(crate) fn connect() -> Self {
-        Self(socket_path().and_then(|path| connect(&path).ok()))
+        Self::to(environment::path(RUN_SOCKET).and_then(|path| connect(&path).ok()))
     }
 
-    /// Reports a problem and tells whether somebody took it.
-    pub(crate) fn problem(&mut self, message: &str) -> bool {
+    fn to(stream: Option<UnixStream>) -> Self {
+        Self(Arc::new(Mutex::new(stream)))
+    }
+
+    /// Reports a problem, and returns whether it was sent.
+    pub(crate) fn problem(&self, message: &str) -> bool {
         self.send(&Report::Problem { message: message.to_owned() })
     }
 
-    /// Sends one report and tells whether somebody took it. After a failure nothing is tried again.
-    pub(crate) fn send(&mut self, report: &Report) -> bool {
-        let sent = match (&mut self.0, serde_json::to_string(report)) {
+    /// Sends a report, and returns whether that worked. After a failure later reports are dropped.
+    pub(crate) fn send(&self, report: &Report) -> bool {
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = match (stream.as_mut(), serde_json::to_string(report)) {
             (Some(stream), Ok(line)) => stream.write_all(format!("{line}\n").as_bytes()).is_ok(),
             _ => false,
         };
         if !sent {
-            self.0 = None;
+            *stream = None;
         }
         sent
     }
@@ -120,52 +95,45 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
+/// The state of a run, shared between threads.
 #[derive(Debug, Default)]
-struct Shared {
-    ledger: Mutex<Ledger>,
+pub(crate) struct SharedState {
+    state: Mutex<RunState>,
     changed: Condvar,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Ledger> {
-        // A reader that panicked has left a ledger that can still be read.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+impl SharedState {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, RunState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Looks at what was reported so far.
-#[derive(Debug)]
-pub(crate) struct Watch(Arc<Shared>);
-
-impl Watch {
-    /// Gives what `look` takes out of it.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
-        look(&self.0.lock())
-    }
-}
-
-/// The receiving end: reads every connection in the background.
+/// Receives reports, each connection in a thread of its own.
 #[derive(Debug)]
 pub struct Receiver {
     path: PathBuf,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
 }
 
 impl Receiver {
-    /// Listens in `dir`, a private directory, and hands each new problem to `on_problem`.
+    /// Listens in `dir`, a private directory, and passes each new problem to `on_problem`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the socket can't be created.
     pub fn listen(dir: &Path, on_problem: fn(&str)) -> io::Result<Self> {
         let path = dir.join("run");
         let listener = UnixListener::bind(&path)?;
-        let shared = Arc::new(Shared::default());
-        let for_readers = Arc::clone(&shared);
+        let shared = Arc::new(SharedState::default());
+        let shared_with_readers = Arc::clone(&shared);
         std::thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
                 let Ok(stream) = stream else {
-                    // Out of file descriptors, most likely: they come back as hosts end.
+                    // Most likely out of file descriptors, which hosts free as they end.
                     std::thread::sleep(ACCEPT_PAUSE);
                     continue;
                 };
-                let shared = Arc::clone(&for_readers);
+                let shared = Arc::clone(&shared_with_readers);
                 shared.lock().connected(connection);
                 std::thread::spawn(move || read(connection, stream, &shared, on_problem));
             }
@@ -173,42 +141,41 @@ impl Receiver {
         Ok(Self { path, shared })
     }
 
-    /// The path that goes into [`VARIABLE`].
+    /// Path of the socket, the value of `NAVTRACE_RUN`.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A look at what was reported so far, for another thread.
-    pub(crate) fn watch(&self) -> Watch {
-        Watch(Arc::clone(&self.shared))
+    /// Returns the state for another thread.
+    pub(crate) fn shared(&self) -> Arc<SharedState> {
+        Arc::clone(&self.shared)
     }
 
-    /// Waits until `ready` gives something, at most until `timeout` has passed.
-    pub fn wait_for<T>(&self, timeout: Duration, mut ready: impl FnMut(&Ledger) -> Option<T>) -> Option<T> {
+    /// Waits until `ready` returns something; `None` after `timeout`.
+    pub fn wait_for<T>(&self, timeout: Duration, mut ready: impl FnMut(&RunState) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + timeout;
-        let mut ledger = self.shared.lock();
+        let mut state = self.shared.lock();
         loop {
-            if let Some(found) = ready(&ledger) {
+            if let Some(found) = ready(&state) {
                 return Some(found);
             }
             let left = deadline.checked_duration_since(Instant::now())?;
-            let waited = self.shared.changed.wait_timeout(ledger, left);
-            ledger = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Waits until everybody who is connected by now has gone, at most until `timeout` has passed, and gives what was reported.
-    pub fn finish(self, timeout: Duration) -> Ledger {
-        // Connections are accepted in order, so this one comes after everybody who was there before.
+    /// Waits up to `timeout` until every connection of now has ended, and returns what was reported.
+    pub fn finish(self, timeout: Duration) -> RunState {
         if let Ok(stream) = connect(&self.path) {
-            Sender(Some(stream)).send(&Report::End);
+            Sender::to(Some(stream)).send(&Report::End);
         }
-        self.wait_for(timeout, |ledger| ledger.is_complete().then_some(()));
+        self.wait_for(timeout, |state| state.is_complete().then_some(()));
         std::mem::take(&mut self.shared.lock())
     }
 }
 
-fn read(connection: usize, stream: UnixStream, shared: &Shared, on_problem: fn(&str)) {
+fn read(connection: usize, stream: UnixStream, shared: &SharedState, on_problem: fn(&str)) {
     for line in BufReader::new(stream).lines().map_while(Result::ok) {
         match serde_json::from_str(&line) {
             Ok(report) => {
@@ -244,23 +211,23 @@ mod tests {
     fn everything_sent_before_the_end_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let receiver = Receiver::listen(dir.path(), |_| ()).unwrap();
-        let mut senders: Vec<_> = (0..20).map(|_| Sender(Some(connect(receiver.path()).unwrap()))).collect();
-        for (number, sender) in senders.iter_mut().enumerate() {
+        let senders: Vec<_> = (0..20).map(|_| Sender::to(Some(connect(receiver.path()).unwrap()))).collect();
+        for (number, sender) in senders.iter().enumerate() {
             assert!(sender.send(&session(&format!("{:032x}", number + 1))));
         }
         drop(senders);
-        let ledger = receiver.finish(Duration::from_secs(10));
-        assert_eq!(ledger.traces.len(), 20);
-        assert!(ledger.traces.iter().all(|trace| trace.ended.is_some()));
+        let state = receiver.finish(Duration::from_secs(10));
+        assert_eq!(state.sessions.len(), 20);
+        assert!(state.sessions.iter().all(|session| session.ended.is_some()));
     }
 
     #[test]
-    fn a_host_that_does_not_end_is_not_waited_for_longer_than_asked() {
+    fn the_wait_for_a_host_that_does_not_end_is_bounded() {
         let dir = tempfile::tempdir().unwrap();
         let receiver = Receiver::listen(dir.path(), |_| ()).unwrap();
-        let mut sender = Sender(Some(connect(receiver.path()).unwrap()));
+        let sender = Sender::to(Some(connect(receiver.path()).unwrap()));
         sender.send(&session(ONE));
-        let ledger = receiver.finish(Duration::from_millis(200));
-        assert_eq!(ledger.traces[0].ended, None);
+        let state = receiver.finish(Duration::from_millis(200));
+        assert_eq!(state.sessions[0].ended, None);
     }
 }

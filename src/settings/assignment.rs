@@ -4,9 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
-use crate::launch::{gate, latch};
-use crate::run::reports;
 use crate::settings::setting::{NAVTRACE_PREFIX, Secret, Setting};
 use crate::settings::{table, value};
 
@@ -96,10 +95,10 @@ pub(super) fn environment(variables: impl Iterator<Item = (OsString, OsString)>)
     let mut variables: Vec<_> = variables.filter(|(_, value)| !value.is_empty()).collect();
     variables.sort();
     let known = || table::all().map(|setting| setting.name).chain([FILE]);
-    let of_others = [gate::VARIABLE, latch::VARIABLE, reports::VARIABLE];
+    let internal = environment::INTERNAL;
     for (name, _) in &variables {
         let Some(rest) = name.as_encoded_bytes().strip_prefix(NAVTRACE_PREFIX.as_bytes()) else { continue };
-        if !known().chain(of_others).any(|known| name == known) {
+        if !known().chain(internal).any(|known| name == known) {
             // Compare without the shared prefix.
             let rest = String::from_utf8_lossy(rest).to_ascii_uppercase();
             let nearest = value::nearest(&rest, known().filter_map(|name| name.strip_prefix(NAVTRACE_PREFIX)));

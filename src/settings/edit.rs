@@ -11,17 +11,17 @@ use toml_edit::{Array, DocumentMut, Item, RawString, TableLike, Value, table};
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
-use crate::channel::lasting::Stored;
+use crate::channel::message::setting::SettingValue;
 use crate::settings::assignment::{FILE, SEE_HELP};
 use crate::settings::file::{self, ConfigFile};
 use crate::settings::setting::{Read, Setting};
 use crate::settings::{Config, table, value};
 
 /// A setting and its new value; `None` removes the key.
-type Change<'a> = (&'static Setting, Option<&'a Stored>);
+type Change<'a> = (&'static Setting, Option<&'a SettingValue>);
 
 /// Writes values to the file, all or none of them.
-pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<Stored>>) -> Result<(), Failure> {
+pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<SettingValue>>) -> Result<(), Failure> {
     let changes = changes(values)?;
     let file = file.ok_or_else(|| {
         Failure::new(
@@ -78,7 +78,7 @@ fn lock(folder: &Path) -> io::Result<File> {
 }
 
 /// Looks the settings up and checks each value by itself.
-fn changes(values: &BTreeMap<String, Option<Stored>>) -> Result<Vec<Change<'_>>, Failure> {
+fn changes(values: &BTreeMap<String, Option<SettingValue>>) -> Result<Vec<Change<'_>>, Failure> {
     let refused = |message| Failure::new(ExitCode::Usage, message);
     let changes = values.iter().map(|(key, value)| {
         let found = table::all().find(|setting| setting.path().as_deref() == Some(key));
@@ -101,10 +101,10 @@ fn unknown(key: &str) -> String {
 }
 
 /// Checks a value. A value of OpenTelemetry's that would be ignored is refused too.
-fn check(setting: &Setting, value: &Stored) -> Result<(), String> {
+fn check(setting: &Setting, value: &SettingValue) -> Result<(), String> {
     match (&setting.read, value) {
-        (Read::Switch(_), Stored::List(_)) => return Err("expected true or false".to_owned()),
-        (Read::Switch(_) | Read::List(_), _) | (_, Stored::Text(_)) => (),
+        (Read::Switch(_), SettingValue::List(_)) => return Err("expected true or false".to_owned()),
+        (Read::Switch(_) | Read::List(_), _) | (_, SettingValue::Text(_)) => (),
         _ => return Err("expected a text".to_owned()),
     }
     let (text, items) = value.read(setting);
@@ -154,15 +154,15 @@ fn edited(path: &Path, text: &str, changes: &[Change]) -> Result<String, Failure
 }
 
 /// Sets, replaces or removes a value.
-fn put(table: &mut dyn TableLike, key: &str, stored: Option<&Stored>) {
+fn put(table: &mut dyn TableLike, key: &str, stored: Option<&SettingValue>) {
     let Some(stored) = stored else {
         table.remove(key);
         return;
     };
     let mut value = match stored {
-        Stored::Switch(on) => Value::from(*on),
-        Stored::Text(text) => Value::from(text.as_str()),
-        Stored::List(items) => Value::from(items.iter().map(String::as_str).collect::<Array>()),
+        SettingValue::Switch(on) => Value::from(*on),
+        SettingValue::Text(text) => Value::from(text.as_str()),
+        SettingValue::List(items) => Value::from(items.iter().map(String::as_str).collect::<Array>()),
     };
     match table.get_mut(key).and_then(Item::as_value_mut) {
         Some(before) => {

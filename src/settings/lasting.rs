@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::base::failure::Failure;
-use crate::channel::lasting::{From, Kind, Lasting, Stored};
+use crate::channel::message::setting::{SettingInfo, SettingKind, SettingSource, SettingValue};
 use crate::settings::assignment::{Assignment, Source};
 use crate::settings::file::ConfigFile;
 use crate::settings::setting::{Read, Secret, Setting, plain};
 use crate::settings::show::without_secrets;
 use crate::settings::{Config, edit, table};
 
-impl Stored {
+impl SettingValue {
     /// The value as text, and its items where it is a list.
     pub(super) fn read(&self, setting: &Setting) -> (String, Option<Vec<String>>) {
         match self {
@@ -36,9 +36,10 @@ impl Config {
     /// # Errors
     ///
     /// The [`Failure`] of a config.toml that can't be read.
-    pub(crate) fn lasting(&self) -> Result<Vec<Lasting>, Failure> {
+    pub(crate) fn lasting(&self) -> Result<Vec<SettingInfo>, Failure> {
         let given = self.file.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
-        let mut stored: BTreeMap<_, _> = given.iter().map(|given| (given.setting.name, Stored::of(given))).collect();
+        let mut stored: BTreeMap<_, _> =
+            given.iter().map(|given| (given.setting.name, SettingValue::of(given))).collect();
         let mut shown: BTreeMap<_, _> = self.shown().map(|shown| (shown.name, shown.value)).collect();
         let rows = table::groups().into_iter().flat_map(|group| {
             let meaning = plain(group[0].meaning);
@@ -53,25 +54,25 @@ impl Config {
             let hides = |text: Option<String>| text.is_some_and(|text| without_secrets(setting, &text) != text);
             let is_hidden = hides(given) || hides(stored.as_ref().map(|stored| stored.read(setting).0));
             let secret = setting.secret == Secret::PairValues || is_hidden;
-            Some(Lasting {
+            Some(SettingInfo {
                 key: setting.path()?,
                 name: setting.name.to_owned(),
                 meaning,
                 default: setting.default_words().into_owned(),
                 kind: match setting.read {
-                    Read::Switch(_) => Kind::Switch,
-                    Read::List(_) => Kind::List,
-                    _ if choices.is_empty() => Kind::Text,
-                    _ => Kind::Choice,
+                    Read::Switch(_) => SettingKind::Switch,
+                    Read::List(_) => SettingKind::List,
+                    _ if choices.is_empty() => SettingKind::Text,
+                    _ => SettingKind::Choice,
                 },
                 choices: choices.into_iter().map(ToOwned::to_owned).collect(),
                 value: value.filter(|_| !secret),
                 secret,
                 source: match self.source(setting.name) {
-                    Source::Default => From::Default,
-                    Source::File(_) => From::File,
-                    Source::Environment(_) => From::Environment,
-                    Source::Flag(_) => From::Flag,
+                    Source::Default => SettingSource::Default,
+                    Source::File(_) => SettingSource::File,
+                    Source::Environment(_) => SettingSource::Environment,
+                    Source::Flag(_) => SettingSource::Flag,
                 },
                 stored: stored.filter(|_| !secret),
             })
@@ -80,7 +81,7 @@ impl Config {
     }
 
     /// Has config.toml say these values, by their keys; none takes a key away. All of them, or nothing.
-    pub(crate) fn store(&self, values: &BTreeMap<String, Option<Stored>>) -> Result<(), Failure> {
+    pub(crate) fn store(&self, values: &BTreeMap<String, Option<SettingValue>>) -> Result<(), Failure> {
         edit::store(self.file.as_ref(), values)
     }
 }
@@ -89,7 +90,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn of(config: &Config, key: &str) -> Lasting {
+    fn of(config: &Config, key: &str) -> SettingInfo {
         config.lasting().unwrap().into_iter().find(|lasting| lasting.key == key).unwrap()
     }
 
@@ -99,14 +100,14 @@ mod tests {
         let mode = of(&config, "mode");
         assert_eq!(
             (mode.kind, mode.choices),
-            (Kind::Choice, ["auto", "lightweight", "detailed"].map(String::from).into())
+            (SettingKind::Choice, ["auto", "lightweight", "detailed"].map(String::from).into())
         );
-        assert_eq!((mode.value.as_deref(), mode.source, mode.stored), (Some("auto"), From::Default, None));
+        assert_eq!((mode.value.as_deref(), mode.source, mode.stored), (Some("auto"), SettingSource::Default, None));
         assert_eq!(of(&config, "otel.exporter_otlp_traces_protocol").choices[2], "grpc");
-        assert_eq!(of(&config, "web_vitals").kind, Kind::Switch);
-        assert_eq!(of(&config, "targets").kind, Kind::List);
+        assert_eq!(of(&config, "web_vitals").kind, SettingKind::Switch);
+        assert_eq!(of(&config, "targets").kind, SettingKind::List);
         assert!(of(&config, "targets").meaning.contains("match patterns, such as https://*.shop.test/*"));
-        assert_eq!(of(&config, "link").kind, Kind::Text);
+        assert_eq!(of(&config, "link").kind, SettingKind::Text);
         // What stands for two is told of both.
         assert_eq!(of(&config, "otel.resource_attributes").meaning, of(&config, "otel.service_name").meaning);
         let lasting = config.lasting().unwrap();
@@ -126,7 +127,7 @@ mod tests {
         {
             let lasting = of(&config, key);
             assert_eq!((lasting.secret, lasting.value.is_none()), (secret, secret), "{key}");
-            assert_eq!(lasting.source, From::Environment);
+            assert_eq!(lasting.source, SettingSource::Environment);
         }
     }
 }

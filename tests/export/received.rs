@@ -28,7 +28,7 @@ fn an_acknowledged_batch_is_in_the_journal_and_counts_once() {
     host.end();
     test.assert_tree(&session, &all_ids((1..=3).map(|number| page_ids(number, 2))));
     let trace = reports.trace();
-    assert_eq!((trace.tally.navigations, trace.tally.requests, trace.tally.failures), (3, 6, 0));
+    assert_eq!((trace.counts.navigations, trace.counts.requests, trace.counts.failures), (3, 6, 0));
     assert_eq!(trace.exported.unwrap().exported, 3 * 3 + 1);
 }
 
@@ -52,7 +52,7 @@ fn each_worker_numbers_its_own_batches() {
     host.end();
     test.assert_tree(&session, &all_ids((1..=4).map(|number| page_ids(number, 1))));
     let trace = reports.trace();
-    assert_eq!((trace.tally.requests, trace.tally.dropped), (4, 7));
+    assert_eq!((trace.counts.requests, trace.counts.dropped), (4, 7));
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn the_next_host_continues_the_session_of_a_killed_one() {
     assert_eq!(second.stderr(), "");
     // Both hosts report on one trace, so the summary of `navtrace run` has one line.
     let trace = reports.trace();
-    assert_eq!((trace.tally.navigations, trace.tally.requests), (2, 6));
+    assert_eq!((trace.counts.navigations, trace.counts.requests), (2, 6));
     assert_eq!(trace.exported.unwrap().exported, 4 + 4 + 1);
 }
 

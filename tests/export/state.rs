@@ -18,7 +18,7 @@ fn spans_are_exported_without_a_state_directory() {
         host.observe(&page(2, 3));
         host.end();
         test.assert_tree(&session, &all_ids([page_ids(1, 3), page_ids(2, 3)]));
-        assert_eq!(host.stderr(), format!(" WARN navtrace::cli::host: {NOTHING_KEPT}"));
+        assert_eq!(host.stderr(), format!(" WARN navtrace::channel::host: {NOTHING_KEPT}"));
     }
 }
 
@@ -92,7 +92,7 @@ fn a_full_disk_stops_the_journal_but_not_the_export() {
     test.assert_tree(&session, &all);
     let sentence = "the session's journal can't be used (File too large (os error 27)): spans are kept in memory alone, and a host that \
                     dies loses them";
-    assert_eq!(host.stderr(), format!(" WARN navtrace::cli::host: {sentence}\n"));
+    assert_eq!(host.stderr(), format!(" WARN navtrace::channel::host: {sentence}\n"));
     assert_eq!(test.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
     test.assert_tree(&session, &all);
     assert_eq!((test.journals().len(), test.spooled().len()), (0, 0));

@@ -46,7 +46,7 @@ fn a_new_trace_completes_the_session_before() {
     assert_eq!(host.stderr(), "");
     let traces = reports.traces(2);
     let exported: Vec<_> =
-        traces.iter().map(|trace| (trace.tally.requests, trace.exported.unwrap().exported)).collect();
+        traces.iter().map(|trace| (trace.counts.requests, trace.exported.unwrap().exported)).collect();
     assert_eq!(exported, [(3, 5), (2, 4)]);
     let last = host.exporter_states().pop().unwrap().1;
     assert_eq!((&last["dropped"], &last["problem"]), (&json!(0), &json!(null)));

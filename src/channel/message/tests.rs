@@ -3,12 +3,18 @@ use std::path::{Path, PathBuf};
 
 use ts_rs::{Config, TS};
 
-use super::*;
-use crate::channel::lasting::{From, Kind};
-use crate::context::policy::{Existing, SamplePer, Scope};
+use crate::channel::message::ErrorCode;
+use crate::channel::message::setting::{SettingInfo, SettingKind, SettingSource, SettingValue};
+use crate::channel::message::to_extension::{Configured, ToExtension};
+use crate::channel::message::to_host::{Armed, Choose, Hello, Problem, Replenish, Store, ToHost};
+use crate::context::issuer::{NavigationContext, SessionContext};
+use crate::context::mode::{Mode, WantedMode};
+use crate::context::policy::{Existing, Propagation, SamplePer, Scope};
 use crate::context::propagator::Propagator;
 use crate::context::sampler::Sampler;
-use crate::observe::observation::{IssuedFor, NavigationStart, Observation, Response, SpanLink};
+use crate::export::ExporterState;
+use crate::export::resource::Browser;
+use crate::observe::observation::{IssuedFor, NavigationStart, Observation, Observed, Response, SpanLink};
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -26,7 +32,7 @@ fn code_and_message(body: &[u8]) -> (ErrorCode, String) {
 }
 
 #[test]
-fn reads_every_fixture_that_the_extension_sends_and_writes_it_back() {
+fn messages_to_the_host_survive_a_round_trip() {
     for name in
         ["hello", "hello-resume", "armed", "observed", "replenish", "problem", "choose", "ask-settings", "store"]
     {
@@ -37,7 +43,7 @@ fn reads_every_fixture_that_the_extension_sends_and_writes_it_back() {
 }
 
 #[test]
-fn writes_every_fixture_that_the_host_sends() {
+fn messages_to_the_extension_survive_a_round_trip() {
     for name in ["session", "contexts", "received", "exporter", "settings", "error", "error-refused"] {
         let text = fixture(&format!("{name}.json"));
         let message: ToExtension = serde_json::from_str(&text).unwrap();
@@ -101,9 +107,7 @@ fn each_invalid_frame_has_its_code_and_sentence() {
     }
 }
 
-/// Holds `extension/protocol.d.ts` against the types here.
-///
-/// `NAVTRACE_BLESS=1 cargo test protocol_types` writes it anew.
+/// Compares `extension/protocol.d.ts` with the types. `NAVTRACE_BLESS=1 cargo test protocol_types` regenerates it.
 #[test]
 fn protocol_types_of_the_extension_are_current() {
     let config = Config::new().with_large_int("number");
@@ -131,10 +135,10 @@ fn protocol_types_of_the_extension_are_current() {
         Replenish::decl(&config),
         Problem::decl(&config),
         Choose::decl(&config),
-        Stored::decl(&config),
-        Kind::decl(&config),
-        From::decl(&config),
-        Lasting::decl(&config),
+        SettingValue::decl(&config),
+        SettingKind::decl(&config),
+        SettingSource::decl(&config),
+        SettingInfo::decl(&config),
         Store::decl(&config),
         ToHost::decl(&config),
         Configured::decl(&config),
@@ -142,8 +146,8 @@ fn protocol_types_of_the_extension_are_current() {
         ToExtension::decl(&config),
     ];
     let mut text = String::from(
-        "// Generated from src/channel/message.rs and src/observe/observation.rs;\n\
-         // `NAVTRACE_BLESS=1 cargo test protocol_types` writes it anew.\n\
+        "// Generated from src/channel/message/ and src/observe/observation.rs;\n\
+         // `NAVTRACE_BLESS=1 cargo test protocol_types` regenerates it.\n\
          // Every message also carries `v`, the version of the protocol (PROTOCOL.md).\n",
     );
     for declaration in declarations {
@@ -163,7 +167,7 @@ fn protocol_types_of_the_extension_are_current() {
 }
 
 #[test]
-fn a_problem_is_one_line_of_a_length_that_can_be_shown() {
+fn a_problem_becomes_one_short_line() {
     let body = format!(r#"{{"v":1,"type":"problem","message":"a\nb{}"}}"#, "x".repeat(1000));
     let ToHost::Problem(Problem { message }) = ToHost::decode(body.as_bytes()).unwrap() else { panic!("no problem") };
     assert!(message.starts_with("a bx") && message.chars().count() == 301, "{message}");

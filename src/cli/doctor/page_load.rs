@@ -6,13 +6,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::cli::doctor::Finding;
 use crate::context::mode::{Mode, WantedMode};
 use crate::launch::gate::DOCTOR_HINT;
 use crate::launch::start;
-use crate::run::reports::{self, Receiver};
+use crate::run::reports::Receiver;
 use crate::settings::{self, Config};
 
 /// The links that are checked here.
@@ -71,7 +72,7 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
         .arg("launch")
         .args(CHROMIUM_ARGUMENTS)
         .envs(config.environment())
-        .env(reports::VARIABLE, receiver.path())
+        .env(environment::RUN_SOCKET, receiver.path())
         // Nobody wants to see this page among their traces.
         .env(settings::export::EXPORTER, "none")
         // A browser that is killed leaves files of its own there; they go with the directory.
@@ -87,9 +88,9 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
     let endpoint = devtools_endpoint(stderr, START_TIMEOUT + config.arm_timeout);
     let header = endpoint.as_ref().ok().map(|endpoint| load(endpoint, &page, server));
     let off_the_record =
-        receiver.wait_for(REPORT_TIMEOUT, |ledger| ledger.traces.first().map(|trace| trace.off_the_record));
-    let mode = receiver.wait_for(REPORT_TIMEOUT, |ledger| ledger.traces.first()?.mode);
-    let problem = receiver.wait_for(Duration::ZERO, |ledger| ledger.problems.keys().next().cloned());
+        receiver.wait_for(REPORT_TIMEOUT, |state| state.sessions.first().map(|session| session.off_the_record));
+    let mode = receiver.wait_for(REPORT_TIMEOUT, |state| state.sessions.first()?.mode);
+    let problem = receiver.wait_for(Duration::ZERO, |state| state.problems.keys().next().cloned());
     drop(browser);
     // The relay has its own files there and goes on for a moment; a directory that is merely dropped would be tried once.
     files::remove_directory(&dir.keep(), REMOVAL);

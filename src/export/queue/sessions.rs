@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::directories::State;
+use crate::base::directories::StateDirectory;
 use crate::context::issuer::SessionContext;
 use crate::export::ExporterState;
 use crate::export::journal::{Journal, SessionStart};
@@ -23,7 +23,7 @@ const JOURNAL_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) struct Sessions {
     exports: bool,
-    state: Option<State>,
+    state: Option<StateDirectory>,
     problems: Arc<Problems>,
     overflow: Overflow,
     /// The session that the extension has now.
@@ -40,7 +40,7 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// Without a state directory, nothing is kept for later.
-    pub(super) fn new(options: &ExportOptions, state: Option<State>, problems: Arc<Problems>) -> Self {
+    pub(super) fn new(options: &ExportOptions, state: Option<StateDirectory>, problems: Arc<Problems>) -> Self {
         let overflow = Overflow {
             spool: state.as_ref().map(|state| Spool::new(state.spool())),
             options: options.batch.clone(),

@@ -16,20 +16,20 @@ fn with(text: &str) -> (tempfile::TempDir, ConfigFile) {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "none is what takes a key away")]
-fn text(text: &str) -> Option<Stored> {
-    Some(Stored::Text(text.to_owned()))
+fn text(text: &str) -> Option<SettingValue> {
+    Some(SettingValue::Text(text.to_owned()))
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "none is what takes a key away")]
-fn list(items: &[&str]) -> Option<Stored> {
-    Some(Stored::List(items.iter().map(|item| (*item).to_owned()).collect()))
+fn list(items: &[&str]) -> Option<SettingValue> {
+    Some(SettingValue::List(items.iter().map(|item| (*item).to_owned()).collect()))
 }
 
-fn values(values: &[(&str, Option<Stored>)]) -> BTreeMap<String, Option<Stored>> {
+fn values(values: &[(&str, Option<SettingValue>)]) -> BTreeMap<String, Option<SettingValue>> {
     values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
 }
 
-fn stored(before: &str, changes: &[(&str, Option<Stored>)]) -> String {
+fn stored(before: &str, changes: &[(&str, Option<SettingValue>)]) -> String {
     let (_dir, file) = with(before);
     store(Some(&file), &values(changes)).unwrap();
     fs::read_to_string(&file.path).unwrap()
@@ -43,7 +43,7 @@ fn what_the_user_wrote_stays() {
             before,
             &[
                 ("mode", text("detailed")),
-                ("web_vitals", Some(Stored::Switch(true))),
+                ("web_vitals", Some(SettingValue::Switch(true))),
                 ("targets", list(&["https://*.shop.test/*", "http://localhost/*"])),
                 ("otel.propagators", list(&["b3"])),
                 ("otel.service_name", text("shop")),
@@ -138,11 +138,11 @@ fn what_is_no_file_is_left_as_it_is() {
 
 #[test]
 fn all_or_nothing_is_stored_and_the_reason_names_the_key() {
-    let cases: [(&str, Option<Stored>, &str); 9] = [
+    let cases: [(&str, Option<SettingValue>, &str); 9] = [
         ("mdoe", text("auto"), "mdoe is not a setting: did you mean mode?"),
         ("otel.propagator", text("b3"), "otel.propagator is not a setting: did you mean otel.propagators?"),
         ("mode", text("detaild"), "mode can't be used: did you mean detailed? (auto, lightweight, detailed)"),
-        ("mode", Some(Stored::Switch(true)), "mode can't be used: expected a text"),
+        ("mode", Some(SettingValue::Switch(true)), "mode can't be used: expected a text"),
         ("mode", list(&["auto"]), "mode can't be used: expected a text"),
         ("web_vitals", list(&["on"]), "web_vitals can't be used: expected true or false"),
         ("browser", text("/bin/sh"), "browser is not a setting; navtrace config --help lists those that there are"),
@@ -198,14 +198,14 @@ fn a_file_that_cannot_be_used_is_left_as_it_is() {
 }
 
 /// Any of some keys with any of some values that fit.
-fn change() -> impl Strategy<Value = (&'static str, Option<Stored>)> {
+fn change() -> impl Strategy<Value = (&'static str, Option<SettingValue>)> {
     let texts = |key, texts: &'static [&'static str]| (Just(key), proptest::sample::select(texts).prop_map(text));
     let words = proptest::collection::vec("[ -~äß\u{1F600}]{1,12}", 1..4);
     prop_oneof![
         texts("mode", &["auto", "detailed"]),
         texts("otel.traces_sampler", &["always_on", "traceidratio"]),
-        (Just("web_vitals"), any::<bool>().prop_map(|on| Some(Stored::Switch(on)))),
-        (Just("otel.service_name"), "[ -~äß\u{1F600}\t\n]{1,20}".prop_map(|word| Some(Stored::Text(word)))),
+        (Just("web_vitals"), any::<bool>().prop_map(|on| Some(SettingValue::Switch(on)))),
+        (Just("otel.service_name"), "[ -~äß\u{1F600}\t\n]{1,20}".prop_map(|word| Some(SettingValue::Text(word)))),
         (
             Just("targets"),
             proptest::sample::select(&["https://a.test/*", "*://*.b.test/x,y*"][..]).prop_map(|item| list(&[item]))
@@ -216,7 +216,7 @@ fn change() -> impl Strategy<Value = (&'static str, Option<Stored>)> {
                 let pair = |word: String| {
                     format!("k={}", percent_encoding::utf8_percent_encode(&word, percent_encoding::NON_ALPHANUMERIC))
                 };
-                Some(Stored::List(words.into_iter().map(pair).collect()))
+                Some(SettingValue::List(words.into_iter().map(pair).collect()))
             })
         ),
         (proptest::sample::select(&["mode", "web_vitals", "targets", "otel.service_name"][..]), Just(None)),

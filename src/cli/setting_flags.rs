@@ -1,4 +1,4 @@
-//! The options of settings, which the commands have for which settings matter.
+//! Command-line options for settings, built from the settings' table.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -9,23 +9,21 @@ use crate::settings::assignment::FILE;
 use crate::settings::setting::{Read, Setting, plain};
 use crate::settings::table;
 
-/// The settings that the command line gives.
+/// The settings that the command line sets, each with its value.
 #[derive(Debug, Default)]
-pub(super) struct Flags(Vec<(&'static Setting, OsString)>);
+pub(super) struct SettingFlags(Vec<(&'static Setting, OsString)>);
 
-impl Flags {
-    /// Each with its text.
+impl SettingFlags {
     pub(super) fn given(&self) -> &[(&'static Setting, OsString)] {
         &self.0
     }
 }
 
-/// The settings that have an option.
 fn with_flags() -> impl Iterator<Item = (&'static Setting, &'static str)> {
     table::all().filter_map(|setting| Some((setting, setting.flag?)))
 }
 
-impl clap::Args for Flags {
+impl clap::Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         with_flags().fold(command, |command, (setting, flag)| {
             let (value, action) = match setting.read {
@@ -36,7 +34,7 @@ impl clap::Args for Flags {
             };
             let help = format!("{} [{}, default: {}]", plain(setting.meaning), setting.name, setting.default_words());
             let arg = Arg::new(flag).long(flag).value_name(value).action(action).help(help);
-            // The short help is about the command itself.
+            // The short help (-h) shows only the command's own options.
             let arg = arg.value_parser(clap::value_parser!(OsString)).hide_short_help(true).help_heading("Settings");
             command.arg(arg)
         })
@@ -47,11 +45,11 @@ impl clap::Args for Flags {
     }
 }
 
-impl clap::FromArgMatches for Flags {
+impl clap::FromArgMatches for SettingFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let given = with_flags().filter_map(|(setting, flag)| {
             let texts: Vec<OsString> = matches.get_many::<OsString>(flag)?.cloned().collect();
-            // Several of a list are one longer list.
+            // An option that is given repeatedly makes one list.
             Some((setting, texts.join(",".as_ref())))
         });
         Ok(Self(given.collect()))
@@ -63,8 +61,8 @@ impl clap::FromArgMatches for Flags {
     }
 }
 
-/// Explains the settings that have no option.
-pub(super) fn without_flags() -> String {
+/// Returns help about the settings without an option.
+pub(super) fn settings_without_flags() -> String {
     let mut text = format!(
         "In config.toml a setting's key is its name in lower case without NAVTRACE_, and in the table [otel] without OTEL_. {FILE} names \
          another file.\n\nSettings without an option:"

@@ -1,0 +1,20 @@
+//! Environment variables that navtrace's processes hand to each other. Users set none of them: their settings are in `settings::table`.
+
+use std::path::PathBuf;
+
+/// Socket by which the host tells the launcher's relay how far the browser's start has come.
+pub(crate) const GATE_SOCKET: &str = "NAVTRACE_GATE";
+
+/// Profile of a browser that was started without the launcher; the host releases its latch.
+pub(crate) const LATCHED_PROFILE: &str = "NAVTRACE_PROFILE";
+
+/// Socket by which launchers and hosts report to `navtrace run`.
+pub const RUN_SOCKET: &str = "NAVTRACE_RUN";
+
+/// Every variable of this file.
+pub(crate) const INTERNAL: [&str; 3] = [GATE_SOCKET, LATCHED_PROFILE, RUN_SOCKET];
+
+/// Returns the path in an environment variable; `None` when the variable is unset or empty.
+pub(crate) fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+}

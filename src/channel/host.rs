@@ -1,0 +1,227 @@
+//! The native messaging host: serves the extension until Chromium closes the channel, and reports to the launcher and to `navtrace run`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::stdio::{self, say};
+use crate::channel::conversation::{self, Conversation, HostEvent};
+use crate::channel::message::ErrorCode;
+use crate::channel::message::setting::SettingValue;
+use crate::channel::message::to_extension::ToExtension;
+use crate::context::mode::{Mode, WantedMode};
+use crate::context::policy::{Existing, Policy};
+use crate::export::ExporterState;
+use crate::export::options::{Endpoint, ExportOptions};
+use crate::export::queue::{ExportedSession, Listener, Queue};
+use crate::launch::extension::ORIGIN;
+use crate::launch::gate::{self, Link};
+use crate::launch::latch::Latch;
+use crate::observe::counts::SessionCounts;
+use crate::run::reports::{self, Report};
+
+const NOT_GRANTED: &str = "NAVTRACE_MODE=detailed, but this browser does not let the extension change single requests: start it through \
+                           `navtrace run` or `navtrace launch`, or name another Chromium with NAVTRACE_BROWSER; going on in lightweight mode";
+
+const CANNOT_KEEP: &str = "NAVTRACE_EXISTING=keep, but in lightweight mode nobody can see what a page sets: its contexts are overridden; detailed \
+                           mode keeps them";
+
+const NOT_OFF_THE_RECORD: &str = "the extension may not act in off-the-record contexts, so pages there go without trace context: allow it \
+                                  in incognito on chrome://extensions";
+
+/// What the host needs to know from the settings.
+#[derive(Debug)]
+pub(crate) struct HostOptions {
+    pub(crate) policy: Policy,
+    pub(crate) mode: WantedMode,
+    /// Whether pages measure navigation timing and web vitals, if spans are exported at all.
+    pub(crate) web_vitals: bool,
+    /// Template for links to traces.
+    pub(crate) link: Option<String>,
+    pub(crate) export: ExportOptions,
+    /// Longest time that a latched profile holds its client back.
+    pub(crate) arm_timeout: Duration,
+}
+
+/// The settings in config.toml, as the extension's options page reads and changes them.
+pub(crate) trait SettingsStore {
+    /// Reads the settings anew, and returns them as [`ToExtension::Settings`].
+    fn read(&self) -> Result<ToExtension, Failure>;
+    /// Writes all values, or none if one of them is invalid. `None` removes a key.
+    fn write(&self, values: &BTreeMap<String, Option<SettingValue>>) -> Result<(), Failure>;
+}
+
+/// Refuses every caller but navtrace's own extension.
+pub(crate) fn check_origin(origin: Option<&OsStr>) -> Result<(), Failure> {
+    match origin {
+        Some(origin) if origin == ORIGIN => Ok(()),
+        Some(origin) => {
+            let message = format!("{} is not navtrace's extension", origin.display());
+            Err(Failure::new(ExitCode::Usage, message).because(format!("this host serves {ORIGIN} only")))
+        }
+        None => Err(Failure::new(ExitCode::Usage, "the host is started by Chromium with the extension's origin")
+            .hint(format!("to try it by hand: navtrace host {ORIGIN}"))),
+    }
+}
+
+/// Serves the extension on standard input and output until Chromium closes the channel. Returns the exit code.
+pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Result<ExitCode, Failure> {
+    let frames = keep_stdout_private().map_err(|error| {
+        Failure::new(ExitCode::Failure, "the channel to the extension can't be set up").because(error)
+    })?;
+    // Clients kill the browser's process group; the host must survive that to send its last spans. A group's leader can't leave.
+    if let Err(error) = rustix::process::setsid() {
+        tracing::debug!("the host stays in its session: {error}");
+    }
+    gate::report(Link::HostStarted);
+    let latch = Latch::of_browser(options.arm_timeout);
+
+    let run = reports::Sender::connect();
+    let progress = Progress { frames: Arc::clone(&frames), run: run.clone() };
+    let queue = Queue::start(&options.export, Arc::new(progress));
+    let host = Host { options, settings, run: &run, queue: &queue, latch: latch.as_ref() };
+
+    let endpoint = options.export.endpoint.as_ref().map(Endpoint::name);
+    let conversation = Conversation::new(options.policy.clone(), options.mode, gate::remembered())
+        .with_web_vitals(options.web_vitals && endpoint.is_some())
+        .with_places(options.link.clone(), endpoint);
+    let served = conversation::serve(&mut io::stdin().lock(), &frames, conversation, |event| host.handle(event));
+    if let Err(error) = &served {
+        let failure = Failure::new(ExitCode::Failure, error).hint("the extension will connect again");
+        run.problem(&failure.to_string());
+        say(&failure.to_string());
+    }
+    // Readers of the browser's output must not wait while the host sends its last spans.
+    stdio::silence_output();
+    stdio::silence_errors();
+    report_results(queue, &run);
+    Ok(served.map_or(ExitCode::Failure, |()| ExitCode::Success))
+}
+
+/// Ends the queue, and reports the counts and the export of each session that this host had.
+fn report_results(queue: Queue, run: &reports::Sender) {
+    let mut sessions = queue.end();
+    let last = sessions.pop();
+    for ExportedSession { context, observed, counts } in sessions {
+        let (trace_id, span_id) = (context.trace_id, context.span_id);
+        run.send(&Report::Past { trace_id, span_id, counts: observed, exported: counts });
+    }
+    let exported = last.map(|ExportedSession { observed, counts, .. }| {
+        // The previous session's counts may have been reported as this one's.
+        run.send(&Report::Counts(observed));
+        counts
+    });
+    run.send(&Report::Exported(exported.unwrap_or_default()));
+}
+
+/// Sends a problem to `navtrace run`, or logs it when no run listens.
+fn report_problem(run: &reports::Sender, problem: &str) {
+    if !run.problem(problem) {
+        tracing::warn!("{problem}");
+    }
+}
+
+/// Handles the events of a conversation.
+struct Host<'a, S> {
+    options: &'a HostOptions,
+    settings: &'a S,
+    run: &'a reports::Sender,
+    queue: &'a Queue,
+    latch: Option<&'a Latch>,
+}
+
+impl<S: SettingsStore> Host<'_, S> {
+    /// Handles an event, and returns the answer to settings messages.
+    fn handle(&self, event: HostEvent) -> Option<ToExtension> {
+        match event {
+            HostEvent::Session { session, parent, extension, off_the_record, browser } => {
+                tracing::info!("session of trace {} with extension {extension}", session.trace_id);
+                gate::report(Link::SessionIssued);
+                if let Err(error) = gate::remember(&session) {
+                    tracing::debug!("a later host will not know the session: {error}");
+                }
+                self.run.send(&Report::Session {
+                    trace_id: session.trace_id,
+                    span_id: session.span_id,
+                    sampled: session.flags.is_sampled(),
+                    off_the_record,
+                });
+                self.queue.session(session, parent, browser);
+                if !off_the_record {
+                    report_problem(self.run, NOT_OFF_THE_RECORD);
+                }
+            }
+            HostEvent::Armed(mode) => self.armed(mode),
+            HostEvent::Observed(observed) => self.queue.observed(observed),
+            HostEvent::Problem(problem) => report_problem(self.run, &problem),
+            HostEvent::Rejected(reason) => tracing::warn!("a message from the extension was not understood: {reason}"),
+            HostEvent::SettingsRequested => return Some(answer(self.settings.read())),
+            HostEvent::Store(values) => {
+                return Some(answer(self.settings.write(&values).and_then(|()| self.settings.read())));
+            }
+        }
+        None
+    }
+
+    fn armed(&self, mode: Mode) {
+        if let Some(latch) = self.latch {
+            latch.release();
+        }
+        gate::report(Link::Armed);
+        if self.options.mode == WantedMode::Detailed && mode != Mode::Detailed {
+            report_problem(self.run, NOT_GRANTED);
+        }
+        if self.options.policy.existing == Existing::Keep && mode != Mode::Detailed {
+            report_problem(self.run, CANNOT_KEEP);
+        }
+        self.run.send(&Report::Armed { mode });
+    }
+}
+
+fn answer(settings: Result<ToExtension, Failure>) -> ToExtension {
+    settings.unwrap_or_else(|failure| ToExtension::Error { code: ErrorCode::Refused, message: failure.to_string() })
+}
+
+/// Forwards the queue's progress to the extension and to `navtrace run`.
+struct Progress {
+    frames: Arc<Mutex<File>>,
+    run: reports::Sender,
+}
+
+impl Progress {
+    fn send(&self, message: &ToExtension) {
+        if let Err(error) = conversation::send(&self.frames, message) {
+            tracing::debug!("the extension did not get {message:?}: {error}");
+        }
+    }
+}
+
+impl Listener for Progress {
+    fn batch_is_safe(&self, worker: &str, number: u64) {
+        self.send(&ToExtension::Received { worker: worker.to_owned(), number });
+    }
+
+    fn counted(&self, counts: &SessionCounts) {
+        self.run.send(&Report::Counts(counts.clone()));
+    }
+
+    fn exporter_changed(&self, state: &ExporterState) {
+        self.send(&ToExtension::Exporter(state.clone()));
+    }
+
+    fn problem(&self, problem: &str) {
+        report_problem(&self.run, problem);
+    }
+}
+
+/// Reserves standard output for frames and redirects other output to standard error, so that a stray print breaks no frame.
+fn keep_stdout_private() -> io::Result<Arc<Mutex<File>>> {
+    let frames: OwnedFd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    Ok(Arc::new(Mutex::new(File::from(frames))))
+}

@@ -1,0 +1,95 @@
+//! Messages from the host to the extension.
+
+use serde::{Deserialize, Serialize};
+
+use crate::channel::message::setting::SettingInfo;
+use crate::channel::message::{self, ErrorCode};
+use crate::context::issuer::{NavigationContext, SessionContext};
+use crate::context::mode::WantedMode;
+use crate::context::policy::Propagation;
+use crate::export::ExporterState;
+
+/// A message from the host to the extension.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(tag = "type", rename_all = "lowercase", rename_all_fields = "camelCase")]
+pub enum ToExtension {
+    /// Answers `hello`.
+    Session {
+        /// The host's version.
+        host: String,
+        /// The mode that the user wants.
+        mode: WantedMode,
+        /// Whether to measure navigation timing and web vitals in pages.
+        web_vitals: bool,
+        /// How requests carry contexts.
+        propagation: Box<Propagation>,
+        /// The session's root span.
+        session: SessionContext,
+        /// Contexts in stock, for the navigations to come.
+        contexts: Vec<NavigationContext>,
+        /// Traces in stock, for navigations that begin a trace of their own.
+        traces: Vec<SessionContext>,
+        /// The configured policy, whatever the user has chosen since.
+        configured: Box<Configured>,
+    },
+    /// Answers `replenish`.
+    Contexts {
+        /// More contexts for the navigations to come.
+        contexts: Vec<NavigationContext>,
+        /// More traces.
+        traces: Vec<SessionContext>,
+    },
+    /// The host has saved a batch of observations; the extension may drop it.
+    Received {
+        /// The worker that observed.
+        worker: String,
+        /// The batch's number.
+        #[cfg_attr(test, ts(type = "number"))]
+        number: u64,
+    },
+    /// What became of spans so far. Sent when it changes.
+    Exporter(ExporterState),
+    /// Answers `settings` and `store`.
+    Settings {
+        /// The path of config.toml, which may not exist; null when the user has no home.
+        file: Option<String>,
+        /// Whether config.toml exists.
+        exists: bool,
+        /// Every setting that config.toml can have.
+        settings: Vec<SettingInfo>,
+    },
+    /// The previous message could not be used.
+    Error {
+        /// The rule that the message broke.
+        code: ErrorCode,
+        /// A sentence that says what is wrong.
+        message: String,
+    },
+}
+
+impl ToExtension {
+    /// Writes the message as the body of a frame.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        message::encode(self)
+    }
+}
+
+/// The configured policy, as the user wrote it, for display.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Configured {
+    /// The template for links to traces.
+    pub link: Option<String>,
+    /// The address that spans are sent to; null when the export is off.
+    pub endpoint: Option<String>,
+    /// The share of traces that are sampled, from 0 to 1.
+    pub ratio: f64,
+    /// Whether a trace that continues another one takes over its sampling decision.
+    pub parent_based: bool,
+    /// Match patterns of the URLs that get headers.
+    pub targets: Vec<String>,
+    /// Match patterns of the URLs that never get headers.
+    pub exclude: Vec<String>,
+}

@@ -1,0 +1,108 @@
+//! Checks the layout of `src`: which room uses which, where modules stand, and how long files are.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+/// The rooms in their order. A room may use only those before it.
+const ROOMS: [&str; 12] = [
+    "base", "context", "observe", "export", "collect", "view", "launch", "install", "run", "channel", "settings", "cli",
+];
+
+/// Longest file, in lines.
+const MAX_LINES: usize = 350;
+
+/// Files that use a later room and still have to be mended.
+const FORBIDDEN_USES: [(&str, &str); 3] =
+    [("launch/relay.rs", "run"), ("launch/start.rs", "run"), ("launch/start.rs", "settings")];
+
+/// Files that are still too long.
+const LONG_FILES: [&str; 3] = ["observe/session.rs", "observe/session/tests.rs", "view/read.rs"];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Returns every file below `dir` with its content, sorted by its path within `src`.
+fn files(dir: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut entries: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(source()).unwrap().to_str().unwrap().to_owned();
+            found.push((name, fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found
+}
+
+/// Returns the room of a file; `None` for `main.rs` and `lib.rs`, which see every room.
+fn room(file: &str) -> Option<&str> {
+    let room = file.split_once('/').map_or_else(|| file.strip_suffix(".rs").unwrap(), |(room, _)| room);
+    ROOMS.contains(&room).then_some(room)
+}
+
+fn position(room: &str) -> usize {
+    ROOMS.iter().position(|known| *known == room).unwrap()
+}
+
+#[test]
+fn every_module_of_the_crate_is_a_room() {
+    let modules: BTreeSet<String> = files(&source())
+        .into_iter()
+        .filter(|(file, _)| !["lib.rs", "main.rs"].contains(&file.as_str()))
+        .map(|(file, _)| file.split(['/', '.']).next().unwrap().to_owned())
+        .collect();
+    assert_eq!(modules, ROOMS.map(str::to_owned).into());
+}
+
+#[test]
+fn rooms_use_only_rooms_before_them() {
+    let path = Regex::new(r"\bcrate::(\w+|\{)").unwrap();
+    let mut uses = BTreeSet::new();
+    for (file, text) in files(&source()) {
+        let Some(own) = room(&file) else { continue };
+        for found in path.captures_iter(&text) {
+            let used = found.get(1).unwrap().as_str();
+            assert_ne!(used, "{", "{file}: write one `use` per room, so that this test can read it");
+            assert!(ROOMS.contains(&used), "{file}: crate::{used} is no room");
+            if position(used) > position(own) {
+                uses.insert((file.clone(), used.to_owned()));
+            }
+        }
+    }
+    let expected = FORBIDDEN_USES.map(|(file, used)| (file.to_owned(), used.to_owned()));
+    assert_eq!(uses, expected.into(), "left: rooms used too early; right: the exceptions that this test knows");
+}
+
+#[test]
+fn a_module_with_children_is_a_file_beside_its_folder() {
+    for (file, _) in files(&source()) {
+        assert!(!file.ends_with("mod.rs"), "{file}: name it after its folder, beside the folder");
+        for folder in Path::new(&file).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+            let parent = source().join(folder).with_extension("rs");
+            assert!(parent.is_file(), "{file}: {} is missing", parent.display());
+        }
+    }
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let long: BTreeSet<String> = files(&source())
+        .into_iter()
+        .filter(|(_, text)| text.lines().count() > MAX_LINES)
+        .map(|(file, _)| file)
+        .collect();
+    assert_eq!(
+        long,
+        LONG_FILES.map(str::to_owned).into(),
+        "left: too long; right: the exceptions that this test knows"
+    );
+}
