@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use navtrace::testing::reports::{self, Trace};
+use navtrace::testing::RUN_SOCKET;
+use navtrace::testing::reports::{self, TracedSession};
 use tempfile::TempDir;
 
 use crate::setup::TIMEOUT;
@@ -20,20 +21,20 @@ impl Reports {
 
     /// Makes a host report here.
     pub(crate) fn attach(&self, host: &mut Command) {
-        host.env(reports::VARIABLE, self.receiver.path());
+        host.env(RUN_SOCKET, self.receiver.path());
     }
 
     /// Waits until the hosts of the only trace have ended, and returns the trace.
-    pub(crate) fn trace(&self) -> Trace {
+    pub(crate) fn trace(&self) -> TracedSession {
         self.traces(1).remove(0)
     }
 
     /// Waits until there are `count` traces and all of their hosts have ended.
-    pub(crate) fn traces(&self, count: usize) -> Vec<Trace> {
-        let ended = |trace: &Trace| trace.ended.is_some() && trace.exported.is_some();
-        let traces = self.receiver.wait_for(TIMEOUT, |ledger| {
-            assert!(ledger.traces.len() <= count, "{:?}", ledger.traces);
-            (ledger.traces.len() == count && ledger.traces.iter().all(ended)).then(|| ledger.traces.clone())
+    pub(crate) fn traces(&self, count: usize) -> Vec<TracedSession> {
+        let ended = |session: &TracedSession| session.ended.is_some() && session.exported.is_some();
+        let traces = self.receiver.wait_for(TIMEOUT, |state| {
+            assert!(state.sessions.len() <= count, "{:?}", state.sessions);
+            (state.sessions.len() == count && state.sessions.iter().all(ended)).then(|| state.sessions.clone())
         });
         traces.unwrap()
     }
