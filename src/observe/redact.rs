@@ -1,6 +1,6 @@
-//! Takes out of an address what nobody but its server may know.
+//! Removes secrets from addresses: replaces credentials and the values of sensitive query parameters by `REDACTED`.
 //!
-//! OpenTelemetry's semantic conventions, `url.full`: credentials and the values of sensitive query parameters are replaced by `REDACTED`.
+//! This follows `url.full` of OpenTelemetry's semantic conventions.
 
 use std::borrow::Cow;
 
@@ -8,11 +8,11 @@ use url::Url;
 
 use crate::observe::observation::{Observation, Observed};
 
-/// What stands in a secret's place.
+/// Replaces a secret.
 pub(crate) const REDACTED: &str = "REDACTED";
 
-/// Query parameters whose values are secrets. The first four are the convention's own, which are to be matched as they are written; the others
-/// are those of cloud storage and of OAuth.
+/// Query parameters whose values are secrets, matched with their case. The first four are from the semantic conventions, the others from cloud storage
+/// and OAuth.
 const SENSITIVE: [&str; 17] = [
     "AWSAccessKeyId",
     "Signature",
@@ -33,7 +33,7 @@ const SENSITIVE: [&str; 17] = [
     "token",
 ];
 
-/// Takes the secrets out of a batch, before anything is kept of it.
+/// Removes the secrets from a batch.
 pub(crate) fn batch(observed: &mut Observed) {
     for observation in &mut observed.observations {
         let (Observation::RequestStarted { url, .. }
@@ -48,7 +48,7 @@ pub(crate) fn batch(observed: &mut Observed) {
     }
 }
 
-/// Returns an address without its secrets. One that has none comes back as it is, byte by byte.
+/// Returns an address without its secrets. An address that has none is returned unchanged.
 pub(crate) fn address(text: &str) -> Cow<'_, str> {
     let (rest, fragment) = split(text, '#');
     let (base, query) = split(rest, '?');
@@ -84,7 +84,7 @@ fn credentials(base: &str) -> Cow<'_, str> {
     }
 }
 
-/// OAuth also answers in the fragment, which has the form of a query there.
+/// Redacts a query, or a fragment, in which OAuth sends parameters too.
 fn parameters(text: &str) -> Cow<'_, str> {
     let is_secret = |pair: &str| {
         let (key, value) = split(pair, '=');
@@ -104,7 +104,7 @@ fn decoded(key: &str) -> Cow<'_, str> {
     percent_encoding::percent_decode_str(key).decode_utf8_lossy()
 }
 
-/// The parts of an address that spans name. Both are missing from one that has no host, such as `data:`.
+/// Returns host and port, or none if the address has no host, such as `data:`.
 pub(crate) fn server(address: &str) -> Option<(String, u16)> {
     let url = Url::parse(address).ok()?;
     let host = match url.host()? {

@@ -59,6 +59,7 @@ struct Worker {
 
 impl Session {
     /// Begins a session, which may have a parent in another process.
+    #[must_use]
     pub fn new(context: SessionContext, parent: Option<RemoteParent>, started: Nanos) -> Self {
         Self {
             context,
