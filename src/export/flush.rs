@@ -10,7 +10,7 @@ use crate::export::journal::{ExportResult, Journal};
 use crate::export::options::{BatchOptions, Endpoint};
 use crate::export::otlp;
 use crate::export::session::QueuedSession;
-use crate::export::spool::{Spool, SpoolReader};
+use crate::export::spool::Spool;
 use crate::export::transport::{Answer, Transport};
 
 /// The age from which a temporary file belongs to no live process.
@@ -50,7 +50,7 @@ fn adopt_session(path: &Path, spool: &Spool, options: &BatchOptions) -> io::Resu
     let journal = Journal::open_existing(path)?;
     let Some(mut session) = QueuedSession::of_journal(journal)? else { return Ok(()) };
     // A session that a new trace replaced may be closed while its browser runs.
-    if !session.is_closed() && session.start().browser.is_alive() {
+    if !session.is_closed() && session.start.browser.is_alive() {
         return Ok(());
     }
     // The journal stays unchanged until all spans are in the spool, so a full disk loses nothing.
@@ -87,9 +87,10 @@ pub(crate) fn flush(state: &StateDirectory, options: &BatchOptions, endpoint: &E
     let spool = Spool::new(state.spool());
     let transport = Transport::new(endpoint)?;
     let mut flushed = Flushed::default();
-    let mut reader = SpoolReader::default();
+    let mut last = None;
     // A batch that another process sends at the moment is skipped and not counted.
-    while let Some(batch) = reader.next(&spool) {
+    while let Some(batch) = spool.next_after(last.as_deref()) {
+        last = Some(batch.path.clone());
         let spans = otlp::count(&batch.request);
         match transport.send(batch.request.clone()) {
             Answer::Accepted { rejected, message } => {

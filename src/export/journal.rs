@@ -131,9 +131,7 @@ pub(crate) struct Journal {
 impl Journal {
     /// Opens or creates a journal. Waits up to `timeout` for another process that has it locked.
     pub(crate) fn open(path: &Path, timeout: Duration) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true).mode(0o600);
-        Self::open_with(&options, path, timeout)
+        Self::open_with(OpenOptions::new().read(true).append(true).create(true).mode(0o600), path, timeout)
     }
 
     /// Opens a journal that exists. Fails at once if another process has it locked.

@@ -1,4 +1,4 @@
-//! Turns spans into OTLP. Pure.
+//! Converts spans to OTLP.
 //!
 //! OpenTelemetry semantic conventions, HTTP client spans: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>
 
@@ -16,7 +16,7 @@ use crate::observe::observation::SpanLink;
 use crate::observe::redact;
 use crate::observe::span::{Navigation, Operation, Request, Span, SpanError};
 
-/// Attributes for which there is no convention.
+/// Attributes that no convention covers.
 mod own {
     pub(super) const FROM_CACHE: &str = "navtrace.request.from_cache";
     pub(super) const CANCELLED: &str = "navtrace.request.cancelled";
@@ -27,11 +27,11 @@ mod own {
     pub(super) const TAB: &str = "navtrace.tab.id";
 }
 
-/// Methods that a span may be named after: RFC 9110, section 9, PATCH of RFC 5789, and QUERY.
+/// Methods that may be used as span names: those of RFC 9110 (section 9), PATCH of RFC 5789, and QUERY.
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 
-/// The numbers of a `PerformanceNavigationTiming`, and what the conventions for browsers (still in development) call them: milliseconds since the
-/// navigation's start, and bytes.
+/// The fields of a `PerformanceNavigationTiming` with their attributes in the conventions for browsers, which are still in development. Times are
+/// in milliseconds since the start of the navigation, sizes in bytes.
 const TIMING: [(&str, &str); 22] = [
     ("domComplete", "browser.navigation_timing.dom_complete"),
     ("domContentLoadedEventEnd", "browser.navigation_timing.dom_content_loaded_event_end"),
@@ -57,14 +57,14 @@ const TIMING: [(&str, &str); 22] = [
     ("transferSize", "browser.resource_timing.transfer_size"),
 ];
 
-/// Flags of a span of OTLP: whether its parent is another process's is known, and it is.
+/// Flags of an OTLP span: it is known whether the parent is in another process; the parent is in another process.
 const HAS_IS_REMOTE: u32 = 0x100;
 pub(crate) const IS_REMOTE: u32 = 0x200;
 
-/// The name of a session's span.
+/// The name of a session's root span.
 pub(crate) const SESSION_NAME: &str = "browser session";
 
-/// Builds the request by which spans are exported.
+/// Builds an export request.
 pub(crate) fn request<'a>(spans: impl IntoIterator<Item = &'a Span>, resource: &Resource) -> ExportTraceServiceRequest {
     let scope = InstrumentationScope {
         name: env!("CARGO_PKG_NAME").to_owned(),
@@ -116,7 +116,7 @@ fn otlp_span(span: &Span) -> OtlpSpan {
     }
 }
 
-/// What a kind of span has of its own.
+/// The fields of a span that depend on its kind.
 struct Parts {
     name: String,
     kind: SpanKind,
@@ -154,7 +154,7 @@ impl Parts {
         self.events.push(Event { time_unix_nano, name: name.to_owned(), attributes, ..Event::default() });
     }
 
-    /// Marks an error as the conventions want it: a status code explains itself, the name of another error goes into the description too.
+    /// Marks an error as the conventions specify: the name of an error is also the description, but an HTTP status code needs none.
     fn error(&mut self, error: Option<&SpanError>) {
         let (kind, message) = match error {
             None => return,
@@ -190,7 +190,7 @@ fn navigation_parts(navigation: &Navigation, end: u64) -> Parts {
         parts.event_with("browser.navigation_timing", navigation.loaded.unwrap_or(end), known.collect());
     }
     for (name, value) in &navigation.vitals {
-        // Told once, so all of it is new.
+        // Each vital is reported once, so the delta is the whole value.
         let attributes = vec![
             text("browser.web_vital.name", name),
             double("browser.web_vital.value", *value),
@@ -204,7 +204,7 @@ fn navigation_parts(navigation: &Navigation, end: u64) -> Parts {
 
 fn request_parts(request: &Request) -> Parts {
     let known = METHODS.contains(&&*request.method);
-    // The cache's answer is no call: as a client span it would look like one to whoever draws the services.
+    // A response from the cache calls no service. A client span would add a call to maps of services.
     let kind = if request.from_cache { SpanKind::Internal } else { SpanKind::Client };
     let mut parts = Parts::new(if known { &request.method } else { "HTTP" }, kind);
     parts.text(semconv::HTTP_REQUEST_METHOD, if known { &*request.method } else { "_OTHER" });
@@ -243,8 +243,8 @@ fn request_parts(request: &Request) -> Parts {
     parts
 }
 
-/// The version that the status line names, where it can be believed: Chromium writes `HTTP/1.1` for HTTP/2 and HTTP/3 too, which only
-/// encrypted connections speak.
+/// Returns the HTTP version of the status line for unencrypted connections. For encrypted ones, Chromium writes `HTTP/1.1` also for HTTP/2 and
+/// HTTP/3.
 fn protocol_version(request: &Request) -> Option<&str> {
     let version = request.protocol.as_ref()?.strip_prefix("HTTP/")?;
     let plain = request.url.starts_with("http:") || request.url.starts_with("ws:");
@@ -255,7 +255,6 @@ fn link(linked: &SpanLink) -> Link {
     Link { trace_id: linked.trace_id.bytes().to_vec(), span_id: linked.span_id.bytes().to_vec(), ..Link::default() }
 }
 
-/// Makes an attribute.
 pub(super) fn attribute(key: &str, value: Value) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
 }
@@ -264,7 +263,6 @@ fn double(key: &str, value: f64) -> KeyValue {
     attribute(key, Value::DoubleValue(value))
 }
 
-/// Makes an attribute of text.
 pub(super) fn text(key: &str, value: impl Into<String>) -> KeyValue {
     attribute(key, Value::StringValue(value.into()))
 }

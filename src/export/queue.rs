@@ -73,7 +73,7 @@ pub(crate) struct ExportedSession {
 
 impl ExportedSession {
     fn of(session: &QueuedSession) -> Self {
-        Self { context: session.start().context, observed: session.observed().clone(), counts: session.counts() }
+        Self { context: session.start.context, observed: session.observed().clone(), counts: session.counts() }
     }
 }
 

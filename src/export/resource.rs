@@ -1,7 +1,6 @@
 //! Builds the resource that spans belong to, from the settings, the browser and the machine.
 
 use std::fs;
-use std::path::Path;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
@@ -33,32 +32,6 @@ pub struct Browser {
 /// The service name when none is set.
 const DEFAULT_SERVICE_NAME: &str = "browser";
 
-/// The machine and the browser's process.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Machine {
-    pub(crate) host_name: Option<String>,
-    /// The operating system's name and version; the version may be empty.
-    pub(crate) os: Option<(String, String)>,
-    /// The browser's process.
-    pub(crate) pid: u32,
-    /// The path of the browser's executable.
-    pub(crate) executable: Option<String>,
-}
-
-impl Machine {
-    /// Reads what the system knows about itself and a browser's process.
-    pub(crate) fn of_process(pid: u32) -> Self {
-        let host_name = rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
-        let executable = fs::read_link(format!("/proc/{pid}/exe")).ok();
-        Self {
-            host_name,
-            os: fs::read_to_string("/etc/os-release").ok().and_then(|text| os_release(&text)),
-            pid,
-            executable: executable.map(|path| path.to_string_lossy().into_owned()),
-        }
-    }
-}
-
 /// Reads name and version from the text of `os-release`.
 fn os_release(text: &str) -> Option<(String, String)> {
     let value = |key: &str| {
@@ -68,11 +41,11 @@ fn os_release(text: &str) -> Option<(String, String)> {
     Some((value("NAME")?, value("VERSION_ID").unwrap_or_default()))
 }
 
-/// Builds the resource. Attributes that the user set win.
+/// Builds the resource from what [`of_machine`] returns and the rest. Attributes that the user set win.
 pub(crate) fn resource(
     options: &ExportOptions,
     browser: &Browser,
-    machine: &Machine,
+    machine: Vec<KeyValue>,
     session: SessionContext,
 ) -> Resource {
     let mut attributes = vec![
@@ -83,7 +56,7 @@ pub(crate) fn resource(
         text(semconv::TELEMETRY_SDK_VERSION, env!("CARGO_PKG_VERSION")),
     ];
     attributes.extend(of_browser(browser));
-    attributes.extend(of_machine(machine));
+    attributes.extend(machine);
     for (key, value) in &options.resource_attributes {
         put(&mut attributes, text(key, value));
     }
@@ -128,24 +101,25 @@ fn of_browser(browser: &Browser) -> Vec<KeyValue> {
     attributes
 }
 
-fn of_machine(machine: &Machine) -> Vec<KeyValue> {
+/// Describes this machine and the browser's process.
+pub(crate) fn of_machine(pid: u32) -> Vec<KeyValue> {
     let mut attributes = vec![
         text(semconv::OS_TYPE, if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS }),
         text(semconv::HOST_ARCH, architecture()),
-        attribute(semconv::PROCESS_PID, Value::IntValue(machine.pid.into())),
+        attribute(semconv::PROCESS_PID, Value::IntValue(pid.into())),
     ];
-    if let Some(name) = &machine.host_name {
+    if let Ok(name) = rustix::system::uname().nodename().to_str() {
         attributes.push(text(semconv::HOST_NAME, name));
     }
-    if let Some((name, version)) = &machine.os {
+    if let Some((name, version)) = fs::read_to_string("/etc/os-release").ok().and_then(|text| os_release(&text)) {
         attributes.push(text(semconv::OS_NAME, name));
         if !version.is_empty() {
             attributes.push(text(semconv::OS_VERSION, version));
         }
     }
-    if let Some(path) = &machine.executable {
-        attributes.push(text(semconv::PROCESS_EXECUTABLE_PATH, path));
-        if let Some(name) = Path::new(path).file_name() {
+    if let Ok(path) = fs::read_link(format!("/proc/{pid}/exe")) {
+        attributes.push(text(semconv::PROCESS_EXECUTABLE_PATH, path.to_string_lossy()));
+        if let Some(name) = path.file_name() {
             attributes.push(text(semconv::PROCESS_EXECUTABLE_NAME, name.to_string_lossy()));
         }
     }
@@ -189,16 +163,19 @@ mod tests {
             resource_attributes: attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
             ..ExportOptions::default()
         };
-        let machine = Machine { host_name: Some("here".into()), pid: 7, ..Machine::default() };
-        let built = resource(&ExportOptions::default(), &Browser::default(), &machine, session);
+        let build = |options| {
+            let machine = vec![text(semconv::OS_TYPE, "linux"), text(semconv::HOST_NAME, "here")];
+            resource(options, &Browser::default(), machine, session)
+        };
+        let built = build(&ExportOptions::default());
         assert_eq!(value(&built, "service.name"), "browser");
         assert_eq!(value(&built, "service.instance.id"), "4bf92f35-77b3-4da6-a33e-f53705a74581");
         assert_eq!(value(&built, "host.name"), "here");
         assert_eq!(value(&built, "user_agent.original"), "");
-        let built = resource(&options, &Browser::default(), &machine, session);
+        let built = build(&options);
         assert_eq!(["service.name", "os.type", "team"].map(|key| value(&built, key)), ["attributes", "amiga", "shop"]);
         let named = ExportOptions { service_name: Some("named".into()), ..options };
-        let built = resource(&named, &Browser::default(), &machine, session);
+        let built = build(&named);
         assert_eq!(value(&built, "service.name"), "named");
     }
 

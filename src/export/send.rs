@@ -1,5 +1,6 @@
 //! The thread that talks to the collector: it sends one request at a time, backs off after failures, and drains the spool.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use rand::RngExt;
 use crate::base::directories::StateDirectory;
 use crate::export::options::{BatchOptions, Endpoint};
 use crate::export::problems::Problems;
-use crate::export::spool::{Spool, SpoolReader};
+use crate::export::spool::Spool;
 use crate::export::transport::{Answer, Transport};
 use crate::export::{flush, otlp};
 
@@ -68,7 +69,8 @@ pub(super) struct Sender<N> {
     /// Passes an event to the queue.
     notify: N,
     spool: Option<Spool>,
-    reader: SpoolReader,
+    /// The batch of the spool that was sent last in this round.
+    last_drained: Option<PathBuf>,
     /// Batches of the spool in a row on which the collector failed.
     spool_failures: u32,
     drain_at: Instant,
@@ -93,7 +95,7 @@ impl<N: Fn(SenderEvent)> Sender<N> {
             notify,
             spool: state.as_ref().map(|state| Spool::new(state.spool())),
             state,
-            reader: SpoolReader::default(),
+            last_drained: None,
             spool_failures: 0,
             drain_at: Instant::now(),
             failures: 0,
@@ -144,14 +146,18 @@ impl<N: Fn(SenderEvent)> Sender<N> {
 
     /// Sends the next batch of the spool. Skips a batch on which the collector fails, so that it does not hold up the others.
     fn drain_spool(&mut self, transport: &Transport) {
-        let Some(batch) = self.spool.as_ref().and_then(|spool| self.reader.next(spool)) else {
-            self.reader = SpoolReader::default();
+        let last = self.last_drained.take();
+        let Some(batch) = self.spool.as_ref().and_then(|spool| spool.next_after(last.as_deref())) else {
             self.spool_failures = 0;
             self.drain_at = Instant::now() + SPOOL_INTERVAL;
             return;
         };
         let count = otlp::count(&batch.request);
         let answer = transport.send(batch.request.clone());
+        // After a pause, the spool is read from its beginning again.
+        if !matches!(answer, Answer::Unavailable { .. }) {
+            self.last_drained = Some(batch.path.clone());
+        }
         let failed = matches!(answer, Answer::Failed(_));
         if self.refused(answer, count).is_some() {
             self.spool_failures = 0;
@@ -161,8 +167,6 @@ impl<N: Fn(SenderEvent)> Sender<N> {
             }
         } else if failed {
             self.spool_failures += 1;
-        } else {
-            self.reader = SpoolReader::default();
         }
     }
 

@@ -20,7 +20,7 @@ const LATE_ENDS: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct QueuedSession {
-    start: SessionStart,
+    pub(crate) start: SessionStart,
     state: SessionState,
     journal: Option<Journal>,
     /// Whether writing the journal failed, so that it is incomplete.
@@ -28,7 +28,7 @@ pub(crate) struct QueuedSession {
     /// Whether spans are exported; otherwise they are only counted.
     exports: bool,
     /// Spans at the head of the queue that the collector has not answered yet.
-    in_flight: usize,
+    pub(crate) in_flight: usize,
     /// When the spans in the queue began to wait.
     waiting_since: Option<Instant>,
     /// When the session is closed at the latest; `None` while it is not retired.
@@ -105,10 +105,6 @@ impl QueuedSession {
         Ok(())
     }
 
-    pub(crate) fn start(&self) -> &SessionStart {
-        &self.start
-    }
-
     pub(crate) fn observed(&self) -> &SessionCounts {
         self.state.session.counts()
     }
@@ -131,10 +127,6 @@ impl QueuedSession {
     pub(crate) fn send_at(&self, options: &BatchOptions) -> Option<Instant> {
         let is_full = self.waiting() >= options.max_export_batch_size;
         self.waiting_since.map(|since| if is_full { since } else { since + options.schedule_delay })
-    }
-
-    pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight
     }
 
     /// Returns when the session is closed at the latest; `None` if it is closed or not retired.

@@ -25,7 +25,7 @@ pub(crate) struct Spool {
 /// A batch that this process has locked.
 #[derive(Debug)]
 pub(crate) struct SpooledBatch {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     _locked: File,
     pub(crate) request: ExportTraceServiceRequest,
 }
@@ -36,21 +36,6 @@ impl SpooledBatch {
         fs::remove_file(&self.path).map_err(|error| {
             format!("spans that were sent can't be removed from the spool, and will be sent again: {error}")
         })
-    }
-}
-
-/// Goes through a spool once, from the oldest batch to the newest.
-#[derive(Debug, Default)]
-pub(crate) struct SpoolReader {
-    latest: Option<PathBuf>,
-}
-
-impl SpoolReader {
-    /// Returns the next batch that no other process has locked. Renames files that are not batches.
-    pub(crate) fn next(&mut self, spool: &Spool) -> Option<SpooledBatch> {
-        let batch = spool.take_after(self.latest.as_deref())?;
-        self.latest = Some(batch.path.clone());
-        Some(batch)
     }
 }
 
@@ -77,12 +62,11 @@ impl Spool {
         Ok(dropped)
     }
 
-    /// Locks and reads the oldest batch that is newer than `latest`.
-    fn take_after(&self, latest: Option<&Path>) -> Option<SpooledBatch> {
-        self.files().into_iter().find_map(|(path, _)| {
-            if latest.is_some_and(|latest| *path <= *latest) {
-                return None;
-            }
+    /// Locks and reads the oldest batch that is newer than `last`. Skips batches that another process has locked, and renames files that are
+    /// not batches.
+    pub(crate) fn next_after(&self, last: Option<&Path>) -> Option<SpooledBatch> {
+        let mut newer = self.files().into_iter().filter(|(path, _)| last.is_none_or(|last| **path > *last));
+        newer.find_map(|(path, _)| {
             let mut file = File::open(&path).ok()?;
             flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
             // The process that had the lock may have sent and removed the batch.
@@ -165,19 +149,19 @@ mod tests {
             assert_eq!(spool.put(&batch(name, 2)).unwrap(), 0);
         }
         assert_eq!(spool.spans(), 6);
-        let first = spool.take_after(None).unwrap();
+        let first = spool.next_after(None).unwrap();
         assert_eq!(first.request, batch("a", 2));
         // A locked batch is skipped until its lock is released.
-        let second = spool.take_after(None).unwrap();
+        let second = spool.next_after(None).unwrap();
         assert_eq!(second.request, batch("b", 2));
         drop(first);
         second.remove().unwrap();
         for name in ["a", "c"] {
-            let taken = spool.take_after(None).unwrap();
+            let taken = spool.next_after(None).unwrap();
             assert_eq!(taken.request, batch(name, 2));
             taken.remove().unwrap();
         }
-        assert!(spool.take_after(None).is_none());
+        assert!(spool.next_after(None).is_none());
     }
 
     #[test]
@@ -200,7 +184,7 @@ mod tests {
         let spool = Spool { max_bytes: 3 * length, ..Spool::new(dir.path()) };
         let dropped: Vec<usize> = ["a", "b", "c", "d", "e"].map(|name| spool.put(&batch(name, 1)).unwrap()).to_vec();
         assert_eq!(dropped, [0, 0, 0, 1, 1]);
-        assert_eq!(spool.take_after(None).unwrap().request, batch("c", 1));
+        assert_eq!(spool.next_after(None).unwrap().request, batch("c", 1));
     }
 
     #[test]
@@ -209,7 +193,7 @@ mod tests {
         let spool = Spool::new(dir.path());
         fs::write(dir.path().join("00000000000000000001-1-5.jsonl"), "{\"resourceSpans\":[{").unwrap();
         spool.put(&batch("a", 1)).unwrap();
-        assert_eq!(spool.take_after(None).unwrap().request, batch("a", 1));
+        assert_eq!(spool.next_after(None).unwrap().request, batch("a", 1));
         assert_eq!(spool.spans(), 1);
     }
 }

@@ -10,7 +10,7 @@ fn session() -> SessionContext {
     serde_json::from_str(SESSION).unwrap()
 }
 
-/// A span without anything special.
+/// Returns a plain session span.
 fn root() -> Span {
     let session = session();
     Span {
@@ -45,7 +45,7 @@ fn exported(operation: Operation) -> OtlpSpan {
     request.resource_spans.remove(0).scope_spans.remove(0).spans.remove(0)
 }
 
-/// Attributes as text, to be read at a glance.
+/// Returns attributes as text.
 fn attributes(span: &OtlpSpan) -> BTreeMap<&str, String> {
     let text = |value: &KeyValue| match value.value.clone().and_then(|any| any.value) {
         Some(Value::StringValue(text)) => text,
@@ -78,7 +78,7 @@ fn exported_request(request: Request) -> OtlpSpan {
 }
 
 #[test]
-fn a_request_is_a_client_span_by_the_conventions() {
+fn a_request_is_a_client_span_as_the_conventions_specify() {
     let span = exported_request(get());
     assert_eq!((span.name.as_str(), span.kind()), ("GET", SpanKind::Client));
     assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano, span.flags), (5, 9, 0x101));
@@ -100,7 +100,7 @@ fn a_request_is_a_client_span_by_the_conventions() {
 }
 
 #[test]
-fn methods_that_are_not_known_do_not_name_spans() {
+fn unknown_methods_are_not_used_as_span_names() {
     let span = exported_request(Request { method: "BREW".into(), ..get() });
     let attributes = attributes(&span);
     assert_eq!(span.name, "HTTP");
@@ -109,7 +109,7 @@ fn methods_that_are_not_known_do_not_name_spans() {
 }
 
 #[test]
-fn what_went_wrong_is_an_error_and_a_cancellation_is_none() {
+fn failures_are_errors_and_cancellations_are_not() {
     let with = |error| exported_request(Request { error: Some(error), ..get() });
     let span = with(SpanError::Status(404));
     assert_eq!(span.status, Some(Status { code: StatusCode::Error.into(), message: String::new() }));
@@ -124,7 +124,7 @@ fn what_went_wrong_is_an_error_and_a_cancellation_is_none() {
 }
 
 #[test]
-fn the_caches_answer_never_looks_like_a_call() {
+fn a_response_from_the_cache_is_no_client_span() {
     let span = exported_request(Request { from_cache: true, ..get() });
     assert_eq!(span.kind(), SpanKind::Internal);
     assert_eq!(attributes(&span)["navtrace.request.from_cache"], "true");
@@ -132,7 +132,7 @@ fn the_caches_answer_never_looks_like_a_call() {
 }
 
 #[test]
-fn the_protocol_is_named_where_it_can_be_known() {
+fn the_http_version_is_given_for_unencrypted_requests() {
     let version = |url: &str, protocol: &str| {
         let span = exported_request(Request { url: url.into(), protocol: Some(protocol.into()), ..get() });
         attributes(&span).get("network.protocol.version").cloned()
@@ -143,7 +143,7 @@ fn the_protocol_is_named_where_it_can_be_known() {
 }
 
 #[test]
-fn later_hops_and_bodies_are_counted() {
+fn redirect_hops_and_body_sizes_are_attributes() {
     let span = exported_request(Request { method: "POST".into(), resend_count: 2, size: Some(10), ..get() });
     assert_eq!(attributes(&span)["http.request.resend_count"], "2");
     assert_eq!(attributes(&span)["http.request.body.size"], "10");
@@ -180,7 +180,7 @@ fn a_navigation_has_its_steps_as_events() {
 }
 
 #[test]
-fn flags_state_links_and_a_remote_parent_are_told() {
+fn flags_tracestate_links_and_remote_parent_are_exported() {
     let built = |span: Span| {
         let mut request = request([&span], &Resource::default());
         assert_eq!(count(&request), 1);

@@ -19,8 +19,8 @@ pub(super) struct Overflow {
 impl Overflow {
     /// Moves the oldest spans that are not in flight, while the queue is longer than allowed.
     pub(super) fn shorten(&self, session: &mut QueuedSession) {
-        while session.waiting() > session.in_flight() + self.options.max_queue_size
-            && self.move_batch(session, session.in_flight())
+        while session.waiting() > session.in_flight + self.options.max_queue_size
+            && self.move_batch(session, session.in_flight)
         {}
     }
 

@@ -86,11 +86,11 @@ impl Sessions {
     /// Starts a session or continues it from its journal. Retires the one before it, or drops that if nothing was observed in it.
     pub(super) fn begin(&mut self, start: SessionStart) {
         let context = start.context;
-        if self.current.as_ref().is_some_and(|current| current.start().context == context) {
+        if self.current.as_ref().is_some_and(|current| current.start.context == context) {
             return;
         }
         if let Some(before) = self.current.take() {
-            self.past.push(before.start().context);
+            self.past.push(before.start.context);
             if before.is_empty() { before.finish() } else { self.retire(before, start.time) }
         }
         let path = self.journal_path(context).filter(|_| self.exports);
@@ -119,7 +119,7 @@ impl Sessions {
     /// Applies observations and writes them to the journal.
     pub(super) fn observe(&mut self, mut observed: Observed) {
         redact::batch(&mut observed);
-        let current = self.current.as_ref().map(|session| session.start().context);
+        let current = self.current.as_ref().map(|session| session.start.context);
         match observed.session.filter(|session| current != Some(*session)) {
             Some(past) => self.reopen(past),
             None => self.add_journal(&observed),
@@ -128,7 +128,7 @@ impl Sessions {
             // A closed session has exported its open requests as unfinished.
             Some(context) => {
                 let mut open = self.retired.iter_mut().chain(&mut self.current).filter(|session| !session.is_closed());
-                open.find(|session| session.start().context == context)
+                open.find(|session| session.start.context == context)
             }
             None => self.current.as_mut(),
         };
@@ -141,7 +141,7 @@ impl Sessions {
 
     /// Opens a session that a new trace replaced while an earlier host ran, unless it is open already.
     fn reopen(&mut self, context: SessionContext) {
-        if self.iter().any(|session| session.start().context == context) {
+        if self.iter().any(|session| session.start.context == context) {
             return;
         }
         let Some(path) = self.journal_path(context).filter(|path| path.exists()) else {
@@ -166,7 +166,7 @@ impl Sessions {
             return;
         }
         self.lacks_journal = false;
-        let path = self.current.as_ref().and_then(|session| self.journal_path(session.start().context));
+        let path = self.current.as_ref().and_then(|session| self.journal_path(session.start.context));
         if let (Some(path), Some(session)) = (path, &mut self.current) {
             let opened = Journal::open(&path, JOURNAL_TIMEOUT);
             self.problems.check_journal(opened.and_then(|journal| session.add_journal(journal)));
@@ -175,7 +175,7 @@ impl Sessions {
 
     /// Handles the collector's answer to the batch in flight: how many spans it refused, or `None` if the batch must be sent again.
     pub(super) fn answered(&mut self, refused: Option<usize>) {
-        let answered = self.iter_mut().find(|session| session.in_flight() > 0).map(|session| session.answered(refused));
+        let answered = self.iter_mut().find(|session| session.in_flight > 0).map(|session| session.answered(refused));
         self.problems.check_journal(answered.unwrap_or(Ok(())));
     }
 

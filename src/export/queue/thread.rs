@@ -10,7 +10,7 @@ use crate::export::journal::SessionStart;
 use crate::export::options::ExportOptions;
 use crate::export::queue::sessions::Sessions;
 use crate::export::queue::{ExportedSession, Listener, Message};
-use crate::export::resource::{self, Machine};
+use crate::export::resource;
 use crate::export::send::{Job, SenderEvent, SenderState};
 use crate::export::session::QueuedSession;
 use crate::observe::observation::Observed;
@@ -82,8 +82,8 @@ impl QueueThread {
     fn handle(&mut self, message: Message) {
         match message {
             Message::Session { context, parent, browser, time } => {
-                let machine = Machine::of_process(self.browser.pid);
-                let resource = resource::resource(&self.options, &browser, &machine, context);
+                let machine = resource::of_machine(self.browser.pid);
+                let resource = resource::resource(&self.options, &browser, machine, context);
                 self.sessions.begin(SessionStart { context, parent, time, resource, browser: self.browser });
             }
             Message::Observed(observed) => self.observe(observed),
@@ -121,7 +121,7 @@ impl QueueThread {
         let is_done = if browser_ended {
             cannot_send || self.sessions.iter().all(|session| session.waiting() == 0)
         } else {
-            self.sessions.iter().all(|session| session.in_flight() == 0)
+            self.sessions.iter().all(|session| session.in_flight == 0)
         };
         is_done || deadline <= Instant::now()
     }
