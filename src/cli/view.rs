@@ -127,13 +127,13 @@ fn show_in_terminal(config: &Config, path: &Path, file: &TraceFile, trace: Optio
 
 /// Refuses to write the page to standard output or over the traces.
 fn check_html_path(html: &Path, traces: &Path) -> Result<(), Failure> {
-    let usage = |message: &str| Failure::new(ExitCode::Usage, message);
     if html == Path::new("-") {
-        return Err(usage("the page can't go to standard output: name a file with --html"));
+        let failure = Failure::new(ExitCode::Usage, "the page can't be written to standard output");
+        return Err(failure.hint("name a file with --html"));
     }
     if html.canonicalize().is_ok_and(|html| traces.canonicalize().is_ok_and(|traces| html == traces)) {
         let message = format!("{} is the trace file, and the page would replace it", html.display());
-        return Err(usage(&message).because("name another file with --html"));
+        return Err(Failure::new(ExitCode::Usage, message).hint("name another file with --html"));
     }
     Ok(())
 }
@@ -155,8 +155,8 @@ fn file_and_trace(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
         return Err(Failure::new(ExitCode::Usage, format_args!("{id} is not a trace id")).because(expected));
     }
     let file = file.or_else(store::latest).ok_or_else(|| {
-        let message = "there is no trace file of an earlier run: start a run with navtrace run, or name a file";
-        Failure::new(ExitCode::Failure, message)
+        let failure = Failure::new(ExitCode::Failure, "there is no trace file of an earlier run");
+        failure.hint("start a run with navtrace run, or name a file")
     })?;
     Ok((file, trace))
 }

@@ -84,7 +84,7 @@ struct Tag {
 }
 
 impl JaegerTrace<'_> {
-    /// Passes the spans on if the sink accepts their trace.
+    /// Adds the spans to the sink if it accepts their trace.
     pub(super) fn read(&self, sink: &mut dyn SpanSink) {
         for span in &self.spans {
             let trace_id = padded_trace_id(&span.trace_id);

@@ -25,23 +25,16 @@ pub(crate) struct LinkedTrace<'a> {
 impl LinkTemplate {
     /// Checks a template. The error says what is wrong with it.
     pub(crate) fn parse(template: &str) -> Result<Self, String> {
-        let expected = || format!("{{{}}}", PLACEHOLDERS.join("}, {"));
-        let mut rest = template;
         let mut names = Vec::new();
-        while let Some(start) = rest.find('{') {
-            let inner = &rest[start + 1..];
-            let end = inner.find('}').ok_or_else(|| {
-                format!("the brace at character {} is not closed", template.len() - rest.len() + start + 1)
-            })?;
-            let name = &inner[..end];
+        for (start, _) in template.match_indices('{') {
+            let Some((name, _)) = template[start + 1..].split_once('}') else {
+                return Err(format!("the brace at character {} is not closed", start + 1));
+            };
             if !PLACEHOLDERS.contains(&name) {
-                return Err(format!(
-                    "{{{name}}} is not known; there are {} (write other braces as %7B, %7D)",
-                    expected()
-                ));
+                let known = PLACEHOLDERS.join("}, {");
+                return Err(format!("{{{name}}} is not known; there are {{{known}}} (write other braces as %7B, %7D)"));
             }
             names.push(name);
-            rest = &inner[end + 1..];
         }
         if !names.contains(&"trace_id") {
             return Err("it must hold {trace_id}, such as http://localhost:16686/trace/{trace_id}".to_owned());

@@ -102,13 +102,6 @@ struct OtlpEvent<'a> {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct OtlpLink {
-    trace_id: String,
-    span_id: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct KeyValue {
     key: String,
@@ -124,7 +117,7 @@ impl Document<'_> {
             || self.result.as_ref().is_some_and(|inner| inner.is_known())
     }
 
-    /// Passes the spans on whose traces the sink accepts.
+    /// Adds the spans of accepted traces to the sink.
     pub(super) fn read(&self, sink: &mut dyn SpanSink) {
         if let Some(inner) = &self.result {
             inner.read(sink);
@@ -181,7 +174,11 @@ impl OtlpSpan<'_> {
         }
         if detail == Detail::Full {
             span.events = list::<OtlpEvent>(self.events).into_iter().map(OtlpEvent::parsed).collect();
-            span.links = list::<OtlpLink>(self.links).into_iter().map(OtlpLink::parsed).collect();
+            span.links = list(self.links);
+            for Link { trace_id, span_id } in &mut span.links {
+                trace_id.make_ascii_lowercase();
+                span_id.make_ascii_lowercase();
+            }
         }
         span
     }
@@ -190,12 +187,6 @@ impl OtlpSpan<'_> {
 impl OtlpEvent<'_> {
     fn parsed(self) -> ParsedEvent {
         ParsedEvent { time: self.time_unix_nano, name: self.name, attributes: attributes(self.attributes) }
-    }
-}
-
-impl OtlpLink {
-    fn parsed(self) -> Link {
-        Link { trace_id: self.trace_id.to_ascii_lowercase(), span_id: self.span_id.to_ascii_lowercase() }
     }
 }
 

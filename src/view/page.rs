@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_allows_only_the_page_s_own_code() {
+    fn the_policy_allows_only_code_of_the_page() {
         let html = render(&Page { source: "x", traces: &[], left_out_traces: 0, left_out_spans: 0 });
         for (open, close) in [("<style>", "</style>"), ("<script>", "</script>")] {
             let (_, rest) = html.split_once(open).unwrap();

@@ -1,4 +1,4 @@
-//! One pass through a trace file: parses its lines, passes the spans on, and collects warnings about what can't be read.
+//! One pass through a trace file: parses its lines, adds their spans to a sink, and collects warnings about what can't be read.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -66,7 +66,7 @@ impl Scan {
         Ok(scan)
     }
 
-    /// Parses a line, or the whole file, and passes its spans on.
+    /// Parses a line, or the whole file, and adds its spans to the sink.
     fn parse(&mut self, name: &str, text: &[u8], sink: &mut dyn SpanSink) {
         if text.iter().all(u8::is_ascii_whitespace) {
             return;

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_has_the_page_s_policy() {
+    fn the_header_has_the_policy_of_the_page() {
         let html = page::render(&Page { source: "x", traces: &[], left_out_traces: 0, left_out_spans: 0 });
         let policy = policy(&html);
         assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");

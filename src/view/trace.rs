@@ -1,6 +1,6 @@
 //! A trace as it is shown, its spans in waterfall order. Pure. The page's script reads the JSON of these types.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A trace.
@@ -93,9 +93,9 @@ pub struct Event {
     pub attributes: Vec<(String, Value)>,
 }
 
-/// A link to a span of this or another trace.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// A link to a span of this or another trace. OTLP JSON has the same form.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Link {
     /// The trace id, 32 hexadecimal digits.
     pub trace_id: String,
