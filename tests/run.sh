@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Checks everything: format, lints, types, scripts, tests on both sides, and real browser flows.
-# Installs what that needs, on Debian; only Rust and Go have to be there. A tool that is missing is a failure, never a skip.
+# Installs the tools on Debian. Only Rust and Go must be there before. A missing tool is a failure; nothing is skipped.
 #
-#   tests/run.sh           all of it
-#   tests/run.sh --fast    all but what needs a browser
+#   tests/run.sh           everything
+#   tests/run.sh --fast    everything that needs no browser
 set -euo pipefail
 
 # shellcheck source=install/lib.sh
@@ -43,7 +43,7 @@ install_tools() {
   need_node
   need_shellcheck
   if ! $fast; then
-    # The tests start `chromium` by that name and choose every setting themselves.
+    # The tests start `chromium` by this name, with settings of their own.
     need_debian_chromium
     need_k6
     need_jaeger
@@ -57,7 +57,7 @@ check_scripts() {
     xargs -0 shellcheck --external-sources
 }
 
-# Every test target but the one that drives a browser, which runs alone since it fills the machine.
+# Runs all test targets except flow, which drives a browser and keeps the machine busy.
 test_without_browser() {
   local names name
   local -a targets=()
@@ -69,8 +69,8 @@ test_without_browser() {
   timeout 15m cargo test --locked --workspace --doc
 }
 
-# A real browser on a busy machine fails by chance now and then. A test that failed is told of, and has to pass three times in a row; more than
-# two that fail are no chance.
+# Runs the browser tests. A real browser on a busy machine fails now and then. One or two failed tests are reported and must pass three times in a
+# row. More are a failure.
 test_in_browser() {
   local log status=0 round
   local -a failed=()

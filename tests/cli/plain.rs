@@ -276,7 +276,7 @@ fn the_client_waits_until_the_extension_is_armed() {
     stdin.write_all(armed.as_bytes()).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     while !browser.is_finished() {
-        assert!(Instant::now() < deadline, "the client waits in vain");
+        assert!(Instant::now() < deadline, "the client is not let through");
         std::thread::sleep(Duration::from_millis(10));
     }
     drop(stdin);

@@ -85,7 +85,7 @@ fn ten_thousand_queued_spans_take_little_memory() {
         next.assert_received("other", 1);
         next.end();
     });
-    println!("a host that goes on with them: {most} KiB at most");
+    println!("the next host, which reads them: {most} KiB at most");
     assert!(most < 2 * LIMIT_KIB, "{most} KiB");
     assert_eq!(test.spooled_ids().len(), 10_001);
 }

@@ -257,7 +257,7 @@ fn nothing_is_sent_or_kept_when_the_export_is_off() {
         let session = host.start_session();
         assert_eq!(session.0["flags"], flags, "{name}");
         host.observe(&two_navigations());
-        assert_eq!(files_below(&test.state_dir()), [""; 0], "{name}: while the session goes on");
+        assert_eq!(files_below(&test.state_dir()), [""; 0], "{name}: during the session");
         // The next host writes nothing either.
         host.kill();
         let mut next = test.host_with_browser();

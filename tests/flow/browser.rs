@@ -33,7 +33,8 @@ impl DevTools {
         let profiles = fs::read_dir(test.environment.temporary()).unwrap();
         let port = profiles.flatten().find_map(|profile| {
             let file = fs::read_to_string(profile.path().join("DevToolsActivePort")).ok()?;
-            file.lines().next()?.parse::<u16>().ok()
+            // Without the line end, the file may be incomplete.
+            file.split_once('\n')?.0.parse::<u16>().ok()
         })?;
         Some(Self { endpoint: format!("127.0.0.1:{port}") })
     }
@@ -242,7 +243,7 @@ fn profile(test: &BrowserTest) -> PathBuf {
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + TIMEOUT;
     while !holds() {
-        assert!(Instant::now() < deadline, "in vain for {TIMEOUT:?}: {what}");
+        assert!(Instant::now() < deadline, "{what}: not within {TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -56,7 +56,7 @@ fn compare(client: &Client) -> Run {
     let _guard = exclusive();
     let test = BrowserTest::new();
     let plain = client.plain(&test);
-    assert!(plain.requests.iter().all(|request| request.traceparent.is_empty()), "nobody else adds a header");
+    assert!(plain.requests.iter().all(|request| request.traceparent.is_empty()), "only navtrace adds a header");
     plain.assert_whole(&LOADS);
     // A browser that is left from the run without navtrace must not count against navtrace.
     test.assert_nothing_left();

@@ -45,7 +45,7 @@ impl Shop {
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("shop ").unwrap_or_else(|| panic!("the shop said {line:?}")).to_owned();
+        let url = line.trim().strip_prefix("shop ").unwrap_or_else(|| panic!("the shop printed {line:?}")).to_owned();
         Self { child, url }
     }
 
@@ -243,7 +243,7 @@ fn server_spans_are_below_requests_in_detailed_mode() {
 }
 
 #[test]
-fn server_spans_are_below_navigations_in_lightweight_mode() {
+fn server_spans_are_below_a_navigation_in_lightweight_mode() {
     shop("lightweight", |trace| {
         let upper = trace.by_service("browser").into_iter().filter(|span| [NAVIGATION, SESSION].contains(&&*span.name));
         upper.map(|span| span.id.clone()).collect()

@@ -24,25 +24,25 @@ export const browserArgs = (process.env.BROWSER_ARGS ?? '').split(' ').filter(Bo
  * Waits for the requests of the shared worker and the prerendered page, which never come if the client keeps those paused. The page itself waits
  * half a second at its end, which is too short for four pages at once.
  */
-async function late(words) {
+async function late(labels) {
   const deadline = Date.now() + LIMIT;
   while (Date.now() < deadline) {
-    const seen = await (await fetch(`${SITE}/seen?${words}`)).json();
+    const seen = await (await fetch(`${SITE}/seen?${labels}`)).json();
     if (seen['shared-worker-fetch'] && seen['prerender-image']) return;
     await pause(50);
   }
 }
 
 async function load(page, name) {
-  const words = `run=${name}&nav=${name}`;
+  const labels = `run=${name}&nav=${name}`;
   page.setDefaultTimeout(LOAD_LIMIT);
-  await page.goto(`${SITE}/coverage?kind=document&limit=${LIMIT}&${words}`);
+  await page.goto(`${SITE}/coverage?kind=document&limit=${LIMIT}&${labels}`);
   // Not by animation frames, the default of both clients: a page behind its popup has none.
   const results = await page.evaluate(async () => {
     while (!window.done) await new Promise((resolve) => setTimeout(resolve, 50));
     return window.results;
   });
-  await late(words);
+  await late(labels);
   console.error(`COVERAGE ${JSON.stringify({ run: name, results })}`);
   await page.close();
 }

@@ -15,7 +15,7 @@ const { SITE, FAULT, FAULTS, FAULT_INTERVAL, CHROME_BIN } = process.env;
 const ORIGIN = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/';
 
 /** Limit of the start and the end of the worker. */
-const PATIENCE = 10_000;
+const TIMEOUT = 10_000;
 
 /** Limit of a worker's answer. A worker that is ending never answers. */
 const ANSWER = 1000;
@@ -36,13 +36,13 @@ async function load(meanwhile = async () => {}) {
 
 /** Repeats a function until its result is not undefined. */
 async function until(what, attempt) {
-  const deadline = Date.now() + PATIENCE;
+  const deadline = Date.now() + TIMEOUT;
   while (Date.now() < deadline) {
     const result = await attempt();
     if (result !== undefined) return result;
     await pause(20);
   }
-  throw new Error(`in vain for ${PATIENCE} ms: ${what}`);
+  throw new Error(`${what}: not within ${TIMEOUT} ms`);
 }
 
 /** Returns the extension's worker, or undefined if none runs. */
