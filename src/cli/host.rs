@@ -18,7 +18,7 @@ use crate::export::exporter::Outcome;
 use crate::export::recorder::{Audience, Recorder};
 use crate::export::settings::Target;
 use crate::launch::extension;
-use crate::launch::gate::{self, Link};
+use crate::launch::gate::{self, Stage};
 use crate::launch::latch::Latch;
 use crate::observe::tally::Tally;
 use crate::run::reports::{self, Report};
@@ -55,7 +55,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     if let Err(error) = rustix::process::setsid() {
         tracing::debug!("the host stays in its session: {error}");
     }
-    gate::report(Link::HostStarted);
+    gate::report(Stage::HostStarted);
     let latch = Latch::of_browser(config.arm_timeout);
 
     let run = Run::connect();
@@ -173,7 +173,7 @@ fn observe(event: Event, config: &Config, run: &Run, recorder: &Recorder) -> Opt
     match event {
         Event::Session { session, parent, extension, off_the_record, browser } => {
             tracing::info!("session of trace {} with extension {extension}", session.trace_id);
-            gate::report(Link::SessionIssued);
+            gate::report(Stage::SessionIssued);
             if let Err(error) = gate::remember(&session) {
                 tracing::debug!("a later host will not know the session: {error}");
             }
@@ -191,7 +191,7 @@ fn observe(event: Event, config: &Config, run: &Run, recorder: &Recorder) -> Opt
             }
         }
         Event::Armed(mode) => {
-            gate::report(Link::Armed);
+            gate::report(Stage::Armed);
             if config.mode == WantedMode::Detailed && mode != Mode::Detailed {
                 run.tell(NOT_GRANTED);
             }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::stdio::say;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::record::Exported;
@@ -73,13 +72,6 @@ pub(crate) enum Report {
 /// Tells whether a `navtrace run` above this process listens.
 pub(crate) fn is_heard() -> bool {
     socket_path().is_some()
-}
-
-/// Tells the user of a problem: through `navtrace run` where one listens, else on standard error.
-pub(crate) fn problem(message: &str) {
-    if !Sender::connect().problem(message) {
-        say(message);
-    }
 }
 
 fn socket_path() -> Option<PathBuf> {

@@ -1,4 +1,4 @@
-//! `navtrace doctor` for browsers that navtrace does not start: made-up registrations and profiles in a private home, and no browser.
+//! `navtrace doctor` with made-up registrations and profiles in a private home, and without any browser.
 
 use std::fs;
 use std::path::Path;
@@ -8,12 +8,12 @@ use serde_json::json;
 
 use crate::navtrace::{Environment, stdout};
 
-/// What the chain of the launcher ends with where there is no browser.
+/// The last line about the start of a browser when no browser is found.
 const CHAIN_END: &str = "page load        not tried: mend what stands above first\n";
 
 const ID: &str = "aalhdoofknlgjgclnnkjbegphicaohme";
 
-/// The extension as it stands in the repository, which is as good as the one that the binary carries.
+/// The extension in the repository, which counts as the same as the embedded one.
 const EXTENSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/extension");
 
 fn write(path: &Path, text: &str) {
@@ -38,7 +38,7 @@ fn preferences(profile: &Path, extensions: &serde_json::Value) {
     write(&profile.join("Preferences"), &preferences.to_string());
 }
 
-/// Runs the doctor without any browser, and gives its exit code and its words with the places that differ from run to run made equal.
+/// Runs doctor without any browser. Returns its exit code, and its output with paths that differ from run to run replaced.
 fn doctor(environment: &Environment, args: &[&Path]) -> (i32, String) {
     let mut command = environment.navtrace(["doctor"]);
     let output = command.args(args).env("PATH", environment.home()).output().unwrap();
@@ -51,7 +51,7 @@ fn doctor(environment: &Environment, args: &[&Path]) -> (i32, String) {
 }
 
 #[test]
-fn where_nothing_is_registered_that_is_said() {
+fn a_hint_says_that_nothing_is_registered() {
     let (code, words) = doctor(&Environment::new(), &[]);
     assert_eq!(code, 1, "there is no browser");
     let (_, installed) = words.split_once(CHAIN_END).unwrap();
@@ -59,7 +59,7 @@ fn where_nothing_is_registered_that_is_said() {
 }
 
 #[test]
-fn every_browser_with_something_of_navtraces_is_listed() {
+fn every_browser_with_anything_of_navtraces_is_listed() {
     let environment = Environment::new();
     let config = environment.home().join(".config");
     register(&config.join("chromium"), Path::new(env!("CARGO_BIN_EXE_navtrace")));
@@ -67,12 +67,8 @@ fn every_browser_with_something_of_navtraces_is_listed() {
         &config.join("chromium/Default"),
         &json!({
             ID: {"location": 4, "path": EXTENSION, "disable_reasons": [], "incognito": true},
-            "ponmlkjihgfedcbaponmlkjihgfedcba": {"location": 1, "path": "ponm/1.0_0", "disable_reasons": []},
         }),
     );
-    let other = config.join("chromium/Default/Extensions/ponm/1.0_0");
-    write(&other.join("manifest.json"), r#"{"name": "Trace \u001b[31m all"}"#);
-    write(&other.join("worker.js"), "headers.push({name: 'traceparent'})");
     preferences(
         &config.join("chromium/Profile 1"),
         &json!({ID: {"location": 4, "path": "/gone", "disable_reasons": [1]}}),
@@ -98,34 +94,33 @@ fn every_browser_with_something_of_navtraces_is_listed() {
     ok    registration     for this user: NAVTRACE, which is this navtrace (VERSION)
     ok    extension        profile Default: VERSION, loaded from EXTENSION
     ok    off the record   profile Default: the extension may act in off-the-record windows
-    warn  other extension  profile Default: Trace \u{1b}[31m all (ponmlkjihgfedcbaponmlkjihgfedcba) mentions traceparent, so it may set the same headers: turn it off, or keep navtrace from its addresses with NAVTRACE_EXCLUDE
     FAIL  extension        profile Profile 1: /gone, where it was loaded from, holds no navtrace extension: No such file or directory (os error 2); run `navtrace install` and do what it says
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
 
     Google Chrome (HOME/.config/google-chrome)
     FAIL  registration     for this user: HOME/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is not navtrace's, so the extension has no host: move that file away, then run `navtrace install`
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
 
     Brave (HOME/.config/BraveSoftware/Brave-Browser)
     warn  registration     for this user: HOME/older is navtrace 0.0.9, and this one is VERSION: run `navtrace install` with the one that you want
     FAIL  extension        EXTENSION has version VERSION, but the host is 0.0.9: run `navtrace install` and do what it says, then reload the extension in chrome://extensions
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
 
     Microsoft Edge (HOME/.config/microsoft-edge)
     FAIL  registration     for this user: HOME/moved away is not there any more: run `navtrace install`
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
 
     Vivaldi (HOME/.config/vivaldi)
     FAIL  registration     for this user: HOME/something does not say by `--version` that it is navtrace: run `navtrace install`
-    FAIL  extension        turned off in chrome://extensions: by a policy (below, and in chrome://policy); developer mode is off, so turn that on there
-    ok    policy           none of this computer's is in the way
+    FAIL  extension        turned off in chrome://extensions: by a policy (see chrome://policy); developer mode is off, so turn that on there
+    ok    policy           no policy file of this computer mentions extensions
     "#);
 }
 
 #[test]
-fn a_user_data_directory_is_looked_at_alone() {
+fn a_named_user_data_directory_is_checked_alone() {
     let environment = Environment::new();
     let dir = environment.home().join("a profile");
     let (code, words) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
@@ -139,7 +134,7 @@ fn a_user_data_directory_is_looked_at_alone() {
     HOME/a profile (with Chromium)
     FAIL  registration     no host is registered, so the extension would work alone, without spans: run `navtrace install --user-data-dir 'HOME/a profile'`
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install --user-data-dir 'HOME/a profile'` says how to load it
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
     "#);
 
     // As it is prepared for a browser that gets the extension by an argument.
@@ -152,6 +147,6 @@ fn a_user_data_directory_is_looked_at_alone() {
     ok    registration     for this directory: NAVTRACE, which is this navtrace (VERSION)
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install --user-data-dir 'HOME/a profile'` says how to load it
     ok    off the record   the extension may act in off-the-record windows
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
     "#);
 }
