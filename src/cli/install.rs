@@ -104,7 +104,7 @@ fn browsers(target: &Target, resolved: &ResolvedTarget) -> Result<Vec<&'static B
 
 fn not_found(browser: &Browser, resolved: &ResolvedTarget) -> Failure {
     let name = browser.name;
-    let programs = browser.paths(resolved.os).programs.join(" or ");
+    let programs = browser.programs(resolved.os).join(" or ");
     let on_path = if resolved.os == Os::Linux { " on PATH" } else { "" };
     let profile = resolved.homes.as_ref().map(|homes| browser.user_data(resolved.os, homes).display().to_string());
     let profile = profile.map_or_else(String::new, |profile| format!(", and no {profile}"));

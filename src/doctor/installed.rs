@@ -121,21 +121,21 @@ impl Computer {
         BROWSERS.iter().find(owns).or_else(started).unwrap_or(&BROWSERS[0])
     }
 
-    fn below_root(&self, path: &str) -> PathBuf {
-        self.root.join(path.trim_start_matches('/'))
+    fn below_root(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 }
 
 impl InstalledBrowser {
     fn look(computer: &Computer, browser: &'static Browser, user_data: &Path) -> Self {
-        let system = computer.below_root(browser.paths(computer.os).system_hosts).join(manifest::file_name());
+        let system = computer.below_root(&browser.system_hosts(computer.os)).join(manifest::file_name());
         Self {
             browser,
             user_data: user_data.into(),
             user: Registration::look(&user_data.join(manifest::PROFILE_FOLDER).join(manifest::file_name())),
             system: Registration::look(&system),
             profiles: profile::look(user_data),
-            policy_folders: browser.linux_policies.iter().map(|dir| computer.below_root(dir)).collect(),
+            policy_folders: browser.policies().map(|dir| computer.below_root(&dir)).collect(),
         }
     }
 

@@ -25,17 +25,6 @@ impl Os {
     pub(crate) const CURRENT: Self = if cfg!(target_os = "macos") { Self::MacOs } else { Self::Linux };
 }
 
-/// The places of a browser on one operating system.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct BrowserPaths {
-    /// The default user data directory, below [`Homes::config`] on Linux and [`Homes::home`] on macOS.
-    pub(crate) user_data: &'static str,
-    /// The folder of host manifests for all users.
-    pub(crate) system_hosts: &'static str,
-    /// The names of the program on `PATH`, or its paths.
-    pub(crate) programs: &'static [&'static str],
-}
-
 /// A browser that the host can be registered with.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Browser {
@@ -43,10 +32,20 @@ pub(crate) struct Browser {
     pub(crate) id: &'static str,
     /// The name in messages.
     pub(crate) name: &'static str,
-    /// The folders of JSON files with mandatory policies on Linux.
-    pub(crate) linux_policies: &'static [&'static str],
-    linux: BrowserPaths,
-    macos: BrowserPaths,
+    /// The names of the program on `PATH`.
+    programs: &'static [&'static str],
+    /// The default user data directory, below [`Homes::config`].
+    user_data: &'static str,
+    /// The directory for all users.
+    etc: &'static str,
+    /// The directories of policies, which Brave and Vivaldi keep elsewhere.
+    policy_etc: &'static [&'static str],
+    /// The name of the application on macOS.
+    mac_app: &'static str,
+    /// The default user data directory on macOS, below `Library/Application Support`.
+    mac_user_data: &'static str,
+    /// The directory for all users on macOS.
+    mac_library: &'static str,
 }
 
 /// All browsers that navtrace knows.
@@ -54,92 +53,68 @@ pub(crate) static BROWSERS: [Browser; 6] = [
     Browser {
         id: "chromium",
         name: "Chromium",
-        linux_policies: &["/etc/chromium/policies/managed"],
-        linux: BrowserPaths {
-            user_data: "chromium",
-            system_hosts: "/etc/chromium/native-messaging-hosts",
-            programs: &["chromium", "chromium-browser", "ungoogled-chromium"],
-        },
-        macos: BrowserPaths {
-            user_data: "Library/Application Support/Chromium",
-            system_hosts: "/Library/Application Support/Chromium/NativeMessagingHosts",
-            programs: &["/Applications/Chromium.app/Contents/MacOS/Chromium"],
-        },
+        programs: &["chromium", "chromium-browser", "ungoogled-chromium"],
+        user_data: "chromium",
+        etc: "/etc/chromium",
+        policy_etc: &["/etc/chromium"],
+        mac_app: "Chromium",
+        mac_user_data: "Chromium",
+        mac_library: "/Library/Application Support/Chromium",
     },
     Browser {
         id: "chrome",
         name: "Google Chrome",
-        linux_policies: &["/etc/opt/chrome/policies/managed"],
-        linux: BrowserPaths {
-            user_data: "google-chrome",
-            system_hosts: "/etc/opt/chrome/native-messaging-hosts",
-            programs: &["google-chrome-stable", "google-chrome"],
-        },
-        macos: BrowserPaths {
-            user_data: "Library/Application Support/Google/Chrome",
-            system_hosts: "/Library/Google/Chrome/NativeMessagingHosts",
-            programs: &["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"],
-        },
+        programs: &["google-chrome-stable", "google-chrome"],
+        user_data: "google-chrome",
+        etc: "/etc/opt/chrome",
+        policy_etc: &["/etc/opt/chrome"],
+        mac_app: "Google Chrome",
+        mac_user_data: "Google/Chrome",
+        mac_library: "/Library/Google/Chrome",
     },
     Browser {
         id: "chrome-for-testing",
         name: "Chrome for Testing",
-        linux_policies: &["/etc/opt/chrome_for_testing/policies/managed"],
-        linux: BrowserPaths {
-            user_data: "google-chrome-for-testing",
-            system_hosts: "/etc/opt/chrome_for_testing/native-messaging-hosts",
-            programs: &["google-chrome-for-testing"],
-        },
-        macos: BrowserPaths {
-            user_data: "Library/Application Support/Google/ChromeForTesting",
-            system_hosts: "/Library/Google/ChromeForTesting/NativeMessagingHosts",
-            programs: &["/Applications/Google Chrome for Testing.app/Contents/MacOS/Google Chrome for Testing"],
-        },
+        programs: &["google-chrome-for-testing"],
+        user_data: "google-chrome-for-testing",
+        etc: "/etc/opt/chrome_for_testing",
+        policy_etc: &["/etc/opt/chrome_for_testing"],
+        mac_app: "Google Chrome for Testing",
+        mac_user_data: "Google/ChromeForTesting",
+        mac_library: "/Library/Google/ChromeForTesting",
     },
     Browser {
         id: "brave",
         name: "Brave",
-        linux_policies: &["/etc/brave/policies/managed"],
-        linux: BrowserPaths {
-            user_data: "BraveSoftware/Brave-Browser",
-            system_hosts: "/etc/opt/chrome/native-messaging-hosts",
-            programs: &["brave-browser", "brave"],
-        },
-        macos: BrowserPaths {
-            user_data: "Library/Application Support/BraveSoftware/Brave-Browser",
-            system_hosts: "/Library/Google/Chrome/NativeMessagingHosts",
-            programs: &["/Applications/Brave Browser.app/Contents/MacOS/Brave Browser"],
-        },
+        programs: &["brave-browser", "brave"],
+        user_data: "BraveSoftware/Brave-Browser",
+        etc: "/etc/opt/chrome",
+        policy_etc: &["/etc/brave"],
+        mac_app: "Brave Browser",
+        mac_user_data: "BraveSoftware/Brave-Browser",
+        mac_library: "/Library/Google/Chrome",
     },
     Browser {
         id: "edge",
         name: "Microsoft Edge",
-        linux_policies: &["/etc/opt/edge/policies/managed"],
-        linux: BrowserPaths {
-            user_data: "microsoft-edge",
-            system_hosts: "/etc/opt/edge/native-messaging-hosts",
-            programs: &["microsoft-edge-stable", "microsoft-edge"],
-        },
-        macos: BrowserPaths {
-            user_data: "Library/Application Support/Microsoft Edge",
-            system_hosts: "/Library/Microsoft/Edge/NativeMessagingHosts",
-            programs: &["/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge"],
-        },
+        programs: &["microsoft-edge-stable", "microsoft-edge"],
+        user_data: "microsoft-edge",
+        etc: "/etc/opt/edge",
+        policy_etc: &["/etc/opt/edge"],
+        mac_app: "Microsoft Edge",
+        mac_user_data: "Microsoft Edge",
+        mac_library: "/Library/Microsoft/Edge",
     },
     Browser {
         id: "vivaldi",
         name: "Vivaldi",
-        linux_policies: &["/etc/vivaldi/policies/managed", "/etc/chromium/policies/managed"],
-        linux: BrowserPaths {
-            user_data: "vivaldi",
-            system_hosts: "/etc/opt/chrome/native-messaging-hosts",
-            programs: &["vivaldi-stable", "vivaldi"],
-        },
-        macos: BrowserPaths {
-            user_data: "Library/Application Support/Vivaldi",
-            system_hosts: "/Library/Google/Chrome/NativeMessagingHosts",
-            programs: &["/Applications/Vivaldi.app/Contents/MacOS/Vivaldi"],
-        },
+        programs: &["vivaldi-stable", "vivaldi"],
+        user_data: "vivaldi",
+        etc: "/etc/opt/chrome",
+        policy_etc: &["/etc/vivaldi", "/etc/chromium"],
+        mac_app: "Vivaldi",
+        mac_user_data: "Vivaldi",
+        mac_library: "/Library/Google/Chrome",
     },
 ];
 
@@ -170,24 +145,37 @@ impl Browser {
 
     /// Finds the browser that has a program of this name.
     pub(crate) fn of_program(program: &Path, os: Os) -> Option<&'static Self> {
-        let has_name = |name: &&str| Path::new(name).file_name() == program.file_name();
-        BROWSERS.iter().find(|browser| browser.paths(os).programs.iter().any(has_name))
+        let has_name = |name: &String| Path::new(name).file_name() == program.file_name();
+        BROWSERS.iter().find(|browser| browser.programs(os).iter().any(has_name))
     }
 
-    pub(crate) fn paths(&self, os: Os) -> &BrowserPaths {
+    /// Returns the names of the program on `PATH`, or its absolute path.
+    pub(crate) fn programs(&self, os: Os) -> Vec<String> {
         match os {
-            Os::Linux => &self.linux,
-            Os::MacOs => &self.macos,
+            Os::Linux => self.programs.iter().map(|name| (*name).to_owned()).collect(),
+            Os::MacOs => vec![format!("/Applications/{0}.app/Contents/MacOS/{0}", self.mac_app)],
         }
     }
 
     /// Returns the user data directory that the browser uses by default.
     pub(crate) fn user_data(&self, os: Os, homes: &Homes) -> PathBuf {
-        let base = match os {
-            Os::Linux => &homes.config,
-            Os::MacOs => &homes.home,
-        };
-        base.join(self.paths(os).user_data)
+        match os {
+            Os::Linux => homes.config.join(self.user_data),
+            Os::MacOs => homes.home.join("Library/Application Support").join(self.mac_user_data),
+        }
+    }
+
+    /// Returns the folder of host manifests for all users.
+    pub(crate) fn system_hosts(&self, os: Os) -> PathBuf {
+        match os {
+            Os::Linux => Path::new(self.etc).join("native-messaging-hosts"),
+            Os::MacOs => Path::new(self.mac_library).join(manifest::PROFILE_FOLDER),
+        }
+    }
+
+    /// Returns the folders of JSON files with mandatory policies on Linux.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = PathBuf> {
+        self.policy_etc.iter().map(|etc| Path::new(etc).join("policies/managed"))
     }
 
     /// Returns the folder of host manifests for one user.
@@ -202,7 +190,7 @@ impl Browser {
 
     /// Tells whether the browser is installed at one of its usual paths.
     pub(crate) fn has_program(&self, os: Os, search_path: &OsStr) -> bool {
-        self.paths(os).programs.iter().any(|name| {
+        self.programs(os).iter().any(|name| {
             // The name may be a link to navtrace, which is then the browser.
             look_up(Path::new(name), search_path).is_some_and(|path| !is_ourselves(&path))
         })
@@ -226,7 +214,7 @@ mod tests {
                 browser.id,
                 user.display(),
                 "",
-                browser.paths(os).system_hosts
+                browser.system_hosts(os).display()
             );
             text
         })

@@ -18,7 +18,7 @@ pub(super) fn read_manifest(path: &Path, binary: &Path, rendered: &str, readers:
         return ExistingManifest::Foreign(kind);
     }
     match files::read(path, manifest::MAX_SIZE) {
-        Ok(bytes) => manifest::program(&bytes).map_or(ExistingManifest::Foreign(SOMETHING_ELSE), |program| {
+        Ok(bytes) => manifest::program(&bytes).map_or(ExistingManifest::Foreign("something else's"), |program| {
             let is_current = files::is_written(path, rendered.as_bytes(), readers);
             ExistingManifest::Ours { names: named_program(&program, binary), program, is_current }
         }),
@@ -29,8 +29,6 @@ pub(super) fn read_manifest(path: &Path, binary: &Path, rendered: &str, readers:
         Err(error) => ExistingManifest::Unreadable(error.to_string()),
     }
 }
-
-const SOMETHING_ELSE: &str = "something else's";
 
 /// Describes what is in place of a manifest, if it is not a plain file.
 fn foreign_kind(path: &Path) -> Option<&'static str> {

@@ -32,9 +32,9 @@ impl ManifestLocation {
 
     /// Returns a browser's location for all users, named after all browsers that share it. `root` is `/` except in tests.
     pub(crate) fn of_system(browser: &Browser, os: Os, root: &Path) -> Self {
-        let folder = browser.paths(os).system_hosts;
-        let sharing = BROWSERS.iter().filter(|other| other.paths(os).system_hosts == folder).map(|other| other.name);
-        let path = root.join(folder.trim_start_matches('/')).join(manifest::file_name());
+        let folder = browser.system_hosts(os);
+        let sharing = BROWSERS.iter().filter(|other| other.system_hosts(os) == folder).map(|other| other.name);
+        let path = root.join(folder.strip_prefix("/").unwrap_or(&folder)).join(manifest::file_name());
         Self { path, browsers: join_names(sharing) }
     }
 

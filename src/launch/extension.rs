@@ -53,7 +53,7 @@ fn unpack_into_cache() -> Result<PathBuf, Failure> {
     let files = embedded();
     let mut hasher = DefaultHasher::new();
     files.hash(&mut hasher);
-    // A shared temporary directory would not do: its files could be somebody else's.
+    // Not in a shared temporary directory, where another user could have created the files.
     let cache = cache_directory().ok_or_else(|| {
         let message = "the extension can't be unpacked, because there is no home directory: set HOME or XDG_CACHE_HOME";
         Failure::new(ExitCode::Failure, message)

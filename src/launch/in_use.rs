@@ -23,7 +23,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), Failure> {
     };
     let profile = dir.display();
     let message = if host != own {
-        // From here nobody can tell whether that browser still runs, and Chromium refuses to start.
+        // Whether that browser still runs cannot be found out here, and Chromium refuses to start.
         let lock = dir.join(LOCK);
         format!(
             "the profile {profile} is in use by a browser on {host} (process {pid}), or was left so: end that one, or remove {}",

@@ -13,11 +13,11 @@ mod poll;
 pub(super) mod port;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::process::Pid;
+use tempfile::TempDir;
 
 use crate::base::{files, stdio};
 use crate::launch::gate::{DOCTOR_HINT, Gate, Stage};
@@ -78,7 +78,7 @@ pub(super) struct Relay {
     /// Reports a problem to `navtrace run`. Returns whether it received the sentence.
     pub(super) report_problem: fn(&str) -> bool,
     /// Removed when the browser has ended.
-    pub(super) temporary_profile: Option<PathBuf>,
+    pub(super) temporary_profile: Option<TempDir>,
 }
 
 impl Relay {
@@ -90,6 +90,12 @@ impl Relay {
         pipe::close_inherited();
         self.relay();
         self.finish();
+    }
+
+    /// Leaves the cleanup to the forked process that has the same relay.
+    pub(super) fn leave(self) {
+        self.gate.leave();
+        let _ = self.temporary_profile.map(TempDir::keep);
     }
 
     fn relay(&mut self) {
@@ -171,7 +177,7 @@ impl Relay {
         stdio::silence_errors();
         self.gate.remove(REMOVAL_TIMEOUT);
         if let Some(dir) = self.temporary_profile {
-            files::remove_directory(&dir, REMOVAL_TIMEOUT);
+            files::remove_directory(&dir.keep(), REMOVAL_TIMEOUT);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -135,53 +134,37 @@ impl PreparedBrowser {
         let commands = if self.has_pipe { CommandPipe::take_over()? } else { CommandPipe::default() };
         let mut command = Command::new(&self.browser);
         command.args(&self.args).env(gate::VARIABLE, self.gate.path()).stderr(Stdio::from(write_end));
-
-        let watch = BrowserWatch::this_process();
+        let relay = Relay {
+            gate: self.gate,
+            output: BrowserOutput::new(browser_stderr, self.port.as_ref().map(ClientPort::number)),
+            commands,
+            port: self.port,
+            watch: BrowserWatch::this_process(),
+            arm_timeout: self.options.arm_timeout,
+            report_problem: self.options.report_problem,
+            temporary_profile: self.temporary_profile,
+        };
         // SAFETY: this process has only one thread (`ensure_single_thread`), so no lock is held and the child may run any code.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => {
+                // Clients kill the browser's process group, and temporary files must still be removed then.
+                if let Err(error) = rustix::process::setsid() {
+                    tracing::debug!("the relay has no session of its own: {error}");
+                }
                 // The browser's end of the pipe, which is in `command`, must be the only one.
-                drop((command, detached));
-                self.run_relay(browser_stderr, relay_detached, commands, watch)
+                drop((command, detached, relay_detached));
+                relay.run();
+                std::process::exit(0)
             }
             _ => {
-                // From here on the relay cleans up, whether this process becomes the browser or ends.
-                self.gate.leave();
-                let _ = self.temporary_profile.map(TempDir::keep);
+                relay.leave();
                 // The relay closes this pipe when it has left the process group, which a client may kill from now on.
                 drop(relay_detached);
                 let _ = rustix::io::read(&detached, &mut [0; 1]);
                 Ok(command)
             }
         }
-    }
-
-    /// Runs the relay in the forked process until the browser has ended.
-    fn run_relay(
-        self,
-        browser_stderr: OwnedFd,
-        relay_detached: OwnedFd,
-        commands: CommandPipe,
-        watch: BrowserWatch,
-    ) -> ! {
-        // Clients kill the browser's process group, and temporary files must still be removed then.
-        if let Err(error) = rustix::process::setsid() {
-            tracing::debug!("the relay has no session of its own: {error}");
-        }
-        drop(relay_detached);
-        let relay = Relay {
-            gate: self.gate,
-            output: BrowserOutput::new(browser_stderr, self.port.as_ref().map(ClientPort::number)),
-            commands,
-            port: self.port,
-            watch,
-            arm_timeout: self.options.arm_timeout,
-            report_problem: self.options.report_problem,
-            temporary_profile: self.temporary_profile.map(TempDir::keep),
-        };
-        relay.run();
-        std::process::exit(0)
     }
 }
 

@@ -64,7 +64,7 @@ fn a_link_by_the_browsers_name_is_the_browser() {
 }
 
 #[test]
-fn a_gate_that_is_never_opened_lets_go_with_one_warning() {
+fn a_gate_that_is_never_opened_gives_one_warning() {
     let environment = Environment::new();
     let script = format!("echo before >&2; echo '{DEVTOOLS}' >&2; echo after >&2; sleep 0.6; echo late >&2");
     let start = Instant::now();
@@ -82,7 +82,7 @@ fn a_gate_that_is_never_opened_lets_go_with_one_warning() {
 }
 
 #[test]
-fn the_warning_names_the_link_that_is_missing() {
+fn the_warning_names_the_missing_stage() {
     let hello = include_str!("../fixtures/messages/hello.json").trim_end();
     let started = r#""$NAVTRACE" chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/ </dev/null"#;
     let greeted = format!(
@@ -147,12 +147,12 @@ fn unread(script: &str, client: fn(&mut Child)) {
 }
 
 #[test]
-fn a_client_that_does_not_read_stops_neither_the_browser_nor_the_relay() {
+fn a_client_that_does_not_read_blocks_nothing() {
     unread("head -c 4000000 /dev/zero | tr '\\0' 'x' >&2; echo written; sleep 0.5", |_| ());
 }
 
 #[test]
-fn a_client_that_closes_its_end_stops_neither_the_browser_nor_the_relay() {
+fn a_client_that_closes_its_end_blocks_nothing() {
     unread("sleep 0.6; head -c 400000 /dev/zero >&2; echo written", |child| drop(child.stderr.take()));
 }
 
@@ -168,7 +168,7 @@ fn everything_reaches_a_client_that_reads() {
 }
 
 #[test]
-fn preferences_that_are_not_json_are_kept_aside_and_the_browser_starts() {
+fn broken_preferences_are_backed_up_at_a_start() {
     let environment = Environment::new();
     let profile = environment.home().join("profile");
     fs::create_dir_all(profile.join("Default")).unwrap();
@@ -202,7 +202,7 @@ fn a_profile_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_browser_that_cannot_be_executed_is_named_and_leaves_nothing() {
+fn a_browser_that_cannot_be_executed_leaves_nothing() {
     let environment = Environment::new();
     let browser = environment.program("chromium", "");
     fs::write(&browser, "#!/no/such/interpreter\n").unwrap();

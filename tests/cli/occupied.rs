@@ -8,7 +8,7 @@ use insta::{allow_duplicates, assert_snapshot};
 use crate::machine::Machine;
 
 #[test]
-fn what_is_not_navtraces_is_left_and_the_rest_is_done() {
+fn foreign_files_are_left_and_the_rest_is_done() {
     let machine = Machine::with(&["chromium", "brave", "vivaldi", "microsoft-edge", "google-chrome"]);
     let foreign = |browser: &str| {
         let path = machine.host(browser);
@@ -69,7 +69,7 @@ fn what_is_not_navtraces_is_left_and_the_rest_is_done() {
 }
 
 #[test]
-fn a_place_for_the_extension_that_cannot_be_written_is_named_before_anything_is_registered() {
+fn an_unwritable_extension_folder_stops_the_installation() {
     let machine = Machine::with(&["chromium"]);
     fs::write(machine.home().join(".local"), "a file").unwrap();
     let before = machine.tree();
@@ -86,7 +86,7 @@ fn a_place_for_the_extension_that_cannot_be_written_is_named_before_anything_is_
 }
 
 #[test]
-fn the_extension_is_mended_and_what_it_no_longer_has_goes() {
+fn the_extension_is_repaired_and_stale_files_removed() {
     let machine = Machine::with(&["chromium"]);
     let before = machine.tree();
     machine.run(&["install"]);
@@ -94,10 +94,10 @@ fn the_extension_is_mended_and_what_it_no_longer_has_goes() {
     let extension = share.join("extension");
     let whole = fs::read(extension.join("manifest.json")).unwrap();
     // As an earlier version has left it, with something of the user's.
-    let receipt = fs::read_to_string(share.join("installed.json")).unwrap();
-    let receipt =
-        receipt.replace("\"manifest.json\"", "\"manifest.json\", \"old/page.js\", \"../../../../bin/chromium\"");
-    fs::write(share.join("installed.json"), receipt).unwrap();
+    let record = fs::read_to_string(share.join("installed.json")).unwrap();
+    let record =
+        record.replace("\"manifest.json\"", "\"manifest.json\", \"old/page.js\", \"../../../../bin/chromium\"");
+    fs::write(share.join("installed.json"), record).unwrap();
     fs::create_dir(extension.join("old")).unwrap();
     fs::write(extension.join("old/page.js"), "old").unwrap();
     fs::write(extension.join("manifest.json"), "{}").unwrap();

@@ -97,7 +97,7 @@ fn commands_wait_for_the_gate_and_arrive_unchanged() {
 }
 
 #[test]
-fn commands_wait_for_a_browser_that_does_not_read_and_none_is_lost() {
+fn commands_wait_for_a_slow_browser_without_loss() {
     const COUNT: usize = 16 * 1024 * 1024;
     for start in [Client::with_pipes, Client::with_sockets] {
         let (client, mut gated) = start(&format!("read go; echo alive >&2; read go; {ANSWER}"));

@@ -50,7 +50,7 @@ fn is_latched(profile: &Path) -> bool {
 }
 
 #[test]
-fn a_profile_is_prepared_and_what_comes_next_is_told() {
+fn a_profile_is_prepared_with_next_steps() {
     let environment = Environment::new();
     let profile = environment.home().join("a/profile ü");
     let words = [true, false].map(|made| {
@@ -108,7 +108,7 @@ fn a_shell_takes_any_path_and_a_second_time_changes_nothing() {
 }
 
 #[test]
-fn without_a_named_profile_it_is_the_users_own_or_one_of_navtraces() {
+fn the_default_profile_is_the_users_or_navtraces() {
     let environment = Environment::new();
     let mut command = navtrace(&environment, &["env", "--k6"]);
     let own = environment.home().join(".local/state/navtrace/profiles/k6-one-vu-at-a-time");
@@ -149,7 +149,7 @@ fn k6_starts_a_browser_and_not_navtrace() {
 }
 
 #[test]
-fn whatever_is_in_the_way_is_named_and_the_shell_stops() {
+fn an_obstacle_is_reported_and_the_shell_stops() {
     let environment = Environment::new();
     let home = environment.home().display().to_string();
     fs::write(environment.home().join("file"), "").unwrap();
@@ -236,7 +236,7 @@ fn a_profile_in_use_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn preferences_that_are_kept_aside_are_told() {
+fn a_backup_of_preferences_is_reported() {
     let environment = Environment::new();
     let default = environment.home().join("p/Default");
     fs::create_dir_all(&default).unwrap();
@@ -294,7 +294,7 @@ fn a_client_is_let_through_after_a_while_in_any_case() {
 }
 
 #[test]
-fn a_host_that_can_not_serve_lets_the_client_through_to_an_extension_alone() {
+fn a_host_that_cannot_serve_lets_the_client_through() {
     let environment = Environment::new();
     let (profile, browser) = latched(&environment);
     let mut host = host(&environment, &profile);

@@ -76,7 +76,7 @@ fn read_to_end(mut stream: &TcpStream) -> String {
 }
 
 #[test]
-fn a_connection_before_the_gate_is_open_waits_and_is_then_served() {
+fn an_early_connection_is_served_once_the_gate_is_open() {
     let ports = Ports::new();
     let mut gated = ports.launch("LISTEN; read go");
     let clients = [ports.connect(), ports.connect()];
@@ -186,7 +186,7 @@ fn a_client_may_start_one_browser_after_another_on_its_port() {
 }
 
 #[test]
-fn a_browser_that_listens_after_the_gate_was_opened_is_found_all_the_same() {
+fn a_browser_that_listens_late_is_found() {
     let ports = Ports::new();
     let mut gated = ports.launch("read go; LISTEN; read go");
     let client = ports.connect();

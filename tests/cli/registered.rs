@@ -9,7 +9,7 @@ use crate::machine::{HOST, Machine};
 use crate::navtrace::stderr;
 
 #[test]
-fn what_is_installed_is_the_users_alone_and_goes_away_again_without_a_trace() {
+fn installed_files_are_private_and_removed_completely() {
     let machine = Machine::with(&["chromium"]);
     let before = machine.tree();
     assert_snapshot!(machine.run(&["install"]), @r#"
@@ -140,7 +140,7 @@ fn a_browser_that_is_unknown_or_not_here_changes_nothing() {
 }
 
 #[test]
-fn a_home_that_nobody_names_is_missed() {
+fn a_missing_home_is_reported() {
     let machine = Machine::with(&["chromium"]);
     for (name, home) in [("install", None), ("install", Some("relative")), ("uninstall", None)] {
         let mut command = machine.command(&[name]);
@@ -231,7 +231,7 @@ fn a_user_data_directory_can_be_registered_alone() {
 }
 
 #[test]
-fn a_folder_of_ones_own_is_not_copied() {
+fn a_named_extension_folder_is_not_copied() {
     let machine = Machine::with(&["chromium"]);
     let folder = format!("{}/extension", env!("CARGO_MANIFEST_DIR"));
     let output = machine.command(&["install"]).env("NAVTRACE_EXTENSION", &folder).output().unwrap();
@@ -244,7 +244,7 @@ fn a_folder_of_ones_own_is_not_copied() {
 }
 
 #[test]
-fn a_home_and_a_binary_with_spaces_and_other_letters_are_as_good() {
+fn paths_may_have_spaces_and_non_ascii_letters() {
     let mut machine = Machine::with(&["chromium"]);
     let home = machine.home().join("Zuhause bei Jürgen");
     fs::create_dir(&home).unwrap();

@@ -1,6 +1,6 @@
 //! Passes on the commands of a client that starts the browser with `--remote-debugging-pipe`, once the gate is open.
 //!
-//! Chromium reads commands from one file and writes answers to another, both inherited from the client. The relay stands only between the
+//! Chromium reads commands from one file and writes answers to another, both inherited from the client. The relay intercepts only the
 //! commands; the browser writes its answers directly to the client.
 
 use std::fs;

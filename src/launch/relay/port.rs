@@ -1,6 +1,6 @@
 //! Forwards connections to the port that a client chose with `--remote-debugging-port`, once the gate is open.
 //!
-//! Chromium listens as soon as it can and cannot be told to wait. So navtrace takes the port before the browser starts, and the browser
+//! Chromium listens as soon as it can and has no option to wait. So navtrace takes the port before the browser starts, and the browser
 //! listens on another one. Early connections wait in the port's queue.
 
 use std::io::{self, BufReader, ErrorKind};
