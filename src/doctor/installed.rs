@@ -38,19 +38,19 @@ struct Computer {
 
 /// A browser with one of its user data directories.
 #[derive(Debug)]
-pub(super) struct InstalledBrowser {
+struct InstalledBrowser {
     browser: &'static Browser,
     user_data: PathBuf,
     user: Registration,
     system: Registration,
-    pub(super) profiles: Vec<Profile>,
+    profiles: Vec<Profile>,
     policy_folders: Vec<PathBuf>,
 }
 
 /// Commands that repair an installation, and the words for the users that it is for.
-pub(super) struct Repair {
+struct Repair {
     whom: &'static str,
-    pub(super) user: String,
+    user: String,
     system: &'static str,
 }
 
@@ -140,7 +140,7 @@ impl InstalledBrowser {
     }
 
     /// Returns the registration that the browser uses: the user's manifest, whatever is in it, else the one for all users.
-    pub(super) fn effective(&self) -> &Registration {
+    fn effective(&self) -> &Registration {
         if self.user.state == ManifestState::Missing { &self.system } else { &self.user }
     }
 
@@ -155,7 +155,7 @@ impl InstalledBrowser {
     fn findings(&self, heading: String, repair: &Repair) -> Vec<Finding> {
         let mut findings = vec![Finding::new(CheckStatus::Heading, "", heading)];
         findings.extend(self.registrations(repair));
-        findings.extend(loaded::findings(self, &repair.user));
+        findings.extend(loaded::findings(&self.profiles, self.effective().version(), &repair.user));
         findings.extend(policies(&self.policy_folders));
         findings
     }

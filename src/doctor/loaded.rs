@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::doctor::installed::InstalledBrowser;
 use crate::doctor::profile::{self, LoadOrigin, LoadedExtension, Profile};
 use crate::doctor::{CheckStatus, Finding};
 use crate::launch::extension::{self, FolderContent};
@@ -11,9 +10,11 @@ use crate::launch::extension::{self, FolderContent};
 /// The subject of findings about the extension.
 const EXTENSION: &str = "extension";
 
-/// Checks every profile that has the extension loaded, or all if none has. `install` is the command that explains how to load it.
-pub(super) fn findings(browser: &InstalledBrowser, install: &str) -> Vec<Finding> {
-    let is_loaded = browser.profiles.iter().any(Profile::has_loaded);
+/// Checks every profile that has the extension loaded, or all if none has.
+///
+/// `host` is the version of the host that the extension gets, and `install` the command that explains how to load it.
+pub(super) fn findings(profiles: &[Profile], host: Option<&str>, install: &str) -> Vec<Finding> {
+    let is_loaded = profiles.iter().any(Profile::has_loaded);
     let mut findings = Vec::new();
     if !is_loaded {
         let text = format!(
@@ -21,13 +22,13 @@ pub(super) fn findings(browser: &InstalledBrowser, install: &str) -> Vec<Finding
         );
         findings.push(Finding::new(CheckStatus::Hint, EXTENSION, text));
     }
-    let is_alone = browser.profiles.len() == 1 && browser.profiles[0].name == "Default";
-    for profile in browser.profiles.iter().filter(|profile| profile.has_loaded() || !is_loaded) {
+    let is_alone = profiles.len() == 1 && profiles[0].name == "Default";
+    for profile in profiles.iter().filter(|profile| profile.has_loaded() || !is_loaded) {
         let prefix = if is_alone { String::new() } else { format!("profile {}: ", profile.name) };
         let add = |status, subject, text: String| Finding::new(status, subject, format!("{prefix}{text}"));
         findings.extend(profile.problem.iter().map(|problem| add(CheckStatus::Warn, EXTENSION, problem.clone())));
         let Some(own) = &profile.extension else { continue };
-        let state = own.path.as_ref().map(|folder| state(browser.effective().version(), own, folder, install));
+        let state = own.path.as_ref().map(|folder| state(host, own, folder, install));
         let is_broken = state.as_ref().is_some_and(|(status, _)| *status == CheckStatus::Fail);
         findings.extend(state.map(|(status, text)| add(status, EXTENSION, text)));
         // Repairing the extension may change the rest.

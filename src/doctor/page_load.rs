@@ -103,7 +103,7 @@ pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
     let page_load = match header {
         Some(Ok(Some(traceparent))) => Ok(format!("the server received traceparent: {traceparent}")),
         Some(Ok(None)) => {
-            Err("the server received a request without traceparent: mend what stands above first".to_owned())
+            Err("the server received a request without traceparent: fix the problems above first".to_owned())
         }
         Some(Err(error)) => {
             Err(format!("the page was not loaded: {error}; is {page} reachable from the browser, without a proxy?"))

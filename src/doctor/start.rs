@@ -23,7 +23,7 @@ pub(crate) fn check(options: &DoctorOptions) -> (Vec<Finding>, Option<Failure>) 
     let is_ready = results.iter().all(|(_, result)| result.is_ok());
     let mut findings: Vec<_> = results.into_iter().map(|(subject, result)| Finding::of(subject, result)).collect();
     if !is_ready {
-        let not_tried = || Err("not tried: mend what stands above first".to_owned());
+        let not_tried = || Err("not tried: fix the problems above first".to_owned());
         findings.extend(page_load::SUBJECTS.map(|subject| Finding::of(subject, not_tried())));
         return (findings, None);
     }

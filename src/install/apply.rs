@@ -108,7 +108,7 @@ impl Installation<'_> {
         let failure = |error: &WriteError| {
             needs_root(self.scope, error).unwrap_or_else(|| {
                 let message = format!(
-                    "{error}, so there is no place for the extension: mend that, or name a folder that holds it with NAVTRACE_EXTENSION"
+                    "{error}, so there is no place for the extension: fix that, or name a folder that holds it with NAVTRACE_EXTENSION"
                 );
                 Failure::new(ExitCode::Failure, message)
             })
@@ -168,7 +168,7 @@ impl Installation<'_> {
         match written {
             Ok(()) => report.add("written", &path, RECORD_DETAIL),
             Err(error) => report.problems.push(format!(
-                "{} can't be written: {error}; mend that and run navtrace install again, so that navtrace uninstall knows what to remove",
+                "{} can't be written: {error}; fix that and run navtrace install again, so that navtrace uninstall knows what to remove",
                 path.display()
             )),
         }
@@ -187,6 +187,6 @@ fn not_writable(location: &ManifestLocation, error: &WriteError) -> ManifestActi
     let browsers = &location.browsers;
     ManifestAction::Leave(
         format!("for {browsers}: {error}"),
-        format!("{error}, so {browsers} is not registered: mend that and run navtrace install again"),
+        format!("{error}, so {browsers} is not registered: fix that and run navtrace install again"),
     )
 }

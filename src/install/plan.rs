@@ -62,7 +62,7 @@ pub(super) fn install(location: &ManifestLocation, existing: &ExistingManifest) 
             ManifestAction::Write("taken over", format!("for {browsers}, from {}", program.display()))
         }
         ExistingManifest::Ours { names: NamedProgram::Missing, program, .. } => {
-            ManifestAction::Write("mended", format!("for {browsers}: it named {}, which is gone", program.display()))
+            ManifestAction::Write("repaired", format!("for {browsers}: it named {}, which is gone", program.display()))
         }
         ExistingManifest::Foreign(what) => ManifestAction::Leave(
             format!("for {browsers}: {what}, not navtrace's"),
@@ -73,7 +73,7 @@ pub(super) fn install(location: &ManifestLocation, existing: &ExistingManifest) 
         ExistingManifest::Unreadable(error) => ManifestAction::Leave(
             format!("for {browsers}: {error}"),
             format!(
-                "{path} can't be read, so {browsers} is not registered: {error}; mend that and run navtrace install again"
+                "{path} can't be read, so {browsers} is not registered: {error}; fix that and run navtrace install again"
             ),
         ),
     }
@@ -96,7 +96,7 @@ pub(super) fn uninstall(location: &ManifestLocation, existing: &ExistingManifest
         ),
         ExistingManifest::Unreadable(error) => ManifestAction::Leave(
             format!("for {browsers}: {error}"),
-            format!("{path} can't be read, so it is left: {error}; mend that and run navtrace uninstall again"),
+            format!("{path} can't be read, so it is left: {error}; fix that and run navtrace uninstall again"),
         ),
     }
 }
@@ -134,12 +134,12 @@ mod tests {
           Remove("for Chromium")
         Write("taken over", "for Chromium, from /other/navtrace")
           Leave("for Chromium: of another navtrace, /other/navtrace", "/hosts/x.json is of another navtrace that is still there, so it is left: /other/navtrace uninstall removes it")
-        Write("mended", "for Chromium: it named /other/navtrace, which is gone")
+        Write("repaired", "for Chromium: it named /other/navtrace, which is gone")
           Remove("for Chromium")
         Leave("for Chromium: a directory, not navtrace's", "/hosts/x.json is a directory, not navtrace's, so Chromium is not registered: move it away and run navtrace install again")
           Leave("for Chromium: a directory, not navtrace's", "/hosts/x.json is a directory, not navtrace's, so it is left: move it away if nobody needs it")
-        Leave("for Chromium: Input/output error", "/hosts/x.json can't be read, so Chromium is not registered: Input/output error; mend that and run navtrace install again")
-          Leave("for Chromium: Input/output error", "/hosts/x.json can't be read, so it is left: Input/output error; mend that and run navtrace uninstall again")
+        Leave("for Chromium: Input/output error", "/hosts/x.json can't be read, so Chromium is not registered: Input/output error; fix that and run navtrace install again")
+          Leave("for Chromium: Input/output error", "/hosts/x.json can't be read, so it is left: Input/output error; fix that and run navtrace uninstall again")
         "#);
     }
 }

@@ -209,7 +209,7 @@ impl Uninstallation<'_> {
         let share = &self.scope.share;
         let path = InstallRecord::path(share);
         if let (Err(error), true) = (record.write(share, self.scope.readers), path.is_file()) {
-            report.problems.push(format!("{} can't be written: {error}; mend that", path.display()));
+            report.problems.push(format!("{} can't be written: {error}; fix that", path.display()));
         }
     }
 }
@@ -221,6 +221,6 @@ fn is_missing(path: &Path) -> bool {
 fn not_writable(location: &ManifestLocation, error: &WriteError) -> ManifestAction {
     ManifestAction::Leave(
         format!("for {}: {error}", location.browsers),
-        format!("{error}, so {} is left: mend that and run navtrace uninstall again", location.path.display()),
+        format!("{error}, so {} is left: fix that and run navtrace uninstall again", location.path.display()),
     )
 }

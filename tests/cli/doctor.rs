@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::navtrace::{Environment, stdout};
 
 /// The last line about the start of a browser when no browser is found.
-const CHAIN_END: &str = "page load        not tried: mend what stands above first\n";
+const CHAIN_END: &str = "page load        not tried: fix the problems above first\n";
 
 const ID: &str = "aalhdoofknlgjgclnnkjbegphicaohme";
 
