@@ -1,17 +1,13 @@
-//! Registers the host with browsers that navtrace does not start itself: puts the host manifest where each looks for it and the extension where
-//! it can be loaded from, and takes away exactly that again.
+//! Registers the host with browsers that navtrace does not start, and removes it again.
 //!
-//! [`plan`] and [`scope`] decide, without looking; [`mod@install`] and [`mod@uninstall`] look first, then decide about everything, then do it.
-//! A file that is not navtrace's stays as it is, and so does the registration of another navtrace that is still there, unless `install` is to
-//! take its place.
+//! An installation writes a host manifest where each browser looks for it, and unpacks the extension into a folder that it can be loaded from.
+//! [`plan`] and [`scope`] decide without any I/O. [`apply`] and [`uninstall`] look first, then decide about every file, then act. Files that
+//! are not navtrace's stay untouched. The registration of another navtrace that still exists is replaced only by an installation.
 
 pub(crate) mod apply;
 pub(crate) mod browsers;
-pub(crate) mod find;
-mod folder;
-pub(crate) mod inspect;
+mod existing;
 mod plan;
-mod present;
 mod record;
 pub(crate) mod scope;
 pub(crate) mod uninstall;
@@ -20,65 +16,61 @@ use std::path::{Path, PathBuf};
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files::Readers;
-use crate::install::plan::Present;
-use crate::install::present::Obstacle;
-use crate::install::scope::{Place, Scope};
+use crate::install::existing::WriteError;
+use crate::install::plan::ExistingManifest;
+use crate::install::scope::InstallScope;
 
-/// What became of one file or folder, or would become of it.
+/// The detail about the record of an installation.
+const RECORD_DETAIL: &str = "what navtrace uninstall goes by";
+
+/// The result for one file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// In one word or two, such as `registered`.
-    pub(crate) what: &'static str,
-    /// The file or folder.
+pub(crate) struct FileReport {
+    /// A word or two, such as `registered`.
+    pub(crate) status: &'static str,
     pub(crate) path: PathBuf,
-    /// For whom it is, or whatever else is to be said of it.
-    pub(crate) note: String,
-    /// The files in the folder that this is about, by their names in it.
+    /// For example the browsers that read the file.
+    pub(crate) detail: String,
+    /// The changes to files in the folder, such as `manifest.json written`.
     pub(crate) files: Vec<String>,
 }
 
-impl Line {
-    fn new(what: &'static str, path: &Path, note: impl Into<String>) -> Self {
-        Self { what, path: path.into(), note: note.into(), files: Vec::new() }
+impl FileReport {
+    pub(crate) fn new(status: &'static str, path: &Path, detail: impl Into<String>) -> Self {
+        Self { status, path: path.into(), detail: detail.into(), files: Vec::new() }
     }
 }
 
-/// What came of it all.
+/// The result of an installation or uninstallation.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    /// What became of each file, in order.
-    pub(crate) lines: Vec<Line>,
-    /// What could not be done, a sentence each.
+pub(crate) struct InstallReport {
+    pub(crate) files: Vec<FileReport>,
+    /// A sentence for each thing that could not be done.
     pub(crate) problems: Vec<String>,
-    /// Whose registration is in place, after an installation.
+    /// The browsers that are registered after an installation.
     pub(crate) registered: Vec<String>,
-    /// Whether everything of this scope is gone, after an uninstallation.
-    pub(crate) gone: bool,
+    /// Whether an uninstallation left no registration.
+    pub(crate) is_gone: bool,
 }
 
-/// Whether to do it or only to say what would be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Do it.
-    Real,
-    /// Change nothing.
-    Dry,
+impl InstallReport {
+    fn add(&mut self, status: &'static str, path: &Path, detail: impl Into<String>) {
+        self.files.push(FileReport::new(status, path, detail));
+    }
 }
 
-/// Says what stands in the place of a manifest, if that is not navtrace's.
-pub(crate) fn foreign(place: &Place) -> Option<&'static str> {
-    match present::look(place, Path::new(""), "", Readers::User) {
-        Present::Foreign(what) => Some(what),
+/// Describes the content of a manifest's path, if it is not navtrace's.
+pub(crate) fn foreign(path: &Path) -> Option<&'static str> {
+    match existing::read_manifest(path, Path::new(""), "", Readers::User) {
+        ExistingManifest::Foreign(kind) => Some(kind),
         _ => None,
     }
 }
 
-/// All users' files are root's.
-fn needs_root(scope: &Scope, obstacle: &Obstacle) -> Option<Failure> {
-    (scope.is_system() && obstacle.is_permission()).then(|| {
-        let message = format!("{obstacle}; what all users have needs root: run this as root");
-        Failure::new(ExitCode::Failure, message)
-    })
+/// Returns the failure of an installation for all users that is not run as root.
+fn needs_root(scope: &InstallScope, error: &WriteError) -> Option<Failure> {
+    (scope.is_system() && error.is_permission())
+        .then(|| Failure::new(ExitCode::Failure, error).hint("what all users have needs root: run this as root"))
 }
 
 #[cfg(test)]

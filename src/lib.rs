@@ -8,6 +8,7 @@ pub(crate) mod channel;
 pub(crate) mod cli;
 pub(crate) mod collect;
 pub(crate) mod context;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod install;
 pub(crate) mod launch;

@@ -20,7 +20,7 @@ use crate::export::ExporterState;
 use crate::export::options::{Endpoint, ExportOptions};
 use crate::export::queue::{ExportedSession, Listener, Queue};
 use crate::launch::extension::ORIGIN;
-use crate::launch::gate::{self, Link};
+use crate::launch::gate::{self, Stage};
 use crate::launch::latch::Latch;
 use crate::observe::counts::SessionCounts;
 use crate::run::reports::{self, Report};
@@ -78,7 +78,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     if let Err(error) = rustix::process::setsid() {
         tracing::debug!("the host stays in its session: {error}");
     }
-    gate::report(Link::HostStarted);
+    gate::report(Stage::HostStarted);
     let latch = Latch::of_browser(options.arm_timeout);
 
     let run = reports::Sender::connect();
@@ -141,7 +141,7 @@ impl<S: SettingsStore> Host<'_, S> {
         match event {
             HostEvent::Session { session, parent, extension, off_the_record, browser } => {
                 tracing::info!("session of trace {} with extension {extension}", session.trace_id);
-                gate::report(Link::SessionIssued);
+                gate::report(Stage::SessionIssued);
                 if let Err(error) = gate::remember(&session) {
                     tracing::debug!("a later host will not know the session: {error}");
                 }
@@ -172,7 +172,7 @@ impl<S: SettingsStore> Host<'_, S> {
         if let Some(latch) = self.latch {
             latch.release();
         }
-        gate::report(Link::Armed);
+        gate::report(Stage::Armed);
         if self.options.mode == WantedMode::Detailed && mode != Mode::Detailed {
             report_problem(self.run, NOT_GRANTED);
         }

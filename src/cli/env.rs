@@ -1,4 +1,4 @@
-//! `navtrace env`: gives the variables by which a client itself starts a traced browser.
+//! `navtrace env`: prints the variables that make a client start a traced browser by itself.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -11,8 +11,7 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::cli::setting_flags::SettingFlags;
 use crate::cli::{BROWSER_NAME, profile};
-use crate::launch::find::{self, FindError};
-use crate::launch::{extension, k6, start};
+use crate::launch::{extension, find, k6, start};
 use crate::settings::Config;
 
 /// Print the variables by which k6 starts a traced browser without the launcher
@@ -37,20 +36,17 @@ pub(super) struct Args {
     pub(super) flags: SettingFlags,
 }
 
-/// The folder of navtrace's own profile. k6 names it when it can't start a second browser there, so its name says why.
+/// The folder of navtrace's own profile. Its name explains k6's error message about a second browser in it.
 const OWN_PROFILE: &str = "k6-one-vu-at-a-time";
 
-/// What stands below the variables: above them it would hide them from an `eval` without quotes.
+/// Printed below the variables: above them it would hide them from an `eval` without quotes.
 const COMMENT: &str = "# For a shell: eval \"$(navtrace env --k6 --profile DIR)\"\n# One profile serves one VU at a time. \
                        A second k6 or VU there fails with \"Failed to create .../SingletonLock: File exists\".\n";
 
-/// Has the shell know of a failure, which `eval` alone would not.
+/// Printed after a failure, so that the shell's `eval` fails too.
 const FAILED: &str = "false\n";
 
-/// What is wrong without a client.
-const WHICH_CLIENT: &str = "env has to be told for which client: give --k6, the only one so far";
-
-/// What to do about an extension's folder that k6 can't use.
+/// Hint for an extension's folder that k6 cannot use.
 const OTHER_EXTENSION: &str = "choose another folder with NAVTRACE_EXTENSION or XDG_CACHE_HOME";
 
 /// Prints the variables.
@@ -70,7 +66,8 @@ pub(super) fn env(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 
 fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
     if !args.k6 {
-        return Err(Failure::new(ExitCode::Usage, WHICH_CLIENT));
+        let message = "env has to be told for which client: give --k6, the only one so far";
+        return Err(Failure::new(ExitCode::Usage, message));
     }
     let browser = browser(config)?;
     let extension = extension::provide(config.extension.as_deref())?;
@@ -79,8 +76,8 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
     let named = args.profile.clone().or_else(|| k6::profile_in(&given).map(PathBuf::from));
     let profile = profile::prepare(&named.map_or_else(own_profile, Ok)?)?;
 
-    let wanted = k6::Wanted { extension, id: extension::ID, profile: &profile };
-    let arguments = k6::merge(&given, wanted, |folder| extension::check(Path::new(folder)).is_ok())?;
+    let required = k6::RequiredArgs { extension, id: extension::ID, profile: &profile };
+    let arguments = k6::merge(&given, required, |folder| extension::check(Path::new(folder)).is_ok())?;
     if start::needs_no_sandbox() && !k6::has(&given, "no-sandbox") {
         say(
             "running as root, where Chromium has no sandbox: put no-sandbox into K6_BROWSER_ARGS before this, or k6 can't start it",
@@ -101,33 +98,29 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
     Ok(lines + COMMENT)
 }
 
-/// The browser that k6 shall start: NAVTRACE_BROWSER, else k6's own choice if that is another one than navtrace, else as ever. k6 alone would
-/// prefer one without extensions.
+/// Returns the browser for k6: `NAVTRACE_BROWSER`, else k6's own choice unless that is navtrace, else the usual one. On its own k6 would
+/// prefer a build without extensions.
 fn browser(config: &Config) -> Result<PathBuf, Failure> {
-    let of_k6 = PathBuf::from(variable(k6::EXECUTABLE_PATH)?);
-    let is_given = config.browser.is_none() && !of_k6.as_os_str().is_empty();
-    if !is_given {
-        return Ok(find::find(config.browser.as_deref())?);
+    let named = PathBuf::from(variable(k6::EXECUTABLE_PATH)?);
+    if config.browser.is_some() || named.as_os_str().is_empty() {
+        return find::find(config.browser.as_deref());
     }
-    // Of whatever build it is.
-    if of_k6.file_name() == Some(OsStr::new(BROWSER_NAME)) {
-        return Ok(find::find(None)?);
+    // A `navtrace-chromium` of another build is navtrace too.
+    if named.file_name() == Some(OsStr::new(BROWSER_NAME)) {
+        return find::find(None);
     }
-    match find::find(Some(&of_k6)) {
-        Err(FindError::Ourselves(_)) => Ok(find::find(None)?),
-        Err(FindError::Missing(_) | FindError::NotExecutable(_)) => Err(Failure::new(
-            ExitCode::NotFound,
-            format!(
-                "{}={}: no such program; set it to the path of a Chromium, or unset it",
-                k6::EXECUTABLE_PATH,
-                of_k6.display()
-            ),
-        )),
-        found => Ok(found?),
+    let path = find::resolve(&named, &std::env::var_os("PATH").unwrap_or_default());
+    match path.filter(|path| find::is_executable(path)) {
+        Some(path) if find::is_ourselves(&path) => find::find(None),
+        Some(_) => find::find(Some(&named)),
+        None => {
+            let message = format!("{}={}: no such program", k6::EXECUTABLE_PATH, named.display());
+            Err(Failure::new(ExitCode::NotFound, message).hint("set it to the path of a Chromium, or unset it"))
+        }
     }
 }
 
-/// What the user's environment has under this name.
+/// Returns a variable of the user's environment, empty if it is not set.
 fn variable(name: &'static str) -> Result<String, Failure> {
     let value = std::env::var_os(name).unwrap_or_default();
     value.into_string().map_err(|_| Failure::new(ExitCode::Usage, format!("{name} can't be used: it is not UTF-8")))
@@ -135,8 +128,9 @@ fn variable(name: &'static str) -> Result<String, Failure> {
 
 fn own_profile() -> Result<PathBuf, Failure> {
     let state = StateDirectory::of_user().map_err(|error| {
-        let message = format!("the state directory can't be used: {error}; name a profile with --profile");
-        Failure::new(ExitCode::Failure, message)
+        Failure::new(ExitCode::Failure, "the state directory can't be used")
+            .because(error)
+            .hint("name a profile with --profile")
     })?;
     Ok(state.profiles().join(OWN_PROFILE))
 }

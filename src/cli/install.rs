@@ -1,17 +1,17 @@
-//! `navtrace install`: registers the host with the browsers that people start themselves.
+//! `navtrace install`: registers the host with browsers that navtrace does not start.
 
+use std::fmt::Display;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::base::stdio::say;
-use crate::cli::target::{self, Resolved, Target};
-use crate::install::apply::{self, Order};
+use crate::cli::target::{self, ResolvedTarget, Target};
+use crate::install::apply::Installation;
 use crate::install::browsers::{BROWSERS, Browser, Os};
-use crate::install::scope::{Place, words};
-use crate::install::{Mode, find};
+use crate::install::scope::{ManifestLocation, join_names};
 use crate::launch::{extension, start};
 use crate::settings::Config;
 
@@ -26,31 +26,34 @@ pub(super) struct Args {
     target: Target,
 }
 
-/// Registers, and tells what to do next.
+/// Registers the host and prints the next steps.
 pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
     for warning in &config.warnings {
         say(warning);
     }
     let resolved = args.target.resolve()?;
-    let places = match &args.target.user_data_dir {
-        Some(dir) => vec![Place::of_user_data(&user_data(dir)?)],
-        None => resolved.places(browsers(&args.target, &resolved)?),
+    let locations = match &args.target.user_data_dir {
+        Some(dir) => vec![ManifestLocation::of_user_data(&existing_directory(dir)?)],
+        None => resolved.locations(browsers(&args.target, &resolved)?),
     };
     let named = config.extension.as_deref().map(extension::check).transpose()?;
     let embedded = extension::embedded();
     let binary = start::this_binary()?;
-    let outcome = apply::install(&Order {
+    let dry_run = args.target.dry_run;
+    let installation = Installation {
         scope: &resolved.scope,
-        places: &places,
+        locations: &locations,
         extension: named.is_none().then_some(&embedded),
         binary: &binary,
-        mode: args.target.mode(),
-    })?;
+        dry_run,
+    };
+    let report = installation.run()?;
 
-    let mut text = target::lines(&outcome, args.target.mode());
-    if !outcome.registered.is_empty() && args.target.mode() == Mode::Real {
-        text += &next_steps(&outcome.registered, &named.unwrap_or_else(|| resolved.scope.extension()));
-        if outcome.lines.iter().any(|line| line.what == "updated" && line.path == resolved.scope.extension()) {
+    let mut text = target::render(&report, dry_run);
+    if !report.registered.is_empty() && !dry_run {
+        let folder = resolved.scope.extension();
+        text += &next_steps(&report.registered, named.as_deref().unwrap_or(&folder));
+        if report.files.iter().any(|file| file.status == "updated" && file.path == folder) {
             text += "A browser that has the extension loaded gets the new one with its next start.\n";
         }
     }
@@ -62,62 +65,56 @@ pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, F
             closed.display()
         ));
     }
-    let problems = outcome.problems.join("\nnavtrace: ");
-    let rest = match args.target.mode() {
-        _ if outcome.registered.is_empty() => "",
-        Mode::Real => "\nnavtrace: everything else is done",
-        Mode::Dry => "\nnavtrace: everything else would be done",
-    };
-    if problems.is_empty() {
-        Ok(ExitCode::Success.into())
-    } else {
-        Err(Failure::new(ExitCode::Failure, format!("{problems}{rest}")))
+    if report.problems.is_empty() {
+        return Ok(ExitCode::Success.into());
     }
+    let rest = match dry_run {
+        _ if report.registered.is_empty() => "",
+        false => "\nnavtrace: everything else is done",
+        true => "\nnavtrace: everything else would be done",
+    };
+    Err(Failure::new(ExitCode::Failure, format!("{}{rest}", report.problems.join("\nnavtrace: "))))
 }
 
-/// The user data directory that was named, which must be there.
-fn user_data(dir: &Path) -> Result<std::path::PathBuf, Failure> {
-    let missing = |error: &dyn std::fmt::Display| {
-        let message = format!(
-            "--user-data-dir {}: {error}; start the browser with it once, or make it, and run this again",
-            dir.display()
-        );
-        Failure::new(ExitCode::NotFound, message)
+/// Returns the canonical path of the named user data directory, which must exist.
+fn existing_directory(dir: &Path) -> Result<PathBuf, Failure> {
+    let missing = |error: &dyn Display| {
+        Failure::new(ExitCode::NotFound, format!("--user-data-dir {}", dir.display()))
+            .because(error)
+            .hint("start the browser with it once, or make it, and run this again")
     };
     let absolute = fs::canonicalize(dir).map_err(|error| missing(&error))?;
     if absolute.is_dir() { Ok(absolute) } else { Err(missing(&"it is not a directory")) }
 }
 
-/// The browsers that are named, all of which must be here, or else all that are here.
-fn browsers(target: &Target, resolved: &Resolved) -> Result<Vec<&'static Browser>, Failure> {
+/// Returns the named browsers, all of which must be found, or else all that are found.
+fn browsers(target: &Target, resolved: &ResolvedTarget) -> Result<Vec<&'static Browser>, Failure> {
     let search_path = std::env::var_os("PATH").unwrap_or_default();
-    let is_here = |browser: &&Browser| find::is_here(browser, resolved.os, resolved.homes.as_ref(), &search_path);
-    let not_found = |message| Err(Failure::new(ExitCode::NotFound, message));
+    let is_found = |browser: &&Browser| browser.is_found(resolved.os, resolved.homes.as_ref(), &search_path);
     if target.browsers.is_empty() {
-        let here: Vec<_> = BROWSERS.iter().filter(is_here).collect();
-        return if here.is_empty() { not_found(none(resolved)) } else { Ok(here) };
+        let found: Vec<_> = BROWSERS.iter().filter(is_found).collect();
+        return if found.is_empty() { Err(no_browser(resolved)) } else { Ok(found) };
     }
     let named: Vec<_> = target.named().collect();
-    match named.iter().find(|browser| !is_here(browser)) {
-        Some(missing) => not_found(absent(missing, resolved)),
+    match named.iter().find(|browser| !is_found(browser)) {
+        Some(missing) => Err(not_found(missing, resolved)),
         None => Ok(named),
     }
 }
 
-/// Says that a browser is not here.
-fn absent(browser: &Browser, resolved: &Resolved) -> String {
+fn not_found(browser: &Browser, resolved: &ResolvedTarget) -> Failure {
     let name = browser.name;
-    let programs = browser.places(resolved.os).programs.join(" or ");
+    let programs = browser.programs(resolved.os).join(" or ");
     let on_path = if resolved.os == Os::Linux { " on PATH" } else { "" };
     let profile = resolved.homes.as_ref().map(|homes| browser.user_data(resolved.os, homes).display().to_string());
     let profile = profile.map_or_else(String::new, |profile| format!(", and no {profile}"));
     let or = if resolved.scope.is_system() { "" } else { ", or name its profile with --user-data-dir" };
-    format!("{name} was not found: there is no {programs}{on_path}{profile}; start it once{or}")
+    let message = format!("{name} was not found: there is no {programs}{on_path}{profile}");
+    Failure::new(ExitCode::NotFound, message).hint(format!("start it once{or}"))
 }
 
-/// Says that no browser is here.
-fn none(resolved: &Resolved) -> String {
-    let all = words(BROWSERS.iter().map(|browser| browser.name));
+fn no_browser(resolved: &ResolvedTarget) -> Failure {
+    let all = join_names(BROWSERS.iter().map(|browser| browser.name));
     let profiles = match (&resolved.homes, resolved.os) {
         (Some(homes), Os::Linux) => format!(" and for their profiles in {}", homes.config.display()),
         (Some(homes), Os::MacOs) => {
@@ -126,18 +123,16 @@ fn none(resolved: &Resolved) -> String {
         (None, _) => String::new(),
     };
     let programs = if resolved.os == Os::Linux { "on PATH" } else { "in /Applications" };
-    format!(
-        "no browser was found: looked for {all} {programs}{profiles}; start one once and run navtrace install chromium, or name its \
-         profile with --user-data-dir"
-    )
+    Failure::new(ExitCode::NotFound, format!("no browser was found: looked for {all} {programs}{profiles}"))
+        .hint("start one once and run navtrace install chromium, or name its profile with --user-data-dir")
 }
 
-/// What only a person can do.
-fn next_steps(readers: &[String], folder: &Path) -> String {
-    let readers = words(readers.iter().map(String::as_str));
+/// Describes the steps that only a person can take.
+fn next_steps(browsers: &[String], folder: &Path) -> String {
+    let browsers = join_names(browsers.iter().map(String::as_str));
     format!(
         "
-Next, in {readers}:
+Next, in {browsers}:
   1. Open chrome://extensions and turn Developer mode on.
   2. Choose \"Load unpacked\" and this folder: {}
   3. In its Details, turn \"Allow in Incognito\" on, for private windows and for the pages of test clients.

@@ -1,9 +1,9 @@
-//! `navtrace launch`: starts Chromium with the extension. Clients take it for the browser.
+//! `navtrace launch`: starts Chromium with the extension. Clients use it as their browser.
 
 use std::ffi::OsString;
 
 use crate::base::failure::Failure;
-use crate::launch::start::Launch;
+use crate::launch::start::{LaunchOptions, PreparedBrowser};
 use crate::run::reports;
 use crate::settings::Config;
 
@@ -22,13 +22,21 @@ pub(super) struct Args {
     pub(super) args: Vec<OsString>,
 }
 
-/// Becomes the browser. Returns only on failure.
+/// Becomes the browser. Returns only if that failed.
 pub(super) fn launch(config: &Config, args: &Args) -> Failure {
-    let failure = match Launch::prepare(config, &args.args) {
-        Ok(launch) => launch.exec(),
+    let report_problem: fn(&str) -> bool = |problem| reports::Sender::connect().problem(problem);
+    let options = LaunchOptions {
+        browser: config.browser.clone(),
+        extension: config.extension.clone(),
+        arm_timeout: config.arm_timeout,
+        is_under_run: reports::is_heard(),
+        report_problem,
+    };
+    let failure = match PreparedBrowser::prepare(options, &args.args) {
+        Ok(browser) => browser.exec(),
         Err(failure) => failure,
     };
-    // Clients hide the messages of a browser that does not start.
-    reports::Sender::connect().problem(&failure.to_string());
+    // Clients discard the standard error of a browser that does not start.
+    report_problem(&failure.to_string());
     failure
 }

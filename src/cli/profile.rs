@@ -1,12 +1,13 @@
-//! `navtrace profile`: prepares a browser's profile, so that k6 itself can start a traced browser in it.
+//! `navtrace profile`: prepares a profile in which k6 itself can start a traced browser.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
+use crate::base::text::quoted;
 use crate::install;
-use crate::install::scope::Place;
+use crate::install::scope::ManifestLocation;
 use crate::launch::{in_use, k6, latch, profile, start};
 
 /// Prepare a browser profile for k6 without the launcher
@@ -23,10 +24,7 @@ pub(super) struct Args {
     dir: PathBuf,
 }
 
-/// What to do about a path that k6 can't use.
-const OTHER_PROFILE: &str = "choose another folder";
-
-/// Prepares the profile and says what to do with it.
+/// Prepares the profile and prints how to use it.
 pub(super) fn profile(args: &Args) -> Result<ProcessExitCode, Failure> {
     let existed = args.dir.exists();
     let dir = prepare(&args.dir)?;
@@ -35,37 +33,35 @@ pub(super) fn profile(args: &Args) -> Result<ProcessExitCode, Failure> {
         "The profile {dir}{made} is ready: the extension may act in off-the-record contexts there, the host is registered, and a client is kept \
          waiting until requests carry headers. It serves one VU at a time. k6 uses it with\n\n  eval \"$(navtrace env --k6 --profile {})\" && k6 \
          run script.js\n",
-        crate::base::text::quoted(&dir)
+        quoted(&dir)
     ))?;
     Ok(ExitCode::Success.into())
 }
 
-/// Prepares the profile in `dir`, which no browser may be using, and gives its absolute path as k6 takes it.
+/// Prepares the profile in `dir`, which no browser may be using. Returns its absolute path.
 pub(super) fn prepare(dir: &Path) -> Result<String, Failure> {
     let absolute = std::path::absolute(dir).map_err(|error| {
-        Failure::new(ExitCode::Usage, format!("the profile {} has no absolute path: {error}; give one", dir.display()))
+        Failure::new(ExitCode::Usage, format!("the profile {} has no absolute path", dir.display()))
+            .because(error)
+            .hint("give one")
     })?;
-    // Without a slash at its end.
+    // Removes a slash at the end.
     let dir: PathBuf = absolute.components().collect();
-    let text = k6::path(&dir, "profile", OTHER_PROFILE)?;
+    let text = k6::path(&dir, "profile", "choose another folder")?;
     in_use::check(&dir)?;
-    let place = Place::of_user_data(&dir);
-    if let Some(what) = install::foreign(&place) {
-        let message = format!(
-            "the profile {text} can't be prepared: {} is {what}, not navtrace's; move it away, or choose another folder",
-            place.manifest.display()
-        );
-        return Err(Failure::new(ExitCode::Failure, message));
+    let manifest = ManifestLocation::of_user_data(&dir).path;
+    if let Some(kind) = install::foreign(&manifest) {
+        let message = format!("the profile {text} can't be prepared: {} is {kind}, not navtrace's", manifest.display());
+        return Err(Failure::new(ExitCode::Failure, message).hint("move it away, or choose another folder"));
     }
-    if let Some(kept) = profile::prepare(&dir, None, &start::this_binary()?)? {
-        say(&kept.to_string());
+    if let Some(backup) = profile::prepare(&dir, None, &start::this_binary()?)? {
+        say(&backup.to_string());
     }
     latch::set(&dir).map_err(|error| {
-        let message = format!(
-            "the profile {text} can't be prepared: can't make {}: {error}; name a profile that you may write to",
-            latch::file(&dir).display()
-        );
-        Failure::new(ExitCode::Failure, message)
+        let fifo = latch::file(&dir);
+        Failure::new(ExitCode::Failure, format!("the profile {text} can't be prepared: can't make {}", fifo.display()))
+            .because(error)
+            .hint("name a profile that you may write to")
     })?;
     Ok(text.to_owned())
 }

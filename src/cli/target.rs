@@ -1,4 +1,4 @@
-//! What `install` and `uninstall` have in common: for which browsers and for whom, and how they say what became of each file.
+//! The arguments and the output that `install` and `uninstall` share.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use clap::builder::PossibleValuesParser;
 
 use crate::base::directories::StateDirectory;
 use crate::base::failure::{ExitCode, Failure};
+use crate::install::InstallReport;
 use crate::install::browsers::{BROWSERS, Browser, Homes, Os};
-use crate::install::scope::{self, Own, Place, Scope};
-use crate::install::{Mode, Outcome};
+use crate::install::scope::{self, InstallScope, ManifestLocation, RuntimeDirectories};
 use crate::launch::extension;
 
-/// The options of both.
+/// The browsers and users of an installation.
 #[derive(Debug, clap::Args)]
 pub(super) struct Target {
     /// These browsers, instead of all that are found or registered
@@ -29,34 +29,28 @@ pub(super) struct Target {
 
     /// Say what would be done with every file, and do nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
-/// What the options mean on this machine.
-pub(super) struct Resolved {
+/// The places that the arguments mean on this machine.
+pub(super) struct ResolvedTarget {
     pub(super) os: Os,
-    /// `None` where only what all users have is asked for, and nobody says where home is.
+    /// `None` if there is no home directory, which only an installation for all users can do without.
     pub(super) homes: Option<Homes>,
-    pub(super) scope: Scope,
+    pub(super) scope: InstallScope,
 }
 
 impl Target {
-    pub(super) fn mode(&self) -> Mode {
-        if self.dry_run { Mode::Dry } else { Mode::Real }
-    }
-
-    /// The browsers that are named.
     pub(super) fn named(&self) -> impl Iterator<Item = &'static Browser> {
         self.browsers.iter().filter_map(|id| Browser::by_id(id))
     }
 
-    /// Finds out where everything is.
-    pub(super) fn resolve(&self) -> Result<Resolved, Failure> {
+    pub(super) fn resolve(&self) -> Result<ResolvedTarget, Failure> {
         let os = Os::CURRENT;
         let variable = |name: &str| std::env::var_os(name);
         let homes = Homes::find(variable);
         if self.system {
-            return Ok(Resolved { os, homes, scope: Scope::of_system(os, Path::new("/")) });
+            return Ok(ResolvedTarget { os, homes, scope: InstallScope::of_system(os, Path::new("/")) });
         }
         let no_home = || {
             let message =
@@ -65,39 +59,34 @@ impl Target {
         };
         let homes = homes.ok_or_else(no_home)?;
         let share = scope::user_share(os, variable).ok_or_else(no_home)?;
-        let own = StateDirectory::path().zip(extension::cache_directory()).map(|(state, cache)| Own { state, cache });
-        let scope = Scope::of_user(os, &homes, share, own);
-        Ok(Resolved { os, homes: Some(homes), scope })
+        let runtime = StateDirectory::path()
+            .zip(extension::cache_directory())
+            .map(|(state, cache)| RuntimeDirectories { state, cache });
+        let scope = InstallScope::of_user(os, &homes, share, runtime);
+        Ok(ResolvedTarget { os, homes: Some(homes), scope })
     }
 }
 
-impl Resolved {
-    /// Where these browsers look, each place once.
-    pub(super) fn places(&self, browsers: impl IntoIterator<Item = &'static Browser>) -> Vec<Place> {
-        let mut places = Vec::new();
-        for browser in browsers {
-            let place = match &self.homes {
-                Some(homes) if !self.scope.is_system() => scope::user_place(browser, self.os, homes),
-                _ => scope::system_place(browser, self.os, Path::new("/")),
-            };
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-        places
+impl ResolvedTarget {
+    /// Returns the locations that the browsers read, without duplicates.
+    pub(super) fn locations(&self, browsers: impl IntoIterator<Item = &'static Browser>) -> Vec<ManifestLocation> {
+        scope::unique(browsers.into_iter().map(|browser| match &self.homes {
+            Some(homes) if !self.scope.is_system() => ManifestLocation::of_user(browser, self.os, homes),
+            _ => ManifestLocation::of_system(browser, self.os, Path::new("/")),
+        }))
     }
 }
 
-/// A line for each file; where nothing is done, one too for each of those in a folder.
-pub(super) fn lines(outcome: &Outcome, mode: Mode) -> String {
+/// Renders a line for each file, and in a dry run also for each file in a folder.
+pub(super) fn render(report: &InstallReport, dry_run: bool) -> String {
     let mut text = String::new();
-    for line in &outcome.lines {
-        let _ = writeln!(text, "{:<10}  {}  {}", line.what, line.path.display(), line.note);
-        for file in line.files.iter().filter(|_| mode == Mode::Dry) {
-            let _ = writeln!(text, "            {file}");
+    for file in &report.files {
+        let _ = writeln!(text, "{:<10}  {}  {}", file.status, file.path.display(), file.detail);
+        for change in file.files.iter().filter(|_| dry_run) {
+            let _ = writeln!(text, "            {change}");
         }
     }
-    if mode == Mode::Dry {
+    if dry_run {
         text.push_str("\nNothing was changed: this is what would be done.\n");
     }
     text

@@ -1,14 +1,14 @@
-//! `navtrace uninstall`: takes away what `navtrace install` put in place.
+//! `navtrace uninstall`: removes what `navtrace install` created.
 
-use std::path::{Path, absolute};
+use std::path::absolute;
 use std::process::ExitCode as ProcessExitCode;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::cli::target::{self, Target};
-use crate::install::scope::{Place, words};
-use crate::install::uninstall::{self, Order};
-use crate::install::{Line, Mode};
+use crate::install::FileReport;
+use crate::install::scope::{ManifestLocation, join_names};
+use crate::install::uninstall::Uninstallation;
 use crate::launch::start;
 use crate::settings::Config;
 
@@ -23,61 +23,58 @@ pub(super) struct Args {
     target: Target,
 }
 
-/// Removes, and tells what stays.
+/// Removes registrations and reports what stays.
 pub(super) fn uninstall(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
     for warning in &config.warnings {
         say(warning);
     }
-    let mode = args.target.mode();
+    let dry_run = args.target.dry_run;
     let resolved = args.target.resolve()?;
-    let places = match &args.target.user_data_dir {
-        Some(dir) => Some(vec![Place::of_user_data(
-            &dir.canonicalize().or_else(|_| absolute(dir)).unwrap_or_else(|_| dir.clone()),
-        )]),
+    let locations = match &args.target.user_data_dir {
+        Some(dir) => {
+            let dir = dir.canonicalize().or_else(|_| absolute(dir)).unwrap_or_else(|_| dir.clone());
+            Some(vec![ManifestLocation::of_user_data(&dir)])
+        }
         None if args.target.browsers.is_empty() => None,
-        None => Some(resolved.places(args.target.named())),
+        None => Some(resolved.locations(args.target.named())),
     };
-    let mut outcome = uninstall::uninstall(&Order {
+    let uninstallation = Uninstallation {
         scope: &resolved.scope,
-        places: places.as_deref(),
+        locations: locations.as_deref(),
         binary: &start::this_binary()?,
-        shell_word: crate::base::text::shell_word,
-        mode,
-    })?;
-    if outcome.lines.is_empty() {
+        dry_run,
+    };
+    let mut report = uninstallation.run()?;
+    if report.files.is_empty() {
         super::print(&format!("nothing of navtrace's is registered{}\n", whereabouts(&args.target)))?;
         return Ok(ExitCode::Success.into());
     }
-    if outcome.gone
+    if report.is_gone
         && !resolved.scope.is_system()
         && let Some(file) = config.file.as_ref().filter(|file| file.exists)
     {
-        outcome.lines.push(left(&file.path));
+        report.files.push(FileReport::new("left", &file.path, "your settings, yours to delete"));
     }
-    let mut text = target::lines(&outcome, mode);
-    if outcome.gone && mode == Mode::Real {
+    let mut text = target::render(&report, dry_run);
+    if report.is_gone && !dry_run {
         text.push_str(
             "\nThe extension itself you remove on chrome://extensions, in each browser that has loaded it.\n",
         );
     }
     super::print(&text)?;
-    if outcome.problems.is_empty() {
+    if report.problems.is_empty() {
         return Ok(ExitCode::Success.into());
     }
-    Err(Failure::new(ExitCode::Failure, outcome.problems.join("\nnavtrace: ")))
+    Err(Failure::new(ExitCode::Failure, report.problems.join("\nnavtrace: ")))
 }
 
-fn left(file: &Path) -> Line {
-    Line { what: "left", path: file.into(), note: "your settings, yours to delete".to_owned(), files: Vec::new() }
-}
-
-/// Where nothing is registered.
+/// Describes where nothing is registered.
 fn whereabouts(target: &Target) -> String {
     match (&target.user_data_dir, target.system) {
         (Some(dir), _) => format!(" in {}", dir.display()),
         (None, system) => {
             let whom = if system { "all users" } else { "this user" };
-            let browsers = words(target.named().map(|browser| browser.name));
+            let browsers = join_names(target.named().map(|browser| browser.name));
             if browsers.is_empty() { format!(" for {whom}") } else { format!(" with {browsers} for {whom}") }
         }
     }

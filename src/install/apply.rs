@@ -1,4 +1,4 @@
-//! Puts the extension and the host manifests in place.
+//! Installs the extension and the host manifests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,195 +7,186 @@ use std::path::{Path, PathBuf};
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
-use crate::install::plan::{self, Step};
-use crate::install::present::{self, Obstacle};
-use crate::install::record::Receipt;
-use crate::install::scope::{Place, Scope};
-use crate::install::{Line, Mode, Outcome, folder, needs_root};
+use crate::install::existing::{self, WriteError};
+use crate::install::plan::{self, ManifestAction};
+use crate::install::record::{self, InstallRecord};
+use crate::install::scope::{InstallScope, ManifestLocation};
+use crate::install::{FileReport, InstallReport, RECORD_DETAIL, needs_root};
 use crate::launch::{extension, manifest};
 
-/// What is to be put in place.
+/// An installation to be done.
 #[derive(Debug)]
-pub(crate) struct Order<'a> {
-    /// For whom.
-    pub(crate) scope: &'a Scope,
-    /// Where the manifest goes.
-    pub(crate) places: &'a [Place],
-    /// The extension's files, unless it is loaded from somewhere else.
+pub(crate) struct Installation<'a> {
+    pub(crate) scope: &'a InstallScope,
+    pub(crate) locations: &'a [ManifestLocation],
+    /// The extension's files, unless it is loaded from another folder.
     pub(crate) extension: Option<&'a BTreeMap<String, String>>,
     /// The program that becomes the host.
     pub(crate) binary: &'a Path,
-    /// Whether it is done.
-    pub(crate) mode: Mode,
+    /// Whether to report what would be done instead of doing it.
+    pub(crate) dry_run: bool,
 }
 
-/// Registers the host. What can't be done for one browser is done for the others.
-pub(crate) fn install(order: &Order<'_>) -> Result<Outcome, Failure> {
-    let Order { scope, places, binary, mode, .. } = order;
-    let rendered = manifest::render(binary).ok_or_else(|| {
-        let message = format!(
-            "{} can't be named in a host manifest, since its path is not UTF-8: move navtrace to another folder",
-            binary.display()
-        );
-        Failure::new(ExitCode::Failure, message)
-    })?;
-    let mut steps = Vec::new();
-    for place in *places {
-        steps.push((place, step(order, place, &rendered)?));
-    }
-    let mut outcome = Outcome::default();
-    let mut made = Vec::new();
-    if steps.iter().any(|(_, step)| matches!(step, Step::Write(..) | Step::Keep(_))) {
-        put_extension(order, &mut made, &mut outcome)?;
-    }
-    for (place, step) in steps {
-        take(order, place, step, &rendered, &mut made, &mut outcome);
-    }
-    if !outcome.registered.is_empty() || !made.is_empty() {
-        // Hosts make it anyway. Made now, the receipt tells whether it was there before; hosts go on without it where it can't be.
-        if let (Mode::Real, Some(own)) = (mode, &scope.own) {
-            let _ = files::make_directories(&own.state, scope.readers, &mut made);
-        }
-        let before = Receipt::read(&scope.share);
-        put_receipt(order, &before, made, &mut outcome);
-    }
-    Ok(outcome)
-}
-
-/// Decides what becomes of a place, as far as that can be told before anything is done.
-fn step(order: &Order<'_>, place: &Place, rendered: &str) -> Result<Step, Failure> {
-    let present = present::look(place, order.binary, rendered, order.scope.readers);
-    let step = plan::install(place, &present);
-    if let (Step::Write(..), Err(obstacle)) = (&step, present::obstacle(place.folder())) {
-        return match needs_root(order.scope, &obstacle) {
-            Some(failure) => Err(failure),
-            None => Ok(blocked(place, &obstacle)),
-        };
-    }
-    Ok(step)
-}
-
-fn blocked(place: &Place, obstacle: &Obstacle) -> Step {
-    let reader = &place.reader;
-    Step::Leave(
-        format!("for {reader}: {obstacle}"),
-        format!("{obstacle}, so {reader} is not registered: mend that and run navtrace install again"),
-    )
-}
-
-/// Does what was decided for a place.
-fn take(
-    order: &Order<'_>,
-    place: &Place,
-    mut step: Step,
-    rendered: &str,
-    made: &mut Vec<PathBuf>,
-    outcome: &mut Outcome,
-) {
-    let path = &place.manifest;
-    let readers = order.scope.readers;
-    if let (Step::Write(..), Mode::Real) = (&step, order.mode) {
-        let written = files::make_directories(place.folder(), readers, made)
-            .and_then(|()| files::write(path, rendered.as_bytes(), readers));
-        if let Err(error) = written {
-            step = blocked(place, &Obstacle::new(path, error));
-        }
-    }
-    match step {
-        Step::Write(what, note) => {
-            outcome.lines.push(Line::new(what, path, note));
-            outcome.registered.push(place.reader.clone());
-        }
-        Step::Keep(note) => {
-            outcome.lines.push(Line::new("unchanged", path, note));
-            outcome.registered.push(place.reader.clone());
-        }
-        Step::Leave(note, problem) => {
-            outcome.lines.push(Line::new("left", path, note));
-            outcome.problems.push(problem);
-        }
-        Step::Remove(_) | Step::Pass => {}
-    }
-}
-
-/// Unpacks the extension, and removes what an earlier version of it had beyond that.
-fn put_extension(order: &Order<'_>, made: &mut Vec<PathBuf>, outcome: &mut Outcome) -> Result<(), Failure> {
-    let Order { scope, extension: Some(files), mode, .. } = order else { return Ok(()) };
-    let dir = scope.extension();
-    let failure = |obstacle: &Obstacle| {
-        needs_root(scope, obstacle).unwrap_or_else(|| {
+impl Installation<'_> {
+    /// Registers the host. A problem with one browser does not keep the others from being registered.
+    pub(crate) fn run(&self) -> Result<InstallReport, Failure> {
+        let rendered = manifest::render(self.binary).ok_or_else(|| {
             let message = format!(
-                "{obstacle}, so there is no place for the extension: mend that, or name a folder that holds it with NAVTRACE_EXTENSION"
+                "{} can't be named in a host manifest, since its path is not UTF-8: move navtrace to another folder",
+                self.binary.display()
             );
             Failure::new(ExitCode::Failure, message)
-        })
-    };
-    if fs::symlink_metadata(&dir).is_ok_and(|data| data.is_symlink()) {
-        let error = io::Error::other("it is a symbolic link, not navtrace's");
-        return Err(failure(&Obstacle::new(&dir, error)));
-    }
-    let readers = scope.readers;
-    let before = Receipt::read(&scope.share).extension;
-    let stale = folder::present(&dir, before.iter().filter(|name| !files.contains_key(*name)));
-    let (write, fresh) = (extension::differing(files, &dir, readers), !dir.exists());
-    let what = match (fresh, write.is_empty() && stale.is_empty()) {
-        (true, _) => "unpacked",
-        (_, true) => "unchanged",
-        _ => "updated",
-    };
-    let mut line = Line::new(what, &dir, format!("the extension {}", env!("CARGO_PKG_VERSION")));
-    line.files = write.iter().map(|name| format!("{name} written")).collect();
-    line.files.extend(stale.iter().map(|name| format!("{name} removed")));
-    if what != "unchanged" {
-        present::obstacle(&dir).map_err(|obstacle| failure(&obstacle))?;
-        if *mode == Mode::Real {
-            let unpacked = extension::unpack(files, &dir, readers, made).and_then(|()| folder::remove(&dir, &stale));
-            if let Err(error) = unpacked {
-                // Without a receipt nobody would know of it.
-                if fresh {
-                    let _ = folder::remove(&dir, &folder::present(&dir, files.keys()));
-                }
-                made.iter().rev().for_each(|dir| drop(fs::remove_dir(dir)));
-                return Err(failure(&Obstacle::new(&dir, error)));
+        })?;
+        let mut actions = Vec::new();
+        for location in self.locations {
+            actions.push((location, self.decide(location, &rendered)?));
+        }
+        let mut report = InstallReport::default();
+        let mut created = Vec::new();
+        if actions.iter().any(|(_, action)| matches!(action, ManifestAction::Write(..) | ManifestAction::Keep(_))) {
+            self.install_extension(&mut created, &mut report)?;
+        }
+        for (location, action) in actions {
+            self.act(location, action, &rendered, &mut created, &mut report);
+        }
+        if !report.registered.is_empty() || !created.is_empty() {
+            // A host would create the state directory later. Creating it now records whether it is new; a failure does no harm.
+            if let (false, Some(runtime)) = (self.dry_run, &self.scope.runtime) {
+                let _ = files::make_directories(&runtime.state, self.scope.readers, &mut created);
             }
+            self.update_record(created, &mut report);
+        }
+        Ok(report)
+    }
+
+    fn decide(&self, location: &ManifestLocation, rendered: &str) -> Result<ManifestAction, Failure> {
+        let existing = existing::read_manifest(&location.path, self.binary, rendered, self.scope.readers);
+        let action = plan::install(location, &existing);
+        match (&action, existing::check_writable(location.folder())) {
+            (ManifestAction::Write(..), Err(error)) => {
+                needs_root(self.scope, &error).map_or_else(|| Ok(not_writable(location, &error)), Err)
+            }
+            _ => Ok(action),
         }
     }
-    outcome.lines.push(line);
-    Ok(())
+
+    fn act(
+        &self,
+        location: &ManifestLocation,
+        mut action: ManifestAction,
+        rendered: &str,
+        created: &mut Vec<PathBuf>,
+        report: &mut InstallReport,
+    ) {
+        let path = &location.path;
+        let readers = self.scope.readers;
+        if let (ManifestAction::Write(..), false) = (&action, self.dry_run) {
+            let written = files::make_directories(location.folder(), readers, created)
+                .and_then(|()| files::write(path, rendered.as_bytes(), readers));
+            if let Err(error) = written {
+                action = not_writable(location, &WriteError::new(path, error));
+            }
+        }
+        let (status, detail) = match action {
+            ManifestAction::Write(status, detail) => (status, detail),
+            ManifestAction::Keep(detail) => ("unchanged", detail),
+            ManifestAction::Leave(detail, problem) => {
+                report.add("left", path, detail);
+                report.problems.push(problem);
+                return;
+            }
+            ManifestAction::Remove(_) | ManifestAction::Skip => return,
+        };
+        report.add(status, path, detail);
+        report.registered.push(location.browsers.clone());
+    }
+
+    /// Unpacks the extension and removes files of an earlier version.
+    fn install_extension(&self, created: &mut Vec<PathBuf>, report: &mut InstallReport) -> Result<(), Failure> {
+        let Some(files) = self.extension else { return Ok(()) };
+        let dir = self.scope.extension();
+        let failure = |error: &WriteError| {
+            needs_root(self.scope, error).unwrap_or_else(|| {
+                let message = format!(
+                    "{error}, so there is no place for the extension: fix that, or name a folder that holds it with NAVTRACE_EXTENSION"
+                );
+                Failure::new(ExitCode::Failure, message)
+            })
+        };
+        if fs::symlink_metadata(&dir).is_ok_and(|data| data.is_symlink()) {
+            let error = io::Error::other("it is a symbolic link, not navtrace's");
+            return Err(failure(&WriteError::new(&dir, error)));
+        }
+        let readers = self.scope.readers;
+        let recorded = InstallRecord::read(&self.scope.share).extension;
+        let stale = record::files_in(&dir, recorded.iter().filter(|name| !files.contains_key(*name)));
+        let (differing, is_new) = (extension::differing(files, &dir, readers), !dir.exists());
+        let status = match (is_new, differing.is_empty() && stale.is_empty()) {
+            (true, _) => "unpacked",
+            (_, true) => "unchanged",
+            _ => "updated",
+        };
+        if status != "unchanged" {
+            existing::check_writable(&dir).map_err(|error| failure(&error))?;
+        }
+        if status != "unchanged" && !self.dry_run {
+            let unpacked =
+                extension::unpack(files, &dir, readers, created).and_then(|()| record::remove_files(&dir, &stale));
+            if let Err(error) = unpacked {
+                // There is no record of these files, so they must not stay.
+                if is_new {
+                    let _ = record::remove_files(&dir, &record::files_in(&dir, files.keys()));
+                }
+                created.iter().rev().for_each(|dir| drop(fs::remove_dir(dir)));
+                return Err(failure(&WriteError::new(&dir, error)));
+            }
+        }
+        let mut line = FileReport::new(status, &dir, format!("the extension {}", env!("CARGO_PKG_VERSION")));
+        line.files = differing.iter().map(|name| format!("{name} written")).collect();
+        line.files.extend(stale.iter().map(|name| format!("{name} removed")));
+        report.files.push(line);
+        Ok(())
+    }
+
+    /// Adds what was installed to the record.
+    fn update_record(&self, created: Vec<PathBuf>, report: &mut InstallReport) {
+        let share = &self.scope.share;
+        let path = InstallRecord::path(share);
+        let before = InstallRecord::read(share);
+        let mut record = before.clone();
+        let registered = self.locations.iter().filter(|location| report.registered.contains(&location.browsers));
+        record.manifests.extend(registered.map(|location| location.path.clone()));
+        record.directories.extend(created);
+        if let Some(files) = self.extension {
+            record.extension = files.keys().cloned().collect();
+        }
+        if record == before && path.is_file() {
+            report.add("unchanged", &path, RECORD_DETAIL);
+            return;
+        }
+        let written = if self.dry_run { Ok(()) } else { write_record(record, self.scope) };
+        match written {
+            Ok(()) => report.add("written", &path, RECORD_DETAIL),
+            Err(error) => report.problems.push(format!(
+                "{} can't be written: {error}; fix that and run navtrace install again, so that navtrace uninstall knows what to remove",
+                path.display()
+            )),
+        }
+    }
 }
 
-/// Notes what was put in place, beside what the receipt says already.
-fn put_receipt(order: &Order<'_>, before: &Receipt, made: Vec<PathBuf>, outcome: &mut Outcome) {
-    let Order { scope, places, mode, .. } = order;
-    let path = Receipt::path(&scope.share);
-    let mut receipt = before.clone();
-    let done = places.iter().filter(|place| outcome.registered.contains(&place.reader));
-    receipt.manifests.extend(done.map(|place| place.manifest.clone()));
-    receipt.directories.extend(made);
-    if let Some(files) = order.extension {
-        receipt.extension = files.keys().cloned().collect();
-    }
-    let note = "what navtrace uninstall goes by";
-    if receipt == *before && path.is_file() {
-        outcome.lines.push(Line::new("unchanged", &path, note));
-        return;
-    }
-    if *mode == Mode::Real
-        && let Err(error) = write_receipt(scope, receipt)
-    {
-        outcome.problems.push(format!(
-            "{} can't be written: {error}; mend that and run navtrace install again, so that navtrace uninstall knows what to remove",
-            path.display()
-        ));
-        return;
-    }
-    outcome.lines.push(Line::new("written", &path, note));
+/// Writes a record that includes its own directory, if that is new.
+fn write_record(mut record: InstallRecord, scope: &InstallScope) -> io::Result<()> {
+    let mut created = Vec::new();
+    files::make_directories(&scope.share, scope.readers, &mut created)?;
+    record.directories.extend(created);
+    record.write(&scope.share, scope.readers)
 }
 
-/// Writes a receipt, which says of its own directories too that they were not there.
-fn write_receipt(scope: &Scope, mut receipt: Receipt) -> io::Result<()> {
-    let mut made = Vec::new();
-    files::make_directories(&scope.share, scope.readers, &mut made)?;
-    receipt.directories.extend(made);
-    files::write(&Receipt::path(&scope.share), receipt.render()?.as_bytes(), scope.readers)
+fn not_writable(location: &ManifestLocation, error: &WriteError) -> ManifestAction {
+    let browsers = &location.browsers;
+    ManifestAction::Leave(
+        format!("for {browsers}: {error}"),
+        format!("{error}, so {browsers} is not registered: fix that and run navtrace install again"),
+    )
 }

@@ -1,167 +1,133 @@
-//! Where each browser keeps what navtrace has to know of it: data, one row per browser. Pure.
+//! Data about each browser: its folders, programs and policy files. One row per browser.
 //!
 //! Host manifests: <https://developer.chrome.com/docs/extensions/develop/concepts/native-messaging#native-messaging-host-location>. Brave and
-//! Vivaldi read Chrome's folder for the system.
+//! Vivaldi read Chrome's folder for all users.
 //!
-//! Policies on Linux: `components/policy/core/common/policy_paths.cc` of Chromium, and Brave's `brave_main_delegate.cc`. Vivaldi does not say
-//! which it reads. On macOS they are managed preferences, not files of JSON.
+//! Policies: `components/policy/core/common/policy_paths.cc` of Chromium, and Brave's `brave_main_delegate.cc`. Vivaldi does not document
+//! its folder. On macOS policies are managed preferences, not files.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::launch::find::{is_ourselves, look_up};
 use crate::launch::manifest;
 
-/// An operating system that navtrace knows browsers of.
+/// An operating system whose browsers navtrace knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Os {
-    /// Linux, and whatever keeps its files as Linux does.
+    /// Linux, and systems that place files as Linux does.
     Linux,
-    /// macOS.
     MacOs,
 }
 
 impl Os {
-    /// The one that this program was built for.
+    /// The system that this program was built for.
     pub(crate) const CURRENT: Self = if cfg!(target_os = "macos") { Self::MacOs } else { Self::Linux };
 }
 
-/// Where a browser keeps its things on one operating system.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Places {
-    /// Its user data directory, below [`Homes::config`] on Linux and [`Homes::home`] on macOS.
-    pub(crate) user_data: &'static str,
-    /// Where it looks for host manifests that are for every user.
-    pub(crate) system_hosts: &'static str,
-    /// The names of its program on `PATH`, or the paths of it.
-    pub(crate) programs: &'static [&'static str],
-    /// Where it looks for the JSON files of policies that its users can't change.
-    pub(crate) policies: &'static [&'static str],
-}
-
-/// A browser that can have a host registered.
+/// A browser that the host can be registered with.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Browser {
-    /// What it is called on the command line.
+    /// The name on the command line.
     pub(crate) id: &'static str,
-    /// What it is called.
+    /// The name in messages.
     pub(crate) name: &'static str,
-    linux: Places,
-    macos: Places,
+    /// The names of the program on `PATH`.
+    programs: &'static [&'static str],
+    /// The default user data directory, below [`Homes::config`].
+    user_data: &'static str,
+    /// The directory for all users.
+    etc: &'static str,
+    /// The directories of policies, which Brave and Vivaldi keep elsewhere.
+    policy_etc: &'static [&'static str],
+    /// The name of the application on macOS.
+    mac_app: &'static str,
+    /// The default user data directory on macOS, below `Library/Application Support`.
+    mac_user_data: &'static str,
+    /// The directory for all users on macOS.
+    mac_library: &'static str,
 }
 
-/// Every browser that navtrace knows.
+/// All browsers that navtrace knows.
 pub(crate) static BROWSERS: [Browser; 6] = [
     Browser {
         id: "chromium",
         name: "Chromium",
-        linux: Places {
-            user_data: "chromium",
-            system_hosts: "/etc/chromium/native-messaging-hosts",
-            programs: &["chromium", "chromium-browser", "ungoogled-chromium"],
-            policies: &["/etc/chromium/policies/managed"],
-        },
-        macos: Places {
-            user_data: "Library/Application Support/Chromium",
-            system_hosts: "/Library/Application Support/Chromium/NativeMessagingHosts",
-            programs: &["/Applications/Chromium.app/Contents/MacOS/Chromium"],
-            policies: &[],
-        },
+        programs: &["chromium", "chromium-browser", "ungoogled-chromium"],
+        user_data: "chromium",
+        etc: "/etc/chromium",
+        policy_etc: &["/etc/chromium"],
+        mac_app: "Chromium",
+        mac_user_data: "Chromium",
+        mac_library: "/Library/Application Support/Chromium",
     },
     Browser {
         id: "chrome",
         name: "Google Chrome",
-        linux: Places {
-            user_data: "google-chrome",
-            system_hosts: "/etc/opt/chrome/native-messaging-hosts",
-            programs: &["google-chrome-stable", "google-chrome"],
-            policies: &["/etc/opt/chrome/policies/managed"],
-        },
-        macos: Places {
-            user_data: "Library/Application Support/Google/Chrome",
-            system_hosts: "/Library/Google/Chrome/NativeMessagingHosts",
-            programs: &["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"],
-            policies: &[],
-        },
+        programs: &["google-chrome-stable", "google-chrome"],
+        user_data: "google-chrome",
+        etc: "/etc/opt/chrome",
+        policy_etc: &["/etc/opt/chrome"],
+        mac_app: "Google Chrome",
+        mac_user_data: "Google/Chrome",
+        mac_library: "/Library/Google/Chrome",
     },
     Browser {
         id: "chrome-for-testing",
         name: "Chrome for Testing",
-        linux: Places {
-            user_data: "google-chrome-for-testing",
-            system_hosts: "/etc/opt/chrome_for_testing/native-messaging-hosts",
-            programs: &["google-chrome-for-testing"],
-            policies: &["/etc/opt/chrome_for_testing/policies/managed"],
-        },
-        macos: Places {
-            user_data: "Library/Application Support/Google/ChromeForTesting",
-            system_hosts: "/Library/Google/ChromeForTesting/NativeMessagingHosts",
-            programs: &["/Applications/Google Chrome for Testing.app/Contents/MacOS/Google Chrome for Testing"],
-            policies: &[],
-        },
+        programs: &["google-chrome-for-testing"],
+        user_data: "google-chrome-for-testing",
+        etc: "/etc/opt/chrome_for_testing",
+        policy_etc: &["/etc/opt/chrome_for_testing"],
+        mac_app: "Google Chrome for Testing",
+        mac_user_data: "Google/ChromeForTesting",
+        mac_library: "/Library/Google/ChromeForTesting",
     },
     Browser {
         id: "brave",
         name: "Brave",
-        linux: Places {
-            user_data: "BraveSoftware/Brave-Browser",
-            system_hosts: "/etc/opt/chrome/native-messaging-hosts",
-            programs: &["brave-browser", "brave"],
-            policies: &["/etc/brave/policies/managed"],
-        },
-        macos: Places {
-            user_data: "Library/Application Support/BraveSoftware/Brave-Browser",
-            system_hosts: "/Library/Google/Chrome/NativeMessagingHosts",
-            programs: &["/Applications/Brave Browser.app/Contents/MacOS/Brave Browser"],
-            policies: &[],
-        },
+        programs: &["brave-browser", "brave"],
+        user_data: "BraveSoftware/Brave-Browser",
+        etc: "/etc/opt/chrome",
+        policy_etc: &["/etc/brave"],
+        mac_app: "Brave Browser",
+        mac_user_data: "BraveSoftware/Brave-Browser",
+        mac_library: "/Library/Google/Chrome",
     },
     Browser {
         id: "edge",
         name: "Microsoft Edge",
-        linux: Places {
-            user_data: "microsoft-edge",
-            system_hosts: "/etc/opt/edge/native-messaging-hosts",
-            programs: &["microsoft-edge-stable", "microsoft-edge"],
-            policies: &["/etc/opt/edge/policies/managed"],
-        },
-        macos: Places {
-            user_data: "Library/Application Support/Microsoft Edge",
-            system_hosts: "/Library/Microsoft/Edge/NativeMessagingHosts",
-            programs: &["/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge"],
-            policies: &[],
-        },
+        programs: &["microsoft-edge-stable", "microsoft-edge"],
+        user_data: "microsoft-edge",
+        etc: "/etc/opt/edge",
+        policy_etc: &["/etc/opt/edge"],
+        mac_app: "Microsoft Edge",
+        mac_user_data: "Microsoft Edge",
+        mac_library: "/Library/Microsoft/Edge",
     },
     Browser {
         id: "vivaldi",
         name: "Vivaldi",
-        linux: Places {
-            user_data: "vivaldi",
-            system_hosts: "/etc/opt/chrome/native-messaging-hosts",
-            programs: &["vivaldi-stable", "vivaldi"],
-            policies: &["/etc/vivaldi/policies/managed", "/etc/chromium/policies/managed"],
-        },
-        macos: Places {
-            user_data: "Library/Application Support/Vivaldi",
-            system_hosts: "/Library/Google/Chrome/NativeMessagingHosts",
-            programs: &["/Applications/Vivaldi.app/Contents/MacOS/Vivaldi"],
-            policies: &[],
-        },
+        programs: &["vivaldi-stable", "vivaldi"],
+        user_data: "vivaldi",
+        etc: "/etc/opt/chrome",
+        policy_etc: &["/etc/vivaldi", "/etc/chromium"],
+        mac_app: "Vivaldi",
+        mac_user_data: "Vivaldi",
+        mac_library: "/Library/Google/Chrome",
     },
 ];
 
-/// The directories of a user that everything else is below.
+/// The directories of a user that contain the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Homes {
-    /// The home directory.
     pub(crate) home: PathBuf,
-    /// Where programs keep their configuration on Linux: `XDG_CONFIG_HOME`, or `.config` at home. Chromium itself lets `CHROME_CONFIG_HOME` win.
+    /// The configuration directory on Linux: `CHROME_CONFIG_HOME`, `XDG_CONFIG_HOME`, or `.config` at home.
     pub(crate) config: PathBuf,
 }
 
 impl Homes {
-    /// Finds those of the user from what the environment says.
-    ///
-    /// `None` when there is no home.
+    /// Finds the directories by the environment. Returns `None` if there is no home.
     pub(crate) fn find(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
         let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = absolute("HOME")?;
@@ -173,48 +139,69 @@ impl Homes {
 }
 
 impl Browser {
-    /// Finds a browser by its id.
     pub(crate) fn by_id(id: &str) -> Option<&'static Self> {
         BROWSERS.iter().find(|browser| browser.id == id)
     }
 
-    /// Where it keeps its things.
-    pub(crate) fn places(&self, os: Os) -> &Places {
+    /// Finds the browser that has a program of this name.
+    pub(crate) fn of_program(program: &Path, os: Os) -> Option<&'static Self> {
+        let has_name = |name: &String| Path::new(name).file_name() == program.file_name();
+        BROWSERS.iter().find(|browser| browser.programs(os).iter().any(has_name))
+    }
+
+    /// Returns the names of the program on `PATH`, or its absolute path.
+    pub(crate) fn programs(&self, os: Os) -> Vec<String> {
         match os {
-            Os::Linux => &self.linux,
-            Os::MacOs => &self.macos,
+            Os::Linux => self.programs.iter().map(|name| (*name).to_owned()).collect(),
+            Os::MacOs => vec![format!("/Applications/{0}.app/Contents/MacOS/{0}", self.mac_app)],
         }
     }
 
-    /// Its user data directory, unless it is started with another one.
+    /// Returns the user data directory that the browser uses by default.
     pub(crate) fn user_data(&self, os: Os, homes: &Homes) -> PathBuf {
-        let base = match os {
-            Os::Linux => &homes.config,
-            Os::MacOs => &homes.home,
-        };
-        base.join(self.places(os).user_data)
+        match os {
+            Os::Linux => homes.config.join(self.user_data),
+            Os::MacOs => homes.home.join("Library/Application Support").join(self.mac_user_data),
+        }
     }
 
-    /// Where it looks for host manifests of one user.
+    /// Returns the folder of host manifests for all users.
+    pub(crate) fn system_hosts(&self, os: Os) -> PathBuf {
+        match os {
+            Os::Linux => Path::new(self.etc).join("native-messaging-hosts"),
+            Os::MacOs => Path::new(self.mac_library).join(manifest::PROFILE_FOLDER),
+        }
+    }
+
+    /// Returns the folders of JSON files with mandatory policies on Linux.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = PathBuf> {
+        self.policy_etc.iter().map(|etc| Path::new(etc).join("policies/managed"))
+    }
+
+    /// Returns the folder of host manifests for one user.
     pub(crate) fn user_hosts(&self, os: Os, homes: &Homes) -> PathBuf {
         self.user_data(os, homes).join(manifest::PROFILE_FOLDER)
     }
 
-    /// Where it looks for host manifests for every user.
-    pub(crate) fn system_hosts(&self, os: Os) -> &'static Path {
-        Path::new(self.places(os).system_hosts)
+    /// Tells whether the browser has been started before, or is installed at one of its usual paths.
+    pub(crate) fn is_found(&self, os: Os, homes: Option<&Homes>, search_path: &OsStr) -> bool {
+        homes.is_some_and(|homes| self.user_data(os, homes).is_dir()) || self.has_program(os, search_path)
     }
 
-    /// Finds the one that a program belongs to, by the program's name.
-    pub(crate) fn of_program(program: &Path, os: Os) -> Option<&'static Self> {
-        let is_it = |name: &&str| Path::new(name).file_name() == program.file_name();
-        BROWSERS.iter().find(|browser| browser.places(os).programs.iter().any(is_it))
+    /// Tells whether the browser is installed at one of its usual paths.
+    pub(crate) fn has_program(&self, os: Os, search_path: &OsStr) -> bool {
+        self.programs(os).iter().any(|name| {
+            // The name may be a link to navtrace, which is then the browser.
+            look_up(Path::new(name), search_path).is_some_and(|path| !is_ourselves(&path))
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -234,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn every_browser_has_its_places_on_linux() {
+    fn every_browser_has_its_folders_on_linux() {
         let homes = Homes { home: "/home/me".into(), config: "/home/me/.config".into() };
         insta::assert_snapshot!(table(Os::Linux, &homes), @r"
         chromium            /home/me/.config/chromium/NativeMessagingHosts
@@ -253,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn every_browser_has_its_places_on_macos() {
+    fn every_browser_has_its_folders_on_macos() {
         let homes = Homes { home: "/Users/me".into(), config: "/Users/me/.config".into() };
         insta::assert_snapshot!(table(Os::MacOs, &homes), @r"
         chromium            /Users/me/Library/Application Support/Chromium/NativeMessagingHosts
@@ -272,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_says_where_the_homes_are() {
+    fn the_environment_names_the_homes() {
         let homes = |given: &[(&str, &str)]| {
             Homes::find(|name| given.iter().find(|(of, _)| *of == name).map(|(_, value)| OsString::from(value)))
         };
@@ -286,5 +273,24 @@ mod tests {
         ] {
             assert_eq!(homes(given), Some(Homes { home: "/h".into(), config: config.into() }));
         }
+    }
+
+    #[test]
+    fn a_browser_is_found_by_its_profile_or_its_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let homes = Homes { home: dir.path().into(), config: dir.path().join("config") };
+        let bin = dir.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        let found = || {
+            let is_found = |browser: &&Browser| browser.is_found(Os::Linux, Some(&homes), bin.as_os_str());
+            BROWSERS.iter().filter(is_found).map(|browser| browser.id).collect::<Vec<_>>()
+        };
+        assert_eq!(found(), [""; 0]);
+        fs::create_dir_all(homes.config.join("BraveSoftware/Brave-Browser")).unwrap();
+        fs::write(bin.join("vivaldi-stable"), "").unwrap();
+        symlink(std::env::current_exe().unwrap(), bin.join("chromium")).unwrap();
+        assert_eq!(found(), ["brave"]);
+        fs::set_permissions(bin.join("vivaldi-stable"), fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(found(), ["brave", "vivaldi"]);
     }
 }

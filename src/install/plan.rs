@@ -1,99 +1,102 @@
-//! Decides what becomes of a manifest by what stands in its place. Pure.
+//! Decides what to do with a manifest's path, given what is there. Pure.
 
 use std::path::PathBuf;
 
-use crate::install::scope::Place;
+use crate::install::scope::ManifestLocation;
 
-/// What stands in a manifest's place.
+/// The current content of a manifest's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Present {
-    Nothing,
+pub(super) enum ExistingManifest {
+    Missing,
     /// A manifest of navtrace's.
     Ours {
         program: PathBuf,
-        condition: Condition,
-        /// Whether it is to the letter what an installation would write.
-        current: bool,
+        names: NamedProgram,
+        /// Whether an installation would write exactly this content.
+        is_current: bool,
     },
-    /// Something else, with what it is.
+    /// Something else, described in a few words.
     Foreign(&'static str),
-    /// It can't be looked at, with the reason.
-    Hidden(String),
+    /// The path cannot be read, for this reason.
+    Unreadable(String),
 }
 
-/// The program that a manifest of navtrace's names.
+/// The kind of program that a manifest of navtrace's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Condition {
-    /// This one.
+pub(super) enum NamedProgram {
+    /// This navtrace.
     This,
-    /// Another one, which is there.
+    /// Another program, which exists.
     Other,
-    /// One that is not there.
-    Gone,
+    /// A program that does not exist.
+    Missing,
 }
 
-/// What becomes of a manifest.
+/// An action on a manifest, with the details to print.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// It is written, with what is said of that.
+pub(super) enum ManifestAction {
+    /// Write it, with this status.
     Write(&'static str, String),
-    /// It is as it should be.
+    /// Keep it, because it is as it should be.
     Keep(String),
-    /// It is removed.
     Remove(String),
-    /// It is left, which is less than was asked for: with why, in a few words and in a sentence.
+    /// Leave it alone, although something else was asked for. Has the details, and a sentence about the problem.
     Leave(String, String),
-    /// There is nothing to do or to say.
-    Pass,
+    /// Do and print nothing.
+    Skip,
 }
 
-/// Decides what an installation makes of it.
-pub(super) fn install(place: &Place, present: &Present) -> Step {
-    let reader = &place.reader;
-    let path = place.manifest.display();
-    match present {
-        Present::Nothing => Step::Write("registered", format!("for {reader}")),
-        Present::Ours { current: true, condition: Condition::This, .. } => Step::Keep(format!("for {reader}")),
-        Present::Ours { condition: Condition::This, .. } => Step::Write("updated", format!("for {reader}")),
-        Present::Ours { condition: Condition::Other, program, .. } => {
-            Step::Write("taken over", format!("for {reader}, from {}", program.display()))
+/// Decides what an installation does with the manifest.
+pub(super) fn install(location: &ManifestLocation, existing: &ExistingManifest) -> ManifestAction {
+    let browsers = &location.browsers;
+    let path = location.path.display();
+    match existing {
+        ExistingManifest::Missing => ManifestAction::Write("registered", format!("for {browsers}")),
+        ExistingManifest::Ours { is_current: true, names: NamedProgram::This, .. } => {
+            ManifestAction::Keep(format!("for {browsers}"))
         }
-        Present::Ours { condition: Condition::Gone, program, .. } => {
-            Step::Write("mended", format!("for {reader}: it named {}, which is gone", program.display()))
+        ExistingManifest::Ours { names: NamedProgram::This, .. } => {
+            ManifestAction::Write("updated", format!("for {browsers}"))
         }
-        Present::Foreign(what) => Step::Leave(
-            format!("for {reader}: {what}, not navtrace's"),
+        ExistingManifest::Ours { names: NamedProgram::Other, program, .. } => {
+            ManifestAction::Write("taken over", format!("for {browsers}, from {}", program.display()))
+        }
+        ExistingManifest::Ours { names: NamedProgram::Missing, program, .. } => {
+            ManifestAction::Write("repaired", format!("for {browsers}: it named {}, which is gone", program.display()))
+        }
+        ExistingManifest::Foreign(what) => ManifestAction::Leave(
+            format!("for {browsers}: {what}, not navtrace's"),
             format!(
-                "{path} is {what}, not navtrace's, so {reader} is not registered: move it away and run navtrace install again"
+                "{path} is {what}, not navtrace's, so {browsers} is not registered: move it away and run navtrace install again"
             ),
         ),
-        Present::Hidden(error) => Step::Leave(
-            format!("for {reader}: {error}"),
+        ExistingManifest::Unreadable(error) => ManifestAction::Leave(
+            format!("for {browsers}: {error}"),
             format!(
-                "{path} can't be read, so {reader} is not registered: {error}; mend that and run navtrace install again"
+                "{path} can't be read, so {browsers} is not registered: {error}; fix that and run navtrace install again"
             ),
         ),
     }
 }
 
-/// Decides what an uninstallation makes of it. `other` is how to call the program that the manifest names.
-pub(super) fn uninstall(place: &Place, present: &Present, other: &str) -> Step {
-    let reader = &place.reader;
-    let path = place.manifest.display();
-    match present {
-        Present::Nothing => Step::Pass,
-        Present::Ours { condition: Condition::Other, program, .. } => Step::Leave(
-            format!("for {reader}: of another navtrace, {}", program.display()),
+/// Decides what an uninstallation does with the manifest. `other` is the program that it names, quoted for a shell.
+pub(super) fn uninstall(location: &ManifestLocation, existing: &ExistingManifest, other: &str) -> ManifestAction {
+    let browsers = &location.browsers;
+    let path = location.path.display();
+    match existing {
+        ExistingManifest::Missing => ManifestAction::Skip,
+        ExistingManifest::Ours { names: NamedProgram::Other, program, .. } => ManifestAction::Leave(
+            format!("for {browsers}: of another navtrace, {}", program.display()),
             format!("{path} is of another navtrace that is still there, so it is left: {other} uninstall removes it"),
         ),
-        Present::Ours { .. } => Step::Remove(format!("for {reader}")),
-        Present::Foreign(what) => Step::Leave(
-            format!("for {reader}: {what}, not navtrace's"),
+        ExistingManifest::Ours { .. } => ManifestAction::Remove(format!("for {browsers}")),
+        ExistingManifest::Foreign(what) => ManifestAction::Leave(
+            format!("for {browsers}: {what}, not navtrace's"),
             format!("{path} is {what}, not navtrace's, so it is left: move it away if nobody needs it"),
         ),
-        Present::Hidden(error) => Step::Leave(
-            format!("for {reader}: {error}"),
-            format!("{path} can't be read, so it is left: {error}; mend that and run navtrace uninstall again"),
+        ExistingManifest::Unreadable(error) => ManifestAction::Leave(
+            format!("for {browsers}: {error}"),
+            format!("{path} can't be read, so it is left: {error}; fix that and run navtrace uninstall again"),
         ),
     }
 }
@@ -105,38 +108,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_there_decides() {
-        let place = Place { manifest: "/hosts/x.json".into(), reader: "Chromium".to_owned() };
-        let ours = |condition, current| Present::Ours { program: "/other/navtrace".into(), condition, current };
+    fn the_existing_manifest_decides() {
+        let location = ManifestLocation { path: "/hosts/x.json".into(), browsers: "Chromium".to_owned() };
+        let ours = |names, is_current| ExistingManifest::Ours { program: "/other/navtrace".into(), names, is_current };
         let all = [
-            Present::Nothing,
-            ours(Condition::This, true),
-            ours(Condition::This, false),
-            ours(Condition::Other, false),
-            ours(Condition::Gone, false),
-            Present::Foreign("a directory"),
-            Present::Hidden("Input/output error".to_owned()),
+            ExistingManifest::Missing,
+            ours(NamedProgram::This, true),
+            ours(NamedProgram::This, false),
+            ours(NamedProgram::Other, false),
+            ours(NamedProgram::Missing, false),
+            ExistingManifest::Foreign("a directory"),
+            ExistingManifest::Unreadable("Input/output error".to_owned()),
         ];
-        let table = all.iter().fold(String::new(), |mut text, present| {
-            let _ = writeln!(text, "{:?}", install(&place, present));
-            let _ = writeln!(text, "  {:?}", uninstall(&place, present, "/other/navtrace"));
+        let table = all.iter().fold(String::new(), |mut text, existing| {
+            let _ = writeln!(text, "{:?}", install(&location, existing));
+            let _ = writeln!(text, "  {:?}", uninstall(&location, existing, "/other/navtrace"));
             text
         });
         insta::assert_snapshot!(table, @r#"
         Write("registered", "for Chromium")
-          Pass
+          Skip
         Keep("for Chromium")
           Remove("for Chromium")
         Write("updated", "for Chromium")
           Remove("for Chromium")
         Write("taken over", "for Chromium, from /other/navtrace")
           Leave("for Chromium: of another navtrace, /other/navtrace", "/hosts/x.json is of another navtrace that is still there, so it is left: /other/navtrace uninstall removes it")
-        Write("mended", "for Chromium: it named /other/navtrace, which is gone")
+        Write("repaired", "for Chromium: it named /other/navtrace, which is gone")
           Remove("for Chromium")
         Leave("for Chromium: a directory, not navtrace's", "/hosts/x.json is a directory, not navtrace's, so Chromium is not registered: move it away and run navtrace install again")
           Leave("for Chromium: a directory, not navtrace's", "/hosts/x.json is a directory, not navtrace's, so it is left: move it away if nobody needs it")
-        Leave("for Chromium: Input/output error", "/hosts/x.json can't be read, so Chromium is not registered: Input/output error; mend that and run navtrace install again")
-          Leave("for Chromium: Input/output error", "/hosts/x.json can't be read, so it is left: Input/output error; mend that and run navtrace uninstall again")
+        Leave("for Chromium: Input/output error", "/hosts/x.json can't be read, so Chromium is not registered: Input/output error; fix that and run navtrace install again")
+          Leave("for Chromium: Input/output error", "/hosts/x.json can't be read, so it is left: Input/output error; fix that and run navtrace uninstall again")
         "#);
     }
 }

@@ -1,4 +1,4 @@
-//! For whom the host is registered, and where: for one user or for all. Pure.
+//! The files of an installation, for one user or for all users. Pure.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,103 +7,106 @@ use crate::base::files::Readers;
 use crate::install::browsers::{BROWSERS, Browser, Homes, Os};
 use crate::launch::manifest;
 
-/// Where browsers look for the host manifest.
+/// A path where browsers look for the host manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The manifest's path.
-    pub(crate) manifest: PathBuf,
-    /// Who looks there, in words.
-    pub(crate) reader: String,
+pub(crate) struct ManifestLocation {
+    pub(crate) path: PathBuf,
+    /// The browsers that look there, as a message names them.
+    pub(crate) browsers: String,
 }
 
-impl Place {
-    /// The one of a user data directory.
+impl ManifestLocation {
+    /// Returns the location in a user data directory.
     ///
-    /// Chromium and most others look there when they are started with `--user-data-dir`, and nowhere else for the user. Brave goes on looking
-    /// where it does without.
+    /// Browsers that are started with `--user-data-dir` look only there, except Brave, which looks in its default directory.
     pub(crate) fn of_user_data(dir: &Path) -> Self {
-        let manifest = dir.join(manifest::PROFILE_FOLDER).join(manifest::file_name());
-        Self { manifest, reader: format!("the user data directory {}", dir.display()) }
+        let path = dir.join(manifest::PROFILE_FOLDER).join(manifest::file_name());
+        Self { path, browsers: format!("the user data directory {}", dir.display()) }
     }
 
-    /// The directory that the manifest is in.
+    /// Returns a browser's location for one user.
+    pub(crate) fn of_user(browser: &Browser, os: Os, homes: &Homes) -> Self {
+        let path = browser.user_hosts(os, homes).join(manifest::file_name());
+        Self { path, browsers: browser.name.to_owned() }
+    }
+
+    /// Returns a browser's location for all users, named after all browsers that share it. `root` is `/` except in tests.
+    pub(crate) fn of_system(browser: &Browser, os: Os, root: &Path) -> Self {
+        let folder = browser.system_hosts(os);
+        let sharing = BROWSERS.iter().filter(|other| other.system_hosts(os) == folder).map(|other| other.name);
+        let path = root.join(folder.strip_prefix("/").unwrap_or(&folder)).join(manifest::file_name());
+        Self { path, browsers: join_names(sharing) }
+    }
+
+    /// Returns the directory of the manifest.
     pub(crate) fn folder(&self) -> &Path {
-        self.manifest.parent().unwrap_or(Path::new("/"))
+        self.path.parent().unwrap_or(Path::new("/"))
     }
 }
 
-/// Directories of navtrace's that it makes when it runs.
+/// The directories that navtrace creates when it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Own {
-    /// Where hosts keep spans.
+pub(crate) struct RuntimeDirectories {
+    /// Spans and traces.
     pub(crate) state: PathBuf,
-    /// Where launchers unpack the extension.
+    /// The launcher's copies of the extension.
     pub(crate) cache: PathBuf,
 }
 
-/// One user's things, or those of all.
+/// An installation for one user or for all users.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scope {
-    /// The folder of the extension and of the receipt.
+pub(crate) struct InstallScope {
+    /// navtrace's data directory, with the extension and the record of the installation.
     pub(crate) share: PathBuf,
-    /// The directories that navtrace makes when it runs. `None` when every user has some of their own.
-    pub(crate) own: Option<Own>,
-    /// Every place that a browser looks into.
-    pub(crate) places: Vec<Place>,
-    /// Who may read what is put there.
+    /// `None` for all users, because each has directories of their own.
+    pub(crate) runtime: Option<RuntimeDirectories>,
+    /// All locations that browsers read.
+    pub(crate) locations: Vec<ManifestLocation>,
+    /// Who may read the installed files.
     pub(crate) readers: Readers,
 }
 
-impl Scope {
-    /// What one user has. `share` is navtrace's data directory.
-    pub(crate) fn of_user(os: Os, homes: &Homes, share: PathBuf, own: Option<Own>) -> Self {
-        let places = BROWSERS.iter().map(|browser| user_place(browser, os, homes)).collect();
-        Self { share, own, places, readers: Readers::User }
+impl InstallScope {
+    /// Describes the installation for one user in the data directory `share`.
+    pub(crate) fn of_user(os: Os, homes: &Homes, share: PathBuf, runtime: Option<RuntimeDirectories>) -> Self {
+        let locations = BROWSERS.iter().map(|browser| ManifestLocation::of_user(browser, os, homes)).collect();
+        Self { share, runtime, locations, readers: Readers::User }
     }
 
-    /// What all users have, below `root`, which is `/` but in tests.
+    /// Describes the installation for all users below `root`, which is `/` except in tests.
     pub(crate) fn of_system(os: Os, root: &Path) -> Self {
         let share = match os {
             Os::Linux => "usr/local/share/navtrace",
             Os::MacOs => "Library/Application Support/navtrace",
         };
-        let mut places: Vec<Place> = Vec::new();
-        for place in BROWSERS.iter().map(|browser| system_place(browser, os, root)) {
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-        Self { share: root.join(share), own: None, places, readers: Readers::Everybody }
+        let locations = unique(BROWSERS.iter().map(|browser| ManifestLocation::of_system(browser, os, root)));
+        Self { share: root.join(share), runtime: None, locations, readers: Readers::Everybody }
     }
 
-    /// Where the extension is unpacked.
+    /// Returns the folder that the extension is unpacked into.
     pub(crate) fn extension(&self) -> PathBuf {
         self.share.join("extension")
     }
 
-    /// Whether this is what all users have.
+    /// Tells whether this is the installation for all users.
     pub(crate) fn is_system(&self) -> bool {
         self.readers == Readers::Everybody
     }
 }
 
-/// Where a browser looks for one user.
-pub(crate) fn user_place(browser: &Browser, os: Os, homes: &Homes) -> Place {
-    let manifest = browser.user_hosts(os, homes).join(manifest::file_name());
-    Place { manifest, reader: browser.name.to_owned() }
+/// Removes duplicates, keeping the order.
+pub(crate) fn unique(locations: impl IntoIterator<Item = ManifestLocation>) -> Vec<ManifestLocation> {
+    locations.into_iter().fold(Vec::new(), |mut unique, location| {
+        if !unique.contains(&location) {
+            unique.push(location);
+        }
+        unique
+    })
 }
 
-/// Where a browser looks for all users, with every browser that looks there too.
-pub(crate) fn system_place(browser: &Browser, os: Os, root: &Path) -> Place {
-    let folder = browser.system_hosts(os);
-    let readers = BROWSERS.iter().filter(|reader| reader.system_hosts(os) == folder).map(|reader| reader.name);
-    let below = folder.strip_prefix("/").unwrap_or(folder);
-    Place { manifest: root.join(below).join(manifest::file_name()), reader: words(readers) }
-}
-
-/// navtrace's data directory: one path for every version, so that what was loaded from there stays loaded.
+/// Returns navtrace's data directory, or `None` if there is no home.
 ///
-/// `None` when there is no home.
+/// The path is the same for every version, so that a browser keeps the extension that it has loaded from there.
 pub(crate) fn user_share(os: Os, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     match os {
@@ -115,8 +118,8 @@ pub(crate) fn user_share(os: Os, variable: impl Fn(&str) -> Option<OsString>) ->
     }
 }
 
-/// Names several things as a sentence does.
-pub(crate) fn words<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+/// Joins names as a sentence does: `a, b and c`.
+pub(crate) fn join_names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = names.into_iter().collect();
     match names.pop() {
         Some(last) if names.is_empty() => last.to_owned(),
@@ -131,18 +134,18 @@ mod tests {
 
     use super::*;
 
-    fn table(scope: &Scope) -> String {
+    fn table(scope: &InstallScope) -> String {
         let mut text = format!("{:?} {}\n", scope.readers, scope.extension().display());
-        for place in &scope.places {
-            let _ = writeln!(text, "{} for {}", place.manifest.display(), place.reader);
+        for location in &scope.locations {
+            let _ = writeln!(text, "{} for {}", location.path.display(), location.browsers);
         }
         text
     }
 
     #[test]
-    fn a_user_has_a_place_for_each_browser() {
+    fn a_user_has_a_location_for_each_browser() {
         let homes = Homes { home: "/home/me".into(), config: "/home/me/.config".into() };
-        insta::assert_snapshot!(table(&Scope::of_user(Os::Linux, &homes, "/share".into(), None)), @r"
+        insta::assert_snapshot!(table(&InstallScope::of_user(Os::Linux, &homes, "/share".into(), None)), @r"
         User /share/extension
         /home/me/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json for Chromium
         /home/me/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json for Google Chrome
@@ -154,15 +157,15 @@ mod tests {
     }
 
     #[test]
-    fn browsers_that_share_a_place_of_the_systems_are_named_together() {
-        insta::assert_snapshot!(table(&Scope::of_system(Os::Linux, Path::new("/"))), @r"
+    fn browsers_that_share_a_location_are_named_together() {
+        insta::assert_snapshot!(table(&InstallScope::of_system(Os::Linux, Path::new("/"))), @r"
         Everybody /usr/local/share/navtrace/extension
         /etc/chromium/native-messaging-hosts/dev.navtrace.host.json for Chromium
         /etc/opt/chrome/native-messaging-hosts/dev.navtrace.host.json for Google Chrome, Brave and Vivaldi
         /etc/opt/chrome_for_testing/native-messaging-hosts/dev.navtrace.host.json for Chrome for Testing
         /etc/opt/edge/native-messaging-hosts/dev.navtrace.host.json for Microsoft Edge
         ");
-        insta::assert_snapshot!(table(&Scope::of_system(Os::MacOs, Path::new("/"))), @r"
+        insta::assert_snapshot!(table(&InstallScope::of_system(Os::MacOs, Path::new("/"))), @r"
         Everybody /Library/Application Support/navtrace/extension
         /Library/Application Support/Chromium/NativeMessagingHosts/dev.navtrace.host.json for Chromium
         /Library/Google/Chrome/NativeMessagingHosts/dev.navtrace.host.json for Google Chrome, Brave and Vivaldi
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_data_directory_is_where_the_environment_says() {
+    fn the_environment_names_the_data_directory() {
         let share = |os, given: &[(&str, &str)]| {
             user_share(os, |name| given.iter().find(|(of, _)| *of == name).map(|(_, value)| OsString::from(value)))
         };

@@ -1,45 +1,48 @@
-//! What all users have, below a root of the test's own.
+//! Installations for all users, below a root directory of the test's own.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::install::apply::Installation;
 use crate::install::browsers::{Browser, Os};
-use crate::install::record::Receipt;
-use crate::install::scope::{Place, Scope, system_place};
-use crate::install::{Line, Mode, Outcome, apply, uninstall};
+use crate::install::record::InstallRecord;
+use crate::install::scope::{InstallScope, ManifestLocation};
+use crate::install::uninstall::Uninstallation;
+use crate::install::{FileReport, InstallReport};
 use crate::launch::{extension, manifest};
 
-struct System {
+struct TestSystem {
     root: tempfile::TempDir,
-    scope: Scope,
+    scope: InstallScope,
     binary: PathBuf,
     extension: BTreeMap<String, String>,
 }
 
-impl System {
+impl TestSystem {
     fn new(os: Os) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let scope = Scope::of_system(os, root.path());
+        let scope = InstallScope::of_system(os, root.path());
         let binary = fs::canonicalize(std::env::current_exe().unwrap()).unwrap();
         Self { root, scope, binary, extension: extension::embedded() }
     }
 
-    fn place(&self, os: Os, id: &str) -> Place {
-        system_place(Browser::by_id(id).unwrap(), os, self.root.path())
+    fn location(&self, os: Os, id: &str) -> ManifestLocation {
+        ManifestLocation::of_system(Browser::by_id(id).unwrap(), os, self.root.path())
     }
 
-    fn install(&self, places: &[Place], mode: Mode) -> Outcome {
-        let order =
-            apply::Order { scope: &self.scope, places, extension: Some(&self.extension), binary: &self.binary, mode };
-        apply::install(&order).unwrap()
+    fn installation<'a>(&'a self, locations: &'a [ManifestLocation], dry_run: bool) -> Installation<'a> {
+        Installation { scope: &self.scope, locations, extension: Some(&self.extension), binary: &self.binary, dry_run }
     }
 
-    fn uninstall(&self, places: Option<&[Place]>) -> Outcome {
-        let shell_word = |path: &Path| path.display().to_string();
-        let order = uninstall::Order { scope: &self.scope, places, binary: &self.binary, shell_word, mode: Mode::Real };
-        uninstall::uninstall(&order).unwrap()
+    fn install(&self, locations: &[ManifestLocation]) -> InstallReport {
+        self.installation(locations, false).run().unwrap()
+    }
+
+    fn uninstall(&self, locations: Option<&[ManifestLocation]>) -> InstallReport {
+        let uninstallation = Uninstallation { scope: &self.scope, locations, binary: &self.binary, dry_run: false };
+        uninstallation.run().unwrap()
     }
 
     fn is_empty(&self) -> bool {
@@ -47,93 +50,87 @@ impl System {
     }
 }
 
-fn said(outcome: &Outcome) -> Vec<(&'static str, String)> {
-    let name = |line: &Line| line.path.file_name().unwrap().to_string_lossy().into_owned();
-    outcome.lines.iter().map(|line| (line.what, name(line))).collect()
+fn statuses(report: &InstallReport) -> Vec<(&'static str, String)> {
+    let name = |file: &FileReport| file.path.file_name().unwrap().to_string_lossy().into_owned();
+    report.files.iter().map(|file| (file.status, name(file))).collect()
 }
 
 #[test]
-fn everybody_can_read_what_all_users_have_and_it_goes_away_whole() {
+fn everybody_can_read_the_files_and_all_are_removed() {
     for os in [Os::Linux, Os::MacOs] {
-        let system = System::new(os);
-        let places = [system.place(os, "chromium"), system.place(os, "vivaldi")];
-        system.install(&places, Mode::Dry);
+        let system = TestSystem::new(os);
+        let locations = [system.location(os, "chromium"), system.location(os, "vivaldi")];
+        system.installation(&locations, true).run().unwrap();
         assert!(system.is_empty());
-        let outcome = system.install(&places, Mode::Real);
-        assert_eq!(outcome.registered, ["Chromium", "Google Chrome, Brave and Vivaldi"]);
-        assert_eq!(outcome.problems, [""; 0]);
+        let report = system.install(&locations);
+        assert_eq!(report.registered, ["Chromium", "Google Chrome, Brave and Vivaldi"]);
+        assert_eq!(report.problems, [""; 0]);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        for place in &places {
-            assert_eq!((mode(&place.manifest), mode(place.folder())), (0o644, 0o755));
-            assert_eq!(manifest::program(&fs::read(&place.manifest).unwrap()), Some(system.binary.clone()));
+        for location in &locations {
+            assert_eq!((mode(&location.path), mode(location.folder())), (0o644, 0o755));
+            assert_eq!(manifest::program(&fs::read(&location.path).unwrap()), Some(system.binary.clone()));
         }
         let folder = system.scope.extension();
         assert_eq!((mode(&folder.join("manifest.json")), mode(&folder.join("headers"))), (0o644, 0o755));
-        assert_eq!(mode(&Receipt::path(&system.scope.share)), 0o644);
-        let again = said(&system.install(&places, Mode::Real));
-        assert!(again.len() == 4 && again.iter().all(|(what, _)| *what == "unchanged"), "{again:?}");
+        assert_eq!(mode(&InstallRecord::path(&system.scope.share)), 0o644);
+        let again = statuses(&system.install(&locations));
+        assert!(again.len() == 4 && again.iter().all(|(status, _)| *status == "unchanged"), "{again:?}");
 
-        // A manifest or a file that not everybody may read is as bad as none.
-        for path in [&places[0].manifest, &folder.join("manifest.json")] {
+        // Files that not everybody may read are repaired.
+        for path in [&locations[0].path, &folder.join("manifest.json")] {
             fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-            assert!(said(&system.install(&places, Mode::Real)).iter().any(|(what, _)| *what == "updated"));
+            assert!(statuses(&system.install(&locations)).iter().any(|(status, _)| *status == "updated"));
             assert_eq!(mode(path), 0o644);
         }
 
-        let outcome = system.uninstall(None);
-        assert!(outcome.gone && outcome.problems.is_empty());
+        let report = system.uninstall(None);
+        assert!(report.is_gone && report.problems.is_empty());
         assert!(system.is_empty());
-        assert_eq!(said(&system.uninstall(None)), []);
+        assert_eq!(statuses(&system.uninstall(None)), []);
     }
 }
 
 #[test]
-fn directories_that_several_need_go_with_the_last_of_them() {
-    let system = System::new(Os::Linux);
-    let place = |id| [system.place(Os::Linux, id)];
-    system.install(&place("chrome"), Mode::Real);
-    system.install(&place("edge"), Mode::Real);
-    let outcome = system.uninstall(Some(&place("brave")));
-    assert!(!outcome.gone);
-    assert_eq!(said(&outcome), [("removed", "dev.navtrace.host.json".to_owned()), ("left", "extension".to_owned())]);
+fn shared_directories_are_removed_with_their_last_user() {
+    let system = TestSystem::new(Os::Linux);
+    let location = |id| [system.location(Os::Linux, id)];
+    system.install(&location("chrome"));
+    system.install(&location("edge"));
+    let report = system.uninstall(Some(&location("brave")));
+    assert!(!report.is_gone);
+    assert_eq!(statuses(&report), [("removed", "dev.navtrace.host.json".to_owned()), ("left", "extension".to_owned())]);
     assert!(!system.root.path().join("etc/opt/chrome").exists());
-    assert!(system.uninstall(Some(&place("edge"))).gone);
+    assert!(system.uninstall(Some(&location("edge"))).is_gone);
     assert!(system.is_empty());
 }
 
 #[test]
-fn a_receipt_that_is_lost_or_broken_keeps_nothing_of_navtraces() {
-    let system = System::new(Os::Linux);
-    let places = [system.place(Os::Linux, "chromium")];
+fn a_lost_or_broken_record_keeps_no_files() {
+    let system = TestSystem::new(Os::Linux);
+    let locations = [system.location(Os::Linux, "chromium")];
     for broken in
         [None, Some("{"), Some(r#"{"manifests":["relative"],"directories":["/"],"extension":["/etc/passwd",""]}"#)]
     {
-        system.install(&places, Mode::Real);
-        let path = Receipt::path(&system.scope.share);
+        system.install(&locations);
+        let path = InstallRecord::path(&system.scope.share);
         match broken {
             Some(broken) => fs::write(&path, broken).unwrap(),
             None => fs::remove_file(&path).unwrap(),
         }
-        let outcome = system.uninstall(None);
-        assert!(outcome.gone && outcome.problems.is_empty(), "{outcome:?}");
+        let report = system.uninstall(None);
+        assert!(report.is_gone && report.problems.is_empty(), "{report:?}");
         assert!(!system.scope.extension().join("manifest.json").exists() && !path.exists());
-        assert!(!places[0].manifest.exists());
+        assert!(!locations[0].path.exists());
     }
 }
 
 #[test]
-fn what_only_root_may_do_is_left_to_root() {
-    let mut system = System::new(Os::Linux);
-    // Not even root may write there, so that the test does not depend on who runs it.
-    system.scope = Scope::of_system(Os::Linux, Path::new("/proc/self"));
-    let order = apply::Order {
-        scope: &system.scope,
-        places: &[system_place(Browser::by_id("chromium").unwrap(), Os::Linux, Path::new("/proc/self"))],
-        extension: Some(&system.extension),
-        binary: &system.binary,
-        mode: Mode::Dry,
-    };
-    let message = apply::install(&order).unwrap_err().to_string();
+fn an_installation_for_all_users_needs_root() {
+    let mut system = TestSystem::new(Os::Linux);
+    // Not even root may write there, so the test does not depend on the user.
+    system.scope = InstallScope::of_system(Os::Linux, Path::new("/proc/self"));
+    let location = ManifestLocation::of_system(Browser::by_id("chromium").unwrap(), Os::Linux, Path::new("/proc/self"));
+    let message = system.installation(&[location], true).run().unwrap_err().to_string();
     assert!(message.starts_with("/proc/self can't be written: "), "{message}");
     assert!(message.ends_with("; what all users have needs root: run this as root"), "{message}");
 }

@@ -1,4 +1,4 @@
-//! Takes away what was put in place, and nothing else.
+//! Removes what an installation created, and nothing else.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,240 +6,221 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::base::failure::Failure;
-use crate::install::plan::{self, Condition, Present, Step};
-use crate::install::present::{self, Obstacle};
-use crate::install::record::Receipt;
-use crate::install::scope::{Place, Scope};
-use crate::install::{Line, Mode, Outcome, folder, needs_root};
+use crate::base::text::shell_word;
+use crate::install::existing::{self, WriteError};
+use crate::install::plan::{self, ExistingManifest, ManifestAction, NamedProgram};
+use crate::install::record::{self, InstallRecord};
+use crate::install::scope::{InstallScope, ManifestLocation, join_names};
+use crate::install::{FileReport, InstallReport, RECORD_DETAIL, needs_root};
 use crate::launch::{extension, manifest};
 
-/// What is to be taken away.
+/// An uninstallation to be done.
 #[derive(Debug)]
-pub(crate) struct Order<'a> {
-    /// Of whom.
-    pub(crate) scope: &'a Scope,
-    /// Where the manifest goes; everywhere when there is nothing.
-    pub(crate) places: Option<&'a [Place]>,
-    /// The program whose registrations go.
+pub(crate) struct Uninstallation<'a> {
+    pub(crate) scope: &'a InstallScope,
+    /// The manifests to remove. `None` means all.
+    pub(crate) locations: Option<&'a [ManifestLocation]>,
+    /// The program whose registrations are removed.
     pub(crate) binary: &'a Path,
-    /// How a program is named to a shell.
-    pub(crate) shell_word: fn(&Path) -> String,
-    /// Whether it is done.
-    pub(crate) mode: Mode,
+    /// Whether to report what would be done instead of doing it.
+    pub(crate) dry_run: bool,
 }
 
-/// Removes registrations, and with the last of them everything else.
-pub(crate) fn uninstall(order: &Order<'_>) -> Result<Outcome, Failure> {
-    let Order { scope, mode, .. } = order;
-    let mut receipt = Receipt::read(&scope.share);
-    let all = everywhere(order, &receipt);
-    let rendered = manifest::render(order.binary).unwrap_or_default();
-    let mut steps = Vec::new();
-    let mut remaining = BTreeSet::new();
-    for place in &all {
-        let present = present::look(place, order.binary, &rendered, scope.readers);
-        let is_meant = order.places.is_none_or(|places| places.iter().any(|meant| meant.manifest == place.manifest));
-        let step = if is_meant { step(order, place, &present)? } else { Step::Pass };
-        // What can't be looked at may be one.
-        if matches!(present, Present::Ours { .. } | Present::Hidden(_)) && !matches!(step, Step::Remove(_)) {
-            remaining.insert(place.manifest.clone());
+impl Uninstallation<'_> {
+    /// Removes registrations, and everything else together with the last of them.
+    pub(crate) fn run(&self) -> Result<InstallReport, Failure> {
+        let mut record = InstallRecord::read(&self.scope.share);
+        let all = self.all_locations(&record);
+        let rendered = manifest::render(self.binary).unwrap_or_default();
+        let mut actions = Vec::new();
+        let mut remaining = BTreeSet::new();
+        for location in &all {
+            let existing = existing::read_manifest(&location.path, self.binary, &rendered, self.scope.readers);
+            let is_meant =
+                self.locations.is_none_or(|locations| locations.iter().any(|meant| meant.path == location.path));
+            let action = if is_meant { self.decide(location, &existing)? } else { ManifestAction::Skip };
+            // An unreadable file may be a registration too.
+            let may_be_ours = matches!(existing, ExistingManifest::Ours { .. } | ExistingManifest::Unreadable(_));
+            if may_be_ours && !matches!(action, ManifestAction::Remove(_)) {
+                remaining.insert(location.path.clone());
+            }
+            actions.push((location, action));
         }
-        steps.push((place, step));
-    }
 
-    let mut outcome = Outcome::default();
-    let mut removed = Vec::new();
-    for (place, step) in steps {
-        take(*mode, place, step, &mut removed, &mut outcome);
-    }
-    if *mode == Mode::Real {
-        // One place may be known by two paths, of which one was meant.
-        let is_gone = |path: &Path| fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-        remaining.retain(|path| !is_gone(path));
-    }
-    remaining.extend(all.iter().map(|place| &place.manifest).filter(|path| was_kept(path, &removed, *mode)).cloned());
-    receipt.manifests.retain(|path| remaining.contains(path));
-    if remaining.is_empty() {
-        remove_rest(order, &mut receipt, &mut outcome);
-        outcome.gone = true;
-        if !outcome.lines.is_empty() {
-            tell_own(order, &mut outcome);
+        let mut report = InstallReport::default();
+        let mut removed = Vec::new();
+        for (location, action) in actions {
+            self.act(location, action, &mut removed, &mut report);
         }
-    } else {
-        keep_rest(order, receipt, &removed, &all, &remaining, &mut outcome);
-    }
-    Ok(outcome)
-}
-
-/// Whether removing a manifest has failed.
-fn was_kept(path: &Path, removed: &[PathBuf], mode: Mode) -> bool {
-    mode == Mode::Real
-        && removed.iter().all(|removed| removed != path)
-        && fs::read(path).is_ok_and(|bytes| manifest::program(&bytes).is_some())
-}
-
-/// Every place where a registration may be: those that browsers look into, those that are meant, and those that the receipt knows.
-fn everywhere(order: &Order<'_>, receipt: &Receipt) -> Vec<Place> {
-    let mut places = order.scope.places.clone();
-    let known = receipt.manifests.iter().map(|manifest| {
-        let dir = manifest.parent().and_then(Path::parent).unwrap_or(manifest);
-        Place { manifest: manifest.clone(), ..Place::of_user_data(dir) }
-    });
-    for more in order.places.into_iter().flatten().cloned().chain(known) {
-        if places.iter().all(|place| place.manifest != more.manifest) {
-            places.push(more);
+        if !self.dry_run {
+            // Two of the paths may lead to the same file, which is gone even if only one of them was meant.
+            remaining.retain(|path| !is_missing(path));
+            let is_left = |path: &&PathBuf| {
+                !removed.contains(*path) && fs::read(path).is_ok_and(|bytes| manifest::program(&bytes).is_some())
+            };
+            remaining.extend(all.iter().map(|location| &location.path).filter(is_left).cloned());
         }
+        record.manifests.retain(|path| remaining.contains(path));
+        if remaining.is_empty() {
+            self.remove_rest(&mut record, &mut report);
+            report.is_gone = true;
+            if !report.files.is_empty() {
+                self.report_runtime_directories(&mut report);
+            }
+        } else if !removed.is_empty() {
+            let others = all.iter().filter(|location| remaining.contains(&location.path));
+            let others = join_names(others.map(|location| location.browsers.as_str()));
+            self.keep_rest(record, &removed, &others, &mut report);
+        }
+        Ok(report)
     }
-    places
-}
 
-/// Decides what becomes of a place, as far as that can be told before anything is done.
-fn step(order: &Order<'_>, place: &Place, present: &Present) -> Result<Step, Failure> {
-    let other = match present {
-        Present::Ours { condition: Condition::Other, program, .. } => (order.shell_word)(program),
-        _ => String::new(),
-    };
-    let step = plan::uninstall(place, present, &other);
-    if let (Step::Remove(_), Err(obstacle)) = (&step, present::obstacle(place.folder())) {
-        return match needs_root(order.scope, &obstacle) {
-            Some(failure) => Err(failure),
-            None => Ok(blocked(place, &obstacle)),
+    /// Returns every location that may have a registration: those that browsers read, that were named, and that were recorded.
+    fn all_locations(&self, record: &InstallRecord) -> Vec<ManifestLocation> {
+        let mut all = self.scope.locations.clone();
+        let recorded = record.manifests.iter().map(|path| {
+            let dir = path.parent().and_then(Path::parent).unwrap_or(path);
+            ManifestLocation { path: path.clone(), ..ManifestLocation::of_user_data(dir) }
+        });
+        for location in self.locations.into_iter().flatten().cloned().chain(recorded) {
+            if all.iter().all(|known| known.path != location.path) {
+                all.push(location);
+            }
+        }
+        all
+    }
+
+    fn decide(&self, location: &ManifestLocation, existing: &ExistingManifest) -> Result<ManifestAction, Failure> {
+        let other = match existing {
+            ExistingManifest::Ours { names: NamedProgram::Other, program, .. } => shell_word(program),
+            _ => String::new(),
         };
-    }
-    Ok(step)
-}
-
-fn blocked(place: &Place, obstacle: &Obstacle) -> Step {
-    Step::Leave(
-        format!("for {}: {obstacle}", place.reader),
-        format!("{obstacle}, so {} is left: mend that and run navtrace uninstall again", place.manifest.display()),
-    )
-}
-
-fn take(mode: Mode, place: &Place, mut step: Step, removed: &mut Vec<PathBuf>, outcome: &mut Outcome) {
-    let path = &place.manifest;
-    if let (Step::Remove(_), Mode::Real) = (&step, mode)
-        && let Err(error) = fs::remove_file(path)
-        // One place may be known by two paths.
-        && error.kind() != ErrorKind::NotFound
-    {
-        step = blocked(place, &Obstacle::new(path, error));
-    }
-    match step {
-        Step::Remove(note) => {
-            outcome.lines.push(Line::new("removed", path, note));
-            removed.push(path.clone());
+        let action = plan::uninstall(location, existing, &other);
+        match (&action, existing::check_writable(location.folder())) {
+            (ManifestAction::Remove(_), Err(error)) => {
+                needs_root(self.scope, &error).map_or_else(|| Ok(not_writable(location, &error)), Err)
+            }
+            _ => Ok(action),
         }
-        Step::Leave(note, problem) => {
-            outcome.lines.push(Line::new("left", path, note));
-            outcome.problems.push(problem);
-        }
-        Step::Write(..) | Step::Keep(_) | Step::Pass => {}
     }
-}
 
-/// Removes what no registration needs any more: the extension, the receipt, and the directories that were made for them.
-fn remove_rest(order: &Order<'_>, receipt: &mut Receipt, outcome: &mut Outcome) {
-    let Order { scope, mode, .. } = order;
-    let dir = scope.extension();
-    let embedded = extension::embedded();
-    let mut files = folder::present(&dir, receipt.extension.iter().chain(embedded.keys()));
-    if fs::symlink_metadata(&dir).is_ok_and(|data| data.is_symlink()) {
-        files.clear();
+    fn act(
+        &self,
+        location: &ManifestLocation,
+        mut action: ManifestAction,
+        removed: &mut Vec<PathBuf>,
+        report: &mut InstallReport,
+    ) {
+        let path = &location.path;
+        if let (ManifestAction::Remove(_), false) = (&action, self.dry_run)
+            && let Err(error) = fs::remove_file(path)
+            // Another path may have led to the same file.
+            && error.kind() != ErrorKind::NotFound
+        {
+            action = not_writable(location, &WriteError::new(path, error));
+        }
+        match action {
+            ManifestAction::Remove(detail) => {
+                report.add("removed", path, detail);
+                removed.push(path.clone());
+            }
+            ManifestAction::Leave(detail, problem) => {
+                report.add("left", path, detail);
+                report.problems.push(problem);
+            }
+            ManifestAction::Write(..) | ManifestAction::Keep(_) | ManifestAction::Skip => {}
+        }
     }
-    if !files.is_empty() {
-        let removed = match present::obstacle(&dir) {
-            Ok(()) if *mode == Mode::Real => folder::remove(&dir, &files).map_err(|error| Obstacle::new(&dir, error)),
+
+    /// Removes the extension, the record, and the directories that were created for them.
+    fn remove_rest(&self, record: &mut InstallRecord, report: &mut InstallReport) {
+        let dir = self.scope.extension();
+        self.remove_extension(&dir, record, report);
+        let path = InstallRecord::path(&self.scope.share);
+        if path.is_file() {
+            match if self.dry_run { Ok(()) } else { fs::remove_file(&path) } {
+                Ok(()) => report.add("removed", &path, RECORD_DETAIL),
+                Err(error) => {
+                    report.problems.push(format!("{} can't be removed: {error}; remove it by hand", path.display()));
+                }
+            }
+        }
+        if self.dry_run {
+            return;
+        }
+        let _ = fs::remove_dir(&dir);
+        if let Some(runtime) = &self.scope.runtime {
+            record::remove_empty(&runtime.state);
+            record::remove_empty(&runtime.cache);
+        }
+        record.remove_directories(|_| true);
+        if fs::symlink_metadata(&dir).is_ok() {
+            report.add("left", &dir, "with what navtrace has not put there");
+        }
+    }
+
+    fn remove_extension(&self, dir: &Path, record: &InstallRecord, report: &mut InstallReport) {
+        let embedded = extension::embedded();
+        let files = record::files_in(dir, record.extension.iter().chain(embedded.keys()));
+        if files.is_empty() || fs::symlink_metadata(dir).is_ok_and(|data| data.is_symlink()) {
+            return;
+        }
+        let removed = match existing::check_writable(dir) {
+            Ok(()) if !self.dry_run => record::remove_files(dir, &files).map_err(|error| WriteError::new(dir, error)),
             result => result,
         };
-        if let Err(obstacle) = removed {
-            outcome.lines.push(Line::new("left", &dir, "the extension"));
-            outcome.problems.push(format!("{obstacle}, so the extension is left there: remove it by hand"));
-        } else {
-            let mut line = Line::new("removed", &dir, "the extension");
-            line.files = files.iter().map(|name| format!("{name} removed")).collect();
-            outcome.lines.push(line);
-        }
-    }
-    let path = Receipt::path(&scope.share);
-    if path.is_file() {
-        outcome.lines.push(Line::new("removed", &path, "what navtrace uninstall goes by"));
-        if *mode == Mode::Real
-            && let Err(error) = fs::remove_file(&path)
-        {
-            outcome.lines.pop();
-            outcome.problems.push(format!("{} can't be removed: {error}; remove it by hand", path.display()));
-        }
-    }
-    if *mode == Mode::Real {
-        let _ = fs::remove_dir(&dir);
-        if let Some(own) = &scope.own {
-            folder::prune(&own.state);
-            folder::prune(&own.cache);
-        }
-        remove_directories(&mut receipt.directories, |_| true);
-        if fs::symlink_metadata(&dir).is_ok() {
-            outcome.lines.push(Line::new("left", &dir, "with what navtrace has not put there"));
-        }
-    }
-}
-
-/// Says what is left of the directories that navtrace makes when it runs.
-fn tell_own(order: &Order<'_>, outcome: &mut Outcome) {
-    let Some(own) = &order.scope.own else { return };
-    for (dir, what) in [
-        (&own.state, "spans and traces that are kept, yours to delete"),
-        (&own.cache, "what navtrace would make again, yours to delete"),
-    ] {
-        // On macOS one directory is for all.
-        let is_decided = order.mode == Mode::Real || *dir != order.scope.share;
-        if is_decided && dir.exists() && !folder::is_bare(dir) {
-            outcome.lines.push(Line::new("left", dir, what));
-        }
-    }
-}
-
-/// Removes the directories that the registrations were alone in, and says that the extension stays for the others.
-fn keep_rest(
-    order: &Order<'_>,
-    mut receipt: Receipt,
-    removed: &[PathBuf],
-    all: &[Place],
-    remaining: &BTreeSet<PathBuf>,
-    outcome: &mut Outcome,
-) {
-    let Order { scope, mode, .. } = order;
-    if removed.is_empty() {
-        return;
-    }
-    let others = all.iter().filter(|place| remaining.contains(&place.manifest)).map(|place| place.reader.as_str());
-    let others = super::scope::words(others);
-    if scope.extension().exists() {
-        outcome.lines.push(Line::new("left", &scope.extension(), format!("the extension, for {others}")));
-    }
-    if *mode == Mode::Dry {
-        return;
-    }
-    remove_directories(&mut receipt.directories, |dir| removed.iter().any(|manifest| manifest.starts_with(dir)));
-    let path = Receipt::path(&scope.share);
-    let written = receipt
-        .render()
-        .map_err(std::io::Error::from)
-        .and_then(|text| crate::base::files::write(&path, text.as_bytes(), scope.readers));
-    if let (Err(error), true) = (written, path.is_file()) {
-        outcome.problems.push(format!("{} can't be written: {error}; mend that", path.display()));
-    }
-}
-
-/// Removes those directories that are empty, the innermost first, and forgets those that are not there.
-fn remove_directories(directories: &mut BTreeSet<PathBuf>, may_go: impl Fn(&Path) -> bool) {
-    let inward: Vec<PathBuf> = directories.iter().rev().cloned().collect();
-    for dir in inward.into_iter().filter(|dir| may_go(dir)) {
-        match fs::remove_dir(&dir) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {}
-            _ => {
-                directories.remove(&dir);
+        match removed {
+            Ok(()) => {
+                let files = files.iter().map(|name| format!("{name} removed")).collect();
+                report.files.push(FileReport { files, ..FileReport::new("removed", dir, "the extension") });
+            }
+            Err(error) => {
+                report.add("left", dir, "the extension");
+                report.problems.push(format!("{error}, so the extension is left there: remove it by hand"));
             }
         }
     }
+
+    /// Reports the directories that navtrace created when it ran, if there is something in them.
+    fn report_runtime_directories(&self, report: &mut InstallReport) {
+        let Some(runtime) = &self.scope.runtime else { return };
+        for (dir, detail) in [
+            (&runtime.state, "spans and traces that are kept, yours to delete"),
+            (&runtime.cache, "what navtrace would make again, yours to delete"),
+        ] {
+            // On macOS the data directory is one of them, and before the removal it has other files too.
+            let is_decided = !self.dry_run || *dir != self.scope.share;
+            if is_decided && dir.exists() && !record::is_empty(dir) {
+                report.add("left", dir, detail);
+            }
+        }
+    }
+
+    /// Removes only the directories of the removed manifests, and reports that the extension stays for the `others`.
+    fn keep_rest(&self, mut record: InstallRecord, removed: &[PathBuf], others: &str, report: &mut InstallReport) {
+        let dir = self.scope.extension();
+        if dir.exists() {
+            report.add("left", &dir, format!("the extension, for {others}"));
+        }
+        if self.dry_run {
+            return;
+        }
+        record.remove_directories(|dir| removed.iter().any(|manifest| manifest.starts_with(dir)));
+        let share = &self.scope.share;
+        let path = InstallRecord::path(share);
+        if let (Err(error), true) = (record.write(share, self.scope.readers), path.is_file()) {
+            report.problems.push(format!("{} can't be written: {error}; fix that", path.display()));
+        }
+    }
+}
+
+fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+fn not_writable(location: &ManifestLocation, error: &WriteError) -> ManifestAction {
+    ManifestAction::Leave(
+        format!("for {}: {error}", location.browsers),
+        format!("{error}, so {} is left: fix that and run navtrace uninstall again", location.path.display()),
+    )
 }

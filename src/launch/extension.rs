@@ -1,4 +1,4 @@
-//! The extension that this binary carries, and where Chromium can load it from.
+//! The extension that this binary carries, and the folder that Chromium loads it from.
 
 mod bundle;
 
@@ -14,159 +14,112 @@ use serde_json::Value;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files::{self, Readers};
 
-/// The extension's id. The `key` in its manifest fixes it: the first 16 bytes of the key's SHA-256, with `a` to `p` for the hex digits.
+/// The extension's id, which follows from the `key` in its manifest.
 pub(crate) const ID: &str = "aalhdoofknlgjgclnnkjbegphicaohme";
 
 /// The origin by which Chromium names the extension to its host.
 pub(crate) const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
 
-/// The worker's entry, as the manifest names it.
+/// The service worker's entry module, as the manifest names it.
 const WORKER: &str = "service-worker.js";
 
-/// The most that a file of the extension has, wherever it was loaded from.
-const LIMIT: u64 = 16 * 1024 * 1024;
+/// The largest file of an extension that is read, in bytes.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 #[derive(RustEmbed)]
 #[folder = "extension/"]
 #[exclude = "*.d.ts"]
 struct Embedded;
 
-/// Why there is no extension to load.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ExtensionError {
-    /// The folder that was named is not there or can't be read.
-    #[error("NAVTRACE_EXTENSION={}: {source}; name a folder that holds the extension, or unset it to use the one that navtrace carries", .folder.display())]
-    Unreadable {
-        /// The folder.
-        folder: PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// The folder that was named holds something else.
-    #[error("NAVTRACE_EXTENSION={}: {reason}; name a folder that holds the extension, or unset it to use the one that navtrace carries", .folder.display())]
-    Broken {
-        /// The folder.
-        folder: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The embedded extension could not be unpacked.
-    #[error("the extension can't be unpacked into {}: {source}; free some space there, or set XDG_CACHE_HOME to a folder that you may write to", .folder.display())]
-    Unpack {
-        /// The folder.
-        folder: PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// There is no home to unpack it into. A shared temporary directory will not do: its files could be somebody else's.
-    #[error("the extension can't be unpacked, because there is no home directory: set HOME or XDG_CACHE_HOME")]
-    NoCache,
-    /// Chromium separates the extensions of `--load-extension` with commas.
-    #[error("the extension's folder {} has a comma in its path, where Chromium would split it; choose another folder with NAVTRACE_EXTENSION or XDG_CACHE_HOME", .0.display())]
-    Comma(PathBuf),
-}
-
-impl From<ExtensionError> for Failure {
-    fn from(error: ExtensionError) -> Self {
-        Self::new(ExitCode::Failure, error)
-    }
-}
-
-/// Gives the folder that Chromium shall load: `named`, checked, or the embedded extension, unpacked and verified.
-///
-/// # Errors
-///
-/// An [`ExtensionError`] that names the folder.
-pub(crate) fn provide(named: Option<&Path>) -> Result<PathBuf, ExtensionError> {
-    let folder = if let Some(folder) = named {
-        check(folder)?
-    } else {
-        let files = embedded();
-        let folder = cache_folder(&files)?;
-        unpack(&files, &folder, Readers::User, &mut Vec::new())
-            .map_err(|source| ExtensionError::Unpack { folder: folder.clone(), source })?;
-        folder
+/// Returns the folder for `--load-extension`: the named one, checked, or the embedded extension, unpacked into the cache.
+pub(crate) fn provide(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let folder = match named {
+        Some(folder) => check(folder)?,
+        None => unpack_into_cache()?,
     };
     if folder.as_os_str().as_encoded_bytes().contains(&b',') {
-        return Err(ExtensionError::Comma(folder));
+        let message = format!(
+            "the extension's folder {} has a comma in its path, where Chromium would split it",
+            folder.display()
+        );
+        let hint = "choose another folder with NAVTRACE_EXTENSION or XDG_CACHE_HOME";
+        return Err(Failure::new(ExitCode::Failure, message).hint(hint));
     }
     Ok(folder)
 }
 
-/// The permissions that the extension needs.
-pub(crate) fn permissions() -> Vec<String> {
-    let manifest: Value =
-        Embedded::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok()).unwrap_or_default();
-    let permissions = manifest["permissions"].as_array().into_iter().flatten();
-    permissions.filter_map(Value::as_str).map(str::to_owned).collect()
+/// Unpacks into a folder of this very content, so that binaries of different builds never change each other's files.
+fn unpack_into_cache() -> Result<PathBuf, Failure> {
+    let files = embedded();
+    let mut hasher = DefaultHasher::new();
+    files.hash(&mut hasher);
+    // Not in a shared temporary directory, where another user could have created the files.
+    let cache = cache_directory().ok_or_else(|| {
+        let message = "the extension can't be unpacked, because there is no home directory: set HOME or XDG_CACHE_HOME";
+        Failure::new(ExitCode::Failure, message)
+    })?;
+    let folder = cache.join("extension").join(format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish()));
+    unpack(&files, &folder, Readers::User, &mut Vec::new()).map_err(|error| {
+        Failure::new(ExitCode::Failure, format!("the extension can't be unpacked into {}", folder.display()))
+            .because(error)
+            .hint("free some space there, or set XDG_CACHE_HOME to a folder that you may write to")
+    })?;
+    Ok(folder)
 }
 
-/// What is in a folder that Chromium loaded the extension from, held against the extension that this binary carries.
+/// How a folder that Chromium loads the extension from compares with the extension in this binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// The same. The worker's modules may stand in files of their own.
+pub(crate) enum FolderContent {
+    /// The same, with the worker's modules bundled or in files of their own.
     Same,
-    /// An extension of another version, which is named.
+    /// The extension in this other version.
     Version(String),
-    /// This version with other files, of which one is named.
+    /// This version, but the named file differs.
     Changed(String),
-    /// Something else, and what.
+    /// Not the extension, for this reason.
     Broken(String),
 }
 
-/// Holds a folder against the extension that this binary carries.
-pub(crate) fn compare(folder: &Path) -> Content {
-    if let Err(error) = check(folder) {
-        return Content::Broken(match error {
-            ExtensionError::Broken { reason, .. } => reason,
-            ExtensionError::Unreadable { source, .. } => source.to_string(),
-            error => error.to_string(),
-        });
+/// Compares a folder with the extension in this binary.
+pub(crate) fn compare(folder: &Path) -> FolderContent {
+    if let Err(reason) = check_manifest(folder) {
+        return FolderContent::Broken(reason);
     }
-    let manifest = files::read(&folder.join("manifest.json"), LIMIT).unwrap_or_default();
+    let manifest = files::read(&folder.join("manifest.json"), MAX_FILE).unwrap_or_default();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap_or_default();
     let version = manifest["version"].as_str().unwrap_or_default();
     if version != env!("CARGO_PKG_VERSION") {
-        return Content::Version(version.to_owned());
+        return FolderContent::Version(version.to_owned());
     }
-    let differs = |(name, linked): &(&String, &String)| {
-        let there = files::read(&folder.join(name), LIMIT).ok();
-        let raw = Embedded::get(name).map(|file| file.data.into_owned());
-        there.is_none() || (there.as_deref() != Some(linked.as_bytes()) && there != raw)
+    let differs = |(name, bundled): &(&String, &String)| {
+        let on_disk = files::read(&folder.join(name), MAX_FILE).ok();
+        let unbundled = Embedded::get(name).map(|file| file.data.into_owned());
+        on_disk.is_none() || (on_disk.as_deref() != Some(bundled.as_bytes()) && on_disk != unbundled)
     };
-    embedded().iter().find(differs).map_or(Content::Same, |(name, _)| Content::Changed(name.clone()))
+    embedded().iter().find(differs).map_or(FolderContent::Same, |(name, _)| FolderContent::Changed(name.clone()))
 }
 
-/// The folder of this very content: binaries of different builds never change each other's files.
-fn cache_folder(files: &BTreeMap<String, String>) -> Result<PathBuf, ExtensionError> {
-    let mut hasher = DefaultHasher::new();
-    files.hash(&mut hasher);
-    let cache = cache_directory().ok_or(ExtensionError::NoCache)?;
-    let name = format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish());
-    Ok(cache.join("extension").join(name))
-}
-
-/// navtrace's cache directory; `None` when the user has no home.
+/// Returns navtrace's cache directory, or `None` if the user has no home.
 pub(crate) fn cache_directory() -> Option<PathBuf> {
     let dirs = directories::ProjectDirs::from("dev", "navtrace", "navtrace")?;
     Some(dirs.cache_dir().to_owned())
 }
 
-/// The embedded extension's files with their names, the worker's modules linked into the worker.
+/// Returns the embedded extension's files by name, with the worker's modules bundled into the worker.
 pub(crate) fn embedded() -> BTreeMap<String, String> {
     let files = Embedded::iter().filter_map(|name| {
         let file = Embedded::get(&name)?;
         Some((name.into_owned(), String::from_utf8_lossy(&file.data).into_owned()))
     });
     let mut files: BTreeMap<String, String> = files.collect();
-    // Unlinked they do the same, only later; a test keeps it from coming to that.
-    if let Some(worker) = bundle::link(&files, WORKER) {
+    // Without bundling the worker only starts later. A test makes sure that bundling works.
+    if let Some(worker) = bundle::bundle(&files, WORKER) {
         files.insert(WORKER.to_owned(), worker);
     }
     files
 }
 
-/// Names the files that are not in a folder as they should be.
+/// Names the files that are missing from a folder or differ there.
 pub(crate) fn differing<'a>(files: &'a BTreeMap<String, String>, folder: &Path, readers: Readers) -> Vec<&'a str> {
     let differ = |(name, content): &(&String, &String)| {
         !files::is_written(&folder.join(name.as_str()), content.as_bytes(), readers)
@@ -174,44 +127,46 @@ pub(crate) fn differing<'a>(files: &'a BTreeMap<String, String>, folder: &Path, 
     files.iter().filter(differ).map(|(name, _)| name.as_str()).collect()
 }
 
-/// Writes whatever differs from the files that a folder should have: nothing, when it is there and whole. Directories that were not there are
-/// added to `made`.
+/// Writes the files that are missing from a folder or differ there. Adds the directories that it had to create to `created`.
 pub(crate) fn unpack(
     files: &BTreeMap<String, String>,
     folder: &Path,
     readers: Readers,
-    made: &mut Vec<PathBuf>,
+    created: &mut Vec<PathBuf>,
 ) -> io::Result<()> {
     for name in differing(files, folder, readers) {
         let path = folder.join(name);
-        files::make_directories(path.parent().unwrap_or(folder), readers, made)?;
+        files::make_directories(path.parent().unwrap_or(folder), readers, created)?;
         files::write(&path, files[name].as_bytes(), readers)?;
     }
     Ok(())
 }
 
-/// Checks that a folder holds this extension, as far as its manifest tells, and gives its canonical path.
-///
-/// # Errors
-///
-/// An [`ExtensionError`] that names the folder, as the value of `NAVTRACE_EXTENSION`.
-pub(crate) fn check(folder: &Path) -> Result<PathBuf, ExtensionError> {
-    let unreadable = |source| ExtensionError::Unreadable { folder: folder.into(), source };
-    let broken = |reason: String| ExtensionError::Broken { folder: folder.into(), reason };
-    let absolute = fs::canonicalize(folder).map_err(unreadable)?;
-    let manifest = files::read(&absolute.join("manifest.json"), LIMIT).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => broken("it has no manifest.json".to_owned()),
-        _ => unreadable(error),
+/// Checks that the folder in `NAVTRACE_EXTENSION` holds this extension, and returns its canonical path.
+pub(crate) fn check(folder: &Path) -> Result<PathBuf, Failure> {
+    check_manifest(folder).map_err(|reason| {
+        Failure::new(ExitCode::Failure, format!("NAVTRACE_EXTENSION={}", folder.display()))
+            .because(reason)
+            .hint("name a folder that holds the extension, or unset it to use the one that navtrace carries")
+    })
+}
+
+/// Checks by its manifest that a folder holds this extension. Returns its canonical path, or the reason why not.
+fn check_manifest(folder: &Path) -> Result<PathBuf, String> {
+    let absolute = fs::canonicalize(folder).map_err(|error| error.to_string())?;
+    let manifest = files::read(&absolute.join("manifest.json"), MAX_FILE).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "it has no manifest.json".to_owned(),
+        _ => error.to_string(),
     })?;
     let manifest: Value =
-        serde_json::from_slice(&manifest).map_err(|error| broken(format!("its manifest.json is not JSON: {error}")))?;
+        serde_json::from_slice(&manifest).map_err(|error| format!("its manifest.json is not JSON: {error}"))?;
     let own: Option<Value> = Embedded::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok());
     if manifest.get("key") != own.as_ref().and_then(|own| own.get("key")) {
-        return Err(broken("its manifest.json has another key, so another id, than navtrace's extension".to_owned()));
+        return Err("its manifest.json has another key, so another id, than navtrace's extension".to_owned());
     }
     let worker = manifest["background"]["service_worker"].as_str().unwrap_or_default();
     if worker.is_empty() || !absolute.join(worker).is_file() {
-        return Err(broken("the service worker that its manifest.json names is missing".to_owned()));
+        return Err("the service worker that its manifest.json names is missing".to_owned());
     }
     Ok(absolute)
 }
@@ -235,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn the_extension_and_the_host_have_one_version() {
+    fn the_extension_and_the_host_have_the_same_version() {
         let manifest: Value = serde_json::from_slice(&Embedded::get("manifest.json").unwrap().data).unwrap();
         assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
     }
 
     #[test]
-    fn the_workers_modules_can_be_linked() {
+    fn the_workers_modules_can_be_bundled() {
         let worker = &embedded()[WORKER];
         assert!(!worker.lines().any(|line| line.starts_with("import ") || line.starts_with("export ")));
         let declared = worker.lines().filter_map(|line| {
@@ -258,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn unpacking_mends_what_was_changed_or_lost() {
+    fn unpacking_restores_changed_and_lost_files() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("a/b");
         let files = embedded();
@@ -273,28 +228,31 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_held_against_what_the_binary_carries() {
+    fn a_folder_is_compared_with_the_embedded_extension() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path();
-        assert_eq!(compare(folder), Content::Broken("it has no manifest.json".to_owned()));
-        assert_eq!(compare(&folder.join("gone")), Content::Broken("No such file or directory (os error 2)".to_owned()));
-        // A pipe is not waited for.
+        assert_eq!(compare(folder), FolderContent::Broken("it has no manifest.json".to_owned()));
+        assert_eq!(
+            compare(&folder.join("gone")),
+            FolderContent::Broken("No such file or directory (os error 2)".to_owned())
+        );
+        // Comparing must not block on a FIFO.
         super::super::latch::set(folder).unwrap();
         fs::rename(super::super::latch::file(folder), folder.join("manifest.json")).unwrap();
-        assert_eq!(compare(folder), Content::Broken("it is not a plain file".to_owned()));
+        assert_eq!(compare(folder), FolderContent::Broken("it is not a plain file".to_owned()));
         unpack(&embedded(), folder, Readers::User, &mut Vec::new()).unwrap();
-        assert_eq!(compare(folder), Content::Same);
-        assert_eq!(compare(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/extension"))), Content::Same);
+        assert_eq!(compare(folder), FolderContent::Same);
+        assert_eq!(compare(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/extension"))), FolderContent::Same);
         fs::write(folder.join("channel/port.js"), "evil()").unwrap();
-        assert_eq!(compare(folder), Content::Changed("channel/port.js".to_owned()));
+        assert_eq!(compare(folder), FolderContent::Changed("channel/port.js".to_owned()));
         let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
         let older = manifest.replace(&format!("\"{}\"", env!("CARGO_PKG_VERSION")), "\"0.0.1\"");
         fs::write(folder.join("manifest.json"), older).unwrap();
-        assert_eq!(compare(folder), Content::Version("0.0.1".to_owned()));
+        assert_eq!(compare(folder), FolderContent::Version("0.0.1".to_owned()));
     }
 
     #[test]
-    fn a_folder_that_is_missing_or_broken_is_named() {
+    fn a_missing_or_broken_folder_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path();
         let reason = || {
@@ -311,7 +269,7 @@ mod tests {
         fs::write(folder.join("manifest.json"), Embedded::get("manifest.json").unwrap().data).unwrap();
         assert_eq!(reason(), "the service worker that its manifest.json names is missing");
 
-        let missing = folder.join("missing");
-        assert!(matches!(provide(Some(&missing)), Err(ExtensionError::Unreadable { .. })));
+        let missing = provide(Some(&folder.join("missing"))).unwrap_err().to_string();
+        assert!(missing.contains("/missing: No such file or directory (os error 2); name a folder"), "{missing}");
     }
 }

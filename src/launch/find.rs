@@ -1,4 +1,4 @@
-//! Finds the browser to start, and says of one that can't load extensions that it can't.
+//! Finds the browser to start and refuses builds that cannot load extensions.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::base::failure::{ExitCode, Failure};
 
-/// Where a browser is looked for when none is named, best first. Branded Chrome stands last: it loads no unpacked extension since 137.
-const USUAL: [&str; 11] = [
+/// Browsers to try when none is named, best first. Branded Chrome comes last because it loads no unpacked extension since 137.
+const CANDIDATES: [&str; 11] = [
     "chromium",
     "chromium-browser",
     "ungoogled-chromium",
@@ -32,122 +32,89 @@ const FIRST_CHROME_WITHOUT: u32 = 137;
 
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
-const INSTEAD: &str = "use Chromium or Chrome for Testing (set NAVTRACE_BROWSER to its path)";
+const NOT_FOUND: &str = "no Chromium was found on PATH: install it (on Debian: apt-get install chromium) or set NAVTRACE_BROWSER to its path";
 
-/// Why no browser can be started.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FindError {
-    /// None of the usual names is there.
-    #[error(
-        "no Chromium was found on PATH: install it (on Debian: apt-get install chromium) or set NAVTRACE_BROWSER to its path"
-    )]
-    None,
-    /// The browser that was named does not exist.
-    #[error("NAVTRACE_BROWSER={}: no such program; set it to the path of a Chromium", .0.display())]
-    Missing(PathBuf),
-    /// The browser that was named is no program.
-    #[error("NAVTRACE_BROWSER={}: not an executable file; set it to the path of a Chromium", .0.display())]
-    NotExecutable(PathBuf),
-    /// The browser that was named is navtrace itself.
-    #[error("NAVTRACE_BROWSER={}: that is navtrace itself; set it to the path of a Chromium", .0.display())]
-    Ourselves(PathBuf),
-    /// The browser can't load extensions.
-    #[error("{} is {name}, which loads no extensions, so nothing could be traced: {INSTEAD}", .path.display())]
-    NoExtensions {
-        /// The browser.
-        path: PathBuf,
-        /// What it is.
-        name: String,
-    },
-}
-
-impl From<FindError> for Failure {
-    fn from(error: FindError) -> Self {
-        let exit = match &error {
-            FindError::None | FindError::Missing(_) => ExitCode::NotFound,
-            _ => ExitCode::CannotExecute,
-        };
-        Self::new(exit, error)
-    }
-}
-
-/// Finds the browser: the named one, else the first of the usual ones that is there and can load extensions.
-///
-/// # Errors
-///
-/// A [`FindError`] that names what is in the way.
-pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, FindError> {
+/// Returns the named browser, or else the first candidate that is installed and can load extensions.
+pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
     let search_path = std::env::var_os("PATH").unwrap_or_default();
     match named {
-        Some(name) => {
-            let path = named_browser(name, &search_path)?;
-            check(&path)?;
-            Ok(path)
-        }
-        None => usual_browser(&search_path),
+        Some(name) => named_browser(name, &search_path),
+        None => first_candidate(&search_path),
     }
 }
 
-fn named_browser(name: &Path, search_path: &OsStr) -> Result<PathBuf, FindError> {
-    let is_path = name.as_os_str().as_encoded_bytes().contains(&b'/');
-    let path = if is_path {
-        // The browser may be started from another directory.
-        std::path::absolute(name).unwrap_or_else(|_| name.into())
-    } else {
-        look_up(name, search_path).ok_or_else(|| FindError::Missing(name.into()))?
+fn named_browser(name: &Path, search_path: &OsStr) -> Result<PathBuf, Failure> {
+    let unusable = |exit, problem| {
+        Failure::new(exit, format!("NAVTRACE_BROWSER={}: {problem}", name.display()))
+            .hint("set it to the path of a Chromium")
     };
-    if !path.exists() {
-        return Err(FindError::Missing(name.into()));
-    }
+    let path = resolve(name, search_path)
+        .filter(|path| path.exists())
+        .ok_or_else(|| unusable(ExitCode::NotFound, "no such program"))?;
     if !is_executable(&path) {
-        return Err(FindError::NotExecutable(name.into()));
+        return Err(unusable(ExitCode::CannotExecute, "not an executable file"));
     }
     if is_ourselves(&path) {
-        return Err(FindError::Ourselves(name.into()));
+        return Err(unusable(ExitCode::CannotExecute, "that is navtrace itself"));
     }
+    check_loads_extensions(&path)?;
     Ok(path)
 }
 
-fn usual_browser(search_path: &OsStr) -> Result<PathBuf, FindError> {
-    let mut unfit = None;
-    let found =
-        USUAL.iter().filter_map(|name| look_up(Path::new(name), search_path)).filter(|path| !is_ourselves(path));
-    for path in found {
-        match check(&path) {
+fn first_candidate(search_path: &OsStr) -> Result<PathBuf, Failure> {
+    let mut refused = None;
+    let installed = CANDIDATES.iter().filter_map(|name| look_up(Path::new(name), search_path));
+    for path in installed.filter(|path| !is_ourselves(path)) {
+        match check_loads_extensions(&path) {
             Ok(()) => return Ok(path),
-            Err(error) => unfit = unfit.or(Some(error)),
+            Err(failure) => refused = refused.or(Some(failure)),
         }
     }
-    Err(unfit.unwrap_or(FindError::None))
+    Err(refused.unwrap_or_else(|| Failure::new(ExitCode::NotFound, NOT_FOUND)))
 }
 
-/// Finds a program by its name on `search_path`, or by its path.
+/// Makes a path absolute, since the browser may be started from another directory, and looks a bare name up in `search_path`.
+pub(crate) fn resolve(name: &Path, search_path: &OsStr) -> Option<PathBuf> {
+    if name.as_os_str().as_encoded_bytes().contains(&b'/') {
+        return Some(std::path::absolute(name).unwrap_or_else(|_| name.into()));
+    }
+    look_up(name, search_path)
+}
+
+/// Finds an executable by its name in `search_path`, or by its absolute path.
 pub(crate) fn look_up(name: &Path, search_path: &OsStr) -> Option<PathBuf> {
     // Joining an absolute name gives that name.
     std::env::split_paths(search_path).map(|dir| dir.join(name)).find(|path| is_executable(path))
 }
 
-/// Tells whether a path is a file that somebody may start.
+/// Tells whether the path is a file with an execute permission.
 pub(crate) fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
-/// Tells whether a program is navtrace itself, under whatever name.
+/// Tells whether the program is this navtrace, under any name.
 pub(crate) fn is_ourselves(path: &Path) -> bool {
     let real = |path: &Path| fs::canonicalize(path).ok();
     let ours = std::env::current_exe().ok().and_then(|path| real(&path));
     ours.is_some() && real(path) == ours
 }
 
-/// Checks that a browser can load extensions, as far as its name and version tell.
+/// Refuses a browser that cannot load extensions, judged by its name and version.
 ///
-/// Only names that may belong to branded Chrome are asked for their version: asking takes time at every start.
-fn check(path: &Path) -> Result<(), FindError> {
+/// Only a name that branded Chrome may have is asked for its version, because asking slows every start down.
+fn check_loads_extensions(path: &Path) -> Result<(), Failure> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let names = [path, &real].map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-    let unfit = |name: &str| FindError::NoExtensions { path: path.into(), name: name.to_owned() };
+    let refused = |name: &str| {
+        let message = format!(
+            "{} is {name}, which loads no extensions, so nothing could be traced: use Chromium or Chrome for Testing (set \
+             NAVTRACE_BROWSER to its path)",
+            path.display()
+        );
+        Failure::new(ExitCode::CannotExecute, message)
+    };
     if let Some(name) = names.iter().find(|name| HEADLESS_SHELLS.contains(&name.as_str())) {
-        return Err(unfit(name));
+        return Err(refused(name));
     }
     let maybe_branded = |name: &String| {
         let name = name.to_lowercase();
@@ -157,18 +124,18 @@ fn check(path: &Path) -> Result<(), FindError> {
         return Ok(());
     }
     match version(path).as_deref().and_then(branded_major) {
-        Some(major) if major >= FIRST_CHROME_WITHOUT => Err(unfit(&format!("Google Chrome {major}"))),
+        Some(major) if major >= FIRST_CHROME_WITHOUT => Err(refused(&format!("Google Chrome {major}"))),
         _ => Ok(()),
     }
 }
 
-/// Reads the major version of a branded Chrome from what `--version` prints; Chromium and Chrome for Testing give none.
+/// Reads the major version of branded Chrome from the output of `--version`. Chromium and Chrome for Testing have none.
 fn branded_major(version: &str) -> Option<u32> {
     let number = version.trim().strip_prefix("Google Chrome ")?;
     number.split('.').next()?.parse().ok()
 }
 
-/// Asks a browser for its name and version.
+/// Returns the first line that the program prints for `--version`.
 pub(crate) fn version(path: &Path) -> Option<String> {
     let mut child = Command::new(path)
         .arg("--version")
@@ -180,7 +147,7 @@ pub(crate) fn version(path: &Path) -> Option<String> {
     let deadline = Instant::now() + VERSION_TIMEOUT;
     while child.try_wait().ok()?.is_none() {
         if Instant::now() > deadline {
-            // It is our own child, not yet reaped: the id can't have become another process's.
+            // The child is not yet reaped, so its id cannot belong to another process.
             child.kill().ok()?;
             child.wait().ok()?;
             return None;
@@ -204,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_that_loads_no_extensions_is_named() {
+    fn headless_shell_is_refused_under_any_name() {
         let dir = tempfile::tempdir().unwrap();
         let shell = program(dir.path(), "chrome-headless-shell", "");
         let link = dir.path().join("chromium");
@@ -222,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn branded_chrome_is_told_by_its_version() {
+    fn branded_chrome_is_recognised_by_its_version() {
         let dir = tempfile::tempdir().unwrap();
         for (version, fits) in [
             ("Google Chrome 136.0.7103.92", true),
@@ -236,26 +203,33 @@ mod tests {
     }
 
     #[test]
-    fn branded_chrome_yields_to_a_browser_further_down_the_list() {
+    fn a_later_candidate_is_preferred_to_branded_chrome() {
         let dir = tempfile::tempdir().unwrap();
         program(dir.path(), "chrome", "echo 'Google Chrome 150.0.0.0'");
-        let error = usual_browser(dir.path().as_os_str()).unwrap_err();
-        assert!(matches!(error, FindError::NoExtensions { name, .. } if name == "Google Chrome 150"));
+        let error = first_candidate(dir.path().as_os_str()).unwrap_err().to_string();
+        assert!(error.contains(" is Google Chrome 150, which loads no extensions"), "{error}");
         let brave = program(dir.path(), "brave-browser", "");
-        assert_eq!(usual_browser(dir.path().as_os_str()), Ok(brave));
+        assert_eq!(first_candidate(dir.path().as_os_str()), Ok(brave));
     }
 
     #[test]
-    fn what_is_not_there_or_no_program_is_named() {
+    fn an_unusable_name_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let text = dir.path().join("notes.txt");
         fs::write(&text, "").unwrap();
-        assert_eq!(find(Some(&text)), Err(FindError::NotExecutable(text.clone())));
-        assert_eq!(find(Some(dir.path())), Err(FindError::NotExecutable(dir.path().into())));
         let missing = dir.path().join("missing");
-        assert_eq!(find(Some(&missing)), Err(FindError::Missing(missing.clone())));
         let itself = std::env::current_exe().unwrap();
-        assert_eq!(find(Some(&itself)), Err(FindError::Ourselves(itself.clone())));
-        assert_eq!(usual_browser(dir.path().as_os_str()), Err(FindError::None));
+        for (path, exit, problem) in [
+            (&text, ExitCode::CannotExecute, "not an executable file"),
+            (&dir.path().to_owned(), ExitCode::CannotExecute, "not an executable file"),
+            (&missing, ExitCode::NotFound, "no such program"),
+            (&itself, ExitCode::CannotExecute, "that is navtrace itself"),
+        ] {
+            let failure = find(Some(path)).unwrap_err();
+            let message = format!("NAVTRACE_BROWSER={}: {problem}; set it to the path of a Chromium", path.display());
+            assert_eq!((failure.exit, failure.to_string()), (exit, message));
+        }
+        let failure = first_candidate(dir.path().as_os_str()).unwrap_err();
+        assert_eq!((failure.exit, failure.to_string()), (ExitCode::NotFound, NOT_FOUND.to_owned()));
     }
 }

@@ -1,28 +1,27 @@
-//! Rewrites the arguments that a client starts Chromium with, so that the extension is loaded and nothing else changes. Pure.
+//! Rewrites a client's arguments for Chromium so that the extension is loaded and nothing else changes. Pure.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// The switch by which a client chooses where `DevTools` listen.
 const DEVTOOLS_PORT: &str = "remote-debugging-port";
 
-/// What the launcher adds to a client's arguments.
+/// The flags that the launcher adds to a client's arguments.
 #[derive(Debug)]
-pub(crate) struct Additions<'a> {
+pub(crate) struct AddedFlags<'a> {
     /// The unpacked extension.
     pub(crate) extension_dir: &'a Path,
-    /// The extension's id, which is granted blocking `webRequest` listeners.
+    /// The id of the extension that is granted blocking `webRequest` listeners.
     pub(crate) extension_id: &'a str,
-    /// The profile, where the client gave none.
+    /// The temporary profile of a client that named none.
     pub(crate) user_data_dir: Option<&'a Path>,
-    /// Whether to turn the sandbox off (Chromium refuses to start as root otherwise).
+    /// Whether to turn the sandbox off, without which Chromium refuses to start as root.
     pub(crate) no_sandbox: bool,
-    /// Whether the browser is to choose its `DevTools` port itself, because navtrace listens on the client's.
+    /// Whether the browser chooses its `DevTools` port itself, because navtrace listens on the client's.
     pub(crate) port_is_ours: bool,
 }
 
-/// Gives the value of the last `--name=value` among `args`, as Chromium takes it. An empty value counts as none.
+/// Returns the value of the last `--name=value`, which is the one that Chromium uses. An empty value counts as none.
 pub(crate) fn value<'a>(args: &'a [OsString], name: &str) -> Option<&'a OsStr> {
     switches(args)
         .filter_map(|arg| switch(arg))
@@ -33,65 +32,64 @@ pub(crate) fn value<'a>(args: &'a [OsString], name: &str) -> Option<&'a OsStr> {
         .map(OsStr::from_bytes)
 }
 
-/// Gives the profile that the client chose.
+/// Returns the client's user data directory.
 pub(crate) fn user_data_dir(args: &[OsString]) -> Option<PathBuf> {
     value(args, "user-data-dir").map(PathBuf::from)
 }
 
-/// Gives the `DevTools` port that the client chose. Chromium listens there on the loopback interface, whatever
-/// `--remote-debugging-address` says.
+/// Returns the `DevTools` port that the client chose, or `None` where Chromium chooses it.
+///
+/// Chromium listens there on the loopback interface, whatever `--remote-debugging-address` says.
 pub(crate) fn devtools_port(args: &[OsString]) -> Option<u16> {
     let digits = value(args, DEVTOOLS_PORT)?.to_str()?;
     let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
-    // 0 is for Chromium to choose one.
     port.filter(|port| *port != 0)
 }
 
-/// Tells whether the client talks to the browser over files that it gave it.
+/// Tells whether the client sends its commands through a pipe.
 pub(crate) fn has_devtools_pipe(args: &[OsString]) -> bool {
     has(args, "remote-debugging-pipe")
 }
 
 /// Rewrites a client's arguments.
 ///
-/// `--remote-debugging-port` becomes 0 where navtrace listens on it; `--disable-extensions` goes; a `--load-extension` or
-/// `--disable-extensions-except` that is there already keeps its extensions and gets ours beside them; everything else stays as and where
-/// it is.
-pub(crate) fn rewrite(args: &[OsString], additions: &Additions) -> Vec<OsString> {
+/// `--remote-debugging-port` becomes 0 where navtrace listens on that port, and `--disable-extensions` is removed. An existing
+/// `--load-extension` or `--disable-extensions-except` gets our extension in addition. Everything else keeps its place.
+pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
     let switch_count = switches(args).count();
     let replaced: [&[u8]; 3] = [b"disable-extensions", b"load-extension", b"disable-extensions-except"];
     let kept = |arg: &&OsString| switch(arg).is_none_or(|(name, _)| !replaced.contains(&name));
 
     let port = |arg: &OsString| switch(arg).is_some_and(|(name, _)| name == DEVTOOLS_PORT.as_bytes());
     let changed = |arg: &OsString| {
-        if additions.port_is_ours && port(arg) { flag(DEVTOOLS_PORT, "0".as_ref()) } else { arg.clone() }
+        if added.port_is_ours && port(arg) { flag(DEVTOOLS_PORT, "0".as_ref()) } else { arg.clone() }
     };
 
     let mut rewritten: Vec<OsString> = switches(args).filter(kept).map(changed).collect();
-    let beside = |name: &str| {
-        let ours = additions.extension_dir.as_os_str();
+    let with_ours = |name: &str| {
+        let ours = added.extension_dir.as_os_str();
         let list = match value(args, name) {
             Some(theirs) => [theirs.as_bytes(), b",", ours.as_bytes()].concat(),
             None => ours.as_bytes().to_vec(),
         };
         flag(name, &OsString::from_vec(list))
     };
-    rewritten.push(beside("load-extension"));
+    rewritten.push(with_ours("load-extension"));
     if has(args, "disable-extensions-except") {
-        rewritten.push(beside("disable-extensions-except"));
+        rewritten.push(with_ours("disable-extensions-except"));
     }
-    rewritten.push(flag("allowlisted-extension-id", additions.extension_id.as_ref()));
-    if let Some(dir) = additions.user_data_dir {
+    rewritten.push(flag("allowlisted-extension-id", added.extension_id.as_ref()));
+    if let Some(dir) = added.user_data_dir {
         rewritten.push(flag("user-data-dir", dir.as_os_str()));
     }
-    if additions.no_sandbox {
+    if added.no_sandbox {
         rewritten.push("--no-sandbox".into());
     }
     rewritten.extend_from_slice(&args[switch_count..]);
     rewritten
 }
 
-/// Tells whether the switch is among `args`, with or without a value.
+/// Tells whether `args` has the switch, with or without a value.
 pub(crate) fn has(args: &[OsString], name: &str) -> bool {
     switches(args).any(|arg| switch(arg).is_some_and(|(found, _)| found == name.as_bytes()))
 }
@@ -102,12 +100,12 @@ fn flag(name: &str, value: &OsStr) -> OsString {
     flag
 }
 
-/// Everything before a lone `--`, behind which Chromium takes no switches.
+/// Returns the arguments before a lone `--`, after which Chromium reads no switches.
 fn switches(args: &[OsString]) -> impl Iterator<Item = &OsString> {
     args.iter().take_while(|arg| *arg != "--")
 }
 
-/// Splits `--name`, `--name=value` and, as Chromium does, `-name=value`.
+/// Splits `--name`, `--name=value` and, like Chromium, `-name=value`.
 fn switch(arg: &OsStr) -> Option<(&[u8], Option<&[u8]>)> {
     let bytes = arg.as_bytes();
     let body = bytes.strip_prefix(b"--").or_else(|| bytes.strip_prefix(b"-"))?;
@@ -124,8 +122,8 @@ fn switch(arg: &OsStr) -> Option<(&[u8], Option<&[u8]>)> {
 mod tests {
     use super::*;
 
-    fn additions() -> Additions<'static> {
-        Additions {
+    fn added() -> AddedFlags<'static> {
+        AddedFlags {
             extension_dir: Path::new("/ext"),
             extension_id: "abc",
             user_data_dir: None,
@@ -138,13 +136,13 @@ mod tests {
         args.iter().map(OsString::from).collect()
     }
 
-    fn rewritten(args: &[&str], additions: &Additions) -> Vec<String> {
+    fn rewritten(args: &[&str], added: &AddedFlags) -> Vec<String> {
         let to_string = |arg: OsString| arg.into_string().unwrap();
-        rewrite(&os(args), additions).into_iter().map(to_string).collect()
+        rewrite(&os(args), added).into_iter().map(to_string).collect()
     }
 
     #[test]
-    fn table_of_arguments() {
+    fn arguments_are_rewritten_as_in_this_table() {
         let grant = "--allowlisted-extension-id=abc";
         let ours = "--load-extension=/ext";
         let cases: [(&[&str], &[&str]); 8] = [
@@ -161,14 +159,14 @@ mod tests {
             (&["--headless", "--", "--disable-extensions"], &["--headless", ours, grant, "--", "--disable-extensions"]),
         ];
         for (args, expected) in cases {
-            assert_eq!(rewritten(args, &additions()), expected, "{args:?}");
+            assert_eq!(rewritten(args, &added()), expected, "{args:?}");
         }
     }
 
     #[test]
-    fn a_port_that_is_taken_becomes_the_browsers_choice() {
+    fn a_port_that_navtrace_took_becomes_zero() {
         let first = |args: &[&str], port_is_ours| {
-            rewritten(args, &Additions { port_is_ours, ..additions() })[..args.len()].to_vec()
+            rewritten(args, &AddedFlags { port_is_ours, ..added() })[..args.len()].to_vec()
         };
         let port = ["--remote-debugging-port=9222", "--headless"];
         assert_eq!(first(&port, false), port);
@@ -178,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_port_that_chromium_would_take() {
+    fn the_port_is_the_one_that_chromium_would_use() {
         let cases: [(&[&str], Option<u16>); 10] = [
             (&[], None),
             (&["--remote-debugging-port=9222"], Some(9222)),
@@ -197,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_pipe_in_either_form() {
+    fn the_pipe_switch_is_found_with_and_without_a_value() {
         for (args, expected) in [
             (["--remote-debugging-pipe"], true),
             (["--remote-debugging-pipe=cbor"], true),
@@ -208,14 +206,14 @@ mod tests {
     }
 
     #[test]
-    fn adds_a_profile_and_the_missing_sandbox_switch() {
-        let additions = Additions { user_data_dir: Some(Path::new("/tmp/p q")), no_sandbox: true, ..additions() };
-        let last = |args: &[OsString]| rewrite(args, &additions).split_off(2);
+    fn a_profile_and_no_sandbox_are_added() {
+        let added = AddedFlags { user_data_dir: Some(Path::new("/tmp/p q")), no_sandbox: true, ..added() };
+        let last = |args: &[OsString]| rewrite(args, &added).split_off(2);
         assert_eq!(last(&[]), ["--user-data-dir=/tmp/p q", "--no-sandbox"]);
     }
 
     #[test]
-    fn finds_the_profile_that_chromium_would_take() {
+    fn the_profile_is_the_one_that_chromium_would_use() {
         for (args, expected) in [
             (vec!["--user-data-dir=/a", "--user-data-dir=/b"], Some("/b")),
             (vec!["--user-data-dir="], None),

@@ -1,8 +1,8 @@
-//! The gate: how the relay beside the browser learns that the extension is armed.
+//! The gate: keeps the client waiting until the extension is armed.
 //!
-//! Each launch has a private directory with a datagram socket in it. The host, a child of the browser, finds the socket's path in its
-//! environment and sends one word per link of the chain that holds. Beside the socket the host leaves the session's context, so that a later
-//! host of the same browser continues it even where the extension was loaded anew and knows of none.
+//! Each launch has a private directory with a datagram socket. The host, a child of the browser, finds the socket's path in its environment
+//! and sends a word for each stage of the start that is reached. The relay beside the browser receives them. The host also stores the
+//! session's context there, so that a later host of the same browser can continue it even if the extension was reloaded and has lost it.
 
 use std::fs;
 use std::io;
@@ -15,21 +15,21 @@ use tempfile::TempDir;
 use crate::base::{environment, files};
 use crate::context::issuer::SessionContext;
 
-/// What a warning about a link ends with, unless doctor itself shows it.
+/// The end of a warning about a missing stage. `navtrace doctor` removes it from its own output.
 pub(crate) const DOCTOR_HINT: &str = "; `navtrace doctor` shows more";
 
-/// A link of the chain from the browser's start to the first header, in the order in which they come to hold.
+/// A stage of the browser's start, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Link {
-    /// The extension was loaded and Chromium started the host for it.
+pub(crate) enum Stage {
+    /// Chromium has loaded the extension and started the host for it.
     HostStarted,
-    /// The extension said hello and was given its session.
+    /// The extension has said hello and received its session.
     SessionIssued,
-    /// Headers are in place.
+    /// Every further request carries headers.
     Armed,
 }
 
-impl Link {
+impl Stage {
     const ALL: [Self; 3] = [Self::HostStarted, Self::SessionIssued, Self::Armed];
 
     fn word(self) -> &'static [u8] {
@@ -41,12 +41,12 @@ impl Link {
     }
 
     fn from_word(word: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|link| link.word() == word)
+        Self::ALL.into_iter().find(|stage| stage.word() == word)
     }
 
-    /// Says what is missing when `last` was the last link that held (`None`: not even the first).
+    /// Describes the stage that is missing after `last`, the last one that was reached.
     pub(crate) fn missing_after(last: Option<Self>) -> &'static str {
-        let missing = Self::ALL.into_iter().find(|link| Some(*link) > last);
+        let missing = Self::ALL.into_iter().find(|stage| Some(*stage) > last);
         match missing.unwrap_or(Self::Armed) {
             Self::HostStarted => {
                 "the extension has not reached the host (it was not loaded, the host could not be started, or the machine is slow)"
@@ -57,7 +57,7 @@ impl Link {
     }
 }
 
-/// The receiving end, held by the relay.
+/// The relay's end of the gate.
 #[derive(Debug)]
 pub(crate) struct Gate {
     dir: TempDir,
@@ -65,7 +65,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Makes the private directory and the socket in it.
+    /// Creates the private directory and the socket in it.
     pub(crate) fn create() -> io::Result<Self> {
         let dir = files::temporary_directory("navtrace-gate-")?;
         let socket = UnixDatagram::bind(socket_in(dir.path()))?;
@@ -73,33 +73,33 @@ impl Gate {
         Ok(Self { dir, socket })
     }
 
-    /// The path that goes into [`environment::GATE_SOCKET`].
+    /// Returns the path for [`environment::GATE_SOCKET`].
     pub(crate) fn path(&self) -> PathBuf {
         socket_in(self.dir.path())
     }
 
-    /// The socket, to be polled for reading.
+    /// Returns the socket, to be polled for reading.
     pub(crate) fn socket(&self) -> &UnixDatagram {
         &self.socket
     }
 
-    /// Takes the next link that was reported, if there is one by now. What is no link is passed over.
-    pub(crate) fn receive(&self) -> Option<Link> {
+    /// Receives the next stage that was reported, or `None` if there is none yet. Skips unknown words.
+    pub(crate) fn receive(&self) -> Option<Stage> {
         let mut word = [0; 32];
         loop {
             let length = self.socket.recv(&mut word).ok()?;
-            if let Some(link) = Link::from_word(&word[..length]) {
-                return Some(link);
+            if let Some(stage) = Stage::from_word(&word[..length]) {
+                return Some(stage);
             }
         }
     }
 
-    /// Removes the private directory. The host may be writing there just now, so it is tried for as long as `patience`.
+    /// Removes the private directory. Retries for as long as `patience`, because the host may still be writing there.
     pub(crate) fn remove(self, patience: Duration) {
         files::remove_directory(&self.dir.keep(), patience);
     }
 
-    /// Leaves the private directory to another process that holds the same gate.
+    /// Keeps the private directory for the forked process that holds the same gate.
     pub(crate) fn leave(self) {
         let _ = self.dir.keep();
     }
@@ -109,19 +109,19 @@ fn socket_in(dir: &Path) -> PathBuf {
     dir.join("gate")
 }
 
-/// Reports a link to the gate of this browser, if it has one. A gate that is gone has been opened already.
-pub(crate) fn report(link: Link) {
+/// Reports a stage to the gate of this browser, if it has one. A gate that no longer exists has opened already.
+pub(crate) fn report(stage: Stage) {
     let Some(path) = environment::path(environment::GATE_SOCKET) else { return };
     let sent = UnixDatagram::unbound().and_then(|socket| {
         socket.set_nonblocking(true)?;
-        socket.send_to(link.word(), path)
+        socket.send_to(stage.word(), path)
     });
     if let Err(error) = sent {
-        tracing::debug!("the gate was not told of {link:?}: {error}");
+        tracing::debug!("the gate was not told of {stage:?}: {error}");
     }
 }
 
-/// Leaves the session's context for a later host of this browser, if the browser has a gate.
+/// Stores the session's context for a later host of this browser, if the browser has a gate.
 pub(crate) fn remember(session: &SessionContext) -> io::Result<()> {
     match session_file() {
         Some(path) => files::write_if_changed(&path, &serde_json::to_vec(session)?),
@@ -129,7 +129,7 @@ pub(crate) fn remember(session: &SessionContext) -> io::Result<()> {
     }
 }
 
-/// The session's context that an earlier host of this browser has left.
+/// Returns the session's context that an earlier host of this browser stored.
 pub(crate) fn remembered() -> Option<SessionContext> {
     serde_json::from_slice(&fs::read(session_file()?).ok()?).ok()
 }
@@ -143,19 +143,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_arrive_in_order_and_noise_is_passed_over() {
+    fn stages_arrive_in_order_and_noise_is_skipped() {
         let gate = Gate::create().unwrap();
         let sender = UnixDatagram::unbound().unwrap();
-        for word in [Link::HostStarted.word(), b"noise", &[0xff; 100], Link::Armed.word()] {
+        for word in [Stage::HostStarted.word(), b"noise", &[0xff; 100], Stage::Armed.word()] {
             sender.send_to(word, gate.path()).unwrap();
         }
-        assert_eq!(gate.receive(), Some(Link::HostStarted));
-        assert_eq!(gate.receive(), Some(Link::Armed));
+        assert_eq!(gate.receive(), Some(Stage::HostStarted));
+        assert_eq!(gate.receive(), Some(Stage::Armed));
         assert_eq!(gate.receive(), None);
     }
 
     #[test]
-    fn the_directory_is_private_and_goes_away() {
+    fn the_directory_is_private_and_removable() {
         use std::os::unix::fs::PermissionsExt;
         let gate = Gate::create().unwrap();
         let dir = gate.dir.path().to_owned();

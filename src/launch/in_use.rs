@@ -1,68 +1,46 @@
-//! Finds out whether a browser is using a profile now.
+//! Finds out whether a browser is using a user data directory.
 //!
-//! Chromium has two links in a user data directory while it runs there: `SingletonLock` to `host-pid`, and `SingletonSocket` to the socket
-//! where it listens for others that are started there. A browser that was killed leaves both.
+//! Chromium keeps two links in the directory while it runs: `SingletonLock` points to `host-pid`, and `SingletonSocket` to the socket where
+//! it listens for browsers that are started there later. A browser that was killed leaves both behind.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::process::{Pid, test_kill_process};
 
 use crate::base::failure::{ExitCode, Failure};
 
-/// Who is using a profile.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InUse {
-    /// A browser that runs here.
-    #[error("the profile {} is in use by the browser of process {pid}, and serves one at a time: end that one first, or name another profile", .dir.display())]
-    Here {
-        /// The user data directory.
-        dir: PathBuf,
-        /// The browser's process.
-        pid: u32,
-    },
-    /// A browser of another computer, or one that was killed there: nobody here can tell, and Chromium refuses to start.
-    #[error("the profile {} is in use by a browser on {host} (process {pid}), or was left so: end that one, or remove {}", .dir.display(), .dir.join(LOCK).display())]
-    Elsewhere {
-        /// The user data directory.
-        dir: PathBuf,
-        /// The other computer.
-        host: String,
-        /// The browser's process there.
-        pid: u32,
-    },
-}
-
-impl From<InUse> for Failure {
-    fn from(in_use: InUse) -> Self {
-        Self::new(ExitCode::Failure, in_use)
-    }
-}
-
 const LOCK: &str = "SingletonLock";
 const SOCKET: &str = "SingletonSocket";
 
-/// Makes sure that no browser is using the user data directory `dir`.
-///
-/// # Errors
-///
-/// Who is using it.
-pub(crate) fn check(dir: &Path) -> Result<(), InUse> {
+/// Fails if a browser is using the user data directory, or may be using it from another computer.
+pub(crate) fn check(dir: &Path) -> Result<(), Failure> {
     let own = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let lock = fs::read_link(dir.join(LOCK)).ok();
     let Some((host, pid)) = lock.as_deref().and_then(Path::to_str).and_then(owner) else {
         return Ok(());
     };
-    let dir = dir.to_owned();
-    if host != own {
-        return Err(InUse::Elsewhere { dir, host: host.to_owned(), pid });
-    }
-    // The id may be another process's by now; only a browser listens.
-    if is_alive(pid) && listens(&dir) { Err(InUse::Here { dir, pid }) } else { Ok(()) }
+    let profile = dir.display();
+    let message = if host != own {
+        // Whether that browser still runs cannot be found out here, and Chromium refuses to start.
+        let lock = dir.join(LOCK);
+        format!(
+            "the profile {profile} is in use by a browser on {host} (process {pid}), or was left so: end that one, or remove {}",
+            lock.display()
+        )
+    } else if is_alive(pid) && listens(dir) {
+        format!(
+            "the profile {profile} is in use by the browser of process {pid}, and serves one at a time: end that one first, or name another profile"
+        )
+    } else {
+        // Another process may have the id by now. Only a browser listens.
+        return Ok(());
+    };
+    Err(Failure::new(ExitCode::Failure, message))
 }
 
-/// Takes the lock's target apart. A host's name may have dashes.
+/// Splits the lock's target into host name and process id. A host name may contain dashes.
 fn owner(target: &str) -> Option<(&str, u32)> {
     let (host, pid) = target.rsplit_once('-')?;
     Some((host, pid.parse().ok()?))
@@ -70,12 +48,12 @@ fn owner(target: &str) -> Option<(&str, u32)> {
 
 fn is_alive(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
-    // Somebody else's process can't be signalled, but is there.
+    // Another user's process cannot be signalled, but it exists.
     !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }
 
 fn listens(dir: &Path) -> bool {
-    // The link's own path may be too long for a socket's.
+    // The link's own path may be too long for a socket address.
     let socket = dir.join(SOCKET);
     fs::read_link(&socket).and_then(|target| UnixStream::connect(dir.join(target))).is_ok()
 }
@@ -88,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_locks_target_is_taken_apart() {
+    fn the_locks_target_is_split() {
         assert_eq!(owner("vm-17"), Some(("vm", 17)));
         assert_eq!(owner("my-host.example-17"), Some(("my-host.example", 17)));
         for other in ["", "vm", "vm-", "vm-x", "vm-99999999999"] {
@@ -108,13 +86,15 @@ mod tests {
 
         let listener = UnixListener::bind(dir.join("socket")).unwrap();
         symlink(dir.join("socket"), dir.join(SOCKET)).unwrap();
-        assert_eq!(check(dir), Err(InUse::Here { dir: dir.into(), pid }));
+        let message = check(dir).unwrap_err().to_string();
+        let in_use = format!("the profile {} is in use by the browser of process {pid}, and serves", dir.display());
+        assert!(message.starts_with(&in_use), "{message}");
         drop(listener);
         assert_eq!(check(dir), Ok(()), "it was killed");
     }
 
     #[test]
-    fn a_lock_of_another_computer_is_told() {
+    fn a_lock_of_another_computer_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         symlink("other-host-4", dir.path().join(LOCK)).unwrap();
         let dir = dir.path();

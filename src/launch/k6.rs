@@ -1,15 +1,15 @@
-//! What k6 itself starts a browser with, so that the extension works without a launcher between. Pure.
+//! The values of k6's own variables that make it start a browser with the extension, without the launcher. Pure.
 //!
-//! k6 splits `K6_BROWSER_ARGS` and `K6_BROWSER_IGNORE_DEFAULT_ARGS` at commas, nothing can keep it from that, takes white space off both ends of
-//! each name and value and quotes from around a value, and lets the last value of a name win.
+//! k6 splits `K6_BROWSER_ARGS` and `K6_BROWSER_IGNORE_DEFAULT_ARGS` at every comma, without any way to escape one. It trims white space
+//! around names and values, removes quotes around a value, and uses the last value of a name.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::base::failure::{ExitCode, Failure};
 
-/// Chromium's arguments, as k6 takes them.
+/// Extra arguments for Chromium.
 pub(crate) const ARGS: &str = "K6_BROWSER_ARGS";
-/// Those of k6's own arguments for Chromium that it shall leave out.
+/// Those of k6's own arguments for Chromium that it leaves out.
 pub(crate) const IGNORE_DEFAULT_ARGS: &str = "K6_BROWSER_IGNORE_DEFAULT_ARGS";
 /// The browser that k6 starts.
 pub(crate) const EXECUTABLE_PATH: &str = "K6_BROWSER_EXECUTABLE_PATH";
@@ -17,71 +17,36 @@ pub(crate) const EXECUTABLE_PATH: &str = "K6_BROWSER_EXECUTABLE_PATH";
 const DISABLE_EXTENSIONS: &str = "disable-extensions";
 const USER_DATA_DIR: &str = "user-data-dir";
 const LOAD_EXTENSION: &str = "load-extension";
-const GRANT: &str = "allowlisted-extension-id";
+const ALLOWLISTED_ID: &str = "allowlisted-extension-id";
 
-/// Why k6 can't be given what it needs.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum K6Error {
-    /// A path that does not come through k6's arguments.
-    #[error("the {what} {} can't be used by k6, because {reason}; {hint}", .path.display())]
-    Path {
-        /// What stands there.
-        what: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// What is in the way.
-        reason: &'static str,
-        /// What to do.
-        hint: &'static str,
-    },
-    /// An argument of the user's that leaves no room for ours.
-    #[error(
-        "{ARGS} has {argument}, and k6 can't pass on another {name} beside it: take it out, or use the launcher (navtrace run -- k6 run …), which \
-         keeps both"
-    )]
-    Taken {
-        /// The argument's name.
-        name: String,
-        /// The whole argument.
-        argument: String,
-    },
-}
-
-impl From<K6Error> for Failure {
-    fn from(error: K6Error) -> Self {
-        Self::new(ExitCode::Usage, error)
-    }
-}
-
-/// What Chromium needs for the extension.
+/// The values that Chromium needs for the extension.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct RequiredArgs<'a> {
     /// The extension's folder.
     pub(crate) extension: &'a str,
     /// The extension's id.
     pub(crate) id: &'a str,
-    /// The prepared profile.
+    /// The prepared user data directory.
     pub(crate) profile: &'a str,
 }
 
-/// Gives a path as text, if it comes through k6's arguments.
-///
-/// # Errors
-///
-/// [`K6Error::Path`] with `what` stands there and the `hint` what to do.
-pub(crate) fn path<'a>(path: &'a Path, what: &'static str, hint: &'static str) -> Result<&'a str, K6Error> {
-    let refused = |reason| K6Error::Path { what, path: path.to_owned(), reason, hint };
-    let text = path.to_str().ok_or_else(|| refused("it is not UTF-8"))?;
+/// Returns a path as text, if k6's arguments can carry it. The error names the path as `role` and ends with `hint`.
+pub(crate) fn path<'a>(path: &'a Path, role: &str, hint: &str) -> Result<&'a str, Failure> {
+    let unusable = |reason| {
+        let message = format!("the {role} {} can't be used by k6, because {reason}", path.display());
+        Failure::new(ExitCode::Usage, message).hint(hint)
+    };
+    let text = path.to_str().ok_or_else(|| unusable("it is not UTF-8"))?;
     if text.contains(',') {
-        return Err(refused("k6 splits its arguments at the comma"));
+        return Err(unusable("k6 splits its arguments at the comma"));
     }
     if text.trim() != text {
-        return Err(refused("k6 takes away the white space at its end"));
+        return Err(unusable("k6 takes away the white space at its end"));
     }
     Ok(text)
 }
 
-/// Gives the profile that the user's own arguments name, if they name one.
+/// Returns the user data directory in the user's own arguments.
 pub(crate) fn profile_in(args: &str) -> Option<&str> {
     items(args)
         .map(split)
@@ -91,27 +56,28 @@ pub(crate) fn profile_in(args: &str) -> Option<&str> {
         .filter(|value| !value.is_empty())
 }
 
-/// Whether the argument of this name is among the user's own.
+/// Tells whether the user's own arguments contain this name.
 pub(crate) fn has(args: &str, name: &str) -> bool {
     items(args).any(|item| split(item).0 == name)
 }
 
-/// Adds what is wanted to the user's own arguments. What earlier calls added is replaced; `is_ours` tells by the folder whether an extension is
-/// navtrace's.
+/// Adds the required arguments to the user's own, replacing those of an earlier call.
 ///
-/// # Errors
-///
-/// [`K6Error::Taken`] when an argument is there that would have to be shared.
-pub(crate) fn merge(args: &str, wanted: Wanted, is_ours: impl Fn(&str) -> bool) -> Result<String, K6Error> {
+/// `is_ours` tells whether a folder holds navtrace's extension. Fails if an existing argument would have to carry two values.
+pub(crate) fn merge(args: &str, required: RequiredArgs, is_ours: impl Fn(&str) -> bool) -> Result<String, Failure> {
     let mut merged = Vec::new();
     for item in items(args) {
         let (name, value) = split(item);
         let is_replaced = match name {
             DISABLE_EXTENSIONS | USER_DATA_DIR => true,
-            LOAD_EXTENSION if value == wanted.extension || is_ours(value) => true,
-            GRANT if value == wanted.id => true,
-            LOAD_EXTENSION | GRANT | "disable-extensions-except" => {
-                return Err(K6Error::Taken { name: name.to_owned(), argument: item.to_owned() });
+            LOAD_EXTENSION if value == required.extension || is_ours(value) => true,
+            ALLOWLISTED_ID if value == required.id => true,
+            LOAD_EXTENSION | ALLOWLISTED_ID | "disable-extensions-except" => {
+                let message = format!(
+                    "{ARGS} has {item}, and k6 can't pass on another {name} beside it: take it out, or use the launcher (navtrace run -- \
+                     k6 run …), which keeps both"
+                );
+                return Err(Failure::new(ExitCode::Usage, message));
             }
             _ => false,
         };
@@ -119,24 +85,24 @@ pub(crate) fn merge(args: &str, wanted: Wanted, is_ours: impl Fn(&str) -> bool) 
             merged.push(item.to_owned());
         }
     }
-    let ours = [(LOAD_EXTENSION, wanted.extension), (USER_DATA_DIR, wanted.profile), (GRANT, wanted.id)];
+    let ours = [(LOAD_EXTENSION, required.extension), (USER_DATA_DIR, required.profile), (ALLOWLISTED_ID, required.id)];
     merged.extend(ours.map(|(name, value)| format!("{name}={value}")));
     Ok(merged.join(","))
 }
 
-/// Adds to what k6 shall leave out that it turns extensions off.
+/// Adds `disable-extensions` to the arguments that k6 leaves out.
 pub(crate) fn merge_ignored(ignored: &str) -> String {
     let is_ours = |item: &&str| item.trim_start_matches("--") == DISABLE_EXTENSIONS;
     let kept = items(ignored).filter(|item| !is_ours(item));
     kept.chain([DISABLE_EXTENSIONS]).collect::<Vec<_>>().join(",")
 }
 
-/// The items of a list. An empty one would become a lone `--`, after which Chromium takes no switches.
+/// Splits a list and drops empty items: k6 would pass one on as a lone `--`, after which Chromium reads no switches.
 fn items(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').filter(|item| !item.trim().is_empty())
 }
 
-/// Takes an argument apart as k6 does.
+/// Splits an argument into name and value as k6 does.
 fn split(item: &str) -> (&str, &str) {
     let (name, value) = item.split_once('=').unwrap_or((item, ""));
     let value = value.trim();
@@ -150,12 +116,14 @@ mod tests {
 
     const OURS: &str = "load-extension=/ext,user-data-dir=/p,allowlisted-extension-id=abc";
 
-    fn merged(args: &str) -> Result<String, K6Error> {
-        merge(args, Wanted { extension: "/ext", id: "abc", profile: "/p" }, |folder| folder == "/ext of yesterday")
+    fn merged(args: &str) -> Result<String, Failure> {
+        merge(args, RequiredArgs { extension: "/ext", id: "abc", profile: "/p" }, |folder| {
+            folder == "/ext of yesterday"
+        })
     }
 
     #[test]
-    fn what_the_user_has_is_kept() {
+    fn the_users_arguments_are_kept() {
         let cases = [
             ("", OURS.to_owned()),
             (",", OURS.to_owned()),
@@ -172,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_have_to_be_shared_is_named() {
+    fn an_argument_that_cannot_be_shared_is_reported() {
         for argument in ["load-extension=/theirs", "allowlisted-extension-id=x", "disable-extensions-except=/ext"] {
             let error = merged(&format!("no-sandbox,{argument}")).unwrap_err();
             assert!(error.to_string().starts_with(&format!("K6_BROWSER_ARGS has {argument}, and k6 can't")), "{error}");
@@ -180,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_kept_too() {
+    fn ignored_arguments_are_kept_too() {
         for (ignored, expected) in [
             ("", "disable-extensions"),
             ("mute-audio", "mute-audio,disable-extensions"),
@@ -192,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_among_the_arguments_is_found() {
+    fn the_profile_is_found_in_the_arguments() {
         for (args, expected) in [
             ("no-sandbox", None),
             ("user-data-dir=", None),
@@ -205,10 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_do_not_come_through_are_named() {
+    fn paths_that_k6_cannot_carry_are_reported() {
         for text in ["/p", "/a b/Prüfung 测试", "/it's \"quoted\"=x", "/q'", " /led"] {
-            let came = path(Path::new(text), "profile", "choose another");
-            assert_eq!(came.is_ok(), text.trim() == text, "{text}");
+            let carried = path(Path::new(text), "profile", "choose another");
+            assert_eq!(carried.is_ok(), text.trim() == text, "{text}");
         }
         for (text, reason) in
             [("/a,b", "k6 splits its arguments at the comma"), ("/a ", "k6 takes away the white space at its end")]

@@ -1,11 +1,11 @@
-//! The latch: how a profile holds its client back by itself, where no launcher stands between the two.
+//! The latch: makes a client wait for the extension in a profile that is used without the launcher.
 //!
-//! Chromium writes its `DevTools` port into the file `DevToolsActivePort` of the user data directory before it answers anybody there. In a latched
-//! profile that file is a FIFO. Opening one for writing waits until somebody reads, so a client's connection waits too, in the system's queue,
-//! while everything else in the browser goes on. The host reads once headers are in place.
+//! Chromium writes its `DevTools` port into the file `DevToolsActivePort` of the user data directory before it answers the first client. In a
+//! latched profile that file is a FIFO. Opening it for writing blocks until a reader opens it, so the client's connection waits in the
+//! system's queue while the rest of the browser goes on. The host reads the FIFO once headers are in place.
 //!
-//! The host learns of the profile by a variable in the environment of client and browser. Where it never starts, the client waits until its
-//! own patience ends (k6: one minute): nobody else is there who could let it go.
+//! The host learns of the profile by a variable in the environment of client and browser. If the host never starts, the client waits until
+//! its own timeout (k6: one minute).
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -23,15 +23,18 @@ use crate::base::environment::{self, GATE_SOCKET, LATCHED_PROFILE};
 /// The file that Chromium writes when its `DevTools` listen.
 const PORT_FILE: &str = "DevToolsActivePort";
 
-/// How long the browser may take to come to its port file. Usually it waits there already.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time that the browser may take to open its port file. Usually it already waits there.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Latches a profile, or leaves it so. No browser may be using it.
+/// Time after which the extension, without a host, certainly has headers of its own in place.
+const FALLBACK_DELAY: Duration = Duration::from_millis(1500);
+
+/// Latches a profile that no browser is using. Does nothing if it is latched already.
 pub(crate) fn set(dir: &Path) -> io::Result<()> {
-    let path = dir.join(PORT_FILE);
+    let path = file(dir);
     match fs::symlink_metadata(&path) {
         Ok(data) if data.file_type().is_fifo() => return Ok(()),
-        // What an earlier browser has left, which has no meaning any more.
+        // The port of an earlier browser, which means nothing any more.
         Ok(_) => fs::remove_file(&path)?,
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -39,46 +42,43 @@ pub(crate) fn set(dir: &Path) -> io::Result<()> {
     make_fifo(&path)
 }
 
-/// Makes a profile an ordinary one again, whose browser waits for nobody.
+/// Removes the latch from a profile, if there is one.
 pub(crate) fn remove(dir: &Path) -> io::Result<()> {
-    let path = dir.join(PORT_FILE);
+    let path = file(dir);
     if is_fifo(&path) { fs::remove_file(&path) } else { Ok(()) }
 }
 
-/// The file by which the profile is latched.
+/// Returns the path of the FIFO in a latched profile.
 pub(crate) fn file(dir: &Path) -> PathBuf {
     dir.join(PORT_FILE)
 }
 
-/// How long the extension takes to go on alone when no host answers, and some more.
-const GOES_ON_ALONE: Duration = Duration::from_millis(1500);
-
-/// Lets go of the browser of a host that can't serve, once the extension has gone on without one.
+/// Releases the browser of a host that cannot serve, once the extension works without a host.
 pub(crate) fn let_go() {
-    if let Some(path) = of_this_host() {
-        std::thread::sleep(GOES_ON_ALONE);
-        if let Err(error) = read(&path, GOES_ON_ALONE) {
+    if let Some(path) = fifo_of_this_host() {
+        std::thread::sleep(FALLBACK_DELAY);
+        if let Err(error) = read(&path, FALLBACK_DELAY) {
             tracing::debug!("{} can't be read: {error}", path.display());
         }
     }
 }
 
-/// The FIFO of the profile that this host's browser uses. A launcher's browser has a gate instead.
-fn of_this_host() -> Option<PathBuf> {
+/// Returns the FIFO of the profile that this host's browser uses. A browser of the launcher has a gate instead.
+fn fifo_of_this_host() -> Option<PathBuf> {
     if environment::path(GATE_SOCKET).is_some() {
         return None;
     }
     Some(file(&environment::path(LATCHED_PROFILE)?)).filter(|path| is_fifo(path))
 }
 
-/// Lets go of the browser that this host belongs to, if its profile is latched. Dropping it lets go too.
+/// The latch of this host's browser. Dropping it releases the browser too.
 #[derive(Debug)]
 pub(crate) struct Latch(Sender<()>);
 
 impl Latch {
-    /// Finds the latch of this host's browser, which is let go of after `timeout` at the latest.
+    /// Finds the latch of this host's browser. It releases the browser after `timeout` at the latest.
     pub(crate) fn of_browser(timeout: Duration) -> Option<Self> {
-        of_this_host().map(|path| Self::at(path, timeout))
+        fifo_of_this_host().map(|path| Self::at(path, timeout))
     }
 
     fn at(path: PathBuf, timeout: Duration) -> Self {
@@ -89,39 +89,39 @@ impl Latch {
                     "the browser was not armed within {timeout:?}, so requests may go without trace context"
                 );
             }
-            if let Err(error) = read(&path, PATIENCE) {
+            if let Err(error) = read(&path, OPEN_TIMEOUT) {
                 tracing::warn!("{} can't be read, so the client waits in vain: {error}", path.display());
             }
         });
         Self(sender)
     }
 
-    /// Lets the client through: headers are in place.
+    /// Lets the client through, now that headers are in place.
     pub(crate) fn release(&self) {
-        // The thread is gone when this has been done before.
+        // After the first call the thread may be gone.
         let _ = self.0.send(());
     }
 }
 
-/// Reads the FIFO from its writer's begin to its end. A browser that does not come there has no `DevTools`, or has been let go of before.
-fn read(path: &Path, patience: Duration) -> io::Result<()> {
-    // It must not wait for the writer: a reader that stays would let go of the next browser in this profile.
+/// Reads all that a writer puts into the FIFO. Without `DevTools`, or after an earlier release, no writer comes before `timeout`.
+fn read(path: &Path, timeout: Duration) -> io::Result<()> {
+    // Opening must not wait for a writer: a reader that stays would release the next browser in this profile.
     let flags = rustix::fs::OFlags::NONBLOCK.bits();
     let mut fifo = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let is_ready = wait(&fifo, left)?;
+        let is_ready = wait_readable(&fifo, left)?;
         if is_ready && fifo.read(&mut [0; 256])? == 0 || !is_ready && left.is_zero() {
             return Ok(());
         }
     }
 }
 
-/// Waits until there is something to read, or an end.
-fn wait(fifo: &File, patience: Duration) -> io::Result<bool> {
-    let patience = Timespec::try_from(patience).map_err(io::Error::other)?;
-    match poll(&mut [PollFd::new(fifo, PollFlags::IN)], Some(&patience)) {
+/// Waits for data or the end of the file. Returns whether either came within the timeout.
+fn wait_readable(fifo: &File, timeout: Duration) -> io::Result<bool> {
+    let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(fifo, PollFlags::IN)], Some(&timeout)) {
         Ok(ready) => Ok(ready > 0),
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
@@ -134,7 +134,7 @@ fn is_fifo(path: &Path) -> bool {
 
 fn make_fifo(path: &Path) -> io::Result<()> {
     let path = std::ffi::CString::new(OsStr::as_bytes(path.as_os_str()))?;
-    // SAFETY: the path is a string that ends with a zero, and nothing of it is kept.
+    // SAFETY: `path` is a string that ends with a zero byte and outlives the call, which keeps no pointer to it.
     match unsafe { libc::mkfifo(path.as_ptr(), 0o600) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
@@ -154,13 +154,13 @@ mod tests {
         dir
     }
 
-    /// What Chromium does, from a thread that must not be kept for ever.
+    /// Writes the port file as Chromium does, in a thread of its own because that may block.
     fn browser(dir: &Path) -> JoinHandle<io::Result<()>> {
         let path = file(dir);
         std::thread::spawn(move || fs::write(path, "9222\n/devtools/browser/x"))
     }
 
-    fn is_let_go(browser: &JoinHandle<io::Result<()>>, within: Duration) -> bool {
+    fn is_released(browser: &JoinHandle<io::Result<()>>, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         while !browser.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
@@ -172,36 +172,36 @@ mod tests {
     const PATIENT: Duration = Duration::from_secs(20);
 
     #[test]
-    fn a_browser_waits_until_it_is_let_go_and_the_next_one_waits_again() {
+    fn every_browser_waits_until_it_is_released() {
         let dir = latched();
         for _ in 0..2 {
             let browser = browser(dir.path());
             let latch = Latch::at(file(dir.path()), PATIENT);
-            assert!(!is_let_go(&browser, SOON));
+            assert!(!is_released(&browser, SOON));
             latch.release();
-            assert!(is_let_go(&browser, PATIENT));
+            assert!(is_released(&browser, PATIENT));
             browser.join().unwrap().unwrap();
         }
     }
 
     #[test]
-    fn a_browser_that_comes_late_is_let_go_too() {
+    fn a_late_browser_is_released_too() {
         let dir = latched();
         Latch::at(file(dir.path()), PATIENT).release();
         std::thread::sleep(SOON);
-        assert!(is_let_go(&browser(dir.path()), PATIENT));
+        assert!(is_released(&browser(dir.path()), PATIENT));
     }
 
     #[test]
-    fn a_browser_that_is_never_armed_is_let_go_in_the_end() {
+    fn a_browser_that_is_never_armed_is_released_at_last() {
         let dir = latched();
         let browser = browser(dir.path());
         let _latch = Latch::at(file(dir.path()), SOON);
-        assert!(is_let_go(&browser, PATIENT));
+        assert!(is_released(&browser, PATIENT));
     }
 
     #[test]
-    fn setting_replaces_what_a_browser_left_and_removing_spares_it() {
+    fn only_setting_replaces_an_old_port_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = file(dir.path());
         fs::write(&path, "9222").unwrap();

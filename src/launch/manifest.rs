@@ -1,4 +1,4 @@
-//! The host manifest: how Chromium learns which program to start when the extension asks for its host. Pure.
+//! The host manifest, which tells Chromium the program to start when the extension asks for its host. Pure.
 //!
 //! <https://developer.chrome.com/docs/extensions/develop/concepts/native-messaging#native-messaging-host>
 
@@ -8,18 +8,16 @@ use serde_json::{Value, json};
 
 use crate::launch::extension;
 
-/// The host's name, by which the extension asks for it.
+/// The name by which the extension asks for the host.
 pub(crate) const HOST_NAME: &str = "dev.navtrace.host";
 
-/// The folder below a profile where Chromium looks for host manifests.
+/// The folder in a user data directory where Chromium looks for host manifests.
 pub(crate) const PROFILE_FOLDER: &str = "NativeMessagingHosts";
 
-/// The most bytes that a manifest has.
-pub(crate) const LIMIT: u64 = 64 * 1024;
+/// The largest manifest that is read, in bytes.
+pub(crate) const MAX_SIZE: u64 = 64 * 1024;
 
-/// Renders the host manifest for the program at `binary`, an absolute path.
-///
-/// `None` when the path is not UTF-8, which JSON can't carry.
+/// Renders the host manifest for the program at `binary`, an absolute path. Returns `None` if the path is not UTF-8.
 pub(crate) fn render(binary: &Path) -> Option<String> {
     let manifest = json!({
         "name": HOST_NAME,
@@ -31,14 +29,13 @@ pub(crate) fn render(binary: &Path) -> Option<String> {
     Some(format!("{manifest:#}\n"))
 }
 
-/// Reads which program a host manifest names, if the manifest is navtrace's: it has navtrace's name and serves navtrace's extension alone.
+/// Returns the program that a host manifest names, if it has navtrace's host name and serves navtrace's extension alone.
 pub(crate) fn program(manifest: &[u8]) -> Option<PathBuf> {
     let manifest: Value = serde_json::from_slice(manifest).ok()?;
     let ours = manifest["name"] == HOST_NAME && manifest["allowed_origins"] == json!([extension::ORIGIN]);
     manifest["path"].as_str().filter(|_| ours).map(PathBuf::from)
 }
 
-/// Gives the manifest's file name.
 pub(crate) fn file_name() -> String {
     format!("{HOST_NAME}.json")
 }
@@ -48,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn renders_as_chrome_reads_it() {
+    fn the_manifest_has_the_form_that_chrome_reads() {
         insta::assert_snapshot!(render(Path::new("/opt/näv trace/navtrace")).unwrap(), @r#"
         {
           "allowed_origins": [
@@ -61,19 +58,20 @@ mod tests {
         }
         "#);
     }
+
     #[test]
-    fn one_of_navtraces_is_told_from_others() {
+    fn only_navtraces_own_manifest_names_a_program() {
         let binary = Path::new("/opt/näv trace/navtrace");
         let ours = render(binary).unwrap();
         assert_eq!(program(ours.as_bytes()), Some(binary.into()));
-        for (what, by) in [
+        for (text, by) in [
             (HOST_NAME, "com.example.host"),
             ("[\n    \"chrome", "[\"chrome-extension://other/\",\n    \"chrome"),
             ("\"path\"", "\"paths\""),
             ("{", "["),
         ] {
-            assert!(ours.contains(what), "{what}");
-            assert_eq!(program(ours.replacen(what, by, 1).as_bytes()), None, "{by}");
+            assert!(ours.contains(text), "{text}");
+            assert_eq!(program(ours.replacen(text, by, 1).as_bytes()), None, "{by}");
         }
         assert_eq!(program(b"[]"), None);
     }

@@ -1,4 +1,4 @@
-//! Prepares a profile: what the extension may do there, and the host's registration.
+//! Prepares a profile: permissions for the extension, and the registration of the host.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -12,135 +12,109 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::launch::{extension, manifest};
 
-/// The most that preferences have.
-pub(crate) const LIMIT: u64 = 64 * 1024 * 1024;
+/// The largest preferences file that is read, in bytes.
+pub(crate) const MAX_PREFERENCES: u64 = 64 * 1024 * 1024;
 
-/// Why a profile can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("the profile {} can't be prepared: {action} {}: {source}; name a profile that you may write to", .profile.display(), .path.display())]
-pub(crate) struct ProfileError {
-    profile: PathBuf,
-    action: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
-impl From<ProfileError> for Failure {
-    fn from(error: ProfileError) -> Self {
-        Self::new(ExitCode::Failure, error)
-    }
-}
-
-/// What was kept aside because it could not be merged with, which the user is told of.
+/// Preferences that were moved aside because they could not be merged. Displays as a sentence for the user.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct KeptAside {
-    /// Where it was.
-    pub(crate) original: PathBuf,
-    /// Where it is now.
-    pub(crate) kept: PathBuf,
+pub(crate) struct PreferencesBackup {
+    original: PathBuf,
+    backup: PathBuf,
 }
 
-impl fmt::Display for KeptAside {
+impl fmt::Display for PreferencesBackup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (original, kept) = (self.original.display(), self.kept.display());
-        write!(f, "{original} was not what Chromium writes and has been kept as {kept}")
+        let (original, backup) = (self.original.display(), self.backup.display());
+        write!(f, "{original} was not what Chromium writes and has been kept as {backup}")
     }
 }
 
-/// Prepares the user data directory `dir`, of which the browser will use `profile` (`Default` unless it was told otherwise), for the host
-/// at `binary`, and returns the preferences that had to be kept aside, if any.
+/// Prepares the user data directory `dir` for the host at `binary`, and the profile in it (by default `Default`) for the extension.
 ///
-/// # Errors
-///
-/// A [`ProfileError`] that names the file that could not be read or written.
-pub(crate) fn prepare(dir: &Path, profile: Option<&OsStr>, binary: &Path) -> Result<Option<KeptAside>, ProfileError> {
-    let within = |action, path: &Path| {
-        let path = path.to_owned();
-        move |source| ProfileError { profile: dir.into(), action, path, source }
+/// Returns the backup if the existing preferences could not be used.
+pub(crate) fn prepare(
+    dir: &Path,
+    profile: Option<&OsStr>,
+    binary: &Path,
+) -> Result<Option<PreferencesBackup>, Failure> {
+    let failed = |action: &'static str, path: &Path| {
+        let message = format!("the profile {} can't be prepared: {action} {}", dir.display(), path.display());
+        let failure = Failure::new(ExitCode::Failure, message).hint("name a profile that you may write to");
+        move |error: io::Error| failure.because(error)
     };
     let hosts = dir.join(manifest::PROFILE_FOLDER);
     let folder = dir.join(profile.unwrap_or(OsStr::new("Default")));
     for folder in [&hosts, &folder] {
-        files::make_directory(folder).map_err(within("can't create", folder))?;
+        files::make_directory(folder).map_err(failed("can't create", folder))?;
     }
 
     let path = hosts.join(manifest::file_name());
     let rendered = manifest::render(binary).ok_or_else(|| {
-        within("can't name the host in", &path)(io::Error::other(format!("{} is not UTF-8", binary.display())))
+        failed("can't name the host in", &path)(io::Error::other(format!("{} is not UTF-8", binary.display())))
     })?;
-    files::write_if_changed(&path, rendered.as_bytes()).map_err(within("can't write", &path))?;
+    files::write_if_changed(&path, rendered.as_bytes()).map_err(failed("can't write", &path))?;
 
     let path = folder.join("Preferences");
-    let before = match files::read(&path, LIMIT) {
-        Ok(bytes) => Some(bytes),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(within("can't read", &path)(error)),
+    let existing = match files::read(&path, MAX_PREFERENCES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => b"{}".to_vec(),
+        Err(error) => return Err(failed("can't read", &path)(error)),
     };
-    let (preferences, kept) = match before.as_deref().map_or_else(fresh, merge) {
-        Merged::Already => return Ok(None),
-        Merged::With(preferences) => (preferences, None),
-        Merged::Impossible => {
-            let kept = keep_aside(&path).map_err(within("can't keep aside", &path))?;
-            let Merged::With(preferences) = fresh() else { return Ok(None) };
-            (preferences, Some(KeptAside { original: path.clone(), kept }))
+    let (preferences, backup) = match allow_extension(&existing) {
+        Merge::Unchanged => return Ok(None),
+        Merge::Changed(preferences) => (preferences, None),
+        Merge::Impossible => {
+            let backup = move_aside(&path).map_err(failed("can't keep aside", &path))?;
+            let Merge::Changed(preferences) = allow_extension(b"{}") else { return Ok(None) };
+            (preferences, Some(PreferencesBackup { original: path.clone(), backup }))
         }
     };
-    files::write_if_changed(&path, preferences.to_string().as_bytes()).map_err(within("can't write", &path))?;
-    Ok(kept)
+    files::write_if_changed(&path, preferences.to_string().as_bytes()).map_err(failed("can't write", &path))?;
+    Ok(backup)
 }
 
-/// What came of adding the permissions to preferences.
-enum Merged {
-    /// They were there.
-    Already,
-    /// They are there now, beside everything else.
-    With(Value),
+/// The result of adding the extension's permissions to preferences.
+enum Merge {
+    Unchanged,
+    Changed(Value),
     /// The preferences are not what Chromium writes.
     Impossible,
 }
 
-fn fresh() -> Merged {
-    allow(Map::new())
-}
-
-fn merge(bytes: &[u8]) -> Merged {
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(preferences)) => allow(preferences),
-        _ => Merged::Impossible,
-    }
-}
-
-/// Lets the extension act in off-the-record contexts, and come back when it is reloaded: an unpacked one does so in developer mode alone,
-/// which stays off where the user has turned it off.
-fn allow(mut preferences: Map<String, Value>) -> Merged {
+/// Lets the extension act in off-the-record contexts, and turns developer mode on unless the user has turned it off: without it Chromium
+/// disables an unpacked extension when it is reloaded.
+fn allow_extension(preferences: &[u8]) -> Merge {
+    let Ok(Value::Object(mut preferences)) = serde_json::from_slice(preferences) else {
+        return Merge::Impossible;
+    };
     let Some(settings) = member(&mut preferences, &["extensions", "settings", extension::ID]) else {
-        return Merged::Impossible;
+        return Merge::Impossible;
     };
     let allowed = settings.insert("incognito".to_owned(), Value::Bool(true));
     let Some(ui) = member(&mut preferences, &["extensions", "ui"]) else {
-        return Merged::Impossible;
+        return Merge::Impossible;
     };
-    let chosen = ui.contains_key("developer_mode");
+    let is_chosen = ui.contains_key("developer_mode");
     ui.entry("developer_mode").or_insert(Value::Bool(true));
-    if chosen && allowed == Some(Value::Bool(true)) {
-        return Merged::Already;
+    if is_chosen && allowed == Some(Value::Bool(true)) {
+        return Merge::Unchanged;
     }
-    Merged::With(Value::Object(preferences))
+    Merge::Changed(Value::Object(preferences))
 }
 
-/// Finds the object at a path, and makes what is missing of it; `None` where something else stands.
+/// Returns the object at a path, creating missing objects. Returns `None` if another kind of value is in the way.
 fn member<'a>(object: &'a mut Map<String, Value>, path: &[&str]) -> Option<&'a mut Map<String, Value>> {
     path.iter()
         .try_fold(object, |object, key| object.entry(*key).or_insert_with(|| Value::Object(Map::new())).as_object_mut())
 }
 
-/// Gives a file a second name that nothing had. The first one is about to be written anew.
-fn keep_aside(path: &Path) -> io::Result<PathBuf> {
+/// Links a file to a second, unused name, before the first is written anew. Returns the second.
+fn move_aside(path: &Path) -> io::Result<PathBuf> {
     let mut number = 1;
     loop {
-        let kept = path.with_file_name(format!("Preferences.kept-{number}"));
-        match fs::hard_link(path, &kept) {
-            Ok(()) => return Ok(kept),
+        let backup = path.with_file_name(format!("Preferences.kept-{number}"));
+        match fs::hard_link(path, &backup) {
+            Ok(()) => return Ok(backup),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(error),
         }
@@ -159,7 +133,7 @@ mod tests {
         fs::read_to_string(dir.join("Default/Preferences")).unwrap()
     }
 
-    fn prepared(preferences: &str) -> (tempfile::TempDir, Option<KeptAside>) {
+    fn prepared(preferences: &str) -> (tempfile::TempDir, Option<PreferencesBackup>) {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("Default")).unwrap();
         fs::write(dir.path().join("Default/Preferences"), preferences).unwrap();
@@ -170,7 +144,7 @@ mod tests {
     const SEEDED: &str = r#"{"extensions":{"settings":{"aalhdoofknlgjgclnnkjbegphicaohme":{"incognito":true}},"ui":{"developer_mode":true}}}"#;
 
     #[test]
-    fn an_empty_profile_gets_both_files_for_the_user_alone() {
+    fn an_empty_profile_gets_both_files_with_private_modes() {
         let dir = tempfile::tempdir().unwrap();
         let profile = dir.path().join("new/profile");
         assert_eq!(prepare(&profile, None, Path::new(BINARY)).unwrap(), None);
@@ -185,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_that_the_browser_was_told_to_use_gets_the_permission() {
+    fn the_named_profile_gets_the_permission() {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path(), Some(OsStr::new("Work")), Path::new(BINARY)).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("Work/Preferences")).unwrap(), SEEDED);
@@ -193,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_aside_stays() {
+    fn an_earlier_backup_is_not_overwritten() {
         let (dir, _) = prepared("{one");
         fs::write(dir.path().join("Default/Preferences"), "{two").unwrap();
         prepare(dir.path(), None, Path::new(BINARY)).unwrap();
@@ -202,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn preferences_that_are_there_are_merged_with() {
+    fn existing_preferences_are_merged() {
         let (dir, kept) = prepared(
             r#"{"homepage":"http://h","extensions":{"settings":{"other":{"state":1}},"ui":{"developer_mode":false}}}"#,
         );
@@ -220,18 +194,18 @@ mod tests {
     }
 
     #[test]
-    fn preferences_that_cannot_be_merged_with_are_kept_aside() {
+    fn unusable_preferences_are_backed_up() {
         for broken in ["{\"homepage\":", "[]", "", r#"{"extensions":[]}"#, "\u{0}"] {
             let (dir, kept) = prepared(broken);
-            let kept = kept.unwrap();
-            assert_eq!(kept.kept, dir.path().join("Default/Preferences.kept-1"));
-            assert_eq!(fs::read_to_string(&kept.kept).unwrap(), broken);
+            let backup = kept.unwrap().backup;
+            assert_eq!(backup, dir.path().join("Default/Preferences.kept-1"));
+            assert_eq!(fs::read_to_string(&backup).unwrap(), broken);
             assert_eq!(preferences(dir.path()), SEEDED);
         }
     }
 
     #[test]
-    fn nothing_is_written_when_nothing_changes_and_nothing_half_written_stays() {
+    fn unchanged_preferences_are_not_written_again() {
         let (dir, _) = prepared("{}");
         let written = fs::metadata(dir.path().join("Default/Preferences")).unwrap().modified().unwrap();
         prepare(dir.path(), None, Path::new(BINARY)).unwrap();
@@ -241,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_is_a_file_is_named() {
+    fn a_profile_that_is_a_file_is_reported() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = prepare(file.path(), None, Path::new(BINARY)).unwrap_err().to_string();
         let path = file.path().display();

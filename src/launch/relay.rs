@@ -1,50 +1,46 @@
-//! The relay: the process beside the browser that keeps the gate, stands between the browser and its client, and tidies up after it.
+//! The relay: the process beside the browser that keeps the gate, stands between browser and client, and cleans up in the end.
 //!
-//! It is forked off before the launcher becomes the browser, so the client still holds, signals and waits for the process that it
-//! started. It has a session of its own, because clients kill the browser's process group and what was temporary must still go away.
+//! It is forked before the launcher becomes the browser, so the client still holds, signals and waits for the process that it started. It
+//! leads a session of its own, because clients kill the browser's process group and temporary files must still be removed then.
 //!
-//! A client may reach the browser in three ways, and the gate is on each: by the line on standard error that names the endpoint
-//! ([`output`]), by a pipe ([`pipe`]) and by a port of its own choice ([`port`]). One loop serves them all and waits in one place
-//! ([`wait`]).
+//! A client reaches the browser in one of three ways, and the gate covers each: by the line on standard error that names the endpoint
+//! ([`output`]), by a pipe ([`pipe`]), or by a port of its own choice ([`port`]). One loop with one `poll` ([`poll`]) serves them all.
 
-mod hold;
+mod endpoint;
 pub(super) mod output;
 pub(super) mod pipe;
+mod poll;
 pub(super) mod port;
-mod wait;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::process::Pid;
-
-use output::Output;
-use pipe::Pipe;
-use port::Port;
-use wait::{Event, Wait};
+use tempfile::TempDir;
 
 use crate::base::{files, stdio};
-use crate::launch::gate::{DOCTOR_HINT, Gate, Link};
-use crate::launch::inherited;
-use crate::run::reports;
+use crate::launch::gate::{DOCTOR_HINT, Gate, Stage};
+use crate::launch::relay::output::BrowserOutput;
+use crate::launch::relay::pipe::CommandPipe;
+use crate::launch::relay::poll::{Poll, PollEvent};
+use crate::launch::relay::port::ClientPort;
 
-/// How long removing what was temporary is tried: the browser's children may still be writing to it.
-const REMOVAL: Duration = Duration::from_millis(500);
+/// Time for removing temporary directories, into which the browser's children may still be writing.
+const REMOVAL_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How often the browser is looked for where no file descriptor tells of its end.
+/// Interval for checking whether the browser still runs, where no file descriptor tells.
 const WATCH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Tells when the browser, this process's parent, has ended.
+/// Tells when the browser, the relay's parent process, has ended.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct BrowserWatch {
     pid: Pid,
     pidfd: Option<OwnedFd>,
 }
 
-impl Watch {
-    /// Watches the calling process, from which the relay is about to be forked and which is about to become the browser.
+impl BrowserWatch {
+    /// Watches the calling process, which is about to fork the relay and become the browser.
     pub(super) fn this_process() -> Self {
         let pid = rustix::process::getpid();
         #[cfg(target_os = "linux")]
@@ -54,128 +50,134 @@ impl Watch {
         Self { pid, pidfd }
     }
 
-    fn wait<'fd>(&'fd self, wait: &mut Wait<'fd>) {
+    fn register<'fd>(&'fd self, poll: &mut Poll<'fd>) {
         match &self.pidfd {
-            Some(pidfd) => wait.on(Event::BrowserEnded, pidfd.as_fd(), PollFlags::IN),
-            None => wait.at_most(WATCH_INTERVAL),
+            Some(pidfd) => poll.add(PollEvent::BrowserEnded, pidfd.as_fd(), PollFlags::IN),
+            None => poll.limit(WATCH_INTERVAL),
         }
     }
 
-    fn orphaned(&self) -> bool {
+    fn has_ended(&self) -> bool {
         rustix::process::getppid() != Some(self.pid)
     }
 }
 
-/// Everything that the relay works with.
+/// The state of the relay.
 #[derive(Debug)]
 pub(super) struct Relay {
-    /// Where links of the chain are reported.
     pub(super) gate: Gate,
     /// The browser's standard error.
-    pub(super) output: Output,
-    /// The client's commands, where they come by a pipe.
-    pub(super) pipe: Pipe,
-    /// The client's port, where it chose one.
-    pub(super) port: Option<Port>,
-    /// The browser.
-    pub(super) watch: Watch,
-    /// How long the gate stays shut at most.
+    pub(super) output: BrowserOutput,
+    /// The client's commands, if they come through a pipe.
+    pub(super) commands: CommandPipe,
+    /// The client's port, if it chose one.
+    pub(super) port: Option<ClientPort>,
+    pub(super) watch: BrowserWatch,
+    /// Time after which the gate opens in any case.
     pub(super) arm_timeout: Duration,
-    /// What goes away with the browser.
-    pub(super) temporary: Option<PathBuf>,
+    /// Reports a problem to `navtrace run`. Returns whether it received the sentence.
+    pub(super) report_problem: fn(&str) -> bool,
+    /// Removed when the browser has ended.
+    pub(super) temporary_profile: Option<TempDir>,
 }
 
 impl Relay {
-    /// Relays until the browser has ended, then tidies up.
+    /// Relays until the browser has ended, then cleans up.
     pub(super) fn run(mut self) {
-        // A client that waits for the end of one of the files that it gave to the browser waits for the browser alone.
+        // A client that waits until the files are closed that it passed to the browser should wait for the browser alone.
         stdio::silence_input();
         stdio::silence_output();
-        inherited::close();
+        pipe::close_inherited();
         self.relay();
         self.finish();
     }
 
+    /// Leaves the cleanup to the forked process that has the same relay.
+    pub(super) fn leave(self) {
+        self.gate.leave();
+        let _ = self.temporary_profile.map(TempDir::keep);
+    }
+
     fn relay(&mut self) {
         let deadline = Instant::now() + self.arm_timeout;
-        let mut last_link = None;
+        let mut last_stage = None;
         loop {
-            if self.output.is_shut() && Instant::now() >= deadline {
-                self.warn(last_link);
-                self.output.open();
+            if self.output.is_held() && Instant::now() >= deadline {
+                self.warn(last_stage);
+                self.output.release();
             }
-            for event in self.wait(deadline) {
+            for event in self.poll(deadline) {
                 match event {
-                    Event::Link => last_link = last_link.max(self.receive_links()),
-                    Event::BrowserEnded => return,
-                    Event::OutputToRead => self.output.read(),
-                    Event::OutputToWrite => self.output.write(),
-                    Event::CommandsToRead => self.pipe.read(),
-                    Event::CommandsToWrite => self.pipe.write(),
-                    Event::CommandsUnwanted => self.pipe.close(),
-                    Event::Connection(browser) => {
+                    PollEvent::StageReported => last_stage = last_stage.max(self.receive_stages()),
+                    PollEvent::BrowserEnded => return,
+                    PollEvent::OutputReadable => self.output.read(),
+                    PollEvent::OutputWritable => self.output.write(),
+                    PollEvent::CommandsReadable => self.commands.read(),
+                    PollEvent::CommandsWritable => self.commands.write(),
+                    PollEvent::CommandsClosed => self.commands.close(),
+                    PollEvent::Connection(browser) => {
                         if let Some(port) = &mut self.port {
                             port.accept(browser);
                         }
                     }
                 }
             }
-            if self.watch.orphaned() {
+            if self.watch.has_ended() {
                 return;
             }
         }
     }
 
-    /// Waits for whatever there is to do. What a client sends is waited for, and so taken, only once the gate is open.
-    fn wait(&self, deadline: Instant) -> Vec<Event> {
-        let mut wait = Wait::default();
-        wait.on(Event::Link, self.gate.socket().as_fd(), PollFlags::IN);
-        self.watch.wait(&mut wait);
-        self.output.wait(&mut wait);
-        if self.output.is_shut() {
-            wait.at_most(deadline.saturating_duration_since(Instant::now()));
+    /// Waits for the next events. Before the gate is open, commands and connections stay in their queues.
+    fn poll(&self, deadline: Instant) -> Vec<PollEvent> {
+        let mut poll = Poll::default();
+        poll.add(PollEvent::StageReported, self.gate.socket().as_fd(), PollFlags::IN);
+        self.watch.register(&mut poll);
+        self.output.register(&mut poll);
+        if self.output.is_held() {
+            poll.limit(deadline.saturating_duration_since(Instant::now()));
         } else {
-            self.pipe.wait(&mut wait);
+            self.commands.register(&mut poll);
             if let (Some(port), Some(browser)) = (&self.port, self.output.endpoint()) {
-                port.wait(browser, &mut wait);
+                port.register(browser, &mut poll);
             }
         }
-        wait.events()
+        poll.wait()
     }
 
-    /// Takes the links that were reported, opens the gate if that is due, and gives the last of them.
-    fn receive_links(&mut self) -> Option<Link> {
-        let mut last_link = None;
-        while let Some(link) = self.gate.receive() {
-            last_link = last_link.max(Some(link));
-            if link == Link::Armed {
-                self.output.open();
+    /// Receives the reported stages, opens the gate if the extension is armed, and returns the last stage.
+    fn receive_stages(&mut self) -> Option<Stage> {
+        let mut last_stage = None;
+        while let Some(stage) = self.gate.receive() {
+            last_stage = last_stage.max(Some(stage));
+            if stage == Stage::Armed {
+                self.output.release();
             }
         }
-        last_link
+        last_stage
     }
 
-    /// Warns through `navtrace run`, or else between the browser's own lines: never by a write that a client could block.
-    fn warn(&mut self, last_link: Option<Link>) {
-        let sentence = format!(
+    /// Warns through `navtrace run`, or else between the browser's own lines, but never by a write that a client could block.
+    fn warn(&mut self, last_stage: Option<Stage>) {
+        let warning = format!(
             "the browser was not armed within {:?}, so requests may go without trace context: {}{DOCTOR_HINT}",
             self.arm_timeout,
-            Link::missing_after(last_link)
+            Stage::missing_after(last_stage)
         );
-        if !reports::Sender::connect().problem(&sentence) {
-            self.output.say(&sentence);
+        if !(self.report_problem)(&warning) {
+            self.output.say(&warning);
         }
     }
 
     fn finish(self) {
-        // Whoever still sends or connects finds nobody there, and the port is free for the next browser.
-        drop((self.pipe, self.port));
+        // Tells clients that still send or connect, and frees the port for the next browser.
+        drop((self.commands, self.port));
         self.output.finish();
-        // A client may wait for the end of this stream: it need not wait for what comes now.
+        // A client that waits for the end of this stream need not wait for the removal.
         stdio::silence_errors();
-        self.gate.remove(REMOVAL);
-        if let Some(dir) = self.temporary {
-            files::remove_directory(&dir, REMOVAL);
+        self.gate.remove(REMOVAL_TIMEOUT);
+        if let Some(dir) = self.temporary_profile {
+            files::remove_directory(&dir.keep(), REMOVAL_TIMEOUT);
         }
     }
 }

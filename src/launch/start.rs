@@ -1,4 +1,4 @@
-//! Starts the browser: prepares everything, forks the relay off, and becomes Chromium.
+//! Starts the browser: prepares everything, forks the relay, and becomes Chromium.
 
 use std::ffi::OsString;
 use std::io;
@@ -7,179 +7,226 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::pipe::PipeFlags;
 use tempfile::TempDir;
 
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::base::stdio::say;
-use crate::launch::flags::{self, Additions};
+use crate::launch::flags::{self, AddedFlags};
 use crate::launch::gate::Gate;
-use crate::launch::relay::output::Output;
-use crate::launch::relay::pipe::Pipe;
-use crate::launch::relay::port::Port;
-use crate::launch::relay::{Relay, Watch};
+use crate::launch::relay::output::BrowserOutput;
+use crate::launch::relay::pipe::CommandPipe;
+use crate::launch::relay::port::ClientPort;
+use crate::launch::relay::{BrowserWatch, Relay};
 use crate::launch::{extension, find, latch, profile};
-use crate::run::reports;
-use crate::settings::Config;
 
-/// A browser that is ready to be started.
+/// The warning of a start without the sandbox.
+pub(crate) const NO_SANDBOX: &str = "running as root, where Chromium has no sandbox: starting it with --no-sandbox";
+
+/// The settings of a start.
+#[derive(Debug, Clone)]
+pub(crate) struct LaunchOptions {
+    /// The browser's path or name. Otherwise the usual ones are tried.
+    pub(crate) browser: Option<PathBuf>,
+    /// A folder to load instead of the embedded extension.
+    pub(crate) extension: Option<PathBuf>,
+    /// Time after which the client is let through even if the extension is not armed.
+    pub(crate) arm_timeout: Duration,
+    /// Whether `navtrace run` started this launch. It has already warned about the sandbox.
+    pub(crate) is_under_run: bool,
+    /// Reports a problem to `navtrace run`. Returns whether it received the sentence.
+    pub(crate) report_problem: fn(&str) -> bool,
+}
+
+impl LaunchOptions {
+    /// Tells the user of a problem through `navtrace run`, or else on standard error.
+    fn tell(&self, problem: &str) {
+        if !(self.report_problem)(problem) {
+            say(problem);
+        }
+    }
+}
+
+/// A browser that is ready to start.
 #[derive(Debug)]
-pub(crate) struct Launch {
+pub(crate) struct PreparedBrowser {
     browser: PathBuf,
     args: Vec<OsString>,
     gate: Gate,
     has_pipe: bool,
-    port: Option<Port>,
-    arm_timeout: Duration,
+    port: Option<ClientPort>,
     temporary_profile: Option<TempDir>,
+    options: LaunchOptions,
 }
 
-impl Launch {
-    /// Finds the browser, provides the extension and prepares the profile for a client's arguments.
-    pub(crate) fn prepare(config: &Config, args: &[OsString]) -> Result<Self, Failure> {
-        let browser = find::find(config.browser.as_deref())?;
-        let extension_dir = extension::provide(config.extension.as_deref())?;
+impl PreparedBrowser {
+    /// Finds the browser, and prepares extension, profile and gate for a client's arguments.
+    pub(crate) fn prepare(options: LaunchOptions, args: &[OsString]) -> Result<Self, Failure> {
+        let browser = find::find(options.browser.as_deref())?;
+        let extension_dir = extension::provide(options.extension.as_deref())?;
         let binary = this_binary()?;
 
-        let given_profile = flags::user_data_dir(args);
-        let temporary_profile = match given_profile {
+        let client_profile = flags::user_data_dir(args);
+        let temporary_profile = match client_profile {
             Some(_) => None,
-            None => Some(private("a temporary profile", || {
+            None => Some(create("a temporary profile", || {
                 files::temporary_directory_in(&files::temporary_root(), "navtrace-profile-")
             })?),
         };
-        // The gate does what the latch would, and its host does not know of that.
-        if let Some(Err(error)) = given_profile.as_deref().map(latch::remove) {
+        // The gate does the latch's job, and a host with a gate does not release the latch.
+        if let Some(Err(error)) = client_profile.as_deref().map(latch::remove) {
             tracing::debug!("the profile stays latched: {error}");
         }
         let temporary_path = temporary_profile.as_ref().map(TempDir::path);
-        if let Some(dir) = given_profile.as_deref().or(temporary_path)
-            && let Some(kept) = profile::prepare(dir, flags::value(args, "profile-directory"), &binary)?
+        if let Some(dir) = client_profile.as_deref().or(temporary_path)
+            && let Some(backup) = profile::prepare(dir, flags::value(args, "profile-directory"), &binary)?
         {
-            reports::problem(&kept.to_string());
+            options.tell(&backup.to_string());
         }
 
         let no_sandbox = needs_no_sandbox() && !flags::has(args, "no-sandbox");
-        if no_sandbox && !reports::is_heard() {
+        if no_sandbox && !options.is_under_run {
             say(NO_SANDBOX);
         }
-        let gate = private("the gate's directory", Gate::create)?;
+        let gate = create("the gate's directory", Gate::create)?;
         let has_pipe = flags::has_devtools_pipe(args);
-        let port = flags::devtools_port(args).and_then(take_port);
-        let args = flags::rewrite(
-            args,
-            &Additions {
-                extension_dir: &extension_dir,
-                extension_id: extension::ID,
-                user_data_dir: temporary_path,
-                no_sandbox,
-                port_is_ours: port.is_some(),
-            },
-        );
-        Ok(Self { browser, args, gate, has_pipe, port, arm_timeout: config.arm_timeout, temporary_profile })
+        let port = flags::devtools_port(args).and_then(|number| take_port(number, &options));
+        let added = AddedFlags {
+            extension_dir: &extension_dir,
+            extension_id: extension::ID,
+            user_data_dir: temporary_path,
+            no_sandbox,
+            port_is_ours: port.is_some(),
+        };
+        let args = flags::rewrite(args, &added);
+        Ok(Self { browser, args, gate, has_pipe, port, temporary_profile, options })
     }
 
-    /// Becomes the browser, with the relay beside it. Returns only when that failed.
+    /// Becomes the browser, with the relay beside it. Returns only if that failed.
     ///
-    /// No other thread may exist yet: the relay is forked off.
+    /// Must be called while this process has only one thread, because it forks.
     pub(crate) fn exec(self) -> Failure {
         let browser = self.browser.clone();
-        match self.become_browser() {
-            Err(error) => {
-                let message = format!(
-                    "{} can't be started: {error}; close what uses up files or processes, or raise their limits (ulimit)",
-                    browser.display()
-                );
-                Failure::new(ExitCode::Failure, message)
+        let failed = |exit, error: io::Error, hint| {
+            Failure::new(exit, format!("{} can't be started", browser.display())).because(error).hint(hint)
+        };
+        if let Err(failure) = ensure_single_thread() {
+            return failure;
+        }
+        match self.fork_relay() {
+            Err(error) => failed(
+                ExitCode::Failure,
+                error,
+                "close what uses up files or processes, or raise their limits (ulimit)",
+            ),
+            Ok(mut browser) => {
+                failed(ExitCode::CannotExecute, browser.exec(), "set NAVTRACE_BROWSER to the path of a Chromium")
             }
-            Ok(error) => cannot_start(&browser, &error),
         }
     }
 
-    /// Gives why the browser could not be executed, once everything for it was there.
-    fn become_browser(self) -> io::Result<io::Error> {
-        let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+    /// Forks the relay and returns the browser's command, which this process is to become.
+    fn fork_relay(self) -> io::Result<Command> {
+        let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC);
         let (browser_stderr, write_end) = pipe()?;
         let (detached, relay_detached) = pipe()?;
-        let commands = if self.has_pipe { Pipe::take_over()? } else { Pipe::default() };
+        let commands = if self.has_pipe { CommandPipe::take_over()? } else { CommandPipe::default() };
         let mut command = Command::new(&self.browser);
         command.args(&self.args).env(environment::GATE_SOCKET, self.gate.path()).stderr(Stdio::from(write_end));
-
-        let watch = Watch::this_process();
-        // SAFETY: the launcher has only this one thread, so the child may do everything that this process may.
+        let relay = Relay {
+            gate: self.gate,
+            output: BrowserOutput::new(browser_stderr, self.port.as_ref().map(ClientPort::number)),
+            commands,
+            port: self.port,
+            watch: BrowserWatch::this_process(),
+            arm_timeout: self.options.arm_timeout,
+            report_problem: self.options.report_problem,
+            temporary_profile: self.temporary_profile,
+        };
+        // SAFETY: this process has only one thread (`ensure_single_thread`), so no lock is held and the child may run any code.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
             0 => {
-                // Clients kill the browser's process group, and what was temporary must still go away.
+                // Clients kill the browser's process group, and temporary files must still be removed then.
                 if let Err(error) = rustix::process::setsid() {
                     tracing::debug!("the relay has no session of its own: {error}");
                 }
-                // The browser's end of the pipe must be the only one: it stands in `command`.
+                // The browser's end of the pipe, which is in `command`, must be the only one.
                 drop((command, detached, relay_detached));
-                let relay = Relay {
-                    gate: self.gate,
-                    output: Output::new(browser_stderr, self.port.as_ref().map(Port::number)),
-                    pipe: commands,
-                    port: self.port,
-                    watch,
-                    arm_timeout: self.arm_timeout,
-                    temporary: self.temporary_profile.map(TempDir::keep),
-                };
                 relay.run();
                 std::process::exit(0)
             }
             _ => {
-                // From here on the relay tidies up, whether this process becomes the browser or ends.
-                self.gate.leave();
-                let _ = self.temporary_profile.map(TempDir::keep);
-                // The end of this pipe tells that the relay has left the process group, which a client may kill from now on.
+                relay.leave();
+                // The relay closes this pipe when it has left the process group, which a client may kill from now on.
                 drop(relay_detached);
                 let _ = rustix::io::read(&detached, &mut [0; 1]);
-                Ok(command.exec())
+                Ok(command)
             }
         }
     }
 }
 
-/// Listens on the port that a client chose. Where it can't, the browser does, and nobody is held back.
-fn take_port(number: u16) -> Option<Port> {
-    let taken = Port::bind(number);
-    if let Err(error) = &taken {
-        reports::problem(&format!(
-            "port {number} can't be taken ({error}), so a client of that port is not held back until requests carry headers; choose \
-             another --remote-debugging-port"
-        ));
+/// Fails if this process has more than one thread, as far as the system tells.
+fn ensure_single_thread() -> Result<(), Failure> {
+    match std::fs::read_dir("/proc/self/task").map(Iterator::count) {
+        Ok(count) if count > 1 => {
+            let message = format!("the relay can't be forked safely: this process has {count} threads instead of one");
+            Err(Failure::new(ExitCode::Failure, message).hint("report this as a bug of navtrace"))
+        }
+        _ => Ok(()),
     }
-    taken.ok()
 }
 
-/// What is said when the sandbox is turned off.
-pub(crate) const NO_SANDBOX: &str = "running as root, where Chromium has no sandbox: starting it with --no-sandbox";
+/// Listens on the port that a client chose. If that fails, the browser listens there and no client is held back.
+fn take_port(number: u16, options: &LaunchOptions) -> Option<ClientPort> {
+    ClientPort::bind(number)
+        .inspect_err(|error| {
+            options.tell(&format!(
+                "port {number} can't be taken ({error}), so a client of that port is not held back until requests carry headers; choose \
+                 another --remote-debugging-port"
+            ));
+        })
+        .ok()
+}
 
 /// Tells whether Chromium would refuse to start without `--no-sandbox`.
 pub(crate) fn needs_no_sandbox() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// The path of this program, which Chromium starts as the host.
+/// Returns the path of this program, which Chromium starts as the host.
 pub(crate) fn this_binary() -> Result<PathBuf, Failure> {
-    // Not the link by whose name this may have been started: under that name it is the browser.
+    // Follows the link `navtrace-chromium`: by that name the program would be the browser.
     std::env::current_exe().and_then(std::fs::canonicalize).map_err(|error| {
-        Failure::new(ExitCode::Failure, format!("navtrace can't find its own program file: {error}; install it again"))
+        Failure::new(ExitCode::Failure, "navtrace can't find its own program file")
+            .because(error)
+            .hint("install it again")
     })
 }
 
-fn private<T>(what: &str, make: impl FnOnce() -> io::Result<T>) -> Result<T, Failure> {
-    make().map_err(|error| {
-        let message =
-            format!("{what} can't be made: {error}; free some space, or set TMPDIR to a folder that you may write to");
-        Failure::new(ExitCode::Failure, message)
+fn create<T>(name: &str, create: impl FnOnce() -> io::Result<T>) -> Result<T, Failure> {
+    create().map_err(|error| {
+        Failure::new(ExitCode::Failure, format!("{name} can't be made"))
+            .because(error)
+            .hint("free some space, or set TMPDIR to a folder that you may write to")
     })
 }
 
-fn cannot_start(browser: &std::path::Path, error: &io::Error) -> Failure {
-    let message =
-        format!("{} can't be started: {error}; set NAVTRACE_BROWSER to the path of a Chromium", browser.display());
-    Failure::new(ExitCode::CannotExecute, message)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_second_thread_keeps_the_relay_from_being_forked() {
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || receiver.recv());
+        let error = ensure_single_thread().unwrap_err().to_string();
+        assert!(error.starts_with("the relay can't be forked safely: this process has "), "{error}");
+        drop(sender);
+        let _ = thread.join().unwrap();
+    }
 }

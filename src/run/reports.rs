@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::base::environment::{self, RUN_SOCKET};
-use crate::base::stdio::say;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
@@ -47,13 +46,6 @@ pub(crate) enum Report {
 /// Whether this process was started below `navtrace run`.
 pub(crate) fn is_heard() -> bool {
     environment::path(RUN_SOCKET).is_some()
-}
-
-/// Reports a problem to `navtrace run`, or to standard error when no run listens.
-pub(crate) fn problem(message: &str) {
-    if !Sender::connect().problem(message) {
-        say(message);
-    }
 }
 
 /// Sends reports; drops them when no `navtrace run` listens. Clones share one connection.

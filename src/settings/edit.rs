@@ -32,7 +32,7 @@ pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<
     let failed = |action: &str, error: io::Error| {
         Failure::new(ExitCode::Failure, format!("{} can't be {action}", file.path.display()))
             .because(error)
-            .hint(format!("mend that, or name another file with {FILE}"))
+            .hint(format!("fix that, or name another file with {FILE}"))
     };
     // It may be a link, for instance into a repository of dotfiles: write to where it points.
     let path = match fs::canonicalize(&file.path) {

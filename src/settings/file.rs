@@ -51,7 +51,7 @@ impl ConfigFile {
             let (what, hint) = if self.is_named {
                 (format!("{FILE}={path}"), "name a file that you may read, or unset it".to_owned())
             } else {
-                (format!("{path} can't be read"), format!("mend that, or name another file with {FILE}"))
+                (format!("{path} can't be read"), format!("fix that, or name another file with {FILE}"))
             };
             Failure::new(ExitCode::Usage, what).because(error).hint(hint)
         })?;

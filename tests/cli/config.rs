@@ -161,7 +161,7 @@ fn a_file_that_cannot_be_read_is_named() {
     );
     fs::create_dir_all(environment.home().join(".config/navtrace/config.toml")).unwrap();
     let sentence = format!(
-        "navtrace: {}/.config/navtrace/config.toml can't be read: Is a directory (os error 21); mend that, or name another file with \
+        "navtrace: {}/.config/navtrace/config.toml can't be read: Is a directory (os error 21); fix that, or name another file with \
          NAVTRACE_CONFIG\n",
         environment.home().display()
     );

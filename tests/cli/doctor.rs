@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::navtrace::{Environment, stdout};
 
 /// Last line of the launcher's checks without a browser.
-const CHAIN_END: &str = "page load        not tried: mend what stands above first\n";
+const CHAIN_END: &str = "page load        not tried: fix the problems above first\n";
 
 const ID: &str = "aalhdoofknlgjgclnnkjbegphicaohme";
 
@@ -67,12 +67,8 @@ fn every_browser_with_navtrace_in_it_is_listed() {
         &config.join("chromium/Default"),
         &json!({
             ID: {"location": 4, "path": EXTENSION, "disable_reasons": [], "incognito": true},
-            "ponmlkjihgfedcbaponmlkjihgfedcba": {"location": 1, "path": "ponm/1.0_0", "disable_reasons": []},
         }),
     );
-    let other = config.join("chromium/Default/Extensions/ponm/1.0_0");
-    write(&other.join("manifest.json"), r#"{"name": "Trace \u001b[31m all"}"#);
-    write(&other.join("worker.js"), "headers.push({name: 'traceparent'})");
     preferences(
         &config.join("chromium/Profile 1"),
         &json!({ID: {"location": 4, "path": "/gone", "disable_reasons": [1]}}),
@@ -98,29 +94,28 @@ fn every_browser_with_navtrace_in_it_is_listed() {
     ok    registration     for this user: NAVTRACE, which is this navtrace (VERSION)
     ok    extension        profile Default: VERSION, loaded from EXTENSION
     ok    off the record   profile Default: the extension may act in off-the-record windows
-    warn  other extension  profile Default: Trace \u{1b}[31m all (ponmlkjihgfedcbaponmlkjihgfedcba) mentions traceparent, so it may set the same headers: turn it off, or keep navtrace from its addresses with NAVTRACE_EXCLUDE
     FAIL  extension        profile Profile 1: /gone, where it was loaded from, holds no navtrace extension: No such file or directory (os error 2); run `navtrace install` and do what it says
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
 
     Google Chrome (HOME/.config/google-chrome)
     FAIL  registration     for this user: HOME/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is not navtrace's, so the extension has no host: move that file away, then run `navtrace install`
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
 
     Brave (HOME/.config/BraveSoftware/Brave-Browser)
     warn  registration     for this user: HOME/older is navtrace 0.0.9, and this one is VERSION: run `navtrace install` with the one that you want
     FAIL  extension        EXTENSION has version VERSION, but the host is 0.0.9: run `navtrace install` and do what it says, then reload the extension in chrome://extensions
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
 
     Microsoft Edge (HOME/.config/microsoft-edge)
     FAIL  registration     for this user: HOME/moved away is not there any more: run `navtrace install`
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
 
     Vivaldi (HOME/.config/vivaldi)
     FAIL  registration     for this user: HOME/something does not say by `--version` that it is navtrace: run `navtrace install`
-    FAIL  extension        turned off in chrome://extensions: by a policy (below, and in chrome://policy); developer mode is off, so turn that on there
-    ok    policy           none of this computer's is in the way
+    FAIL  extension        turned off in chrome://extensions: by a policy (see chrome://policy); developer mode is off, so turn that on there
+    ok    policy           no policy file of this computer mentions extensions
     "#);
 }
 
@@ -139,7 +134,7 @@ fn a_user_data_directory_is_checked_alone() {
     HOME/a profile (with Chromium)
     FAIL  registration     no host is registered, so the extension would work alone, without spans: run `navtrace install --user-data-dir 'HOME/a profile'`
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install --user-data-dir 'HOME/a profile'` says how to load it
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
     "#);
 
     // Prepared for a browser that gets the extension by an argument.
@@ -152,6 +147,6 @@ fn a_user_data_directory_is_checked_alone() {
     ok    registration     for this directory: NAVTRACE, which is this navtrace (VERSION)
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install --user-data-dir 'HOME/a profile'` says how to load it
     ok    off the record   the extension may act in off-the-record windows
-    ok    policy           none of this computer's is in the way
+    ok    policy           no policy file of this computer mentions extensions
     "#);
 }

@@ -41,7 +41,7 @@ fn files_of_others_are_kept_and_the_rest_is_installed() {
     navtrace: ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is something else's, not navtrace's, so Google Chrome is not registered: move it away and run navtrace install again
     navtrace: ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json is a directory, not navtrace's, so Brave is not registered: move it away and run navtrace install again
     navtrace: ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json is a symbolic link, not navtrace's, so Microsoft Edge is not registered: move it away and run navtrace install again
-    navtrace: ~/.config/vivaldi/NativeMessagingHosts can't be written: Not a directory (os error 20), so Vivaldi is not registered: mend that and run navtrace install again
+    navtrace: ~/.config/vivaldi/NativeMessagingHosts can't be written: Not a directory (os error 20), so Vivaldi is not registered: fix that and run navtrace install again
     navtrace: everything else is done
     "#);
     assert_snapshot!(machine.run(&["uninstall"]), @"
@@ -78,7 +78,7 @@ fn an_unwritable_extension_folder_stops_the_installation() {
         allow_duplicates! {
             assert_snapshot!(text, @"
             exit 1
-            navtrace: ~/.local can't be written: Not a directory (os error 20), so there is no place for the extension: mend that, or name a folder that holds it with NAVTRACE_EXTENSION
+            navtrace: ~/.local can't be written: Not a directory (os error 20), so there is no place for the extension: fix that, or name a folder that holds it with NAVTRACE_EXTENSION
             ");
         }
         assert_eq!(machine.tree(), before);
@@ -183,7 +183,7 @@ fn two_versions_replace_and_spare_each_other() {
     assert_snapshot!(first_lines(machine.run(&["install"])), @"
     exit 0
     unchanged   ~/.local/share/navtrace/extension  the extension 0.1.0
-    mended      ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium: it named ~/ältere Version/navtrace, which is gone
+    repaired    ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium: it named ~/ältere Version/navtrace, which is gone
     unchanged   ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
     ");
     fs::remove_dir_all(other.parent().unwrap()).unwrap();
@@ -200,6 +200,6 @@ fn an_unwritable_user_data_directory_is_named() {
     let text = machine.run(&["install", "--user-data-dir", "/proc/self"]);
     assert!(text.starts_with("exit 1\nleft        /proc/"), "{text}");
     let (_, sentence) = text.split_once("\nnavtrace: /proc/").unwrap();
-    assert!(sentence.contains(" can't be written: ") && sentence.contains(" is not registered: mend that"), "{text}");
+    assert!(sentence.contains(" can't be written: ") && sentence.contains(" is not registered: fix that"), "{text}");
     assert_eq!(machine.tree(), before);
 }

@@ -105,7 +105,7 @@ fn without_a_browser_nothing_is_started() {
         if args == ["doctor"] {
             assert_eq!(output.status.code(), Some(1));
             assert!(stdout(&output).starts_with(&format!("FAIL  browser          {sentence}\n")));
-            assert!(stdout(&output).contains("FAIL  page load        not tried: mend what stands above first\n"));
+            assert!(stdout(&output).contains("FAIL  page load        not tried: fix the problems above first\n"));
         } else {
             assert_eq!(output.status.code(), Some(127));
             assert_eq!(stderr(&output), format!("navtrace: {sentence}\n"));

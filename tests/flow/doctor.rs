@@ -107,8 +107,6 @@ fn a_real_profile_is_described() {
     let (code, lines) = of_user_data(&test, &dir);
     assert_eq!(code, Some(0), "{lines:#?}");
     assert!(lines[2].starts_with("hint  off the record   the extension may not act"), "{lines:#?}");
-    assert!(lines[3].starts_with("warn  other extension  A rival ("), "{lines:#?}");
-    assert!(lines[3].contains(") mentions traceparent, so it may set the same headers: "), "{lines:#?}");
 
     load_unpacked(&test, &dir, &[own], true, Some(ID));
     std::fs::rename(&binary, home.join("moved")).unwrap();

@@ -161,7 +161,7 @@ fn a_read_only_home_is_reported_and_unchanged() {
         command.args(["sh", "-c", mounts]).arg(home).arg(env!("CARGO_BIN_EXE_navtrace")).args(["install", "chromium"]);
         let output = command.args(dry).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-        let sentence = "can't be written: Read-only file system (os error 30), so Chromium is not registered: mend that and run \
+        let sentence = "can't be written: Read-only file system (os error 30), so Chromium is not registered: fix that and run \
                         navtrace install again";
         assert_eq!(stderr(&output), format!("navtrace: {} {sentence}\n", home.display()));
     }

@@ -1,25 +1,25 @@
-//! Links the worker's modules into one file, because the browser start waits for each module that Chromium fetches and stores.
+//! Joins the worker's modules into one file, because each module that Chromium fetches delays the start of the browser.
 //!
-//! The extension's own files stay as they are, plain modules that load from a folder without a build step. They keep to what this linker
-//! understands: imports of names, one line each, from relative paths; exports by a keyword before the declaration; and top-level names that
-//! no other module has. A test holds them to that.
+//! The extension's own files stay plain modules that load from their folder without a build step. They may use only what this bundler
+//! understands: one-line imports of names from relative paths, `export` before a declaration, and top-level names that are unique among
+//! all modules. A test checks that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Puts a module and all that it imports, directly or not, into one text, each module once and behind those that it imports.
+/// Joins a module and everything that it imports, directly or not. Each module comes once, after those that it imports.
 ///
-/// `None` when a module is missing or has an import or export of another form.
-pub(super) fn link(modules: &BTreeMap<String, String>, entry: &str) -> Option<String> {
-    let mut linked = String::new();
-    add(modules, entry, &mut BTreeSet::new(), &mut linked)?;
-    Some(linked)
+/// Returns `None` if a module is missing or has an import or export of another form.
+pub(super) fn bundle(modules: &BTreeMap<String, String>, entry: &str) -> Option<String> {
+    let mut bundled = String::new();
+    add(modules, entry, &mut BTreeSet::new(), &mut bundled)?;
+    Some(bundled)
 }
 
 fn add<'a>(
     modules: &'a BTreeMap<String, String>,
     name: &str,
     added: &mut BTreeSet<&'a str>,
-    linked: &mut String,
+    bundled: &mut String,
 ) -> Option<()> {
     let (name, source) = modules.get_key_value(name)?;
     if !added.insert(name) {
@@ -28,23 +28,23 @@ fn add<'a>(
     let mut own = String::new();
     for line in source.lines() {
         if line.starts_with("import ") {
-            add(modules, &resolve(name, imported(line)?)?, added, linked)?;
+            add(modules, &resolve(name, imported(line)?)?, added, bundled)?;
         } else {
             own.push_str(unexported(line)?);
             own.push('\n');
         }
     }
-    linked.push_str(&own);
+    bundled.push_str(&own);
     Some(())
 }
 
-/// Gives the path in `import { a, b } from './path.js';`.
+/// Returns the path in `import { a, b } from './path.js';`.
 fn imported(line: &str) -> Option<&str> {
     let (names, path) = line.strip_prefix("import { ")?.strip_suffix("';")?.split_once(" } from '")?;
     (!names.contains(" as ")).then_some(path)
 }
 
-/// Takes the keyword from a declaration that is exported.
+/// Removes the keyword `export` from a declaration.
 fn unexported(line: &str) -> Option<&str> {
     let Some(declaration) = line.strip_prefix("export ") else {
         return Some(line);
@@ -53,7 +53,7 @@ fn unexported(line: &str) -> Option<&str> {
     keywords.iter().any(|keyword| declaration.starts_with(keyword)).then_some(declaration)
 }
 
-/// Resolves a relative path against the module that names it.
+/// Resolves a relative path against the module that imports it.
 fn resolve(from: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = from.split('/').collect();
     parts.pop();
@@ -71,13 +71,13 @@ fn resolve(from: &str, path: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn linked(modules: &[(&str, &str)]) -> Option<String> {
+    fn bundled(modules: &[(&str, &str)]) -> Option<String> {
         let modules = modules.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned())).collect();
-        link(&modules, "worker.js")
+        bundle(&modules, "worker.js")
     }
 
     #[test]
-    fn each_module_stands_once_behind_those_that_it_imports() {
+    fn each_module_comes_once_after_its_imports() {
         let modules = [
             ("worker.js", "import { b } from './b/b.js';\nimport { c } from './c.js';\nb(c);"),
             ("b/b.js", "import { c } from '../c.js';\nexport const b = () => c;"),
@@ -85,13 +85,13 @@ mod tests {
             ("unused.js", "const unused = 1;"),
         ];
         assert_eq!(
-            linked(&modules).unwrap(),
+            bundled(&modules).unwrap(),
             "class c {\n  // export const is kept inside\n}\nconst b = () => c;\nb(c);\n"
         );
     }
 
     #[test]
-    fn what_is_not_understood_is_not_linked() {
+    fn unsupported_syntax_is_refused() {
         for source in [
             "import './c.js';",
             "import * as c from './c.js';",
@@ -101,7 +101,7 @@ mod tests {
             "export default 1;",
             "export { c };",
         ] {
-            assert_eq!(linked(&[("worker.js", source), ("c.js", "export const c = 1;")]), None, "{source}");
+            assert_eq!(bundled(&[("worker.js", source), ("c.js", "export const c = 1;")]), None, "{source}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The browser's standard error on its way to the client: what is held back, what waits, what is dropped.
+//! Passes the browser's standard error on to the client.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -9,169 +9,169 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::base::stdio;
-use crate::launch::relay::hold::Hold;
-use crate::launch::relay::wait::{Event, Wait};
+use crate::launch::relay::endpoint::EndpointFilter;
+use crate::launch::relay::poll::{Poll, PollEvent};
 
-/// Output that a client has not read is kept up to this size; then the browser waits for it.
-const MOST_PENDING: usize = 1024 * 1024;
+/// Output in bytes that is kept for a client that does not read. Above that the browser has to wait.
+const MAX_PENDING: usize = 1024 * 1024;
 
-/// How long the browser waits for a client to read. Then its output is dropped, so that a client that never reads can't stop it.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Time that the browser waits for a client to read. Then its output is dropped, so that such a client cannot stop it.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A pipe that is ready takes this much without blocking (`PIPE_BUF` on Linux).
+/// Bytes that a writable pipe takes without blocking (`PIPE_BUF` on Linux).
 const CHUNK: usize = 4096;
 
-/// How many reads what is left of the output may take once the browser has ended.
-const LAST_READS: usize = 64;
+/// Most reads of the remaining output once the browser has ended.
+const FINAL_READS: usize = 64;
 
-/// How long what is left of the output may take to write once the browser has ended.
-const FINAL_OUTPUT: Duration = Duration::from_millis(300);
+/// Time for writing the remaining output once the browser has ended.
+const FINAL_WRITE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The browser's standard error on its way to the client.
 #[derive(Debug)]
-pub(in crate::launch) struct Output {
+pub(in crate::launch) struct BrowserOutput {
     browser: OwnedFd,
-    /// Whether there may be more to read at once, later, or never again.
-    taken: Taken,
-    hold: Hold,
+    last_read: LastRead,
+    filter: EndpointFilter,
     pending: VecDeque<u8>,
-    /// When the client took something last, once there was something to take.
-    progress: Option<Instant>,
-    client_gone: bool,
+    /// Time of the client's last read, or when there was first something to read.
+    last_progress: Option<Instant>,
+    is_client_gone: bool,
 }
 
-/// What one read of the browser's standard error found.
+/// The result of the last read of the browser's standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    Some,
-    NothingNow,
+enum LastRead {
+    Data,
+    Nothing,
     End,
 }
 
-impl Output {
-    /// `browser` is the reading end of the browser's standard error; `promised` as in [`Hold::new`].
-    pub(in crate::launch) fn new(browser: OwnedFd, promised: Option<u16>) -> Self {
-        // The last reads, once the browser has ended, go on until nothing is there.
+impl BrowserOutput {
+    /// Takes the reading end of the browser's standard error, and the port of a client that chose one.
+    pub(in crate::launch) fn new(browser: OwnedFd, client_port: Option<u16>) -> Self {
+        // After the browser's end, reading goes on until nothing is left.
         let _ = rustix::io::ioctl_fionbio(&browser, true);
         Self {
             browser,
-            taken: Taken::NothingNow,
-            hold: Hold::new(promised),
+            last_read: LastRead::Nothing,
+            filter: EndpointFilter::new(client_port),
             pending: VecDeque::new(),
-            progress: None,
-            client_gone: false,
+            last_progress: None,
+            is_client_gone: false,
         }
     }
 
-    pub(super) fn is_shut(&self) -> bool {
-        !self.hold.is_open()
+    /// Tells whether the endpoint's line is still held back.
+    pub(super) fn is_held(&self) -> bool {
+        !self.filter.is_released()
     }
 
-    pub(super) fn open(&mut self) {
+    pub(super) fn release(&mut self) {
         let mut lines = Vec::new();
-        self.hold.open(&mut lines);
+        self.filter.release(&mut lines);
         self.append(&lines);
     }
 
-    /// As [`Hold::endpoint`].
+    /// See [`EndpointFilter::endpoint`].
     pub(super) fn endpoint(&self) -> Option<SocketAddr> {
-        self.hold.endpoint()
+        self.filter.endpoint()
     }
 
-    pub(super) fn wait<'fd>(&'fd self, wait: &mut Wait<'fd>) {
+    pub(super) fn register<'fd>(&'fd self, poll: &mut Poll<'fd>) {
         if self.is_full() && !self.is_given_up() {
-            wait.at_most(PATIENCE);
-        } else if self.taken != Taken::End {
-            wait.on(Event::OutputToRead, self.browser.as_fd(), PollFlags::IN);
+            poll.limit(READ_TIMEOUT);
+        } else if self.last_read != LastRead::End {
+            poll.add(PollEvent::OutputReadable, self.browser.as_fd(), PollFlags::IN);
         }
         if !self.pending.is_empty() {
-            wait.on(Event::OutputToWrite, rustix::stdio::stderr(), PollFlags::OUT);
+            poll.add(PollEvent::OutputWritable, rustix::stdio::stderr(), PollFlags::OUT);
         }
     }
 
     /// Tells whether the browser has to wait for the client.
     fn is_full(&self) -> bool {
-        self.pending.len() > MOST_PENDING
+        self.pending.len() > MAX_PENDING
     }
 
-    /// Tells whether the client has read nothing for so long that the browser waits no longer.
+    /// Tells whether the client has not read for so long that the browser no longer waits for it.
     fn is_given_up(&self) -> bool {
-        self.progress.is_some_and(|progress| progress.elapsed() >= PATIENCE)
+        self.last_progress.is_some_and(|time| time.elapsed() >= READ_TIMEOUT)
     }
 
-    /// Puts a line of navtrace's own between the browser's.
+    /// Inserts a message of navtrace's own between the browser's lines.
     pub(super) fn say(&mut self, sentence: &str) {
         self.append(stdio::line(sentence).as_bytes());
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        // From here on the client is expected to read.
+        // From now on the client is expected to read.
         if self.pending.is_empty() {
-            self.progress = Some(Instant::now());
+            self.last_progress = Some(Instant::now());
         }
         self.pending.extend(bytes);
     }
 
-    /// Takes a piece of what the browser has written. It is dropped when the client has not read for long.
+    /// Reads a piece of the browser's output, and drops it if the client has stopped reading.
     pub(super) fn read(&mut self) {
         let mut buffer = [0; 16 * 1024];
-        self.taken = match rustix::io::read(&self.browser, &mut buffer) {
-            Ok(0) => Taken::End,
+        self.last_read = match rustix::io::read(&self.browser, &mut buffer) {
+            Ok(0) => LastRead::End,
             Ok(length) => {
-                // What is dropped is read all the same: it may tell where the browser listens.
+                // Even dropped output goes through the filter, because it may name the endpoint.
                 let mut lines = Vec::new();
-                self.hold.feed(&buffer[..length], &mut lines);
-                if !(self.client_gone || self.is_full() && self.is_given_up()) {
+                self.filter.feed(&buffer[..length], &mut lines);
+                if !(self.is_client_gone || self.is_full() && self.is_given_up()) {
                     self.append(&lines);
                 }
-                Taken::Some
+                LastRead::Data
             }
-            Err(Errno::INTR | Errno::AGAIN) => Taken::NothingNow,
-            Err(_) => Taken::End,
+            Err(Errno::INTR | Errno::AGAIN) => LastRead::Nothing,
+            Err(_) => LastRead::End,
         };
     }
 
-    /// Writes for as long as the client takes more at once.
+    /// Writes as much as the client takes without blocking.
     pub(super) fn write(&mut self) {
-        while !self.pending.is_empty() && takes_more(Duration::ZERO) {
+        while !self.pending.is_empty() && wait_writable(Duration::ZERO) {
             let (chunk, _) = self.pending.as_slices();
             match rustix::io::write(rustix::stdio::stderr(), &chunk[..chunk.len().min(CHUNK)]) {
                 Ok(written) => {
                     drop(self.pending.drain(..written));
-                    self.progress = Some(Instant::now());
+                    self.last_progress = Some(Instant::now());
                 }
                 Err(Errno::INTR | Errno::AGAIN) => return,
                 Err(_) => {
-                    self.client_gone = true;
+                    self.is_client_gone = true;
                     self.pending.clear();
                 }
             }
         }
     }
 
-    /// Passes on what is left, as far as the client takes it within [`FINAL_OUTPUT`].
+    /// Passes on the remaining output, as far as the client reads it within [`FINAL_WRITE_TIMEOUT`].
     pub(super) fn finish(mut self) {
-        // What the browser's children still write is not waited for: they outlive it by a moment only.
-        for _ in 0..LAST_READS {
+        // Does not wait for further output of the browser's children, which outlive it by a moment only.
+        for _ in 0..FINAL_READS {
             self.read();
-            if self.taken != Taken::Some {
+            if self.last_read != LastRead::Data {
                 break;
             }
         }
         let mut lines = Vec::new();
-        self.hold.end(&mut lines);
+        self.filter.finish(&mut lines);
         self.append(&lines);
-        let deadline = Instant::now() + FINAL_OUTPUT;
-        while !self.pending.is_empty() && takes_more(deadline.saturating_duration_since(Instant::now())) {
+        let deadline = Instant::now() + FINAL_WRITE_TIMEOUT;
+        while !self.pending.is_empty() && wait_writable(deadline.saturating_duration_since(Instant::now())) {
             self.write();
         }
     }
 }
 
-/// Waits until the client's end of standard error takes more.
-fn takes_more(at_most: Duration) -> bool {
+/// Waits until standard error is writable. Returns whether it became so within the timeout.
+fn wait_writable(timeout: Duration) -> bool {
     let stderr = rustix::stdio::stderr();
     let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
-    let timeout = Timespec::try_from(at_most).ok();
+    let timeout = Timespec::try_from(timeout).ok();
     rustix::event::poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
 }

@@ -1,76 +1,77 @@
-//! The commands of a client that started the browser with `--remote-debugging-pipe`, on their way to the browser.
+//! Passes on the commands of a client that starts the browser with `--remote-debugging-pipe`, once the gate is open.
 //!
-//! Chromium reads commands from one file and writes its answers to another, both given by the client. The relay stands in the way of the
-//! commands; the answers are the browser's and the client's alone.
+//! Chromium reads commands from one file and writes answers to another, both inherited from the client. The relay intercepts only the
+//! commands; the browser writes its answers directly to the client.
 
+use std::fs;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::PollFlags;
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 use rustix::pipe::PipeFlags;
 
-use crate::launch::inherited;
-use crate::launch::relay::wait::{Event, Wait};
+use crate::launch::relay::poll::{Poll, PollEvent};
 
-/// Where Chromium reads commands.
+/// The file descriptor from which Chromium reads commands.
 const COMMANDS: RawFd = 3;
 
-/// Where Chromium writes answers.
+/// The file descriptor to which Chromium writes answers.
 const ANSWERS: RawFd = 4;
 
-/// What a pipe holds on Linux: more than this is not read from the client before the browser has taken it.
+/// Capacity of a pipe on Linux, in bytes. No more is read from the client before the browser has taken it.
 const BUFFER: usize = 64 * 1024;
 
-/// The way of the commands: closed from the start for a client that sends none this way.
+/// The pipe for commands. By default it is closed, for a client that sends none this way.
 #[derive(Debug, Default)]
-pub(in crate::launch) struct Pipe {
-    /// Until the client has ended it. It may share its flags with files of the client's, so it stays in blocking mode and is read only when
-    /// there is something to read.
+pub(in crate::launch) struct CommandPipe {
+    /// Closed once the client has closed its end. Stays in blocking mode, because the client's own files may share its flags, so it is read
+    /// only when it is readable.
     client: Option<OwnedFd>,
-    /// Until there is nothing left to write. In non-blocking mode.
+    /// Closed once everything is written. In non-blocking mode.
     browser: Option<OwnedFd>,
     buffer: Vec<u8>,
-    /// What in the buffer the browser has not taken yet.
+    /// The part of the buffer that the browser has not taken yet.
     pending: Range<usize>,
 }
 
-impl Pipe {
-    /// Puts a pipe in the place of the client's, in this process, which is about to become the browser.
+impl CommandPipe {
+    /// Puts a pipe in place of the client's, in this process, which is about to become the browser.
     ///
-    /// Nothing is changed when the client has not given both files: Chromium then says so itself.
+    /// Changes nothing if the client has not passed both files: Chromium then reports that itself.
     pub(in crate::launch) fn take_over() -> io::Result<Self> {
-        if !(inherited::is_given(COMMANDS) && inherited::is_given(ANSWERS)) {
+        if !(is_inherited(COMMANDS) && is_inherited(ANSWERS)) {
             return Ok(Self::default());
         }
-        // SAFETY: the file is there, and nothing here closes it during this call.
-        let client = rustix::io::fcntl_dupfd_cloexec(unsafe { BorrowedFd::borrow_raw(COMMANDS) }, ANSWERS + 1)?;
-        let (commands, browser) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        // SAFETY: the descriptor is open (checked above), and this process has no other code that could close it during the call.
+        let commands = unsafe { BorrowedFd::borrow_raw(COMMANDS) };
+        let client = rustix::io::fcntl_dupfd_cloexec(commands, ANSWERS + 1)?;
+        let (read_end, browser) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&browser, true)?;
-        // SAFETY: nothing in this process owns what stands in that place, and the copy may outlive an exec, as what stood there did.
-        if unsafe { libc::dup2(commands.as_raw_fd(), COMMANDS) } == -1 {
+        // SAFETY: no value in this process owns the descriptor that is replaced. Like that one, the copy survives exec.
+        if unsafe { libc::dup2(read_end.as_raw_fd(), COMMANDS) } == -1 {
             return Err(io::Error::last_os_error());
         }
         Ok(Self { client: Some(client), browser: Some(browser), buffer: vec![0; BUFFER], pending: 0..0 })
     }
 
-    /// To be called once the gate is open: before, nothing is read.
-    pub(super) fn wait<'fd>(&'fd self, wait: &mut Wait<'fd>) {
+    /// Registers the next events. Must not be called before the gate is open.
+    pub(super) fn register<'fd>(&'fd self, poll: &mut Poll<'fd>) {
         let Some(browser) = &self.browser else {
             return;
         };
         if !self.pending.is_empty() {
-            wait.on(Event::CommandsToWrite, browser.as_fd(), PollFlags::OUT);
+            poll.add(PollEvent::CommandsWritable, browser.as_fd(), PollFlags::OUT);
             return;
         }
-        wait.on(Event::CommandsUnwanted, browser.as_fd(), PollFlags::empty());
+        poll.add(PollEvent::CommandsClosed, browser.as_fd(), PollFlags::empty());
         if let Some(client) = &self.client {
-            wait.on(Event::CommandsToRead, client.as_fd(), PollFlags::IN);
+            poll.add(PollEvent::CommandsReadable, client.as_fd(), PollFlags::IN);
         }
     }
 
-    /// Takes commands from a client that has some, and gives the browser what it takes at once.
+    /// Reads commands from the client, which must be readable, and writes as much as the browser takes.
     pub(super) fn read(&mut self) {
         let Some(client) = &self.client else {
             return;
@@ -83,7 +84,7 @@ impl Pipe {
         self.write();
     }
 
-    /// Gives the browser what it takes at once.
+    /// Writes as much as the browser takes without blocking.
     pub(super) fn write(&mut self) {
         let Some(browser) = &self.browser else {
             return;
@@ -101,10 +102,29 @@ impl Pipe {
         }
     }
 
-    /// Lets go of both ends, so that each side finds the other's end closed.
+    /// Closes both ends, so that each side notices.
     pub(super) fn close(&mut self) {
         self.client = None;
         self.browser = None;
         self.pending = 0..0;
+    }
+}
+
+/// Tells whether the descriptor is open and was inherited from the client: navtrace opens all of its own files with close-on-exec.
+fn is_inherited(fd: RawFd) -> bool {
+    // SAFETY: the descriptor is only used in this call, which returns an error if it is not open.
+    let flags = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(fd) });
+    flags.is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC))
+}
+
+/// Closes all inherited files except the standard streams.
+pub(super) fn close_inherited() {
+    let Ok(entries) = fs::read_dir("/dev/fd") else {
+        return;
+    };
+    let open: Vec<RawFd> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| *fd > libc::STDERR_FILENO && is_inherited(*fd)) {
+        // SAFETY: no value in this process owns an inherited descriptor.
+        unsafe { libc::close(fd) };
     }
 }

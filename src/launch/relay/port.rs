@@ -1,7 +1,7 @@
-//! The port that a client chose with `--remote-debugging-port`, and its connections on their way to the browser.
+//! Forwards connections to the port that a client chose with `--remote-debugging-port`, once the gate is open.
 //!
-//! Chromium listens as soon as it can and can't be told to wait. So the port is navtrace's, from before the browser starts, and the browser
-//! listens on one of its own choice. Whoever connects too early waits in the port's queue.
+//! Chromium listens as soon as it can and has no option to wait. So navtrace takes the port before the browser starts, and the browser
+//! listens on another one. Early connections wait in the port's queue.
 
 use std::io::{self, BufReader, ErrorKind};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,32 +11,32 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-use crate::launch::relay::wait::{Event, Wait};
+use crate::launch::relay::poll::{Poll, PollEvent};
 
-/// How much of a connection's data is read at once, in each direction.
+/// Bytes of a connection that are read at once, in each direction.
 const BUFFER: usize = 64 * 1024;
 
-/// What a thread that copies needs at most, since its buffer is elsewhere.
+/// Stack size in bytes of a thread that copies. Its buffer is on the heap.
 const STACK: usize = 128 * 1024;
 
-/// How long a port that is in use is tried again: a client that starts one browser after another may be quicker than the last relay.
-const RELEASE: Duration = Duration::from_secs(2);
+/// Time for retrying a port in use: a client may start the next browser before the last relay has ended.
+const BIND_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long no connection is taken after one could not be taken, which means that files or memory are used up.
-const REST: Duration = Duration::from_millis(100);
+/// Pause after a failed accept, which means that files or memory are used up.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The port that the client chose.
 #[derive(Debug)]
-pub(in crate::launch) struct Port {
+pub(in crate::launch) struct ClientPort {
     number: u16,
     listener: TcpListener,
-    resting_until: Option<Instant>,
+    paused_until: Option<Instant>,
 }
 
-impl Port {
-    /// Listens on a port of the IPv4 loopback, where Chromium would.
+impl ClientPort {
+    /// Listens on the IPv4 loopback address, as Chromium would.
     pub(in crate::launch) fn bind(number: u16) -> io::Result<Self> {
-        let deadline = Instant::now() + RELEASE;
+        let deadline = Instant::now() + BIND_TIMEOUT;
         let listener = loop {
             match TcpListener::bind((Ipv4Addr::LOCALHOST, number)) {
                 Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
@@ -45,39 +45,38 @@ impl Port {
                 bound => break bound?,
             }
         };
-        // A connection that was given up before it was taken must not stop the relay.
+        // A connection that the client gives up before it is accepted must not block the relay.
         listener.set_nonblocking(true)?;
-        Ok(Self { number, listener, resting_until: None })
+        Ok(Self { number, listener, paused_until: None })
     }
 
-    /// The port's number.
     pub(in crate::launch) fn number(&self) -> u16 {
         self.number
     }
 
-    /// To be called once the gate is open and the browser listens: before, connections wait.
-    pub(super) fn wait<'fd>(&'fd self, browser: SocketAddr, wait: &mut Wait<'fd>) {
-        match self.resting_until.map(|until| until.saturating_duration_since(Instant::now())) {
-            Some(rest) if !rest.is_zero() => wait.at_most(rest),
-            _ => wait.on(Event::Connection(browser), self.listener.as_fd(), PollFlags::IN),
+    /// Registers the next connection. Must not be called before the gate is open.
+    pub(super) fn register<'fd>(&'fd self, browser: SocketAddr, poll: &mut Poll<'fd>) {
+        match self.paused_until.map(|until| until.saturating_duration_since(Instant::now())) {
+            Some(pause) if !pause.is_zero() => poll.limit(pause),
+            _ => poll.add(PollEvent::Connection(browser), self.listener.as_fd(), PollFlags::IN),
         }
     }
 
-    /// Takes a connection and forwards it to where the browser listens, in threads of its own.
+    /// Accepts a connection and forwards it to the browser, in threads of its own.
     pub(super) fn accept(&mut self, browser: SocketAddr) {
         let forwarded = self.listener.accept().and_then(|(client, _)| {
-            // One that can't be forwarded is closed: that is how its client learns of it.
+            // If forwarding fails, the connection is closed, which tells the client.
             thread().spawn(move || drop(forward(&client, browser)))
         });
-        self.resting_until = match forwarded {
-            Err(error) if !is_passing(&error) => Some(Instant::now() + REST),
+        self.paused_until = match forwarded {
+            Err(error) if !is_transient(&error) => Some(Instant::now() + ACCEPT_PAUSE),
             _ => None,
         };
     }
 }
 
-/// Tells whether the next connection can be taken at once.
-fn is_passing(error: &io::Error) -> bool {
+/// Tells whether the next connection can be accepted at once.
+fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
 }
 
@@ -89,7 +88,7 @@ fn thread() -> thread::Builder {
 fn forward(client: &TcpStream, browser: SocketAddr) -> io::Result<()> {
     let browser = &TcpStream::connect(browser)?;
     for stream in [client, browser] {
-        // Some systems let a connection inherit this from its listener.
+        // On some systems a connection inherits non-blocking mode from its listener.
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
     }
@@ -100,7 +99,7 @@ fn forward(client: &TcpStream, browser: SocketAddr) -> io::Result<()> {
     })
 }
 
-/// Copies one direction and passes its end on. The other may go on, or is about to find its own end where this one broke.
+/// Copies one direction and passes its end on. Errors are ignored, since the other direction may go on.
 fn copy(from: &TcpStream, mut to: &TcpStream) {
     let _ = io::copy(&mut BufReader::with_capacity(BUFFER, from), &mut to);
     let _ = to.shutdown(Shutdown::Write);

@@ -115,7 +115,7 @@ fn permissions_stay() {
     assert_eq!(fs::metadata(&file.path).unwrap().permissions().mode() & 0o777, 0o644);
     permit(0o444);
     let failure = store(Some(&file), &values(&[("mode", text("auto"))])).unwrap_err();
-    assert!(failure.to_string().contains("can't be written: it is read-only; mend that"), "{}", failure.to_string());
+    assert!(failure.to_string().contains("can't be written: it is read-only; fix that"), "{}", failure.to_string());
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_file_that_cannot_be_used_is_left_as_it_is() {
     fs::write(dir.path().join("navtrace"), "").unwrap();
     let failure = store(Some(&file), &values(&[("mode", text("detailed"))])).unwrap_err();
     assert!(
-        failure.to_string().ends_with("; mend that, or name another file with NAVTRACE_CONFIG"),
+        failure.to_string().ends_with("; fix that, or name another file with NAVTRACE_CONFIG"),
         "{}",
         failure.to_string()
     );

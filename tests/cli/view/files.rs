@@ -77,13 +77,13 @@ fn what_cannot_be_shown_has_a_message_and_exit_code() {
             2,
             "4bf is not a trace id: expected 32 hexadecimal digits, or at least the first 4 of them".to_owned(),
         ),
-        (&[TRACE], 1, "there is no trace file of an earlier run: start a run with navtrace run, or name a file".to_owned()),
-        (&[], 1, "there is no trace file of an earlier run: start a run with navtrace run, or name a file".to_owned()),
-        (&["t.jsonl", "--html", "-"], 2, "the page can't go to standard output: name a file with --html".to_owned()),
+        (&[TRACE], 1, "there is no trace file of an earlier run; start a run with navtrace run, or name a file".to_owned()),
+        (&[], 1, "there is no trace file of an earlier run; start a run with navtrace run, or name a file".to_owned()),
+        (&["t.jsonl", "--html", "-"], 2, "the page can't be written to standard output; name a file with --html".to_owned()),
         (
             &["t.jsonl", "--html", "./t.jsonl"],
             2,
-            "./t.jsonl is the trace file, and the page would replace it: name another file with --html".to_owned(),
+            "./t.jsonl is the trace file, and the page would replace it; name another file with --html".to_owned(),
         ),
         (
             &["pretty.json"],

@@ -1,4 +1,4 @@
-//! Loads a page on loopback through the launcher, in an off-the-record window as test clients do, and looks at what a server received.
+//! Checks a page load: opens a page on loopback through the launcher, off the record as test clients do, and looks for its headers.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,17 +9,16 @@ use std::time::{Duration, Instant};
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
-use crate::cli::doctor::Finding;
 use crate::context::mode::{Mode, WantedMode};
+use crate::doctor::{DoctorOptions, Finding};
 use crate::launch::gate::DOCTOR_HINT;
 use crate::launch::start;
 use crate::run::reports::Receiver;
-use crate::settings::{self, Config};
 
-/// The links that are checked here.
-pub(super) const LINKS: [&str; 4] = ["browser start", "off the record", "mode", "page load"];
+/// The subjects of the findings.
+pub(super) const SUBJECTS: [&str; 4] = ["browser start", "off the record", "mode", "page load"];
 
-/// What a client such as k6 starts the browser with, as far as it matters here.
+/// The relevant arguments with which a client such as k6 starts the browser.
 const CHROMIUM_ARGUMENTS: [&str; 9] = [
     "--headless",
     "--incognito",
@@ -32,37 +31,36 @@ const CHROMIUM_ARGUMENTS: [&str; 9] = [
     "--mute-audio",
 ];
 
-/// Why there is no detailed mode although the launcher asks for it.
+/// The reason for lightweight mode although the launcher asks for detailed mode.
 const NO_GRANT: &str = "this browser does not let the extension change single requests (a newer Chromium may)";
 
-/// How long a browser may take to start, the wait for the extension apart.
+/// Time for the browser's start, without the time for the extension.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a page on loopback may take to load.
+/// Time for loading a page on loopback.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long what the host learnt may take to arrive once the browser has been let go.
+/// Time for the host's reports after the browser's start.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long removing what the browser and its relay leave is tried.
-const REMOVAL: Duration = Duration::from_secs(3);
+/// Time for removing the files of the browser and its relay.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The browser, ended with this value.
-struct Browser(Child);
+/// A browser that is killed when this value is dropped.
+struct TestBrowser(Child);
 
-impl Drop for Browser {
+impl Drop for TestBrowser {
     fn drop(&mut self) {
-        // It is our own child and not yet reaped, so the id is still its own.
+        // The child is not yet reaped, so its id is still its own.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Checks the links that only a running browser can show.
-pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Failure> {
-    let set_up = |error: io::Error| {
-        Failure::new(ExitCode::Failure, format!("the check of a page load can't be set up: {error}"))
-    };
+/// Runs the checks that need a running browser.
+pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
+    let set_up =
+        |error: io::Error| Failure::new(ExitCode::Failure, "the check of a page load can't be set up").because(error);
     let dir = files::temporary_directory("navtrace-doctor-").map_err(set_up)?;
     let receiver = Receiver::listen(dir.path(), |_| ()).map_err(set_up)?;
     let server = TcpListener::bind("127.0.0.1:0").map_err(set_up)?;
@@ -71,11 +69,9 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
     let mut child = Command::new(start::this_binary()?)
         .arg("launch")
         .args(CHROMIUM_ARGUMENTS)
-        .envs(config.environment())
+        .envs(options.environment.iter().map(|(name, value)| (name, value)))
         .env(environment::RUN_SOCKET, receiver.path())
-        // Nobody wants to see this page among their traces.
-        .env(settings::export::EXPORTER, "none")
-        // A browser that is killed leaves files of its own there; they go with the directory.
+        // A browser that is killed leaves files there, which are removed with the directory.
         .env("TMPDIR", dir.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -83,17 +79,17 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
         .spawn()
         .map_err(set_up)?;
     let stderr = child.stderr.take();
-    let browser = Browser(child);
+    let browser = TestBrowser(child);
 
-    let endpoint = devtools_endpoint(stderr, START_TIMEOUT + config.arm_timeout);
+    let endpoint = devtools_endpoint(stderr, START_TIMEOUT + options.arm_timeout);
     let header = endpoint.as_ref().ok().map(|endpoint| load(endpoint, &page, server));
     let off_the_record =
         receiver.wait_for(REPORT_TIMEOUT, |state| state.sessions.first().map(|session| session.off_the_record));
     let mode = receiver.wait_for(REPORT_TIMEOUT, |state| state.sessions.first()?.mode);
     let problem = receiver.wait_for(Duration::ZERO, |state| state.problems.keys().next().cloned());
     drop(browser);
-    // The relay has its own files there and goes on for a moment; a directory that is merely dropped would be tried once.
-    files::remove_directory(&dir.keep(), REMOVAL);
+    // The relay goes on for a moment and has files there too, so a single attempt to remove the directory might fail.
+    files::remove_directory(&dir.keep(), REMOVAL_TIMEOUT);
 
     let start = match (endpoint, problem) {
         (Ok(_), None) => Ok("armed before the client may connect".to_owned()),
@@ -108,17 +104,18 @@ pub(super) fn check(config: &Config) -> Result<Vec<(&'static str, Finding)>, Fai
     let page_load = match header {
         Some(Ok(Some(traceparent))) => Ok(format!("the server received traceparent: {traceparent}")),
         Some(Ok(None)) => {
-            Err("the server received a request without traceparent: mend what stands above first".to_owned())
+            Err("the server received a request without traceparent: fix the problems above first".to_owned())
         }
         Some(Err(error)) => {
             Err(format!("the page was not loaded: {error}; is {page} reachable from the browser, without a proxy?"))
         }
         None => Err("not tried, because the browser did not start".to_owned()),
     };
-    Ok(LINKS.into_iter().zip([start, off_the_record, mode_finding(mode, config.mode), page_load]).collect())
+    let results = [start, off_the_record, describe_mode(mode, options.mode), page_load];
+    Ok(SUBJECTS.into_iter().zip(results).map(|(subject, result)| Finding::of(subject, result)).collect())
 }
 
-fn mode_finding(mode: Option<Mode>, wanted: WantedMode) -> Finding {
+fn describe_mode(mode: Option<Mode>, wanted: WantedMode) -> Result<String, String> {
     match (mode, wanted) {
         (Some(Mode::Detailed), _) => Ok("detailed: a span id for every request".to_owned()),
         (Some(Mode::Lightweight), WantedMode::Lightweight) => {
@@ -134,7 +131,7 @@ fn mode_finding(mode: Option<Mode>, wanted: WantedMode) -> Finding {
     }
 }
 
-/// A warning of the gate names doctor as the way out, which is this.
+/// Replaces the hint of the relay's warning, which refers to doctor.
 fn without_hint(problem: &str) -> String {
     match problem.strip_suffix(DOCTOR_HINT) {
         Some(warning) => {
@@ -146,14 +143,14 @@ fn without_hint(problem: &str) -> String {
     }
 }
 
-/// Reads the browser's standard error up to the line that clients wait for, and gives the address in it.
+/// Reads the browser's standard error up to the line that clients wait for, and returns the address in it.
 fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Duration) -> Result<String, String> {
     let Some(stderr) = stderr else {
         return Err("the browser has no standard error".to_owned());
     };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        // Read to the end: a browser that nobody reads from would stop at a full pipe.
+        // Reads to the end, because the browser would block at a full pipe.
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             let _ = sender.send(line);
         }
@@ -172,11 +169,11 @@ fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Durati
     }
 }
 
-/// Opens the page and gives the `traceparent` that came with the request for it.
+/// Opens the page and returns the `traceparent` of the request for it.
 fn load(endpoint: &str, page: &str, server: TcpListener) -> Result<Option<String>, String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        // One thread for each: a connection that the browser opens in advance may stay silent.
+        // Each connection has a thread, because one that the browser opens in advance may stay silent.
         for stream in server.incoming().flatten() {
             let sender = sender.clone();
             std::thread::spawn(move || answer(stream).map(|traceparent| sender.send(traceparent)));
@@ -186,7 +183,7 @@ fn load(endpoint: &str, page: &str, server: TcpListener) -> Result<Option<String
     receiver.recv_timeout(PAGE_TIMEOUT).map_err(|_| format!("no request came within {PAGE_TIMEOUT:?}"))
 }
 
-/// Answers one request with an empty page and gives its `traceparent`.
+/// Answers one request with an empty page and returns its `traceparent`.
 fn answer(mut stream: TcpStream) -> io::Result<Option<String>> {
     stream.set_read_timeout(Some(PAGE_TIMEOUT))?;
     let mut traceparent = None;

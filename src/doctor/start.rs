@@ -1,0 +1,106 @@
+//! Checks the start of a browser by navtrace: the browser, the extension's files, the host, and a page load.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::base::environment;
+use crate::base::failure::Failure;
+use crate::channel::frame;
+use crate::channel::message::to_host::{Hello, ToHost};
+use crate::doctor::{DoctorOptions, Finding, page_load};
+use crate::launch::{extension, find, start};
+
+/// Time for the host's answer.
+const HOST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs the checks in order. Also returns the failure, if any, that kept the page load from being tried.
+pub(crate) fn check(options: &DoctorOptions) -> (Vec<Finding>, Option<Failure>) {
+    let results = [("browser", browser(options)), ("extension", extension_files(options)), ("host", host())];
+    let is_ready = results.iter().all(|(_, result)| result.is_ok());
+    let mut findings: Vec<_> = results.into_iter().map(|(subject, result)| Finding::of(subject, result)).collect();
+    if !is_ready {
+        let not_tried = || Err("not tried: fix the problems above first".to_owned());
+        findings.extend(page_load::SUBJECTS.map(|subject| Finding::of(subject, not_tried())));
+        return (findings, None);
+    }
+    match page_load::check(options) {
+        Ok(found) => {
+            findings.extend(found);
+            (findings, None)
+        }
+        Err(failure) => (findings, Some(failure)),
+    }
+}
+
+fn browser(options: &DoctorOptions) -> Result<String, String> {
+    let path = find::find(options.browser.as_deref()).map_err(|failure| failure.to_string())?;
+    let path_shown = path.display();
+    let version = find::version(&path).ok_or_else(|| {
+        format!("{path_shown} does not tell its version: is it a Chromium? Set NAVTRACE_BROWSER to the path of one")
+    })?;
+    Ok(format!("{version} at {path_shown}"))
+}
+
+fn extension_files(options: &DoctorOptions) -> Result<String, String> {
+    let folder = extension::provide(options.extension.as_deref()).map_err(|failure| failure.to_string())?;
+    Ok(format!("{} in {}", extension::ID, folder.display()))
+}
+
+fn host() -> Result<String, String> {
+    let binary = start::this_binary().map_err(|failure| failure.to_string())?;
+    let version = ask_host(&binary)
+        .map_err(|error| format!("{} did not answer as the host: {error}; install navtrace again", binary.display()))?;
+    Ok(format!("navtrace {version} starts and answers"))
+}
+
+/// Starts the host as Chromium does, says hello, and returns the version in the answer.
+fn ask_host(binary: &Path) -> Result<String, String> {
+    let mut command = Command::new(binary);
+    // The shell may have these, for example from `navtrace env`.
+    for variable in environment::INTERNAL {
+        command.env_remove(variable);
+    }
+    let mut child = command
+        .arg(extension::ORIGIN)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let answer = say_hello(&mut child);
+    // The child is not yet reaped, so its id is still its own. After the answer it has nothing left to do.
+    let _ = child.kill();
+    let _ = child.wait();
+    let answer: Value = serde_json::from_slice(&answer?).map_err(|error| error.to_string())?;
+    let version = answer["host"].as_str().ok_or_else(|| format!("it sent {answer}"))?;
+    Ok(version.to_owned())
+}
+
+/// Sends a hello message and returns the body of the answer.
+fn say_hello(child: &mut Child) -> Result<Vec<u8>, String> {
+    let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err("it has no standard streams".to_owned());
+    };
+    let hello = ToHost::Hello(Hello {
+        extension: env!("CARGO_PKG_VERSION").to_owned(),
+        off_the_record: true,
+        session: None,
+        browser: None,
+    });
+    frame::write(&mut input, &hello.encode()).map_err(|error| error.to_string())?;
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut body = Vec::new();
+        let answer = match frame::read(&mut output, &mut body) {
+            Ok(true) => Ok(body),
+            Ok(false) => Err("it ended without an answer".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        // After the timeout there is no receiver.
+        let _ = sender.send(answer);
+    });
+    receiver.recv_timeout(HOST_TIMEOUT).map_err(|_| format!("it was silent for {HOST_TIMEOUT:?}"))?
+}
