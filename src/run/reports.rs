@@ -142,6 +142,7 @@ impl Receiver {
     }
 
     /// Path of the socket, the value of `NAVTRACE_RUN`.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -166,6 +167,7 @@ impl Receiver {
     }
 
     /// Waits up to `timeout` until every connection of now has ended, and returns what was reported.
+    #[must_use]
     pub fn finish(self, timeout: Duration) -> RunState {
         if let Ok(stream) = connect(&self.path) {
             Sender::to(Some(stream)).send(&Report::End);
