@@ -66,7 +66,7 @@ fn every_module_of_the_crate_is_a_room() {
 #[test]
 fn rooms_use_only_rooms_before_them() {
     let path = Regex::new(r"\bcrate::(\w+|\{)").unwrap();
-    let mut uses = BTreeSet::new();
+    let mut violations = BTreeSet::new();
     for (file, text) in files(&source()) {
         let Some(own) = room(&file) else { continue };
         for found in path.captures_iter(&text) {
@@ -74,12 +74,12 @@ fn rooms_use_only_rooms_before_them() {
             assert_ne!(used, "{", "{file}: write one `use` per room, so that this test can read it");
             assert!(ROOMS.contains(&used), "{file}: crate::{used} is no room");
             if position(used) > position(own) {
-                uses.insert((file.clone(), used.to_owned()));
+                violations.insert((file.clone(), used.to_owned()));
             }
         }
     }
     let expected = FORBIDDEN_USES.map(|(file, used)| (file.to_owned(), used.to_owned()));
-    assert_eq!(uses, expected.into(), "left: rooms used too early; right: the exceptions that this test knows");
+    assert_eq!(violations, expected.into(), "left: rooms used too early; right: the exceptions that this test knows");
 }
 
 #[test]

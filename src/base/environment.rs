@@ -1,4 +1,4 @@
-//! Environment variables that navtrace's processes hand to each other. Users set none of them: their settings are in `settings::table`.
+//! Environment variables that navtrace's processes hand to each other. Settings, which users set, are in `settings::table`.
 
 use std::path::PathBuf;
 

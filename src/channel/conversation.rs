@@ -68,6 +68,7 @@ pub struct Conversation {
 
 impl Conversation {
     /// Begins a conversation. Continues the session of an earlier host if there was one, else begins a session at the `hello`.
+    #[must_use]
     pub fn new(policy: Policy, mode: WantedMode, earlier: Option<SessionContext>) -> Self {
         let issuer = earlier.map(|session| Issuer::resume(policy.clone(), session));
         Self { configured: policy.clone(), policy, link: None, endpoint: None, mode, web_vitals: false, issuer }

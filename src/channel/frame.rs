@@ -1,4 +1,4 @@
-//! The codec of Chrome's native messaging frames: a 32-bit length in native byte order, then that many bytes.
+//! Reads and writes Chrome's native messaging frames: a 32-bit length in native byte order, then that many bytes.
 //!
 //! <https://developer.chrome.com/docs/extensions/develop/concepts/native-messaging#native-messaging-host-protocol>
 
@@ -6,23 +6,23 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use byteorder::{ByteOrder, NativeEndian};
 
-/// The most bytes that one frame may carry, in either direction: 1 MiB.
+/// Largest frame in either direction, in bytes: 1 MiB.
 ///
-/// Chrome closes the channel on a longer frame from a host. It would pass on 64 MiB to one, but our extension sends small batches, so
-/// the same cap serves both directions.
+/// Chrome closes the channel when a host sends a longer frame. To a host it passes on up to 64 MiB, but the extension sends small batches.
 pub const MAX_FRAME: usize = 1024 * 1024;
 
+/// Length of the prefix, in bytes.
 const PREFIX: usize = 4;
 
-/// Why no frame could be read or written.
+/// Why a frame could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The input ended inside the length prefix or inside the body.
     #[error("a frame was cut off: {got} of {expected} bytes came before the input ended")]
     CutOff {
-        /// Bytes that did arrive, of the prefix or of the body.
+        /// Number of bytes of the prefix or of the body that arrived.
         got: usize,
-        /// Bytes that were announced.
+        /// Number of bytes that should have arrived.
         expected: usize,
     },
     /// The frame is longer than [`MAX_FRAME`].
@@ -33,14 +33,9 @@ pub enum FrameError {
     Io(#[from] io::Error),
 }
 
-/// Reads one frame into `body` and returns whether there was one.
+/// Reads a frame into `body`, whose allocation is reused. Returns `false` when the input ends between two frames.
 ///
-/// `false` is a clean end of the input, between two frames. `body` keeps its allocation from call to call.
-///
-/// # Errors
-///
-/// [`FrameError::TooLong`] before anything is allocated, [`FrameError::CutOff`] when the input ends inside a frame, and
-/// [`FrameError::Io`].
+/// Checks the frame's length before it allocates.
 pub(crate) fn read(input: &mut impl Read, body: &mut Vec<u8>) -> Result<bool, FrameError> {
     body.clear();
     let mut prefix = [0; PREFIX];
@@ -63,16 +58,12 @@ pub(crate) fn read(input: &mut impl Read, body: &mut Vec<u8>) -> Result<bool, Fr
     }
 }
 
-/// Writes one frame and flushes it.
-///
-/// # Errors
-///
-/// [`FrameError::TooLong`] (nothing is written then) and [`FrameError::Io`].
+/// Writes a frame and flushes it. Writes nothing when the body is too long.
 pub(crate) fn write(output: &mut impl Write, body: &[u8]) -> Result<(), FrameError> {
     if body.len() > MAX_FRAME {
         return Err(FrameError::TooLong(body.len()));
     }
-    // One write call: a frame that is interrupted by a kill is then either whole or absent in all but the largest cases.
+    // With a single write call a kill rarely leaves half a frame behind.
     let mut frame = vec![0; PREFIX];
     #[expect(clippy::cast_possible_truncation, reason = "MAX_FRAME fits in 32 bits")]
     NativeEndian::write_u32(&mut frame, body.len() as u32);
@@ -82,7 +73,7 @@ pub(crate) fn write(output: &mut impl Write, body: &[u8]) -> Result<(), FrameErr
     Ok(())
 }
 
-/// Fills `buffer` as far as the input goes and returns how far that was.
+/// Reads until `buffer` is full or the input ends, and returns the number of bytes read.
 fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut got = 0;
     while got < buffer.len() {
@@ -106,7 +97,7 @@ mod tests {
         bytes
     }
 
-    /// Gives its bytes one at a time, with an interruption before each.
+    /// Returns its bytes one at a time, with an interruption before each.
     struct Trickle<'a>(&'a [u8], bool);
 
     impl Read for Trickle<'_> {

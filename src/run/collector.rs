@@ -15,7 +15,7 @@ use crate::view::page::{self, Page};
 use crate::view::parsed::Detail;
 use crate::view::trace_file::{TraceFile, TraceSelection};
 
-/// Longest wait for the end of a collector, besides the silence that it must keep.
+/// Longest time that a collector may take to end, in addition to the silence that it waits for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a collector receives spans and keeps them.

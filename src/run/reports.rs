@@ -43,7 +43,7 @@ pub(crate) enum Report {
     End,
 }
 
-/// Whether this process was started below `navtrace run`.
+/// Whether `navtrace run` started this process, directly or through its command.
 pub(crate) fn is_heard() -> bool {
     environment::path(RUN_SOCKET).is_some()
 }
@@ -134,6 +134,7 @@ impl Receiver {
     }
 
     /// Path of the socket, the value of `NAVTRACE_RUN`.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -157,7 +158,8 @@ impl Receiver {
         }
     }
 
-    /// Waits up to `timeout` until every connection of now has ended, and returns what was reported.
+    /// Waits up to `timeout` until every open connection has ended, and returns what was reported.
+    #[must_use]
     pub fn finish(self, timeout: Duration) -> RunState {
         if let Ok(stream) = connect(&self.path) {
             Sender::to(Some(stream)).send(&Report::End);

@@ -25,7 +25,7 @@ pub(super) fn summary(state: &RunState, collected: Option<&Collected>, link: Opt
     };
     let mut lines = repeated(&state.problems);
     if state.further_problems > 0 {
-        lines.push(format!("{} more, not told one by one", counted(state.further_problems, "problem")));
+        lines.push(format!("{} not shown", counted(state.further_problems, "further problem")));
     }
     let own: BTreeSet<[u8; 16]> = state.sessions.iter().map(|session| session.trace_id.bytes()).collect();
     let further: usize = state.sessions.iter().map(|session| session.counts.other_traces).sum();
