@@ -167,16 +167,16 @@ mod tests {
             let machine = vec![text(semconv::OS_TYPE, "linux"), text(semconv::HOST_NAME, "here")];
             resource(options, &Browser::default(), machine, session)
         };
-        let built = build(&ExportOptions::default());
-        assert_eq!(value(&built, "service.name"), "browser");
-        assert_eq!(value(&built, "service.instance.id"), "4bf92f35-77b3-4da6-a33e-f53705a74581");
-        assert_eq!(value(&built, "host.name"), "here");
-        assert_eq!(value(&built, "user_agent.original"), "");
-        let built = build(&options);
-        assert_eq!(["service.name", "os.type", "team"].map(|key| value(&built, key)), ["attributes", "amiga", "shop"]);
+        let made = build(&ExportOptions::default());
+        assert_eq!(value(&made, "service.name"), "browser");
+        assert_eq!(value(&made, "service.instance.id"), "4bf92f35-77b3-4da6-a33e-f53705a74581");
+        assert_eq!(value(&made, "host.name"), "here");
+        assert_eq!(value(&made, "user_agent.original"), "");
+        let made = build(&options);
+        assert_eq!(["service.name", "os.type", "team"].map(|key| value(&made, key)), ["attributes", "amiga", "shop"]);
         let named = ExportOptions { service_name: Some("named".into()), ..options };
-        let built = build(&named);
-        assert_eq!(value(&built, "service.name"), "named");
+        let made = build(&named);
+        assert_eq!(value(&made, "service.name"), "named");
     }
 
     #[test]

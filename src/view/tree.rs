@@ -18,7 +18,7 @@ pub(super) fn build_trace(id: &str, spans: Vec<ParsedSpan>, link: Option<&LinkTe
     let start_us = start / 1000;
     let mut spans = in_tree_order(spans, start_us);
     mark_critical_path(&mut spans);
-    let root = spans.iter().find(|span| span.parent.is_none()).map_or("", |span| &span.id);
+    let root_id = spans.iter().find(|span| span.parent.is_none()).map_or("", |span| &span.id);
     #[allow(clippy::cast_precision_loss, reason = "microseconds since the epoch fit")]
     let start_ms = start_us as f64 / 1000.0;
     Trace {
@@ -27,7 +27,7 @@ pub(super) fn build_trace(id: &str, spans: Vec<ParsedSpan>, link: Option<&LinkTe
         start_ms,
         // The end as shown, from times that are already cut.
         duration_us: spans.iter().map(end_us).max().unwrap_or(0),
-        link: link.map(|link| link.fill(&LinkedTrace { trace_id: id, span_id: root, start, end })),
+        link: link.map(|link| link.fill(&LinkedTrace { trace_id: id, span_id: root_id, start, end })),
         spans,
     }
 }
