@@ -1,6 +1,7 @@
 //! `navtrace view`: shows the traces of a file.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
@@ -108,7 +109,7 @@ fn show_in_terminal(config: &Config, path: &Path, file: &TraceFile, trace: Optio
         text += &terminal::list(&file.traces[..listed], terminal);
         let further = file.traces.len() - listed + file.further_traces;
         if further > 0 {
-            text += &format!("and {further} more\n");
+            let _ = writeln!(text, "and {further} more");
         }
         text.push('\n');
     }

@@ -45,6 +45,7 @@ impl<'a> Page<'a> {
 }
 
 /// Renders the page as HTML.
+#[must_use]
 pub fn render(page: &Page) -> String {
     let script = format!("'use strict';\n{{\n{}}}\n", SCRIPTS.concat());
     // Without data the page says that there are no traces.

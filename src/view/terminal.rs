@@ -109,18 +109,18 @@ pub(crate) fn waterfall(trace: &Trace, terminal: Terminal) -> String {
     for (span, tree) in trace.spans.iter().zip(trees(&trace.spans, max_depth, glyphs)) {
         let label = label(span, columns.tree.saturating_sub(tree.width() + 1), glyphs);
         let padding = columns.tree.saturating_sub(tree.width() + label.width());
-        text += &format!("{}{}{:padding$}", styled(DIM, tree), styled(label_style(span), label), "");
+        let _ = write!(text, "{}{}{:padding$}", styled(DIM, tree), styled(label_style(span), label), "");
         let colour = colours.get(span.service.as_str()).copied().unwrap_or_default();
         if columns.service > 0 {
             let name = fit(&clean(&span.service), columns.service - GAP, glyphs);
             let padding = columns.service - name.width();
-            text += &format!("{}{:padding$}", styled(colour, name), "");
+            let _ = write!(text, "{}{:padding$}", styled(colour, name), "");
         }
         if columns.bar > 0 {
             let (before, length) = bar(span, trace.duration_us, columns.bar - GAP);
             let bar = styled(if span.error { ERROR } else { colour }, glyphs.bar.repeat(length));
             let after = columns.bar - before - length;
-            text += &format!("{:before$}{bar}{:after$}", "", "");
+            let _ = write!(text, "{:before$}{bar}{:after$}", "", "");
         }
         let _ = writeln!(text, "{:>DURATION_WIDTH$}", duration(span.duration_us, glyphs));
     }
@@ -136,7 +136,7 @@ pub(crate) fn list(traces: &[TraceSummary], terminal: Terminal) -> String {
         let noun = if trace.spans == 1 { "span" } else { "spans" };
         let facts = format!("  {took:>DURATION_WIDTH$}  {:>5} {noun:<5}", trace.spans);
         let errors = errors(trace.errors);
-        text += &format!("{}{facts}{}", styled(BOLD, clean(&trace.id)), styled(ERROR, &errors));
+        let _ = write!(text, "{}{facts}{}", styled(BOLD, clean(&trace.id)), styled(ERROR, &errors));
         // The id is never cut: the user needs it for the next command.
         let left = terminal.width.saturating_sub(trace.id.len() + facts.width() + errors.width());
         if left >= MIN_NAME_WIDTH {
@@ -144,7 +144,7 @@ pub(crate) fn list(traces: &[TraceSummary], terminal: Terminal) -> String {
             let services = trace.services.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
             let root = fit(&format!("  {root}"), left, glyphs);
             let services = fit(&format!("  {services}"), left - root.width(), glyphs);
-            text += &format!("{root}{}", styled(DIM, services));
+            let _ = write!(text, "{root}{}", styled(DIM, services));
         }
         text.push('\n');
     }
