@@ -15,12 +15,12 @@ pub(super) fn build_trace(id: &str, spans: Vec<ParsedSpan>, link: Option<&LinkTe
     let spans = without_repeats(spans);
     let start = spans.iter().map(|span| span.start).min().unwrap_or(0);
     let end = spans.iter().map(|span| span.end).max().unwrap_or(0).max(start);
-    let start_us = start / 1000;
-    let mut spans = in_tree_order(spans, start_us);
+    let first_us = start / 1000;
+    let mut spans = in_tree_order(spans, first_us);
     mark_critical_path(&mut spans);
     let root_id = spans.iter().find(|span| span.parent.is_none()).map_or("", |span| &span.id);
     #[allow(clippy::cast_precision_loss, reason = "microseconds since the epoch fit")]
-    let start_ms = start_us as f64 / 1000.0;
+    let start_ms = first_us as f64 / 1000.0;
     Trace {
         id: id.to_owned(),
         start,
