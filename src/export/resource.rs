@@ -163,19 +163,19 @@ mod tests {
             resource_attributes: attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
             ..ExportOptions::default()
         };
-        let build = |options| {
+        let with = |options| {
             let machine = vec![text(semconv::OS_TYPE, "linux"), text(semconv::HOST_NAME, "here")];
             resource(options, &Browser::default(), machine, session)
         };
-        let built = build(&ExportOptions::default());
+        let built = with(&ExportOptions::default());
         assert_eq!(value(&built, "service.name"), "browser");
         assert_eq!(value(&built, "service.instance.id"), "4bf92f35-77b3-4da6-a33e-f53705a74581");
         assert_eq!(value(&built, "host.name"), "here");
         assert_eq!(value(&built, "user_agent.original"), "");
-        let built = build(&options);
+        let built = with(&options);
         assert_eq!(["service.name", "os.type", "team"].map(|key| value(&built, key)), ["attributes", "amiga", "shop"]);
         let named = ExportOptions { service_name: Some("named".into()), ..options };
-        let built = build(&named);
+        let built = with(&named);
         assert_eq!(value(&built, "service.name"), "named");
     }
 
