@@ -163,20 +163,20 @@ mod tests {
             resource_attributes: attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
             ..ExportOptions::default()
         };
-        let build = |options: &ExportOptions| {
+        let with = |options| {
             let machine = vec![text(semconv::OS_TYPE, "linux"), text(semconv::HOST_NAME, "here")];
             resource(options, &Browser::default(), machine, session)
         };
-        let made = build(&ExportOptions::default());
-        assert_eq!(value(&made, "service.name"), "browser");
-        assert_eq!(value(&made, "service.instance.id"), "4bf92f35-77b3-4da6-a33e-f53705a74581");
-        assert_eq!(value(&made, "host.name"), "here");
-        assert_eq!(value(&made, "user_agent.original"), "");
-        let made = build(&options);
-        assert_eq!(["service.name", "os.type", "team"].map(|key| value(&made, key)), ["attributes", "amiga", "shop"]);
+        let built = with(&ExportOptions::default());
+        assert_eq!(value(&built, "service.name"), "browser");
+        assert_eq!(value(&built, "service.instance.id"), "4bf92f35-77b3-4da6-a33e-f53705a74581");
+        assert_eq!(value(&built, "host.name"), "here");
+        assert_eq!(value(&built, "user_agent.original"), "");
+        let built = with(&options);
+        assert_eq!(["service.name", "os.type", "team"].map(|key| value(&built, key)), ["attributes", "amiga", "shop"]);
         let named = ExportOptions { service_name: Some("named".into()), ..options };
-        let made = build(&named);
-        assert_eq!(value(&made, "service.name"), "named");
+        let built = with(&named);
+        assert_eq!(value(&built, "service.name"), "named");
     }
 
     #[test]
