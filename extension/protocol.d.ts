@@ -364,19 +364,19 @@ exclude: Array<string>, };
 
 export type ExporterState = { 
 /**
- * Spans that the collector took.
+ * Spans that the collector accepted.
  */
 exported: number, 
 /**
- * Spans that wait to be sent, here or in the spool.
+ * Spans that wait to be sent, in memory or in the spool.
  */
 kept: number, 
 /**
- * Spans that nobody took and nothing keeps.
+ * Spans that were refused or lost.
  */
 dropped: number, 
 /**
- * Why spans can't be sent now, in one sentence.
+ * Why spans can't be sent at the moment.
  */
 problem: string | null, };
 

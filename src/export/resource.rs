@@ -163,7 +163,7 @@ mod tests {
             resource_attributes: attributes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
             ..ExportOptions::default()
         };
-        let with = |options| {
+        let with = |options: &ExportOptions| {
             let machine = vec![text(semconv::OS_TYPE, "linux"), text(semconv::HOST_NAME, "here")];
             resource(options, &Browser::default(), machine, session)
         };
