@@ -6,12 +6,12 @@ pub(crate) mod assignment;
 mod edit;
 pub(crate) mod export;
 pub(crate) mod file;
-pub(crate) mod lasting;
 mod propagation;
 #[cfg(test)]
 mod readme;
 pub(crate) mod setting;
 pub(crate) mod show;
+mod stored;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
@@ -30,7 +30,7 @@ use crate::context::policy::Policy;
 
 use crate::export::options::ExportOptions;
 use crate::settings::assignment::{Assignment, FILE, Source};
-use crate::settings::export::wanted::Wanted;
+use crate::settings::export::raw::RawExport;
 use crate::settings::file::ConfigFile;
 use crate::settings::setting::Setting;
 pub(crate) use crate::settings::table::{BROWSER, EXTENSION};
@@ -55,7 +55,7 @@ pub(crate) struct Config {
     pub(crate) warnings: Vec<String>,
     /// config.toml, which need not exist; none without a home directory.
     pub(crate) file: Option<ConfigFile>,
-    wanted: Wanted,
+    raw_export: RawExport,
     raw_policy: propagation::RawPolicy,
     /// Why a part of the value that was read last is ignored.
     ignored_part: Option<String>,
@@ -74,10 +74,10 @@ impl Default for Config {
             link: None,
             log: LevelFilter::WARN,
             policy: Policy::default(),
-            export: Wanted::default().options(),
+            export: RawExport::default().options(),
             warnings: Vec::new(),
             file: None,
-            wanted: Wanted::default(),
+            raw_export: RawExport::default(),
             raw_policy: propagation::RawPolicy::default(),
             ignored_part: None,
             values: BTreeMap::new(),
@@ -118,7 +118,7 @@ impl Config {
                 config.values.insert(assignment.setting.name, (assignment.text, assignment.source));
             }
         }
-        config.export = config.wanted.options();
+        config.export = config.raw_export.options();
         config.warnings = config.raw_policy.complete(&mut config.policy);
         let exports = config.export.endpoint.is_some();
         // Without an export, settings of the collector have no effect anyway.

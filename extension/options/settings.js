@@ -10,7 +10,7 @@ const GROUPS = [
   ['What is traced', /^(targets|exclude)$/],
   ['Traces', /^(mode|scope|existing|id_format|random_flag|sample_per|traceparent|tracestate|baggage|otel\.propagators|otel\.traces_sampler(_arg)?)$/],
   ['Export', /^otel\.(traces_exporter|sdk_disabled|service_name|resource_attributes|exporter_otlp_)|^link$/],
-  ['Batches and limits', /^otel\./],
+  ['Batches', /^otel\./],
   ['Browser and navtrace itself', /^/],
 ];
 

@@ -39,7 +39,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
 impl SettingsStore for Config {
     fn read(&self) -> Result<ToExtension, Failure> {
         let config = Self::load(&[])?;
-        let settings = config.lasting()?;
+        let settings = config.stored()?;
         let exists = config.file.as_ref().is_some_and(|file| file.exists);
         Ok(ToExtension::Settings { file: config.file.map(|file| file.path.display().to_string()), exists, settings })
     }

@@ -1,6 +1,6 @@
 //! The settings of the export, which are all OpenTelemetry's. Its specification wants an unknown value to be ignored with a warning.
 
-pub(super) mod wanted;
+pub(super) mod raw;
 
 use crate::export::options::Protocol;
 use crate::settings::setting::{Read, SETTING, Secret, Setting, put};
@@ -44,7 +44,7 @@ macro_rules! otlp {
                 secret: Secret::$secret,
                 choices: otlp!(@choices $($choices)?),
                 read: Read::$read(|config, $value| {
-                    let $otlp = &mut config.wanted.general;
+                    let $otlp = &mut config.raw_export.general;
                     $set
                 }),
                 ..SETTING
@@ -55,7 +55,7 @@ macro_rules! otlp {
                 secret: Secret::$secret,
                 choices: otlp!(@choices $($choices)?),
                 read: Read::$read(|config, $value| {
-                    let $otlp = &mut config.wanted.traces;
+                    let $otlp = &mut config.raw_export.traces;
                     $set
                 }),
                 ..SETTING
@@ -70,27 +70,27 @@ static OF_SPANS: &[Setting] = &[
         default: "`otlp`",
         meaning: "`otlp`, or `none` to export nothing; `true` in the second does the same",
         choices: || names(&EXPORTERS),
-        read: Read::Text(|config, text| put(&mut config.wanted.exports, known(text, &EXPORTERS).map(Some))),
+        read: Read::Text(|config, text| put(&mut config.raw_export.exports, known(text, &EXPORTERS).map(Some))),
         ..SETTING
     },
     Setting {
         name: "OTEL_SDK_DISABLED",
         default: "`false`",
-        read: Read::Switch(|config, on| config.wanted.is_disabled = on),
+        read: Read::Switch(|config, on| config.raw_export.is_disabled = on),
         ..SETTING
     },
     Setting {
         name: "OTEL_SERVICE_NAME",
         default: "`browser`",
         meaning: "the service that the browser's spans belong to, and more of its attributes as `key=value,…`",
-        read: Read::Text(|config, text| put(&mut config.wanted.service_name, Ok(Some(text.to_owned())))),
+        read: Read::Text(|config, text| put(&mut config.raw_export.service_name, Ok(Some(text.to_owned())))),
         ..SETTING
     },
     Setting {
         name: "OTEL_RESOURCE_ATTRIBUTES",
         default: "",
         secret: Secret::WhenInvalid,
-        read: Read::List(|config, items| put(&mut config.wanted.resource_attributes, pairs(items))),
+        read: Read::List(|config, items| put(&mut config.raw_export.resource_attributes, pairs(items))),
         ..SETTING
     },
 ];
@@ -141,26 +141,26 @@ static OF_BATCHES: &[Setting] = &[
         name: SCHEDULE_DELAY,
         default: "`5000`",
         meaning: "how long a span waits for others (500 with `run`'s own collector), and the time limit of an export, in ms",
-        read: Read::Text(|config, text| put(&mut config.wanted.schedule_delay, milliseconds(text).map(Some))),
+        read: Read::Text(|config, text| put(&mut config.raw_export.schedule_delay, milliseconds(text).map(Some))),
         ..SETTING
     },
     Setting {
         name: EXPORT_TIMEOUT,
         default: "`30000`",
-        read: Read::Text(|config, text| put(&mut config.wanted.export_timeout, milliseconds(text).map(Some))),
+        read: Read::Text(|config, text| put(&mut config.raw_export.export_timeout, milliseconds(text).map(Some))),
         ..SETTING
     },
     Setting {
         name: "OTEL_BSP_MAX_QUEUE_SIZE",
         default: "`2048`",
         meaning: "how many spans wait in memory (more go to disk), and how many one request has",
-        read: Read::Text(|config, text| put(&mut config.wanted.max_queue_size, count(text).map(Some))),
+        read: Read::Text(|config, text| put(&mut config.raw_export.max_queue_size, count(text).map(Some))),
         ..SETTING
     },
     Setting {
         name: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
         default: "`512`",
-        read: Read::Text(|config, text| put(&mut config.wanted.max_export_batch_size, count(text).map(Some))),
+        read: Read::Text(|config, text| put(&mut config.raw_export.max_export_batch_size, count(text).map(Some))),
         ..SETTING
     },
 ];

@@ -1,4 +1,4 @@
-//! The settings as the user may see them: every value with its source, without its secrets.
+//! The settings as `navtrace config` shows them: every value with its source, without secrets.
 
 use std::ffi::OsStr;
 
@@ -9,22 +9,20 @@ use crate::observe::redact::{self, REDACTED};
 use crate::settings::setting::{Secret, Setting};
 use crate::settings::{Config, table};
 
-/// A setting and its value.
+/// A setting and its value, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Shown {
-    /// The setting's name.
     pub(crate) name: &'static str,
-    /// The value; none where there is none, not even as a default.
+    /// `None` if the setting has no value, not even a default.
     pub(crate) value: Option<String>,
-    /// What happens without a value.
+    /// Describes what happens without a value.
     #[serde(skip)]
     pub(crate) words: String,
-    /// Where it comes from.
     pub(crate) source: String,
 }
 
 impl Config {
-    /// Every setting, in the order in which they are explained.
+    /// Returns every setting in the order of the documentation.
     pub(crate) fn shown(&self) -> impl Iterator<Item = Shown> {
         table::all().map(|setting| {
             let given = self.values.get(setting.name).map(|(text, _)| shown(setting, text));
@@ -38,19 +36,19 @@ impl Config {
     }
 }
 
-/// A value without its secrets, on one line.
+/// Returns a value without secrets, on one line.
 fn shown(setting: &Setting, text: &OsStr) -> String {
     let on_one_line = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     without_secrets(setting, &text.to_string_lossy()).chars().map(on_one_line).collect()
 }
 
-/// A value without its secrets.
+/// Returns a value without secrets.
 pub(super) fn without_secrets(setting: &Setting, text: &str) -> String {
     if setting.secret == Secret::PairValues {
         let pairs = text.split(',').map(|pair| pair.split_once('=').map_or("", |(key, _)| key).trim());
         pairs.map(|key| format!("{key}={REDACTED}")).collect::<Vec<_>>().join(",")
     } else {
-        // Whatever the parser takes for an address with credentials is written here in the one form in which they are found.
+        // Write an address with credentials in its normal form, in which the credentials are recognized.
         let url = Url::parse(text.trim()).ok().filter(|url| !url.username().is_empty() || url.password().is_some());
         redact::address(url.as_ref().map_or(text, Url::as_str)).into_owned()
     }

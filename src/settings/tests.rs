@@ -218,7 +218,7 @@ fn the_defaults_that_are_shown_are_the_defaults() {
         let config = read(&[(setting.name, default)]).unwrap();
         let expected = Config {
             values: config.values.clone(),
-            wanted: config.wanted.clone(),
+            raw_export: config.raw_export.clone(),
             raw_policy: config.raw_policy.clone(),
             // The argument's default has no effect alone.
             warnings: config.warnings.clone(),

@@ -18,7 +18,7 @@ test('each setting is in exactly one group', () => {
     ['What is traced', ['targets', 'exclude']],
     ['Traces', ['mode', 'otel.propagators']],
     ['Export', ['link', 'otel.exporter_otlp_traces_endpoint']],
-    ['Batches and limits', ['otel.bsp_schedule_delay']],
+    ['Batches', ['otel.bsp_schedule_delay']],
     ['Browser and navtrace itself', ['browser', 'something_new']],
   ]);
   assert.deepEqual(groupsOf([]), []);

@@ -236,8 +236,8 @@ proptest! {
         }
         let file = ConfigFile { exists: fs::metadata(&file.path).is_ok(), ..file };
         let config = Config { file: Some(file), ..Config::default() };
-        for lasting in config.lasting().unwrap() {
-            prop_assert_eq!(&lasting.stored, expected.get(&lasting.key).unwrap_or(&None), "{}", lasting.key);
+        for info in config.stored().unwrap() {
+            prop_assert_eq!(&info.stored, expected.get(&info.key).unwrap_or(&None), "{}", info.key);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The settings that last, as the extension's options page shows and changes them.
+//! The settings that config.toml can hold, as the extension's options page shows and changes them.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::settings::show::without_secrets;
 use crate::settings::{Config, edit, table};
 
 impl SettingValue {
-    /// The value as text, and its items where it is a list.
+    /// Returns the value as text, with the items of a list.
     pub(super) fn read(&self, setting: &Setting) -> (String, Option<Vec<String>>) {
         match self {
             Self::Switch(on) => (setting.switch(*on).to_owned(), None),
@@ -20,10 +20,10 @@ impl SettingValue {
         }
     }
 
-    fn of(given: &Assignment) -> Self {
-        let text = given.text.to_string_lossy();
-        match (&given.setting.read, &given.items) {
-            (Read::Switch(_), _) => Self::Switch(text.eq_ignore_ascii_case(given.setting.switch(true))),
+    fn from_assignment(assignment: &Assignment) -> Self {
+        let text = assignment.text.to_string_lossy();
+        match (&assignment.setting.read, &assignment.items) {
+            (Read::Switch(_), _) => Self::Switch(text.eq_ignore_ascii_case(assignment.setting.switch(true))),
             (_, Some(items)) => Self::List(items.clone()),
             _ => Self::Text(text.into_owned()),
         }
@@ -31,28 +31,26 @@ impl SettingValue {
 }
 
 impl Config {
-    /// Gives every setting that can stand in config.toml, with what stands there.
-    ///
-    /// # Errors
-    ///
-    /// The [`Failure`] of a config.toml that can't be read.
-    pub(crate) fn lasting(&self) -> Result<Vec<SettingInfo>, Failure> {
-        let given = self.file.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
-        let mut stored: BTreeMap<_, _> =
-            given.iter().map(|given| (given.setting.name, SettingValue::of(given))).collect();
+    /// Returns every setting that can stand in config.toml, with the value that stands there.
+    pub(crate) fn stored(&self) -> Result<Vec<SettingInfo>, Failure> {
+        let in_file = self.file.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
+        let mut stored: BTreeMap<_, _> = in_file
+            .iter()
+            .map(|assignment| (assignment.setting.name, SettingValue::from_assignment(assignment)))
+            .collect();
         let mut shown: BTreeMap<_, _> = self.shown().map(|shown| (shown.name, shown.value)).collect();
         let rows = table::groups().into_iter().flat_map(|group| {
             let meaning = plain(group[0].meaning);
             group.into_iter().map(move |setting| (setting, meaning.clone()))
         });
-        let lasting = rows.filter_map(|(setting, meaning)| {
+        let infos = rows.filter_map(|(setting, meaning)| {
             let choices = (setting.choices)();
             let stored = stored.remove(setting.name);
             let value = shown.remove(setting.name).flatten();
-            let given = self.values.get(setting.name).map(|(text, _)| text.to_string_lossy().into_owned());
-            // What is not shown as it is has something to hide.
+            let current = self.values.get(setting.name).map(|(text, _)| text.to_string_lossy().into_owned());
+            // A value that is not shown unchanged contains a secret.
             let hides = |text: Option<String>| text.is_some_and(|text| without_secrets(setting, &text) != text);
-            let is_hidden = hides(given) || hides(stored.as_ref().map(|stored| stored.read(setting).0));
+            let is_hidden = hides(current) || hides(stored.as_ref().map(|stored| stored.read(setting).0));
             let secret = setting.secret == Secret::PairValues || is_hidden;
             Some(SettingInfo {
                 key: setting.path()?,
@@ -77,10 +75,10 @@ impl Config {
                 stored: stored.filter(|_| !secret),
             })
         });
-        Ok(lasting.collect())
+        Ok(infos.collect())
     }
 
-    /// Has config.toml say these values, by their keys; none takes a key away. All of them, or nothing.
+    /// Writes values to config.toml, all or none of them; `None` removes a key.
     pub(crate) fn store(&self, values: &BTreeMap<String, Option<SettingValue>>) -> Result<(), Failure> {
         edit::store(self.file.as_ref(), values)
     }
@@ -91,7 +89,7 @@ mod tests {
     use super::*;
 
     fn of(config: &Config, key: &str) -> SettingInfo {
-        config.lasting().unwrap().into_iter().find(|lasting| lasting.key == key).unwrap()
+        config.stored().unwrap().into_iter().find(|info| info.key == key).unwrap()
     }
 
     #[test]
@@ -110,8 +108,8 @@ mod tests {
         assert_eq!(of(&config, "link").kind, SettingKind::Text);
         // What stands for two is told of both.
         assert_eq!(of(&config, "otel.resource_attributes").meaning, of(&config, "otel.service_name").meaning);
-        let lasting = config.lasting().unwrap();
-        assert!(lasting.iter().all(|lasting| lasting.name != "TRACEPARENT" && !lasting.meaning.is_empty()));
+        let info = config.stored().unwrap();
+        assert!(info.iter().all(|info| info.name != "TRACEPARENT" && !info.meaning.is_empty()));
     }
 
     #[test]
@@ -125,9 +123,9 @@ mod tests {
         for (key, secret) in
             [("otel.exporter_otlp_headers", true), ("otel.exporter_otlp_endpoint", true), ("link", false)]
         {
-            let lasting = of(&config, key);
-            assert_eq!((lasting.secret, lasting.value.is_none()), (secret, secret), "{key}");
-            assert_eq!(lasting.source, SettingSource::Environment);
+            let info = of(&config, key);
+            assert_eq!((info.secret, info.value.is_none()), (secret, secret), "{key}");
+            assert_eq!(info.source, SettingSource::Environment);
         }
     }
 }

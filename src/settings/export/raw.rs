@@ -12,7 +12,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The values that were given. A setting for traces wins over the general one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct RawExport {
     pub(super) is_disabled: bool,
     pub(super) exports: Option<bool>,
     pub(super) service_name: Option<String>,
@@ -52,7 +52,7 @@ fn of_traces(mut endpoint: Url, protocol: Protocol) -> Url {
     endpoint
 }
 
-impl Wanted {
+impl RawExport {
     pub(crate) fn options(&self) -> ExportOptions {
         let batch = BatchOptions::default();
         let max_queue_size = self.max_queue_size.unwrap_or(batch.max_queue_size);
