@@ -34,11 +34,18 @@ pub(crate) enum Report {
     /// Headers are in place.
     Armed { mode: Mode },
     /// What the session has counted so far.
+    #[serde(rename = "tally")]
     Counts(SessionCounts),
     /// What became of the session's spans.
     Exported(ExportCounts),
     /// Result of a session that ended before the connection's current one began.
-    Past { trace_id: TraceId, span_id: SpanId, counts: SessionCounts, exported: ExportCounts },
+    Past {
+        trace_id: TraceId,
+        span_id: SpanId,
+        #[serde(rename = "tally")]
+        counts: SessionCounts,
+        exported: ExportCounts,
+    },
     /// Sent by `navtrace run` to itself: connections opened earlier are accepted before this one.
     End,
 }

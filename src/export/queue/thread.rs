@@ -119,7 +119,9 @@ impl QueueThread {
             SenderState::Busy | SenderState::Ready { .. } => false,
         };
         let is_done = if browser_ended {
-            cannot_send || self.sessions.iter().all(|session| session.waiting() == 0)
+            // A job under way may be a batch of the spool, which would be sent twice if it were cut off.
+            let is_idle = !matches!(self.sender, SenderState::Busy);
+            cannot_send || is_idle && self.sessions.iter().all(|session| session.waiting() == 0)
         } else {
             self.sessions.iter().all(|session| session.in_flight == 0)
         };
