@@ -3,39 +3,25 @@
 // Every message also carries `v`, the version of the protocol (PROTOCOL.md).
 
 export type SessionContext = { 
-/**
- * The trace id: 32 lower-case hex digits.
- */
+/** The trace id: 32 lower-case hex digits. */
 traceId: string, 
-/**
- * The span id: 16 lower-case hex digits.
- */
+/** The span id: 16 lower-case hex digits. */
 spanId: string, 
-/**
- * The W3C trace-flags: 2 lower-case hex digits.
- */
+/** The W3C trace-flags: 2 lower-case hex digits. */
 flags: string, };
 
 export type NavigationContext = { 
-/**
- * The navigation's span id: 16 lower-case hex digits, used for one navigation only.
- */
+/** The navigation's span id: 16 lower-case hex digits, used for one navigation only. */
 spanId: string, 
-/**
- * The W3C trace-flags: 2 lower-case hex digits.
- */
+/** The W3C trace-flags: 2 lower-case hex digits. */
 flags: string, };
 
 export type Name = "tracecontext" | "baggage" | "b3" | "b3multi" | "jaeger";
 
 export type Sampler = { 
-/**
- * The share of new traces to sample, from 0 to 1.
- */
+/** The share of new traces to sample, from 0 to 1. */
 ratio: number, 
-/**
- * Whether a continued trace keeps its parent's decision.
- */
+/** Whether a continued trace keeps its parent's decision. */
 parentBased: boolean, };
 
 export type SamplePer = "trace" | "navigation";
@@ -45,33 +31,19 @@ export type Scope = "session" | "tab" | "navigation";
 export type Existing = "override" | "keep";
 
 export type Propagation = { 
-/**
- * The header formats, by the names of `OTEL_PROPAGATORS`.
- */
+/** The header formats, by the names of `OTEL_PROPAGATORS`. */
 propagators: Array<Name>, 
-/**
- * Decides for the traces that the extension begins or continues by itself.
- */
+/** Decides for the traces that the extension begins or continues by itself. */
 sampler: Sampler, samplePer: SamplePer, scope: Scope, 
-/**
- * Whether to set the flag of W3C Trace Context level 2 for random trace ids.
- */
+/** Whether to set the flag of W3C Trace Context level 2 for random trace ids. */
 randomFlag: boolean, existing: Existing, 
-/**
- * The `tracestate` of the session's trace; empty if there is none.
- */
+/** The `tracestate` of the session's trace; empty if there is none. */
 tracestate: string, 
-/**
- * The `baggage` of the session; empty if there is none.
- */
+/** The `baggage` of the session; empty if there is none. */
 baggage: string, 
-/**
- * Addresses that get headers, as regular expressions valid in RE2 and JavaScript; all if empty.
- */
+/** Addresses that get headers, as regular expressions valid in RE2 and JavaScript; all if empty. */
 targets: Array<string>, 
-/**
- * Addresses that get no headers although they are targets, as regular expressions.
- */
+/** Addresses that get no headers although they are targets, as regular expressions. */
 exclude: Array<string>, };
 
 export type Mode = "lightweight" | "detailed";
@@ -81,59 +53,35 @@ export type WantedMode = "auto" | "lightweight" | "detailed";
 export type ErrorCode = "not-utf8" | "not-json" | "unknown-version" | "unknown-type" | "invalid" | "refused";
 
 export type Browser = { 
-/**
- * `navigator.userAgent`.
- */
+/** `navigator.userAgent`. */
 userAgent: string, 
-/**
- * `navigator.userAgentData.brands`, each as `name version`.
- */
+/** `navigator.userAgentData.brands`, each as `name version`. */
 brands: Array<string>, 
-/**
- * `navigator.userAgentData.platform`.
- */
+/** `navigator.userAgentData.platform`. */
 platform: string, 
-/**
- * `navigator.userAgentData.mobile`.
- */
+/** `navigator.userAgentData.mobile`. */
 mobile: boolean, 
-/**
- * `navigator.language`.
- */
+/** `navigator.language`. */
 language: string, };
 
 export type Hello = { 
-/**
- * The extension's version.
- */
+/** The extension's version. */
 extension: string, 
-/**
- * Whether the extension may act in off-the-record contexts.
- */
+/** Whether the extension may act in off-the-record contexts. */
 offTheRecord: boolean, 
-/**
- * The context that requests carry already, after a restart of the worker or the host.
- */
+/** The context that requests carry already, after a restart of the worker or the host. */
 session: SessionContext | null, 
-/**
- * The browser's own description.
- */
+/** The browser's own description. */
 browser?: Browser, };
 
 export type Armed = { 
-/**
- * How requests get their headers.
- */
+/** How requests get their headers. */
 mode: Mode, };
 
 export type NavigationStart = { 
-/**
- * Chromium's id of the tab.
- */
+/** Chromium's id of the tab. */
 tabId: number, 
-/**
- * The start of the navigation, before its request: milliseconds since the epoch.
- */
+/** The start of the navigation, before its request: milliseconds since the epoch. */
 started: number, };
 
 export type IssuedFor = "navigation" | "tab" | "client";
@@ -141,143 +89,79 @@ export type IssuedFor = "navigation" | "tab" | "client";
 export type Linked = { traceId: string, spanId: string, };
 
 export type Response = { 
-/**
- * The HTTP status.
- */
+/** The HTTP status. */
 status: number, 
-/**
- * Whether it came from the browser's cache.
- */
+/** Whether it came from the browser's cache. */
 fromCache: boolean, 
-/**
- * The server's IP address.
- */
+/** The server's IP address. */
 address?: string, 
-/**
- * The start of the status line, such as `HTTP/1.1`.
- */
+/** The start of the status line, such as `HTTP/1.1`. */
 protocol?: string, 
-/**
- * The length of the body in bytes as transferred, if the response says it.
- */
+/** The length of the body in bytes as transferred, if the response says it. */
 size?: number, };
 
 export type Observation = { "what": "context-issued", time: number, spanId: string, issuedFor: IssuedFor, traceId: string, flags: string, 
-/**
- * The parent span; absent for a trace's root.
- */
+/** The parent span; absent for a trace's root. */
 parent?: string, 
-/**
- * The trace's `tracestate`.
- */
+/** The trace's `tracestate`. */
 tracestate?: string, 
-/**
- * Related spans of other traces.
- */
+/** Related spans of other traces. */
 links?: Array<Linked>, } | { "what": "request-started", time: number, request: string, 
-/**
- * The span id that the request carries; in lightweight mode, an id that only its span has.
- */
+/** The span id that the request carries; in lightweight mode, an id that only its span has. */
 spanId: string, 
-/**
- * The span id of its navigation; absent if the parent is the session's root.
- */
+/** The span id of its navigation; absent if the parent is the session's root. */
 parent?: string, 
-/**
- * The trace id that it carries, where it may differ from the session's: a worker that has just restarted does not know the session.
- */
+/** The trace id that it carries, where it may differ from the session's: a worker that has just restarted does not know the session. */
 traceId?: string, 
-/**
- * The parent span if the page's own instrumentation made one in the same trace.
- */
+/** The parent span if the page's own instrumentation made one in the same trace. */
 caller?: string, 
-/**
- * The context of another trace that the page had set, which was overridden or kept.
- */
+/** The context of another trace that the page had set, which was overridden or kept. */
 link?: Linked, method: string, url: string, 
-/**
- * Chromium's type of the resource: `main_frame`, `script`, `xmlhttprequest` and so on.
- */
+/** Chromium's type of the resource: `main_frame`, `script`, `xmlhttprequest` and so on. */
 resource: string, 
-/**
- * The navigation that begins with this request.
- */
+/** The navigation that begins with this request. */
 navigation?: NavigationStart, 
-/**
- * The length of the request's body in bytes, if known.
- */
+/** The length of the request's body in bytes, if known. */
 size?: number, } | { "what": "response-started", time: number, request: string, } | { "what": "request-redirected", time: number, request: string, response: Response, } | { "what": "request-completed", time: number, request: string, response: Response, } | { "what": "request-failed", time: number, request: string, 
-/**
- * Chromium's name of the error, such as `net::ERR_CONNECTION_REFUSED`.
- */
+/** Chromium's name of the error, such as `net::ERR_CONNECTION_REFUSED`. */
 error: string, 
-/**
- * The span id to use if the request failed before it was sent, so that this event is all there is of it.
- */
+/** The span id to use if the request failed before it was sent, so that this event is all there is of it. */
 spanId: string, method: string, url: string, resource: string, } | { "what": "navigation-committed", time: number, spanId: string, tabId: number, url: string, 
-/**
- * The start of the navigation, which may have had no request.
- */
+/** The start of the navigation, which may have had no request. */
 started: number, 
-/**
- * Chromium's reason of the navigation: `link`, `typed`, `reload` and so on.
- */
+/** Chromium's reason of the navigation: `link`, `typed`, `reload` and so on. */
 transition: string, } | { "what": "navigation-failed", time: number, spanId: string, } | { "what": "document-parsed", time: number, spanId: string, } | { "what": "document-loaded", time: number, spanId: string, } | { "what": "page-measured", time: number, spanId: string, 
-/**
- * Web vitals by their short names: `cls`, and in milliseconds `fcp`, `inp` and `lcp`.
- */
+/** Web vitals by their short names: `cls`, and in milliseconds `fcp`, `inp` and `lcp`. */
 vitals: { [key in string]: number }, 
-/**
- * The numbers of its `PerformanceNavigationTiming`, by its own names.
- */
+/** The numbers of its `PerformanceNavigationTiming`, by its own names. */
 timing: { [key in string]: number }, } | { "what": "tab-closed", time: number, tabId: number, };
 
 export type Observed = { 
-/**
- * A random id of the service worker's run, which tells its batches from those of an earlier run.
- */
+/** A random id of the service worker's run, which tells its batches from those of an earlier run. */
 worker: string, 
-/**
- * The number of the batch within the worker's run, from 1.
- */
+/** The number of the batch within the worker's run, from 1. */
 number: number, 
-/**
- * The number of observations that this worker has dropped so far because no host took them.
- */
+/** The number of observations that this worker has dropped so far because no host took them. */
 dropped: number, 
-/**
- * The session of these observations if it is not the current one: requests that were open when a new trace began end in the old one.
- */
+/** The session of these observations if it is not the current one: requests that were open when a new trace began end in the old one. */
 session?: SessionContext, 
-/**
- * The observations.
- */
+/** The observations. */
 observations: Array<Observation>, };
 
 export type Replenish = { 
-/**
- * Number of contexts: up to [`MAX_REPLENISH`].
- */
+/** Number of contexts: up to [`MAX_REPLENISH`]. */
 count: number, 
-/**
- * Number of traces: up to [`MAX_REPLENISH`].
- */
+/** Number of traces: up to [`MAX_REPLENISH`]. */
 traces: number, };
 
 export type Problem = { 
-/**
- * One sentence.
- */
+/** One sentence. */
 message: string, };
 
 export type Choose = { 
-/**
- * The share of traces to sample, from 0 to 1; null for the configured share.
- */
+/** The share of traces to sample, from 0 to 1; null for the configured share. */
 ratio: number | null, 
-/**
- * Match patterns of the URLs that get headers; null for the configured ones, empty for all URLs.
- */
+/** Match patterns of the URLs that get headers; null for the configured ones, empty for all URLs. */
 targets: Array<string> | null, };
 
 export type SettingValue = boolean | string | Array<string>;
@@ -287,165 +171,89 @@ export type SettingKind = "text" | "list" | "switch" | "choice";
 export type SettingSource = "default" | "file" | "environment" | "flag";
 
 export type SettingInfo = { 
-/**
- * The key in config.toml: `mode`, or `otel.propagators`.
- */
+/** The key in config.toml: `mode`, or `otel.propagators`. */
 key: string, 
-/**
- * The environment variable.
- */
+/** The environment variable. */
 name: string, 
-/**
- * A description for the user.
- */
+/** A description for the user. */
 meaning: string, 
-/**
- * The default, in words.
- */
+/** The default, in words. */
 default: string, 
-/**
- * The kind of value that it takes.
- */
+/** The kind of value that it takes. */
 kind: SettingKind, 
-/**
- * The values of a choice.
- */
+/** The values of a choice. */
 choices: Array<string>, 
-/**
- * The value in force; null when there is none or when it is secret.
- */
+/** The value in force; null when there is none or when it is secret. */
 value: string | null, 
-/**
- * Whether the value, or a part of it, must not be shown.
- */
+/** Whether the value, or a part of it, must not be shown. */
 secret: boolean, 
-/**
- * Where the value in force comes from.
- */
+/** Where the value in force comes from. */
 source: SettingSource, 
-/**
- * The value in config.toml; null when there is none or when it is secret.
- */
+/** The value in config.toml; null when there is none or when it is secret. */
 stored: SettingValue | null, };
 
 export type Store = { 
-/**
- * The values by their keys; null removes a key.
- */
+/** The values by their keys; null removes a key. */
 values: { [key in string]: SettingValue | null }, };
 
 export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem | { "type": "choose" } & Choose | { "type": "settings" } | { "type": "store" } & Store;
 
 export type Configured = { 
-/**
- * The template for links to traces.
- */
+/** The template for links to traces. */
 link: string | null, 
-/**
- * The address that spans are sent to; null when the export is off.
- */
+/** The address that spans are sent to; null when the export is off. */
 endpoint: string | null, 
-/**
- * The share of traces that are sampled, from 0 to 1.
- */
+/** The share of traces that are sampled, from 0 to 1. */
 ratio: number, 
-/**
- * Whether a trace that continues another one takes over its sampling decision.
- */
+/** Whether a trace that continues another one takes over its sampling decision. */
 parentBased: boolean, 
-/**
- * Match patterns of the URLs that get headers.
- */
+/** Match patterns of the URLs that get headers. */
 targets: Array<string>, 
-/**
- * Match patterns of the URLs that never get headers.
- */
+/** Match patterns of the URLs that never get headers. */
 exclude: Array<string>, };
 
 export type ExporterState = { 
-/**
- * Spans that the collector accepted.
- */
+/** Spans that the collector accepted. */
 exported: number, 
-/**
- * Spans that wait to be sent, in memory or in the spool.
- */
+/** Spans that wait to be sent, in memory or in the spool. */
 kept: number, 
-/**
- * Spans that were refused or lost.
- */
+/** Spans that were refused or lost. */
 dropped: number, 
-/**
- * Why spans can't be sent at the moment.
- */
+/** Why spans can't be sent at the moment. */
 problem: string | null, };
 
 export type ToExtension = { "type": "session", 
-/**
- * The host's version.
- */
+/** The host's version. */
 host: string, 
-/**
- * The mode that the user wants.
- */
+/** The mode that the user wants. */
 mode: WantedMode, 
-/**
- * Whether to measure navigation timing and web vitals in pages.
- */
+/** Whether to measure navigation timing and web vitals in pages. */
 webVitals: boolean, 
-/**
- * How requests carry contexts.
- */
+/** How requests carry contexts. */
 propagation: Propagation, 
-/**
- * The session's root span.
- */
+/** The session's root span. */
 session: SessionContext, 
-/**
- * Contexts in stock, for the navigations to come.
- */
+/** Contexts in stock, for the navigations to come. */
 contexts: Array<NavigationContext>, 
-/**
- * Traces in stock, for navigations that begin a trace of their own.
- */
+/** Traces in stock, for navigations that begin a trace of their own. */
 traces: Array<SessionContext>, 
-/**
- * The configured policy, whatever the user has chosen since.
- */
+/** The configured policy, whatever the user has chosen since. */
 configured: Configured, } | { "type": "contexts", 
-/**
- * More contexts for the navigations to come.
- */
+/** More contexts for the navigations to come. */
 contexts: Array<NavigationContext>, 
-/**
- * More traces.
- */
+/** More traces. */
 traces: Array<SessionContext>, } | { "type": "received", 
-/**
- * The worker that observed.
- */
+/** The worker that observed. */
 worker: string, 
-/**
- * The batch's number.
- */
+/** The batch's number. */
 number: number, } | { "type": "exporter" } & ExporterState | { "type": "settings", 
-/**
- * The path of config.toml, which may not exist; null when the user has no home.
- */
+/** The path of config.toml, which may not exist; null when the user has no home. */
 file: string | null, 
-/**
- * Whether config.toml exists.
- */
+/** Whether config.toml exists. */
 exists: boolean, 
-/**
- * Every setting that config.toml can have.
- */
+/** Every setting that config.toml can have. */
 settings: Array<SettingInfo>, } | { "type": "error", 
-/**
- * The rule that the message broke.
- */
+/** The rule that the message broke. */
 code: ErrorCode, 
-/**
- * A sentence that says what is wrong.
- */
+/** A sentence that says what is wrong. */
 message: string, };

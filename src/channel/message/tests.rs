@@ -152,7 +152,8 @@ fn protocol_types_of_the_extension_are_current() {
     );
     for declaration in declarations {
         text.push_str("\nexport ");
-        text.push_str(&declaration);
+        // One line per comment.
+        text.push_str(&declaration.replace("/**\n * ", "/** ").replace("\n */\n", " */\n"));
         text.push('\n');
     }
     let path: PathBuf = project().join("extension/protocol.d.ts");
