@@ -1,4 +1,4 @@
-//! Building blocks that every other room uses: failures, files and directories of the user, processes, signals, standard streams.
+//! Building blocks that every other module uses: failures, files and directories of the user, processes, signals, standard streams.
 
 pub(crate) mod directories;
 pub(crate) mod environment;

@@ -1,7 +1,7 @@
 //! navtrace adds distributed-trace context to every request of a Chromium that a test drives, with no change to the test.
 //!
 //! It is one Rust binary and one Manifest V3 extension. The extension is thin and fast, the host decides, and no request ever waits for
-//! the host. ARCHITECTURE.md describes the rooms; `tests/layout.rs` checks which room may use which.
+//! the host. ARCHITECTURE.md describes the modules; `tests/layout.rs` checks which may use which.
 
 pub(crate) mod base;
 pub(crate) mod channel;

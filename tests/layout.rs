@@ -1,4 +1,4 @@
-//! Checks the layout of `src`: which room uses which, where modules stand, and how long files are.
+//! Checks the layout of `src`: which top-level module uses which, where modules stand, and how long files are.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-/// The rooms in their order. A room may use only those before it.
-const ROOMS: [&str; 13] = [
+/// The top-level modules in their order. A module may use only those before it.
+const MODULES: [&str; 13] = [
     "base", "context", "observe", "export", "collect", "view", "launch", "install", "run", "channel", "doctor",
     "settings", "cli",
 ];
@@ -37,42 +37,42 @@ fn files(dir: &Path) -> Vec<(String, String)> {
     found
 }
 
-/// Returns the room of a file; `None` for `main.rs` and `lib.rs`, which see every room.
-fn room(file: &str) -> Option<&str> {
-    let room = file.split_once('/').map_or_else(|| file.strip_suffix(".rs").unwrap(), |(room, _)| room);
-    ROOMS.contains(&room).then_some(room)
+/// Returns the top-level module of a file; `None` for `main.rs` and `lib.rs`, which see every module.
+fn module_of(file: &str) -> Option<&str> {
+    let module = file.split_once('/').map_or_else(|| file.strip_suffix(".rs").unwrap(), |(module, _)| module);
+    MODULES.contains(&module).then_some(module)
 }
 
-fn position(room: &str) -> usize {
-    ROOMS.iter().position(|known| *known == room).unwrap()
+fn position(module: &str) -> usize {
+    MODULES.iter().position(|known| *known == module).unwrap()
 }
 
 #[test]
-fn every_module_of_the_crate_is_a_room() {
+fn every_module_of_the_crate_has_a_place_in_the_order() {
     let modules: BTreeSet<String> = files(&source())
         .into_iter()
         .filter(|(file, _)| !["lib.rs", "main.rs"].contains(&file.as_str()))
         .map(|(file, _)| file.split(['/', '.']).next().unwrap().to_owned())
         .collect();
-    assert_eq!(modules, ROOMS.map(str::to_owned).into());
+    assert_eq!(modules, MODULES.map(str::to_owned).into());
 }
 
 #[test]
-fn rooms_use_only_rooms_before_them() {
+fn modules_use_only_modules_before_them() {
     let path = Regex::new(r"\bcrate::(\w+|\{)").unwrap();
     let mut violations = BTreeSet::new();
     for (file, text) in files(&source()) {
-        let Some(own) = room(&file) else { continue };
+        let Some(own) = module_of(&file) else { continue };
         for found in path.captures_iter(&text) {
             let used = found.get(1).unwrap().as_str();
-            assert_ne!(used, "{", "{file}: write one `use` per room, so that this test can read it");
-            assert!(ROOMS.contains(&used), "{file}: crate::{used} is no room");
+            assert_ne!(used, "{", "{file}: write one `use` per module, so that this test can read it");
+            assert!(MODULES.contains(&used), "{file}: crate::{used} is not in the order of modules");
             if position(used) > position(own) {
                 violations.insert((file.clone(), used.to_owned()));
             }
         }
     }
-    assert!(violations.is_empty(), "these files use a room that comes later: {violations:?}");
+    assert!(violations.is_empty(), "these files use a module that comes later: {violations:?}");
 }
 
 #[test]
