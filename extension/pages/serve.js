@@ -105,6 +105,10 @@ export function servePages(ready, { session, host, choices, status, history }) {
     if (watched.size > 0) due ??= setTimeout(() => void attempt('showing the state', show, undefined), lastShown + VIEW_INTERVAL - Date.now());
   };
   status.watch(changed);
+  // A navigation that is not traced causes no other change.
+  const updated = (/** @type {number} */ tabId) => {
+    if ([...watched.values()].includes(tabId)) changed();
+  };
 
   chrome.runtime.onConnect.addListener((port) => {
     if (!isOwnPage(port)) return port.disconnect();
@@ -115,6 +119,7 @@ export function servePages(ready, { session, host, choices, status, history }) {
       if (!isOpen) return;
       watched.set(port, tabId);
       history.watch(changed);
+      chrome.tabs.onUpdated.addListener(updated);
       // The first view comes at once.
       lastShown = -Infinity;
       clearTimeout(due);
@@ -124,7 +129,9 @@ export function servePages(ready, { session, host, choices, status, history }) {
     port.onDisconnect.addListener(() => {
       isOpen = false;
       watched.delete(port);
-      if (watched.size === 0) history.watch(null);
+      if (watched.size > 0) return;
+      history.watch(null);
+      chrome.tabs.onUpdated.removeListener(updated);
     });
     /** @param {Reply} message */
     const reply = (message) => post(port, message);

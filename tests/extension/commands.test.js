@@ -184,6 +184,19 @@ test('views come at most so often, and none while nobody watches', async () => {
   assert.deepEqual([count(), gets()], [before + 1, asked]);
 });
 
+test('a navigation without a trace is shown too', async () => {
+  const { browser, popup } = await begin(true);
+  const before = popup.said.length;
+  for (const tabId of [TAB, TAB + 1]) {
+    browser.fire('tabs.onUpdated', tabId, { status: 'complete' });
+    mock.timers.tick(VIEW_INTERVAL);
+    await idle();
+    assert.equal(popup.said.length, before + 1);
+  }
+  popup.close();
+  assert.equal(browser.fire('tabs.onUpdated', TAB, { status: 'complete' }), undefined);
+});
+
 test('a page closed before the worker is ready is not watched', async () => {
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
   await importWorker('parsed');

@@ -45,7 +45,7 @@ const EVENTS = {
     onCompleted: null,
     onErrorOccurred: null,
   },
-  tabs: { onCreated: null, onRemoved: null, onReplaced: null },
+  tabs: { onCreated: null, onRemoved: null, onReplaced: null, onUpdated: null },
   windows: { onCreated: null },
 };
 
