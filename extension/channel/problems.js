@@ -3,7 +3,7 @@
  */
 
 /** Number of problems to tell: a page must not make more of them than anybody reads. */
-const MOST_PROBLEMS = 20;
+const MAX_PROBLEMS = 20;
 
 /** The problems of a session, each told once. */
 export class Problems {
@@ -18,7 +18,7 @@ export class Problems {
 
   /** @param {string} message one sentence @returns {boolean} whether the message is new */
   add(message) {
-    if (this.#told.size >= MOST_PROBLEMS || this.#told.has(message)) return false;
+    if (this.#told.size >= MAX_PROBLEMS || this.#told.has(message)) return false;
     this.#told.add(message);
     this.#unsent.push(message);
     console.warn(`navtrace: ${message}`);

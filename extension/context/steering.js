@@ -21,7 +21,7 @@ export const STEERING_HEADER = 'navtrace';
  */
 export const DEFAULT_STEERING = Object.freeze({ off: false, propagators: null, sampling: null, newTrace: false });
 
-/** Checks whether a header changes anything. @param {Readonly<Steering>} steering */
+/** Returns whether a header changes anything. @param {Readonly<Steering>} steering */
 export const steers = ({ off, propagators, sampling, newTrace }) => off || propagators !== null || sampling !== null || newTrace;
 
 const PROPAGATOR_NAMES = Object.keys(PROPAGATORS);
@@ -33,13 +33,13 @@ const ALIASES = new Map([['w3c', 'tracecontext']]);
 const DECIMAL = /^(?:\d+(?:\.\d*)?|\.\d+)$/;
 
 /** Longest part of a header that an error message repeats. */
-const LONGEST_QUOTE = 60;
+const MAX_QUOTE_LENGTH = 60;
 
 /** @param {string} text */
 function quoted(text) {
   // The message goes to a log, and nothing in it may look like a line of that log.
   const safe = text.replace(/[^ -~]/gu, '?');
-  return `"${safe.length > LONGEST_QUOTE ? `${safe.slice(0, LONGEST_QUOTE - 3)}...` : safe}"`;
+  return `"${safe.length > MAX_QUOTE_LENGTH ? `${safe.slice(0, MAX_QUOTE_LENGTH - 3)}...` : safe}"`;
 }
 
 /** @param {string[]} names */

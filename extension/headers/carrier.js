@@ -8,8 +8,8 @@
 
 import { detailedRules, lightweightRules } from './rules.js';
 
-/** @import { Mode } from '../channel/messages.js' */
 /** @import { Requests } from '../observe/requests.js' */
+/** @import { Mode } from '../protocol.d.ts' */
 /** @import { Injector } from './injector.js' */
 /** @import { SessionRules } from './session-rules.js' */
 /** @import { Tracing } from './tabs.js' */
@@ -37,7 +37,7 @@ export class Carrier {
     return this.#injector.asked;
   }
 
-  /** Starts the listener for detailed mode, before the rules go. @param {Tracing} tracing */
+  /** Starts the listener for detailed mode, before the rules are removed. @param {Tracing} tracing */
   listen(tracing) {
     this.#requests.stop();
     this.#injector.start(tracing);

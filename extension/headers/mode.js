@@ -1,14 +1,13 @@
 /**
- * Decides between lightweight and detailed mode, and makes rules and listener follow the contexts. The old mode stays in force until the new one
- * is.
+ * Decides between lightweight and detailed mode, and updates the rules and the listener. The old mode stays in force until the new one is.
  */
 
 import { refusalsOf, refusedRegexes } from './patterns.js';
-import { MOST_TABS, roomForTabs } from './rules.js';
+import { MAX_TABS, roomForTabs } from './rules.js';
 
 /** @import { Host } from '../channel/host.js' */
-/** @import { Mode } from '../channel/messages.js' */
 /** @import { PropagationSettings } from '../context/propagation.js' */
+/** @import { Mode } from '../protocol.d.ts' */
 /** @import { Carrier } from './carrier.js' */
 /** @import { Tracing } from './tabs.js' */
 
@@ -87,12 +86,12 @@ export class ModeSwitch {
     this.#isAsking = false;
     if (mode === 'detailed' || settings.targets.length + settings.exclude.length === 0) session.refuse([]);
     else if (!(await this.#refusePatterns(settings))) return;
-    tabs.limit(mode === 'detailed' ? MOST_TABS : roomForTabs(session.propagation));
+    tabs.limit(mode === 'detailed' ? MAX_TABS : roomForTabs(session.propagation));
     if (mode === 'detailed' && !session.propagation.paused) this.#carrier.listen(this.#tracing);
     await this.update();
   }
 
-  /** Makes the rules follow the contexts. In detailed mode they stay the same. */
+  /** Updates the rules to the contexts. In detailed mode they stay the same. */
   async update() {
     if (this.#isAsking) return;
     const { session } = this.#tracing;

@@ -4,20 +4,20 @@
 
 import { isChoice, isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';
 
-/** @import { Mode, SessionContext } from '../channel/messages.js' */
 /** @import { PropagationSettings } from '../context/propagation.js' */
 /** @import { Kept } from '../context/session.js' */
-/** @import { NavigationContext } from '../context/traces.js' */
+/** @import { TracedContext } from '../context/traces.js' */
+/** @import { Mode, SessionContext } from '../protocol.d.ts' */
 /** @typedef {chrome.declarativeNetRequest.Rule} Rule */
 /**
  * The contexts of a tab's requests: `next` for main frames, `current` for all others. The rules have `ruleId` and the id after it.
  *
- * @typedef {{ ruleId: number, current: NavigationContext, next: NavigationContext }} TabContexts
+ * @typedef {{ ruleId: number, current: TracedContext, next: TracedContext }} TabContexts
  */
 /**
  * The contexts that rules carry. `spare` is for navigations in tabs without rules of their own.
  *
- * @typedef {{ session: SessionContext, spare: NavigationContext, tabs: Map<number, TabContexts> }} Contexts
+ * @typedef {{ session: SessionContext, spare: TracedContext, tabs: Map<number, TabContexts> }} Contexts
  */
 /**
  * @typedef {object} SessionRecord

@@ -7,7 +7,7 @@ import { Propagation } from '../context/propagation.js';
 import { Traces } from '../context/traces.js';
 import { Carrier } from './carrier.js';
 import { ModeSwitch } from './mode.js';
-import { Navigations } from './navigations.js';
+import { NavigationTracker } from './tracker.js';
 import { NewTrace } from './new-trace.js';
 import { readRecord } from './record.js';
 import { SessionRules } from './session-rules.js';
@@ -19,7 +19,7 @@ import { Tabs } from './tabs.js';
 /** @import { Outbox } from '../observe/outbox.js' */
 /** @import { Requests } from '../observe/requests.js' */
 /** @import { Injector } from './injector.js' */
-/** @typedef {Awaited<ReturnType<typeof startHeaders>>} Headers */
+/** @typedef {Awaited<ReturnType<typeof startHeaders>>} HeaderParts */
 
 /** @type {`${chrome.windows.WindowType}`[]} */
 const WINDOW_TYPES = ['normal', 'popup', 'panel', 'app', 'devtools'];
@@ -46,7 +46,7 @@ export async function startHeaders(session, host, injector, observers) {
   const mode = new ModeSwitch(tracing, host, new Carrier(rules, injector, observers.requests), { granted, before: record?.mode ?? null });
   const newTrace = new NewTrace(tracing, host, mode, observers);
   await mode.decide();
-  return { mode, newTrace, navigations: new Navigations(tracing, mode, newTrace) };
+  return { mode, newTrace, navigations: new NavigationTracker(tracing, mode, newTrace) };
 }
 
 /** Asks whether listeners of this extension may change requests. The browser registers them in any case, but then never asks them. */

@@ -3,10 +3,10 @@
  * Pure.
  */
 
-/** @import { Observation, SessionContext } from '../channel/messages.js' */
+/** @import { Observation, SessionContext } from '../protocol.d.ts' */
 
 /** Limit for requests and for spans of earlier sessions. The oldest are forgotten. */
-const MOST_REMEMBERED = 10_000;
+const MAX_REMEMBERED = 10_000;
 
 /**
  * Adds the ids that are not in the map yet.
@@ -18,7 +18,7 @@ const MOST_REMEMBERED = 10_000;
 function addNew(map, ids, session) {
   for (const id of ids) if (!map.has(id)) map.set(id, session);
   for (const id of map.keys()) {
-    if (map.size <= MOST_REMEMBERED) return;
+    if (map.size <= MAX_REMEMBERED) return;
     map.delete(id);
   }
 }
@@ -42,7 +42,7 @@ export class EarlierSessions {
     addNew(this.#spans, [...spans, session.spanId], session);
   }
 
-  /** Tells whether a navigation belongs to an earlier session. @param {string} spanId */
+  /** Returns whether a navigation belongs to an earlier session. @param {string} spanId */
   has(spanId) {
     return this.#spans.has(spanId);
   }

@@ -3,7 +3,7 @@
  */
 
 /** @import { Session } from '../context/session.js' */
-/** @import { Navigations } from '../headers/navigations.js' */
+/** @import { NavigationTracker } from '../headers/tracker.js' */
 /** @import { History } from './history.js' */
 /** @import { TabView, View } from './messages.js' */
 /** @import { Status } from './status.js' */
@@ -30,7 +30,7 @@ export function viewOf(session, status, tab) {
 }
 
 /**
- * @param {Navigations} navigations
+ * @param {NavigationTracker} navigations
  * @param {History} history
  * @param {number | null} tabId
  * @returns {Promise<TabView | null>} null if no tab is watched or it is closed

@@ -7,7 +7,7 @@
 
 /** Bounds of the delay before a reconnection, in milliseconds. */
 const FIRST_DELAY = 200;
-const LONGEST_DELAY = 3000;
+const MAX_DELAY = 3000;
 
 /**
  * Connects to the worker, and reconnects whenever the worker ends.
@@ -24,7 +24,7 @@ export function connect(name, greeting, receive) {
   const reconnect = () => {
     port = null;
     setTimeout(open, delay);
-    delay = Math.min(delay * 2, LONGEST_DELAY);
+    delay = Math.min(delay * 2, MAX_DELAY);
   };
   const open = () => {
     try {

@@ -9,7 +9,7 @@ import { resetMocks } from './support/worker.js';
 
 beforeEach(() => void resetMocks());
 
-test('in detailed mode a request is told of by its span id', async () => {
+test('in detailed mode a request is observed by its span id', async () => {
   const worker = await running({ granted: true });
   const { committed } = navigate(worker, '1');
   const carried = leaveOne(worker.browser, '2');
@@ -34,7 +34,7 @@ test('lightweight: a request has a new id below its navigation', async () => {
 });
 
 for (const [first, second] of [['detailed', 'lightweight'], ['lightweight', 'detailed']]) {
-  test(`each request is told of once from ${first} to ${second}`, async () => {
+  test(`each request is observed once from ${first} to ${second}`, async () => {
     const { browser, port } = await running({ granted: true, mode: first });
     const release = hold(browser);
     port.receive(answer(second));
@@ -176,7 +176,7 @@ for (const granted of [false, true]) {
     assert.equal(worker.browser.updates.length, length, 'the same again changes nothing');
   });
 
-  test(`${mode}: a trace of its own is told of before its spans`, async () => {
+  test(`${mode}: a trace of its own is observed before its spans`, async () => {
     for (const scope of /** @type {const} */ (['tab', 'navigation'])) {
       const worker = await carrying({ scope }, { granted });
       const traceIds = new Set();
@@ -204,7 +204,7 @@ for (const granted of [false, true]) {
     }
   });
 
-  test(`${mode}: navigations are told of with too many targets`, async () => {
+  test(`${mode}: navigations are observed with too many targets`, async () => {
     const targets = ['^https://example\\.test/', ...Array.from({ length: 150 }, (_, n) => `^https://t${n}\\.test/`)];
     const worker = await carrying({ targets, exclude: Array.from({ length: 20 }, (_, n) => `/x${n}$`) }, { granted });
     assert.deepEqual(worker.said(), ['hello', `armed ${mode}`]);
@@ -291,7 +291,7 @@ test('lightweight: no two navigations share a context', async () => {
   }
 });
 
-test('an invalid steering header is told of once', async () => {
+test('an invalid steering header is reported once', async () => {
   for (const granted of [false, true]) {
     const worker = await carrying({}, { granted });
     for (const requestId of ['1', '2', '3']) await visit(worker, requestId, { navtrace: 'ofd' });

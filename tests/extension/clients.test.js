@@ -6,7 +6,7 @@ import { ROOT, TAB, client, left, navigation, traced } from './support/traces.js
 import { DEFAULT_STEERING } from '../../extension/context/steering.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
-/** @import { NavigationContext, Traces } from '../../extension/context/traces.js' */
+/** @import { TracedContext, Traces } from '../../extension/context/traces.js' */
 
 test("a context is stale after a client's change", () => {
   const { traces } = traced();
@@ -76,7 +76,7 @@ test('a script chooses propagators for its navigation', () => {
   assert.equal(traces.issue(8).steering, undefined);
 });
 
-test('an invalid header steers nothing, and the user is told', () => {
+test('an invalid header steers nothing and is reported', () => {
   const { traces, session } = traced();
   traces.arrive(TAB, null, '', 'propagator=b3');
   traces.arrive(TAB, null, '', 'ofd');
@@ -122,7 +122,7 @@ test('tabs without a client and closed tabs are not remembered', () => {
   assert.ok(traces.has(T(900)), 'its requests may still be under way');
 });
 
-/** @type {[what: string, settings: Partial<PropagationSettings>, says: (traces: Traces) => void, lasting: boolean][]} */
+/** @type {[what: string, settings: Partial<PropagationSettings>, says: (traces: Traces) => void, survives: boolean][]} */
 const RESTARTS = [
   ['a trace of the tab', { scope: 'tab' }, () => {}, true],
   ["a client's trace", {}, (traces) => traces.arrive(TAB, client(900, { tracestate: 'a=1' }), 'k=v', undefined), true],
@@ -130,18 +130,18 @@ const RESTARTS = [
   ['a trace of a navigation', { scope: 'navigation' }, () => {}, false],
   ['a steered navigation', {}, (traces) => traces.arrive(TAB, null, '', 'propagator=b3; sampling=0'), true],
 ];
-for (const [what, settings, says, lasting] of RESTARTS) {
-  test(`after a restart ${what} ${lasting ? 'goes on' : 'is over'}`, () => {
+for (const [what, settings, says, survives] of RESTARTS) {
+  test(`after a restart ${what} ${survives ? 'goes on' : 'is over'}`, () => {
     const before = traced(settings);
     says(before.traces);
-    /** @type {NavigationContext} */
+    /** @type {TracedContext} */
     const next = JSON.parse(JSON.stringify(before.traces.issue(TAB)));
     const { traces, told } = traced(settings);
     traces.restore(left(next));
     if (next.trace !== undefined) assert.ok(traces.has(next.trace.traceId));
     assert.deepEqual(told(), []);
     const { spanId, ...after } = traces.issue(TAB, next);
-    if (lasting) assert.deepEqual({ ...after, spanId: next.spanId }, next);
+    if (survives) assert.deepEqual({ ...after, spanId: next.spanId }, next);
     else assert.equal(after.trace?.spanId, spanId);
   });
 }

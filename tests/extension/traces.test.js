@@ -6,7 +6,7 @@ import { ROOT, TAB, client, navigation, traced } from './support/traces.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 
-test('in scope session each navigation is below the root, untold', () => {
+test('in scope session a navigation is below the root, unreported', () => {
   const { traces, told } = traced();
   const contexts = [TAB, TAB, 8, null].map((tabId) => traces.issue(tabId));
   assert.deepEqual(contexts, [1, 2, 3, 4].map((n) => ({ spanId: S(n), flags: '01' })));
@@ -14,7 +14,7 @@ test('in scope session each navigation is below the root, untold', () => {
   assert.equal(traces.rootOf(TAB), SESSION);
 });
 
-test('a navigation with its own decision is told of', () => {
+test('a navigation with its own decision is reported', () => {
   const { traces, told } = traced({ tracestate: 'a=1' }, { flags: '00' });
   assert.deepEqual(traces.issue(TAB), { spanId: S(1), flags: '00' });
   const expected = { traceId: SESSION.traceId, flags: '00', parent: SESSION.spanId, tracestate: 'a=1' };
@@ -168,7 +168,7 @@ for (const [scope, stays] of CLAIMED) {
   test(`in scope ${scope} an unknown tab ${stays ? 'stays in' : 'leaves'} its first trace`, () => {
     const { traces } = traced({ scope });
     const spare = traces.issue(null);
-    traces.claimed(TAB, spare);
+    traces.useSpare(TAB, spare);
     assert.deepEqual(traces.issue(TAB, spare).trace?.traceId === (spare.trace?.traceId ?? ''), stays);
   });
 }
@@ -176,7 +176,7 @@ for (const [scope, stays] of CLAIMED) {
 test('a tab with a trace does not leave it for the spare', () => {
   const { traces } = traced({ scope: 'tab' });
   const { trace } = traces.issue(TAB);
-  traces.claimed(TAB, traces.issue(null));
+  traces.useSpare(TAB, traces.issue(null));
   assert.deepEqual(traces.issue(TAB).trace, trace);
 });
 

@@ -17,7 +17,7 @@ import { fakeChrome, observationsOf, settled } from './chrome.js';
 import { parseTraceparent } from './traceparent.js';
 import { connectHost } from './worker.js';
 
-/** @import { Navigations } from '../../../extension/headers/navigations.js' */
+/** @import { NavigationTracker } from '../../../extension/headers/tracker.js' */
 
 export const TAB = 100;
 export const PAGE = 'https://example.test/';
@@ -144,7 +144,7 @@ export async function assertNoGap(browser) {
 /**
  * Runs a navigation, with the browser's events about it.
  *
- * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: Navigations }} worker
+ * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: NavigationTracker }} worker
  * @param {string} requestId
  * @param {number} [tabId]
  */
@@ -209,7 +209,7 @@ export const carriedBy = ({ browser }, details, headers = {}) =>
 /**
  * Runs a client's navigation up to its document.
  *
- * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: Navigations }} worker
+ * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: NavigationTracker }} worker
  * @param {string} requestId
  * @param {Record<string, string>} [headers]
  * @param {string} [url]

@@ -7,7 +7,7 @@ import { Traces } from '../../../extension/context/traces.js';
 import { SESSION, fakeOutbox, fakeSession, spanId as S, traceId as T } from './session.js';
 
 /** @import { PropagationSettings } from '../../../extension/context/propagation.js' */
-/** @import { NavigationContext } from '../../../extension/context/traces.js' */
+/** @import { TracedContext } from '../../../extension/context/traces.js' */
 
 export const TAB = 7;
 export const ROOT = { traceId: SESSION.traceId, spanId: SESSION.spanId };
@@ -35,7 +35,7 @@ export function traced(settings, options) {
   return { session, traces, told };
 }
 
-/** What a worker left in force. @param {NavigationContext} next @param {NavigationContext} [current] @param {NavigationContext} [spare] */
+/** What a worker left in force. @param {TracedContext} next @param {TracedContext} [current] @param {TracedContext} [spare] */
 export const left = (next, current = next, spare = next) => ({ spare, tabs: new Map([[TAB, { ruleId: 10, current, next }]]) });
 
 /** @param {string} spanId @param {object} more */
