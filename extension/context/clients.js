@@ -3,6 +3,7 @@
  * script cannot set headers there. Pure.
  */
 
+import { dropOldest } from '../drop-oldest.js';
 import { readSteering, steers } from './steering.js';
 
 /** @import { Linked } from '../protocol.d.ts' */
@@ -31,7 +32,7 @@ export class RecentIds {
   add(id) {
     this.#ids.delete(id);
     this.#ids.add(id);
-    if (this.#ids.size > MAX_IDS) this.#ids.delete(/** @type {string} */ (this.#ids.values().next().value));
+    dropOldest(this.#ids, MAX_IDS);
   }
 
   /** @param {string} id */

@@ -28,6 +28,9 @@ import { draw } from './propagation.js';
 /** @typedef {NavigationContext & Special} TracedContext */
 /** @typedef {{ spare: TracedContext, tabs: Map<number, { current: TracedContext, next: TracedContext }> }} Restored */
 
+/** Returns a link to a context. @param {Linked} context @returns {Linked} */
+export const spanLink = ({ traceId, spanId }) => ({ traceId, spanId });
+
 /** The traces of all tabs of a session. */
 export class Traces {
   #session;
@@ -77,7 +80,7 @@ export class Traces {
     const { steering = null, client = null, baggage = '', changes = 0 } = tab ?? {};
     const alone = steering?.newTrace === true || (scope === 'navigation' && (tab?.trace ?? null) === null);
     const context = alone ? this.#inNewTrace() : this.#inTraceOf(tab);
-    if (client !== null) context.client = { traceId: client.traceId, spanId: client.spanId };
+    if (client !== null) context.client = spanLink(client);
     if (baggage !== '') context.baggage = baggage;
     if (steering !== null) {
       context.steering = steering;
@@ -124,7 +127,7 @@ export class Traces {
     if (trace === null && client === null && baggage === '' && steering === null) return context;
     /** @type {TracedContext} */
     const root = trace === null ? { spanId: context.spanId, flags: context.flags } : { spanId: trace.spanId, flags: trace.flags, trace };
-    if (client !== null) root.client = { traceId: client.traceId, spanId: client.spanId };
+    if (client !== null) root.client = spanLink(client);
     if (baggage !== '') root.baggage = baggage;
     if (steering !== null) root.steering = steering;
     return root;
@@ -188,13 +191,8 @@ export class Traces {
     const { traceId, spanId, flags: decided } = this.#session.takeTrace();
     const trace = { traceId, spanId, flags: this.#session.propagation.flagsAbove(decided), tracestate: '' };
     this.#known.add(traceId);
-    this.#tell('tab', trace, [this.#root()]);
+    this.#tell('tab', trace, [spanLink(this.#session.context)]);
     return trace;
-  }
-
-  #root() {
-    const { traceId, spanId } = this.#session.context;
-    return { traceId, spanId };
   }
 
   /**
@@ -203,8 +201,8 @@ export class Traces {
    * @param {Linked | null} client @param {TracedContext | null} previous
    */
   #links(client, previous) {
-    const links = [this.#root()];
-    if (client !== null) links.push({ traceId: client.traceId, spanId: client.spanId });
+    const links = [spanLink(this.#session.context)];
+    if (client !== null) links.push(spanLink(client));
     if (previous !== null) links.push({ traceId: previous.trace?.traceId ?? this.#session.context.traceId, spanId: previous.spanId });
     return links;
   }

@@ -8,6 +8,7 @@ import { newSpanId } from '../context/ids.js';
 import { BAGGAGE, mergeBaggage } from '../context/lists.js';
 import { Propagation } from '../context/propagation.js';
 import { STEERING_HEADER } from '../context/steering.js';
+import { spanLink } from '../context/traces.js';
 import { EVERYTHING, MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { serverTiming } from './rules.js';
 
@@ -126,7 +127,7 @@ export class Injector {
     // A context that the client puts on every request is not the page's own.
     const pageContext = own || existing === null || this.#tracing?.traces.clients.hasSpan(existing.spanId) === true ? null : existing;
     if (pageContext !== null && pageContext.traceId !== traceId && propagation.settings.existing === 'keep') {
-      this.#requests.started(details, spanId, parentId, unknownTrace, { link: linkTo(pageContext) });
+      this.#requests.started(details, spanId, parentId, unknownTrace, { link: spanLink(pageContext) });
       return requestHeaders.length === length ? {} : { requestHeaders };
     }
     if (existing !== null) for (const name of propagation.spanFields) removeHeader(requestHeaders, name);
@@ -135,7 +136,7 @@ export class Injector {
       if (value === null) removeHeader(requestHeaders, name);
       else setHeader(requestHeaders, name, name === BAGGAGE ? mergeBaggage(propagation.baggageOf(requestHeaders), value) : value);
     }
-    const origin = pageContext && (pageContext.traceId === traceId ? { caller: pageContext.spanId } : { link: linkTo(pageContext) });
+    const origin = pageContext && (pageContext.traceId === traceId ? { caller: pageContext.spanId } : { link: spanLink(pageContext) });
     this.#requests.started(details, spanId, parentId, unknownTrace, origin ?? undefined);
     return { requestHeaders };
   };
@@ -200,6 +201,3 @@ export class Injector {
     return { responseHeaders };
   };
 }
-
-/** @param {Carried} context */
-const linkTo = ({ traceId, spanId }) => ({ traceId, spanId });

@@ -5,7 +5,6 @@
 import { attempt } from '../attempt.js';
 import { Propagation } from '../context/propagation.js';
 import { Traces } from '../context/traces.js';
-import { Carrier } from './carrier.js';
 import { ModeSwitch } from './mode.js';
 import { NavigationTracker } from './tracker.js';
 import { NewTrace } from './new-trace.js';
@@ -43,7 +42,8 @@ export async function startHeaders(session, host, injector, observers) {
   const tabs = new Tabs(session, traces, contexts);
   tabs.opened(tabIds, windowIds);
   const tracing = { session, traces, tabs };
-  const mode = new ModeSwitch(tracing, host, new Carrier(rules, injector, observers.requests), { granted, before: record?.mode ?? null });
+  const parts = { rules, injector, requests: observers.requests };
+  const mode = new ModeSwitch(tracing, host, parts, { granted, before: record?.mode ?? null });
   const newTrace = new NewTrace(tracing, host, mode, observers);
   await mode.decide();
   return { mode, newTrace, navigations: new NavigationTracker(tracing, mode, newTrace) };

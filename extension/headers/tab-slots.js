@@ -2,6 +2,7 @@
  * Decides which tabs have rules. The browser limits the number of rules, and a tab's first request leaves before anything can react. Pure.
  */
 
+import { dropOldest } from '../drop-oldest.js';
 import { MAX_TABS, freeRuleId } from './rules.js';
 import { Tab } from './tab.js';
 
@@ -24,7 +25,7 @@ export class TabSlots {
   #closed = new Set();
   /** @type {number | null} highest id of a tab or window so far */
   #highest = null;
-  #most = MAX_TABS;
+  #max = MAX_TABS;
 
   /** @param {TabTraces} traces */
   constructor(traces) {
@@ -36,11 +37,11 @@ export class TabSlots {
     for (const [tabId, contexts] of tabs) this.tabs.set(tabId, new Tab(tabId, contexts.ruleId, contexts, this.#traces));
   }
 
-  /** Sets the number of tabs that there is room for. Tabs that do not exist yet are dropped first. @param {number} most */
-  limit(most) {
-    this.#most = most;
+  /** Sets the number of tabs that there is room for. Tabs that do not exist yet are dropped first. @param {number} max */
+  limit(max) {
+    this.#max = max;
     const tabs = [...this.tabs.values()].sort((a, b) => Number(b.exists) - Number(a.exists));
-    for (const { tabId } of tabs.slice(Math.max(most, 0))) this.tabs.delete(tabId);
+    for (const { tabId } of tabs.slice(Math.max(max, 0))) this.tabs.delete(tabId);
   }
 
   /**
@@ -63,7 +64,7 @@ export class TabSlots {
   close(tabId) {
     this.tabs.delete(tabId);
     this.#closed.add(tabId);
-    if (this.#closed.size > MAX_CLOSED) this.#closed.delete(/** @type {number} */ (this.#closed.values().next().value));
+    dropOldest(this.#closed, MAX_CLOSED);
   }
 
   /**
@@ -75,7 +76,7 @@ export class TabSlots {
    */
   tab(tabId, first = null) {
     if (this.#closed.has(tabId)) return undefined;
-    if (!this.tabs.has(tabId) && this.tabs.size >= this.#most) this.#dropPrepared();
+    if (!this.tabs.has(tabId) && this.tabs.size >= this.#max) this.#dropPrepared();
     const tab = this.tabs.get(tabId) ?? this.#add(tabId, first);
     if (tab !== undefined) tab.exists = true;
     return tab;
@@ -95,7 +96,7 @@ export class TabSlots {
 
   /** @param {number} tabId @param {TracedContext | null} [first] */
   #add(tabId, first = null) {
-    if (this.tabs.size >= this.#most) return undefined;
+    if (this.tabs.size >= this.#max) return undefined;
     const context = first ?? this.#traces.issue(tabId);
     const tab = new Tab(tabId, freeRuleId(this.tabs.values()), { current: context, next: context }, this.#traces);
     this.tabs.set(tabId, tab);

@@ -108,9 +108,9 @@ export class Tabs {
     return new Set([this.#spare, ...[...this.#slots.tabs.values()].flatMap((tab) => tab.live())]);
   }
 
-  /** Sets the number of tabs that rules have room for. @param {number} most */
-  limit(most) {
-    this.#slots.limit(most);
+  /** Sets the number of tabs that rules have room for. @param {number} max */
+  limit(max) {
+    this.#slots.limit(max);
   }
 
   /** Handles tabs and windows that were opened. @param {number[]} tabIds @param {number[]} windowIds */

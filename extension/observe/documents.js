@@ -2,6 +2,8 @@
  * Maps documents, by the browser's ids, to the navigations that loaded them. Pure.
  */
 
+import { dropOldest } from '../drop-oldest.js';
+
 /** @import { TracedContext } from '../context/traces.js' */
 
 /** Limit for documents. The oldest are forgotten. */
@@ -60,6 +62,6 @@ export class Documents {
     // An entry that is added again becomes the latest one.
     this.#entries.delete(documentId);
     this.#entries.set(documentId, entry);
-    if (this.#entries.size > MAX_DOCUMENTS) this.#entries.delete(/** @type {string} */ (this.#entries.keys().next().value));
+    dropOldest(this.#entries, MAX_DOCUMENTS);
   }
 }

@@ -3,6 +3,8 @@
  * Pure.
  */
 
+import { dropOldest } from '../drop-oldest.js';
+
 /** @import { Observation, SessionContext } from '../protocol.d.ts' */
 
 /** Limit for requests and for spans of earlier sessions. The oldest are forgotten. */
@@ -17,10 +19,7 @@ const MAX_REMEMBERED = 10_000;
  */
 function addNew(map, ids, session) {
   for (const id of ids) if (!map.has(id)) map.set(id, session);
-  for (const id of map.keys()) {
-    if (map.size <= MAX_REMEMBERED) return;
-    map.delete(id);
-  }
+  dropOldest(map, MAX_REMEMBERED);
 }
 
 /** The requests and navigations of the sessions before the current one. */

@@ -5,6 +5,7 @@
  * its entries by id.
  */
 
+import { dropOldest } from '../drop-oldest.js';
 import { isBrowsersOwn } from '../observe/details.js';
 
 /** @import { Observation } from '../protocol.d.ts' */
@@ -24,19 +25,6 @@ export const MAX_IN_ALL = 20_000;
 
 /** Limit for requests that have not ended, and for traces of navigations that may never start. */
 const MAX_UNFINISHED = 5000;
-
-/**
- * Adds an entry to a map and removes the oldest one if there are too many.
- *
- * @template K, V
- * @param {Map<K, V>} map
- * @param {K} key
- * @param {V} value
- */
-function addUnfinished(map, key, value) {
-  map.set(key, value);
-  if (map.size > MAX_UNFINISHED) map.delete(/** @type {K} */ (map.keys().next().value));
-}
 
 /** @param {RequestEntry} entry @returns {RequestView} */
 const requestViewOf = ({ start: { spanId, method, url, resource, time }, ended, response, error }) => ({
@@ -101,8 +89,8 @@ export class History {
       case 'request-failed':
         return this.#endRequest(observation.request, observation.time, null, observation.error);
       case 'context-issued':
-        if (observation.issuedFor === 'navigation') addUnfinished(this.#traces, observation.spanId, observation.traceId);
-        return undefined;
+        if (observation.issuedFor === 'navigation') this.#traces.set(observation.spanId, observation.traceId);
+        return dropOldest(this.#traces, MAX_UNFINISHED);
       case 'navigation-committed':
         return this.#commit(observation);
       case 'document-loaded':
@@ -152,7 +140,8 @@ export class History {
     /** @type {RequestEntry} */
     const entry = { start, navigation, ended: null, response: null, error: null };
     navigation.requests.push(entry);
-    addUnfinished(this.#open, request, entry);
+    this.#open.set(request, entry);
+    dropOldest(this.#open, MAX_UNFINISHED);
     this.#requestCount += 1;
     if (this.#requestCount > MAX_IN_ALL) this.#forgetOldest(navigation);
   }
