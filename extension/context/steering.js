@@ -74,7 +74,7 @@ function suggestion(word, known) {
   return nearest === '' ? '' : ` (did you mean "${nearest}"?)`;
 }
 
-/** Reads the names of propagators. Returns the reason when one is unknown or there is none. @param {string} text */
+/** Reads the names of propagators. Returns the reason when one is unknown or there is none. @param {string} text @returns {Partial<Steering> | string} */
 function readPropagators(text) {
   /** @type {Set<string>} */
   const names = new Set();
@@ -88,13 +88,13 @@ function readPropagators(text) {
     }
     names.add(name);
   }
-  return names.size === 0 ? `"propagator" names none; there are ${listed(PROPAGATOR_NAMES)}` : [...names];
+  return names.size === 0 ? `"propagator" names none; there are ${listed(PROPAGATOR_NAMES)}` : { propagators: [...names] };
 }
 
-/** Reads a sampling ratio. Returns the reason when it is none. @param {string} text */
+/** Reads a sampling ratio. Returns the reason when it is none. @param {string} text @returns {Partial<Steering> | string} */
 function readRatio(text) {
   const ratio = DECIMAL.test(text) ? Number(text) : Infinity;
-  return ratio <= 1 ? ratio : `${quoted(text)} is not a number from 0 to 1, as in "sampling=0.1"`;
+  return ratio <= 1 ? { sampling: ratio } : `${quoted(text)} is not a number from 0 to 1, as in "sampling=0.1"`;
 }
 
 /**
@@ -105,20 +105,8 @@ function readRatio(text) {
 const DIRECTIVES = {
   off: { example: null, read: () => ({ off: true }) },
   on: { example: null, read: () => ({ off: false }) },
-  propagator: {
-    example: 'b3,jaeger',
-    read: (argument) => {
-      const propagators = readPropagators(argument);
-      return typeof propagators === 'string' ? propagators : { propagators };
-    },
-  },
-  sampling: {
-    example: '0.1',
-    read: (argument) => {
-      const sampling = readRatio(argument);
-      return typeof sampling === 'string' ? sampling : { sampling };
-    },
-  },
+  propagator: { example: 'b3,jaeger', read: readPropagators },
+  sampling: { example: '0.1', read: readRatio },
   'new-trace': { example: null, read: () => ({ newTrace: true }) },
 };
 const DIRECTIVE_NAMES = Object.keys(DIRECTIVES);

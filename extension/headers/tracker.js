@@ -6,11 +6,11 @@ import { isSampled } from '../context/propagators.js';
 
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { TracedContext } from '../context/traces.js' */
+/** @import { Headers } from '../observe/navigations.js' */
 /** @import { ModeSwitch } from './mode.js' */
 /** @import { NewTrace } from './new-trace.js' */
 /** @import { Change } from './tab.js' */
 /** @import { Tracing } from './tabs.js' */
-/** @typedef {chrome.webRequest.HttpHeader[] | undefined} Headers */
 
 /** The tracker for `observe/navigations.js`. */
 export class NavigationTracker {

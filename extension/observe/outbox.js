@@ -35,8 +35,7 @@ export class Outbox {
   #dropped = 0;
   /** @type {((frame: Frame) => void) | null} null while no host continues the session */
   #send = null;
-  /** @type {EarlierSessions | null} null in the first session */
-  #earlier = null;
+  #earlier = new EarlierSessions();
   #history;
 
   /** @param {{ observe: (observation: Observation) => void }} [history] sees every observation too */
@@ -47,7 +46,7 @@ export class Outbox {
   /** Adds an observation. A request may be waiting, so batches are made later. @param {Observation} observation */
   observe(observation) {
     this.#history?.observe(observation);
-    const session = this.#earlier?.sessionOf(observation) ?? null;
+    const session = this.#earlier.sessionOf(observation) ?? null;
     const fresh = this.#fresh.get(session);
     if (fresh !== undefined) return void fresh.push(observation);
     this.#fresh.set(session, [observation]);
@@ -65,13 +64,12 @@ export class Outbox {
     this.#batchAll();
     const session = { traceId, spanId, flags };
     for (const batch of this.#batches) batch.session ??= session;
-    this.#earlier ??= new EarlierSessions();
     this.#earlier.add(session, requests, spans);
   }
 
   /** Returns whether a navigation belongs to an earlier session. @param {string} spanId */
   isEarlier(spanId) {
-    return this.#earlier?.has(spanId) === true;
+    return this.#earlier.has(spanId);
   }
 
   /** Starts sending, first the batches without an acknowledgement. @param {(frame: Frame) => void} send */

@@ -82,6 +82,9 @@ export type Command =
   /** Writes values to config.toml by their keys; null removes a key. Answered by `Stored` and then a `SettingsView`. */
   | ({ type: 'store' } & Store);
 
+/** A message from the worker to a page. */
+export type Reply = View | Refused | SettingsView | Stored;
+
 /** A command could not be executed. */
 export interface Refused {
   type: 'refused';

@@ -11,7 +11,7 @@ import { viewOf, viewOfTab } from './view.js';
 /** @import { HeaderParts } from '../headers/start.js' */
 /** @import { Choices } from './choices.js' */
 /** @import { History } from './history.js' */
-/** @import { Command, Refused, SettingsView, Stored, View } from './messages.js' */
+/** @import { Command, Reply, SettingsView } from './messages.js' */
 /** @import { Status } from './status.js' */
 /**
  * The parts that commands use. `reply` sends a message to the page that sent the command, `watch` sets the tab that its views are about.
@@ -23,7 +23,6 @@ import { viewOf, viewOfTab } from './view.js';
  * @property {(message: Reply) => void} reply
  * @property {(tabId: number | null) => void} watch
  */
-/** @typedef {View | Refused | SettingsView | Stored} Reply */
 /** @typedef {string | null | void} Refusal a sentence for the user if the command could not be executed */
 /** @typedef {(dependencies: Dependencies, command: Record<string, unknown>) => Refusal | Promise<Refusal>} Handler */
 

@@ -2,8 +2,7 @@
  * The connection of the popup or the options page to the worker.
  */
 
-/** @import { Command, Refused, SettingsView, Stored, View } from '../pages/messages.js' */
-/** @typedef {View | Refused | SettingsView | Stored} Message */
+/** @import { Command, Reply } from '../pages/messages.js' */
 
 /** Bounds of the delay before a reconnection, in milliseconds. */
 const FIRST_DELAY = 200;
@@ -14,7 +13,7 @@ const MAX_DELAY = 3000;
  *
  * @param {'popup' | 'options'} name
  * @param {Command} greeting the first command on each connection
- * @param {(message: Message) => void} receive
+ * @param {(message: Reply) => void} receive
  * @returns {(command: Command) => void} sends a command, or drops it while there is no connection
  */
 export function connect(name, greeting, receive) {
@@ -33,7 +32,7 @@ export function connect(name, greeting, receive) {
       // The extension was reloaded, and this page will be closed.
       return reconnect();
     }
-    port.onMessage.addListener((/** @type {Message} */ message) => {
+    port.onMessage.addListener((/** @type {Reply} */ message) => {
       delay = FIRST_DELAY;
       receive(message);
     });
