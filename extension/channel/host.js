@@ -124,7 +124,7 @@ export class Host {
     };
   }
 
-  /** Tells the user of a problem, once. @param {string} message one sentence */
+  /** Reports a problem to the user, once. @param {string} message one sentence */
   problem(message) {
     // Sent later, since a request may wait for the caller.
     if (this.#problems.add(message)) queueMicrotask(() => this.#sendProblems());

@@ -1,7 +1,7 @@
 /**
  * Detailed mode: puts a context with its own span id on every request, redirect hops and preflights included.
  *
- * Each request waits in the browser for its listener. So the listeners await nothing and send nothing, and all that they need is at hand.
+ * Each request waits in the browser for its listener. So the listeners await nothing and send nothing, and have in memory all that they need.
  */
 
 import { newSpanId } from '../context/ids.js';

@@ -32,7 +32,7 @@ export class ModeSwitch {
   #mode = 'lightweight';
   /** Time at which the mode came into force, in milliseconds since the epoch. */
   #since = Infinity;
-  /** Counts decisions, so that work for an earlier one can be told apart. */
+  /** Counts decisions, to recognize work for an earlier one. */
   #decision = 0;
   /** Whether the browser is being asked about patterns. Rules wait for its answer. */
   #isAsking = false;
@@ -130,7 +130,7 @@ export class ModeSwitch {
   }
 
   /**
-   * Leaves out the patterns that rules of the browser cannot match, and tells the user.
+   * Leaves out the patterns that rules of the browser cannot match, and reports them to the user.
    *
    * @param {PropagationSettings} settings
    * @returns {Promise<boolean>} false when another decision was taken meanwhile

@@ -1,5 +1,5 @@
 /**
- * Keeps the record from which a restarted worker goes on: in one rule that matches nothing, so that a navigation costs no other write.
+ * Keeps the record from which a restarted worker continues: in one rule that matches nothing, so that a navigation costs no other write.
  */
 
 import { isChoice, isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';

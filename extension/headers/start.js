@@ -1,5 +1,5 @@
 /**
- * Puts headers on the requests of the session and of the tabs that exist. A restarted worker goes on from the record.
+ * Puts headers on the requests of the session and of the tabs that exist. A restarted worker continues from the record.
  */
 
 import { attempt } from '../attempt.js';

@@ -53,7 +53,7 @@ export class Choices {
   }
 
   /**
-   * Repeats the choice to a new host. If that cannot follow it, the session goes on as configured.
+   * Repeats the choice to a new host. If that cannot follow it, the session continues as configured.
    *
    * @param {SessionMessage} message how the new host carries contexts
    */

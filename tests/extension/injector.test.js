@@ -209,11 +209,11 @@ for (const [what, details] of Object.entries({
   '204': { statusCode: 204, responseHeaders: [] },
   download: { responseHeaders: [{ name: 'Content-Disposition', value: 'attachment' }] },
 })) {
-  for (const order of ['told before', 'told after']) {
+  for (const order of ['reported before', 'reported after']) {
     test(`the response of a ${what} names its navigation, ${order}`, () => {
       const { inject, named, tabs } = working();
       inject(navigation());
-      if (order === 'told before') tabs.responded(TAB, '1', null);
+      if (order === 'reported before') tabs.responded(TAB, '1', null);
       const [header] = named(response(details));
       assert.ok(header?.value?.includes(SESSION.traceId));
     });

@@ -152,7 +152,7 @@ const ERRORS = [
   ['a replaced navigation', 'd', 'net::ERR_ABORTED', []],
 ];
 for (const [what, documentId, error, expected] of ERRORS) {
-  test(`${what}: told apart by id and error`, async () => {
+  test(`${what}: distinguished by id and error`, async () => {
     start(tracker);
     await Promise.resolve();
     fire('webNavigation.onErrorOccurred', { tabId: 7, url: PAGE, parentFrameId: -1, documentLifecycle: 'active', documentId, error });

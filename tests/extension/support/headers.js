@@ -167,7 +167,7 @@ export const leaveOne = (browser, requestId) =>
   parseTraceparent(browser.leave({ requestId, tabId: TAB }).find(({ name }) => name === 'traceparent')?.value);
 
 /** @param {ReturnType<typeof fakeChrome>} browser @returns {any[]} the requests that started, as the current host knows them */
-export function startsToldOf(browser) {
+export function observedStarts(browser) {
   mock.timers.tick(BATCH_DELAY);
   return observationsOf(browser.ports.at(-1)).filter(({ what }) => what === 'request-started');
 }

@@ -26,13 +26,13 @@ export function traced(settings, options) {
   const outbox = fakeOutbox();
   const traces = new Traces(session, outbox, session.problem);
   /** The observations since the last call. */
-  const told = () =>
+  const observed = () =>
     outbox.observed.splice(0).map(({ what, time, ...context }) => {
       assert.equal(what, 'context-issued');
       assert.equal(typeof time, 'number');
       return context;
     });
-  return { session, traces, told };
+  return { session, traces, observed };
 }
 
 /** What a worker left in force. @param {TracedContext} next @param {TracedContext} [current] @param {TracedContext} [spare] */
