@@ -70,9 +70,9 @@ export const isObject = (value) => typeof value === 'object' && value !== null &
 /** @param {unknown} value @returns {value is string} */
 const isString = (value) => typeof value === 'string';
 /** @param {unknown} value @returns {value is number} */
-const isNumber = (value) => typeof value === 'number';
+export const isNumber = (value) => typeof value === 'number';
 /** @param {unknown} value @returns {value is boolean} */
-const isBoolean = (value) => typeof value === 'boolean';
+export const isBoolean = (value) => typeof value === 'boolean';
 
 // Functions that return a check of a value.
 /** @param {Check} check @returns {Check} */
@@ -86,7 +86,7 @@ const oneOf = (...values) => (value) => isString(value) && values.includes(value
  * @param {Record<string, Check>} members
  * @returns {(value: unknown) => value is T}
  */
-const shape = (members) => /** @returns {value is T} */ (value) =>
+export const shape = (members) => /** @returns {value is T} */ (value) =>
   isObject(value) && Object.entries(members).every(([name, check]) => check(value[name]));
 
 /** @type {(value: unknown) => value is SessionContext} */
