@@ -10,7 +10,8 @@ import { Channel } from './port.js';
 import { Problems } from './problems.js';
 
 /** @import { Session } from '../context/session.js' */
-/** @import { Configured, ExporterMessage, Frame, Mode, SessionContext, SessionMessage, WantedMode } from './messages.js' */
+/** @import { Configured, ExporterState, Mode, SessionContext, WantedMode } from '../protocol.d.ts' */
+/** @import { Frame, SessionMessage } from './messages.js' */
 /** @import { Answer } from './port.js' */
 /** @typedef {Parameters<Session['restore']>[0]} Restored */
 /** @typedef {Extract<Answer, { type: 'received' }>} Received */
@@ -23,14 +24,14 @@ import { Problems } from './problems.js';
  * @property {() => Promise<void>} measurePages called when the host wants pages to be measured
  */
 /**
- * Facts that the host told; null until then.
+ * What the host has reported; null until then.
  *
  * @typedef {object} Facts
  * @property {string | null} version null also when there is no host
  * @property {string | null} reason why there is no host
  * @property {WantedMode | null} wantedMode
  * @property {Configured | null} configured
- * @property {ExporterMessage | null} exporter
+ * @property {ExporterState | null} exporter
  */
 
 /** Time that the start of a browser waits for the host to name the session, in milliseconds. */
@@ -123,14 +124,15 @@ export class Host {
     };
   }
 
-  /** Tells the user of a problem, once. @param {string} message one sentence */
+  /** Reports a problem to the user, once. @param {string} message one sentence */
   problem(message) {
     // Sent later, since a request may wait for the caller.
     if (this.#problems.add(message)) queueMicrotask(() => this.#sendProblems());
   }
 
   /**
-   * Takes the session of a host that answered late, unless a navigation carries the fallback by now: then the host is told to use that.
+   * Takes the session of a host that answered late, unless a navigation carries the fallback by now: then tells the host to continue
+   * the fallback session.
    *
    * @returns {boolean} whether the session has another context now
    */
@@ -256,7 +258,6 @@ export class Host {
     if (this.#late !== null || changed) this.#handlers.renewed();
     if (forgotten && this.connection.agreed) this.#handlers.forgotten(message);
   }
-
 
   /** Handles a host that continues the session. @param {SessionMessage} message */
   #agree({ contexts, traces }) {

@@ -4,26 +4,14 @@
 
 import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
 
-/** @typedef {import('../protocol.d.ts').ToHost} ToHost */
-/** @typedef {import('../protocol.d.ts').ToExtension} ToExtension */
+/** @import { Armed, Browser, Choose, Hello, NavigationContext, Observed, Propagation, SessionContext, Store, ToExtension, ToHost } from '../protocol.d.ts' */
 /** @typedef {Extract<ToExtension, { type: 'session' }>} SessionMessage */
-/** @typedef {SessionMessage['session']} SessionContext */
-/** @typedef {SessionMessage['contexts'][number]} NavigationContext */
-/** @typedef {SessionMessage['propagation']} Propagation */
-/** @typedef {Extract<ToHost, { type: 'observed' }>} Observed */
-/** @typedef {Observed['observations'][number]} Observation */
-/** @typedef {NonNullable<Extract<ToHost, { type: 'hello' }>['browser']>} Browser */
 /** @typedef {{ brands?: { brand: string, version: string }[], platform?: string, mobile?: boolean }} UserAgentData */
-/** @typedef {{ ratio: number | null, targets: string[] | null }} Choice what the user chose for this session; null: as configured */
-/** @typedef {SessionMessage['configured']} Configured */
-/** @typedef {Extract<ToExtension, { type: 'exporter' }>} ExporterMessage */
-/** @typedef {Extract<ToHost, { type: 'armed' }>['mode']} Mode */
-/** @typedef {SessionMessage['mode']} WantedMode */
 /** @typedef {{ v: number } & ToHost} Frame */
 /** @typedef {(value: unknown) => boolean} Check */
 
 /** Version of the protocol. */
-export const VERSION = 1;
+const VERSION = 1;
 
 /** Limit of the host for each count of a `replenish`. */
 const MAX_REPLENISH = 1000;
@@ -44,14 +32,14 @@ export function describeBrowser() {
   };
 }
 
-/** @param {Omit<Extract<ToHost, { type: 'hello' }>, 'type'>} self @returns {Frame} */
+/** @param {Hello} self @returns {Frame} */
 export const hello = (self) => ({ v: VERSION, type: 'hello', ...self });
 
-/** @param {Mode} mode @returns {Frame} */
+/** @param {Armed['mode']} mode @returns {Frame} */
 export const armed = (mode) => ({ v: VERSION, type: 'armed', mode });
 
 /**
- * @param {Omit<Observed, 'type' | 'session'> & { session: SessionContext | null }} batch `session` is null for the current one
+ * @param {Omit<Observed, 'session'> & { session: SessionContext | null }} batch `session` is null for the current one
  * @returns {Frame}
  */
 export const observed = ({ session, ...batch }) => ({ v: VERSION, type: 'observed', ...batch, ...(session === null ? {} : { session }) });
@@ -67,13 +55,13 @@ export const replenish = ({ count, traces }) => ({
 /** @param {string} message @returns {Frame} */
 export const problem = (message) => ({ v: VERSION, type: 'problem', message });
 
-/** @param {Choice} choice @returns {Frame} */
+/** @param {Choose} choice @returns {Frame} */
 export const choose = ({ ratio, targets }) => ({ v: VERSION, type: 'choose', ratio, targets });
 
 /** @returns {Frame} */
 export const askSettings = () => ({ v: VERSION, type: 'settings' });
 
-/** @param {Extract<ToHost, { type: 'store' }>['values']} values @returns {Frame} */
+/** @param {Store['values']} values @returns {Frame} */
 export const store = (values) => ({ v: VERSION, type: 'store', values });
 
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
@@ -82,9 +70,9 @@ export const isObject = (value) => typeof value === 'object' && value !== null &
 /** @param {unknown} value @returns {value is string} */
 const isString = (value) => typeof value === 'string';
 /** @param {unknown} value @returns {value is number} */
-const isNumber = (value) => typeof value === 'number';
+export const isNumber = (value) => typeof value === 'number';
 /** @param {unknown} value @returns {value is boolean} */
-const isBoolean = (value) => typeof value === 'boolean';
+export const isBoolean = (value) => typeof value === 'boolean';
 
 // Functions that return a check of a value.
 /** @param {Check} check @returns {Check} */
@@ -98,7 +86,7 @@ const oneOf = (...values) => (value) => isString(value) && values.includes(value
  * @param {Record<string, Check>} members
  * @returns {(value: unknown) => value is T}
  */
-const shape = (members) => /** @returns {value is T} */ (value) =>
+export const shape = (members) => /** @returns {value is T} */ (value) =>
   isObject(value) && Object.entries(members).every(([name, check]) => check(value[name]));
 
 /** @type {(value: unknown) => value is SessionContext} */
@@ -107,7 +95,7 @@ export const isSessionContext = shape({ traceId: isTraceId, spanId: isSpanId, fl
 /** @type {(value: unknown) => value is NavigationContext} */
 export const isNavigationContext = shape({ spanId: isSpanId, flags: isFlags });
 
-/** @type {(value: unknown) => value is Choice} */
+/** @type {(value: unknown) => value is Choose} */
 export const isChoice = shape({ ratio: orNull(isNumber), targets: orNull(listOf(isString)) });
 
 /** @type {(value: unknown) => value is Propagation} */
@@ -185,7 +173,7 @@ function fault(value) {
 }
 
 /**
- * Checks a message from the host. An unusable message causes no exception: browsing continues without it.
+ * Returns a message from the host, or why it cannot be used. Such a message causes no exception: browsing continues without it.
  *
  * @param {unknown} value
  * @returns {{ message: ToExtension, fault: null } | { message: null, fault: string }}

@@ -4,7 +4,8 @@
 
 import { read } from './messages.js';
 
-/** @import { Frame, ToExtension } from './messages.js' */
+/** @import { ToExtension } from '../protocol.d.ts' */
+/** @import { Frame } from './messages.js' */
 /** @typedef {Extract<ToExtension, { type: 'error' }>} ErrorMessage */
 /** @typedef {Exclude<ToExtension, ErrorMessage>} Answer */
 
@@ -13,7 +14,7 @@ const HOST = 'dev.navtrace.host';
 
 /** Bounds of the delay between two attempts to connect, in milliseconds. */
 const FIRST_DELAY = 100;
-const LONGEST_DELAY = 10_000;
+const MAX_DELAY = 10_000;
 
 /** A host that exits sooner counts as a failed start, in milliseconds. Its messages do not count: it may answer once and crash every time. */
 const MIN_LIFETIME = 5000;
@@ -29,7 +30,7 @@ const REFUSALS = new Set(['refused', 'invalid', 'unknown-type']);
  * @returns {number} milliseconds
  */
 export function backOff(failures, random) {
-  const delay = Math.min(FIRST_DELAY * 2 ** (failures - 1), LONGEST_DELAY);
+  const delay = Math.min(FIRST_DELAY * 2 ** (failures - 1), MAX_DELAY);
   return delay * (1 - random / 4);
 }
 

@@ -1,25 +1,25 @@
 /**
- * Collects problems to tell the user. Pure but for the console.
+ * Collects problems to report to the user. Pure but for the console.
  */
 
-/** Number of problems to tell: a page must not make more of them than anybody reads. */
-const MOST_PROBLEMS = 20;
+/** Limit for problems: a page must not cause more of them than a user reads. */
+const MAX_PROBLEMS = 20;
 
-/** The problems of a session, each told once. */
+/** The problems of a session, each reported once. */
 export class Problems {
   /** @type {Set<string>} */
-  #told = new Set();
+  #reported = new Set();
   /** @type {string[]} */
   #unsent = [];
 
   get all() {
-    return [...this.#told];
+    return [...this.#reported];
   }
 
   /** @param {string} message one sentence @returns {boolean} whether the message is new */
   add(message) {
-    if (this.#told.size >= MOST_PROBLEMS || this.#told.has(message)) return false;
-    this.#told.add(message);
+    if (this.#reported.size >= MAX_PROBLEMS || this.#reported.has(message)) return false;
+    this.#reported.add(message);
     this.#unsent.push(message);
     console.warn(`navtrace: ${message}`);
     return true;

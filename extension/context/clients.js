@@ -3,13 +3,14 @@
  * script cannot set headers there. Pure.
  */
 
+import { dropOldest } from '../drop-oldest.js';
 import { readSteering, steers } from './steering.js';
 
 /** @import { Linked } from '../protocol.d.ts' */
 /** @import { Carried } from './propagators.js' */
 /** @import { Session } from './session.js' */
 /** @import { Steering } from './steering.js' */
-/** @import { NavigationContext, Trace } from './traces.js' */
+/** @import { TracedContext, Trace } from './traces.js' */
 /**
  * @typedef {object} ClientTab
  * @property {Trace | null} trace the trace that the tab is in, when that is not the session's
@@ -20,7 +21,7 @@ import { readSteering, steers } from './steering.js';
  */
 
 /** Number of ids that are remembered for requests that have not ended yet. */
-const MOST_IDS = 5000;
+const MAX_IDS = 5000;
 
 /** A set that drops its oldest ids. */
 export class RecentIds {
@@ -31,7 +32,7 @@ export class RecentIds {
   add(id) {
     this.#ids.delete(id);
     this.#ids.add(id);
-    if (this.#ids.size > MOST_IDS) this.#ids.delete(/** @type {string} */ (this.#ids.values().next().value));
+    dropOldest(this.#ids, MAX_IDS);
   }
 
   /** @param {string} id */
@@ -69,11 +70,11 @@ export class Clients {
     return tab;
   }
 
-  /** Restores a tab's entry from the context of its next navigation. @param {number} tabId @param {NavigationContext} next */
+  /** Restores a tab's entry from the context of its next navigation. @param {number} tabId @param {TracedContext} next */
   restore(tabId, { spanId, trace, client, baggage = '', steering }) {
     // The trace of a single navigation is not its tab's.
-    const lasting = trace === undefined || trace.spanId === spanId ? null : trace;
-    this.#tabs.set(tabId, { trace: lasting, client: client ?? null, baggage, steering: steering ?? null, changes: 0 });
+    const tabTrace = trace === undefined || trace.spanId === spanId ? null : trace;
+    this.#tabs.set(tabId, { trace: tabTrace, client: client ?? null, baggage, steering: steering ?? null, changes: 0 });
     if (client !== undefined) this.#spans.add(client.spanId);
   }
 
@@ -114,12 +115,12 @@ export class Clients {
     this.#tabs.delete(tabId);
   }
 
-  /** Checks whether a span is one that a client puts on every request. @param {string} spanId */
+  /** Returns whether a span is one that a client puts on every request. @param {string} spanId */
   hasSpan(spanId) {
     return this.#spans.has(spanId);
   }
 
-  /** Checks whether a request of a page steered off carries its client's context. @param {number} tabId @param {Linked} carried */
+  /** Returns whether a request of a page steered off carries its client's context. @param {number} tabId @param {Linked} carried */
   leavesAlone(tabId, { spanId }) {
     const tab = this.#tabs.get(tabId);
     return tab?.steering?.off === true && tab.client?.spanId === spanId;

@@ -72,7 +72,7 @@ function isPair(text) {
   return at !== -1 && isToken(text.slice(0, at)) && BAGGAGE_VALUE.test(trimmed(text.slice(at + 1), isBlank));
 }
 
-/** Checks for `key = value *( ; property )`, with optional white space around each part. @param {string} member */
+/** Returns whether a member is `key = value *( ; property )`, with optional white space around each part. @param {string} member */
 function isBaggageMember(member) {
   const [pair = '', ...properties] = member.split(';');
   return isPair(pair) && properties.every((property) => isToken(property) || isPair(property));

@@ -153,7 +153,7 @@ export class Propagation {
     return get === null ? '' : (PROPAGATORS.baggage.extract(get).context.baggage ?? '');
   }
 
-  /** Checks whether requests for an address get headers. @param {string} url */
+  /** Returns whether requests for an address get headers. @param {string} url */
   isTarget(url) {
     const targets = this.#targets;
     if (targets.length > 0 && !targets.some((target) => target.test(url))) return false;

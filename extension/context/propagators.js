@@ -1,6 +1,6 @@
 /**
- * Propagators: the formats in which headers carry a context. `src/context/propagators` has the same table, and the same fixtures
- * (`tests/fixtures/propagation`) test both.
+ * Propagators: the formats in which headers carry a context. `src/context/propagator.rs` has the same names. The host itself reads only
+ * `TRACEPARENT`, `TRACESTATE` and `BAGGAGE`; `tests/fixtures/propagation` tests both sides.
  *
  * https://opentelemetry.io/docs/specs/otel/context/api-propagators/
  */

@@ -87,7 +87,7 @@ export class Session {
     this.#began(traceId);
   }
 
-  /** Notes that a navigation carries the session's trace id, which must stay from then on. */
+  /** Records that a navigation carries the session's trace id, which must stay from then on. */
   use() {
     this.#used = true;
   }

@@ -21,7 +21,7 @@ export const STEERING_HEADER = 'navtrace';
  */
 export const DEFAULT_STEERING = Object.freeze({ off: false, propagators: null, sampling: null, newTrace: false });
 
-/** Checks whether a header changes anything. @param {Readonly<Steering>} steering */
+/** Returns whether a header changes anything. @param {Readonly<Steering>} steering */
 export const steers = ({ off, propagators, sampling, newTrace }) => off || propagators !== null || sampling !== null || newTrace;
 
 const PROPAGATOR_NAMES = Object.keys(PROPAGATORS);
@@ -33,13 +33,13 @@ const ALIASES = new Map([['w3c', 'tracecontext']]);
 const DECIMAL = /^(?:\d+(?:\.\d*)?|\.\d+)$/;
 
 /** Longest part of a header that an error message repeats. */
-const LONGEST_QUOTE = 60;
+const MAX_QUOTE_LENGTH = 60;
 
 /** @param {string} text */
 function quoted(text) {
   // The message goes to a log, and nothing in it may look like a line of that log.
   const safe = text.replace(/[^ -~]/gu, '?');
-  return `"${safe.length > LONGEST_QUOTE ? `${safe.slice(0, LONGEST_QUOTE - 3)}...` : safe}"`;
+  return `"${safe.length > MAX_QUOTE_LENGTH ? `${safe.slice(0, MAX_QUOTE_LENGTH - 3)}...` : safe}"`;
 }
 
 /** @param {string[]} names */
@@ -74,7 +74,7 @@ function suggestion(word, known) {
   return nearest === '' ? '' : ` (did you mean "${nearest}"?)`;
 }
 
-/** Reads the names of propagators. Returns the reason when one is unknown or there is none. @param {string} text */
+/** Reads the names of propagators. Returns the reason when one is unknown or there is none. @param {string} text @returns {Partial<Steering> | string} */
 function readPropagators(text) {
   /** @type {Set<string>} */
   const names = new Set();
@@ -88,13 +88,13 @@ function readPropagators(text) {
     }
     names.add(name);
   }
-  return names.size === 0 ? `"propagator" names none; there are ${listed(PROPAGATOR_NAMES)}` : [...names];
+  return names.size === 0 ? `"propagator" names none; there are ${listed(PROPAGATOR_NAMES)}` : { propagators: [...names] };
 }
 
-/** Reads a sampling ratio. Returns the reason when it is none. @param {string} text */
+/** Reads a sampling ratio. Returns the reason when it is none. @param {string} text @returns {Partial<Steering> | string} */
 function readRatio(text) {
   const ratio = DECIMAL.test(text) ? Number(text) : Infinity;
-  return ratio <= 1 ? ratio : `${quoted(text)} is not a number from 0 to 1, as in "sampling=0.1"`;
+  return ratio <= 1 ? { sampling: ratio } : `${quoted(text)} is not a number from 0 to 1, as in "sampling=0.1"`;
 }
 
 /**
@@ -105,20 +105,8 @@ function readRatio(text) {
 const DIRECTIVES = {
   off: { example: null, read: () => ({ off: true }) },
   on: { example: null, read: () => ({ off: false }) },
-  propagator: {
-    example: 'b3,jaeger',
-    read: (argument) => {
-      const propagators = readPropagators(argument);
-      return typeof propagators === 'string' ? propagators : { propagators };
-    },
-  },
-  sampling: {
-    example: '0.1',
-    read: (argument) => {
-      const sampling = readRatio(argument);
-      return typeof sampling === 'string' ? sampling : { sampling };
-    },
-  },
+  propagator: { example: 'b3,jaeger', read: readPropagators },
+  sampling: { example: '0.1', read: readRatio },
   'new-trace': { example: null, read: () => ({ newTrace: true }) },
 };
 const DIRECTIVE_NAMES = Object.keys(DIRECTIVES);

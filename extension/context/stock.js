@@ -4,6 +4,8 @@
 
 /** @import { NavigationContext, SessionContext } from '../protocol.d.ts' */
 
+// The host fills a new stock with `FIRST_STOCK` contexts and `FEW_TRACES` traces (`src/channel/conversation.rs`): the same numbers.
+
 /** Number of contexts to keep ready. */
 export const CAPACITY = 96;
 

@@ -6,7 +6,7 @@ import { Clients, RecentIds } from './clients.js';
 import { mergeBaggage } from './lists.js';
 import { draw } from './propagation.js';
 
-/** @import { Linked, NavigationContext as Issued, Observation, SessionContext } from '../protocol.d.ts' */
+/** @import { Linked, NavigationContext, Observation, SessionContext } from '../protocol.d.ts' */
 /** @import { ClientTab } from './clients.js' */
 /** @import { Carried } from './propagators.js' */
 /** @import { Session } from './session.js' */
@@ -25,15 +25,18 @@ import { draw } from './propagation.js';
  * @property {Linked} [client] the context that the client puts on every request
  * @property {Steering} [steering]
  */
-/** @typedef {Issued & Special} NavigationContext */
-/** @typedef {{ spare: NavigationContext, tabs: Map<number, { current: NavigationContext, next: NavigationContext }> }} Restored */
+/** @typedef {NavigationContext & Special} TracedContext */
+/** @typedef {{ spare: TracedContext, tabs: Map<number, { current: TracedContext, next: TracedContext }> }} Restored */
+
+/** Returns a link to a context. @param {Linked} context @returns {Linked} */
+export const spanLink = ({ traceId, spanId }) => ({ traceId, spanId });
 
 /** The traces of all tabs of a session. */
 export class Traces {
   #session;
   #outbox;
   #known = new RecentIds();
-  /** @type {WeakMap<NavigationContext, number>} number of the client's changes when the context was made */
+  /** @type {WeakMap<TracedContext, number>} number of the client's changes when the context was made */
   #made = new WeakMap();
 
   /**
@@ -66,8 +69,8 @@ export class Traces {
    * Issues the context of a navigation to come.
    *
    * @param {number | null} tabId null for a navigation in a tab that is not known yet
-   * @param {NavigationContext | null} [previous] the navigation before it
-   * @returns {NavigationContext}
+   * @param {TracedContext | null} [previous] the navigation before it
+   * @returns {TracedContext}
    */
   issue(tabId, previous = null) {
     const { propagation } = this.#session;
@@ -77,7 +80,7 @@ export class Traces {
     const { steering = null, client = null, baggage = '', changes = 0 } = tab ?? {};
     const alone = steering?.newTrace === true || (scope === 'navigation' && (tab?.trace ?? null) === null);
     const context = alone ? this.#inNewTrace() : this.#inTraceOf(tab);
-    if (client !== null) context.client = { traceId: client.traceId, spanId: client.spanId };
+    if (client !== null) context.client = spanLink(client);
     if (baggage !== '') context.baggage = baggage;
     if (steering !== null) {
       context.steering = steering;
@@ -90,13 +93,13 @@ export class Traces {
     return context;
   }
 
-  /** @returns {NavigationContext} */
+  /** @returns {TracedContext} */
   #inNewTrace() {
     const { traceId, spanId, flags } = this.#session.takeTrace();
     return { spanId, flags, trace: { traceId, spanId, flags, tracestate: '' } };
   }
 
-  /** @param {ClientTab | undefined} tab @returns {NavigationContext} */
+  /** @param {ClientTab | undefined} tab @returns {TracedContext} */
   #inTraceOf(tab) {
     const { samplePer, sampler, scope } = this.#session.propagation.settings;
     let trace = tab?.trace ?? null;
@@ -111,20 +114,20 @@ export class Traces {
     return { spanId, flags: inherits ? trace.flags : flags, trace };
   }
 
-  /** Checks whether a client has changed since a context was issued. @param {number} tabId @param {NavigationContext} context */
+  /** Returns whether a client has changed since a context was issued. @param {number} tabId @param {TracedContext} context */
   isStale(tabId, context) {
     const made = this.#made.get(context);
     return made !== undefined && made !== (this.clients.get(tabId)?.changes ?? 0);
   }
 
-  /** Returns the context of a tab's requests that belong to no traced navigation. @param {number} tabId @returns {NavigationContext} */
+  /** Returns the context of a tab's requests that belong to no traced navigation. @param {number} tabId @returns {TracedContext} */
   rootOf(tabId) {
     const { context } = this.#session;
     const { trace = null, client = null, baggage = '', steering = null } = this.clients.get(tabId) ?? {};
     if (trace === null && client === null && baggage === '' && steering === null) return context;
-    /** @type {NavigationContext} */
+    /** @type {TracedContext} */
     const root = trace === null ? { spanId: context.spanId, flags: context.flags } : { spanId: trace.spanId, flags: trace.flags, trace };
-    if (client !== null) root.client = { traceId: client.traceId, spanId: client.spanId };
+    if (client !== null) root.client = spanLink(client);
     if (baggage !== '') root.baggage = baggage;
     if (steering !== null) root.steering = steering;
     return root;
@@ -143,8 +146,8 @@ export class Traces {
     this.#tell('client', trace);
   }
 
-  /** Keeps a tab in the trace of its first navigation, which had the spare. @param {number} tabId @param {NavigationContext} context */
-  claimed(tabId, { spanId, trace }) {
+  /** Keeps a tab in the trace of its first navigation, which had the spare. @param {number} tabId @param {TracedContext} context */
+  useSpare(tabId, { spanId, trace }) {
     if (trace === undefined || trace.spanId === spanId) return;
     this.clients.tab(tabId).trace ??= trace;
   }
@@ -156,22 +159,22 @@ export class Traces {
     return { spanId, flags, trace: trace?.traceId === traceId ? trace : { traceId, spanId, flags, tracestate } };
   }
 
-  /** Checks whether an address is traced. @param {string} url */
+  /** Returns whether an address is traced. @param {string} url */
   isTarget(url) {
     return this.#session.propagation.isTarget(url);
   }
 
-  /** Checks whether an address is that of a traced page. @param {string} url */
+  /** Returns whether an address is that of a traced page. @param {string} url */
   isTracedPage(url) {
     return /^https?:/.test(url) && this.isTarget(url);
   }
 
-  /** Checks whether a trace is one of this session's. @param {string} traceId */
+  /** Returns whether a trace is one of this session's. @param {string} traceId */
   has(traceId) {
     return traceId === this.#session.context.traceId || this.#known.has(traceId);
   }
 
-  /** Completes a context to what headers carry. @param {NavigationContext} context @param {string} spanId */
+  /** Completes a context to what headers carry. @param {TracedContext} context @param {string} spanId */
   carried({ flags, trace, baggage }, spanId) {
     const { context, propagation } = this.#session;
     const { settings } = propagation;
@@ -188,28 +191,23 @@ export class Traces {
     const { traceId, spanId, flags: decided } = this.#session.takeTrace();
     const trace = { traceId, spanId, flags: this.#session.propagation.flagsAbove(decided), tracestate: '' };
     this.#known.add(traceId);
-    this.#tell('tab', trace, [this.#root()]);
+    this.#tell('tab', trace, [spanLink(this.#session.context)]);
     return trace;
-  }
-
-  #root() {
-    const { traceId, spanId } = this.#session.context;
-    return { traceId, spanId };
   }
 
   /**
    * Links a new trace to the session, the client and the navigation before.
    *
-   * @param {Linked | null} client @param {NavigationContext | null} previous
+   * @param {Linked | null} client @param {TracedContext | null} previous
    */
   #links(client, previous) {
-    const links = [this.#root()];
-    if (client !== null) links.push({ traceId: client.traceId, spanId: client.spanId });
+    const links = [spanLink(this.#session.context)];
+    if (client !== null) links.push(spanLink(client));
     if (previous !== null) links.push({ traceId: previous.trace?.traceId ?? this.#session.context.traceId, spanId: previous.spanId });
     return links;
   }
 
-  /** Tells the host of a context that is not simply the session's. @param {NavigationContext} context @param {Linked[]} links */
+  /** Tells the host of a context that is not simply the session's. @param {TracedContext} context @param {Linked[]} links */
   #announce({ spanId, flags, trace }, links) {
     const { context, propagation } = this.#session;
     if (trace === undefined && flags === context.flags) return;

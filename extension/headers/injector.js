@@ -1,22 +1,23 @@
 /**
  * Detailed mode: puts a context with its own span id on every request, redirect hops and preflights included.
  *
- * Each request waits in the browser for its listener. So the listeners await nothing and send nothing, and all that they need is at hand.
+ * Each request waits in the browser for its listener. So the listeners await nothing and send nothing, and have in memory all that they need.
  */
 
 import { newSpanId } from '../context/ids.js';
 import { BAGGAGE, mergeBaggage } from '../context/lists.js';
 import { Propagation } from '../context/propagation.js';
 import { STEERING_HEADER } from '../context/steering.js';
+import { spanLink } from '../context/traces.js';
 import { EVERYTHING, MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { serverTiming } from './rules.js';
 
-/** @import { SessionContext } from '../channel/messages.js' */
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { Session } from '../context/session.js' */
-/** @import { NavigationContext, Traces } from '../context/traces.js' */
+/** @import { TracedContext, Traces } from '../context/traces.js' */
 /** @import { Documents } from '../observe/documents.js' */
 /** @import { Requests } from '../observe/requests.js' */
+/** @import { SessionContext } from '../protocol.d.ts' */
 /** @import { Tabs } from './tabs.js' */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails} RequestDetails */
 /** @typedef {chrome.webRequest.OnHeadersReceivedDetails} ResponseDetails */
@@ -63,7 +64,7 @@ export class Injector {
   /**
    * @param {SessionContext} fallback context of requests that leave before the session is known, since they cannot wait for it
    * @param {Documents} documents
-   * @param {Pick<Requests, 'started' | 'ignore'>} requests is told of each request, which waits for that too
+   * @param {Pick<Requests, 'started' | 'ignore'>} requests observes each request; the request waits for that call
    */
   constructor(fallback, documents, requests) {
     this.#context = fallback;
@@ -122,11 +123,11 @@ export class Injector {
     const spanId = newSpanId();
     const traceId = parent.trace?.traceId ?? this.#context.traceId;
     const parentId = parent === this.#context ? undefined : parent.spanId;
-    const stray = this.#tracing === null ? traceId : undefined;
+    const unknownTrace = this.#tracing === null ? traceId : undefined;
     // A context that the client puts on every request is not the page's own.
     const pageContext = own || existing === null || this.#tracing?.traces.clients.hasSpan(existing.spanId) === true ? null : existing;
     if (pageContext !== null && pageContext.traceId !== traceId && propagation.settings.existing === 'keep') {
-      this.#requests.started(details, spanId, parentId, stray, { link: linkTo(pageContext) });
+      this.#requests.started(details, spanId, parentId, unknownTrace, { link: spanLink(pageContext) });
       return requestHeaders.length === length ? {} : { requestHeaders };
     }
     if (existing !== null) for (const name of propagation.spanFields) removeHeader(requestHeaders, name);
@@ -135,8 +136,8 @@ export class Injector {
       if (value === null) removeHeader(requestHeaders, name);
       else setHeader(requestHeaders, name, name === BAGGAGE ? mergeBaggage(propagation.baggageOf(requestHeaders), value) : value);
     }
-    const origin = pageContext && (pageContext.traceId === traceId ? { caller: pageContext.spanId } : { link: linkTo(pageContext) });
-    this.#requests.started(details, spanId, parentId, stray, origin ?? undefined);
+    const origin = pageContext && (pageContext.traceId === traceId ? { caller: pageContext.spanId } : { link: spanLink(pageContext) });
+    this.#requests.started(details, spanId, parentId, unknownTrace, origin ?? undefined);
     return { requestHeaders };
   };
 
@@ -158,7 +159,7 @@ export class Injector {
    * @param {Header[]} requestHeaders
    * @param {boolean} own whether it is a navigation's own request, on which only a client can set headers
    * @param {Carried | null} existing the context that the request has already
-   * @param {NavigationContext} page
+   * @param {TracedContext} page
    */
   #removeClients(requestHeaders, own, existing, page) {
     const clients = existing !== null && (own || this.#tracing?.traces.clients.hasSpan(existing.spanId) === true);
@@ -183,7 +184,7 @@ export class Injector {
    * Finds the context of the page that makes a request. The tab alone is not enough: the document before may still make requests when the tab
    * has the next one's response.
    *
-   * @param {RequestDetails} details @returns {NavigationContext}
+   * @param {RequestDetails} details @returns {TracedContext}
    */
   #page({ tabId, documentId, parentDocumentId }) {
     if (this.#tracing === null) return this.#context;
@@ -200,6 +201,3 @@ export class Injector {
     return { responseHeaders };
   };
 }
-
-/** @param {Carried} context */
-const linkTo = ({ traceId, spanId }) => ({ traceId, spanId });

@@ -1,45 +1,59 @@
 /**
- * Decides between lightweight and detailed mode, and makes rules and listener follow the contexts. The old mode stays in force until the new one
- * is.
+ * Decides between two modes of putting contexts on requests, and updates the rules and the listener:
+ *
+ * - lightweight: session rules carry the contexts and change once per navigation;
+ * - detailed: a blocking listener puts its own span id on every request. Rules that match win over the listener, so the only rule is the
+ *   record, which matches nothing.
+ *
+ * The old mode stays in force until the new one is.
  */
 
 import { refusalsOf, refusedRegexes } from './patterns.js';
-import { MOST_TABS, roomForTabs } from './rules.js';
+import { MAX_TABS, detailedRules, lightweightRules, roomForTabs } from './rules.js';
 
 /** @import { Host } from '../channel/host.js' */
-/** @import { Mode } from '../channel/messages.js' */
 /** @import { PropagationSettings } from '../context/propagation.js' */
-/** @import { Carrier } from './carrier.js' */
+/** @import { Requests } from '../observe/requests.js' */
+/** @import { Mode } from '../protocol.d.ts' */
+/** @import { Injector } from './injector.js' */
+/** @import { SessionRules } from './session-rules.js' */
 /** @import { Tracing } from './tabs.js' */
 
 /** The mode of a session. */
 export class ModeSwitch {
   #tracing;
   #host;
-  #carrier;
+  #rules;
+  #injector;
+  #requests;
   #granted;
   #before;
   /** @type {Mode} */
   #mode = 'lightweight';
   /** Time at which the mode came into force, in milliseconds since the epoch. */
   #since = Infinity;
-  /** Counts decisions, so that work for an earlier one can be told apart. */
+  /** Counts decisions, to recognize work for an earlier one. */
   #decision = 0;
   /** Whether the browser is being asked about patterns. Rules wait for its answer. */
   #isAsking = false;
   /** Settings by which the contexts to come were made. */
   #settings;
+  /** Sorted as the browser returns them, so that rules compare equal after a restart. */
+  #allTypes = Object.values(chrome.declarativeNetRequest.ResourceType).sort();
 
   /**
    * @param {Tracing} tracing @param {Pick<Host, 'acceptSession' | 'armed' | 'facts' | 'problem'>} host
-   * @param {Carrier} carrier @param {object} start
+   * @param {{ rules: SessionRules, injector: Injector, requests: Requests }} parts `requests` observes how requests start, while no listener does
+   * @param {object} start
    * @param {boolean} start.granted whether the browser says that listeners may change requests
    * @param {Mode | null} start.before mode of an earlier worker's rules
    */
-  constructor(tracing, host, carrier, { granted, before }) {
+  constructor(tracing, host, { rules, injector, requests }, { granted, before }) {
     this.#tracing = tracing;
     this.#host = host;
-    this.#carrier = carrier;
+    this.#rules = rules;
+    this.#injector = injector;
+    this.#requests = requests;
     this.#granted = granted;
     this.#before = before;
     this.#settings = tracing.session.propagation.settings;
@@ -68,7 +82,7 @@ export class ModeSwitch {
    * @param {number} timeStamp time at which a request left without it, in milliseconds since the epoch
    */
   requestLeft(timeStamp) {
-    if (this.#carrier.isAsked || timeStamp <= this.#since) return;
+    if (this.#injector.asked || timeStamp <= this.#since) return;
     console.warn('navtrace: the browser does not ask the listener that it granted: going on in lightweight mode');
     this.#granted = false;
     void this.decide();
@@ -87,26 +101,36 @@ export class ModeSwitch {
     this.#isAsking = false;
     if (mode === 'detailed' || settings.targets.length + settings.exclude.length === 0) session.refuse([]);
     else if (!(await this.#refusePatterns(settings))) return;
-    tabs.limit(mode === 'detailed' ? MOST_TABS : roomForTabs(session.propagation));
-    if (mode === 'detailed' && !session.propagation.paused) this.#carrier.listen(this.#tracing);
+    tabs.limit(mode === 'detailed' ? MAX_TABS : roomForTabs(session.propagation));
+    if (mode === 'detailed' && !session.propagation.paused) {
+      // The listener must be there before the rules are removed.
+      this.#requests.stop();
+      this.#injector.start(this.#tracing);
+    }
     await this.update();
   }
 
-  /** Makes the rules follow the contexts. In detailed mode they stay the same. */
+  /** Updates the rules to the contexts. In detailed mode they stay the same. */
   async update() {
     if (this.#isAsking) return;
-    const { session } = this.#tracing;
+    const { session, tabs, traces } = this.#tracing;
     const mode = this.#mode;
     const decision = this.#decision;
-    const { context, propagation } = session;
-    if (!(await this.#carrier.updateRules(mode, this.#tracing)) || decision !== this.#decision) return;
-    this.#carrier.finish(mode, this.#tracing);
+    const { context, propagation, kept } = session;
+    const rules =
+      mode === 'lightweight'
+        ? lightweightRules(tabs.contexts(), this.#allTypes, propagation, traces, kept)
+        : detailedRules(context, this.#allTypes, propagation, traces, kept);
+    if (!(await this.#rules.replace(rules)) || decision !== this.#decision) return;
+    // Rules have taken the place of the listener.
+    if (mode === 'lightweight' || session.propagation.paused) this.#injector.stop();
+    if (mode === 'lightweight') this.#requests.listen(session.context, traces);
     if (this.#since === Infinity && !propagation.paused) this.#since = Date.now();
     this.#host.armed(context, mode);
   }
 
   /**
-   * Leaves out the patterns that rules of the browser cannot match, and tells the user.
+   * Leaves out the patterns that rules of the browser cannot match, and reports them to the user.
    *
    * @param {PropagationSettings} settings
    * @returns {Promise<boolean>} false when another decision was taken meanwhile

@@ -6,7 +6,7 @@ import { attempt } from '../attempt.js';
 import { cutUrl } from '../observe/details.js';
 
 /** @import { Host } from '../channel/host.js' */
-/** @import { NavigationContext } from '../context/traces.js' */
+/** @import { TracedContext } from '../context/traces.js' */
 /** @import { Documents } from '../observe/documents.js' */
 /** @import { Outbox } from '../observe/outbox.js' */
 /** @import { Requests } from '../observe/requests.js' */
@@ -31,7 +31,7 @@ export class NewTrace {
     this.#observers = observers;
   }
 
-  /** Begins a new trace, and makes the rules follow. */
+  /** Begins a new trace, and updates the rules. */
   async begin() {
     const { session, traces, tabs } = this.#tracing;
     const { outbox, documents, requests } = this.#observers;
@@ -58,7 +58,7 @@ export class NewTrace {
    * Returns the context of a document after its navigation: another one if a new trace has begun meanwhile.
    *
    * @param {number} tabId @param {string} url
-   * @param {NavigationContext} context the navigation's
+   * @param {TracedContext} context the navigation's
    */
   continued(tabId, url, context) {
     if (!this.#observers.outbox.isEarlier(context.spanId)) return context;
@@ -69,7 +69,7 @@ export class NewTrace {
     return successor;
   }
 
-  /** Observes that a document continues in the new trace. @param {number} tabId @param {string} url @param {NavigationContext} context */
+  /** Observes that a document continues in the new trace. @param {number} tabId @param {string} url @param {TracedContext} context */
   #observe(tabId, url, { spanId }) {
     const time = Date.now();
     const transition = 'new-trace';

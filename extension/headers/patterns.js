@@ -31,12 +31,12 @@ function patternOf(regex, regexes, patterns) {
 }
 
 /** Longest part of a pattern that a message repeats. */
-const LONGEST_PATTERN = 100;
+const MAX_PATTERN_LENGTH = 100;
 
 /** @param {string} pattern */
-const shortened = (pattern) => (pattern.length > LONGEST_PATTERN ? `${pattern.slice(0, LONGEST_PATTERN - 3)}...` : pattern);
+const shortened = (pattern) => (pattern.length > MAX_PATTERN_LENGTH ? `${pattern.slice(0, MAX_PATTERN_LENGTH - 3)}...` : pattern);
 
-/** Tells the user of refused patterns, a sentence each. @param {Patterns} regexes @param {string[]} refused @param {Patterns} patterns */
+/** Returns a sentence for the user for each refused pattern. @param {Patterns} regexes @param {string[]} refused @param {Patterns} patterns */
 export function refusalsOf({ targets, exclude }, refused, patterns) {
   /** @param {string[]} regexes @param {string[]} sources @param {string} kind @param {string} effect */
   const sentences = (regexes, sources, kind, effect) => {

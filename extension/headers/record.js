@@ -1,23 +1,23 @@
 /**
- * Keeps the record from which a restarted worker goes on: in one rule that matches nothing, so that a navigation costs no other write.
+ * Keeps the record from which a restarted worker continues: in one rule that matches nothing, so that a navigation costs no other write.
  */
 
-import { isChoice, isNavigationContext, isObject, isPropagation, isSessionContext } from '../channel/messages.js';
+import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropagation, isSessionContext, shape } from '../channel/messages.js';
 
-/** @import { Mode, SessionContext } from '../channel/messages.js' */
 /** @import { PropagationSettings } from '../context/propagation.js' */
 /** @import { Kept } from '../context/session.js' */
-/** @import { NavigationContext } from '../context/traces.js' */
+/** @import { TracedContext } from '../context/traces.js' */
+/** @import { Mode, SessionContext } from '../protocol.d.ts' */
 /** @typedef {chrome.declarativeNetRequest.Rule} Rule */
 /**
  * The contexts of a tab's requests: `next` for main frames, `current` for all others. The rules have `ruleId` and the id after it.
  *
- * @typedef {{ ruleId: number, current: NavigationContext, next: NavigationContext }} TabContexts
+ * @typedef {{ ruleId: number, current: TracedContext, next: TracedContext }} TabContexts
  */
 /**
  * The contexts that rules carry. `spare` is for navigations in tabs without rules of their own.
  *
- * @typedef {{ session: SessionContext, spare: NavigationContext, tabs: Map<number, TabContexts> }} Contexts
+ * @typedef {{ session: SessionContext, spare: TracedContext, tabs: Map<number, TabContexts> }} Contexts
  */
 /**
  * @typedef {object} SessionRecord
@@ -27,6 +27,12 @@ import { isChoice, isNavigationContext, isObject, isPropagation, isSessionContex
  * @property {Contexts | null} contexts null in detailed mode
  * @property {Kept | null} kept
  */
+
+/** @type {(value: unknown) => value is Kept} */
+const isKept = shape({ paused: isBoolean, started: isNumber, chosen: isChoice });
+
+/** @type {(value: unknown) => value is TabContexts & { tabId: number }} */
+const isTabRecord = shape({ tabId: isNumber, ruleId: isNumber, current: isNavigationContext, next: isNavigationContext });
 
 const RECORD_RULE = 1;
 
@@ -71,15 +77,3 @@ function parsed(text) {
     return null;
   }
 }
-
-/** @param {unknown} value @returns {value is Kept} */
-const isKept = (value) =>
-  isObject(value) && typeof value.paused === 'boolean' && typeof value.started === 'number' && isObject(value.chosen) && isChoice(value.chosen);
-
-/** @param {unknown} value @returns {value is TabContexts & { tabId: number }} */
-const isTabRecord = (value) =>
-  isObject(value) &&
-  typeof value.tabId === 'number' &&
-  typeof value.ruleId === 'number' &&
-  isNavigationContext(value.current) &&
-  isNavigationContext(value.next);

@@ -7,10 +7,10 @@ import { STEERING_HEADER } from '../context/steering.js';
 import { formatTraceparent } from '../context/traceparent.js';
 import { recordRule } from './record.js';
 
-/** @import { SessionContext } from '../channel/messages.js' */
 /** @import { Propagation } from '../context/propagation.js' */
 /** @import { Kept } from '../context/session.js' */
-/** @import { NavigationContext, Traces } from '../context/traces.js' */
+/** @import { TracedContext, Traces } from '../context/traces.js' */
+/** @import { SessionContext } from '../protocol.d.ts' */
 /** @import { Contexts, TabContexts } from './record.js' */
 /** @typedef {chrome.declarativeNetRequest.Rule} Rule */
 /** @typedef {`${chrome.declarativeNetRequest.ResourceType}`} ResourceType */
@@ -34,11 +34,11 @@ const CLIENT_EXCLUDE_RULES = 1_100_000_000;
 const PRIORITY = { client: 1, root: 2, spare: 3, current: 4, next: 5, exclude: 6, steering: 7 };
 
 /** The browser allows 5,000 session rules, 1,000 of them with a regular expression. */
-const MOST_RULES = 4800;
-const MOST_REGEX_RULES = 1000;
+const MAX_RULES = 4800;
+const MAX_REGEX_RULES = 1000;
 
 /** Number of tabs for which there are rules without regular expressions: each has two. */
-export const MOST_TABS = MOST_RULES / 2;
+export const MAX_TABS = MAX_RULES / 2;
 
 /** Rules that do not belong to a tab. */
 const COMMON_RULES = 10;
@@ -50,7 +50,7 @@ const COMMON_RULES = 10;
  * @returns {number} may be negative
  */
 export const roomForTabs = ({ targets, exclude }) =>
-  targets.length === 0 ? MOST_TABS : Math.floor(((MOST_REGEX_RULES - 2 * exclude.length) / targets.length - COMMON_RULES) / 2);
+  targets.length === 0 ? MAX_TABS : Math.floor(((MAX_REGEX_RULES - 2 * exclude.length) / targets.length - COMMON_RULES) / 2);
 
 /** Returns the lowest rule id that is free for a tab, together with the id after it. @param {Iterable<TabContexts>} tabs */
 export function freeRuleId(tabs) {
@@ -64,7 +64,7 @@ export function freeRuleId(tabs) {
  * Returns the header by which a response names its navigation's context.
  *
  * @param {string} traceId the session's trace
- * @param {NavigationContext} context
+ * @param {TracedContext} context
  */
 export const serverTiming = (traceId, { spanId, flags, trace }) => ({
   name: 'Server-Timing',
@@ -90,7 +90,7 @@ const clientRules = (allTypes, tabIds, fields) =>
 /**
  * Builds the action that puts a context on requests.
  *
- * @param {NavigationContext} context @param {Propagation} propagation @param {Pick<Traces, 'carried'>} traces
+ * @param {TracedContext} context @param {Propagation} propagation @param {Pick<Traces, 'carried'>} traces
  * @returns {{ type: string, requestHeaders?: object[] } | null} null when there is no header to change
  */
 function actionOf(context, propagation, traces) {
@@ -127,7 +127,7 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
   /**
    * Builds the rule of a context, for each target where there are targets.
    *
-   * @param {number} id @param {'root' | 'spare' | 'current' | 'next'} kind @param {NavigationContext} context @param {number} [tabId]
+   * @param {number} id @param {'root' | 'spare' | 'current' | 'next'} kind @param {TracedContext} context @param {number} [tabId]
    */
   const rulesOf = (id, kind, context, tabId) => {
     const action = actionOf(context, propagation, traces);

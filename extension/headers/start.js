@@ -1,13 +1,12 @@
 /**
- * Puts headers on the requests of the session and of the tabs that exist. A restarted worker goes on from the record.
+ * Puts headers on the requests of the session and of the tabs that exist. A restarted worker continues from the record.
  */
 
 import { attempt } from '../attempt.js';
 import { Propagation } from '../context/propagation.js';
 import { Traces } from '../context/traces.js';
-import { Carrier } from './carrier.js';
 import { ModeSwitch } from './mode.js';
-import { Navigations } from './navigations.js';
+import { NavigationTracker } from './tracker.js';
 import { NewTrace } from './new-trace.js';
 import { readRecord } from './record.js';
 import { SessionRules } from './session-rules.js';
@@ -19,7 +18,7 @@ import { Tabs } from './tabs.js';
 /** @import { Outbox } from '../observe/outbox.js' */
 /** @import { Requests } from '../observe/requests.js' */
 /** @import { Injector } from './injector.js' */
-/** @typedef {Awaited<ReturnType<typeof startHeaders>>} Headers */
+/** @typedef {Awaited<ReturnType<typeof startHeaders>>} HeaderParts */
 
 /** @type {`${chrome.windows.WindowType}`[]} */
 const WINDOW_TYPES = ['normal', 'popup', 'panel', 'app', 'devtools'];
@@ -43,10 +42,11 @@ export async function startHeaders(session, host, injector, observers) {
   const tabs = new Tabs(session, traces, contexts);
   tabs.opened(tabIds, windowIds);
   const tracing = { session, traces, tabs };
-  const mode = new ModeSwitch(tracing, host, new Carrier(rules, injector, observers.requests), { granted, before: record?.mode ?? null });
+  const parts = { rules, injector, requests: observers.requests };
+  const mode = new ModeSwitch(tracing, host, parts, { granted, before: record?.mode ?? null });
   const newTrace = new NewTrace(tracing, host, mode, observers);
   await mode.decide();
-  return { mode, newTrace, navigations: new Navigations(tracing, mode, newTrace) };
+  return { mode, newTrace, navigations: new NavigationTracker(tracing, mode, newTrace) };
 }
 
 /** Asks whether listeners of this extension may change requests. The browser registers them in any case, but then never asks them. */

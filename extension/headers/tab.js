@@ -1,46 +1,45 @@
 /**
- * Tracks the navigations of one tab. Pure: each event of the browser returns whether the rules must follow.
+ * Tracks the navigations of one tab. Pure: each event of the browser returns whether the rules must be updated.
  *
  * In lightweight mode a rule cannot tell a main-frame request from another one that it replaces before its response. Both carry the same
  * context, and the second continues the navigation of the first.
  */
 
-/** @import { NavigationContext, Traces } from '../context/traces.js' */
+/** @import { TracedContext, Traces } from '../context/traces.js' */
 /**
  * @typedef {object} Change
- * @property {boolean} update whether the rules must follow now
- * @property {NavigationContext[]} ended the navigations that have become a document ({@link Tab.committed}) or that no document comes of (all
- *   other methods)
+ * @property {boolean} update whether the rules must be updated now
+ * @property {TracedContext[]} ended the navigations that committed ({@link Tab.committed}) or ended without a document (other methods)
  */
 /**
  * A document that is not committed yet.
  *
  * @typedef {object} Landing
  * @property {string} url
- * @property {NavigationContext | null} context null when the document is not traced
- * @property {NavigationContext} previous context of the document before
+ * @property {TracedContext | null} context null when the document is not traced
+ * @property {TracedContext} previous context of the document before
  */
-/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'claimed' | 'isStale'> & { clients: Pick<Traces['clients'], 'closed'> }} TabTraces */
+/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'useSpare' | 'isStale'> & { clients: Pick<Traces['clients'], 'closed'> }} TabTraces */
 
-/** @param {NavigationContext[]} ended @returns {Change} */
+/** @param {TracedContext[]} ended @returns {Change} */
 const update = (...ended) => ({ update: true, ended });
 
-/** @param {NavigationContext[]} ended @returns {Change} */
+/** @param {TracedContext[]} ended @returns {Change} */
 export const noUpdate = (...ended) => ({ update: false, ended });
 
-/** @param {NavigationContext} a @param {NavigationContext} b */
+/** @param {TracedContext} a @param {TracedContext} b */
 export const sameSpan = (a, b) => a.spanId === b.spanId;
 
-/** Compares all of two contexts: a client may have changed all but the span. @param {NavigationContext} a @param {NavigationContext} b */
+/** Compares all of two contexts: a client may have changed all but the span. @param {TracedContext} a @param {TracedContext} b */
 const sameContent = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
 
 /** One tab, or the room kept for one that does not exist yet. */
 export class Tab {
   /** Whether the tab is known to exist. */
   exists = false;
-  /** @type {Map<string, NavigationContext>} contexts of main-frame requests without a final response */
+  /** @type {Map<string, TracedContext>} contexts of main-frame requests without a final response */
   #requests = new Map();
-  /** @type {{ requestId: string, context: NavigationContext } | null} the main-frame request with the latest final response */
+  /** @type {{ requestId: string, context: TracedContext } | null} the main-frame request with the latest final response */
   #responded = null;
   /** @type {Landing | null} */
   #landing = null;
@@ -48,7 +47,7 @@ export class Tab {
 
   /**
    * @param {number} tabId @param {number} ruleId
-   * @param {{ current: NavigationContext, next: NavigationContext }} contexts `current` is the document's. `next` is for a navigation to come,
+   * @param {{ current: TracedContext, next: TracedContext }} contexts `current` is the document's. `next` is for a navigation to come,
    *   and in place before its request is made
    * @param {TabTraces} traces
    */
@@ -65,24 +64,24 @@ export class Tab {
     return this.#requests.get(requestId) ?? (this.#responded?.requestId === requestId ? this.#responded.context : undefined);
   }
 
-  /** @returns {NavigationContext | undefined} the context of the latest navigation that had a response */
+  /** @returns {TracedContext | undefined} the context of the latest navigation that had a response */
   get latest() {
     return this.#responded?.context;
   }
 
-  /** @returns {NavigationContext[]} the contexts that a navigation's request may have left with */
+  /** @returns {TracedContext[]} the contexts that a navigation's request may have left with */
   carried() {
     return [this.next, this.current, ...this.#requests.values()];
   }
 
-  /** @returns {NavigationContext[]} every context that something of this tab may carry */
+  /** @returns {TracedContext[]} every context that something of this tab may carry */
   live() {
     const landing = this.#landing;
     const contexts = [...this.carried(), this.latest, landing?.context, landing?.previous];
     return contexts.filter((context) => context !== undefined && context !== null);
   }
 
-  /** @returns {NavigationContext[]} the navigations without a document so far, each once */
+  /** @returns {TracedContext[]} the navigations without a document so far, each once */
   unfinished() {
     const contexts = [this.#landing?.context, ...this.#requests.values()].filter((context) => context !== undefined && context !== null);
     return [...new Map(contexts.map((context) => [context.spanId, context])).values()];
@@ -108,7 +107,7 @@ export class Tab {
     return this.exists && isTraced;
   }
 
-  /** Handles a main-frame request that leaves, or a redirect hop of it. @param {string} requestId @param {NavigationContext} context */
+  /** Handles a main-frame request that leaves, or a redirect hop of it. @param {string} requestId @param {TracedContext} context */
   requested(requestId, context) {
     this.#requests.set(requestId, context);
   }
@@ -192,13 +191,13 @@ export class Tab {
     return update(context);
   }
 
-  /** @param {string} url @param {NavigationContext | null} context @param {NavigationContext} current */
+  /** @param {string} url @param {TracedContext | null} context @param {TracedContext} current */
   #land(url, context, current) {
     this.#landing = { url, context, previous: this.#landing?.previous ?? this.current };
     this.current = current;
   }
 
-  /** Replaces the next context after a navigation has used it. @param {NavigationContext} context */
+  /** Replaces the next context after a navigation has used it. @param {TracedContext} context */
   #use(context) {
     if (sameSpan(this.next, context) || this.#traces.isStale(this.tabId, this.next)) this.refresh(context);
   }

@@ -1,14 +1,14 @@
 /**
- * Tracks the contexts that the requests of all tabs carry. Pure: each event of the browser returns whether the
- * rules must follow.
+ * Tracks the contexts that the requests of all tabs carry. Pure: each event of the browser returns whether the rules
+ * must be updated.
  */
 
 import { isBrowsersOwn } from '../observe/details.js';
-import { TabRoom } from './room.js';
+import { TabSlots } from './tab-slots.js';
 import { noUpdate, sameSpan } from './tab.js';
 
 /** @import { Session } from '../context/session.js' */
-/** @import { NavigationContext, Traces } from '../context/traces.js' */
+/** @import { TracedContext, Traces } from '../context/traces.js' */
 /** @import { Contexts } from './record.js' */
 /** @import { Change, Tab, TabTraces } from './tab.js' */
 /**
@@ -21,7 +21,7 @@ import { noUpdate, sameSpan } from './tab.js';
 export class Tabs {
   #session;
   #traces;
-  #room;
+  #slots;
   /** Context of a navigation in a tab that is not known yet. */
   #spare;
 
@@ -32,29 +32,29 @@ export class Tabs {
   constructor(session, traces, restored = null) {
     this.#session = session;
     this.#traces = traces;
-    this.#room = new TabRoom(traces);
+    this.#slots = new TabSlots(traces);
     this.#spare = restored?.spare ?? traces.issue(null);
-    if (restored !== null) this.#room.restore(restored.tabs);
+    if (restored !== null) this.#slots.restore(restored.tabs);
   }
 
   /** @returns {Contexts & { tabs: Map<number, Tab> }} the contexts that the rules must carry */
   contexts() {
-    return { session: this.#session.context, spare: this.#spare, tabs: this.#room.tabs };
+    return { session: this.#session.context, spare: this.#spare, tabs: this.#slots.tabs };
   }
 
   /** Returns the context of a tab's document. @param {number} tabId */
   current(tabId) {
-    return this.#room.tabs.get(tabId)?.current;
+    return this.#slots.tabs.get(tabId)?.current;
   }
 
   /** See {@link Tab.navigation}. @param {number} tabId @param {string} requestId */
   navigation(tabId, requestId) {
-    return this.#room.tabs.get(tabId)?.navigation(requestId);
+    return this.#slots.tabs.get(tabId)?.navigation(requestId);
   }
 
   /** Begins a navigation before its request leaves. Redirect hops continue it. @param {number} tabId @param {string} requestId */
   begin(tabId, requestId) {
-    const tab = this.#room.tabs.get(tabId);
+    const tab = this.#slots.tabs.get(tabId);
     const begun = tab?.navigation(requestId);
     if (begun !== undefined) return begun;
     const context = this.#traces.issue(tabId, tab?.latest);
@@ -65,25 +65,25 @@ export class Tabs {
   /** Starts over in another session, of which no navigation has used a context yet. */
   reset() {
     this.refresh();
-    for (const tab of this.#room.tabs.values()) tab.current = tab.next;
+    for (const tab of this.#slots.tabs.values()) tab.current = tab.next;
   }
 
   /** Issues new contexts for all navigations to come. */
   refresh() {
     this.#spare = this.#traces.issue(null);
-    for (const tab of this.#room.tabs.values()) tab.refresh();
+    for (const tab of this.#slots.tabs.values()) tab.refresh();
   }
 
   /**
    * Moves the tabs into a new trace. Navigations under way keep their contexts.
    *
    * @param {(tabId: number) => boolean} isTraced whether a tab's document is traced
-   * @returns {{ tabId: number, before: NavigationContext, context: NavigationContext }[]} the documents with a new context
+   * @returns {{ tabId: number, before: TracedContext, context: TracedContext }[]} the documents with a new context
    */
   beginTrace(isTraced) {
     const documents = [];
     this.#spare = this.#traces.issue(null);
-    for (const [tabId, tab] of this.#room.tabs) {
+    for (const [tabId, tab] of this.#slots.tabs) {
       const before = tab.current;
       if (tab.beginTrace(isTraced(tabId))) documents.push({ tabId, before, context: tab.current });
     }
@@ -93,35 +93,35 @@ export class Tabs {
   /**
    * Moves a document into the new trace, after a navigation of the trace before has led to it.
    *
-   * @param {number} tabId @param {NavigationContext} before
-   * @returns {NavigationContext | null} null when the tab has another document by now
+   * @param {number} tabId @param {TracedContext} before
+   * @returns {TracedContext | null} null when the tab has another document by now
    */
   replace(tabId, before) {
-    const tab = this.#room.tabs.get(tabId);
+    const tab = this.#slots.tabs.get(tabId);
     if (tab === undefined || !sameSpan(tab.current, before)) return null;
     tab.refreshCurrent();
     return tab.current;
   }
 
-  /** @returns {Set<NavigationContext>} every context that something may carry */
+  /** @returns {Set<TracedContext>} every context that something may carry */
   live() {
-    return new Set([this.#spare, ...[...this.#room.tabs.values()].flatMap((tab) => tab.live())]);
+    return new Set([this.#spare, ...[...this.#slots.tabs.values()].flatMap((tab) => tab.live())]);
   }
 
-  /** Sets the number of tabs that rules have room for. @param {number} most */
-  limit(most) {
-    this.#room.limit(most);
+  /** Sets the number of tabs that rules have room for. @param {number} max */
+  limit(max) {
+    this.#slots.limit(max);
   }
 
   /** Handles tabs and windows that were opened. @param {number[]} tabIds @param {number[]} windowIds */
   opened(tabIds, windowIds) {
-    return { update: this.#room.open(tabIds, windowIds), ended: [] };
+    return { update: this.#slots.open(tabIds, windowIds), ended: [] };
   }
 
   /** Handles a tab that was closed. Its rules go with the next update. @param {number} tabId */
   closed(tabId) {
-    const tab = this.#room.tabs.get(tabId);
-    this.#room.close(tabId);
+    const tab = this.#slots.tabs.get(tabId);
+    this.#slots.close(tabId);
     return noUpdate(...(tab?.unfinished() ?? []));
   }
 
@@ -129,14 +129,14 @@ export class Tabs {
    * Handles a main-frame request that leaves, or a redirect hop of it.
    *
    * @param {number} tabId @param {string} requestId
-   * @param {NavigationContext | null} sent the context that it carries; null when it left before headers were in place
+   * @param {TracedContext | null} sent the context that it carries; null when it left before headers were in place
    */
   requested(tabId, requestId, sent) {
     const context = sent === null ? null : this.#completed(tabId, sent);
-    const tab = this.#room.tab(tabId, context);
+    const tab = this.#slots.tab(tabId, context);
     tab?.requested(requestId, context ?? tab.next);
     if (context === null || !sameSpan(context, this.#spare)) return noUpdate();
-    this.#traces.claimed(tabId, this.#spare);
+    this.#traces.useSpare(tabId, this.#spare);
     this.#spare = this.#traces.issue(null);
     // A known tab has its update when the response comes. Without one, nothing else would put the new spare in place.
     return { update: tab === undefined, ended: [] };
@@ -144,34 +144,34 @@ export class Tabs {
 
   /** See {@link Tab.responded}. @param {number} tabId @param {string} requestId @param {string | null} url */
   responded(tabId, requestId, url) {
-    return this.#change(this.#room.tabs.get(tabId)?.responded(requestId, url));
+    return this.#change(this.#slots.tabs.get(tabId)?.responded(requestId, url));
   }
 
   /** See {@link Tab.failed}. @param {number} tabId @param {string} requestId */
   failed(tabId, requestId) {
-    return this.#change(this.#room.tabs.get(tabId)?.failed(requestId));
+    return this.#change(this.#slots.tabs.get(tabId)?.failed(requestId));
   }
 
   /** See {@link Tab.committed}. @param {number} tabId @param {string} url */
   committed(tabId, url) {
     // The browser's own pages and the empty one make no requests with a navigation's context.
-    return this.#change(isBrowsersOwn(url) ? undefined : this.#room.tab(tabId)?.committed(url));
+    return this.#change(isBrowsersOwn(url) ? undefined : this.#slots.tab(tabId)?.committed(url));
   }
 
   /** See {@link Tab.abandoned}. @param {number} tabId @param {string} url @param {boolean} errorPage */
   abandoned(tabId, url, errorPage) {
-    return this.#change(this.#room.tabs.get(tabId)?.abandoned(url, errorPage));
+    return this.#change(this.#slots.tabs.get(tabId)?.abandoned(url, errorPage));
   }
 
   /** Prepares tabs to come in an update that is made anyway. @param {Change} [change] */
   #change(change = noUpdate()) {
-    if (change.update) this.#room.prepare();
+    if (change.update) this.#slots.prepare();
     return change;
   }
 
-  /** Completes a context that was read from headers. @param {number} tabId @param {NavigationContext} sent */
+  /** Completes a context that was read from headers. @param {number} tabId @param {TracedContext} sent */
   #completed(tabId, sent) {
-    const known = [this.#spare, ...(this.#room.tabs.get(tabId)?.carried() ?? [])];
+    const known = [this.#spare, ...(this.#slots.tabs.get(tabId)?.carried() ?? [])];
     return { ...(known.find((context) => sameSpan(context, sent)) ?? sent) };
   }
 }

@@ -9,10 +9,10 @@ export const EVERYTHING = { urls: ['<all_urls>'] };
 export const MAIN_FRAMES = /** @type {chrome.webRequest.RequestFilter} */ ({ urls: ['<all_urls>'], types: ['main_frame'] });
 
 /** Longest address in an observation; the rest is cut off. */
-export const LONGEST_URL = 4096;
+export const MAX_URL_LENGTH = 4096;
 
 /** @param {string} url */
-export const cutUrl = (url) => url.slice(0, LONGEST_URL);
+export const cutUrl = (url) => url.slice(0, MAX_URL_LENGTH);
 
 /**
  * Returns the value of a header.
@@ -23,7 +23,7 @@ export const cutUrl = (url) => url.slice(0, LONGEST_URL);
 export const header = (headers, name) => headers?.find((candidate) => candidate.name.toLowerCase() === name)?.value;
 
 /**
- * Tells whether a main-frame request is that of a navigation, and not of a prefetch (made by a document) or a prerender (beside the page
+ * Returns whether a main-frame request is that of a navigation, and not of a prefetch (made by a document) or a prerender (beside the page
  * that is shown).
  *
  * @param {{ tabId: number, documentId?: string, documentLifecycle?: string }} details
@@ -32,7 +32,7 @@ export const isNavigation = ({ tabId, documentId, documentLifecycle }) =>
   tabId !== -1 && documentId === undefined && documentLifecycle !== 'prerender';
 
 /**
- * Tells whether a request of any type is the main-frame request of a navigation.
+ * Returns whether a request of any type is the main-frame request of a navigation.
  *
  * @param {{ type: string, tabId: number, documentId?: string, documentLifecycle?: string }} details
  */
@@ -48,5 +48,5 @@ export function bodySize(headers) {
   return /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
-/** Tells whether an address is one of the browser's own pages or `about:blank`. @param {string} url */
+/** Returns whether an address is one of the browser's own pages or `about:blank`. @param {string} url */
 export const isBrowsersOwn = (url) => /^(about|chrome|chrome-[a-z]+|devtools):/.test(url);

@@ -2,21 +2,23 @@
  * Maps documents, by the browser's ids, to the navigations that loaded them. Pure.
  */
 
-/** @import { NavigationContext } from '../context/traces.js' */
+import { dropOldest } from '../drop-oldest.js';
+
+/** @import { TracedContext } from '../context/traces.js' */
 
 /** Limit for documents. The oldest are forgotten. */
-export const MOST_DOCUMENTS = 2000;
+export const MAX_DOCUMENTS = 2000;
 
 /** The documents of all tabs and of their frames. */
 export class Documents {
-  /** @type {Map<string, { context: NavigationContext }>} a frame's document shares the entry of its main frame's document */
+  /** @type {Map<string, { context: TracedContext }>} a frame's document shares the entry of its main frame's document */
   #entries = new Map();
 
   /**
    * Adds a main frame's document. A document that comes back from the back-forward cache, with its frames, belongs to a new navigation.
    *
    * @param {string} documentId
-   * @param {NavigationContext} context
+   * @param {TracedContext} context
    */
   committed(documentId, context) {
     const entry = this.#entries.get(documentId) ?? { context };
@@ -39,27 +41,27 @@ export class Documents {
    * Returns the context of the navigation that loaded a document.
    *
    * @param {string | undefined} documentId
-   * @returns {NavigationContext | undefined}
+   * @returns {TracedContext | undefined}
    */
   find(documentId) {
     return documentId === undefined ? undefined : this.#entries.get(documentId)?.context;
   }
 
-  /** @returns {NavigationContext[]} */
+  /** @returns {TracedContext[]} */
   contexts() {
     return [...this.#entries.values()].map(({ context }) => context);
   }
 
-  /** Replaces the contexts of documents. @param {Map<string, NavigationContext>} replacements by the span ids of the current contexts */
+  /** Replaces the contexts of documents. @param {Map<string, TracedContext>} replacements by the span ids of the current contexts */
   replaceContexts(replacements) {
     for (const entry of this.#entries.values()) entry.context = replacements.get(entry.context.spanId) ?? entry.context;
   }
 
-  /** @param {string} documentId @param {{ context: NavigationContext }} entry */
+  /** @param {string} documentId @param {{ context: TracedContext }} entry */
   #add(documentId, entry) {
     // An entry that is added again becomes the latest one.
     this.#entries.delete(documentId);
     this.#entries.set(documentId, entry);
-    if (this.#entries.size > MOST_DOCUMENTS) this.#entries.delete(/** @type {string} */ (this.#entries.keys().next().value));
+    dropOldest(this.#entries, MAX_DOCUMENTS);
   }
 }

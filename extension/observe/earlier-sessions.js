@@ -3,10 +3,12 @@
  * Pure.
  */
 
-/** @import { Observation, SessionContext } from '../channel/messages.js' */
+import { dropOldest } from '../drop-oldest.js';
+
+/** @import { Observation, SessionContext } from '../protocol.d.ts' */
 
 /** Limit for requests and for spans of earlier sessions. The oldest are forgotten. */
-const MOST_REMEMBERED = 10_000;
+const MAX_REMEMBERED = 10_000;
 
 /**
  * Adds the ids that are not in the map yet.
@@ -17,10 +19,7 @@ const MOST_REMEMBERED = 10_000;
  */
 function addNew(map, ids, session) {
   for (const id of ids) if (!map.has(id)) map.set(id, session);
-  for (const id of map.keys()) {
-    if (map.size <= MOST_REMEMBERED) return;
-    map.delete(id);
-  }
+  dropOldest(map, MAX_REMEMBERED);
 }
 
 /** The requests and navigations of the sessions before the current one. */
@@ -42,7 +41,7 @@ export class EarlierSessions {
     addNew(this.#spans, [...spans, session.spanId], session);
   }
 
-  /** Tells whether a navigation belongs to an earlier session. @param {string} spanId */
+  /** Returns whether a navigation belongs to an earlier session. @param {string} spanId */
   has(spanId) {
     return this.#spans.has(spanId);
   }

@@ -7,7 +7,7 @@ import { STEERING_HEADER } from '../context/steering.js';
 import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
 /** @import { Carried } from '../context/propagators.js' */
-/** @import { NavigationContext } from '../context/traces.js' */
+/** @import { TracedContext } from '../context/traces.js' */
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
 
@@ -18,16 +18,16 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  *
  * @typedef {object} Tracker
  * @property {(tabIds: number[], windowIds: number[]) => void} opened
- * @property {(tabId: number) => NavigationContext[]} closed
+ * @property {(tabId: number) => TracedContext[]} closed
  * @property {(url: string) => boolean} isTarget
  * @property {(headers: Headers) => Carried | null} carriedBy
  * @property {(tabId: number, requestId: string, headers: Headers, steering: string | undefined) => void} arrived
  * @property {(tabId: number, requestId: string, sent: Carried | null, timeStamp: number) => void} requested
- * @property {(tabId: number, requestId: string, url: string | null) => NavigationContext[]} responded
- * @property {(tabId: number, requestId: string) => NavigationContext[]} failed
- * @property {(tabId: number, url: string) => NavigationContext[]} committed
- * @property {(tabId: number, url: string, context: NavigationContext) => NavigationContext} continued returns the document's context from now on
- * @property {(tabId: number, url: string, errorPage: boolean) => NavigationContext[]} abandoned
+ * @property {(tabId: number, requestId: string, url: string | null) => TracedContext[]} responded
+ * @property {(tabId: number, requestId: string) => TracedContext[]} failed
+ * @property {(tabId: number, url: string) => TracedContext[]} committed
+ * @property {(tabId: number, url: string, context: TracedContext) => TracedContext} continued returns the document's context from now on
+ * @property {(tabId: number, url: string, errorPage: boolean) => TracedContext[]} abandoned
  */
 
 /**
@@ -77,7 +77,7 @@ export class NavigationStarts {
 
 /** @typedef {{ url: string, statusCode: number, responseHeaders?: Headers }} ResponseHead */
 
-/** Tells whether a request continues after a response: it is redirected, or the browser asks for credentials. @param {ResponseHead} head */
+/** Returns whether a request continues after a response: it is redirected, or the browser asks for credentials. @param {ResponseHead} head */
 const mayContinue = ({ statusCode, responseHeaders }) =>
   statusCode === 401 || statusCode === 407 || (statusCode > 300 && statusCode < 400 && header(responseHeaders, 'location') !== undefined);
 
@@ -94,7 +94,7 @@ function documentUrl({ url, statusCode, responseHeaders }) {
   return empty || attached || isFile(header(responseHeaders, 'content-type') ?? '') ? null : url;
 }
 
-/** Tells whether an event is about a main frame that is shown. @param {{ parentFrameId: number, documentLifecycle: string }} details */
+/** Returns whether an event is about a main frame that is shown. @param {{ parentFrameId: number, documentLifecycle: string }} details */
 const isMainFrame = ({ parentFrameId, documentLifecycle }) => parentFrameId === -1 && documentLifecycle === 'active';
 
 /**
@@ -116,7 +116,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
    * Calls the tracker and observes the navigations that failed.
    *
    * @param {number} time
-   * @param {(tracker: Tracker) => NavigationContext[]} call
+   * @param {(tracker: Tracker) => TracedContext[]} call
    */
   const fail = (time, call) =>
     whenReady((tracker) => {

@@ -6,7 +6,8 @@ import { observed } from '../channel/messages.js';
 import { newSpanId } from '../context/ids.js';
 import { EarlierSessions } from './earlier-sessions.js';
 
-/** @import { Frame, Observation, SessionContext, ToExtension } from '../channel/messages.js' */
+/** @import { Frame } from '../channel/messages.js' */
+/** @import { Observation, SessionContext, ToExtension } from '../protocol.d.ts' */
 /** @typedef {{ number: number, session: SessionContext | null, observations: Observation[] }} Batch `session` is null for the current one */
 
 /**
@@ -16,10 +17,10 @@ import { EarlierSessions } from './earlier-sessions.js';
 export const BATCH_DELAY = 40;
 
 /** Limit per batch. This many fit into the 1 MiB that the host accepts, even with the longest addresses, escaped in JSON throughout. */
-export const MOST_IN_BATCH = 100;
+export const MAX_IN_BATCH = 100;
 
 /** Limit for observations without an acknowledgement. The oldest batches are dropped. */
-export const MOST_KEPT = 20_000;
+export const MAX_KEPT = 20_000;
 
 /** The observations of one worker that the host has not acknowledged. */
 export class Outbox {
@@ -34,8 +35,7 @@ export class Outbox {
   #dropped = 0;
   /** @type {((frame: Frame) => void) | null} null while no host continues the session */
   #send = null;
-  /** @type {EarlierSessions | null} null in the first session */
-  #earlier = null;
+  #earlier = new EarlierSessions();
   #history;
 
   /** @param {{ observe: (observation: Observation) => void }} [history] sees every observation too */
@@ -46,7 +46,7 @@ export class Outbox {
   /** Adds an observation. A request may be waiting, so batches are made later. @param {Observation} observation */
   observe(observation) {
     this.#history?.observe(observation);
-    const session = this.#earlier?.sessionOf(observation) ?? null;
+    const session = this.#earlier.sessionOf(observation) ?? null;
     const fresh = this.#fresh.get(session);
     if (fresh !== undefined) return void fresh.push(observation);
     this.#fresh.set(session, [observation]);
@@ -64,13 +64,12 @@ export class Outbox {
     this.#batchAll();
     const session = { traceId, spanId, flags };
     for (const batch of this.#batches) batch.session ??= session;
-    this.#earlier ??= new EarlierSessions();
     this.#earlier.add(session, requests, spans);
   }
 
-  /** Tells whether a navigation belongs to an earlier session. @param {string} spanId */
+  /** Returns whether a navigation belongs to an earlier session. @param {string} spanId */
   isEarlier(spanId) {
-    return this.#earlier?.has(spanId) === true;
+    return this.#earlier.has(spanId);
   }
 
   /** Starts sending, first the batches without an acknowledgement. @param {(frame: Frame) => void} send */
@@ -100,12 +99,12 @@ export class Outbox {
 
   /** @param {Observation[]} fresh @param {SessionContext | null} session */
   #batch(fresh, session) {
-    for (let start = 0; start < fresh.length; start += MOST_IN_BATCH) {
+    for (let start = 0; start < fresh.length; start += MAX_IN_BATCH) {
       this.#lastNumber += 1;
-      const batch = { number: this.#lastNumber, session, observations: fresh.slice(start, start + MOST_IN_BATCH) };
+      const batch = { number: this.#lastNumber, session, observations: fresh.slice(start, start + MAX_IN_BATCH) };
       this.#batches.push(batch);
       this.#kept += batch.observations.length;
-      while (this.#kept > MOST_KEPT) this.#dropped += this.#removeOldest();
+      while (this.#kept > MAX_KEPT) this.#dropped += this.#removeOldest();
       this.#post(batch);
     }
   }

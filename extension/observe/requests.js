@@ -6,10 +6,10 @@
 import { newSpanId } from '../context/ids.js';
 import { EVERYTHING, bodySize, cutUrl, isOwnRequest } from './details.js';
 
-/** @import { SessionContext } from '../channel/messages.js' */
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { Session } from '../context/session.js' */
 /** @import { Traces } from '../context/traces.js' */
+/** @import { SessionContext } from '../protocol.d.ts' */
 /** @import { NavigationStarts } from './navigations.js' */
 /** @import { Outbox } from './outbox.js' */
 /** @typedef {{ has: Traces['has'], clients: Pick<Traces['clients'], 'leavesAlone'> }} OwnTraces */
@@ -17,17 +17,17 @@ import { EVERYTHING, bodySize, cutUrl, isOwnRequest } from './details.js';
 /** @typedef {chrome.webRequest.OnBeforeRedirectDetails | chrome.webRequest.OnCompletedDetails} ResponseDetails */
 
 /** Longer than any standard method; a page may make up a method of any length. */
-const LONGEST_METHOD = 64;
+const MAX_METHOD_LENGTH = 64;
 
 /** The host takes a status from 0 to 999. A file has the status -1, and a server may send any number. */
-const HIGHEST_STATUS = 999;
+const MAX_STATUS = 999;
 
 /** @param {{ method: string, url: string, type: string }} details */
-const targetOf = ({ method, url, type }) => ({ method: method.slice(0, LONGEST_METHOD), url: cutUrl(url), resource: type });
+const targetOf = ({ method, url, type }) => ({ method: method.slice(0, MAX_METHOD_LENGTH), url: cutUrl(url), resource: type });
 
 /** @param {ResponseDetails} details */
 const responseOf = ({ statusCode, fromCache, ip, statusLine, responseHeaders }) => ({
-  status: Math.min(Math.max(statusCode, 0), HIGHEST_STATUS),
+  status: Math.min(Math.max(statusCode, 0), MAX_STATUS),
   fromCache,
   address: ip,
   protocol: statusLine?.split(' ')[0] || undefined,
@@ -168,7 +168,7 @@ export class Requests {
   };
 
   /**
-   * Tells whether to observe a request: to a target, or one whose start was observed.
+   * Returns whether to observe a request: to a target, or one whose start was observed.
    *
    * @param {{ url: string, requestId: string }} details
    */

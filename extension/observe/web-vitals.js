@@ -8,7 +8,7 @@ import { attempt } from '../attempt.js';
 /** @import { Outbox } from './outbox.js' */
 
 /** Limits for the values of a page. A full batch of measured pages still fits into a message to the host. */
-const MOST_VALUES = 64;
+const MAX_VALUES = 64;
 const VALUE_NAME = /^[a-zA-Z]{1,40}$/;
 
 /** @type {chrome.scripting.RegisteredContentScript} */
@@ -22,7 +22,7 @@ const MEASURE_PAGE = { id: 'measure-page', matches: ['<all_urls>'], js: ['observ
  */
 function numbersIn(values) {
   const valid = Object.entries(values ?? {}).filter(([name, value]) => VALUE_NAME.test(name) && Number.isFinite(value));
-  return Object.fromEntries(valid.slice(0, MOST_VALUES));
+  return Object.fromEntries(valid.slice(0, MAX_VALUES));
 }
 
 /** Measures every web page that is loaded from now on, until the browser ends. */

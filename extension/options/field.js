@@ -5,7 +5,7 @@
 import { make, setAttribute, setProse, setText } from '../ui/dom.js';
 import { controlText, sourceOf } from './settings.js';
 
-/** @import { SettingView } from '../pages/messages.js' */
+/** @import { SettingInfo } from '../protocol.d.ts' */
 
 /** A setting's control with its texts. */
 export class Field {
@@ -22,7 +22,7 @@ export class Field {
   /** Whether the user wants to remove that secret value. */
   #removesSecret = false;
 
-  /** @param {SettingView} setting @param {() => void} edited is called when the user has changed the control */
+  /** @param {SettingInfo} setting @param {() => void} edited is called when the user has changed the control */
   constructor(setting, edited) {
     const id = `setting-${setting.key.replaceAll('.', '-')}`;
     this.#control = createControl(setting);
@@ -68,7 +68,7 @@ export class Field {
   /**
    * Shows the setting's current state. Keeps what the user typed, unless `replaces` is set.
    *
-   * @param {SettingView} setting
+   * @param {SettingInfo} setting
    * @param {boolean} [replaces]
    */
   update(setting, replaces = false) {
@@ -118,7 +118,7 @@ export class Field {
   }
 }
 
-/** @param {SettingView} setting */
+/** @param {SettingInfo} setting */
 function createControl({ kind, choices }) {
   if (kind === 'switch' || kind === 'choice') {
     const select = make('select');

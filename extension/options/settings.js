@@ -2,8 +2,8 @@
  * Groups the settings and converts their values for the options page. Pure.
  */
 
-/** @import { SettingView } from '../pages/messages.js' */
-/** @typedef {SettingView['stored']} StoredValue */
+/** @import { SettingInfo } from '../protocol.d.ts' */
+/** @typedef {SettingInfo['stored']} StoredValue */
 
 /** The titles of the groups in order, each with its keys. The last group takes all other keys. @type {[string, RegExp][]} */
 const GROUPS = [
@@ -17,11 +17,11 @@ const GROUPS = [
 /**
  * Puts settings into groups, in their order. Leaves out empty groups.
  *
- * @param {SettingView[]} settings
- * @returns {{ title: string, settings: SettingView[] }[]}
+ * @param {SettingInfo[]} settings
+ * @returns {{ title: string, settings: SettingInfo[] }[]}
  */
 export function groupsOf(settings) {
-  /** @type {Map<string, SettingView[]>} */
+  /** @type {Map<string, SettingInfo[]>} */
   const groups = new Map(GROUPS.map(([title]) => [title, []]));
   for (const setting of settings) {
     const [title = ''] = GROUPS.find(([, keys]) => keys.test(setting.key)) ?? [];
@@ -33,7 +33,7 @@ export function groupsOf(settings) {
 /**
  * Describes where the value in use comes from, and whether it overrides the one in the file.
  *
- * @param {SettingView} setting
+ * @param {SettingInfo} setting
  * @returns {{ text: string, overridden: boolean }}
  */
 export function sourceOf({ source, stored, value, secret, name, default: fallback }) {
@@ -51,7 +51,7 @@ export function sourceOf({ source, stored, value, secret, name, default: fallbac
 /**
  * Converts a stored value to the text of its control.
  *
- * @param {SettingView} setting
+ * @param {SettingInfo} setting
  * @returns {string} empty if nothing is stored
  */
 export function controlText({ kind, stored }) {
@@ -65,7 +65,7 @@ export function controlText({ kind, stored }) {
 /**
  * Converts the text of a control to the value to store.
  *
- * @param {SettingView['kind']} kind
+ * @param {SettingInfo['kind']} kind
  * @param {string} text
  * @returns {StoredValue} null for an empty text, which removes the key
  */
@@ -82,7 +82,7 @@ export function storedAs(kind, text) {
 /**
  * Returns the values to store for the controls that differ from what is stored.
  *
- * @param {SettingView[]} settings
+ * @param {SettingInfo[]} settings
  * @param {(key: string) => string | null} textOf returns the text of a setting's control, or null to remove its key
  * @returns {Record<string, StoredValue>} by key
  */
@@ -100,7 +100,7 @@ export function changes(settings, textOf) {
 /**
  * Finds the setting that a refusal names, by its key or environment variable.
  *
- * @param {SettingView[]} settings
+ * @param {SettingInfo[]} settings
  * @param {string[]} sent the keys that were sent
  * @param {string} message
  * @returns {string | null} its key

@@ -7,8 +7,9 @@ import { AS_CONFIGURED } from '../context/session.js';
 import { refusalsOf, refusedRegexes } from '../headers/patterns.js';
 
 /** @import { Host } from '../channel/host.js' */
-/** @import { Choice, SessionMessage } from '../channel/messages.js' */
+/** @import { SessionMessage } from '../channel/messages.js' */
 /** @import { Session } from '../context/session.js' */
+/** @import { Choose } from '../protocol.d.ts' */
 
 /** The choices of a session. */
 export class Choices {
@@ -34,8 +35,8 @@ export class Choices {
   }
 
   /**
-   * @param {Choice} chosen
-   * @param {Choice} [otherwise] the choice to go back to when this one cannot be followed
+   * @param {Choose} chosen
+   * @param {Choose} [otherwise] the choice to go back to when this one cannot be followed
    * @returns {Promise<string | null>} a sentence for the user when it cannot
    */
   async choose(chosen, otherwise = this.#session.chosen) {
@@ -52,7 +53,7 @@ export class Choices {
   }
 
   /**
-   * Repeats the choice to a new host. If that cannot follow it, the session goes on as configured.
+   * Repeats the choice to a new host. If that cannot follow it, the session continues as configured.
    *
    * @param {SessionMessage} message how the new host carries contexts
    */
@@ -68,7 +69,7 @@ export class Choices {
   /**
    * Finds a chosen target that rules of the browser cannot match. Only lightweight mode needs rules.
    *
-   * @param {Choice} chosen @param {SessionMessage} answer
+   * @param {Choose} chosen @param {SessionMessage} answer
    * @returns {Promise<string | null>} a sentence for the user
    */
   async #refusal({ targets }, { propagation }) {

@@ -5,9 +5,10 @@
  * its entries by id.
  */
 
+import { dropOldest } from '../drop-oldest.js';
 import { isBrowsersOwn } from '../observe/details.js';
 
-/** @import { Observation } from '../channel/messages.js' */
+/** @import { Observation } from '../protocol.d.ts' */
 /** @import { NavigationView, RequestView } from './messages.js' */
 /** @typedef {Extract<Observation, { what: 'request-started' }>} Started */
 /** @typedef {Extract<Observation, { what: 'request-completed' }>['response']} Response */
@@ -15,28 +16,15 @@ import { isBrowsersOwn } from '../observe/details.js';
 /** @typedef {{ start: Started, navigation: NavigationEntry, ended: number | null, response: Response | null, error: string | null }} RequestEntry */
 
 /** Limits per tab and per navigation. */
-export const MOST_NAVIGATIONS = 10;
-export const MOST_REQUESTS = 200;
+export const MAX_NAVIGATIONS = 10;
+export const MAX_REQUESTS = 200;
 
 /** Limits for all tabs together. The oldest navigations are forgotten first. */
-const MOST_NAVIGATIONS_IN_ALL = 1000;
-export const MOST_IN_ALL = 20_000;
+const MAX_NAVIGATIONS_IN_ALL = 1000;
+export const MAX_IN_ALL = 20_000;
 
 /** Limit for requests that have not ended, and for traces of navigations that may never start. */
-const MOST_UNFINISHED = 5000;
-
-/**
- * Adds an entry to a map and removes the oldest one if there are too many.
- *
- * @template K, V
- * @param {Map<K, V>} map
- * @param {K} key
- * @param {V} value
- */
-function addUnfinished(map, key, value) {
-  map.set(key, value);
-  if (map.size > MOST_UNFINISHED) map.delete(/** @type {K} */ (map.keys().next().value));
-}
+const MAX_UNFINISHED = 5000;
 
 /** @param {RequestEntry} entry @returns {RequestView} */
 const requestViewOf = ({ start: { spanId, method, url, resource, time }, ended, response, error }) => ({
@@ -101,8 +89,8 @@ export class History {
       case 'request-failed':
         return this.#endRequest(observation.request, observation.time, null, observation.error);
       case 'context-issued':
-        if (observation.issuedFor === 'navigation') addUnfinished(this.#traces, observation.spanId, observation.traceId);
-        return undefined;
+        if (observation.issuedFor === 'navigation') this.#traces.set(observation.spanId, observation.traceId);
+        return dropOldest(this.#traces, MAX_UNFINISHED);
       case 'navigation-committed':
         return this.#commit(observation);
       case 'document-loaded':
@@ -145,16 +133,17 @@ export class History {
       navigation = this.#startNavigation(parent, start.navigation.tabId, start.navigation.started);
     }
     if (navigation.url === '') navigation.url = start.url;
-    if (navigation.requests.length >= MOST_REQUESTS) {
+    if (navigation.requests.length >= MAX_REQUESTS) {
       navigation.more += 1;
       return;
     }
     /** @type {RequestEntry} */
     const entry = { start, navigation, ended: null, response: null, error: null };
     navigation.requests.push(entry);
-    addUnfinished(this.#open, request, entry);
+    this.#open.set(request, entry);
+    dropOldest(this.#open, MAX_UNFINISHED);
     this.#requestCount += 1;
-    if (this.#requestCount > MOST_IN_ALL) this.#forgetOldest(navigation);
+    if (this.#requestCount > MAX_IN_ALL) this.#forgetOldest(navigation);
   }
 
   /**
@@ -190,9 +179,9 @@ export class History {
     if (navigations.length === 0) this.#tabs.set(tabId, navigations);
     navigations.push(navigation);
     this.#navigations.set(spanId, navigation);
-    const oldest = navigations.length > MOST_NAVIGATIONS ? navigations.shift() : undefined;
+    const oldest = navigations.length > MAX_NAVIGATIONS ? navigations.shift() : undefined;
     if (oldest !== undefined) this.#forget(oldest);
-    if (this.#navigations.size > MOST_NAVIGATIONS_IN_ALL) this.#forgetOldest(navigation);
+    if (this.#navigations.size > MAX_NAVIGATIONS_IN_ALL) this.#forgetOldest(navigation);
     return navigation;
   }
 

@@ -1,27 +1,29 @@
 // The messages between the worker and the extension's own pages. Times are milliseconds since the epoch.
 
+import type { Choose, Configured, ExporterState, Mode, SessionContext, SettingInfo, Store, WantedMode } from '../protocol.d.ts';
+
 /** The state that the worker sends to its pages. */
 export interface View {
   type: 'view';
   /** The extension's version. */
   version: string;
   /** null until headers are in place. */
-  mode: 'lightweight' | 'detailed' | null;
+  mode: Mode | null;
   /** null until a host has sent it. */
-  wantedMode: 'auto' | 'lightweight' | 'detailed' | null;
+  wantedMode: WantedMode | null;
   offTheRecord: boolean;
   paused: boolean;
   /** `reason` is Chromium's message if the host is missing. */
   host: { state: 'starting' | 'connected' | 'missing'; version: string | null; reason: string | null };
   /** Counts of spans; null until a host has sent them. */
-  exporter: { endpoint: string | null; exported: number; kept: number; dropped: number; problem: string | null } | null;
+  exporter: (ExporterState & { endpoint: string | null }) | null;
   /** The setting NAVTRACE_LINK. */
   link: string | null;
-  session: { traceId: string; spanId: string; flags: string; started: number };
+  session: SessionContext & { started: number };
   /** What the user chose for this session; null: as configured. */
-  chosen: { ratio: number | null; targets: string[] | null };
+  chosen: Choose;
   /** What is configured. `targets` and `exclude` are match patterns as the user wrote them. */
-  configured: { ratio: number; parentBased: boolean; targets: string[]; exclude: string[] };
+  configured: Omit<Configured, 'link' | 'endpoint'>;
   /** The tab that the page watches; null if there is none or it is closed. */
   tab: TabView | null;
   /** Sentences for the user, oldest first, at most 20. */
@@ -72,13 +74,16 @@ export type Command =
   /** Starts a new trace for the session. */
   | { type: 'new-trace' }
   /** Chooses for this session; null: as configured. */
-  | { type: 'choose'; ratio: number | null; targets: string[] | null }
+  | ({ type: 'choose' } & Choose)
   /** Connects to the host now, without waiting for the next attempt. */
   | { type: 'reconnect' }
   /** Asks for a `SettingsView`. */
   | { type: 'settings' }
   /** Writes values to config.toml by their keys; null removes a key. Answered by `Stored` and then a `SettingsView`. */
-  | { type: 'store'; values: Record<string, string | string[] | boolean | null> };
+  | ({ type: 'store' } & Store);
+
+/** A message from the worker to a page. */
+export type Reply = View | Refused | SettingsView | Stored;
 
 /** A command could not be executed. */
 export interface Refused {
@@ -97,23 +102,5 @@ export interface SettingsView {
   /** The path of config.toml; null without a home directory. */
   file: string | null;
   exists: boolean;
-  settings: SettingView[];
-}
-
-export interface SettingView {
-  /** The key in config.toml, such as `mode` or `otel.propagators`. */
-  key: string;
-  /** The environment variable. */
-  name: string;
-  meaning: string;
-  default: string;
-  kind: 'text' | 'list' | 'switch' | 'choice';
-  choices: string[];
-  /** The value in use; null if there is none or it is secret. */
-  value: string | null;
-  secret: boolean;
-  /** Where the value in use comes from: 'default', 'file', 'environment' or 'flag'. */
-  source: string;
-  /** The value in config.toml; null if there is none or it is secret. */
-  stored: string | string[] | boolean | null;
+  settings: SettingInfo[];
 }

@@ -8,10 +8,10 @@ import { viewOf, viewOfTab } from './view.js';
 
 /** @import { Host } from '../channel/host.js' */
 /** @import { Session } from '../context/session.js' */
-/** @import { Headers } from '../headers/start.js' */
+/** @import { HeaderParts } from '../headers/start.js' */
 /** @import { Choices } from './choices.js' */
 /** @import { History } from './history.js' */
-/** @import { Command, Refused, SettingsView, Stored, View } from './messages.js' */
+/** @import { Command, Reply, SettingsView } from './messages.js' */
 /** @import { Status } from './status.js' */
 /**
  * The parts that commands use. `reply` sends a message to the page that sent the command, `watch` sets the tab that its views are about.
@@ -19,11 +19,10 @@ import { viewOf, viewOfTab } from './view.js';
  * @typedef {object} Dependencies
  * @property {Host} host
  * @property {Choices} choices
- * @property {Headers} headers
+ * @property {HeaderParts} headers
  * @property {(message: Reply) => void} reply
  * @property {(tabId: number | null) => void} watch
  */
-/** @typedef {View | Refused | SettingsView | Stored} Reply */
 /** @typedef {string | null | void} Refusal a sentence for the user if the command could not be executed */
 /** @typedef {(dependencies: Dependencies, command: Record<string, unknown>) => Refusal | Promise<Refusal>} Handler */
 
@@ -64,7 +63,7 @@ const areSettingValues = (value) => isObject(value) && Object.values(value).ever
 /** @param {Omit<SettingsView, 'type'>} message @returns {SettingsView} */
 const settingsViewOf = ({ file, exists, settings }) => ({ type: 'settings', file, exists, settings });
 
-/** Tells whether a port was opened by one of the extension's own pages. @param {chrome.runtime.Port} port */
+/** Returns whether a port was opened by one of the extension's own pages. @param {chrome.runtime.Port} port */
 const isOwnPage = ({ name, sender }) =>
   (name === 'popup' || name === 'options') &&
   sender?.id === chrome.runtime.id &&
@@ -82,7 +81,7 @@ function post(port, message) {
 /**
  * Starts serving. Registers the listener at once, so that the browser wakes the worker for it. Does nothing while no page watches.
  *
- * @param {Promise<Headers>} ready
+ * @param {Promise<HeaderParts>} ready
  * @param {{ session: Session, host: Host, choices: Choices, status: Status, history: History }} parts
  */
 export function servePages(ready, { session, host, choices, status, history }) {

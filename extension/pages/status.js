@@ -2,16 +2,25 @@
  * Shows the state of the session: on the extension's button, and to the pages that watch it.
  */
 
-import { Badge } from './view.js';
-
 /** @import { Host } from '../channel/host.js' */
 /** @import { Session } from '../context/session.js' */
+
+/** Returns the badge and the title of the extension's button. @param {Status['current']} status */
+function buttonOf({ mode, wantedMode, paused, connected, exporter }) {
+  const problem = exporter?.problem ?? null;
+  const faults = [];
+  if (!connected) faults.push('no host, nothing is exported');
+  else if (problem !== null) faults.push(problem);
+  if (wantedMode === 'detailed' && mode === 'lightweight') faults.push('this browser does not allow detailed mode');
+  const state = paused ? 'paused, nothing is traced' : mode === null ? 'starting' : `${mode} mode`;
+  return { text: paused ? 'off' : faults.length > 0 ? '!' : '', title: [`navtrace: ${state}`, ...faults].join('; ') };
+}
 
 /** The state of the session and its host. */
 export class Status {
   #session;
   #host;
-  #badge = new Badge();
+  #button = { text: '', title: '' };
   #changed = () => {};
 
   /** @param {Session} session @param {Pick<Host, 'state'>} host */
@@ -31,8 +40,13 @@ export class Status {
 
   /** Shows a change. */
   show() {
-    const { mode, wantedMode, paused, connected, exporter } = this.current;
-    this.#badge.show({ mode, wantedMode, paused, connected, problem: exporter?.problem ?? null });
+    const { text, title } = buttonOf(this.current);
+    // The button is updated only if it differs: the counts of spans change all the time.
+    if (text !== this.#button.text || title !== this.#button.title) {
+      this.#button = { text, title };
+      void chrome.action.setBadgeText({ text });
+      void chrome.action.setTitle({ title });
+    }
     this.#changed();
   }
 }

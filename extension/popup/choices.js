@@ -14,7 +14,7 @@ const OFFERED_RATIOS = [1, 0.1, 0.01];
 const OTHER = 'own';
 
 /** The form, and the errors beside its fields. */
-export class Choices {
+export class ChoicesForm {
   #sampling = byId('sampling', HTMLSelectElement);
   #percentage = byId('own', HTMLInputElement);
   #percentageLine = byId('own-line', HTMLElement);
@@ -33,7 +33,7 @@ export class Choices {
     this.#sampling.addEventListener('change', () => this.#selectRatio());
     this.#percentage.addEventListener('input', () => this.#edited('sampling'));
     this.#targets.addEventListener('input', () => this.#edited('targets'));
-    byId('own-form', HTMLFormElement).addEventListener('submit', (event) => {
+    byId('ratio-form', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
       const ratio = readPercent(this.#percentage.value);
       if (ratio === null) this.#showError('sampling', 'Enter a number from 0 to 100.');

@@ -12,7 +12,7 @@ import { cut, duration, kindOf, rowsOf, shortAddress, statusOf } from './waterfa
 const VISIBLE_ROWS = 10;
 
 /** Longest address of a navigation, in characters. */
-const LONGEST_NAME = 32;
+const MAX_NAME_LENGTH = 32;
 
 const MARKS = { ok: '', error: '✕ ', cache: '', open: '' };
 
@@ -59,7 +59,7 @@ function createNavigation() {
 function updateNavigation(item, navigation, now) {
   const { spanId, traceId, url, started, ended, error, requests, more } = navigation;
   const kind = kindOf(navigation);
-  const name = cut(shortAddress(url), LONGEST_NAME);
+  const name = cut(shortAddress(url), MAX_NAME_LENGTH);
   setAttribute(item, 'data-kind', kind);
   setAttribute(part(item, 'summary'), 'title', `${url}\nspan ${spanId}\ntrace ${traceId}`);
   setText(part(item, '.name'), name);

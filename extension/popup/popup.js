@@ -4,12 +4,12 @@
 
 import { connect } from '../ui/connection.js';
 import { announce, byId, counted, make, reconcile, setAttribute, setProse, setShown, setText } from '../ui/dom.js';
-import { Choices } from './choices.js';
+import { ChoicesForm } from './choices.js';
 import { showNavigations } from './navigations.js';
-import { exporterOf, linkTo, linkedTrace, notesOf, problemsOf, stateOf, tabNote } from './text.js';
+import { exporterOf, hintsOf, linkTo, linkedTrace, problemsOf, stateOf, tabNote } from './text.js';
 
 /** @import { View } from '../pages/messages.js' */
-/** @import { Note } from './text.js' */
+/** @import { Hint } from './text.js' */
 
 /** How long a button shows its result, in milliseconds. */
 const FEEDBACK_TIME = 2000;
@@ -39,7 +39,7 @@ async function watchedTab() {
 }
 
 /** Makes screen readers say something. */
-const say = (/** @type {string} */ text) => announce(element('said'), text);
+const say = (/** @type {string} */ text) => announce(element('announcement'), text);
 
 function show(/** @type {View} */ latest) {
   const before = view === null ? null : stateOf(view).kind;
@@ -66,7 +66,7 @@ function showState(/** @type {View} */ latest) {
   setText(pause, latest.paused ? 'Resume' : 'Pause');
   pause.disabled = false;
   newTrace.disabled = false;
-  reconcile(element('notes'), notesOf(latest), ({ text }) => text, createNote, updateNote);
+  reconcile(element('hints'), hintsOf(latest), ({ text }) => text, createHint, updateHint);
   const exporter = exporterOf(latest);
   setShown(element('exporter'), exporter !== null);
   setText(element('endpoint'), exporter?.endpoint ?? '');
@@ -80,14 +80,14 @@ function showProblems(/** @type {string[]} */ problems) {
   const create = (/** @type {string} */ problem) => make('li', '', problem);
   reconcile(element('problems'), latest, (problem) => problem, create);
   reconcile(element('earlier'), earlier, (problem, index) => `${earlier.length - index} ${problem}`, create);
-  setShown(element('told'), latest.length > 0);
+  setShown(element('problems-part'), latest.length > 0);
   setShown(element('earlier-part'), earlier.length > 0);
   setText(element('earlier-count'), counted(earlier.length, 'earlier problem'));
 }
 
-/** @param {Note} note */
-function createNote({ action }) {
-  const item = make('li', 'note');
+/** @param {Hint} hint */
+function createHint({ action }) {
+  const item = make('li', 'hint');
   item.append(make('p', 'text'), make('p', 'small'));
   if (action !== null) {
     const button = make('button', '', action === 'reload' ? 'Reload the extension' : 'Reconnect');
@@ -102,8 +102,8 @@ function createNote({ action }) {
   return item;
 }
 
-/** @param {HTMLElement} item @param {Note} note */
-function updateNote(item, { text, small }) {
+/** @param {HTMLElement} item @param {Hint} hint */
+function updateHint(item, { text, small }) {
   const [main, extra] = item.querySelectorAll('p');
   if (main) setProse(main, text);
   if (!extra) return;
@@ -113,7 +113,7 @@ function updateNote(item, { text, small }) {
 
 function showTrace(/** @type {View} */ latest) {
   const { tab, session, link } = latest;
-  setText(element('whose'), tab === null ? 'Session' : 'This tab');
+  setText(element('tab-title'), tab === null ? 'Session' : 'This tab');
   setText(element('trace-id'), tab?.traceId ?? session.traceId);
   const note = tabNote(latest);
   setText(element('tab-note'), note);
@@ -174,7 +174,7 @@ const send = connect('popup', { type: 'watch', tabId }, (message) => {
   endingTrace = null;
   return setText(element('refused'), message.message);
 });
-const choices = new Choices(send);
+const choices = new ChoicesForm(send);
 setInterval(() => {
   const isLoading = view?.tab?.navigations.some(({ ended, requests }) => ended === null || requests.some((request) => request.ended === null));
   if (isLoading) drawNavigations();

@@ -15,7 +15,7 @@ import { counted, formatNumber } from '../ui/dom.js';
 /**
  * A problem, and how to solve it. `small` adds a detail.
  *
- * @typedef {{ text: string, small: string, action: 'reconnect' | 'reload' | null }} Note
+ * @typedef {{ text: string, small: string, action: 'reconnect' | 'reload' | null }} Hint
  */
 
 /** @typedef {{ traceId: string, spanId: string, start: number, end: number }} LinkedTrace times in milliseconds since the epoch */
@@ -40,12 +40,12 @@ export function stateOf(view) {
   return { kind: 'tracing', word: 'Tracing', sentence: MODES[view.mode] };
 }
 
-/** Returns what is wrong, with what to do about it. @param {View} view @returns {Note[]} */
-export function notesOf({ host, version, wantedMode, mode, exporter, paused }) {
-  /** @type {Note[]} */
-  const notes = [];
-  /** @param {string} text @param {Partial<Note>} [more] */
-  const add = (text, more) => notes.push({ text, small: '', action: null, ...more });
+/** Returns what is wrong, with what to do about it. @param {View} view @returns {Hint[]} */
+export function hintsOf({ host, version, wantedMode, mode, exporter, paused }) {
+  /** @type {Hint[]} */
+  const hints = [];
+  /** @param {string} text @param {Partial<Hint>} [more] */
+  const add = (text, more) => hints.push({ text, small: '', action: null, ...more });
   if (host.state === 'missing') {
     add(`${paused ? 'The host is not connected, so nothing is exported. ' : ''}Run \`navtrace install\` in a terminal, then reconnect.`, {
       small: host.reason === null ? '' : `The browser says: ${host.reason}`,
@@ -61,7 +61,7 @@ export function notesOf({ host, version, wantedMode, mode, exporter, paused }) {
   if (exporter?.problem) {
     add(`Spans can't be sent.${exporter.kept > 0 ? ' They are kept and sent later.' : ''}`, { small: exporter.problem });
   }
-  return notes;
+  return hints;
 }
 
 /**

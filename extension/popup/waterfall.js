@@ -19,8 +19,8 @@
  */
 
 /** Longest path in a row, and in its text for screen readers, in characters. */
-const LONGEST_NAME = 19;
-const LONGEST_SPOKEN = 80;
+const MAX_NAME_LENGTH = 19;
+const MAX_SPOKEN_LENGTH = 80;
 
 /** Width of the shortest bar, in percent. */
 const MIN_LENGTH = 1.5;
@@ -56,13 +56,13 @@ export function rowsOf(navigation, now) {
     const path = shortAddress(url, origin);
     const time = ended === null ? '…' : kind === 'cache' ? 'cache' : duration(ended - started);
     const spoken = [
-      `${method} ${cut(path, LONGEST_SPOKEN)}`,
+      `${method} ${cut(path, MAX_SPOKEN_LENGTH)}`,
       outcome(request, kind),
       ...(ended === null ? [] : [kind === 'cache' ? 'from the cache' : time]),
       `starts at ${duration(Math.max(started - from, 0))}`,
     ];
     return {
-      name: cut(method === 'GET' ? path : `${method} ${path}`, LONGEST_NAME),
+      name: cut(method === 'GET' ? path : `${method} ${path}`, MAX_NAME_LENGTH),
       title: [`${method} ${url}`, error ?? '', `span ${spanId}`].filter(Boolean).join('\n'),
       status: statusOf(request),
       time,

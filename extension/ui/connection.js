@@ -2,19 +2,18 @@
  * The connection of the popup or the options page to the worker.
  */
 
-/** @import { Command, Refused, SettingsView, Stored, View } from '../pages/messages.js' */
-/** @typedef {View | Refused | SettingsView | Stored} Message */
+/** @import { Command, Reply } from '../pages/messages.js' */
 
 /** Bounds of the delay before a reconnection, in milliseconds. */
 const FIRST_DELAY = 200;
-const LONGEST_DELAY = 3000;
+const MAX_DELAY = 3000;
 
 /**
  * Connects to the worker, and reconnects whenever the worker ends.
  *
  * @param {'popup' | 'options'} name
  * @param {Command} greeting the first command on each connection
- * @param {(message: Message) => void} receive
+ * @param {(message: Reply) => void} receive
  * @returns {(command: Command) => void} sends a command, or drops it while there is no connection
  */
 export function connect(name, greeting, receive) {
@@ -24,7 +23,7 @@ export function connect(name, greeting, receive) {
   const reconnect = () => {
     port = null;
     setTimeout(open, delay);
-    delay = Math.min(delay * 2, LONGEST_DELAY);
+    delay = Math.min(delay * 2, MAX_DELAY);
   };
   const open = () => {
     try {
@@ -33,7 +32,7 @@ export function connect(name, greeting, receive) {
       // The extension was reloaded, and this page will be closed.
       return reconnect();
     }
-    port.onMessage.addListener((/** @type {Message} */ message) => {
+    port.onMessage.addListener((/** @type {Reply} */ message) => {
       delay = FIRST_DELAY;
       receive(message);
     });

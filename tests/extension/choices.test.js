@@ -3,7 +3,7 @@ import { beforeEach, mock, test } from 'node:test';
 
 import { fakeChrome, settled } from './support/chrome.js';
 import { AS_CONFIGURED, NAMED, TAB, answer, begin, carried, idle, importWorker } from './support/popup.js';
-import { LONGEST_REGEX } from './support/rule-engine.js';
+import { MAX_REGEX_LENGTH } from './support/rule-engine.js';
 
 beforeEach(() => {
   mock.reset();
@@ -12,7 +12,7 @@ beforeEach(() => {
   mock.method(console, 'warn', () => {});
 });
 
-test('a choice is the host\'s to make', async () => {
+test("a choice needs the host's answer", async () => {
   const { browser, popup, host } = await begin(true);
   const asked = popup.ask({ type: 'choose', ratio: 0.5, targets: ['https://other.test/*'] });
   await settled();
@@ -46,7 +46,7 @@ test('a choice is the host\'s to make', async () => {
   assert.equal(carried(next), null);
 });
 
-test('what can not be chosen is refused with the sentence', async () => {
+test('an invalid choice is refused with a reason', async () => {
   const { popup, host } = await begin(true);
   const asked = popup.ask({ type: 'choose', ratio: null, targets: ['shop'] });
   await settled();
@@ -69,7 +69,7 @@ async function chooseLong(granted) {
   const targets = ['https://example.test/*', 'https://long.test/*'];
   const asked = worker.popup.ask({ type: 'choose', ratio: null, targets });
   await settled();
-  worker.host()?.receive(answer(NAMED, { targets: ['^https://example\\.test/', 'x'.repeat(LONGEST_REGEX + 1)] }));
+  worker.host()?.receive(answer(NAMED, { targets: ['^https://example\\.test/', 'x'.repeat(MAX_REGEX_LENGTH + 1)] }));
   await settled();
   return { ...worker, asked, targets };
 }

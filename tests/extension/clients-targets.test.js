@@ -4,16 +4,16 @@ import { beforeEach, mock, test } from 'node:test';
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { observationsOf, settled } from './support/chrome.js';
-import { CLIENT, ELSEWHERE, NAMED, PAGE, TAB, TARGETS, THEIRS, answer, carriedBy, carrying, hold, idle, leaveOne, navigate, running, spanOf, startsToldOf, traceOf, visit } from './support/headers.js';
+import { CLIENT, ELSEWHERE, NAMED, PAGE, TAB, TARGETS, THEIRS, answer, carriedBy, carrying, hold, idle, leaveOne, navigate, running, spanOf, observedStarts, traceOf, visit } from './support/headers.js';
 import { resetMocks } from './support/worker.js';
 
 beforeEach(() => void resetMocks());
 
-test('in detailed mode a request is told of by its span id', async () => {
+test('in detailed mode a request is observed by its span id', async () => {
   const worker = await running({ granted: true });
   const { committed } = navigate(worker, '1');
   const carried = leaveOne(worker.browser, '2');
-  const told = startsToldOf(worker.browser);
+  const told = observedStarts(worker.browser);
   assert.deepEqual(told.map(({ request, parent, traceId }) => [request, parent, traceId]), [
     ['1', committed[0], undefined],
     ['2', committed[0], undefined],
@@ -26,7 +26,7 @@ test('lightweight: a request has a new id below its navigation', async () => {
   const { committed } = navigate(worker, '1');
   await idle();
   const carried = leaveOne(worker.browser, '2');
-  const [own, sub] = startsToldOf(worker.browser);
+  const [own, sub] = observedStarts(worker.browser);
   assert.deepEqual([own.request, own.parent, own.navigation.tabId], ['1', committed[0], TAB]);
   assert.deepEqual([sub.request, sub.parent, sub.navigation], ['2', committed[0], undefined]);
   assert.equal(carried?.spanId, committed[0]);
@@ -34,7 +34,7 @@ test('lightweight: a request has a new id below its navigation', async () => {
 });
 
 for (const [first, second] of [['detailed', 'lightweight'], ['lightweight', 'detailed']]) {
-  test(`each request is told of once from ${first} to ${second}`, async () => {
+  test(`each request is observed once from ${first} to ${second}`, async () => {
     const { browser, port } = await running({ granted: true, mode: first });
     const release = hold(browser);
     port.receive(answer(second));
@@ -44,7 +44,7 @@ for (const [first, second] of [['detailed', 'lightweight'], ['lightweight', 'det
       await settled();
       if (requestId === '5') release();
     }
-    assert.deepEqual(startsToldOf(browser).map(({ request }) => request), requests);
+    assert.deepEqual(observedStarts(browser).map(({ request }) => request), requests);
   });
 }
 
@@ -55,7 +55,7 @@ test('a browser that asks no listener is observed by its rules', async () => {
   navigations.requested(TAB, '2', null, Date.now());
   await idle();
   leaveOne(browser, '3');
-  assert.deepEqual(startsToldOf(browser).map(({ request }) => request), ['3']);
+  assert.deepEqual(observedStarts(browser).map(({ request }) => request), ['3']);
 });
 
 
@@ -78,7 +78,7 @@ test("lightweight: a client's headers hold for later navigations", async () => {
 
   const third = await visit(worker, '5');
   assert.equal(traceOf(third.carried), CLIENT.traceId, 'it stays');
-  assert.deepEqual(startsToldOf(worker.browser).map(({ request, parent }) => [request, parent]), [
+  assert.deepEqual(observedStarts(worker.browser).map(({ request, parent }) => [request, parent]), [
     ['1', spanOf(first.carried)],
     ['2', spanOf(first.carried)],
     ['3', spanOf(second.carried)],
@@ -96,7 +96,7 @@ test('lightweight: a script steers its next navigation', async () => {
   const [traceId, spanId] = String(carried.b3).split('-');
   assert.deepEqual([traceId, spanId], [CLIENT.traceId, committed[0]?.spanId]);
   assert.deepEqual(carriedBy(worker, { requestId: '3' }, control), { b3: `${traceId}-${spanId}-1` });
-  assert.deepEqual(startsToldOf(worker.browser).slice(1).map(({ parent }) => parent), [spanId, spanId]);
+  assert.deepEqual(observedStarts(worker.browser).slice(1).map(({ parent }) => parent), [spanId, spanId]);
   assert.deepEqual(Object.keys(carriedBy(worker, { tabId: -1 })).sort(), ['baggage', 'traceparent'], 'and nothing else');
 });
 
@@ -110,7 +110,7 @@ for (const headers of [{}, THEIRS]) {
     assert.deepEqual(second.carried, headers);
     assert.deepEqual(carriedBy(worker, { requestId: '3' }, control), headers);
     worker.browser.fire('webRequest.onErrorOccurred', { requestId: '3', url: PAGE, method: 'GET', type: 'script', timeStamp: 1, error: 'net::ERR_FAILED' });
-    assert.deepEqual(startsToldOf(worker.browser).map(({ request, parent }) => [request, parent]), [['1', spanOf(first.carried)]]);
+    assert.deepEqual(observedStarts(worker.browser).map(({ request, parent }) => [request, parent]), [['1', spanOf(first.carried)]]);
     const told = observationsOf(worker.browser.ports.at(-1));
     assert.equal(told.some(({ what }) => what === 'request-failed'), false);
     const [context] = second.committed;
@@ -136,7 +136,7 @@ for (const granted of [false, true]) {
     assert.deepEqual(carriedBy(worker, { requestId: '4', url: ELSEWHERE, documentId: 'e' }, headers), { A: '1' });
     const sub = carriedBy(worker, { requestId: '5', documentId: 'e' }, THEIRS);
     assert.equal(traceOf(sub), CLIENT.traceId, 'a target that it asks is below its client');
-    const told = startsToldOf(worker.browser);
+    const told = observedStarts(worker.browser);
     assert.deepEqual(told.map(({ request }) => request), ['1', '5']);
     assert.equal(told[1].parent, CLIENT.spanId);
     const back = await visit(worker, '6', THEIRS);
@@ -168,7 +168,7 @@ for (const granted of [false, true]) {
     assert.deepEqual(Object.keys(sub), ['b3']);
     if (mode === 'lightweight') assert.equal(sub.b3?.split('-')[1], committed[0]?.spanId);
     assert.deepEqual(carriedBy(worker, { requestId: '3', url: ELSEWHERE }), {});
-    assert.deepEqual(startsToldOf(worker.browser).map(({ parent }) => parent), [committed[0]?.spanId, committed[0]?.spanId]);
+    assert.deepEqual(observedStarts(worker.browser).map(({ parent }) => parent), [committed[0]?.spanId, committed[0]?.spanId]);
     assert.deepEqual(worker.inForce()?.propagation, { ...DEFAULT_PROPAGATION, propagators: ['b3'], ...TARGETS });
     const { length } = worker.browser.updates;
     worker.port.receive(answer('auto', { ...NAMED, flags: '01' }, { propagators: ['b3'], ...TARGETS }));
@@ -176,7 +176,7 @@ for (const granted of [false, true]) {
     assert.equal(worker.browser.updates.length, length, 'the same again changes nothing');
   });
 
-  test(`${mode}: a trace of its own is told of before its spans`, async () => {
+  test(`${mode}: a trace of its own is observed before its spans`, async () => {
     for (const scope of /** @type {const} */ (['tab', 'navigation'])) {
       const worker = await carrying({ scope }, { granted });
       const traceIds = new Set();
@@ -204,7 +204,7 @@ for (const granted of [false, true]) {
     }
   });
 
-  test(`${mode}: navigations are told of with too many targets`, async () => {
+  test(`${mode}: navigations are observed with too many targets`, async () => {
     const targets = ['^https://example\\.test/', ...Array.from({ length: 150 }, (_, n) => `^https://t${n}\\.test/`)];
     const worker = await carrying({ targets, exclude: Array.from({ length: 20 }, (_, n) => `/x${n}$`) }, { granted });
     assert.deepEqual(worker.said(), ['hello', `armed ${mode}`]);
@@ -241,7 +241,7 @@ test("lightweight: a restart keeps navigations' own traces", async () => {
     assert.deepEqual(worker.navigations.committed(9000, PAGE), [spare]);
     const next = await visit(worker, '4');
     assert.equal(traceOf(next.carried) === traceOf(carried), scope === 'tab');
-    const told = startsToldOf(worker.browser).map(({ request, parent }) => [request, parent]);
+    const told = observedStarts(worker.browser).map(({ request, parent }) => [request, parent]);
     assert.deepEqual(told, [['2', spanOf(carried)], ['3', spare?.spanId], ['4', spanOf(next.carried)]]);
   }
 });
@@ -260,7 +260,7 @@ test('lightweight: a navigation keeps a context that rules dropped', async () =>
     await idle();
     const carried = Object.fromEntries((second ?? []).map(({ name, value }) => [name, value]));
     assert.deepEqual(carriedBy(worker, { requestId: '4' }), carried);
-    assert.equal(startsToldOf(worker.browser).at(-1).parent, spanOf(carried));
+    assert.equal(observedStarts(worker.browser).at(-1).parent, spanOf(carried));
   }
 });
 
@@ -291,7 +291,7 @@ test('lightweight: no two navigations share a context', async () => {
   }
 });
 
-test('an invalid steering header is told of once', async () => {
+test('an invalid steering header is reported once', async () => {
   for (const granted of [false, true]) {
     const worker = await carrying({}, { granted });
     for (const requestId of ['1', '2', '3']) await visit(worker, requestId, { navtrace: 'ofd' });

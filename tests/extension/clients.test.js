@@ -6,7 +6,7 @@ import { ROOT, TAB, client, left, navigation, traced } from './support/traces.js
 import { DEFAULT_STEERING } from '../../extension/context/steering.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
-/** @import { NavigationContext, Traces } from '../../extension/context/traces.js' */
+/** @import { TracedContext, Traces } from '../../extension/context/traces.js' */
 
 test("a context is stale after a client's change", () => {
   const { traces } = traced();
@@ -27,7 +27,7 @@ test("a context is stale after a client's change", () => {
 });
 
 test('a new-trace navigation is linked, and the next is not alone', () => {
-  const { traces, told } = traced();
+  const { traces, observed } = traced();
   const before = traces.issue(TAB);
   traces.arrive(TAB, null, '', 'new-trace');
   const alone = traces.issue(TAB, before);
@@ -36,7 +36,7 @@ test('a new-trace navigation is linked, and the next is not alone', () => {
   assert.deepEqual(alone, { spanId: S(2), flags: '01', trace, steering });
   traces.arrive(TAB, client(900), '', 'new-trace');
   traces.issue(TAB, alone);
-  assert.deepEqual(told(), [
+  assert.deepEqual(observed(), [
     navigation(S(2), { traceId: T(2), links: [ROOT, { traceId: SESSION.traceId, spanId: S(1) }] }),
     { issuedFor: 'client', spanId: S(901), traceId: T(900), flags: '01' },
     navigation(S(3), { traceId: T(3), links: [ROOT, { traceId: T(900), spanId: S(901) }, { traceId: T(2), spanId: S(2) }] }),
@@ -56,12 +56,12 @@ const SAMPLING = [
 ];
 test('sampling by a script keeps the random flag', () => {
   for (const [header, randomFlag, before, after] of SAMPLING) {
-    const { traces, told, session } = traced({ randomFlag }, { context: { ...SESSION, flags: before } });
+    const { traces, observed, session } = traced({ randomFlag }, { context: { ...SESSION, flags: before } });
     traces.arrive(TAB, null, '', header);
     const { flags, steering } = traces.issue(TAB);
     assert.equal(flags, after, header);
     assert.equal(steering?.off, header.startsWith('off'));
-    assert.deepEqual(told(), [navigation(S(1), { traceId: SESSION.traceId, flags: after, parent: SESSION.spanId })], header);
+    assert.deepEqual(observed(), [navigation(S(1), { traceId: SESSION.traceId, flags: after, parent: SESSION.spanId })], header);
     traces.arrive(TAB, null, '', undefined);
     assert.deepEqual(traces.issue(TAB), { spanId: S(2), flags: before }, 'the next one is as the session has it');
     assert.deepEqual(session.problems(), []);
@@ -69,14 +69,14 @@ test('sampling by a script keeps the random flag', () => {
 });
 
 test('a script chooses propagators for its navigation', () => {
-  const { traces, told } = traced();
+  const { traces, observed } = traced();
   traces.arrive(TAB, null, '', 'propagator=b3,jaeger');
   assert.deepEqual(traces.issue(TAB).steering?.propagators, ['b3', 'jaeger']);
-  assert.deepEqual(told(), [], 'it is in its place all the same');
+  assert.deepEqual(observed(), [], 'it is in its place all the same');
   assert.equal(traces.issue(8).steering, undefined);
 });
 
-test('an invalid header steers nothing, and the user is told', () => {
+test('an invalid header steers nothing and is reported', () => {
   const { traces, session } = traced();
   traces.arrive(TAB, null, '', 'propagator=b3');
   traces.arrive(TAB, null, '', 'ofd');
@@ -122,7 +122,7 @@ test('tabs without a client and closed tabs are not remembered', () => {
   assert.ok(traces.has(T(900)), 'its requests may still be under way');
 });
 
-/** @type {[what: string, settings: Partial<PropagationSettings>, says: (traces: Traces) => void, lasting: boolean][]} */
+/** @type {[what: string, settings: Partial<PropagationSettings>, says: (traces: Traces) => void, survives: boolean][]} */
 const RESTARTS = [
   ['a trace of the tab', { scope: 'tab' }, () => {}, true],
   ["a client's trace", {}, (traces) => traces.arrive(TAB, client(900, { tracestate: 'a=1' }), 'k=v', undefined), true],
@@ -130,18 +130,18 @@ const RESTARTS = [
   ['a trace of a navigation', { scope: 'navigation' }, () => {}, false],
   ['a steered navigation', {}, (traces) => traces.arrive(TAB, null, '', 'propagator=b3; sampling=0'), true],
 ];
-for (const [what, settings, says, lasting] of RESTARTS) {
-  test(`after a restart ${what} ${lasting ? 'goes on' : 'is over'}`, () => {
+for (const [what, settings, says, survives] of RESTARTS) {
+  test(`after a restart ${what} ${survives ? 'goes on' : 'is over'}`, () => {
     const before = traced(settings);
     says(before.traces);
-    /** @type {NavigationContext} */
+    /** @type {TracedContext} */
     const next = JSON.parse(JSON.stringify(before.traces.issue(TAB)));
-    const { traces, told } = traced(settings);
+    const { traces, observed } = traced(settings);
     traces.restore(left(next));
     if (next.trace !== undefined) assert.ok(traces.has(next.trace.traceId));
-    assert.deepEqual(told(), []);
+    assert.deepEqual(observed(), []);
     const { spanId, ...after } = traces.issue(TAB, next);
-    if (lasting) assert.deepEqual({ ...after, spanId: next.spanId }, next);
+    if (survives) assert.deepEqual({ ...after, spanId: next.spanId }, next);
     else assert.equal(after.trace?.spanId, spanId);
   });
 }
@@ -160,11 +160,11 @@ test('after a restart a client is known by its context', () => {
   const before = traced({ targets: ['x'] });
   before.traces.arrive(TAB, client(900), '', undefined);
   const next = before.traces.issue(TAB);
-  const { traces, told } = traced({ targets: ['x'] });
+  const { traces, observed } = traced({ targets: ['x'] });
   traces.restore(left(next));
   assert.deepEqual(traces.clients.withHeaders(), [TAB]);
   traces.arrive(TAB, client(900), '', undefined);
-  assert.deepEqual(told(), [], 'the host knows it');
+  assert.deepEqual(observed(), [], 'the host knows it');
   assert.deepEqual(traces.issue(TAB).client, next.client);
 });
 

@@ -157,7 +157,7 @@ test('after a reconnection the old host is not heard', async () => {
   assert.equal(popup.view().exporter, null);
 });
 
-test('what is wrong is on the button', async () => {
+test('the badge shows problems', async () => {
   const { browser, host } = await begin(true);
   host()?.receive({ v: 1, type: 'exporter', exported: 0, kept: 5, dropped: 0, problem: 'spans can\'t be sent' });
   assert.deepEqual([browser.state.badge, browser.state.title], ['!', "navtrace: detailed mode; spans can't be sent"]);
@@ -238,7 +238,7 @@ test('a new trace does not look as though the host had gone', async () => {
   assert.deepEqual([popup.view().host.state, browser.state.badge], ['missing', '!']);
 });
 
-test('nobody else is served', async () => {
+test("only the extension's pages are served", async () => {
   const { browser } = await begin(true);
   for (const options of [
     { sender: { ...SENDER, id: 'z'.repeat(32) } },
@@ -253,7 +253,7 @@ test('nobody else is served', async () => {
   }
 });
 
-test('what is no command is refused', async () => {
+test('an unknown command is refused', async () => {
   const { popup } = await begin(true);
   for (const command of [null, {}, { type: 'toString' }, { type: 'pause' }, { type: 'watch', tabId: '1' }, { type: 'choose', ratio: '1', targets: null }]) {
     await popup.ask(command);

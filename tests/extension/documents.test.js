@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Documents, MOST_DOCUMENTS } from '../../extension/observe/documents.js';
+import { Documents, MAX_DOCUMENTS } from '../../extension/observe/documents.js';
 
 const A = { spanId: 'a'.repeat(16), flags: '01' };
 const B = { spanId: 'b'.repeat(16), flags: '00' };
@@ -33,7 +33,7 @@ test('a restored page belongs to a new navigation with its frames', () => {
 
 test('the oldest documents are forgotten', () => {
   const documents = new Documents();
-  for (let n = 0; n < MOST_DOCUMENTS; n += 1) documents.committed(`d${n}`, A);
+  for (let n = 0; n < MAX_DOCUMENTS; n += 1) documents.committed(`d${n}`, A);
   documents.committed('d0', B);
   documents.committed('more', A);
   assert.deepEqual(['d0', 'd1', 'd2', 'more'].map((id) => documents.find(id)), [B, undefined, A, A]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 
-import { History, MOST_IN_ALL, MOST_NAVIGATIONS, MOST_REQUESTS } from '../../extension/pages/history.js';
+import { History, MAX_IN_ALL, MAX_NAVIGATIONS, MAX_REQUESTS } from '../../extension/pages/history.js';
 
 const TRACE = 'a'.repeat(32);
 
@@ -94,19 +94,19 @@ test('a navigation has the id of its trace', () => {
 
 test('navigations per tab and requests per navigation are limited', () => {
   const history = begin();
-  for (let n = 1; n <= MOST_NAVIGATIONS + 3; n += 1) history.observe(navigates(`${n}`, span(n)));
-  const last = MOST_NAVIGATIONS + 3;
-  for (let n = 0; n < MOST_REQUESTS + 5; n += 1) history.observe(started(`r${n}`, span(last)));
+  for (let n = 1; n <= MAX_NAVIGATIONS + 3; n += 1) history.observe(navigates(`${n}`, span(n)));
+  const last = MAX_NAVIGATIONS + 3;
+  for (let n = 0; n < MAX_REQUESTS + 5; n += 1) history.observe(started(`r${n}`, span(last)));
   const navigations = history.of(1);
   assert.deepEqual(
     navigations.map(({ spanId }) => spanId),
-    Array.from({ length: MOST_NAVIGATIONS }, (_, n) => span(last - n)),
+    Array.from({ length: MAX_NAVIGATIONS }, (_, n) => span(last - n)),
   );
-  assert.equal(navigations[0]?.requests.length, MOST_REQUESTS);
+  assert.equal(navigations[0]?.requests.length, MAX_REQUESTS);
   assert.equal(navigations[0]?.more, 6);
   // A request of a forgotten navigation is ignored.
   history.observe(started('late', span(1)));
-  assert.equal(history.of(1).length, MOST_NAVIGATIONS);
+  assert.equal(history.of(1).length, MAX_NAVIGATIONS);
 });
 
 test('a navigation ends when another or a new trace replaces it', () => {
@@ -135,14 +135,14 @@ test('a closed tab is forgotten', () => {
 
 test('the total of requests is limited: the oldest navigations go', () => {
   const history = begin();
-  const tabs = MOST_IN_ALL / MOST_REQUESTS + 20;
+  const tabs = MAX_IN_ALL / MAX_REQUESTS + 20;
   for (let tabId = 1; tabId <= tabs; tabId += 1) {
     history.observe(navigates(`${tabId}`, span(tabId), tabId));
-    for (let n = 1; n < MOST_REQUESTS; n += 1) history.observe(started(`${tabId}-${n}`, span(tabId)));
+    for (let n = 1; n < MAX_REQUESTS; n += 1) history.observe(started(`${tabId}-${n}`, span(tabId)));
   }
   const counts = Array.from({ length: tabs }, (_, n) => history.of(n + 1).flatMap(({ requests }) => requests).length);
-  assert.equal(counts.reduce((sum, count) => sum + count), MOST_IN_ALL);
-  assert.deepEqual([counts[0], counts[19], counts[20], counts.at(-1)], [0, 0, MOST_REQUESTS, MOST_REQUESTS]);
+  assert.equal(counts.reduce((sum, count) => sum + count), MAX_IN_ALL);
+  assert.deepEqual([counts[0], counts[19], counts[20], counts.at(-1)], [0, 0, MAX_REQUESTS, MAX_REQUESTS]);
 });
 
 test('changes are reported only while a page watches', () => {

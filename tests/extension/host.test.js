@@ -8,7 +8,7 @@ import { NAVIGATOR, fakeChrome, observationsOf, settled } from './support/chrome
 import { NAMED, answer, begin, modes, observation, types } from './support/host.js';
 import { connectHost, resetMocks } from './support/worker.js';
 
-/** @import { SessionContext } from '../../extension/channel/messages.js' */
+/** @import { SessionContext } from '../../extension/protocol.d.ts' */
 
 /** @type {ReturnType<typeof resetMocks>} */
 let warned;
@@ -102,7 +102,7 @@ test('more contexts are asked for once until they come', async () => {
   assert.equal(ports[0]?.sent.length, 3);
 });
 
-test('a later host is told the fallback session', async () => {
+test('the fallback session is reported to a later host', async () => {
   const { session, host, open, ports, state } = await begin();
   ports[0]?.disconnect();
   await open;
@@ -143,7 +143,7 @@ test('after one second the fallback is used until a late host', async () => {
 });
 
 for (const [when, uses] of Object.entries({ before: [true, false], 'just after': [false, true] })) {
-  test(`a late host is told the session used ${when} its answer`, async () => {
+  test(`a late host learns the session used ${when} its answer`, async () => {
     const { session, host, open, ports } = await begin();
     mock.timers.tick(1000);
     await open;
@@ -239,7 +239,7 @@ test('observations wait for a host that continues the session', async () => {
   assert.deepEqual(observationsOf(ports[0]), [observation(1)]);
 });
 
-test('what no host has acknowledged goes to the next one', async () => {
+test('unacknowledged batches go to the next host', async () => {
   const { outbox, open, ports } = await begin(NAMED);
   await open;
   ports[0]?.receive(answer());
@@ -337,7 +337,7 @@ test('each problem is sent once, to a host that has agreed', async () => {
   for (const word of ['one', 'two', 'three', 'four']) assert.equal(warnings.filter((text) => text === `navtrace: ${word}`).length, 1);
 });
 
-test('a page that makes up problems is not listened to for ever', async () => {
+test('problems are limited', async () => {
   const { host, open, ports } = await begin(NAMED);
   await open;
   ports[0]?.receive(answer());
@@ -346,7 +346,7 @@ test('a page that makes up problems is not listened to for ever', async () => {
   assert.equal(types(ports[0])?.filter((type) => type === 'problem').length, 20);
 });
 
-test('a host that goes by another session is told of no problem', async () => {
+test('no problem is reported to a host with another session', async () => {
   const { session, host, open, ports } = await begin();
   mock.timers.tick(1000);
   await open;

@@ -135,7 +135,7 @@ test('a steered page carries none of the configured formats', () => {
   assert.deepEqual(Object.keys(next), ['traceparent', 'tracestate'], 'the next navigation is not steered');
 });
 
-test('without propagators requests are still told of', () => {
+test('without propagators requests are still observed', () => {
   const worker = showing({ propagators: [] });
   assert.deepEqual(left(worker, request({ requestHeaders: list({ traceparent: traceparent(FOREIGN) }) })), { traceparent: traceparent(FOREIGN) });
   assert.deepEqual(worker.told()?.slice(1), [worker.context?.spanId, undefined, undefined]);
@@ -167,7 +167,7 @@ const CONTROLLED = [
   ['a request without a tab', {}, {}, request({ tabId: -1 })],
   ['a prefetch', TARGETS, {}, navigation({ documentId: 'd', url: ELSEWHERE })],
 ];
-test('the header that steers leaves with no request', () => {
+test('the steering header leaves with no request', () => {
   for (const [what, settings, navigates, details] of CONTROLLED) {
     const worker = showing(settings, navigates);
     const requestHeaders = [...list({ A: '1', NAVTRACE: 'sampling=1' }), .../** @type {any} */ (details).requestHeaders, ...list({ navtrace: 'off' })];
@@ -181,7 +181,7 @@ test('the header that steers leaves with no request', () => {
   assert.deepEqual(Object.keys(table(requestHeaders)), ['traceparent'], 'before the session is known');
 });
 
-test('an untraced request is left as it is and not told of', () => {
+test('an untraced request is left as it is and not observed', () => {
   const worker = showing(TARGETS);
   const { length } = worker.started.mock.calls;
   const own = { traceparent: traceparent(FOREIGN), tracestate: 'x=1', baggage: 'k=v' };
@@ -239,7 +239,7 @@ test("an untraced page's requests are below the session's root", () => {
   assert.deepEqual(worker.told(), [spanId, undefined, undefined, undefined]);
 });
 
-test('a page steered off has no headers and is not told of', () => {
+test('a page steered off has no headers and is not observed', () => {
   for (const existing of /** @type {const} */ (['override', 'keep'])) {
     const worker = showing({ existing }, { navtrace: 'off', A: '1' });
     assert.deepEqual(worker.carried, { A: '1' });

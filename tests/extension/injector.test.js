@@ -209,18 +209,18 @@ for (const [what, details] of Object.entries({
   '204': { statusCode: 204, responseHeaders: [] },
   download: { responseHeaders: [{ name: 'Content-Disposition', value: 'attachment' }] },
 })) {
-  for (const order of ['told before', 'told after']) {
+  for (const order of ['reported before', 'reported after']) {
     test(`the response of a ${what} names its navigation, ${order}`, () => {
       const { inject, named, tabs } = working();
       inject(navigation());
-      if (order === 'told before') tabs.responded(TAB, '1', null);
+      if (order === 'reported before') tabs.responded(TAB, '1', null);
       const [header] = named(response(details));
       assert.ok(header?.value?.includes(SESSION.traceId));
     });
   }
 }
 
-test('it goes over to another session', () => {
+test('the injector changes to another session', () => {
   const { inject, named, injector, tabs } = working();
   const other = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
   const session = using(other);
@@ -229,7 +229,7 @@ test('it goes over to another session', () => {
   assert.ok(named(response())[0]?.value?.includes(other.traceId));
 });
 
-test('it listens once, however often it is told to', () => {
+test('the injector listens once, however often it is started', () => {
   const { injector, session, tabs, traces, blocking } = working();
   injector.listen();
   injector.start({ session, tabs, traces });
@@ -254,7 +254,7 @@ test('stopping what has never listened does no harm', () => {
   assert.deepEqual(listening(), []);
 });
 
-test('it knows whether the browser asks', () => {
+test('the injector knows whether the browser asks', () => {
   const { fire, injector } = working();
   assert.equal(injector.asked, false);
   fire(INJECT, request());
@@ -301,7 +301,7 @@ test('the listener answers at once and sends nothing before', async () => {
   assert.deepEqual(port.sent.slice(sent), [{ v: 1, type: 'replenish', count: 96, traces: 0 }]);
 });
 
-test('each request is told of as it leaves, with its navigation', () => {
+test('each request is observed as it leaves, with its navigation', () => {
   const { inject, tabs, told, started } = working();
   const { spanId } = contextIn(inject(navigation()));
   assert.deepEqual(told(), [spanId, tabs.navigation(TAB, '1')?.spanId, undefined, undefined]);
@@ -319,7 +319,7 @@ test('a request of the session itself has no parent', () => {
   }
 });
 
-test('before the session is known requests are told without parent', () => {
+test('before the session is known requests have no parent', () => {
   const { fire } = fakeChrome({ granted: true });
   const { injector, told } = made();
   injector.listen();

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 const ROOT = new URL('../../extension/', import.meta.url);
 
 /** Longest file, in lines. */
-const MOST_LINES = 350;
+const MAX_LINES = 350;
 
 /** The extension's own code, by path: without what is generated. */
 const files = new Map(
@@ -38,12 +38,12 @@ function arrows(imports) {
 }
 
 /**
- * Finds a circle of folders.
+ * Finds a cycle of folders.
  *
  * @param {Map<string, Set<string>>} graph
  * @returns {string[] | null}
  */
-function circle(graph) {
+function cycle(graph) {
   /** @type {Set<string>} */
   const done = new Set();
   /** @param {string} folder @param {string[]} path @returns {string[] | null} */
@@ -67,25 +67,25 @@ function circle(graph) {
 const RUNTIME = /^import .* from '(\.[^']*)';$/gm;
 const TYPES = /(?:@import .* from |import\()'(\.[^']*)'/g;
 
-test('a circle is found', () => {
+test('a cycle is found', () => {
   const graph = (/** @type {Record<string, string[]>} */ arrowsOf) => new Map(Object.entries(arrowsOf).map(([from, to]) => [from, new Set(to)]));
-  assert.deepEqual(circle(graph({ a: ['b'], b: ['c'], c: ['b'] })), ['b', 'c', 'b']);
-  assert.equal(circle(graph({ a: ['b', 'c'], b: ['c'], c: [] })), null);
+  assert.deepEqual(cycle(graph({ a: ['b'], b: ['c'], c: ['b'] })), ['b', 'c', 'b']);
+  assert.equal(cycle(graph({ a: ['b', 'c'], b: ['c'], c: [] })), null);
 });
 
-test('folders do not import each other in a circle', () => {
+test('folders do not import each other in a cycle', () => {
   const graph = arrows(RUNTIME);
   assert.ok(graph.get('headers')?.has('context'), 'imports are found');
-  assert.deepEqual(circle(graph), null);
+  assert.deepEqual(cycle(graph), null);
 });
 
-test('folders do not use types of each other in a circle', () => {
+test('folders do not use types of each other in a cycle', () => {
   const graph = arrows(TYPES);
   assert.ok(graph.get('popup')?.has('pages'), 'imports are found');
-  assert.deepEqual(circle(graph), null);
+  assert.deepEqual(cycle(graph), null);
 });
 
-test(`no file is longer than ${MOST_LINES} lines`, () => {
-  const long = [...files].filter(([, source]) => source.split('\n').length - 1 > MOST_LINES).map(([path]) => path);
+test(`no file is longer than ${MAX_LINES} lines`, () => {
+  const long = [...files].filter(([, source]) => source.split('\n').length - 1 > MAX_LINES).map(([path]) => path);
   assert.deepEqual(long, []);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { LONGEST_URL } from '../../extension/observe/details.js';
+import { MAX_URL_LENGTH } from '../../extension/observe/details.js';
 import { Documents } from '../../extension/observe/documents.js';
 import { NavigationStarts, watchNavigations } from '../../extension/observe/navigations.js';
 import { fakeChrome } from './support/chrome.js';
@@ -152,7 +152,7 @@ const ERRORS = [
   ['a replaced navigation', 'd', 'net::ERR_ABORTED', []],
 ];
 for (const [what, documentId, error, expected] of ERRORS) {
-  test(`${what}: told apart by id and error`, async () => {
+  test(`${what}: distinguished by id and error`, async () => {
     start(tracker);
     await Promise.resolve();
     fire('webNavigation.onErrorOccurred', { tabId: 7, url: PAGE, parentFrameId: -1, documentLifecycle: 'active', documentId, error });
@@ -246,7 +246,7 @@ test('a commit that is no navigation is ignored', async () => {
 test('the address of a committed document is cut', async () => {
   await answering(A);
   fire('webNavigation.onCommitted', page({ url: `data:text/html,${'x'.repeat(10_000)}` }));
-  assert.equal(observed[0].url.length, LONGEST_URL);
+  assert.equal(observed[0].url.length, MAX_URL_LENGTH);
 });
 
 test('parsing and loading are observed for main frames only', async () => {

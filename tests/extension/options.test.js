@@ -3,12 +3,12 @@ import { test } from 'node:test';
 
 import { changes, controlText, groupsOf, refusedKey, sourceOf, storedAs } from '../../extension/options/settings.js';
 
-/** @import { SettingView } from '../../extension/pages/messages.js' */
+/** @import { SettingInfo } from '../../extension/protocol.d.ts' */
 
-/** @type {SettingView} */
+/** @type {SettingInfo} */
 const SETTING = { key: 'mode', name: 'NAVTRACE_MODE', meaning: '', default: 'auto', kind: 'choice', choices: ['auto', 'detailed'], value: 'auto', secret: false, source: 'default', stored: null };
 
-/** @param {string} key @param {Partial<SettingView>} [more] @returns {SettingView} */
+/** @param {string} key @param {Partial<SettingInfo>} [more] @returns {SettingInfo} */
 const setting = (key, more) => ({ ...SETTING, key, name: `NAVTRACE_${key.toUpperCase()}`, kind: 'text', ...more });
 
 test('each setting is in exactly one group', () => {
@@ -24,7 +24,7 @@ test('each setting is in exactly one group', () => {
   assert.deepEqual(groupsOf([]), []);
 });
 
-for (const [what, more, text, overridden] of /** @type {[string, Partial<SettingView>, string, boolean][]} */ ([
+for (const [what, more, text, overridden] of /** @type {[string, Partial<SettingInfo>, string, boolean][]} */ ([
   ['a default', {}, 'Default: auto.', false],
   ['a value in the file', { source: 'file', stored: 'detailed', value: 'detailed' }, 'Set in the file. Default: auto.', false],
   ['a value in the environment', { source: 'environment', value: 'detailed' }, 'In use: `detailed`, set by the environment variable NAVTRACE_MODE, which overrides the file.', false],
@@ -36,7 +36,7 @@ for (const [what, more, text, overridden] of /** @type {[string, Partial<Setting
   test(`describes the source of ${what}`, () => assert.deepEqual(sourceOf({ ...SETTING, ...more }), { text, overridden }));
 }
 
-for (const [kind, stored, text] of /** @type {[SettingView['kind'], SettingView['stored'], string][]} */ ([
+for (const [kind, stored, text] of /** @type {[SettingInfo['kind'], SettingInfo['stored'], string][]} */ ([
   ['text', null, ''],
   ['text', 'a, b', 'a, b'],
   ['text', ['a', 'b'], 'a,b'],

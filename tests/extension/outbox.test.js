@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { LONGEST_URL } from '../../extension/observe/details.js';
-import { BATCH_DELAY, MOST_IN_BATCH, MOST_KEPT, Outbox } from '../../extension/observe/outbox.js';
+import { MAX_URL_LENGTH } from '../../extension/observe/details.js';
+import { BATCH_DELAY, MAX_IN_BATCH, MAX_KEPT, Outbox } from '../../extension/observe/outbox.js';
 import { isSpanId } from '../../extension/context/traceparent.js';
 
 /** The most that the host takes in one frame. */
-const LONGEST_FRAME = 1024 * 1024;
+const MAX_FRAME_LENGTH = 1024 * 1024;
 
 beforeEach(() => {
   mock.timers.reset();
@@ -68,17 +68,17 @@ test('observations within the delay form one batch', () => {
 test('many observations at once form several batches', () => {
   const { sent, open, observe } = begin();
   open();
-  observe(1, 2 * MOST_IN_BATCH + 1);
+  observe(1, 2 * MAX_IN_BATCH + 1);
   mock.timers.tick(BATCH_DELAY);
   const lengths = sent.map(({ number, observations }) => [number, observations.length]);
-  assert.deepEqual(lengths, [[1, MOST_IN_BATCH], [2, MOST_IN_BATCH], [3, 1]]);
+  assert.deepEqual(lengths, [[1, MAX_IN_BATCH], [2, MAX_IN_BATCH], [3, 1]]);
 });
 
 test('a batch of the longest addresses fits into a frame', () => {
   const { outbox, sent, open } = begin();
   open();
   const id = 'f'.repeat(16);
-  for (let n = 0; n < MOST_IN_BATCH; n += 1) {
+  for (let n = 0; n < MAX_IN_BATCH; n += 1) {
     outbox.observe({
       what: 'request-started',
       time: 1764211873000.123,
@@ -87,7 +87,7 @@ test('a batch of the longest addresses fits into a frame', () => {
       parent: id,
       traceId: id + id,
       method: 'M'.repeat(64),
-      url: '\\'.repeat(LONGEST_URL),
+      url: '\\'.repeat(MAX_URL_LENGTH),
       resource: 'webtransport',
       navigation: { tabId: 2147483647, started: 1764211873000.123 },
       size: 999_999_999_999_999,
@@ -95,7 +95,7 @@ test('a batch of the longest addresses fits into a frame', () => {
   }
   mock.timers.tick(BATCH_DELAY);
   assert.equal(sent.length, 1);
-  assert.ok(Buffer.byteLength(JSON.stringify(sent[0])) < LONGEST_FRAME);
+  assert.ok(Buffer.byteLength(JSON.stringify(sent[0])) < MAX_FRAME_LENGTH);
 });
 
 test('nothing is sent before a host continues the session', () => {
@@ -163,12 +163,12 @@ test('without a host the oldest batches are dropped and counted', () => {
   const { sent, open, observe, batches } = begin();
   observe(1, 3);
   mock.timers.tick(BATCH_DELAY);
-  observe(4, MOST_KEPT + 1);
+  observe(4, MAX_KEPT + 1);
   mock.timers.tick(BATCH_DELAY);
   open();
   assert.equal(sent[0].number, 2);
   assert.ok(sent.every(({ dropped }) => dropped === 3));
-  assert.equal(batches().flatMap(([, ...times]) => times).length, MOST_KEPT - 2);
+  assert.equal(batches().flatMap(([, ...times]) => times).length, MAX_KEPT - 2);
   observe(0);
   mock.timers.tick(BATCH_DELAY);
   assert.equal(sent[0].dropped, 3);
@@ -177,14 +177,14 @@ test('without a host the oldest batches are dropped and counted', () => {
 test('acknowledged batches make room', () => {
   const { outbox, sent, open, observe } = begin();
   open();
-  observe(1, MOST_KEPT);
+  observe(1, MAX_KEPT);
   mock.timers.tick(BATCH_DELAY);
   const { worker, number } = sent.at(-1);
   outbox.received({ type: 'received', worker, number });
-  observe(1, MOST_KEPT);
+  observe(1, MAX_KEPT);
   mock.timers.tick(BATCH_DELAY);
   assert.equal(sent.at(-1).dropped, 0);
   observe(1);
   mock.timers.tick(BATCH_DELAY);
-  assert.equal(sent.at(-1).dropped, MOST_IN_BATCH);
+  assert.equal(sent.at(-1).dropped, MAX_IN_BATCH);
 });

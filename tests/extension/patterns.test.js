@@ -3,9 +3,9 @@ import { mock, test } from 'node:test';
 
 import { refusalsOf, refusedRegexes } from '../../extension/headers/patterns.js';
 import { fakeChrome } from './support/chrome.js';
-import { LONGEST_REGEX } from './support/rule-engine.js';
+import { MAX_REGEX_LENGTH } from './support/rule-engine.js';
 
-const LONG = 'x'.repeat(LONGEST_REGEX + 1);
+const LONG = 'x'.repeat(MAX_REGEX_LENGTH + 1);
 const REASON = 'is too long or complex for a rule of the browser';
 const ADVICE = 'shorten it, or use detailed mode';
 
@@ -21,14 +21,14 @@ test('a browser that cannot be asked refuses nothing', async (t) => {
   assert.deepEqual(await refusedRegexes({ targets: [LONG], exclude: [] }), []);
 });
 
-test('the user is told which target gets no headers', () => {
+test('a target that gets no headers is reported', () => {
   const regexes = { targets: ['^a', '^b'], exclude: [] };
   const patterns = { targets: ['http://a/*', 'http://b/*'], exclude: [] };
   assert.deepEqual(refusalsOf(regexes, ['^b'], patterns), [`the target "http://b/*" ${REASON}, so it gets no headers: ${ADVICE}`]);
   assert.deepEqual(refusalsOf(regexes, [], patterns), []);
 });
 
-test('the user is told which exclusion stops all headers', () => {
+test('an exclusion that stops all headers is reported', () => {
   const regexes = { targets: ['^a'], exclude: ['^b'] };
   const patterns = { targets: ['http://a/*'], exclude: ['http://b/*'] };
   assert.deepEqual(refusalsOf(regexes, ['^b'], patterns), [`the exclusion "http://b/*" ${REASON}, so nothing gets headers: ${ADVICE}`]);

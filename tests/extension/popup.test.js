@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { choiceOf, exporterOf, linkTo, linkedTrace, notesOf, percent, problemsOf, readPatterns, readPercent, stateOf, tabNote } from '../../extension/popup/text.js';
+import { choiceOf, exporterOf, hintsOf, linkTo, linkedTrace, percent, problemsOf, readPatterns, readPercent, stateOf, tabNote } from '../../extension/popup/text.js';
 import { axis, cut, duration, kindOf, rowsOf, shortAddress, statusOf } from '../../extension/popup/waterfall.js';
 
 /** @import { NavigationView, RequestView, View } from '../../extension/pages/messages.js' */
@@ -98,8 +98,8 @@ for (const [what, more, notes] of /** @type {[string, Partial<View>, [RegExp, st
   ['unsent spans that are kept', { exporter: { endpoint: 'x', exported: 0, kept: 1, dropped: 0, problem: 'down' } }, [[/can't be sent.*sent later/, 'down', null]]],
   ['unsent spans that are not kept', { exporter: { endpoint: 'x', exported: 0, kept: 0, dropped: 0, problem: 'down' } }, [[/can't be sent\.$/, 'down', null]]],
 ])) {
-  test(`notes: ${what}`, () => {
-    const told = notesOf({ ...VIEW, ...more });
+  test(`hints: ${what}`, () => {
+    const told = hintsOf({ ...VIEW, ...more });
     assert.equal(told.length, notes.length);
     for (const [place, [text, small, action]] of notes.entries()) {
       assert.match(told[place]?.text ?? '', text);

@@ -19,7 +19,7 @@ const having = (settings) => new Propagation({ ...DEFAULT_PROPAGATION, ...settin
 /** @param {Record<string, string>} headers @returns {HttpHeader[]} */
 const list = (headers) => Object.entries(headers).map(([name, value]) => ({ name, value }));
 
-test('what holds by itself', () => {
+test('the default settings', () => {
   assert.deepEqual(DEFAULT_PROPAGATION, {
     propagators: ['tracecontext', 'baggage'],
     sampler: { ratio: 1, parentBased: true },
@@ -102,7 +102,7 @@ test('headers are read by the propagators that there are', async (t) => {
   }
 });
 
-test('the usual request costs one look at each of its headers', () => {
+test('a usual request reads each header once', () => {
   const look = mock.fn();
   const headers = ['Accept', 'User-Agent', 'Cookie'].map((name) => ({
     get name() {
@@ -199,7 +199,7 @@ test('a sampler draws for new traces and without parents', () => {
   }
 });
 
-test('a tenth is a tenth', () => {
+test('a ratio of 0.1 samples one in ten', () => {
   const propagation = having({ sampler: { ratio: 0.1, parentBased: true } });
   const sampled = () => Array.from({ length: 20_000 }, () => propagation.decide(null)).filter(Boolean).length;
   const counts = [sampled(), sampled()];
@@ -226,7 +226,7 @@ test('random numbers are drawn ahead, used once, and never 0 or 1', async (t) =>
   assert.equal(draws, 2);
 });
 
-test('the ratio of a header is drawn for likewise', () => {
+test('a steering ratio is drawn too', () => {
   assert.equal(draw(0), false);
   assert.equal(draw(1), true);
 });

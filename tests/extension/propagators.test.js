@@ -108,7 +108,7 @@ test('baggage that is not there is left alone', () => {
   assert.deepEqual(PROPAGATORS.baggage.inject({ ...SPAN, baggage: '' }), []);
 });
 
-test('white space around a value is what Unicode calls so', () => {
+test('white space is trimmed as Unicode defines it', () => {
   /** @type {[name: 'tracecontext' | 'b3' | 'jaeger', header: string, value: string][]} */
   const values = [
     ['tracecontext', 'traceparent', `00-${SPAN.traceId}-${SPAN.spanId}-01`],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
 import { isSpanId } from '../../extension/context/traceparent.js';
-import { LONGEST_URL } from '../../extension/observe/details.js';
+import { MAX_URL_LENGTH } from '../../extension/observe/details.js';
 import { PARENT, SESSION, SPAN, TRACE, URL_, navigation, observeRequests, request, response } from './support/requests.js';
 
 let { browser, starts, observed, requests } = observeRequests();
@@ -136,7 +136,7 @@ test('long addresses and methods are cut', () => {
   requests.started(request(long), SPAN, PARENT);
   browser.fire('webRequest.onErrorOccurred', request({ ...long, error: 'net::ERR_FAILED' }));
   for (const { url, method } of observed) {
-    assert.equal(url, long.url.slice(0, LONGEST_URL));
+    assert.equal(url, long.url.slice(0, MAX_URL_LENGTH));
     assert.equal(method.length, 64);
   }
 });

@@ -92,7 +92,7 @@ test('each target has its own rules, and only targets get contexts', () => {
   assert.equal(carried({ tabId: 99, type: 'main_frame', url: 'https://shop.test/' }).traceparent, `00-${SESSION.traceId}-${spanId(1)}-01`);
 });
 
-test('what is excluded carries nothing, whatever else matches', () => {
+test('excluded addresses carry nothing, whatever else matches', () => {
   const rules = rulesOf({ targets: [SHOP], exclude: ['/private', '\\.png$'] });
   const excluding = rules.filter(({ action }) => action.type === 'allow');
   assert.deepEqual(excluding.map(({ condition }) => [condition.regexFilter, condition.isUrlFilterCaseSensitive, condition.resourceTypes]), [
@@ -221,7 +221,7 @@ test('without propagators the record and steering rules remain', () => {
   assert.deepEqual(carried({ tabId: 7 }, { traceparent: 'x', Navtrace: 'off' }), { traceparent: 'x' });
 });
 
-test('the header that steers goes to nobody', () => {
+test('the steering header is removed everywhere', () => {
   for (const [settings, clients] of /** @type {[Partial<PropagationSettings>, number[]][]} */ ([
     [{}, []],
     [{ targets: [SHOP] }, [7]],

@@ -243,7 +243,7 @@ test('a host that wants another mode is followed', async () => {
   assert.deepEqual(modes, ['lightweight', 'detailed']);
 });
 
-test('a restarted worker observes at once and tells a later host', async () => {
+test('a restarted worker observes at once and reports later', async () => {
   const { rules } = await armed({ granted: true });
   const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true, rules: [...rules.values()] });
   await importWorker('activated');

@@ -203,7 +203,7 @@ test('in detailed mode navigations cost no update and are named', async () => {
   assert.equal(browser.updates.length, 1);
 });
 
-test('detailed: a navigation without a document is told once', async () => {
+test('detailed: a navigation without a document is observed once', async () => {
   const { navigations, browser, said } = await running({ granted: true });
   const ended = [];
   for (const [requestId, end] of /** @type {const} */ ([

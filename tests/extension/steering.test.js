@@ -97,7 +97,7 @@ test('a header of any length is read in time', () => {
   }
 });
 
-test('what one header asks for is not asked for by the next', () => {
+test('headers do not affect each other', () => {
   readSteering('off; new-trace; sampling=0; propagator=b3');
   assert.deepEqual(readSteering('on').steering, { off: false, propagators: null, sampling: null, newTrace: false });
   assert.equal(steers(DEFAULT_STEERING), false);

@@ -108,7 +108,7 @@ test('a tab closed on its way to an untraced page reports nothing', () => {
   assert.deepEqual(said(tabs.closed(TAB)), [false]);
 });
 
-test('a claim is told before another spare takes its place', () => {
+test('a claim is reported before another spare takes its place', () => {
   const { tabs, claims, takes } = withElsewhere();
   const { spare } = tabs.contexts();
   tabs.requested(9000, '1', spare);

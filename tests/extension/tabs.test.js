@@ -61,7 +61,7 @@ test('a navigation that replaces another continues it', () => {
   assert.equal(spans()[0], next);
 });
 
-test('a response that becomes no document after all is mended', () => {
+test('a response that becomes no document after all is corrected', () => {
   const { tabs, spans, leave, said, current, next } = withPage();
   leave('2');
   tabs.responded(TAB, '2', PAGE);
@@ -89,7 +89,7 @@ test("another navigation's end does not undo a landing document", () => {
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, next]);
 });
 
-test('mending waits for the update of a navigation under way', () => {
+test('a correction waits for the update of a navigation under way', () => {
   const { tabs, spans, leave, said, current, next } = withPage();
   leave('2');
   tabs.responded(TAB, '2', PAGE);
@@ -119,7 +119,7 @@ for (const [what, url] of [
 }
 
 for (const url of ['about:blank', 'chrome://newtab/', 'chrome-error://chromewebdata/']) {
-  test(`${url} rotates nothing`, () => {
+  test(`${url} changes no context`, () => {
     const { tabs, spans, said, current, next } = withPage();
     assert.deepEqual(said(tabs.committed(TAB, url)), [false]);
     assert.deepEqual(spans(), [current, next]);
@@ -147,7 +147,7 @@ test("a request from before the rules takes its tab's context", () => {
   assert.notEqual(spans()[1], first);
 });
 
-test('two tabs at once do not meet', () => {
+test('two tabs at once have separate contexts', () => {
   const { tabs, spans, leave } = browser();
   tabs.opened([TAB, TAB + 1], []);
   const [a, b] = [leave('1', TAB), leave('2', TAB + 1)];
@@ -173,7 +173,7 @@ test('a navigation that a closed tab cut off has failed', () => {
   assert.deepEqual(said(tabs.failed(TAB, '2')), [false]);
 });
 
-test('a late word about a closed tab does not bring it back', () => {
+test('a late event of a closed tab does not bring it back', () => {
   const { tabs, slot, said } = withPage();
   tabs.closed(TAB);
   tabs.requested(TAB, '9', { spanId: 'late', flags: '01' });
@@ -255,7 +255,7 @@ test('a begun navigation has its own context over all redirects', () => {
   assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, begun.spanId]);
 });
 
-test('two navigations begun at once are told apart', () => {
+test('two navigations begun at once stay separate', () => {
   const { tabs, spans, said } = withPage();
   const [a, b] = [tabs.begin(TAB, '2'), tabs.begin(TAB, '3')];
   assert.notEqual(a.spanId, b.spanId);

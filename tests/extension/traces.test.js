@@ -6,23 +6,23 @@ import { ROOT, TAB, client, navigation, traced } from './support/traces.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 
-test('in scope session each navigation is below the root, untold', () => {
-  const { traces, told } = traced();
+test('in scope session a navigation is below the root, unreported', () => {
+  const { traces, observed } = traced();
   const contexts = [TAB, TAB, 8, null].map((tabId) => traces.issue(tabId));
   assert.deepEqual(contexts, [1, 2, 3, 4].map((n) => ({ spanId: S(n), flags: '01' })));
-  assert.deepEqual(told(), []);
+  assert.deepEqual(observed(), []);
   assert.equal(traces.rootOf(TAB), SESSION);
 });
 
-test('a navigation with its own decision is told of', () => {
-  const { traces, told } = traced({ tracestate: 'a=1' }, { flags: '00' });
+test('a navigation with its own decision is reported', () => {
+  const { traces, observed } = traced({ tracestate: 'a=1' }, { flags: '00' });
   assert.deepEqual(traces.issue(TAB), { spanId: S(1), flags: '00' });
   const expected = { traceId: SESSION.traceId, flags: '00', parent: SESSION.spanId, tracestate: 'a=1' };
-  assert.deepEqual(told(), [navigation(S(1), expected)]);
+  assert.deepEqual(observed(), [navigation(S(1), expected)]);
 });
 
 test('in scope tab navigations share a trace linked to the session', () => {
-  const { traces, told } = traced({ scope: 'tab', tracestate: 'a=1' });
+  const { traces, observed } = traced({ scope: 'tab', tracestate: 'a=1' });
   const first = traces.issue(TAB);
   const trace = { traceId: T(1), spanId: S(1), flags: '01', tracestate: '' };
   assert.deepEqual(first, { spanId: S(2), flags: '01', trace });
@@ -30,7 +30,7 @@ test('in scope tab navigations share a trace linked to the session', () => {
   assert.deepEqual(traces.issue(8).trace?.traceId, T(4));
   assert.deepEqual(traces.issue(null).trace?.traceId, T(6), 'a tab that nobody foresaw');
   assert.deepEqual(traces.issue(null).trace?.traceId, T(8), 'and another one');
-  assert.deepEqual(told(), [
+  assert.deepEqual(observed(), [
     { issuedFor: 'tab', spanId: S(1), traceId: T(1), flags: '01', links: [ROOT] },
     navigation(S(2), { traceId: T(1), parent: S(1) }),
     navigation(S(3), { traceId: T(1), parent: S(1) }),
@@ -45,12 +45,12 @@ test('in scope tab navigations share a trace linked to the session', () => {
 });
 
 test('in scope navigation each is a root with links', () => {
-  const { traces, told, session } = traced({ scope: 'navigation', tracestate: 'a=1' });
+  const { traces, observed, session } = traced({ scope: 'navigation', tracestate: 'a=1' });
   const first = traces.issue(TAB);
   assert.deepEqual(first, { spanId: S(1), flags: '01', trace: { traceId: T(1), spanId: S(1), flags: '01', tracestate: '' } });
   traces.issue(TAB, first);
   traces.issue(TAB, { spanId: S(70), flags: '01' });
-  assert.deepEqual(told(), [
+  assert.deepEqual(observed(), [
     navigation(S(1), { traceId: T(1), links: [ROOT] }),
     navigation(S(2), { traceId: T(2), links: [ROOT, { traceId: T(1), spanId: S(1) }] }),
     navigation(S(3), { traceId: T(3), links: [ROOT, { traceId: session.context.traceId, spanId: S(70) }] }),
@@ -60,35 +60,35 @@ test('in scope navigation each is a root with links', () => {
 
 for (const scope of /** @type {const} */ (['session', 'tab', 'navigation'])) {
   test(`in scope ${scope} a tab adopts its client's context`, () => {
-    const { traces, told } = traced({ scope });
+    const { traces, observed } = traced({ scope });
     traces.issue(TAB);
-    told();
+    observed();
     traces.arrive(TAB, client(900, { tracestate: 'a=1' }), '', undefined);
-    assert.deepEqual(told(), [{ issuedFor: 'client', spanId: S(901), traceId: T(900), flags: '01' }]);
+    assert.deepEqual(observed(), [{ issuedFor: 'client', spanId: S(901), traceId: T(900), flags: '01' }]);
     const context = traces.issue(TAB);
     const { spanId } = context;
     const trace = { traceId: T(900), spanId: S(901), flags: '01', tracestate: 'a=1' };
     assert.deepEqual(context, { spanId, flags: '01', trace, client: { traceId: T(900), spanId: S(901) } });
     const below = { traceId: T(900), parent: S(901), tracestate: 'a=1' };
-    assert.deepEqual(told(), [navigation(spanId, below)]);
+    assert.deepEqual(observed(), [navigation(spanId, below)]);
     assert.deepEqual(traces.rootOf(TAB), { spanId: S(901), flags: '01', trace, client: context.client });
 
     traces.arrive(TAB, client(900), '', undefined);
-    assert.deepEqual(told(), [], 'the same again');
+    assert.deepEqual(observed(), [], 'the same again');
     traces.arrive(TAB, null, '', undefined);
     const later = traces.issue(TAB, context);
     assert.deepEqual(later.trace, trace, 'it stays');
-    assert.deepEqual(told(), [navigation(later.spanId, below)]);
+    assert.deepEqual(observed(), [navigation(later.spanId, below)]);
     assert.notEqual(traces.issue(8).trace?.traceId, T(900), 'for that tab alone');
-    told();
+    observed();
 
     traces.arrive(TAB, client(900, { spanId: S(950) }), '', undefined);
-    assert.deepEqual(told(), [{ issuedFor: 'client', spanId: S(950), traceId: T(900), flags: '01' }], 'another span of it');
+    assert.deepEqual(observed(), [{ issuedFor: 'client', spanId: S(950), traceId: T(900), flags: '01' }], 'another span of it');
     traces.arrive(TAB, client(800), '', undefined);
     const other = traces.issue(TAB, later);
     assert.equal(other.trace?.traceId, T(800));
     assert.equal(context.trace?.traceId, T(900), 'what was issued stays as it is');
-    assert.deepEqual(told(), [
+    assert.deepEqual(observed(), [
       { issuedFor: 'client', spanId: S(801), traceId: T(800), flags: '01' },
       navigation(other.spanId, { traceId: T(800), parent: S(801) }),
     ]);
@@ -115,20 +115,20 @@ const FLAGS = [
 ];
 test("flags below a client's are the sampler's", () => {
   for (const [sampler, randomFlag, theirs, ours] of FLAGS) {
-    const { traces, told } = traced({ sampler, randomFlag });
+    const { traces, observed } = traced({ sampler, randomFlag });
     traces.arrive(TAB, client(900, { flags: theirs }), '', undefined);
     const what = JSON.stringify([sampler, randomFlag, theirs]);
     assert.equal(traces.issue(TAB).flags, ours, what);
-    assert.deepEqual(told().map(({ flags }) => flags), [ours, ours], what);
+    assert.deepEqual(observed().map(({ flags }) => flags), [ours, ours], what);
   }
 });
 
 test('a trace has one decision unless each navigation has its own', () => {
   for (const [samplePer, flags] of /** @type {const} */ ([['trace', '01'], ['navigation', '00']])) {
-    const { session, traces, told } = traced({ scope: 'tab', samplePer });
+    const { session, traces, observed } = traced({ scope: 'tab', samplePer });
     Object.assign(session, { take: () => ({ spanId: S(50), flags: '00' }) });
     assert.equal(traces.issue(TAB).flags, flags);
-    assert.deepEqual(told().map(({ flags: of }) => of), ['01', flags]);
+    assert.deepEqual(observed().map(({ flags: of }) => of), ['01', flags]);
     traces.arrive(TAB, client(900), '', undefined);
     assert.equal(traces.issue(TAB).flags, '01', 'a client is followed');
   }
@@ -141,22 +141,22 @@ test("single decisions follow a client where parent-based", () => {
     traces.arrive(TAB, { ...client(900), flags: '00' }, '', undefined);
     assert.equal(traces.issue(TAB).flags, flags);
   }
-  const { session, traces, told } = traced({ scope: 'tab', samplePer: 'navigation', sampler: { ratio: 0.5, parentBased: true } });
+  const { session, traces, observed } = traced({ scope: 'tab', samplePer: 'navigation', sampler: { ratio: 0.5, parentBased: true } });
   Object.assign(session, { takeTrace: () => ({ traceId: T(60), spanId: S(60), flags: '00' }) });
   traces.issue(TAB);
-  assert.equal(told().find(({ issuedFor }) => issuedFor === 'tab')?.flags, '01', 'so that no parent is missing');
+  assert.equal(observed().find(({ issuedFor }) => issuedFor === 'tab')?.flags, '01', 'so that no parent is missing');
 });
 
 test("in another session tabs begin anew, but for clients' traces", () => {
-  const { session, traces, told } = traced({ scope: 'tab' });
+  const { session, traces, observed } = traced({ scope: 'tab' });
   traces.issue(TAB);
   traces.arrive(8, client(900), '', undefined);
   session.context = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
   traces.clients.reset();
-  told();
+  observed();
   assert.equal(traces.issue(8).trace?.traceId, T(900));
   assert.equal(traces.issue(TAB).trace?.traceId, T(4));
-  const [below, tab] = told();
+  const [below, tab] = observed();
   assert.equal(below.traceId, T(900));
   assert.deepEqual([tab.issuedFor, tab.links], ['tab', [{ traceId: 'e'.repeat(32), spanId: 'e'.repeat(16) }]]);
   assert.ok(traces.has('e'.repeat(32)));
@@ -168,7 +168,7 @@ for (const [scope, stays] of CLAIMED) {
   test(`in scope ${scope} an unknown tab ${stays ? 'stays in' : 'leaves'} its first trace`, () => {
     const { traces } = traced({ scope });
     const spare = traces.issue(null);
-    traces.claimed(TAB, spare);
+    traces.useSpare(TAB, spare);
     assert.deepEqual(traces.issue(TAB, spare).trace?.traceId === (spare.trace?.traceId ?? ''), stays);
   });
 }
@@ -176,7 +176,7 @@ for (const [scope, stays] of CLAIMED) {
 test('a tab with a trace does not leave it for the spare', () => {
   const { traces } = traced({ scope: 'tab' });
   const { trace } = traces.issue(TAB);
-  traces.claimed(TAB, traces.issue(null));
+  traces.useSpare(TAB, traces.issue(null));
   assert.deepEqual(traces.issue(TAB).trace, trace);
 });
 

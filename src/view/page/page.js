@@ -82,7 +82,7 @@ function choose(/** @type {number} */ spanIndex, /** @type {boolean} */ open) {
   setLocation(current.trace.id, span.id);
 }
 
-/** Tells whether the page has a span. */
+/** Returns whether the page has a span. */
 function has(/** @type {string} */ traceId, /** @type {string} */ spanId) {
   const trace = traces.find(({ id }) => id === traceId);
   return trace !== undefined && modelOf(trace).indexes.has(spanId);

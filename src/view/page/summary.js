@@ -1,7 +1,7 @@
 // The summary of a trace: its entry in the list, its legend, and the choices of its filters.
 
 /** Limit for services in the legend. Each row names its service anyway. */
-const MOST_IN_LEGEND = 12;
+const MAX_IN_LEGEND = 12;
 
 /** Creates the entry of a trace in the list. */
 function entry(/** @type {Model} */ model, /** @type {() => void} */ open) {
@@ -23,7 +23,7 @@ function entry(/** @type {Model} */ model, /** @type {() => void} */ open) {
 
 /** Creates the legend of colours and lines. */
 function legend(/** @type {Model} */ model) {
-  const named = model.services.slice(0, MOST_IN_LEGEND);
+  const named = model.services.slice(0, MAX_IN_LEGEND);
   const items = named.map((service) => element('li', `service ${model.colour(service)}`, service));
   if (model.services.length > named.length) items.push(element('li', '', counted(model.services.length - named.length, 'more service')));
   const { spans } = model.trace;

@@ -8,7 +8,7 @@ const SPARE_ROWS = 10;
 
 /** Indentation per level, in pixels, and the deepest level that is indented. */
 const INDENT = 14;
-const MOST_INDENTED = 16;
+const MAX_INDENTED = 16;
 
 /** Shortest distance between two ticks of the time axis, in pixels. */
 const TICK = 60;
@@ -171,12 +171,12 @@ class Row {
     this.element = element('div', 'row');
     this.element.setAttribute('role', 'row');
     this.label = element('span', 'label');
-    this.twisty = element('span', 'twisty');
-    this.twisty.setAttribute('aria-hidden', 'true');
+    this.toggle = element('span', 'toggle');
+    this.toggle.setAttribute('aria-hidden', 'true');
     this.mark = element('span', 'mark');
     this.name = element('span', 'name');
     this.note = element('span', 'note');
-    this.label.append(this.twisty, this.mark, this.name, this.note);
+    this.label.append(this.toggle, this.mark, this.name, this.note);
     this.service = element('span', 'service');
     this.track = element('span', 'track');
     this.bar = element('span', 'bar');
@@ -184,7 +184,7 @@ class Row {
     this.duration = element('span', 'duration');
     for (const cell of [this.label, this.service, this.track, this.duration]) cell.setAttribute('role', 'gridcell');
     this.element.append(this.label, this.service, this.track, this.duration);
-    this.twisty.addEventListener('click', (event) => {
+    this.toggle.addEventListener('click', (event) => {
       event.stopPropagation();
       waterfall.page.toggle(this.spanIndex);
     });
@@ -214,8 +214,8 @@ class Row {
     if (isParent) this.element.setAttribute('aria-expanded', String(!isCollapsed));
     else this.element.removeAttribute('aria-expanded');
 
-    this.label.style.paddingLeft = `${Math.min(span.depth, MOST_INDENTED) * INDENT}px`;
-    this.twisty.textContent = isParent ? (isCollapsed ? '▸' : '▾') : '';
+    this.label.style.paddingLeft = `${Math.min(span.depth, MAX_INDENTED) * INDENT}px`;
+    this.toggle.textContent = isParent ? (isCollapsed ? '▸' : '▾') : '';
     this.mark.textContent = span.error ? '✗ ' : '';
     this.name.textContent = span.label;
     this.label.title = span.label;

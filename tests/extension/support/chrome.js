@@ -2,7 +2,7 @@
  * Fakes of the browser's interface, as far as the unit tests need it. They record calls, and refuse what the browser refuses.
  */
 
-import { LONGEST_REGEX, MOST_REGEX_RULES, MOST_RULES, RESOURCE_TYPES, changed, handedBack, ruleFault, rulesFor } from './rule-engine.js';
+import { MAX_REGEX_LENGTH, MAX_REGEX_RULES, MAX_RULES, RESOURCE_TYPES, changed, handedBack, ruleFault, rulesFor } from './rule-engine.js';
 
 /** @typedef {{ sent: any[], receive: (message: unknown) => void, disconnect: () => void }} FakePort */
 /** @typedef {{ name: string, value?: string, binaryValue?: number[] }} Header */
@@ -253,7 +253,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
       ResourceType: RESOURCE_TYPES,
       isRegexSupported: call('isRegexSupported', (/** @type {{ regex: string, isCaseSensitive: boolean }} */ { regex, isCaseSensitive }) => {
         if (!isCaseSensitive) throw new Error('the rules are case-sensitive');
-        return regex.length > LONGEST_REGEX ? { isSupported: false, reason: 'memoryLimitExceeded' } : { isSupported: true };
+        return regex.length > MAX_REGEX_LENGTH ? { isSupported: false, reason: 'memoryLimitExceeded' } : { isSupported: true };
       }),
       getSessionRules: call('getSessionRules', () => [...rules.values()].map(handedBack)),
       updateSessionRules: async (/** @type {{ removeRuleIds: number[], addRules: any[] }} */ update) => {
@@ -270,9 +270,9 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
           if (after.has(rule.id)) throw new Error(`Rule with id ${rule.id} does not have a unique ID.`);
           after.set(rule.id, rule);
         }
-        if (after.size > MOST_RULES) throw new Error('Session rule count exceeded.');
+        if (after.size > MAX_RULES) throw new Error('Session rule count exceeded.');
         const regexes = [...after.values()].filter(({ condition }) => condition.regexFilter !== undefined);
-        if (regexes.length > MOST_REGEX_RULES) throw new Error('Session rules have too many regular expressions.');
+        if (regexes.length > MAX_REGEX_RULES) throw new Error('Session rules have too many regular expressions.');
         rules.clear();
         after.forEach((rule, id) => rules.set(id, rule));
       },

@@ -17,7 +17,7 @@ import { fakeChrome, observationsOf, settled } from './chrome.js';
 import { parseTraceparent } from './traceparent.js';
 import { connectHost } from './worker.js';
 
-/** @import { Navigations } from '../../../extension/headers/navigations.js' */
+/** @import { NavigationTracker } from '../../../extension/headers/tracker.js' */
 
 export const TAB = 100;
 export const PAGE = 'https://example.test/';
@@ -144,7 +144,7 @@ export async function assertNoGap(browser) {
 /**
  * Runs a navigation, with the browser's events about it.
  *
- * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: Navigations }} worker
+ * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: NavigationTracker }} worker
  * @param {string} requestId
  * @param {number} [tabId]
  */
@@ -167,7 +167,7 @@ export const leaveOne = (browser, requestId) =>
   parseTraceparent(browser.leave({ requestId, tabId: TAB }).find(({ name }) => name === 'traceparent')?.value);
 
 /** @param {ReturnType<typeof fakeChrome>} browser @returns {any[]} the requests that started, as the current host knows them */
-export function startsToldOf(browser) {
+export function observedStarts(browser) {
   mock.timers.tick(BATCH_DELAY);
   return observationsOf(browser.ports.at(-1)).filter(({ what }) => what === 'request-started');
 }
@@ -209,7 +209,7 @@ export const carriedBy = ({ browser }, details, headers = {}) =>
 /**
  * Runs a client's navigation up to its document.
  *
- * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: Navigations }} worker
+ * @param {{ browser: ReturnType<typeof fakeChrome>, navigations: NavigationTracker }} worker
  * @param {string} requestId
  * @param {Record<string, string>} [headers]
  * @param {string} [url]

@@ -8,7 +8,7 @@ import { DEFAULT_PROPAGATION } from '../../../extension/context/propagation.js';
 import { fakeChrome, settled } from './chrome.js';
 import { connectHost } from './worker.js';
 
-/** @import { SessionContext } from '../../../extension/channel/messages.js' */
+/** @import { SessionContext } from '../../../extension/protocol.d.ts' */
 
 export const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
 

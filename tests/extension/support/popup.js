@@ -120,7 +120,7 @@ export async function load(browser, requestId) {
   return context;
 }
 
-/** What a host was told of. @param {any} port @returns {any[]} the batches */
+/** Returns what a host has received. @param {any} port @returns {any[]} the batches */
 export function batches(port) {
   mock.timers.tick(BATCH_DELAY);
   return port.sent.filter((/** @type {any} */ { type }) => type === 'observed');

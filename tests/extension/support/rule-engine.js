@@ -4,11 +4,11 @@
 
 /** @typedef {import('./chrome.js').Header} Header */
 
-export const MOST_RULES = 5000;
-export const MOST_REGEX_RULES = 1000;
+export const MAX_RULES = 5000;
+export const MAX_REGEX_RULES = 1000;
 
 /** Stands for the browser's limit of memory, about 2 KiB for a compiled expression. */
-export const LONGEST_REGEX = 150;
+export const MAX_REGEX_LENGTH = 150;
 
 /** In the order of the browser's enum. Rules come back in another order. */
 export const RESOURCE_TYPES = { MAIN_FRAME: 'main_frame', SUB_FRAME: 'sub_frame', SCRIPT: 'script', IMAGE: 'image', FONT: 'font' };
@@ -36,7 +36,7 @@ export function ruleFault({ id, priority, condition, action }) {
   const { regexFilter } = condition;
   // eslint-disable-next-line no-control-regex -- ASCII
   if (regexFilter !== undefined && !/^[\x00-\x7f]+$/.test(regexFilter)) return `has a regular expression ${regexFilter}`;
-  if (regexFilter?.length > LONGEST_REGEX) return 'has a regular expression that takes too much memory';
+  if (regexFilter?.length > MAX_REGEX_LENGTH) return 'has a regular expression that takes too much memory';
   // An allowing rule only keeps rules below it from changing headers.
   if (action.type === 'allow') return Object.keys(action).length === 1 ? null : 'has more than an action to allow';
   if (action.type !== 'modifyHeaders') return `has an action ${action.type}`;

@@ -10,14 +10,14 @@ import { fakeChrome } from './chrome.js';
 import { fakeOutbox, fakeSession, spanId } from './session.js';
 
 /** @import { PropagationSettings } from '../../../extension/context/propagation.js' */
-/** @import { NavigationContext } from '../../../extension/context/traces.js' */
+/** @import { TracedContext } from '../../../extension/context/traces.js' */
 /** @import { Contexts } from '../../../extension/headers/record.js' */
 /** @import { ResourceType, Rule } from '../../../extension/headers/rules.js' */
 
 /** @type {ResourceType[]} */
 export const TYPES = ['image', 'main_frame', 'script'];
 
-/** @param {number} n @param {Partial<NavigationContext>} [special] @returns {NavigationContext} */
+/** @param {number} n @param {Partial<TracedContext>} [special] @returns {TracedContext} */
 export const context = (n, special) => ({ spanId: spanId(n), flags: '01', ...special });
 
 export const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
@@ -35,7 +35,7 @@ export const contexts = {
 /** The rule of detailed mode. */
 export const DETAILED = recordRule({ mode: 'detailed', session: SESSION, propagation: DEFAULT_PROPAGATION, contexts: null, kept: null });
 
-/** What tab 7 carries, in place of what it carries above. @param {NavigationContext} current @param {NavigationContext} [next] */
+/** What tab 7 carries, in place of what it carries above. @param {TracedContext} current @param {TracedContext} [next] */
 export const withTab = (current, next = current) => ({ ...contexts, tabs: new Map([[7, { ruleId: 10, current, next }]]) });
 
 /**

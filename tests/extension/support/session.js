@@ -35,7 +35,7 @@ export function fakeSession(settings, { context = SESSION, flags = context.flags
     take: () => ({ spanId: spanId(++issued), flags }),
     takeTrace: () => ({ traceId: traceId(++issued), spanId: spanId(issued), flags }),
     problem,
-    /** The problems told so far. */
+    /** The problems reported so far. */
     problems: () => problem.mock.calls.map(({ arguments: [message] }) => message),
   };
 }

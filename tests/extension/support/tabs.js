@@ -4,7 +4,7 @@
 
 import { Tabs } from '../../../extension/headers/tabs.js';
 
-/** @import { NavigationContext } from '../../../extension/context/traces.js' */
+/** @import { TracedContext } from '../../../extension/context/traces.js' */
 /** @import { Change, TabTraces } from '../../../extension/headers/tab.js' */
 
 export const TAB = 100;
@@ -13,15 +13,15 @@ export const PAGE = 'https://example.test/';
 /**
  * Traces in which every address is traced.
  *
- * @param {NavigationContext} session
- * @param {() => NavigationContext} issue
+ * @param {TracedContext} session
+ * @param {() => TracedContext} issue
  * @returns {TabTraces}
  */
 export const everywhere = (session, issue) => ({
   issue,
   isTarget: () => true,
   rootOf: () => session,
-  claimed: () => {},
+  useSpare: () => {},
   isStale: () => false,
   clients: { closed: () => {} },
 });
@@ -68,7 +68,7 @@ export function withElsewhere() {
   /** @type {[number, string][]} */
   const claims = [];
   /** The root of the tab's requests without a navigation. */
-  const state = { root: /** @type {NavigationContext} */ (session), stale: '' };
+  const state = { root: /** @type {TracedContext} */ (session), stale: '' };
   const tabs = new Tabs(
     { context: session },
     {
@@ -78,7 +78,7 @@ export function withElsewhere() {
       },
       isTarget: (url) => url !== ELSEWHERE,
       rootOf: () => state.root,
-      claimed: (tabId, { spanId }) => void claims.push([tabId, spanId]),
+      useSpare: (tabId, { spanId }) => void claims.push([tabId, spanId]),
       isStale: (_, { spanId }) => state.stale === spanId,
       clients: { closed: () => {} },
     },

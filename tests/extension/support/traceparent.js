@@ -4,7 +4,7 @@
 
 import { isFlags, isSpanId, isTraceId } from '../../../extension/context/traceparent.js';
 
-/** @import { SessionContext } from '../../../extension/channel/messages.js' */
+/** @import { SessionContext } from '../../../extension/protocol.d.ts' */
 
 const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 

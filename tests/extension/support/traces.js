@@ -7,7 +7,7 @@ import { Traces } from '../../../extension/context/traces.js';
 import { SESSION, fakeOutbox, fakeSession, spanId as S, traceId as T } from './session.js';
 
 /** @import { PropagationSettings } from '../../../extension/context/propagation.js' */
-/** @import { NavigationContext } from '../../../extension/context/traces.js' */
+/** @import { TracedContext } from '../../../extension/context/traces.js' */
 
 export const TAB = 7;
 export const ROOT = { traceId: SESSION.traceId, spanId: SESSION.spanId };
@@ -26,16 +26,16 @@ export function traced(settings, options) {
   const outbox = fakeOutbox();
   const traces = new Traces(session, outbox, session.problem);
   /** The observations since the last call. */
-  const told = () =>
+  const observed = () =>
     outbox.observed.splice(0).map(({ what, time, ...context }) => {
       assert.equal(what, 'context-issued');
       assert.equal(typeof time, 'number');
       return context;
     });
-  return { session, traces, told };
+  return { session, traces, observed };
 }
 
-/** What a worker left in force. @param {NavigationContext} next @param {NavigationContext} [current] @param {NavigationContext} [spare] */
+/** What a worker left in force. @param {TracedContext} next @param {TracedContext} [current] @param {TracedContext} [spare] */
 export const left = (next, current = next, spare = next) => ({ spare, tabs: new Map([[TAB, { ruleId: 10, current, next }]]) });
 
 /** @param {string} spanId @param {object} more */

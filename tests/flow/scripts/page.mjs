@@ -106,9 +106,9 @@ async function normal() {
   // Closing a row moves the selection to it.
   await page.keyboard.press('Home');
   for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
-  await page.locator('.row .twisty').nth(1).click();
+  await page.locator('.row .toggle').nth(1).click();
   assert.equal(await chosen(page), 'navigation http://shop.test/1');
-  await page.locator('.row .twisty').nth(1).click();
+  await page.locator('.row .toggle').nth(1).click();
 
   // Zoomed to a navigation: its bar has the full width, and spans outside have none.
   const share = () => page.evaluate(() => document.querySelector('.row.chosen .bar').clientWidth / document.querySelector('.row.chosen .track').clientWidth);
@@ -147,9 +147,9 @@ async function normal() {
   assert.equal(await page.locator('#match-count').textContent(), '2 matches');
   assert.equal(await rows(page), 5);
   // Matches can be opened and closed too.
-  await page.locator('.row .twisty').nth(1).click();
+  await page.locator('.row .toggle').nth(1).click();
   assert.equal(await rows(page), 4);
-  await page.locator('.row .twisty').nth(1).click();
+  await page.locator('.row .toggle').nth(1).click();
   assert.equal(await rows(page), 5);
   await page.locator('#errors').uncheck();
   await page.locator('#uncached').check();

@@ -69,7 +69,7 @@ async function steer() {
   const before = await traceId();
   await press('#new-trace');
   await popup.waitForFunction((id) => document.querySelector('#trace-id').textContent !== id, before);
-  await popup.waitForFunction(() => document.querySelector('#said').textContent.startsWith('New trace'));
+  await popup.waitForFunction(() => document.querySelector('#announcement').textContent.startsWith('New trace'));
   await show('renewed');
 }
 
@@ -127,7 +127,7 @@ async function down() {
   await load('before');
   await open();
   await word('Not exported');
-  assert.match(await popup.locator('#notes').innerText(), /Spans can't be sent/);
+  assert.match(await popup.locator('#hints').innerText(), /Spans can't be sent/);
   await show('first');
   await shot('down');
 }
@@ -136,12 +136,12 @@ async function alone() {
   await load('before');
   await open();
   await word('No host');
-  assert.match(await popup.locator('#notes').innerText(), /navtrace install/);
+  assert.match(await popup.locator('#hints').innerText(), /navtrace install/);
   assert.ok(await popup.locator('#choices').evaluate((fields) => fields.disabled));
   await show('first');
   await shot('alone');
   await steer();
-  await press('#notes button');
+  await press('#hints button');
   await word('No host');
   await popup.goto(url('options/options.html'));
   await popup.locator('#no-host').waitFor();

@@ -150,7 +150,7 @@ async function actions(page, context) {
   await page.locator('#copy').focus();
   await page.keyboard.press('Enter');
   await page.getByText('Copied', { exact: true }).waitFor();
-  assert.equal(await page.locator('#said').textContent(), 'Trace id copied');
+  assert.equal(await page.locator('#announcement').textContent(), 'Trace id copied');
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), TRACE);
 
   await context.route('https://jaeger.example/**', (route) => route.fulfill({ body: 'trace' }));
@@ -168,7 +168,7 @@ async function actions(page, context) {
   await page.locator('#new-trace').press('Enter');
   assert.deepEqual(await heard(page), [{ type: 'pause', paused: true }, { type: 'new-trace' }]);
   await tell(page, { ...state, paused: true, session: { ...state.session, traceId: 'f'.repeat(32) } });
-  assert.equal(await page.locator('#said').textContent(), `New trace ${'f'.repeat(32)}`);
+  assert.equal(await page.locator('#announcement').textContent(), `New trace ${'f'.repeat(32)}`);
   assert.equal(await page.locator('#pause').textContent(), 'Resume');
 
   // Sampling and targets.

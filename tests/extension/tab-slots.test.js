@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { AHEAD } from '../../extension/headers/room.js';
-import { MOST_TABS } from '../../extension/headers/rules.js';
+import { AHEAD } from '../../extension/headers/tab-slots.js';
+import { MAX_TABS } from '../../extension/headers/rules.js';
 import { PAGE, TAB, browser } from './support/tabs.js';
 
 test('tabs to come are prepared, so a popup needs no update', () => {
@@ -46,8 +46,8 @@ test('slots of ids that went to windows are dropped in time', () => {
 
 test('without room, rules follow each use of the spare context', () => {
   const { tabs, slot, said } = browser();
-  tabs.opened(Array.from({ length: MOST_TABS + 1 }, (_, n) => TAB + n), []);
-  const one = TAB + MOST_TABS;
+  tabs.opened(Array.from({ length: MAX_TABS + 1 }, (_, n) => TAB + n), []);
+  const one = TAB + MAX_TABS;
   assert.equal(slot(one), undefined);
   const { spare } = tabs.contexts();
   assert.deepEqual(said(tabs.requested(one, '1', spare)), [true]);
@@ -67,7 +67,7 @@ test('with less room tabs to come go first, then the last ones', () => {
   assert.equal(tabs.contexts().tabs.size, 0);
   tabs.opened([TAB + 3], []);
   assert.equal(tabs.contexts().tabs.size, 0);
-  tabs.limit(MOST_TABS);
+  tabs.limit(MAX_TABS);
   tabs.opened([TAB + 4], []);
   assert.ok(tabs.contexts().tabs.has(TAB + 4));
 });

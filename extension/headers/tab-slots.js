@@ -2,10 +2,11 @@
  * Decides which tabs have rules. The browser limits the number of rules, and a tab's first request leaves before anything can react. Pure.
  */
 
-import { MOST_TABS, freeRuleId } from './rules.js';
+import { dropOldest } from '../drop-oldest.js';
+import { MAX_TABS, freeRuleId } from './rules.js';
 import { Tab } from './tab.js';
 
-/** @import { NavigationContext } from '../context/traces.js' */
+/** @import { TracedContext } from '../context/traces.js' */
 /** @import { TabContexts } from './record.js' */
 /** @import { TabTraces } from './tab.js' */
 
@@ -13,10 +14,10 @@ import { Tab } from './tab.js';
 export const AHEAD = 16;
 
 /** Number of closed tabs to remember, so that a late event does not bring one back. The browser uses no id again. */
-const MOST_CLOSED = 1000;
+const MAX_CLOSED = 1000;
 
 /** The tabs that have rules. */
-export class TabRoom {
+export class TabSlots {
   /** @type {Map<number, Tab>} */
   tabs = new Map();
   #traces;
@@ -24,7 +25,7 @@ export class TabRoom {
   #closed = new Set();
   /** @type {number | null} highest id of a tab or window so far */
   #highest = null;
-  #most = MOST_TABS;
+  #max = MAX_TABS;
 
   /** @param {TabTraces} traces */
   constructor(traces) {
@@ -36,18 +37,18 @@ export class TabRoom {
     for (const [tabId, contexts] of tabs) this.tabs.set(tabId, new Tab(tabId, contexts.ruleId, contexts, this.#traces));
   }
 
-  /** Sets the number of tabs that there is room for. Tabs that do not exist yet go first. @param {number} most */
-  limit(most) {
-    this.#most = most;
+  /** Sets the number of tabs that there is room for. Tabs that do not exist yet are dropped first. @param {number} max */
+  limit(max) {
+    this.#max = max;
     const tabs = [...this.tabs.values()].sort((a, b) => Number(b.exists) - Number(a.exists));
-    for (const { tabId } of tabs.slice(Math.max(most, 0))) this.tabs.delete(tabId);
+    for (const { tabId } of tabs.slice(Math.max(max, 0))) this.tabs.delete(tabId);
   }
 
   /**
    * Makes room for tabs that exist now.
    *
    * @param {number[]} tabIds @param {number[]} windowIds
-   * @returns {boolean} whether the rules must follow
+   * @returns {boolean} whether the rules must be updated
    */
   open(tabIds, windowIds) {
     const ids = [...tabIds, ...windowIds];
@@ -63,19 +64,19 @@ export class TabRoom {
   close(tabId) {
     this.tabs.delete(tabId);
     this.#closed.add(tabId);
-    if (this.#closed.size > MOST_CLOSED) this.#closed.delete(/** @type {number} */ (this.#closed.values().next().value));
+    dropOldest(this.#closed, MAX_CLOSED);
   }
 
   /**
    * Returns a tab that exists, and makes room for it.
    *
    * @param {number} tabId
-   * @param {NavigationContext | null} [first] context of a tab that is new; one is issued by default
+   * @param {TracedContext | null} [first] context of a tab that is new; one is issued by default
    * @returns {Tab | undefined} undefined when the tab was closed or there is no room
    */
   tab(tabId, first = null) {
     if (this.#closed.has(tabId)) return undefined;
-    if (!this.tabs.has(tabId) && this.tabs.size >= this.#most) this.#giveWay();
+    if (!this.tabs.has(tabId) && this.tabs.size >= this.#max) this.#dropPrepared();
     const tab = this.tabs.get(tabId) ?? this.#add(tabId, first);
     if (tab !== undefined) tab.exists = true;
     return tab;
@@ -93,9 +94,9 @@ export class TabRoom {
     }
   }
 
-  /** @param {number} tabId @param {NavigationContext | null} [first] */
+  /** @param {number} tabId @param {TracedContext | null} [first] */
   #add(tabId, first = null) {
-    if (this.tabs.size >= this.#most) return undefined;
+    if (this.tabs.size >= this.#max) return undefined;
     const context = first ?? this.#traces.issue(tabId);
     const tab = new Tab(tabId, freeRuleId(this.tabs.values()), { current: context, next: context }, this.#traces);
     this.tabs.set(tabId, tab);
@@ -103,7 +104,7 @@ export class TabRoom {
   }
 
   /** Drops a tab that does not exist yet. */
-  #giveWay() {
+  #dropPrepared() {
     const ahead = [...this.tabs.values()].findLast(({ exists }) => !exists);
     if (ahead !== undefined) this.#drop(ahead.tabId);
   }

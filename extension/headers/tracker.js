@@ -1,19 +1,19 @@
 /**
- * Passes the browser's events about tabs and navigations on, and makes the rules follow.
+ * Passes the browser's events about tabs and navigations on, and updates the rules.
  */
 
 import { isSampled } from '../context/propagators.js';
 
 /** @import { Carried } from '../context/propagators.js' */
-/** @import { NavigationContext } from '../context/traces.js' */
+/** @import { TracedContext } from '../context/traces.js' */
+/** @import { Headers } from '../observe/navigations.js' */
 /** @import { ModeSwitch } from './mode.js' */
 /** @import { NewTrace } from './new-trace.js' */
 /** @import { Change } from './tab.js' */
 /** @import { Tracing } from './tabs.js' */
-/** @typedef {chrome.webRequest.HttpHeader[] | undefined} Headers */
 
 /** The tracker for `observe/navigations.js`. */
-export class Navigations {
+export class NavigationTracker {
   #tracing;
   #mode;
   #newTrace;
@@ -38,7 +38,7 @@ export class Navigations {
   /** Returns the context of a tab's document. @param {number} tabId @param {string} url */
   contextOf(tabId, url) {
     const { session, tabs, traces } = this.#tracing;
-    /** @type {NavigationContext} */
+    /** @type {TracedContext} */
     const context = tabs.current(tabId) ?? session.context;
     const traced = traces.isTracedPage(url) && context.steering?.off !== true;
     return { traced, traceId: context.trace?.traceId ?? session.context.traceId, sampled: isSampled(context.flags) };
@@ -46,17 +46,17 @@ export class Navigations {
 
   /** @param {number[]} tabIds @param {number[]} windowIds */
   opened(tabIds, windowIds) {
-    this.#follow(this.#tracing.tabs.opened(tabIds, windowIds));
+    this.#apply(this.#tracing.tabs.opened(tabIds, windowIds));
   }
 
   /** @param {number} tabId */
   closed(tabId) {
     this.#tracing.traces.clients.closed(tabId);
-    return this.#follow(this.#tracing.tabs.closed(tabId));
+    return this.#apply(this.#tracing.tabs.closed(tabId));
   }
 
   /**
-   * Reads what a client has put on the request of a navigation, for the next navigation: rules cannot follow earlier. In detailed mode the
+   * Reads what a client has put on the request of a navigation, for the next navigation: rules cannot be updated earlier. In detailed mode the
    * listener has read it already, unless the request left before the session was known.
    *
    * @param {number} tabId @param {string} requestId @param {Headers} headers
@@ -78,41 +78,41 @@ export class Navigations {
     session.use();
     if (this.#mode.isLightweight) {
       const isOurs = sent !== null && traces.has(sent.traceId) && !traces.clients.hasSpan(sent.spanId);
-      this.#follow(tabs.requested(tabId, requestId, isOurs ? traces.contextOf(tabId, sent) : null));
+      this.#apply(tabs.requested(tabId, requestId, isOurs ? traces.contextOf(tabId, sent) : null));
     } else if (tabs.navigation(tabId, requestId) === undefined) {
       // The listener begins a navigation before its request leaves, so this request left without it.
-      this.#follow(tabs.requested(tabId, requestId, null));
+      this.#apply(tabs.requested(tabId, requestId, null));
       this.#mode.requestLeft(timeStamp);
     }
   }
 
   /** @param {number} tabId @param {string} requestId @param {string | null} url */
   responded(tabId, requestId, url) {
-    return this.#follow(this.#tracing.tabs.responded(tabId, requestId, url));
+    return this.#apply(this.#tracing.tabs.responded(tabId, requestId, url));
   }
 
   /** @param {number} tabId @param {string} requestId */
   failed(tabId, requestId) {
-    return this.#follow(this.#tracing.tabs.failed(tabId, requestId));
+    return this.#apply(this.#tracing.tabs.failed(tabId, requestId));
   }
 
   /** @param {number} tabId @param {string} url */
   committed(tabId, url) {
-    return this.#follow(this.#tracing.tabs.committed(tabId, url));
+    return this.#apply(this.#tracing.tabs.committed(tabId, url));
   }
 
-  /** @param {number} tabId @param {string} url @param {NavigationContext} context */
+  /** @param {number} tabId @param {string} url @param {TracedContext} context */
   continued(tabId, url, context) {
     return this.#newTrace.continued(tabId, url, context);
   }
 
   /** @param {number} tabId @param {string} url @param {boolean} errorPage */
   abandoned(tabId, url, errorPage) {
-    return this.#follow(this.#tracing.tabs.abandoned(tabId, url, errorPage));
+    return this.#apply(this.#tracing.tabs.abandoned(tabId, url, errorPage));
   }
 
-  /** @param {Change} change @returns {NavigationContext[]} the navigations that ended */
-  #follow({ update, ended }) {
+  /** @param {Change} change @returns {TracedContext[]} the navigations that ended */
+  #apply({ update, ended }) {
     if (update) void this.#mode.update();
     if (ended.length > 0) this.#tracing.session.use();
     return ended;
