@@ -149,9 +149,9 @@ session?: SessionContext,
 observations: Array<Observation>, };
 
 export type Replenish = { 
-/** Number of contexts: up to [`MAX_REPLENISH`]. */
+/** Number of contexts: at most 1000. */
 count: number, 
-/** Number of traces: up to [`MAX_REPLENISH`]. */
+/** Number of traces: at most 1000. */
 traces: number, };
 
 export type Problem = { 

@@ -1,4 +1,4 @@
-//! Step 2, the channel: how the extension and the host talk. PROTOCOL.md is its specification.
+//! Channel: how the extension and the host talk. PROTOCOL.md is its specification.
 
 pub(crate) mod conversation;
 pub(crate) mod frame;

@@ -1,4 +1,4 @@
-//! Step 7, collect: receives OTLP over HTTP if the user has no collector, and writes it to a trace file.
+//! Collect: receives OTLP over HTTP if the user has no collector, and writes it to a trace file.
 //!
 //! [`receiver`] is the server, [`body`] decodes requests, and [`store`] writes the trace file and counts what is in it.
 

@@ -1,4 +1,4 @@
-//! Step 3, context: issues the trace context that requests carry and names the headers that carry it.
+//! Context: issues the trace context that requests carry and names the headers that carry it.
 
 pub(crate) mod baggage;
 pub(crate) mod ids;

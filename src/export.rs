@@ -1,4 +1,4 @@
-//! Step 6, export: sends finished spans over OTLP. Spans that can't be sent are kept for later.
+//! Export: sends finished spans over OTLP. Spans that can't be sent are kept for later.
 //!
 //! [`queue`] owns this host's sessions and their waiting spans, each with a [`journal`]; [`send`] talks to the collector; [`spool`] keeps
 //! batches for the next host or [`flush`].

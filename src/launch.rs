@@ -1,4 +1,4 @@
-//! Step 1, the launch: prepares the profile, starts Chromium with the extension, and keeps the client waiting until the extension is armed.
+//! Launch: prepares the profile, starts Chromium with the extension, and keeps the client waiting until the extension is armed.
 
 pub(crate) mod extension;
 pub(crate) mod find;

@@ -1,4 +1,4 @@
-//! Step 5, observe: turns the extension's observations into finished spans. Does no I/O and reads no clock: time comes with the observations.
+//! Observe: turns the extension's observations into finished spans. Does no I/O and reads no clock: time comes with the observations.
 
 pub(crate) mod counts;
 pub(crate) mod observation;

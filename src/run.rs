@@ -19,13 +19,14 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::base::signals::Signals;
 use crate::base::stdio::say;
+use crate::launch::k6;
 use crate::run::collector::RunningCollector;
 use crate::run::progress::Progress;
-use crate::run::reports::Receiver;
+use crate::run::reports::ReportReceiver;
 use crate::view::link::LinkTemplate;
 
 /// Variables in which clients look for the path of their browser.
-const BROWSER_VARIABLES: [&str; 3] = ["K6_BROWSER_EXECUTABLE_PATH", "PUPPETEER_EXECUTABLE_PATH", "CHROME_BIN"];
+const BROWSER_VARIABLES: [&str; 3] = [k6::EXECUTABLE_PATH, "PUPPETEER_EXECUTABLE_PATH", "CHROME_BIN"];
 
 /// Longest wait for the reports of hosts that outlive the command.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
@@ -43,7 +44,7 @@ pub(crate) struct RunOptions<'a> {
 #[derive(Debug)]
 pub(crate) struct Run {
     signals: Signals,
-    receiver: Receiver,
+    receiver: ReportReceiver,
     browser: PathBuf,
     /// Directory of the receiver's socket and of the browser's link.
     dir: TempDir,
@@ -59,7 +60,7 @@ impl Run {
         };
         let signals = supervise::catch_signals()?;
         let dir = files::temporary_directory("navtrace-run-").map_err(set_up)?;
-        let receiver = Receiver::listen(dir.path(), say).map_err(set_up)?;
+        let receiver = ReportReceiver::listen(dir.path(), say).map_err(set_up)?;
         let browser = link_this_program(&dir.path().join(browser_name)).map_err(set_up)?;
         Ok(Self { signals, receiver, browser, dir })
     }

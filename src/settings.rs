@@ -3,12 +3,12 @@
 //! [`table`] declares them. Each source yields [`assignment`]s, and [`Config::load`] applies them one after the other.
 
 pub(crate) mod assignment;
+#[cfg(test)]
+mod docs_table;
 mod edit;
 pub(crate) mod export;
 pub(crate) mod file;
 mod propagation;
-#[cfg(test)]
-mod readme;
 pub(crate) mod setting;
 pub(crate) mod show;
 mod stored;

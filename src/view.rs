@@ -1,4 +1,4 @@
-//! Step 8, view: shows traces as a waterfall in the terminal and as an HTML page.
+//! View: shows traces as a waterfall in the terminal and as an HTML page.
 //!
 //! [`trace_file`] scans a file ([`scan`]) in one of the formats ([`otlp_json`], [`jaeger_json`]), lists the traces in it ([`trace_index`]) and
 //! loads the selected ones as trees of spans ([`tree`]). [`terminal`] and [`page`] show a [`trace`], whatever format it came from.

@@ -12,7 +12,7 @@ use tempfile::{Builder, TempDir};
 /// Longest parent of a directory for sockets, in bytes.
 ///
 /// A socket's path has 103 bytes at most on macOS (107 on Linux). The directory's name and the socket's take the rest.
-const LONGEST_PARENT: usize = 60;
+const MAX_PARENT: usize = 60;
 
 /// Directory for temporary files when TMPDIR names no absolute path.
 const FALLBACK: &str = "/tmp";
@@ -21,7 +21,7 @@ const FALLBACK: &str = "/tmp";
 ///
 /// Its parent is `XDG_RUNTIME_DIR` (private, usually in memory) if that is usable, else the temporary directory.
 pub(crate) fn temporary_directory(prefix: &str) -> io::Result<TempDir> {
-    let fits = |dir: &PathBuf| dir.is_absolute() && dir.as_os_str().len() <= LONGEST_PARENT;
+    let fits = |dir: &PathBuf| dir.is_absolute() && dir.as_os_str().len() <= MAX_PARENT;
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let candidates = [runtime_dir, Some(temporary_root())];
     for parent in candidates.into_iter().flatten().filter(fits) {
@@ -98,7 +98,7 @@ pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_written(path, bytes, Readers::User) { Ok(()) } else { write(path, bytes, Readers::User) }
 }
 
-/// Whether a file has this content and lets `readers` read it. Opens regular files only, since a pipe would block.
+/// Returns whether a file has this content and lets `readers` read it. Opens regular files only, since a pipe would block.
 pub(crate) fn is_written(path: &Path, bytes: &[u8], readers: Readers) -> bool {
     let Ok(data) = fs::metadata(path) else { return false };
     let is_readable = readers == Readers::User || data.permissions().mode() & 0o777 == readers.file_mode();

@@ -22,7 +22,7 @@ impl Process {
         Self { pid, started: start_of(pid) }
     }
 
-    /// Whether the process still runs. A zombie does not.
+    /// Returns whether the process still runs. A zombie does not.
     pub(crate) fn is_alive(&self) -> bool {
         let there = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
         let there = there.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH));

@@ -14,16 +14,16 @@ use crate::context::mode::{Mode, WantedMode};
 use crate::context::policy::{Policy, Scope};
 use crate::context::targets::MatchPattern;
 use crate::context::traceparent::SpanContext;
-use crate::export::resource::Browser;
+use crate::export::resource::BrowserInfo;
 use crate::observe::observation::Observed;
 
-/// Contexts in the first answer: enough for the tabs that the extension prepares ahead and for the first navigations.
+/// Contexts in every `session` message: enough for the tabs that the extension prepares ahead and for the first navigations.
 const FIRST_STOCK: usize = 96;
 
-/// Traces in the first answer under scope `session`, where only scripts ask for them.
+/// Traces in every `session` message under scope `session`, where only scripts ask for them.
 const FEW_TRACES: usize = 8;
 
-/// What a message means for the rest of the host.
+/// An event for the rest of the host.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HostEvent {
     /// The extension said hello and got its session.
@@ -37,7 +37,7 @@ pub enum HostEvent {
         /// Whether the extension may act in off-the-record contexts.
         off_the_record: bool,
         /// The browser's own description.
-        browser: Option<Browser>,
+        browser: Option<BrowserInfo>,
     },
     /// Headers are in place for every request that follows.
     Armed(Mode),
@@ -75,7 +75,7 @@ impl Conversation {
     }
 
     /// Sets the template for links to traces and the address that spans are sent to, for display (default none).
-    pub(crate) fn with_places(self, link: Option<String>, endpoint: Option<String>) -> Self {
+    pub(crate) fn with_display(self, link: Option<String>, endpoint: Option<String>) -> Self {
         Self { link, endpoint, ..self }
     }
 
@@ -146,7 +146,7 @@ impl Conversation {
         ToExtension::Session {
             host: env!("CARGO_PKG_VERSION").to_owned(),
             mode,
-            // Measurements are only of use in spans that are exported.
+            // Measurements are useful only in spans that are exported.
             web_vitals: web_vitals && (session.flags.is_sampled() || policy.samples_parts()),
             propagation: Box::new(policy.propagation(session.trace_id)),
             session,

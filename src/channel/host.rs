@@ -23,18 +23,18 @@ use crate::launch::extension::ORIGIN;
 use crate::launch::gate::{self, Stage};
 use crate::launch::latch::Latch;
 use crate::observe::counts::SessionCounts;
-use crate::run::reports::{self, Report};
+use crate::run::reports::{Report, ReportSender};
 
 const NOT_GRANTED: &str = "NAVTRACE_MODE=detailed, but this browser does not let the extension change single requests: start it through \
                            `navtrace run` or `navtrace launch`, or name another Chromium with NAVTRACE_BROWSER; going on in lightweight mode";
 
-const CANNOT_KEEP: &str = "NAVTRACE_EXISTING=keep, but in lightweight mode nobody can see what a page sets: its contexts are overridden; detailed \
-                           mode keeps them";
+const CANNOT_KEEP: &str = "NAVTRACE_EXISTING=keep has no effect in lightweight mode: contexts that pages set are overridden; use detailed \
+                           mode";
 
 const NOT_OFF_THE_RECORD: &str = "the extension may not act in off-the-record contexts, so pages there go without trace context: allow it \
                                   in incognito on chrome://extensions";
 
-/// What the host needs to know from the settings.
+/// The settings that the host uses.
 #[derive(Debug)]
 pub(crate) struct HostOptions {
     pub(crate) policy: Policy,
@@ -81,15 +81,15 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     gate::report(Stage::HostStarted);
     let latch = Latch::of_browser(options.arm_timeout);
 
-    let run = reports::Sender::connect();
-    let progress = Progress { frames: Arc::clone(&frames), run: run.clone() };
-    let queue = Queue::start(&options.export, Arc::new(progress));
+    let run = ReportSender::connect();
+    let listener = QueueListener { frames: Arc::clone(&frames), run: run.clone() };
+    let queue = Queue::start(&options.export, Arc::new(listener));
     let host = Host { options, settings, run: &run, queue: &queue, latch: latch.as_ref() };
 
     let endpoint = options.export.endpoint.as_ref().map(Endpoint::name);
     let conversation = Conversation::new(options.policy.clone(), options.mode, gate::remembered())
         .with_web_vitals(options.web_vitals && endpoint.is_some())
-        .with_places(options.link.clone(), endpoint);
+        .with_display(options.link.clone(), endpoint);
     let served = conversation::serve(&mut io::stdin().lock(), &frames, conversation, |event| host.handle(event));
     if let Err(error) = &served {
         let failure = Failure::new(ExitCode::Failure, error).hint("the extension will connect again");
@@ -104,23 +104,23 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
 }
 
 /// Ends the queue, and reports the counts and the export of each session that this host had.
-fn report_results(queue: Queue, run: &reports::Sender) {
+fn report_results(queue: Queue, run: &ReportSender) {
     let mut sessions = queue.end();
     let last = sessions.pop();
-    for ExportedSession { context, observed, counts } in sessions {
+    for ExportedSession { context, observation_counts, export_counts } in sessions {
         let (trace_id, span_id) = (context.trace_id, context.span_id);
-        run.send(&Report::Past { trace_id, span_id, counts: observed, exported: counts });
+        run.send(&Report::Past { trace_id, span_id, counts: observation_counts, exported: export_counts });
     }
-    let exported = last.map(|ExportedSession { observed, counts, .. }| {
+    let exported = last.map(|ExportedSession { observation_counts, export_counts, .. }| {
         // The previous session's counts may have been reported as this one's.
-        run.send(&Report::Counts(observed));
-        counts
+        run.send(&Report::Counts(observation_counts));
+        export_counts
     });
     run.send(&Report::Exported(exported.unwrap_or_default()));
 }
 
 /// Sends a problem to `navtrace run`, or logs it when no run listens.
-fn report_problem(run: &reports::Sender, problem: &str) {
+fn report_problem(run: &ReportSender, problem: &str) {
     if !run.problem(problem) {
         tracing::warn!("{problem}");
     }
@@ -130,7 +130,7 @@ fn report_problem(run: &reports::Sender, problem: &str) {
 struct Host<'a, S> {
     options: &'a HostOptions,
     settings: &'a S,
-    run: &'a reports::Sender,
+    run: &'a ReportSender,
     queue: &'a Queue,
     latch: Option<&'a Latch>,
 }
@@ -188,12 +188,12 @@ fn answer(settings: Result<ToExtension, Failure>) -> ToExtension {
 }
 
 /// Forwards the queue's progress to the extension and to `navtrace run`.
-struct Progress {
+struct QueueListener {
     frames: Arc<Mutex<File>>,
-    run: reports::Sender,
+    run: ReportSender,
 }
 
-impl Progress {
+impl QueueListener {
     fn send(&self, message: &ToExtension) {
         if let Err(error) = conversation::send(&self.frames, message) {
             tracing::debug!("the extension did not get {message:?}: {error}");
@@ -201,8 +201,8 @@ impl Progress {
     }
 }
 
-impl Listener for Progress {
-    fn batch_is_safe(&self, worker: &str, number: u64) {
+impl Listener for QueueListener {
+    fn batch_stored(&self, worker: &str, number: u64) {
         self.send(&ToExtension::Received { worker: worker.to_owned(), number });
     }
 

@@ -33,7 +33,7 @@ const MAX_WIDTH: usize = 50;
 
 /// The output of `--json`.
 #[derive(Serialize)]
-struct Document {
+struct ConfigJson {
     /// Path of config.toml, which may not exist.
     file: Option<String>,
     file_exists: bool,
@@ -75,7 +75,7 @@ fn lines(config: &Config) -> String {
 }
 
 fn json(config: &Config) -> String {
-    let document = Document {
+    let document = ConfigJson {
         file: config.file.as_ref().map(|file| file.path.display().to_string()),
         file_exists: config.file.as_ref().is_some_and(|file| file.exists),
         settings: config.shown().collect(),

@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 /// Becomes the browser. Returns only if that failed.
 pub(super) fn launch(config: &Config, args: &Args) -> Failure {
-    let report_problem: fn(&str) -> bool = |problem| reports::Sender::connect().problem(problem);
+    let report_problem: fn(&str) -> bool = |problem| reports::ReportSender::connect().problem(problem);
     let options = LaunchOptions {
         browser: config.browser.clone(),
         extension: config.extension.clone(),

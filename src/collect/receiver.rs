@@ -17,7 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::collect::receiver::requests::{CLIENT_TIMEOUT, Shared, lock};
-use crate::collect::store::{Contents, Store};
+use crate::collect::store::{Contents, TraceFileWriter};
 
 /// OTLP's port for HTTP.
 pub(crate) const PORT: u16 = 4318;
@@ -58,7 +58,7 @@ pub(crate) struct Collected {
 
 impl Collector {
     /// Serves in a thread of its own. Passes problems to `on_problem`, each kind once.
-    pub(crate) fn start(listener: TcpListener, store: Store, on_problem: fn(&str)) -> io::Result<Self> {
+    pub(crate) fn start(listener: TcpListener, store: TraceFileWriter, on_problem: fn(&str)) -> io::Result<Self> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared::new(store, on_problem));

@@ -26,6 +26,9 @@ const MAX_FILES: usize = 20;
 
 const EXTENSION: &str = "jsonl";
 
+/// The service of spans whose resource has no service name.
+pub(crate) const UNKNOWN_SERVICE: &str = "unknown service";
+
 /// A trace in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct CollectedTrace {
@@ -41,7 +44,7 @@ pub(crate) struct CollectedTrace {
     pub(crate) end: u64,
 }
 
-/// What is in a trace file.
+/// The traces and spans in a trace file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Contents {
     /// By trace id.
@@ -52,7 +55,7 @@ pub(crate) struct Contents {
 
 /// A trace file that is being written.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct TraceFileWriter {
     file: BufWriter<File>,
     path: PathBuf,
     /// The length of the file after the last complete line, to which it is cut back when writing fails.
@@ -60,7 +63,7 @@ pub(crate) struct Store {
     contents: Contents,
 }
 
-impl Store {
+impl TraceFileWriter {
     /// Creates a file, or empties an existing one.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
@@ -152,7 +155,7 @@ fn service_name(resource: Option<&Resource>) -> &str {
     let named = resource.and_then(|resource| resource.attributes.iter().find(|pair| pair.key == "service.name"));
     match named.and_then(|pair| pair.value.as_ref()).and_then(|value| value.value.as_ref()) {
         Some(Value::StringValue(name)) => name,
-        _ => "unknown service",
+        _ => UNKNOWN_SERVICE,
     }
 }
 

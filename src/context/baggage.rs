@@ -8,7 +8,7 @@ const MAX_MEMBERS: usize = 64;
 /// The length in bytes that every implementation propagates.
 const MAX_BYTES: usize = 8192;
 
-/// Returns the members that are valid and within the limits, and what is wrong with the first one that is not.
+/// Returns the members that are valid and within the limits, and the error of the first invalid member.
 pub(crate) fn parse(text: &str) -> (String, Option<String>) {
     let (mut kept, mut count, mut problem) = (String::new(), 0, None);
     let members = text.split(',').map(|member| member.trim_matches([' ', '\t'])).filter(|member| !member.is_empty());

@@ -1,5 +1,6 @@
-//! Targets: who gets headers. Match patterns in Chrome's syntax become regular expressions, which both modes of the extension use: a rule's
-//! filter takes them (RE2), and so does a listener (JavaScript). A rule takes only short ones: the extension asks the browser.
+//! Targets: the URLs whose requests get headers. Match patterns in Chrome's syntax become regular expressions for both modes of the
+//! extension: for the filters of rules (RE2) and for listeners (JavaScript). A rule accepts only short expressions, so the extension asks the
+//! browser.
 //!
 //! <https://developer.chrome.com/docs/extensions/develop/concepts/match-patterns>
 
@@ -8,8 +9,8 @@ use std::fmt;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Host;
 
-/// The patterns that a list may have: each is a rule for every tab of lightweight mode, and a browser takes 1,000 of their kind.
-pub(crate) const MOST_PATTERNS: usize = 20;
+/// Limit for a list: lightweight mode needs a rule per pattern and tab, and the browser allows 1,000.
+pub(crate) const MAX_PATTERNS: usize = 20;
 
 /// One pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,11 +19,11 @@ pub(crate) struct MatchPattern {
     regexes: Vec<String>,
 }
 
-/// What is wrong with a pattern, and where.
+/// The first error in a match pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) struct PatternError {
     pattern: String,
-    /// In characters, from 0.
+    /// The position of the error in characters, from 0.
     at: usize,
     reason: &'static str,
 }
@@ -35,11 +36,12 @@ impl fmt::Display for PatternError {
             (_, "") => " at its end".to_owned(),
             (at, rest) => format!(" at \"{rest}\" (character {})", at + 1),
         };
-        write!(f, "\"{}\" is wrong{place}: {}", self.pattern, self.reason)
+        write!(f, "\"{}\" is not a valid pattern{place}: {}", self.pattern, self.reason)
     }
 }
 
-/// Schemes, and those that addresses have for them, with the port that these leave out: a WebSocket begins with a request to the same server.
+/// For each scheme of a pattern: the schemes of the addresses that it matches, with their default ports (a WebSocket starts as a request to
+/// the same server).
 const SCHEMES: [(&str, &[(&str, u16)]); 5] = [
     ("*", &[("(?:http|ws)", 80), ("(?:https|wss)", 443)]),
     ("http", &[("(?:http|ws)", 80)]),
@@ -67,15 +69,11 @@ impl Port {
 
 const ALL_URLS: &str = "<all_urls>";
 
-/// What a `*` in a path stands for.
+/// Expression for a `*` in a path.
 const ANYTHING: &str = "[^?#]*";
 
 impl MatchPattern {
-    /// Reads one pattern.
-    ///
-    /// # Errors
-    ///
-    /// A [`PatternError`] for the first thing that is wrong with it.
+    /// Parses a pattern.
     pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
         Self::compile(text).map_err(|(at, reason)| PatternError {
             pattern: text.to_owned(),
@@ -84,7 +82,7 @@ impl MatchPattern {
         })
     }
 
-    /// Errors are at a byte.
+    /// Compiles a pattern. Errors have a byte offset.
     fn compile(text: &str) -> Result<Self, (usize, &'static str)> {
         if text == ALL_URLS {
             return Ok(Self { text: text.to_owned(), regexes: vec!["^(?:http|ws)s?://".to_owned()] });
@@ -101,7 +99,7 @@ impl MatchPattern {
         // An address may have credentials before the host.
         let server =
             |(scheme, default): &(&str, u16)| format!("{scheme}://(?:[^/?#@]*@)?{name}{}", port.regex(*default));
-        // One scheme leaves such a port out, and the other does not.
+        // 80 and 443 are the default of one scheme only, so each scheme gets its own expression.
         let servers = match (schemes, port) {
             ([only], _) => vec![server(only)],
             (all, Port::One(80 | 443)) => all.iter().map(server).collect(),
@@ -111,7 +109,7 @@ impl MatchPattern {
         Ok(Self { text: text.to_owned(), regexes })
     }
 
-    /// Regular expressions for the addresses that it matches, as RE2 and JavaScript have them; case matters.
+    /// Returns the regular expressions for the matched addresses: valid in RE2 and JavaScript; they are case-sensitive.
     pub(crate) fn regexes(&self) -> &[String] {
         &self.regexes
     }
@@ -129,7 +127,7 @@ fn host(text: &str) -> Result<(String, Port), (usize, &'static str)> {
     let colon = text[bracket..].find(':').map(|at| bracket + at);
     let (name, port) = colon.map_or((text, None), |at| (&text[..at], Some((at + 1, &text[at + 1..]))));
     let port = match port {
-        // As Chrome's patterns have it.
+        // No port means any, as in Chrome's patterns.
         None | Some((_, "*")) => Port::Any,
         Some((at, digits)) => match digits.parse() {
             Ok(port) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Port::One(port),
@@ -147,8 +145,8 @@ fn host(text: &str) -> Result<(String, Port), (usize, &'static str)> {
     if let Some(star) = base.find('*') {
         return Err((base_at + star, "a * in the host is all of it, or its beginning as in *.shop.test"));
     }
-    let valid = (base_at, "it is not a host");
-    match Host::parse(base).map_err(|_| valid)? {
+    let invalid = (base_at, "it is not a host");
+    match Host::parse(base).map_err(|_| invalid)? {
         // An address of numbers has no subdomains.
         Host::Ipv4(_) | Host::Ipv6(_) if !subdomains.is_empty() => Err((0, "an IP address has no subdomains")),
         Host::Domain(domain) => Ok((format!("{subdomains}{}\\.?", escaped(domain.trim_end_matches('.'))), port)),
@@ -156,7 +154,7 @@ fn host(text: &str) -> Result<(String, Port), (usize, &'static str)> {
     }
 }
 
-/// What addresses have percent-encoded in a path: <https://url.spec.whatwg.org/#path-percent-encode-set>.
+/// Characters that are percent-encoded in a path: <https://url.spec.whatwg.org/#path-percent-encode-set>.
 const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}').add(b'^');
 
 /// Turns a path into a regular expression: `*` is any characters, and a query is not compared.
@@ -181,19 +179,15 @@ fn escaped(text: &str) -> String {
     })
 }
 
-/// Reads a list of patterns.
-///
-/// # Errors
-///
-/// What is wrong with the first that can't be used, or with their number.
+/// Parses a list of patterns. Returns the error of the first invalid pattern, or that there are too many.
 pub(crate) fn patterns(items: &[String]) -> Result<Vec<MatchPattern>, String> {
     let patterns: Vec<_> = items
         .iter()
         .map(|item| MatchPattern::parse(item))
         .collect::<Result<_, _>>()
         .map_err(|error| error.to_string())?;
-    if patterns.len() > MOST_PATTERNS {
-        return Err(format!("there are {} patterns: {MOST_PATTERNS} at most", patterns.len()));
+    if patterns.len() > MAX_PATTERNS {
+        return Err(format!("there are {} patterns: {MAX_PATTERNS} at most", patterns.len()));
     }
     Ok(patterns)
 }

@@ -13,7 +13,7 @@ use crate::context::mode::{Mode, WantedMode};
 use crate::doctor::{DoctorOptions, Finding};
 use crate::launch::gate::DOCTOR_HINT;
 use crate::launch::start;
-use crate::run::reports::Receiver;
+use crate::run::reports::ReportReceiver;
 
 /// The subjects of the findings.
 pub(super) const SUBJECTS: [&str; 4] = ["browser start", "off the record", "mode", "page load"];
@@ -62,7 +62,7 @@ pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
     let set_up =
         |error: io::Error| Failure::new(ExitCode::Failure, "the check of a page load can't be set up").because(error);
     let dir = files::temporary_directory("navtrace-doctor-").map_err(set_up)?;
-    let receiver = Receiver::listen(dir.path(), |_| ()).map_err(set_up)?;
+    let receiver = ReportReceiver::listen(dir.path(), |_| ()).map_err(set_up)?;
     let server = TcpListener::bind("127.0.0.1:0").map_err(set_up)?;
     let page = format!("http://{}/", server.local_addr().map_err(set_up)?);
 

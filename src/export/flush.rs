@@ -38,7 +38,7 @@ pub(crate) fn adopt(state: &StateDirectory, options: &BatchOptions) {
         if let Err(error) = adopt_session(&entry.path(), &spool, options)
             && !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotFound)
         {
-            tracing::warn!("the session of {} can't be taken up: {error}", entry.path().display());
+            tracing::warn!("the spans in {} can't be moved to the spool: {error}", entry.path().display());
         }
     }
 }

@@ -27,7 +27,7 @@ const LOCK_RETRY: Duration = Duration::from_millis(10);
 /// The length in bytes below which a journal is never compacted.
 const MIN_COMPACTION: u64 = 1 << 20;
 
-/// One line of a journal. The names in JSON stay as earlier versions wrote them.
+/// One line of a journal. The names on disk are kept so that journals of earlier builds stay readable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum JournalEntry {

@@ -11,14 +11,14 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as OtlpSpan, Status};
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 use opentelemetry_semantic_conventions::attribute as semconv;
+use url::Url;
 
 use crate::observe::observation::SpanLink;
-use crate::observe::redact;
 use crate::observe::span::{Navigation, Operation, Request, Span, SpanError};
 
 /// Attributes that no convention covers.
-mod own {
-    pub(super) const FROM_CACHE: &str = "navtrace.request.from_cache";
+pub(crate) mod own {
+    pub(crate) const FROM_CACHE: &str = "navtrace.request.from_cache";
     pub(super) const CANCELLED: &str = "navtrace.request.cancelled";
     pub(super) const RESOURCE_TYPE: &str = "navtrace.request.resource_type";
     pub(super) const UNFINISHED: &str = "navtrace.unfinished";
@@ -212,7 +212,7 @@ fn request_parts(request: &Request) -> Parts {
         parts.text(semconv::HTTP_REQUEST_METHOD_ORIGINAL, &*request.method);
     }
     parts.text(semconv::URL_FULL, &*request.url);
-    if let Some((host, port)) = redact::server(&request.url) {
+    if let Some((host, port)) = server(&request.url) {
         parts.text(semconv::SERVER_ADDRESS, host);
         parts.number(semconv::SERVER_PORT, port);
     }
@@ -241,6 +241,17 @@ fn request_parts(request: &Request) -> Parts {
     parts.event("response", request.responded);
     parts.error(request.error.as_ref());
     parts
+}
+
+/// Returns host and port, or none if the address has no host, such as `data:`.
+fn server(address: &str) -> Option<(String, u16)> {
+    let url = Url::parse(address).ok()?;
+    let host = match url.host()? {
+        url::Host::Ipv6(ip) => ip.to_string(),
+        host => host.to_string(),
+    };
+    let port = url.port_or_known_default()?;
+    Some((host, port))
 }
 
 /// Returns the HTTP version of the status line for unencrypted connections. For encrypted ones, Chromium writes `HTTP/1.1` also for HTTP/2 and

@@ -41,7 +41,7 @@ impl Problems {
         self.report(kind, message);
     }
 
-    /// Notes that spans can be sent again.
+    /// Clears the current problem: spans can be sent again.
     pub(super) fn clear(&self) {
         self.lock().current = None;
     }

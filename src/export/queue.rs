@@ -21,8 +21,8 @@ use crate::export::options::ExportOptions;
 use crate::export::problems::Problems;
 use crate::export::queue::sessions::Sessions;
 use crate::export::queue::thread::QueueThread;
-use crate::export::resource::Browser;
-use crate::export::send::{self, SenderEvent};
+use crate::export::resource::BrowserInfo;
+use crate::export::send::{CollectorSender, SenderEvent};
 use crate::export::session::QueuedSession;
 use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
@@ -37,7 +37,7 @@ enum Message {
     Session {
         context: SessionContext,
         parent: Option<RemoteParent>,
-        browser: Browser,
+        browser: BrowserInfo,
         time: Nanos,
     },
     Observed(Observed),
@@ -54,7 +54,7 @@ enum Message {
 /// Learns what the queue does. Called by the threads of the queue and the sender.
 pub(crate) trait Listener: Send + Sync + 'static {
     /// A batch of observations is in the journal.
-    fn batch_is_safe(&self, worker: &str, number: u64);
+    fn batch_stored(&self, worker: &str, number: u64);
     /// The current session has made progress.
     fn counted(&self, counts: &SessionCounts);
     /// The state of the export has changed.
@@ -63,17 +63,21 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn problem(&self, problem: &str);
 }
 
-/// A session and what became of its spans.
+/// A session with the counts of its observations and of its spans.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ExportedSession {
     pub(crate) context: SessionContext,
-    pub(crate) observed: SessionCounts,
-    pub(crate) counts: ExportCounts,
+    pub(crate) observation_counts: SessionCounts,
+    pub(crate) export_counts: ExportCounts,
 }
 
 impl ExportedSession {
     fn of(session: &QueuedSession) -> Self {
-        Self { context: session.start.context, observed: session.observed().clone(), counts: session.counts() }
+        Self {
+            context: session.start.context,
+            observation_counts: session.observation_counts().clone(),
+            export_counts: session.export_counts(),
+        }
     }
 }
 
@@ -109,7 +113,7 @@ impl Queue {
                 let _ = messages.send(Message::Sender(event));
             };
             let sender =
-                send::Sender::new(endpoint, options.batch.clone(), state.clone(), Arc::clone(&problems), notify);
+                CollectorSender::new(endpoint, options.batch.clone(), state.clone(), Arc::clone(&problems), notify);
             std::thread::spawn(move || sender.run(&for_sender));
             jobs
         });
@@ -120,7 +124,7 @@ impl Queue {
     }
 
     /// Starts or continues a session, which may belong to a trace that another program started. The session before it is retired.
-    pub(crate) fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<Browser>) {
+    pub(crate) fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<BrowserInfo>) {
         let parent = parent.map(|parent| RemoteParent { span_id: parent.span_id, tracestate: parent.tracestate });
         let browser = browser.unwrap_or_default();
         let _ = self.messages.send(Message::Session { context, parent, browser, time: nanos_now() });

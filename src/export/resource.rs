@@ -14,9 +14,9 @@ use crate::export::otlp::{attribute, text};
 
 /// The browser's description of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "Browser"))]
 #[serde(rename_all = "camelCase")]
-pub struct Browser {
+pub struct BrowserInfo {
     /// `navigator.userAgent`.
     pub user_agent: String,
     /// `navigator.userAgentData.brands`, each as `name version`.
@@ -44,7 +44,7 @@ fn os_release(text: &str) -> Option<(String, String)> {
 /// Builds the resource from what [`of_machine`] returns and the rest. Attributes that the user set win.
 pub(crate) fn resource(
     options: &ExportOptions,
-    browser: &Browser,
+    browser: &BrowserInfo,
     machine: Vec<KeyValue>,
     session: SessionContext,
 ) -> Resource {
@@ -79,8 +79,8 @@ fn instance_id(session: SessionContext) -> String {
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
-fn of_browser(browser: &Browser) -> Vec<KeyValue> {
-    let Browser { user_agent, brands, platform, mobile, language } = browser;
+fn of_browser(browser: &BrowserInfo) -> Vec<KeyValue> {
+    let BrowserInfo { user_agent, brands, platform, mobile, language } = browser;
     let mut attributes = Vec::new();
     for (key, value) in [
         (semconv::USER_AGENT_ORIGINAL, user_agent),
@@ -165,7 +165,7 @@ mod tests {
         };
         let with = |options: &ExportOptions| {
             let machine = vec![text(semconv::OS_TYPE, "linux"), text(semconv::HOST_NAME, "here")];
-            resource(options, &Browser::default(), machine, session)
+            resource(options, &BrowserInfo::default(), machine, session)
         };
         let built = with(&ExportOptions::default());
         assert_eq!(value(&built, "service.name"), "browser");

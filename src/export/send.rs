@@ -22,10 +22,10 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// The longest pause that a collector can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// Pause between two looks at an empty spool, where other hosts may put batches.
+/// Interval between checks of an empty spool, where other hosts may put batches.
 const SPOOL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// After so many failures in a row, the spool is left to the next host.
+/// Number of failures in a row after which the spool is left to the next host.
 const MAX_SPOOL_FAILURES: u32 = 3;
 
 /// A job for the sender. The queue gives it one only in [`SenderState::Ready`].
@@ -43,9 +43,10 @@ pub(super) enum SenderState {
     Ready {
         drain_at: Option<Instant>,
     },
-    /// Waits after so many failures in a row.
+    /// Waits before the next request.
     BackingOff {
         until: Instant,
+        /// Number of failures in a row.
         failures: u32,
     },
     /// Can send nothing more.
@@ -61,7 +62,7 @@ pub(super) enum SenderEvent {
     },
 }
 
-pub(super) struct Sender<N> {
+pub(super) struct CollectorSender<N> {
     endpoint: Endpoint,
     batch: BatchOptions,
     state: Option<StateDirectory>,
@@ -79,7 +80,7 @@ pub(super) struct Sender<N> {
     retry_at: Option<Instant>,
 }
 
-impl<N: Fn(SenderEvent)> Sender<N> {
+impl<N: Fn(SenderEvent)> CollectorSender<N> {
     /// Without a state directory, nothing can be kept for later.
     pub(super) fn new(
         endpoint: Endpoint,
@@ -180,7 +181,7 @@ impl<N: Fn(SenderEvent)> Sender<N> {
                 let rejected = rejected.min(count);
                 if rejected > 0 {
                     let problem = format!(
-                        "the collector at {endpoint} took only a part: {rejected} of {count} spans were rejected: {message}"
+                        "the collector at {endpoint} rejected {rejected} of {count} spans: {message}"
                     );
                     problems.report("partial", &problem);
                 } else if !message.is_empty() {
@@ -196,14 +197,14 @@ impl<N: Fn(SenderEvent)> Sender<N> {
             }
             Answer::Unavailable { reason, retry_after } => {
                 self.back_off(retry_after);
-                let problem = format!("spans can't be sent to {endpoint}: {reason}; {}", self.what_is_kept());
+                let problem = format!("spans can't be sent to {endpoint}: {reason}; {}", self.loss_hint());
                 problems.set("unavailable", &problem);
                 None
             }
             Answer::Failed(reason) => {
                 let problem = format!(
                     "spans can't be sent to {endpoint}: {reason}; check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS; {}",
-                    self.what_is_kept()
+                    self.loss_hint()
                 );
                 problems.set("failed", &problem);
                 None
@@ -220,7 +221,7 @@ impl<N: Fn(SenderEvent)> Sender<N> {
         self.retry_at = Some(Instant::now() + retry_after.unwrap_or_default().max(jittered).min(MAX_RETRY_AFTER));
     }
 
-    fn what_is_kept(&self) -> &'static str {
+    fn loss_hint(&self) -> &'static str {
         if self.spool.is_some() {
             "they are kept, and the next traced browser or `navtrace flush` sends them"
         } else {

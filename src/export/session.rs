@@ -105,11 +105,11 @@ impl QueuedSession {
         Ok(())
     }
 
-    pub(crate) fn observed(&self) -> &SessionCounts {
+    pub(crate) fn observation_counts(&self) -> &SessionCounts {
         self.state.session.counts()
     }
 
-    pub(crate) fn counts(&self) -> ExportCounts {
+    pub(crate) fn export_counts(&self) -> ExportCounts {
         self.state.counts
     }
 
@@ -182,7 +182,7 @@ impl QueuedSession {
         self.log(&JournalEntry::Removed { at, count, result })
     }
 
-    /// Notes that another session took this one's place. From now on only ends of open requests are expected.
+    /// Marks the session as replaced. From now on only ends of open requests are expected.
     pub(crate) fn retire(&mut self, time: Nanos) -> io::Result<()> {
         self.close_at = Some(Instant::now() + LATE_ENDS);
         self.state.session.retire(time);

@@ -10,6 +10,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use tokio::runtime::{Builder, Runtime};
 
 use crate::export::options::{Endpoint, Protocol};
+use crate::export::transport::grpc::GrpcClient;
+use crate::export::transport::http::HttpClient;
 
 /// The collector's answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +38,8 @@ pub(crate) struct Transport {
 }
 
 enum Client {
-    Http(http::Client),
-    Grpc(Box<grpc::Client>),
+    Http(HttpClient),
+    Grpc(Box<GrpcClient>),
 }
 
 impl Transport {
@@ -46,8 +48,8 @@ impl Transport {
         // Fails if a provider is installed already, which does no harm.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = match endpoint.protocol {
-            Protocol::Grpc => grpc::Client::new(endpoint).map(Box::new).map(Client::Grpc)?,
-            Protocol::HttpProtobuf | Protocol::HttpJson => http::Client::new(endpoint).map(Client::Http)?,
+            Protocol::Grpc => GrpcClient::new(endpoint).map(Box::new).map(Client::Grpc)?,
+            Protocol::HttpProtobuf | Protocol::HttpJson => HttpClient::new(endpoint).map(Client::Http)?,
         };
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("spans can't be sent: {error}"))?;

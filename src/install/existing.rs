@@ -64,7 +64,7 @@ impl WriteError {
         Self { path: path.into(), error }
     }
 
-    /// Tells whether another user, such as root, may have the permission.
+    /// Returns whether another user, such as root, may have the permission.
     pub(super) fn is_permission(&self) -> bool {
         self.error.kind() == ErrorKind::PermissionDenied
     }

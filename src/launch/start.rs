@@ -192,7 +192,7 @@ fn take_port(number: u16, options: &LaunchOptions) -> Option<ClientPort> {
         .ok()
 }
 
-/// Tells whether Chromium would refuse to start without `--no-sandbox`.
+/// Returns whether Chromium would refuse to start without `--no-sandbox`.
 pub(crate) fn needs_no_sandbox() -> bool {
     rustix::process::geteuid().is_root()
 }

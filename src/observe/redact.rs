@@ -4,8 +4,6 @@
 
 use std::borrow::Cow;
 
-use url::Url;
-
 use crate::observe::observation::{Observation, Observed};
 
 /// Replaces a secret.
@@ -104,17 +102,6 @@ fn decoded(key: &str) -> Cow<'_, str> {
     percent_encoding::percent_decode_str(key).decode_utf8_lossy()
 }
 
-/// Returns host and port, or none if the address has no host, such as `data:`.
-pub(crate) fn server(address: &str) -> Option<(String, u16)> {
-    let url = Url::parse(address).ok()?;
-    let host = match url.host()? {
-        url::Host::Ipv6(ip) => ip.to_string(),
-        host => host.to_string(),
-    };
-    let port = url.port_or_known_default()?;
-    Some((host, port))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,14 +126,5 @@ mod tests {
         ] {
             assert_eq!(address(text), expected);
         }
-    }
-
-    #[test]
-    fn the_server_is_the_host_and_the_port() {
-        assert_eq!(server("https://shop.test/x"), Some(("shop.test".to_owned(), 443)));
-        assert_eq!(server("wss://shop.test:8443/x"), Some(("shop.test".to_owned(), 8443)));
-        assert_eq!(server("http://[::1]:8080/"), Some(("::1".to_owned(), 8080)));
-        assert_eq!(server("data:text/plain,x"), None);
-        assert_eq!(server("nonsense"), None);
     }
 }

@@ -9,7 +9,7 @@ use crate::base::files;
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
 use crate::collect::receiver::{self, Collector};
-use crate::collect::store::{self, Contents, Store};
+use crate::collect::store::{self, Contents, TraceFileWriter};
 use crate::view::link::LinkTemplate;
 use crate::view::page::{self, Page};
 use crate::view::parsed::Detail;
@@ -37,7 +37,7 @@ pub(crate) struct RunningCollector {
 
 /// The result of a collector.
 #[derive(Debug)]
-pub(crate) struct Collected {
+pub(crate) struct CollectorReport {
     /// Contents of the trace file.
     pub(crate) contents: Contents,
     path: PathBuf,
@@ -61,7 +61,7 @@ pub(crate) fn start(options: &CollectorOptions) -> Result<RunningCollector, Fail
         }
         None => fail("spans can't be received on loopback", error),
     })?;
-    let store = Store::create(&path).map_err(|error| {
+    let store = TraceFileWriter::create(&path).map_err(|error| {
         fail(&format!("{} can't be written", path.display()), error).hint("name another file with --output")
     })?;
     let path = store.path().to_owned();
@@ -81,7 +81,7 @@ impl RunningCollector {
     }
 
     /// Receives until no span has come for as long as `quiet`, stops, and writes the page.
-    pub(crate) fn finish(self, quiet: Duration, link: Option<&LinkTemplate>) -> Collected {
+    pub(crate) fn finish(self, quiet: Duration, link: Option<&LinkTemplate>) -> CollectorReport {
         let collected = self.receiver.finish(quiet, quiet + PATIENCE);
         if collected.contents.spans == 0 && !self.is_named_by_user {
             // `navtrace view` shows the latest file, which should not be an empty one. A file that can't be removed stays.
@@ -96,11 +96,11 @@ impl RunningCollector {
             ));
             None
         });
-        Collected { contents: collected.contents, path: self.path, page, lost: collected.lost }
+        CollectorReport { contents: collected.contents, path: self.path, page, lost: collected.lost }
     }
 }
 
-impl Collected {
+impl CollectorReport {
     /// Returns lines for the user: where the spans and the page are, and how to view them.
     pub(crate) fn lines(&self) -> Vec<String> {
         let path = self.path.display();

@@ -50,16 +50,16 @@ pub(crate) enum Report {
     End,
 }
 
-/// Whether `navtrace run` started this process, directly or through its command.
+/// Returns whether `navtrace run` started this process, directly or through its command.
 pub(crate) fn is_heard() -> bool {
     environment::path(RUN_SOCKET).is_some()
 }
 
 /// Sends reports; drops them when no `navtrace run` listens. Clones share one connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Sender(Arc<Mutex<Option<UnixStream>>>);
+pub(crate) struct ReportSender(Arc<Mutex<Option<UnixStream>>>);
 
-impl Sender {
+impl ReportSender {
     /// Connects to the `navtrace run` above this process, if there is one.
     pub(crate) fn connect() -> Self {
         Self::to(environment::path(RUN_SOCKET).and_then(|path| connect(&path).ok()))
@@ -109,12 +109,12 @@ impl SharedState {
 
 /// Receives reports, each connection in a thread of its own.
 #[derive(Debug)]
-pub struct Receiver {
+pub struct ReportReceiver {
     path: PathBuf,
     shared: Arc<SharedState>,
 }
 
-impl Receiver {
+impl ReportReceiver {
     /// Listens in `dir`, a private directory, and passes each new problem to `on_problem`.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl Receiver {
     #[must_use]
     pub fn finish(self, timeout: Duration) -> RunState {
         if let Ok(stream) = connect(&self.path) {
-            Sender::to(Some(stream)).send(&Report::End);
+            ReportSender::to(Some(stream)).send(&Report::End);
         }
         self.wait_for(timeout, |state| state.is_complete().then_some(()));
         std::mem::take(&mut self.shared.lock())
@@ -211,8 +211,8 @@ mod tests {
     #[test]
     fn everything_sent_before_the_end_is_read() {
         let dir = tempfile::tempdir().unwrap();
-        let receiver = Receiver::listen(dir.path(), |_| ()).unwrap();
-        let senders: Vec<_> = (0..20).map(|_| Sender::to(Some(connect(receiver.path()).unwrap()))).collect();
+        let receiver = ReportReceiver::listen(dir.path(), |_| ()).unwrap();
+        let senders: Vec<_> = (0..20).map(|_| ReportSender::to(Some(connect(receiver.path()).unwrap()))).collect();
         for (number, sender) in senders.iter().enumerate() {
             assert!(sender.send(&session(&format!("{:032x}", number + 1))));
         }
@@ -225,8 +225,8 @@ mod tests {
     #[test]
     fn the_wait_for_a_host_that_does_not_end_is_bounded() {
         let dir = tempfile::tempdir().unwrap();
-        let receiver = Receiver::listen(dir.path(), |_| ()).unwrap();
-        let sender = Sender::to(Some(connect(receiver.path()).unwrap()));
+        let receiver = ReportReceiver::listen(dir.path(), |_| ()).unwrap();
+        let sender = ReportSender::to(Some(connect(receiver.path()).unwrap()));
         sender.send(&session(ONE));
         let state = receiver.finish(Duration::from_millis(200));
         assert_eq!(state.sessions[0].ended, None);

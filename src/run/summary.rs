@@ -10,15 +10,15 @@ use crate::collect::store::CollectedTrace;
 use crate::context::ids::TraceId;
 use crate::export::journal::ExportCounts;
 use crate::observe::counts::{SessionCounts, SlowestRequest};
-use crate::run::collector::Collected;
+use crate::run::collector::CollectorReport;
 use crate::run::state::{RunState, TracedSession};
 use crate::view::link::{LinkTemplate, LinkedTrace};
 
 /// Longest path of a request in a summary, in characters.
-const LONGEST_PATH: usize = 60;
+const MAX_PATH: usize = 60;
 
 /// Returns a line per session, the problems that were reported repeatedly, and the lines of the collector.
-pub(super) fn summary(state: &RunState, collected: Option<&Collected>, link: Option<&LinkTemplate>) -> Vec<String> {
+pub(super) fn summary(state: &RunState, collected: Option<&CollectorReport>, link: Option<&LinkTemplate>) -> Vec<String> {
     let repeated = |problems: &BTreeMap<String, usize>| -> Vec<String> {
         let often = problems.iter().filter(|(_, count)| **count > 1);
         often.map(|(problem, count)| format!("{count} times: {problem}")).collect()
@@ -67,7 +67,7 @@ fn session_line(session: &TracedSession, seen: Option<&CollectedTrace>, link: Op
         Some(counted(*requests, "request")),
         some(*failures, "failed"),
         some(*cache_hits, "from cache"),
-        some(usize::try_from(*dropped).unwrap_or(usize::MAX), "events not seen"),
+        some(usize::try_from(*dropped).unwrap_or(usize::MAX), "observations lost"),
         Some(duration.map_or("not ended".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()))),
         slowest.as_ref().map(slowest_request),
         seen.and_then(services),
@@ -118,7 +118,7 @@ fn link_to(session: &TracedSession, seen: Option<&CollectedTrace>, link: &LinkTe
 fn slowest_request(slowest: &SlowestRequest) -> String {
     let (method, address) = slowest.name.split_once(' ').unwrap_or(("", &slowest.name));
     let path = Url::parse(address).map_or_else(|_| address.to_owned(), |url| url.path().to_owned());
-    let path = match path.char_indices().nth(LONGEST_PATH) {
+    let path = match path.char_indices().nth(MAX_PATH) {
         Some((end, _)) => format!("{}…", &path[..end]),
         None => path,
     };

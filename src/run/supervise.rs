@@ -92,7 +92,7 @@ fn next_ended_child() -> io::Result<Option<Pid>> {
     }
 }
 
-/// Whether the kernel sent the signal to the command too, as it does for Ctrl-C. k6 takes a second one for "stop at once".
+/// Returns whether the kernel sent the signal to the command too, as it does for Ctrl-C. k6 takes a second one for "stop at once".
 ///
 /// A hangup reaches only the leader of the terminal's session, which may be this process.
 fn has_reached_the_command(origin: &Origin) -> bool {

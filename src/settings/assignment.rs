@@ -13,7 +13,7 @@ use crate::settings::{table, value};
 pub(crate) const FILE: &str = "NAVTRACE_CONFIG";
 
 /// Ends the message about an unknown name.
-pub(super) const SEE_HELP: &str = "navtrace config --help lists those that there are";
+pub(super) const SEE_HELP: &str = "navtrace config --help lists all settings";
 
 /// Where a value comes from. Each source wins over those before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Assignment {
         Self { setting, text: text.into(), items, source: Source::File(path.to_owned()), place, written }
     }
 
-    /// Tells whether an invalid value is an error. OpenTelemetry wants its invalid variables ignored, but options are navtrace's.
+    /// Returns whether an invalid value is an error. OpenTelemetry wants its invalid variables ignored, but options are navtrace's.
     pub(super) fn is_strict(&self) -> bool {
         self.setting.is_ours() || matches!(self.source, Source::Flag(_))
     }

@@ -68,7 +68,7 @@ static OF_SPANS: &[Setting] = &[
     Setting {
         name: EXPORTER,
         default: "`otlp`",
-        meaning: "`otlp`, or `none` to export nothing; `true` in the second does the same",
+        meaning: "`otlp`, or `none` to export nothing; `OTEL_SDK_DISABLED=true` does the same as `none`",
         choices: || names(&EXPORTERS),
         read: Read::Text(|config, text| put(&mut config.raw_export.exports, known(text, &EXPORTERS).map(Some))),
         ..SETTING
@@ -82,7 +82,7 @@ static OF_SPANS: &[Setting] = &[
     Setting {
         name: "OTEL_SERVICE_NAME",
         default: "`browser`",
-        meaning: "the service that the browser's spans belong to, and more of its attributes as `key=value,…`",
+        meaning: "the service that the browser's spans belong to; `OTEL_RESOURCE_ATTRIBUTES` has more of its attributes, as `key=value,…`",
         read: Read::Text(|config, text| put(&mut config.raw_export.service_name, Ok(Some(text.to_owned())))),
         ..SETTING
     },
@@ -99,7 +99,7 @@ static OF_OTLP: &[[Setting; 2]] = &[
     otlp!(
         "ENDPOINT",
         "in `run` its own collector, else `http://localhost:4318` (`:4317` for gRPC)",
-        "where spans go; the second of each pair is for spans alone and wins, and its address is used unchanged",
+        "where spans go; a setting with `TRACES` in its name is for spans alone and wins, and its address is used unchanged",
         WhenInvalid,
         Text,
         |otlp, text| put(&mut otlp.endpoint, address(text).map(Some))
@@ -140,7 +140,7 @@ static OF_BATCHES: &[Setting] = &[
     Setting {
         name: SCHEDULE_DELAY,
         default: "`5000`",
-        meaning: "how long a span waits for others (500 with `run`'s own collector), and the time limit of an export, in ms",
+        meaning: "how long a span waits for others (500 with `run`'s own collector), and in `OTEL_BSP_EXPORT_TIMEOUT` the time limit of an export, in ms",
         read: Read::Text(|config, text| put(&mut config.raw_export.schedule_delay, milliseconds(text).map(Some))),
         ..SETTING
     },
@@ -153,7 +153,7 @@ static OF_BATCHES: &[Setting] = &[
     Setting {
         name: "OTEL_BSP_MAX_QUEUE_SIZE",
         default: "`2048`",
-        meaning: "how many spans wait in memory (more go to disk), and how many one request has",
+        meaning: "how many spans wait in memory (more go to disk), and in `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` how many one request has",
         read: Read::Text(|config, text| put(&mut config.raw_export.max_queue_size, count(text).map(Some))),
         ..SETTING
     },

@@ -60,7 +60,7 @@ impl ConfigFile {
 }
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Assignment>, Failure> {
-    let document = Document { path, text };
+    let document = ConfigText { path, text };
     let (table, errors) = DeTable::parse_recoverable(text);
     let start = |error: &Error| error.span().map_or(0, |span| span.start);
     // Later errors are often consequences of the first.
@@ -74,12 +74,12 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Assignment>, Failure>
 }
 
 /// The text being read, for messages that name a line.
-struct Document<'a> {
+struct ConfigText<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
-impl Document<'_> {
+impl ConfigText<'_> {
     /// Reads a table. Each assignment comes with the byte offset of its key.
     fn table(&self, name: Option<&'static str>, table: &DeTable) -> Result<Vec<(usize, Assignment)>, Failure> {
         let mut entries: Vec<_> = table.iter().collect();
@@ -204,11 +204,11 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_wrong_has_its_place() {
+    fn errors_name_line_and_column() {
         for (text, sentence) in [
             ("\nmdoe = 'auto'", "/c.toml:2:1: mdoe is not a setting: did you mean mode?"),
             ("NAVTRACE_MODE = 'auto'", "/c.toml:1:1: NAVTRACE_MODE is not a setting: did you mean mode?"),
-            ("color = 'red'", "/c.toml:1:1: color is not a setting; navtrace config --help lists those that there are"),
+            ("color = 'red'", "/c.toml:1:1: color is not a setting; navtrace config --help lists all settings"),
             (
                 "service_name = 'shop'",
                 "/c.toml:1:1: service_name is not a setting: did you mean service_name in the table [otel]?",
@@ -222,10 +222,10 @@ mod tests {
                 "/c.toml:2:3: sevice_name is not a setting in [otel]: did you mean service_name?",
             ),
             ("[otle]\n", "/c.toml:1:2: otle is not a setting: did you mean otel?"),
-            ("'' = 5", "/c.toml:1:1: '' is not a setting; navtrace config --help lists those that there are"),
+            ("'' = 5", "/c.toml:1:1: '' is not a setting; navtrace config --help lists all settings"),
             (
                 "otel.x = 5",
-                "/c.toml:1:6: x is not a setting in [otel]; navtrace config --help lists those that there are",
+                "/c.toml:1:6: x is not a setting in [otel]; navtrace config --help lists all settings",
             ),
             ("otel = 5", "/c.toml:1:1: otel is a table: write [otel], and its settings below"),
             ("mode = true", "/c.toml:1:1: mode can't be used: expected a text in quotes"),

@@ -63,12 +63,12 @@ pub(super) const SETTING: Setting = Setting {
 };
 
 impl Setting {
-    /// Tells whether the setting is navtrace's own, so that an invalid value is an error.
+    /// Returns whether the setting is navtrace's own, so that an invalid value is an error.
     pub(crate) fn is_ours(&self) -> bool {
         self.name.starts_with(NAVTRACE_PREFIX)
     }
 
-    /// Returns the table in config.toml (none: top level) and the key; `None` for what only the environment gives.
+    /// Returns the table in config.toml (none: top level) and the key; `None` for a setting that only the environment can set.
     pub(crate) fn key(&self) -> Option<(Option<&'static str>, String)> {
         let (table, name) = match self.name.strip_prefix(NAVTRACE_PREFIX) {
             Some(name) => (None, name),

@@ -31,7 +31,7 @@ impl SettingValue {
 }
 
 impl Config {
-    /// Returns every setting that can stand in config.toml, with the value that stands there.
+    /// Returns every setting that config.toml can have, with its stored value.
     pub(crate) fn stored(&self) -> Result<Vec<SettingInfo>, Failure> {
         let in_file = self.file.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
         let mut stored: BTreeMap<_, _> = in_file
@@ -106,14 +106,14 @@ mod tests {
         assert_eq!(of(&config, "targets").kind, SettingKind::List);
         assert!(of(&config, "targets").meaning.contains("match patterns, such as https://*.shop.test/*"));
         assert_eq!(of(&config, "link").kind, SettingKind::Text);
-        // What stands for two is told of both.
+        // Settings of one group share their meaning.
         assert_eq!(of(&config, "otel.resource_attributes").meaning, of(&config, "otel.service_name").meaning);
         let info = config.stored().unwrap();
         assert!(info.iter().all(|info| info.name != "TRACEPARENT" && !info.meaning.is_empty()));
     }
 
     #[test]
-    fn secrets_are_not_told() {
+    fn secrets_are_not_returned() {
         let config = Config::of_environment(&[
             ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=abc"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:pw@c:1/"),

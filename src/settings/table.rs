@@ -25,7 +25,7 @@ const LOG_LEVELS: [(&str, LevelFilter); 6] = [
     ("trace", LevelFilter::TRACE),
 ];
 
-const LONGEST_ARM_TIMEOUT: Duration = Duration::from_secs(3600);
+const MAX_ARM_TIMEOUT: Duration = Duration::from_secs(3600);
 
 static SETTINGS: &[Setting] = &[
     Setting {
@@ -69,7 +69,7 @@ static SETTINGS: &[Setting] = &[
         flag: Some("arm-timeout"),
         default: "`5s`",
         meaning: "how long a browser start waits for the extension before it goes on without, with a warning",
-        read: Read::Text(|config, text| put(&mut config.arm_timeout, value::duration(text, LONGEST_ARM_TIMEOUT))),
+        read: Read::Text(|config, text| put(&mut config.arm_timeout, value::duration(text, MAX_ARM_TIMEOUT))),
         ..SETTING
     },
     Setting {

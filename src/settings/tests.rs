@@ -88,7 +88,7 @@ fn options_win_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
-fn values_of_our_own_names_that_are_unknown_are_errors() {
+fn our_unknown_values_are_errors() {
     for (name, value, sentence) in [
         (
             "LOG",
@@ -129,7 +129,7 @@ fn values_of_our_own_names_that_are_unknown_are_errors() {
 }
 
 #[test]
-fn wherever_a_value_stands_the_sentence_names_the_place() {
+fn an_invalid_value_is_reported_with_its_place() {
     let refused = |file: &str, flags: &[(&str, &str)]| layered(file, &[], flags).unwrap_err().to_string();
     assert_eq!(
         refused("\n  mode = \"detail\" # all of it", &[]),
@@ -155,7 +155,7 @@ fn wherever_a_value_stands_the_sentence_names_the_place() {
 }
 
 #[test]
-fn values_of_opentelemetry_names_that_are_unknown_warn_and_are_ignored() {
+fn unknown_opentelemetry_values_are_ignored_with_a_warning() {
     let config = read(&[("OTEL_TRACES_SAMPLER", "sometimes")]).unwrap();
     assert_eq!(config.policy.sampler, Sampler::default());
     assert_eq!(
@@ -178,12 +178,12 @@ fn values_of_opentelemetry_names_that_are_unknown_warn_and_are_ignored() {
 }
 
 #[test]
-fn variables_of_ours_that_there_are_not_are_errors() {
+fn unknown_navtrace_variables_are_errors() {
     for (name, hint) in [
         ("NAVTRACE_MDOE", ": did you mean NAVTRACE_MODE?"),
         ("NAVTRACE_mode", ": did you mean NAVTRACE_MODE?"),
         ("NAVTRACE_CONFIG_FILE", ": did you mean NAVTRACE_CONFIG?"),
-        ("NAVTRACE_QUUX", "; navtrace config --help lists those that there are"),
+        ("NAVTRACE_QUUX", "; navtrace config --help lists all settings"),
     ] {
         let failure = read(&[("NAVTRACE_LOG", "info"), (name, "auto")]).unwrap_err();
         assert_eq!((failure.exit, failure.to_string()), (ExitCode::Usage, format!("{name} is not a setting{hint}")));
@@ -195,7 +195,7 @@ fn variables_of_ours_that_there_are_not_are_errors() {
 }
 
 #[test]
-fn every_row_is_whole() {
+fn every_row_is_complete() {
     let all: Vec<_> = table::all().collect();
     for (index, setting) in all.iter().enumerate() {
         assert_eq!(all.iter().position(|other| other.name == setting.name), Some(index), "{}", setting.name);
@@ -211,7 +211,7 @@ fn every_row_is_whole() {
 }
 
 #[test]
-fn the_defaults_that_are_shown_are_the_defaults() {
+fn documented_defaults_are_the_defaults() {
     for setting in table::all() {
         // The resource has a name of its own unless one is given.
         let Some(default) = setting.default_value().filter(|_| setting.name != "OTEL_SERVICE_NAME") else { continue };
@@ -230,7 +230,7 @@ fn the_defaults_that_are_shown_are_the_defaults() {
 }
 
 #[test]
-fn reads_everything_of_what_requests_carry() {
+fn reads_every_propagation_setting() {
     let config = read(&[
         ("NAVTRACE_TARGETS", "http://shop.test/*, https://*.shop.test:8443/api/*"),
         ("NAVTRACE_EXCLUDE", "*://*/health"),
@@ -275,12 +275,12 @@ fn reads_everything_of_what_requests_carry() {
 }
 
 #[test]
-fn what_of_it_can_not_be_used_is_an_error_where_it_is_ours_and_a_warning_where_it_is_not() {
+fn invalid_propagation_settings_fail_or_warn() {
     for (name, value, sentence) in [
         (
             "NAVTRACE_TARGETS",
             "http://a.test/*, b.test",
-            "NAVTRACE_TARGETS=http://a.test/*, b.test can't be used: \"b.test\" is wrong: expected \
+            "NAVTRACE_TARGETS=http://a.test/*, b.test can't be used: \"b.test\" is not a valid pattern: expected \
              scheme://host/path, such as https://*.shop.test/*, or <all_urls>",
         ),
         ("NAVTRACE_SCOPE", "page", "NAVTRACE_SCOPE=page can't be used: expected session, tab, navigation"),

@@ -17,12 +17,12 @@ pub(super) struct JaegerTrace<'a> {
     #[serde(borrow, default)]
     spans: Vec<JaegerSpan<'a>>,
     #[serde(default)]
-    processes: BTreeMap<String, Process>,
+    processes: BTreeMap<String, JaegerProcess>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Process {
+struct JaegerProcess {
     service_name: String,
     tags: Option<Vec<Tag>>,
 }
@@ -37,7 +37,7 @@ struct JaegerSpan<'a> {
     #[serde(borrow, rename = "processID", default)]
     process_id: Cow<'a, str>,
     /// Replaces `process_id` in documents from Elasticsearch.
-    process: Option<Process>,
+    process: Option<JaegerProcess>,
     /// Older than `references`.
     #[serde(borrow, rename = "parentSpanID", default)]
     parent_id: Cow<'a, str>,
@@ -97,7 +97,7 @@ impl JaegerTrace<'_> {
 }
 
 impl JaegerSpan<'_> {
-    fn parsed(&self, trace_id: String, process: Option<&Process>, detail: Detail) -> ParsedSpan {
+    fn parsed(&self, trace_id: String, process: Option<&JaegerProcess>, detail: Detail) -> ParsedSpan {
         let mut parent = None;
         let mut links = Vec::new();
         for reference in self.references.iter().flatten() {

@@ -48,13 +48,13 @@ struct Resource<'a> {
 #[derive(Debug, Deserialize)]
 struct ScopeSpans<'a> {
     #[serde(borrow)]
-    scope: Option<Scope<'a>>,
+    scope: Option<InstrumentationScope<'a>>,
     #[serde(borrow)]
     spans: Option<Vec<OtlpSpan<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Scope<'a> {
+struct InstrumentationScope<'a> {
     #[serde(borrow, default)]
     name: Cow<'a, str>,
 }

@@ -4,9 +4,9 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 use url::Url;
 
+use crate::collect::store::UNKNOWN_SERVICE;
+use crate::export::otlp::{SESSION_NAME, own};
 use crate::view::trace::{Link, Role};
-
-const UNNAMED_SERVICE: &str = "unknown service";
 
 /// The attributes that [`Detail::Outline`] keeps: a span's label, role and remarks depend on them.
 const OUTLINE_ATTRIBUTES: [&str; 9] = [
@@ -16,7 +16,7 @@ const OUTLINE_ATTRIBUTES: [&str; 9] = [
     "http.route",
     "http.target",
     "http.url",
-    "navtrace.request.from_cache",
+    own::FROM_CACHE,
     "url.full",
     "url.path",
 ];
@@ -25,7 +25,7 @@ const OUTLINE_ATTRIBUTES: [&str; 9] = [
 pub(super) trait SpanSink {
     fn detail(&self) -> Detail;
 
-    /// Whether the spans of this trace are to be parsed.
+    /// Returns whether the spans of this trace are to be parsed.
     fn accepts(&self, trace_id: &str) -> bool;
 
     fn add(&mut self, span: ParsedSpan);
@@ -76,7 +76,7 @@ impl ParsedSpan {
     /// Sets the service name and the other resource attributes.
     pub(super) fn set_resource(&mut self, attributes: &[(String, Value)]) {
         let name = attributes.iter().find(|(key, _)| key == "service.name").and_then(|(_, value)| value.as_str());
-        name.filter(|name| !name.is_empty()).unwrap_or(UNNAMED_SERVICE).clone_into(&mut self.service);
+        name.filter(|name| !name.is_empty()).unwrap_or(UNKNOWN_SERVICE).clone_into(&mut self.service);
         self.resource = attributes.iter().filter(|(key, _)| key != "service.name").cloned().collect();
     }
 
@@ -100,7 +100,7 @@ impl ParsedSpan {
             return Role::Other;
         }
         match self.name.as_str() {
-            "browser session" => Role::Session,
+            SESSION_NAME => Role::Session,
             "navigation" => Role::Navigation,
             _ if self.attribute("http.request.method").is_some() => Role::Request,
             _ => Role::Other,

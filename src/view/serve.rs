@@ -53,7 +53,7 @@ fn answer(request: &Request, html: String) -> Response {
     (headers, Html(html)).into_response()
 }
 
-/// Whether a Host header names this machine. The port may differ, since the page may be reached through a tunnel.
+/// Returns whether a Host header names this machine. The port may differ, since the page may be reached through a tunnel.
 fn is_loopback(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host();

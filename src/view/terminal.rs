@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::base::text::counted;
-use crate::view::trace::{Span, Trace};
+use crate::view::trace::{ShownSpan, Trace};
 use crate::view::trace_index::TraceSummary;
 
 /// The colours of services, in the order of their first spans.
@@ -52,7 +52,7 @@ const MIN_TREE_WIDTH: usize = 12;
 /// With less space, a list leaves out root spans and services.
 const MIN_NAME_WIDTH: usize = 12;
 
-/// What the terminal can show.
+/// The width and character set of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Terminal {
     /// The number of columns.
@@ -179,7 +179,7 @@ fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-fn label_style(span: &Span) -> Style {
+fn label_style(span: &ShownSpan) -> Style {
     if span.error {
         ERROR
     } else if span.cached {
@@ -192,13 +192,13 @@ fn label_style(span: &Span) -> Style {
 }
 
 /// Returns a span's label and remarks, cut to a width. Remarks get half of it if need be, so that a long label never hides an error.
-fn label(span: &Span, width: usize, glyphs: &Glyphs) -> String {
+fn label(span: &ShownSpan, width: usize, glyphs: &Glyphs) -> String {
     let label = clean(&span.label);
     let remarks = fit(&remarks(span, glyphs), width.saturating_sub(label.width()).max(width / 2), glyphs);
     fit(&label, width - remarks.width(), glyphs) + &remarks
 }
 
-fn remarks(span: &Span, glyphs: &Glyphs) -> String {
+fn remarks(span: &ShownSpan, glyphs: &Glyphs) -> String {
     let mut remarks = String::new();
     if span.error {
         let code = span.attributes.iter().find(|(key, _)| key == "http.response.status_code" || key == "error.type");
@@ -215,7 +215,7 @@ fn remarks(span: &Span, glyphs: &Glyphs) -> String {
 }
 
 /// Returns the lines of the tree to the left of each span.
-fn trees(spans: &[Span], max_depth: usize, glyphs: &Glyphs) -> Vec<String> {
+fn trees(spans: &[ShownSpan], max_depth: usize, glyphs: &Glyphs) -> Vec<String> {
     // Goes backwards, and remembers at which depths a sibling follows.
     let mut sibling_follows = [false; MAX_DEPTH + 2];
     let mut trees = vec![String::new(); spans.len()];
@@ -234,7 +234,7 @@ fn trees(spans: &[Span], max_depth: usize, glyphs: &Glyphs) -> Vec<String> {
 }
 
 /// Returns the column where a span's bar starts, and its length in columns.
-fn bar(span: &Span, total_us: u64, width: usize) -> (usize, usize) {
+fn bar(span: &ShownSpan, total_us: u64, width: usize) -> (usize, usize) {
     let total = total_us.max(1);
     let column =
         |us: u64| usize::try_from(u128::from(us.min(total)) * width as u128 / u128::from(total)).unwrap_or(width);

@@ -19,14 +19,14 @@ pub struct Trace {
     /// URL of this trace in another viewer (`NAVTRACE_LINK`).
     pub link: Option<String>,
     /// Each parent before its children; siblings by start, then by id.
-    pub spans: Vec<Span>,
+    pub spans: Vec<ShownSpan>,
 }
 
 /// A span at its place in the waterfall.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts about a span")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Span {
+pub struct ShownSpan {
     /// The span id, 16 hexadecimal digits.
     pub id: String,
     /// The parent's id, whether or not the parent is in the trace.
@@ -41,7 +41,7 @@ pub struct Span {
     pub name: String,
     /// The name to show, with a URL or path where the exported name has none.
     pub label: String,
-    /// What the span stands for.
+    /// The operation that the span stands for.
     pub role: Role,
     /// `internal`, `server`, `client`, `producer`, `consumer`, or empty if unknown.
     pub kind: &'static str,
@@ -67,7 +67,7 @@ pub struct Span {
     pub links: Vec<Link>,
 }
 
-/// What a span stands for.
+/// The operation that a span stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {

@@ -51,7 +51,7 @@ pub(crate) struct TraceFile {
     name: String,
     file: File,
     layout: Layout,
-    /// Those with errors first, then by start time.
+    /// Traces with errors first, then by start.
     pub(crate) traces: Vec<TraceSummary>,
     /// The number of traces beyond the list.
     pub(crate) further_traces: usize,

@@ -33,9 +33,9 @@ pub(crate) struct TraceSummary {
 pub(super) struct TraceIndex {
     /// In the order of their first spans in the file.
     pub(super) traces: Vec<TraceSummary>,
-    /// The place of each trace id in `traces`.
-    places: HashMap<String, usize>,
-    /// The ids of traces beyond `MAX_TRACES`, and up to as many again.
+    /// The index of each trace id in `traces`.
+    indexes: HashMap<String, usize>,
+    /// Ids of traces beyond `MAX_TRACES`; at most `MAX_TRACES` of them.
     pub(super) further: HashSet<String>,
     /// The number of spans whose trace id is not hexadecimal.
     pub(super) invalid_spans: usize,
@@ -56,15 +56,15 @@ impl SpanSink for TraceIndex {
             self.invalid_spans += 1;
             return;
         }
-        let place = self.places.get(id).copied().unwrap_or(self.traces.len());
-        if place == MAX_TRACES {
+        let index = self.indexes.get(id).copied().unwrap_or(self.traces.len());
+        if index == MAX_TRACES {
             if self.further.len() < MAX_TRACES {
                 self.further.insert(span.trace_id);
             }
             return;
         }
-        if place == self.traces.len() {
-            self.places.insert(id.clone(), place);
+        if index == self.traces.len() {
+            self.indexes.insert(id.clone(), index);
             self.traces.push(TraceSummary {
                 id: id.clone(),
                 spans: 0,
@@ -75,7 +75,7 @@ impl SpanSink for TraceIndex {
                 services: BTreeSet::new(),
             });
         }
-        let summary = &mut self.traces[place];
+        let summary = &mut self.traces[index];
         summary.spans += 1;
         summary.errors += usize::from(span.error);
         summary.start = summary.start.min(span.start);
@@ -124,6 +124,6 @@ mod tests {
         for id in 0..MAX_TRACES + 4 {
             index.add(span(&format!("{id:032x}"), None, 1, false));
         }
-        assert_eq!((index.traces.len(), index.places.len(), index.further.len()), (MAX_TRACES, MAX_TRACES, 5));
+        assert_eq!((index.traces.len(), index.indexes.len(), index.further.len()), (MAX_TRACES, MAX_TRACES, 5));
     }
 }

@@ -6,9 +6,10 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use crate::export::otlp::own;
 use crate::view::link::{LinkTemplate, LinkedTrace};
 use crate::view::parsed::{ParsedEvent, ParsedSpan};
-use crate::view::trace::{Event, Role, Span, Trace};
+use crate::view::trace::{Event, Role, ShownSpan, Trace};
 
 /// Builds a trace from its spans, given in any order.
 pub(super) fn build_trace(id: &str, spans: Vec<ParsedSpan>, link: Option<&LinkTemplate>) -> Trace {
@@ -34,13 +35,13 @@ pub(super) fn build_trace(id: &str, spans: Vec<ParsedSpan>, link: Option<&LinkTe
 
 /// Keeps the last copy of each span: exporters send spans again when there was no answer.
 fn without_repeats(spans: Vec<ParsedSpan>) -> Vec<ParsedSpan> {
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut indexes: HashMap<String, usize> = HashMap::new();
     let mut kept: Vec<ParsedSpan> = Vec::new();
     for span in spans {
-        if let Some(place) = places.get(&span.id) {
-            kept[*place] = span;
+        if let Some(index) = indexes.get(&span.id) {
+            kept[*index] = span;
         } else {
-            places.insert(span.id.clone(), kept.len());
+            indexes.insert(span.id.clone(), kept.len());
             kept.push(span);
         }
     }
@@ -48,42 +49,42 @@ fn without_repeats(spans: Vec<ParsedSpan>) -> Vec<ParsedSpan> {
 }
 
 /// Puts each parent before its children, and siblings in the order of their start.
-fn in_tree_order(mut spans: Vec<ParsedSpan>, trace_start_us: u64) -> Vec<Span> {
+fn in_tree_order(mut spans: Vec<ParsedSpan>, trace_start_us: u64) -> Vec<ShownSpan> {
     spans.sort_by(|a, b| (a.start / 1000, &a.id).cmp(&(b.start / 1000, &b.id)));
-    let places: HashMap<&str, usize> = spans.iter().enumerate().map(|(place, span)| (&*span.id, place)).collect();
-    let parents: Vec<Option<usize>> = spans.iter().map(|span| places.get(span.parent.as_deref()?).copied()).collect();
+    let indexes: HashMap<&str, usize> = spans.iter().enumerate().map(|(index, span)| (&*span.id, index)).collect();
+    let parents: Vec<Option<usize>> = spans.iter().map(|span| indexes.get(span.parent.as_deref()?).copied()).collect();
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); spans.len()];
-    for (place, parent) in parents.iter().enumerate() {
+    for (index, parent) in parents.iter().enumerate() {
         if let Some(parent) = parent {
-            children[*parent].push(place);
+            children[*parent].push(index);
         }
     }
 
     // Spans that no top span leads to form a cycle; its first span becomes a top span.
-    let tops = (0..spans.len()).filter(|place| parents[*place].is_none()).chain(0..spans.len());
+    let tops = (0..spans.len()).filter(|index| parents[*index].is_none()).chain(0..spans.len());
     let mut spans: Vec<Option<ParsedSpan>> = spans.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(spans.len());
     for top in tops {
         let mut pending = vec![(top, 0)];
-        while let Some((place, depth)) = pending.pop() {
-            if let Some(span) = spans[place].take() {
+        while let Some((index, depth)) = pending.pop() {
+            if let Some(span) = spans[index].take() {
                 ordered.push(shown_span(span, depth, trace_start_us));
-                pending.extend(children[place].iter().rev().map(|child| (*child, depth + 1)));
+                pending.extend(children[index].iter().rev().map(|child| (*child, depth + 1)));
             }
         }
     }
     ordered
 }
 
-fn shown_span(span: ParsedSpan, depth: usize, trace_start_us: u64) -> Span {
+fn shown_span(span: ParsedSpan, depth: usize, trace_start_us: u64) -> ShownSpan {
     let (label, role) = (span.label(), span.role());
-    let from_cache = span.attribute("navtrace.request.from_cache").is_some_and(|value| value == true);
+    let from_cache = span.attribute(own::FROM_CACHE).is_some_and(|value| value == true);
     let shown_event = |event: ParsedEvent| Event {
         name: event.name,
         time_us: (event.time / 1000).saturating_sub(trace_start_us),
         attributes: event.attributes,
     };
-    Span {
+    ShownSpan {
         orphan: depth == 0 && span.parent.is_some(),
         id: span.id,
         parent: span.parent,
@@ -106,7 +107,7 @@ fn shown_span(span: ParsedSpan, depth: usize, trace_start_us: u64) -> Span {
     }
 }
 
-fn end_us(span: &Span) -> u64 {
+fn end_us(span: &ShownSpan) -> u64 {
     span.start_us + span.duration_us
 }
 
@@ -114,16 +115,16 @@ fn end_us(span: &Span) -> u64 {
 ///
 /// The path goes backwards from the end of the root, or of the first span if there is no root: to the child that ended last, then to the
 /// child that ended last before that one started, and so on, and in the same way within each of those children.
-fn mark_critical_path(spans: &mut [Span]) {
+fn mark_critical_path(spans: &mut [ShownSpan]) {
     let root = spans.iter().position(|span| span.depth == 0 && !span.orphan).unwrap_or(0);
     let Some(span) = spans.get(root) else { return };
     let mut pending = vec![(root, span.start_us, end_us(span))];
     let next = ends_of_subtrees(spans);
-    while let Some((place, from, until)) = pending.pop() {
-        spans[place].critical = true;
+    while let Some((index, from, until)) = pending.pop() {
+        spans[index].critical = true;
         let mut children = Vec::new();
-        let mut child = place + 1;
-        while child < next[place] {
+        let mut child = index + 1;
+        while child < next[index] {
             let (start, end) = (spans[child].start_us, end_us(&spans[child]));
             // Only the part of a child within its parent's time counts.
             if start < until && end > from {
@@ -142,15 +143,15 @@ fn mark_critical_path(spans: &mut [Span]) {
     }
 }
 
-/// Returns for each span the place of the first span after it that is not its descendant.
-fn ends_of_subtrees(spans: &[Span]) -> Vec<usize> {
+/// Returns for each span the index of the first span after it that is not its descendant.
+fn ends_of_subtrees(spans: &[ShownSpan]) -> Vec<usize> {
     let mut ends = vec![spans.len(); spans.len()];
     let mut ancestors: Vec<usize> = Vec::new();
-    for place in 0..spans.len() {
-        while let Some(last) = ancestors.pop_if(|last| spans[*last].depth >= spans[place].depth) {
-            ends[last] = place;
+    for index in 0..spans.len() {
+        while let Some(last) = ancestors.pop_if(|last| spans[*last].depth >= spans[index].depth) {
+            ends[last] = index;
         }
-        ancestors.push(place);
+        ancestors.push(index);
     }
     ends
 }
@@ -169,7 +170,7 @@ mod tests {
             ..ParsedSpan::default()
         });
         let trace = build_trace("t", raw.collect(), None);
-        let line = |span: &Span| {
+        let line = |span: &ShownSpan| {
             let marks = [(span.orphan, "?"), (span.critical, "*")];
             let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
             format!("{}{}{marks}", "-".repeat(span.depth), span.id)

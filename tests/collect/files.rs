@@ -120,8 +120,8 @@ fn a_full_disk_keeps_earlier_spans_with_one_message() {
     assert_eq!(code, 1);
     let path = output.display();
     let expected = format!(
-        "navtrace: {path} can't be written: File too large (os error 27); what is there stays, and spans are taken again once there is \
-         room\n"
+        "navtrace: {path} can't be written: File too large (os error 27); spans written so far are kept; new ones are \
+         accepted again once there is disk space\n"
     );
     assert!(messages.starts_with(&expected), "{messages}");
     assert!(messages.contains(&format!("navtrace: 1000 spans could not be written to {path}\n")), "{messages}");

@@ -232,7 +232,7 @@ fn rejected_spans_are_reported_and_not_sent_again() {
     let session = host.start_session();
     host.observe(&page(1, 3));
     host.wait_for_stderr(&format!(
-        "the collector at {} took only a part: 2 of 4 spans were rejected: too old\n",
+        "the collector at {} rejected 2 of 4 spans: too old\n",
         test.target()
     ));
     test.collector.behave(Behaviour::Accepts);

@@ -180,7 +180,7 @@ fn an_unreadable_batch_is_renamed() {
     let (code, message) = test.flush();
     assert_eq!(code, 0, "{message}");
     assert!(message.ends_with(&format!("navtrace: 4 spans sent to {}\n", test.target())), "{message}");
-    assert_eq!(message.matches("is no batch of spans").count(), 3, "{message}");
+    assert_eq!(message.matches("is not a batch of spans").count(), 3, "{message}");
     test.assert_tree(&session, &page_ids(1, 2));
     let names: Vec<_> = test.spooled().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     assert_eq!(names, ["0-1-5.unreadable", "1-1-5.unreadable", "2-1-5.unreadable"]);

@@ -9,14 +9,14 @@ use tempfile::TempDir;
 use crate::setup::TIMEOUT;
 
 pub(crate) struct Reports {
-    receiver: reports::Receiver,
+    receiver: reports::ReportReceiver,
     _dir: TempDir,
 }
 
 impl Reports {
     pub(crate) fn listen() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { receiver: reports::Receiver::listen(dir.path(), |_| ()).unwrap(), _dir: dir }
+        Self { receiver: reports::ReportReceiver::listen(dir.path(), |_| ()).unwrap(), _dir: dir }
     }
 
     /// Makes a host report here.

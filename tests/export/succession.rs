@@ -143,13 +143,13 @@ fn exporter_changes_are_sent_at_most_once_a_second() {
     let start = Instant::now();
     let mut host = test.host_with_browser();
     host.start_session();
-    host.wait_for_exporter("the beginning is told", |state| {
+    host.wait_for_exporter("the beginning is reported", |state| {
         *state == json!({"v": 1, "type": "exporter", "exported": 0, "kept": 0, "dropped": 0, "problem": null})
     });
     for number in 1..=5 {
         host.observe(&page(number, 3));
     }
-    host.wait_for_exporter("the problem is told", |state| {
+    host.wait_for_exporter("the problem is reported", |state| {
         state["kept"] == 20
             && state["problem"].as_str().is_some_and(|problem| problem.starts_with("spans can't be sent to "))
     });
@@ -194,7 +194,7 @@ fn a_choice_holds_until_the_next_and_null_resets_it() {
         (
             json!(null),
             json!(["shop"]),
-            "\"shop\" is wrong: expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>",
+            "\"shop\" is not a valid pattern: expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>",
         ),
     ] {
         assert_eq!(choose(ratio, targets), json!({"v": 1, "type": "error", "code": "refused", "message": sentence}));

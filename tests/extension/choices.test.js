@@ -50,9 +50,9 @@ test('an invalid choice is refused with a reason', async () => {
   const { popup, host } = await begin(true);
   const asked = popup.ask({ type: 'choose', ratio: null, targets: ['shop'] });
   await settled();
-  host()?.receive({ v: 1, type: 'error', code: 'refused', message: '"shop" is wrong' });
+  host()?.receive({ v: 1, type: 'error', code: 'refused', message: '"shop" is not a valid pattern' });
   await asked;
-  assert.deepEqual(popup.said.at(-1), { type: 'refused', command: 'choose', message: '"shop" is wrong' });
+  assert.deepEqual(popup.said.at(-1), { type: 'refused', command: 'choose', message: '"shop" is not a valid pattern' });
   assert.deepEqual(popup.view().chosen, AS_CONFIGURED);
   const waiting = popup.ask({ type: 'choose', ratio: 0, targets: null });
   await settled();

@@ -83,7 +83,7 @@ fn control(mode: &str) {
     // Choices, which the next host follows too.
     assert_eq!(logged_views["refusals"][0]["command"], "choose");
     let sentence = logged_views["refusals"][0]["message"].as_str().unwrap();
-    assert!(sentence.starts_with("\"shop\" is wrong"), "{sentence}");
+    assert!(sentence.starts_with("\"shop\" is not a valid pattern"), "{sentence}");
     assert_no_headers(&run, "elsewhere");
     for step in ["unsampled", "reconnected"] {
         assert!(contexts(&run, step).iter().all(|context| context.flags & 1 == 0), "{step}");

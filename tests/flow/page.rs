@@ -5,14 +5,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use navtrace::testing::page::{self, Page};
-use navtrace::testing::trace::{Event, Link, Role, Span, Trace};
+use navtrace::testing::trace::{Event, Link, Role, ShownSpan, Trace};
 use serde_json::json;
 
 use crate::browser_test::{exclusive, script_path};
 
-fn span(number: usize, parent: Option<usize>, depth: usize, label: &str) -> Span {
+fn span(number: usize, parent: Option<usize>, depth: usize, label: &str) -> ShownSpan {
     let start_us = number as u64 * 1000;
-    Span {
+    ShownSpan {
         id: format!("{:016x}", number + 1),
         parent: parent.map(|parent| format!("{:016x}", parent + 1)),
         depth,

@@ -13,7 +13,7 @@ use crate::context::policy::{Existing, Propagation, SamplePer, Scope};
 use crate::context::propagator::Propagator;
 use crate::context::sampler::Sampler;
 use crate::export::ExporterState;
-use crate::export::resource::Browser;
+use crate::export::resource::BrowserInfo;
 use crate::observe::observation::{IssuedFor, NavigationStart, Observation, Observed, Response, SpanLink};
 
 fn project() -> &'static Path {
@@ -33,9 +33,18 @@ fn code_and_message(body: &[u8]) -> (ErrorCode, String) {
 
 #[test]
 fn messages_to_the_host_survive_a_round_trip() {
-    for name in
-        ["hello", "hello-resume", "armed", "observed", "replenish", "problem", "choose", "ask-settings", "store"]
-    {
+    for name in [
+        "hello",
+        "hello-resume",
+        "armed",
+        "observed",
+        "observed-before",
+        "replenish",
+        "problem",
+        "choose",
+        "ask-settings",
+        "store",
+    ] {
         let text = fixture(&format!("{name}.json"));
         let message = ToHost::decode(text.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
@@ -123,7 +132,7 @@ fn protocol_types_of_the_extension_are_current() {
         Mode::decl(&config),
         WantedMode::decl(&config),
         ErrorCode::decl(&config),
-        Browser::decl(&config),
+        BrowserInfo::decl(&config),
         Hello::decl(&config),
         Armed::decl(&config),
         NavigationStart::decl(&config),

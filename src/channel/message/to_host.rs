@@ -12,7 +12,7 @@ use crate::channel::message::to_extension::ToExtension;
 use crate::channel::message::{self, ErrorCode, VERSION};
 use crate::context::issuer::SessionContext;
 use crate::context::mode::Mode;
-use crate::export::resource::Browser;
+use crate::export::resource::BrowserInfo;
 use crate::observe::observation::Observed;
 
 /// The known types of messages, for an error about an unknown one.
@@ -66,7 +66,7 @@ pub(crate) struct Hello {
     /// The browser's own description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
-    pub(crate) browser: Option<Browser>,
+    pub(crate) browser: Option<BrowserInfo>,
 }
 
 /// Headers are in place for every request that follows.
@@ -81,9 +81,9 @@ pub(crate) struct Armed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub(crate) struct Replenish {
-    /// Number of contexts: up to [`MAX_REPLENISH`].
+    /// Number of contexts: at most 1000.
     pub(crate) count: usize,
-    /// Number of traces: up to [`MAX_REPLENISH`].
+    /// Number of traces: at most 1000.
     #[serde(default)]
     pub(crate) traces: usize,
 }

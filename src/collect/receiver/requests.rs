@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::collect::body::{self, Format, MAX_BODY, Refusal};
 use crate::collect::response::{accept, refuse};
-use crate::collect::store::Store;
+use crate::collect::store::TraceFileWriter;
 use crate::export::otlp;
 
 /// Bodies up to this size are read at once; larger ones wait for one of [`MAX_LARGE_BODIES`] permits.
@@ -33,7 +33,7 @@ pub(super) const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The state that requests share with the server.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) store: Mutex<Store>,
+    pub(super) store: Mutex<TraceFileWriter>,
     pub(super) activity: Mutex<Activity>,
     /// Notified when a request ends.
     pub(super) changed: Condvar,
@@ -54,7 +54,7 @@ pub(super) struct Activity {
 }
 
 impl Shared {
-    pub(super) fn new(store: Store, on_problem: fn(&str)) -> Self {
+    pub(super) fn new(store: TraceFileWriter, on_problem: fn(&str)) -> Self {
         Self {
             store: Mutex::new(store),
             activity: Mutex::new(Activity { requests: 0, latest: Instant::now() }),
@@ -193,7 +193,8 @@ fn store_spans(shared: &Shared, format: Format, encoding: Option<&str>, bytes: &
             if !shared.reported_write_error.swap(true, Ordering::Relaxed) {
                 let path = store.path().display();
                 (shared.on_problem)(&format!(
-                    "{path} can't be written: {error}; what is there stays, and spans are taken again once there is room"
+                    "{path} can't be written: {error}; spans written so far are kept; new ones are \
+                     accepted again once there is disk space"
                 ));
             }
             return Err(Refusal::new(503, format!("the spans can't be written: {error}")));

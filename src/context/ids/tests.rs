@@ -56,7 +56,7 @@ impl TryRng for Constant {
 impl TryCryptoRng for Constant {}
 
 #[test]
-fn k6_trace_ids_say_where_and_when() {
+fn k6_trace_ids_encode_place_and_time() {
     let at = |nanos| UNIX_EPOCH + std::time::Duration::from_nanos(nanos);
     for (format, nanos, id) in [
         (TraceIdFormat::K6Local, 1_629_191_640_000_000_000, "dc074280c0e3d3c5ca869c2dabababab"),

@@ -68,7 +68,7 @@ fn a_session_joins_its_parents_trace_and_follows_its_flags() {
 }
 
 #[test]
-fn the_random_flag_is_set_for_random_ids_or_as_the_parent_has_it() {
+fn the_random_flag_follows_ids_or_parent() {
     let level_2 = |policy| Issuer::start(Policy { random_flag: true, ..policy }).session().flags.to_string();
     assert_eq!(level_2(Policy::default()), "03");
     assert_eq!(level_2(sampled(0.0)), "02");

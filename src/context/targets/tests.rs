@@ -94,7 +94,7 @@ fn patterns_are_compared_by_scheme_host_port_and_path() {
 }
 
 #[test]
-fn an_invalid_pattern_is_told_where_it_is_wrong() {
+fn an_error_names_its_position() {
     let said: Vec<String> = [
         "shop.test",
         "",
@@ -116,21 +116,21 @@ fn an_invalid_pattern_is_told_where_it_is_wrong() {
     .map(|pattern| MatchPattern::parse(pattern).unwrap_err().to_string())
     .collect();
     insta::assert_snapshot!(said.join("\n"), @r##"
-    "shop.test" is wrong: expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>
-    "" is wrong: expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>
-    "ftp://shop.test/*" is wrong: the scheme is http, https, ws, wss or *
-    "http://shop.test" is wrong at its end: a path is missing: /* is every path
-    "http:///x" is wrong at "/x" (character 8): a host is missing: * is every host
-    "http://*.*.test/*" is wrong at "*.test/*" (character 10): a * in the host is all of it, or its beginning as in *.shop.test
-    "http://shop.*/*" is wrong at "*/*" (character 13): a * in the host is all of it, or its beginning as in *.shop.test
-    "http://*shop.test/*" is wrong at "*shop.test/*" (character 8): a * in the host is all of it, or its beginning as in *.shop.test
-    "http://*.127.0.0.1/*" is wrong at "*.127.0.0.1/*" (character 8): an IP address has no subdomains
-    "http://shop test/*" is wrong at "shop test/*" (character 8): it is not a host
-    "http://shop.test:99999/*" is wrong at "99999/*" (character 18): the port is a number up to 65535, or *
-    "http://shop.test:+1/*" is wrong at "+1/*" (character 18): the port is a number up to 65535, or *
-    "http://shop.test:/*" is wrong at "/*" (character 18): the port is a number up to 65535, or *
-    "http://shop.test/x?y=1" is wrong at "?y=1" (character 19): the query is not compared: leave it out
-    "http://shop.test/é#y" is wrong at "#y" (character 19): the query is not compared: leave it out
+    "shop.test" is not a valid pattern: expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>
+    "" is not a valid pattern: expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>
+    "ftp://shop.test/*" is not a valid pattern: the scheme is http, https, ws, wss or *
+    "http://shop.test" is not a valid pattern at its end: a path is missing: /* is every path
+    "http:///x" is not a valid pattern at "/x" (character 8): a host is missing: * is every host
+    "http://*.*.test/*" is not a valid pattern at "*.test/*" (character 10): a * in the host is all of it, or its beginning as in *.shop.test
+    "http://shop.*/*" is not a valid pattern at "*/*" (character 13): a * in the host is all of it, or its beginning as in *.shop.test
+    "http://*shop.test/*" is not a valid pattern at "*shop.test/*" (character 8): a * in the host is all of it, or its beginning as in *.shop.test
+    "http://*.127.0.0.1/*" is not a valid pattern at "*.127.0.0.1/*" (character 8): an IP address has no subdomains
+    "http://shop test/*" is not a valid pattern at "shop test/*" (character 8): it is not a host
+    "http://shop.test:99999/*" is not a valid pattern at "99999/*" (character 18): the port is a number up to 65535, or *
+    "http://shop.test:+1/*" is not a valid pattern at "+1/*" (character 18): the port is a number up to 65535, or *
+    "http://shop.test:/*" is not a valid pattern at "/*" (character 18): the port is a number up to 65535, or *
+    "http://shop.test/x?y=1" is not a valid pattern at "?y=1" (character 19): the query is not compared: leave it out
+    "http://shop.test/é#y" is not a valid pattern at "#y" (character 19): the query is not compared: leave it out
     "##);
 }
 
@@ -139,13 +139,13 @@ fn lists_have_a_limit() {
     let list = |items: &[&str]| patterns(&items.iter().map(ToString::to_string).collect::<Vec<_>>());
     let texts = |items: &[&str]| list(items).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(texts(&["http://a/b,c d/*", "<all_urls>"]), ["http://a/b,c d/*", "<all_urls>"]);
-    assert!(list(&["http://a/*", "b"]).unwrap_err().starts_with("\"b\" is wrong: expected scheme://"));
+    assert!(list(&["http://a/*", "b"]).unwrap_err().starts_with("\"b\" is not a valid pattern: expected scheme://"));
     assert_eq!(list(&["http://a/*"; 21]).unwrap_err(), "there are 21 patterns: 20 at most");
 }
 
 proptest::proptest! {
     #[test]
-    fn whatever_is_written_compiles_or_has_a_reason(text in "([a-z*]{1,5}://)?[a-z.*:0-9\\[\\]]{0,12}(/.{0,20})?") {
+    fn any_text_compiles_or_has_a_reason(text in "([a-z*]{1,5}://)?[a-z.*:0-9\\[\\]]{0,12}(/.{0,20})?") {
         if let Ok(pattern) = MatchPattern::parse(&text) {
             proptest::prop_assert!(pattern.regexes().iter().all(|regex| regex::Regex::new(regex).is_ok()), "{pattern:?}");
         }

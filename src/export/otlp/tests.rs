@@ -216,3 +216,12 @@ fn otlp_json_has_ids_in_hex() {
     assert_eq!(span["name"], "browser session");
     assert_eq!(serde_json::from_value::<ExportTraceServiceRequest>(json).unwrap(), request);
 }
+
+#[test]
+fn the_server_is_the_host_and_the_port() {
+    assert_eq!(server("https://shop.test/x"), Some(("shop.test".to_owned(), 443)));
+    assert_eq!(server("wss://shop.test:8443/x"), Some(("shop.test".to_owned(), 8443)));
+    assert_eq!(server("http://[::1]:8080/"), Some(("::1".to_owned(), 8080)));
+    assert_eq!(server("data:text/plain,x"), None);
+    assert_eq!(server("nonsense"), None);
+}

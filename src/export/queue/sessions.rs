@@ -74,7 +74,7 @@ impl Sessions {
 
     pub(super) fn exporter_state(&self) -> ExporterState {
         let mut state = ExporterState { problem: self.problems.current(), ..ExporterState::default() };
-        let open = self.iter().map(|session| (session.counts(), session.waiting()));
+        let open = self.iter().map(|session| (session.export_counts(), session.waiting()));
         for (counts, waiting) in open.chain(self.ended.iter().map(|session| (session.counts, 0))) {
             state.exported += counts.exported;
             state.kept += counts.spooled + waiting;

@@ -22,7 +22,7 @@ const LAST_SENDS: Duration = Duration::from_secs(2);
 /// How long to wait for the collector's answer before the next host gets the session.
 const LAST_ANSWER: Duration = Duration::from_millis(300);
 
-/// After so many failures in a row, the last spans go to the spool at once.
+/// Number of failures in a row after which the last spans go to the spool at once.
 const MAX_LAST_FAILURES: u32 = 3;
 
 /// The shortest time between two reports of the exporter's state.
@@ -98,8 +98,8 @@ impl QueueThread {
         let (worker, number) = (observed.worker.clone(), observed.number);
         self.sessions.observe(observed);
         if let Some(session) = self.sessions.current() {
-            self.listener.batch_is_safe(&worker, number);
-            self.listener.counted(session.observed());
+            self.listener.batch_stored(&worker, number);
+            self.listener.counted(session.observation_counts());
         }
     }
 

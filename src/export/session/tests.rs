@@ -73,7 +73,7 @@ fn a_host_continues_where_another_died() {
     assert_eq!(ids(&session), ["6"]);
     // The extension repeats a batch that was not acknowledged.
     session.observe(batch(3)).unwrap();
-    assert_eq!(session.observed().requests, 3);
+    assert_eq!(session.observation_counts().requests, 3);
     session.close(9_000_000_000).unwrap();
     assert_eq!(session.waiting(), 1 + 3 + 2);
     drop(session);
@@ -82,7 +82,7 @@ fn a_host_continues_where_another_died() {
     session.close(99_000_000_000).unwrap();
     assert_eq!(session.state.waiting.back().unwrap().end, 9_000_000_000);
     session.remove(0, 6, ExportResult::Exported).unwrap();
-    assert_eq!(session.counts(), ExportCounts { exported: 7, spooled: 1, ..ExportCounts::default() });
+    assert_eq!(session.export_counts(), ExportCounts { exported: 7, spooled: 1, ..ExportCounts::default() });
     session.finish();
     assert!(!path.exists());
 }
@@ -107,7 +107,7 @@ fn without_an_export_spans_are_counted_and_not_kept() {
     let mut session = QueuedSession::new(start(), false);
     session.observe(batch(1)).unwrap();
     session.close(5_000_000_000).unwrap();
-    assert_eq!((session.waiting(), session.observed().requests), (0, 1));
+    assert_eq!((session.waiting(), session.observation_counts().requests), (0, 1));
 }
 
 #[test]
@@ -119,8 +119,8 @@ fn a_journal_that_is_added_late_has_everything() {
     session.add_journal(Journal::open(&path, Duration::ZERO).unwrap()).unwrap();
     assert!(session.is_in_journal());
     session.observe(batch(2)).unwrap();
-    let (observed, waiting) = (session.observed().clone(), session.state.waiting.clone());
+    let (observed, waiting) = (session.observation_counts().clone(), session.state.waiting.clone());
     drop(session);
     let again = QueuedSession::of_journal(Journal::open(&path, Duration::from_secs(5)).unwrap()).unwrap().unwrap();
-    assert_eq!((again.observed(), &again.state.waiting), (&observed, &waiting));
+    assert_eq!((again.observation_counts(), &again.state.waiting), (&observed, &waiting));
 }

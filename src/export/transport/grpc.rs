@@ -14,13 +14,13 @@ use crate::export::options::Endpoint;
 use crate::export::root_cause;
 use crate::export::transport::{Answer, accepted, read_pem};
 
-pub(super) struct Client {
+pub(super) struct GrpcClient {
     endpoint: Endpoint,
     tls: Option<ClientTlsConfig>,
     metadata: MetadataMap,
 }
 
-impl Client {
+impl GrpcClient {
     pub(super) fn new(endpoint: &Endpoint) -> Result<Self, String> {
         let mut metadata = MetadataMap::new();
         for (name, value) in &endpoint.headers {

@@ -22,14 +22,14 @@ const MAX_ANSWER: usize = 64 << 10;
 /// The most characters of a collector's error text that are shown.
 const MAX_ERROR_TEXT: usize = 200;
 
-pub(super) struct Client {
+pub(super) struct HttpClient {
     http: reqwest::Client,
     url: Url,
     json: bool,
     gzip: bool,
 }
 
-impl Client {
+impl HttpClient {
     pub(super) fn new(endpoint: &Endpoint) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
         for (name, value) in &endpoint.headers {

@@ -9,7 +9,7 @@ const DEVTOOLS_LINE: &[u8] = b"DevTools listening on ";
 const SCHEME: &str = "ws://";
 
 /// Length in bytes above which an unfinished line is passed on in pieces.
-const LONGEST_LINE: usize = 64 * 1024;
+const MAX_LINE: usize = 64 * 1024;
 
 /// Holds the endpoint's line back until it is released. Other lines pass.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl EndpointFilter {
                 self.rewrite_port();
                 let out = if self.is_released { &mut *out } else { &mut self.held };
                 out.append(&mut self.line);
-            } else if is_complete || self.line.len() > LONGEST_LINE || self.passes_all() {
+            } else if is_complete || self.line.len() > MAX_LINE || self.passes_all() {
                 out.append(&mut self.line);
             }
         }
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn an_endless_line_is_passed_on_in_pieces() {
         let mut filter = EndpointFilter::default();
-        let long = "x".repeat(LONGEST_LINE);
+        let long = "x".repeat(MAX_LINE);
         assert_eq!(fed(&mut filter, &long), "");
         assert_eq!(fed(&mut filter, "y"), long + "y");
     }

@@ -107,7 +107,7 @@ impl Session {
         }
     }
 
-    /// Begins the navigation that a request is the start of.
+    /// Begins the navigation whose first request this is.
     fn begin_navigation(&mut self, start: &NavigationStart, request: &OpenRequest, hop: &Hop) {
         let Some(id) = request.parent.filter(|parent| !self.ended.contains(parent)) else { return };
         let began = nanos(start.started).min(hop.start);

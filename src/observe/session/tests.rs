@@ -325,7 +325,7 @@ fn a_batch_counts_once_and_dropped_observations_are_counted() {
 }
 
 #[test]
-fn the_oldest_open_request_is_abandoned_when_there_are_too_many() {
+fn too_many_open_requests_abandon_the_oldest() {
     let requests = 0..u64::try_from(MAX_OPEN).unwrap() + 10;
     let recording =
         Recording::new().observe(requests.map(|id| started(2000.0, &id.to_string(), id + 1, Some(0xa))).collect());

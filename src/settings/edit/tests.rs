@@ -15,12 +15,12 @@ fn with(text: &str) -> (tempfile::TempDir, ConfigFile) {
     (dir, ConfigFile { path, is_named: false, exists: !text.is_empty() })
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "none is what takes a key away")]
+#[allow(clippy::unnecessary_wraps, reason = "`None` removes a key")]
 fn text(text: &str) -> Option<SettingValue> {
     Some(SettingValue::Text(text.to_owned()))
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "none is what takes a key away")]
+#[allow(clippy::unnecessary_wraps, reason = "`None` removes a key")]
 fn list(items: &[&str]) -> Option<SettingValue> {
     Some(SettingValue::List(items.iter().map(|item| (*item).to_owned()).collect()))
 }
@@ -36,7 +36,7 @@ fn stored(before: &str, changes: &[(&str, Option<SettingValue>)]) -> String {
 }
 
 #[test]
-fn what_the_user_wrote_stays() {
+fn the_users_text_is_kept() {
     let before = "# mine\nmode = \"auto\" # for now\n\n[otel]\n# where\nservice_name = 'shop'\n";
     assert_eq!(
         stored(
@@ -55,7 +55,7 @@ fn what_the_user_wrote_stays() {
 }
 
 #[test]
-fn a_key_is_taken_away_with_the_table_that_held_it_alone() {
+fn an_empty_table_is_removed_with_its_last_key() {
     assert_eq!(
         stored("mode = 'auto'\n[otel]\nservice_name = 'shop'\n", &[("otel.service_name", None)]),
         "mode = 'auto'\n"
@@ -73,7 +73,7 @@ fn a_key_is_taken_away_with_the_table_that_held_it_alone() {
 }
 
 #[test]
-fn a_file_is_made_for_the_user_alone() {
+fn a_new_file_is_private() {
     let (dir, file) = with("");
     store(Some(&file), &values(&[("mode", None)])).unwrap();
     assert!(!dir.path().join("navtrace").exists());
@@ -84,7 +84,7 @@ fn a_file_is_made_for_the_user_alone() {
 }
 
 #[test]
-fn a_link_stays_one() {
+fn a_symbolic_link_is_kept() {
     let (dir, file) = with("mode = 'auto'\n");
     let real = dir.path().join("dotfiles.toml");
     fs::rename(&file.path, &real).unwrap();
@@ -95,7 +95,7 @@ fn a_link_stays_one() {
 }
 
 #[test]
-fn what_is_said_already_stays_as_it_is_written() {
+fn unchanged_values_keep_their_formatting() {
     let before =
         "targets = [\n  'https://a.test/*', # ours\n]\n[otel]\nbsp_schedule_delay = 500\npropagators = 'b3,jaeger'\n";
     let changes = [
@@ -119,7 +119,7 @@ fn permissions_stay() {
 }
 
 #[test]
-fn what_is_no_file_is_left_as_it_is() {
+fn a_path_that_is_no_file_is_refused() {
     let (dir, file) = with("mode = 'auto'\n");
     let nowhere = dir.path().join("nowhere");
     fs::remove_file(&file.path).unwrap();
@@ -137,7 +137,7 @@ fn what_is_no_file_is_left_as_it_is() {
 }
 
 #[test]
-fn all_or_nothing_is_stored_and_the_reason_names_the_key() {
+fn an_invalid_value_stores_nothing_and_names_its_key() {
     let cases: [(&str, Option<SettingValue>, &str); 9] = [
         ("mdoe", text("auto"), "mdoe is not a setting: did you mean mode?"),
         ("otel.propagator", text("b3"), "otel.propagator is not a setting: did you mean otel.propagators?"),
@@ -145,7 +145,7 @@ fn all_or_nothing_is_stored_and_the_reason_names_the_key() {
         ("mode", Some(SettingValue::Switch(true)), "mode can't be used: expected a text"),
         ("mode", list(&["auto"]), "mode can't be used: expected a text"),
         ("web_vitals", list(&["on"]), "web_vitals can't be used: expected true or false"),
-        ("browser", text("/bin/sh"), "browser is not a setting; navtrace config --help lists those that there are"),
+        ("browser", text("/bin/sh"), "browser is not a setting; navtrace config --help lists all settings"),
         (
             "otel.exporter_otlp_endpoint",
             text("localhost"),
@@ -227,7 +227,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn whatever_is_stored_is_read_again(sequence in proptest::collection::vec(change(), 1..8)) {
+    fn stored_values_are_read_back(sequence in proptest::collection::vec(change(), 1..8)) {
         let (_dir, file) = with("");
         let mut expected = BTreeMap::new();
         for (key, value) in sequence {

@@ -3,8 +3,8 @@ use insta::assert_snapshot;
 use super::*;
 use crate::view::trace::Role;
 
-fn span(depth: usize, service: &str, label: &str, start_us: u64, duration_us: u64) -> Span {
-    Span {
+fn span(depth: usize, service: &str, label: &str, start_us: u64, duration_us: u64) -> ShownSpan {
+    ShownSpan {
         id: String::new(),
         parent: None,
         depth,
@@ -27,7 +27,7 @@ fn span(depth: usize, service: &str, label: &str, start_us: u64, duration_us: u6
     }
 }
 
-fn trace(spans: Vec<Span>) -> Trace {
+fn trace(spans: Vec<ShownSpan>) -> Trace {
     let duration_us = spans.iter().map(|span| span.start_us + span.duration_us).max().unwrap_or(0);
     let id = "4bf92f3577b34da6a3ce929d0e0e4736".to_owned();
     Trace { id, start: 1_700_000_000_000_000_000, start_ms: 0.0, duration_us, link: None, spans }

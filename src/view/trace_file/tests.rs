@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::view::trace::{Role, Span};
+use crate::view::trace::{Role, ShownSpan};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -114,14 +114,14 @@ fn every_format_gives_the_same_trace() {
 
     let file = TraceFile::open(&dir.path().join("lines")).unwrap();
     let outline = file.load(&TraceSelection::Id(TRACE.to_owned()), Detail::Outline, None);
-    let facts = |span: &Span| (span.label.clone(), span.role, span.cached, span.error, span.critical, span.depth);
+    let facts = |span: &ShownSpan| (span.label.clone(), span.role, span.cached, span.error, span.critical, span.depth);
     let outline: Vec<_> = outline.unwrap().traces[0].spans.iter().map(facts).collect();
     assert_eq!(outline, expected.traces[0].spans.iter().map(facts).collect::<Vec<_>>());
 
     let spans = &expected.traces[0].spans;
     let tree: Vec<_> = spans.iter().map(|span| (&span.id[14..], span.depth, span.start_us, span.duration_us)).collect();
     assert_eq!(tree, [("a1", 0, 0, 9000), ("a2", 1, 1000, 0), ("a3", 1, 1000, 1999), ("b1", 2, 1500, 1000)]);
-    let Span { label, role, kind, error, message, cached, attributes, resource, events, links, .. } = &spans[2];
+    let ShownSpan { label, role, kind, error, message, cached, attributes, resource, events, links, .. } = &spans[2];
     assert_eq!((label.as_str(), *role, *kind), ("GET /api/products", Role::Request, "client"));
     assert!(*error && *cached && message == "unavailable");
     assert_eq!(attributes.len(), 5);
