@@ -1,4 +1,4 @@
-//! Looks at the files and directories that an installation would change.
+//! Reads the files and directories that an installation would change.
 
 use std::fmt;
 use std::fs;
@@ -18,7 +18,7 @@ pub(super) fn read_manifest(path: &Path, binary: &Path, rendered: &str, readers:
         return ExistingManifest::Foreign(kind);
     }
     match files::read(path, manifest::MAX_SIZE) {
-        Ok(bytes) => manifest::program(&bytes).map_or(ExistingManifest::Foreign("something else's"), |program| {
+        Ok(bytes) => manifest::program(&bytes).map_or(ExistingManifest::Foreign("a file of another program"), |program| {
             let is_current = files::is_written(path, rendered.as_bytes(), readers);
             ExistingManifest::Ours { names: named_program(&program, binary), program, is_current }
         }),

@@ -155,7 +155,7 @@ impl Uninstallation<'_> {
         }
         record.remove_directories(|_| true);
         if fs::symlink_metadata(&dir).is_ok() {
-            report.add("left", &dir, "with what navtrace has not put there");
+            report.add("left", &dir, "contains files that are not navtrace's");
         }
     }
 
@@ -185,8 +185,8 @@ impl Uninstallation<'_> {
     fn report_runtime_directories(&self, report: &mut InstallReport) {
         let Some(runtime) = &self.scope.runtime else { return };
         for (dir, detail) in [
-            (&runtime.state, "spans and traces that are kept, yours to delete"),
-            (&runtime.cache, "what navtrace would make again, yours to delete"),
+            (&runtime.state, "stored spans and traces; delete them if you do not need them"),
+            (&runtime.cache, "copies of the extension, created again when needed; safe to delete"),
         ] {
             // On macOS the data directory is one of them, and before the removal it has other files too.
             let is_decided = !self.dry_run || *dir != self.scope.share;
@@ -209,7 +209,7 @@ impl Uninstallation<'_> {
         let share = &self.scope.share;
         let path = InstallRecord::path(share);
         if let (Err(error), true) = (record.write(share, self.scope.readers), path.is_file()) {
-            report.problems.push(format!("{} can't be written: {error}; fix that", path.display()));
+            report.problems.push(format!("{} can't be written: {error}; fix that and run navtrace uninstall again", path.display()));
         }
     }
 }

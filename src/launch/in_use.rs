@@ -26,12 +26,12 @@ pub(crate) fn check(dir: &Path) -> Result<(), Failure> {
         // Whether that browser still runs cannot be found out here, and Chromium refuses to start.
         let lock = dir.join(LOCK);
         format!(
-            "the profile {profile} is in use by a browser on {host} (process {pid}), or was left so: end that one, or remove {}",
+            "the profile {profile} is in use by a browser on {host} (process {pid}), or was left locked when that browser was killed: end the browser, or remove {}",
             lock.display()
         )
     } else if is_alive(pid) && listens(dir) {
         format!(
-            "the profile {profile} is in use by the browser of process {pid}, and serves one at a time: end that one first, or name another profile"
+            "the profile {profile} is in use by the browser with process id {pid}: end it, or name another profile"
         )
     } else {
         // Another process may have the id by now. Only a browser listens.
@@ -87,7 +87,7 @@ mod tests {
         let listener = UnixListener::bind(dir.join("socket")).unwrap();
         symlink(dir.join("socket"), dir.join(SOCKET)).unwrap();
         let message = check(dir).unwrap_err().to_string();
-        let in_use = format!("the profile {} is in use by the browser of process {pid}, and serves", dir.display());
+        let in_use = format!("the profile {} is in use by the browser with process id {pid}: end it", dir.display());
         assert!(message.starts_with(&in_use), "{message}");
         drop(listener);
         assert_eq!(check(dir), Ok(()), "it was killed");
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(
             check(dir).unwrap_err().to_string(),
             format!(
-                "the profile {0} is in use by a browser on other-host (process 4), or was left so: end that one, or remove {0}/SingletonLock",
+                "the profile {0} is in use by a browser on other-host (process 4), or was left locked when that browser was killed: end the browser, or remove {0}/SingletonLock",
                 dir.display()
             )
         );

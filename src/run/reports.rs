@@ -33,10 +33,10 @@ pub(crate) enum Report {
     Session { trace_id: TraceId, span_id: SpanId, sampled: bool, off_the_record: bool },
     /// Headers are in place.
     Armed { mode: Mode },
-    /// What the session has counted so far.
+    /// The session's counts so far.
     #[serde(rename = "tally")]
     Counts(SessionCounts),
-    /// What became of the session's spans.
+    /// The session's spans by export result.
     Exported(ExportCounts),
     /// Result of a session that ended before the connection's current one began.
     Past {
@@ -51,7 +51,7 @@ pub(crate) enum Report {
 }
 
 /// Whether `navtrace run` started this process, directly or through its command.
-pub(crate) fn is_heard() -> bool {
+pub(crate) fn is_under_run() -> bool {
     environment::path(RUN_SOCKET).is_some()
 }
 

@@ -24,7 +24,7 @@ pub struct TracedSession {
     pub span_id: SpanId,
     /// Counts of navigations and requests.
     pub counts: SessionCounts,
-    /// What became of the session's spans; `None` while no host has ended.
+    /// The session's spans by export result; `None` while no host has ended.
     pub exported: Option<ExportCounts>,
     /// When the first host reported the session.
     pub started: Instant,
@@ -34,7 +34,7 @@ pub struct TracedSession {
     pub mode: Option<Mode>,
     /// Whether the root span is sampled.
     pub sampled: bool,
-    /// Whether the extension may act in off-the-record contexts.
+    /// Whether the extension is allowed in Incognito.
     pub off_the_record: bool,
 }
 
@@ -58,7 +58,7 @@ impl TracedSession {
     }
 }
 
-/// What was reported so far.
+/// The reports of a run so far.
 #[derive(Debug, Default)]
 pub struct RunState {
     /// Sessions in the order in which they began.
