@@ -14,11 +14,8 @@ pub(crate) mod uninstall;
 
 use std::path::{Path, PathBuf};
 
-use crate::base::failure::{ExitCode, Failure};
 use crate::base::files::Readers;
-use crate::install::existing::WriteError;
 use crate::install::plan::ExistingManifest;
-use crate::install::scope::InstallScope;
 
 /// The detail about the record of an installation.
 const RECORD_DETAIL: &str = "the list of installed files for navtrace uninstall";
@@ -65,12 +62,6 @@ pub(crate) fn foreign(path: &Path) -> Option<&'static str> {
         ExistingManifest::Foreign(kind) => Some(kind),
         _ => None,
     }
-}
-
-/// Returns the failure of an installation for all users that is not run as root.
-fn needs_root(scope: &InstallScope, error: &WriteError) -> Option<Failure> {
-    (scope.is_system() && error.is_permission())
-        .then(|| Failure::new(ExitCode::Failure, error).hint("an installation for all users needs root: run this command as root"))
 }
 
 #[cfg(test)]

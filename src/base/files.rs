@@ -98,7 +98,7 @@ pub(crate) fn write_if_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if is_written(path, bytes, Readers::User) { Ok(()) } else { write(path, bytes, Readers::User) }
 }
 
-/// Whether a file has this content and lets `readers` read it. Opens regular files only, since a pipe would block.
+/// Returns whether a file has this content and lets `readers` read it. Opens regular files only, since a pipe would block.
 pub(crate) fn is_written(path: &Path, bytes: &[u8], readers: Readers) -> bool {
     let Ok(data) = fs::metadata(path) else { return false };
     let is_readable = readers == Readers::User || data.permissions().mode() & 0o777 == readers.file_mode();

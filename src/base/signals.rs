@@ -18,7 +18,7 @@ pub(crate) fn catch(signals: &[i32]) -> Result<Signals, Failure> {
         .map_err(|error| Failure::new(ExitCode::Failure, "cannot install signal handlers").because(error))
 }
 
-/// Whether this process was started with `signal` ignored, as `nohup` does.
+/// Returns whether this process was started with `signal` ignored, as `nohup` does.
 pub(crate) fn is_ignored(signal: i32) -> bool {
     // SAFETY: all-zero bytes are a valid `sigaction`.
     let mut current: libc::sigaction = unsafe { std::mem::zeroed() };

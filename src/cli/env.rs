@@ -66,7 +66,7 @@ pub(super) fn env(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 
 fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
     if !args.k6 {
-        let message = "navtrace env needs a client: add --k6, the only one supported";
+        let message = "env needs a client: add --k6, the only one supported";
         return Err(Failure::new(ExitCode::Usage, message));
     }
     let browser = browser(config)?;

@@ -18,7 +18,7 @@ use crate::settings::Config;
 /// Register navtrace with your own browsers
 ///
 /// Unpacks the extension into a folder and registers the host. Prints what was done with each file, and the steps left for you. Running it
-/// again changes only what is outdated; registrations of another navtrace are replaced. `navtrace uninstall` removes everything.
+/// again changes only what is outdated; registrations of another navtrace are replaced. `navtrace uninstall` removes the installation.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

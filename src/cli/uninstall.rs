@@ -58,7 +58,7 @@ pub(super) fn uninstall(config: &Config, args: &Args) -> Result<ProcessExitCode,
     let mut text = install_args::render(&report, dry_run);
     if report.is_gone && !dry_run {
         text.push_str(
-            "\nThe extension itself you remove on chrome://extensions, in each browser that has loaded it.\n",
+            "\nRemove the extension itself on chrome://extensions, in each browser that has loaded it.\n",
         );
     }
     super::print(&text)?;

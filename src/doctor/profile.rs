@@ -65,7 +65,7 @@ pub(super) const POLICY: u64 = 1 << 16;
 pub(super) const DEVELOPER_MODE: u64 = 1 << 24;
 
 impl Profile {
-    /// Tells whether navtrace's extension is loaded, even if it is turned off.
+    /// Returns whether navtrace's extension is loaded, even if it is turned off.
     pub(super) fn has_loaded(&self) -> bool {
         self.extension.as_ref().is_some_and(|extension| extension.path.is_some())
     }

@@ -143,7 +143,7 @@ impl HostProgram {
     }
 }
 
-/// Tells whether only this user and root can change a file. Doctor starts no other program, least of all as root.
+/// Returns whether only this user and root can change a file. Doctor starts no other program, least of all as root.
 fn is_protected(path: &Path) -> bool {
     let user = rustix::process::geteuid().as_raw();
     fs::metadata(path).is_ok_and(|data| [0, user].contains(&data.uid()) && data.mode() & 0o002 == 0)

@@ -183,12 +183,12 @@ impl Browser {
         self.user_data(os, homes).join(manifest::PROFILE_FOLDER)
     }
 
-    /// Tells whether the browser has been started before, or is installed at one of its usual paths.
+    /// Returns whether the browser has been started before, or is installed at one of its usual paths.
     pub(crate) fn is_found(&self, os: Os, homes: Option<&Homes>, search_path: &OsStr) -> bool {
         homes.is_some_and(|homes| self.user_data(os, homes).is_dir()) || self.has_program(os, search_path)
     }
 
-    /// Tells whether the browser is installed at one of its usual paths.
+    /// Returns whether the browser is installed at one of its usual paths.
     pub(crate) fn has_program(&self, os: Os, search_path: &OsStr) -> bool {
         self.programs(os).iter().any(|name| {
             // The name may be a link to navtrace, which is then the browser.

@@ -84,7 +84,7 @@ pub(super) fn remove_empty(dir: &Path) {
     let _ = fs::remove_dir(dir);
 }
 
-/// Tells whether there is no file in the directory, so that [`remove_empty`] would remove it.
+/// Returns whether there is no file in the directory, so that [`remove_empty`] would remove it.
 pub(super) fn is_empty(dir: &Path) -> bool {
     match fs::read_dir(dir) {
         Ok(mut entries) => entries.all(|entry| {

@@ -88,7 +88,7 @@ impl InstallScope {
         self.share.join("extension")
     }
 
-    /// Tells whether this is the installation for all users.
+    /// Returns whether this is the installation for all users.
     pub(crate) fn is_system(&self) -> bool {
         self.readers == Readers::Everybody
     }

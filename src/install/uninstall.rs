@@ -11,7 +11,7 @@ use crate::install::existing::{self, WriteError};
 use crate::install::plan::{self, ExistingManifest, ManifestAction, NamedProgram};
 use crate::install::record::{self, InstallRecord};
 use crate::install::scope::{InstallScope, ManifestLocation, join_names};
-use crate::install::{FileReport, InstallReport, RECORD_DETAIL, needs_root};
+use crate::install::{FileReport, InstallReport, RECORD_DETAIL};
 use crate::launch::{extension, manifest};
 
 /// An uninstallation to be done.
@@ -96,12 +96,7 @@ impl Uninstallation<'_> {
             _ => String::new(),
         };
         let action = plan::uninstall(location, existing, &other);
-        match (&action, existing::check_writable(location.folder())) {
-            (ManifestAction::Remove(_), Err(error)) => {
-                needs_root(self.scope, &error).map_or_else(|| Ok(not_writable(location, &error)), Err)
-            }
-            _ => Ok(action),
-        }
+        existing::check_action(action, location, self.scope, &left(location))
     }
 
     fn act(
@@ -117,7 +112,7 @@ impl Uninstallation<'_> {
             // Another path may have led to the same file.
             && error.kind() != ErrorKind::NotFound
         {
-            action = not_writable(location, &WriteError::new(path, error));
+            action = WriteError::new(path, error).leave(location, &left(location));
         }
         match action {
             ManifestAction::Remove(detail) => {
@@ -218,9 +213,7 @@ fn is_missing(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-fn not_writable(location: &ManifestLocation, error: &WriteError) -> ManifestAction {
-    ManifestAction::Leave(
-        format!("for {}: {error}", location.browsers),
-        format!("{error}, so {} is left: fix that and run navtrace uninstall again", location.path.display()),
-    )
+/// Describes the consequence of a manifest that cannot be removed.
+fn left(location: &ManifestLocation) -> String {
+    format!("{} is left: fix that and run navtrace uninstall again", location.path.display())
 }

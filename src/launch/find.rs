@@ -87,12 +87,12 @@ pub(crate) fn look_up(name: &Path, search_path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(search_path).map(|dir| dir.join(name)).find(|path| is_executable(path))
 }
 
-/// Tells whether the path is a file with an execute permission.
+/// Returns whether the path is a file with an execute permission.
 pub(crate) fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
-/// Tells whether the program is this navtrace, under any name.
+/// Returns whether the program is this navtrace, under any name.
 pub(crate) fn is_ourselves(path: &Path) -> bool {
     let real = |path: &Path| fs::canonicalize(path).ok();
     let ours = std::env::current_exe().ok().and_then(|path| real(&path));

@@ -7,9 +7,8 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use rustix::process::{Pid, test_kill_process};
-
 use crate::base::failure::{ExitCode, Failure};
+use crate::base::process;
 
 const LOCK: &str = "SingletonLock";
 const SOCKET: &str = "SingletonSocket";
@@ -29,7 +28,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), Failure> {
             "the profile {profile} is in use by a browser on {host} (process {pid}), or was left locked when that browser was killed: end the browser, or remove {}",
             lock.display()
         )
-    } else if is_alive(pid) && listens(dir) {
+    } else if process::exists(pid) && listens(dir) {
         format!(
             "the profile {profile} is in use by the browser with process id {pid}: end it, or name another profile"
         )
@@ -44,12 +43,6 @@ pub(crate) fn check(dir: &Path) -> Result<(), Failure> {
 fn owner(target: &str) -> Option<(&str, u32)> {
     let (host, pid) = target.rsplit_once('-')?;
     Some((host, pid.parse().ok()?))
-}
-
-fn is_alive(pid: u32) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
-    // Another user's process cannot be signalled, but it exists.
-    !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }
 
 fn listens(dir: &Path) -> bool {

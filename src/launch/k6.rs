@@ -56,7 +56,7 @@ pub(crate) fn profile_in(args: &str) -> Option<&str> {
         .filter(|value| !value.is_empty())
 }
 
-/// Tells whether the user's own arguments contain this name.
+/// Returns whether the user's own arguments contain this name.
 pub(crate) fn has(args: &str, name: &str) -> bool {
     items(args).any(|item| split(item).0 == name)
 }

@@ -41,7 +41,7 @@ pub(crate) struct LaunchOptions {
 }
 
 impl LaunchOptions {
-    /// Tells the user of a problem through `navtrace run`, or else on standard error.
+    /// Reports a problem to the user through `navtrace run`, or else on standard error.
     fn tell(&self, problem: &str) {
         if !(self.report_problem)(problem) {
             say(problem);
@@ -192,7 +192,7 @@ fn take_port(number: u16, options: &LaunchOptions) -> Option<ClientPort> {
         .ok()
 }
 
-/// Tells whether Chromium would refuse to start without `--no-sandbox`.
+/// Returns whether Chromium would refuse to start without `--no-sandbox`.
 pub(crate) fn needs_no_sandbox() -> bool {
     rustix::process::geteuid().is_root()
 }

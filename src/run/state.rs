@@ -116,7 +116,7 @@ impl RunState {
         None
     }
 
-    /// Whether the end was requested and every connection has been read to its end.
+    /// Returns whether the end was requested and every connection has been read to its end.
     pub(super) fn is_complete(&self) -> bool {
         self.end_requested && self.open.is_empty()
     }
@@ -149,7 +149,7 @@ impl RunState {
         })
     }
 
-    /// Whether only this connection reported the session, and nothing happened in it. A host that answers late begins such a session
+    /// Returns whether only this connection reported the session, and nothing happened in it. A host that answers late begins such a session
     /// before it learns which one the requests carry.
     fn is_unused(&self, connection: usize, index: usize) -> bool {
         let session = &self.sessions[index];

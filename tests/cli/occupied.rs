@@ -53,7 +53,7 @@ fn files_of_others_are_kept_and_the_rest_is_installed() {
     removed     ~/.local/share/navtrace/extension  the extension
     removed     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
-    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    Remove the extension itself on chrome://extensions, in each browser that has loaded it.
     navtrace: ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is a file of another program, not navtrace's, so it is left: move it away if no program needs it
     navtrace: ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json is a directory, not navtrace's, so it is left: move it away if no program needs it
     navtrace: ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json is a symbolic link, not navtrace's, so it is left: move it away if no program needs it
@@ -142,7 +142,7 @@ fn uninstall_keeps_settings_spans_and_caches() {
     left        ~/.cache/navtrace  copies of the extension, created again when needed; safe to delete
     left        ~/.config/navtrace/config.toml  your settings; delete them if you do not need them
 
-    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    Remove the extension itself on chrome://extensions, in each browser that has loaded it.
     ");
     for line in text.lines().filter(|line| line.starts_with("left ")) {
         assert!(dry.contains(line), "{dry}");

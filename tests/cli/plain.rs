@@ -199,7 +199,7 @@ fn obstacles_are_named_and_the_shell_stops() {
     assert_eq!(fs::read_to_string(theirs).unwrap(), "{}");
 
     let output = navtrace(&environment, &["env"]).output().unwrap();
-    let sentence = "navtrace: navtrace env needs a client: add --k6, the only one supported\n";
+    let sentence = "navtrace: env needs a client: add --k6, the only one supported\n";
     assert_eq!((refused(&output), stdout(&output).as_str()), ((2, sentence.to_owned()), "false\n"));
 
     let mut command = env(&environment, Path::new("p"));
@@ -224,8 +224,7 @@ fn a_profile_in_use_is_refused_unchanged() {
     let id = std::process::id();
     symlink(format!("{}-{id}", host.trim_end()), profile.join("SingletonLock")).unwrap();
     let sentence = format!(
-        "navtrace: the profile {} is in use by the browser of process {id}, and serves one at a time: end that one first, or name another \
-         profile\n",
+        "navtrace: the profile {} is in use by the browser with process id {id}: end it, or name another profile\n",
         profile.display()
     );
     for args in [&["profile", "p"][..], &["env", "--k6", "--profile", "p"]] {

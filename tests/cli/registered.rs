@@ -66,7 +66,7 @@ fn an_installation_is_private_and_removed_completely() {
     removed     ~/.local/share/navtrace/extension  the extension
     removed     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
-    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    Remove the extension itself on chrome://extensions, in each browser that has loaded it.
     ");
     assert_eq!(machine.tree(), before);
     assert_snapshot!(machine.run(&["uninstall"]), @"
@@ -191,7 +191,7 @@ fn one_of_two_browsers_can_be_unregistered() {
     removed     ~/.local/share/navtrace/extension  the extension
     removed     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
-    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    Remove the extension itself on chrome://extensions, in each browser that has loaded it.
     ");
     assert_eq!(machine.tree(), before);
 }
@@ -221,7 +221,7 @@ fn a_user_data_directory_can_be_registered_alone() {
     removed     ~/.local/share/navtrace/extension  the extension
     removed     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
-    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    Remove the extension itself on chrome://extensions, in each browser that has loaded it.
     ");
     assert_eq!(machine.tree(), before);
     assert_snapshot!(machine.run(&["uninstall", "--user-data-dir", dir]), @"
