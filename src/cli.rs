@@ -193,7 +193,10 @@ mod tests {
         let origin = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
         assert_eq!(invocation(&["navtrace", origin]), Invocation::Host(origin.into()));
         assert_eq!(invocation(&["navtrace-chromium", origin]), Invocation::Host(origin.into()));
-        assert_eq!(invocation(&["/usr/bin/navtrace-chromium", "--headless"]), Invocation::Browser(vec!["--headless".into()]));
+        assert_eq!(
+            invocation(&["/usr/bin/navtrace-chromium", "--headless"]),
+            Invocation::Browser(vec!["--headless".into()])
+        );
         assert_eq!(invocation(&["navtrace", "run"]), Invocation::CommandLine);
         assert_eq!(invocation(&[]), Invocation::CommandLine);
     }

@@ -59,9 +59,8 @@ pub(super) fn prepare(dir: &Path) -> Result<String, Failure> {
     }
     latch::set(&dir).map_err(|error| {
         let fifo = latch::file(&dir);
-        Failure::new(ExitCode::Failure, format!("the profile {text} can't be prepared: can't create {}", fifo.display()))
-            .because(error)
-            .hint("name a profile that you may write to")
+        let message = format!("the profile {text} can't be prepared: can't create {}", fifo.display());
+        Failure::new(ExitCode::Failure, message).because(error).hint("name a profile that you may write to")
     })?;
     Ok(text.to_owned())
 }

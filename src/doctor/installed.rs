@@ -227,7 +227,10 @@ fn policy_file(path: &Path) -> Option<Finding> {
     let is_relevant = |name: &&str| RELEVANT_POLICIES.iter().any(|part| name.contains(part));
     let names = policies.as_object().into_iter().flat_map(|policies| policies.keys().map(String::as_str));
     let names: Vec<&str> = names.filter(is_relevant).collect();
-    let text = format!("{shown} sets {}, which may block navtrace: chrome://policy shows the policies in force", names.join(", "));
+    let text = format!(
+        "{shown} sets {}, which may block navtrace: chrome://policy shows the policies in force",
+        names.join(", ")
+    );
     (!names.is_empty()).then(|| Finding::new(CheckStatus::Warn, POLICY, text))
 }
 

@@ -20,10 +20,13 @@ pub(super) fn read_manifest(path: &Path, binary: &Path, rendered: &str, readers:
         return ExistingManifest::Foreign(kind);
     }
     match files::read(path, manifest::MAX_SIZE) {
-        Ok(bytes) => manifest::program(&bytes).map_or(ExistingManifest::Foreign("a file of another program"), |program| {
-            let is_current = files::is_written(path, rendered.as_bytes(), readers);
-            ExistingManifest::Ours { names: named_program(&program, binary), program, is_current }
-        }),
+        Ok(bytes) => match manifest::program(&bytes) {
+            Some(program) => {
+                let is_current = files::is_written(path, rendered.as_bytes(), readers);
+                ExistingManifest::Ours { names: named_program(&program, binary), program, is_current }
+            }
+            None => ExistingManifest::Foreign("a file of another program"),
+        },
         // If a file is in place of the directory, there is no manifest.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             ExistingManifest::Missing

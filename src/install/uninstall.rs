@@ -204,7 +204,9 @@ impl Uninstallation<'_> {
         let share = &self.scope.share;
         let path = InstallRecord::path(share);
         if let (Err(error), true) = (record.write(share, self.scope.readers), path.is_file()) {
-            report.problems.push(format!("{} can't be written: {error}; fix that and run navtrace uninstall again", path.display()));
+            let path = path.display();
+            let problem = format!("{path} can't be written: {error}; fix that and run navtrace uninstall again");
+            report.problems.push(problem);
         }
     }
 }

@@ -29,9 +29,7 @@ pub(crate) fn check(dir: &Path) -> Result<(), Failure> {
             lock.display()
         )
     } else if process::exists(pid) && listens(dir) {
-        format!(
-            "the profile {profile} is in use by the browser with process id {pid}: end it, or name another profile"
-        )
+        format!("the profile {profile} is in use by the browser with process id {pid}: end it, or name another profile")
     } else {
         // Another process may have the id by now. Only a browser listens.
         return Ok(());

@@ -82,10 +82,7 @@ fn a_second_k6_is_refused_and_the_first_continues() {
     let message = stderr(&output);
     let start = format!("navtrace: the profile {} is in use by the browser with process id ", profile(&test).display());
     assert!(message.starts_with(&start) && message.lines().count() == 1, "{message}");
-    assert!(
-        message.ends_with(": end it, or name another profile\n"),
-        "{message}"
-    );
+    assert!(message.ends_with(": end it, or name another profile\n"), "{message}");
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(1), ""));
 
     // With the variables from before, k6 itself refuses.
