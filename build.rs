@@ -1,4 +1,4 @@
-//! Has the crate rebuilt when a file of the embedded extension is added, which the compiler would not notice.
+//! Rebuilds the crate when a file of the embedded extension is added, which Cargo would not notice.
 
 fn main() {
     println!("cargo:rerun-if-changed=extension");

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Runs a command beside the demo shop ($SHOP, a program), with its address in SHOP_URL, and keeps what the shop received in $SCRATCH/received.
-# For demo.sh, which has `navtrace run` start this.
+# For demo.sh, where `navtrace run` starts it.
 set -euo pipefail
 
 "$SHOP" >"$SCRATCH/shop" &
 shop_pid=$!
-# The shop exports its last spans when it is told to end.
+# The shop exports its last spans on SIGTERM.
 # shellcheck disable=SC2317 # called by the trap
 stop() {
   kill "$shop_pid" 2>/dev/null || true

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole of navtrace in one command: a traced shop, an ordinary k6 browser test of it, and what came of it.
+# The whole of navtrace in one command: a traced shop, an ordinary k6 browser test of it, and its result.
 #
 # For Debian 12 with Rust and, unless k6 is there already, Go. Gets Chromium from Debian's packages and builds k6 when
 # they are missing; both stay, so that a second run is quick.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs navtrace for one user or for all: the program, beside it the name under which it is the browser, and its registration with the
-# browsers that are here.
+# Installs navtrace for one user or for all: the program, the link navtrace-chromium beside it, and its registration with the browsers
+# that are here.
 set -euo pipefail
 
 usage() {
@@ -54,7 +54,7 @@ if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
 fi
 
 if [ -n "$system" ]; then
-  # For everybody to enter, whatever root's habit is.
+  # Lets all users read the files, whatever root's umask is.
   umask 022
 fi
 mkdir -p "$prefix/bin"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What demo.sh, install.sh and tests/run.sh have in common: getting the tools they need, each from its usual source.
+# Functions that demo.sh, install.sh, uninstall.sh and tests/run.sh share: install the tools that are missing, each from its usual source.
 # To be sourced; expects `set -euo pipefail`.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -56,7 +56,7 @@ as_root() {
 # apt_install PACKAGE...
 apt_install() {
   have apt-get || fail "$* missing, and this is not Debian: please install by hand"
-  [ "$(id -u)" -eq 0 ] || have sudo || fail "$* missing: please have root run: apt-get install $*"
+  [ "$(id -u)" -eq 0 ] || have sudo || fail "$* missing: ask root to run: apt-get install $*"
   say "Installing $* from Debian's packages"
   quietly as_root apt-get update
   quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"

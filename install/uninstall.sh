@@ -9,7 +9,7 @@ Usage: install/uninstall.sh [--prefix DIR] [--system]
 Takes back navtrace's registrations (navtrace uninstall), and removes navtrace and navtrace-chromium from DIR/bin.
 
   --prefix DIR    instead of $PREFIX, or else ~/.local
-  --system        what all users have: DIR is /usr/local, unless it is given
+  --system        removes the installation for all users: DIR is /usr/local, unless it is given
   --help          shows this
 TEXT
 }

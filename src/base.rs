@@ -8,3 +8,10 @@ pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod stdio;
 pub(crate) mod text;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks a mutex, even if a thread panicked while it held the lock.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -9,11 +9,11 @@ mod env;
 mod flush;
 mod host;
 mod install;
+mod install_args;
 mod launch;
 mod profile;
 mod run;
 mod setting_flags;
-mod target;
 mod uninstall;
 mod view;
 
@@ -83,7 +83,7 @@ impl Command {
 
 /// How this program was called.
 #[derive(Debug, PartialEq, Eq)]
-enum Called {
+enum Invocation {
     /// As the browser, with Chromium's arguments.
     Browser(Vec<OsString>),
     /// By Chromium as the native messaging host, with the extension's origin.
@@ -92,7 +92,7 @@ enum Called {
     CommandLine,
 }
 
-impl Called {
+impl Invocation {
     fn with(args: &[OsString]) -> Self {
         // The origin counts more than the name: some systems start a host that was registered through the link by the link's name.
         if let Some(first) = args.get(1)
@@ -112,10 +112,10 @@ impl Called {
 /// Runs navtrace with the arguments of a process, the program's name first.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let command = match Called::with(&args) {
-        Called::Browser(args) => Command::Launch(launch::Args { args }),
-        Called::Host(origin) => Command::Host(host::Args { origin: Some(origin) }),
-        Called::CommandLine => match Cli::try_parse_from(args) {
+    let command = match Invocation::with(&args) {
+        Invocation::Browser(args) => Command::Launch(launch::Args { args }),
+        Invocation::Host(origin) => Command::Host(host::Args { origin: Some(origin) }),
+        Invocation::CommandLine => match Cli::try_parse_from(args) {
             Ok(cli) => cli.command,
             Err(error) => {
                 // An error while printing can't be reported anywhere.
@@ -129,13 +129,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
         say(&failure.to_string());
         if is_host {
             // A latched browser's client must not wait for a host that has failed.
-            latch::let_go();
+            latch::release_without_host();
         }
         failure.exit.into()
     })
 }
 
-/// Writes to standard output, with colours if they are wanted there. A reader that stops reading is no failure.
+/// Writes to standard output, with colours if standard output shows them. A reader that stops reading is no failure.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -189,12 +189,15 @@ mod tests {
 
     #[test]
     fn the_name_and_the_first_argument_choose_the_role() {
-        let called = |args: &[&str]| Called::with(&args.iter().map(OsString::from).collect::<Vec<_>>());
+        let invocation = |args: &[&str]| Invocation::with(&args.iter().map(OsString::from).collect::<Vec<_>>());
         let origin = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
-        assert_eq!(called(&["navtrace", origin]), Called::Host(origin.into()));
-        assert_eq!(called(&["navtrace-chromium", origin]), Called::Host(origin.into()));
-        assert_eq!(called(&["/usr/bin/navtrace-chromium", "--headless"]), Called::Browser(vec!["--headless".into()]));
-        assert_eq!(called(&["navtrace", "run"]), Called::CommandLine);
-        assert_eq!(called(&[]), Called::CommandLine);
+        assert_eq!(invocation(&["navtrace", origin]), Invocation::Host(origin.into()));
+        assert_eq!(invocation(&["navtrace-chromium", origin]), Invocation::Host(origin.into()));
+        assert_eq!(
+            invocation(&["/usr/bin/navtrace-chromium", "--headless"]),
+            Invocation::Browser(vec!["--headless".into()])
+        );
+        assert_eq!(invocation(&["navtrace", "run"]), Invocation::CommandLine);
+        assert_eq!(invocation(&[]), Invocation::CommandLine);
     }
 }

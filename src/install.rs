@@ -1,7 +1,7 @@
 //! Registers the host with browsers that navtrace does not start, and removes it again.
 //!
 //! An installation writes a host manifest where each browser looks for it, and unpacks the extension into a folder that it can be loaded from.
-//! [`plan`] and [`scope`] decide without any I/O. [`apply`] and [`uninstall`] look first, then decide about every file, then act. Files that
+//! [`plan`] and [`scope`] decide without any I/O. [`apply`] and [`uninstall`] read first, then decide about every file, then act. Files that
 //! are not navtrace's stay untouched. The registration of another navtrace that still exists is replaced only by an installation.
 
 pub(crate) mod apply;
@@ -14,14 +14,11 @@ pub(crate) mod uninstall;
 
 use std::path::{Path, PathBuf};
 
-use crate::base::failure::{ExitCode, Failure};
 use crate::base::files::Readers;
-use crate::install::existing::WriteError;
 use crate::install::plan::ExistingManifest;
-use crate::install::scope::InstallScope;
 
 /// The detail about the record of an installation.
-const RECORD_DETAIL: &str = "what navtrace uninstall goes by";
+const RECORD_DETAIL: &str = "the list of installed files for navtrace uninstall";
 
 /// The result for one file or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +62,6 @@ pub(crate) fn foreign(path: &Path) -> Option<&'static str> {
         ExistingManifest::Foreign(kind) => Some(kind),
         _ => None,
     }
-}
-
-/// Returns the failure of an installation for all users that is not run as root.
-fn needs_root(scope: &InstallScope, error: &WriteError) -> Option<Failure> {
-    (scope.is_system() && error.is_permission())
-        .then(|| Failure::new(ExitCode::Failure, error).hint("what all users have needs root: run this as root"))
 }
 
 #[cfg(test)]

@@ -31,10 +31,10 @@ const BROWSER_VARIABLES: [&str; 3] = [k6::EXECUTABLE_PATH, "PUPPETEER_EXECUTABLE
 /// Longest wait for the reports of hosts that outlive the command.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
-/// What the end of a run needs to know.
+/// How long to wait for spans at the end of a run, and how to link traces.
 #[derive(Debug)]
 pub(crate) struct RunOptions<'a> {
-    /// Silence after which the last spans of services are taken to have arrived.
+    /// How long no span must arrive before the run stops waiting.
     pub(crate) wait: Duration,
     /// Template for the links to traces.
     pub(crate) link: Option<&'a LinkTemplate>,
@@ -51,7 +51,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Catches signals, listens for reports, and links this program under `browser_name`, as which it is the browser.
+    /// Catches signals, listens for reports, and links this program under `browser_name`, by which it acts as the browser.
     pub(crate) fn prepare(browser_name: &str) -> Result<Self, Failure> {
         let set_up = |error| {
             Failure::new(ExitCode::Failure, "the run can't be set up")
@@ -87,7 +87,7 @@ impl Run {
     }
 }
 
-/// Clients take a bare path as their browser, without arguments, so only a name of its own tells this program what to be.
+/// Creates the link that clients start as their browser. Clients take a path without arguments, so the name tells this program what to do.
 fn link_this_program(link: &Path) -> io::Result<PathBuf> {
     std::os::unix::fs::symlink(std::env::current_exe()?, link)?;
     Ok(link.to_owned())

@@ -69,8 +69,8 @@ test_without_browser() {
   timeout 15m cargo test --locked --workspace --doc
 }
 
-# Runs the browser tests. A real browser on a busy machine fails now and then. One or two failed tests are reported and must pass three times in a
-# row. More are a failure.
+# Runs the browser tests. A real browser on a busy machine fails now and then. One or two failed tests are reported
+# and must pass three times in a row. More are a failure.
 test_in_browser() {
   local log status=0 round
   local -a failed=()

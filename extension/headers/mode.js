@@ -36,6 +36,8 @@ export class ModeSwitch {
   #decision = 0;
   /** Whether the browser is being asked about patterns. Rules wait for its answer. */
   #isAsking = false;
+  /** What the browser was asked about last, and what it refused of that. */
+  #answered = { regexes: '', refused: /** @type {string[]} */ ([]) };
   /** Settings by which the contexts to come were made. */
   #settings;
   /** Sorted as the browser returns them, so that rules compare equal after a restart. */
@@ -138,10 +140,15 @@ export class ModeSwitch {
   async #refusePatterns(settings) {
     const { session } = this.#tracing;
     const decision = this.#decision;
-    this.#isAsking = true;
-    const refused = await refusedRegexes(settings);
-    if (decision !== this.#decision) return false;
-    this.#isAsking = false;
+    const regexes = [...settings.targets, ...settings.exclude].join('\n');
+    if (this.#answered.regexes !== regexes) {
+      this.#isAsking = true;
+      const refused = await refusedRegexes(settings);
+      if (decision !== this.#decision) return false;
+      this.#isAsking = false;
+      this.#answered = { regexes, refused };
+    }
+    const { refused } = this.#answered;
     session.refuse(refused);
     const { version, configured } = this.#host.facts;
     // A restarted worker does not know the patterns until its host has answered.

@@ -38,8 +38,8 @@ export function groupsOf(settings) {
  */
 export function sourceOf({ source, stored, value, secret, name, default: fallback }) {
   const shown = secret ? 'a secret value, which is not shown' : `\`${value ?? 'none'}\``;
-  const from = { environment: `the environment variable ${name}`, flag: 'a command-line option' }[source];
-  if (from !== undefined) {
+  const from = { default: null, file: null, environment: `the environment variable ${name}`, flag: 'a command-line option' }[source];
+  if (from !== null) {
     const overridden = stored !== null;
     return { text: `In use: ${shown}, set by ${from}, which overrides ${overridden ? 'the value in the file' : 'the file'}.`, overridden };
   }

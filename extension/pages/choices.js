@@ -40,6 +40,7 @@ export class Choices {
    * @returns {Promise<string | null>} a sentence for the user when it cannot
    */
   async choose(chosen, otherwise = this.#session.chosen) {
+    const { connection } = this.#host;
     const answer = await this.#host.ask(choose(chosen), 'session');
     if (typeof answer === 'string') return answer;
     const refusal = await this.#refusal(chosen, answer);
@@ -47,6 +48,8 @@ export class Choices {
       await this.#host.ask(choose(otherwise), 'session');
       return refusal;
     }
+    // A host that came meanwhile has not heard of the choice.
+    if (connection !== this.#host.connection) return this.choose(chosen, otherwise);
     this.#session.chosen = chosen;
     this.#host.carryChosen(answer);
     return null;

@@ -24,9 +24,7 @@ impl Process {
 
     /// Returns whether the process still runs. A zombie does not.
     pub(crate) fn is_alive(&self) -> bool {
-        let there = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
-        let there = there.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
-        there && start_of(self.pid) == self.started && !is_zombie(self.pid)
+        exists(self.pid) && start_of(self.pid) == self.started && !is_zombie(self.pid)
     }
 
     /// Waits up to `patience` for the process to end, and returns whether it has ended.
@@ -40,6 +38,12 @@ impl Process {
         }
         true
     }
+}
+
+/// Returns whether a process has this id. It may belong to another user, or be a zombie.
+pub(crate) fn exists(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 
 /// Returns the fields of `/proc/PID/stat` behind the process's name, which may itself contain blanks and brackets (proc(5)).

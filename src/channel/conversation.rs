@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use crate::base::lock;
 use crate::channel::frame::{self, FrameError};
 use crate::channel::message::ErrorCode;
 use crate::channel::message::setting::SettingValue;
@@ -187,5 +188,5 @@ pub fn serve(
 
 /// Sends a message as one frame. Threads may send at the same time.
 pub(crate) fn send(output: &Mutex<impl Write>, message: &ToExtension) -> Result<(), FrameError> {
-    frame::write(&mut *output.lock().unwrap_or_else(PoisonError::into_inner), &message.encode())
+    frame::write(&mut *lock(output), &message.encode())
 }

@@ -31,8 +31,8 @@ const NOT_GRANTED: &str = "NAVTRACE_MODE=detailed, but this browser does not let
 const CANNOT_KEEP: &str = "NAVTRACE_EXISTING=keep has no effect in lightweight mode: contexts that pages set are overridden; use detailed \
                            mode";
 
-const NOT_OFF_THE_RECORD: &str = "the extension may not act in off-the-record contexts, so pages there go without trace context: allow it \
-                                  in incognito on chrome://extensions";
+const NOT_OFF_THE_RECORD: &str = "navtrace is not allowed in Incognito, so pages there carry no trace context: allow it in its \
+                                  Details on chrome://extensions";
 
 /// The settings that the host uses.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     })?;
     // Clients kill the browser's process group; the host must survive that to send its last spans. A group's leader can't leave.
     if let Err(error) = rustix::process::setsid() {
-        tracing::debug!("the host stays in its session: {error}");
+        tracing::debug!("the host stays in its process session: {error}");
     }
     gate::report(Stage::HostStarted);
     let latch = Latch::of_browser(options.arm_timeout);

@@ -16,7 +16,7 @@ use crate::settings::{self, Config};
 /// Receive spans over OTLP and keep them in a file
 ///
 /// Takes OTLP over HTTP (protobuf and JSON, gzip) until Ctrl-C, and writes OTLP JSON lines, the format of the OpenTelemetry Collector's file
-/// exporter, which `navtrace view` shows. Metrics and logs are taken and dropped.
+/// exporter, which `navtrace view` shows. Metrics and logs are accepted and dropped.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub(super) struct Args {
 /// Where to receive spans, and where to keep them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// The file for the spans, in OTLP JSON lines; what it had is lost (default: one in the state directory, where the latest 20 stay)
+    /// The file for the spans, in OTLP JSON lines; an existing file is overwritten (default: one in the state directory, where the latest 20 stay)
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -38,7 +38,7 @@ pub(super) struct Options {
     listen: Option<SocketAddr>,
 }
 
-/// Silence after a signal that ends the collector.
+/// How long no span must arrive after the ending signal.
 const QUIET: Duration = Duration::from_millis(100);
 
 impl Options {

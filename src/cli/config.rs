@@ -67,8 +67,8 @@ fn lines(config: &Config) -> String {
     }
     let file = match &config.file {
         Some(file) if file.exists => file.path.display().to_string(),
-        Some(file) => format!("none; it would be {}", file.path.display()),
-        None => format!("none, because there is no home directory; {FILE} can name one"),
+        Some(file) => format!("none (would be read from {})", file.path.display()),
+        None => format!("none: there is no home directory; name a file with {FILE}"),
     };
     let _ = writeln!(text, "\nconfig file: {file}");
     text

@@ -10,10 +10,10 @@ use crate::doctor::{self, CheckStatus, DoctorOptions};
 use crate::settings::Config;
 use crate::settings::export::EXPORTER;
 
-/// Check every link from the browser to the header, and say how to fix what is broken
+/// Check browser, extension, host and header, and say how to fix what is broken
 ///
 /// Loads a real page on loopback in the browser that `navtrace run` would use. Then looks at what is installed for the browsers that you start
-/// yourself: which host is registered, whether the extension is loaded, and which policies may be in the way.
+/// yourself: which host is registered, whether the extension is loaded, and which policies may block the extension.
 /// Exits with 0 only if nothing is broken: a hint or a warning is no failure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -19,12 +19,12 @@ use crate::settings::Config;
 /// For a shell: eval "$(navtrace env --k6)" && k6 run script.js
 ///
 /// Prepares the profile too, as `navtrace profile` does. A profile serves one VU at a time: k6 refuses to start a second browser in it, and
-/// several VUs at once need the launcher (`navtrace run -- k6 run script.js`). What K6_BROWSER_ARGS and K6_BROWSER_IGNORE_DEFAULT_ARGS have
-/// already is kept.
+/// several VUs at once need the launcher (`navtrace run -- k6 run script.js`). Existing values of K6_BROWSER_ARGS and
+/// K6_BROWSER_IGNORE_DEFAULT_ARGS are kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  eval \"$(navtrace env --k6 --profile ~/profiles/k6)\" && k6 run script.js")]
 pub(super) struct Args {
-    /// For k6, the only client so far that can be given all of it by variables
+    /// Print the variables for k6 (the only supported client)
     #[arg(long)]
     k6: bool,
 
@@ -66,7 +66,7 @@ pub(super) fn env(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 
 fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
     if !args.k6 {
-        let message = "env has to be told for which client: give --k6, the only one so far";
+        let message = "env needs a client: add --k6, the only one supported";
         return Err(Failure::new(ExitCode::Usage, message));
     }
     let browser = browser(config)?;

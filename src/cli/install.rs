@@ -8,7 +8,7 @@ use std::process::ExitCode as ProcessExitCode;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::base::stdio::say;
-use crate::cli::target::{self, ResolvedTarget, Target};
+use crate::cli::install_args::{self, InstallTarget, ResolvedInstallTarget};
 use crate::install::apply::Installation;
 use crate::install::browsers::{BROWSERS, Browser, Os};
 use crate::install::scope::{ManifestLocation, join_names};
@@ -17,13 +17,12 @@ use crate::settings::Config;
 
 /// Register navtrace with your own browsers
 ///
-/// Puts the extension into a folder from which it can be loaded, and tells the browsers which program its host is. Says what it does with
-/// each file, and what is left for you to do. Once more it changes only what has to be; another navtrace's registrations are taken over.
-/// `navtrace uninstall` takes it all away again.
+/// Unpacks the extension into a folder and registers the host. Prints what was done with each file, and the steps left for you. Running it
+/// again changes only what is outdated; registrations of another navtrace are replaced. `navtrace uninstall` removes the installation.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    target: Target,
+    target: InstallTarget,
 }
 
 /// Registers the host and prints the next steps.
@@ -49,7 +48,7 @@ pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, F
     };
     let report = installation.run()?;
 
-    let mut text = target::render(&report, dry_run);
+    let mut text = install_args::render(&report, dry_run);
     if !report.registered.is_empty() && !dry_run {
         let folder = resolved.scope.extension();
         text += &next_steps(&report.registered, named.as_deref().unwrap_or(&folder));
@@ -60,7 +59,7 @@ pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, F
     super::print(&text)?;
     if let Some(closed) = files::hidden_from_others(&binary, 0o001).filter(|_| resolved.scope.is_system()) {
         say(&format!(
-            "other users can't start {}, since {} is closed to them: install/install.sh --system puts navtrace where they can",
+            "other users can't start {}, since they can't access {}: install/install.sh --system puts navtrace where they can",
             binary.display(),
             closed.display()
         ));
@@ -88,7 +87,7 @@ fn existing_directory(dir: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Returns the named browsers, all of which must be found, or else all that are found.
-fn browsers(target: &Target, resolved: &ResolvedTarget) -> Result<Vec<&'static Browser>, Failure> {
+fn browsers(target: &InstallTarget, resolved: &ResolvedInstallTarget) -> Result<Vec<&'static Browser>, Failure> {
     let search_path = std::env::var_os("PATH").unwrap_or_default();
     let is_found = |browser: &&Browser| browser.is_found(resolved.os, resolved.homes.as_ref(), &search_path);
     if target.browsers.is_empty() {
@@ -102,7 +101,7 @@ fn browsers(target: &Target, resolved: &ResolvedTarget) -> Result<Vec<&'static B
     }
 }
 
-fn not_found(browser: &Browser, resolved: &ResolvedTarget) -> Failure {
+fn not_found(browser: &Browser, resolved: &ResolvedInstallTarget) -> Failure {
     let name = browser.name;
     let programs = browser.programs(resolved.os).join(" or ");
     let on_path = if resolved.os == Os::Linux { " on PATH" } else { "" };
@@ -113,7 +112,7 @@ fn not_found(browser: &Browser, resolved: &ResolvedTarget) -> Failure {
     Failure::new(ExitCode::NotFound, message).hint(format!("start it once{or}"))
 }
 
-fn no_browser(resolved: &ResolvedTarget) -> Failure {
+fn no_browser(resolved: &ResolvedInstallTarget) -> Failure {
     let all = join_names(BROWSERS.iter().map(|browser| browser.name));
     let profiles = match (&resolved.homes, resolved.os) {
         (Some(homes), Os::Linux) => format!(" and for their profiles in {}", homes.config.display()),
@@ -135,7 +134,7 @@ fn next_steps(browsers: &[String], folder: &Path) -> String {
 Next, in {browsers}:
   1. Open chrome://extensions and turn Developer mode on.
   2. Choose \"Load unpacked\" and this folder: {}
-  3. In its Details, turn \"Allow in Incognito\" on, for private windows and for the pages of test clients.
+  3. In its Details, turn \"Allow in Incognito\" on, for Incognito windows and for the pages of test clients.
 The extension's popup then shows the state, and `navtrace doctor` checks it.
 For a span id per request (detailed mode), start the browser with --allowlisted-extension-id={}
 ",

@@ -29,7 +29,7 @@ pub(super) fn launch(config: &Config, args: &Args) -> Failure {
         browser: config.browser.clone(),
         extension: config.extension.clone(),
         arm_timeout: config.arm_timeout,
-        is_under_run: reports::is_heard(),
+        is_under_run: reports::is_under_run(),
         report_problem,
     };
     let failure = match PreparedBrowser::prepare(options, &args.args) {

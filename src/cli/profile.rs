@@ -12,11 +12,11 @@ use crate::launch::{in_use, k6, latch, profile, start};
 
 /// Prepare a browser profile for k6 without the launcher
 ///
-/// Lets the extension act in off-the-record contexts in the profile, where test clients open their pages, registers the host there, and has
-/// the browser keep its client waiting until every request carries trace context. `navtrace env --k6 --profile DIR` then gives the variables by
-/// which k6 uses it, one VU at a time.
+/// Allows the extension in Incognito in the profile, because test clients open their pages there, registers the host, and makes the browser
+/// hold its client back until every request carries trace context. `navtrace env --k6 --profile DIR` then prints the variables by which k6 uses
+/// it, one VU at a time.
 ///
-/// DIR is a user data directory of Chromium's. It is made if it is missing; what is in it stays.
+/// DIR is a user data directory of Chromium's, created if it is missing; its content is kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The profile's folder
@@ -28,10 +28,10 @@ pub(super) struct Args {
 pub(super) fn profile(args: &Args) -> Result<ProcessExitCode, Failure> {
     let existed = args.dir.exists();
     let dir = prepare(&args.dir)?;
-    let made = if existed { "" } else { ", which was made," };
+    let created = if existed { "" } else { " (created)" };
     super::print(&format!(
-        "The profile {dir}{made} is ready: the extension may act in off-the-record contexts there, the host is registered, and a client is kept \
-         waiting until requests carry headers. It serves one VU at a time. k6 uses it with\n\n  eval \"$(navtrace env --k6 --profile {})\" && k6 \
+        "The profile {dir}{created} is ready: the extension is allowed in Incognito there, the host is registered, and a client is held back \
+         until requests carry headers. It serves one VU at a time. k6 uses it with\n\n  eval \"$(navtrace env --k6 --profile {})\" && k6 \
          run script.js\n",
         quoted(&dir)
     ))?;
@@ -43,7 +43,7 @@ pub(super) fn prepare(dir: &Path) -> Result<String, Failure> {
     let absolute = std::path::absolute(dir).map_err(|error| {
         Failure::new(ExitCode::Usage, format!("the profile {} has no absolute path", dir.display()))
             .because(error)
-            .hint("give one")
+            .hint("give an absolute path")
     })?;
     // Removes a slash at the end.
     let dir: PathBuf = absolute.components().collect();
@@ -59,9 +59,8 @@ pub(super) fn prepare(dir: &Path) -> Result<String, Failure> {
     }
     latch::set(&dir).map_err(|error| {
         let fifo = latch::file(&dir);
-        Failure::new(ExitCode::Failure, format!("the profile {text} can't be prepared: can't make {}", fifo.display()))
-            .because(error)
-            .hint("name a profile that you may write to")
+        let message = format!("the profile {text} can't be prepared: can't create {}", fifo.display());
+        Failure::new(ExitCode::Failure, message).because(error).hint("name a profile that you may write to")
     })?;
     Ok(text.to_owned())
 }

@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[command(flatten)]
     collect: collect::Options,
 
-    /// How long services may be silent before their last spans are taken to have arrived, once CMD has ended
+    /// Once CMD has ended, wait until no span has arrived for this long
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = collect::duration)]
     wait: Duration,
 

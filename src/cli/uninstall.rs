@@ -5,22 +5,22 @@ use std::process::ExitCode as ProcessExitCode;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
-use crate::cli::target::{self, Target};
+use crate::cli::install_args::{self, InstallTarget};
 use crate::install::FileReport;
 use crate::install::scope::{ManifestLocation, join_names};
 use crate::install::uninstall::Uninstallation;
 use crate::launch::start;
 use crate::settings::Config;
 
-/// Take away what `navtrace install` put in place
+/// Remove what `navtrace install` installed
 ///
-/// Removes navtrace's registrations, and with the last of them the extension and the directories that were made for it. What is not
-/// navtrace's or belongs to another navtrace stays, and so do your settings and spans: it says where. The extension itself you remove on
-/// chrome://extensions.
+/// Removes navtrace's registrations, and with the last of them the extension and the directories that were created for it. Files that are not
+/// navtrace's, registrations of another navtrace, your settings and your spans are kept; their paths are printed. Remove the extension itself
+/// on chrome://extensions.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    target: Target,
+    target: InstallTarget,
 }
 
 /// Removes registrations and reports what stays.
@@ -46,20 +46,18 @@ pub(super) fn uninstall(config: &Config, args: &Args) -> Result<ProcessExitCode,
     };
     let mut report = uninstallation.run()?;
     if report.files.is_empty() {
-        super::print(&format!("nothing of navtrace's is registered{}\n", whereabouts(&args.target)))?;
+        super::print(&format!("navtrace is not registered{}\n", whereabouts(&args.target)))?;
         return Ok(ExitCode::Success.into());
     }
     if report.is_gone
         && !resolved.scope.is_system()
         && let Some(file) = config.file.as_ref().filter(|file| file.exists)
     {
-        report.files.push(FileReport::new("left", &file.path, "your settings, yours to delete"));
+        report.files.push(FileReport::new("left", &file.path, "your settings; delete them if you do not need them"));
     }
-    let mut text = target::render(&report, dry_run);
+    let mut text = install_args::render(&report, dry_run);
     if report.is_gone && !dry_run {
-        text.push_str(
-            "\nThe extension itself you remove on chrome://extensions, in each browser that has loaded it.\n",
-        );
+        text.push_str("\nRemove the extension itself on chrome://extensions, in each browser that has loaded it.\n");
     }
     super::print(&text)?;
     if report.problems.is_empty() {
@@ -69,7 +67,7 @@ pub(super) fn uninstall(config: &Config, args: &Args) -> Result<ProcessExitCode,
 }
 
 /// Describes where nothing is registered.
-fn whereabouts(target: &Target) -> String {
+fn whereabouts(target: &InstallTarget) -> String {
     match (&target.user_data_dir, target.system) {
         (Some(dir), _) => format!(" in {}", dir.display()),
         (None, system) => {

@@ -66,7 +66,7 @@ impl Repair {
     }
 }
 
-/// Checks all browsers with anything of navtrace's, or one user data directory.
+/// Checks the browsers in which navtrace is registered or loaded, or one user data directory.
 pub(crate) fn check(options: &DoctorOptions, named: Option<&Path>) -> Vec<Finding> {
     let computer = Computer {
         os: Os::CURRENT,
@@ -90,21 +90,21 @@ pub(crate) fn check(options: &DoctorOptions, named: Option<&Path>) -> Vec<Findin
 
 fn check_directory(options: &DoctorOptions, computer: &Computer, dir: &Path) -> Vec<Finding> {
     if !dir.is_dir() {
-        let text = format!("{} is no directory: `navtrace profile {}` prepares one", dir.display(), shell_word(dir));
+        let text = format!("{} is not a directory: `navtrace profile {}` prepares one", dir.display(), shell_word(dir));
         return vec![Finding::new(CheckStatus::Fail, "profile", text)];
     }
     let browser = computer.browser_of(options, dir);
-    let found = InstalledBrowser::look(computer, browser, dir);
+    let found = InstalledBrowser::read(computer, browser, dir);
     found.findings(format!("{} (with {})", dir.display(), browser.name), &Repair::new(Some(dir)))
 }
 
 impl Computer {
-    /// Returns the browsers with anything of navtrace's.
+    /// Returns the browsers in which navtrace is registered or loaded.
     fn browsers(&self) -> Vec<InstalledBrowser> {
         let Some(homes) = &self.homes else { return Vec::new() };
         let all =
-            BROWSERS.iter().map(|browser| InstalledBrowser::look(self, browser, &browser.user_data(self.os, homes)));
-        all.filter(|found| found.has_anything(self)).collect()
+            BROWSERS.iter().map(|browser| InstalledBrowser::read(self, browser, &browser.user_data(self.os, homes)));
+        all.filter(|found| found.has_navtrace(self)).collect()
     }
 
     /// Finds the browser that uses a directory: the one whose default it is, else the one that `navtrace run` would start.
@@ -127,14 +127,14 @@ impl Computer {
 }
 
 impl InstalledBrowser {
-    fn look(computer: &Computer, browser: &'static Browser, user_data: &Path) -> Self {
+    fn read(computer: &Computer, browser: &'static Browser, user_data: &Path) -> Self {
         let system = computer.below_root(&browser.system_hosts(computer.os)).join(manifest::file_name());
         Self {
             browser,
             user_data: user_data.into(),
-            user: Registration::look(&user_data.join(manifest::PROFILE_FOLDER).join(manifest::file_name())),
-            system: Registration::look(&system),
-            profiles: profile::look(user_data),
+            user: Registration::read(&user_data.join(manifest::PROFILE_FOLDER).join(manifest::file_name())),
+            system: Registration::read(&system),
+            profiles: profile::read_all(user_data),
             policy_folders: browser.policies().map(|dir| computer.below_root(&dir)).collect(),
         }
     }
@@ -144,8 +144,8 @@ impl InstalledBrowser {
         if self.user.state == ManifestState::Missing { &self.system } else { &self.user }
     }
 
-    /// Tells whether there is anything of navtrace's. A registration for all users counts if the browser is installed.
-    fn has_anything(&self, computer: &Computer) -> bool {
+    /// Returns whether navtrace is registered or loaded. A registration for all users counts if the browser is installed.
+    fn has_navtrace(&self, computer: &Computer) -> bool {
         self.user.state != ManifestState::Missing
             || self.profiles.iter().any(Profile::has_loaded)
             || (self.system.state != ManifestState::Missing
@@ -172,14 +172,14 @@ impl InstalledBrowser {
                 (false, status) => (
                     // A registration that is not used breaks nothing.
                     if status == CheckStatus::Ok { status } else { CheckStatus::Hint },
-                    format!("; it does not count, because the one {} comes first", repair.whom),
+                    format!("; not used, because the one {} takes precedence", repair.whom),
                 ),
             };
             findings.push(Finding::new(status, REGISTRATION, format!("for every user: {text}{unused}")));
         }
         if let (true, Some(hidden)) = (is_system_used, self.system.hidden_from_others()) {
             let text = format!(
-                "for every user, but {} is closed to other users: as root, chmod it, or run `{}`",
+                "for every user, but other users cannot access {}: as root, fix its permissions with chmod, or run `{}`",
                 hidden.display(),
                 repair.system
             );
@@ -199,7 +199,7 @@ impl InstalledBrowser {
 /// Names the policy files that may keep the extension or its host from working.
 fn policies(folders: &[PathBuf]) -> Vec<Finding> {
     if Os::CURRENT == Os::MacOs {
-        let text = "not looked at on macOS: chrome://policy shows what holds";
+        let text = "not checked on macOS: see chrome://policy";
         return vec![Finding::new(CheckStatus::Hint, POLICY, text)];
     }
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -220,14 +220,17 @@ fn policy_file(path: &Path) -> Option<Finding> {
     let policies = match files::read_json(path, MAX_POLICY) {
         Ok(policies) => policies.unwrap_or_default(),
         Err(error) => {
-            let text = format!("{shown} can't be read: {error}; chrome://policy shows what holds");
+            let text = format!("{shown} can't be read: {error}; chrome://policy shows the policies in force");
             return Some(Finding::new(CheckStatus::Hint, POLICY, text));
         }
     };
     let is_relevant = |name: &&str| RELEVANT_POLICIES.iter().any(|part| name.contains(part));
     let names = policies.as_object().into_iter().flat_map(|policies| policies.keys().map(String::as_str));
     let names: Vec<&str> = names.filter(is_relevant).collect();
-    let text = format!("{shown} sets {}, which may be in the way: chrome://policy shows what holds", names.join(", "));
+    let text = format!(
+        "{shown} sets {}, which may block navtrace: chrome://policy shows the policies in force",
+        names.join(", ")
+    );
     (!names.is_empty()).then(|| Finding::new(CheckStatus::Warn, POLICY, text))
 }
 

@@ -34,7 +34,7 @@ pub(super) fn findings(profiles: &[Profile], host: Option<&str>, install: &str) 
         // Repairing the extension may change the rest.
         if !is_broken {
             let (status, text) = off_the_record(own);
-            findings.push(add(status, "off the record", text.to_owned()));
+            findings.push(add(status, "Incognito", text.to_owned()));
             findings.extend(developer_mode(profile, own).map(|(status, text)| add(status, "developer mode", text)));
         }
     }
@@ -94,10 +94,10 @@ fn explain(disable_reasons: &BTreeSet<u64>) -> String {
 
 fn off_the_record(own: &LoadedExtension) -> (CheckStatus, &'static str) {
     if own.off_the_record {
-        return (CheckStatus::Ok, "the extension may act in off-the-record windows");
+        return (CheckStatus::Ok, "the extension is allowed in Incognito");
     }
-    let text = "the extension may not act in off-the-record windows, which are what test clients open: to allow it, chrome://extensions, \
-                Details, Allow in Incognito";
+    let text = "the extension is not allowed in Incognito, where test clients open their pages: allow it in its Details on \
+                chrome://extensions";
     (CheckStatus::Hint, text)
 }
 

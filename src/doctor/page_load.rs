@@ -1,4 +1,4 @@
-//! Checks a page load: opens a page on loopback through the launcher, off the record as test clients do, and looks for its headers.
+//! Checks a page load: opens a page on loopback through the launcher, in Incognito as test clients do, and looks for its headers.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use crate::launch::start;
 use crate::run::reports::ReportReceiver;
 
 /// The subjects of the findings.
-pub(super) const SUBJECTS: [&str; 4] = ["browser start", "off the record", "mode", "page load"];
+pub(super) const SUBJECTS: [&str; 4] = ["browser start", "Incognito", "mode", "page load"];
 
 /// The relevant arguments with which a client such as k6 starts the browser.
 const CHROMIUM_ARGUMENTS: [&str; 9] = [
@@ -59,8 +59,11 @@ impl Drop for TestBrowser {
 
 /// Runs the checks that need a running browser.
 pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
-    let set_up =
-        |error: io::Error| Failure::new(ExitCode::Failure, "the check of a page load can't be set up").because(error);
+    let set_up = |error: io::Error| {
+        Failure::new(ExitCode::Failure, "the check of a page load can't be set up")
+            .because(error)
+            .hint("set TMPDIR to a folder that you may write to")
+    };
     let dir = files::temporary_directory("navtrace-doctor-").map_err(set_up)?;
     let receiver = ReportReceiver::listen(dir.path(), |_| ()).map_err(set_up)?;
     let server = TcpListener::bind("127.0.0.1:0").map_err(set_up)?;
@@ -97,9 +100,9 @@ pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
         (Err(error), None) => Err(error),
     };
     let off_the_record = match off_the_record {
-        Some(true) => Ok("the extension may act in off-the-record contexts".to_owned()),
-        Some(false) => Err("the extension may not act in off-the-record contexts: is a policy in the way (chrome://policy)?".to_owned()),
-        None => Err("unknown, because the extension did not say hello to its host: are extensions kept away by a policy (chrome://policy)?".to_owned()),
+        Some(true) => Ok("the extension is allowed in Incognito".to_owned()),
+        Some(false) => Err("the extension is not allowed in Incognito: check chrome://policy for a policy that forbids it".to_owned()),
+        None => Err("unknown, because the extension did not connect to its host: check chrome://policy for a policy that forbids extensions".to_owned()),
     };
     let page_load = match header {
         Some(Ok(Some(traceparent))) => Ok(format!("the server received traceparent: {traceparent}")),
@@ -156,7 +159,7 @@ fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Durati
         }
     });
     let deadline = Instant::now() + timeout;
-    let mut last = "it said nothing".to_owned();
+    let mut last = "it printed nothing".to_owned();
     loop {
         match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => match line.strip_prefix("DevTools listening on ws://") {

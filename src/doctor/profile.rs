@@ -37,7 +37,7 @@ pub(super) struct LoadedExtension {
     pub(super) origin: LoadOrigin,
     /// Chromium's bits for why it is turned off. Empty if it is on.
     pub(super) disable_reasons: BTreeSet<u64>,
-    /// Whether it may act in off-the-record windows.
+    /// Whether it is allowed in Incognito.
     pub(super) off_the_record: bool,
 }
 
@@ -72,7 +72,7 @@ impl Profile {
 }
 
 /// Reads the profiles in a user data directory.
-pub(super) fn look(user_data: &Path) -> Vec<Profile> {
+pub(super) fn read_all(user_data: &Path) -> Vec<Profile> {
     let mut names: BTreeSet<String> = BTreeSet::new();
     if let Ok(Some(state)) = files::read_json(&user_data.join("Local State"), MAX_PREFERENCES) {
         let known = state["profile"]["info_cache"].as_object();
@@ -151,7 +151,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let profiles = look(dir.path());
+        let profiles = read_all(dir.path());
         (dir, profiles)
     }
 

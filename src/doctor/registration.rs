@@ -51,10 +51,10 @@ pub(super) enum HostProgram {
 
 impl Registration {
     /// Reads a manifest, and asks the program that it names for its version.
-    pub(super) fn look(path: &Path) -> Self {
+    pub(super) fn read(path: &Path) -> Self {
         let state = match files::read(path, manifest::MAX_SIZE) {
             Ok(bytes) => manifest::program(&bytes).map_or(ManifestState::Foreign, |program| {
-                let host = HostProgram::look(&program, path);
+                let host = HostProgram::identify(&program, path);
                 ManifestState::Ours { program, host }
             }),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -103,7 +103,9 @@ impl Registration {
             HostProgram::Other(version) if version == own => (CheckStatus::Ok, format!(" ({version})")),
             HostProgram::Other(version) => (
                 CheckStatus::Warn,
-                format!(" is navtrace {version}, and this one is {own}: run `{repair}` with the one that you want"),
+                format!(
+                    " is navtrace {version}, and this one is {own}: run `{repair}` with the version that you want to use"
+                ),
             ),
             HostProgram::Missing => (CheckStatus::Fail, format!(" is not there any more: run `{repair}`")),
             HostProgram::Relative => (CheckStatus::Fail, format!(" is not an absolute path: run `{repair}`")),
@@ -111,7 +113,7 @@ impl Registration {
                 (CheckStatus::Fail, format!(" is not an executable file: make it one, or run `{repair}`"))
             }
             HostProgram::Unsafe => {
-                let text = " can be changed by other users, so it was not asked which navtrace it is";
+                let text = " can be changed by other users, so its version was not checked";
                 (CheckStatus::Warn, text.to_owned())
             }
             HostProgram::Unknown => {
@@ -123,7 +125,8 @@ impl Registration {
 }
 
 impl HostProgram {
-    fn look(program: &Path, manifest: &Path) -> Self {
+    /// Identifies the program that a manifest names.
+    fn identify(program: &Path, manifest: &Path) -> Self {
         if !program.is_absolute() {
             Self::Relative
         } else if is_ourselves(program) {
@@ -167,7 +170,7 @@ mod tests {
         let path = dir.path().join("dev.navtrace.host.json");
         let host = |program: &Path| {
             fs::write(&path, manifest::render(program).unwrap()).unwrap();
-            match Registration::look(&path).state {
+            match Registration::read(&path).state {
                 ManifestState::Ours { host, .. } => host,
                 state => panic!("{state:?}"),
             }
@@ -190,18 +193,18 @@ mod tests {
     fn other_files_are_not_taken_for_a_manifest() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("dev.navtrace.host.json");
-        assert_eq!(Registration::look(&path).state, ManifestState::Missing);
+        assert_eq!(Registration::read(&path).state, ManifestState::Missing);
         for foreign in ["", "{", "[]", r#"{"name":"dev.navtrace.host","path":"/bin/true","allowed_origins":["*"]}"#] {
             fs::write(&path, foreign).unwrap();
-            assert_eq!(Registration::look(&path).state, ManifestState::Foreign, "{foreign}");
+            assert_eq!(Registration::read(&path).state, ManifestState::Foreign, "{foreign}");
         }
         fs::write(&path, vec![b' '; 100_000]).unwrap();
         assert_eq!(
-            Registration::look(&path).state,
+            Registration::read(&path).state,
             ManifestState::Unreadable("it has more than 65536 bytes".to_owned())
         );
         assert_eq!(
-            Registration::look(dir.path()).state,
+            Registration::read(dir.path()).state,
             ManifestState::Unreadable("it is not a plain file".to_owned())
         );
     }
@@ -212,7 +215,7 @@ mod tests {
         let path = dir.path().join("dev.navtrace.host.json");
         let binary = program(dir.path(), "navtrace", "echo navtrace 9.8", 0o755);
         fs::write(&path, manifest::render(&binary).unwrap()).unwrap();
-        let registration = Registration::look(&path);
+        let registration = Registration::read(&path);
         let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         set(&path, 0o644);
         set(dir.path(), 0o700);

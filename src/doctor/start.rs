@@ -40,7 +40,7 @@ fn browser(options: &DoctorOptions) -> Result<String, String> {
     let path = find::find(options.browser.as_deref()).map_err(|failure| failure.to_string())?;
     let path_shown = path.display();
     let version = find::version(&path).ok_or_else(|| {
-        format!("{path_shown} does not tell its version: is it a Chromium? Set NAVTRACE_BROWSER to the path of one")
+        format!("{path_shown} printed no version: is it a Chromium? Set NAVTRACE_BROWSER to the path of one")
     })?;
     Ok(format!("{version} at {path_shown}"))
 }

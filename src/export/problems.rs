@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use crate::base::lock;
 use crate::export::root_cause;
 
 /// Reports a problem to the user.
@@ -63,6 +64,6 @@ impl Problems {
     }
 
     fn lock(&self) -> MutexGuard<'_, ProblemState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }

@@ -180,9 +180,8 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
                 problems.clear();
                 let rejected = rejected.min(count);
                 if rejected > 0 {
-                    let problem = format!(
-                        "the collector at {endpoint} rejected {rejected} of {count} spans: {message}"
-                    );
+                    let problem =
+                        format!("the collector at {endpoint} rejected {rejected} of {count} spans: {message}");
                     problems.report("partial", &problem);
                 } else if !message.is_empty() {
                     problems.report("warning", &format!("the collector at {endpoint} says: {message}"));

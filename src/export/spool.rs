@@ -76,7 +76,10 @@ impl Spool {
             match read.and_then(|_| serde_json::from_str(&text).map_err(io::Error::from)) {
                 Ok(request) => Some(SpooledBatch { path, _locked: file, request }),
                 Err(error) => {
-                    tracing::warn!("{} is not a batch of spans ({error}): it is renamed to .unreadable", path.display());
+                    tracing::warn!(
+                        "{} is not a batch of spans ({error}): it is renamed to .unreadable",
+                        path.display()
+                    );
                     let _ = fs::rename(&path, path.with_extension("unreadable"));
                     None
                 }

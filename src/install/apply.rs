@@ -11,7 +11,7 @@ use crate::install::existing::{self, WriteError};
 use crate::install::plan::{self, ManifestAction};
 use crate::install::record::{self, InstallRecord};
 use crate::install::scope::{InstallScope, ManifestLocation};
-use crate::install::{FileReport, InstallReport, RECORD_DETAIL, needs_root};
+use crate::install::{FileReport, InstallReport, RECORD_DETAIL};
 use crate::launch::{extension, manifest};
 
 /// An installation to be done.
@@ -61,13 +61,7 @@ impl Installation<'_> {
 
     fn decide(&self, location: &ManifestLocation, rendered: &str) -> Result<ManifestAction, Failure> {
         let existing = existing::read_manifest(&location.path, self.binary, rendered, self.scope.readers);
-        let action = plan::install(location, &existing);
-        match (&action, existing::check_writable(location.folder())) {
-            (ManifestAction::Write(..), Err(error)) => {
-                needs_root(self.scope, &error).map_or_else(|| Ok(not_writable(location, &error)), Err)
-            }
-            _ => Ok(action),
-        }
+        existing::check_action(plan::install(location, &existing), location, self.scope, &unregistered(location))
     }
 
     fn act(
@@ -84,7 +78,7 @@ impl Installation<'_> {
             let written = files::make_directories(location.folder(), readers, created)
                 .and_then(|()| files::write(path, rendered.as_bytes(), readers));
             if let Err(error) = written {
-                action = not_writable(location, &WriteError::new(path, error));
+                action = WriteError::new(path, error).leave(location, &unregistered(location));
             }
         }
         let (status, detail) = match action {
@@ -106,7 +100,7 @@ impl Installation<'_> {
         let Some(files) = self.extension else { return Ok(()) };
         let dir = self.scope.extension();
         let failure = |error: &WriteError| {
-            needs_root(self.scope, error).unwrap_or_else(|| {
+            error.needs_root(self.scope).unwrap_or_else(|| {
                 let message = format!(
                     "{error}, so there is no place for the extension: fix that, or name a folder that holds it with NAVTRACE_EXTENSION"
                 );
@@ -183,10 +177,7 @@ fn write_record(mut record: InstallRecord, scope: &InstallScope) -> io::Result<(
     record.write(&scope.share, scope.readers)
 }
 
-fn not_writable(location: &ManifestLocation, error: &WriteError) -> ManifestAction {
-    let browsers = &location.browsers;
-    ManifestAction::Leave(
-        format!("for {browsers}: {error}"),
-        format!("{error}, so {browsers} is not registered: fix that and run navtrace install again"),
-    )
+/// Describes the consequence of a manifest that cannot be written.
+fn unregistered(location: &ManifestLocation) -> String {
+    format!("{} is not registered: fix that and run navtrace install again", location.browsers)
 }

@@ -1,4 +1,4 @@
-//! Looks at the files and directories that an installation would change.
+//! Reads the files and directories that an installation would change.
 
 use std::fmt;
 use std::fs;
@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 use rustix::io::Errno;
 
+use crate::base::failure::{ExitCode, Failure};
 use crate::base::files::{self, Readers};
-use crate::install::plan::{ExistingManifest, NamedProgram};
+use crate::install::plan::{ExistingManifest, ManifestAction, NamedProgram};
+use crate::install::scope::{InstallScope, ManifestLocation};
 use crate::launch::manifest;
 
 /// Reads the manifest at `path`. An installation would write `rendered`, which names the program `binary`.
@@ -18,10 +20,13 @@ pub(super) fn read_manifest(path: &Path, binary: &Path, rendered: &str, readers:
         return ExistingManifest::Foreign(kind);
     }
     match files::read(path, manifest::MAX_SIZE) {
-        Ok(bytes) => manifest::program(&bytes).map_or(ExistingManifest::Foreign("something else's"), |program| {
-            let is_current = files::is_written(path, rendered.as_bytes(), readers);
-            ExistingManifest::Ours { names: named_program(&program, binary), program, is_current }
-        }),
+        Ok(bytes) => match manifest::program(&bytes) {
+            Some(program) => {
+                let is_current = files::is_written(path, rendered.as_bytes(), readers);
+                ExistingManifest::Ours { names: named_program(&program, binary), program, is_current }
+            }
+            None => ExistingManifest::Foreign("a file of another program"),
+        },
         // If a file is in place of the directory, there is no manifest.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             ExistingManifest::Missing
@@ -64,15 +69,38 @@ impl WriteError {
         Self { path: path.into(), error }
     }
 
-    /// Returns whether another user, such as root, may have the permission.
-    pub(super) fn is_permission(&self) -> bool {
-        self.error.kind() == ErrorKind::PermissionDenied
+    /// Returns the failure of a command for all users that is not run as root.
+    pub(super) fn needs_root(&self, scope: &InstallScope) -> Option<Failure> {
+        (scope.is_system() && self.error.kind() == ErrorKind::PermissionDenied).then(|| {
+            Failure::new(ExitCode::Failure, self)
+                .hint("an installation for all users needs root: run this command as root")
+        })
+    }
+
+    /// Returns the action for a manifest that this error keeps from being changed. `consequence` ends the sentence about the problem.
+    pub(super) fn leave(&self, location: &ManifestLocation, consequence: &str) -> ManifestAction {
+        ManifestAction::Leave(format!("for {}: {self}", location.browsers), format!("{self}, so {consequence}"))
     }
 }
 
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} can't be written: {}", self.path.display(), self.error)
+    }
+}
+
+/// Replaces an action that would change a manifest, if the manifest's folder cannot be written to.
+pub(super) fn check_action(
+    action: ManifestAction,
+    location: &ManifestLocation,
+    scope: &InstallScope,
+    consequence: &str,
+) -> Result<ManifestAction, Failure> {
+    match (&action, check_writable(location.folder())) {
+        (ManifestAction::Write(..) | ManifestAction::Remove(_), Err(error)) => {
+            error.needs_root(scope).map_or_else(|| Ok(error.leave(location, consequence)), Err)
+        }
+        _ => Ok(action),
     }
 }
 

@@ -87,12 +87,12 @@ pub(super) fn uninstall(location: &ManifestLocation, existing: &ExistingManifest
         ExistingManifest::Missing => ManifestAction::Skip,
         ExistingManifest::Ours { names: NamedProgram::Other, program, .. } => ManifestAction::Leave(
             format!("for {browsers}: of another navtrace, {}", program.display()),
-            format!("{path} is of another navtrace that is still there, so it is left: {other} uninstall removes it"),
+            format!("{path} belongs to another navtrace, so it is left: run {other} uninstall to remove it"),
         ),
         ExistingManifest::Ours { .. } => ManifestAction::Remove(format!("for {browsers}")),
         ExistingManifest::Foreign(what) => ManifestAction::Leave(
             format!("for {browsers}: {what}, not navtrace's"),
-            format!("{path} is {what}, not navtrace's, so it is left: move it away if nobody needs it"),
+            format!("{path} is {what}, not navtrace's, so it is left: move it away if no program needs it"),
         ),
         ExistingManifest::Unreadable(error) => ManifestAction::Leave(
             format!("for {browsers}: {error}"),
@@ -133,11 +133,11 @@ mod tests {
         Write("updated", "for Chromium")
           Remove("for Chromium")
         Write("taken over", "for Chromium, from /other/navtrace")
-          Leave("for Chromium: of another navtrace, /other/navtrace", "/hosts/x.json is of another navtrace that is still there, so it is left: /other/navtrace uninstall removes it")
+          Leave("for Chromium: of another navtrace, /other/navtrace", "/hosts/x.json belongs to another navtrace, so it is left: run /other/navtrace uninstall to remove it")
         Write("repaired", "for Chromium: it named /other/navtrace, which is gone")
           Remove("for Chromium")
         Leave("for Chromium: a directory, not navtrace's", "/hosts/x.json is a directory, not navtrace's, so Chromium is not registered: move it away and run navtrace install again")
-          Leave("for Chromium: a directory, not navtrace's", "/hosts/x.json is a directory, not navtrace's, so it is left: move it away if nobody needs it")
+          Leave("for Chromium: a directory, not navtrace's", "/hosts/x.json is a directory, not navtrace's, so it is left: move it away if no program needs it")
         Leave("for Chromium: Input/output error", "/hosts/x.json can't be read, so Chromium is not registered: Input/output error; fix that and run navtrace install again")
           Leave("for Chromium: Input/output error", "/hosts/x.json can't be read, so it is left: Input/output error; fix that and run navtrace uninstall again")
         "#);

@@ -132,5 +132,5 @@ fn an_installation_for_all_users_needs_root() {
     let location = ManifestLocation::of_system(Browser::by_id("chromium").unwrap(), Os::Linux, Path::new("/proc/self"));
     let message = system.installation(&[location], true).run().unwrap_err().to_string();
     assert!(message.starts_with("/proc/self can't be written: "), "{message}");
-    assert!(message.ends_with("; what all users have needs root: run this as root"), "{message}");
+    assert!(message.ends_with("; an installation for all users needs root: run this command as root"), "{message}");
 }

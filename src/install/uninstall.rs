@@ -11,7 +11,7 @@ use crate::install::existing::{self, WriteError};
 use crate::install::plan::{self, ExistingManifest, ManifestAction, NamedProgram};
 use crate::install::record::{self, InstallRecord};
 use crate::install::scope::{InstallScope, ManifestLocation, join_names};
-use crate::install::{FileReport, InstallReport, RECORD_DETAIL, needs_root};
+use crate::install::{FileReport, InstallReport, RECORD_DETAIL};
 use crate::launch::{extension, manifest};
 
 /// An uninstallation to be done.
@@ -96,12 +96,7 @@ impl Uninstallation<'_> {
             _ => String::new(),
         };
         let action = plan::uninstall(location, existing, &other);
-        match (&action, existing::check_writable(location.folder())) {
-            (ManifestAction::Remove(_), Err(error)) => {
-                needs_root(self.scope, &error).map_or_else(|| Ok(not_writable(location, &error)), Err)
-            }
-            _ => Ok(action),
-        }
+        existing::check_action(action, location, self.scope, &left(location))
     }
 
     fn act(
@@ -117,7 +112,7 @@ impl Uninstallation<'_> {
             // Another path may have led to the same file.
             && error.kind() != ErrorKind::NotFound
         {
-            action = not_writable(location, &WriteError::new(path, error));
+            action = WriteError::new(path, error).leave(location, &left(location));
         }
         match action {
             ManifestAction::Remove(detail) => {
@@ -155,7 +150,7 @@ impl Uninstallation<'_> {
         }
         record.remove_directories(|_| true);
         if fs::symlink_metadata(&dir).is_ok() {
-            report.add("left", &dir, "with what navtrace has not put there");
+            report.add("left", &dir, "contains files that are not navtrace's");
         }
     }
 
@@ -185,8 +180,8 @@ impl Uninstallation<'_> {
     fn report_runtime_directories(&self, report: &mut InstallReport) {
         let Some(runtime) = &self.scope.runtime else { return };
         for (dir, detail) in [
-            (&runtime.state, "spans and traces that are kept, yours to delete"),
-            (&runtime.cache, "what navtrace would make again, yours to delete"),
+            (&runtime.state, "stored spans and traces; delete them if you do not need them"),
+            (&runtime.cache, "copies of the extension, created again when needed; safe to delete"),
         ] {
             // On macOS the data directory is one of them, and before the removal it has other files too.
             let is_decided = !self.dry_run || *dir != self.scope.share;
@@ -209,7 +204,9 @@ impl Uninstallation<'_> {
         let share = &self.scope.share;
         let path = InstallRecord::path(share);
         if let (Err(error), true) = (record.write(share, self.scope.readers), path.is_file()) {
-            report.problems.push(format!("{} can't be written: {error}; fix that", path.display()));
+            let path = path.display();
+            let problem = format!("{path} can't be written: {error}; fix that and run navtrace uninstall again");
+            report.problems.push(problem);
         }
     }
 }
@@ -218,9 +215,7 @@ fn is_missing(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-fn not_writable(location: &ManifestLocation, error: &WriteError) -> ManifestAction {
-    ManifestAction::Leave(
-        format!("for {}: {error}", location.browsers),
-        format!("{error}, so {} is left: fix that and run navtrace uninstall again", location.path.display()),
-    )
+/// Describes the consequence of a manifest that cannot be removed.
+fn left(location: &ManifestLocation) -> String {
+    format!("{} is left: fix that and run navtrace uninstall again", location.path.display())
 }

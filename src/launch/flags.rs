@@ -46,7 +46,7 @@ pub(crate) fn devtools_port(args: &[OsString]) -> Option<u16> {
     port.filter(|port| *port != 0)
 }
 
-/// Tells whether the client sends its commands through a pipe.
+/// Returns whether the client sends its commands through a pipe.
 pub(crate) fn has_devtools_pipe(args: &[OsString]) -> bool {
     has(args, "remote-debugging-pipe")
 }
@@ -89,7 +89,7 @@ pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
     rewritten
 }
 
-/// Tells whether `args` has the switch, with or without a value.
+/// Returns whether `args` has the switch, with or without a value.
 pub(crate) fn has(args: &[OsString], name: &str) -> bool {
     switches(args).any(|arg| switch(arg).is_some_and(|(found, _)| found == name.as_bytes()))
 }

@@ -117,7 +117,7 @@ pub(crate) fn report(stage: Stage) {
         socket.send_to(stage.word(), path)
     });
     if let Err(error) = sent {
-        tracing::debug!("the gate was not told of {stage:?}: {error}");
+        tracing::debug!("cannot report {stage:?} to the gate: {error}");
     }
 }
 

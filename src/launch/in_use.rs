@@ -7,9 +7,8 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use rustix::process::{Pid, test_kill_process};
-
 use crate::base::failure::{ExitCode, Failure};
+use crate::base::process;
 
 const LOCK: &str = "SingletonLock";
 const SOCKET: &str = "SingletonSocket";
@@ -26,13 +25,11 @@ pub(crate) fn check(dir: &Path) -> Result<(), Failure> {
         // Whether that browser still runs cannot be found out here, and Chromium refuses to start.
         let lock = dir.join(LOCK);
         format!(
-            "the profile {profile} is in use by a browser on {host} (process {pid}), or was left so: end that one, or remove {}",
+            "the profile {profile} is in use by a browser on {host} (process {pid}), or was left locked when that browser was killed: end the browser, or remove {}",
             lock.display()
         )
-    } else if is_alive(pid) && listens(dir) {
-        format!(
-            "the profile {profile} is in use by the browser of process {pid}, and serves one at a time: end that one first, or name another profile"
-        )
+    } else if process::exists(pid) && listens(dir) {
+        format!("the profile {profile} is in use by the browser with process id {pid}: end it, or name another profile")
     } else {
         // Another process may have the id by now. Only a browser listens.
         return Ok(());
@@ -44,12 +41,6 @@ pub(crate) fn check(dir: &Path) -> Result<(), Failure> {
 fn owner(target: &str) -> Option<(&str, u32)> {
     let (host, pid) = target.rsplit_once('-')?;
     Some((host, pid.parse().ok()?))
-}
-
-fn is_alive(pid: u32) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
-    // Another user's process cannot be signalled, but it exists.
-    !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }
 
 fn listens(dir: &Path) -> bool {
@@ -87,7 +78,7 @@ mod tests {
         let listener = UnixListener::bind(dir.join("socket")).unwrap();
         symlink(dir.join("socket"), dir.join(SOCKET)).unwrap();
         let message = check(dir).unwrap_err().to_string();
-        let in_use = format!("the profile {} is in use by the browser of process {pid}, and serves", dir.display());
+        let in_use = format!("the profile {} is in use by the browser with process id {pid}: end it", dir.display());
         assert!(message.starts_with(&in_use), "{message}");
         drop(listener);
         assert_eq!(check(dir), Ok(()), "it was killed");
@@ -101,7 +92,7 @@ mod tests {
         assert_eq!(
             check(dir).unwrap_err().to_string(),
             format!(
-                "the profile {0} is in use by a browser on other-host (process 4), or was left so: end that one, or remove {0}/SingletonLock",
+                "the profile {0} is in use by a browser on other-host (process 4), or was left locked when that browser was killed: end the browser, or remove {0}/SingletonLock",
                 dir.display()
             )
         );

@@ -9,7 +9,7 @@ use crate::base::failure::{ExitCode, Failure};
 
 /// Extra arguments for Chromium.
 pub(crate) const ARGS: &str = "K6_BROWSER_ARGS";
-/// Those of k6's own arguments for Chromium that it leaves out.
+/// k6's own Chromium arguments that it must leave out.
 pub(crate) const IGNORE_DEFAULT_ARGS: &str = "K6_BROWSER_IGNORE_DEFAULT_ARGS";
 /// The browser that k6 starts.
 pub(crate) const EXECUTABLE_PATH: &str = "K6_BROWSER_EXECUTABLE_PATH";
@@ -41,7 +41,7 @@ pub(crate) fn path<'a>(path: &'a Path, role: &str, hint: &str) -> Result<&'a str
         return Err(unusable("k6 splits its arguments at the comma"));
     }
     if text.trim() != text {
-        return Err(unusable("k6 takes away the white space at its end"));
+        return Err(unusable("k6 removes the white space at its end"));
     }
     Ok(text)
 }
@@ -179,7 +179,7 @@ mod tests {
             assert_eq!(carried.is_ok(), text.trim() == text, "{text}");
         }
         for (text, reason) in
-            [("/a,b", "k6 splits its arguments at the comma"), ("/a ", "k6 takes away the white space at its end")]
+            [("/a,b", "k6 splits its arguments at the comma"), ("/a ", "k6 removes the white space at its end")]
         {
             let error = path(Path::new(text), "profile", "choose another").unwrap_err();
             assert_eq!(

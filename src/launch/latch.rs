@@ -54,7 +54,7 @@ pub(crate) fn file(dir: &Path) -> PathBuf {
 }
 
 /// Releases the browser of a host that cannot serve, once the extension works without a host.
-pub(crate) fn let_go() {
+pub(crate) fn release_without_host() {
     if let Some(path) = fifo_of_this_host() {
         std::thread::sleep(FALLBACK_DELAY);
         if let Err(error) = read(&path, FALLBACK_DELAY) {
@@ -90,7 +90,7 @@ impl Latch {
                 );
             }
             if let Err(error) = read(&path, OPEN_TIMEOUT) {
-                tracing::warn!("{} can't be read, so the client waits in vain: {error}", path.display());
+                tracing::warn!("{} can't be read, so the client waits until its own timeout: {error}", path.display());
             }
         });
         Self(sender)

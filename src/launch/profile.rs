@@ -25,7 +25,7 @@ pub(crate) struct PreferencesBackup {
 impl fmt::Display for PreferencesBackup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (original, backup) = (self.original.display(), self.backup.display());
-        write!(f, "{original} was not what Chromium writes and has been kept as {backup}")
+        write!(f, "{original} is not a valid preferences file: it was moved to {backup} and replaced")
     }
 }
 
@@ -81,7 +81,7 @@ enum Merge {
     Impossible,
 }
 
-/// Lets the extension act in off-the-record contexts, and turns developer mode on unless the user has turned it off: without it Chromium
+/// Allows the extension in Incognito, and turns developer mode on unless the user has turned it off: without it Chromium
 /// disables an unpacked extension when it is reloaded.
 fn allow_extension(preferences: &[u8]) -> Merge {
     let Ok(Value::Object(mut preferences)) = serde_json::from_slice(preferences) else {
@@ -102,7 +102,7 @@ fn allow_extension(preferences: &[u8]) -> Merge {
     Merge::Changed(Value::Object(preferences))
 }
 
-/// Returns the object at a path, creating missing objects. Returns `None` if another kind of value is in the way.
+/// Returns the object at a path, creating missing objects. Returns `None` if the path contains a value that is not an object.
 fn member<'a>(object: &'a mut Map<String, Value>, path: &[&str]) -> Option<&'a mut Map<String, Value>> {
     path.iter()
         .try_fold(object, |object, key| object.entry(*key).or_insert_with(|| Value::Object(Map::new())).as_object_mut())

@@ -1,7 +1,7 @@
 //! The relay: the process beside the browser that keeps the gate, stands between browser and client, and cleans up in the end.
 //!
 //! It is forked before the launcher becomes the browser, so the client still holds, signals and waits for the process that it started. It
-//! leads a session of its own, because clients kill the browser's process group and temporary files must still be removed then.
+//! leads a process session of its own, because clients kill the browser's process group and temporary files must still be removed then.
 //!
 //! A client reaches the browser in one of three ways, and the gate covers each: by the line on standard error that names the endpoint
 //! ([`output`]), by a pipe ([`pipe`]), or by a port of its own choice ([`port`]). One loop with one `poll` ([`poll`]) serves them all.

@@ -41,7 +41,7 @@ pub(crate) struct LaunchOptions {
 }
 
 impl LaunchOptions {
-    /// Tells the user of a problem through `navtrace run`, or else on standard error.
+    /// Reports a problem to the user through `navtrace run`, or else on standard error.
     fn tell(&self, problem: &str) {
         if !(self.report_problem)(problem) {
             say(problem);
@@ -151,7 +151,7 @@ impl PreparedBrowser {
             0 => {
                 // Clients kill the browser's process group, and temporary files must still be removed then.
                 if let Err(error) = rustix::process::setsid() {
-                    tracing::debug!("the relay has no session of its own: {error}");
+                    tracing::debug!("the relay has no process session of its own: {error}");
                 }
                 // The browser's end of the pipe, which is in `command`, must be the only one.
                 drop((command, detached, relay_detached));
@@ -209,7 +209,7 @@ pub(crate) fn this_binary() -> Result<PathBuf, Failure> {
 
 fn create<T>(name: &str, create: impl FnOnce() -> io::Result<T>) -> Result<T, Failure> {
     create().map_err(|error| {
-        Failure::new(ExitCode::Failure, format!("{name} can't be made"))
+        Failure::new(ExitCode::Failure, format!("{name} can't be created"))
             .because(error)
             .hint("free some space, or set TMPDIR to a folder that you may write to")
     })

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::base::environment::{self, RUN_SOCKET};
+use crate::base::lock;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
@@ -33,10 +34,10 @@ pub(crate) enum Report {
     Session { trace_id: TraceId, span_id: SpanId, sampled: bool, off_the_record: bool },
     /// Headers are in place.
     Armed { mode: Mode },
-    /// What the session has counted so far.
+    /// The session's counts so far.
     #[serde(rename = "tally")]
     Counts(SessionCounts),
-    /// What became of the session's spans.
+    /// The session's spans by export result.
     Exported(ExportCounts),
     /// Result of a session that ended before the connection's current one began.
     Past {
@@ -51,7 +52,7 @@ pub(crate) enum Report {
 }
 
 /// Returns whether `navtrace run` started this process, directly or through its command.
-pub(crate) fn is_heard() -> bool {
+pub(crate) fn is_under_run() -> bool {
     environment::path(RUN_SOCKET).is_some()
 }
 
@@ -76,7 +77,7 @@ impl ReportSender {
 
     /// Sends a report, and returns whether that worked. After a failure later reports are dropped.
     pub(crate) fn send(&self, report: &Report) -> bool {
-        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stream = lock(&self.0);
         let sent = match (stream.as_mut(), serde_json::to_string(report)) {
             (Some(stream), Ok(line)) => stream.write_all(format!("{line}\n").as_bytes()).is_ok(),
             _ => false,
@@ -103,7 +104,7 @@ pub(crate) struct SharedState {
 
 impl SharedState {
     pub(crate) fn lock(&self) -> MutexGuard<'_, RunState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -24,7 +24,7 @@ pub struct TracedSession {
     pub span_id: SpanId,
     /// Counts of navigations and requests.
     pub counts: SessionCounts,
-    /// What became of the session's spans; `None` while no host has ended.
+    /// The session's spans by export result; `None` while no host has ended.
     pub exported: Option<ExportCounts>,
     /// When the first host reported the session.
     pub started: Instant,
@@ -34,7 +34,7 @@ pub struct TracedSession {
     pub mode: Option<Mode>,
     /// Whether the root span is sampled.
     pub sampled: bool,
-    /// Whether the extension may act in off-the-record contexts.
+    /// Whether the extension is allowed in Incognito.
     pub off_the_record: bool,
 }
 
@@ -58,7 +58,7 @@ impl TracedSession {
     }
 }
 
-/// What was reported so far.
+/// The reports of a run so far.
 #[derive(Debug, Default)]
 pub struct RunState {
     /// Sessions in the order in which they began.
@@ -116,7 +116,7 @@ impl RunState {
         None
     }
 
-    /// Whether the end was requested and every connection has been read to its end.
+    /// Returns whether the end was requested and every connection has been read to its end.
     pub(super) fn is_complete(&self) -> bool {
         self.end_requested && self.open.is_empty()
     }
@@ -149,7 +149,7 @@ impl RunState {
         })
     }
 
-    /// Whether only this connection reported the session, and nothing happened in it. A host that answers late begins such a session
+    /// Returns whether only this connection reported the session, and nothing happened in it. A host that answers late begins such a session
     /// before it learns which one the requests carry.
     fn is_unused(&self, connection: usize, index: usize) -> bool {
         let session = &self.sessions[index];

@@ -18,7 +18,11 @@ use crate::view::link::{LinkTemplate, LinkedTrace};
 const MAX_PATH: usize = 60;
 
 /// Returns a line per session, the problems that were reported repeatedly, and the lines of the collector.
-pub(super) fn summary(state: &RunState, collected: Option<&CollectorReport>, link: Option<&LinkTemplate>) -> Vec<String> {
+pub(super) fn summary(
+    state: &RunState,
+    collected: Option<&CollectorReport>,
+    link: Option<&LinkTemplate>,
+) -> Vec<String> {
     let repeated = |problems: &BTreeMap<String, usize>| -> Vec<String> {
         let often = problems.iter().filter(|(_, count)| **count > 1);
         often.map(|(problem, count)| format!("{count} times: {problem}")).collect()

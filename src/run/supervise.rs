@@ -5,13 +5,14 @@ use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode as ProcessExitCode, ExitStatus};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, WaitOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::low_level::siginfo::{Cause, Origin};
 
 use crate::base::failure::{ExitCode, Failure};
+use crate::base::lock;
 use crate::base::signals::{self, Signals};
 
 /// Signals that ask a command to stop or to report something.
@@ -34,7 +35,7 @@ pub(super) fn supervise(command: &mut Command, mut signals: Signals) -> Result<E
             if has_reached_the_command(&origin) {
                 continue;
             }
-            let target = target_of_thread.lock().unwrap_or_else(PoisonError::into_inner);
+            let target = lock(&target_of_thread);
             if let (Some(pid), Some(signal)) = (*target, Signal::from_named_raw(origin.signal)) {
                 let _ = rustix::process::kill_process(pid, signal);
             }
@@ -45,7 +46,7 @@ pub(super) fn supervise(command: &mut Command, mut signals: Signals) -> Result<E
         tracing::debug!("waiting for the command: {error}");
     }
     // Reaping frees the process id for another process, which must not get this one's signals.
-    *target.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    *lock(&target) = None;
     let status = child.wait();
     handle.close();
     let _ = passing_on.join();

@@ -223,10 +223,7 @@ mod tests {
             ),
             ("[otle]\n", "/c.toml:1:2: otle is not a setting: did you mean otel?"),
             ("'' = 5", "/c.toml:1:1: '' is not a setting; navtrace config --help lists all settings"),
-            (
-                "otel.x = 5",
-                "/c.toml:1:6: x is not a setting in [otel]; navtrace config --help lists all settings",
-            ),
+            ("otel.x = 5", "/c.toml:1:6: x is not a setting in [otel]; navtrace config --help lists all settings"),
             ("otel = 5", "/c.toml:1:1: otel is a table: write [otel], and its settings below"),
             ("mode = true", "/c.toml:1:1: mode can't be used: expected a text in quotes"),
             ("mode = ['auto']", "/c.toml:1:1: mode can't be used: expected a text in quotes"),

@@ -13,14 +13,13 @@ use axum::http::uri::Authority;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use rand::RngExt;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
+use crate::base::signals;
 use crate::base::stdio::say;
 
 /// Serves a page and opens it in the browser. Returns on SIGINT, SIGTERM or SIGHUP.
 pub(crate) fn serve(html: String) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let mut signals = signals::catch(&signals::ENDING).map_err(io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;

@@ -56,7 +56,7 @@ fn defaults_are_shown_when_nothing_is_set() {
     NAVTRACE_EXTENSION                            the built-in one       default
     NAVTRACE_LOG                                  warn                   default
     NAVTRACE_TARGETS                              everything             default
-    config file: none; it would be ~/.config/navtrace/config.toml
+    config file: none (would be read from ~/.config/navtrace/config.toml)
     ");
     assert!(!shown.lines().any(|line| line.ends_with(' ')), "{shown}");
 }

@@ -93,7 +93,7 @@ fn every_browser_with_navtrace_in_it_is_listed() {
     Chromium (HOME/.config/chromium)
     ok    registration     for this user: NAVTRACE, which is this navtrace (VERSION)
     ok    extension        profile Default: VERSION, loaded from EXTENSION
-    ok    off the record   profile Default: the extension may act in off-the-record windows
+    ok    Incognito        profile Default: the extension is allowed in Incognito
     FAIL  extension        profile Profile 1: /gone, where it was loaded from, holds no navtrace extension: No such file or directory (os error 2); run `navtrace install` and do what it says
     ok    policy           no policy file of this computer mentions extensions
 
@@ -103,7 +103,7 @@ fn every_browser_with_navtrace_in_it_is_listed() {
     ok    policy           no policy file of this computer mentions extensions
 
     Brave (HOME/.config/BraveSoftware/Brave-Browser)
-    warn  registration     for this user: HOME/older is navtrace 0.0.9, and this one is VERSION: run `navtrace install` with the one that you want
+    warn  registration     for this user: HOME/older is navtrace 0.0.9, and this one is VERSION: run `navtrace install` with the version that you want to use
     FAIL  extension        EXTENSION has version VERSION, but the host is 0.0.9: run `navtrace install` and do what it says, then reload the extension in chrome://extensions
     ok    policy           no policy file of this computer mentions extensions
 
@@ -125,7 +125,7 @@ fn a_user_data_directory_is_checked_alone() {
     let dir = environment.home().join("a profile");
     let (code, report) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
     assert_eq!(code, 1);
-    assert_snapshot!(report, @"FAIL  profile          HOME/a profile is no directory: `navtrace profile 'HOME/a profile'` prepares one");
+    assert_snapshot!(report, @"FAIL  profile          HOME/a profile is not a directory: `navtrace profile 'HOME/a profile'` prepares one");
 
     fs::create_dir(&dir).unwrap();
     let (code, report) = doctor(&environment, &[Path::new("--user-data-dir"), &dir]);
@@ -146,7 +146,7 @@ fn a_user_data_directory_is_checked_alone() {
     HOME/a profile (with Chromium)
     ok    registration     for this directory: NAVTRACE, which is this navtrace (VERSION)
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install --user-data-dir 'HOME/a profile'` says how to load it
-    ok    off the record   the extension may act in off-the-record windows
+    ok    Incognito        the extension is allowed in Incognito
     ok    policy           no policy file of this computer mentions extensions
     "#);
 }

@@ -201,7 +201,7 @@ fn invalid_preferences_are_kept_and_the_browser_starts() {
     assert_eq!(
         stderr(&output),
         format!(
-            "navtrace: {0}/Preferences was not what Chromium writes and has been kept as {0}/Preferences.kept-1\n",
+            "navtrace: {0}/Preferences is not a valid preferences file: it was moved to {0}/Preferences.kept-1 and replaced\n",
             default.display()
         )
     );
@@ -246,7 +246,7 @@ fn an_unwritable_temporary_directory_is_named() {
     assert_eq!(output.status.code(), Some(1));
     let messages = stderr(&output);
     assert!(
-        messages.starts_with("navtrace: a temporary profile can't be made: No such file or directory"),
+        messages.starts_with("navtrace: a temporary profile can't be created: No such file or directory"),
         "{messages}"
     );
     assert!(messages.contains("set TMPDIR to a folder that you may write to"), "{messages}");

@@ -26,19 +26,19 @@ fn files_of_others_are_kept_and_the_rest_is_installed() {
     exit 1
     unpacked    ~/.local/share/navtrace/extension  the extension 0.1.0
     registered  ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
-    left        ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json  for Google Chrome: something else's, not navtrace's
+    left        ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json  for Google Chrome: a file of another program, not navtrace's
     left        ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json  for Brave: a directory, not navtrace's
     left        ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json  for Microsoft Edge: a symbolic link, not navtrace's
     left        ~/.config/vivaldi/NativeMessagingHosts/dev.navtrace.host.json  for Vivaldi: ~/.config/vivaldi/NativeMessagingHosts can't be written: Not a directory (os error 20)
-    written     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    written     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
     Next, in Chromium:
       1. Open chrome://extensions and turn Developer mode on.
       2. Choose "Load unpacked" and this folder: ~/.local/share/navtrace/extension
-      3. In its Details, turn "Allow in Incognito" on, for private windows and for the pages of test clients.
+      3. In its Details, turn "Allow in Incognito" on, for Incognito windows and for the pages of test clients.
     The extension's popup then shows the state, and `navtrace doctor` checks it.
     For a span id per request (detailed mode), start the browser with --allowlisted-extension-id=aalhdoofknlgjgclnnkjbegphicaohme
-    navtrace: ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is something else's, not navtrace's, so Google Chrome is not registered: move it away and run navtrace install again
+    navtrace: ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is a file of another program, not navtrace's, so Google Chrome is not registered: move it away and run navtrace install again
     navtrace: ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json is a directory, not navtrace's, so Brave is not registered: move it away and run navtrace install again
     navtrace: ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json is a symbolic link, not navtrace's, so Microsoft Edge is not registered: move it away and run navtrace install again
     navtrace: ~/.config/vivaldi/NativeMessagingHosts can't be written: Not a directory (os error 20), so Vivaldi is not registered: fix that and run navtrace install again
@@ -47,16 +47,16 @@ fn files_of_others_are_kept_and_the_rest_is_installed() {
     assert_snapshot!(machine.run(&["uninstall"]), @"
     exit 1
     removed     ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
-    left        ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json  for Google Chrome: something else's, not navtrace's
+    left        ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json  for Google Chrome: a file of another program, not navtrace's
     left        ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json  for Brave: a directory, not navtrace's
     left        ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json  for Microsoft Edge: a symbolic link, not navtrace's
     removed     ~/.local/share/navtrace/extension  the extension
-    removed     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    removed     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
-    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
-    navtrace: ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is something else's, not navtrace's, so it is left: move it away if nobody needs it
-    navtrace: ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json is a directory, not navtrace's, so it is left: move it away if nobody needs it
-    navtrace: ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json is a symbolic link, not navtrace's, so it is left: move it away if nobody needs it
+    Remove the extension itself on chrome://extensions, in each browser that has loaded it.
+    navtrace: ~/.config/google-chrome/NativeMessagingHosts/dev.navtrace.host.json is a file of another program, not navtrace's, so it is left: move it away if no program needs it
+    navtrace: ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json is a directory, not navtrace's, so it is left: move it away if no program needs it
+    navtrace: ~/.config/microsoft-edge/NativeMessagingHosts/dev.navtrace.host.json is a symbolic link, not navtrace's, so it is left: move it away if no program needs it
     ");
     assert_eq!(machine.tree(), before);
     // With no other browser, nothing is done.
@@ -94,10 +94,10 @@ fn the_extension_is_repaired_and_old_files_are_removed() {
     let extension = share.join("extension");
     let whole = fs::read(extension.join("manifest.json")).unwrap();
     // As an earlier version would have left it, with a file of the user.
-    let receipt = fs::read_to_string(share.join("installed.json")).unwrap();
-    let receipt =
-        receipt.replace("\"manifest.json\"", "\"manifest.json\", \"old/page.js\", \"../../../../bin/chromium\"");
-    fs::write(share.join("installed.json"), receipt).unwrap();
+    let record = fs::read_to_string(share.join("installed.json")).unwrap();
+    let record =
+        record.replace("\"manifest.json\"", "\"manifest.json\", \"old/page.js\", \"../../../../bin/chromium\"");
+    fs::write(share.join("installed.json"), record).unwrap();
     fs::create_dir(extension.join("old")).unwrap();
     fs::write(extension.join("old/page.js"), "old").unwrap();
     fs::write(extension.join("manifest.json"), "{}").unwrap();
@@ -112,7 +112,7 @@ fn the_extension_is_repaired_and_old_files_are_removed() {
     assert!(!extension.join("old").exists() && extension.join("mine.txt").exists());
     let text = machine.run(&["uninstall"]);
     assert!(
-        text.contains("left        ~/.local/share/navtrace/extension  with what navtrace has not put there\n"),
+        text.contains("left        ~/.local/share/navtrace/extension  contains files that are not navtrace's\n"),
         "{text}"
     );
     assert_eq!(fs::read_dir(&extension).unwrap().count(), 1);
@@ -137,12 +137,12 @@ fn uninstall_keeps_settings_spans_and_caches() {
     exit 0
     removed     ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
     removed     ~/.local/share/navtrace/extension  the extension
-    removed     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
-    left        ~/.local/state/navtrace  spans and traces that are kept, yours to delete
-    left        ~/.cache/navtrace  what navtrace would make again, yours to delete
-    left        ~/.config/navtrace/config.toml  your settings, yours to delete
+    removed     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
+    left        ~/.local/state/navtrace  stored spans and traces; delete them if you do not need them
+    left        ~/.cache/navtrace  copies of the extension, created again when needed; safe to delete
+    left        ~/.config/navtrace/config.toml  your settings; delete them if you do not need them
 
-    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    Remove the extension itself on chrome://extensions, in each browser that has loaded it.
     ");
     for line in text.lines().filter(|line| line.starts_with("left ")) {
         assert!(dry.contains(line), "{dry}");
@@ -164,14 +164,14 @@ fn two_versions_replace_and_spare_each_other() {
     assert_snapshot!(machine.run(&["uninstall"]), @"
     exit 1
     left        ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium: of another navtrace, ~/ältere Version/navtrace
-    navtrace: ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json is of another navtrace that is still there, so it is left: '~/ältere Version/navtrace' uninstall removes it
+    navtrace: ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json belongs to another navtrace, so it is left: run '~/ältere Version/navtrace' uninstall to remove it
     ");
     let first_lines = |text: String| text.lines().take(4).collect::<Vec<_>>().join("\n");
     assert_snapshot!(first_lines(machine.run(&["install"])), @"
     exit 0
     unchanged   ~/.local/share/navtrace/extension  the extension 0.1.0
     taken over  ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium, from ~/ältere Version/navtrace
-    unchanged   ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    unchanged   ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
     ");
 
     // The other way round. Then the other binary is moved.
@@ -184,7 +184,7 @@ fn two_versions_replace_and_spare_each_other() {
     exit 0
     unchanged   ~/.local/share/navtrace/extension  the extension 0.1.0
     repaired    ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium: it named ~/ältere Version/navtrace, which is gone
-    unchanged   ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    unchanged   ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
     ");
     fs::remove_dir_all(other.parent().unwrap()).unwrap();
     machine.binary = this.into();

@@ -61,12 +61,12 @@ fn a_profile_is_prepared_and_the_next_step_is_shown() {
         assert!(profile.join("NativeMessagingHosts/dev.navtrace.host.json").is_file());
         assert!(fs::read_to_string(profile.join("Default/Preferences")).unwrap().contains(r#""incognito":true"#));
         let text = stdout(&output).replace(environment.home().to_str().unwrap(), "~");
-        assert_eq!(text.contains(", which was made,"), made, "{text}");
-        text.replace(", which was made,", "")
+        assert_eq!(text.contains(" (created)"), made, "{text}");
+        text.replace(" (created)", "")
     });
     assert_eq!(text[0], text[1]);
     assert_snapshot!(text[0], @r#"
-    The profile ~/a/profile ü is ready: the extension may act in off-the-record contexts there, the host is registered, and a client is kept waiting until requests carry headers. It serves one VU at a time. k6 uses it with
+    The profile ~/a/profile ü is ready: the extension is allowed in Incognito there, the host is registered, and a client is held back until requests carry headers. It serves one VU at a time. k6 uses it with
 
       eval "$(navtrace env --k6 --profile '~/a/profile ü')" && k6 run script.js
     "#);
@@ -161,7 +161,7 @@ fn obstacles_are_named_and_the_shell_stops() {
             "theirs",
             1,
             format!(
-                "the profile {home}/theirs can't be prepared: {} is something else's, not navtrace's; move it away, or choose another folder",
+                "the profile {home}/theirs can't be prepared: {} is a file of another program, not navtrace's; move it away, or choose another folder",
                 theirs.display()
             ),
         ),
@@ -169,7 +169,7 @@ fn obstacles_are_named_and_the_shell_stops() {
         (
             "a ",
             2,
-            format!("the profile {home}/a  can't be used by k6, because k6 takes away the white space at its end; choose another folder"),
+            format!("the profile {home}/a  can't be used by k6, because k6 removes the white space at its end; choose another folder"),
         ),
         (
             "file",
@@ -199,7 +199,7 @@ fn obstacles_are_named_and_the_shell_stops() {
     assert_eq!(fs::read_to_string(theirs).unwrap(), "{}");
 
     let output = navtrace(&environment, &["env"]).output().unwrap();
-    let sentence = "navtrace: env has to be told for which client: give --k6, the only one so far\n";
+    let sentence = "navtrace: env needs a client: add --k6, the only one supported\n";
     assert_eq!((refused(&output), stdout(&output).as_str()), ((2, sentence.to_owned()), "false\n"));
 
     let mut command = env(&environment, Path::new("p"));
@@ -224,8 +224,7 @@ fn a_profile_in_use_is_refused_unchanged() {
     let id = std::process::id();
     symlink(format!("{}-{id}", host.trim_end()), profile.join("SingletonLock")).unwrap();
     let sentence = format!(
-        "navtrace: the profile {} is in use by the browser of process {id}, and serves one at a time: end that one first, or name another \
-         profile\n",
+        "navtrace: the profile {} is in use by the browser with process id {id}: end it, or name another profile\n",
         profile.display()
     );
     for args in [&["profile", "p"][..], &["env", "--k6", "--profile", "p"]] {
@@ -243,7 +242,7 @@ fn invalid_preferences_are_reported() {
     fs::write(default.join("Preferences"), "{broken").unwrap();
     let output = env(&environment, Path::new("p")).output().unwrap();
     let text = format!(
-        "navtrace: {0}/Preferences was not what Chromium writes and has been kept as {0}/Preferences.kept-1\n",
+        "navtrace: {0}/Preferences is not a valid preferences file: it was moved to {0}/Preferences.kept-1 and replaced\n",
         default.display()
     );
     assert_eq!(refused(&output), (0, text));

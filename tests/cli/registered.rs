@@ -16,12 +16,12 @@ fn an_installation_is_private_and_removed_completely() {
     exit 0
     unpacked    ~/.local/share/navtrace/extension  the extension 0.1.0
     registered  ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
-    written     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    written     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
     Next, in Chromium:
       1. Open chrome://extensions and turn Developer mode on.
       2. Choose "Load unpacked" and this folder: ~/.local/share/navtrace/extension
-      3. In its Details, turn "Allow in Incognito" on, for private windows and for the pages of test clients.
+      3. In its Details, turn "Allow in Incognito" on, for Incognito windows and for the pages of test clients.
     The extension's popup then shows the state, and `navtrace doctor` checks it.
     For a span id per request (detailed mode), start the browser with --allowlisted-extension-id=aalhdoofknlgjgclnnkjbegphicaohme
     "#);
@@ -56,7 +56,7 @@ fn an_installation_is_private_and_removed_completely() {
     exit 0
     unchanged   ~/.local/share/navtrace/extension  the extension 0.1.0
     unchanged   ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
-    unchanged   ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    unchanged   ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
     ");
     assert_eq!((machine.tree(), written()), (installed, when));
 
@@ -64,18 +64,18 @@ fn an_installation_is_private_and_removed_completely() {
     exit 0
     removed     ~/.config/chromium/NativeMessagingHosts/dev.navtrace.host.json  for Chromium
     removed     ~/.local/share/navtrace/extension  the extension
-    removed     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    removed     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
-    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    Remove the extension itself on chrome://extensions, in each browser that has loaded it.
     ");
     assert_eq!(machine.tree(), before);
     assert_snapshot!(machine.run(&["uninstall"]), @"
     exit 0
-    nothing of navtrace's is registered for this user
+    navtrace is not registered for this user
     ");
     assert_snapshot!(machine.run(&["uninstall", "brave", "edge"]), @"
     exit 0
-    nothing of navtrace's is registered with Brave and Microsoft Edge for this user
+    navtrace is not registered with Brave and Microsoft Edge for this user
     ");
     assert_eq!(machine.tree(), before);
 }
@@ -149,7 +149,7 @@ fn a_missing_home_is_reported() {
         allow_duplicates! {
             assert_snapshot!(text, @"
             exit 1
-            navtrace: there is no home directory, so nobody knows where browsers look: set HOME to an absolute path
+            navtrace: there is no home directory, so the browsers' directories are unknown: set HOME to an absolute path
             ");
         }
     }
@@ -189,9 +189,9 @@ fn one_of_two_browsers_can_be_unregistered() {
     exit 0
     removed     ~/.config/BraveSoftware/Brave-Browser/NativeMessagingHosts/dev.navtrace.host.json  for Brave
     removed     ~/.local/share/navtrace/extension  the extension
-    removed     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    removed     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
-    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    Remove the extension itself on chrome://extensions, in each browser that has loaded it.
     ");
     assert_eq!(machine.tree(), before);
 }
@@ -208,7 +208,7 @@ fn a_user_data_directory_can_be_registered_alone() {
     exit 0
     unpacked    ~/.local/share/navtrace/extension  the extension 0.1.0
     registered  ~/ein Profil, für Tests/NativeMessagingHosts/dev.navtrace.host.json  for the user data directory ~/ein Profil, für Tests
-    written     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    written     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
     Next, in the user data directory ~/ein Profil, für Tests:
     ");
@@ -219,14 +219,14 @@ fn a_user_data_directory_can_be_registered_alone() {
     exit 0
     removed     ~/ein Profil, für Tests/NativeMessagingHosts/dev.navtrace.host.json  for the user data directory ~/ein Profil, für Tests
     removed     ~/.local/share/navtrace/extension  the extension
-    removed     ~/.local/share/navtrace/installed.json  what navtrace uninstall goes by
+    removed     ~/.local/share/navtrace/installed.json  the list of installed files for navtrace uninstall
 
-    The extension itself you remove on chrome://extensions, in each browser that has loaded it.
+    Remove the extension itself on chrome://extensions, in each browser that has loaded it.
     ");
     assert_eq!(machine.tree(), before);
     assert_snapshot!(machine.run(&["uninstall", "--user-data-dir", dir]), @"
     exit 0
-    nothing of navtrace's is registered in ~/ein Profil, für Tests
+    navtrace is not registered in ~/ein Profil, für Tests
     ");
 }
 

@@ -231,10 +231,7 @@ fn rejected_spans_are_reported_and_not_sent_again() {
     let mut host = test.host_with_browser();
     let session = host.start_session();
     host.observe(&page(1, 3));
-    host.wait_for_stderr(&format!(
-        "the collector at {} rejected 2 of 4 spans: too old\n",
-        test.target()
-    ));
+    host.wait_for_stderr(&format!("the collector at {} rejected 2 of 4 spans: too old\n", test.target()));
     test.collector.behave(Behaviour::Accepts);
     host.observe(&page(2, 1));
     host.end();

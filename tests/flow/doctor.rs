@@ -106,7 +106,7 @@ fn a_real_profile_is_described() {
     load_unpacked(&test, &dir, &[own, &rival], false, None);
     let (code, lines) = of_user_data(&test, &dir);
     assert_eq!(code, Some(0), "{lines:#?}");
-    assert!(lines[2].starts_with("hint  off the record   the extension may not act"), "{lines:#?}");
+    assert!(lines[2].starts_with("hint  Incognito        the extension is not allowed"), "{lines:#?}");
 
     load_unpacked(&test, &dir, &[own], true, Some(ID));
     std::fs::rename(&binary, home.join("moved")).unwrap();

@@ -19,7 +19,7 @@ fn ids(computer: &Computer) -> Vec<&'static str> {
 
 /// Renders the findings about a Chromium whose files are below `root`.
 fn rendered(root: &Path) -> String {
-    let found = InstalledBrowser::look(&computer(root), &BROWSERS[0], &root.join("profile"));
+    let found = InstalledBrowser::read(&computer(root), &BROWSERS[0], &root.join("profile"));
     let findings = found.findings("Chromium".to_owned(), &Repair::new(None));
     let itself = std::env::current_exe().unwrap();
     let text = render(&findings).replace(&*itself.to_string_lossy(), "NAVTRACE");
@@ -27,7 +27,7 @@ fn rendered(root: &Path) -> String {
 }
 
 #[test]
-fn browsers_without_anything_of_navtraces_are_left_out() {
+fn browsers_without_navtrace_are_left_out() {
     let dir = tempfile::tempdir().unwrap();
     let computer = computer(dir.path());
     assert_eq!(ids(&computer), [""; 0]);
@@ -47,10 +47,10 @@ fn browsers_without_anything_of_navtraces_are_left_out() {
 }
 
 #[test]
-fn the_users_manifest_comes_first() {
+fn the_users_manifest_takes_precedence() {
     let dir = tempfile::tempdir().unwrap();
     let effective = || {
-        let found = InstalledBrowser::look(&computer(dir.path()), &BROWSERS[0], &dir.path().join("profile"));
+        let found = InstalledBrowser::read(&computer(dir.path()), &BROWSERS[0], &dir.path().join("profile"));
         found.effective().manifest.strip_prefix(dir.path()).unwrap().to_owned()
     };
     let user = Path::new("profile/NativeMessagingHosts/dev.navtrace.host.json");
@@ -60,7 +60,7 @@ fn the_users_manifest_comes_first() {
 }
 
 #[test]
-fn the_registration_that_counts_is_named() {
+fn the_registration_in_use_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let root = dir.path();
@@ -70,7 +70,7 @@ fn the_registration_that_counts_is_named() {
     insta::assert_snapshot!(rendered(root), @r#"
     Chromium
     ok    registration     for every user: NAVTRACE, which is this navtrace (VERSION)
-    warn  registration     for every user, but ROOT is closed to other users: as root, chmod it, or run `sudo navtrace install --system`
+    warn  registration     for every user, but other users cannot access ROOT: as root, fix its permissions with chmod, or run `sudo navtrace install --system`
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
     ok    policy           no policy file of this computer mentions extensions
     "#);
@@ -78,7 +78,7 @@ fn the_registration_that_counts_is_named() {
     insta::assert_snapshot!(rendered(root), @r#"
     Chromium
     FAIL  registration     for this user: /gone is not there any more: run `navtrace install`
-    ok    registration     for every user: NAVTRACE, which is this navtrace (VERSION); it does not count, because the one for this user comes first
+    ok    registration     for every user: NAVTRACE, which is this navtrace (VERSION); not used, because the one for this user takes precedence
     hint  extension        not loaded in any profile, unless an argument of the browser does it; `navtrace install` says how to load it
     ok    policy           no policy file of this computer mentions extensions
     "#);
@@ -99,7 +99,7 @@ fn policy_files_about_extensions_are_named() {
     let findings = policies(&[dir.path().join("missing"), folder]);
     let text = render(&findings).replace(&*dir.path().to_string_lossy(), "ROOT");
     insta::assert_snapshot!(text, @r"
-    warn  policy           ROOT/etc/chromium/policies/managed/a.json sets ExtensionSettings, NativeMessagingBlocklist, which may be in the way: chrome://policy shows what holds
-    hint  policy           ROOT/etc/chromium/policies/managed/c.json can't be read: it is not JSON: key must be a string at line 1 column 2; chrome://policy shows what holds
+    warn  policy           ROOT/etc/chromium/policies/managed/a.json sets ExtensionSettings, NativeMessagingBlocklist, which may block navtrace: chrome://policy shows the policies in force
+    hint  policy           ROOT/etc/chromium/policies/managed/c.json can't be read: it is not JSON: key must be a string at line 1 column 2; chrome://policy shows the policies in force
     ");
 }

@@ -62,7 +62,7 @@ impl BrowserOutput {
         }
     }
 
-    /// Tells whether the endpoint's line is still held back.
+    /// Returns whether the endpoint's line is still held back.
     pub(super) fn is_held(&self) -> bool {
         !self.filter.is_released()
     }
@@ -89,12 +89,12 @@ impl BrowserOutput {
         }
     }
 
-    /// Tells whether the browser has to wait for the client.
+    /// Returns whether the browser has to wait for the client.
     fn is_full(&self) -> bool {
         self.pending.len() > MAX_PENDING
     }
 
-    /// Tells whether the client has not read for so long that the browser no longer waits for it.
+    /// Returns whether the client has not read for so long that the browser no longer waits for it.
     fn is_given_up(&self) -> bool {
         self.last_progress.is_some_and(|time| time.elapsed() >= READ_TIMEOUT)
     }

@@ -110,7 +110,7 @@ impl CommandPipe {
     }
 }
 
-/// Tells whether the descriptor is open and was inherited from the client: navtrace opens all of its own files with close-on-exec.
+/// Returns whether the descriptor is open and was inherited from the client: navtrace opens all of its own files with close-on-exec.
 fn is_inherited(fd: RawFd) -> bool {
     // SAFETY: the descriptor is only used in this call, which returns an error if it is not open.
     let flags = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(fd) });

@@ -75,7 +75,7 @@ impl ClientPort {
     }
 }
 
-/// Tells whether the next connection can be accepted at once.
+/// Returns whether the next connection can be accepted at once.
 fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
 }

@@ -31,7 +31,7 @@ fn the_readable_part_of_a_broken_file_is_shown() {
 }
 
 #[test]
-fn what_cannot_be_shown_has_a_message_and_exit_code() {
+fn unreadable_input_has_a_message_and_exit_code() {
     let environment = Environment::new();
     let write = |name: &str, text: &[u8]| fs::write(environment.home().join(name), text).unwrap();
     write("t.jsonl", shop().as_bytes());

@@ -3,7 +3,7 @@
 //   BROWSER      the browser
 //   PROFILE      the user data directory
 //   EXTENSIONS   their folders, as JSON
-//   INCOGNITO    whether they are allowed in off-the-record windows
+//   INCOGNITO    whether they are allowed in Incognito
 //   OFF          the id of an extension to turn off, if any
 import process from 'node:process';
 

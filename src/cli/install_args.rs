@@ -14,7 +14,7 @@ use crate::launch::extension;
 
 /// The browsers and users of an installation.
 #[derive(Debug, clap::Args)]
-pub(super) struct Target {
+pub(super) struct InstallTarget {
     /// These browsers, instead of all that are found or registered
     #[arg(value_name = "BROWSER", value_parser = PossibleValuesParser::new(BROWSERS.iter().map(|browser| browser.id)))]
     pub(super) browsers: Vec<String>,
@@ -33,28 +33,28 @@ pub(super) struct Target {
 }
 
 /// The places that the arguments mean on this machine.
-pub(super) struct ResolvedTarget {
+pub(super) struct ResolvedInstallTarget {
     pub(super) os: Os,
     /// `None` if there is no home directory, which only an installation for all users can do without.
     pub(super) homes: Option<Homes>,
     pub(super) scope: InstallScope,
 }
 
-impl Target {
+impl InstallTarget {
     pub(super) fn named(&self) -> impl Iterator<Item = &'static Browser> {
         self.browsers.iter().filter_map(|id| Browser::by_id(id))
     }
 
-    pub(super) fn resolve(&self) -> Result<ResolvedTarget, Failure> {
+    pub(super) fn resolve(&self) -> Result<ResolvedInstallTarget, Failure> {
         let os = Os::CURRENT;
         let variable = |name: &str| std::env::var_os(name);
         let homes = Homes::find(variable);
         if self.system {
-            return Ok(ResolvedTarget { os, homes, scope: InstallScope::of_system(os, Path::new("/")) });
+            return Ok(ResolvedInstallTarget { os, homes, scope: InstallScope::of_system(os, Path::new("/")) });
         }
         let no_home = || {
             let message =
-                "there is no home directory, so nobody knows where browsers look: set HOME to an absolute path";
+                "there is no home directory, so the browsers' directories are unknown: set HOME to an absolute path";
             Failure::new(ExitCode::Failure, message)
         };
         let homes = homes.ok_or_else(no_home)?;
@@ -63,11 +63,11 @@ impl Target {
             .zip(extension::cache_directory())
             .map(|(state, cache)| RuntimeDirectories { state, cache });
         let scope = InstallScope::of_user(os, &homes, share, runtime);
-        Ok(ResolvedTarget { os, homes: Some(homes), scope })
+        Ok(ResolvedInstallTarget { os, homes: Some(homes), scope })
     }
 }
 
-impl ResolvedTarget {
+impl ResolvedInstallTarget {
     /// Returns the locations that the browsers read, without duplicates.
     pub(super) fn locations(&self, browsers: impl IntoIterator<Item = &'static Browser>) -> Vec<ManifestLocation> {
         scope::unique(browsers.into_iter().map(|browser| match &self.homes {
