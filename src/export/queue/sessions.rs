@@ -75,7 +75,7 @@ impl Sessions {
     pub(super) fn exporter_state(&self) -> ExporterState {
         let mut state = ExporterState { problem: self.problems.current(), ..ExporterState::default() };
         let open = self.iter().map(|session| (session.export_counts(), session.waiting()));
-        for (counts, waiting) in open.chain(self.ended.iter().map(|session| (session.counts, 0))) {
+        for (counts, waiting) in open.chain(self.ended.iter().map(|session| (session.export_counts, 0))) {
             state.exported += counts.exported;
             state.kept += counts.spooled + waiting;
             state.dropped += counts.refused + counts.lost;
@@ -218,7 +218,7 @@ impl Sessions {
         self.overflow.empty(&mut session);
         let mut exported = ExportedSession::of(&session);
         // Spans that could not be moved stay in the journal.
-        exported.counts.spooled += session.waiting();
+        exported.export_counts.spooled += session.waiting();
         self.ended.push(exported);
         session.finish();
     }
