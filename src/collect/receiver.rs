@@ -16,7 +16,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::collect::receiver::requests::{CLIENT_TIMEOUT, Shared, lock};
+use crate::base::lock;
+use crate::collect::receiver::requests::{CLIENT_TIMEOUT, Shared};
 use crate::collect::store::{Contents, TraceFileWriter};
 
 /// OTLP's port for HTTP.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::base::directories::StateDirectory;
-use crate::export::journal::{ExportResult, Journal};
+use crate::export::journal::{self, ExportResult, Journal};
 use crate::export::options::{BatchOptions, Endpoint};
 use crate::export::otlp;
 use crate::export::session::QueuedSession;
@@ -44,7 +44,7 @@ pub(crate) fn adopt(state: &StateDirectory, options: &BatchOptions) {
 }
 
 fn adopt_session(path: &Path, spool: &Spool, options: &BatchOptions) -> io::Result<()> {
-    if path.extension().is_none_or(|extension| extension != "jsonl") {
+    if path.extension().is_none_or(|extension| extension != journal::EXTENSION) {
         return Ok(());
     }
     let journal = Journal::open_existing(path)?;

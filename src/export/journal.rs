@@ -21,6 +21,9 @@ use crate::observe::observation::Observed;
 use crate::observe::session::{RemoteParent, Session};
 use crate::observe::span::{Nanos, Span};
 
+/// How the file names of journals end.
+pub(super) const EXTENSION: &str = "jsonl";
+
 /// Pause between two attempts to lock a journal.
 const LOCK_RETRY: Duration = Duration::from_millis(10);
 

@@ -1,7 +1,7 @@
 //! Handles OTLP requests: reads a body within the limits, and writes its spans to the store.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -14,6 +14,7 @@ use axum::routing::post;
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::base::lock;
 use crate::collect::body::{self, Format, MAX_BODY, Refusal};
 use crate::collect::response::{accept, refuse};
 use crate::collect::store::TraceFileWriter;
@@ -78,10 +79,6 @@ impl Drop for Active<'_> {
         activity.latest = Instant::now();
         self.0.changed.notify_all();
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {

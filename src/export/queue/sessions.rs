@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::directories::StateDirectory;
 use crate::context::issuer::SessionContext;
 use crate::export::ExporterState;
-use crate::export::journal::{Journal, SessionStart};
+use crate::export::journal::{self, Journal, SessionStart};
 use crate::export::options::ExportOptions;
 use crate::export::problems::Problems;
 use crate::export::queue::overflow::Overflow;
@@ -224,6 +224,6 @@ impl Sessions {
     }
 
     fn journal_path(&self, SessionContext { trace_id, span_id, .. }: SessionContext) -> Option<PathBuf> {
-        Some(self.state.as_ref()?.sessions().join(format!("{trace_id}-{span_id}.jsonl")))
+        Some(self.state.as_ref()?.sessions().join(format!("{trace_id}-{span_id}.{}", journal::EXTENSION)))
     }
 }
