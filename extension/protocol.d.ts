@@ -44,7 +44,17 @@ baggage: string,
 /** Addresses that get headers, as regular expressions valid in RE2 and JavaScript; all if empty. */
 targets: Array<string>, 
 /** Addresses that get no headers although they are targets, as regular expressions. */
-exclude: Array<string>, };
+exclude: Array<string>, 
+/** Domains and IPv4 addresses that cover all targets, for filters of the browser; all hosts if empty. */
+domains: Array<string>, 
+/** Kinds of requests that have a span of their own; all if empty. */
+resources: Array<ResourceType>, 
+/** What requests of other kinds carry. */
+otherResources: OtherResources, };
+
+export type ResourceType = "main_frame" | "sub_frame" | "stylesheet" | "script" | "image" | "font" | "object" | "xmlhttprequest" | "ping" | "csp_report" | "media" | "websocket" | "webbundle" | "other";
+
+export type OtherResources = "session" | "none";
 
 export type Mode = "lightweight" | "detailed";
 
@@ -96,9 +106,7 @@ fromCache: boolean,
 /** The server's IP address. */
 address?: string, 
 /** The start of the status line, such as `HTTP/1.1`. */
-protocol?: string, 
-/** The length of the body in bytes as transferred, if the response says it. */
-size?: number, };
+protocol?: string, };
 
 export type Observation = { "what": "context-issued", time: number, spanId: string, issuedFor: IssuedFor, traceId: string, flags: string, 
 /** The parent span; absent for a trace's root. */
@@ -122,7 +130,7 @@ resource: string,
 /** The navigation that begins with this request. */
 navigation?: NavigationStart, 
 /** The length of the request's body in bytes, if known. */
-size?: number, } | { "what": "response-started", time: number, request: string, } | { "what": "request-redirected", time: number, request: string, response: Response, } | { "what": "request-completed", time: number, request: string, response: Response, } | { "what": "request-failed", time: number, request: string, 
+size?: number, } | { "what": "request-redirected", time: number, request: string, response: Response, } | { "what": "request-completed", time: number, request: string, response: Response, } | { "what": "request-failed", time: number, request: string, 
 /** Chromium's name of the error, such as `net::ERR_CONNECTION_REFUSED`. */
 error: string, 
 /** The span id to use if the request failed before it was sent, so that this event is all there is of it. */
@@ -162,7 +170,9 @@ export type Choose = {
 /** The share of traces to sample, from 0 to 1; null for the configured share. */
 ratio: number | null, 
 /** Match patterns of the URLs that get headers; null for the configured ones, empty for all URLs. */
-targets: Array<string> | null, };
+targets: Array<string> | null, 
+/** Names of the kinds of requests that have a span of their own; null for the configured ones. */
+resources: Array<string> | null, };
 
 export type SettingValue = boolean | string | Array<string>;
 
@@ -210,7 +220,9 @@ parentBased: boolean,
 /** Match patterns of the URLs that get headers. */
 targets: Array<string>, 
 /** Match patterns of the URLs that never get headers. */
-exclude: Array<string>, };
+exclude: Array<string>, 
+/** Names of the kinds of requests that have a span of their own. */
+resources: Array<string>, };
 
 export type ExporterState = { 
 /** Spans that the collector accepted. */
@@ -227,6 +239,8 @@ export type ToExtension = { "type": "session",
 host: string, 
 /** The mode that the user wants. */
 mode: WantedMode, 
+/** Whether spans are exported, so that requests are worth observing. */
+exports: boolean, 
 /** Whether to measure navigation timing and web vitals in pages. */
 webVitals: boolean, 
 /** How requests carry contexts. */

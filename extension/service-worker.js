@@ -3,6 +3,7 @@
  */
 
 import { Host } from './channel/host.js';
+import { EVERYTHING } from './context/propagation.js';
 import { Session, fallbackSession } from './context/session.js';
 import { Injector } from './headers/injector.js';
 import { startHeaders } from './headers/start.js';
@@ -15,6 +16,8 @@ import { Choices } from './pages/choices.js';
 import { History } from './pages/history.js';
 import { servePages } from './pages/serve.js';
 import { Status } from './pages/status.js';
+
+/** @import { NavigationTracker } from './headers/tracker.js' */
 
 /** Interval between calls to the browser in milliseconds. A call keeps the worker alive, as an open port to the host does too. */
 const HEARTBEAT = 20_000;
@@ -43,10 +46,17 @@ const documents = new Documents();
 const starts = new NavigationStarts();
 const requests = new Requests(outbox, starts, session);
 const injector = new Injector(fallback, documents, requests);
-if (restarted) injector.listen();
-const ready = startHeaders(session, host, injector, { outbox, documents, requests });
+if (restarted) {
+  injector.listen();
+  requests.listen(EVERYTHING);
+  requests.sampled();
+}
+/** @type {(tracker: NavigationTracker) => void} */
+let track = () => {};
+const navigations = watchNavigations(new Promise((resolve) => (track = resolve)), { outbox, documents, starts });
+const ready = startHeaders(session, host, { injector, navigations }, { outbox, documents, requests });
+void ready.then((parts) => track(parts.navigations));
 
-watchNavigations(ready.then(({ navigations }) => navigations), { outbox, documents, starts });
 watchWebVitals(outbox, documents);
 servePages(ready, { session, host, choices, status, history });
 setInterval(() => void chrome.runtime.getPlatformInfo(), HEARTBEAT);

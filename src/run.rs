@@ -31,11 +31,14 @@ const BROWSER_VARIABLES: [&str; 3] = [k6::EXECUTABLE_PATH, "PUPPETEER_EXECUTABLE
 /// Longest wait for the reports of hosts that outlive the command.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
+/// Default of the silence after which no more spans of services are expected.
+const SERVICES_WAIT: Duration = Duration::from_millis(500);
+
 /// How long to wait for spans at the end of a run, and how to link traces.
 #[derive(Debug)]
 pub(crate) struct RunOptions<'a> {
-    /// How long no span must arrive before the run stops waiting.
-    pub(crate) wait: Duration,
+    /// How long no span must arrive before the run stops waiting. By default that depends on who has sent spans.
+    pub(crate) wait: Option<Duration>,
     /// Template for the links to traces.
     pub(crate) link: Option<&'a LinkTemplate>,
 }
@@ -78,7 +81,11 @@ impl Run {
         let status = supervise::supervise(&mut command, signals);
         drop(progress);
         let state = receiver.finish(LAST_REPORTS);
-        let collected = collector.map(|collector| collector.finish(options.wait, options.link));
+        let collected = collector.map(|collector| {
+            let nothing_is_outstanding = state.has_all_exports() && collector.has_spans_only_of(&state.trace_ids());
+            let default = if nothing_is_outstanding { Duration::ZERO } else { SERVICES_WAIT };
+            collector.finish(options.wait.unwrap_or(default), options.link)
+        });
         let status = status?;
         for line in summary::summary(&state, collected.as_ref(), options.link) {
             say(&line);

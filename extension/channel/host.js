@@ -247,9 +247,11 @@ export class Host {
     this.facts.version = message.host;
     this.facts.configured = message.configured ?? null;
     // Until a new host knows what the user chose, contexts are carried as before.
-    const forgotten = !this.connection.chosen && (this.#session.chosen.ratio !== null || this.#session.chosen.targets !== null);
-    const changed = (!forgotten && this.#session.carry(message.propagation)) || this.facts.wantedMode !== message.mode;
+    const forgotten = !this.connection.chosen && Object.values(this.#session.chosen).some((choice) => choice !== null);
+    const carried = !forgotten && this.#session.carry(message.propagation);
+    const changed = carried || this.facts.wantedMode !== message.mode || this.#session.exports !== message.exports;
     this.facts.wantedMode = message.mode;
+    this.#session.exports = message.exports;
     if (message.webVitals) this.#measuring ??= this.#handlers.measurePages();
     if (this.#session.contextIfOpen === null) this.#session.adopt(message.session);
     if (sameContext(this.#session.contextIfOpen, message.session)) this.#agree(message);

@@ -56,7 +56,7 @@ export const replenish = ({ count, traces }) => ({
 export const problem = (message) => ({ v: VERSION, type: 'problem', message });
 
 /** @param {Choose} choice @returns {Frame} */
-export const choose = ({ ratio, targets }) => ({ v: VERSION, type: 'choose', ratio, targets });
+export const choose = ({ ratio, targets, resources }) => ({ v: VERSION, type: 'choose', ratio, targets, resources });
 
 /** @returns {Frame} */
 export const askSettings = () => ({ v: VERSION, type: 'settings' });
@@ -96,7 +96,7 @@ export const isSessionContext = shape({ traceId: isTraceId, spanId: isSpanId, fl
 export const isNavigationContext = shape({ spanId: isSpanId, flags: isFlags });
 
 /** @type {(value: unknown) => value is Choose} */
-export const isChoice = shape({ ratio: orNull(isNumber), targets: orNull(listOf(isString)) });
+export const isChoice = shape({ ratio: orNull(isNumber), targets: orNull(listOf(isString)), resources: orNull(listOf(isString)) });
 
 /** @type {(value: unknown) => value is Propagation} */
 export const isPropagation = shape({
@@ -110,6 +110,9 @@ export const isPropagation = shape({
   baggage: isString,
   targets: listOf(isString),
   exclude: listOf(isString),
+  domains: listOf(isString),
+  resources: listOf(isString),
+  otherResources: oneOf('session', 'none'),
 });
 
 const isConfigured = shape({
@@ -119,6 +122,7 @@ const isConfigured = shape({
   parentBased: isBoolean,
   targets: listOf(isString),
   exclude: listOf(isString),
+  resources: listOf(isString),
 });
 
 /** @param {unknown} value @returns {value is string | boolean | string[] | null} a value of config.toml, or null for none */
@@ -142,6 +146,7 @@ const SHAPES = {
   session: shape({
     host: isString,
     mode: oneOf('auto', 'lightweight', 'detailed'),
+    exports: isBoolean,
     propagation: isPropagation,
     session: isSessionContext,
     contexts: listOf(isNavigationContext),

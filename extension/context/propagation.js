@@ -25,6 +25,9 @@ export const DEFAULT_PROPAGATION = {
   baggage: '',
   targets: [],
   exclude: [],
+  domains: [],
+  resources: [],
+  otherResources: 'session',
 };
 
 const SAMPLED_FLAG = 0x01;
@@ -68,6 +71,22 @@ function compiled(sources, fallback) {
   });
 }
 
+/** An IP address, which has no subdomains. */
+const IP_ADDRESS = /^[\d.]+$/;
+
+/** Filter for all requests. A blocking listener with it delays each of them. */
+export const EVERYTHING = { urls: ['<all_urls>'] };
+
+/** @param {PropagationSettings} settings @returns {chrome.webRequest.RequestFilter} */
+function filterOf({ domains, resources }) {
+  const hosts = domains.map((domain) => (IP_ADDRESS.test(domain) ? domain : `*.${domain}`));
+  const urls = hosts.flatMap((host) => ['http', 'https', 'ws', 'wss'].map((scheme) => `${scheme}://${host}/*`));
+  return {
+    urls: urls.length === 0 ? EVERYTHING.urls : urls,
+    ...(resources.length === 0 ? {} : { types: /** @type {`${chrome.webRequest.ResourceType}`[]} */ (resources) }),
+  };
+}
+
 /** One state of the settings. */
 export class Propagation {
   /** @type {Propagator[]} */
@@ -102,6 +121,8 @@ export class Propagation {
     // An invalid one gives no headers either.
     this.#targets = compiled(this.targets, MATCHES_NONE);
     this.#excluded = compiled(this.exclude, MATCHES_ALL);
+    /** Selects the requests that have a span of their own, as far as the browser can: not all of them are to targets. */
+    this.filter = filterOf(settings);
   }
 
   /**

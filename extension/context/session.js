@@ -15,7 +15,7 @@ import { CAPACITY, FEW, Stock } from './stock.js';
  */
 
 /** @type {Readonly<Choose>} */
-export const AS_CONFIGURED = Object.freeze({ ratio: null, targets: null });
+export const AS_CONFIGURED = Object.freeze({ ratio: null, targets: null, resources: null });
 
 /** Makes a session for a browser whose host does not answer. It is sampled, so that services record it. */
 export const fallbackSession = () => ({ traceId: newTraceId(), spanId: newSpanId(), flags: '01' });
@@ -30,6 +30,8 @@ export class Session {
   #stock = new Stock();
   /** How contexts are carried. */
   propagation = new Propagation();
+  /** Whether spans are exported, as far as is known. */
+  exports = true;
   #taken;
   #began;
   #used = false;

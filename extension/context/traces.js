@@ -5,6 +5,7 @@
 import { Clients, RecentIds } from './clients.js';
 import { mergeBaggage } from './lists.js';
 import { draw } from './propagation.js';
+import { isSampled } from './propagators.js';
 
 /** @import { Linked, NavigationContext, Observation, SessionContext } from '../protocol.d.ts' */
 /** @import { ClientTab } from './clients.js' */
@@ -35,6 +36,7 @@ export const spanLink = ({ traceId, spanId }) => ({ traceId, spanId });
 export class Traces {
   #session;
   #outbox;
+  #sampled;
   #known = new RecentIds();
   /** @type {WeakMap<TracedContext, number>} number of the client's changes when the context was made */
   #made = new WeakMap();
@@ -42,11 +44,14 @@ export class Traces {
   /**
    * @param {Pick<Session, 'context' | 'propagation' | 'take' | 'takeTrace'>} session
    * @param {{ observe: (observation: Observation) => void }} outbox tells the host of contexts that are not simply the session's
-   * @param {(message: string) => void} problem tells the user of an invalid steering header
+   * @param {object} events
+   * @param {(message: string) => void} events.problem tells the user of an invalid steering header
+   * @param {() => void} events.sampled called when a context is sampled
    */
-  constructor(session, outbox, problem) {
+  constructor(session, outbox, { problem, sampled }) {
     this.#session = session;
     this.#outbox = outbox;
+    this.#sampled = sampled;
     this.clients = new Clients(session, problem);
   }
 
@@ -88,6 +93,7 @@ export class Traces {
       // A navigation without headers is not observed.
       if (steering.off) context.flags = propagation.flags(false, context.flags);
     }
+    if (isSampled(context.flags)) this.#sampled();
     this.#announce(context, alone ? this.#links(client, previous) : []);
     this.#made.set(context, changes);
     return context;
@@ -143,6 +149,7 @@ export class Traces {
     const trace = this.clients.arrive(tabId, client, baggage, header);
     if (trace === null) return;
     this.#known.add(trace.traceId);
+    if (isSampled(trace.flags)) this.#sampled();
     this.#tell('client', trace);
   }
 

@@ -6,10 +6,11 @@
 
 import { newSpanId } from '../context/ids.js';
 import { BAGGAGE, mergeBaggage } from '../context/lists.js';
-import { Propagation } from '../context/propagation.js';
+import { EVERYTHING, Propagation } from '../context/propagation.js';
+import { isSampled } from '../context/propagators.js';
 import { STEERING_HEADER } from '../context/steering.js';
 import { spanLink } from '../context/traces.js';
-import { EVERYTHING, MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
+import { MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { serverTiming } from './rules.js';
 
 /** @import { Carried } from '../context/propagators.js' */
@@ -57,7 +58,8 @@ export class Injector {
   #tracing = null;
   #documents;
   #requests;
-  #listening = false;
+  /** @type {string | null} the filter of the listener as JSON; null while there is none */
+  #filter = null;
   /** Whether the browser has asked a listener about a request. */
   asked = false;
 
@@ -72,12 +74,18 @@ export class Injector {
     this.#requests = requests;
   }
 
-  /** Registers the listeners. A worker that a request has started must do so at once. */
-  listen() {
-    if (this.#listening) return;
-    this.#listening = true;
+  /**
+   * Registers the listeners. A worker that a request has started must do so at once.
+   *
+   * @param {chrome.webRequest.RequestFilter} [filter] the requests to ask about; all by default
+   */
+  listen(filter = EVERYTHING) {
+    const json = JSON.stringify(filter);
+    if (json === this.#filter) return;
+    this.stop();
+    this.#filter = json;
     // Without `extraHeaders` the added header counts for CORS: requests to other origins would get preflights and fail.
-    chrome.webRequest.onBeforeSendHeaders.addListener(this.#inject, EVERYTHING, ['blocking', 'requestHeaders', 'extraHeaders']);
+    chrome.webRequest.onBeforeSendHeaders.addListener(this.#inject, filter, ['blocking', 'requestHeaders', 'extraHeaders']);
     chrome.webRequest.onHeadersReceived.addListener(this.#expose, MAIN_FRAMES, ['blocking', 'responseHeaders']);
   }
 
@@ -91,13 +99,13 @@ export class Injector {
   start(tracing) {
     this.resume(tracing.session.context, tracing.session.propagation);
     this.#tracing = tracing;
-    this.listen();
+    this.listen(tracing.session.propagation.filter);
   }
 
   /** Removes the listeners. */
   stop() {
-    if (!this.#listening) return;
-    this.#listening = false;
+    if (this.#filter === null) return;
+    this.#filter = null;
     chrome.webRequest.onBeforeSendHeaders.removeListener(this.#inject);
     chrome.webRequest.onHeadersReceived.removeListener(this.#expose);
   }
@@ -127,7 +135,7 @@ export class Injector {
     // A context that the client puts on every request is not the page's own.
     const pageContext = own || existing === null || this.#tracing?.traces.clients.hasSpan(existing.spanId) === true ? null : existing;
     if (pageContext !== null && pageContext.traceId !== traceId && propagation.settings.existing === 'keep') {
-      this.#requests.started(details, spanId, parentId, unknownTrace, { link: spanLink(pageContext) });
+      this.#observe(parent, details, spanId, parentId, unknownTrace, { link: spanLink(pageContext) });
       return requestHeaders.length === length ? {} : { requestHeaders };
     }
     if (existing !== null) for (const name of propagation.spanFields) removeHeader(requestHeaders, name);
@@ -137,9 +145,20 @@ export class Injector {
       else setHeader(requestHeaders, name, name === BAGGAGE ? mergeBaggage(propagation.baggageOf(requestHeaders), value) : value);
     }
     const origin = pageContext && (pageContext.traceId === traceId ? { caller: pageContext.spanId } : { link: spanLink(pageContext) });
-    this.#requests.started(details, spanId, parentId, unknownTrace, origin ?? undefined);
+    this.#observe(parent, details, spanId, parentId, unknownTrace, origin ?? undefined);
     return { requestHeaders };
   };
+
+  /**
+   * Observes a request, if it is sampled.
+   *
+   * @param {TracedContext} parent
+   * @param {Parameters<Requests['started']>} request
+   */
+  #observe({ flags }, ...request) {
+    if (isSampled(flags)) this.#requests.started(...request);
+    else this.#requests.ignore(request[0].requestId);
+  }
 
   /**
    * Takes over what a client has put on the first request of a navigation.

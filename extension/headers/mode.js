@@ -2,12 +2,13 @@
  * Decides between two modes of putting contexts on requests, and updates the rules and the listener:
  *
  * - lightweight: session rules carry the contexts and change once per navigation;
- * - detailed: a blocking listener puts its own span id on every request. Rules that match win over the listener, so the only rule is the
- *   record, which matches nothing.
+ * - detailed: a blocking listener puts its own span id on every request. Rules that match win over the listener, so they are only about
+ *   requests that it is not asked about.
  *
  * The old mode stays in force until the new one is.
  */
 
+import { isSampled } from '../context/propagators.js';
 import { refusalsOf, refusedRegexes } from './patterns.js';
 import { MAX_TABS, detailedRules, lightweightRules, roomForTabs } from './rules.js';
 
@@ -18,6 +19,8 @@ import { MAX_TABS, detailedRules, lightweightRules, roomForTabs } from './rules.
 /** @import { Injector } from './injector.js' */
 /** @import { SessionRules } from './session-rules.js' */
 /** @import { Tracing } from './tabs.js' */
+/** @typedef {ReturnType<typeof import('../observe/navigations.js').watchNavigations>} NavigationListeners */
+/** @typedef {{ rules: SessionRules, injector: Injector, requests: Requests, navigations: NavigationListeners }} ModeParts */
 
 /** The mode of a session. */
 export class ModeSwitch {
@@ -26,6 +29,7 @@ export class ModeSwitch {
   #rules;
   #injector;
   #requests;
+  #navigations;
   #granted;
   #before;
   /** @type {Mode} */
@@ -45,17 +49,18 @@ export class ModeSwitch {
 
   /**
    * @param {Tracing} tracing @param {Pick<Host, 'acceptSession' | 'armed' | 'facts' | 'problem'>} host
-   * @param {{ rules: SessionRules, injector: Injector, requests: Requests }} parts `requests` observes how requests start, while no listener does
+   * @param {ModeParts} parts `requests` and `navigations` observe how requests start, while no listener does
    * @param {object} start
    * @param {boolean} start.granted whether the browser says that listeners may change requests
    * @param {Mode | null} start.before mode of an earlier worker's rules
    */
-  constructor(tracing, host, { rules, injector, requests }, { granted, before }) {
+  constructor(tracing, host, { rules, injector, requests, navigations }, { granted, before }) {
     this.#tracing = tracing;
     this.#host = host;
     this.#rules = rules;
     this.#injector = injector;
     this.#requests = requests;
+    this.#navigations = navigations;
     this.#granted = granted;
     this.#before = before;
     this.#settings = tracing.session.propagation.settings;
@@ -81,10 +86,10 @@ export class ModeSwitch {
   /**
    * Changes to lightweight mode if the browser never asks the listener.
    *
-   * @param {number} timeStamp time at which a request left without it, in milliseconds since the epoch
+   * @param {number} begun when a navigation without it began, in milliseconds since the epoch
    */
-  requestLeft(timeStamp) {
-    if (this.#injector.asked || timeStamp <= this.#since) return;
+  requestLeft(begun) {
+    if (this.#injector.asked || begun <= this.#since) return;
     console.warn('navtrace: the browser does not ask the listener that it granted: going on in lightweight mode');
     this.#granted = false;
     void this.decide();
@@ -101,12 +106,15 @@ export class ModeSwitch {
     this.#settings = settings;
     this.#decision += 1;
     this.#isAsking = false;
-    if (mode === 'detailed' || settings.targets.length + settings.exclude.length === 0) session.refuse([]);
+    const hasRules = mode === 'lightweight' || settings.resources.length > 0;
+    if (!hasRules || settings.targets.length + settings.exclude.length === 0) session.refuse([]);
     else if (!(await this.#refusePatterns(settings))) return;
-    tabs.limit(mode === 'detailed' ? MAX_TABS : roomForTabs(session.propagation));
+    tabs.limit(hasRules ? roomForTabs(session.propagation) : MAX_TABS);
+    if (isSampled(session.context.flags)) this.#requests.sampled();
     if (mode === 'detailed' && !session.propagation.paused) {
       // The listener must be there before the rules are removed.
-      this.#requests.stop();
+      this.#navigations.stop();
+      this.#requests.listen(session.propagation.filter);
       this.#injector.start(this.#tracing);
     }
     await this.update();
@@ -122,11 +130,13 @@ export class ModeSwitch {
     const rules =
       mode === 'lightweight'
         ? lightweightRules(tabs.contexts(), this.#allTypes, propagation, traces, kept)
-        : detailedRules(context, this.#allTypes, propagation, traces, kept);
+        : detailedRules(tabs.contexts(), this.#allTypes, propagation, traces, kept);
     if (!(await this.#rules.replace(rules)) || decision !== this.#decision) return;
     // Rules have taken the place of the listener.
     if (mode === 'lightweight' || session.propagation.paused) this.#injector.stop();
-    if (mode === 'lightweight') this.#requests.listen(session.context, traces);
+    if (mode === 'lightweight') this.#navigations.listen();
+    if (session.propagation.paused) this.#requests.stop();
+    else if (mode === 'lightweight') this.#requests.listenByRules(propagation.filter, session.context, traces);
     if (this.#since === Infinity && !propagation.paused) this.#since = Date.now();
     this.#host.armed(context, mode);
   }

@@ -7,19 +7,21 @@ import { STEERING_HEADER } from '../context/steering.js';
 import { formatTraceparent } from '../context/traceparent.js';
 import { recordRule } from './record.js';
 
-/** @import { Propagation } from '../context/propagation.js' */
+/** @import { Propagation, PropagationSettings } from '../context/propagation.js' */
 /** @import { Kept } from '../context/session.js' */
 /** @import { TracedContext, Traces } from '../context/traces.js' */
 /** @import { SessionContext } from '../protocol.d.ts' */
 /** @import { Contexts, TabContexts } from './record.js' */
 /** @typedef {chrome.declarativeNetRequest.Rule} Rule */
 /** @typedef {`${chrome.declarativeNetRequest.ResourceType}`} ResourceType */
-/** @typedef {{ carried: Traces['carried'], clients: Pick<Traces['clients'], 'withHeaders'> }} RuleTraces */
+/** @typedef {{ carried: Traces['carried'], rootOf: Traces['rootOf'], clients: Pick<Traces['clients'], 'withHeaders'> }} RuleTraces */
 
 const STEERING_RULE = 2;
 const CLIENT_RULE = 3;
 const ROOT_RULE = 4;
 const SPARE_RULE = 5;
+/** Distance to the ids of the same rules for kinds of requests without a span of their own. */
+const OTHER_RULES = 4;
 const FIRST_TAB_RULE = 10;
 
 /** Distance between the rule ids of one target and the next. The ids of exclusions follow. */
@@ -80,13 +82,6 @@ const matching = (pattern) => ({ regexFilter: pattern, isUrlFilterCaseSensitive:
 /** @param {string[]} headers */
 const removing = (headers) => ({ type: 'modifyHeaders', requestHeaders: headers.map((header) => ({ header, operation: 'remove' })) });
 
-/** The steering header never leaves the browser. @param {ResourceType[]} allTypes */
-const steeringRule = (allTypes) => rule(STEERING_RULE, 'steering', { resourceTypes: allTypes }, removing([STEERING_HEADER]));
-
-/** Removes the headers of clients from their tabs. @param {ResourceType[]} allTypes @param {number[]} tabIds @param {string[]} fields */
-const clientRules = (allTypes, tabIds, fields) =>
-  tabIds.length === 0 ? [] : [rule(CLIENT_RULE, 'client', { resourceTypes: allTypes, tabIds }, removing(fields))];
-
 /**
  * Builds the action that puts a context on requests.
  *
@@ -112,69 +107,116 @@ function actionOf(context, propagation, traces) {
 }
 
 /**
+ * Builds rules that put contexts on requests.
+ *
+ * @param {ResourceType[]} types kinds of requests: a rule without types would leave main frames out
+ * @param {Propagation} propagation @param {RuleTraces} traces
+ */
+function ruleBuilder(types, propagation, traces) {
+  const { targets, exclude } = propagation;
+  const subTypes = types.filter((type) => type !== 'main_frame');
+  return {
+    /**
+     * Builds the rule of a context, for each target where there are targets.
+     *
+     * @param {number} id @param {'root' | 'spare' | 'current' | 'next'} kind @param {TracedContext} context
+     * @param {{ tabId?: number, traceId?: string }} [where] the tab; the session's trace, if responses name the context
+     */
+    of: (id, kind, context, { tabId, traceId } = {}) => {
+      const action = actionOf(context, propagation, traces);
+      if (action === null) return [];
+      if (traceId !== undefined && action.type !== 'allow') {
+        const { name, value } = serverTiming(traceId, context);
+        Object.assign(action, { responseHeaders: [{ header: name, operation: 'append', value }] });
+      }
+      const condition = {
+        resourceTypes: kind === 'spare' || kind === 'next' ? ['main_frame'] : kind === 'current' ? subTypes : types,
+        ...(tabId === undefined ? {} : { tabIds: [tabId] }),
+      };
+      const conditions = targets.length === 0 ? [condition] : targets.map((target) => ({ ...condition, ...matching(target) }));
+      return conditions.map((each, n) => rule(id + n * TARGET_RULES, kind, each, action));
+    },
+    /** Keeps headers from what is excluded. @param {number[]} clientTabs the tabs whose client sets headers */
+    exclusions: (clientTabs) =>
+      exclude.flatMap((pattern, n) => {
+        const condition = { resourceTypes: types, ...matching(pattern) };
+        const excluded = rule(EXCLUDE_RULES + n, 'exclude', condition, { type: 'allow' });
+        if (clientTabs.length === 0) return [excluded];
+        const action = removing([...propagation.fields]);
+        return [excluded, rule(CLIENT_EXCLUDE_RULES + n, 'steering', { ...condition, tabIds: clientTabs }, action)];
+      }),
+  };
+}
+
+/**
+ * Builds the rules that remove what a client puts on every request: the steering header, which never leaves the browser, and contexts, which
+ * go to targets only.
+ *
+ * @param {number} offset of the rule ids @param {object} condition
+ * @param {number[]} clientTabs the tabs whose contexts to remove @param {string[]} fields
+ */
+const removals = (offset, condition, clientTabs, fields) => [
+  rule(STEERING_RULE + offset, 'steering', condition, removing([STEERING_HEADER])),
+  ...(clientTabs.length === 0 ? [] : [rule(CLIENT_RULE + offset, 'client', { ...condition, tabIds: clientTabs }, removing(fields))]),
+];
+
+/** @param {PropagationSettings} settings @returns {(type: ResourceType) => boolean} whether requests of a type have a span of their own */
+const hasOwnSpan = ({ resources }) => (type) => resources.length === 0 || resources.some((resource) => resource === type);
+
+/**
  * Builds the rules of lightweight mode, which put every context on its requests, and a navigation's on its response.
  *
  * @param {Contexts} contexts
- * @param {ResourceType[]} allTypes every type of the browser: a rule without types would leave main frames out
+ * @param {ResourceType[]} allTypes every type of the browser
  * @param {Propagation} propagation @param {RuleTraces} traces @param {Kept | null} [kept]
  */
 export function lightweightRules(contexts, allTypes, propagation, traces, kept = null) {
   const { session, spare, tabs } = contexts;
   const { settings, targets, exclude } = propagation;
   const fields = [...propagation.fields];
-  const subTypes = allTypes.filter((type) => type !== 'main_frame');
-
-  /**
-   * Builds the rule of a context, for each target where there are targets.
-   *
-   * @param {number} id @param {'root' | 'spare' | 'current' | 'next'} kind @param {TracedContext} context @param {number} [tabId]
-   */
-  const rulesOf = (id, kind, context, tabId) => {
-    const action = actionOf(context, propagation, traces);
-    if (action === null) return [];
-    // Every rule that matches appends to a response, so the spare must not: it matches in every tab.
-    if (kind === 'next' && action.type !== 'allow') {
-      const { name, value } = serverTiming(session.traceId, context);
-      Object.assign(action, { responseHeaders: [{ header: name, operation: 'append', value }] });
-    }
-    const condition = {
-      resourceTypes: kind === 'spare' || kind === 'next' ? ['main_frame'] : kind === 'current' ? subTypes : allTypes,
-      ...(tabId === undefined ? {} : { tabIds: [tabId] }),
-    };
-    const conditions = targets.length === 0 ? [condition] : targets.map((target) => ({ ...condition, ...matching(target) }));
-    return conditions.map((each, n) => rule(id + n * TARGET_RULES, kind, each, action));
-  };
-
+  const types = settings.otherResources === 'none' ? allTypes.filter(hasOwnSpan(settings)) : allTypes;
+  const build = ruleBuilder(types, propagation, traces);
+  // A client's headers go to targets only, as ours do.
+  const clientTabs = targets.length + exclude.length === 0 || fields.length === 0 ? [] : traces.clients.withHeaders();
   const rules = [
     recordRule({ mode: 'lightweight', session, propagation: settings, contexts, kept }),
-    steeringRule(allTypes),
-    ...rulesOf(ROOT_RULE, 'root', session),
-    ...rulesOf(SPARE_RULE, 'spare', spare),
+    ...removals(0, { resourceTypes: allTypes }, clientTabs, fields),
+    ...build.of(ROOT_RULE, 'root', session),
+    // Every rule that matches appends to a response, so the spare must not: it matches in every tab.
+    ...build.of(SPARE_RULE, 'spare', spare),
+    ...build.exclusions(clientTabs),
   ];
   for (const [tabId, { ruleId, current, next }] of tabs) {
-    rules.push(...rulesOf(ruleId, 'current', current, tabId), ...rulesOf(ruleId + 1, 'next', next, tabId));
-  }
-  // A client's headers go to targets only, as ours do.
-  const tabIds = targets.length + exclude.length === 0 || fields.length === 0 ? [] : traces.clients.withHeaders();
-  rules.push(...clientRules(allTypes, tabIds, fields));
-  for (const [n, pattern] of exclude.entries()) {
-    const condition = { resourceTypes: allTypes, ...matching(pattern) };
-    rules.push(rule(EXCLUDE_RULES + n, 'exclude', condition, { type: 'allow' }));
-    if (tabIds.length > 0) rules.push(rule(CLIENT_EXCLUDE_RULES + n, 'steering', { ...condition, tabIds }, removing(fields)));
+    rules.push(...build.of(ruleId, 'current', current, { tabId }), ...build.of(ruleId + 1, 'next', next, { tabId, traceId: session.traceId }));
   }
   return rules;
 }
 
 /**
- * Builds the rules of detailed mode: the record only. While paused there is no listener, so that rules remove the headers.
+ * Builds the rules of detailed mode: the record, and rules for requests that the listener is not asked about. These hardly ever change.
  *
- * @param {SessionContext} session @param {ResourceType[]} allTypes @param {Propagation} propagation
+ * @param {Pick<Contexts, 'session' | 'tabs'>} contexts @param {ResourceType[]} allTypes @param {Propagation} propagation
  * @param {RuleTraces} traces @param {Kept | null} kept
  */
-export function detailedRules(session, allTypes, propagation, traces, kept) {
-  const record = recordRule({ mode: 'detailed', session, propagation: propagation.settings, contexts: null, kept });
-  if (!propagation.paused) return [record];
+export function detailedRules({ session, tabs }, allTypes, propagation, traces, kept) {
+  const { settings, paused } = propagation;
   const fields = [...propagation.fields];
-  const tabIds = fields.length === 0 ? [] : traces.clients.withHeaders();
-  return [record, steeringRule(allTypes), ...clientRules(allTypes, tabIds, fields)];
+  const clientTabs = fields.length === 0 ? [] : traces.clients.withHeaders();
+  const rules = [recordRule({ mode: 'detailed', session, propagation: settings, contexts: null, kept })];
+  if (paused) return [...rules, ...removals(0, { resourceTypes: allTypes }, clientTabs, fields)];
+  const { domains, otherResources } = settings;
+  if (domains.length > 0) rules.push(...removals(0, { resourceTypes: allTypes, excludedRequestDomains: domains }, clientTabs, fields));
+  const otherTypes = allTypes.filter((type) => !hasOwnSpan(settings)(type));
+  if (otherTypes.length === 0) return rules;
+
+  const limitedTabs = propagation.targets.length + propagation.exclude.length === 0 ? [] : clientTabs;
+  rules.push(...removals(OTHER_RULES, { resourceTypes: otherTypes }, limitedTabs, fields));
+  if (otherResources === 'none') return rules;
+  const build = ruleBuilder(otherTypes, propagation, traces);
+  rules.push(...build.of(ROOT_RULE, 'root', session), ...build.exclusions(limitedTabs));
+  for (const [tabId, { ruleId }] of tabs) {
+    const root = traces.rootOf(tabId);
+    if (root !== session) rules.push(...build.of(ruleId, 'current', root, { tabId }));
+  }
+  return rules;
 }

@@ -18,16 +18,18 @@ import { Tabs } from './tabs.js';
 /** @import { Outbox } from '../observe/outbox.js' */
 /** @import { Requests } from '../observe/requests.js' */
 /** @import { Injector } from './injector.js' */
+/** @import { NavigationListeners } from './mode.js' */
 /** @typedef {Awaited<ReturnType<typeof startHeaders>>} HeaderParts */
 
 /** @type {`${chrome.windows.WindowType}`[]} */
 const WINDOW_TYPES = ['normal', 'popup', 'panel', 'app', 'devtools'];
 
 /**
- * @param {Session} session @param {Host} host @param {Injector} injector
+ * @param {Session} session @param {Host} host
+ * @param {{ injector: Injector, navigations: NavigationListeners }} listeners
  * @param {{ outbox: Outbox, documents: Documents, requests: Requests }} observers
  */
-export async function startHeaders(session, host, injector, observers) {
+export async function startHeaders(session, host, { injector, navigations }, observers) {
   const rules = new SessionRules();
   const reading = rules.read().then(readRecord);
   // Requests may be waiting for a restarted worker. They get the session's trace as soon as it is known.
@@ -36,13 +38,14 @@ export async function startHeaders(session, host, injector, observers) {
   });
   const opening = host.openSession(reading);
   const [record, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
-  const traces = new Traces(session, observers.outbox, (message) => host.problem(message));
+  const { outbox, requests } = observers;
+  const traces = new Traces(session, outbox, { problem: (message) => host.problem(message), sampled: () => requests.sampled() });
   const contexts = record?.contexts ?? null;
   if (contexts !== null) traces.restore(contexts);
   const tabs = new Tabs(session, traces, contexts);
   tabs.opened(tabIds, windowIds);
   const tracing = { session, traces, tabs };
-  const parts = { rules, injector, requests: observers.requests };
+  const parts = { rules, injector, requests, navigations };
   const mode = new ModeSwitch(tracing, host, parts, { granted, before: record?.mode ?? null });
   const newTrace = new NewTrace(tracing, host, mode, observers);
   await mode.decide();

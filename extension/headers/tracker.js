@@ -69,26 +69,29 @@ export class NavigationTracker {
   }
 
   /**
+   * Handles a navigation's request that leaves. In detailed mode the listener begins navigations, unless the request left before it was there.
+   *
    * @param {number} tabId @param {string} requestId
    * @param {Carried | null} sent the context that the request carries
-   * @param {number} timeStamp when it left, in milliseconds since the epoch
    */
-  requested(tabId, requestId, sent, timeStamp) {
+  requested(tabId, requestId, sent) {
     const { session, tabs, traces } = this.#tracing;
     session.use();
-    if (this.#mode.isLightweight) {
-      const isOurs = sent !== null && traces.has(sent.traceId) && !traces.clients.hasSpan(sent.spanId);
-      this.#apply(tabs.requested(tabId, requestId, isOurs ? traces.contextOf(tabId, sent) : null));
-    } else if (tabs.navigation(tabId, requestId) === undefined) {
-      // The listener begins a navigation before its request leaves, so this request left without it.
-      this.#apply(tabs.requested(tabId, requestId, null));
-      this.#mode.requestLeft(timeStamp);
-    }
+    if (tabs.navigation(tabId, requestId) !== undefined && !this.#mode.isLightweight) return;
+    const isOurs = sent !== null && traces.has(sent.traceId) && !traces.clients.hasSpan(sent.spanId);
+    this.#apply(tabs.requested(tabId, requestId, isOurs ? traces.contextOf(tabId, sent) : null));
   }
 
-  /** @param {number} tabId @param {string} requestId @param {string | null} url */
-  responded(tabId, requestId, url) {
-    return this.#apply(this.#tracing.tabs.responded(tabId, requestId, url));
+  /**
+   * @param {number} tabId @param {string} requestId @param {string | null} url
+   * @param {number | null} begun when the navigation began, in milliseconds since the epoch; null if the listener knows it
+   */
+  responded(tabId, requestId, url, begun) {
+    const { tabs, traces } = this.#tracing;
+    // The listener begins a navigation before its request leaves, so this request left without it. It is not asked about files.
+    const isMissed = begun !== null && url !== null && traces.isTracedPage(url) && tabs.navigation(tabId, requestId) === undefined;
+    if (!this.#mode.isLightweight && isMissed) this.#mode.requestLeft(begun);
+    return this.#apply(tabs.responded(tabId, requestId, url));
   }
 
   /** @param {number} tabId @param {string} requestId */

@@ -2,9 +2,6 @@
  * Reads the details of the browser's `webRequest` events.
  */
 
-/** Filter for all requests. A blocking listener with it delays each of them. */
-export const EVERYTHING = { urls: ['<all_urls>'] };
-
 /** Filter for main-frame requests. */
 export const MAIN_FRAMES = /** @type {chrome.webRequest.RequestFilter} */ ({ urls: ['<all_urls>'], types: ['main_frame'] });
 

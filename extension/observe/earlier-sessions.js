@@ -68,7 +68,6 @@ export class EarlierSessions {
         return session;
       }
       case 'request-redirected':
-      case 'response-started':
         return this.#requests.get(observation.request);
       case 'context-issued':
       case 'tab-closed':

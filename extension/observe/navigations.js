@@ -22,8 +22,8 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  * @property {(url: string) => boolean} isTarget
  * @property {(headers: Headers) => Carried | null} carriedBy
  * @property {(tabId: number, requestId: string, headers: Headers, steering: string | undefined) => void} arrived
- * @property {(tabId: number, requestId: string, sent: Carried | null, timeStamp: number) => void} requested
- * @property {(tabId: number, requestId: string, url: string | null) => TracedContext[]} responded
+ * @property {(tabId: number, requestId: string, sent: Carried | null) => void} requested
+ * @property {(tabId: number, requestId: string, url: string | null, begun: number | null) => TracedContext[]} responded
  * @property {(tabId: number, requestId: string) => TracedContext[]} failed
  * @property {(tabId: number, url: string) => TracedContext[]} committed
  * @property {(tabId: number, url: string, context: TracedContext) => TracedContext} continued returns the document's context from now on
@@ -69,6 +69,11 @@ export class NavigationStarts {
     return Math.min(time, latest);
   }
 
+  /** Returns when a tab's navigation began, if nothing has used that yet. @param {number} tabId */
+  of(tabId) {
+    return this.#times.get(tabId) ?? null;
+  }
+
   /** @param {number} tabId */
   closed(tabId) {
     this.#times.delete(tabId);
@@ -99,7 +104,7 @@ const isMainFrame = ({ parentFrameId, documentLifecycle }) => parentFrameId === 
 
 /**
  * Registers all listeners at once, so that the browser wakes the worker for them. Events before the tracker is ready are handled in order
- * once it is.
+ * once it is. Returns switches for the listeners that detailed mode does not need.
  *
  * @param {Promise<Tracker>} ready
  * @param {{ outbox: Pick<Outbox, 'observe'>, documents: Documents, starts: NavigationStarts }} observers
@@ -140,40 +145,53 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
       });
     };
 
-  chrome.webRequest.onBeforeSendHeaders.addListener(
-    (details) => {
-      if (!isNavigation(details)) return;
-      const { tabId, requestId, requestHeaders } = details;
-      whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, header(requestHeaders, STEERING_HEADER)));
-    },
-    MAIN_FRAMES,
-    ['requestHeaders'],
-  );
-  chrome.webRequest.onSendHeaders.addListener(
-    (details) => {
-      if (!isNavigation(details)) return;
-      const { tabId, requestId, url, requestHeaders, timeStamp } = details;
-      whenReady((tracker) => {
-        if (tracker.isTarget(url)) tracker.requested(tabId, requestId, tracker.carriedBy(requestHeaders), timeStamp);
-      });
-    },
-    MAIN_FRAMES,
-    ['requestHeaders'],
-  );
   /** @param {ResponseHead & { tabId: number, requestId: string, timeStamp: number, documentId?: string, documentLifecycle?: string }} details */
   const respond = (details) => {
     if (!isNavigation(details)) return;
-    fail(details.timeStamp, (tracker) => tracker.responded(details.tabId, details.requestId, documentUrl(details)));
+    const { tabId, requestId, timeStamp } = details;
+    const begun = starts.of(tabId);
+    fail(timeStamp, (tracker) => tracker.responded(tabId, requestId, documentUrl(details), begun));
   };
-  // The new document's first requests race against the update of the rules, so the earlier of these two events decides. The later one covers
-  // the cases that the earlier one can't tell.
-  chrome.webRequest.onHeadersReceived.addListener(
-    (details) => {
-      if (!mayContinue(details)) respond(details);
+  /** @param {chrome.webRequest.OnBeforeSendHeadersDetails} details @returns {undefined} */
+  const arrive = (details) => {
+    if (!isNavigation(details)) return;
+    const { tabId, requestId, requestHeaders } = details;
+    whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, header(requestHeaders, STEERING_HEADER)));
+  };
+  /** @param {chrome.webRequest.OnSendHeadersDetails} details */
+  const leave = (details) => {
+    if (!isNavigation(details)) return;
+    const { tabId, requestId, url, requestHeaders } = details;
+    whenReady((tracker) => {
+      if (tracker.isTarget(url)) tracker.requested(tabId, requestId, tracker.carriedBy(requestHeaders));
+    });
+  };
+  // The new document's first requests race against the update of the rules, so the earlier of this event and `onResponseStarted` decides. The
+  // later one covers the cases that the earlier one can't tell.
+  /** @param {chrome.webRequest.OnHeadersReceivedDetails} details @returns {undefined} */
+  const receive = (details) => {
+    if (!mayContinue(details)) respond(details);
+  };
+  const { onBeforeSendHeaders, onSendHeaders, onHeadersReceived } = chrome.webRequest;
+  let isListening = false;
+  const byRules = {
+    /** Follows navigations by what rules put on their requests, for lightweight mode. */
+    listen: () => {
+      if (isListening) return;
+      isListening = true;
+      onBeforeSendHeaders.addListener(arrive, MAIN_FRAMES, ['requestHeaders']);
+      onSendHeaders.addListener(leave, MAIN_FRAMES, ['requestHeaders']);
+      onHeadersReceived.addListener(receive, MAIN_FRAMES, ['responseHeaders']);
     },
-    MAIN_FRAMES,
-    ['responseHeaders'],
-  );
+    /** Leaves that to the blocking listeners, for detailed mode. */
+    stop: () => {
+      isListening = false;
+      onBeforeSendHeaders.removeListener(arrive);
+      onSendHeaders.removeListener(leave);
+      onHeadersReceived.removeListener(receive);
+    },
+  };
+  byRules.listen();
   chrome.webRequest.onResponseStarted.addListener(respond, MAIN_FRAMES, ['responseHeaders']);
   chrome.webRequest.onErrorOccurred.addListener((details) => {
     if (!isNavigation(details)) return;
@@ -216,4 +234,5 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
   chrome.windows.onCreated.addListener(({ id }) => {
     if (id !== undefined) whenReady((tracker) => tracker.opened([], [id]));
   });
+  return byRules;
 }

@@ -4,7 +4,8 @@
  */
 
 import { newSpanId } from '../context/ids.js';
-import { EVERYTHING, bodySize, cutUrl, isOwnRequest } from './details.js';
+import { isSampled } from '../context/propagators.js';
+import { bodySize, cutUrl, isOwnRequest } from './details.js';
 
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { Session } from '../context/session.js' */
@@ -14,6 +15,7 @@ import { EVERYTHING, bodySize, cutUrl, isOwnRequest } from './details.js';
 /** @import { Outbox } from './outbox.js' */
 /** @typedef {{ has: Traces['has'], clients: Pick<Traces['clients'], 'leavesAlone'> }} OwnTraces */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails | chrome.webRequest.OnSendHeadersDetails} RequestDetails */
+/** @typedef {chrome.webRequest.RequestFilter} RequestFilter */
 /** @typedef {chrome.webRequest.OnBeforeRedirectDetails | chrome.webRequest.OnCompletedDetails} ResponseDetails */
 
 /** Longer than any standard method; a page may make up a method of any length. */
@@ -26,12 +28,11 @@ const MAX_STATUS = 999;
 const targetOf = ({ method, url, type }) => ({ method: method.slice(0, MAX_METHOD_LENGTH), url: cutUrl(url), resource: type });
 
 /** @param {ResponseDetails} details */
-const responseOf = ({ statusCode, fromCache, ip, statusLine, responseHeaders }) => ({
+const responseOf = ({ statusCode, fromCache, ip, statusLine }) => ({
   status: Math.min(Math.max(statusCode, 0), MAX_STATUS),
   fromCache,
   address: ip,
   protocol: statusLine?.split(' ')[0] || undefined,
-  size: bodySize(responseHeaders),
 });
 
 /** Observes requests from their start to their end. */
@@ -47,41 +48,22 @@ export class Requests {
   #ignored = new Set();
   /** @type {SessionContext | null} the context in the rules; null in detailed mode */
   #inRules = null;
+  /** Whether something is sampled. Nothing else is worth an event. */
+  #isSampled = false;
+  /** @type {RequestFilter | null} the requests that get headers; null while none does */
+  #filter = null;
+  /** @type {{ filter: RequestFilter, seesStarts: boolean } | null} what the listeners are registered for */
+  #registered = null;
 
   /**
-   * Registers at once the listeners that may wake the worker.
-   *
    * @param {Pick<Outbox, 'observe'>} outbox
    * @param {NavigationStarts} starts
-   * @param {Pick<Session, 'propagation'>} session
+   * @param {Pick<Session, 'propagation' | 'exports'>} session
    */
   constructor(outbox, starts, session) {
     this.#outbox = outbox;
     this.#starts = starts;
     this.#session = session;
-    chrome.webRequest.onBeforeRedirect.addListener((details) => {
-      if (!this.#isObserved(details)) return;
-      const { timeStamp: time, requestId: request } = details;
-      outbox.observe({ what: 'request-redirected', time, request, response: responseOf(details) });
-    }, EVERYTHING);
-    chrome.webRequest.onResponseStarted.addListener(this.#responseStarted, EVERYTHING);
-    chrome.webRequest.onCompleted.addListener(
-      (details) => {
-        const { timeStamp: time, requestId: request } = details;
-        if (this.#ignored.delete(request) || !this.#isObserved(details)) return;
-        this.#started.delete(request);
-        outbox.observe({ what: 'request-completed', time, request, response: responseOf(details) });
-      },
-      EVERYTHING,
-      ['responseHeaders'],
-    );
-    chrome.webRequest.onErrorOccurred.addListener((details) => {
-      const { timeStamp: time, requestId: request, error } = details;
-      if (this.#ignored.delete(request) || !this.#isObserved(details)) return;
-      this.#started.delete(request);
-      // A request may fail before it leaves; this observation is then the only one of it, and brings its span id.
-      outbox.observe({ what: 'request-failed', time, request, error, spanId: newSpanId(), ...targetOf(details) });
-    }, EVERYTHING);
   }
 
   /** @returns {Iterable<string>} ids of the observed requests under way */
@@ -91,7 +73,14 @@ export class Requests {
 
   /** Ignores a request that is about to leave. @param {string} requestId */
   ignore(requestId) {
-    this.#ignored.add(requestId);
+    if (this.#registered !== null) this.#ignored.add(requestId);
+  }
+
+  /** Observes requests from now on, because something is sampled. */
+  sampled() {
+    if (this.#isSampled) return;
+    this.#isSampled = true;
+    this.#register();
   }
 
   /**
@@ -106,6 +95,7 @@ export class Requests {
    */
   started(details, spanId, parent, traceId, origin) {
     const { timeStamp: time, requestId: request, tabId, method, requestHeaders } = details;
+    if (!this.#session.exports) return;
     this.#ignored.delete(request);
     this.#started.add(request);
     // Without a span id yet, the navigation is observed when it commits.
@@ -125,35 +115,92 @@ export class Requests {
   }
 
   /**
-   * Observes the starts of requests by the headers that the rules gave them, for lightweight mode. The starts of responses are not observed
-   * then: changing rules make the browser ask its HTTP cache for every resource of every page, and an event for each of them is expensive.
+   * Observes the starts of requests by the headers that rules gave them, for lightweight mode.
    *
+   * @param {RequestFilter} filter the requests to observe
    * @param {SessionContext} context the session's context in the rules
    * @param {OwnTraces} traces
    */
-  listen(context, traces) {
-    if (this.#inRules === null) {
-      chrome.webRequest.onSendHeaders.addListener(this.#sent, EVERYTHING, ['requestHeaders']);
-      chrome.webRequest.onResponseStarted.removeListener(this.#responseStarted);
-    }
+  listenByRules(filter, context, traces) {
     this.#inRules = context;
     this.#traces = traces;
+    this.#filter = filter;
+    this.#register();
   }
 
-  /** Leaves it to the caller of {@link started} to observe the starts of requests, for detailed mode. */
-  stop() {
-    if (this.#inRules === null) return;
+  /** Leaves it to the caller of {@link started} to observe the starts of requests, for detailed mode. @param {RequestFilter} filter */
+  listen(filter) {
     this.#inRules = null;
-    chrome.webRequest.onSendHeaders.removeListener(this.#sent);
-    chrome.webRequest.onResponseStarted.addListener(this.#responseStarted, EVERYTHING);
+    this.#filter = filter;
+    this.#register();
   }
 
-  /** @param {chrome.webRequest.OnResponseStartedDetails} details */
-  #responseStarted = (details) => {
-    if (!this.#isObserved(details)) return;
-    const { timeStamp: time, requestId: request } = details;
-    this.#outbox.observe({ what: 'response-started', time, request });
+  /** Observes no further request: none gets headers. Those under way are observed to their end. */
+  stop() {
+    this.#filter = null;
+    this.#register();
+  }
+
+  /** Registers the listeners that are needed, and no others: each event costs the browser more than it costs the worker. */
+  #register() {
+    const wanted = this.#wanted();
+    if (JSON.stringify(wanted) === JSON.stringify(this.#registered)) return;
+    const { onSendHeaders, onBeforeRedirect, onCompleted, onErrorOccurred } = chrome.webRequest;
+    if (this.#registered !== null) {
+      onSendHeaders.removeListener(this.#sent);
+      onBeforeRedirect.removeListener(this.#redirected);
+      onCompleted.removeListener(this.#completed);
+      onErrorOccurred.removeListener(this.#failed);
+    }
+    // The browser may tell of no end of requests that the listeners were not registered for all the time.
+    if (JSON.stringify(wanted?.filter) !== JSON.stringify(this.#registered?.filter)) this.#started.clear();
+    this.#registered = wanted;
+    if (wanted === null) return this.#ignored.clear();
+    if (wanted.seesStarts) onSendHeaders.addListener(this.#sent, wanted.filter, ['requestHeaders']);
+    onBeforeRedirect.addListener(this.#redirected, wanted.filter);
+    onCompleted.addListener(this.#completed, wanted.filter);
+    onErrorOccurred.addListener(this.#failed, wanted.filter);
+  }
+
+  #wanted() {
+    if (!this.#session.exports || !this.#isSampled) return null;
+    if (this.#filter === null) return this.#registered !== null && this.#started.size > 0 ? { ...this.#registered, seesStarts: false } : null;
+    return { filter: this.#filter, seesStarts: this.#inRules !== null };
+  }
+
+  /** @param {chrome.webRequest.OnBeforeRedirectDetails} details */
+  #redirected = (details) => {
+    const { timeStamp: time, requestId: request, redirectUrl } = details;
+    // The browser may tell of no end elsewhere.
+    const isLast = !this.#session.propagation.isTarget(redirectUrl);
+    const isIgnored = isLast ? this.#ignored.delete(request) : this.#ignored.has(request);
+    if (isIgnored || !this.#isObserved(details)) return;
+    if (isLast) this.#ended(request);
+    this.#outbox.observe({ what: 'request-redirected', time, request, response: responseOf(details) });
   };
+
+  /** @param {chrome.webRequest.OnCompletedDetails} details */
+  #completed = (details) => {
+    const { timeStamp: time, requestId: request } = details;
+    if (this.#ignored.delete(request) || !this.#isObserved(details)) return;
+    this.#ended(request);
+    this.#outbox.observe({ what: 'request-completed', time, request, response: responseOf(details) });
+  };
+
+  /** @param {chrome.webRequest.OnErrorOccurredDetails} details */
+  #failed = (details) => {
+    const { timeStamp: time, requestId: request, error } = details;
+    if (this.#ignored.delete(request) || !this.#isObserved(details)) return;
+    this.#ended(request);
+    // A request may fail before it leaves; this observation is then the only one of it, and brings its span id.
+    this.#outbox.observe({ what: 'request-failed', time, request, error, spanId: newSpanId(), ...targetOf(details) });
+  };
+
+  /** @param {string} requestId */
+  #ended(requestId) {
+    this.#started.delete(requestId);
+    if (this.#filter === null && this.#started.size === 0) this.#register();
+  }
 
   /** @param {chrome.webRequest.OnSendHeadersDetails} details */
   #sent = (details) => {
@@ -163,6 +210,7 @@ export class Requests {
     const carried = carriesSpans ? propagation.extractAny(details.requestHeaders) : null;
     // Rules set headers on all requests to targets, so a request without one of ours comes from a document that a script turned tracing off for.
     if (carriesSpans && (carried === null || !this.#isOurs(details.tabId, carried))) return this.ignore(details.requestId);
+    if (carried !== null && !isSampled(carried.flags)) return this.ignore(details.requestId);
     const isChild = carried !== null && carried.spanId !== this.#inRules?.spanId;
     this.started(details, newSpanId(), isChild ? carried.spanId : undefined);
   };

@@ -70,13 +70,14 @@ export class Choices {
   }
 
   /**
-   * Finds a chosen target that rules of the browser cannot match. Only lightweight mode needs rules.
+   * Finds a chosen target that rules of the browser cannot match. Detailed mode has such rules only for requests without a span of their own.
    *
    * @param {Choose} chosen @param {SessionMessage} answer
    * @returns {Promise<string | null>} a sentence for the user
    */
   async #refusal({ targets }, { propagation }) {
-    if (targets === null || this.#host.state.mode !== 'lightweight') return null;
+    const hasRules = this.#host.state.mode === 'lightweight' || propagation.resources.length > 0;
+    if (targets === null || !hasRules) return null;
     const regexes = { targets: propagation.targets, exclude: [] };
     return refusalsOf(regexes, await refusedRegexes(regexes), { targets, exclude: [] })[0] ?? null;
   }

@@ -38,8 +38,8 @@ const HANDLERS = {
   'new-trace': ({ headers }) => headers.newTrace.begin(),
   choose: ({ choices }, command) => {
     if (!isChoice(command)) return MISMATCH;
-    const { ratio, targets } = command;
-    return choices.choose({ ratio, targets });
+    const { ratio, targets, resources } = command;
+    return choices.choose({ ratio, targets, resources });
   },
   settings: async ({ host, reply }) => {
     const answer = await host.ask(askSettings(), 'settings');

@@ -8,12 +8,16 @@
 /** @import { TabView, View } from './messages.js' */
 /** @import { Status } from './status.js' */
 
+/** Every kind of request has a span of its own. */
+const ALL = 'all';
+
 /** @param {Session} session @param {Status['current']} status @param {TabView | null} tab @returns {View} */
 export function viewOf(session, status, tab) {
   const { connected, version, reason, exporter, configured, started, ...shown } = status;
   const { traceId, spanId, flags } = session.context;
   const { sampler } = session.propagation.settings;
-  const { endpoint = null, link = null, ratio = sampler.ratio, parentBased = sampler.parentBased, targets = [], exclude = [] } = configured ?? {};
+  const { endpoint = null, link = null, ratio = sampler.ratio, parentBased = sampler.parentBased } = configured ?? {};
+  const { targets = [], exclude = [], resources = [ALL] } = configured ?? {};
   const { exported = 0, kept = 0, dropped = 0, problem = null } = exporter ?? {};
   return {
     ...shown,
@@ -23,7 +27,7 @@ export function viewOf(session, status, tab) {
     exporter: exporter && { endpoint, exported, kept, dropped, problem },
     link,
     session: { traceId, spanId, flags, started },
-    configured: { ratio, parentBased, targets, exclude },
+    configured: { ratio, parentBased, targets, exclude, resources },
     tab,
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The popup's form for this session: the sampling ratio and the targets.
+ * The popup's form for this session: the sampling ratio, the requests that have spans, and the targets.
  */
 
 import { byId, setAttribute, setText } from '../ui/dom.js';
@@ -7,7 +7,7 @@ import { choiceOf, percent, readPatterns, readPercent, toPercent } from './text.
 
 /** @import { Command, View } from '../pages/messages.js' */
 /** @typedef {View['chosen']} Chosen */
-/** @typedef {'sampling' | 'targets'} FieldName */
+/** @typedef {'sampling' | 'resources' | 'targets'} FieldName */
 
 /** The ratios in the list; any other one is typed. */
 const OFFERED_RATIOS = [1, 0.1, 0.01];
@@ -18,20 +18,25 @@ export class ChoicesForm {
   #sampling = byId('sampling', HTMLSelectElement);
   #percentage = byId('own', HTMLInputElement);
   #percentageLine = byId('own-line', HTMLElement);
+  #resources = byId('resources', HTMLSelectElement);
   #targets = byId('targets', HTMLTextAreaElement);
   #send;
   /** @type {Chosen} */
-  #chosen = { ratio: null, targets: null };
+  #chosen = { ratio: null, targets: null, resources: null };
   /** The field that was sent last, which a refusal is about. @type {FieldName} */
   #sent = 'sampling';
   /** Whether the user has changed a field and not sent it yet. */
-  #isEdited = { sampling: false, targets: false };
+  #isEdited = { sampling: false, resources: false, targets: false };
 
   /** @param {(command: Command) => void} send */
   constructor(send) {
     this.#send = send;
     this.#sampling.addEventListener('change', () => this.#selectRatio());
     this.#percentage.addEventListener('input', () => this.#edited('sampling'));
+    this.#resources.addEventListener('change', () => {
+      const { value } = this.#resources;
+      this.#apply('resources', { resources: value === '' ? null : [value] });
+    });
     this.#targets.addEventListener('input', () => this.#edited('targets'));
     byId('ratio-form', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
@@ -61,6 +66,8 @@ export class ChoicesForm {
     const others = configured.parentBased ? ' A trace that continues another one keeps its sampling decision.' : '';
     setText(byId('sampling-note', HTMLElement), `Applies to new traces: press “New trace” to start one.${others}`);
     if (!this.#isEdited.sampling) this.#showRatio(chosen.ratio);
+    setText(byId('resources-configured', HTMLOptionElement), `As configured (${configured.resources.join(', ')})`);
+    if (document.activeElement !== this.#resources) this.#resources.value = chosen.resources?.[0] ?? '';
     setAttribute(this.#targets, 'placeholder', configured.targets.length === 0 ? 'all addresses' : configured.targets.join('\n'));
     setText(byId('exclude-note', HTMLElement), configured.exclude.length === 0 ? '' : `Always excluded: ${configured.exclude.join(', ')}`);
     if (!this.#isEdited.targets && document.activeElement !== this.#targets) {
@@ -108,8 +115,8 @@ export class ChoicesForm {
 
   /** @param {FieldName} field @param {string} message empty to remove an error */
   #showError(field, message) {
-    const inputs = field === 'targets' ? [this.#targets] : [this.#sampling, this.#percentage];
-    for (const input of inputs) setAttribute(input, 'aria-invalid', message === '' ? null : 'true');
+    const inputs = { sampling: [this.#sampling, this.#percentage], resources: [this.#resources], targets: [this.#targets] };
+    for (const input of inputs[field]) setAttribute(input, 'aria-invalid', message === '' ? null : 'true');
     setText(byId(`${field}-error`, HTMLElement), message);
   }
 }

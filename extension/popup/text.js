@@ -115,7 +115,9 @@ export const readPatterns = (text) => text.split('\n').map((line) => line.trim()
 /** Returns the choices in force for this session in a few words. @param {View} view @returns {string} */
 export function choiceOf({ chosen, configured }) {
   const targets = chosen.targets ?? configured.targets;
-  return `${percent(chosen.ratio ?? configured.ratio)}, ${targets.length === 0 ? 'all addresses' : counted(targets.length, 'target')}`;
+  const resources = (chosen.resources ?? configured.resources).join(', ');
+  const words = [percent(chosen.ratio ?? configured.ratio), targets.length === 0 ? 'all addresses' : counted(targets.length, 'target')];
+  return [...words, ...(resources === 'all' ? [] : [resources])].join(', ');
 }
 
 /**

@@ -61,6 +61,7 @@ pub struct Conversation {
     policy: Policy,
     configured: Policy,
     link: Option<String>,
+    /// The address that spans are sent to; `None` if they are not exported.
     endpoint: Option<String>,
     mode: WantedMode,
     web_vitals: bool,
@@ -75,8 +76,8 @@ impl Conversation {
         Self { configured: policy.clone(), policy, link: None, endpoint: None, mode, web_vitals: false, issuer }
     }
 
-    /// Sets the template for links to traces and the address that spans are sent to, for display (default none).
-    pub(crate) fn with_display(self, link: Option<String>, endpoint: Option<String>) -> Self {
+    /// Sets the template for links to traces and the address that spans are sent to (default none).
+    pub(crate) fn with_export(self, link: Option<String>, endpoint: Option<String>) -> Self {
         Self { link, endpoint, ..self }
     }
 
@@ -115,7 +116,11 @@ impl Conversation {
                 (Some(ToExtension::Contexts { contexts: issuer.contexts(count), traces: issuer.traces(traces) }), None)
             }
             ToHost::Problem(Problem { message }) => (None, Some(HostEvent::Problem(message))),
-            ToHost::Choose(Choose { ratio, targets }) => match self.configured.with_choice(ratio, targets.as_deref()) {
+            ToHost::Choose(Choose { ratio, targets, resources }) => match self.configured.with_choice(
+                ratio,
+                targets.as_deref(),
+                resources.as_deref(),
+            ) {
                 Ok(policy) => {
                     let session = self.issuer().session();
                     self.issuer = Some(Issuer::resume(policy.clone(), session));
@@ -139,14 +144,16 @@ impl Conversation {
             parent_based: self.configured.sampler.parent_based,
             targets: texts(&self.configured.targets),
             exclude: texts(&self.configured.exclude),
+            resources: self.configured.resources.words().into_iter().map(ToOwned::to_owned).collect(),
         };
-        let (mode, web_vitals) = (self.mode, self.web_vitals);
+        let (mode, exports, web_vitals) = (self.mode, self.endpoint.is_some(), self.web_vitals);
         let issuer = self.issuer();
         let (session, policy) = (issuer.session(), issuer.policy());
         let traces = if policy.scope() == Scope::Session { FEW_TRACES } else { FIRST_STOCK };
         ToExtension::Session {
             host: env!("CARGO_PKG_VERSION").to_owned(),
             mode,
+            exports,
             // Measurements are useful only in spans that are exported.
             web_vitals: web_vitals && (session.flags.is_sampled() || policy.samples_parts()),
             propagation: Box::new(policy.propagation(session.trace_id)),

@@ -89,7 +89,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     let endpoint = options.export.endpoint.as_ref().map(Endpoint::name);
     let conversation = Conversation::new(options.policy.clone(), options.mode, gate::remembered())
         .with_web_vitals(options.web_vitals && endpoint.is_some())
-        .with_display(options.link.clone(), endpoint);
+        .with_export(options.link.clone(), endpoint);
     let served = conversation::serve(&mut io::stdin().lock(), &frames, conversation, |event| host.handle(event));
     if let Err(error) = &served {
         let failure = Failure::new(ExitCode::Failure, error).hint("the extension will connect again");

@@ -32,9 +32,9 @@ pub(super) struct Args {
     #[command(flatten)]
     collect: collect::Options,
 
-    /// Once CMD has ended, wait until no span has arrived for this long
-    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = collect::duration)]
-    wait: Duration,
+    /// Once CMD has ended, wait until no span has arrived for this long [default: 500ms if services have sent spans]
+    #[arg(long, value_name = "DURATION", value_parser = collect::duration)]
+    wait: Option<Duration>,
 
     #[command(flatten)]
     pub(super) flags: SettingFlags,

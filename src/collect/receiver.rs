@@ -96,6 +96,11 @@ impl Collector {
         format!("http://{address}")
     }
 
+    /// Returns what has been collected so far.
+    pub(crate) fn contents(&self) -> Contents {
+        lock(&self.shared.store).contents().clone()
+    }
+
     /// Waits until nothing has arrived for `quiet`, or until `timeout` has passed. Then stops and returns what was collected.
     pub(crate) fn finish(mut self, quiet: Duration, timeout: Duration) -> Collected {
         let began = Instant::now();
@@ -116,7 +121,7 @@ impl Collector {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        let contents = lock(&self.shared.store).contents().clone();
+        let contents = self.contents();
         Collected { contents, lost: self.shared.lost.load(Ordering::Relaxed) }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{Flags, TraceId, TraceIdFormat};
 use crate::context::propagator::Propagator;
+use crate::context::resources::{OtherResources, ResourceType, Resources};
 use crate::context::sampler::Sampler;
 use crate::context::targets::{self, MatchPattern};
 use crate::context::traceparent::SpanContext;
@@ -61,6 +62,10 @@ pub struct Policy {
     pub(crate) targets: Vec<MatchPattern>,
     /// Addresses that get no headers although they are targets.
     pub(crate) exclude: Vec<MatchPattern>,
+    /// Kinds of requests that have a span of their own.
+    pub(crate) resources: Resources,
+    /// What requests of other kinds carry.
+    pub(crate) other_resources: OtherResources,
     /// The span of another process that is the parent of the session.
     pub(crate) parent: Option<SpanContext>,
     /// The `baggage` of every request; empty if there is none.
@@ -79,6 +84,8 @@ impl Default for Policy {
             existing: Existing::default(),
             targets: Vec::new(),
             exclude: Vec::new(),
+            resources: Resources::default(),
+            other_resources: OtherResources::default(),
             parent: None,
             baggage: String::new(),
         }
@@ -107,6 +114,12 @@ pub struct Propagation {
     pub(crate) targets: Vec<String>,
     /// Addresses that get no headers although they are targets, as regular expressions.
     pub(crate) exclude: Vec<String>,
+    /// Domains and IPv4 addresses that cover all targets, for filters of the browser; all hosts if empty.
+    pub(crate) domains: Vec<String>,
+    /// Kinds of requests that have a span of their own; all if empty.
+    pub(crate) resources: Vec<ResourceType>,
+    /// What requests of other kinds carry.
+    pub(crate) other_resources: OtherResources,
 }
 
 impl Policy {
@@ -134,8 +147,14 @@ impl Policy {
         Flags::new(sampled, self.random_flag && random)
     }
 
-    /// Returns the policy with another sampling ratio and other targets, where given, or a sentence that says which value is invalid.
-    pub(crate) fn with_choice(&self, ratio: Option<f64>, targets: Option<&[String]>) -> Result<Self, String> {
+    /// Returns the policy with another sampling ratio, other targets and other resources, where given, or a sentence that says which value is
+    /// invalid.
+    pub(crate) fn with_choice(
+        &self,
+        ratio: Option<f64>,
+        targets: Option<&[String]>,
+        resources: Option<&[String]>,
+    ) -> Result<Self, String> {
         let mut policy = self.clone();
         if let Some(ratio) = ratio {
             if !(0.0..=1.0).contains(&ratio) {
@@ -145,6 +164,9 @@ impl Policy {
         }
         if let Some(targets) = targets {
             policy.targets = targets::patterns(targets)?;
+        }
+        if let Some(resources) = resources {
+            policy.resources = Resources::parse(resources).map_err(|name| format!("{name} is not a kind of request"))?;
         }
         Ok(policy)
     }
@@ -164,6 +186,9 @@ impl Policy {
             baggage: self.baggage.clone(),
             targets: regexes(&self.targets),
             exclude: regexes(&self.exclude),
+            domains: MatchPattern::domains(&self.targets).unwrap_or_default(),
+            resources: self.resources.kinds().to_vec(),
+            other_resources: self.other_resources,
         }
     }
 }

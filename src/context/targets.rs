@@ -17,6 +17,8 @@ pub(crate) const MAX_PATTERNS: usize = 20;
 pub(crate) struct MatchPattern {
     text: String,
     regexes: Vec<String>,
+    /// The domain or IPv4 address that all its hosts are, or are below; `None` where there is no such name.
+    domain: Option<String>,
 }
 
 /// The first error in a match pattern.
@@ -85,7 +87,8 @@ impl MatchPattern {
     /// Compiles a pattern. Errors have a byte offset.
     fn compile(text: &str) -> Result<Self, (usize, &'static str)> {
         if text == ALL_URLS {
-            return Ok(Self { text: text.to_owned(), regexes: vec!["^(?:http|ws)s?://".to_owned()] });
+            let regexes = vec!["^(?:http|ws)s?://".to_owned()];
+            return Ok(Self { text: text.to_owned(), regexes, domain: None });
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err((0, "expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>"));
@@ -94,7 +97,7 @@ impl MatchPattern {
             SCHEMES.iter().find(|(name, _)| *name == scheme).ok_or((0, "the scheme is http, https, ws, wss or *"))?;
         let host_at = scheme.len() + 3;
         let path_at = host_at + rest.find('/').ok_or((text.len(), "a path is missing: /* is every path"))?;
-        let (name, port) = host(&text[host_at..path_at]).map_err(|(at, reason)| (host_at + at, reason))?;
+        let HostPattern { name, port, domain } = host(&text[host_at..path_at]).map_err(|(at, reason)| (host_at + at, reason))?;
         let path = path(&text[path_at..]).map_err(|(at, reason)| (path_at + at, reason))?;
         // An address may have credentials before the host.
         let server =
@@ -106,7 +109,15 @@ impl MatchPattern {
             _ => vec![server(&("(?:http|ws)s?", 0))],
         };
         let regexes = servers.iter().map(|server| format!("^{server}{path}")).collect();
-        Ok(Self { text: text.to_owned(), regexes })
+        Ok(Self { text: text.to_owned(), regexes, domain })
+    }
+
+    /// Returns the domains and IPv4 addresses that cover the hosts of all these patterns; `None` if a pattern has hosts of any other name.
+    pub(crate) fn domains(patterns: &[Self]) -> Option<Vec<String>> {
+        let mut domains = patterns.iter().map(|pattern| pattern.domain.clone()).collect::<Option<Vec<_>>>()?;
+        domains.sort_unstable();
+        domains.dedup();
+        Some(domains)
     }
 
     /// Returns the regular expressions for the matched addresses: valid in RE2 and JavaScript; they are case-sensitive.
@@ -121,8 +132,16 @@ impl fmt::Display for MatchPattern {
     }
 }
 
-/// Turns a host into a regular expression, and reads the port.
-fn host(text: &str) -> Result<(String, Port), (usize, &'static str)> {
+/// The host of a pattern.
+struct HostPattern {
+    /// A regular expression for the name.
+    name: String,
+    port: Port,
+    /// See [`MatchPattern`].
+    domain: Option<String>,
+}
+
+fn host(text: &str) -> Result<HostPattern, (usize, &'static str)> {
     let bracket = text.rfind(']').unwrap_or(0);
     let colon = text[bracket..].find(':').map(|at| bracket + at);
     let (name, port) = colon.map_or((text, None), |at| (&text[..at], Some((at + 1, &text[at + 1..]))));
@@ -138,7 +157,7 @@ fn host(text: &str) -> Result<(String, Port), (usize, &'static str)> {
         return Err((0, "a host is missing: * is every host"));
     }
     if name == "*" {
-        return Ok(("(?:\\[[^\\]/]*\\]|[^/?#@:]+)".to_owned(), port));
+        return Ok(HostPattern { name: "(?:\\[[^\\]/]*\\]|[^/?#@:]+)".to_owned(), port, domain: None });
     }
     let (subdomains, base) = name.strip_prefix("*.").map_or(("", name), |base| ("(?:[^/?#@:]+\\.)?", base));
     let base_at = name.len() - base.len();
@@ -149,8 +168,16 @@ fn host(text: &str) -> Result<(String, Port), (usize, &'static str)> {
     match Host::parse(base).map_err(|_| invalid)? {
         // An address of numbers has no subdomains.
         Host::Ipv4(_) | Host::Ipv6(_) if !subdomains.is_empty() => Err((0, "an IP address has no subdomains")),
-        Host::Domain(domain) => Ok((format!("{subdomains}{}\\.?", escaped(domain.trim_end_matches('.'))), port)),
-        host => Ok((escaped(&host.to_string()), port)),
+        Host::Domain(domain) => {
+            let domain = domain.trim_end_matches('.');
+            let name = format!("{subdomains}{}\\.?", escaped(domain));
+            Ok(HostPattern { name, port, domain: Some(domain.to_owned()) })
+        }
+        host => {
+            // The browser's rules know no domain that is an IPv6 address.
+            let domain = matches!(host, Host::Ipv4(_)).then(|| host.to_string());
+            Ok(HostPattern { name: escaped(&host.to_string()), port, domain })
+        }
     }
 }
 

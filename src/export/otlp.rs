@@ -231,14 +231,10 @@ fn request_parts(request: &Request) -> Parts {
     if let Some(size) = request.size {
         parts.number(semconv::HTTP_REQUEST_BODY_SIZE, size);
     }
-    if let Some(size) = request.response_size {
-        parts.number(semconv::HTTP_RESPONSE_BODY_SIZE, size);
-    }
     parts.text(own::RESOURCE_TYPE, &*request.resource);
     if request.from_cache {
         parts.flag(own::FROM_CACHE);
     }
-    parts.event("response", request.responded);
     parts.error(request.error.as_ref());
     parts
 }

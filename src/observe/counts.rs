@@ -14,6 +14,9 @@ pub struct SessionCounts {
     pub navigations: usize,
     /// Finished requests; each redirect hop counts.
     pub requests: usize,
+    /// Requests of the kinds that `NAVTRACE_RESOURCES=calls` leaves out.
+    #[serde(default)]
+    pub other_kinds: usize,
     /// Requests that failed: with a status of 400 or more, or without a response.
     pub failures: usize,
     /// Requests answered from the browser's cache.

@@ -97,11 +97,6 @@ pub enum Observation {
         #[cfg_attr(test, ts(type = "number", optional))]
         size: Option<u64>,
     },
-    /// The first byte of the response's body has arrived.
-    ResponseStarted {
-        time: f64,
-        request: String,
-    },
     /// The response is a redirect; another hop follows.
     RequestRedirected {
         time: f64,
@@ -225,10 +220,6 @@ pub struct Response {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     pub protocol: Option<String>,
-    /// The length of the body in bytes as transferred, if the response says it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, ts(type = "number", optional))]
-    pub size: Option<u64>,
 }
 
 impl Observation {
@@ -237,7 +228,6 @@ impl Observation {
         match self {
             Self::ContextIssued { time, .. }
             | Self::RequestStarted { time, .. }
-            | Self::ResponseStarted { time, .. }
             | Self::RequestRedirected { time, .. }
             | Self::RequestCompleted { time, .. }
             | Self::RequestFailed { time, .. }

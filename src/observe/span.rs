@@ -70,8 +70,6 @@ pub(crate) struct Request {
     pub(crate) resend_count: u32,
     /// The length of the request's body in bytes.
     pub(crate) size: Option<u64>,
-    /// The start of the response.
-    pub(crate) responded: Option<Nanos>,
     /// The HTTP status, if there was a response.
     pub(crate) status: Option<u16>,
     pub(crate) from_cache: bool,
@@ -79,8 +77,6 @@ pub(crate) struct Request {
     pub(crate) address: Option<Box<str>>,
     /// The start of the status line, such as `HTTP/1.1`.
     pub(crate) protocol: Option<Box<str>>,
-    /// The length of the response's body in bytes, as transferred.
-    pub(crate) response_size: Option<u64>,
     pub(crate) error: Option<SpanError>,
 }
 

@@ -1,5 +1,6 @@
 //! The collector of `navtrace run` and `navtrace collect`: receives spans into a trace file and writes the page beside it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,6 +79,12 @@ impl RunningCollector {
     /// Returns the path of the trace file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns whether all spans so far are of browsers with these traces, and none of a service.
+    pub(super) fn has_spans_only_of(&self, trace_ids: &BTreeSet<[u8; 16]>) -> bool {
+        let contents = self.receiver.contents();
+        contents.traces.iter().all(|(id, trace)| trace_ids.contains(id) && trace.services.len() <= 1)
     }
 
     /// Receives until no span has come for as long as `quiet`, stops, and writes the page.

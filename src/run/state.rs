@@ -1,6 +1,6 @@
 //! Everything that launchers and hosts have reported during a run. Pure: connections are numbers, and time is an argument.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::context::ids::{SpanId, TraceId};
@@ -114,6 +114,16 @@ impl RunState {
             Report::End => self.end_requested = true,
         }
         None
+    }
+
+    /// Returns the traces of all sessions.
+    pub(super) fn trace_ids(&self) -> BTreeSet<[u8; 16]> {
+        self.sessions.iter().map(|session| session.trace_id.bytes()).collect()
+    }
+
+    /// Returns whether the export of every session has ended.
+    pub(super) fn has_all_exports(&self) -> bool {
+        self.sessions.iter().all(|session| session.exported.is_some())
     }
 
     /// Returns whether the end was requested and every connection has been read to its end.

@@ -1,6 +1,6 @@
 //! The lines that `navtrace run` prints at its end. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use url::Url;
@@ -31,7 +31,7 @@ pub(super) fn summary(
     if state.further_problems > 0 {
         lines.push(format!("{} not shown", counted(state.further_problems, "further problem")));
     }
-    let own: BTreeSet<[u8; 16]> = state.sessions.iter().map(|session| session.trace_id.bytes()).collect();
+    let own = state.trace_ids();
     let further: usize = state.sessions.iter().map(|session| session.counts.other_traces).sum();
     if state.sessions.is_empty() {
         lines.push(
@@ -46,6 +46,7 @@ pub(super) fn summary(
         lines.push(format!("{}{}", counted(traces, "trace"), of_sessions.unwrap_or_default()));
         let seen = |session: &TracedSession| collected?.contents.traces.get(&session.trace_id.bytes());
         lines.extend(state.sessions.iter().map(|session| session_line(session, seen(session), link)));
+        lines.extend(resources_hint(&state.sessions));
     }
     if let Some(collected) = collected {
         let others = collected.contents.traces.keys().filter(|id| !own.contains(*id)).count();
@@ -58,9 +59,21 @@ pub(super) fn summary(
     lines
 }
 
+/// Recommends the cheaper choice of resources where it would leave out most requests.
+fn resources_hint(sessions: &[TracedSession]) -> Option<String> {
+    let sum = |count: fn(&SessionCounts) -> usize| sessions.iter().map(|session| count(&session.counts)).sum::<usize>();
+    let (all, others) = (sum(|counts| counts.requests), sum(|counts| counts.other_kinds));
+    (others > all / 2).then(|| {
+        format!(
+            "{others} of {all} requests were for scripts, styles, images and the like; NAVTRACE_RESOURCES=calls traces only the others, for \
+             about half the price"
+        )
+    })
+}
+
 /// Formats a session as one line, its parts separated by two blanks.
 fn session_line(session: &TracedSession, seen: Option<&CollectedTrace>, link: Option<&LinkTemplate>) -> String {
-    let SessionCounts { navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces } =
+    let SessionCounts { navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces, .. } =
         &session.counts;
     let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let duration = session.ended.map(|ended| ended.duration_since(session.started));
@@ -68,7 +81,7 @@ fn session_line(session: &TracedSession, seen: Option<&CollectedTrace>, link: Op
         Some(session.trace_id.to_string()),
         also_in(named_traces, *other_traces),
         Some(counted(*navigations, "navigation")),
-        Some(counted(*requests, "request")),
+        Some(if *requests == 0 { "no requests observed".to_owned() } else { counted(*requests, "request") }),
         some(*failures, "failed"),
         some(*cache_hits, "from cache"),
         some(usize::try_from(*dropped).unwrap_or(usize::MAX), "observations lost"),

@@ -3,6 +3,7 @@
 use crate::context::ids::TraceIdFormat;
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};
 use crate::context::propagator::Propagator;
+use crate::context::resources::{OtherResources, Resources};
 use crate::context::sampler::{self, Sampler};
 use crate::context::targets;
 use crate::context::traceparent::{self, SpanContext};
@@ -50,6 +51,9 @@ const SAMPLE_PER: [(&str, SamplePer); 2] = [("trace", SamplePer::Trace), ("navig
 const ID_FORMATS: [(&str, TraceIdFormat); 3] =
     [("random", TraceIdFormat::Random), ("k6-local", TraceIdFormat::K6Local), ("k6-cloud", TraceIdFormat::K6Cloud)];
 
+const OTHER_RESOURCES: [(&str, OtherResources); 2] =
+    [("session", OtherResources::Session), ("none", OtherResources::None)];
+
 const EXISTING: [(&str, Existing); 2] = [("override", Existing::Override), ("keep", Existing::Keep)];
 
 pub(super) static SETTINGS: &[Setting] = &[
@@ -67,6 +71,33 @@ pub(super) static SETTINGS: &[Setting] = &[
         flag: Some("exclude"),
         meaning: "which of these get no headers and are not traced",
         read: Read::List(|config, items| put(&mut config.policy.exclude, targets::patterns(items))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_RESOURCES",
+        flag: Some("resources"),
+        default: "`all`",
+        meaning: "which kinds of requests have a span of their own: `all`, `calls` (documents, fetch and XHR, WebSockets, pings), or [Chrome's names](https://developer.chrome.com/docs/extensions/reference/api/webRequest#type-ResourceType) \
+                  such as `script`; with `calls` tracing costs about half",
+        read: Read::List(|config, items| {
+            config.policy.resources = Resources::parse(items).map_err(|name| {
+                let hint = value::nearest(name, Resources::names()).map(|nearest| format!(" (did you mean {nearest}?)"));
+                let names = Resources::names().collect::<Vec<_>>().join(", ");
+                format!("{name} is not known{}; there are {names}", hint.unwrap_or_default())
+            })?;
+            Ok(())
+        }),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_OTHER_RESOURCES",
+        flag: Some("other-resources"),
+        default: "`session`",
+        meaning: "what requests of the other kinds carry: the `session`'s context, or `none`",
+        choices: || value::names(&OTHER_RESOURCES),
+        read: Read::Text(|config, text| {
+            put(&mut config.policy.other_resources, value::one_of(text, &OTHER_RESOURCES))
+        }),
         ..SETTING
     },
     Setting {

@@ -4,6 +4,7 @@ use super::*;
 use crate::context::ids::TraceIdFormat;
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};
 use crate::context::propagator::Propagator;
+use crate::context::resources::OtherResources;
 use crate::context::sampler::Sampler;
 
 const OFF: Sampler = Sampler { ratio: 0.0, parent_based: false };
@@ -234,6 +235,8 @@ fn reads_every_propagation_setting() {
     let config = read(&[
         ("NAVTRACE_TARGETS", "http://shop.test/*, https://*.shop.test:8443/api/*"),
         ("NAVTRACE_EXCLUDE", "*://*/health"),
+        ("NAVTRACE_RESOURCES", "font, calls"),
+        ("NAVTRACE_OTHER_RESOURCES", "none"),
         ("NAVTRACE_SCOPE", "navigation"),
         ("NAVTRACE_EXISTING", "keep"),
         ("NAVTRACE_ID_FORMAT", "k6-cloud"),
@@ -261,6 +264,8 @@ fn reads_every_propagation_setting() {
         existing,
         targets,
         exclude,
+        resources,
+        other_resources,
         parent,
         baggage,
     } = config.policy;
@@ -269,6 +274,7 @@ fn reads_every_propagation_setting() {
     assert_eq!((sample_per, scope, existing), (SamplePer::Navigation, Scope::Navigation, Existing::Keep));
     assert_eq!((id_format, random_flag), (TraceIdFormat::K6Cloud, true));
     assert_eq!((targets.len(), exclude[0].to_string()), (2, "*://*/health".to_owned()));
+    assert_eq!((resources.words(), other_resources), (vec!["calls", "font"], OtherResources::None));
     let parent = parent.unwrap();
     assert_eq!((parent.span_id.to_string().as_str(), parent.tracestate.as_str()), ("00f067aa0ba902b7", "a=1"));
     assert_eq!(baggage, "user=alice");
@@ -282,6 +288,12 @@ fn invalid_propagation_settings_fail_or_warn() {
             "http://a.test/*, b.test",
             "NAVTRACE_TARGETS=http://a.test/*, b.test can't be used: \"b.test\" is not a valid pattern: expected \
              scheme://host/path, such as https://*.shop.test/*, or <all_urls>",
+        ),
+        (
+            "NAVTRACE_RESOURCES",
+            "calls,images",
+            "NAVTRACE_RESOURCES=calls,images can't be used: images is not known (did you mean image?); there are all, calls, main_frame, \
+             sub_frame, stylesheet, script, image, font, object, xmlhttprequest, ping, csp_report, media, websocket, webbundle, other",
         ),
         ("NAVTRACE_SCOPE", "page", "NAVTRACE_SCOPE=page can't be used: expected session, tab, navigation"),
         (

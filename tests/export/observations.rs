@@ -41,7 +41,7 @@ pub(crate) fn navigates(time: f64, request: &str, id: u64, navigation: u64) -> O
 
 pub(crate) fn response(status: u16, from_cache: bool) -> Response {
     let (address, protocol) = (Some("127.0.0.1".to_owned()), Some("HTTP/1.1".to_owned()));
-    Response { status, from_cache, address, protocol, size: Some(5120) }
+    Response { status, from_cache, address, protocol }
 }
 
 /// Returns the successful end of a request.

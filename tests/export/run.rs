@@ -148,7 +148,7 @@ fn an_idle_browser_is_summarized() {
     let (code, lines) = run(&test, HELLO, &[]);
     assert_eq!((code, lines[0].as_str()), (7, "navtrace: 1 trace"));
     // An empty batch is enough for a root span.
-    let rest = "0 navigations  0 requests  N s  detailed mode  1 span exported";
+    let rest = "0 navigations  no requests observed  N s  detailed mode  1 span exported";
     assert_eq!(lines[1..], [format!("navtrace:   {TRACE}  {rest}")]);
 }
 

@@ -25,7 +25,6 @@ fn two_navigations() -> Vec<Observation> {
         completed(20.0, "1", 200),
         committed(22.0, 0xa0),
         started(23.0, "2", 0xa3, Some(0xa0)),
-        Observation::ResponseStarted { time: at(25.0), request: "2".into() },
         completed(30.0, "2", 200),
         Observation::DocumentParsed { time: at(31.0), span_id: span_id(0xa0) },
         Observation::DocumentLoaded { time: at(40.0), span_id: span_id(0xa0) },

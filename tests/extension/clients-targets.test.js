@@ -52,7 +52,7 @@ test('a browser that asks no listener is observed by its rules', async () => {
   const { browser, navigations } = await running({ granted: true, asks: false });
   mock.timers.tick(10);
   leaveOne(browser, '1');
-  navigations.requested(TAB, '2', null, Date.now());
+  navigations.responded(TAB, '2', PAGE, Date.now());
   await idle();
   leaveOne(browser, '3');
   assert.deepEqual(observedStarts(browser).map(({ request }) => request), ['3']);
@@ -236,8 +236,8 @@ test("lightweight: a restart keeps navigations' own traces", async () => {
     assert.deepEqual(carriedBy(worker, { requestId: '2' }), carried);
     const spare = worker.contexts()?.spare;
     const details = { requestId: '3', tabId: 9000, type: 'main_frame', url: PAGE };
-    worker.navigations.requested(9000, '3', worker.navigations.carriedBy(worker.browser.leave(details)), Date.now());
-    worker.navigations.responded(9000, '3', PAGE);
+    worker.navigations.requested(9000, '3', worker.navigations.carriedBy(worker.browser.leave(details)));
+    worker.navigations.responded(9000, '3', PAGE, null);
     assert.deepEqual(worker.navigations.committed(9000, PAGE), [spare]);
     const next = await visit(worker, '4');
     assert.equal(traceOf(next.carried) === traceOf(carried), scope === 'tab');
@@ -252,10 +252,10 @@ test('lightweight: a navigation keeps a context that rules dropped', async () =>
     await visit(worker, '1');
     const details = { tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
     const [first, second] = ['2', '3'].map((requestId) => worker.browser.leave({ ...details, requestId }));
-    worker.navigations.requested(TAB, '2', worker.navigations.carriedBy(first), Date.now());
+    worker.navigations.requested(TAB, '2', worker.navigations.carriedBy(first));
     assert.equal(worker.navigations.failed(TAB, '2').length, 1);
-    worker.navigations.requested(TAB, '3', worker.navigations.carriedBy(second), Date.now());
-    worker.navigations.responded(TAB, '3', PAGE);
+    worker.navigations.requested(TAB, '3', worker.navigations.carriedBy(second));
+    worker.navigations.responded(TAB, '3', PAGE, null);
     worker.navigations.committed(TAB, PAGE);
     await idle();
     const carried = Object.fromEntries((second ?? []).map(({ name, value }) => [name, value]));

@@ -187,3 +187,23 @@ test("a request steered off is known by its client's span", () => {
   traces.arrive(TAB, client(900), '', undefined);
   assert.equal(traces.clients.leavesAlone(TAB, client(900)), false);
 });
+
+test('a sampled context is made known, and no other one is', () => {
+  const { traces, session } = traced({}, { context: { ...SESSION, flags: '00' } });
+  const count = () => session.events.sampled.mock.callCount();
+  traces.issue(TAB);
+  traces.arrive(TAB, client(900, { flags: '00' }), '', undefined);
+  traces.issue(TAB);
+  assert.equal(count(), 0);
+  traces.arrive(TAB, client(800), '', undefined);
+  assert.equal(count(), 1, "a client's sampled trace");
+  traces.issue(TAB);
+  assert.equal(count(), 2, 'a navigation in it');
+  traces.arrive(8, null, '', 'sampling=1');
+  assert.equal(count(), 2);
+  traces.issue(8);
+  assert.equal(count(), 3, 'a navigation that a script samples');
+  traces.arrive(9, null, '', 'off; sampling=1');
+  traces.issue(9);
+  assert.equal(count(), 3, 'one steered off has no headers');
+});

@@ -34,7 +34,7 @@ for (const granted of [true, false]) {
       link: null,
       session: { ...NAMED, started: 1000 },
       chosen: AS_CONFIGURED,
-      configured: { ratio: 1, parentBased: true, targets: CONFIGURED.targets, exclude: [] },
+      configured: { ratio: 1, parentBased: true, targets: CONFIGURED.targets, exclude: [], resources: ['all'] },
       problems: [],
     });
     const { navigations, ...rest } = tab;
@@ -65,6 +65,23 @@ for (const granted of [true, false]) {
     assert.equal(again?.traceId, NAMED.traceId);
     assert.ok(batches(host()).length > told);
     assert.equal(browser.ports.length, 1);
+  });
+
+  test(`${mode}: while paused only requests under way are observed`, async () => {
+    const { browser, popup, host } = await begin(granted);
+    const ends = () => browser.listening().filter((name) => /onCompleted|onBeforeRedirect/.test(name) && name.startsWith('webRequest.')).length;
+    await load(browser, '1');
+    const slow = { tabId: TAB, requestId: 'slow', type: 'image', method: 'GET', url: `${PAGE}slow`, documentId: 'd1', timeStamp: Date.now() };
+    carried(browser, slow);
+    await popup.ask({ type: 'pause', paused: true });
+    assert.equal(ends(), 2);
+    carried(browser, { ...slow, requestId: 'later' });
+    browser.fire('webRequest.onCompleted', { ...slow, statusCode: 200, fromCache: false });
+    assert.equal(ends(), 0);
+    const told = batches(host()).flatMap(({ observations }) => observations).filter(({ request }) => ['slow', 'later'].includes(request));
+    assert.deepEqual(told.map(({ what, request }) => [what, request]), [['request-started', 'slow'], ['request-completed', 'slow']]);
+    await popup.ask({ type: 'pause', paused: false });
+    assert.equal(ends(), 2);
   });
 
   test(`${mode}: a worker restarted while paused stays so`, async () => {
@@ -255,7 +272,7 @@ test("only the extension's pages are served", async () => {
 
 test('an unknown command is refused', async () => {
   const { popup } = await begin(true);
-  for (const command of [null, {}, { type: 'toString' }, { type: 'pause' }, { type: 'watch', tabId: '1' }, { type: 'choose', ratio: '1', targets: null }]) {
+  for (const command of [null, {}, { type: 'toString' }, { type: 'pause' }, { type: 'watch', tabId: '1' }, { type: 'choose', ratio: '1', targets: null, resources: null }, { type: 'choose', ratio: 1, targets: null }]) {
     await popup.ask(command);
     assert.equal(popup.said.findLast(({ type }) => type === 'refused')?.message.includes('reload the extension'), true, JSON.stringify(command));
     popup.said.length = 0;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { newSpanId, newTraceId } from '../../extension/context/ids.js';
-import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
+import { DEFAULT_PROPAGATION, EVERYTHING } from '../../extension/context/propagation.js';
 import { Traces } from '../../extension/context/traces.js';
 import { Injector } from '../../extension/headers/injector.js';
 import { startHeaders } from '../../extension/headers/start.js';
@@ -29,11 +29,10 @@ test("every request has its own span id in the session's trace", () => {
 });
 
 test('all requests are asked about, but only main-frame responses', () => {
-  const { registered } = working();
+  const { registered, filters } = working();
   const [inject] = registered.get(INJECT) ?? [];
-  const [expose] = registered.get(EXPOSE) ?? [];
-  assert.equal(inject?.types, null);
-  assert.deepEqual(expose?.types, ['main_frame']);
+  assert.deepEqual(filters(INJECT), [EVERYTHING]);
+  assert.deepEqual(filters(EXPOSE), [{ ...EVERYTHING, types: ['main_frame'] }]);
   assert.ok(inject?.extra.includes('extraHeaders'), 'else requests to other origins get preflights');
 });
 
@@ -224,7 +223,7 @@ test('the injector changes to another session', () => {
   const { inject, named, injector, tabs } = working();
   const other = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
   const session = using(other);
-  injector.start({ session, tabs, traces: new Traces(session, fakeOutbox(), session.problem) });
+  injector.start({ session, tabs, traces: new Traces(session, fakeOutbox(), session.events) });
   assert.equal(contextIn(inject(navigation())).traceId, other.traceId);
   assert.ok(named(response())[0]?.value?.includes(other.traceId));
 });
@@ -273,15 +272,16 @@ test('the listener answers at once and sends nothing before', async () => {
   const { fallback, session, host, outbox } = connectHost();
   const [documents, starts] = [new Documents(), new NavigationStarts()];
   const requests = new Requests(outbox, starts, session);
-  const ready = startHeaders(session, host, new Injector(fallback, documents, requests), { outbox, documents, requests });
-  watchNavigations(ready.then(({ navigations }) => navigations), { outbox, documents, starts });
+  const injector = new Injector(fallback, documents, requests);
+  const navigations = watchNavigations(new Promise(() => {}), { outbox, documents, starts });
+  const ready = startHeaders(session, host, { injector, navigations }, { outbox, documents, requests });
   await settled();
   const [port] = browser.ports;
   assert.ok(port);
   const contexts = Array.from({ length: 96 }, () => ({ spanId: newSpanId(), flags: '01' }));
   const traces = Array.from({ length: 8 }, () => ({ traceId: newTraceId(), spanId: newSpanId(), flags: '01' }));
   const propagation = DEFAULT_PROPAGATION;
-  port.receive({ v: 1, type: 'session', host: '0.1.0', mode: 'auto', webVitals: false, propagation, session: SESSION, contexts, traces });
+  port.receive({ v: 1, type: 'session', host: '0.1.0', mode: 'auto', exports: true, webVitals: false, propagation, session: SESSION, contexts, traces });
   await ready;
   await settled();
   const { listener } = browser.registered.get(INJECT)?.find(({ extra }) => extra.includes('blocking')) ?? {};

@@ -25,7 +25,7 @@ test('messages to the host equal the fixtures', () => {
   assert.deepEqual(messages.observed({ worker: '9f86d081884c7d65', number: 1, dropped: 0, session: null, observations }), fixture('observed'));
   const { worker, number, dropped, session: before, observations: late } = fixture('observed-before');
   assert.deepEqual(messages.observed({ worker, number, dropped, session: before, observations: late }), fixture('observed-before'));
-  assert.deepEqual(messages.choose({ ratio: 0.1, targets: ['https://shop.test/*'] }), fixture('choose'));
+  assert.deepEqual(messages.choose({ ratio: 0.1, targets: ['https://shop.test/*'], resources: ['calls'] }), fixture('choose'));
   assert.deepEqual(messages.replenish({ count: 32, traces: 8 }), fixture('replenish'));
 });
 
@@ -70,6 +70,7 @@ const UNUSABLE = [
   ['no mode', { ...fixture('session'), mode: undefined }, /session message/],
   ['an unknown mode', { ...fixture('session'), mode: 'thorough' }, /session message/],
   ['a mode in capitals', { ...fixture('session'), mode: 'Auto' }, /session message/],
+  ['no word on export', { ...fixture('session'), exports: undefined }, /session message/],
   ['no session', { ...fixture('session'), session: null }, /session message/],
   ['a trace id of zeros', { ...fixture('session'), session: { ...session, traceId: '0'.repeat(32) } }, /session message/],
   ['a span id in capitals', { v: 1, type: 'contexts', contexts: [{ spanId: 'E457B5A2E4D86BD1', flags: '01' }], traces: [] }, /contexts message/],
@@ -78,6 +79,7 @@ const UNUSABLE = [
   ['a trace without a trace id', { v: 1, type: 'contexts', contexts: [], traces: [{ spanId: 'e457b5a2e4d86bd1', flags: '01' }] }, /contexts message/],
   ['a session and no traces', { ...fixture('session'), traces: undefined }, /session message/],
   ['a session and no propagation', { ...fixture('session'), propagation: undefined }, /session message/],
+  ['no configured resources', { ...fixture('session'), configured: { ...fixture('session').configured, resources: undefined } }, /session message/],
   ['a batch without a worker', { v: 1, type: 'received', number: 1 }, /received message/],
   ['a batch without a number', { ...fixture('received'), number: '1' }, /received message/],
   ['settings without a list', { ...fixture('settings'), settings: {} }, /settings message/],
@@ -98,6 +100,9 @@ const UNUSABLE_PROPAGATION = {
   baggage: [null],
   targets: ['x', [null]],
   exclude: [{}, [/x/]],
+  domains: ['shop.test', [null]],
+  resources: ['image', [1]],
+  otherResources: ['all', true],
 };
 test('every field of the propagation is checked', () => {
   const { propagation } = fixture('session');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { fakeChrome, settled } from './support/chrome.js';
-import { AS_RECORDED, BLOCKING, NAMED, OPEN, PAGE, TAB, anotherHost, answer, assertCarried, assertNoGap, hold, idle, navigate, running, start } from './support/headers.js';
+import { AS_RECORDED, BLOCKING, ELSEWHERE, NAMED, OPEN, PAGE, TAB, anotherHost, answer, assertCarried, assertNoGap, carrying, hold, idle, navigate, running, start } from './support/headers.js';
 import { parseTraceparent } from './support/traceparent.js';
 import { resetMocks } from './support/worker.js';
 
@@ -71,16 +71,16 @@ test('a navigation ends once over a change of mode', async () => {
   const { browser, navigations } = await running({ granted: true, mode: 'lightweight' });
   const details = { requestId: '1', tabId: TAB, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
   const sent = navigations.carriedBy(browser.leave(details));
-  navigations.requested(TAB, '1', sent, Date.now());
+  navigations.requested(TAB, '1', sent);
   anotherHost(browser, 'detailed');
   await idle();
   const hop = navigations.carriedBy(browser.leave(details));
-  navigations.requested(TAB, '1', hop, Date.now());
+  navigations.requested(TAB, '1', hop);
   assert.notEqual(hop?.spanId, sent?.spanId);
   const received = { ...details, statusCode: 200, responseHeaders: [] };
   const { responseHeaders } = browser.fire('webRequest.onHeadersReceived', received);
   assert.ok(responseHeaders[0].value.includes(String(sent?.spanId)));
-  navigations.responded(TAB, '1', PAGE);
+  navigations.responded(TAB, '1', PAGE, null);
   assert.deepEqual(navigations.committed(TAB, PAGE).map(({ spanId }) => spanId), [sent?.spanId]);
 });
 
@@ -123,7 +123,7 @@ test('granted but never asked: lightweight mode takes over', async () => {
   const { browser, navigations, said, contexts } = await running({ granted: true, asks: false });
   assert.deepEqual(said(), ['hello', 'armed detailed']);
   mock.timers.tick(10);
-  navigations.requested(TAB, '1', null, Date.now());
+  navigations.responded(TAB, '1', PAGE, Date.now());
   assert.equal(warned.mock.callCount(), 1);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
@@ -136,7 +136,7 @@ test('granted but never asked: lightweight mode takes over', async () => {
 test('a denied grant stays denied, whatever a host wants', async () => {
   const { browser, navigations, said } = await running({ granted: true, asks: false });
   mock.timers.tick(10);
-  navigations.requested(TAB, '1', null, Date.now());
+  navigations.responded(TAB, '1', PAGE, Date.now());
   await idle();
   anotherHost(browser, 'detailed');
   await idle();
@@ -156,10 +156,10 @@ test('a request from before detailed mode proves no denial', async () => {
   release();
   const { navigations } = await ready;
   mock.timers.tick(50);
-  navigations.requested(TAB, '1', null, 99);
+  navigations.responded(TAB, '1', PAGE, 99);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed detailed']);
-  navigations.requested(TAB, '2', null, 101);
+  navigations.responded(TAB, '2', PAGE, 101);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
 });
@@ -170,14 +170,14 @@ test('a request from before a switch to detailed proves no denial', async () => 
   const release = hold(browser);
   anotherHost(browser, 'detailed');
   await idle();
-  navigations.requested(TAB, '1', null, Date.now());
+  navigations.responded(TAB, '1', PAGE, Date.now());
   mock.timers.tick(50);
   release();
   await idle();
-  navigations.requested(TAB, '2', null, Date.now() - 50);
+  navigations.responded(TAB, '2', PAGE, Date.now() - 50);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed']);
-  navigations.requested(TAB, '3', null, Date.now() + 1);
+  navigations.responded(TAB, '3', PAGE, Date.now() + 1);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed', 'armed lightweight']);
 });
@@ -186,7 +186,34 @@ test('listeners that were asked once are trusted', async () => {
   const { browser, navigations, said } = await running({ granted: true });
   mock.timers.tick(10);
   browser.leave({ tabId: -1 });
-  navigations.requested(TAB, '1', null, Date.now());
+  navigations.responded(TAB, '1', PAGE, Date.now());
+  await idle();
+  assert.deepEqual(said(), ['hello', 'armed detailed']);
+});
+
+for (const [what, url, begun] of /** @type {[string, string | null, number | null][]} */ ([
+  ['a file', 'file:///a.html', 20],
+  ['an address that is no target', ELSEWHERE, 20],
+  ['a download', null, 20],
+  ['a navigation that another listener has observed', PAGE, null],
+])) {
+  test(`${what} proves no denial`, async () => {
+    const { browser, navigations, said } = await carrying({ exclude: ['^https://elsewhere\\.test/'] }, { granted: true, asks: false });
+    navigations.responded(TAB, '1', url, begun);
+    await idle();
+    assert.deepEqual(said(), ['hello', 'armed detailed']);
+    assert.deepEqual(browser.blocking(), BLOCKING);
+    navigations.responded(TAB, '2', PAGE, 20);
+    await idle();
+    assert.deepEqual(said(), ['hello', 'armed detailed', 'armed lightweight']);
+  });
+}
+
+test('a navigation of the listener proves no denial', async () => {
+  const { browser, navigations, said } = await running({ granted: true });
+  const details = { requestId: '1', tabId: TAB, type: 'main_frame', url: PAGE };
+  browser.leave(details);
+  for (let n = 0; n < 2; n += 1) navigations.responded(TAB, '1', PAGE, 20);
   await idle();
   assert.deepEqual(said(), ['hello', 'armed detailed']);
 });

@@ -79,21 +79,21 @@ const location = [{ name: 'Location', value: '/' }];
 
 /** @type {[what: string, event: string, details: object, calls: unknown[][]][]} */
 const CASES = [
-  ['a document', 'onHeadersReceived', {}, [['responded', 7, '1', PAGE]]],
-  ['a 204', 'onHeadersReceived', { statusCode: 204 }, [['responded', 7, '1', null]]],
-  ['a download', 'onHeadersReceived', { responseHeaders: attachment }, [['responded', 7, '1', null]]],
+  ['a document', 'onHeadersReceived', {}, [['responded', 7, '1', PAGE, null]]],
+  ['a 204', 'onHeadersReceived', { statusCode: 204 }, [['responded', 7, '1', null, null]]],
+  ['a download', 'onHeadersReceived', { responseHeaders: attachment }, [['responded', 7, '1', null, null]]],
   ['a redirect', 'onHeadersReceived', { statusCode: 302, responseHeaders: location }, []],
-  ['a 304', 'onHeadersReceived', { statusCode: 304 }, [['responded', 7, '1', PAGE]]],
+  ['a 304', 'onHeadersReceived', { statusCode: 304 }, [['responded', 7, '1', PAGE, null]]],
   ['a demand for credentials', 'onHeadersReceived', { statusCode: 401 }, []],
-  ['a refusal that stands', 'onResponseStarted', { statusCode: 401 }, [['responded', 7, '1', PAGE]]],
+  ['a refusal that stands', 'onResponseStarted', { statusCode: 401 }, [['responded', 7, '1', PAGE, null]]],
   ['a prefetch', 'onHeadersReceived', { documentId: 'd' }, []],
   ['a prerender', 'onHeadersReceived', { documentLifecycle: 'prerender' }, []],
   ['a request without a tab', 'onHeadersReceived', { tabId: -1 }, []],
   ['a failure', 'onErrorOccurred', {}, [['failed', 7, '1']]],
-  ['a request', 'onSendHeaders', { requestHeaders: [], timeStamp: 1234.5 }, [['requested', 7, '1', null, 1234.5]]],
+  ['a request', 'onSendHeaders', { requestHeaders: [] }, [['requested', 7, '1', null]]],
   ['a prefetch', 'onSendHeaders', { requestHeaders: [], documentId: 'd' }, []],
   ['a request to an address that is no target', 'onSendHeaders', { requestHeaders: [], url: ELSEWHERE }, []],
-  ['a document that is no target', 'onHeadersReceived', { url: ELSEWHERE }, [['responded', 7, '1', ELSEWHERE]]],
+  ['a document that is no target', 'onHeadersReceived', { url: ELSEWHERE }, [['responded', 7, '1', ELSEWHERE, null]]],
   ['a request before it leaves', 'onBeforeSendHeaders', { requestHeaders: [] }, [['arrived', 7, '1', [], undefined]]],
   ['a steering header', 'onBeforeSendHeaders', { requestHeaders: control, url: ELSEWHERE }, [['arrived', 7, '1', control, 'off']]],
   ['a prefetch', 'onBeforeSendHeaders', { requestHeaders: control, documentId: 'd' }, []],
@@ -128,8 +128,8 @@ test('events before the start are handled later, in order', async () => {
   assert.deepEqual(calls, [
     ['opened', [], [6]],
     ['opened', [7], [6]],
-    ['requested', 7, '1', { traceId, spanId: '00f067aa0ba902b7', flags: '01', tracestate: '', baggage: '' }, 12.5],
-    ['responded', 7, '1', PAGE],
+    ['requested', 7, '1', { traceId, spanId: '00f067aa0ba902b7', flags: '01', tracestate: '', baggage: '' }],
+    ['responded', 7, '1', PAGE, null],
   ]);
 });
 
@@ -176,7 +176,7 @@ for (const [type, document] of Object.entries({
     start(tracker);
     await Promise.resolve();
     fire('webRequest.onHeadersReceived', response({ responseHeaders: [{ name: 'content-type', value: type }] }));
-    assert.deepEqual(calls, [['responded', 7, '1', document ? PAGE : null]]);
+    assert.deepEqual(calls, [['responded', 7, '1', document ? PAGE : null, null]]);
   });
 }
 

@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 
 /** @param {number} time */
-const observation = (time) => ({ what: /** @type {const} */ ('response-started'), time, request: '1' });
+const observation = (time) => ({ what: /** @type {const} */ ('document-parsed'), time, spanId: '1'.repeat(16) });
 
 /** Creates an outbox, and a host that records the frames. */
 function begin() {

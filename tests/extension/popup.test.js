@@ -21,8 +21,8 @@ const VIEW = {
   exporter: { endpoint: 'http://localhost:4318/v1/traces', exported: 1234, kept: 0, dropped: 0, problem: null },
   link: null,
   session: { traceId: TRACE, spanId: '00f067aa0ba902b7', flags: '01', started: 1000 },
-  chosen: { ratio: null, targets: null },
-  configured: { ratio: 1, parentBased: true, targets: [], exclude: [] },
+  chosen: { ratio: null, targets: null, resources: null },
+  configured: { ratio: 1, parentBased: true, targets: [], exclude: [], resources: ['all'] },
   tab: null,
   problems: [],
 };
@@ -138,7 +138,11 @@ test('match patterns are separated by lines', () => {
 
 test('the choices are summed up in a few words', () => {
   assert.equal(choiceOf(VIEW), '100%, all addresses');
-  assert.equal(choiceOf({ ...VIEW, chosen: { ratio: 0.05, targets: ['https://a.test/*'] } }), '5%, 1 target');
+  assert.equal(choiceOf({ ...VIEW, chosen: { ratio: 0.05, targets: ['https://a.test/*'], resources: null } }), '5%, 1 target');
+  assert.equal(choiceOf({ ...VIEW, chosen: { ...VIEW.chosen, resources: ['calls'] } }), '100%, all addresses, calls');
+  const configured = { ...VIEW.configured, resources: ['calls', 'image'] };
+  assert.equal(choiceOf({ ...VIEW, configured }), '100%, all addresses, calls, image');
+  assert.equal(choiceOf({ ...VIEW, configured, chosen: { ...VIEW.chosen, resources: ['all'] } }), '100%, all addresses');
 });
 
 test('the latest problem is separated from the earlier ones', () => {

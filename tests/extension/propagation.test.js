@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { DEFAULT_PROPAGATION, Propagation, draw } from '../../extension/context/propagation.js';
+import { filterFault, isSelected } from './support/request-filter.js';
 
 /** @import { HttpHeader, PropagationSettings } from '../../extension/context/propagation.js' */
 /** @typedef {PropagationSettings['propagators'][number]} Name */
@@ -31,6 +32,9 @@ test('the default settings', () => {
     baggage: '',
     targets: [],
     exclude: [],
+    domains: [],
+    resources: [],
+    otherResources: 'session',
   });
   assert.equal(new Propagation().settings, DEFAULT_PROPAGATION);
 });
@@ -250,4 +254,29 @@ test('flags mark random trace ids only where configured', async (t) => {
     const why = `${randomFlag ? 'level 2' : 'level 1'}, ${sampled ? 'sampled' : 'not sampled'}, parent ${parent}`;
     await t.test(why, () => assert.equal(having({ randomFlag }).flags(sampled, parent), flags));
   }
+});
+
+/** @type {[what: string, settings: Partial<PropagationSettings>, filter: object][]} */
+const FILTERS = [
+  ['everything', {}, { urls: ['<all_urls>'] }],
+  ['a domain with its subdomains', { domains: ['shop.test'] }, { urls: ['http://*.shop.test/*', 'https://*.shop.test/*', 'ws://*.shop.test/*', 'wss://*.shop.test/*'] }],
+  ['an IP address', { domains: ['127.0.0.1'] }, { urls: ['http://127.0.0.1/*', 'https://127.0.0.1/*', 'ws://127.0.0.1/*', 'wss://127.0.0.1/*'] }],
+  ['kinds of requests', { resources: ['main_frame', 'ping'] }, { urls: ['<all_urls>'], types: ['main_frame', 'ping'] }],
+];
+for (const [what, settings, expected] of FILTERS) {
+  test(`a filter for ${what}`, () => {
+    const { filter } = having(settings);
+    assert.deepEqual(filter, expected);
+    assert.equal(filterFault(filter), null);
+  });
+}
+
+test('a filter selects every target, at any port', () => {
+  const { filter } = having({ domains: ['shop.test', '127.0.0.1', 'localhost'], resources: ['script'] });
+  const isSelectedUrl = (/** @type {string} */ url) => isSelected(filter, { url, type: 'script' });
+  for (const url of ['https://shop.test/', 'http://a.b.shop.test:8443/x?y', 'wss://shop.test/', 'http://127.0.0.1:8080/', 'http://localhost:3000/a']) {
+    assert.ok(isSelectedUrl(url), url);
+    assert.equal(isSelected(filter, { url, type: 'image' }), false);
+  }
+  for (const url of ['https://myshop.test/', 'https://other.test/?https://shop.test/', 'http://127.0.0.2/', 'file:///shop.test/']) assert.ok(!isSelectedUrl(url), url);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { DEFAULT_PROPAGATION, Propagation } from '../../extension/context/propagation.js';
+import { DEFAULT_PROPAGATION, EVERYTHING, Propagation } from '../../extension/context/propagation.js';
 import { isSpanId } from '../../extension/context/traceparent.js';
 import { PARENT, SESSION, TRACE, URL_, having, navigation, observeRequests, request, response } from './support/requests.js';
 
@@ -15,23 +15,10 @@ beforeEach(() => void ({ browser, starts, observed, requests, session } = observ
 const traceparent = (value) => [{ name: 'Traceparent', value }];
 
 test('listens for all requests and blocks none', () => {
-  requests.listen(SESSION, having(TRACE));
+  requests.listenByRules(EVERYTHING, SESSION, having(TRACE));
   assert.deepEqual(browser.blocking(), []);
-  for (const [name, list] of browser.registered) {
-    const expected = name === 'webRequest.onResponseStarted' ? [] : [null];
-    assert.deepEqual(list.map(({ types }) => types), expected, name);
-  }
-});
-
-test('starts of responses are observed only in detailed mode', () => {
-  const listening = () => browser.registered.get('webRequest.onResponseStarted')?.length;
-  assert.equal(listening(), 1);
-  requests.listen(SESSION, having(TRACE));
-  requests.listen(SESSION, having(TRACE));
-  assert.equal(listening(), 0);
-  requests.stop();
-  requests.stop();
-  assert.equal(listening(), 1);
+  assert.equal(browser.registered.size, 4);
+  for (const name of browser.registered.keys()) assert.deepEqual(browser.filters(name), [EVERYTHING], name);
 });
 
 /** @type {[what: string, value: string, parent: string | undefined][]} */
@@ -41,7 +28,7 @@ const CARRIED = [
 ];
 for (const [what, value, parent] of CARRIED) {
   test(`rules: a request with ${what}`, () => {
-    requests.listen(SESSION, having(TRACE));
+    requests.listenByRules(EVERYTHING, SESSION, having(TRACE));
     browser.fire(SENT, request({ requestHeaders: traceparent(value) }));
     const [{ spanId, ...started }] = observed;
     assert.deepEqual(started, {
@@ -64,7 +51,7 @@ for (const [what, requestHeaders] of /** @type {[string, object[]][]} */ ([
   ['another trace', traceparent(`00-${'f'.repeat(32)}-${PARENT}-01`)],
 ])) {
   test(`rules: a request with ${what} is not observed`, () => {
-    requests.listen(SESSION, having(TRACE));
+    requests.listenByRules(EVERYTHING, SESSION, having(TRACE));
     browser.fire(SENT, request({ requestHeaders }));
     assert.deepEqual(observed, []);
   });
@@ -72,7 +59,7 @@ for (const [what, requestHeaders] of /** @type {[string, object[]][]} */ ([
 
 test('rules: a navigation with its context', () => {
   starts.begun(7, 90);
-  requests.listen(SESSION, having(TRACE));
+  requests.listenByRules(EVERYTHING, SESSION, having(TRACE));
   browser.fire(SENT, navigation({ requestHeaders: traceparent(`00-${SESSION.traceId}-${PARENT}-01`) }));
   assert.deepEqual([observed[0].parent, observed[0].navigation], [PARENT, { tabId: 7, started: 90 }]);
 });
@@ -81,15 +68,15 @@ test('listens once, changes to another session, and stops', () => {
   const other = { ...SESSION, traceId: 'e'.repeat(32) };
   const details = request({ requestHeaders: traceparent(`00-${other.traceId}-${PARENT}-01`) });
   requests.stop();
-  requests.listen(SESSION, having(TRACE));
-  requests.listen(other, having(other.traceId));
+  requests.listenByRules(EVERYTHING, SESSION, having(TRACE));
+  requests.listenByRules(EVERYTHING, other, having(other.traceId));
   browser.fire(SENT, details);
   assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
   requests.stop();
   requests.stop();
   browser.fire(SENT, details);
   assert.equal(observed.length, 1);
-  requests.listen(other, having(other.traceId));
+  requests.listenByRules(EVERYTHING, other, having(other.traceId));
   browser.fire(SENT, details);
   assert.equal(observed.length, 2);
 });
@@ -99,7 +86,7 @@ const ONLY_HERE = { targets: ['^https://example\\.test/'] };
 
 test('a request to an address that is no target is not observed', () => {
   ({ browser, observed, requests } = observeRequests(ONLY_HERE));
-  requests.listen(SESSION, having(TRACE));
+  requests.listenByRules(EVERYTHING, SESSION, having(TRACE));
   const requestHeaders = traceparent(`00-${TRACE}-${PARENT}-01`);
   for (const make of [request, navigation]) {
     browser.fire(SENT, make({ url: ELSEWHERE, requestHeaders }));
@@ -112,7 +99,7 @@ test('a request to an address that is no target is not observed', () => {
 });
 
 test('the current targets of the session apply', () => {
-  requests.listen(SESSION, having(TRACE));
+  requests.listenByRules(EVERYTHING, SESSION, having(TRACE));
   const details = request({ url: ELSEWHERE, requestHeaders: traceparent(`00-${TRACE}-${PARENT}-01`) });
   browser.fire(SENT, details);
   session.propagation = new Propagation({ ...DEFAULT_PROPAGATION, ...ONLY_HERE });
@@ -130,7 +117,7 @@ for (const [format, headers] of FORMATS) {
   test(`rules: a request with ${format} is observed`, () => {
     for (const propagators of /** @type {any[]} */ ([[format], ['tracecontext', 'baggage']])) {
       ({ browser, observed, requests } = observeRequests({ propagators }));
-      requests.listen(SESSION, having(TRACE));
+      requests.listenByRules(EVERYTHING, SESSION, having(TRACE));
       browser.fire(SENT, request({ requestHeaders: Object.entries(headers).map(([name, value]) => ({ name, value })) }));
       assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
     }
@@ -139,14 +126,14 @@ for (const [format, headers] of FORMATS) {
 
 test('rules: a request in another trace of the session is observed', () => {
   const other = 'e'.repeat(32);
-  requests.listen(SESSION, having(TRACE, other));
+  requests.listenByRules(EVERYTHING, SESSION, having(TRACE, other));
   browser.fire(SENT, request({ requestHeaders: traceparent(`00-${other}-${PARENT}-01`) }));
   assert.deepEqual(observed.map(({ parent }) => parent), [PARENT]);
 });
 
 test('without propagators requests belong to the session span', () => {
   ({ browser, observed, requests } = observeRequests({ propagators: [] }));
-  requests.listen(SESSION, having(TRACE));
+  requests.listenByRules(EVERYTHING, SESSION, having(TRACE));
   browser.fire(SENT, request());
   browser.fire(SENT, request({ url: 'https://example.test/2', requestHeaders: [{ name: 'b3', value: '0' }] }));
   assert.deepEqual(observed.map(({ what, parent }) => [what, parent]), [['request-started', undefined], ['request-started', undefined]]);
@@ -159,7 +146,7 @@ const ENDINGS = [
 ];
 for (const [end, details] of ENDINGS) {
   test(`its client's context: ignored until ${end}`, () => {
-    requests.listen(SESSION, { has: () => true, clients: { leavesAlone: (tabId, { spanId }) => tabId === 7 && spanId === PARENT } });
+    requests.listenByRules(EVERYTHING, SESSION, { has: () => true, clients: { leavesAlone: (tabId, { spanId }) => tabId === 7 && spanId === PARENT } });
     const headers = { requestHeaders: traceparent(`00-${TRACE}-${PARENT}-01`) };
     browser.fire(SENT, request(headers));
     browser.fire(`webRequest.${end}`, request(details));

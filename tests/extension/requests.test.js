@@ -3,18 +3,22 @@ import { beforeEach, test } from 'node:test';
 
 import { isSpanId } from '../../extension/context/traceparent.js';
 import { MAX_URL_LENGTH } from '../../extension/observe/details.js';
+import { EVERYTHING } from '../../extension/context/propagation.js';
 import { PARENT, SESSION, SPAN, TRACE, URL_, navigation, observeRequests, request, response } from './support/requests.js';
 
 let { browser, starts, observed, requests } = observeRequests();
 
-beforeEach(() => void ({ browser, starts, observed, requests } = observeRequests()));
+beforeEach(() => {
+  ({ browser, starts, observed, requests } = observeRequests());
+  requests.listen(EVERYTHING);
+});
 
 /** @param {string} value */
 const lengthOf = (value) => [{ name: 'Content-Length', value }];
 
-test('only onCompleted asks for response headers', () => {
-  const asking = [...browser.registered].filter(([, list]) => list.some(({ extra }) => extra.length > 0));
-  assert.deepEqual(asking.map(([name]) => name), ['webRequest.onCompleted']);
+test('the ends of requests are observed without their headers', () => {
+  assert.deepEqual(browser.listening(), ['webRequest.onBeforeRedirect', 'webRequest.onCompleted', 'webRequest.onErrorOccurred']);
+  for (const [, list] of browser.registered) assert.deepEqual(list.map(({ extra }) => extra), [[]]);
 });
 
 const answer = { status: 200, fromCache: false, address: '127.0.0.1', protocol: 'HTTP/1.1' };
@@ -22,7 +26,6 @@ const ended = { time: 100.5, request: '17' };
 
 /** @type {[what: string, event: string, details: object, observation: object][]} */
 const ENDS = [
-  ['a response', 'onResponseStarted', {}, { what: 'response-started', ...ended }],
   [
     'a redirect',
     'onBeforeRedirect',
@@ -30,16 +33,10 @@ const ENDS = [
     { what: 'request-redirected', ...ended, response: { ...answer, status: 302 } },
   ],
   [
-    'a redirect with a body',
-    'onBeforeRedirect',
-    { statusCode: 302, responseHeaders: lengthOf('12') },
-    { what: 'request-redirected', ...ended, response: { ...answer, status: 302 } },
-  ],
-  [
     'the end',
     'onCompleted',
-    { responseHeaders: lengthOf('5120') },
-    { what: 'request-completed', ...ended, response: { ...answer, size: 5120 } },
+    {},
+    { what: 'request-completed', ...ended, response: answer },
   ],
   [
     'a cache hit',
@@ -103,8 +100,8 @@ for (const [value, size] of /** @type {[string, number | undefined][]} */ ([
   ['5, 5', undefined],
 ])) {
   test(`a length ${JSON.stringify(value)} is ${size === undefined ? 'invalid' : 'valid'}`, () => {
-    browser.fire('webRequest.onCompleted', response({ responseHeaders: lengthOf(value) }));
-    assert.equal(observed[0].response.size, size);
+    requests.started(request({ method: 'POST', requestHeaders: lengthOf(value) }), SPAN, PARENT);
+    assert.equal(observed[0].size, size);
   });
 }
 

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { DEFAULT_PROPAGATION, Propagation } from '../../extension/context/propagation.js';
+import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { formatTraceparent } from '../../extension/context/traceparent.js';
-import { readRecord } from '../../extension/headers/record.js';
-import { detailedRules, freeRuleId, roomForTabs, serverTiming } from '../../extension/headers/rules.js';
+import { freeRuleId, roomForTabs, serverTiming } from '../../extension/headers/rules.js';
 import { BANK, OFF, SESSION, SHOP, TYPES, context, contexts, ids, rulesOf, steering, under, withTab } from './support/rules.js';
 import { spanId, traceId } from './support/session.js';
 import { parseTraceparent } from './support/traceparent.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
-/** @import { ResourceType, Rule } from '../../extension/headers/rules.js' */
 
 test('a rule for each context, the narrower the higher', () => {
   const rows = rulesOf().map(({ id, priority, condition, action }) => [
@@ -255,20 +253,15 @@ test('traceparent', async (t) => {
   for (const [why, header] of invalid) await t.test(why, () => assert.equal(parseTraceparent(header), null));
 });
 
-test('while paused in detailed mode no client header leaves', () => {
-  const session = { traceId: traceId(1), spanId: spanId(1), flags: '01' };
-  const kept = { paused: true, chosen: { ratio: null, targets: null }, started: 0 };
-  /** @type {ResourceType[]} */
-  const types = ['main_frame', 'image'];
-  const known = (/** @type {number[]} */ tabIds) => ({ carried: () => assert.fail(), clients: { withHeaders: () => tabIds } });
-  const of = (/** @type {number[]} */ tabIds) =>
-    detailedRules(session, types, new Propagation(DEFAULT_PROPAGATION, { paused: true }), known(tabIds), kept);
-  const taken = (/** @type {Rule[]} */ rules) =>
-    rules.slice(1).map(({ condition, action }) => [condition.tabIds, action.requestHeaders?.map(({ header, operation }) => `${operation} ${header}`)]);
-  assert.deepEqual(taken(of([])), [[undefined, ['remove navtrace']]]);
-  assert.deepEqual(taken(of([7])), [
-    [undefined, ['remove navtrace']],
-    [[7], ['remove traceparent', 'remove tracestate', 'remove baggage']],
-  ]);
-  assert.equal(readRecord(of([7]))?.kept?.paused, true);
+test('with none, only kinds with their own spans carry contexts', () => {
+  const settings = /** @type {const} */ ({ resources: ['main_frame', 'script'], otherResources: 'none', exclude: [BANK] });
+  const carried = under(rulesOf({ ...settings, resources: [...settings.resources], exclude: [...settings.exclude] }, contexts, [7]));
+  const value = carried({ tabId: 7, type: 'script' }, { traceparent: 'x' }).traceparent;
+  assert.equal(value, `00-${A}-${spanId(2)}-01`);
+  assert.deepEqual(carried({ tabId: 7, type: 'image' }, { traceparent: 'x', navtrace: 'on', A: '1' }), { A: '1' });
+  assert.deepEqual(carried({ tabId: 8, type: 'image' }), {});
+});
+
+test('lightweight: without a choice other kinds carry the same', () => {
+  assert.deepEqual(rulesOf({ resources: ['main_frame'] }).slice(1), rulesOf().slice(1));
 });

@@ -10,7 +10,7 @@ import { parseTraceparent } from './support/traceparent.js';
 
 const TAB = 100;
 const PAGE = 'https://example.test/';
-const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
+const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
 
 const EVENTS = [
   'runtime.onConnect',
@@ -23,9 +23,7 @@ const EVENTS = [
   'webNavigation.onCompleted',
   'webNavigation.onDOMContentLoaded',
   'webNavigation.onErrorOccurred',
-  'webRequest.onBeforeRedirect',
   'webRequest.onBeforeSendHeaders',
-  'webRequest.onCompleted',
   'webRequest.onErrorOccurred',
   'webRequest.onHeadersReceived',
   'webRequest.onResponseStarted',
@@ -44,6 +42,9 @@ const REQUEST = {
   timeStamp: 1,
 };
 
+/** The events about the ends of requests, which need no listener before something is observed. */
+const ENDS = ['webRequest.onBeforeRedirect', 'webRequest.onCompleted'];
+
 /** The events whose listeners block requests. */
 const BLOCKING = ['webRequest.onBeforeSendHeaders', 'webRequest.onHeadersReceived'];
 
@@ -53,6 +54,7 @@ const answer = (mode) => ({
   type: 'session',
   host: '0.1.0',
   mode,
+  exports: true,
   propagation: DEFAULT_PROPAGATION,
   session: NAMED,
   contexts: [],
@@ -90,9 +92,9 @@ async function idle() {
   for (let n = 0; n < 5; n += 1) await settled();
 }
 
-/** A browser whose worker has armed the host's session. @param {{ granted?: boolean, mode?: string }} [options] */
-async function armed({ granted = false, mode = 'auto' } = {}) {
-  const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted });
+/** A browser whose worker has armed the host's session. @param {{ granted?: boolean, asks?: boolean, mode?: string }} [options] */
+async function armed({ granted = false, asks = granted, mode = 'auto' } = {}) {
+  const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted, asks });
   await importWorker();
   await settled();
   browser.ports[0]?.receive(answer(mode));
@@ -104,13 +106,13 @@ async function armed({ granted = false, mode = 'auto' } = {}) {
 /** @param {import('./support/chrome.js').Header[]} headers */
 const contextIn = (headers) => parseTraceparent(headers.find(({ name }) => name === 'traceparent')?.value);
 
-/** @type {[what: string, state: string | null, blocking: string[]][]} */
+/** @type {[what: string, state: string | null, blocking: string[], ends: string[]][]} */
 const WORKERS = [
-  ['a fresh worker', 'parsed', []],
-  ['a worker of unknown state', null, []],
-  ['a restarted worker', 'activated', BLOCKING],
+  ['a fresh worker', 'parsed', [], []],
+  ['a worker of unknown state', null, [], []],
+  ['a restarted worker', 'activated', BLOCKING, ENDS],
 ];
-for (const [what, workerState, expected] of WORKERS) {
+for (const [what, workerState, expected, ends] of WORKERS) {
   test(`${what} connects, then registers listeners`, async () => {
     const browser = fakeChrome({ granted: true });
     /** @type {string[]} */
@@ -127,7 +129,7 @@ for (const [what, workerState, expected] of WORKERS) {
     });
     await importWorker(workerState);
     assert.equal(browser.calls[0], 'connectNative');
-    assert.deepEqual(listening, [...new Set([...EVENTS, ...expected])].sort());
+    assert.deepEqual(listening, [...EVENTS, ...ends].sort());
     assert.deepEqual(blocking, expected);
   });
 }
@@ -200,13 +202,13 @@ test('a closed tab has no rules after the next update', async () => {
 test('in detailed mode a navigation has one name everywhere', async () => {
   const browser = await armed({ granted: true });
   const { fire, leave, ports, updates } = browser;
-  ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'c'.repeat(16), flags: '01' }], traces: [] });
+  ports[0]?.receive({ v: 1, type: 'contexts', contexts: [{ spanId: 'c'.repeat(16), flags: '03' }], traces: [] });
   const hops = [contextIn(leave(REQUEST)), contextIn(leave(REQUEST))];
-  assert.ok(hops.every((hop) => hop?.traceId === NAMED.traceId && hop.flags === '01'));
+  assert.ok(hops.every((hop) => hop?.traceId === NAMED.traceId && hop.flags === '03'));
   assert.notEqual(hops[0]?.spanId, hops[1]?.spanId);
   const received = { ...REQUEST, statusCode: 200, responseHeaders: [] };
   const { responseHeaders } = fire('webRequest.onHeadersReceived', received);
-  const value = `traceparent;desc="00-${NAMED.traceId}-${'c'.repeat(16)}-01"`;
+  const value = `traceparent;desc="00-${NAMED.traceId}-${'c'.repeat(16)}-03"`;
   assert.deepEqual(responseHeaders, [{ name: 'Server-Timing', value }]);
   fire('webRequest.onResponseStarted', { ...REQUEST, statusCode: 200, responseHeaders });
   const page = { ...REQUEST, parentFrameId: -1, documentId: 'd', transitionType: 'link' };
@@ -214,7 +216,7 @@ test('in detailed mode a navigation has one name everywhere', async () => {
   fire('webNavigation.onDOMContentLoaded', page);
   fire('webNavigation.onCompleted', page);
   const sub = contextIn(leave({ tabId: TAB, requestId: '2', documentId: 'd' }));
-  assert.deepEqual([sub?.traceId, sub?.flags], [NAMED.traceId, '01']);
+  assert.deepEqual([sub?.traceId, sub?.flags], [NAMED.traceId, '03']);
   await idle();
   const told = observedBy(browser).map(({ what, spanId, parent }) => [what, parent ?? spanId]);
   const name = 'c'.repeat(16);
@@ -223,13 +225,27 @@ test('in detailed mode a navigation has one name everywhere', async () => {
     ['context-issued', NAMED.spanId],
     ['request-started', name],
     ['request-started', name],
-    ['response-started', undefined],
     ['navigation-committed', name],
     ['document-parsed', name],
     ['document-loaded', name],
     ['request-started', name],
   ]);
   assert.equal(updates.length, 1);
+});
+
+test('a browser that never asks the listener is noticed', async () => {
+  const { fire, leave, blocking, listening, ports } = await armed({ granted: true, asks: false });
+  mock.timers.tick(10);
+  assert.deepEqual(blocking(), BLOCKING);
+  assert.ok(!listening().includes('webRequest.onSendHeaders'));
+  fire('webNavigation.onBeforeNavigate', { tabId: TAB, url: PAGE, parentFrameId: -1, documentLifecycle: 'active', timeStamp: Date.now() });
+  assert.equal(contextIn(leave(REQUEST)), null);
+  fire('webRequest.onResponseStarted', { ...REQUEST, statusCode: 200, responseHeaders: [] });
+  await idle();
+  assert.deepEqual(ports[0]?.sent.filter(({ type }) => type === 'armed').map(({ mode }) => mode), ['detailed', 'lightweight']);
+  assert.deepEqual(blocking(), []);
+  assert.ok(listening().includes('webRequest.onSendHeaders'));
+  assert.equal(contextIn(leave(REQUEST))?.traceId, NAMED.traceId);
 });
 
 test('a host that wants another mode is followed', async () => {

@@ -57,8 +57,8 @@ for (const [why, { granted, mode }] of LIGHTWEIGHT) {
     const { length } = updates;
     const next = contexts()?.tabs.get(TAB)?.next;
     assert.ok(next);
-    navigations.requested(TAB, '1', { traceId: NAMED.traceId, ...next, tracestate: '', baggage: '' }, 1);
-    navigations.responded(TAB, '1', PAGE);
+    navigations.requested(TAB, '1', { traceId: NAMED.traceId, ...next, tracestate: '', baggage: '' });
+    navigations.responded(TAB, '1', PAGE, null);
     assert.deepEqual(navigations.committed(TAB, PAGE), [next]);
     await idle();
     assert.equal(updates.length, length + 1);
@@ -111,7 +111,7 @@ for (const granted of [false, true]) {
     const own = session.context;
     const { navigations } = await ready;
     browser.leave({ requestId: '1', tabId: TAB, type: 'main_frame' });
-    navigations.requested(TAB, '1', null, Date.now());
+    navigations.requested(TAB, '1', null);
     port.receive(answer());
     await idle();
     port.receive(answer('auto', own));
@@ -153,7 +153,7 @@ test('without an answer about the grant there is none', async () => {
 test('a foreign header on a navigation is not ours', async () => {
   const { navigations, contexts } = await running();
   const next = contexts()?.tabs.get(TAB)?.next;
-  navigations.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01', tracestate: '', baggage: '' }, 1);
+  navigations.requested(TAB, '1', { traceId: 'f'.repeat(32), spanId: 'f'.repeat(16), flags: '01', tracestate: '', baggage: '' });
   assert.deepEqual(navigations.failed(TAB, '1'), [next]);
 });
 
@@ -197,7 +197,7 @@ test('in detailed mode navigations cost no update and are named', async () => {
     await settled();
   }
   for (const { named, committed } of visits) {
-    assert.deepEqual(committed.map((spanId) => `traceparent;desc="00-${NAMED.traceId}-${spanId}-00"`), [named]);
+    assert.deepEqual(committed.map((spanId) => `traceparent;desc="00-${NAMED.traceId}-${spanId}-01"`), [named]);
   }
   assert.equal(new Set(visits.map(({ named }) => named)).size, 100);
   assert.equal(browser.updates.length, 1);
@@ -208,12 +208,12 @@ test('detailed: a navigation without a document is observed once', async () => {
   const ended = [];
   for (const [requestId, end] of /** @type {const} */ ([
     ['1', () => navigations.failed(TAB, '1')],
-    ['2', () => navigations.responded(TAB, '2', null)],
-    ['3', () => [...navigations.responded(TAB, '3', PAGE), ...navigations.abandoned(TAB, PAGE, false)]],
+    ['2', () => navigations.responded(TAB, '2', null, null)],
+    ['3', () => [...navigations.responded(TAB, '3', PAGE, null), ...navigations.abandoned(TAB, PAGE, false)]],
     ['4', () => navigations.closed(TAB)],
   ])) {
     browser.leave({ requestId, tabId: TAB, type: 'main_frame', url: PAGE });
-    navigations.requested(TAB, requestId, null, Date.now());
+    navigations.requested(TAB, requestId, null);
     ended.push(...end());
   }
   await idle();

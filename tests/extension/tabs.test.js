@@ -286,7 +286,7 @@ test('a navigation in a closed tab leaves nothing behind', () => {
 
 test("in scope tab an unknown tab stays in the spare's trace", () => {
   const session = fakeSession({ scope: 'tab' });
-  const traces = new Traces(session, fakeOutbox(), session.problem);
+  const traces = new Traces(session, fakeOutbox(), session.events);
   const tabs = new Tabs(session, traces);
   const { spare } = tabs.contexts();
   const { traceId } = spare.trace ?? {};

@@ -20,6 +20,8 @@ pub enum ToExtension {
         host: String,
         /// The mode that the user wants.
         mode: WantedMode,
+        /// Whether spans are exported, so that requests are worth observing.
+        exports: bool,
         /// Whether to measure navigation timing and web vitals in pages.
         web_vitals: bool,
         /// How requests carry contexts.
@@ -92,4 +94,6 @@ pub struct Configured {
     pub targets: Vec<String>,
     /// Match patterns of the URLs that never get headers.
     pub exclude: Vec<String>,
+    /// Names of the kinds of requests that have a span of their own.
+    pub resources: Vec<String>,
 }

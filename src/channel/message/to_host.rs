@@ -112,6 +112,8 @@ pub(crate) struct Choose {
     pub(crate) ratio: Option<f64>,
     /// Match patterns of the URLs that get headers; null for the configured ones, empty for all URLs.
     pub(crate) targets: Option<Vec<String>>,
+    /// Names of the kinds of requests that have a span of their own; null for the configured ones.
+    pub(crate) resources: Option<Vec<String>>,
 }
 
 impl ToHost {

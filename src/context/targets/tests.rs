@@ -151,3 +151,17 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn domains_cover_the_hosts_of_all_patterns() {
+    let domains = |patterns: &[&str]| {
+        let patterns: Vec<_> = patterns.iter().map(|pattern| MatchPattern::parse(pattern).unwrap()).collect();
+        MatchPattern::domains(&patterns)
+    };
+    let known = ["https://*.Shop.test:8443/api/*", "http://shop.test./*", "*://127.0.0.1:9/*"];
+    assert_eq!(domains(&known).unwrap(), ["127.0.0.1", "shop.test"]);
+    assert_eq!(domains(&["http://b\u{fc}cher.test/*"]).unwrap(), ["xn--bcher-kva.test"]);
+    for any in ["<all_urls>", "*://*/api/*", "http://[::1]/*"] {
+        assert_eq!(domains(&["http://shop.test/*", any]), None, "{any}");
+    }
+}

@@ -1,8 +1,9 @@
-//! Joins the worker's modules into one file, because each module that Chromium fetches delays the start of the browser.
+//! Joins the worker's modules into one file without comments, because everything that Chromium fetches and parses delays the start of the
+//! browser.
 //!
 //! The extension's own files stay plain modules that load from their folder without a build step. They may use only what this bundler
-//! understands: one-line imports of names from relative paths, `export` before a declaration, and top-level names that are unique among
-//! all modules. A test checks that.
+//! understands: one-line imports of names from relative paths, `export` before a declaration, top-level names that are unique among all
+//! modules, and comments on lines of their own. A test checks that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,7 @@ fn add<'a>(
         return Some(());
     }
     let mut own = String::new();
-    for line in source.lines() {
+    for line in code_lines(source) {
         if line.starts_with("import ") {
             add(modules, &resolve(name, imported(line)?)?, added, bundled)?;
         } else {
@@ -36,6 +37,17 @@ fn add<'a>(
     }
     bundled.push_str(&own);
     Some(())
+}
+
+/// Returns the lines without comments, empty lines and indentation. Keeps comments on lines that have code too.
+fn code_lines(source: &str) -> impl Iterator<Item = &str> {
+    let mut in_comment = false;
+    source.lines().map(str::trim).filter(move |line| {
+        let was_in_comment = in_comment;
+        let begins_comment = line.starts_with("/*") && line.find("*/").is_none_or(|end| end + 2 == line.len());
+        in_comment = (in_comment || begins_comment) && !line.ends_with("*/");
+        !was_in_comment && !begins_comment && !line.starts_with("//") && !line.is_empty()
+    })
 }
 
 /// Returns the path in `import { a, b } from './path.js';`.
@@ -81,12 +93,12 @@ mod tests {
         let modules = [
             ("worker.js", "import { b } from './b/b.js';\nimport { c } from './c.js';\nb(c);"),
             ("b/b.js", "import { c } from '../c.js';\nexport const b = () => c;"),
-            ("c.js", "export class c {\n  // export const is kept inside\n}"),
+            ("c.js", "/**\n * A class.\n */\nexport class c {\n  // A comment.\n\n  /** @type {C} */ (d);\n  /** Another. */\n  e = 1; // kept\n}"),
             ("unused.js", "const unused = 1;"),
         ];
         assert_eq!(
             bundled(&modules).unwrap(),
-            "class c {\n  // export const is kept inside\n}\nconst b = () => c;\nb(c);\n"
+            "class c {\n/** @type {C} */ (d);\ne = 1; // kept\n}\nconst b = () => c;\nb(c);\n"
         );
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{SpanId, TraceId};
+use crate::context::resources::is_call;
 use crate::observe::counts::SlowestRequest;
 use crate::observe::observation::{NavigationStart, Observation, Response, SpanLink};
 use crate::observe::session::{Session, nanos};
@@ -77,11 +78,6 @@ impl Session {
                     self.begin_navigation(start, &request, &hop);
                 }
                 self.start_request(id, request, hop, spans);
-            }
-            Observation::ResponseStarted { request: id, .. } => {
-                if let Some(hop) = self.requests.get_mut(id).and_then(|request| request.hop.as_mut()) {
-                    hop.request.responded = Some(time);
-                }
             }
             Observation::RequestRedirected { request: id, response, .. } => {
                 if let Some(mut request) = self.requests.remove(id) {
@@ -206,6 +202,7 @@ impl Session {
 
     fn count_request(&mut self, request: &Request, duration: Nanos) {
         self.counts.requests += 1;
+        self.counts.other_kinds += usize::from(!is_call(&request.resource));
         self.counts.failures += usize::from(request.error.as_ref().is_some_and(SpanError::is_failure));
         self.counts.cache_hits += usize::from(request.from_cache);
         if self.counts.slowest.as_ref().is_none_or(|slowest| duration > slowest.duration) {
@@ -220,7 +217,6 @@ fn apply_response(request: &mut Request, response: &Response) {
     request.from_cache = response.from_cache;
     request.address = response.address.as_deref().map(Into::into);
     request.protocol = response.protocol.as_deref().map(Into::into);
-    request.response_size = response.size;
     request.error = SpanError::of_status(response.status);
 }
 
@@ -231,12 +227,10 @@ fn new_request(method: &str, url: &str, resource: &str, size: Option<u64>) -> Re
         resource: resource.into(),
         resend_count: 0,
         size,
-        responded: None,
         status: None,
         from_cache: false,
         address: None,
         protocol: None,
-        response_size: None,
         error: None,
     }
 }

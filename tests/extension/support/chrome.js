@@ -2,12 +2,14 @@
  * Fakes of the browser's interface, as far as the unit tests need it. They record calls, and refuse what the browser refuses.
  */
 
+import { filterFault, isSelected } from './request-filter.js';
 import { MAX_REGEX_LENGTH, MAX_REGEX_RULES, MAX_RULES, RESOURCE_TYPES, changed, handedBack, ruleFault, rulesFor } from './rule-engine.js';
 
 /** @typedef {{ sent: any[], receive: (message: unknown) => void, disconnect: () => void }} FakePort */
 /** @typedef {{ name: string, value?: string, binaryValue?: number[] }} Header */
 /** @typedef {(...details: any[]) => any} Listener */
-/** @typedef {{ listener: Listener, types: string[] | null, extra: string[] }} Registration */
+/** @typedef {{ urls: string[], types?: string[] }} Filter */
+/** @typedef {{ listener: Listener, filter: Filter | null, extra: string[] }} Registration */
 
 /** The permissions of the manifest, without those that have to be granted. */
 const PERMISSIONS = ['declarativeNetRequest', 'nativeMessaging', 'scripting', 'webNavigation', 'webRequest'];
@@ -144,12 +146,13 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
    * @param {string[]} allowed
    */
   const requestEvent = (name, allowed) => ({
-    /** @param {Listener} listener @param {{ urls: string[], types?: string[] }} filter @param {string[]} [extra] */
+    /** @param {Listener} listener @param {Filter} filter @param {string[]} [extra] */
     addListener: (listener, filter, extra = []) => {
-      if (!filter.urls.includes('<all_urls>')) throw new Error(`${name} does not hear of everything`);
+      const fault = filterFault(filter);
+      if (fault !== null) throw new Error(`Error at parameter 'filter': ${fault}.`);
       const unknown = extra.find((item) => !allowed.includes(item));
       if (unknown !== undefined) throw new Error(`Error at parameter 'extraInfoSpec': ${name} has no ${unknown}`);
-      registered.set(name, [...(registered.get(name) ?? []), { listener, types: filter.types ?? null, extra }]);
+      registered.set(name, [...(registered.get(name) ?? []), { listener, filter: structuredClone(filter), extra }]);
     },
     /** @param {Listener} listener */
     removeListener: (listener) => {
@@ -166,7 +169,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     addListener: (listener) => {
       const list = registered.get(name) ?? [];
       if (list.some((registration) => registration.listener === listener)) return;
-      registered.set(name, [...list, { listener, types: null, extra: [] }]);
+      registered.set(name, [...list, { listener, filter: null, extra: [] }]);
     },
     /** @param {Listener} listener */
     removeListener: (listener) => {
@@ -290,11 +293,11 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
    */
   const fire = (name, ...details) => {
     const answers = [];
-    for (const { listener, types, extra } of registered.get(name) ?? []) {
+    for (const { listener, filter, extra } of registered.get(name) ?? []) {
       const blocking = extra.includes('blocking');
       if (blocking && !asks) continue;
       const [first, ...others] = structuredClone(details);
-      if (types !== null && !types.includes(first.type)) continue;
+      if (filter !== null && !isSelected(filter, first)) continue;
       for (const key of name.startsWith('webRequest.') ? ['requestHeaders', 'responseHeaders'] : []) {
         if (!extra.includes(key)) delete first[key];
       }
@@ -337,5 +340,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     [...registered]
       .flatMap(([name, list]) => list.filter(({ extra }) => extra.includes('blocking')).map(() => name))
       .sort();
-  return { rules, scripts, updates, ports, calls, state, registered, listening, blocking, fire, leave };
+  /** Returns the filters of an event's listeners. @param {string} name */
+  const filters = (name) => (registered.get(name) ?? []).map(({ filter }) => filter);
+  return { rules, scripts, updates, ports, calls, state, registered, listening, blocking, filters, fire, leave };
 }

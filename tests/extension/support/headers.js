@@ -5,14 +5,14 @@
 import assert from 'node:assert/strict';
 import { mock } from 'node:test';
 
-import { DEFAULT_PROPAGATION } from '../../../extension/context/propagation.js';
+import { DEFAULT_PROPAGATION, EVERYTHING } from '../../../extension/context/propagation.js';
 import { Injector } from '../../../extension/headers/injector.js';
 import { readRecord, recordRule } from '../../../extension/headers/record.js';
 import { startHeaders } from '../../../extension/headers/start.js';
 import { Documents } from '../../../extension/observe/documents.js';
 import { BATCH_DELAY } from '../../../extension/observe/outbox.js';
 import { Requests } from '../../../extension/observe/requests.js';
-import { NavigationStarts } from '../../../extension/observe/navigations.js';
+import { NavigationStarts, watchNavigations } from '../../../extension/observe/navigations.js';
 import { fakeChrome, observationsOf, settled } from './chrome.js';
 import { parseTraceparent } from './traceparent.js';
 import { connectHost } from './worker.js';
@@ -21,13 +21,13 @@ import { connectHost } from './worker.js';
 
 export const TAB = 100;
 export const PAGE = 'https://example.test/';
-export const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
+export const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
 
 /** A browser with one tab. */
 export const OPEN = { tabs: [TAB], windows: [TAB - 1] };
 
 /** The record's part about a session without choices. */
-export const AS_STARTED = { paused: false, chosen: { ratio: null, targets: null }, started: 0 };
+export const AS_STARTED = { paused: false, chosen: { ratio: null, targets: null, resources: null }, started: 0 };
 
 /** The rule of detailed mode. */
 export const AS_RECORDED = recordRule({ mode: 'detailed', session: NAMED, propagation: DEFAULT_PROPAGATION, contexts: null, kept: AS_STARTED });
@@ -40,6 +40,7 @@ export const answer = (mode = 'auto', session = NAMED, settings = {}) => ({
   type: 'session',
   host: '0.1.0',
   mode,
+  exports: true,
   webVitals: false,
   propagation: { ...DEFAULT_PROPAGATION, ...settings },
   session,
@@ -59,11 +60,18 @@ export async function idle() {
 export function start(browser, { restarted = false } = {}) {
   let started = false;
   const { fallback, session, host, outbox } = connectHost({ renewed: () => void ready.then(({ mode }) => mode.renew()) });
-  const requests = new Requests(outbox, new NavigationStarts(), session);
+  const starts = new NavigationStarts();
+  const requests = new Requests(outbox, starts, session);
   const documents = new Documents();
   const injector = new Injector(fallback, documents, requests);
-  if (restarted) injector.listen();
-  const ready = startHeaders(session, host, injector, { outbox, documents, requests });
+  if (restarted) {
+    injector.listen();
+    requests.listen(EVERYTHING);
+    requests.sampled();
+  }
+  // The tests call the tracker themselves.
+  const navigations = watchNavigations(new Promise(() => {}), { outbox, documents, starts });
+  const ready = startHeaders(session, host, { injector, navigations }, { outbox, documents, requests });
   void ready.then(() => (started = true));
   const port = browser.ports.at(-1);
   assert.ok(port);
@@ -141,6 +149,10 @@ export async function assertNoGap(browser) {
   }
 }
 
+/** Returns whether main-frame requests are followed by what rules put on them. @param {ReturnType<typeof fakeChrome>} browser */
+const hearsMainFrames = (browser) =>
+  browser.filters('webRequest.onSendHeaders').some((filter) => filter?.types?.length === 1);
+
 /**
  * Runs a navigation, with the browser's events about it.
  *
@@ -150,9 +162,11 @@ export async function assertNoGap(browser) {
  */
 export function navigate({ browser, navigations }, requestId, tabId = TAB) {
   const details = { requestId, tabId, type: 'main_frame', url: PAGE, documentLifecycle: 'active' };
-  navigations.requested(tabId, requestId, navigations.carriedBy(browser.leave(details)), Date.now());
+  const isHeard = hearsMainFrames(browser);
+  const sent = navigations.carriedBy(browser.leave(details));
+  if (isHeard) navigations.requested(tabId, requestId, sent);
   const named = browser.fire('webRequest.onHeadersReceived', { ...details, statusCode: 200, responseHeaders: [] });
-  navigations.responded(tabId, requestId, PAGE);
+  navigations.responded(tabId, requestId, PAGE, null);
   const committed = navigations.committed(tabId, PAGE).map(({ spanId }) => spanId);
   return { named: /** @type {string | undefined} */ (named?.responseHeaders?.[0]?.value), committed };
 }
@@ -181,13 +195,13 @@ export const THEIRS = { traceparent: `00-${CLIENT.traceId}-${CLIENT.spanId}-01`,
  * Starts a worker in a browser with one tab, and a host with these settings.
  *
  * @param {Partial<typeof DEFAULT_PROPAGATION>} settings
- * @param {Parameters<typeof fakeChrome>[0] & { mode?: string, restarted?: boolean }} [options]
+ * @param {Parameters<typeof fakeChrome>[0] & { mode?: string, restarted?: boolean, flags?: string }} [options] `flags` of the session
  */
-export async function carrying(settings, { mode = 'auto', restarted = false, ...options } = {}) {
+export async function carrying(settings, { mode = 'auto', restarted = false, flags = '01', ...options } = {}) {
   const browser = fakeChrome({ ...OPEN, ...options });
   const worker = start(browser, { restarted });
   await settled();
-  worker.port.receive(answer(mode, { ...NAMED, flags: '01' }, settings));
+  worker.port.receive(answer(mode, { ...NAMED, flags }, settings));
   await idle();
   return { ...worker, browser, navigations: (await worker.ready).navigations };
 }
@@ -217,10 +231,11 @@ export const carriedBy = ({ browser }, details, headers = {}) =>
 export async function visit({ browser, navigations }, requestId, headers = {}, url = PAGE) {
   const details = { requestId, tabId: TAB, type: 'main_frame', url, documentLifecycle: 'active' };
   const requestHeaders = list(headers);
-  navigations.arrived(TAB, requestId, requestHeaders, headers.navtrace);
+  const isHeard = hearsMainFrames(browser);
+  if (isHeard) navigations.arrived(TAB, requestId, requestHeaders, headers.navtrace);
   const left = browser.leave({ ...details, requestHeaders });
-  if (navigations.isTarget(url)) navigations.requested(TAB, requestId, navigations.carriedBy(left), Date.now());
-  const ended = navigations.responded(TAB, requestId, url);
+  if (isHeard && navigations.isTarget(url)) navigations.requested(TAB, requestId, navigations.carriedBy(left));
+  const ended = navigations.responded(TAB, requestId, url, null);
   const committed = navigations.committed(TAB, url);
   await idle();
   return { carried: /** @type {Record<string, string | undefined>} */ (Object.fromEntries(left.map(({ name, value }) => [name, value]))), committed, ended };

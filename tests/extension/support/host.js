@@ -18,6 +18,7 @@ export const answer = (session = NAMED, mode = 'auto', webVitals = false) => ({
   type: 'session',
   host: '0.1.0',
   mode,
+  exports: true,
   webVitals,
   propagation: DEFAULT_PROPAGATION,
   session,
@@ -32,7 +33,7 @@ export const types = (port) => port?.sent.map(({ type }) => type);
 export const modes = (port) => port?.sent.filter(({ type }) => type === 'armed').map(({ mode }) => mode);
 
 /** @param {number} time */
-export const observation = (time) => ({ what: /** @type {const} */ ('response-started'), time, request: '1' });
+export const observation = (time) => ({ what: /** @type {const} */ ('document-parsed'), time, spanId: '1'.repeat(16) });
 
 /** @param {SessionContext | null} [inForce] */
 export async function begin(inForce = null) {

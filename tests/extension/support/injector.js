@@ -19,7 +19,8 @@ import { parseTraceparent } from './traceparent.js';
 
 export const TAB = 100;
 export const PAGE = 'https://example.test/';
-export const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '00' };
+/** Its flags have a bit that those of no navigation have. */
+export const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '05' };
 
 export const INJECT = 'webRequest.onBeforeSendHeaders';
 export const EXPOSE = 'webRequest.onHeadersReceived';
@@ -85,7 +86,7 @@ export function working(settings) {
   const { injector, ...observers } = made();
   const session = using(SESSION, settings);
   const outbox = fakeOutbox();
-  const traces = new Traces(session, outbox, session.problem);
+  const traces = new Traces(session, outbox, session.events);
   const tabs = new Tabs(session, traces);
   tabs.opened([TAB], [TAB - 1]);
   injector.start({ session, tabs, traces });

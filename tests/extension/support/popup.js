@@ -22,8 +22,9 @@ export const CONFIGURED = {
   parentBased: true,
   targets: ['https://example.test/*'],
   exclude: [],
+  resources: ['all'],
 };
-export const AS_CONFIGURED = { ratio: null, targets: null };
+export const AS_CONFIGURED = { ratio: null, targets: null, resources: null };
 
 /** @param {object} [session] @param {object} [settings] @returns {any} */
 export const answer = (session = NAMED, settings = {}) => ({
@@ -31,6 +32,7 @@ export const answer = (session = NAMED, settings = {}) => ({
   type: 'session',
   host: '0.1.0',
   mode: 'auto',
+  exports: true,
   webVitals: false,
   propagation: { ...DEFAULT_PROPAGATION, ...settings },
   session,

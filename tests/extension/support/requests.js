@@ -13,15 +13,22 @@ export const SPAN = 'c'.repeat(16);
 export const PARENT = 'd'.repeat(16);
 export const URL_ = 'https://example.test/';
 
-/** Observes requests in a new browser. @param {Partial<Propagation['settings']>} [settings] */
-export function observeRequests(settings) {
+/**
+ * Observes requests in a new browser.
+ *
+ * @param {Partial<Propagation['settings']>} [settings]
+ * @param {{ exports?: boolean, sampled?: boolean }} [options]
+ */
+export function observeRequests(settings, { exports = true, sampled = true } = {}) {
   const browser = fakeChrome({ granted: true });
   const starts = new NavigationStarts();
   /** @type {any[]} */
   const observed = [];
   const outbox = { observe: (/** @type {any} */ observation) => void observed.push(JSON.parse(JSON.stringify(observation))) };
-  const session = { propagation: new Propagation({ ...DEFAULT_PROPAGATION, ...settings }) };
-  return { browser, starts, observed, session, requests: new Requests(outbox, starts, session) };
+  const session = { propagation: new Propagation({ ...DEFAULT_PROPAGATION, ...settings }), exports };
+  const requests = new Requests(outbox, starts, session);
+  if (sampled) requests.sampled();
+  return { browser, starts, observed, session, requests };
 }
 
 /** The session's traces, with these ids. @param {string[]} traceIds */

@@ -11,7 +11,16 @@ export const MAX_REGEX_RULES = 1000;
 export const MAX_REGEX_LENGTH = 150;
 
 /** In the order of the browser's enum. Rules come back in another order. */
-export const RESOURCE_TYPES = { MAIN_FRAME: 'main_frame', SUB_FRAME: 'sub_frame', SCRIPT: 'script', IMAGE: 'image', FONT: 'font' };
+export const RESOURCE_TYPES = {
+  MAIN_FRAME: 'main_frame',
+  SUB_FRAME: 'sub_frame',
+  SCRIPT: 'script',
+  IMAGE: 'image',
+  FONT: 'font',
+  XMLHTTPREQUEST: 'xmlhttprequest',
+  PING: 'ping',
+  WEBSOCKET: 'websocket',
+};
 
 /** @param {any} rule @returns {any} the rule as the browser hands it back */
 export function handedBack({ id, priority, condition, action }) {
@@ -27,7 +36,7 @@ export function handedBack({ id, priority, condition, action }) {
  */
 export function ruleFault({ id, priority, condition, action }) {
   for (const number of [id, priority]) if (!Number.isInteger(number) || number < 1) return `has a number ${number}`;
-  for (const key of ['resourceTypes', 'requestDomains', 'tabIds']) {
+  for (const key of ['resourceTypes', 'requestDomains', 'excludedRequestDomains', 'tabIds']) {
     if (condition[key]?.length === 0) return `has an empty ${key} list`;
   }
   for (const type of condition.resourceTypes ?? []) {
@@ -65,10 +74,11 @@ export const rulesFor = (rules, { type, tabId, url }) => {
   const { hostname } = new URL(url);
   const isIn = (/** @type {string} */ domain) => hostname === domain || hostname.endsWith(`.${domain}`);
   const matching = [...rules.values()].filter(
-    ({ condition: { resourceTypes, tabIds, requestDomains, regexFilter, isUrlFilterCaseSensitive = false } }) =>
+    ({ condition: { resourceTypes, tabIds, requestDomains, excludedRequestDomains, regexFilter, isUrlFilterCaseSensitive = false } }) =>
       (resourceTypes?.includes(type) ?? type !== 'main_frame') &&
       (tabIds?.includes(tabId) ?? true) &&
       (requestDomains?.some(isIn) ?? true) &&
+      !(excludedRequestDomains?.some(isIn) ?? false) &&
       (regexFilter === undefined || new RegExp(regexFilter, isUrlFilterCaseSensitive ? '' : 'i').test(url)),
   );
   const allowed = Math.max(0, ...matching.filter(({ action }) => action.type === 'allow').map(({ priority }) => priority));

@@ -2,10 +2,11 @@
  * Rules of two tabs, and requests that leave under them.
  */
 
-import { DEFAULT_PROPAGATION } from '../../../extension/context/propagation.js';
+import { DEFAULT_PROPAGATION, Propagation } from '../../../extension/context/propagation.js';
+import { AS_CONFIGURED } from '../../../extension/context/session.js';
 import { Traces } from '../../../extension/context/traces.js';
 import { recordRule } from '../../../extension/headers/record.js';
-import { lightweightRules } from '../../../extension/headers/rules.js';
+import { detailedRules, lightweightRules } from '../../../extension/headers/rules.js';
 import { fakeChrome } from './chrome.js';
 import { fakeOutbox, fakeSession, spanId } from './session.js';
 
@@ -47,10 +48,38 @@ export const withTab = (current, next = current) => ({ ...contexts, tabs: new Ma
  */
 export function rulesOf(settings, carried = contexts, clients = []) {
   const session = fakeSession(settings, { context: SESSION });
-  const traces = new Traces(session, fakeOutbox(), session.problem);
-  const known = { carried: traces.carried.bind(traces), clients: { withHeaders: () => clients } };
+  const traces = new Traces(session, fakeOutbox(), session.events);
+  const known = { carried: traces.carried.bind(traces), rootOf: traces.rootOf.bind(traces), clients: { withHeaders: () => clients } };
   return lightweightRules(carried, TYPES, session.propagation, known);
 }
+
+/** @type {ResourceType[]} */
+const DETAILED_TYPES = ['image', 'main_frame', 'script', 'xmlhttprequest'];
+
+/**
+ * Builds the rules of detailed mode for the same tabs.
+ *
+ * @param {Partial<PropagationSettings>} [settings]
+ * @param {object} [state]
+ * @param {number[]} [state.clients] the tabs whose client puts headers on every request
+ * @param {Map<number, TracedContext>} [state.roots] the roots of tabs that are not in the session's trace
+ * @param {boolean} [state.paused]
+ * @param {Contexts['tabs']} [tabs]
+ */
+export function detailedRulesOf(settings, { clients = [], roots = new Map(), paused = false } = {}, tabs = contexts.tabs) {
+  const session = fakeSession(settings, { context: SESSION });
+  const traces = new Traces(session, fakeOutbox(), session.events);
+  const known = {
+    carried: traces.carried.bind(traces),
+    rootOf: (/** @type {number} */ tabId) => roots.get(tabId) ?? SESSION,
+    clients: { withHeaders: () => clients },
+  };
+  const propagation = new Propagation(session.propagation.settings, { paused });
+  return detailedRules({ session: SESSION, tabs }, DETAILED_TYPES, propagation, known, { paused, chosen: AS_CONFIGURED, started: 0 });
+}
+
+/** Settings by which images and scripts have no span of their own. @type {Pick<PropagationSettings, 'resources'>} */
+export const CALLS = { resources: ['main_frame', 'sub_frame', 'xmlhttprequest', 'ping', 'websocket'] };
 
 /**
  * Returns a function that sends requests under rules.

@@ -30,11 +30,13 @@ export function fakeSession(settings, { context = SESSION, flags = context.flags
   const problem = mock.fn((/** @type {string} */ _message) => {});
   return {
     context,
+    exports: true,
     propagation: propagating(settings),
     use: mock.fn(),
     take: () => ({ spanId: spanId(++issued), flags }),
     takeTrace: () => ({ traceId: traceId(++issued), spanId: spanId(issued), flags }),
-    problem,
+    /** What {@link Traces} calls. */
+    events: { problem, sampled: mock.fn() },
     /** The problems reported so far. */
     problems: () => problem.mock.calls.map(({ arguments: [message] }) => message),
   };

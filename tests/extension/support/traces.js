@@ -24,7 +24,7 @@ export const client = (n, more) => ({ traceId: T(n), spanId: S(n + 1), flags: '0
 export function traced(settings, options) {
   const session = fakeSession(settings, options);
   const outbox = fakeOutbox();
-  const traces = new Traces(session, outbox, session.problem);
+  const traces = new Traces(session, outbox, session.events);
   /** The observations since the last call. */
   const observed = () =>
     outbox.observed.splice(0).map(({ what, time, ...context }) => {
