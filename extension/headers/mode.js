@@ -109,11 +109,11 @@ export class ModeSwitch {
     const hasRules = mode === 'lightweight' || settings.resources.length > 0;
     if (!hasRules || settings.targets.length + settings.exclude.length === 0) session.refuse([]);
     else if (!(await this.#refusePatterns(settings))) return;
-    tabs.limit(hasRules ? roomForTabs(session.propagation) : MAX_TABS);
+    tabs.limit(mode === 'lightweight' ? roomForTabs(session.propagation) : MAX_TABS);
     if (isSampled(session.context.flags)) this.#requests.sampled();
     if (mode === 'detailed' && !session.propagation.paused) {
       // The listener must be there before the rules are removed.
-      this.#navigations.stop();
+      this.#navigations.stop(settings.domains.length === 0);
       this.#requests.listen(session.propagation.filter);
       this.#injector.start(this.#tracing);
     }

@@ -22,6 +22,7 @@ const ROOT_RULE = 4;
 const SPARE_RULE = 5;
 /** Distance to the ids of the same rules for kinds of requests without a span of their own. */
 const OTHER_RULES = 4;
+const OUTSIDE_RULE = 8;
 const FIRST_TAB_RULE = 10;
 
 /** Distance between the rule ids of one target and the next. The ids of exclusions follow. */
@@ -205,7 +206,13 @@ export function detailedRules({ session, tabs }, allTypes, propagation, traces, 
   const rules = [recordRule({ mode: 'detailed', session, propagation: settings, contexts: null, kept })];
   if (paused) return [...rules, ...removals(0, { resourceTypes: allTypes }, clientTabs, fields)];
   const { domains, otherResources } = settings;
-  if (domains.length > 0) rules.push(...removals(0, { resourceTypes: allTypes, excludedRequestDomains: domains }, clientTabs, fields));
+  if (domains.length > 0) {
+    const excludedRequestDomains = domains;
+    rules.push(...removals(0, { resourceTypes: allTypes, excludedRequestDomains }, clientTabs, fields));
+    // On these only a client can set headers, and its first one is not known before its first navigation.
+    const documents = { resourceTypes: ['main_frame'], excludedRequestDomains };
+    if (fields.length > 0) rules.push(rule(OUTSIDE_RULE, 'client', documents, removing(fields)));
+  }
   const otherTypes = allTypes.filter((type) => !hasOwnSpan(settings)(type));
   if (otherTypes.length === 0) return rules;
 
@@ -214,9 +221,10 @@ export function detailedRules({ session, tabs }, allTypes, propagation, traces, 
   if (otherResources === 'none') return rules;
   const build = ruleBuilder(otherTypes, propagation, traces);
   rules.push(...build.of(ROOT_RULE, 'root', session), ...build.exclusions(limitedTabs));
-  for (const [tabId, { ruleId }] of tabs) {
-    const root = traces.rootOf(tabId);
-    if (root !== session) rules.push(...build.of(ruleId, 'current', root, { tabId }));
+  const roots = Array.from(tabs, ([tabId, { ruleId }]) => ({ tabId, ruleId, root: traces.rootOf(tabId) }));
+  const own = roots.filter(({ root }) => root !== session).slice(0, Math.max(roomForTabs(propagation), 0));
+  for (const { tabId, ruleId, root } of own) {
+    rules.push(...build.of(ruleId, 'current', root, { tabId }));
   }
   return rules;
 }

@@ -173,23 +173,32 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     if (!mayContinue(details)) respond(details);
   };
   const { onBeforeSendHeaders, onSendHeaders, onHeadersReceived } = chrome.webRequest;
-  let isListening = false;
-  const byRules = {
-    /** Follows navigations by what rules put on their requests, for lightweight mode. */
-    listen: () => {
-      if (isListening) return;
-      isListening = true;
-      onBeforeSendHeaders.addListener(arrive, MAIN_FRAMES, ['requestHeaders']);
+  let isReading = false;
+  let isFollowing = false;
+  /** @param {boolean} reads whether to read what clients put on requests @param {boolean} follows whether to follow navigations */
+  const change = (reads, follows) => {
+    if (reads && !isReading) onBeforeSendHeaders.addListener(arrive, MAIN_FRAMES, ['requestHeaders']);
+    if (!reads) onBeforeSendHeaders.removeListener(arrive);
+    isReading = reads;
+    if (follows && !isFollowing) {
       onSendHeaders.addListener(leave, MAIN_FRAMES, ['requestHeaders']);
       onHeadersReceived.addListener(receive, MAIN_FRAMES, ['responseHeaders']);
-    },
-    /** Leaves that to the blocking listeners, for detailed mode. */
-    stop: () => {
-      isListening = false;
-      onBeforeSendHeaders.removeListener(arrive);
+    }
+    if (!follows) {
       onSendHeaders.removeListener(leave);
       onHeadersReceived.removeListener(receive);
-    },
+    }
+    isFollowing = follows;
+  };
+  const byRules = {
+    /** Follows navigations by what rules put on their requests, for lightweight mode. */
+    listen: () => change(true, true),
+    /**
+     * Leaves that to the blocking listeners, for detailed mode.
+     *
+     * @param {boolean} asksAll whether they are asked about navigations to every host, and so know of every client
+     */
+    stop: (asksAll) => change(!asksAll, false),
   };
   byRules.listen();
   chrome.webRequest.onResponseStarted.addListener(respond, MAIN_FRAMES, ['responseHeaders']);

@@ -82,7 +82,8 @@ for (const granted of [false, true]) {
     for (const next of [{}, HERE, CALLS, settings, { targets: ['^https://elsewhere\\.test/'], domains: ['elsewhere.test'] }, settings]) {
       await say(worker, answer('auto', NAMED, next));
       assert.deepEqual(filtered(), expected(next));
-      assert.equal(browser.filters(own).length, granted ? 1 : 2, 'lightweight mode has one of navigations too');
+      const ofNavigations = granted && !('domains' in next) ? 0 : 1;
+      assert.equal(browser.filters(own).length, 1 + ofNavigations);
     }
   });
 
@@ -142,6 +143,33 @@ test('detailed: navigations cost no update with other kinds either', async () =>
   assert.equal(worker.browser.updates.length, 1);
   for (let n = 10; n < 20; n += 1) await visit(worker, `${n}`, THEIRS);
   assert.equal(worker.browser.updates.length, 2, 'a client is one change');
+});
+
+for (const granted of [false, true]) {
+  test(`${granted ? 'detailed' : 'lightweight'}: a client that begins elsewhere is known`, async () => {
+    const worker = await carrying(HERE, { granted });
+    await visit(worker, '1', THEIRS, ELSEWHERE);
+    assert.deepEqual(carriedBy(worker, { requestId: '2', url: ELSEWHERE, documentId: 'e' }, STEERED), {}, 'no rule knew of it before');
+    assert.deepEqual((await visit(worker, '3', STEERED, ELSEWHERE)).carried, {});
+    assert.equal(traceOf(carriedBy(worker, { requestId: '4', documentId: 'e' }, THEIRS)), CLIENT.traceId);
+    assert.equal(traceOf((await visit(worker, '5', THEIRS)).carried), CLIENT.traceId);
+    assert.deepEqual(observedStarts(worker.browser).map(({ request }) => request), ['4', '5']);
+  });
+}
+
+test('detailed: clients are read where the listener is not asked', async () => {
+  const worker = await carrying(HERE, { granted: true });
+  const { browser } = worker;
+  const reading = () => browser.filters(INJECT).filter((filter) => filter?.types?.length === 1);
+  for (let n = 0; n < 2; n += 1) {
+    assert.deepEqual(reading(), [MAIN_FRAMES]);
+    assert.deepEqual(browser.filters(SENT), []);
+    await say(worker, answer('detailed', NAMED, {}));
+    assert.deepEqual(reading(), []);
+    await say(worker, answer('lightweight', NAMED, HERE));
+    assert.deepEqual(reading(), [MAIN_FRAMES]);
+    await say(worker, answer('detailed', NAMED, HERE));
+  }
 });
 
 test('only lightweight mode listens for all main frames', async () => {

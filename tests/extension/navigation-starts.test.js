@@ -19,6 +19,15 @@ test('the latest start is returned, but none after the event', () => {
   assert.equal(starts.take(7, 110), 110);
 });
 
+test('the start is known until something uses it', () => {
+  const starts = new NavigationStarts();
+  assert.equal(starts.of(7), null);
+  starts.begun(7, 90);
+  assert.deepEqual([starts.of(7), starts.of(7), starts.of(8)], [90, 90, null]);
+  starts.take(7, 100);
+  assert.equal(starts.of(7), null);
+});
+
 test('a closed tab is forgotten', () => {
   const starts = new NavigationStarts();
   starts.begun(7, 90);

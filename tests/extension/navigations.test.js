@@ -11,6 +11,8 @@ import { propagating } from './support/session.js';
 let browser;
 /** @type {ReturnType<typeof fakeChrome>['fire']} */
 let fire;
+/** @type {ReturnType<typeof watchNavigations>} */
+let switches;
 /** @type {unknown[][]} calls of the tracker */
 let calls;
 /** @type {(tracker: any) => void} */
@@ -54,7 +56,7 @@ beforeEach(async () => {
   documents = new Documents();
   starts = new NavigationStarts();
   const outbox = { observe: (/** @type {any} */ observation) => void observed.push(observation) };
-  watchNavigations(new Promise((resolve) => (start = resolve)), { outbox, documents, starts });
+  switches = watchNavigations(new Promise((resolve) => (start = resolve)), { outbox, documents, starts });
 });
 
 const PAGE = 'https://example.test/';
@@ -110,6 +112,38 @@ for (const [what, event, details, expected] of CASES) {
     assert.deepEqual(calls, expected);
   });
 }
+
+test('a response tells when its navigation began, if unused', async () => {
+  await answering();
+  fire('webNavigation.onBeforeNavigate', page({ timeStamp: 90 }));
+  for (const event of ['onHeadersReceived', 'onResponseStarted']) fire(`webRequest.${event}`, response());
+  starts.take(7, 100);
+  fire('webRequest.onResponseStarted', response());
+  assert.deepEqual(calls, [90, 90, null].map((begun) => ['responded', 7, '1', PAGE, begun]));
+});
+
+test('detailed mode needs only the responses of navigations', async () => {
+  await answering();
+  const three = ['onBeforeSendHeaders', 'onSendHeaders', 'onHeadersReceived'].map((name) => `webRequest.${name}`);
+  const heard = () => three.map((name) => browser.filters(name).length);
+  const all = () => {
+    calls.length = 0;
+    for (const name of [...three, 'webRequest.onResponseStarted', 'webRequest.onErrorOccurred']) fire(name, { ...response(), requestHeaders: [] });
+    return calls.map(([name]) => name);
+  };
+  for (let n = 0; n < 2; n += 1) {
+    assert.deepEqual(heard(), [1, 1, 1]);
+    assert.deepEqual(all(), ['arrived', 'requested', 'responded', 'responded', 'failed']);
+    switches.stop(true);
+    switches.stop(true);
+    assert.deepEqual(heard(), [0, 0, 0]);
+    assert.deepEqual(all(), ['responded', 'failed']);
+    switches.stop(false);
+    assert.deepEqual(heard(), [1, 0, 0]);
+    switches.listen();
+    switches.listen();
+  }
+});
 
 test('no listener is blocking', () => {
   assert.deepEqual(browser.blocking(), []);

@@ -149,9 +149,14 @@ export async function assertNoGap(browser) {
   }
 }
 
-/** Returns whether main-frame requests are followed by what rules put on them. @param {ReturnType<typeof fakeChrome>} browser */
-const hearsMainFrames = (browser) =>
-  browser.filters('webRequest.onSendHeaders').some((filter) => filter?.types?.length === 1);
+/**
+ * Returns whether the listeners of `observe/navigations.js` hear of main-frame requests.
+ *
+ * @param {ReturnType<typeof fakeChrome>} browser
+ * @param {string} [event]
+ */
+const hearsMainFrames = ({ registered }, event = 'onSendHeaders') =>
+  (registered.get(`webRequest.${event}`) ?? []).some(({ filter, extra }) => filter?.types?.length === 1 && !extra.includes('blocking'));
 
 /**
  * Runs a navigation, with the browser's events about it.
@@ -232,7 +237,7 @@ export async function visit({ browser, navigations }, requestId, headers = {}, u
   const details = { requestId, tabId: TAB, type: 'main_frame', url, documentLifecycle: 'active' };
   const requestHeaders = list(headers);
   const isHeard = hearsMainFrames(browser);
-  if (isHeard) navigations.arrived(TAB, requestId, requestHeaders, headers.navtrace);
+  if (hearsMainFrames(browser, 'onBeforeSendHeaders')) navigations.arrived(TAB, requestId, requestHeaders, headers.navtrace);
   const left = browser.leave({ ...details, requestHeaders });
   if (isHeard && navigations.isTarget(url)) navigations.requested(TAB, requestId, navigations.carriedBy(left));
   const ended = navigations.responded(TAB, requestId, url, null);

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { EVERYTHING } from '../../extension/context/propagation.js';
+import { EXPOSE, INJECT, PAGE, SESSION, TAB, contextIn, navigation, request, working } from './support/injector.js';
+import { propagating } from './support/session.js';
+
+test('the injector is asked about what its filter selects', () => {
+  const { fire, filters, blocking, injector, session, tabs, traces } = working();
+  session.propagation = propagating({ domains: ['example.test'], resources: ['main_frame', 'script'] });
+  injector.start({ session, tabs, traces });
+  assert.deepEqual([filters(INJECT), blocking()], [[session.propagation.filter], [INJECT, EXPOSE]]);
+  assert.equal(contextIn(fire(INJECT, request()).requestHeaders).traceId, SESSION.traceId);
+  for (const details of [{ type: 'image' }, { url: 'https://elsewhere.test/' }]) assert.equal(fire(INJECT, request(details)), undefined);
+  injector.listen();
+  assert.deepEqual(filters(INJECT), [EVERYTHING]);
+});
+
+for (const existing of /** @type {const} */ (['override', 'keep'])) {
+  test(`a request that is not sampled is ignored: ${existing}`, () => {
+    const { inject, fire, tabs, started, ignore } = working({ existing });
+    tabs.requested(TAB, '0', { spanId: 'c'.repeat(16), flags: '02' });
+    tabs.responded(TAB, '0', PAGE);
+    assert.equal(contextIn(inject(request({ requestId: '2' }))).flags, '02', 'it carries its context');
+    fire(INJECT, request({ requestId: '3', requestHeaders: [{ name: 'traceparent', value: `00-${'f'.repeat(32)}-${'f'.repeat(16)}-01` }] }));
+    assert.equal(started.mock.callCount(), 0);
+    assert.deepEqual(ignore.mock.calls.map(({ arguments: [requestId] }) => requestId), ['2', '3']);
+    inject(navigation({ requestId: '4' }));
+    assert.equal(started.mock.callCount(), 1);
+  });
+}
