@@ -1,0 +1,26 @@
+//! An extension that does as little as one can, to tell the cost of any extension from that of navtrace's.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+const MANIFEST: &str = include_str!("../../extension/manifest.json");
+const HELLO: &str = include_str!("../../tests/fixtures/messages/hello.json");
+const ARMED: &str = include_str!("../../tests/fixtures/messages/armed.json");
+
+/// Writes an extension that completes the start and adds nothing to requests. It lives as long as the returned folder.
+pub(crate) fn extension() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("manifest.json"), MANIFEST).unwrap();
+    let worker = format!(
+        "const port = chrome.runtime.connectNative('dev.navtrace.host');\n\
+         port.onMessage.addListener((message) => {{\n\
+           if (message.type === 'session') port.postMessage({});\n\
+         }});\n\
+         port.postMessage({});\n",
+        ARMED.trim_end(),
+        HELLO.trim_end()
+    );
+    fs::write(folder.path().join("service-worker.js"), worker).unwrap();
+    folder
+}
