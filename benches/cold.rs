@@ -72,11 +72,5 @@ fn compare() -> Result<bool, String> {
 }
 
 fn main() -> ExitCode {
-    match compare() {
-        Ok(reached) => ExitCode::from(u8::from(!reached)),
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
-        }
-    }
+    goals::exit_code(compare())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::browser_test::{BrowserTest, Run, assert_own_spans, traceparent};
+use crate::common::arguments;
 use crate::navtrace::Environment;
 use crate::support::collector::Collector;
 use crate::support::site::{APP_REQUESTS, Recorded};
@@ -68,9 +69,7 @@ impl Variant {
                 let path = std::fs::canonicalize(build).map_err(|error| format!("{build}: {error}"))?;
                 return Ok(Self::Build(name.to_owned(), path));
             }
-            let found = Self::ALL.into_iter().find(|variant| variant.name() == word);
-            let known = Self::ALL.map(|variant| variant.name().to_owned()).join(", ");
-            found.ok_or_else(|| format!("there is no variant {word:?}: expected NAME=PATH or one of {known}"))
+            arguments::named(word, &Self::ALL, Self::name)
         };
         if words.is_empty() { Ok(defaults.to_vec()) } else { words.iter().map(find).collect() }
     }

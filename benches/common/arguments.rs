@@ -12,16 +12,9 @@ pub(crate) fn number(name: &str, default: usize) -> Result<usize, String> {
     number.ok_or_else(|| format!("{name}={text} can't be used: expected a number, 1 or more"))
 }
 
-/// Returns the variants with these names, in the order of the names, or all without names.
-pub(crate) fn selected<T: Copy>(
-    words: &[String],
-    all: &[T],
-    name: impl Fn(T) -> &'static str,
-) -> Result<Vec<T>, String> {
-    let find = |word: &String| {
-        let found = all.iter().copied().find(|variant| name(*variant) == word);
-        let known = || all.iter().map(|variant| name(*variant)).collect::<Vec<_>>().join(", ");
-        found.ok_or_else(|| format!("there is no variant {word:?}: expected one of {}", known()))
-    };
-    if words.is_empty() { Ok(all.to_vec()) } else { words.iter().map(find).collect() }
+/// Returns the variant with a name.
+pub(crate) fn named<T: Clone>(word: &str, all: &[T], name: impl Fn(&T) -> &str) -> Result<T, String> {
+    let found = all.iter().find(|variant| name(variant) == word);
+    let known = || all.iter().map(&name).collect::<Vec<_>>().join(", ");
+    found.cloned().ok_or_else(|| format!("there is no variant {word:?}: expected one of {}", known()))
 }

@@ -1,4 +1,6 @@
-//! Goals that a benchmark checks.
+//! Goals that a benchmark checks, and its exit code.
+
+use std::process::ExitCode;
 
 /// A limit of a figure.
 pub(crate) struct Goal {
@@ -35,4 +37,16 @@ pub(crate) fn report(goals: &[Goal]) -> bool {
         println!("{what:<62} {measured:>9} {most:>9.digits$}  {verdict}");
     }
     goals.iter().all(|goal| goal.reached() != Some(false))
+}
+
+/// Returns 0 if all goals are reached, 1 if not, and 2 after an error, which it prints.
+pub(crate) fn exit_code(reached: Result<bool, String>) -> ExitCode {
+    ExitCode::from(match reached {
+        Ok(true) => 0,
+        Ok(false) => 1,
+        Err(error) => {
+            eprintln!("{error}");
+            2
+        }
+    })
 }

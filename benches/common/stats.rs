@@ -32,7 +32,12 @@ impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { value, low, high } = self;
         let digits = f.precision().unwrap_or(2);
-        let text = format!("{value:+.digits$} [{low:+.digits$}, {high:+.digits$}]");
+        let text = if [value, low, high].into_iter().any(|figure| figure.is_nan()) {
+            // A share of nothing.
+            "-".to_owned()
+        } else {
+            format!("{value:+.digits$} [{low:+.digits$}, {high:+.digits$}]")
+        };
         write!(f, "{text:>width$}", width = f.width().unwrap_or(0))
     }
 }
