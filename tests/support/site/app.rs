@@ -91,7 +91,7 @@ static FILES: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
         let tail = if name == "theme" { FONT } else { "" };
         files.insert(format!("{name}.css"), File::new("text/css; charset=utf-8", body).ending(tail));
     }
-    for (seed, name) in ["logo", "banner", "product-1", "product-2", "partner-1", "partner-2"].iter().enumerate() {
+    for (seed, name) in (1..).zip(["logo", "banner", "product-1", "product-2", "partner-1", "partner-2"]) {
         files.insert(format!("{name}.bmp"), File::new("image/bmp", generated::image(seed)));
     }
     for name in ["products", "basket", "offers", "stock"] {

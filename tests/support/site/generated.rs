@@ -47,7 +47,7 @@ pub(super) fn style(name: &str, kib: usize) -> String {
 }
 
 /// Returns a bitmap of 48 by 48 pixels, some 7 KB.
-pub(super) fn image(seed: usize) -> Vec<u8> {
+pub(super) fn image(seed: u32) -> Vec<u8> {
     const SIDE: u32 = 48;
     const HEADER: u32 = 54;
     let pixels = SIDE * SIDE * 3;
@@ -62,7 +62,7 @@ pub(super) fn image(seed: usize) -> Vec<u8> {
     for field in [0, pixels, 0, 0, 0, 0] {
         bytes.extend(field.to_le_bytes());
     }
-    bytes.extend((0..pixels as usize).map(|i| (i * (31 + seed) / 7 % 251) as u8));
+    bytes.extend((0..pixels).map(|i| (i * (31 + seed) / 7).to_le_bytes()[0]));
     bytes
 }
 
