@@ -25,7 +25,7 @@ impl Goal {
 
 /// Prints the goals. Returns whether all that were measured are reached.
 pub(crate) fn report(goals: &[Goal]) -> bool {
-    println!("\n{:<62} {:>9} {:>9}", "goal", "measured", "at most");
+    println!("\n{:<68} {:>9} {:>9}", "goal", "measured", "at most");
     for goal in goals {
         let Goal { what, most, digits, .. } = goal;
         let measured = goal.measured.map_or_else(|| "-".to_owned(), |measured| format!("{measured:.digits$}"));
@@ -34,7 +34,7 @@ pub(crate) fn report(goals: &[Goal]) -> bool {
             Some(false) => "NOT reached",
             None => "not measured",
         };
-        println!("{what:<62} {measured:>9} {most:>9.digits$}  {verdict}");
+        println!("{what:<68} {measured:>9} {most:>9.digits$}  {verdict}");
     }
     goals.iter().all(|goal| goal.reached() != Some(false))
 }
