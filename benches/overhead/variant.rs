@@ -10,7 +10,7 @@ use crate::support::collector::Collector;
 use crate::{NAVIGATIONS, RESOURCES};
 
 /// A way to run the same script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
     /// k6 alone.
     Plain,

@@ -6,28 +6,17 @@
 import { check } from 'k6';
 import { browser } from 'k6/browser';
 
+import { addByRoute } from './client-headers.js';
 import { browserOptions, run, url } from './scenario.js';
 
 export const options = browserOptions();
-
-function hex(digits) {
-  return Array.from({ length: digits }, () => Math.floor(Math.random() * 16).toString(16)).join('');
-}
-
-/** Adds a span id of its own to every request. `continue` replaces all headers, so the others are repeated. */
-async function addHeaders(page) {
-  const trace = hex(32);
-  await page.route(/./, (route) =>
-    route.continue({ headers: { ...route.request().headers(), traceparent: `00-${trace}-${hex(16)}-01` } }),
-  );
-}
 
 export default async function () {
   const name = run();
   const seen = { entries: 0, hits: 0 };
   const page = await browser.newPage();
   try {
-    if (__ENV.ROUTE) await addHeaders(page);
+    if (__ENV.ROUTE) await addByRoute(page);
     if (Number(__ENV.PAUSE) > 0) await page.waitForTimeout(Number(__ENV.PAUSE));
     for (let i = 0; i < Number(__ENV.NAVIGATIONS || 10); i++) {
       const nav = `${name}-${i}`;

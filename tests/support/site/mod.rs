@@ -6,8 +6,10 @@
 //! The query of every URL has labels: `kind` is the kind of request, `nav` the navigation, `run` the load of the page. Labels consist of
 //! `[A-Za-z0-9._-]`. Pages drop all other characters.
 
+mod app;
 mod assets;
 mod coverage;
+mod generated;
 mod media;
 mod pages;
 mod record;
@@ -21,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
+#[allow(unused_imports)]
+pub use app::APP_REQUESTS;
 #[allow(unused_imports)]
 pub use coverage::{Kind, PageResults, coverage_kinds, coverage_table};
 pub use record::{Origin, Recorded};

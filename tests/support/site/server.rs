@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::record::{Origin, Recorded};
-use super::{Shared, assets, pages};
+use super::{Shared, app, assets, pages};
 
 /// Serves one origin until the runtime ends.
 pub(super) async fn serve(listener: std::net::TcpListener, origin: Origin, shared: Arc<Shared>) {
@@ -29,6 +29,8 @@ pub(super) async fn serve(listener: std::net::TcpListener, origin: Origin, share
         .route("/coverage", any(assets::coverage))
         .route("/asset/{name}", any(assets::asset))
         .route("/sw/{*path}", any(assets::service_worker))
+        .route("/app", any(app::document))
+        .route("/app/{name}", any(app::file))
         .route("/page", any(pages::page))
         .route("/endless", any(pages::endless))
         .route("/opener", any(pages::opener))
@@ -80,8 +82,8 @@ async fn watch(State((origin, shared)): State<(Origin, Arc<Shared>)>, request: R
 /// Returns the headers that a page of the main origin may set.
 fn allowed_headers(request: &Recorded) -> &'static str {
     match &request.kind {
-        // The web SDK sets these, so preflights ask for them.
-        Some(kind) if kind.starts_with("sdk-") => "x-own, traceparent, tracestate",
+        // The web SDK and clients that set headers for the application do, so preflights ask for them.
+        Some(kind) if kind.starts_with("sdk-") || kind.starts_with("app-") => "x-own, traceparent, tracestate",
         // Only this one. If a `traceparent` counted for CORS, a preflight would ask for it and fail.
         _ => "x-own",
     }
