@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
-use crate::context::mode::{Mode, WantedMode};
+use crate::context::mode::{Mode, ModeSetting, WantedMode};
 use crate::doctor::{DoctorOptions, Finding};
 use crate::launch::gate::DOCTOR_HINT;
 use crate::launch::start;
@@ -95,6 +95,7 @@ pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
     files::remove_directory(&dir.keep(), REMOVAL_TIMEOUT);
 
     let start = match (endpoint, problem) {
+        (Ok(_), None) if mode == Some(Mode::Static) => Ok("nothing is held back: static mode".to_owned()),
         (Ok(_), None) => Ok("armed before the client may connect".to_owned()),
         (_, Some(problem)) => Err(without_hint(&problem)),
         (Err(error), None) => Err(error),
@@ -118,19 +119,18 @@ pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
     Ok(SUBJECTS.into_iter().zip(results).map(|(subject, result)| Finding::of(subject, result)).collect())
 }
 
-fn describe_mode(mode: Option<Mode>, wanted: WantedMode) -> Result<String, String> {
-    match (mode, wanted) {
-        (Some(Mode::Detailed), _) => Ok("detailed: a span id for every request".to_owned()),
-        (Some(Mode::Lightweight), WantedMode::Lightweight) => {
+fn describe_mode(mode: Option<Mode>, wanted: ModeSetting) -> Result<String, String> {
+    let Some(mode) = mode else { return Err("unknown, because the extension was not armed".to_owned()) };
+    match (mode, wanted.of_worker()) {
+        (Mode::Static, _) => Ok("static, as NAVTRACE_MODE says: the session's span id on every request".to_owned()),
+        (Mode::Detailed, _) => Ok("detailed: a span id for every request".to_owned()),
+        (Mode::Lightweight, WantedMode::Lightweight) => {
             Ok("lightweight, as NAVTRACE_MODE says: a span id for every navigation".to_owned())
         }
-        (Some(Mode::Lightweight), WantedMode::Auto) => {
-            Ok(format!("lightweight, a span id for every navigation: {NO_GRANT}"))
-        }
-        (Some(Mode::Lightweight), WantedMode::Detailed) => {
+        (Mode::Lightweight, WantedMode::Auto) => Ok(format!("lightweight, a span id for every navigation: {NO_GRANT}")),
+        (Mode::Lightweight, WantedMode::Detailed) => {
             Err(format!("lightweight, although NAVTRACE_MODE=detailed: {NO_GRANT}"))
         }
-        (None, _) => Err("unknown, because the extension was not armed".to_owned()),
     }
 }
 

@@ -11,8 +11,8 @@ const DEVTOOLS_PORT: &str = "remote-debugging-port";
 pub(crate) struct AddedFlags<'a> {
     /// The unpacked extension.
     pub(crate) extension_dir: &'a Path,
-    /// The id of the extension that is granted blocking `webRequest` listeners.
-    pub(crate) extension_id: &'a str,
+    /// The id of the extension that is granted blocking `webRequest` listeners, if it has any.
+    pub(crate) granted_id: Option<&'a str>,
     /// The temporary profile of a client that named none.
     pub(crate) user_data_dir: Option<&'a Path>,
     /// Whether to turn the sandbox off, without which Chromium refuses to start as root.
@@ -78,7 +78,9 @@ pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
     if has(args, "disable-extensions-except") {
         rewritten.push(with_ours("disable-extensions-except"));
     }
-    rewritten.push(flag("allowlisted-extension-id", added.extension_id.as_ref()));
+    if let Some(id) = added.granted_id {
+        rewritten.push(flag("allowlisted-extension-id", id.as_ref()));
+    }
     if let Some(dir) = added.user_data_dir {
         rewritten.push(flag("user-data-dir", dir.as_os_str()));
     }
@@ -125,7 +127,7 @@ mod tests {
     fn added() -> AddedFlags<'static> {
         AddedFlags {
             extension_dir: Path::new("/ext"),
-            extension_id: "abc",
+            granted_id: Some("abc"),
             user_data_dir: None,
             no_sandbox: false,
             port_is_ours: false,
