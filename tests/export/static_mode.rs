@@ -46,9 +46,13 @@ fn wait_gone(test: &ExportTest) {
 
 /// Starts a browser that runs until it is killed, and returns once its session is in the journal.
 fn running(test: &ExportTest) -> Child {
-    let child = launch(test, "exec sleep 60").process_group(0).stderr(Stdio::null()).spawn().unwrap();
+    let child =
+        launch(test, r#"touch "$HOME/started"; exec sleep 60"#).process_group(0).stderr(Stdio::null()).spawn().unwrap();
     let deadline = Instant::now() + TIMEOUT;
-    while !test.journals().iter().any(|journal| fs::read_to_string(journal).unwrap_or_default().lines().count() == 2) {
+    let is_started = || test.environment.home().join("started").exists();
+    while !is_started()
+        || !test.journals().iter().any(|journal| fs::read_to_string(journal).unwrap_or_default().lines().count() == 2)
+    {
         assert!(Instant::now() < deadline, "there is no journal");
         std::thread::sleep(Duration::from_millis(5));
     }

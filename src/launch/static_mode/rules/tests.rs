@@ -84,7 +84,7 @@ fn all_propagators_with_the_parents_state_and_baggage_are_written() {
     let headers = rules[0].2["requestHeaders"].as_array().unwrap().clone();
     let shown = |header: &Value| {
         let text = |key| header[key].as_str().unwrap_or_default().to_owned();
-        format!("{} {} {}", text("operation"), text("header"), text("value"))
+        format!("{} {} {}", text("operation"), text("header"), text("value")).trim_end().to_owned()
     };
     insta::assert_snapshot!(headers.iter().map(shown).collect::<Vec<_>>().join("\n"), @r"
     set traceparent 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
