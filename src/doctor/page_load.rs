@@ -190,8 +190,8 @@ fn load(endpoint: &str, page: &str, server: TcpListener, loads: u32) -> Result<O
     });
     for load in 1..=loads {
         open_page(endpoint, page).map_err(|error| error.to_string())?;
-        let received = receiver.recv_timeout(PAGE_TIMEOUT);
-        let traceparent = received.map_err(|_| format!("no request came within {PAGE_TIMEOUT:?}"))?;
+        let missing = |_| format!("no request came within {PAGE_TIMEOUT:?}");
+        let traceparent = receiver.recv_timeout(PAGE_TIMEOUT).map_err(missing)?;
         if traceparent.is_some() {
             return Ok(traceparent);
         }
