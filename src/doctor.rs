@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::context::mode::WantedMode;
+use crate::context::mode::ModeSetting;
 use crate::view::terminal::clean;
 
 pub(crate) use crate::doctor::installed::check as check_installed;
@@ -29,7 +29,7 @@ pub(crate) struct DoctorOptions {
     pub(crate) extension: Option<PathBuf>,
     /// Time that a browser start waits for the extension.
     pub(crate) arm_timeout: Duration,
-    pub(crate) mode: WantedMode,
+    pub(crate) mode: ModeSetting,
     /// Variables for the launcher of the test page, which pass the settings on.
     pub(crate) environment: Vec<(&'static str, OsString)>,
 }

@@ -3,6 +3,7 @@
 pub(crate) mod extension;
 pub(crate) mod find;
 pub(crate) mod flags;
+mod fork;
 pub(crate) mod gate;
 pub(crate) mod in_use;
 pub(crate) mod k6;
@@ -11,3 +12,5 @@ pub(crate) mod manifest;
 pub(crate) mod profile;
 mod relay;
 pub(crate) mod start;
+pub(crate) mod static_mode;
+mod watch;

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use crate::base::failure::{ExitCode, Failure};
-use crate::context::mode::WantedMode;
+use crate::context::mode::ModeSetting;
 use crate::context::policy::Policy;
 
 use crate::export::options::ExportOptions;
@@ -44,7 +44,7 @@ pub(crate) struct Config {
     pub(crate) extension: Option<PathBuf>,
     /// The longest that a browser start waits for the extension to be armed.
     pub(crate) arm_timeout: Duration,
-    pub(crate) mode: WantedMode,
+    pub(crate) mode: ModeSetting,
     /// Whether navigation timing and web vitals of pages are measured.
     pub(crate) web_vitals: bool,
     pub(crate) link: Option<LinkTemplate>,
@@ -69,7 +69,7 @@ impl Default for Config {
             browser: None,
             extension: None,
             arm_timeout: Duration::from_secs(5),
-            mode: WantedMode::default(),
+            mode: ModeSetting::default(),
             web_vitals: false,
             link: None,
             log: LevelFilter::WARN,

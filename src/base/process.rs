@@ -16,6 +16,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Returns the calling process.
+    pub(crate) fn this() -> Self {
+        let pid = std::process::id();
+        Self { pid, started: start_of(pid) }
+    }
+
     /// Returns the parent process. Of a host that is the browser.
     pub(crate) fn parent() -> Self {
         let pid = std::os::unix::process::parent_id();

@@ -14,7 +14,7 @@ use crate::channel::conversation::{self, Conversation, HostEvent};
 use crate::channel::message::ErrorCode;
 use crate::channel::message::setting::SettingValue;
 use crate::channel::message::to_extension::ToExtension;
-use crate::context::mode::{Mode, WantedMode};
+use crate::context::mode::{Mode, ModeSetting, WantedMode};
 use crate::context::policy::{Existing, Policy};
 use crate::export::ExporterState;
 use crate::export::options::{Endpoint, ExportOptions};
@@ -28,6 +28,8 @@ use crate::run::reports::{Report, ReportSender};
 const NOT_GRANTED: &str = "NAVTRACE_MODE=detailed, but this browser does not let the extension change single requests: start it through \
                            `navtrace run` or `navtrace launch`, or name another Chromium with NAVTRACE_BROWSER; going on in lightweight mode";
 
+const NOT_STATIC: &str = "NAVTRACE_MODE=static, but that is for browsers that `navtrace run` or `navtrace launch` start; going on in lightweight mode";
+
 const CANNOT_KEEP: &str = "NAVTRACE_EXISTING=keep has no effect in lightweight mode: contexts that pages set are overridden; use detailed \
                            mode";
 
@@ -38,7 +40,7 @@ const NOT_OFF_THE_RECORD: &str = "navtrace is not allowed in Incognito, so pages
 #[derive(Debug)]
 pub(crate) struct HostOptions {
     pub(crate) policy: Policy,
-    pub(crate) mode: WantedMode,
+    pub(crate) mode: ModeSetting,
     /// Whether pages measure navigation timing and web vitals, if spans are exported at all.
     pub(crate) web_vitals: bool,
     /// Template for links to traces.
@@ -87,7 +89,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     let host = Host { options, settings, run: &run, queue: &queue, latch: latch.as_ref() };
 
     let endpoint = options.export.endpoint.as_ref().map(Endpoint::name);
-    let conversation = Conversation::new(options.policy.clone(), options.mode, gate::remembered())
+    let conversation = Conversation::new(options.policy.clone(), options.mode.of_worker(), gate::remembered())
         .with_web_vitals(options.web_vitals && endpoint.is_some())
         .with_export(options.link.clone(), endpoint);
     let served = conversation::serve(&mut io::stdin().lock(), &frames, conversation, |event| host.handle(event));
@@ -173,8 +175,12 @@ impl<S: SettingsStore> Host<'_, S> {
             latch.release();
         }
         gate::report(Stage::Armed);
-        if self.options.mode == WantedMode::Detailed && mode != Mode::Detailed {
-            report_problem(self.run, NOT_GRANTED);
+        match self.options.mode {
+            ModeSetting::Worker(WantedMode::Detailed) if mode != Mode::Detailed => {
+                report_problem(self.run, NOT_GRANTED);
+            }
+            ModeSetting::Worker(_) => {}
+            ModeSetting::Static => report_problem(self.run, NOT_STATIC),
         }
         if self.options.policy.existing == Existing::Keep && mode != Mode::Detailed {
             report_problem(self.run, CANNOT_KEEP);

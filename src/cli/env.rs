@@ -11,6 +11,7 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::cli::setting_flags::SettingFlags;
 use crate::cli::{BROWSER_NAME, profile};
+use crate::context::mode::ModeSetting;
 use crate::launch::{extension, find, k6, start};
 use crate::settings::Config;
 
@@ -53,6 +54,11 @@ const OTHER_EXTENSION: &str = "choose another folder with NAVTRACE_EXTENSION or 
 pub(super) fn env(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
     for warning in &config.warnings {
         say(warning);
+    }
+    if config.mode == ModeSetting::Static {
+        say(
+            "NAVTRACE_MODE=static is for browsers that `navtrace run` or `navtrace launch` start: those that k6 starts itself are in lightweight mode",
+        );
     }
     match lines(config, args) {
         Ok(lines) => super::print(&lines)?,

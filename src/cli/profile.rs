@@ -54,7 +54,7 @@ pub(super) fn prepare(dir: &Path) -> Result<String, Failure> {
         let message = format!("the profile {text} can't be prepared: {} is {kind}, not navtrace's", manifest.display());
         return Err(Failure::new(ExitCode::Failure, message).hint("move it away, or choose another folder"));
     }
-    if let Some(backup) = profile::prepare(&dir, None, &start::this_binary()?)? {
+    if let Some(backup) = profile::prepare(&dir, None, Some(&start::this_binary()?))? {
         say(&backup.to_string());
     }
     latch::set(&dir).map_err(|error| {

@@ -8,6 +8,7 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::cli::setting_flags::SettingFlags;
 use crate::cli::{BROWSER_NAME, collect};
+use crate::context::mode::ModeSetting;
 use crate::launch::{extension, find, start};
 use crate::run::collector::{self, RunningCollector};
 use crate::run::{Run, RunOptions};
@@ -57,7 +58,11 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     }
     // Problems that keep every browser from starting are reported once, before the command starts.
     let browser = find::find(config.browser.as_deref())?;
-    let extension = extension::provide(config.extension.as_deref())?;
+    let extension = match config.mode {
+        // The launcher writes an extension for each start.
+        ModeSetting::Static => None,
+        ModeSetting::Worker(_) => Some(extension::provide(config.extension.as_deref())?),
+    };
     if start::needs_no_sandbox() {
         say(start::NO_SANDBOX);
     }
@@ -66,7 +71,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]).envs(config.environment()).env(settings::BROWSER, browser);
-    if config.extension.is_some() {
+    if let (Some(_), Some(extension)) = (&config.extension, extension) {
         // The absolute path: the browser may be started from another directory.
         command.env(settings::EXTENSION, extension);
     }

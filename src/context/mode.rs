@@ -1,4 +1,4 @@
-//! The two ways in which the extension puts headers on requests.
+//! The ways in which requests get their headers.
 
 use std::fmt;
 
@@ -13,6 +13,9 @@ pub enum Mode {
     Lightweight,
     /// A blocking listener gives each request its own span id.
     Detailed,
+    /// Rules that never change put the session's span id on every request. The launcher writes them, so no extension reports this mode.
+    #[cfg_attr(test, ts(skip))]
+    Static,
 }
 
 impl fmt::Display for Mode {
@@ -20,11 +23,12 @@ impl fmt::Display for Mode {
         f.write_str(match self {
             Self::Lightweight => "lightweight",
             Self::Detailed => "detailed",
+            Self::Static => "static",
         })
     }
 }
 
-/// The mode that the user asks for.
+/// The mode that the user asks the extension's worker for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
@@ -36,4 +40,29 @@ pub enum WantedMode {
     Lightweight,
     /// Detailed; where the browser does not grant it, lightweight with a warning.
     Detailed,
+}
+
+/// The user's choice of a mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ModeSetting {
+    /// The extension has a worker, which puts headers on requests.
+    Worker(WantedMode),
+    /// An extension without a worker has rules that never change. Only for browsers that the launcher starts.
+    Static,
+}
+
+impl Default for ModeSetting {
+    fn default() -> Self {
+        Self::Worker(WantedMode::default())
+    }
+}
+
+impl ModeSetting {
+    /// Returns the mode of a browser whose extension has a worker: the mode that is closest to the user's choice.
+    pub(crate) fn of_worker(self) -> WantedMode {
+        match self {
+            Self::Worker(mode) => mode,
+            Self::Static => WantedMode::Lightweight,
+        }
+    }
 }

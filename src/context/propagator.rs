@@ -1,4 +1,5 @@
-//! The header formats of `OTEL_PROPAGATORS`. The host only names them; `extension/context/propagators.js` reads and writes the headers.
+//! The header formats of `OTEL_PROPAGATORS`. `extension/context/propagators.js` reads and writes the headers; for static mode
+//! [`headers`](super::headers) writes them too.
 //!
 //! <https://opentelemetry.io/docs/specs/otel/context/api-propagators/>
 

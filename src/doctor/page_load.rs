@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
-use crate::context::mode::{Mode, WantedMode};
+use crate::context::mode::{Mode, ModeSetting, WantedMode};
 use crate::doctor::{DoctorOptions, Finding};
 use crate::launch::gate::DOCTOR_HINT;
 use crate::launch::start;
@@ -39,6 +39,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Time for loading a page on loopback.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Number of page loads in static mode, and the pause between two. Its rules are in force some 0.2 s after the browser answers, which is before
+/// a client such as k6 opens its first page.
+const STATIC_LOADS: u32 = 10;
+const LOAD_PAUSE: Duration = Duration::from_millis(200);
 
 /// Time for the host's reports after the browser's start.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -85,7 +90,8 @@ pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
     let browser = TestBrowser(child);
 
     let endpoint = devtools_endpoint(stderr, START_TIMEOUT + options.arm_timeout);
-    let header = endpoint.as_ref().ok().map(|endpoint| load(endpoint, &page, server));
+    let loads = if options.mode == ModeSetting::Static { STATIC_LOADS } else { 1 };
+    let header = endpoint.as_ref().ok().map(|endpoint| load(endpoint, &page, server, loads));
     let off_the_record =
         receiver.wait_for(REPORT_TIMEOUT, |state| state.sessions.first().map(|session| session.off_the_record));
     let mode = receiver.wait_for(REPORT_TIMEOUT, |state| state.sessions.first()?.mode);
@@ -95,6 +101,7 @@ pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
     files::remove_directory(&dir.keep(), REMOVAL_TIMEOUT);
 
     let start = match (endpoint, problem) {
+        (Ok(_), None) if mode == Some(Mode::Static) => Ok("nothing is held back: static mode".to_owned()),
         (Ok(_), None) => Ok("armed before the client may connect".to_owned()),
         (_, Some(problem)) => Err(without_hint(&problem)),
         (Err(error), None) => Err(error),
@@ -118,19 +125,18 @@ pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
     Ok(SUBJECTS.into_iter().zip(results).map(|(subject, result)| Finding::of(subject, result)).collect())
 }
 
-fn describe_mode(mode: Option<Mode>, wanted: WantedMode) -> Result<String, String> {
-    match (mode, wanted) {
-        (Some(Mode::Detailed), _) => Ok("detailed: a span id for every request".to_owned()),
-        (Some(Mode::Lightweight), WantedMode::Lightweight) => {
+fn describe_mode(mode: Option<Mode>, wanted: ModeSetting) -> Result<String, String> {
+    let Some(mode) = mode else { return Err("unknown, because the extension was not armed".to_owned()) };
+    match (mode, wanted.of_worker()) {
+        (Mode::Static, _) => Ok("static, as NAVTRACE_MODE says: the session's span id on every request".to_owned()),
+        (Mode::Detailed, _) => Ok("detailed: a span id for every request".to_owned()),
+        (Mode::Lightweight, WantedMode::Lightweight) => {
             Ok("lightweight, as NAVTRACE_MODE says: a span id for every navigation".to_owned())
         }
-        (Some(Mode::Lightweight), WantedMode::Auto) => {
-            Ok(format!("lightweight, a span id for every navigation: {NO_GRANT}"))
-        }
-        (Some(Mode::Lightweight), WantedMode::Detailed) => {
+        (Mode::Lightweight, WantedMode::Auto) => Ok(format!("lightweight, a span id for every navigation: {NO_GRANT}")),
+        (Mode::Lightweight, WantedMode::Detailed) => {
             Err(format!("lightweight, although NAVTRACE_MODE=detailed: {NO_GRANT}"))
         }
-        (None, _) => Err("unknown, because the extension was not armed".to_owned()),
     }
 }
 
@@ -172,8 +178,8 @@ fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Durati
     }
 }
 
-/// Opens the page and returns the `traceparent` of the request for it.
-fn load(endpoint: &str, page: &str, server: TcpListener) -> Result<Option<String>, String> {
+/// Opens the page up to `loads` times, and returns the first `traceparent` of a request for it.
+fn load(endpoint: &str, page: &str, server: TcpListener, loads: u32) -> Result<Option<String>, String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         // Each connection has a thread, because one that the browser opens in advance may stay silent.
@@ -182,8 +188,18 @@ fn load(endpoint: &str, page: &str, server: TcpListener) -> Result<Option<String
             std::thread::spawn(move || answer(stream).map(|traceparent| sender.send(traceparent)));
         }
     });
-    open_page(endpoint, page).map_err(|error| error.to_string())?;
-    receiver.recv_timeout(PAGE_TIMEOUT).map_err(|_| format!("no request came within {PAGE_TIMEOUT:?}"))
+    for load in 1..=loads {
+        open_page(endpoint, page).map_err(|error| error.to_string())?;
+        let missing = |_| format!("no request came within {PAGE_TIMEOUT:?}");
+        let traceparent = receiver.recv_timeout(PAGE_TIMEOUT).map_err(missing)?;
+        if traceparent.is_some() {
+            return Ok(traceparent);
+        }
+        if load < loads {
+            std::thread::sleep(LOAD_PAUSE);
+        }
+    }
+    Ok(None)
 }
 
 /// Answers one request with an empty page and returns its `traceparent`.

@@ -11,6 +11,7 @@ use crate::base::environment;
 use crate::base::failure::Failure;
 use crate::channel::frame;
 use crate::channel::message::to_host::{Hello, ToHost};
+use crate::context::mode::ModeSetting;
 use crate::doctor::{DoctorOptions, Finding, page_load};
 use crate::launch::{extension, find, start};
 
@@ -19,7 +20,16 @@ const HOST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the checks in order. Also returns the failure, if any, that kept the page load from being tried.
 pub(crate) fn check(options: &DoctorOptions) -> (Vec<Finding>, Option<Failure>) {
-    let results = [("browser", browser(options)), ("extension", extension_files(options)), ("host", host())];
+    let results = match options.mode {
+        ModeSetting::Worker(_) => {
+            vec![("browser", browser(options)), ("extension", extension_files(options)), ("host", host())]
+        }
+        ModeSetting::Static => vec![
+            ("browser", browser(options)),
+            ("extension", Ok("written for each start: static mode".to_owned())),
+            ("host", Ok("not checked: static mode has no worker and needs no host".to_owned())),
+        ],
+    };
     let is_ready = results.iter().all(|(_, result)| result.is_ok());
     let mut findings: Vec<_> = results.into_iter().map(|(subject, result)| Finding::of(subject, result)).collect();
     if !is_ready {

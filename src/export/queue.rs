@@ -5,29 +5,28 @@
 mod overflow;
 mod sessions;
 mod thread;
+mod unstarted;
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::base::directories::StateDirectory;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::context::traceparent::SpanContext;
 use crate::export::ExporterState;
 use crate::export::journal::ExportCounts;
 use crate::export::options::ExportOptions;
-use crate::export::problems::Problems;
-use crate::export::queue::sessions::Sessions;
-use crate::export::queue::thread::QueueThread;
 use crate::export::resource::BrowserInfo;
-use crate::export::send::{CollectorSender, SenderEvent};
+use crate::export::send::SenderEvent;
 use crate::export::session::QueuedSession;
 use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
 use crate::observe::session::RemoteParent;
 use crate::observe::span::Nanos;
+
+pub(crate) use crate::export::queue::unstarted::UnstartedQueue;
 
 /// How long a host whose channel has ended waits for the browser to end too, before it leaves the session to the next host.
 const BROWSER_ENDS: Duration = Duration::from_millis(1500);
@@ -89,44 +88,15 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Starts the threads of the queue and the sender.
+    /// Starts the threads of the queue and the sender in a host, whose parent is the browser.
     pub(crate) fn start(options: &ExportOptions, listener: Arc<dyn Listener>) -> Self {
-        let for_problems = Arc::clone(&listener);
-        let problems = Arc::new(Problems::new(Box::new(move |problem| for_problems.problem(problem))));
-        // Without an export, nothing is kept.
-        let state = options.endpoint.as_ref().and_then(|_| match StateDirectory::of_user() {
-            Ok(state) => Some(state),
-            Err(error) => {
-                let problem = format!(
-                    "nothing can be kept for later ({error}): set XDG_STATE_HOME to a folder that you may write to"
-                );
-                problems.report("state directory", &problem);
-                None
-            }
-        });
-        let browser = Process::parent();
-        let (messages, received) = mpsc::channel();
-        let jobs = options.endpoint.clone().map(|endpoint| {
-            let (jobs, for_sender) = mpsc::channel();
-            let messages = messages.clone();
-            let notify = move |event| {
-                let _ = messages.send(Message::Sender(event));
-            };
-            let sender =
-                CollectorSender::new(endpoint, options.batch.clone(), state.clone(), Arc::clone(&problems), notify);
-            std::thread::spawn(move || sender.run(&for_sender));
-            jobs
-        });
-        let sessions = Sessions::new(options, state, problems);
-        let thread = QueueThread::new(options.clone(), browser, listener, sessions, jobs);
-        let thread = std::thread::spawn(move || thread.run(&received));
-        Self { messages, thread, browser }
+        UnstartedQueue::new(options, Process::parent(), listener).start()
     }
 
     /// Starts or continues a session, which may belong to a trace that another program started. The session before it is retired.
     pub(crate) fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<BrowserInfo>) {
-        let parent = parent.map(|parent| RemoteParent { span_id: parent.span_id, tracestate: parent.tracestate });
         let browser = browser.unwrap_or_default();
+        let parent = parent.map(remote);
         let _ = self.messages.send(Message::Session { context, parent, browser, time: nanos_now() });
     }
 
@@ -144,6 +114,11 @@ impl Queue {
         let _ = self.messages.send(Message::End { time, browser_ended });
         self.thread.join().unwrap_or_default()
     }
+}
+
+/// Returns a span of another process as a session's parent.
+fn remote(parent: SpanContext) -> RemoteParent {
+    RemoteParent { span_id: parent.span_id, tracestate: parent.tracestate }
 }
 
 /// Returns the time in nanoseconds since the Unix epoch.

@@ -105,6 +105,12 @@ pub(crate) fn cache_directory() -> Option<PathBuf> {
     Some(dirs.cache_dir().to_owned())
 }
 
+/// Returns the `key` in the embedded extension's manifest, from which its id follows.
+pub(crate) fn key() -> String {
+    let manifest = Embedded::get("manifest.json").and_then(|file| serde_json::from_slice::<Value>(&file.data).ok());
+    manifest.and_then(|manifest| Some(manifest["key"].as_str()?.to_owned())).unwrap_or_default()
+}
+
 /// Returns the embedded extension's files by name, with the worker's modules bundled into the worker.
 pub(crate) fn embedded() -> BTreeMap<String, String> {
     let files = Embedded::iter().filter_map(|name| {

@@ -15,8 +15,8 @@ const UNSEEN_FEATURES: [&str; 2] = ["PreloadTopChromeWebUI", "WebUIOmniboxAimPop
 pub(crate) struct AddedFlags<'a> {
     /// The unpacked extension.
     pub(crate) extension_dir: &'a Path,
-    /// The id of the extension that is granted blocking `webRequest` listeners.
-    pub(crate) extension_id: &'a str,
+    /// The id of the extension that is granted blocking `webRequest` listeners, if it has any.
+    pub(crate) granted_id: Option<&'a str>,
     /// The temporary profile of a client that named none.
     pub(crate) user_data_dir: Option<&'a Path>,
     /// Whether to turn the sandbox off, without which Chromium refuses to start as root.
@@ -88,7 +88,9 @@ pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
     if !unseen.is_empty() {
         rewritten.push(with_ours("disable-features", unseen.join(",").as_ref()));
     }
-    rewritten.push(flag("allowlisted-extension-id", added.extension_id.as_ref()));
+    if let Some(id) = added.granted_id {
+        rewritten.push(flag("allowlisted-extension-id", id.as_ref()));
+    }
     if let Some(dir) = added.user_data_dir {
         rewritten.push(flag("user-data-dir", dir.as_os_str()));
     }
@@ -146,7 +148,7 @@ mod tests {
     fn added() -> AddedFlags<'static> {
         AddedFlags {
             extension_dir: Path::new("/ext"),
-            extension_id: "abc",
+            granted_id: Some("abc"),
             user_data_dir: None,
             no_sandbox: false,
             port_is_ours: false,

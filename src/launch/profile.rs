@@ -29,31 +29,33 @@ impl fmt::Display for PreferencesBackup {
     }
 }
 
-/// Prepares the user data directory `dir` for the host at `binary`, and the profile in it (by default `Default`) for the extension.
+/// Prepares the user data directory `dir` for the host at `host`, if there is one, and the profile in it (by default `Default`) for the
+/// extension.
 ///
 /// Returns the backup if the existing preferences could not be used.
 pub(crate) fn prepare(
     dir: &Path,
     profile: Option<&OsStr>,
-    binary: &Path,
+    host: Option<&Path>,
 ) -> Result<Option<PreferencesBackup>, Failure> {
     let failed = |action: &'static str, path: &Path| {
         let message = format!("the profile {} can't be prepared: {action} {}", dir.display(), path.display());
         let failure = Failure::new(ExitCode::Failure, message).hint("name a profile that you may write to");
         move |error: io::Error| failure.because(error)
     };
-    let hosts = dir.join(manifest::PROFILE_FOLDER);
-    let folder = dir.join(profile.unwrap_or(OsStr::new("Default")));
-    for folder in [&hosts, &folder] {
-        files::make_directory(folder).map_err(failed("can't create", folder))?;
+    let make = |folder: &Path| files::make_directory(folder).map_err(failed("can't create", folder));
+    if let Some(binary) = host {
+        let hosts = dir.join(manifest::PROFILE_FOLDER);
+        make(&hosts)?;
+        let path = hosts.join(manifest::file_name());
+        let rendered = manifest::render(binary).ok_or_else(|| {
+            failed("can't name the host in", &path)(io::Error::other(format!("{} is not UTF-8", binary.display())))
+        })?;
+        files::write_if_changed(&path, rendered.as_bytes()).map_err(failed("can't write", &path))?;
     }
 
-    let path = hosts.join(manifest::file_name());
-    let rendered = manifest::render(binary).ok_or_else(|| {
-        failed("can't name the host in", &path)(io::Error::other(format!("{} is not UTF-8", binary.display())))
-    })?;
-    files::write_if_changed(&path, rendered.as_bytes()).map_err(failed("can't write", &path))?;
-
+    let folder = dir.join(profile.unwrap_or(OsStr::new("Default")));
+    make(&folder)?;
     let path = folder.join("Preferences");
     let existing = match files::read(&path, MAX_PREFERENCES) {
         Ok(bytes) => bytes,
@@ -137,7 +139,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("Default")).unwrap();
         fs::write(dir.path().join("Default/Preferences"), preferences).unwrap();
-        let kept = prepare(dir.path(), None, Path::new(BINARY)).unwrap();
+        let kept = prepare(dir.path(), None, Some(Path::new(BINARY))).unwrap();
         (dir, kept)
     }
 
@@ -147,7 +149,7 @@ mod tests {
     fn an_empty_profile_gets_both_files_with_private_modes() {
         let dir = tempfile::tempdir().unwrap();
         let profile = dir.path().join("new/profile");
-        assert_eq!(prepare(&profile, None, Path::new(BINARY)).unwrap(), None);
+        assert_eq!(prepare(&profile, None, Some(Path::new(BINARY))).unwrap(), None);
         assert_eq!(preferences(&profile), SEEDED);
         let host = profile.join("NativeMessagingHosts/dev.navtrace.host.json");
         assert_eq!(fs::read_to_string(&host).unwrap(), manifest::render(Path::new(BINARY)).unwrap());
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn the_named_profile_gets_the_permission() {
         let dir = tempfile::tempdir().unwrap();
-        prepare(dir.path(), Some(OsStr::new("Work")), Path::new(BINARY)).unwrap();
+        prepare(dir.path(), Some(OsStr::new("Work")), Some(Path::new(BINARY))).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("Work/Preferences")).unwrap(), SEEDED);
         assert!(!dir.path().join("Default").exists());
     }
@@ -170,7 +172,7 @@ mod tests {
     fn an_earlier_backup_is_not_overwritten() {
         let (dir, _) = prepared("{one");
         fs::write(dir.path().join("Default/Preferences"), "{two").unwrap();
-        prepare(dir.path(), None, Path::new(BINARY)).unwrap();
+        prepare(dir.path(), None, Some(Path::new(BINARY))).unwrap();
         let kept = |number| fs::read_to_string(dir.path().join(format!("Default/Preferences.kept-{number}"))).unwrap();
         assert_eq!((kept(1), kept(2)), ("{one".to_owned(), "{two".to_owned()));
     }
@@ -208,7 +210,7 @@ mod tests {
     fn unchanged_preferences_are_not_written_again() {
         let (dir, _) = prepared("{}");
         let written = fs::metadata(dir.path().join("Default/Preferences")).unwrap().modified().unwrap();
-        prepare(dir.path(), None, Path::new(BINARY)).unwrap();
+        prepare(dir.path(), None, Some(Path::new(BINARY))).unwrap();
         let after = fs::metadata(dir.path().join("Default/Preferences")).unwrap().modified().unwrap();
         assert_eq!(written, after);
         assert_eq!(fs::read_dir(dir.path().join("Default")).unwrap().count(), 1);
@@ -217,7 +219,7 @@ mod tests {
     #[test]
     fn a_profile_that_is_a_file_is_reported() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = prepare(file.path(), None, Path::new(BINARY)).unwrap_err().to_string();
+        let error = prepare(file.path(), None, Some(Path::new(BINARY))).unwrap_err().to_string();
         let path = file.path().display();
         assert_eq!(
             error,

@@ -12,11 +12,10 @@ pub(super) mod pipe;
 mod poll;
 pub(super) mod port;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use rustix::process::Pid;
 use tempfile::TempDir;
 
 use crate::base::{files, stdio};
@@ -25,42 +24,10 @@ use crate::launch::relay::output::BrowserOutput;
 use crate::launch::relay::pipe::CommandPipe;
 use crate::launch::relay::poll::{Poll, PollEvent};
 use crate::launch::relay::port::ClientPort;
+use crate::launch::watch::{BrowserWatch, WATCH_INTERVAL};
 
 /// Time for removing temporary directories, into which the browser's children may still be writing.
-const REMOVAL_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Interval for checking whether the browser still runs, where no file descriptor tells.
-const WATCH_INTERVAL: Duration = Duration::from_millis(200);
-
-/// Tells when the browser, the relay's parent process, has ended.
-#[derive(Debug)]
-pub(super) struct BrowserWatch {
-    pid: Pid,
-    pidfd: Option<OwnedFd>,
-}
-
-impl BrowserWatch {
-    /// Watches the calling process, which is about to fork the relay and become the browser.
-    pub(super) fn this_process() -> Self {
-        let pid = rustix::process::getpid();
-        #[cfg(target_os = "linux")]
-        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok();
-        #[cfg(not(target_os = "linux"))]
-        let pidfd = None;
-        Self { pid, pidfd }
-    }
-
-    fn register<'fd>(&'fd self, poll: &mut Poll<'fd>) {
-        match &self.pidfd {
-            Some(pidfd) => poll.add(PollEvent::BrowserEnded, pidfd.as_fd(), PollFlags::IN),
-            None => poll.limit(WATCH_INTERVAL),
-        }
-    }
-
-    fn has_ended(&self) -> bool {
-        rustix::process::getppid() != Some(self.pid)
-    }
-}
+pub(super) const REMOVAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The state of the relay.
 #[derive(Debug)]
@@ -132,7 +99,10 @@ impl Relay {
     fn poll(&self, deadline: Instant) -> Vec<PollEvent> {
         let mut poll = Poll::default();
         poll.add(PollEvent::StageReported, self.gate.socket().as_fd(), PollFlags::IN);
-        self.watch.register(&mut poll);
+        match self.watch.fd() {
+            Some(fd) => poll.add(PollEvent::BrowserEnded, fd, PollFlags::IN),
+            None => poll.limit(WATCH_INTERVAL),
+        }
         self.output.register(&mut poll);
         if self.output.is_held() {
             poll.limit(deadline.saturating_duration_since(Instant::now()));

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,11 +15,13 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::base::stdio::say;
 use crate::launch::flags::{self, AddedFlags};
+use crate::launch::fork::{self, Side};
 use crate::launch::gate::Gate;
+use crate::launch::relay::Relay;
 use crate::launch::relay::output::BrowserOutput;
 use crate::launch::relay::pipe::CommandPipe;
 use crate::launch::relay::port::ClientPort;
-use crate::launch::relay::{BrowserWatch, Relay};
+use crate::launch::watch::BrowserWatch;
 use crate::launch::{extension, find, latch, profile};
 
 /// The warning of a start without the sandbox.
@@ -42,10 +44,40 @@ pub(crate) struct LaunchOptions {
 
 impl LaunchOptions {
     /// Reports a problem to the user through `navtrace run`, or else on standard error.
-    fn tell(&self, problem: &str) {
+    pub(super) fn tell(&self, problem: &str) {
         if !(self.report_problem)(problem) {
             say(problem);
         }
+    }
+
+    /// Prepares the profile that the client names in its arguments, or a temporary one, which is returned. Registers the host at `host` there.
+    pub(super) fn prepare_profile(&self, args: &[OsString], host: Option<&Path>) -> Result<Option<TempDir>, Failure> {
+        let client_profile = flags::user_data_dir(args);
+        let temporary_profile = match client_profile {
+            Some(_) => None,
+            None => Some(create("a temporary profile", || {
+                files::temporary_directory_in(&files::temporary_root(), "navtrace-profile-")
+            })?),
+        };
+        // A browser of the launcher has no host that would release the latch: the gate does the latch's job, or nothing is held back.
+        if let Some(Err(error)) = client_profile.as_deref().map(latch::remove) {
+            tracing::debug!("the profile stays latched: {error}");
+        }
+        if let Some(dir) = client_profile.as_deref().or(temporary_profile.as_ref().map(TempDir::path))
+            && let Some(backup) = profile::prepare(dir, flags::value(args, "profile-directory"), host)?
+        {
+            self.tell(&backup.to_string());
+        }
+        Ok(temporary_profile)
+    }
+
+    /// Returns whether `--no-sandbox` must be added to the client's arguments, and warns of it.
+    pub(super) fn adds_no_sandbox(&self, args: &[OsString]) -> bool {
+        let no_sandbox = needs_no_sandbox() && !flags::has(args, "no-sandbox");
+        if no_sandbox && !self.is_under_run {
+            say(NO_SANDBOX);
+        }
+        no_sandbox
     }
 }
 
@@ -68,35 +100,15 @@ impl PreparedBrowser {
         let extension_dir = extension::provide(options.extension.as_deref())?;
         let binary = this_binary()?;
 
-        let client_profile = flags::user_data_dir(args);
-        let temporary_profile = match client_profile {
-            Some(_) => None,
-            None => Some(create("a temporary profile", || {
-                files::temporary_directory_in(&files::temporary_root(), "navtrace-profile-")
-            })?),
-        };
-        // The gate does the latch's job, and a host with a gate does not release the latch.
-        if let Some(Err(error)) = client_profile.as_deref().map(latch::remove) {
-            tracing::debug!("the profile stays latched: {error}");
-        }
-        let temporary_path = temporary_profile.as_ref().map(TempDir::path);
-        if let Some(dir) = client_profile.as_deref().or(temporary_path)
-            && let Some(backup) = profile::prepare(dir, flags::value(args, "profile-directory"), &binary)?
-        {
-            options.tell(&backup.to_string());
-        }
-
-        let no_sandbox = needs_no_sandbox() && !flags::has(args, "no-sandbox");
-        if no_sandbox && !options.is_under_run {
-            say(NO_SANDBOX);
-        }
+        let temporary_profile = options.prepare_profile(args, Some(&binary))?;
+        let no_sandbox = options.adds_no_sandbox(args);
         let gate = create("the gate's directory", Gate::create)?;
         let has_pipe = flags::has_devtools_pipe(args);
         let port = flags::devtools_port(args).and_then(|number| take_port(number, &options));
         let added = AddedFlags {
             extension_dir: &extension_dir,
-            extension_id: extension::ID,
-            user_data_dir: temporary_path,
+            granted_id: Some(extension::ID),
+            user_data_dir: temporary_profile.as_ref().map(TempDir::path),
             no_sandbox,
             port_is_ours: port.is_some(),
         };
@@ -109,29 +121,18 @@ impl PreparedBrowser {
     /// Must be called while this process has only one thread, because it forks.
     pub(crate) fn exec(self) -> Failure {
         let browser = self.browser.clone();
-        let failed = |exit, error: io::Error, hint| {
-            Failure::new(exit, format!("{} can't be started", browser.display())).because(error).hint(hint)
-        };
-        if let Err(failure) = ensure_single_thread() {
+        if let Err(failure) = fork::ensure_single_thread() {
             return failure;
         }
         match self.fork_relay() {
-            Err(error) => failed(
-                ExitCode::Failure,
-                error,
-                "close what uses up files or processes, or raise their limits (ulimit)",
-            ),
-            Ok(mut browser) => {
-                failed(ExitCode::CannotExecute, browser.exec(), "set NAVTRACE_BROWSER to the path of a Chromium")
-            }
+            Err(error) => cannot_fork(&browser, error),
+            Ok(mut command) => cannot_execute(&browser, command.exec()),
         }
     }
 
     /// Forks the relay and returns the browser's command, which this process is to become.
     fn fork_relay(self) -> io::Result<Command> {
-        let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC);
-        let (browser_stderr, write_end) = pipe()?;
-        let (detached, relay_detached) = pipe()?;
+        let (browser_stderr, write_end) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let commands = if self.has_pipe { CommandPipe::take_over()? } else { CommandPipe::default() };
         let mut command = Command::new(&self.browser);
         command.args(&self.args).env(environment::GATE_SOCKET, self.gate.path()).stderr(Stdio::from(write_end));
@@ -145,39 +146,34 @@ impl PreparedBrowser {
             report_problem: self.options.report_problem,
             temporary_profile: self.temporary_profile,
         };
-        // SAFETY: this process has only one thread (`ensure_single_thread`), so no lock is held and the child may run any code.
-        match unsafe { libc::fork() } {
-            -1 => Err(io::Error::last_os_error()),
-            0 => {
-                // Clients kill the browser's process group, and temporary files must still be removed then.
-                if let Err(error) = rustix::process::setsid() {
-                    tracing::debug!("the relay has no process session of its own: {error}");
-                }
+        match fork::fork()? {
+            Side::Beside => {
                 // The browser's end of the pipe, which is in `command`, must be the only one.
-                drop((command, detached, relay_detached));
+                drop(command);
                 relay.run();
                 std::process::exit(0)
             }
-            _ => {
+            Side::Launcher => {
                 relay.leave();
-                // The relay closes this pipe when it has left the process group, which a client may kill from now on.
-                drop(relay_detached);
-                let _ = rustix::io::read(&detached, &mut [0; 1]);
                 Ok(command)
             }
         }
     }
 }
 
-/// Fails if this process has more than one thread, as far as the system tells.
-fn ensure_single_thread() -> Result<(), Failure> {
-    match std::fs::read_dir("/proc/self/task").map(Iterator::count) {
-        Ok(count) if count > 1 => {
-            let message = format!("the relay can't be forked safely: this process has {count} threads instead of one");
-            Err(Failure::new(ExitCode::Failure, message).hint("report this as a bug of navtrace"))
-        }
-        _ => Ok(()),
-    }
+/// Makes the failure of a browser start for which no process could be forked.
+pub(super) fn cannot_fork(browser: &Path, error: io::Error) -> Failure {
+    cannot_start(browser, ExitCode::Failure, error)
+        .hint("close what uses up files or processes, or raise their limits (ulimit)")
+}
+
+/// Makes the failure of a browser that the system could not execute.
+pub(super) fn cannot_execute(browser: &Path, error: io::Error) -> Failure {
+    cannot_start(browser, ExitCode::CannotExecute, error).hint("set NAVTRACE_BROWSER to the path of a Chromium")
+}
+
+fn cannot_start(browser: &Path, exit: ExitCode, error: io::Error) -> Failure {
+    Failure::new(exit, format!("{} can't be started", browser.display())).because(error)
 }
 
 /// Listens on the port that a client chose. If that fails, the browser listens there and no client is held back.
@@ -207,26 +203,11 @@ pub(crate) fn this_binary() -> Result<PathBuf, Failure> {
     })
 }
 
-fn create<T>(name: &str, create: impl FnOnce() -> io::Result<T>) -> Result<T, Failure> {
+/// Creates something temporary. The failure has its `name`.
+pub(super) fn create<T>(name: &str, create: impl FnOnce() -> io::Result<T>) -> Result<T, Failure> {
     create().map_err(|error| {
         Failure::new(ExitCode::Failure, format!("{name} can't be created"))
             .because(error)
             .hint("free some space, or set TMPDIR to a folder that you may write to")
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_second_thread_keeps_the_relay_from_being_forked() {
-        let (sender, receiver) = std::sync::mpsc::channel::<()>();
-        let thread = std::thread::spawn(move || receiver.recv());
-        let error = ensure_single_thread().unwrap_err().to_string();
-        assert!(error.starts_with("the relay can't be forked safely: this process has "), "{error}");
-        drop(sender);
-        let _ = thread.join().unwrap();
-    }
 }

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::base::text::counted;
+use crate::context::mode::Mode;
 use crate::run::reports::SharedState;
 use crate::run::state::RunState;
 
@@ -33,6 +34,8 @@ struct Totals {
     traces: usize,
     requests: usize,
     failures: usize,
+    /// Whether the requests of any session are observed.
+    is_observed: bool,
 }
 
 impl Progress {
@@ -90,14 +93,19 @@ impl Totals {
             traces: state.sessions.len(),
             requests: counts().map(|counts| counts.requests).sum(),
             failures: counts().map(|counts| counts.failures).sum(),
+            is_observed: state.sessions.iter().any(|session| session.mode != Some(Mode::Static)),
         }
     }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a run has fewer than 2^52 requests")]
 fn title(totals: Totals, new_requests: usize, time: Duration) -> String {
+    let traces = counted(totals.traces, "trace");
+    if totals.traces > 0 && !totals.is_observed {
+        return format!("navtrace: {traces}");
+    }
     let per_second = new_requests as f64 / time.as_secs_f64().max(0.001);
-    format!("navtrace: {}, {per_second:.0} requests/s, {} failed", counted(totals.traces, "trace"), totals.failures)
+    format!("navtrace: {traces}, {per_second:.0} requests/s, {} failed", totals.failures)
 }
 
 #[cfg(test)]
@@ -106,8 +114,10 @@ mod tests {
 
     #[test]
     fn the_title_has_traces_rate_and_failures() {
-        let totals = Totals { traces: 3, requests: 120, failures: 2 };
+        let totals = Totals { traces: 3, requests: 120, failures: 2, is_observed: true };
         assert_eq!(title(totals, 50, Duration::from_secs(2)), "navtrace: 3 traces, 25 requests/s, 2 failed");
+        let unobserved = Totals { is_observed: false, ..totals };
+        assert_eq!(title(unobserved, 0, Duration::from_secs(2)), "navtrace: 3 traces");
         assert_eq!(title(Totals::default(), 0, Duration::ZERO), "navtrace: 0 traces, 0 requests/s, 0 failed");
     }
 }

@@ -8,6 +8,7 @@ use url::Url;
 use crate::base::text::counted;
 use crate::collect::store::CollectedTrace;
 use crate::context::ids::TraceId;
+use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
 use crate::observe::counts::{SessionCounts, SlowestRequest};
 use crate::run::collector::CollectorReport;
@@ -76,23 +77,34 @@ fn session_line(session: &TracedSession, seen: Option<&CollectedTrace>, link: Op
     let SessionCounts { navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces, .. } =
         &session.counts;
     let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let is_observed = session.mode != Some(Mode::Static);
     let duration = session.ended.map(|ended| ended.duration_since(session.started));
     let parts = [
         Some(session.trace_id.to_string()),
         also_in(named_traces, *other_traces),
-        Some(counted(*navigations, "navigation")),
-        Some(if *requests == 0 { "no requests observed".to_owned() } else { counted(*requests, "request") }),
+        is_observed.then(|| counted(*navigations, "navigation")),
+        is_observed.then(|| {
+            if *requests == 0 { "no requests observed".to_owned() } else { counted(*requests, "request") }
+        }),
         some(*failures, "failed"),
         some(*cache_hits, "from cache"),
         some(usize::try_from(*dropped).unwrap_or(usize::MAX), "observations lost"),
         Some(duration.map_or("not ended".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()))),
         slowest.as_ref().map(slowest_request),
         seen.and_then(services),
-        Some(session.mode.map_or("never armed".to_owned(), |mode| format!("{mode} mode"))),
+        Some(describe_mode(session.mode)),
         Some(export_state(session)),
         link.map(|link| link_to(session, seen, link)),
     ];
     format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
+}
+
+fn describe_mode(mode: Option<Mode>) -> String {
+    match mode {
+        None => "never armed".to_owned(),
+        Some(Mode::Static) => format!("{} mode: navigations and requests have no spans", Mode::Static),
+        Some(mode) => format!("{mode} mode"),
+    }
 }
 
 /// Names the traces that a session has besides its own.

@@ -98,7 +98,7 @@ mod tests {
         let mode = of(&config, "mode");
         assert_eq!(
             (mode.kind, mode.choices),
-            (SettingKind::Choice, ["auto", "lightweight", "detailed"].map(String::from).into())
+            (SettingKind::Choice, ["auto", "lightweight", "detailed", "static"].map(String::from).into())
         );
         assert_eq!((mode.value.as_deref(), mode.source, mode.stored), (Some("auto"), SettingSource::Default, None));
         assert_eq!(of(&config, "otel.exporter_otlp_traces_protocol").choices[2], "grpc");

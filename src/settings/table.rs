@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use crate::context::mode::WantedMode;
+use crate::context::mode::{ModeSetting, WantedMode};
 use crate::settings::setting::{Read, SETTING, Secret, Setting, put};
 use crate::settings::{export, propagation, value};
 use crate::view::link::LinkTemplate;
@@ -13,8 +13,12 @@ use crate::view::link::LinkTemplate;
 pub(crate) const BROWSER: &str = "NAVTRACE_BROWSER";
 pub(crate) const EXTENSION: &str = "NAVTRACE_EXTENSION";
 
-const MODES: [(&str, WantedMode); 3] =
-    [("auto", WantedMode::Auto), ("lightweight", WantedMode::Lightweight), ("detailed", WantedMode::Detailed)];
+const MODES: [(&str, ModeSetting); 4] = [
+    ("auto", ModeSetting::Worker(WantedMode::Auto)),
+    ("lightweight", ModeSetting::Worker(WantedMode::Lightweight)),
+    ("detailed", ModeSetting::Worker(WantedMode::Detailed)),
+    ("static", ModeSetting::Static),
+];
 
 const LOG_LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::OFF),
@@ -41,7 +45,8 @@ static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_MODE",
         flag: Some("mode"),
         default: "`auto`",
-        meaning: "`lightweight`, `detailed`, or `auto`: detailed where the browser grants it, else lightweight",
+        meaning: "`lightweight`, `detailed`, or `auto`: detailed where the browser grants it, else lightweight; `static`, for load: the \
+                  session's context on every request, one span id, and no spans of navigations and requests",
         choices: || value::names(&MODES),
         read: Read::Text(|config, text| put(&mut config.mode, value::one_of(text, &MODES))),
         ..SETTING

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::context::ids::TraceIdFormat;
+use crate::context::mode::WantedMode;
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};
 use crate::context::propagator::Propagator;
 use crate::context::resources::OtherResources;
@@ -51,7 +52,7 @@ fn reads_every_setting() {
         browser: Some("/opt/chromium".into()),
         extension: Some("ext".into()),
         arm_timeout: Duration::from_millis(1500),
-        mode: WantedMode::Lightweight,
+        mode: ModeSetting::Worker(WantedMode::Lightweight),
         web_vitals: true,
         link: Some(LinkTemplate::parse("http://jaeger.test/trace/{trace_id}").unwrap()),
         log: LevelFilter::DEBUG,
@@ -70,21 +71,24 @@ fn options_win_over_the_environment_and_that_over_the_file() {
     let of = |variables: &[(&str, &str)], flags: &[(&str, &str)]| layered(file, variables, flags).unwrap();
 
     let config = of(&[], &[]);
-    assert_eq!((config.mode, config.source(MODE)), (WantedMode::Lightweight, &Source::File("/c.toml".into())));
+    assert_eq!(
+        (config.mode, config.source(MODE)),
+        (ModeSetting::Worker(WantedMode::Lightweight), &Source::File("/c.toml".into()))
+    );
     assert_eq!(config.policy.sampler, OFF);
     assert_eq!(config.source("NAVTRACE_LOG"), &Source::Default);
     assert_eq!(config.environment().next(), None);
 
     let config = of(&[(MODE, "auto")], &[]);
-    assert_eq!((config.mode, config.source(MODE)), (WantedMode::Auto, &Source::Environment(MODE)));
+    assert_eq!((config.mode, config.source(MODE)), (ModeSetting::Worker(WantedMode::Auto), &Source::Environment(MODE)));
 
     let config = of(&[(MODE, "auto")], &[(MODE, "detailed")]);
-    assert_eq!((config.mode, config.source(MODE)), (WantedMode::Detailed, &Source::Flag("mode")));
+    assert_eq!((config.mode, config.source(MODE)), (ModeSetting::Worker(WantedMode::Detailed), &Source::Flag("mode")));
     assert_eq!(config.environment().collect::<Vec<_>>(), [(MODE, OsStr::new("detailed"))]);
 
     // What is ignored or empty leaves the value before it.
     let config = of(&[("OTEL_TRACES_SAMPLER", "sometimes"), (MODE, "")], &[]);
-    assert_eq!((config.policy.sampler, config.mode), (OFF, WantedMode::Lightweight));
+    assert_eq!((config.policy.sampler, config.mode), (OFF, ModeSetting::Worker(WantedMode::Lightweight)));
     assert_eq!(config.warnings.len(), 1);
 }
 
@@ -96,7 +100,11 @@ fn our_unknown_values_are_errors() {
             "debgu",
             "NAVTRACE_LOG=debgu can't be used: did you mean debug? (off, error, warn, info, debug, trace)",
         ),
-        ("MODE", "detail", "NAVTRACE_MODE=detail can't be used: did you mean detailed? (auto, lightweight, detailed)"),
+        (
+            "MODE",
+            "detail",
+            "NAVTRACE_MODE=detail can't be used: did you mean detailed? (auto, lightweight, detailed, static)",
+        ),
         (
             "LINK",
             "http://jaeger.test/{trace}",
@@ -134,7 +142,7 @@ fn an_invalid_value_is_reported_with_its_place() {
     let refused = |file: &str, flags: &[(&str, &str)]| layered(file, &[], flags).unwrap_err().to_string();
     assert_eq!(
         refused("\n  mode = \"detail\" # all of it", &[]),
-        "/c.toml:2:3: mode = \"detail\" can't be used: did you mean detailed? (auto, lightweight, detailed)"
+        "/c.toml:2:3: mode = \"detail\" can't be used: did you mean detailed? (auto, lightweight, detailed, static)"
     );
     assert_eq!(
         refused("arm_timeout = 5", &[]),
@@ -142,7 +150,7 @@ fn an_invalid_value_is_reported_with_its_place() {
     );
     assert_eq!(
         refused("", &[("NAVTRACE_MODE", "detail")]),
-        "--mode detail can't be used: did you mean detailed? (auto, lightweight, detailed)"
+        "--mode detail can't be used: did you mean detailed? (auto, lightweight, detailed, static)"
     );
     assert_eq!(
         refused("", &[("OTEL_TRACES_SAMPLER", "sometimes")]),

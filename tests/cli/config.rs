@@ -135,7 +135,7 @@ fn an_unknown_name_is_refused_with_the_nearest() {
     );
     assert_eq!(
         refused(&mut environment.navtrace(["run", "--mode", "detail", "--", "true"])),
-        "navtrace: --mode detail can't be used: did you mean detailed? (auto, lightweight, detailed)\n"
+        "navtrace: --mode detail can't be used: did you mean detailed? (auto, lightweight, detailed, static)\n"
     );
     let shown = refused(&mut config(&environment, &["--mdoe", "auto"]));
     assert!(shown.contains("a similar argument exists: '--mode'"), "{shown}");

@@ -81,6 +81,18 @@ fn the_mode_is_sent_and_an_impossible_one_is_reported() {
 }
 
 #[test]
+fn static_mode_is_lightweight_mode_for_an_installed_extension() {
+    let armed = frame(br#"{"v":1,"type":"armed","mode":"lightweight"}"#);
+    let environment = Environment::new();
+    let mut host = host(&environment);
+    host.env("NAVTRACE_MODE", "static");
+    let (code, frames, message) = served(host, &[frame(HELLO.trim_end().as_bytes()), armed].concat());
+    assert_eq!((code, frames[0]["mode"].as_str()), (0, Some("lightweight")));
+    let told = "NAVTRACE_MODE=static, but that is for browsers that `navtrace run` or `navtrace launch` start; going on in lightweight mode";
+    assert_eq!(message.matches(told).count(), 1, "{message}");
+}
+
+#[test]
 fn pages_are_measured_if_wanted_and_exported() {
     for (wanted, exporter, sampler, measured) in [
         ("on", "otlp", "always_on", true),

@@ -20,5 +20,6 @@ mod plain;
 mod port;
 mod registered;
 mod run;
+mod static_mode;
 mod usage;
 mod view;

@@ -23,4 +23,5 @@ mod resume;
 mod run;
 mod spans;
 mod state;
+mod static_mode;
 mod succession;

@@ -19,12 +19,12 @@ fn every_kind_of_request_has_a_header_in_lightweight_mode() {
 }
 
 /// Loads the coverage page with and without navtrace, and compares.
-fn covered(mode: &str) -> Run {
+pub(crate) fn covered(mode: &str) -> Run {
     let test = BrowserTest::new();
     let plain = test.plain("coverage.js", &[]);
     let traced = test.traced_in(mode, "coverage.js", &[("ITERATIONS", "3")]);
     println!("{mode} mode\n{}", coverage_table(&traced.requests));
-    let mark = format!("  {mode} mode  ");
+    let mark = format!("  {mode} mode");
     assert_eq!(traced.log.lines().filter(|line| line.contains(&mark)).count(), 3, "{}", traced.log);
 
     let seen = traced.counts();

@@ -31,5 +31,6 @@ mod propagation;
 mod server_timing;
 mod soak;
 mod spans;
+mod static_mode;
 mod traces;
 mod worker;

@@ -19,7 +19,7 @@ struct Timing {
 }
 
 /// Returns the contexts that the responses of two navigations name, each with the context of the request.
-fn named_and_sent(mode: &str) -> Vec<(TraceParent, TraceParent)> {
+pub(crate) fn named_and_sent(mode: &str) -> Vec<(TraceParent, TraceParent)> {
     let test = BrowserTest::new();
     let run = test.traced_in(mode, "server-timing.js", &[]);
     let timings: Vec<Timing> = logged(&run.log, "TIMING ");

@@ -118,7 +118,7 @@ fn is_inherited(fd: RawFd) -> bool {
 }
 
 /// Closes all inherited files except the standard streams.
-pub(super) fn close_inherited() {
+pub(in crate::launch) fn close_inherited() {
     let Ok(entries) = fs::read_dir("/dev/fd") else {
         return;
     };

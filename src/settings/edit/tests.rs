@@ -141,7 +141,7 @@ fn an_invalid_value_stores_nothing_and_names_its_key() {
     let cases: [(&str, Option<SettingValue>, &str); 9] = [
         ("mdoe", text("auto"), "mdoe is not a setting: did you mean mode?"),
         ("otel.propagator", text("b3"), "otel.propagator is not a setting: did you mean otel.propagators?"),
-        ("mode", text("detaild"), "mode can't be used: did you mean detailed? (auto, lightweight, detailed)"),
+        ("mode", text("detaild"), "mode can't be used: did you mean detailed? (auto, lightweight, detailed, static)"),
         ("mode", Some(SettingValue::Switch(true)), "mode can't be used: expected a text"),
         ("mode", list(&["auto"]), "mode can't be used: expected a text"),
         ("web_vitals", list(&["on"]), "web_vitals can't be used: expected true or false"),

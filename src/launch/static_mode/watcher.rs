@@ -1,0 +1,98 @@
+//! The watcher: the process beside a browser in static mode, which exports the session's root span and cleans up when the browser has ended.
+//!
+//! Services have spans below the root, so it must be exported however the browser ends.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tempfile::TempDir;
+
+use crate::base::process::Process;
+use crate::base::{files, stdio};
+use crate::context::issuer::SessionContext;
+use crate::context::traceparent::SpanContext;
+use crate::export::ExporterState;
+use crate::export::options::ExportOptions;
+use crate::export::queue::{ExportedSession, Listener, UnstartedQueue};
+use crate::launch::relay::{REMOVAL_TIMEOUT, pipe};
+use crate::launch::static_mode::SessionReports;
+use crate::launch::watch::BrowserWatch;
+use crate::observe::counts::SessionCounts;
+
+/// The state of the watcher.
+pub(super) struct Watcher {
+    pub(super) watch: BrowserWatch,
+    /// The launcher, which becomes the browser.
+    pub(super) browser: Process,
+    /// Reads the end once the launcher has become the browser, or a byte if that failed.
+    pub(super) executed: OwnedFd,
+    pub(super) session: SessionContext,
+    /// The span above the session's, in another process.
+    pub(super) parent: Option<SpanContext>,
+    pub(super) extension_dir: TempDir,
+    pub(super) temporary_profile: Option<TempDir>,
+    pub(super) export: ExportOptions,
+    pub(super) reports: Arc<dyn SessionReports>,
+}
+
+impl Watcher {
+    /// Waits for the browser's end, then cleans up and exports.
+    pub(super) fn run(self) {
+        // A client that waits until the files are closed that it passed to the browser should wait for the browser alone.
+        stdio::silence_input();
+        stdio::silence_output();
+        stdio::silence_errors();
+        pipe::close_inherited();
+        if !matches!(rustix::io::read(&self.executed, &mut [0; 1]), Ok(0)) {
+            // There was no browser. Dropping the directories removes them.
+            return;
+        }
+        self.reports.started(self.session);
+        let mut queue = UnstartedQueue::new(&self.export, self.browser, Arc::new(Problems(Arc::clone(&self.reports))));
+        queue.begin_unobserved(self.session, self.parent);
+        // Threads run meanwhile only where they have something to send.
+        let end: Box<dyn FnOnce() -> Vec<ExportedSession>> = if queue.has_spooled_spans() {
+            let queue = queue.start();
+            Box::new(|| queue.end())
+        } else {
+            Box::new(|| queue.end())
+        };
+        self.watch.wait();
+        let removal = remove_later(self.extension_dir, self.temporary_profile);
+        if let Some(session) = end().last() {
+            self.reports.ended(session);
+        }
+        let _ = removal.join();
+    }
+
+    /// Leaves the cleanup to the forked process that has the same watcher.
+    pub(super) fn leave(self) {
+        let _ = self.extension_dir.keep();
+        let _ = self.temporary_profile.map(TempDir::keep);
+    }
+}
+
+/// Removes temporary directories in a thread of its own, since the browser's children may still be writing there.
+fn remove_later(extension_dir: TempDir, temporary_profile: Option<TempDir>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for dir in [Some(extension_dir), temporary_profile].into_iter().flatten() {
+            files::remove_directory(&dir.keep(), REMOVAL_TIMEOUT);
+        }
+    })
+}
+
+/// Passes on the problems of the queue. There is no extension to tell of anything else.
+struct Problems(Arc<dyn SessionReports>);
+
+impl Listener for Problems {
+    fn batch_stored(&self, _worker: &str, _number: u64) {}
+
+    fn counted(&self, _counts: &SessionCounts) {}
+
+    fn exporter_changed(&self, _state: &ExporterState) {}
+
+    fn problem(&self, problem: &str) {
+        self.0.problem(problem);
+    }
+}
