@@ -134,6 +134,8 @@ function ruleBuilder(types, propagation, traces) {
         resourceTypes: kind === 'spare' || kind === 'next' ? ['main_frame'] : kind === 'current' ? subTypes : types,
         ...(tabId === undefined ? {} : { tabIds: [tabId] }),
       };
+      // The browser refuses a rule for no type at all.
+      if (condition.resourceTypes.length === 0) return [];
       const conditions = targets.length === 0 ? [condition] : targets.map((target) => ({ ...condition, ...matching(target) }));
       return conditions.map((each, n) => rule(id + n * TARGET_RULES, kind, each, action));
     },

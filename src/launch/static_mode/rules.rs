@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::context::headers::{self, CarriedContext, HeaderChange};
 use crate::context::issuer::SessionContext;
 use crate::context::policy::Policy;
+use crate::context::resources::{OtherResources, ResourceType};
 use crate::context::targets::MatchPattern;
 use crate::launch::static_mode::regex_size;
 
@@ -57,8 +58,12 @@ pub(super) fn rules(policy: &Policy, session: SessionContext) -> (Value, Vec<Str
         let mut navigations = requests.clone();
         let timing = format!("traceparent;desc=\"{}\"", headers::traceparent(session));
         navigations["responseHeaders"] = json!([{"header": "Server-Timing", "operation": "append", "value": timing}]);
+        let types = match policy.other_resources {
+            OtherResources::Session => &[],
+            OtherResources::None => policy.resources.kinds(),
+        };
         for condition in patterns.targets {
-            rules.add(SESSION, &condition, requests.clone(), navigations.clone());
+            rules.add_for(types, SESSION, &condition, requests.clone(), navigations.clone());
         }
         for condition in patterns.excluded {
             let allow = json!({"type": "allow"});
@@ -122,9 +127,28 @@ struct RuleList(Vec<Value>);
 impl RuleList {
     /// Adds a rule for everything but main frames, and one for main frames.
     fn add(&mut self, priority: u32, condition: &Value, requests: Value, navigations: Value) {
+        self.add_for(&[], priority, condition, requests, navigations);
+    }
+
+    /// Adds a rule for these types (all if empty) but main frames, and one for main frames.
+    fn add_for(
+        &mut self,
+        types: &[ResourceType],
+        priority: u32,
+        condition: &Value,
+        requests: Value,
+        navigations: Value,
+    ) {
+        let others: Vec<_> = types.iter().filter(|kind| **kind != ResourceType::MainFrame).collect();
+        let mut of_requests = condition.clone();
         let mut of_navigations = condition.clone();
         of_navigations["resourceTypes"] = json!(["main_frame"]);
-        for (condition, action) in [(condition.clone(), requests), (of_navigations, navigations)] {
+        if !others.is_empty() {
+            of_requests["resourceTypes"] = json!(others);
+        }
+        // A rule can't be for no type at all.
+        let of_requests = (types.is_empty() || !others.is_empty()).then_some((of_requests, requests));
+        for (condition, action) in of_requests.into_iter().chain([(of_navigations, navigations)]) {
             let id = self.0.len() + 1;
             self.0.push(json!({"id": id, "priority": priority, "condition": condition, "action": action}));
         }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::context::propagator::Propagator;
+use crate::context::resources::Resources;
 use crate::context::targets;
 use crate::context::traceparent::SpanContext;
 use crate::context::tracestate;
@@ -29,6 +30,21 @@ fn built(policy: &Policy) -> (Vec<(u64, Value, Value)>, Vec<String>) {
 /// Returns the priorities of the rules: with 1 the rules that set headers.
 fn priorities(policy: &Policy) -> Vec<u64> {
     built(policy).0.into_iter().map(|(priority, ..)| priority).collect()
+}
+
+#[test]
+fn other_kinds_of_requests_may_carry_nothing() {
+    let kinds_with_headers = |resources: &str, other_resources| {
+        let resources = Resources::parse(&[resources.to_owned()]).unwrap();
+        let (rules, _) = built(&Policy { resources, other_resources, ..Policy::default() });
+        let with_headers = rules.into_iter().filter(|(priority, ..)| *priority == 1);
+        with_headers.map(|(_, condition, _)| condition["resourceTypes"].clone()).collect::<Vec<_>>()
+    };
+    let main_frame = json!(["main_frame"]);
+    assert_eq!(kinds_with_headers("calls", OtherResources::Session), [Value::Null, main_frame.clone()]);
+    let calls = json!(["sub_frame", "xmlhttprequest", "ping", "websocket"]);
+    assert_eq!(kinds_with_headers("calls", OtherResources::None), [calls, main_frame.clone()]);
+    assert_eq!(kinds_with_headers("main_frame", OtherResources::None), [main_frame]);
 }
 
 #[test]
