@@ -12,7 +12,7 @@ function buttonOf({ mode, wantedMode, paused, connected, exporter }) {
   if (!connected) faults.push('no host, nothing is exported');
   else if (problem !== null) faults.push(problem);
   if (wantedMode === 'detailed' && mode === 'lightweight') faults.push('this browser does not allow detailed mode');
-  const state = paused ? 'paused, nothing is traced' : mode === null ? 'starting' : `${mode} mode`;
+  const state = paused ? 'paused, nothing is traced' : `${mode} mode`;
   return { text: paused ? 'off' : faults.length > 0 ? '!' : '', title: [`navtrace: ${state}`, ...faults].join('; ') };
 }
 
@@ -40,13 +40,16 @@ export class Status {
 
   /** Shows a change. */
   show() {
-    const { text, title } = buttonOf(this.current);
-    // The button is updated only if it differs: the counts of spans change all the time.
-    if (text !== this.#button.text || title !== this.#button.title) {
-      this.#button = { text, title };
-      void chrome.action.setBadgeText({ text });
-      void chrome.action.setTitle({ title });
-    }
+    const { current } = this;
+    // While the browser starts, each call delays the first page.
+    if (current.mode !== null) this.#showButton(buttonOf(current));
     this.#changed();
+  }
+
+  /** Updates the button where it differs: the counts of spans change all the time. @param {ReturnType<typeof buttonOf>} button */
+  #showButton({ text, title }) {
+    if (text !== this.#button.text) void chrome.action.setBadgeText({ text });
+    if (title !== this.#button.title) void chrome.action.setTitle({ title });
+    this.#button = { text, title };
   }
 }

@@ -108,8 +108,8 @@ test('the fallback session is reported to a later host', async () => {
   await open;
   const own = session.context;
   assert.equal(own.flags, '01');
-  assert.equal(state.badge, '!');
   host.armed(own, 'lightweight');
+  assert.equal(state.badge, '!');
   assert.equal(state.title, 'navtrace: lightweight mode; no host, nothing is exported');
   mock.timers.tick(100);
   assert.deepEqual(ports[1]?.sent[0].session, own);
@@ -127,8 +127,8 @@ test('after one second the fallback is used until a late host', async () => {
   mock.timers.tick(1000);
   await open;
   const own = session.context;
-  assert.equal(state.badge, '!');
   host.armed(own, 'detailed');
+  assert.equal(state.badge, '!');
   ports[0]?.receive(answer());
   assert.equal(renewed.mock.callCount(), 1);
   assert.deepEqual(session.context, own, 'until the rules can be replaced');
