@@ -177,10 +177,10 @@ impl<S: SettingsStore> Host<'_, S> {
         gate::report(Stage::Armed);
         match self.options.mode {
             ModeSetting::Worker(WantedMode::Detailed) if mode != Mode::Detailed => {
-                report_problem(self.run, NOT_GRANTED)
+                report_problem(self.run, NOT_GRANTED);
             }
-            ModeSetting::Static => report_problem(self.run, NOT_STATIC),
             ModeSetting::Worker(_) => {}
+            ModeSetting::Static => report_problem(self.run, NOT_STATIC),
         }
         if self.options.policy.existing == Existing::Keep && mode != Mode::Detailed {
             report_problem(self.run, CANNOT_KEEP);

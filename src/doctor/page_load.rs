@@ -40,6 +40,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for loading a page on loopback.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Number of page loads in static mode, and the pause between two. Its rules are in force some 0.2 s after the browser answers, which is before
+/// a client such as k6 opens its first page.
+const STATIC_LOADS: u32 = 10;
+const LOAD_PAUSE: Duration = Duration::from_millis(200);
+
 /// Time for the host's reports after the browser's start.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -85,7 +90,8 @@ pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
     let browser = TestBrowser(child);
 
     let endpoint = devtools_endpoint(stderr, START_TIMEOUT + options.arm_timeout);
-    let header = endpoint.as_ref().ok().map(|endpoint| load(endpoint, &page, server));
+    let loads = if options.mode == ModeSetting::Static { STATIC_LOADS } else { 1 };
+    let header = endpoint.as_ref().ok().map(|endpoint| load(endpoint, &page, server, loads));
     let off_the_record =
         receiver.wait_for(REPORT_TIMEOUT, |state| state.sessions.first().map(|session| session.off_the_record));
     let mode = receiver.wait_for(REPORT_TIMEOUT, |state| state.sessions.first()?.mode);
@@ -172,8 +178,8 @@ fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Durati
     }
 }
 
-/// Opens the page and returns the `traceparent` of the request for it.
-fn load(endpoint: &str, page: &str, server: TcpListener) -> Result<Option<String>, String> {
+/// Opens the page up to `loads` times, and returns the first `traceparent` of a request for it.
+fn load(endpoint: &str, page: &str, server: TcpListener, loads: u32) -> Result<Option<String>, String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         // Each connection has a thread, because one that the browser opens in advance may stay silent.
@@ -182,8 +188,18 @@ fn load(endpoint: &str, page: &str, server: TcpListener) -> Result<Option<String
             std::thread::spawn(move || answer(stream).map(|traceparent| sender.send(traceparent)));
         }
     });
-    open_page(endpoint, page).map_err(|error| error.to_string())?;
-    receiver.recv_timeout(PAGE_TIMEOUT).map_err(|_| format!("no request came within {PAGE_TIMEOUT:?}"))
+    for load in 1..=loads {
+        open_page(endpoint, page).map_err(|error| error.to_string())?;
+        let missing = |_| format!("no request came within {PAGE_TIMEOUT:?}");
+        let traceparent = receiver.recv_timeout(PAGE_TIMEOUT).map_err(missing)?;
+        if traceparent.is_some() {
+            return Ok(traceparent);
+        }
+        if load < loads {
+            std::thread::sleep(LOAD_PAUSE);
+        }
+    }
+    Ok(None)
 }
 
 /// Answers one request with an empty page and returns its `traceparent`.

@@ -20,7 +20,7 @@ pub(super) enum Side {
 pub(super) fn ensure_single_thread() -> Result<(), Failure> {
     match std::fs::read_dir("/proc/self/task").map(Iterator::count) {
         Ok(count) if count > 1 => {
-            let message = format!("the relay can't be forked safely: this process has {count} threads instead of one");
+            let message = format!("navtrace can't fork safely: this process has {count} threads instead of one");
             Err(Failure::new(ExitCode::Failure, message).hint("report this as a bug of navtrace"))
         }
         _ => Ok(()),
@@ -56,11 +56,11 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_second_thread_keeps_the_relay_from_being_forked() {
+    fn a_second_thread_keeps_this_process_from_forking() {
         let (sender, receiver) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || receiver.recv());
         let error = ensure_single_thread().unwrap_err().to_string();
-        assert!(error.starts_with("the relay can't be forked safely: this process has "), "{error}");
+        assert!(error.starts_with("navtrace can't fork safely: this process has "), "{error}");
         drop(sender);
         let _ = thread.join().unwrap();
     }

@@ -1,8 +1,8 @@
 //! Static mode: a browser with rules that never change, for load. It has no worker, no host and no gate.
 //!
 //! The launcher issues the session's context and writes an extension of two files for this one start: a manifest, and rules that put the context
-//! on every request. Chromium applies such rules before its first request, so nothing is held back. A process beside the browser waits for
-//! its end, then exports the session's root span and removes what was temporary.
+//! on every request. Chromium loads such rules with its start, before clients open their first page, so nothing is held back. A process beside
+//! the browser waits for its end, then exports the session's root span and removes what was temporary.
 
 mod regex_size;
 mod rules;
