@@ -116,19 +116,17 @@ impl Conversation {
                 (Some(ToExtension::Contexts { contexts: issuer.contexts(count), traces: issuer.traces(traces) }), None)
             }
             ToHost::Problem(Problem { message }) => (None, Some(HostEvent::Problem(message))),
-            ToHost::Choose(Choose { ratio, targets, resources }) => match self.configured.with_choice(
-                ratio,
-                targets.as_deref(),
-                resources.as_deref(),
-            ) {
-                Ok(policy) => {
-                    let session = self.issuer().session();
-                    self.issuer = Some(Issuer::resume(policy.clone(), session));
-                    self.policy = policy;
-                    (Some(self.session_message()), None)
+            ToHost::Choose(Choose { ratio, targets, resources }) => {
+                match self.configured.with_choice(ratio, targets.as_deref(), resources.as_deref()) {
+                    Ok(policy) => {
+                        let session = self.issuer().session();
+                        self.issuer = Some(Issuer::resume(policy.clone(), session));
+                        self.policy = policy;
+                        (Some(self.session_message()), None)
+                    }
+                    Err(message) => (Some(ToExtension::Error { code: ErrorCode::Refused, message }), None),
                 }
-                Err(message) => (Some(ToExtension::Error { code: ErrorCode::Refused, message }), None),
-            },
+            }
             ToHost::Settings => (None, Some(HostEvent::SettingsRequested)),
             ToHost::Store(Store { values }) => (None, Some(HostEvent::Store(values))),
         }

@@ -166,7 +166,8 @@ impl Policy {
             policy.targets = targets::patterns(targets)?;
         }
         if let Some(resources) = resources {
-            policy.resources = Resources::parse(resources).map_err(|name| format!("{name} is not a kind of request"))?;
+            policy.resources =
+                Resources::parse(resources).map_err(|name| format!("{name} is not a kind of request"))?;
         }
         Ok(policy)
     }

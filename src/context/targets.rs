@@ -97,7 +97,8 @@ impl MatchPattern {
             SCHEMES.iter().find(|(name, _)| *name == scheme).ok_or((0, "the scheme is http, https, ws, wss or *"))?;
         let host_at = scheme.len() + 3;
         let path_at = host_at + rest.find('/').ok_or((text.len(), "a path is missing: /* is every path"))?;
-        let HostPattern { name, port, domain } = host(&text[host_at..path_at]).map_err(|(at, reason)| (host_at + at, reason))?;
+        let HostPattern { name, port, domain } =
+            host(&text[host_at..path_at]).map_err(|(at, reason)| (host_at + at, reason))?;
         let path = path(&text[path_at..]).map_err(|(at, reason)| (path_at + at, reason))?;
         // An address may have credentials before the host.
         let server =

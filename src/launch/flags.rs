@@ -108,7 +108,8 @@ fn unseen_features(args: &[OsString]) -> Vec<&'static str> {
     }
     let enabled = value(args, "enable-features").map(OsStr::as_bytes).unwrap_or_default();
     // A feature may have parameters or the name of a trial behind it.
-    let names = || enabled.split(|byte| *byte == b',').filter_map(|item| item.split(|byte| b":<".contains(byte)).next());
+    let names =
+        || enabled.split(|byte| *byte == b',').filter_map(|item| item.split(|byte| b":<".contains(byte)).next());
     UNSEEN_FEATURES.into_iter().filter(|feature| !names().any(|name| name == feature.as_bytes())).collect()
 }
 
@@ -173,7 +174,12 @@ mod tests {
             (&[], &[ours, grant]),
             (&["--disable-extensions", "--headless"], &["--headless", ours, unseen, grant]),
             (
-                &["--headless=new", "--disable-features=A", "--disable-features=B", "--enable-features=PreloadTopChromeWebUI:a/b,C"],
+                &[
+                    "--headless=new",
+                    "--disable-features=A",
+                    "--disable-features=B",
+                    "--enable-features=PreloadTopChromeWebUI:a/b,C",
+                ],
                 &[
                     "--headless=new",
                     "--enable-features=PreloadTopChromeWebUI:a/b,C",
@@ -191,7 +197,10 @@ mod tests {
                 &["--load-extension=/a,/ext", "--disable-extensions-except=/a,/ext", grant],
             ),
             (&["http://a/?x=--b", "--headless"], &["http://a/?x=--b", "--headless", ours, unseen, grant]),
-            (&["--headless", "--", "--disable-extensions"], &["--headless", ours, unseen, grant, "--", "--disable-extensions"]),
+            (
+                &["--headless", "--", "--disable-extensions"],
+                &["--headless", ours, unseen, grant, "--", "--disable-extensions"],
+            ),
         ];
         for (args, expected) in cases {
             assert_eq!(rewritten(args, &added()), expected, "{args:?}");

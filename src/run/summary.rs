@@ -74,8 +74,9 @@ fn resources_hint(sessions: &[TracedSession]) -> Option<String> {
 
 /// Formats a session as one line, its parts separated by two blanks.
 fn session_line(session: &TracedSession, seen: Option<&CollectedTrace>, link: Option<&LinkTemplate>) -> String {
-    let SessionCounts { navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces, .. } =
-        &session.counts;
+    let SessionCounts {
+        navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces, ..
+    } = &session.counts;
     let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let is_observed = session.mode != Some(Mode::Static);
     let duration = session.ended.map(|ended| ended.duration_since(session.started));
@@ -83,9 +84,8 @@ fn session_line(session: &TracedSession, seen: Option<&CollectedTrace>, link: Op
         Some(session.trace_id.to_string()),
         also_in(named_traces, *other_traces),
         is_observed.then(|| counted(*navigations, "navigation")),
-        is_observed.then(|| {
-            if *requests == 0 { "no requests observed".to_owned() } else { counted(*requests, "request") }
-        }),
+        is_observed
+            .then(|| if *requests == 0 { "no requests observed".to_owned() } else { counted(*requests, "request") }),
         some(*failures, "failed"),
         some(*cache_hits, "from cache"),
         some(usize::try_from(*dropped).unwrap_or(usize::MAX), "observations lost"),

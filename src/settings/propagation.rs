@@ -81,7 +81,8 @@ pub(super) static SETTINGS: &[Setting] = &[
                   such as `script`; with `calls` tracing costs about half",
         read: Read::List(|config, items| {
             config.policy.resources = Resources::parse(items).map_err(|name| {
-                let hint = value::nearest(name, Resources::names()).map(|nearest| format!(" (did you mean {nearest}?)"));
+                let hint =
+                    value::nearest(name, Resources::names()).map(|nearest| format!(" (did you mean {nearest}?)"));
                 let names = Resources::names().collect::<Vec<_>>().join(", ");
                 format!("{name} is not known{}; there are {names}", hint.unwrap_or_default())
             })?;
@@ -95,9 +96,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         default: "`session`",
         meaning: "what requests of the other kinds carry: the `session`'s context, or `none`",
         choices: || value::names(&OTHER_RESOURCES),
-        read: Read::Text(|config, text| {
-            put(&mut config.policy.other_resources, value::one_of(text, &OTHER_RESOURCES))
-        }),
+        read: Read::Text(|config, text| put(&mut config.policy.other_resources, value::one_of(text, &OTHER_RESOURCES))),
         ..SETTING
     },
     Setting {

@@ -93,7 +93,10 @@ mod tests {
         let modules = [
             ("worker.js", "import { b } from './b/b.js';\nimport { c } from './c.js';\nb(c);"),
             ("b/b.js", "import { c } from '../c.js';\nexport const b = () => c;"),
-            ("c.js", "/**\n * A class.\n */\nexport class c {\n  // A comment.\n\n  /** @type {C} */ (d);\n  /** Another. */\n  e = 1; // kept\n}"),
+            (
+                "c.js",
+                "/**\n * A class.\n */\nexport class c {\n  // A comment.\n\n  /** @type {C} */ (d);\n  /** Another. */\n  e = 1; // kept\n}",
+            ),
             ("unused.js", "const unused = 1;"),
         ];
         assert_eq!(
