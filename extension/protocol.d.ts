@@ -52,10 +52,6 @@ resources: Array<ResourceType>,
 /** What requests of other kinds carry. */
 otherResources: OtherResources, };
 
-export type ResourceType = "main_frame" | "sub_frame" | "stylesheet" | "script" | "image" | "font" | "object" | "xmlhttprequest" | "ping" | "csp_report" | "media" | "websocket" | "webbundle" | "other";
-
-export type OtherResources = "session" | "none";
-
 export type Mode = "lightweight" | "detailed";
 
 export type WantedMode = "auto" | "lightweight" | "detailed";

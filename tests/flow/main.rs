@@ -28,6 +28,7 @@ mod plain;
 mod policy;
 mod popup;
 mod propagation;
+mod resources;
 mod server_timing;
 mod soak;
 mod spans;

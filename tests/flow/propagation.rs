@@ -93,12 +93,18 @@ fn every_propagator_is_read_by_the_sdks_alone_and_in_pairs() {
 }
 
 /// Makes every kind of request to two origins of which one is a target, and checks the headers.
-pub(crate) fn only_targets(mode: &str, setting: &str, target: Origin) {
+pub(crate) fn only_targets(mode: &str, resources: &str, setting: &str, target: Origin) {
     let test = BrowserTest::new();
     // With NAVTRACE_EXCLUDE, the origin that is no target is named.
     let names_main = (setting == "NAVTRACE_TARGETS") == (target == Origin::Main);
     let named = format!("{}/*", if names_main { test.site.main() } else { test.site.other() });
-    let settings = [(setting, named.as_str()), ("OTEL_PROPAGATORS", &PROPAGATORS.join(",")), ("BAGGAGE", BAGGAGE)];
+    let propagators = PROPAGATORS.join(",");
+    let settings = [
+        (setting, named.as_str()),
+        ("NAVTRACE_RESOURCES", resources),
+        ("OTEL_PROPAGATORS", &propagators),
+        ("BAGGAGE", BAGGAGE),
+    ];
     let run = covered(&test, mode, &settings);
     let (targets, others): (Vec<_>, Vec<_>) = run.requests.iter().partition(|request| request.origin == target);
     assert!(targets.len() > 5 && others.len() > 5, "{} and {}", targets.len(), others.len());
@@ -106,17 +112,18 @@ pub(crate) fn only_targets(mode: &str, setting: &str, target: Origin) {
         assert_eq!(carried(request).len(), 7, "{} {} carries {:?}", request.method, request.label(), carried(request));
     }
     for request in others {
-        assert_eq!(carried(request), [""; 0], "{setting} {mode}: {} {}", request.method, request.label());
+        let label = request.label();
+        assert_eq!(carried(request), [""; 0], "{setting} {mode} {resources}: {} {label}", request.method);
     }
 }
 
 #[test]
 fn nobody_but_targets_gets_a_header_or_baggage() {
     let _guard = exclusive();
-    for mode in ["detailed", "lightweight"] {
+    for (mode, resources) in [("detailed", "all"), ("detailed", "calls"), ("lightweight", "all")] {
         for setting in ["NAVTRACE_TARGETS", "NAVTRACE_EXCLUDE"] {
             for target in [Origin::Main, Origin::Other] {
-                only_targets(mode, setting, target);
+                only_targets(mode, resources, setting, target);
             }
         }
     }

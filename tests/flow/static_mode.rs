@@ -39,7 +39,7 @@ fn nobody_but_targets_gets_a_header_in_static_mode() {
     let _guard = exclusive();
     for setting in ["NAVTRACE_TARGETS", "NAVTRACE_EXCLUDE"] {
         for target in [Origin::Main, Origin::Other] {
-            only_targets("static", setting, target);
+            only_targets("static", "all", setting, target);
         }
     }
 }

@@ -39,10 +39,11 @@ fn add<'a>(
     Some(())
 }
 
-/// Returns the lines without comments, empty lines and indentation. Keeps comments on lines that have code too.
+/// Returns the lines with code. Keeps comments on such lines.
 fn code_lines(source: &str) -> impl Iterator<Item = &str> {
     let mut in_comment = false;
-    source.lines().map(str::trim).filter(move |line| {
+    source.lines().filter(move |line| {
+        let line = line.trim();
         let was_in_comment = in_comment;
         let begins_comment = line.starts_with("/*") && line.find("*/").is_none_or(|end| end + 2 == line.len());
         in_comment = (in_comment || begins_comment) && !line.ends_with("*/");
@@ -101,7 +102,7 @@ mod tests {
         ];
         assert_eq!(
             bundled(&modules).unwrap(),
-            "class c {\n/** @type {C} */ (d);\ne = 1; // kept\n}\nconst b = () => c;\nb(c);\n"
+            "class c {\n  /** @type {C} */ (d);\n  e = 1; // kept\n}\nconst b = () => c;\nb(c);\n"
         );
     }
 
