@@ -30,6 +30,10 @@ export type Scope = "session" | "tab" | "navigation";
 
 export type Existing = "override" | "keep";
 
+export type ResourceType = "main_frame" | "sub_frame" | "stylesheet" | "script" | "image" | "font" | "object" | "xmlhttprequest" | "ping" | "csp_report" | "media" | "websocket" | "webbundle" | "other";
+
+export type OtherResources = "session" | "none";
+
 export type Propagation = { 
 /** The header formats, by the names of `OTEL_PROPAGATORS`. */
 propagators: Array<Name>, 

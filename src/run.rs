@@ -82,9 +82,10 @@ impl Run {
         drop(progress);
         let state = receiver.finish(LAST_REPORTS);
         let collected = collector.map(|collector| {
-            let nothing_is_outstanding = state.has_all_exports() && collector.has_spans_only_of(&state.trace_ids());
-            let default = if nothing_is_outstanding { Duration::ZERO } else { SERVICES_WAIT };
-            collector.finish(options.wait.unwrap_or(default), options.link)
+            // Then there are no spans of services, of which more might come.
+            let has_all_spans = state.exported_spans() == Some(collector.spans());
+            let wait = if has_all_spans { Duration::ZERO } else { SERVICES_WAIT };
+            collector.finish(options.wait.unwrap_or(wait), options.link)
         });
         let status = status?;
         for line in summary::summary(&state, collected.as_ref(), options.link) {

@@ -98,12 +98,14 @@ export class Propagation {
   /**
    * @param {PropagationSettings} [settings] @param {object} [state]
    * @param {boolean} [state.paused] whether no request gets headers for now
-   * @param {string[]} [state.refused] regular expressions that the browser refuses
+   * @param {boolean} [state.listens] whether a listener matches the patterns, for which the limits of rules do not matter
+   * @param {string[]} [state.refused] regular expressions that the browser refuses in rules
    */
-  constructor(settings = DEFAULT_PROPAGATION, { paused = false, refused = [] } = {}) {
+  constructor(settings = DEFAULT_PROPAGATION, { paused = false, listens = false, refused = [] } = {}) {
     /** As the host sent them. */
     this.settings = settings;
     this.paused = paused;
+    this.listens = listens;
     this.refused = refused;
     this.#configured = propagatorsOf(settings.propagators);
     /** The headers of the configured propagators, in lower case. */
@@ -111,7 +113,7 @@ export class Propagation {
     this.#readsBaggage = this.#configured.includes(PROPAGATORS.baggage);
     /** Those of them that name a span. */
     this.spanFields = new Set([...this.fields].filter((field) => field !== BAGGAGE));
-    /** Regular expressions for the addresses that get headers; every address when empty. */
+    /** Regular expressions for the addresses to which rules add headers; every address when empty. */
     this.targets = settings.targets.filter((target) => !refused.includes(target));
     const noneLeft = this.targets.length === 0 && settings.targets.length > 0;
     // An exclusion that cannot be used must not lead to headers, so then everything is excluded.
@@ -119,8 +121,8 @@ export class Propagation {
     /** Regular expressions for the addresses among them that get none. */
     this.exclude = nothing ? [EVERY_ADDRESS] : settings.exclude;
     // An invalid one gives no headers either.
-    this.#targets = compiled(this.targets, MATCHES_NONE);
-    this.#excluded = compiled(this.exclude, MATCHES_ALL);
+    this.#targets = compiled(listens ? settings.targets : this.targets, MATCHES_NONE);
+    this.#excluded = compiled(listens && !paused ? settings.exclude : this.exclude, MATCHES_ALL);
     /** Selects the requests that have a span of their own, as far as the browser can: not all of them are to targets. */
     this.filter = filterOf(settings);
   }

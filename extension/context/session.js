@@ -118,6 +118,11 @@ export class Session {
     this.#change({ paused });
   }
 
+  /** Sets whether a listener matches the patterns itself. @param {boolean} listens */
+  set listens(listens) {
+    if (listens !== this.propagation.listens) this.#change({ listens });
+  }
+
   /** Leaves out regular expressions that the browser refuses. @param {string[]} refused */
   refuse(refused) {
     if (JSON.stringify(refused) !== JSON.stringify(this.propagation.refused)) this.#change({ refused });
@@ -154,7 +159,7 @@ export class Session {
     return propagation.settings.samplePer === 'trace' ? flags : propagation.flags(propagation.decide(null), flags);
   }
 
-  /** @param {{ settings?: PropagationSettings, paused?: boolean, refused?: string[] }} changes */
+  /** @param {{ settings?: PropagationSettings, paused?: boolean, listens?: boolean, refused?: string[] }} changes */
   #change(changes) {
     const { settings, ...others } = { ...this.propagation, ...changes };
     this.propagation = new Propagation(settings, others);

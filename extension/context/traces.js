@@ -37,6 +37,7 @@ export class Traces {
   #session;
   #outbox;
   #sampled;
+  #clientChanged;
   #known = new RecentIds();
   /** @type {WeakMap<TracedContext, number>} number of the client's changes when the context was made */
   #made = new WeakMap();
@@ -47,11 +48,13 @@ export class Traces {
    * @param {object} events
    * @param {(message: string) => void} events.problem tells the user of an invalid steering header
    * @param {() => void} events.sampled called when a context is sampled
+   * @param {() => void} events.clientChanged called when a client has changed its headers
    */
-  constructor(session, outbox, { problem, sampled }) {
+  constructor(session, outbox, { problem, sampled, clientChanged }) {
     this.#session = session;
     this.#outbox = outbox;
     this.#sampled = sampled;
+    this.#clientChanged = clientChanged;
     this.clients = new Clients(session, problem);
   }
 
@@ -146,7 +149,10 @@ export class Traces {
    * @param {string | undefined} header the steering header
    */
   arrive(tabId, client, baggage, header) {
+    const changes = () => this.clients.get(tabId)?.changes ?? 0;
+    const before = changes();
     const trace = this.clients.arrive(tabId, client, baggage, header);
+    if (changes() !== before) this.#clientChanged();
     if (trace === null) return;
     this.#known.add(trace.traceId);
     if (isSampled(trace.flags)) this.#sampled();

@@ -25,6 +25,11 @@ import { serverTiming } from './rules.js';
 /** @typedef {chrome.webRequest.HttpHeader} Header */
 /** @typedef {{ session: Pick<Session, 'context' | 'propagation' | 'use'>, tabs: Tabs, traces: Traces }} Tracing */
 
+/** @typedef {{ listener: (details: RequestDetails) => { requestHeaders?: Header[] }, filter: string }} Registration */
+
+/** How long two listeners are there when one replaces the other, in milliseconds. */
+const HANDOVER = 100;
+
 /** Finds a header by its lower-case name. @param {Header[]} headers @param {string} wanted */
 const indexOf = (headers, wanted) =>
   headers.findIndex(({ name }) => name.length === wanted.length && name.toLowerCase() === wanted);
@@ -58,8 +63,12 @@ export class Injector {
   #tracing = null;
   #documents;
   #requests;
-  /** @type {string | null} the filter of the listener as JSON; null while there is none */
-  #filter = null;
+  /** @type {Registration | null} the listener and its filter as JSON; null while there is none */
+  #registration = null;
+  /** @type {Registration[]} listeners that others have replaced */
+  #replaced = [];
+  /** The request that was handled last, by id and time. While a listener is replaced, both are asked about the same requests. */
+  #handled = '';
   /** Whether the browser has asked a listener about a request. */
   asked = false;
 
@@ -75,18 +84,33 @@ export class Injector {
   }
 
   /**
-   * Registers the listeners. A worker that a request has started must do so at once.
+   * Registers the listeners. A worker that a request has started must do so at once. A listener with another filter stays until {@link settle}.
    *
    * @param {chrome.webRequest.RequestFilter} [filter] the requests to ask about; all by default
    */
   listen(filter = EVERYTHING) {
     const json = JSON.stringify(filter);
-    if (json === this.#filter) return;
-    this.stop();
-    this.#filter = json;
+    if (json === this.#registration?.filter) return;
+    if (this.#registration === null) {
+      chrome.webRequest.onHeadersReceived.addListener(this.#expose, MAIN_FRAMES, ['blocking', 'responseHeaders']);
+    } else {
+      this.#replaced.push(this.#registration);
+    }
+    /** @param {RequestDetails} details */
+    const listener = (details) => this.#inject(details);
+    this.#registration = { listener, filter: json };
     // Without `extraHeaders` the added header counts for CORS: requests to other origins would get preflights and fail.
-    chrome.webRequest.onBeforeSendHeaders.addListener(this.#inject, filter, ['blocking', 'requestHeaders', 'extraHeaders']);
-    chrome.webRequest.onHeadersReceived.addListener(this.#expose, MAIN_FRAMES, ['blocking', 'responseHeaders']);
+    chrome.webRequest.onBeforeSendHeaders.addListener(listener, filter, ['blocking', 'requestHeaders', 'extraHeaders']);
+  }
+
+  /** Removes the listeners that another one has replaced, once the requests that wait for them have their answers. */
+  settle() {
+    for (const { listener } of this.#replaced) {
+      setTimeout(() => {
+        this.#replaced = this.#replaced.filter((replaced) => replaced.listener !== listener);
+        chrome.webRequest.onBeforeSendHeaders.removeListener(listener);
+      }, HANDOVER);
+    }
   }
 
   /** Uses a context for requests until the tabs are known. @param {SessionContext} context @param {Propagation} propagation */
@@ -104,15 +128,21 @@ export class Injector {
 
   /** Removes the listeners. */
   stop() {
-    if (this.#filter === null) return;
-    this.#filter = null;
-    chrome.webRequest.onBeforeSendHeaders.removeListener(this.#inject);
+    if (this.#registration === null) return;
+    for (const { listener } of [this.#registration, ...this.#replaced]) chrome.webRequest.onBeforeSendHeaders.removeListener(listener);
+    this.#registration = null;
+    this.#replaced = [];
     chrome.webRequest.onHeadersReceived.removeListener(this.#expose);
   }
 
-  /** @param {RequestDetails} details */
-  #inject = (details) => {
+  /** @param {RequestDetails} details @returns {{ requestHeaders?: Header[] }} */
+  #inject(details) {
     this.asked = true;
+    if (this.#replaced.length > 0) {
+      const request = `${details.requestId} ${details.timeStamp}`;
+      if (request === this.#handled) return {};
+      this.#handled = request;
+    }
     const { url, requestHeaders = [] } = details;
     const propagation = this.#propagation;
     const { length } = requestHeaders;
@@ -147,7 +177,7 @@ export class Injector {
     const origin = pageContext && (pageContext.traceId === traceId ? { caller: pageContext.spanId } : { link: spanLink(pageContext) });
     this.#observe(parent, details, spanId, parentId, unknownTrace, origin ?? undefined);
     return { requestHeaders };
-  };
+  }
 
   /**
    * Observes a request, if it is sampled.

@@ -22,6 +22,15 @@ import { MAX_TABS, detailedRules, lightweightRules, roomForTabs } from './rules.
 /** @typedef {ReturnType<typeof import('../observe/navigations.js').watchNavigations>} NavigationListeners */
 /** @typedef {{ rules: SessionRules, injector: Injector, requests: Requests, navigations: NavigationListeners }} ModeParts */
 
+/**
+ * Returns whether there are rules with the patterns of targets and exclusions.
+ *
+ * @param {Mode | null} mode
+ * @param {Pick<PropagationSettings, 'resources' | 'otherResources'>} settings
+ */
+export const hasPatternRules = (mode, { resources, otherResources }) =>
+  mode === 'lightweight' || (resources.length > 0 && otherResources === 'session');
+
 /** The mode of a session. */
 export class ModeSwitch {
   #tracing;
@@ -101,13 +110,13 @@ export class ModeSwitch {
     const { settings } = session.propagation;
     const wanted = this.#host.facts.wantedMode ?? this.#before ?? 'auto';
     const mode = this.#granted && wanted !== 'lightweight' ? 'detailed' : 'lightweight';
-    if (mode !== this.#mode || session.propagation.paused) this.#since = Infinity;
+    if (mode !== this.#mode || session.propagation.paused || settings !== this.#settings) this.#since = Infinity;
     this.#mode = mode;
     this.#settings = settings;
     this.#decision += 1;
     this.#isAsking = false;
-    const hasRules = mode === 'lightweight' || settings.resources.length > 0;
-    if (!hasRules || settings.targets.length + settings.exclude.length === 0) session.refuse([]);
+    session.listens = mode === 'detailed';
+    if (!hasPatternRules(mode, settings) || settings.targets.length + settings.exclude.length === 0) session.refuse([]);
     else if (!(await this.#refusePatterns(settings))) return;
     tabs.limit(mode === 'lightweight' ? roomForTabs(session.propagation) : MAX_TABS);
     if (isSampled(session.context.flags)) this.#requests.sampled();
@@ -132,6 +141,7 @@ export class ModeSwitch {
         ? lightweightRules(tabs.contexts(), this.#allTypes, propagation, traces, kept)
         : detailedRules(tabs.contexts(), this.#allTypes, propagation, traces, kept);
     if (!(await this.#rules.replace(rules)) || decision !== this.#decision) return;
+    this.#injector.settle();
     // Rules have taken the place of the listener.
     if (mode === 'lightweight' || session.propagation.paused) this.#injector.stop();
     if (mode === 'lightweight') this.#navigations.listen();

@@ -41,7 +41,7 @@ export function refusalsOf({ targets, exclude }, refused, patterns) {
   /** @param {string[]} regexes @param {string[]} sources @param {string} kind @param {string} effect */
   const sentences = (regexes, sources, kind, effect) => {
     const found = regexes.filter((regex) => refused.includes(regex)).map((regex) => shortened(patternOf(regex, regexes, sources)));
-    const reason = `is too long or complex for a rule of the browser, so ${effect}: shorten it, or use detailed mode`;
+    const reason = `is too long or complex for a rule of the browser, so ${effect}: shorten it, or use detailed mode with all resources`;
     return [...new Set(found)].map((pattern) => `the ${kind} "${pattern}" ${reason}`);
   };
   return [

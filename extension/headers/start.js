@@ -39,7 +39,12 @@ export async function startHeaders(session, host, { injector, navigations }, obs
   const opening = host.openSession(reading);
   const [record, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
   const { outbox, requests } = observers;
-  const traces = new Traces(session, outbox, { problem: (message) => host.problem(message), sampled: () => requests.sampled() });
+  const traces = new Traces(session, outbox, {
+    problem: (message) => host.problem(message),
+    sampled: () => requests.sampled(),
+    // The rules should be there before the response, and the request waits for the caller.
+    clientChanged: () => queueMicrotask(() => void mode.update()),
+  });
   const contexts = record?.contexts ?? null;
   if (contexts !== null) traces.restore(contexts);
   const tabs = new Tabs(session, traces, contexts);

@@ -5,6 +5,7 @@
 
 import { newSpanId } from '../context/ids.js';
 import { isSampled } from '../context/propagators.js';
+import { dropOldest } from '../drop-oldest.js';
 import { bodySize, cutUrl, isOwnRequest } from './details.js';
 
 /** @import { Carried } from '../context/propagators.js' */
@@ -23,6 +24,9 @@ const MAX_METHOD_LENGTH = 64;
 
 /** The host takes a status from 0 to 999. A file has the status -1, and a server may send any number. */
 const MAX_STATUS = 999;
+
+/** Limit for requests to ignore, whose ends may never be seen. */
+const MAX_IGNORED = 5000;
 
 /** @param {{ method: string, url: string, type: string }} details */
 const targetOf = ({ method, url, type }) => ({ method: method.slice(0, MAX_METHOD_LENGTH), url: cutUrl(url), resource: type });
@@ -73,7 +77,8 @@ export class Requests {
 
   /** Ignores a request that is about to leave. @param {string} requestId */
   ignore(requestId) {
-    if (this.#registered !== null) this.#ignored.add(requestId);
+    this.#ignored.add(requestId);
+    dropOldest(this.#ignored, MAX_IGNORED);
   }
 
   /** Observes requests from now on, because something is sampled. */
@@ -143,20 +148,21 @@ export class Requests {
 
   /** Registers the listeners that are needed, and no others: each event costs the browser more than it costs the worker. */
   #register() {
-    const wanted = this.#wanted();
-    if (JSON.stringify(wanted) === JSON.stringify(this.#registered)) return;
     const { onSendHeaders, onBeforeRedirect, onCompleted, onErrorOccurred } = chrome.webRequest;
-    if (this.#registered !== null) {
-      onSendHeaders.removeListener(this.#sent);
+    const [before, wanted] = [this.#registered, this.#wanted()];
+    this.#registered = wanted;
+    const isSameFilter = JSON.stringify(wanted?.filter) === JSON.stringify(before?.filter);
+    if (before?.seesStarts && !(isSameFilter && wanted?.seesStarts)) onSendHeaders.removeListener(this.#sent);
+    if (wanted?.seesStarts && !(isSameFilter && before?.seesStarts)) onSendHeaders.addListener(this.#sent, wanted.filter, ['requestHeaders']);
+    if (isSameFilter) return;
+    if (before !== null) {
       onBeforeRedirect.removeListener(this.#redirected);
       onCompleted.removeListener(this.#completed);
       onErrorOccurred.removeListener(this.#failed);
     }
     // The browser may tell of no end of requests that the listeners were not registered for all the time.
-    if (JSON.stringify(wanted?.filter) !== JSON.stringify(this.#registered?.filter)) this.#started.clear();
-    this.#registered = wanted;
-    if (wanted === null) return this.#ignored.clear();
-    if (wanted.seesStarts) onSendHeaders.addListener(this.#sent, wanted.filter, ['requestHeaders']);
+    this.#started.clear();
+    if (wanted === null) return;
     onBeforeRedirect.addListener(this.#redirected, wanted.filter);
     onCompleted.addListener(this.#completed, wanted.filter);
     onErrorOccurred.addListener(this.#failed, wanted.filter);

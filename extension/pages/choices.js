@@ -4,6 +4,7 @@
 
 import { choose } from '../channel/messages.js';
 import { AS_CONFIGURED } from '../context/session.js';
+import { hasPatternRules } from '../headers/mode.js';
 import { refusalsOf, refusedRegexes } from '../headers/patterns.js';
 
 /** @import { Host } from '../channel/host.js' */
@@ -76,8 +77,7 @@ export class Choices {
    * @returns {Promise<string | null>} a sentence for the user
    */
   async #refusal({ targets }, { propagation }) {
-    const hasRules = this.#host.state.mode === 'lightweight' || propagation.resources.length > 0;
-    if (targets === null || !hasRules) return null;
+    if (targets === null || !hasPatternRules(this.#host.state.mode, propagation)) return null;
     const regexes = { targets: propagation.targets, exclude: [] };
     return refusalsOf(regexes, await refusedRegexes(regexes), { targets, exclude: [] })[0] ?? null;
   }

@@ -12,7 +12,7 @@ function buttonOf({ mode, wantedMode, paused, connected, exporter }) {
   if (!connected) faults.push('no host, nothing is exported');
   else if (problem !== null) faults.push(problem);
   if (wantedMode === 'detailed' && mode === 'lightweight') faults.push('this browser does not allow detailed mode');
-  const state = paused ? 'paused, nothing is traced' : `${mode} mode`;
+  const state = paused ? 'paused, nothing is traced' : mode === null ? 'starting' : `${mode} mode`;
   return { text: paused ? 'off' : faults.length > 0 ? '!' : '', title: [`navtrace: ${state}`, ...faults].join('; ') };
 }
 
@@ -42,7 +42,7 @@ export class Status {
   show() {
     const { current } = this;
     // While the browser starts, each call delays the first page.
-    if (current.mode !== null) this.#showButton(buttonOf(current));
+    if (current.mode !== null || current.reason !== null) this.#showButton(buttonOf(current));
     this.#changed();
   }
 

@@ -33,7 +33,7 @@ pub(super) struct Args {
     #[command(flatten)]
     collect: collect::Options,
 
-    /// Once CMD has ended, wait until no span has arrived for this long [default: 500ms if services have sent spans]
+    /// Once CMD has ended, wait until no span has arrived for this long [default: 500ms, or not at all if every span is of a browser that has ended]
     #[arg(long, value_name = "DURATION", value_parser = collect::duration)]
     wait: Option<Duration>,
 

@@ -1,6 +1,5 @@
 //! The collector of `navtrace run` and `navtrace collect`: receives spans into a trace file and writes the page beside it.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -81,10 +80,9 @@ impl RunningCollector {
         &self.path
     }
 
-    /// Returns whether all spans so far are of browsers with these traces, and none of a service.
-    pub(super) fn has_spans_only_of(&self, trace_ids: &BTreeSet<[u8; 16]>) -> bool {
-        let contents = self.receiver.contents();
-        contents.traces.iter().all(|(id, trace)| trace_ids.contains(id) && trace.services.len() <= 1)
+    /// Returns the number of spans so far.
+    pub(super) fn spans(&self) -> usize {
+        self.receiver.spans()
     }
 
     /// Receives until no span has come for as long as `quiet`, stops, and writes the page.

@@ -1,6 +1,6 @@
 //! Everything that launchers and hosts have reported during a run. Pure: connections are numbers, and time is an argument.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::context::ids::{SpanId, TraceId};
@@ -116,14 +116,11 @@ impl RunState {
         None
     }
 
-    /// Returns the traces of all sessions.
-    pub(super) fn trace_ids(&self) -> BTreeSet<[u8; 16]> {
-        self.sessions.iter().map(|session| session.trace_id.bytes()).collect()
-    }
-
-    /// Returns whether the export of every session has ended.
-    pub(super) fn has_all_exports(&self) -> bool {
-        self.sessions.iter().all(|session| session.exported.is_some())
+    /// Returns how many spans of browsers were exported, once every browser has ended; `None` before, and where there was no browser.
+    pub(super) fn exported_spans(&self) -> Option<usize> {
+        let ended = !self.sessions.is_empty() && self.sessions.iter().all(|session| session.ended.is_some());
+        let exported = self.sessions.iter().map(|session| session.exported.map(|counts| counts.exported));
+        if ended { exported.sum() } else { None }
     }
 
     /// Returns whether the end was requested and every connection has been read to its end.

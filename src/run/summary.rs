@@ -1,6 +1,6 @@
 //! The lines that `navtrace run` prints at its end. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use url::Url;
@@ -32,7 +32,7 @@ pub(super) fn summary(
     if state.further_problems > 0 {
         lines.push(format!("{} not shown", counted(state.further_problems, "further problem")));
     }
-    let own = state.trace_ids();
+    let own: BTreeSet<[u8; 16]> = state.sessions.iter().map(|session| session.trace_id.bytes()).collect();
     let further: usize = state.sessions.iter().map(|session| session.counts.other_traces).sum();
     if state.sessions.is_empty() {
         lines.push(

@@ -1,19 +1,33 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 
 import { EVERYTHING } from '../../extension/context/propagation.js';
 import { EXPOSE, INJECT, PAGE, SESSION, TAB, contextIn, navigation, request, working } from './support/injector.js';
 import { propagating } from './support/session.js';
 
 test('the injector is asked about what its filter selects', () => {
-  const { fire, filters, blocking, injector, session, tabs, traces } = working();
+  const { fire, filters, blocking, injector, session, tabs, traces, started } = working();
   session.propagation = propagating({ domains: ['example.test'], resources: ['main_frame', 'script'] });
+  mock.timers.enable({ apis: ['setTimeout'] });
   injector.start({ session, tabs, traces });
+  injector.settle();
+  mock.timers.tick(100);
   assert.deepEqual([filters(INJECT), blocking()], [[session.propagation.filter], [INJECT, EXPOSE]]);
   assert.equal(contextIn(fire(INJECT, request()).requestHeaders).traceId, SESSION.traceId);
   for (const details of [{ type: 'image' }, { url: 'https://elsewhere.test/' }]) assert.equal(fire(INJECT, request(details)), undefined);
   injector.listen();
+  assert.deepEqual(filters(INJECT), [session.propagation.filter, EVERYTHING], 'the old listener stays until rules are in force');
+  const before = started.mock.callCount();
+  assert.ok(contextIn(fire(INJECT, request({ requestId: '5' })).requestHeaders));
+  assert.equal(started.mock.callCount(), before + 1, 'a request that both are asked about has one span');
+  injector.settle();
+  assert.equal(filters(INJECT).length, 2, 'requests may be waiting for the old one');
+  mock.timers.tick(100);
   assert.deepEqual(filters(INJECT), [EVERYTHING]);
+  injector.listen(session.propagation.filter);
+  injector.stop();
+  assert.deepEqual([filters(INJECT), blocking()], [[], []]);
+  mock.timers.reset();
 });
 
 for (const existing of /** @type {const} */ (['override', 'keep'])) {

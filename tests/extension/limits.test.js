@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { beforeEach, test } from 'node:test';
+import { beforeEach, mock, test } from 'node:test';
 
 import { EVERYTHING } from '../../extension/context/propagation.js';
 import { fakeChrome, settled } from './support/chrome.js';
-import { BLOCKING, CLIENT, ELSEWHERE, NAMED, OPEN, PAGE, TAB, TARGETS, THEIRS, answer, carriedBy, carrying, idle, observedStarts, spanOf, start, traceOf, visit } from './support/headers.js';
+import { BLOCKING, CLIENT, ELSEWHERE, NAMED, OPEN, PAGE, TAB, TARGETS, THEIRS, answer, carriedBy, carrying, idle, list, observedStarts, spanOf, start, traceOf, visit } from './support/headers.js';
 import { CALLS } from './support/rules.js';
 import { propagating } from './support/session.js';
 import { resetMocks } from './support/worker.js';
@@ -81,6 +81,7 @@ for (const granted of [false, true]) {
     assert.deepEqual(filtered(), expected(settings));
     for (const next of [{}, HERE, CALLS, settings, { targets: ['^https://elsewhere\\.test/'], domains: ['elsewhere.test'] }, settings]) {
       await say(worker, answer('auto', NAMED, next));
+      mock.timers.tick(100);
       assert.deepEqual(filtered(), expected(next));
       const ofNavigations = granted && !('domains' in next) ? 0 : 1;
       assert.equal(browser.filters(own).length, 1 + ofNavigations);
@@ -106,6 +107,15 @@ for (const granted of [false, true]) {
       assert.deepEqual(elsewhere, { carried: {}, committed: [], ended: [] });
       assert.deepEqual(carriedBy(worker, { requestId: '3', url: ELSEWHERE, documentId: 'e' }, STEERED), {});
     }
+  });
+
+  test(`${mode}: a client is held back before its first response`, async () => {
+    const worker = await carrying(HERE, { granted });
+    const details = { requestId: '1', type: 'main_frame', url: PAGE, documentId: undefined, documentLifecycle: 'active' };
+    if (!granted) worker.navigations.arrived(TAB, '1', list(THEIRS), undefined);
+    carriedBy(worker, details, THEIRS);
+    await idle();
+    assert.deepEqual(carriedBy(worker, { requestId: '2', url: ELSEWHERE, type: 'script' }, STEERED), {});
   });
 
   test(`${mode}: kinds without spans carry contexts unobserved`, async () => {

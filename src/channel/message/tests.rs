@@ -11,6 +11,7 @@ use crate::context::issuer::{NavigationContext, SessionContext};
 use crate::context::mode::{Mode, WantedMode};
 use crate::context::policy::{Existing, Propagation, SamplePer, Scope};
 use crate::context::propagator::Propagator;
+use crate::context::resources::{OtherResources, ResourceType};
 use crate::context::sampler::Sampler;
 use crate::export::ExporterState;
 use crate::export::resource::BrowserInfo;
@@ -128,6 +129,8 @@ fn protocol_types_of_the_extension_are_current() {
         SamplePer::decl(&config),
         Scope::decl(&config),
         Existing::decl(&config),
+        ResourceType::decl(&config),
+        OtherResources::decl(&config),
         Propagation::decl(&config),
         Mode::decl(&config),
         WantedMode::decl(&config),

@@ -25,10 +25,6 @@ const LAST_ANSWER: Duration = Duration::from_millis(300);
 /// Number of failures in a row after which the last spans go to the spool at once.
 const MAX_LAST_FAILURES: u32 = 3;
 
-/// How long a stored batch may wait to be acknowledged together with later ones: each message costs the browser more than it costs the host,
-/// while the pages of a test load.
-const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(250);
-
 /// The shortest time between two reports of the exporter's state.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -40,18 +36,10 @@ pub(super) struct QueueThread {
     /// `None` if nothing is exported.
     jobs: Option<Sender<Job>>,
     sender: SenderState,
-    /// The last stored batch, and when the first one since the last acknowledgement was stored.
-    unacknowledged: Option<(StoredBatch, Instant)>,
     channel_ended: bool,
     ending: Option<Ending>,
     /// The exporter's state as it was reported last, and when.
     reported: Option<(ExporterState, Instant)>,
-}
-
-/// A batch in the journal, which vouches for all earlier ones of its worker.
-struct StoredBatch {
-    worker: String,
-    number: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -69,18 +57,7 @@ impl QueueThread {
         jobs: Option<Sender<Job>>,
     ) -> Self {
         let sender = if jobs.is_some() { SenderState::Busy } else { SenderState::Stopped };
-        Self {
-            options,
-            browser,
-            listener,
-            sessions,
-            jobs,
-            sender,
-            unacknowledged: None,
-            channel_ended: false,
-            ending: None,
-            reported: None,
-        }
+        Self { options, browser, listener, sessions, jobs, sender, channel_ended: false, ending: None, reported: None }
     }
 
     /// Runs until [`Message::End`] is done. Returns the sessions of this host, the current one last.
@@ -96,9 +73,6 @@ impl QueueThread {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.sessions.close_retired();
-            if self.acknowledge_at().is_some_and(|at| at <= Instant::now()) {
-                self.acknowledge();
-            }
             self.give_job();
             self.report();
         }
@@ -121,29 +95,12 @@ impl QueueThread {
     }
 
     fn observe(&mut self, observed: Observed) {
-        let batch = StoredBatch { worker: observed.worker.clone(), number: observed.number };
+        let (worker, number) = (observed.worker.clone(), observed.number);
         self.sessions.observe(observed);
-        if self.sessions.current().is_none() {
-            return;
-        }
-        if self.unacknowledged.as_ref().is_some_and(|(before, _)| before.worker != batch.worker) {
-            self.acknowledge();
-        }
-        let since = self.unacknowledged.take().map_or_else(Instant::now, |(_, since)| since);
-        self.unacknowledged = Some((batch, since));
-    }
-
-    /// Tells the listener how far the batches are stored, and what is in them.
-    fn acknowledge(&mut self) {
-        let Some((StoredBatch { worker, number }, _)) = self.unacknowledged.take() else { return };
-        self.listener.batch_stored(&worker, number);
         if let Some(session) = self.sessions.current() {
+            self.listener.batch_stored(&worker, number);
             self.listener.counted(session.observation_counts());
         }
-    }
-
-    fn acknowledge_at(&self) -> Option<Instant> {
-        self.unacknowledged.as_ref().map(|(_, since)| *since + ACKNOWLEDGE_AFTER)
     }
 
     fn end(&mut self, time: Nanos, browser_ended: bool) {
@@ -216,7 +173,6 @@ impl QueueThread {
         };
         let close_at = self.sessions.iter().filter_map(QueuedSession::close_at).min();
         let deadline = self.ending.map(|ending| ending.deadline);
-        let report_at = report_at.map(|(_, at)| *at + REPORT_INTERVAL);
-        [self.acknowledge_at(), report_at, job_at, close_at, deadline].into_iter().flatten().min()
+        [report_at.map(|(_, at)| *at + REPORT_INTERVAL), job_at, close_at, deadline].into_iter().flatten().min()
     }
 }

@@ -304,8 +304,9 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
       const answer = listener(first, ...others);
       if (blocking) answers.push(checkedAnswer(name, answer));
     }
-    if (answers.length > 1) throw new Error(`several listeners answered ${name}`);
-    return answers[0];
+    const changes = answers.filter((answer) => Object.keys(answer).length > 0);
+    if (changes.length > 1) throw new Error(`several listeners answered ${name}`);
+    return changes[0] ?? answers[0];
   };
 
   /**

@@ -36,7 +36,7 @@ export function fakeSession(settings, { context = SESSION, flags = context.flags
     take: () => ({ spanId: spanId(++issued), flags }),
     takeTrace: () => ({ traceId: traceId(++issued), spanId: spanId(issued), flags }),
     /** What {@link Traces} calls. */
-    events: { problem, sampled: mock.fn() },
+    events: { problem, sampled: mock.fn(), clientChanged: mock.fn() },
     /** The problems reported so far. */
     problems: () => problem.mock.calls.map(({ arguments: [message] }) => message),
   };
