@@ -78,7 +78,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         flag: Some("resources"),
         default: "`all`",
         meaning: "which kinds of requests have a span of their own: `all`, `calls` (documents, fetch and XHR, WebSockets, pings), or [Chrome's names](https://developer.chrome.com/docs/extensions/reference/api/webRequest#type-ResourceType) \
-                  such as `script`; with `calls` tracing costs about half",
+                  such as `script`; `calls` costs less",
         read: Read::List(|config, items| {
             config.policy.resources = Resources::parse(items).map_err(|name| {
                 let hint =

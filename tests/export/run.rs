@@ -85,10 +85,16 @@ fn line(exported: &str) -> String {
     )
 }
 
+/// Returns the recommendation after it.
+fn hint() -> String {
+    "navtrace: 4 of 6 requests were for scripts, styles, images and the like; NAVTRACE_RESOURCES=calls traces only the others, which costs less"
+        .to_owned()
+}
+
 #[test]
 fn a_trace_is_summarized_with_its_spans() {
     let test = ExportTest::new();
-    let expected = ["navtrace: 1 trace".to_owned(), line("9 spans exported")];
+    let expected = ["navtrace: 1 trace".to_owned(), line("9 spans exported"), hint()];
     assert_eq!(run(&test, HELLO, &observations()), (7, expected.to_vec()));
     assert_eq!(test.collector.spans().len(), 9);
 }
@@ -100,7 +106,7 @@ fn kept_spans_are_reported_with_the_reason() {
     let start = format!("navtrace: spans can't be sent to {}: ", test.target());
     let end = "; they are kept, and the next traced browser or `navtrace flush` sends them";
     assert!(lines[0].starts_with(&start) && lines[0].ends_with(end), "{lines:?}");
-    assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line("9 spans kept for later")][..]));
+    assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line("9 spans kept for later"), hint()][..]));
     test.collector.up();
     assert_eq!(test.flush(), (0, format!("navtrace: 9 spans sent to {}\n", test.target())));
 }
@@ -114,7 +120,7 @@ fn refused_and_rejected_spans_are_reported() {
     let start = format!("navtrace: the collector at {} refused ", test.target());
     let end = " spans, which are dropped: 400 Bad Request: not now";
     assert!(lines[0].starts_with(&start) && lines[0].ends_with(end), "{lines:?}");
-    assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line("9 spans refused")][..]));
+    assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line("9 spans refused"), hint()][..]));
 
     let test = ExportTest::new();
     test.collector.behave(Behaviour::Rejects(1));
@@ -126,12 +132,12 @@ fn refused_and_rejected_spans_are_reported() {
         1 => "8 spans exported, 1 span refused".to_owned(),
         _ => format!("{} spans exported, {requests} spans refused", 9 - requests),
     };
-    assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line(&exported)][..]));
+    assert_eq!((code, &lines[1..]), (7, &["navtrace: 1 trace".to_owned(), line(&exported), hint()][..]));
 }
 
 #[test]
 fn a_trace_is_summarized_without_an_export() {
-    let expected = |why| (7, vec!["navtrace: 1 trace".to_owned(), line(why)]);
+    let expected = |why| (7, vec!["navtrace: 1 trace".to_owned(), line(why), hint()]);
     let test = ExportTest::new().set("OTEL_TRACES_EXPORTER", "none");
     assert_eq!(run(&test, HELLO, &observations()), expected("nothing exported"));
     // An unsampled session is not exported either.
@@ -165,6 +171,7 @@ fn ignored_settings_are_reported_first() {
             "navtrace: OTEL_BSP_MAX_QUEUE_SIZE=many is ignored: expected a whole number".to_owned(),
             "navtrace: 1 trace".to_owned(),
             line("9 spans exported"),
+            hint(),
         ]
     );
 }

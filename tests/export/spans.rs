@@ -56,7 +56,7 @@ const TREE: [&str; 11] = [
     "a0<root navigation kind 1 http://shop.test/page/a0 committed +commit +domContentLoaded +load",
     "a1<a0 GET kind 3 http://shop.test/1 302",
     "a2<a0 GET kind 3 http://shop.test/1 200 1",
-    "a3<a0 GET kind 3 http://shop.test/2 200 +response",
+    "a3<a0 GET kind 3 http://shop.test/2 200",
     "b0<root navigation kind 1 http://shop.test/page/b0 404 committed +commit +load status 2",
     "b1<b0 GET kind 3 http://shop.test/3 404 404 status 2",
     "b2<b0 GET kind 3 http://shop.test/4 net::ERR_CONNECTION_REFUSED status 2 net::ERR_CONNECTION_REFUSED",

@@ -186,7 +186,7 @@ fn a_choice_holds_until_the_next_and_null_resets_it() {
     assert!(chosen["propagation"]["targets"][0].as_str().unwrap().contains("other"), "{chosen}");
     let configured = json!({
         "link": "http://j.test/{trace_id}", "endpoint": test.target(), "ratio": 0.25, "parentBased": true,
-        "targets": ["https://shop.test/*"], "exclude": [],
+        "targets": ["https://shop.test/*"], "exclude": [], "resources": ["all"],
     });
     assert_eq!(chosen["configured"], configured);
     for (ratio, targets, sentence) in [
