@@ -113,7 +113,7 @@ fn the_summary_recommends_calls_where_most_requests_are_not() {
     let _guard = exclusive();
     let (test, collector) = (BrowserTest::new(), Collector::start());
     for (resources, recommends) in [("all", true), ("calls", false)] {
-        let mut command = test.traced_command("coverage.js", &[]);
+        let mut command = test.traced_command("cached.js", &[("NAVIGATIONS", "1")]);
         command.envs(Environment::exporting(&collector.endpoint())).env("NAVTRACE_RESOURCES", resources);
         let run = test.run(command);
         assert_eq!(run.log.contains("NAVTRACE_RESOURCES=calls traces only the others"), recommends, "{}", run.log);

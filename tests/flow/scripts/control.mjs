@@ -86,10 +86,10 @@ await slow;
 await load('new-trace');
 const second = (await view()).session;
 
-await make({ type: 'choose', ratio: null, targets: ['shop'] }, () => window.refusals.length === 1);
-await make({ type: 'choose', ratio: null, targets: ['http://elsewhere.test/*'] }, () => window.view.chosen.targets?.length === 1);
+await make({ type: 'choose', ratio: null, targets: ['shop'], resources: null }, () => window.refusals.length === 1);
+await make({ type: 'choose', ratio: null, targets: ['http://elsewhere.test/*'], resources: null }, () => window.view.chosen.targets?.length === 1);
 await load('elsewhere');
-await make({ type: 'choose', ratio: 0, targets: null }, () => window.view.chosen.ratio === 0);
+await make({ type: 'choose', ratio: 0, targets: null, resources: null }, () => window.view.chosen.ratio === 0);
 await make({ type: 'new-trace' }, () => window.view.session.flags === '00');
 await load('unsampled');
 await send({ type: 'reconnect' });
@@ -97,7 +97,7 @@ await pause(IN_FORCE);
 await until(() => window.view.host.state === 'connected');
 await pause(IN_FORCE);
 await load('reconnected');
-await make({ type: 'choose', ratio: null, targets: null }, () => window.view.chosen.ratio === null);
+await make({ type: 'choose', ratio: null, targets: null, resources: null }, () => window.view.chosen.ratio === null);
 
 const refusals = await popup.evaluate(() => window.refusals);
 const sessions = [first.session, before, second, (await view()).session].map(({ traceId }) => traceId);

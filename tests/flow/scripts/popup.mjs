@@ -184,10 +184,10 @@ async function actions(page, context) {
   await page.keyboard.press('Enter');
   await page.locator('#targets').fill('https://a.example/*\n\n nonsense ');
   await page.locator('#targets-apply').press('Enter');
-  const chosen = (ratio, targets = null) => ({ type: 'choose', ratio, targets });
+  const chosen = (ratio, targets = null, resources = null) => ({ type: 'choose', ratio, targets, resources });
   assert.deepEqual(await heard(page), [chosen(0.1), chosen(0.025), chosen(0.025, ['https://a.example/*', 'nonsense'])]);
   await tell(page, { type: 'refused', command: 'choose', message: 'nonsense: expected a scheme at character 1' });
-  await tell(page, { ...state, chosen: { ratio: 0.025, targets: null } });
+  await tell(page, { ...state, chosen: { ratio: 0.025, targets: null, resources: null } });
   assert.equal(await page.locator('#targets-error').textContent(), 'nonsense: expected a scheme at character 1');
   assert.equal(await page.locator('#targets').getAttribute('aria-invalid'), 'true');
   assert.match(await page.locator('#targets').getAttribute('aria-describedby'), /targets-error/);
@@ -202,6 +202,8 @@ async function actions(page, context) {
   assert.equal(await page.locator('#targets').inputValue(), '');
   assert.equal(await page.locator('#targets').getAttribute('aria-invalid'), null);
   assert.deepEqual((await heard(page)).at(-1), chosen(0.025));
+  await page.locator('#resources').selectOption('calls');
+  assert.deepEqual((await heard(page)).at(-1), chosen(0.025, null, ['calls']));
 
   // There is no link without a template, or with a template that must not be opened.
   for (const link of [null, 'javascript:alert({trace_id})']) {
