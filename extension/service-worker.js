@@ -47,6 +47,7 @@ const starts = new NavigationStarts();
 const requests = new Requests(outbox, starts, session);
 const injector = new Injector(fallback, documents, requests);
 if (restarted) {
+  // Until the record is read, nothing is known of modes, targets and sampling, so everything is observed.
   injector.listen();
   requests.listen(EVERYTHING);
   requests.sampled();

@@ -82,7 +82,7 @@ impl Run {
         drop(progress);
         let state = receiver.finish(LAST_REPORTS);
         let collected = collector.map(|collector| {
-            // Then there are no spans of services, of which more might come.
+            // If every collected span is a browser's, no service is sending.
             let has_all_spans = state.exported_spans() == Some(collector.spans());
             let wait = if has_all_spans { Duration::ZERO } else { SERVICES_WAIT };
             collector.finish(options.wait.unwrap_or(wait), options.link)

@@ -123,7 +123,7 @@ export class Propagation {
     // An invalid one gives no headers either.
     this.#targets = compiled(listens ? settings.targets : this.targets, MATCHES_NONE);
     this.#excluded = compiled(listens && !paused ? settings.exclude : this.exclude, MATCHES_ALL);
-    /** Selects the requests that have a span of their own, as far as the browser can: not all of them are to targets. */
+    /** The browser's filter for requests that have a span of their own. It compares host and kind alone, so it selects some others too. */
     this.filter = filterOf(settings);
   }
 

@@ -30,7 +30,7 @@ export class Session {
   #stock = new Stock();
   /** How contexts are carried. */
   propagation = new Propagation();
-  /** Whether spans are exported, as far as is known. */
+  /** Whether spans are exported; true until a host has answered. */
   exports = true;
   #taken;
   #began;

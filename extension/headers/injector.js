@@ -25,9 +25,9 @@ import { serverTiming } from './rules.js';
 /** @typedef {chrome.webRequest.HttpHeader} Header */
 /** @typedef {{ session: Pick<Session, 'context' | 'propagation' | 'use'>, tabs: Tabs, traces: Traces }} Tracing */
 
-/** @typedef {{ listener: (details: RequestDetails) => { requestHeaders?: Header[] }, filter: string }} Registration */
+/** @typedef {{ listener: (details: RequestDetails) => { requestHeaders?: Header[] }, filter: string, isLeaving?: boolean }} Registration */
 
-/** How long two listeners are there when one replaces the other, in milliseconds. */
+/** Time for which a replaced listener stays registered, in milliseconds. */
 const HANDOVER = 100;
 
 /** Finds a header by its lower-case name. @param {Header[]} headers @param {string} wanted */
@@ -84,7 +84,7 @@ export class Injector {
   }
 
   /**
-   * Registers the listeners. A worker that a request has started must do so at once. A listener with another filter stays until {@link settle}.
+   * Registers the listeners. A worker that a request has started must do so at once. A listener with another filter stays until {@link removeReplaced}.
    *
    * @param {chrome.webRequest.RequestFilter} [filter] the requests to ask about; all by default
    */
@@ -103,12 +103,14 @@ export class Injector {
     chrome.webRequest.onBeforeSendHeaders.addListener(listener, filter, ['blocking', 'requestHeaders', 'extraHeaders']);
   }
 
-  /** Removes the listeners that another one has replaced, once the requests that wait for them have their answers. */
-  settle() {
-    for (const { listener } of this.#replaced) {
+  /** Removes replaced listeners after a while, when the requests that wait for them have their answers. */
+  removeReplaced() {
+    const leaving = this.#replaced.filter((replaced) => !replaced.isLeaving);
+    for (const registration of leaving) {
+      registration.isLeaving = true;
       setTimeout(() => {
-        this.#replaced = this.#replaced.filter((replaced) => replaced.listener !== listener);
-        chrome.webRequest.onBeforeSendHeaders.removeListener(listener);
+        this.#replaced = this.#replaced.filter((replaced) => replaced !== registration);
+        chrome.webRequest.onBeforeSendHeaders.removeListener(registration.listener);
       }, HANDOVER);
     }
   }

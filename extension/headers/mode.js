@@ -58,7 +58,7 @@ export class ModeSwitch {
 
   /**
    * @param {Tracing} tracing @param {Pick<Host, 'acceptSession' | 'armed' | 'facts' | 'problem'>} host
-   * @param {ModeParts} parts `requests` and `navigations` observe how requests start, while no listener does
+   * @param {ModeParts} parts in lightweight mode `requests` and `navigations` observe how requests start; in detailed mode the injector does
    * @param {object} start
    * @param {boolean} start.granted whether the browser says that listeners may change requests
    * @param {Mode | null} start.before mode of an earlier worker's rules
@@ -129,7 +129,7 @@ export class ModeSwitch {
     await this.update();
   }
 
-  /** Updates the rules to the contexts. In detailed mode they stay the same. */
+  /** Updates the rules. In detailed mode they change only with the settings, a pause, or what clients put on requests. */
   async update() {
     if (this.#isAsking) return;
     const { session, tabs, traces } = this.#tracing;
@@ -141,7 +141,7 @@ export class ModeSwitch {
         ? lightweightRules(tabs.contexts(), this.#allTypes, propagation, traces, kept)
         : detailedRules(tabs.contexts(), this.#allTypes, propagation, traces, kept);
     if (!(await this.#rules.replace(rules)) || decision !== this.#decision) return;
-    this.#injector.settle();
+    this.#injector.removeReplaced();
     // Rules have taken the place of the listener.
     if (mode === 'lightweight' || session.propagation.paused) this.#injector.stop();
     if (mode === 'lightweight') this.#navigations.listen();
@@ -174,7 +174,8 @@ export class ModeSwitch {
     // A restarted worker does not know the patterns until its host has answered.
     if (version === null) return true;
     const patterns = { targets: session.chosen.targets ?? configured?.targets ?? [], exclude: configured?.exclude ?? [] };
-    for (const message of refusalsOf(settings, refused, patterns)) this.#host.problem(message);
+    const { listens } = session.propagation;
+    for (const message of refusalsOf({ ...settings, listens }, refused, patterns)) this.#host.problem(message);
     return true;
   }
 }

@@ -36,16 +36,21 @@ const MAX_PATTERN_LENGTH = 100;
 /** @param {string} pattern */
 const shortened = (pattern) => (pattern.length > MAX_PATTERN_LENGTH ? `${pattern.slice(0, MAX_PATTERN_LENGTH - 3)}...` : pattern);
 
-/** Returns a sentence for the user for each refused pattern. @param {Patterns} regexes @param {string[]} refused @param {Patterns} patterns */
-export function refusalsOf({ targets, exclude }, refused, patterns) {
+/**
+ * Returns a sentence for the user for each refused pattern.
+ *
+ * @param {Patterns & { listens?: boolean }} regexes in detailed mode (`listens`) they matter only to requests without a span of their own
+ * @param {string[]} refused @param {Patterns} patterns
+ */
+export function refusalsOf({ targets, exclude, listens = false }, refused, patterns) {
   /** @param {string[]} regexes @param {string[]} sources @param {string} kind @param {string} effect */
   const sentences = (regexes, sources, kind, effect) => {
     const found = regexes.filter((regex) => refused.includes(regex)).map((regex) => shortened(patternOf(regex, regexes, sources)));
-    const reason = `is too long or complex for a rule of the browser, so ${effect}: shorten it, or use detailed mode with all resources`;
+    const reason = `is too long or complex for a rule of the browser, so ${effect}: shorten it, or use detailed mode with NAVTRACE_RESOURCES=all`;
     return [...new Set(found)].map((pattern) => `the ${kind} "${pattern}" ${reason}`);
   };
   return [
-    ...sentences(targets, patterns.targets, 'target', 'it gets no headers'),
-    ...sentences(exclude, patterns.exclude, 'exclusion', 'nothing gets headers'),
+    ...sentences(targets, patterns.targets, 'target', listens ? 'only requests with spans get headers there' : 'it gets no headers'),
+    ...sentences(exclude, patterns.exclude, 'exclusion', listens ? 'only requests with spans get headers' : 'nothing gets headers'),
   ];
 }

@@ -31,8 +31,8 @@ const EXCLUDE_RULES = 1_000_000_000;
 const CLIENT_EXCLUDE_RULES = 1_100_000_000;
 
 /**
- * The rule with the highest priority wins: a tab's rule over the spare, a main frame's over that for all types, and rules that remove headers
- * or keep them from being set over all of these.
+ * The rule with the highest priority wins: a tab's rule over the spare, a main frame's over that for all types. `client` removes a client's
+ * headers only where no other rule sets them; `exclude` keeps all of these from setting any.
  */
 const PRIORITY = { client: 1, root: 2, spare: 3, current: 4, next: 5, exclude: 6, steering: 7 };
 
@@ -211,7 +211,7 @@ export function detailedRules({ session, tabs }, allTypes, propagation, traces, 
   if (domains.length > 0) {
     const excludedRequestDomains = domains;
     rules.push(...removals(0, { resourceTypes: allTypes, excludedRequestDomains }, clientTabs, fields));
-    // On these only a client can set headers, and its first one is not known before its first navigation.
+    // Only clients can set headers on documents, and a client is not known before its first navigation.
     const documents = { resourceTypes: ['main_frame'], excludedRequestDomains };
     if (fields.length > 0) rules.push(rule(OUTSIDE_RULE, 'client', documents, removing(fields)));
   }

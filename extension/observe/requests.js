@@ -160,7 +160,7 @@ export class Requests {
       onCompleted.removeListener(this.#completed);
       onErrorOccurred.removeListener(this.#failed);
     }
-    // The browser may tell of no end of requests that the listeners were not registered for all the time.
+    // The browser may not report the end of a request that began under another filter.
     this.#started.clear();
     if (wanted === null) return;
     onBeforeRedirect.addListener(this.#redirected, wanted.filter);
@@ -168,10 +168,12 @@ export class Requests {
     onErrorOccurred.addListener(this.#failed, wanted.filter);
   }
 
+  /** Returns what to register the listeners for; null for nothing. */
   #wanted() {
     if (!this.#session.exports || !this.#isSampled) return null;
-    if (this.#filter === null) return this.#registered !== null && this.#started.size > 0 ? { ...this.#registered, seesStarts: false } : null;
-    return { filter: this.#filter, seesStarts: this.#inRules !== null };
+    if (this.#filter !== null) return { filter: this.#filter, seesStarts: this.#inRules !== null };
+    // Stopped: only what is under way is followed.
+    return this.#registered !== null && this.#started.size > 0 ? { ...this.#registered, seesStarts: false } : null;
   }
 
   /** @param {chrome.webRequest.OnBeforeRedirectDetails} details */

@@ -117,7 +117,7 @@ export function choiceOf({ chosen, configured }) {
   const targets = chosen.targets ?? configured.targets;
   const resources = (chosen.resources ?? configured.resources).join(', ');
   const words = [percent(chosen.ratio ?? configured.ratio), targets.length === 0 ? 'all addresses' : counted(targets.length, 'target')];
-  return [...words, ...(resources === 'all' ? [] : [resources])].join(', ');
+  return [...words, ...(resources === 'all' ? [] : [resources === 'calls' ? 'calls only' : resources])].join(', ');
 }
 
 /**

@@ -49,7 +49,7 @@ impl ResourceType {
     const CALLS: [Self; 5] = [Self::MainFrame, Self::SubFrame, Self::Fetch, Self::Ping, Self::WebSocket];
 }
 
-/// Returns whether `calls` gives a span to this kind. An unknown name belongs to a newer browser.
+/// Returns whether `calls` gives a span to this kind. An unknown name, of a newer browser, is no call.
 pub(crate) fn is_call(name: &str) -> bool {
     ResourceType::NAMES.iter().any(|(known, kind)| *known == name && ResourceType::CALLS.contains(kind))
 }
@@ -116,7 +116,7 @@ impl Resources {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OtherResources {
-    /// The session's context.
+    /// The context of the session, or of the tab's trace; in lightweight mode that of the navigation.
     #[default]
     Session,
     /// Nothing.

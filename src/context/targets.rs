@@ -17,7 +17,7 @@ pub(crate) const MAX_PATTERNS: usize = 20;
 pub(crate) struct MatchPattern {
     text: String,
     regexes: Vec<String>,
-    /// The domain or IPv4 address that all its hosts are, or are below; `None` where there is no such name.
+    /// The host without `*.`; `None` for any host, and for IPv6 addresses, which filters of the browser can't name.
     domain: Option<String>,
 }
 

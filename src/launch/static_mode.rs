@@ -48,7 +48,7 @@ pub(crate) struct StaticOptions {
 
 /// Receives what becomes of the session, for `navtrace run`.
 pub(crate) trait SessionReports: Send + Sync + 'static {
-    /// The browser has started, and every request carries the session's context.
+    /// The browser has started. Its rules put the session's context on requests some 0.2 s after it begins to answer.
     fn started(&self, session: SessionContext);
     /// The browser has ended, and its root span is sent or kept.
     fn ended(&self, session: &ExportedSession);
@@ -81,7 +81,7 @@ impl StaticBrowser {
         for problem in without_effect(&launch, &policy, web_vitals) {
             launch.tell(problem);
         }
-        // A session as a whole is what there is to decide on.
+        // Only the session as a whole has a trace and a sampling decision.
         let policy = Policy { scope: Scope::Session, sample_per: SamplePer::Trace, ..policy };
         let session = Issuer::start(policy.clone()).session();
         let (rules, problems) = rules::rules(&policy, session);

@@ -116,7 +116,7 @@ impl RunState {
         None
     }
 
-    /// Returns how many spans of browsers were exported, once every browser has ended; `None` before, and where there was no browser.
+    /// Returns the number of exported spans of all browsers; `None` if there was no browser, or while one has not ended or reported its export.
     pub(super) fn exported_spans(&self) -> Option<usize> {
         let ended = !self.sessions.is_empty() && self.sessions.iter().all(|session| session.ended.is_some());
         let exported = self.sessions.iter().map(|session| session.exported.map(|counts| counts.exported));

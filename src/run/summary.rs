@@ -66,8 +66,8 @@ fn resources_hint(sessions: &[TracedSession]) -> Option<String> {
     let (all, others) = (sum(|counts| counts.requests), sum(|counts| counts.other_kinds));
     (others > all / 2).then(|| {
         format!(
-            "{others} of {all} requests were for scripts, styles, images and the like; NAVTRACE_RESOURCES=calls traces only the others, which \
-             costs less"
+            "{others} of {all} requests were for scripts, styles, images and the like; NAVTRACE_RESOURCES=calls gives spans only to the rest, \
+             and costs less"
         )
     })
 }

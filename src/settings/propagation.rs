@@ -94,7 +94,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_OTHER_RESOURCES",
         flag: Some("other-resources"),
         default: "`session`",
-        meaning: "what requests of the other kinds carry: the `session`'s context, or `none`",
+        meaning: "what requests of the other kinds carry: the `session`'s context (in lightweight mode the navigation's), or `none`",
         choices: || value::names(&OTHER_RESOURCES),
         read: Read::Text(|config, text| put(&mut config.policy.other_resources, value::one_of(text, &OTHER_RESOURCES))),
         ..SETTING

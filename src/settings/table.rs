@@ -45,7 +45,7 @@ static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_MODE",
         flag: Some("mode"),
         default: "`auto`",
-        meaning: "`lightweight`, `detailed`, or `auto`: detailed where the browser grants it, else lightweight; `static`, for load: the \
+        meaning: "`lightweight`, `detailed`, or `auto`: detailed where the browser grants it, else lightweight; `static`, for load tests: the \
                   session's context on every request, one span id, and no spans of navigations and requests",
         choices: || value::names(&MODES),
         read: Read::Text(|config, text| put(&mut config.mode, value::one_of(text, &MODES))),

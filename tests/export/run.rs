@@ -87,7 +87,7 @@ fn line(exported: &str) -> String {
 
 /// Returns the recommendation after it.
 fn hint() -> String {
-    "navtrace: 4 of 6 requests were for scripts, styles, images and the like; NAVTRACE_RESOURCES=calls traces only the others, which costs less"
+    "navtrace: 4 of 6 requests were for scripts, styles, images and the like; NAVTRACE_RESOURCES=calls gives spans only to the rest, and costs less"
         .to_owned()
 }
 

@@ -114,7 +114,7 @@ test('lightweight: a target that rules refuse is not accepted', async () => {
   host()?.receive(answer());
   await asked;
   const message =
-    'the target "https://long.test/*" is too long or complex for a rule of the browser, so it gets no headers: shorten it, or use detailed mode with all resources';
+    'the target "https://long.test/*" is too long or complex for a rule of the browser, so it gets no headers: shorten it, or use detailed mode with NAVTRACE_RESOURCES=all';
   assert.deepEqual(popup.said.at(-1), { type: 'refused', command: 'choose', message });
   assert.deepEqual(popup.view().chosen, AS_CONFIGURED);
   assert.equal(carried(browser)?.traceId, NAMED.traceId);

@@ -10,7 +10,7 @@ test('the injector is asked about what its filter selects', () => {
   session.propagation = propagating({ domains: ['example.test'], resources: ['main_frame', 'script'] });
   mock.timers.enable({ apis: ['setTimeout'] });
   injector.start({ session, tabs, traces });
-  injector.settle();
+  injector.removeReplaced();
   mock.timers.tick(100);
   assert.deepEqual([filters(INJECT), blocking()], [[session.propagation.filter], [INJECT, EXPOSE]]);
   assert.equal(contextIn(fire(INJECT, request()).requestHeaders).traceId, SESSION.traceId);
@@ -20,7 +20,7 @@ test('the injector is asked about what its filter selects', () => {
   const before = started.mock.callCount();
   assert.ok(contextIn(fire(INJECT, request({ requestId: '5' })).requestHeaders));
   assert.equal(started.mock.callCount(), before + 1, 'a request that both are asked about has one span');
-  injector.settle();
+  injector.removeReplaced();
   assert.equal(filters(INJECT).length, 2, 'requests may be waiting for the old one');
   mock.timers.tick(100);
   assert.deepEqual(filters(INJECT), [EVERYTHING]);

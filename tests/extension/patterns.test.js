@@ -7,7 +7,7 @@ import { MAX_REGEX_LENGTH } from './support/rule-engine.js';
 
 const LONG = 'x'.repeat(MAX_REGEX_LENGTH + 1);
 const REASON = 'is too long or complex for a rule of the browser';
-const ADVICE = 'shorten it, or use detailed mode with all resources';
+const ADVICE = 'shorten it, or use detailed mode with NAVTRACE_RESOURCES=all';
 
 test('the browser says which regular expressions it refuses', async () => {
   const { calls } = fakeChrome();

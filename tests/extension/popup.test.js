@@ -139,7 +139,7 @@ test('match patterns are separated by lines', () => {
 test('the choices are summed up in a few words', () => {
   assert.equal(choiceOf(VIEW), '100%, all addresses');
   assert.equal(choiceOf({ ...VIEW, chosen: { ratio: 0.05, targets: ['https://a.test/*'], resources: null } }), '5%, 1 target');
-  assert.equal(choiceOf({ ...VIEW, chosen: { ...VIEW.chosen, resources: ['calls'] } }), '100%, all addresses, calls');
+  assert.equal(choiceOf({ ...VIEW, chosen: { ...VIEW.chosen, resources: ['calls'] } }), '100%, all addresses, calls only');
   const configured = { ...VIEW.configured, resources: ['calls', 'image'] };
   assert.equal(choiceOf({ ...VIEW, configured }), '100%, all addresses, calls, image');
   assert.equal(choiceOf({ ...VIEW, configured, chosen: { ...VIEW.chosen, resources: ['all'] } }), '100%, all addresses');

@@ -94,7 +94,7 @@ impl UsablePatterns {
         let problem = |kind, pattern: &MatchPattern, effect| {
             let shown: String = pattern.to_string().chars().take(MAX_SHOWN_PATTERN).collect();
             format!(
-                "the {kind} \"{shown}\" is too long or complex for a rule of the browser, so {effect}: shorten it, or use detailed mode"
+                "the {kind} \"{shown}\" is too long or complex for a rule of the browser, so {effect}: shorten it, or use detailed mode with NAVTRACE_RESOURCES=all"
             )
         };
         let mut problems: Vec<String> =

@@ -142,10 +142,10 @@ fn patterns_that_no_rule_can_match_give_no_headers() {
     let long = format!("https://a.test/{}", "x".repeat(200));
     let shown = &long[..100];
     let exclusion = format!(
-        "the exclusion \"{shown}\" is too long or complex for a rule of the browser, so nothing gets headers: shorten it, or use detailed mode"
+        "the exclusion \"{shown}\" is too long or complex for a rule of the browser, so nothing gets headers: shorten it, or use detailed mode with NAVTRACE_RESOURCES=all"
     );
     let target = format!(
-        "the target \"{shown}\" is too long or complex for a rule of the browser, so it gets no headers: shorten it, or use detailed mode"
+        "the target \"{shown}\" is too long or complex for a rule of the browser, so it gets no headers: shorten it, or use detailed mode with NAVTRACE_RESOURCES=all"
     );
     let policy = |targets: &[&str], exclude: &[&str]| Policy {
         targets: patterns(targets),
