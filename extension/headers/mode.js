@@ -122,7 +122,7 @@ export class ModeSwitch {
     if (isSampled(session.context.flags)) this.#requests.sampled();
     if (mode === 'detailed' && !session.propagation.paused) {
       // The listener must be there before the rules are removed.
-      this.#navigations.stop(settings.domains.length === 0);
+      this.#navigations.leaveToInjector({ readsHeaders: settings.domains.length > 0 });
       this.#requests.listen(session.propagation.filter);
       this.#injector.start(this.#tracing);
     }
@@ -144,7 +144,7 @@ export class ModeSwitch {
     this.#injector.removeReplaced();
     // Rules have taken the place of the listener.
     if (mode === 'lightweight' || session.propagation.paused) this.#injector.stop();
-    if (mode === 'lightweight') this.#navigations.listen();
+    if (mode === 'lightweight') this.#navigations.followAll();
     if (session.propagation.paused) this.#requests.stop();
     else if (mode === 'lightweight') this.#requests.listenByRules(propagation.filter, session.context, traces);
     if (this.#since === Infinity && !propagation.paused) this.#since = Date.now();

@@ -190,17 +190,9 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     }
     isFollowing = follows;
   };
-  const byRules = {
-    /** Follows navigations by what rules put on their requests, for lightweight mode. */
-    listen: () => change(true, true),
-    /**
-     * Leaves that to the blocking listeners, for detailed mode.
-     *
-     * @param {boolean} asksAll whether they are asked about navigations to every host, and so know of every client
-     */
-    stop: (asksAll) => change(!asksAll, false),
-  };
-  byRules.listen();
+  /** Follows navigations by what rules put on their requests, for lightweight mode. */
+  const followAll = () => change(true, true);
+  followAll();
   chrome.webRequest.onResponseStarted.addListener(respond, MAIN_FRAMES, ['responseHeaders']);
   chrome.webRequest.onErrorOccurred.addListener((details) => {
     if (!isNavigation(details)) return;
@@ -243,5 +235,14 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
   chrome.windows.onCreated.addListener(({ id }) => {
     if (id !== undefined) whenReady((tracker) => tracker.opened([], [id]));
   });
-  return byRules;
+  return {
+    followAll,
+    /**
+     * Leaves it to the injector to follow navigations, for detailed mode. With targets it is not asked about other hosts, so the headers that
+     * clients set there are still read here.
+     *
+     * @param {{ readsHeaders: boolean }} options
+     */
+    leaveToInjector: ({ readsHeaders }) => change(readsHeaders, false),
+  };
 }

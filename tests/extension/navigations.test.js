@@ -134,14 +134,14 @@ test('detailed mode needs only the responses of navigations', async () => {
   for (let n = 0; n < 2; n += 1) {
     assert.deepEqual(heard(), [1, 1, 1]);
     assert.deepEqual(all(), ['arrived', 'requested', 'responded', 'responded', 'failed']);
-    switches.stop(true);
-    switches.stop(true);
+    switches.leaveToInjector({ readsHeaders: false });
+    switches.leaveToInjector({ readsHeaders: false });
     assert.deepEqual(heard(), [0, 0, 0]);
     assert.deepEqual(all(), ['responded', 'failed']);
-    switches.stop(false);
+    switches.leaveToInjector({ readsHeaders: true });
     assert.deepEqual(heard(), [1, 0, 0]);
-    switches.listen();
-    switches.listen();
+    switches.followAll();
+    switches.followAll();
   }
 });
 

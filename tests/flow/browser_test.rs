@@ -104,10 +104,15 @@ impl BrowserTest {
 
     /// Returns the result of a client that has exited. Fails the test if the client failed or k6 logged an error.
     pub(crate) fn finished(&self, output: &Output) -> Run {
+        let run = self.ended(output);
+        assert_eq!(run.errors(), [""; 0], "errors were logged:\n{}", run.log);
+        run
+    }
+
+    /// Returns the result of a client that has exited. Fails the test if the client failed.
+    pub(crate) fn ended(&self, output: &Output) -> Run {
         let log = stderr(output);
         assert!(output.status.success(), "exit {}\n{log}", output.status);
-        let errors: Vec<_> = log.lines().filter(|line| is_error(line)).collect();
-        assert_eq!(errors, [""; 0], "errors were logged:\n{log}");
         let requests = self.site.settled(Duration::from_millis(300), Duration::from_secs(5));
         Run { log, requests }
     }
@@ -129,6 +134,11 @@ impl BrowserTest {
 }
 
 impl Run {
+    /// Returns the errors that k6 logged.
+    pub(crate) fn errors(&self) -> Vec<&str> {
+        self.log.lines().filter(|line| is_error(line)).collect()
+    }
+
     /// Returns the trace ids of all requests, each of which must carry exactly one valid header.
     pub(crate) fn trace_ids(&self) -> BTreeSet<String> {
         self.requests.iter().map(|request| traceparent(request).trace_id).collect()
