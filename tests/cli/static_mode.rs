@@ -141,7 +141,10 @@ fn settings_and_patterns_without_effect_are_told() {
         ]
     );
     assert!(lines[2].starts_with("navtrace: the exclusion \"https://a.test/xxx"), "{messages}");
-    assert!(lines[2].ends_with("so nothing gets headers: shorten it, or use detailed mode with NAVTRACE_RESOURCES=all"), "{messages}");
+    assert!(
+        lines[2].ends_with("so nothing gets headers: shorten it, or use detailed mode with NAVTRACE_RESOURCES=all"),
+        "{messages}"
+    );
     assert_eq!(lines.len(), 3);
 }
 

@@ -116,6 +116,11 @@ fn the_summary_recommends_calls_where_most_requests_are_not() {
         let mut command = test.traced_command("cached.js", &[("NAVIGATIONS", "1")]);
         command.envs(Environment::exporting(&collector.endpoint())).env("NAVTRACE_RESOURCES", resources);
         let run = test.run(command);
-        assert_eq!(run.log.contains("NAVTRACE_RESOURCES=calls gives spans only to the rest"), recommends, "{}", run.log);
+        assert_eq!(
+            run.log.contains("NAVTRACE_RESOURCES=calls gives spans only to the rest"),
+            recommends,
+            "{}",
+            run.log
+        );
     }
 }
