@@ -45,7 +45,7 @@ impl ResourceType {
         ("other", Self::Other),
     ];
 
-    /// The kinds by which a page calls a backend: documents, fetch and XHR, WebSockets and pings.
+    /// The kinds by which a page calls a backend: documents, fetch and XHR, `WebSocket`s and pings.
     const CALLS: [Self; 5] = [Self::MainFrame, Self::SubFrame, Self::Fetch, Self::Ping, Self::WebSocket];
 }
 
