@@ -16,6 +16,12 @@ impl Samples {
         Self(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
     }
 
+    /// Returns the duration of the only iteration, in milliseconds.
+    pub(crate) fn iteration(&self) -> f64 {
+        let [iteration] = self.of("iteration_duration")[..] else { panic!("k6 ran more or less than one iteration") };
+        iteration
+    }
+
     /// Returns the values of a metric, which must have some.
     pub(crate) fn of(&self, metric: &str) -> Vec<f64> {
         let points = self.0.iter().filter(|line| line["type"] == "Point" && line["metric"] == metric);

@@ -118,8 +118,8 @@ export class Session {
     this.#change({ paused });
   }
 
-  /** Sets whether a listener matches the patterns itself. @param {boolean} listens */
-  set listens(listens) {
+  /** Leaves it to a listener to match the patterns, or to rules. @param {boolean} listens */
+  matchByListener(listens) {
     if (listens !== this.propagation.listens) this.#change({ listens });
   }
 

@@ -126,7 +126,12 @@ export class Traces {
   /** Returns whether a client has changed since a context was issued. @param {number} tabId @param {TracedContext} context */
   isStale(tabId, context) {
     const made = this.#made.get(context);
-    return made !== undefined && made !== (this.clients.get(tabId)?.changes ?? 0);
+    return made !== undefined && made !== this.#changes(tabId);
+  }
+
+  /** Counts how often a tab's client has changed its headers. @param {number} tabId */
+  #changes(tabId) {
+    return this.clients.get(tabId)?.changes ?? 0;
   }
 
   /** Returns the context of a tab's requests that belong to no traced navigation. @param {number} tabId @returns {TracedContext} */
@@ -149,10 +154,9 @@ export class Traces {
    * @param {string | undefined} header the steering header
    */
   arrive(tabId, client, baggage, header) {
-    const changes = () => this.clients.get(tabId)?.changes ?? 0;
-    const before = changes();
+    const before = this.#changes(tabId);
     const trace = this.clients.arrive(tabId, client, baggage, header);
-    if (changes() !== before) this.#clientChanged();
+    if (this.#changes(tabId) !== before) this.#clientChanged();
     if (trace === null) return;
     this.#known.add(trace.traceId);
     if (isSampled(trace.flags)) this.#sampled();

@@ -115,7 +115,7 @@ export class ModeSwitch {
     this.#settings = settings;
     this.#decision += 1;
     this.#isAsking = false;
-    session.listens = mode === 'detailed';
+    session.matchByListener(mode === 'detailed');
     if (!hasPatternRules(mode, settings) || settings.targets.length + settings.exclude.length === 0) session.refuse([]);
     else if (!(await this.#refusePatterns(settings))) return;
     tabs.limit(mode === 'lightweight' ? roomForTabs(session.propagation) : MAX_TABS);

@@ -115,12 +115,14 @@ function actionOf(context, propagation, traces) {
  */
 function ruleBuilder(types, propagation, traces) {
   const { targets, exclude } = propagation;
-  const subTypes = types.filter((type) => type !== 'main_frame');
+  /** @type {ResourceType[]} */
+  const documents = ['main_frame'];
+  const typesOf = { root: types, spare: documents, current: types.filter((type) => type !== 'main_frame'), next: documents };
   return {
     /**
      * Builds the rule of a context, for each target where there are targets.
      *
-     * @param {number} id @param {'root' | 'spare' | 'current' | 'next'} kind @param {TracedContext} context
+     * @param {number} id @param {keyof typeof typesOf} kind @param {TracedContext} context
      * @param {{ tabId?: number, traceId?: string }} [where] the tab; the session's trace, if responses name the context
      */
     of: (id, kind, context, { tabId, traceId } = {}) => {
@@ -130,12 +132,10 @@ function ruleBuilder(types, propagation, traces) {
         const { name, value } = serverTiming(traceId, context);
         Object.assign(action, { responseHeaders: [{ header: name, operation: 'append', value }] });
       }
-      const condition = {
-        resourceTypes: kind === 'spare' || kind === 'next' ? ['main_frame'] : kind === 'current' ? subTypes : types,
-        ...(tabId === undefined ? {} : { tabIds: [tabId] }),
-      };
+      const resourceTypes = typesOf[kind];
       // The browser refuses a rule for no type at all.
-      if (condition.resourceTypes.length === 0) return [];
+      if (resourceTypes.length === 0) return [];
+      const condition = { resourceTypes, ...(tabId === undefined ? {} : { tabIds: [tabId] }) };
       const conditions = targets.length === 0 ? [condition] : targets.map((target) => ({ ...condition, ...matching(target) }));
       return conditions.map((each, n) => rule(id + n * TARGET_RULES, kind, each, action));
     },
@@ -163,8 +163,14 @@ const removals = (offset, condition, clientTabs, fields) => [
   ...(clientTabs.length === 0 ? [] : [rule(CLIENT_RULE + offset, 'client', { ...condition, tabIds: clientTabs }, removing(fields))]),
 ];
 
-/** @param {PropagationSettings} settings @returns {(type: ResourceType) => boolean} whether requests of a type have a span of their own */
-const hasOwnSpan = ({ resources }) => (type) => resources.length === 0 || resources.some((resource) => resource === type);
+/** Returns whether requests of a type have a span of their own. @param {PropagationSettings} settings @param {ResourceType} type */
+const hasOwnSpan = ({ resources }, type) => resources.length === 0 || resources.some((resource) => resource === type);
+
+/** Returns whether some addresses get no headers. @param {Propagation} propagation */
+const hasLimits = ({ targets, exclude }) => targets.length + exclude.length > 0;
+
+/** Returns the tabs whose client sets headers that rules can remove. @param {Propagation} propagation @param {RuleTraces} traces */
+const clientTabsOf = ({ fields }, { clients }) => (fields.size === 0 ? [] : clients.withHeaders());
 
 /**
  * Builds the rules of lightweight mode, which put every context on its requests, and a navigation's on its response.
@@ -175,12 +181,12 @@ const hasOwnSpan = ({ resources }) => (type) => resources.length === 0 || resour
  */
 export function lightweightRules(contexts, allTypes, propagation, traces, kept = null) {
   const { session, spare, tabs } = contexts;
-  const { settings, targets, exclude } = propagation;
+  const { settings } = propagation;
   const fields = [...propagation.fields];
-  const types = settings.otherResources === 'none' ? allTypes.filter(hasOwnSpan(settings)) : allTypes;
+  const types = settings.otherResources === 'none' ? allTypes.filter((type) => hasOwnSpan(settings, type)) : allTypes;
   const build = ruleBuilder(types, propagation, traces);
   // A client's headers go to targets only, as ours do.
-  const clientTabs = targets.length + exclude.length === 0 || fields.length === 0 ? [] : traces.clients.withHeaders();
+  const clientTabs = hasLimits(propagation) ? clientTabsOf(propagation, traces) : [];
   const rules = [
     recordRule({ mode: 'lightweight', session, propagation: settings, contexts, kept }),
     ...removals(0, { resourceTypes: allTypes }, clientTabs, fields),
@@ -204,7 +210,7 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
 export function detailedRules({ session, tabs }, allTypes, propagation, traces, kept) {
   const { settings, paused } = propagation;
   const fields = [...propagation.fields];
-  const clientTabs = fields.length === 0 ? [] : traces.clients.withHeaders();
+  const clientTabs = clientTabsOf(propagation, traces);
   const rules = [recordRule({ mode: 'detailed', session, propagation: settings, contexts: null, kept })];
   if (paused) return [...rules, ...removals(0, { resourceTypes: allTypes }, clientTabs, fields)];
   const { domains, otherResources } = settings;
@@ -215,18 +221,16 @@ export function detailedRules({ session, tabs }, allTypes, propagation, traces, 
     const documents = { resourceTypes: ['main_frame'], excludedRequestDomains };
     if (fields.length > 0) rules.push(rule(OUTSIDE_RULE, 'client', documents, removing(fields)));
   }
-  const otherTypes = allTypes.filter((type) => !hasOwnSpan(settings)(type));
+  const otherTypes = allTypes.filter((type) => !hasOwnSpan(settings, type));
   if (otherTypes.length === 0) return rules;
 
-  const limitedTabs = propagation.targets.length + propagation.exclude.length === 0 ? [] : clientTabs;
+  const limitedTabs = hasLimits(propagation) ? clientTabs : [];
   rules.push(...removals(OTHER_RULES, { resourceTypes: otherTypes }, limitedTabs, fields));
   if (otherResources === 'none') return rules;
   const build = ruleBuilder(otherTypes, propagation, traces);
   rules.push(...build.of(ROOT_RULE, 'root', session), ...build.exclusions(limitedTabs));
   const roots = Array.from(tabs, ([tabId, { ruleId }]) => ({ tabId, ruleId, root: traces.rootOf(tabId) }));
   const own = roots.filter(({ root }) => root !== session).slice(0, Math.max(roomForTabs(propagation), 0));
-  for (const { tabId, ruleId, root } of own) {
-    rules.push(...build.of(ruleId, 'current', root, { tabId }));
-  }
+  for (const { tabId, ruleId, root } of own) rules.push(...build.of(ruleId, 'current', root, { tabId }));
   return rules;
 }

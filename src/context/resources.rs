@@ -47,11 +47,23 @@ impl ResourceType {
 
     /// The kinds by which a page calls a backend: documents, fetch and XHR, `WebSocket`s and pings.
     const CALLS: [Self; 5] = [Self::MainFrame, Self::SubFrame, Self::Fetch, Self::Ping, Self::WebSocket];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+    }
+
+    fn name(self) -> &'static str {
+        Self::NAMES[self as usize].0
+    }
+
+    fn is_call(self) -> bool {
+        Self::CALLS.contains(&self)
+    }
 }
 
 /// Returns whether `calls` gives a span to this kind. An unknown name, of a newer browser, is no call.
 pub(crate) fn is_call(name: &str) -> bool {
-    ResourceType::NAMES.iter().any(|(known, kind)| *known == name && ResourceType::CALLS.contains(kind))
+    ResourceType::named(name).is_some_and(ResourceType::is_call)
 }
 
 /// The kinds of requests that have a span of their own.
@@ -75,7 +87,7 @@ impl Resources {
             match item.as_str() {
                 Self::ALL => is_all = true,
                 Self::CALLS => kinds.extend(ResourceType::CALLS),
-                name => kinds.push(ResourceType::NAMES.iter().find(|(known, _)| *known == name).ok_or(name)?.1),
+                name => kinds.push(ResourceType::named(name).ok_or(name)?),
             }
         }
         kinds.push(ResourceType::MainFrame);
@@ -92,22 +104,14 @@ impl Resources {
         &self.0
     }
 
-    /// Returns whether every kind has a span of its own.
-    pub(crate) fn is_all(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Returns the names in a form that [`Self::parse`] reads.
     pub(crate) fn words(&self) -> Vec<&'static str> {
-        if self.is_all() {
+        if self.0.is_empty() {
             return vec![Self::ALL];
         }
-        let others = self.0.iter().filter(|kind| !ResourceType::CALLS.contains(kind));
-        let names = others.map(|kind| ResourceType::NAMES[*kind as usize].0);
-        if ResourceType::CALLS.iter().all(|kind| self.0.contains(kind)) {
-            return [Self::CALLS].into_iter().chain(names).collect();
-        }
-        self.0.iter().map(|kind| ResourceType::NAMES[*kind as usize].0).collect()
+        let has_calls = ResourceType::CALLS.iter().all(|kind| self.0.contains(kind));
+        let others = self.0.iter().filter(|kind| !(has_calls && kind.is_call()));
+        has_calls.then_some(Self::CALLS).into_iter().chain(others.map(|kind| kind.name())).collect()
     }
 }
 

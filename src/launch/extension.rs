@@ -37,15 +37,17 @@ pub(crate) fn provide(named: Option<&Path>) -> Result<PathBuf, Failure> {
         Some(folder) => check(folder)?,
         None => unpack_into_cache()?,
     };
-    if folder.as_os_str().as_encoded_bytes().contains(&b',') {
-        let message = format!(
-            "the extension's folder {} has a comma in its path, where Chromium would split it",
-            folder.display()
-        );
-        let hint = "choose another folder with NAVTRACE_EXTENSION or XDG_CACHE_HOME";
-        return Err(Failure::new(ExitCode::Failure, message).hint(hint));
-    }
+    check_path("the extension's folder", &folder, "choose another folder with NAVTRACE_EXTENSION or XDG_CACHE_HOME")?;
     Ok(folder)
+}
+
+/// Fails if Chromium could not load an extension from this path. The failure has its `name`.
+pub(super) fn check_path(name: &str, folder: &Path, hint: &str) -> Result<(), Failure> {
+    if !folder.as_os_str().as_encoded_bytes().contains(&b',') {
+        return Ok(());
+    }
+    let message = format!("{name} {} has a comma in its path, where Chromium would split it", folder.display());
+    Err(Failure::new(ExitCode::Failure, message).hint(hint))
 }
 
 /// Unpacks into a folder of this very content, so that binaries of different builds never change each other's files.
@@ -105,10 +107,10 @@ pub(crate) fn cache_directory() -> Option<PathBuf> {
     Some(dirs.cache_dir().to_owned())
 }
 
-/// Returns the `key` in the embedded extension's manifest, from which its id follows.
-pub(crate) fn key() -> String {
-    let manifest = Embedded::get("manifest.json").and_then(|file| serde_json::from_slice::<Value>(&file.data).ok());
-    manifest.and_then(|manifest| Some(manifest["key"].as_str()?.to_owned())).unwrap_or_default()
+/// Returns the embedded extension's manifest. Its id follows from the `key`.
+pub(super) fn own_manifest() -> Value {
+    let manifest = Embedded::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok());
+    manifest.unwrap_or_default()
 }
 
 /// Returns the embedded extension's files by name, with the worker's modules bundled into the worker.
@@ -166,8 +168,7 @@ fn check_manifest(folder: &Path) -> Result<PathBuf, String> {
     })?;
     let manifest: Value =
         serde_json::from_slice(&manifest).map_err(|error| format!("its manifest.json is not JSON: {error}"))?;
-    let own: Option<Value> = Embedded::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok());
-    if manifest.get("key") != own.as_ref().and_then(|own| own.get("key")) {
+    if manifest.get("key") != own_manifest().get("key") {
         return Err("its manifest.json has another key, so another id, than navtrace's extension".to_owned());
     }
     let worker = manifest["background"]["service_worker"].as_str().unwrap_or_default();
@@ -186,8 +187,7 @@ mod tests {
 
     #[test]
     fn the_id_follows_from_the_key() {
-        let manifest: Value = serde_json::from_slice(&Embedded::get("manifest.json").unwrap().data).unwrap();
-        let key = base64::engine::general_purpose::STANDARD.decode(manifest["key"].as_str().unwrap()).unwrap();
+        let key = base64::engine::general_purpose::STANDARD.decode(own_manifest()["key"].as_str().unwrap()).unwrap();
         let letter = |nibble: u8| char::from(b'a' + nibble);
         let id: String =
             Sha256::digest(key)[..16].iter().flat_map(|byte| [letter(byte >> 4), letter(byte & 15)]).collect();
@@ -197,8 +197,7 @@ mod tests {
 
     #[test]
     fn the_extension_and_the_host_have_the_same_version() {
-        let manifest: Value = serde_json::from_slice(&Embedded::get("manifest.json").unwrap().data).unwrap();
-        assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(own_manifest()["version"], env!("CARGO_PKG_VERSION"));
     }
 
     #[test]

@@ -12,14 +12,14 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
 use rustix::pipe::PipeFlags;
 use tempfile::TempDir;
 
-use crate::base::failure::{ExitCode, Failure};
+use crate::base::failure::Failure;
 use crate::base::files::{self, Readers};
 use crate::base::process::Process;
 use crate::context::issuer::{Issuer, SessionContext};
@@ -91,11 +91,12 @@ impl StaticBrowser {
         let extension_dir = start::create("the extension's directory", || {
             let dir = files::temporary_directory("navtrace-static-")?;
             files::write(&dir.path().join(rules::RULES_FILE), rules.to_string().as_bytes(), Readers::User)?;
-            let manifest = rules::manifest(&extension::key());
+            let manifest = rules::manifest(&extension::own_manifest());
             files::write(&dir.path().join("manifest.json"), manifest.to_string().as_bytes(), Readers::User)?;
             Ok(dir)
         })?;
-        check_path(extension_dir.path())?;
+        let hint = "set TMPDIR to a folder without a comma";
+        extension::check_path("the extension's directory", extension_dir.path(), hint)?;
         let temporary_profile = launch.prepare_profile(args, None)?;
         let added = AddedFlags {
             extension_dir: extension_dir.path(),
@@ -183,16 +184,6 @@ fn without_effect(launch: &LaunchOptions, policy: &Policy, web_vitals: bool) -> 
         ),
     ];
     problems.into_iter().filter_map(|(holds, problem)| holds.then_some(problem)).collect()
-}
-
-/// Fails if Chromium could not load an extension from this path.
-fn check_path(dir: &Path) -> Result<(), Failure> {
-    if !dir.as_os_str().as_encoded_bytes().contains(&b',') {
-        return Ok(());
-    }
-    let message =
-        format!("the extension's directory {} has a comma in its path, where Chromium would split it", dir.display());
-    Err(Failure::new(ExitCode::Failure, message).hint("set TMPDIR to a folder without a comma"))
 }
 
 #[cfg(test)]

@@ -7,9 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::base::text::counted;
-use crate::context::mode::Mode;
 use crate::run::reports::SharedState;
-use crate::run::state::RunState;
+use crate::run::state::{RunState, TracedSession};
 
 /// Age at which a run first shows its progress.
 const DELAY: Duration = Duration::from_secs(2);
@@ -93,7 +92,7 @@ impl Totals {
             traces: state.sessions.len(),
             requests: counts().map(|counts| counts.requests).sum(),
             failures: counts().map(|counts| counts.failures).sum(),
-            is_observed: state.sessions.iter().any(|session| session.mode != Some(Mode::Static)),
+            is_observed: state.sessions.iter().any(TracedSession::is_observed),
         }
     }
 }

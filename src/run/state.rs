@@ -56,6 +56,11 @@ impl TracedSession {
     fn id(&self) -> SessionId {
         (self.trace_id, self.span_id)
     }
+
+    /// Returns whether its navigations and requests have spans.
+    pub(super) fn is_observed(&self) -> bool {
+        self.mode != Some(Mode::Static)
+    }
 }
 
 /// The reports of a run so far.
@@ -118,9 +123,10 @@ impl RunState {
 
     /// Returns the number of exported spans of all browsers; `None` if there was no browser, or while one has not ended or reported its export.
     pub(super) fn exported_spans(&self) -> Option<usize> {
-        let ended = !self.sessions.is_empty() && self.sessions.iter().all(|session| session.ended.is_some());
-        let exported = self.sessions.iter().map(|session| session.exported.map(|counts| counts.exported));
-        if ended { exported.sum() } else { None }
+        if self.sessions.is_empty() {
+            return None;
+        }
+        self.sessions.iter().map(|session| session.ended.and(session.exported).map(|counts| counts.exported)).sum()
     }
 
     /// Returns whether the end was requested and every connection has been read to its end.

@@ -78,7 +78,7 @@ fn session_line(session: &TracedSession, seen: Option<&CollectedTrace>, link: Op
         navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces, ..
     } = &session.counts;
     let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
-    let is_observed = session.mode != Some(Mode::Static);
+    let is_observed = session.is_observed();
     let duration = session.ended.map(|ended| ended.duration_since(session.started));
     let parts = [
         Some(session.trace_id.to_string()),

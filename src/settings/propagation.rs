@@ -80,13 +80,11 @@ pub(super) static SETTINGS: &[Setting] = &[
         meaning: "which kinds of requests have a span of their own: `all`, `calls` (documents, fetch and XHR, WebSockets, pings), or [Chrome's names](https://developer.chrome.com/docs/extensions/reference/api/webRequest#type-ResourceType) \
                   such as `script`; `calls` costs less",
         read: Read::List(|config, items| {
-            config.policy.resources = Resources::parse(items).map_err(|name| {
-                let hint =
-                    value::nearest(name, Resources::names()).map(|nearest| format!(" (did you mean {nearest}?)"));
+            let resources = Resources::parse(items).map_err(|name| {
                 let names = Resources::names().collect::<Vec<_>>().join(", ");
-                format!("{name} is not known{}; there are {names}", hint.unwrap_or_default())
-            })?;
-            Ok(())
+                format!("{}; there are {names}", value::unknown(name, Resources::names()))
+            });
+            put(&mut config.policy.resources, resources)
         }),
         ..SETTING
     },
@@ -143,11 +141,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         read: Read::List(|config, items| {
             let (known, unknown) = Propagator::parse_list(&items.join(","));
             if let Some(name) = unknown.first() {
-                let hint =
-                    value::nearest(name, Propagator::names()).map(|nearest| format!(" (did you mean {nearest}?)"));
-                let hint = hint.unwrap_or_default();
-                let reason =
-                    format!("{name} is not known{hint}; there are tracecontext, baggage, b3, b3multi, jaeger and none");
+                let unknown = value::unknown(name, Propagator::names());
+                let reason = format!("{unknown}; there are tracecontext, baggage, b3, b3multi, jaeger and none");
                 if known.is_empty() {
                     return Err(reason);
                 }

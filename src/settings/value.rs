@@ -17,6 +17,12 @@ pub(super) fn nearest<'a>(value: &str, names: impl IntoIterator<Item = &'a str>)
     (likeness >= SIMILAR).then_some(nearest)
 }
 
+/// Says that a name is not known, and which known name it was probably meant to be.
+pub(super) fn unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let hint = nearest(name, known).map(|nearest| format!(" (did you mean {nearest}?)"));
+    format!("{name} is not known{}", hint.unwrap_or_default())
+}
+
 pub(super) fn names<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
     choices.iter().map(|(name, _)| *name).collect()
 }

@@ -222,11 +222,12 @@ fn an_unwritable_profile_is_named() {
     assert_gone(&environment);
 }
 
-#[test]
-fn a_browser_that_cannot_be_executed_is_named() {
+/// Launches a browser in a mode that the system can't execute.
+pub(crate) fn not_executable(mode: &str) {
     let environment = Environment::new();
     let browser = environment.executable("chromium", "#!/no/such/interpreter\n");
-    let output = environment.navtrace(["launch", "--no-sandbox"]).env("NAVTRACE_BROWSER", &browser).output().unwrap();
+    let mut command = environment.navtrace(["launch", "--no-sandbox"]);
+    let output = command.env("NAVTRACE_BROWSER", &browser).env("NAVTRACE_MODE", mode).output().unwrap();
     assert_eq!(output.status.code(), Some(126));
     assert_eq!(
         stderr(&output),
@@ -236,6 +237,11 @@ fn a_browser_that_cannot_be_executed_is_named() {
         )
     );
     assert_gone(&environment);
+}
+
+#[test]
+fn a_browser_that_cannot_be_executed_is_named() {
+    not_executable("auto");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::launch::{assert_gone, launch};
+use crate::launch::{assert_gone, launch, not_executable};
 use crate::navtrace::{Environment, stderr, stdout};
 
 fn static_launch(environment: &Environment, script: &str, args: &[&str]) -> Command {
@@ -95,19 +95,7 @@ fn a_browser_that_is_killed_with_its_group_leaves_nothing() {
 
 #[test]
 fn a_browser_that_cannot_be_executed_is_named() {
-    let environment = Environment::new();
-    let browser = environment.executable("chromium", "#!/no/such/interpreter\n");
-    let mut command = environment.navtrace(["launch", "--no-sandbox"]);
-    let output = command.env("NAVTRACE_BROWSER", &browser).env("NAVTRACE_MODE", "static").output().unwrap();
-    assert_eq!(output.status.code(), Some(126));
-    assert_eq!(
-        stderr(&output),
-        format!(
-            "navtrace: {} can't be started: No such file or directory (os error 2); set NAVTRACE_BROWSER to the path of a Chromium\n",
-            browser.display()
-        )
-    );
-    assert_gone(&environment);
+    not_executable("static");
 }
 
 #[test]

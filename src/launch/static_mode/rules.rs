@@ -26,20 +26,28 @@ const STEERING: u32 = 3;
 /// Longest part of a pattern that a message repeats, in characters.
 const MAX_SHOWN_PATTERN: usize = 100;
 
-/// Builds the manifest of an extension that has rules and nothing else. The `key` decides its id.
-pub(super) fn manifest(key: &str) -> Value {
-    json!({
-        "manifest_version": 3,
-        "name": "navtrace",
-        "version": env!("CARGO_PKG_VERSION"),
-        "description": "Carries distributed-trace context on every request of this browser.",
-        "minimum_chrome_version": "121",
-        "key": key,
-        "incognito": "spanning",
+/// Members that the manifest shares with that of the extension with a worker. The `key` decides the id.
+const SHARED: [&str; 8] = [
+    "manifest_version",
+    "name",
+    "version",
+    "description",
+    "minimum_chrome_version",
+    "key",
+    "incognito",
+    "host_permissions",
+];
+
+/// Builds the manifest of an extension that has rules and nothing else, from that of the extension with a worker.
+pub(super) fn manifest(of_worker: &Value) -> Value {
+    let mut manifest = json!({
         "permissions": ["declarativeNetRequest"],
-        "host_permissions": ["<all_urls>"],
         "declarative_net_request": {"rule_resources": [{"id": "session", "enabled": true, "path": RULES_FILE}]},
-    })
+    });
+    for member in SHARED {
+        manifest[member] = of_worker[member].clone();
+    }
+    manifest
 }
 
 /// Builds the rules that put a session's context on requests. Also returns a sentence for each pattern that no rule can match.

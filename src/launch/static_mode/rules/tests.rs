@@ -170,7 +170,8 @@ fn no_propagator_means_no_header() {
 
 #[test]
 fn the_manifest_has_rules_and_neither_worker_nor_host() {
-    let manifest = manifest("abc");
+    let of_worker = json!({"key": "abc", "background": {"service_worker": "w.js"}, "permissions": ["nativeMessaging"]});
+    let manifest = manifest(&of_worker);
     let keys: Vec<&str> = manifest.as_object().unwrap().keys().map(String::as_str).collect();
     assert!(!keys.contains(&"background") && manifest["key"] == "abc", "{keys:?}");
     assert_eq!(manifest["permissions"], json!(["declarativeNetRequest"]));
