@@ -36,8 +36,8 @@ const isTabRecord = shape({ tabId: isNumber, ruleId: isNumber, current: isNaviga
 
 const RECORD_RULE = 1;
 
-/** A domain that cannot exist, so that its rule matches nothing. */
-const NOWHERE = 'navtrace.invalid';
+/** Contradicts itself, so that it matches no request. A name that does not exist is not enough: pages can ask for it, and proxies answer. */
+const NO_REQUEST = { requestDomains: ['navtrace.invalid'], excludedRequestDomains: ['navtrace.invalid'] };
 
 /** Builds the rule that keeps a record. @param {SessionRecord} record */
 export function recordRule({ mode, session: { traceId, spanId, flags }, propagation, contexts, kept }) {
@@ -53,7 +53,7 @@ export function recordRule({ mode, session: { traceId, spanId, flags }, propagat
   const value = json.replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
   /** @type {object} */
   const action = { type: 'modifyHeaders', requestHeaders: [{ header: 'navtrace-record', operation: 'set', value }] };
-  return /** @type {Rule} */ ({ id: RECORD_RULE, priority: 2, condition: { requestDomains: [NOWHERE] }, action });
+  return /** @type {Rule} */ ({ id: RECORD_RULE, priority: 2, condition: NO_REQUEST, action });
 }
 
 /** Reads the record that rules keep; null when there is no valid one. @param {Rule[]} rules @returns {SessionRecord | null} */

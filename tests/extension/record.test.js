@@ -3,6 +3,7 @@ import { test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { readRecord } from '../../extension/headers/record.js';
+import { RESOURCE_TYPES, ruleFault, rulesFor } from './support/rule-engine.js';
 import { DETAILED, SESSION, context, contexts, rulesOf, steering, under, withTab } from './support/rules.js';
 import { spanId, traceId } from './support/session.js';
 
@@ -17,7 +18,11 @@ test('contexts are read back from their rules, in whatever order', () => {
 
 test("the record keeps the session and matches no page's request", () => {
   const record = DETAILED;
-  assert.deepEqual(record.condition, { requestDomains: ['navtrace.invalid'] });
+  assert.equal(ruleFault(record), null);
+  const names = ['navtrace.invalid', 'x.navtrace.invalid', 'shop.test'];
+  for (const url of names.map((name) => `http://${name}/x`)) {
+    for (const type of Object.values(RESOURCE_TYPES)) assert.deepEqual(rulesFor(new Map([[1, record]]), { type, tabId: 7, url }), [], url);
+  }
   assert.deepEqual(readRecord([record]), { session: SESSION, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null, kept: null });
 });
 

@@ -67,6 +67,14 @@ fn control(mode: &str) {
     assert_eq!(navigation["status"], 200);
     assert_eq!(traces(&run, "before"), only(0));
 
+    // The rule that keeps the record applies to no request, not even to its own domain.
+    let asked: Vec<_> = run.requests.iter().filter(|request| request.run.as_deref() == Some("record")).collect();
+    let domains: BTreeSet<_> = asked.iter().filter_map(|request| request.header("host")?.split(':').next()).collect();
+    assert_eq!(domains, BTreeSet::from(["navtrace.invalid", "x.navtrace.invalid"]));
+    assert!(asked.len() >= 16, "{asked:?}");
+    let carriers: Vec<_> = run.requests.iter().filter(|request| request.header("navtrace-record").is_some()).collect();
+    assert!(carriers.is_empty(), "{carriers:#?}");
+
     // Paused, also in the next worker, and resumed.
     assert_no_headers(&run, "paused");
     assert_no_headers(&run, "killed");

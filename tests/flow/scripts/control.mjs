@@ -14,14 +14,19 @@ const POPUP = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/popup/popup.h
 /** Limit of the time until changed rules and listeners are in place. */
 const IN_FORCE = 500;
 
-const context = await chromium.launchPersistentContext('', { executablePath: CHROME_BIN });
+/** The site, by the name that stands in the rule of the record. */
+const { port } = new URL(SITE);
+const args = ['--host-resolver-rules=MAP *.invalid 127.0.0.1'];
+const RECORD_SITES = ['navtrace.invalid', 'x.navtrace.invalid'].map((name) => `http://${name}:${port}`);
+
+const context = await chromium.launchPersistentContext('', { executablePath: CHROME_BIN, args });
 const page = await context.newPage();
 const popup = await context.newPage();
 let count = 0;
 
-async function load(run) {
+async function load(run, site = SITE) {
   count += 1;
-  await page.goto(`${SITE}/page?kind=document&run=${run}&nav=${run}-${count}&subs=3`, { waitUntil: 'load' });
+  await page.goto(`${site}/page?kind=document&run=${run}&nav=${run}-${count}&subs=3`, { waitUntil: 'load' });
   await page.waitForFunction(() => window.done === true, undefined, { polling: 50 });
 }
 
@@ -60,7 +65,9 @@ await connect();
 await until(() => window.view?.host.state === 'connected' && window.view.exporter !== null);
 const first = await view();
 
+for (const site of RECORD_SITES) await load('record', site);
 await make({ type: 'pause', paused: true }, () => window.view.paused);
+for (const site of RECORD_SITES) await load('record', site);
 await load('paused');
 await ask('/page?run=paused', { navtrace: 'off' });
 const devtools = await context.newCDPSession(popup);
