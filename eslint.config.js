@@ -36,7 +36,7 @@ export default [
   },
   {
     files: ['tests/extension/**/*.js', 'eslint.config.js'],
-    languageOptions: { globals: { ...globals.node, chrome: 'readonly' } },
+    languageOptions: { globals: { ...globals.node, chrome: 'readonly', HTMLElement: 'readonly', HTMLButtonElement: 'readonly' } },
     rules,
   },
   {

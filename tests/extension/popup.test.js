@@ -3,35 +3,9 @@ import { test } from 'node:test';
 
 import { choiceOf, exporterOf, hintsOf, linkTo, linkedTrace, percent, problemsOf, readPatterns, readPercent, stateOf, tabNote } from '../../extension/popup/text.js';
 import { axis, cut, duration, kindOf, rowsOf, shortAddress, statusOf } from '../../extension/popup/waterfall.js';
+import { MISSING, NAVIGATION, OTHER_TRACE, REQUEST, TRACE, VIEW } from './support/views.js';
 
-/** @import { NavigationView, RequestView, View } from '../../extension/pages/messages.js' */
-
-const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
-const OTHER_TRACE = '0af7651916cd43dd8448eb211c80319c';
-
-/** @type {View} */
-const VIEW = {
-  type: 'view',
-  version: '0.1.0',
-  mode: 'detailed',
-  wantedMode: 'auto',
-  offTheRecord: true,
-  paused: false,
-  host: { state: 'connected', version: '0.1.0', reason: null },
-  exporter: { endpoint: 'http://localhost:4318/v1/traces', exported: 1234, kept: 0, dropped: 0, problem: null },
-  link: null,
-  session: { traceId: TRACE, spanId: '00f067aa0ba902b7', flags: '01', started: 1000 },
-  chosen: { ratio: null, targets: null, resources: null },
-  configured: { ratio: 1, parentBased: true, targets: [], exclude: [], resources: ['all'] },
-  tab: null,
-  problems: [],
-};
-const MISSING = /** @type {const} */ ({ state: 'missing', version: null, reason: 'not found' });
-
-/** @type {RequestView} */
-const REQUEST = { spanId: '1'.repeat(16), method: 'GET', url: 'https://shop.test/a?b=c', resource: 'fetch', started: 1000, ended: 1100, status: 200, error: null, fromCache: false };
-/** @type {NavigationView} */
-const NAVIGATION = { spanId: '2'.repeat(16), traceId: TRACE, url: 'https://shop.test/', started: 1000, ended: 1200, status: 200, error: null, requests: [], more: 0 };
+/** @import { RequestView, View } from '../../extension/pages/messages.js' */
 
 // The same cases as in src/view/link.rs, where times have nanoseconds.
 for (const [template, address] of /** @type {[string | null, string | null][]} */ ([

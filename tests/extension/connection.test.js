@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { beforeEach, mock, test } from 'node:test';
+
+import { connect } from '../../extension/ui/connection.js';
+import { fakeRuntime, resetClock } from './support/page.js';
+
+/** @import { Command } from '../../extension/pages/messages.js' */
+
+/** @type {Command} */
+const GREETING = { type: 'watch', tabId: 7 };
+
+beforeEach(resetClock);
+
+function begin() {
+  const browser = fakeRuntime();
+  /** @type {unknown[]} */
+  const received = [];
+  const send = connect('popup', GREETING, (message) => void received.push(message));
+  return { ...browser, received, send };
+}
+
+/** Checks that the next connection comes after a delay and not before. @param {ReturnType<typeof begin>} page @param {number} delay */
+function reconnectsAfter({ ports }, delay) {
+  const before = ports.length;
+  mock.timers.tick(delay - 1);
+  assert.equal(ports.length, before, `not before ${delay} ms`);
+  mock.timers.tick(1);
+  assert.equal(ports.length, before + 1, `after ${delay} ms`);
+}
+
+test('each connection begins with the greeting', () => {
+  const page = begin();
+  page.send({ type: 'new-trace' });
+  page.ports[0]?.disconnect();
+  reconnectsAfter(page, 200);
+  page.send({ type: 'reconnect' });
+  assert.deepEqual(page.ports.map(({ name, sent }) => [name, sent]), [
+    ['popup', [GREETING, { type: 'new-trace' }]],
+    ['popup', [GREETING, { type: 'reconnect' }]],
+  ]);
+});
+
+test('messages of each connection are received', () => {
+  const page = begin();
+  page.ports[0]?.say({ type: 'stored' });
+  page.ports[0]?.disconnect();
+  mock.timers.tick(200);
+  page.ports[1]?.say({ type: 'settings' });
+  assert.deepEqual(page.received, [{ type: 'stored' }, { type: 'settings' }]);
+});
+
+test('the delay doubles up to three seconds until a message comes', () => {
+  const page = begin();
+  for (const delay of [200, 400, 800, 1600, 3000, 3000]) {
+    page.ports.at(-1)?.disconnect();
+    reconnectsAfter(page, delay);
+  }
+  page.ports.at(-1)?.say({ type: 'stored' });
+  page.ports.at(-1)?.disconnect();
+  reconnectsAfter(page, 200);
+});
+
+test('a refused connection is tried again', () => {
+  const browser = fakeRuntime();
+  browser.state.broken = true;
+  const send = connect('options', GREETING, () => {});
+  assert.doesNotThrow(() => send({ type: 'reconnect' }));
+  browser.state.broken = false;
+  mock.timers.tick(200);
+  assert.deepEqual(browser.ports.map(({ sent }) => sent), [[GREETING]]);
+});
