@@ -143,3 +143,34 @@ for (const userAgentData of [undefined, {}]) {
     assert.deepEqual({ brands, platform, mobile }, { brands: [], platform: '', mobile: false });
   });
 }
+
+for (const [name, field, values] of /** @type {[string, string, string[]][]} */ ([
+  ['session', 'propagation.samplePer', ['trace', 'navigation']],
+  ['session', 'propagation.scope', ['session', 'tab', 'navigation']],
+  ['session', 'propagation.existing', ['override', 'keep']],
+  ['session', 'propagation.otherResources', ['session', 'none']],
+  ['settings', 'settings.0.kind', ['text', 'list', 'switch', 'choice']],
+])) {
+  test(`the values of ${field} are accepted, and no others`, () => {
+    const path = field.split('.');
+    const last = path.pop() ?? '';
+    /** @param {unknown} value */
+    const fault = (value) => {
+      const message = fixture(name);
+      path.reduce((object, key) => object[key], message)[last] = value;
+      return messages.read(message).fault;
+    };
+    assert.deepEqual(values.map(fault), values.map(() => null));
+    for (const wrong of ['', 'other', null, 1]) assert.match(fault(wrong) ?? '', /^a \w+ message has a field/);
+  });
+}
+
+test('every count of the exporter is checked', () => {
+  for (const field of ['exported', 'kept', 'dropped', 'problem']) {
+    for (const wrong of [undefined, 1.5, ['x']]) assert.notEqual(messages.read({ ...fixture('exporter'), [field]: wrong }).fault, null, field);
+  }
+});
+
+test('a type that only reads like one is unknown', () => {
+  assert.equal(messages.read({ ...fixture('exporter'), type: ['exporter'] }).fault, 'a message has an unknown type ["exporter"]');
+});

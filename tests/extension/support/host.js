@@ -40,11 +40,13 @@ export async function begin(inForce = null) {
   const browser = fakeChrome();
   const renewed = mock.fn();
   const measurePages = mock.fn(async () => {});
-  const parts = connectHost({ renewed, measurePages });
+  const changed = mock.fn();
+  const forgotten = mock.fn();
+  const parts = connectHost({ renewed, changed, forgotten, measurePages });
   const record = inForce && { session: inForce, propagation: DEFAULT_PROPAGATION, kept: null };
   const open = parts.host.openSession(Promise.resolve(record));
   await settled();
-  return { ...browser, ...parts, open, renewed, measurePages };
+  return { ...browser, ...parts, open, renewed, changed, forgotten, measurePages };
 }
 
 /** @param {object} changed @param {object} [more] */

@@ -9,12 +9,20 @@ import { Session, fallbackSession } from '../../../extension/context/session.js'
 import { Status } from '../../../extension/pages/status.js';
 import { Outbox } from '../../../extension/observe/outbox.js';
 
-/** @param {{ renewed?: () => void, measurePages?: () => Promise<void> }} [handlers] */
-export function connectHost({ renewed = () => {}, measurePages = async () => {} } = {}) {
+/** @param {{ renewed?: () => void, changed?: () => void, forgotten?: (message: any) => void, measurePages?: () => Promise<void> }} [handlers] */
+export function connectHost({ renewed = () => {}, changed = () => {}, forgotten = () => {}, measurePages = async () => {} } = {}) {
   const fallback = fallbackSession();
   const outbox = new Outbox();
   const session = new Session(fallback, { taken: () => host.replenish() });
-  const host = new Host(session, outbox, { renewed, changed: () => status.show(), forgotten: () => {}, measurePages });
+  const host = new Host(session, outbox, {
+    renewed,
+    changed: () => {
+      status.show();
+      changed();
+    },
+    forgotten,
+    measurePages,
+  });
   const status = new Status(session, host);
   host.connect();
   return { fallback, outbox, session, host };
