@@ -87,6 +87,7 @@ const CASES = [
   ['a redirect', 'onHeadersReceived', { statusCode: 302, responseHeaders: location }, []],
   ['a 304', 'onHeadersReceived', { statusCode: 304 }, [['responded', 7, '1', PAGE, null]]],
   ['a demand for credentials', 'onHeadersReceived', { statusCode: 401 }, []],
+  ['a demand of a proxy for credentials', 'onHeadersReceived', { statusCode: 407 }, []],
   ['a refusal that stands', 'onResponseStarted', { statusCode: 401 }, [['responded', 7, '1', PAGE, null]]],
   ['a prefetch', 'onHeadersReceived', { documentId: 'd' }, []],
   ['a prerender', 'onHeadersReceived', { documentLifecycle: 'prerender' }, []],
