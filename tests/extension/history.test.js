@@ -125,6 +125,67 @@ test('a navigation ends when another or a new trace replaces it', () => {
   assert.deepEqual(ends(), [35, 30, 20]);
 });
 
+test('a navigation ends when it fails', () => {
+  const history = begin();
+  history.observe(navigates('1', span(1)));
+  history.observe(/** @type {any} */ ({ what: 'navigation-failed', time: 30, spanId: span(1) }));
+  history.observe(/** @type {any} */ ({ what: 'navigation-failed', time: 30, spanId: span(2) }));
+  assert.deepEqual(history.of(1).map(({ ended }) => ended), [30]);
+});
+
+test('a failed navigation has its error, and a later answer its status', () => {
+  const history = begin();
+  history.observe(navigates('1', span(1)));
+  history.observe(/** @type {any} */ ({ what: 'request-failed', time: 30, request: '1', error: 'net::ERR_FAILED' }));
+  assert.deepEqual(history.of(1).map(({ status, error }) => [status, error]), [[null, 'net::ERR_FAILED']]);
+  history.observe(navigates('2', span(1)));
+  history.observe(completed('2', 200));
+  assert.deepEqual(history.of(1).map(({ status, error }) => [status, error]), [[200, null]]);
+});
+
+test('answers from the cache are known', () => {
+  const history = begin();
+  history.observe(navigates('1', span(1)));
+  history.observe({ ...completed('1'), response: { status: 200, fromCache: true } });
+  assert.deepEqual(history.of(1)[0]?.requests.map(({ fromCache }) => fromCache), [true]);
+});
+
+test('the trace of another kind of context is not that of a navigation', () => {
+  const history = begin();
+  history.observe(/** @type {any} */ ({ what: 'context-issued', time: 1, spanId: span(1), issuedFor: 'tab', traceId: 'b'.repeat(32), flags: '01' }));
+  history.observe(navigates('1', span(1)));
+  assert.equal(history.of(1)[0]?.traceId, TRACE);
+});
+
+test('other observations change nothing', () => {
+  const history = begin();
+  history.observe(navigates('1', span(1)));
+  const before = history.of(1);
+  history.observe(/** @type {any} */ ({ what: 'document-parsed', time: 30, spanId: span(1) }));
+  assert.deepEqual(history.of(1), before);
+});
+
+test('a navigation without its request has its address from the commit', () => {
+  const history = begin();
+  history.observe(/** @type {any} */ ({ what: 'navigation-committed', time: 1, spanId: span(1), tabId: 1, url: 'about:blank', started: 1, transition: 'typed' }));
+  assert.deepEqual(history.of(1), []);
+  history.observe(/** @type {any} */ ({ what: 'navigation-committed', time: 1, spanId: span(2), tabId: 1, url: 'https://shop.test/x', started: 1, transition: 'typed' }));
+  assert.deepEqual(history.of(1).map(({ url }) => url), ['https://shop.test/x']);
+});
+
+test('a tab keeps its later navigations when its oldest is forgotten', () => {
+  const history = begin();
+  history.observe(navigates('a', span(9001), 1));
+  history.observe(navigates('b', span(9002), 1));
+  const commit = (/** @type {number} */ n) => ({ what: 'navigation-committed', time: 1, spanId: span(n), tabId: 1000 + n, url: 'https://shop.test/', started: 1, transition: 'typed' });
+  for (let n = 1; n <= 998; n += 1) history.observe(/** @type {any} */ (commit(n)));
+  assert.deepEqual(history.of(1).map(({ spanId }) => spanId), [span(9002), span(9001)], 'a thousand are kept');
+  history.observe(/** @type {any} */ (commit(999)));
+  assert.deepEqual(history.of(1).map(({ spanId }) => spanId), [span(9002)]);
+  history.observe(/** @type {any} */ (commit(1000)));
+  assert.deepEqual([history.of(1), history.of(1001).length], [[], 1]);
+});
+
 test('a closed tab is forgotten', () => {
   const history = begin();
   history.observe(navigates('1', span(1), 1));
