@@ -7,7 +7,8 @@ import { settled } from './support/chrome.js';
 import { AS_CONFIGURED, NAMED, PAGE, SENDER, TAB, answer, begin, connect, idle } from './support/popup.js';
 
 const SETTINGS = JSON.parse(readFileSync(new URL('../fixtures/messages/settings.json', import.meta.url), 'utf8'));
-const { v: _, ...SETTINGS_VIEW } = SETTINGS;
+const SETTINGS_VIEW = { ...SETTINGS };
+delete SETTINGS_VIEW.v;
 const MISMATCH = 'this page belongs to another version of the extension: reload the extension on chrome://extensions';
 const CHOSEN = { ratio: 0.5, targets: null, resources: null };
 
