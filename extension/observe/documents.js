@@ -44,7 +44,7 @@ export class Documents {
    * @returns {TracedContext | undefined}
    */
   find(documentId) {
-    return documentId === undefined ? undefined : this.#entries.get(documentId)?.context;
+    return this.#entries.get(documentId ?? '')?.context;
   }
 
   /** @returns {TracedContext[]} */

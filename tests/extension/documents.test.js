@@ -38,3 +38,14 @@ test('the oldest documents are forgotten', () => {
   documents.committed('more', A);
   assert.deepEqual(['d0', 'd1', 'd2', 'more'].map((id) => documents.find(id)), [B, undefined, A, A]);
 });
+
+test('the contexts of all documents are known and can be replaced', () => {
+  const documents = new Documents();
+  documents.committed('a', A);
+  documents.framed('frame', 'a');
+  documents.committed('b', B);
+  assert.deepEqual(documents.contexts(), [A, A, B]);
+  const next = { spanId: 'c'.repeat(16), flags: '01' };
+  documents.replaceContexts(new Map([[A.spanId, next]]));
+  assert.deepEqual(['a', 'frame', 'b'].map((id) => documents.find(id)), [next, next, B]);
+});

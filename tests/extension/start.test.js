@@ -248,3 +248,12 @@ for (const [wanted, mode] of [['auto', 'detailed'], ['detailed', 'detailed'], ['
     assert.ok(!JSON.stringify([...browser.rules.values()]).includes(own.traceId));
   });
 }
+
+test('the first tab of a window that has none is prepared for', async () => {
+  const browser = fakeChrome({ windows: [TAB - 1] });
+  const { port, contexts } = start(browser);
+  await settled();
+  port.receive(answer('auto'));
+  await idle();
+  assert.ok(contexts()?.tabs.has(TAB));
+});
