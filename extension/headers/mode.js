@@ -146,7 +146,7 @@ export class ModeSwitch {
     if (mode === 'lightweight' || session.propagation.paused) this.#injector.stop();
     if (mode === 'lightweight') this.#navigations.followAll();
     if (session.propagation.paused) this.#requests.stop();
-    else if (mode === 'lightweight') this.#requests.listenByRules(propagation.filter, session.context, traces);
+    else if (mode === 'lightweight') this.#requests.listenByRules(propagation.filter, session.context, traces, tabs);
     if (this.#since === Infinity && !propagation.paused) this.#since = Date.now();
     this.#host.armed(context, mode);
   }

@@ -43,6 +43,8 @@ export class Tab {
   #responded = null;
   /** @type {Landing | null} */
   #landing = null;
+  /** Span id of the next context that a prefetch or a prerender has used up last. */
+  #spent = '';
   #traces;
 
   /**
@@ -110,6 +112,24 @@ export class Tab {
   /** Handles a main-frame request that leaves, or a redirect hop of it. @param {string} requestId @param {TracedContext} context */
   requested(requestId, context) {
     this.#requests.set(requestId, context);
+  }
+
+  /**
+   * Replaces the next context if a prefetch or a prerender has used it up, which a rule cannot tell from a navigation. Returns whether that is so.
+   *
+   * @param {string} spanId that its request carries
+   */
+  spendNext(spanId) {
+    const isNavigations = [...this.#requests.values()].some((context) => context.spanId === spanId);
+    if (spanId !== this.next.spanId || isNavigations) return false;
+    this.#spent = spanId;
+    this.refresh();
+    return true;
+  }
+
+  /** Returns whether a navigation carries what belongs to a prefetch or a prerender, since rules change with a delay. @param {TracedContext} context */
+  isSpent(context) {
+    return context.spanId === this.#spent;
   }
 
   /**

@@ -3,6 +3,7 @@
  * must be updated.
  */
 
+import { dropOldest } from '../drop-oldest.js';
 import { isBrowsersOwn } from '../observe/details.js';
 import { TabSlots } from './tab-slots.js';
 import { noUpdate, sameSpan } from './tab.js';
@@ -17,6 +18,9 @@ import { noUpdate, sameSpan } from './tab.js';
  * @typedef {{ session: Session, traces: Traces, tabs: Tabs }} Tracing
  */
 
+/** Limit for prefetches and prerenders whose requests are about to be observed. */
+const MAX_SPECULATIONS = 100;
+
 /** The tabs of a session. */
 export class Tabs {
   #session;
@@ -24,6 +28,8 @@ export class Tabs {
   #slots;
   /** Context of a navigation in a tab that is not known yet. */
   #spare;
+  /** @type {Map<string, { spanId?: string, parent: string }>} by request id; see {@link Tabs.takeSpeculation} */
+  #speculations = new Map();
 
   /**
    * @param {Pick<Session, 'context'>} session @param {TabTraces} traces
@@ -134,12 +140,41 @@ export class Tabs {
   requested(tabId, requestId, sent) {
     const context = sent === null ? null : this.#completed(tabId, sent);
     const tab = this.#slots.tab(tabId, context);
-    tab?.requested(requestId, context ?? tab.next);
+    tab?.requested(requestId, context === null || tab.isSpent(context) ? tab.next : context);
     if (context === null || !sameSpan(context, this.#spare)) return noUpdate();
     this.#traces.useSpare(tabId, this.#spare);
     this.#spare = this.#traces.issue(null);
     // A known tab has its update when the response comes. Without one, nothing else would put the new spare in place.
     return { update: tab === undefined, ended: [] };
+  }
+
+  /**
+   * Handles the request of a prefetch or a prerender that leaves, or a redirect hop of it. It belongs to the page that made it.
+   *
+   * @param {number} tabId @param {string} requestId
+   * @param {{ spanId: string }} sent the context that it carries
+   */
+  speculated(tabId, requestId, { spanId }) {
+    const tab = this.#slots.tabs.get(tabId);
+    const parent = (tab?.current ?? this.#session.context).spanId;
+    const isSpare = spanId === this.#spare.spanId;
+    const isFirst = tab?.spendNext(spanId) === true || isSpare;
+    if (isSpare) this.#spare = this.#traces.issue(null);
+    this.#speculations.set(requestId, isFirst ? { spanId, parent } : { parent });
+    dropOldest(this.#speculations, MAX_SPECULATIONS);
+    return this.#change({ update: isFirst, ended: [] });
+  }
+
+  /**
+   * Returns and forgets the span of a prefetch's or prerender's request: its parent, and the id that it carries. There is no id if another
+   * request carries the same.
+   *
+   * @param {string} requestId
+   */
+  takeSpeculation(requestId) {
+    const speculation = this.#speculations.get(requestId);
+    this.#speculations.delete(requestId);
+    return speculation;
   }
 
   /** See {@link Tab.responded}. @param {number} tabId @param {string} requestId @param {string | null} url */

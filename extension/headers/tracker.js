@@ -6,7 +6,7 @@ import { isSampled } from '../context/propagators.js';
 
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { TracedContext } from '../context/traces.js' */
-/** @import { Headers } from '../observe/navigations.js' */
+/** @import { Headers, Tracker } from '../observe/navigations.js' */
 /** @import { ModeSwitch } from './mode.js' */
 /** @import { NewTrace } from './new-trace.js' */
 /** @import { Change } from './tab.js' */
@@ -78,8 +78,13 @@ export class NavigationTracker {
     const { session, tabs, traces } = this.#tracing;
     session.use();
     if (tabs.navigation(tabId, requestId) !== undefined && !this.#mode.isLightweight) return;
-    const isOurs = sent !== null && traces.has(sent.traceId) && !traces.clients.hasSpan(sent.spanId);
-    this.#apply(tabs.requested(tabId, requestId, isOurs ? traces.contextOf(tabId, sent) : null));
+    this.#apply(tabs.requested(tabId, requestId, this.#isOurs(sent) ? traces.contextOf(tabId, sent) : null));
+  }
+
+  /** Handles the request of a prefetch or a prerender that leaves. Only rules take it for a navigation. @type {Tracker['speculated']} */
+  speculated(tabId, requestId, sent) {
+    if (!this.#mode.isLightweight || !this.#isOurs(sent)) return;
+    this.#apply(this.#tracing.tabs.speculated(tabId, requestId, sent));
   }
 
   /**
@@ -112,6 +117,12 @@ export class NavigationTracker {
   /** @param {number} tabId @param {string} url @param {boolean} errorPage */
   abandoned(tabId, url, errorPage) {
     return this.#apply(this.#tracing.tabs.abandoned(tabId, url, errorPage));
+  }
+
+  /** Returns whether a context is one of this session's. @param {Carried | null} sent @returns {sent is Carried} */
+  #isOurs(sent) {
+    const { traces } = this.#tracing;
+    return sent !== null && traces.has(sent.traceId) && !traces.clients.hasSpan(sent.spanId);
   }
 
   /** @param {Change} change @returns {TracedContext[]} the navigations that ended */

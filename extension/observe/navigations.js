@@ -23,6 +23,7 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  * @property {(headers: Headers) => Carried | null} carriedBy
  * @property {(tabId: number, requestId: string, headers: Headers, steering: string | undefined) => void} arrived
  * @property {(tabId: number, requestId: string, sent: Carried | null) => void} requested
+ * @property {(tabId: number, requestId: string, sent: Carried | null) => void} speculated a prefetch or a prerender
  * @property {(tabId: number, requestId: string, url: string | null, begun: number | null) => TracedContext[]} responded
  * @property {(tabId: number, requestId: string) => TracedContext[]} failed
  * @property {(tabId: number, url: string) => TracedContext[]} committed
@@ -160,10 +161,13 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
   };
   /** @param {chrome.webRequest.OnSendHeadersDetails} details */
   const leave = (details) => {
-    if (!isNavigation(details)) return;
     const { tabId, requestId, url, requestHeaders } = details;
+    if (tabId === -1) return;
     whenReady((tracker) => {
-      if (tracker.isTarget(url)) tracker.requested(tabId, requestId, tracker.carriedBy(requestHeaders));
+      if (!tracker.isTarget(url)) return;
+      const carried = tracker.carriedBy(requestHeaders);
+      if (isNavigation(details)) tracker.requested(tabId, requestId, carried);
+      else tracker.speculated(tabId, requestId, carried);
     });
   };
   // The new document's first requests race against the update of the rules, so the earlier of this event and `onResponseStarted` decides. The

@@ -15,6 +15,11 @@ import { bodySize, cutUrl, isOwnRequest } from './details.js';
 /** @import { NavigationStarts } from './navigations.js' */
 /** @import { Outbox } from './outbox.js' */
 /** @typedef {{ has: Traces['has'], clients: Pick<Traces['clients'], 'leavesAlone'> }} OwnTraces */
+/**
+ * @typedef {object} MainFrames what rules gave to main-frame requests
+ * @property {(tabId: number, requestId: string) => { spanId: string } | undefined} navigation
+ * @property {(requestId: string) => { spanId?: string, parent: string } | undefined} takeSpeculation the span of a prefetch or a prerender
+ */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails | chrome.webRequest.OnSendHeadersDetails} RequestDetails */
 /** @typedef {chrome.webRequest.RequestFilter} RequestFilter */
 /** @typedef {chrome.webRequest.OnBeforeRedirectDetails | chrome.webRequest.OnCompletedDetails} ResponseDetails */
@@ -46,6 +51,8 @@ export class Requests {
   #session;
   /** @type {OwnTraces | null} */
   #traces = null;
+  /** @type {MainFrames | undefined} */
+  #mainFrames;
   /** @type {Set<string>} ids of requests under way whose start was observed */
   #started = new Set();
   /** @type {Set<string>} ids of requests under way that are not observed although their addresses are targets */
@@ -125,8 +132,10 @@ export class Requests {
    * @param {RequestFilter} filter the requests to observe
    * @param {SessionContext} context the session's context in the rules
    * @param {OwnTraces} traces
+   * @param {MainFrames} [mainFrames]
    */
-  listenByRules(filter, context, traces) {
+  listenByRules(filter, context, traces, mainFrames) {
+    this.#mainFrames = mainFrames;
     this.#inRules = context;
     this.#traces = traces;
     this.#filter = filter;
@@ -219,8 +228,10 @@ export class Requests {
     // Rules set headers on all requests to targets, so a request without one of ours comes from a document that a script turned tracing off for.
     if (carriesSpans && (carried === null || !this.#isOurs(details.tabId, carried))) return this.ignore(details.requestId);
     if (carried !== null && !isSampled(carried.flags)) return this.ignore(details.requestId);
-    const isChild = carried !== null && carried.spanId !== this.#inRules?.spanId;
-    this.started(details, newSpanId(), isChild ? carried.spanId : undefined);
+    const speculation = this.#mainFrames?.takeSpeculation(details.requestId);
+    const navigation = isOwnRequest(details) ? this.#mainFrames?.navigation(details.tabId, details.requestId) : undefined;
+    const parent = speculation?.parent ?? navigation?.spanId ?? carried?.spanId;
+    this.started(details, speculation?.spanId ?? newSpanId(), parent === this.#inRules?.spanId ? undefined : parent);
   };
 
   /**

@@ -10,6 +10,7 @@ mod support;
 #[path = "../support/navtrace.rs"]
 mod navtrace;
 
+mod activations;
 mod browser;
 mod browser_test;
 mod caches;

@@ -47,6 +47,8 @@ fn find(name: &str) -> Option<Asset> {
         "frame.html" => text!(HTML, "frame.html"),
         "imported.css" => text!(STYLE, "imported.css"),
         "module.mjs" => text!(SCRIPT, "module.mjs"),
+        "navigation-preload.js" => text!(SCRIPT, "navigation-preload.js"),
+        "plain.html" => text!(HTML, "plain.html"),
         "prerender.html" => text!(HTML, "prerender.html"),
         "sandbox.html" => text!(HTML, "sandbox.html"),
         "service-worker.js" => text!(SCRIPT, "service-worker.js"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{OriginalUri, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::assets::{Parameters, decoded};
@@ -148,6 +148,11 @@ pub(super) async fn websocket(upgrade: WebSocketUpgrade) -> Response {
         let _ = socket.send(Message::Text("hello".into())).await;
         let _ = socket.send(Message::Close(None)).await;
     })
+}
+
+/// Serves `/carried`: the `traceparent` of the request.
+pub(super) async fn carried(headers: HeaderMap) -> Vec<u8> {
+    headers.get("traceparent").map(|value| value.as_bytes().to_vec()).unwrap_or_default()
 }
 
 /// Serves `/seen`: how often each kind has arrived for a run and navigation.

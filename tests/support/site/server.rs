@@ -45,6 +45,7 @@ pub(super) async fn serve(listener: std::net::TcpListener, origin: Origin, share
         .route("/reset", any(reset))
         .route("/events", any(pages::events))
         .route("/ws", any(pages::websocket))
+        .route("/carried", any(pages::carried))
         .route(SEEN, any(pages::seen))
         .with_state(Arc::clone(&shared))
         .layer(from_fn_with_state((origin, shared), watch));

@@ -65,6 +65,7 @@
     'css-image',
     'favicon',
     'beacon',
+    'fetch-later',
     'ping',
     'preflight',
     'speculation-prefetch',
@@ -87,6 +88,7 @@
     'worker-fetch',
     'service-worker-page',
     'service-worker-page-fetch',
+    'navigation-preload',
   ];
 
   async function pollSeen() {
@@ -142,10 +144,11 @@
     });
   }
 
-  /** Registers a service worker in a scope of this load, and loads a page in that. */
-  async function serviceWorker() {
-    const scope = '/sw/{{RUN}}/{{NAV}}/';
-    const registration = await navigator.serviceWorker.register(`/sw/service-worker.js?kind=service-worker&${Q}`, { scope });
+  /**
+   * Registers a service worker for a scope of this load, loads a page there, and waits until the page has reported its last kind.
+   */
+  async function inScope(scope, script, page, last) {
+    const registration = await navigator.serviceWorker.register(script, { scope });
     const worker = registration.installing ?? registration.waiting ?? registration.active;
     await new Promise((resolve, reject) => {
       const look = () => {
@@ -155,16 +158,30 @@
       worker.onstatechange = look;
       look();
     });
-    settle('service-worker-import', true);
-    settle('service-worker-install-fetch', true);
     await answer(worker);
     const frame = document.createElement('iframe');
-    frame.src = `${scope}service-worker-page.html?kind=service-worker-page&${Q}`;
+    frame.src = `${scope}${page}`;
     document.body.append(frame);
-    await outcome('service-worker-page-fetch').settled;
+    await outcome(last).settled;
     // Otherwise the browser checks for a newer script some time later, and the number of requests is random.
     await registration.unregister();
   }
+
+  async function serviceWorker() {
+    const script = `/sw/service-worker.js?kind=service-worker&${Q}`;
+    const page = `service-worker-page.html?kind=service-worker-page&${Q}`;
+    await inScope('/sw/{{RUN}}/{{NAV}}/', script, page, 'service-worker-page-fetch');
+    settle('service-worker-import', true);
+    settle('service-worker-install-fetch', true);
+  }
+
+  const navigationPreload = () =>
+    inScope(
+      '/sw/{{RUN}}/{{NAV}}-preload/',
+      `/sw/navigation-preload.js?kind=navigation-preload-worker&${Q}`,
+      `frame.html?kind=navigation-preload&${Q}`,
+      'navigation-preload',
+    );
 
   function run() {
     document.querySelectorAll('[data-kind]').forEach((element) => outcome(element.dataset.kind));
@@ -182,10 +199,16 @@
     attempt('eventsource', eventSource);
     attempt('websocket', webSocket);
     attempt('service-worker', serviceWorker);
+    attempt('navigation-preload-worker', navigationPreload);
     workers();
 
     document.getElementById('form').submit();
     document.getElementById('ping').click();
+    try {
+      fetchLater(asset('data.json', 'fetch-later'), { activateAfter: 0 });
+    } catch (error) {
+      settle('fetch-later', false, String(error));
+    }
     if (!navigator.sendBeacon(asset('data.json', 'beacon'), 'a')) settle('beacon', false, 'refused');
     const popup = window.open(`${asset('frame.html', 'popup')}-popup`, '_blank');
     if (!popup) settle('popup', false, 'blocked');

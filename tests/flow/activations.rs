@@ -1,0 +1,109 @@
+//! Tests documents that the browser brings back, has prepared, or gets through a service worker.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Stdio;
+
+use opentelemetry_proto::tonic::trace::v1::Span;
+use serde::Deserialize;
+
+use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, logged, script_path, traceparent};
+use crate::spans::{NAVIGATION, Trace};
+use crate::support::collector::{attribute, hex, read_line, spans};
+use crate::support::site::Recorded;
+
+/// Whether the browser did what the script wants of it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Activations {
+    persisted: bool,
+    activation_start: f64,
+    delivery_type: String,
+}
+
+/// The number of pages that the script makes the browser show.
+const LOADS: usize = 17;
+
+/// The requests that belong to the navigation of another page than the one in their address.
+const OF_OTHERS: [(&str, &str, &str); 6] = [
+    // The browser makes no request for a page from the back-forward cache.
+    ("after", "back", "restored"),
+    ("after", "activated", "prerendered"),
+    // A page that is not shown yet, and may never be, belongs to the page that asked for it.
+    ("document", "prerendered", "preparing"),
+    ("image", "prerendered", "preparing"),
+    ("document", "dropped", "preparing-in-vain"),
+    ("image", "dropped", "preparing-in-vain"),
+];
+
+/// The prefetched documents. The browser tells a listener of one more request for the document that is shown, but makes none.
+const PREFETCHED: [&str; 2] = ["prefetched", "unused"];
+
+fn label(request: &Recorded) -> (&str, &str) {
+    (request.label(), request.nav.as_deref().unwrap_or_default())
+}
+
+/// Returns the label `nav` of a navigation's address.
+fn nav_of(navigation: &Span) -> String {
+    let url = url::Url::parse(&attribute(navigation, "url.full")).unwrap();
+    url.query_pairs().find(|(name, _)| name == "nav").map(|(_, nav)| nav.into_owned()).unwrap_or_default()
+}
+
+/// Finds the navigation that a request carries, or the navigation of the request's span.
+fn navigation_of<'a>(trace: &'a Trace, request: &Recorded) -> &'a Span {
+    let span = trace.span(&traceparent(request).span_id);
+    let span = span.unwrap_or_else(|| panic!("{:?} carries the id of no span", label(request)));
+    let navigation = if span.name == NAVIGATION { Some(span) } else { trace.span(&hex(&span.parent_span_id)) };
+    navigation.filter(|span| span.name == NAVIGATION).unwrap_or_else(|| panic!("{span:?} belongs to no navigation"))
+}
+
+fn activations(mode: &str) -> Vec<Recorded> {
+    let test = BrowserTest::new();
+    let file = test.environment.home().join("traces.jsonl");
+    let mut command = test.environment.navtrace(["run", "--listen", "127.0.0.1:0", "--output"]);
+    command.arg(&file).args(["--", "node"]).arg(script_path("activations.mjs")).stdin(Stdio::null());
+    command.env("SITE", test.site.main()).env("NAVTRACE_MODE", mode).env_remove("OTEL_TRACES_EXPORTER");
+    let run = test.run(command);
+    let activations: Activations = logged(&run.log, "ACTIVATIONS ").remove(0);
+    assert!(activations.persisted, "the back-forward cache is in use");
+    assert!(activations.activation_start > 0.0, "a prerendered page was shown");
+    assert_eq!(activations.delivery_type, "navigational-prefetch");
+
+    let ids = run.trace_ids();
+    assert_eq!(ids.len(), 1, "{}", run.log);
+    let content = fs::read_to_string(&file).unwrap();
+    let all: Vec<_> = content.lines().flat_map(|line| spans(&read_line(line))).collect();
+    let trace = Trace::of(ids.first().unwrap(), &all);
+
+    let mut loads: BTreeMap<String, &str> = BTreeMap::new();
+    for request in run.requests.iter().filter(|request| request.label() != "settling" && request.label() != "worker") {
+        let (kind, nav) = label(request);
+        let navigation = navigation_of(&trace, request);
+        let owner = match OF_OTHERS.iter().find(|other| (other.0, other.1) == (kind, nav)) {
+            Some((_, _, owner)) => owner,
+            None if kind == "document" && PREFETCHED.contains(&nav) => "prefetching",
+            None => nav,
+        };
+        // In lightweight mode a request that outlives its page carries the next page's context.
+        let is_late = mode == "lightweight" && kind == "left-behind" && nav_of(navigation) == "after-deferring";
+        assert!(nav_of(navigation) == owner || is_late, "{kind} of {nav} belongs to {navigation:?}");
+        if !is_late {
+            let load = if nav == "back" { "back" } else { owner };
+            let other = loads.insert(hex(&navigation.span_id), load).filter(|other| *other != load);
+            assert_eq!(other, None, "a navigation of its own for {load}");
+        }
+    }
+    assert_eq!(loads.len(), LOADS, "{loads:?}");
+    let navigations: Vec<_> = trace.spans().filter(|span| span.name == NAVIGATION).map(nav_of).collect();
+    assert_eq!(navigations.len(), LOADS, "{navigations:?}");
+    let preloaded = |request: &&Recorded| request.header("service-worker-navigation-preload").is_some();
+    assert_eq!(run.requests.iter().filter(preloaded).count(), 2);
+    run.requests
+}
+
+#[test]
+fn activated_documents_have_navigations_of_their_own() {
+    let _guard = exclusive();
+    assert_own_spans(&activations("detailed"));
+    activations("lightweight");
+}
