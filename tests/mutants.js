@@ -3,7 +3,7 @@
  *
  *   npm run mutants             the files that differ from where this branch left main
  *   npm run mutants -- FILE...  these files; FILE:10-20 takes lines 10 to 20 alone
- *   npm run mutants -- --all    every file, which takes about an hour
+ *   npm run mutants -- --all    every file, which takes one to two hours
  *
  * The report is target/mutants/index.html.
  */

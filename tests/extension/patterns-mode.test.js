@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
+import { hasPatternRules } from '../../extension/headers/mode.js';
 import { ELSEWHERE, NAMED, PAGE, TAB, TARGETS, answer, anotherHost, carriedBy, carrying, idle, traceOf, visit } from './support/headers.js';
 import { MAX_REGEX_LENGTH } from './support/rule-engine.js';
 import { resetMocks } from './support/worker.js';
@@ -103,4 +104,11 @@ test('a decision while the browser is asked takes its place', async () => {
   assert.deepEqual(worker.said(), ['hello', 'armed lightweight', 'armed detailed']);
   assert.equal(traceOf(carriedBy(worker, { url: ELSEWHERE })), NAMED.traceId);
   assert.deepEqual(problems(worker), []);
+});
+
+test('patterns are in rules unless a listener sees every request', () => {
+  const has = (/** @type {'lightweight' | 'detailed' | null} */ mode, /** @type {any[]} */ resources, /** @type {'session' | 'none'} */ otherResources) =>
+    hasPatternRules(mode, { resources, otherResources });
+  assert.deepEqual([has('lightweight', [], 'none'), has('detailed', ['image'], 'session')], [true, true]);
+  assert.deepEqual([has('detailed', [], 'session'), has('detailed', ['image'], 'none'), has(null, [], 'none')], [false, false, false]);
 });

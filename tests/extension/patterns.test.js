@@ -38,6 +38,10 @@ test('an exclusion that stops all headers is reported', () => {
 const NAMES = [
   ['both regular expressions of a pattern', ['*://a:443/*', 'http://b/*'], ['^1', '^2', '^3'], ['^1', '^2'], ['*://a:443/*']],
   ['a pattern after one of two', ['*://a:80/*', '*://b:8080/*'], ['^1', '^2', '^3'], ['^3'], ['*://b:8080/*']],
+  ['both regular expressions of a pattern with zeros', ['*://shop.test:0443/*', 'http://b/*'], ['^1', '^2', '^3'], ['^3'], ['http://b/*']],
+  ['a pattern after one with another port', ['*://a:4430/*', 'http://b/*'], ['^1', '^2'], ['^2'], ['http://b/*']],
+  ['a pattern after one with a port in its path', ['http://a/*://b:443/*', '*://a/b:80/*', 'http://b/*'], ['^1', '^2', '^3'], ['^3'], ['http://b/*']],
+  ['a pattern at the limit', [`http://${'y'.repeat(93)}`], ['^1'], ['^1'], [`http://${'y'.repeat(93)}`]],
   ['a pattern that no host has told', [], ['^1'], ['^1'], ['^1']],
   ['a long pattern', [`http://${LONG}/*`], ['^1'], ['^1'], [`http://${'x'.repeat(90)}...`]],
 ];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
 import { SessionRules } from '../../extension/headers/session-rules.js';
-import { fakeChrome } from './support/chrome.js';
+import { fakeChrome, settled } from './support/chrome.js';
 
 /** @param {number} id @param {string} value */
 const rule = (id, value) =>
@@ -101,4 +101,17 @@ test('starting over clears what was in force before this worker', async () => {
   browser.state.refuse = () => refusals-- > 0;
   assert.equal(await fresh.replace([rule(1, 'a')]), true);
   assert.deepEqual([...browser.rules.values()], [rule(1, 'a')]);
+});
+
+test('rules that are wanted while others are put in force come after them', async () => {
+  let refusals = 1;
+  browser.state.refuse = () => refusals-- > 0;
+  const first = rules.replace([rule(1, 'a')]);
+  for (let n = 0; n < 20 && browser.updates.length < 2; n += 1) await settled();
+  assert.equal(browser.updates.length, 2, 'it starts over');
+  const second = rules.replace([rule(2, 'b')]);
+  assert.deepEqual([await first, await second], [true, true]);
+  assert.deepEqual([...browser.rules.values()], [rule(2, 'b')]);
+  assert.equal(await rules.replace([rule(2, 'b')]), true);
+  assert.equal(browser.updates.length, 3, 'they are known to be in force');
 });

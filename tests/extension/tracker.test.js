@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+
+import { NavigationTracker } from '../../extension/headers/tracker.js';
+import { ELSEWHERE, PAGE, TAB } from './support/tabs.js';
+
+const ENDED = [{ spanId: 'e'.repeat(16), flags: '01' }];
+
+/** A tracker whose parts record what they are asked. @param {{ update?: boolean, ended?: typeof ENDED, isLightweight?: boolean }} [options] */
+function begin({ update = false, ended = [], isLightweight = false } = {}) {
+  const change = mock.fn((/** @type {any[]} */ ..._args) => ({ update, ended }));
+  const tabs = {
+    navigation: (/** @type {number} */ _tabId, /** @type {string} */ requestId) => (requestId === 'known' ? {} : undefined),
+    opened: change, closed: change, requested: change, responded: change, failed: change, committed: change, abandoned: change, speculated: change,
+  };
+  const traces = {
+    isTracedPage: (/** @type {string} */ url) => url === PAGE,
+    has: (/** @type {string} */ traceId) => traceId === 'ours',
+    contextOf: (/** @type {number} */ _tabId, /** @type {object} */ sent) => ({ of: sent }),
+    arrive: mock.fn(),
+    clients: { closed: mock.fn(), hasSpan: (/** @type {string} */ spanId) => spanId === 'client' },
+  };
+  const session = { use: mock.fn(), propagation: { extract: () => 'extracted', baggageOf: () => 'baggage' } };
+  const mode = { isLightweight, update: mock.fn(async () => {}), requestLeft: mock.fn() };
+  const tracker = new NavigationTracker(/** @type {any} */ ({ session, tabs, traces }), /** @type {any} */ (mode), /** @type {any} */ ({}));
+  return { tracker, change, traces, session, mode };
+}
+
+for (const [what, requestId, url, begun, isLightweight, left] of /** @type {[string, string, string | null, number | null, boolean, boolean][]} */ ([
+  ['a navigation that the listener missed', '1', PAGE, 5, false, true],
+  ['a navigation that the listener began', 'known', PAGE, 5, false, false],
+  ['a navigation that the listener knows', '1', PAGE, null, false, false],
+  ['a download', '1', null, 5, false, false],
+  ['an address that is not traced', '1', ELSEWHERE, 5, false, false],
+  ['lightweight mode', '1', PAGE, 5, true, false],
+])) {
+  test(`a request without the listener: ${what}`, () => {
+    const { tracker, mode, change } = begin({ isLightweight });
+    tracker.responded(TAB, requestId, url, begun);
+    assert.deepEqual(mode.requestLeft.mock.calls.map(({ arguments: args }) => args), left ? [[5]] : []);
+    assert.deepEqual(change.mock.calls.map(({ arguments: args }) => args), [[TAB, requestId, url]]);
+  });
+}
+
+for (const [what, requestId, sent, isLightweight, applied] of /** @type {[string, string, any, boolean, unknown[]][]} */ ([
+  ['a request with a context of ours', '1', { traceId: 'ours', spanId: 's' }, true, [{ of: { traceId: 'ours', spanId: 's' } }]],
+  ['a request without a context', '1', null, true, [null]],
+  ['a request of another trace', '1', { traceId: 'theirs', spanId: 's' }, true, [null]],
+  ['a request with its client’s span', '1', { traceId: 'ours', spanId: 'client' }, true, [null]],
+  ['a navigation of the listener', 'known', null, false, []],
+  ['a navigation that is known in lightweight mode', 'known', null, true, [null]],
+  ['a navigation that the listener missed', '1', null, false, [null]],
+])) {
+  test(`a request leaves: ${what}`, () => {
+    const { tracker, change, session } = begin({ isLightweight });
+    tracker.requested(TAB, requestId, sent);
+    assert.deepEqual(change.mock.calls.map(({ arguments: args }) => args), applied.map((context) => [TAB, requestId, context]));
+    assert.equal(session.use.mock.callCount(), 1);
+  });
+}
+
+for (const [what, sent, isLightweight, applied] of /** @type {[string, any, boolean, boolean][]} */ ([
+  ['in lightweight mode', { traceId: 'ours', spanId: 's' }, true, true],
+  ['in detailed mode', { traceId: 'ours', spanId: 's' }, false, false],
+  ['without a context', null, true, false],
+  ['with a context of another trace', { traceId: 'theirs', spanId: 's' }, true, false],
+])) {
+  test(`a prefetch or a prerender leaves ${what}`, () => {
+    const { tracker, change } = begin({ isLightweight });
+    tracker.speculated(TAB, '1', sent);
+    assert.deepEqual(change.mock.calls.map(({ arguments: args }) => args), applied ? [[TAB, '1', sent]] : []);
+  });
+}
+
+test('what a client has put on a navigation is read once', () => {
+  const { tracker, traces } = begin();
+  tracker.arrived(TAB, '1', [], 'off');
+  tracker.arrived(TAB, 'known', [], 'off');
+  assert.deepEqual(traces.arrive.mock.calls.map(({ arguments: args }) => args), [[TAB, 'extracted', 'baggage', 'off']]);
+});
+
+test('the rules are updated only after a change', () => {
+  for (const update of [false, true]) {
+    const { tracker, mode } = begin({ update });
+    tracker.committed(TAB, PAGE);
+    tracker.opened([TAB], []);
+    assert.equal(mode.update.mock.callCount(), update ? 2 : 0);
+  }
+});
+
+test('a navigation that has ended was the session’s', () => {
+  const { tracker, session } = begin({ ended: ENDED });
+  assert.equal(tracker.failed(TAB, '1'), ENDED);
+  assert.equal(tracker.abandoned(TAB, PAGE, false), ENDED);
+  assert.equal(tracker.closed(TAB), ENDED);
+  assert.equal(session.use.mock.callCount(), 3);
+  const none = begin();
+  none.tracker.failed(TAB, '1');
+  assert.equal(none.session.use.mock.callCount(), 0);
+});
+
+test('a closed tab has no client', () => {
+  const { tracker, traces } = begin();
+  tracker.closed(TAB);
+  assert.deepEqual(traces.clients.closed.mock.calls.map(({ arguments: args }) => args), [[TAB]]);
+});
