@@ -11,9 +11,6 @@ import { chromium } from 'playwright-core';
 const { SITE, CHROME_BIN } = process.env;
 const POPUP = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/popup/popup.html';
 
-/** Limit of the time until changed rules and listeners are in place. */
-const IN_FORCE = 500;
-
 /** The site, by the name that stands in the rule of the record. */
 const { port } = new URL(SITE);
 const args = ['--host-resolver-rules=MAP *.invalid 127.0.0.1'];
@@ -39,11 +36,13 @@ const connect = () =>
     const tabs = await chrome.tabs.query({});
     const tabId = tabs.find(({ url }) => url?.startsWith(site))?.id ?? null;
     window.port = chrome.runtime.connect({ name: 'popup' });
-    window.refusals = [];
+    window.gone = false;
+    window.port.onDisconnect.addListener(() => void (window.gone = true));
+    window.answers = [];
     window.view = null;
     window.port.onMessage.addListener((message) => {
       if (message.type === 'view') window.view = message;
-      else window.refusals.push(message);
+      else window.answers.push(message);
     });
     window.port.postMessage({ type: 'watch', tabId });
   }, SITE);
@@ -52,12 +51,23 @@ const send = (wanted) => popup.evaluate((message) => window.port.postMessage(mes
 const view = () => popup.evaluate(() => window.view);
 const until = (what) => popup.waitForFunction(what, undefined, { polling: 50, timeout: 10_000 });
 
+/** Returns the `traceparent` of a request that the open page makes; empty if none. */
+const carried = () => page.evaluate(async (url) => (await fetch(url)).text(), `${SITE}/carried?run=settling`);
+
+/** Waits until a request of the open page carries what it should, for changed rules and listeners take a while to be in place. */
+async function inForce(isRight) {
+  while (!isRight(await carried())) await pause(20);
+}
+
 /** Sends a command and waits until it has taken effect. */
-async function make(message, what) {
+async function make(message, what, isRight) {
   await send(message);
   await until(what);
-  await pause(IN_FORCE);
+  await inForce(isRight);
 }
+
+const none = (header) => header === '';
+const some = (header) => header !== '';
 
 await load('before');
 await popup.goto(POPUP);
@@ -66,47 +76,53 @@ await until(() => window.view?.host.state === 'connected' && window.view.exporte
 const first = await view();
 
 for (const site of RECORD_SITES) await load('record', site);
-await make({ type: 'pause', paused: true }, () => window.view.paused);
+await load('settling');
+await make({ type: 'pause', paused: true }, () => window.view.paused, none);
 for (const site of RECORD_SITES) await load('record', site);
 await load('paused');
 await ask('/page?run=paused', { navtrace: 'off' });
 const devtools = await context.newCDPSession(popup);
 await devtools.send('ServiceWorker.enable');
 await devtools.send('ServiceWorker.stopAllWorkers');
-await pause(IN_FORCE);
-await load('killed');
+await until(() => window.gone);
 await connect();
 await until(() => window.view?.host.state === 'connected');
 const killed = await view();
 await load('killed');
-await make({ type: 'pause', paused: false }, () => !window.view.paused);
+await make({ type: 'pause', paused: false }, () => !window.view.paused, some);
 await load('resumed');
 
-const slow = ask('/slow?ms=2000&run=slow');
-await pause(300);
+const slow = ask('/slow?ms=2000&run=slow&nav=slow&kind=slow');
+while (!(await (await fetch(`${SITE}/seen?run=slow&nav=slow`)).json()).slow) await pause(20);
 const before = (await view()).session;
 await send({ type: 'new-trace' });
 await popup.waitForFunction((traceId) => window.view.session.traceId !== traceId, before.traceId, { polling: 50 });
-await pause(IN_FORCE);
+await inForce((header) => !header.includes(before.traceId));
 await ask('/page?run=same-document');
 await slow;
 await load('new-trace');
 const second = (await view()).session;
 
-await make({ type: 'choose', ratio: null, targets: ['shop'], resources: null }, () => window.refusals.length === 1);
-await make({ type: 'choose', ratio: null, targets: ['http://elsewhere.test/*'], resources: null }, () => window.view.chosen.targets?.length === 1);
+await make({ type: 'choose', ratio: null, targets: ['shop'], resources: null }, () => window.answers.length === 1, some);
+await make({ type: 'choose', ratio: null, targets: ['http://elsewhere.test/*'], resources: null }, () => window.view.chosen.targets?.length === 1, none);
 await load('elsewhere');
-await make({ type: 'choose', ratio: 0, targets: null, resources: null }, () => window.view.chosen.ratio === 0);
-await make({ type: 'new-trace' }, () => window.view.session.flags === '00');
+await make({ type: 'choose', ratio: 0, targets: null, resources: null }, () => window.view.chosen.ratio === 0, some);
+await make({ type: 'new-trace' }, () => window.view.session.flags === '00', (header) => header.endsWith('-00'));
 await load('unsampled');
 await send({ type: 'reconnect' });
-await pause(IN_FORCE);
-await until(() => window.view.host.state === 'connected');
-await pause(IN_FORCE);
+// Only the next host answers this. Until it is there, the question is refused.
+await popup.waitForFunction(
+  () => {
+    window.port.postMessage({ type: 'settings' });
+    return window.answers.some(({ type }) => type === 'settings');
+  },
+  undefined,
+  { polling: 50 },
+);
 await load('reconnected');
-await make({ type: 'choose', ratio: null, targets: null, resources: null }, () => window.view.chosen.ratio === null);
+await make({ type: 'choose', ratio: null, targets: null, resources: null }, () => window.view.chosen.ratio === null, some);
 
-const refusals = await popup.evaluate(() => window.refusals);
+const refusals = await popup.evaluate(() => window.answers);
 const sessions = [first.session, before, second, (await view()).session].map(({ traceId }) => traceId);
 console.error(`CONTROL ${JSON.stringify({ first, killed, sessions, refusals, last: await view() })}`);
 await context.close();
