@@ -276,3 +276,17 @@ test('restarted in detailed mode, requests have headers at once', async () => {
   await ready;
   assertCarried(browser);
 });
+
+test('contexts to come are made anew by other settings', async () => {
+  const settings = (/** @type {number} */ ratio) => ({ samplePer: /** @type {const} */ ('navigation'), sampler: { ratio, parentBased: false } });
+  const { port, contexts } = await carrying(settings(1));
+  const next = () => contexts()?.tabs.get(TAB)?.next;
+  const before = next();
+  assert.equal(before?.flags, '01');
+  port.receive(answer('auto', NAMED, settings(1)));
+  await idle();
+  assert.deepEqual(next(), before);
+  port.receive(answer('auto', NAMED, settings(0)));
+  await idle();
+  assert.equal(next()?.flags, '00');
+});
