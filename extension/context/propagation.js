@@ -30,6 +30,9 @@ export const DEFAULT_PROPAGATION = {
   otherResources: 'session',
 };
 
+/** Length of the longest header that propagators read. */
+const MAX_FIELD_LENGTH = Math.max(...Object.values(PROPAGATORS).flatMap(({ fields }) => fields.map((field) => field.length)));
+
 const SAMPLED_FLAG = 0x01;
 /** At least the last 7 bytes of the trace id are random. */
 const RANDOM_FLAG = 0x02;
@@ -59,11 +62,27 @@ const EVERY_ADDRESS = '^';
 const MATCHES_NONE = /(?!)/;
 const MATCHES_ALL = /(?:)/;
 
+/** What the host writes for a `*` in the path of a pattern. */
+const ANYTHING = '[^?#]*';
+
+/**
+ * Rewrites an expression so that JavaScript matches it in linear time, as the browser's rules do: with several `*`, it would try every way to
+ * share the path out among them. Here each of them ends where the text after it first stands, for good: nothing goes back into a lookahead.
+ *
+ * @param {string} source
+ */
+function linear(source) {
+  const [start = '', ...texts] = source.split(ANYTHING);
+  const last = texts.pop();
+  if (last === undefined) return source;
+  return `${start}${texts.map((text, n) => `(?=(${ANYTHING}?${text}))\\${n + 1}`).join('')}${ANYTHING}${last}`;
+}
+
 /** Compiles regular expressions. @param {string[]} sources @param {RegExp} fallback used in place of an invalid one */
 function compiled(sources, fallback) {
   return sources.map((source) => {
     try {
-      return new RegExp(source);
+      return new RegExp(linear(source));
     } catch (error) {
       console.error(`navtrace: the pattern ${JSON.stringify(source)} can't be used`, error);
       return fallback;
@@ -209,6 +228,7 @@ export class Propagation {
     /** @type {Map<string, string> | undefined} */
     let values;
     for (const { name, value } of headers ?? []) {
+      if (name.length > MAX_FIELD_LENGTH) continue;
       const lower = name.toLowerCase();
       // A header that is not UTF-8 has no `value` and no valid context.
       if (value === undefined || !this.fields.has(lower)) continue;

@@ -64,6 +64,12 @@ function padded(text, digits) {
   return text.toLowerCase().padStart(digits, '0');
 }
 
+/** Longest part of a header that is read, if it is no list. A later version of `traceparent` may be longer, with the known fields at its beginning. */
+const MAX_VALUE = 256;
+
+/** @param {string} text */
+const valueOf = (text) => trimmed(text.slice(0, MAX_VALUE));
+
 /** Length of a `traceparent` of version 00, and minimum of any later version. */
 const LENGTH = 55;
 
@@ -107,7 +113,7 @@ const tracecontext = {
   extract(get) {
     const text = get('traceparent');
     if (text === undefined) return found({});
-    const span = readTraceparent(trimmed(text));
+    const span = readTraceparent(valueOf(text));
     if (typeof span === 'string') return invalid('traceparent', span);
     // An invalid state does not invalidate the parent.
     const { tracestate, reason } = readTracestate(get('tracestate') ?? '');
@@ -175,7 +181,7 @@ const b3 = {
   extract(get) {
     const header = get('b3');
     if (header === undefined) return found({});
-    const text = trimmed(header);
+    const text = valueOf(header);
     // A decision without a context.
     if (B3_STATES.has(text)) return found({});
     const parts = text.split('-');
@@ -213,10 +219,10 @@ const b3multi = {
     if (traceId === undefined && spanId === undefined) return found({});
     if (traceId === undefined) return invalid('x-b3-traceid', 'it is missing');
     if (spanId === undefined) return invalid('x-b3-spanid', 'it is missing');
-    const flags = B3_MULTI_STATES.get(trimmed(get('x-b3-sampled') ?? '0'));
+    const flags = B3_MULTI_STATES.get(valueOf(get('x-b3-sampled') ?? '0'));
     if (flags === undefined) return invalid('x-b3-sampled', 'it is not 0 or 1');
-    const debug = trimmed(get(B3_FLAGS) ?? '') === '1';
-    return b3Context('x-b3-traceid', trimmed(traceId), trimmed(spanId), debug ? '01' : flags);
+    const debug = valueOf(get(B3_FLAGS) ?? '') === '1';
+    return b3Context('x-b3-traceid', valueOf(traceId), valueOf(spanId), debug ? '01' : flags);
   },
 };
 
@@ -243,7 +249,7 @@ const jaeger = {
     /** @param {string} reason */
     const wrong = (reason) => invalid('uber-trace-id', reason);
     // Some clients encode the colons.
-    const parts = trimmed(header).replace(/%3a/gi, ':').split(':');
+    const parts = valueOf(header).replace(/%3a/gi, ':').split(':');
     const [traceText = '', spanText = '', , state = ''] = parts;
     if (parts.length !== 4) return wrong('expected {trace id}:{span id}:{parent id}:{flags}');
     if (!JAEGER_FLAGS.test(state)) return wrong('the flags are not 1 or 2 hex digits');

@@ -17,7 +17,8 @@ export const cutUrl = (url) => url.slice(0, MAX_URL_LENGTH);
  * @param {chrome.webRequest.HttpHeader[] | undefined} headers
  * @param {string} name in lower case
  */
-export const header = (headers, name) => headers?.find((candidate) => candidate.name.toLowerCase() === name)?.value;
+export const header = (headers, name) =>
+  headers?.find((candidate) => candidate.name.length === name.length && candidate.name.toLowerCase() === name)?.value;
 
 /**
  * Returns whether a main-frame request is that of a navigation, and not of a prefetch (made by a document) or a prerender (beside the page

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { beforeEach, mock, test } from 'node:test';
 
 import { DEFAULT_PROPAGATION, Propagation, draw } from '../../extension/context/propagation.js';
@@ -149,6 +150,22 @@ test('targets', async (t) => {
       // Twice: an expression must not remember where it was.
       assert.deepEqual([propagation.isTarget(url), propagation.isTarget(url)], [expected, expected]);
     });
+  }
+});
+
+/** @type {{ pattern: string, regexes: string[], matches: string[], others: string[] }[]} */
+const PATTERNS = JSON.parse(readFileSync(new URL('../fixtures/targets.json', import.meta.url), 'utf8'));
+test('listeners match patterns as rules do', () => {
+  for (const { pattern, regexes, matches, others } of PATTERNS) {
+    const [targets, excluding] = [having({ targets: regexes }), having({ exclude: regexes })];
+    for (const [urls, expected] of /** @type {[string[], boolean][]} */ ([[matches, true], [others, false]])) {
+      for (const { href } of urls.map((url) => new URL(url))) {
+        assert.equal(targets.isTarget(href), expected, `${pattern} ${href}`);
+        assert.equal(excluding.isTarget(href), !expected, `${pattern} ${href}`);
+        // The browser's own engine tells whether the rewritten expression means the same.
+        assert.equal(regexes.some((regex) => new RegExp(regex).test(href)), expected, `${pattern} ${href}`);
+      }
+    }
   }
 });
 
