@@ -8,8 +8,13 @@ export const MAIN_FRAMES = /** @type {chrome.webRequest.RequestFilter} */ ({ url
 /** Longest address in an observation; the rest is cut off. */
 export const MAX_URL_LENGTH = 4096;
 
-/** @param {string} url */
-export const cutUrl = (url) => url.slice(0, MAX_URL_LENGTH);
+/**
+ * Cuts an address. A plain slice would keep the whole address in memory, so it is copied.
+ *
+ * @param {string} url
+ * @returns {string}
+ */
+export const cutUrl = (url) => (url.length <= MAX_URL_LENGTH ? url : JSON.parse(JSON.stringify(url.slice(0, MAX_URL_LENGTH))));
 
 /**
  * Returns the value of a header.

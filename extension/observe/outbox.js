@@ -19,7 +19,13 @@ export const BATCH_DELAY = 40;
 /** Limit per batch. This many fit into the 1 MiB that the host accepts, even with the longest addresses, escaped in JSON throughout. */
 export const MAX_IN_BATCH = 100;
 
-/** Limit for observations without an acknowledgement. The oldest batches are dropped. */
+/**
+ * Limit for batches that are sent and not acknowledged. A host that is stopped, or whose disk is, takes no more: whatever is sent to it stays in
+ * the browser's or the host's memory.
+ */
+export const MAX_IN_FLIGHT = 64;
+
+/** Limit for observations without an acknowledgement. The oldest batches that are not sent yet are dropped. */
 export const MAX_KEPT = 20_000;
 
 /** The observations of one worker that the host has not acknowledged. */
@@ -30,6 +36,8 @@ export class Outbox {
   #fresh = new Map();
   /** @type {Batch[]} not acknowledged, oldest first */
   #batches = [];
+  /** How many of the batches are sent to the present host. */
+  #inFlight = 0;
   #lastNumber = 0;
   #kept = 0;
   #dropped = 0;
@@ -76,18 +84,23 @@ export class Outbox {
   open(send) {
     if (this.#send !== null) return;
     this.#send = send;
-    for (const batch of this.#batches) this.#post(batch);
+    this.#post();
   }
 
   /** Stops sending. */
   close() {
     this.#send = null;
+    this.#inFlight = 0;
   }
 
   /** Removes the batches that a host has acknowledged. @param {Extract<ToExtension, { type: 'received' }>} message */
   received({ worker, number }) {
     if (worker !== this.#worker) return;
-    while (this.#batches[0] !== undefined && this.#batches[0].number <= number) this.#removeOldest();
+    while (this.#batches[0] !== undefined && this.#batches[0].number <= number) {
+      this.#remove(0);
+      this.#inFlight = Math.max(this.#inFlight - 1, 0);
+    }
+    this.#post();
   }
 
   #batchAll() {
@@ -101,22 +114,31 @@ export class Outbox {
   #batch(fresh, session) {
     for (let start = 0; start < fresh.length; start += MAX_IN_BATCH) {
       this.#lastNumber += 1;
-      const batch = { number: this.#lastNumber, session, observations: fresh.slice(start, start + MAX_IN_BATCH) };
-      this.#batches.push(batch);
-      this.#kept += batch.observations.length;
-      while (this.#kept > MAX_KEPT) this.#dropped += this.#removeOldest();
-      this.#post(batch);
+      const observations = fresh.slice(start, start + MAX_IN_BATCH);
+      this.#batches.push({ number: this.#lastNumber, session, observations });
+      this.#kept += observations.length;
+      this.#post();
+      // What is sent may have arrived, so it is no loss.
+      while (this.#kept > MAX_KEPT) this.#dropped += this.#remove(this.#inFlight);
     }
   }
 
-  /** @param {Batch} batch */
-  #post({ number, session, observations }) {
-    this.#send?.(observed({ worker: this.#worker, number, dropped: this.#dropped, session, observations }));
+  /** Sends batches as far as the limit for those in flight permits. */
+  #post() {
+    if (this.#send === null) return;
+    while (this.#inFlight < Math.min(this.#batches.length, MAX_IN_FLIGHT)) {
+      const batch = this.#batches[this.#inFlight];
+      this.#inFlight += 1;
+      if (batch === undefined) return;
+      const { number, session, observations } = batch;
+      this.#send(observed({ worker: this.#worker, number, dropped: this.#dropped, session, observations }));
+    }
   }
 
-  /** Removes the oldest batch and returns the number of its observations. */
-  #removeOldest() {
-    const { length } = this.#batches.shift()?.observations ?? [];
+  /** Removes a batch and returns the number of its observations. @param {number} at its position */
+  #remove(at) {
+    const [batch] = this.#batches.splice(at, 1);
+    const length = batch?.observations.length ?? 0;
     this.#kept -= length;
     return length;
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { MAX_URL_LENGTH } from '../../extension/observe/details.js';
-import { BATCH_DELAY, MAX_IN_BATCH, MAX_KEPT, Outbox } from '../../extension/observe/outbox.js';
+import { BATCH_DELAY, MAX_IN_BATCH, MAX_IN_FLIGHT, MAX_KEPT, Outbox } from '../../extension/observe/outbox.js';
 import { isSpanId } from '../../extension/context/traceparent.js';
 
 /** The most that the host takes in one frame. */
@@ -159,32 +159,77 @@ test('each worker has its own id', () => {
   assert.equal(new Set(names).size, 2);
 });
 
+/**
+ * Acknowledges the latest batch again and again, until no more are sent. Returns all of them.
+ *
+ * @param {Pick<ReturnType<typeof begin>, 'outbox' | 'sent'>} begun
+ */
+function acknowledged({ outbox, sent }) {
+  const taken = [];
+  while (sent.length > 0) {
+    const { worker, number } = sent.at(-1);
+    taken.push(...sent.splice(0));
+    outbox.received({ type: 'received', worker, number });
+  }
+  return taken;
+}
+
+test('a host that acknowledges nothing is sent a limited number', () => {
+  const { outbox, sent, open, observe } = begin();
+  open();
+  const COUNT = 3 * MAX_IN_FLIGHT;
+  for (let n = 1; n <= COUNT; n += 1) {
+    observe(n);
+    mock.timers.tick(BATCH_DELAY);
+  }
+  assert.equal(sent.length, MAX_IN_FLIGHT);
+  outbox.received({ type: 'received', worker: sent[0].worker, number: 2 });
+  assert.deepEqual(sent.slice(MAX_IN_FLIGHT).map(({ number }) => number), [MAX_IN_FLIGHT + 1, MAX_IN_FLIGHT + 2], 'each makes room for one');
+  outbox.close();
+  sent.splice(0);
+  open();
+  assert.deepEqual([sent.length, sent[0].number], [MAX_IN_FLIGHT, 3], 'the next host likewise');
+  const taken = acknowledged({ outbox, sent });
+  assert.deepEqual(taken.map(({ number }) => number), Array.from({ length: COUNT - 2 }, (_, n) => n + 3), 'nothing is lost');
+  assert.ok(taken.every(({ dropped }) => dropped === 0));
+});
+
 test('without a host the oldest batches are dropped and counted', () => {
-  const { sent, open, observe, batches } = begin();
+  const { outbox, sent, open, observe } = begin();
   observe(1, 3);
   mock.timers.tick(BATCH_DELAY);
   observe(4, MAX_KEPT + 1);
   mock.timers.tick(BATCH_DELAY);
   open();
   assert.equal(sent[0].number, 2);
-  assert.ok(sent.every(({ dropped }) => dropped === 3));
-  assert.equal(batches().flatMap(([, ...times]) => times).length, MAX_KEPT - 2);
+  const taken = acknowledged({ outbox, sent });
+  assert.ok(taken.every(({ dropped }) => dropped === 3));
+  assert.equal(taken.flatMap(({ observations }) => observations).length, MAX_KEPT - 2);
   observe(0);
   mock.timers.tick(BATCH_DELAY);
   assert.equal(sent[0].dropped, 3);
 });
 
-test('acknowledged batches make room', () => {
+test('of a host that is stopped, what is sent is no loss', () => {
   const { outbox, sent, open, observe } = begin();
   open();
   observe(1, MAX_KEPT);
   mock.timers.tick(BATCH_DELAY);
-  const { worker, number } = sent.at(-1);
-  outbox.received({ type: 'received', worker, number });
-  observe(1, MAX_KEPT);
+  observe(MAX_KEPT + 1);
   mock.timers.tick(BATCH_DELAY);
-  assert.equal(sent.at(-1).dropped, 0);
-  observe(1);
-  mock.timers.tick(BATCH_DELAY);
-  assert.equal(sent.at(-1).dropped, MAX_IN_BATCH);
+  const [first, ...others] = acknowledged({ outbox, sent });
+  assert.deepEqual([first.number, others.at(-1).dropped], [1, MAX_IN_BATCH]);
+  const numbers = others.map(({ number }) => number);
+  assert.ok(!numbers.includes(MAX_IN_FLIGHT + 1), 'the oldest that was not sent');
+  assert.equal(others.length + 1, MAX_KEPT / MAX_IN_BATCH);
+});
+
+test('acknowledged batches make room', () => {
+  const { outbox, sent, open, observe } = begin();
+  open();
+  for (let n = 0; n < 2; n += 1) {
+    observe(1, MAX_KEPT);
+    mock.timers.tick(BATCH_DELAY);
+    assert.ok(acknowledged({ outbox, sent }).every(({ dropped }) => dropped === 0));
+  }
 });

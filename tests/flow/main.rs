@@ -34,5 +34,6 @@ mod server_timing;
 mod soak;
 mod spans;
 mod static_mode;
+mod stopped;
 mod traces;
 mod worker;
