@@ -243,6 +243,8 @@ mode: WantedMode,
 exports: boolean, 
 /** Whether to measure navigation timing and web vitals in pages. */
 webVitals: boolean, 
+/** Names of the parameters in addresses whose values are secret, in lower case and without punctuation; `*` stands for any beginning. */
+redact: string[], 
 /** How requests carry contexts. */
 propagation: Propagation, 
 /** The session's root span. */

@@ -7,6 +7,7 @@ pub(crate) mod issuer;
 pub(crate) mod mode;
 pub(crate) mod policy;
 pub(crate) mod propagator;
+pub(crate) mod redaction;
 pub(crate) mod resources;
 pub(crate) mod sampler;
 pub(crate) mod targets;

@@ -2,6 +2,6 @@
 
 pub(crate) mod counts;
 pub(crate) mod observation;
-pub(crate) mod redact;
+pub(crate) mod privacy;
 pub(crate) mod session;
 pub(crate) mod span;

@@ -32,6 +32,7 @@ import { Problems } from './problems.js';
  * @property {WantedMode | null} wantedMode
  * @property {Configured | null} configured
  * @property {ExporterState | null} exporter
+ * @property {string[] | null} redact names of the parameters in addresses whose values are secret
  */
 
 /** Time that the start of a browser waits for the host to name the session, in milliseconds. */
@@ -55,7 +56,7 @@ export class Host {
   connection = newConnection();
   #problems = new Problems();
   /** @type {Facts} */
-  facts = { version: null, reason: null, wantedMode: null, configured: null, exporter: null };
+  facts = { version: null, reason: null, wantedMode: null, configured: null, exporter: null, redact: null };
   /** @type {boolean | null} null until it is known, when hello can be sent */
   #offTheRecord = null;
   /** @type {SessionMessage | null} the session of a host that answered after the fallback was in use */
@@ -246,6 +247,7 @@ export class Host {
   #named(message) {
     this.facts.version = message.host;
     this.facts.configured = message.configured ?? null;
+    this.facts.redact = message.redact ?? null;
     // Until a new host knows what the user chose, contexts are carried as before.
     const forgotten = !this.connection.chosen && Object.values(this.#session.chosen).some((choice) => choice !== null);
     const carried = !forgotten && this.#session.carry(message.propagation);

@@ -151,7 +151,8 @@ const SHAPES = {
     session: isSessionContext,
     contexts: listOf(isNavigationContext),
     traces: listOf(isSessionContext),
-    // Older hosts do not send it.
+    // Older hosts do not send these.
+    redact: (value) => value === undefined || listOf(isString)(value),
     configured: (value) => value === undefined || isConfigured(value),
   }),
   contexts: shape({ contexts: listOf(isNavigationContext), traces: listOf(isSessionContext) }),

@@ -2,10 +2,12 @@
  * Derives the view of the session that the popup and the options page show.
  */
 
+import { redactor } from '../context/redaction.js';
+
 /** @import { Session } from '../context/session.js' */
 /** @import { NavigationTracker } from '../headers/tracker.js' */
 /** @import { History } from './history.js' */
-/** @import { TabView, View } from './messages.js' */
+/** @import { NavigationView, TabView, View } from './messages.js' */
 /** @import { Status } from './status.js' */
 
 /** Every kind of request has a span of its own. */
@@ -13,7 +15,7 @@ const ALL = 'all';
 
 /** @param {Session} session @param {Status['current']} status @param {TabView | null} tab @returns {View} */
 export function viewOf(session, status, tab) {
-  const { connected, version, reason, exporter, configured, started, ...shown } = status;
+  const { connected, version, reason, exporter, configured, started, redact, ...shown } = status;
   const { traceId, spanId, flags } = session.context;
   const { sampler } = session.propagation.settings;
   const { endpoint = null, link = null, ratio = sampler.ratio, parentBased = sampler.parentBased } = configured ?? {};
@@ -28,9 +30,16 @@ export function viewOf(session, status, tab) {
     link,
     session: { traceId, spanId, flags, started },
     configured: { ratio, parentBased, targets, exclude, resources },
-    tab,
+    tab: tab && { ...tab, navigations: tab.navigations.map((navigation) => withoutSecrets(navigation, redactor(redact))) },
   };
 }
+
+/** @param {NavigationView} navigation @param {(address: string) => string} redacted @returns {NavigationView} */
+const withoutSecrets = (navigation, redacted) => ({
+  ...navigation,
+  url: redacted(navigation.url),
+  requests: navigation.requests.map((request) => ({ ...request, url: redacted(request.url) })),
+});
 
 /**
  * @param {NavigationTracker} navigations

@@ -17,6 +17,7 @@ use crate::context::targets::MatchPattern;
 use crate::context::traceparent::SpanContext;
 use crate::export::resource::BrowserInfo;
 use crate::observe::observation::Observed;
+use crate::observe::privacy::Privacy;
 
 /// Contexts in every `session` message: enough for the tabs that the extension prepares ahead and for the first navigations.
 const FIRST_STOCK: usize = 96;
@@ -59,6 +60,8 @@ pub enum HostEvent {
 pub struct Conversation {
     /// The policy in force: the configured one with the user's choices for this session.
     policy: Policy,
+    /// What that policy lets the host know of observations.
+    privacy: Privacy,
     configured: Policy,
     link: Option<String>,
     /// The address that spans are sent to; `None` if they are not exported.
@@ -73,7 +76,17 @@ impl Conversation {
     #[must_use]
     pub fn new(policy: Policy, mode: WantedMode, earlier: Option<SessionContext>) -> Self {
         let issuer = earlier.map(|session| Issuer::resume(policy.clone(), session));
-        Self { configured: policy.clone(), policy, link: None, endpoint: None, mode, web_vitals: false, issuer }
+        let privacy = Privacy::of(&policy);
+        Self {
+            configured: policy.clone(),
+            policy,
+            privacy,
+            link: None,
+            endpoint: None,
+            mode,
+            web_vitals: false,
+            issuer,
+        }
     }
 
     /// Sets the template for links to traces and the address that spans are sent to (default none).
@@ -110,7 +123,10 @@ impl Conversation {
                 (Some(answer), Some(event))
             }
             ToHost::Armed(Armed { mode }) => (None, Some(HostEvent::Armed(mode))),
-            ToHost::Observed(observed) => (None, Some(HostEvent::Observed(observed))),
+            ToHost::Observed(mut observed) => {
+                self.privacy.apply(&mut observed);
+                (None, Some(HostEvent::Observed(observed)))
+            }
             ToHost::Replenish(Replenish { count, traces }) => {
                 let issuer = self.issuer();
                 (Some(ToExtension::Contexts { contexts: issuer.contexts(count), traces: issuer.traces(traces) }), None)
@@ -121,6 +137,7 @@ impl Conversation {
                     Ok(policy) => {
                         let session = self.issuer().session();
                         self.issuer = Some(Issuer::resume(policy.clone(), session));
+                        self.privacy = Privacy::of(&policy);
                         self.policy = policy;
                         (Some(self.session_message()), None)
                     }
@@ -154,6 +171,7 @@ impl Conversation {
             exports,
             // Measurements are useful only in spans that are exported.
             web_vitals: web_vitals && (session.flags.is_sampled() || policy.samples_parts()),
+            redact: policy.redaction.names().to_vec(),
             propagation: Box::new(policy.propagation(session.trace_id)),
             session,
             contexts: issuer.contexts(FIRST_STOCK),

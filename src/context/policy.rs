@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{Flags, TraceId, TraceIdFormat};
 use crate::context::propagator::Propagator;
+use crate::context::redaction::Redaction;
 use crate::context::resources::{OtherResources, ResourceType, Resources};
 use crate::context::sampler::Sampler;
 use crate::context::targets::{self, MatchPattern};
@@ -66,6 +67,8 @@ pub struct Policy {
     pub(crate) resources: Resources,
     /// What requests of other kinds carry.
     pub(crate) other_resources: OtherResources,
+    /// Which parts of addresses are secret.
+    pub(crate) redaction: Redaction,
     /// The span of another process that is the parent of the session.
     pub(crate) parent: Option<SpanContext>,
     /// The `baggage` of every request; empty if there is none.
@@ -86,6 +89,7 @@ impl Default for Policy {
             exclude: Vec::new(),
             resources: Resources::default(),
             other_resources: OtherResources::default(),
+            redaction: Redaction::default(),
             parent: None,
             baggage: String::new(),
         }

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::observe::redact;
+use crate::context::redaction::Redaction;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ExportOptions {
@@ -41,7 +41,7 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// Returns the address without secrets, for messages.
     pub(crate) fn name(&self) -> String {
-        redact::address(self.url.as_str()).into_owned()
+        Redaction::default().address(self.url.as_str()).into_owned()
     }
 }
 

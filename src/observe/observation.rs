@@ -119,6 +119,7 @@ pub enum Observation {
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
         method: String,
+        /// Empty if it is no target.
         url: String,
         resource: String,
     },

@@ -3,6 +3,7 @@
 use crate::context::ids::TraceIdFormat;
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};
 use crate::context::propagator::Propagator;
+use crate::context::redaction::Redaction;
 use crate::context::resources::{OtherResources, Resources};
 use crate::context::sampler::{self, Sampler};
 use crate::context::targets;
@@ -71,6 +72,13 @@ pub(super) static SETTINGS: &[Setting] = &[
         flag: Some("exclude"),
         meaning: "which of these get no headers and are not traced",
         read: Read::List(|config, items| put(&mut config.policy.exclude, targets::patterns(items))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_REDACT",
+        flag: Some("redact"),
+        meaning: "further names of parameters in addresses whose values are [secret](spans.md#secrets), such as `voucher`; `*pin` is every name that ends so",
+        read: Read::List(|config, items| put(&mut config.policy.redaction, Redaction::with(items))),
         ..SETTING
     },
     Setting {

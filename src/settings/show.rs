@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use serde::Serialize;
 use url::Url;
 
-use crate::observe::redact::{self, REDACTED};
+use crate::context::redaction::{REDACTED, Redaction};
 use crate::settings::setting::{Secret, Setting};
 use crate::settings::{Config, table};
 
@@ -50,7 +50,7 @@ pub(super) fn without_secrets(setting: &Setting, text: &str) -> String {
     } else {
         // Write an address with credentials in its normal form, in which the credentials are recognized.
         let url = Url::parse(text.trim()).ok().filter(|url| !url.username().is_empty() || url.password().is_some());
-        redact::address(url.as_ref().map_or(text, Url::as_str)).into_owned()
+        Redaction::default().address(url.as_ref().map_or(text, Url::as_str)).into_owned()
     }
 }
 

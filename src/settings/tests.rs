@@ -229,8 +229,7 @@ fn documented_defaults_are_the_defaults() {
             values: config.values.clone(),
             raw_export: config.raw_export.clone(),
             raw_policy: config.raw_policy.clone(),
-            // The argument's default has no effect alone.
-            warnings: config.warnings.clone(),
+            warnings: config.warnings.clone(), // The argument's default has no effect alone.
             ..Config::default()
         };
         assert_eq!(config, expected, "{}", setting.name);
@@ -243,6 +242,7 @@ fn reads_every_propagation_setting() {
     let config = read(&[
         ("NAVTRACE_TARGETS", "http://shop.test/*, https://*.shop.test:8443/api/*"),
         ("NAVTRACE_EXCLUDE", "*://*/health"),
+        ("NAVTRACE_REDACT", "voucher, *_pin"),
         ("NAVTRACE_RESOURCES", "font, calls"),
         ("NAVTRACE_OTHER_RESOURCES", "none"),
         ("NAVTRACE_SCOPE", "navigation"),
@@ -274,18 +274,18 @@ fn reads_every_propagation_setting() {
         exclude,
         resources,
         other_resources,
+        redaction,
         parent,
         baggage,
     } = config.policy;
     assert_eq!(propagators, [Propagator::Jaeger, Propagator::Tracecontext, Propagator::B3multi]);
     assert_eq!(sampler, Sampler { ratio: 0.25, parent_based: true });
     assert_eq!((sample_per, scope, existing), (SamplePer::Navigation, Scope::Navigation, Existing::Keep));
-    assert_eq!((id_format, random_flag), (TraceIdFormat::K6Cloud, true));
-    assert_eq!((targets.len(), exclude[0].to_string()), (2, "*://*/health".to_owned()));
+    assert_eq!((random_flag, targets.len(), exclude[0].to_string()), (true, 2, "*://*/health".to_owned()));
     assert_eq!((resources.words(), other_resources), (vec!["calls", "font"], OtherResources::None));
-    let parent = parent.unwrap();
+    let (parent, last) = (parent.unwrap(), redaction.names().last().unwrap());
+    assert_eq!((id_format, last.as_str(), baggage.as_str()), (TraceIdFormat::K6Cloud, "*pin", "user=alice"));
     assert_eq!((parent.span_id.to_string().as_str(), parent.tracestate.as_str()), ("00f067aa0ba902b7", "a=1"));
-    assert_eq!(baggage, "user=alice");
 }
 
 #[test]

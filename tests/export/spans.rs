@@ -278,11 +278,11 @@ fn secrets_in_urls_are_neither_sent_nor_kept() {
     let session = host.start_session();
     let mut request = started(0.0, "1", 0xa1, None);
     if let Observation::RequestStarted { url, .. } = &mut request {
-        "https://me:hunter2@shop.test/?token=hunter3".clone_into(url);
+        "https://me:hunter2@shop.test/?State=hunter3#id_token=hunter4".clone_into(url);
     }
     host.observe(&[request]);
     let journal = test.journals().into_iter().map(|path| std::fs::read_to_string(path).unwrap()).collect::<String>();
-    assert!(journal.contains("https://REDACTED:REDACTED@shop.test/?token=REDACTED"), "{journal}");
+    assert!(journal.contains("https://REDACTED:REDACTED@shop.test/?State=REDACTED#id_token=REDACTED"), "{journal}");
     assert!(!journal.contains("hunter"), "{journal}");
     wait_until("the journal is there", || journal.contains(&session.trace_id()));
 }

@@ -28,6 +28,7 @@ mod page;
 mod plain;
 mod policy;
 mod popup;
+mod privacy;
 mod propagation;
 mod resources;
 mod server_timing;

@@ -24,6 +24,9 @@ pub enum ToExtension {
         exports: bool,
         /// Whether to measure navigation timing and web vitals in pages.
         web_vitals: bool,
+        /// Names of the parameters in addresses whose values are secret, in lower case and without punctuation; `*` stands for any beginning.
+        #[serde(default)]
+        redact: Vec<String>,
         /// How requests carry contexts.
         propagation: Box<Propagation>,
         /// The session's root span.

@@ -15,7 +15,6 @@ use crate::export::queue::{ExportedSession, nanos_now};
 use crate::export::session::QueuedSession;
 use crate::export::spool::Spool;
 use crate::observe::observation::{Observation, Observed};
-use crate::observe::redact;
 use crate::observe::span::Nanos;
 
 /// How long to wait for the host before this one to release a journal. Chromium kills that host after 2 s.
@@ -117,8 +116,7 @@ impl Sessions {
     }
 
     /// Applies observations and writes them to the journal.
-    pub(super) fn observe(&mut self, mut observed: Observed) {
-        redact::batch(&mut observed);
+    pub(super) fn observe(&mut self, observed: Observed) {
         let current = self.current.as_ref().map(|session| session.start.context);
         match observed.session.filter(|session| current != Some(*session)) {
             Some(past) => self.reopen(past),

@@ -93,6 +93,10 @@ impl Session {
             Observation::RequestFailed { request: id, error, span_id, method, url, resource, .. } => {
                 let mut request = self.requests.remove(id).unwrap_or_default();
                 if request.hop.is_none() {
+                    // A hop to an address that is no target.
+                    if url.is_empty() {
+                        return;
+                    }
                     // The request, or its next hop, failed before it was sent.
                     let hop = Hop { id: *span_id, start: time, request: new_request(method, url, resource, None) };
                     self.start_hop(&mut request, hop);
