@@ -134,7 +134,9 @@ size?: number, } | { "what": "request-redirected", time: number, request: string
 /** Chromium's name of the error, such as `net::ERR_CONNECTION_REFUSED`. */
 error: string, 
 /** The span id to use if the request failed before it was sent, so that this event is all there is of it. */
-spanId: string, method: string, url: string, resource: string, } | { "what": "navigation-committed", time: number, spanId: string, tabId: number, url: string, 
+spanId: string, method: string, 
+/** Empty if it is no target. */
+url: string, resource: string, } | { "what": "navigation-committed", time: number, spanId: string, tabId: number, url: string, 
 /** The start of the navigation, which may have had no request. */
 started: number, 
 /** Chromium's reason of the navigation: `link`, `typed`, `reload` and so on. */
@@ -244,7 +246,7 @@ exports: boolean,
 /** Whether to measure navigation timing and web vitals in pages. */
 webVitals: boolean, 
 /** Names of the parameters in addresses whose values are secret, in lower case and without punctuation; `*` stands for any beginning. */
-redact: string[], 
+redact: Array<string>, 
 /** How requests carry contexts. */
 propagation: Propagation, 
 /** The session's root span. */
