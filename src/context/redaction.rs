@@ -9,7 +9,7 @@ use std::borrow::Cow;
 pub(crate) const REDACTED: &str = "REDACTED";
 
 /// Names of parameters whose values are secrets, in the form of [`normalized`]; `*` stands for any beginning. They are those of the semantic
-/// conventions, of cloud storage, of OAuth, OpenID Connect, SAML and CAS, and of sessions and keys in general.
+/// conventions, of cloud storage, of OAuth, `OpenID` Connect, SAML and CAS, and of sessions and keys in general.
 const NAMES: [&str; 53] = [
     "*accesskey",
     "*accesskeyid",

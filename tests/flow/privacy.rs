@@ -41,7 +41,7 @@ fn neither_other_addresses_nor_secrets_are_told() {
             ("the file", read("traces.jsonl")),
             ("the page", read("traces.html")),
         ] {
-            for word in ["outside", "hidden"] {
+            for word in ["outside-", "hidden-"] {
                 let found = text.find(word).map(|at| &text[at.saturating_sub(100)..(at + 60).min(text.len())]);
                 assert_eq!(found, None, "{mode}: {place}");
             }
