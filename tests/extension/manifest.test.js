@@ -19,3 +19,13 @@ test('web pages have no access to the extension', () => {
 test('no content script runs unless it is registered', () => {
   assert.equal(manifest.content_scripts, undefined);
 });
+
+test('browsers without what the extension uses do not load it', () => {
+  const needed = [
+    // `URL.parse`, in the popup.
+    126,
+    // `field-sizing`, on the options page.
+    123,
+  ];
+  assert.equal(Number(manifest.minimum_chrome_version), Math.max(...needed));
+});
