@@ -154,7 +154,8 @@ export class Injector {
     if (own) this.#arrive(details, existing, steering);
     const isTarget = propagation.isTarget(url);
     const parent = isTarget ? this.#parent(details, own) : this.#page(details);
-    if (!isTarget || parent.steering?.off === true) {
+    // The browser asks about a WebTransport's handshake, but sends it as it was.
+    if (!isTarget || parent.steering?.off === true || /** @type {string} */ (details.type) === 'webtransport') {
       if (isTarget) this.#requests.ignore(details.requestId);
       else this.#removeClients(requestHeaders, own, existing, parent);
       return requestHeaders.length === length ? {} : { requestHeaders };

@@ -138,6 +138,15 @@ for (const [what, details] of /** @type {[string, object][]} */ ([
   });
 }
 
+test('the handshake of a WebTransport is left alone and not observed', () => {
+  const { inject, started, ignore } = working();
+  const before = started.mock.callCount();
+  const headers = JSON.stringify(inject(request({ type: 'webtransport', method: 'CONNECT', requestId: '5' })) ?? []);
+  assert.ok(!headers.includes('traceparent'), headers);
+  assert.equal(started.mock.callCount(), before);
+  assert.deepEqual(ignore.mock.calls.map(({ arguments: [requestId] }) => requestId), ['5']);
+});
+
 test('a frame of a page is no navigation of the tab', () => {
   const { inject, begin, tabs } = working();
   tabs.requested(TAB, '0', { spanId: 'c'.repeat(16), flags: '03' });
