@@ -208,7 +208,7 @@ export type Store = {
 /** The values by their keys; null removes a key. */
 values: { [key in string]: SettingValue | null }, };
 
-export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem | { "type": "choose" } & Choose | { "type": "settings" } | { "type": "store" } & Store;
+export type ToHost = { "type": "hello" } & Hello | { "type": "armed" } & Armed | { "type": "observed" } & Observed | { "type": "replenish" } & Replenish | { "type": "problem" } & Problem | { "type": "overlap" } & Overlap | { "type": "choose" } & Choose | { "type": "settings" } | { "type": "store" } & Store;
 
 export type Configured = { 
 /** The template for links to traces. */
@@ -264,7 +264,11 @@ traces: Array<SessionContext>, } | { "type": "received",
 /** The worker that observed. */
 worker: string, 
 /** The batch's number. */
-number: number, } | { "type": "exporter" } & ExporterState | { "type": "settings", 
+number: number, } | { "type": "overlap", 
+/** The number in the question. */
+opened: number, 
+/** Whether the browser goes on reporting the requests of all browser contexts that were open then. */
+kept: boolean, } | { "type": "exporter" } & ExporterState | { "type": "settings", 
 /** The path of config.toml, which may not exist; null when the user has no home. */
 file: string | null, 
 /** Whether config.toml exists. */

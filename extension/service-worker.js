@@ -33,6 +33,7 @@ const renew = () => void ready.then(({ mode }) => mode.renew());
 const host = new Host(session, outbox, {
   renewed: renew,
   changed: () => status.show(),
+  contextsKept: (answer) => void ready.then(({ navigations: tracker }) => tracker.contextsKept(answer)),
   forgotten: (message) => void choices.repeat(message),
   measurePages: measureWebVitals,
 });

@@ -1,5 +1,6 @@
 //! Launch: prepares the profile, starts Chromium with the extension, and keeps the client waiting until the extension is armed.
 
+pub(crate) mod devtools;
 pub(crate) mod extension;
 pub(crate) mod find;
 pub(crate) mod flags;

@@ -5,7 +5,7 @@
 
 import { attempt } from '../attempt.js';
 import { sameContext } from '../context/session.js';
-import { armed, describeBrowser, hello, problem, replenish } from './messages.js';
+import { armed, describeBrowser, hello, overlap, problem, replenish } from './messages.js';
 import { Channel } from './port.js';
 import { Problems } from './problems.js';
 
@@ -15,12 +15,14 @@ import { Problems } from './problems.js';
 /** @import { Answer } from './port.js' */
 /** @typedef {Parameters<Session['restore']>[0]} Restored */
 /** @typedef {Extract<Answer, { type: 'received' }>} Received */
+/** @typedef {Extract<Answer, { type: 'overlap' }>} Overlapped */
 /** @typedef {{ open: (send: (frame: Frame) => void) => void, close: () => void, received: (message: Received) => void }} Outbox */
 /**
  * @typedef {object} Handlers
  * @property {() => void} renewed called when the host wants another session, mode or propagation: {@link Host.acceptSession} follows
  * @property {() => void} changed called when {@link Host.state} changes
  * @property {(message: SessionMessage) => void} forgotten called when a new host does not know what the user chose
+ * @property {(answer: Overlapped) => void} contextsKept called with the answer to {@link Host.keepContexts}
  * @property {() => Promise<void>} measurePages called when the host wants pages to be measured
  */
 /**
@@ -63,6 +65,8 @@ export class Host {
   #late = null;
   /** @type {{ session: SessionContext, mode: Mode } | null} the context that requests carry, and the mode */
   #armed = null;
+  /** @type {number | null} the question about browser contexts that has no answer yet */
+  #overlap = null;
   /** @type {Promise<void> | null} null until a host asks for it */
   #measuring = null;
   /** @type {() => void} */
@@ -180,6 +184,12 @@ export class Host {
     return this.#channel.request(frame, type);
   }
 
+  /** Asks the host to keep all browser contexts reported. @param {number} opened number of contexts so far */
+  keepContexts(opened) {
+    this.#overlap = opened;
+    this.#sendOverlap();
+  }
+
   /** Carries contexts as the answer to a choice says. @param {SessionMessage} message */
   carryChosen({ propagation, session, contexts, traces }) {
     this.connection.chosen = true;
@@ -223,6 +233,10 @@ export class Host {
     this.#channel.send(armed(mode));
   }
 
+  #sendOverlap() {
+    if (this.connection.agreed && this.#overlap !== null) this.#channel.send(overlap(this.#overlap));
+  }
+
   #sendProblems() {
     if (!this.connection.agreed) return;
     for (const message of this.#problems.takeUnsent()) this.#channel.send(problem(message));
@@ -232,6 +246,10 @@ export class Host {
   #received(message) {
     if (message.type === 'session') this.#named(message);
     if (message.type === 'received') this.#outbox.received(message);
+    if (message.type === 'overlap') {
+      if (message.opened === this.#overlap) this.#overlap = null;
+      this.#handlers.contextsKept(message);
+    }
     if (message.type === 'exporter') {
       this.facts.exporter = message;
       this.#handlers.changed();
@@ -272,6 +290,7 @@ export class Host {
     this.#sendArmed();
     this.#outbox.open((frame) => this.#channel.send(frame));
     this.#sendProblems();
+    this.#sendOverlap();
     this.#handlers.changed();
   }
 

@@ -55,6 +55,9 @@ export const replenish = ({ count, traces }) => ({
 /** @param {string} message @returns {Frame} */
 export const problem = (message) => ({ v: VERSION, type: 'problem', message });
 
+/** @param {number} opened number of browser contexts so far @returns {Frame} */
+export const overlap = (opened) => ({ v: VERSION, type: 'overlap', opened });
+
 /** @param {Choose} choice @returns {Frame} */
 export const choose = ({ ratio, targets, resources }) => ({ v: VERSION, type: 'choose', ratio, targets, resources });
 
@@ -157,6 +160,7 @@ const SHAPES = {
   }),
   contexts: shape({ contexts: listOf(isNavigationContext), traces: listOf(isSessionContext) }),
   received: shape({ worker: isString, number: Number.isSafeInteger }),
+  overlap: shape({ opened: Number.isSafeInteger, kept: isBoolean, closed: isBoolean }),
   exporter: shape({ exported: Number.isSafeInteger, kept: Number.isSafeInteger, dropped: Number.isSafeInteger, problem: orNull(isString) }),
   settings: shape({ file: orNull(isString), exists: isBoolean, settings: listOf(isSetting) }),
   error: shape({ code: isString, message: isString }),

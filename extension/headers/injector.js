@@ -162,6 +162,9 @@ export class Injector {
     }
 
     const spanId = newSpanId();
+    // Chromium drops what a listener changes if it contradicts a rule.
+    const isRuled = this.#tracing?.tabs.browserContexts.hasRules(details.tabId) === true;
+    if (isRuled) this.#tracing?.tabs.browserContexts.requested(details.tabId);
     const traceId = parent.trace?.traceId ?? this.#context.traceId;
     const parentId = parent === this.#context ? undefined : parent.spanId;
     const unknownTrace = this.#tracing === null ? traceId : undefined;
@@ -172,7 +175,7 @@ export class Injector {
       return requestHeaders.length === length ? {} : { requestHeaders };
     }
     if (existing !== null) for (const name of propagation.spanFields) removeHeader(requestHeaders, name);
-    const carried = this.#tracing?.traces.carried(parent, spanId) ?? { traceId, spanId, flags: parent.flags };
+    const carried = this.#tracing?.traces.carried(parent, isRuled ? parent.spanId : spanId) ?? { traceId, spanId, flags: parent.flags };
     for (const [name, value] of propagation.inject(carried, parent.steering?.propagators ?? undefined)) {
       if (value === null) removeHeader(requestHeaders, name);
       else setHeader(requestHeaders, name, name === BAGGAGE ? mergeBaggage(propagation.baggageOf(requestHeaders), value) : value);
@@ -240,6 +243,8 @@ export class Injector {
    */
   #page({ tabId, documentId, parentDocumentId }) {
     if (this.#tracing === null) return this.#context;
+    const { tabs } = this.#tracing;
+    if (tabs.browserContexts.hasRules(tabId)) return tabs.current(tabId) ?? this.#context;
     const document = this.#documents.find(documentId) ?? this.#documents.find(parentDocumentId);
     return document ?? (tabId === -1 ? undefined : this.#tracing.tabs.current(tabId)) ?? this.#context;
   }
@@ -249,6 +254,7 @@ export class Injector {
     const { tabId, requestId, url, responseHeaders = [] } = details;
     const context = this.#tracing?.tabs.navigation(tabId, requestId);
     if (context === undefined || context.steering?.off === true || !this.#propagation.isTarget(url)) return {};
+    if (this.#tracing?.tabs.browserContexts.hasRules(tabId)) return {};
     responseHeaders.push(serverTiming(this.#context.traceId, context));
     return { responseHeaders };
   };

@@ -136,11 +136,13 @@ export class ModeSwitch {
     const mode = this.#mode;
     const decision = this.#decision;
     const { context, propagation, kept } = session;
+    const ruled = tabs.withRules();
     const rules =
       mode === 'lightweight'
         ? lightweightRules(tabs.contexts(), this.#allTypes, propagation, traces, kept)
         : detailedRules(tabs.contexts(), this.#allTypes, propagation, traces, kept);
     if (!(await this.#rules.replace(rules)) || decision !== this.#decision) return;
+    tabs.browserContexts.ruled(ruled);
     this.#injector.removeReplaced();
     // Rules have taken the place of the listener.
     if (mode === 'lightweight' || session.propagation.paused) this.#injector.stop();

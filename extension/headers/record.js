@@ -17,7 +17,11 @@ import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropaga
 /**
  * The contexts that rules carry. `spare` is for navigations in tabs without rules of their own.
  *
- * @typedef {{ session: SessionContext, spare: TracedContext, tabs: Map<number, TabContexts> }} Contexts
+ * @typedef {object} Contexts
+ * @property {SessionContext} session
+ * @property {TracedContext} spare
+ * @property {Map<number, TabContexts>} tabs
+ * @property {(tabId: number) => boolean} [needsRules] whether a tab needs rules in detailed mode; none does by default
  */
 /**
  * @typedef {object} SessionRecord

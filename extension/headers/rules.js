@@ -5,6 +5,7 @@
 import { BAGGAGE } from '../context/lists.js';
 import { STEERING_HEADER } from '../context/steering.js';
 import { formatTraceparent } from '../context/traceparent.js';
+import { WORKERS } from './browser-contexts.js';
 import { recordRule } from './record.js';
 
 /** @import { Propagation, PropagationSettings } from '../context/propagation.js' */
@@ -23,6 +24,7 @@ const SPARE_RULE = 5;
 /** Distance to the ids of the same rules for kinds of requests without a span of their own. */
 const OTHER_RULES = 4;
 const OUTSIDE_RULE = 8;
+const WORKER_RULE = 9;
 const FIRST_TAB_RULE = 10;
 
 /** Distance between the rule ids of one target and the next. The ids of exclusions follow. */
@@ -118,27 +120,33 @@ function ruleBuilder(types, propagation, traces) {
   /** @type {ResourceType[]} */
   const documents = ['main_frame'];
   const typesOf = { root: types, spare: documents, current: types.filter((type) => type !== 'main_frame'), next: documents };
+  /**
+   * Builds the rule of a context, for each target where there are targets.
+   *
+   * @param {number} id @param {keyof typeof typesOf} kind @param {TracedContext} context
+   * @param {{ tabId?: number, traceId?: string }} [where] the tab; the session's trace, if responses name the context
+   */
+  const of = (id, kind, context, { tabId, traceId } = {}) => {
+    const action = actionOf(context, propagation, traces);
+    if (action === null) return [];
+    if (traceId !== undefined && action.type !== 'allow') {
+      const { name, value } = serverTiming(traceId, context);
+      Object.assign(action, { responseHeaders: [{ header: name, operation: 'append', value }] });
+    }
+    const resourceTypes = typesOf[kind];
+    // The browser refuses a rule for no type at all.
+    if (resourceTypes.length === 0) return [];
+    const condition = { resourceTypes, ...(tabId === undefined ? {} : { tabIds: [tabId] }) };
+    const conditions = targets.length === 0 ? [condition] : targets.map((target) => ({ ...condition, ...matching(target) }));
+    return conditions.map((each, n) => rule(id + n * TARGET_RULES, kind, each, action));
+  };
   return {
-    /**
-     * Builds the rule of a context, for each target where there are targets.
-     *
-     * @param {number} id @param {keyof typeof typesOf} kind @param {TracedContext} context
-     * @param {{ tabId?: number, traceId?: string }} [where] the tab; the session's trace, if responses name the context
-     */
-    of: (id, kind, context, { tabId, traceId } = {}) => {
-      const action = actionOf(context, propagation, traces);
-      if (action === null) return [];
-      if (traceId !== undefined && action.type !== 'allow') {
-        const { name, value } = serverTiming(traceId, context);
-        Object.assign(action, { responseHeaders: [{ header: name, operation: 'append', value }] });
-      }
-      const resourceTypes = typesOf[kind];
-      // The browser refuses a rule for no type at all.
-      if (resourceTypes.length === 0) return [];
-      const condition = { resourceTypes, ...(tabId === undefined ? {} : { tabIds: [tabId] }) };
-      const conditions = targets.length === 0 ? [condition] : targets.map((target) => ({ ...condition, ...matching(target) }));
-      return conditions.map((each, n) => rule(id + n * TARGET_RULES, kind, each, action));
-    },
+    of,
+    /** Builds the rules of a tab. @param {number} tabId @param {TabContexts} contexts @param {SessionContext} session */
+    ofTab: (tabId, { ruleId, current, next }, { traceId }) => [
+      ...of(ruleId, 'current', current, { tabId }),
+      ...of(ruleId + 1, 'next', next, { tabId, traceId }),
+    ],
     /** Keeps headers from what is excluded. @param {number[]} clientTabs the tabs whose client sets headers */
     exclusions: (clientTabs) =>
       exclude.flatMap((pattern, n) => {
@@ -195,19 +203,18 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
     ...build.of(SPARE_RULE, 'spare', spare),
     ...build.exclusions(clientTabs),
   ];
-  for (const [tabId, { ruleId, current, next }] of tabs) {
-    rules.push(...build.of(ruleId, 'current', current, { tabId }), ...build.of(ruleId + 1, 'next', next, { tabId, traceId: session.traceId }));
-  }
+  for (const [tabId, tab] of tabs) rules.push(...build.ofTab(tabId, tab, session));
   return rules;
 }
 
 /**
- * Builds the rules of detailed mode: the record, and rules for requests that the listener is not asked about. These hardly ever change.
+ * Builds the rules of detailed mode: the record, and rules for requests that the listener is not asked about. These hardly ever change, but in
+ * browser contexts of which the browser may not report requests.
  *
- * @param {Pick<Contexts, 'session' | 'tabs'>} contexts @param {ResourceType[]} allTypes @param {Propagation} propagation
+ * @param {Pick<Contexts, 'session' | 'tabs' | 'needsRules'>} contexts @param {ResourceType[]} allTypes @param {Propagation} propagation
  * @param {RuleTraces} traces @param {Kept | null} kept
  */
-export function detailedRules({ session, tabs }, allTypes, propagation, traces, kept) {
+export function detailedRules({ session, tabs, needsRules = () => false }, allTypes, propagation, traces, kept) {
   const { settings, paused } = propagation;
   const fields = [...propagation.fields];
   const clientTabs = clientTabsOf(propagation, traces);
@@ -222,15 +229,24 @@ export function detailedRules({ session, tabs }, allTypes, propagation, traces, 
     if (fields.length > 0) rules.push(rule(OUTSIDE_RULE, 'client', documents, removing(fields)));
   }
   const otherTypes = allTypes.filter((type) => !hasOwnSpan(settings, type));
-  if (otherTypes.length === 0) return rules;
-
   const limitedTabs = hasLimits(propagation) ? clientTabs : [];
-  rules.push(...removals(OTHER_RULES, { resourceTypes: otherTypes }, limitedTabs, fields));
-  if (otherResources === 'none') return rules;
-  const build = ruleBuilder(otherTypes, propagation, traces);
-  rules.push(...build.of(ROOT_RULE, 'root', session), ...build.exclusions(limitedTabs));
-  const roots = Array.from(tabs, ([tabId, { ruleId }]) => ({ tabId, ruleId, root: traces.rootOf(tabId) }));
-  const own = roots.filter(({ root }) => root !== session).slice(0, Math.max(roomForTabs(propagation), 0));
-  for (const { tabId, ruleId, root } of own) rules.push(...build.of(ruleId, 'current', root, { tabId }));
+  if (otherTypes.length > 0) rules.push(...removals(OTHER_RULES, { resourceTypes: otherTypes }, limitedTabs, fields));
+  const ownTypes = allTypes.filter((type) => hasOwnSpan(settings, type));
+  const typesOfUnreported = otherResources === 'none' ? ownTypes : allTypes;
+  const typesOfOthers = otherResources === 'none' ? [] : otherTypes;
+
+  const build = ruleBuilder(typesOfUnreported, propagation, traces);
+  const buildOther = ruleBuilder(typesOfOthers, propagation, traces);
+  const unreported = [...tabs].filter(([tabId]) => needsRules(tabId));
+  const workers = needsRules(WORKERS) ? build.of(WORKER_RULE, 'root', session, { tabId: WORKERS }) : [];
+  const roots = typesOfOthers.length === 0 ? [] : [...tabs].filter(([tabId]) => !needsRules(tabId) && traces.rootOf(tabId) !== session);
+  if (unreported.length > 0 || workers.length > 0) rules.push(...workers, ...build.exclusions(limitedTabs));
+  else if (typesOfOthers.length > 0) rules.push(...buildOther.exclusions(limitedTabs));
+  if (typesOfOthers.length > 0) rules.push(...buildOther.of(ROOT_RULE, 'root', session));
+  const room = Math.max(roomForTabs(propagation), 0);
+  for (const [tabId, tab] of unreported.slice(0, room)) rules.push(...build.ofTab(tabId, tab, session));
+  for (const [tabId, { ruleId }] of roots.slice(0, Math.max(room - unreported.length, 0))) {
+    rules.push(...buildOther.of(ruleId, 'current', traces.rootOf(tabId), { tabId }));
+  }
   return rules;
 }

@@ -5,6 +5,7 @@
 import { attempt } from '../attempt.js';
 import { Propagation } from '../context/propagation.js';
 import { Traces } from '../context/traces.js';
+import { BrowserContexts } from './browser-contexts.js';
 import { ModeSwitch } from './mode.js';
 import { NavigationTracker } from './tracker.js';
 import { NewTrace } from './new-trace.js';
@@ -37,7 +38,7 @@ export async function startHeaders(session, host, { injector, navigations }, obs
     if (record !== null) injector.resume(record.session, new Propagation(record.propagation, { paused: record.kept?.paused }));
   });
   const opening = host.openSession(reading);
-  const [record, granted, [tabIds, windowIds]] = await Promise.all([reading, isGranted(), openIds(), opening]);
+  const [record, granted, { open, windowIds }] = await Promise.all([reading, isGranted(), listTabs(), opening]);
   const { outbox, requests } = observers;
   const traces = new Traces(session, outbox, {
     problem: (message) => host.problem(message),
@@ -47,25 +48,26 @@ export async function startHeaders(session, host, { injector, navigations }, obs
   });
   const contexts = record?.contexts ?? null;
   if (contexts !== null) traces.restore(contexts);
-  const tabs = new Tabs(session, traces, contexts);
-  tabs.opened(tabIds, windowIds);
+  const tabs = new Tabs(session, traces, contexts, new BrowserContexts(() => void mode.update()));
+  // An earlier worker may have seen a browser context close.
+  for (const tab of open) tabs.browserContexts.opened(tab, record !== null);
+  tabs.opened(open.flatMap(({ id }) => id ?? []), windowIds);
   const tracing = { session, traces, tabs };
   const parts = { rules, injector, requests, navigations };
   const mode = new ModeSwitch(tracing, host, parts, { granted, before: record?.mode ?? null });
   const newTrace = new NewTrace(tracing, host, mode, observers);
   await mode.decide();
-  return { mode, newTrace, navigations: new NavigationTracker(tracing, mode, newTrace) };
+  return { mode, newTrace, navigations: new NavigationTracker(tracing, mode, newTrace, host) };
 }
 
 /** Asks whether listeners of this extension may change requests. The browser registers them in any case, but then never asks them. */
 const isGranted = () =>
   attempt('asking for the grant', async () => chrome.permissions.contains({ permissions: ['webRequestBlocking'] }), false);
 
-/** @returns {Promise<[tabIds: number[], windowIds: number[]]>} */
-async function openIds() {
-  const [tabs, windows] = await Promise.all([
+async function listTabs() {
+  const [open, windows] = await Promise.all([
     attempt('listing tabs', async () => chrome.tabs.query({}), []),
     attempt('listing windows', async () => chrome.windows.getAll({ windowTypes: WINDOW_TYPES }), []),
   ]);
-  return [tabs.flatMap(({ id }) => id ?? []), windows.flatMap(({ id }) => id ?? [])];
+  return { open, windowIds: windows.flatMap(({ id }) => id ?? []) };
 }

@@ -71,6 +71,10 @@ export class Tab {
     return this.#responded?.context;
   }
 
+  get isLanding() {
+    return this.#landing !== null;
+  }
+
   /** @returns {TracedContext[]} the contexts that a navigation's request may have left with */
   carried() {
     return [this.next, this.current, ...this.#requests.values()];

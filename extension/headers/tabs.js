@@ -5,6 +5,7 @@
 
 import { dropOldest } from '../drop-oldest.js';
 import { isBrowsersOwn } from '../observe/details.js';
+import { BrowserContexts, WORKERS } from './browser-contexts.js';
 import { TabSlots } from './tab-slots.js';
 import { noUpdate, sameSpan } from './tab.js';
 
@@ -35,7 +36,8 @@ export class Tabs {
    * @param {Pick<Session, 'context'>} session @param {TabTraces} traces
    * @param {Omit<Contexts, 'session'> | null} [restored] what an earlier worker left in the rules
    */
-  constructor(session, traces, restored = null) {
+  constructor(session, traces, restored = null, browserContexts = new BrowserContexts()) {
+    this.browserContexts = browserContexts;
     this.#session = session;
     this.#traces = traces;
     this.#slots = new TabSlots(traces);
@@ -45,7 +47,13 @@ export class Tabs {
 
   /** @returns {Contexts & { tabs: Map<number, Tab> }} the contexts that the rules must carry */
   contexts() {
-    return { session: this.#session.context, spare: this.#spare, tabs: this.#slots.tabs };
+    const needsRules = (/** @type {number} */ tabId) => this.browserContexts.needsRules(tabId);
+    return { session: this.#session.context, spare: this.#spare, tabs: this.#slots.tabs, needsRules };
+  }
+
+  /** Returns the tabs that need rules in detailed mode, among them {@link WORKERS}. @returns {number[]} */
+  withRules() {
+    return [WORKERS, ...this.#slots.tabs.keys()].filter((tabId) => this.browserContexts.needsRules(tabId));
   }
 
   /** Returns the context of a tab's document. @param {number} tabId */
@@ -63,7 +71,7 @@ export class Tabs {
     const tab = this.#slots.tabs.get(tabId);
     const begun = tab?.navigation(requestId);
     if (begun !== undefined) return begun;
-    const context = this.#traces.issue(tabId, tab?.latest);
+    const context = tab !== undefined && this.browserContexts.hasRules(tabId) ? tab.next : this.#traces.issue(tabId, tab?.latest);
     this.requested(tabId, requestId, context);
     return context;
   }
@@ -175,6 +183,11 @@ export class Tabs {
     const speculation = this.#speculations.get(requestId);
     this.#speculations.delete(requestId);
     return speculation;
+  }
+
+  /** Returns whether a response is about to become a tab's document. @param {number} tabId */
+  isLanding(tabId) {
+    return this.#slots.tabs.get(tabId)?.isLanding === true;
   }
 
   /** See {@link Tab.responded}. @param {number} tabId @param {string} requestId @param {string | null} url */

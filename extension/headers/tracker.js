@@ -2,8 +2,11 @@
  * Passes the browser's events about tabs and navigations on, and updates the rules.
  */
 
+import { WORKERS } from './browser-contexts.js';
 import { isSampled } from '../context/propagators.js';
 
+/** @import { Host, Overlapped } from '../channel/host.js' */
+/** @import { OpenedTab } from './browser-contexts.js' */
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { TracedContext } from '../context/traces.js' */
 /** @import { Headers, Tracker } from '../observe/navigations.js' */
@@ -12,17 +15,24 @@ import { isSampled } from '../context/propagators.js';
 /** @import { Change } from './tab.js' */
 /** @import { Tracing } from './tabs.js' */
 
+const NOT_REPORTED =
+  'Chromium no longer reports the requests of a browser context that was open while another one closed: they carry the context of their ' +
+  'navigation, and have no spans of their own';
+
 /** The tracker for `observe/navigations.js`. */
 export class NavigationTracker {
   #tracing;
   #mode;
   #newTrace;
+  #host;
 
-  /** @param {Tracing} tracing @param {ModeSwitch} mode @param {NewTrace} newTrace */
-  constructor(tracing, mode, newTrace) {
+  /** @param {Tracing} tracing @param {ModeSwitch} mode @param {NewTrace} newTrace @param {Pick<Host, 'keepContexts' | 'problem'>} host */
+  constructor(tracing, mode, newTrace, host) {
     this.#tracing = tracing;
     this.#mode = mode;
     this.#newTrace = newTrace;
+    this.#host = host;
+    this.#keepContexts();
   }
 
   /** @param {string} url */
@@ -49,9 +59,25 @@ export class NavigationTracker {
     this.#apply(this.#tracing.tabs.opened(tabIds, windowIds));
   }
 
+  /** Follows the browser contexts. Comes before {@link NavigationTracker.opened}. @param {OpenedTab} tab */
+  tabOpened(tab) {
+    const { browserContexts } = this.#tracing.tabs;
+    browserContexts.opened(tab);
+    this.#keepContexts();
+    if (browserContexts.needsRules(WORKERS)) void this.#mode.update();
+  }
+
+  /** Takes the host's answer to a question about browser contexts. @param {Overlapped} answer */
+  contextsKept({ opened, kept, closed }) {
+    if (kept) this.#tracing.tabs.browserContexts.kept(opened, closed);
+    void this.#mode.update();
+  }
+
   /** @param {number} tabId */
   closed(tabId) {
     this.#tracing.traces.clients.closed(tabId);
+    this.#tracing.tabs.browserContexts.closed(tabId);
+    this.#keepContexts();
     return this.#apply(this.#tracing.tabs.closed(tabId));
   }
 
@@ -106,6 +132,8 @@ export class NavigationTracker {
 
   /** @param {number} tabId @param {string} url */
   committed(tabId, url) {
+    const { traces, tabs } = this.#tracing;
+    if (traces.isTracedPage(url) && tabs.browserContexts.mayBeLost(tabId) && !tabs.isLanding(tabId)) this.#host.problem(NOT_REPORTED);
     return this.#apply(this.#tracing.tabs.committed(tabId, url));
   }
 
@@ -123,6 +151,12 @@ export class NavigationTracker {
   #isOurs(sent) {
     const { traces } = this.#tracing;
     return sent !== null && traces.has(sent.traceId) && !traces.clients.hasSpan(sent.spanId);
+  }
+
+  /** Asks the host, if there is something new to ask. */
+  #keepContexts() {
+    const question = this.#tracing.tabs.browserContexts.question();
+    if (question !== null) this.#host.keepContexts(question);
   }
 
   /** @param {Change} change @returns {TracedContext[]} the navigations that ended */

@@ -18,6 +18,7 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  *
  * @typedef {object} Tracker
  * @property {(tabIds: number[], windowIds: number[]) => void} opened
+ * @property {(tab: chrome.tabs.Tab) => void} tabOpened
  * @property {(tabId: number) => TracedContext[]} closed
  * @property {(url: string) => boolean} isTarget
  * @property {(headers: Headers) => Carried | null} carriedBy
@@ -228,8 +229,13 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
   chrome.webNavigation.onDOMContentLoaded.addListener(progress('document-parsed'));
   chrome.webNavigation.onCompleted.addListener(progress('document-loaded'));
 
-  chrome.tabs.onCreated.addListener(({ id, windowId }) => {
-    if (id !== undefined) whenReady((tracker) => tracker.opened([id], [windowId]));
+  chrome.tabs.onCreated.addListener((tab) => {
+    const { id, windowId } = tab;
+    if (id === undefined) return;
+    whenReady((tracker) => {
+      tracker.tabOpened(tab);
+      tracker.opened([id], [windowId]);
+    });
   });
   chrome.tabs.onRemoved.addListener((tabId) => close(tabId));
   chrome.tabs.onReplaced.addListener((addedTabId, removedTabId) => {

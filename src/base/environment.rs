@@ -8,11 +8,14 @@ pub(crate) const GATE_SOCKET: &str = "NAVTRACE_GATE";
 /// Profile of a browser that was started without the launcher; the host releases its latch.
 pub(crate) const LATCHED_PROFILE: &str = "NAVTRACE_PROFILE";
 
+/// File in which the browser names the port of its `DevTools`.
+pub(crate) const DEVTOOLS_FILE: &str = "NAVTRACE_DEVTOOLS";
+
 /// Socket by which launchers and hosts report to `navtrace run`.
 pub const RUN_SOCKET: &str = "NAVTRACE_RUN";
 
 /// Every variable of this file.
-pub(crate) const INTERNAL: [&str; 3] = [GATE_SOCKET, LATCHED_PROFILE, RUN_SOCKET];
+pub(crate) const INTERNAL: [&str; 4] = [GATE_SOCKET, LATCHED_PROFILE, DEVTOOLS_FILE, RUN_SOCKET];
 
 /// Returns the path in an environment variable; `None` when the variable is unset or empty.
 pub(crate) fn path(name: &str) -> Option<PathBuf> {

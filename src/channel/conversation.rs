@@ -9,7 +9,7 @@ use crate::channel::frame::{self, FrameError};
 use crate::channel::message::ErrorCode;
 use crate::channel::message::setting::SettingValue;
 use crate::channel::message::to_extension::{Configured, ToExtension};
-use crate::channel::message::to_host::{Armed, Choose, Hello, Problem, Replenish, Store, ToHost};
+use crate::channel::message::to_host::{Armed, Choose, Hello, Overlap, Problem, Replenish, Store, ToHost};
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::mode::{Mode, WantedMode};
 use crate::context::policy::{Policy, Scope};
@@ -47,6 +47,8 @@ pub enum HostEvent {
     Observed(Observed),
     /// A sentence for the user.
     Problem(String),
+    /// A browser context has opened while others may be open: the number of contexts so far.
+    Overlap(u32),
     /// The extension asks for the settings that config.toml can have.
     SettingsRequested,
     /// The extension changes values in config.toml, by their keys; `None` removes a key.
@@ -132,6 +134,7 @@ impl Conversation {
                 (Some(ToExtension::Contexts { contexts: issuer.contexts(count), traces: issuer.traces(traces) }), None)
             }
             ToHost::Problem(Problem { message }) => (None, Some(HostEvent::Problem(message))),
+            ToHost::Overlap(Overlap { opened }) => (None, Some(HostEvent::Overlap(opened))),
             ToHost::Choose(Choose { ratio, targets, resources }) => {
                 match self.configured.with_choice(ratio, targets.as_deref(), resources.as_deref()) {
                     Ok(policy) => {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::base::failure::{ExitCode, Failure};
+use crate::base::lock;
 use crate::base::stdio::{self, say};
 use crate::channel::conversation::{self, Conversation, HostEvent};
 use crate::channel::message::ErrorCode;
@@ -19,6 +20,7 @@ use crate::context::policy::{Existing, Policy};
 use crate::export::ExporterState;
 use crate::export::options::{Endpoint, ExportOptions};
 use crate::export::queue::{ExportedSession, Listener, Queue};
+use crate::launch::devtools::{self, SpareContexts};
 use crate::launch::extension::ORIGIN;
 use crate::launch::gate::{self, Stage};
 use crate::launch::latch::Latch;
@@ -86,7 +88,15 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     let run = ReportSender::connect();
     let listener = QueueListener { frames: Arc::clone(&frames), run: run.clone() };
     let queue = Queue::start(&options.export, Arc::new(listener));
-    let host = Host { options, settings, run: &run, queue: &queue, latch: latch.as_ref() };
+    let host = Host {
+        options,
+        settings,
+        run: &run,
+        queue: &queue,
+        frames: &frames,
+        spare_contexts: Arc::default(),
+        latch: latch.as_ref(),
+    };
 
     let endpoint = options.export.endpoint.as_ref().map(Endpoint::name);
     let conversation = Conversation::new(options.policy.clone(), options.mode.of_worker(), gate::remembered())
@@ -134,6 +144,8 @@ struct Host<'a, S> {
     settings: &'a S,
     run: &'a ReportSender,
     queue: &'a Queue,
+    frames: &'a Arc<Mutex<File>>,
+    spare_contexts: Arc<Mutex<SpareContexts>>,
     latch: Option<&'a Latch>,
 }
 
@@ -162,12 +174,26 @@ impl<S: SettingsStore> Host<'_, S> {
             HostEvent::Observed(observed) => self.queue.observed(observed),
             HostEvent::Problem(problem) => report_problem(self.run, &problem),
             HostEvent::Rejected(reason) => tracing::warn!("a message from the extension was not understood: {reason}"),
+            HostEvent::Overlap(opened) => self.keep_contexts(opened),
             HostEvent::SettingsRequested => return Some(answer(self.settings.read())),
             HostEvent::Store(values) => {
                 return Some(answer(self.settings.write(&values).and_then(|()| self.settings.read())));
             }
         }
         None
+    }
+
+    /// Sees to it that the browser goes on reporting the requests of all its contexts, and answers. Reading does not wait for the browser.
+    fn keep_contexts(&self, opened: u32) {
+        let (frames, spare) = (Arc::clone(self.frames), Arc::clone(&self.spare_contexts));
+        std::thread::spawn(move || {
+            let closed = if devtools::has_clients() { lock(&spare).open() } else { Ok(false) };
+            if let Err(error) = &closed {
+                tracing::debug!("the browser may lose track of its contexts: {error}");
+            }
+            let (kept, closed) = (closed.is_ok(), closed.unwrap_or(true));
+            send(&frames, &ToExtension::Overlap { opened, kept, closed });
+        });
     }
 
     fn armed(&self, mode: Mode) {
@@ -189,6 +215,13 @@ impl<S: SettingsStore> Host<'_, S> {
     }
 }
 
+/// Sends a message that the extension did not ask for, or whose answer took a while.
+fn send(frames: &Mutex<File>, message: &ToExtension) {
+    if let Err(error) = conversation::send(frames, message) {
+        tracing::debug!("the extension did not get {message:?}: {error}");
+    }
+}
+
 fn answer(settings: Result<ToExtension, Failure>) -> ToExtension {
     settings.unwrap_or_else(|failure| ToExtension::Error { code: ErrorCode::Refused, message: failure.to_string() })
 }
@@ -199,17 +232,9 @@ struct QueueListener {
     run: ReportSender,
 }
 
-impl QueueListener {
-    fn send(&self, message: &ToExtension) {
-        if let Err(error) = conversation::send(&self.frames, message) {
-            tracing::debug!("the extension did not get {message:?}: {error}");
-        }
-    }
-}
-
 impl Listener for QueueListener {
     fn batch_stored(&self, worker: &str, number: u64) {
-        self.send(&ToExtension::Received { worker: worker.to_owned(), number });
+        send(&self.frames, &ToExtension::Received { worker: worker.to_owned(), number });
     }
 
     fn counted(&self, counts: &SessionCounts) {
@@ -217,7 +242,7 @@ impl Listener for QueueListener {
     }
 
     fn exporter_changed(&self, state: &ExporterState) {
-        self.send(&ToExtension::Exporter(state.clone()));
+        send(&self.frames, &ToExtension::Exporter(state.clone()));
     }
 
     fn problem(&self, problem: &str) {

@@ -23,6 +23,8 @@ pub(crate) struct AddedFlags<'a> {
     pub(crate) no_sandbox: bool,
     /// Whether the browser chooses its `DevTools` port itself, because navtrace listens on the client's.
     pub(crate) port_is_ours: bool,
+    /// Whether the browser listens on a `DevTools` port of its choice too, for a client that uses the pipe.
+    pub(crate) adds_port: bool,
 }
 
 /// Returns the value of the last `--name=value`, which is the one that Chromium uses. An empty value counts as none.
@@ -48,6 +50,11 @@ pub(crate) fn devtools_port(args: &[OsString]) -> Option<u16> {
     let digits = value(args, DEVTOOLS_PORT)?.to_str()?;
     let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
     port.filter(|port| *port != 0)
+}
+
+/// Returns whether the client names a `DevTools` port, or lets Chromium choose one.
+pub(crate) fn has_devtools_port(args: &[OsString]) -> bool {
+    has(args, DEVTOOLS_PORT)
 }
 
 /// Returns whether the client sends its commands through a pipe.
@@ -93,6 +100,9 @@ pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
     }
     if let Some(dir) = added.user_data_dir {
         rewritten.push(flag("user-data-dir", dir.as_os_str()));
+    }
+    if added.adds_port {
+        rewritten.push(flag(DEVTOOLS_PORT, "0".as_ref()));
     }
     if added.no_sandbox {
         rewritten.push("--no-sandbox".into());
@@ -153,6 +163,7 @@ mod tests {
             user_data_dir: None,
             no_sandbox: false,
             port_is_ours: false,
+            adds_port: false,
         }
     }
 
@@ -250,10 +261,11 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_and_no_sandbox_are_added() {
-        let added = AddedFlags { user_data_dir: Some(Path::new("/tmp/p q")), no_sandbox: true, ..added() };
+    fn a_profile_a_port_and_no_sandbox_are_added() {
+        let user_data_dir = Some(Path::new("/tmp/p q"));
+        let added = AddedFlags { user_data_dir, adds_port: true, no_sandbox: true, ..added() };
         let last = |args: &[OsString]| rewrite(args, &added).split_off(2);
-        assert_eq!(last(&[]), ["--user-data-dir=/tmp/p q", "--no-sandbox"]);
+        assert_eq!(last(&[]), ["--user-data-dir=/tmp/p q", "--remote-debugging-port=0", "--no-sandbox"]);
     }
 
     #[test]

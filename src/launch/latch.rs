@@ -19,9 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::base::environment::{self, GATE_SOCKET, LATCHED_PROFILE};
-
-/// The file that Chromium writes when its `DevTools` listen.
-const PORT_FILE: &str = "DevToolsActivePort";
+use crate::launch::devtools::PORT_FILE;
 
 /// Time that the browser may take to open its port file. Usually it already waits there.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -22,7 +22,7 @@ use crate::launch::relay::output::BrowserOutput;
 use crate::launch::relay::pipe::CommandPipe;
 use crate::launch::relay::port::ClientPort;
 use crate::launch::watch::BrowserWatch;
-use crate::launch::{extension, find, latch, profile};
+use crate::launch::{devtools, extension, find, latch, profile};
 
 /// The warning of a start without the sandbox.
 pub(crate) const NO_SANDBOX: &str = "running as root, where Chromium has no sandbox: starting it with --no-sandbox";
@@ -89,6 +89,8 @@ pub(crate) struct PreparedBrowser {
     gate: Gate,
     has_pipe: bool,
     port: Option<ClientPort>,
+    /// The file in which the browser names its `DevTools` port; `None` if no client can use `DevTools`.
+    devtools_file: Option<PathBuf>,
     temporary_profile: Option<TempDir>,
     options: LaunchOptions,
 }
@@ -105,15 +107,20 @@ impl PreparedBrowser {
         let gate = create("the gate's directory", Gate::create)?;
         let has_pipe = flags::has_devtools_pipe(args);
         let port = flags::devtools_port(args).and_then(|number| take_port(number, &options));
+        let adds_port = has_pipe && !flags::has_devtools_port(args);
+        let profile = flags::user_data_dir(args).or(temporary_profile.as_ref().map(|dir| dir.path().to_owned()));
+        let devtools_file =
+            profile.filter(|_| adds_port || flags::has_devtools_port(args)).as_deref().and_then(devtools::port_file);
         let added = AddedFlags {
             extension_dir: &extension_dir,
             granted_id: Some(extension::ID),
             user_data_dir: temporary_profile.as_ref().map(TempDir::path),
             no_sandbox,
             port_is_ours: port.is_some(),
+            adds_port,
         };
         let args = flags::rewrite(args, &added);
-        Ok(Self { browser, args, gate, has_pipe, port, temporary_profile, options })
+        Ok(Self { browser, args, gate, has_pipe, port, devtools_file, temporary_profile, options })
     }
 
     /// Becomes the browser, with the relay beside it. Returns only if that failed.
@@ -136,6 +143,9 @@ impl PreparedBrowser {
         let commands = if self.has_pipe { CommandPipe::take_over()? } else { CommandPipe::default() };
         let mut command = Command::new(&self.browser);
         command.args(&self.args).env(environment::GATE_SOCKET, self.gate.path()).stderr(Stdio::from(write_end));
+        if let Some(file) = self.devtools_file {
+            command.env(environment::DEVTOOLS_FILE, file);
+        }
         let relay = Relay {
             gate: self.gate,
             output: BrowserOutput::new(browser_stderr, self.port.as_ref().map(ClientPort::number)),

@@ -104,6 +104,7 @@ impl StaticBrowser {
             user_data_dir: temporary_profile.as_ref().map(TempDir::path),
             no_sandbox: launch.adds_no_sandbox(args),
             port_is_ours: false,
+            adds_port: false,
         };
         let args = flags::rewrite(args, &added);
         Ok(Self { browser, args, policy, session, extension_dir, temporary_profile, export, reports })

@@ -26,6 +26,7 @@ test('messages to the host equal the fixtures', () => {
   const { worker, number, dropped, session: before, observations: late } = fixture('observed-before');
   assert.deepEqual(messages.observed({ worker, number, dropped, session: before, observations: late }), fixture('observed-before'));
   assert.deepEqual(messages.choose({ ratio: 0.1, targets: ['https://shop.test/*'], resources: ['calls'] }), fixture('choose'));
+  assert.deepEqual(messages.overlap(2), fixture('overlap'));
   assert.deepEqual(messages.replenish({ count: 32, traces: 8 }), fixture('replenish'));
 });
 
@@ -40,7 +41,7 @@ test('counts stay within the limit of the host', () => {
   }
 });
 
-for (const name of ['session', 'contexts', 'received', 'exporter', 'settings', 'error', 'error-refused']) {
+for (const name of ['session', 'contexts', 'received', 'overlapped', 'exporter', 'settings', 'error', 'error-refused']) {
   test(`the fixture ${name} is accepted`, () => assert.deepEqual(messages.read(fixture(name)), { message: fixture(name), fault: null }));
 }
 

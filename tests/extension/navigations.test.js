@@ -164,6 +164,7 @@ test('events before the start are handled later, in order', async () => {
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(calls, [
     ['opened', [], [6]],
+    ['tabOpened', { id: 7, windowId: 6 }],
     ['opened', [7], [6]],
     ['requested', 7, '1', { traceId, spanId: '00f067aa0ba902b7', flags: '01', tracestate: '', baggage: '' }],
     ['responded', 7, '1', PAGE, null],

@@ -24,6 +24,7 @@ mod faults;
 mod installed;
 mod killed;
 mod navigations;
+mod overlap;
 mod page;
 mod plain;
 mod policy;

@@ -6,7 +6,7 @@ use ts_rs::{Config, TS};
 use crate::channel::message::ErrorCode;
 use crate::channel::message::setting::{SettingInfo, SettingKind, SettingSource, SettingValue};
 use crate::channel::message::to_extension::{Configured, ToExtension};
-use crate::channel::message::to_host::{Armed, Choose, Hello, Problem, Replenish, Store, ToHost};
+use crate::channel::message::to_host::{Armed, Choose, Hello, Overlap, Problem, Replenish, Store, ToHost};
 use crate::context::issuer::{NavigationContext, SessionContext};
 use crate::context::mode::{Mode, WantedMode};
 use crate::context::policy::{Existing, Propagation, SamplePer, Scope};
@@ -41,6 +41,7 @@ fn messages_to_the_host_survive_a_round_trip() {
         "observed",
         "observed-before",
         "replenish",
+        "overlap",
         "problem",
         "choose",
         "ask-settings",
@@ -54,7 +55,7 @@ fn messages_to_the_host_survive_a_round_trip() {
 
 #[test]
 fn messages_to_the_extension_survive_a_round_trip() {
-    for name in ["session", "contexts", "received", "exporter", "settings", "error", "error-refused"] {
+    for name in ["session", "contexts", "received", "overlapped", "exporter", "settings", "error", "error-refused"] {
         let text = fixture(&format!("{name}.json"));
         let message: ToExtension = serde_json::from_str(&text).unwrap();
         assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
@@ -145,6 +146,7 @@ fn protocol_types_of_the_extension_are_current() {
         Observation::decl(&config),
         Observed::decl(&config),
         Replenish::decl(&config),
+        Overlap::decl(&config),
         Problem::decl(&config),
         Choose::decl(&config),
         SettingValue::decl(&config),

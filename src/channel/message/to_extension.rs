@@ -53,6 +53,15 @@ pub enum ToExtension {
         #[cfg_attr(test, ts(type = "number"))]
         number: u64,
     },
+    /// Answers `overlap`.
+    Overlap {
+        /// The number in the question.
+        opened: u32,
+        /// Whether the browser goes on reporting the requests of all browser contexts that were open then.
+        kept: bool,
+        /// Whether the host has closed a browser context of its own meanwhile: one that opened in that moment may not be reported.
+        closed: bool,
+    },
     /// What became of spans so far. Sent when it changes.
     Exporter(ExporterState),
     /// Answers `settings` and `store`.

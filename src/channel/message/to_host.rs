@@ -16,7 +16,7 @@ use crate::export::resource::BrowserInfo;
 use crate::observe::observation::Observed;
 
 /// The known types of messages, for an error about an unknown one.
-const TYPES: &str = "hello, armed, observed, replenish, problem, choose, settings or store";
+const TYPES: &str = "hello, armed, observed, replenish, problem, overlap, choose, settings or store";
 
 /// Largest number of contexts, and of traces, that one `replenish` may ask for.
 const MAX_REPLENISH: usize = 1000;
@@ -44,6 +44,8 @@ pub(crate) enum ToHost {
     Replenish(Replenish),
     /// Tells the user of a problem.
     Problem(Problem),
+    /// A browser context has opened while others may be open.
+    Overlap(Overlap),
     /// Changes the policy for this session.
     Choose(Choose),
     /// Asks for the settings that config.toml can have.
@@ -94,6 +96,15 @@ pub(crate) struct Replenish {
 pub(crate) struct Problem {
     /// One sentence.
     pub(crate) message: String,
+}
+
+/// A browser context has opened while others may be open. Chromium stops reporting the requests of the newest one when another one closes, unless
+/// the host sees to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub(crate) struct Overlap {
+    /// The number of browser contexts that have opened so far, which the answer repeats.
+    pub(crate) opened: u32,
 }
 
 /// Changes values in config.toml.
@@ -147,6 +158,7 @@ impl ToHost {
                 let message = message.replace(char::is_control, " ");
                 Ok(Self::Problem(Problem { message: shortened(message, MAX_PROBLEM_TEXT) }))
             }
+            Some("overlap") => fields(text).map(Self::Overlap),
             Some("choose") => fields(text).map(Self::Choose),
             Some("settings") => Ok(Self::Settings),
             Some("store") if text.len() > MAX_STORE => {

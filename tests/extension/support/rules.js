@@ -64,9 +64,10 @@ const DETAILED_TYPES = ['image', 'main_frame', 'script', 'xmlhttprequest'];
  * @param {number[]} [state.clients] the tabs whose client puts headers on every request
  * @param {Map<number, TracedContext>} [state.roots] the roots of tabs that are not in the session's trace
  * @param {boolean} [state.paused]
+ * @param {(tabId: number) => boolean} [state.needsRules]
  * @param {Contexts['tabs']} [tabs]
  */
-export function detailedRulesOf(settings, { clients = [], roots = new Map(), paused = false } = {}, tabs = contexts.tabs) {
+export function detailedRulesOf(settings, { clients = [], roots = new Map(), paused = false, needsRules = () => false } = {}, tabs = contexts.tabs) {
   const session = fakeSession(settings, { context: SESSION });
   const traces = new Traces(session, fakeOutbox(), session.events);
   const known = {
@@ -75,7 +76,7 @@ export function detailedRulesOf(settings, { clients = [], roots = new Map(), pau
     clients: { withHeaders: () => clients },
   };
   const propagation = new Propagation(session.propagation.settings, { paused });
-  return detailedRules({ session: SESSION, tabs }, DETAILED_TYPES, propagation, known, { paused, chosen: AS_CONFIGURED, started: 0 });
+  return detailedRules({ session: SESSION, tabs, needsRules }, DETAILED_TYPES, propagation, known, { paused, chosen: AS_CONFIGURED, started: 0 });
 }
 
 /** Settings by which images and scripts have no span of their own. @type {Pick<PropagationSettings, 'resources'>} */

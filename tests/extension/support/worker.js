@@ -9,8 +9,8 @@ import { Session, fallbackSession } from '../../../extension/context/session.js'
 import { Status } from '../../../extension/pages/status.js';
 import { Outbox } from '../../../extension/observe/outbox.js';
 
-/** @param {{ renewed?: () => void, changed?: () => void, forgotten?: (message: any) => void, measurePages?: () => Promise<void> }} [handlers] */
-export function connectHost({ renewed = () => {}, changed = () => {}, forgotten = () => {}, measurePages = async () => {} } = {}) {
+/** @param {Partial<import('../../../extension/channel/host.js').Handlers>} [handlers] */
+export function connectHost({ renewed = () => {}, changed = () => {}, forgotten = () => {}, contextsKept = () => {}, measurePages = async () => {} } = {}) {
   const fallback = fallbackSession();
   const outbox = new Outbox();
   const session = new Session(fallback, { taken: () => host.replenish() });
@@ -21,6 +21,7 @@ export function connectHost({ renewed = () => {}, changed = () => {}, forgotten 
       changed();
     },
     forgotten,
+    contextsKept,
     measurePages,
   });
   const status = new Status(session, host);

@@ -1,0 +1,127 @@
+/**
+ * Knows the browser contexts that test clients open, by their windows and tabs, and of which of them the browser may not report requests.
+ *
+ * When an off-the-record context closes, Chromium stops reporting the requests of the one that opened last, to listeners of every kind. Rules go
+ * on. If the host opens and closes a context for nothing, all others stay reported. Until that is done, rules put headers on the requests of a
+ * context that opened beside others. Pure.
+ */
+
+/**
+ * A browser context. It is `kept` when the host has seen to it, and `reported` when a request since then has shown that it was in time.
+ *
+ * @typedef {{ number: number, windowId: number, tabs: Set<number>, isKept: boolean, isReported: boolean }} BrowserContext
+ */
+/** @typedef {Pick<chrome.tabs.Tab, 'id' | 'windowId' | 'incognito' | 'openerTabId'>} OpenedTab */
+
+/** The tab id of requests that workers make. */
+export const WORKERS = -1;
+
+/** The off-the-record contexts of the browser. */
+export class BrowserContexts {
+  /** @type {Set<BrowserContext>} */
+  #open = new Set();
+  /** @type {Map<number, BrowserContext | null>} by tab id; null for tabs that are on the record */
+  #ofTab = new Map();
+  /** Number of contexts so far. */
+  #opened = 0;
+  /** Whether a context has closed so far. A context may have been opened long before its first page, so it may be lost by then. */
+  #hasClosed = false;
+  #isAsked = true;
+  #settled;
+  /** @type {Set<number>} the tabs whose rules are in force */
+  #inForce = new Set();
+
+  /** @param {() => void} [settled] called when a context turns out to be reported */
+  constructor(settled = () => {}) {
+    this.#settled = settled;
+  }
+
+  /**
+   * Adds a tab. A window of its own belongs to a new context, unless a tab of another one has opened it.
+   *
+   * @param {OpenedTab} tab @param {boolean} [isOlder] whether the tab is older than the worker
+   */
+  opened({ id, windowId, incognito, openerTabId }, isOlder = false) {
+    if (id === undefined || this.#ofTab.has(id)) return;
+    if (!incognito) return void this.#ofTab.set(id, null);
+    const known = [...this.#open].find((context) => context.windowId === windowId) ?? this.#ofTab.get(openerTabId ?? -1);
+    const context = known ?? this.#add(windowId, isOlder);
+    context.tabs.add(id);
+    this.#ofTab.set(id, context);
+  }
+
+  /** @param {number} tabId */
+  closed(tabId) {
+    const context = this.#ofTab.get(tabId);
+    this.#ofTab.delete(tabId);
+    context?.tabs.delete(tabId);
+    if (context?.tabs.size !== 0) return;
+    this.#open.delete(context);
+    this.#hasClosed = true;
+    // The windows close before the context does, so the host may still be in time for the one that opened last.
+    if (this.#open.size > 0) this.#isAsked = false;
+  }
+
+  /** Returns the number of contexts to ask the host about, once; null when there is nothing new to ask. */
+  question() {
+    if (this.#isAsked) return null;
+    this.#isAsked = true;
+    return this.#opened;
+  }
+
+  /**
+   * Takes the host's answer: it has kept the contexts up to a number.
+   *
+   * @param {number} number @param {boolean} closed whether it has closed one of its own for that
+   */
+  kept(number, closed) {
+    this.#hasClosed ||= closed;
+    for (const context of this.#open) {
+      if (context.number > number) continue;
+      context.isKept = true;
+      context.isReported ||= !this.#hasClosed;
+    }
+  }
+
+  /** Takes a request of a tab that the browser reports. The caller may be keeping it waiting. @param {number} tabId */
+  requested(tabId) {
+    const context = this.#ofTab.get(tabId);
+    if (!context?.isKept || context.isReported) return;
+    context.isReported = true;
+    queueMicrotask(this.#settled);
+  }
+
+  /** Returns whether the browser may have stopped reporting a tab's requests. @param {number} tabId */
+  mayBeLost(tabId) {
+    return this.#ofTab.get(tabId)?.isReported === false;
+  }
+
+  /** Returns whether a tab, which may not exist yet, needs rules. @param {number} tabId */
+  needsRules(tabId) {
+    const context = this.#ofTab.get(tabId);
+    if (context !== undefined) return context?.isReported === false;
+    // The next tab may be one of a new context.
+    return [...this.#open].some(({ isReported }) => !isReported) || (tabId !== WORKERS && this.#open.size > 1);
+  }
+
+  /** Returns whether rules may put headers on a tab's requests now. @param {number} tabId */
+  hasRules(tabId) {
+    return this.#inForce.has(tabId) || this.needsRules(tabId);
+  }
+
+  /** Records the tabs whose rules are in force. @param {Iterable<number>} tabIds */
+  ruled(tabIds) {
+    this.#inForce = new Set(tabIds);
+  }
+
+  /** @param {number} windowId @param {boolean} isOlder */
+  #add(windowId, isOlder) {
+    this.#opened += 1;
+    // The first of all has none beside it. Later on, one without pages may be open, or about to close.
+    const isReported = !isOlder && this.#opened === 1;
+    if (!isReported) this.#isAsked = false;
+    const context = { number: this.#opened, windowId, tabs: new Set(), isKept: false, isReported };
+    this.#open.add(context);
+    return context;
+  }
+}

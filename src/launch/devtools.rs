@@ -1,0 +1,200 @@
+//! Keeps Chromium from losing track of off-the-record browser contexts, over its `DevTools`.
+//!
+//! Chromium tells an extension about the requests of all off-the-record contexts. When any of them closes, it no longer does so for the one that
+//! was opened last. So the host opens one that nobody uses after each new context: only that one is lost then.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tungstenite::{Message, WebSocket};
+
+use crate::base::environment;
+
+/// The file in the user data directory that names port and path of the `DevTools`.
+pub(super) const PORT_FILE: &str = "DevToolsActivePort";
+
+/// Limit for spare contexts, each of which takes about 1 MB.
+const MAX_SPARE: usize = 8;
+
+/// Limit for each answer of the browser.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Returns the path of the file in which a browser with this user data directory names its `DevTools`.
+pub(super) fn port_file(user_data_dir: &Path) -> Option<PathBuf> {
+    // The host may have another working directory than the client.
+    std::path::absolute(user_data_dir.join(PORT_FILE)).ok()
+}
+
+/// Returns whether clients may open browser contexts in this host's browser. They need `DevTools`, which a browser of the user's own does not have.
+pub(crate) fn has_clients() -> bool {
+    [environment::DEVTOOLS_FILE, environment::LATCHED_PROFILE].into_iter().any(|name| environment::path(name).is_some())
+}
+
+/// Browser contexts that nobody uses, and the connection to the browser through which they were opened. The browser closes them with the
+/// connection.
+#[derive(Debug, Default)]
+pub(crate) struct SpareContexts {
+    connection: Option<Connection>,
+    /// The ids, oldest first.
+    ids: VecDeque<Value>,
+}
+
+impl SpareContexts {
+    /// Opens another one, so that no context which is open now is the one that was opened last. Returns whether an older one was closed: a
+    /// client's context that opened in the same moment may be lost.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the browser has no `DevTools` port that the host knows of, or does not answer as expected.
+    pub(crate) fn open(&mut self) -> io::Result<bool> {
+        let result = self.try_open();
+        if result.is_err() {
+            *self = Self::default();
+        }
+        result
+    }
+
+    fn try_open(&mut self) -> io::Result<bool> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(Connection::open()?),
+        };
+        let opened = connection.send("Target.createBrowserContext", &json!({ "disposeOnDetach": true }))?;
+        // At once, to leave little time between the two.
+        let oldest = if self.ids.len() < MAX_SPARE { None } else { self.ids.pop_front() };
+        let closed =
+            oldest.map(|id| connection.send("Target.disposeBrowserContext", &json!({ "browserContextId": id })));
+        let id = connection.answer(opened)?.get("browserContextId").cloned();
+        self.ids.push_back(id.ok_or_else(|| io::Error::other("the browser named no context"))?);
+        match closed {
+            None => Ok(false),
+            Some(closed) => connection.answer(closed?).map(|_| true),
+        }
+    }
+}
+
+/// A connection to this host's browser.
+#[derive(Debug)]
+struct Connection {
+    socket: WebSocket<TcpStream>,
+    /// Number of commands so far, which is the id of the last one.
+    sent: u64,
+}
+
+/// An answer to a command. Events have no id.
+#[derive(Deserialize)]
+struct Answer {
+    id: Option<u64>,
+    #[serde(default)]
+    result: Value,
+    error: Option<Value>,
+}
+
+impl Connection {
+    fn open() -> io::Result<Self> {
+        let file = environment::path(environment::DEVTOOLS_FILE).ok_or_else(|| io::Error::other("no port is known"))?;
+        let (port, path) = read_port_file(&file)?;
+        let stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), ANSWER_TIMEOUT)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+        Self::over(stream, &format!("ws://127.0.0.1:{port}{path}"))
+    }
+
+    fn over(stream: TcpStream, url: &str) -> io::Result<Self> {
+        let (socket, _) = tungstenite::client(url, stream).map_err(io::Error::other)?;
+        Ok(Self { socket, sent: 0 })
+    }
+
+    /// Sends a command, and returns its id.
+    fn send(&mut self, method: &str, params: &Value) -> io::Result<u64> {
+        self.sent += 1;
+        let command = json!({ "id": self.sent, "method": method, "params": params }).to_string();
+        self.socket.send(Message::text(command)).map_err(io::Error::other)?;
+        Ok(self.sent)
+    }
+
+    /// Waits for the result of a command. Answers come in the order of the commands.
+    fn answer(&mut self, id: u64) -> io::Result<Value> {
+        loop {
+            let message = self.socket.read().map_err(io::Error::other)?;
+            let Ok(answer) = message.to_text().map_err(io::Error::other).and_then(parsed) else { continue };
+            if answer.id == Some(id) {
+                return answer.error.map_or(Ok(answer.result), |error| Err(io::Error::other(error.to_string())));
+            }
+        }
+    }
+}
+
+fn parsed(text: &str) -> io::Result<Answer> {
+    serde_json::from_str(text).map_err(io::Error::from)
+}
+
+/// Reads the port and the path of the browser's `DevTools`.
+fn read_port_file(file: &Path) -> io::Result<(u16, String)> {
+    let content = fs::read_to_string(file)?;
+    let mut lines = content.lines();
+    let port = lines.next().and_then(|line| line.trim().parse().ok());
+    match (port, lines.next()) {
+        (Some(port), Some(path)) if path.starts_with('/') => Ok((port, path.trim().to_owned())),
+        _ => Err(io::Error::other(format!("{} names no port", file.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_port_file_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(PORT_FILE);
+        for (content, expected) in [
+            ("9222\n/devtools/browser/x\n", Some((9222, "/devtools/browser/x".to_owned()))),
+            ("9222\n/devtools/browser/x", Some((9222, "/devtools/browser/x".to_owned()))),
+            ("9222", None),
+            ("", None),
+            ("99999\n/x", None),
+            ("9222\nhttp://x", None),
+        ] {
+            fs::write(&file, content).unwrap();
+            assert_eq!(read_port_file(&file).ok(), expected, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn events_and_errors_are_told_from_answers() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let browser = std::thread::spawn(move || {
+            let mut socket = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+            let mut commands = Vec::new();
+            for answers in [
+                [r#"{"method":"Target.targetCreated","params":{}}"#, r#"{"id":1,"result":{"browserContextId":"C"}}"#],
+                ["not JSON", r#"{"id":2,"error":{"code":-32602,"message":"gone"}}"#],
+            ] {
+                commands.push(socket.read().unwrap().to_text().unwrap().to_owned());
+                for answer in answers {
+                    socket.send(Message::text(answer)).unwrap();
+                }
+            }
+            commands
+        });
+        let stream = TcpStream::connect(address).unwrap();
+        let mut connection = Connection::over(stream, &format!("ws://{address}/")).unwrap();
+        let id = connection.send("A", &json!({})).unwrap();
+        assert_eq!(connection.answer(id).unwrap(), json!({ "browserContextId": "C" }));
+        let id = connection.send("B", &json!({ "x": 1 })).unwrap();
+        let error = connection.answer(id).unwrap_err();
+        assert!(error.to_string().contains("gone"), "{error}");
+        assert_eq!(browser.join().unwrap()[1], r#"{"id":2,"method":"B","params":{"x":1}}"#);
+    }
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+
+import { BrowserContexts, WORKERS } from '../../extension/headers/browser-contexts.js';
+import { TAB, navigation, working } from './support/injector.js';
+import { SESSION, context, detailedRulesOf, under } from './support/rules.js';
+
+/** @param {number} id @param {number} windowId @param {object} [more] */
+const tab = (id, windowId, more = {}) => ({ id, windowId, incognito: true, ...more });
+
+/** @param {BrowserContexts} contexts @param {number[]} tabIds */
+const ruled = (contexts, ...tabIds) => tabIds.filter((tabId) => contexts.needsRules(tabId));
+
+test('the first context needs no rules, and nothing is asked', () => {
+  const contexts = new BrowserContexts();
+  contexts.opened(tab(2, 1));
+  contexts.opened(tab(4, 3, { openerTabId: 2 }));
+  contexts.opened(tab(5, 1));
+  contexts.opened({ id: 6, windowId: 9, incognito: false });
+  assert.deepEqual(ruled(contexts, 2, 4, 5, 6, 7, WORKERS), []);
+  assert.equal(contexts.question(), null);
+});
+
+test('a second context has rules until the host has seen to it', () => {
+  const contexts = new BrowserContexts();
+  contexts.opened({ id: 1, windowId: 1, incognito: false });
+  contexts.opened(tab(3, 2));
+  contexts.opened(tab(5, 4));
+  assert.deepEqual(ruled(contexts, 1, 3, 5, 6, WORKERS), [5, 6, WORKERS], 'the next tab may be in another new context');
+  assert.deepEqual([contexts.question(), contexts.question()], [2, null]);
+  contexts.kept(1, false);
+  assert.deepEqual(ruled(contexts, 5), [5], 'an answer about the contexts before');
+  contexts.kept(2, false);
+  assert.deepEqual(ruled(contexts, 1, 3, 5, 6, WORKERS), [6]);
+  contexts.closed(5);
+  assert.equal(contexts.question(), 2, 'the host may be in time for the one that opened last');
+  contexts.closed(3);
+  assert.equal(contexts.question(), null);
+  assert.deepEqual(ruled(contexts, 6), []);
+});
+
+test('once a context has closed, a request must show that a new one is reported', () => {
+  const settled = mock.fn();
+  const contexts = new BrowserContexts(settled);
+  contexts.opened(tab(2, 1));
+  contexts.closed(2);
+  contexts.opened(tab(4, 3));
+  contexts.requested(4);
+  assert.deepEqual(ruled(contexts, 4), [4], 'a request before the answer shows nothing');
+  assert.equal(contexts.question(), 2);
+  contexts.kept(2, false);
+  assert.deepEqual([ruled(contexts, 4), contexts.mayBeLost(4)], [[4], true]);
+  contexts.requested(4);
+  assert.deepEqual([ruled(contexts, 4), contexts.mayBeLost(4)], [[], false]);
+});
+
+test('a context of the host counts as one that has closed', () => {
+  const contexts = new BrowserContexts();
+  contexts.opened(tab(2, 1));
+  contexts.opened(tab(4, 3));
+  contexts.kept(2, true);
+  assert.deepEqual(ruled(contexts, 2, 4), [4]);
+});
+
+test('tabs that are older than the worker have rules until a request shows that they are reported', () => {
+  const contexts = new BrowserContexts();
+  contexts.opened(tab(2, 1), true);
+  assert.deepEqual([ruled(contexts, 2), contexts.question()], [[2], 1]);
+});
+
+test('rules stay in force until the browser has removed them', () => {
+  const contexts = new BrowserContexts();
+  contexts.opened(tab(2, 1));
+  contexts.opened(tab(4, 3));
+  contexts.ruled([4, WORKERS]);
+  contexts.kept(2, false);
+  assert.deepEqual([contexts.needsRules(4), contexts.hasRules(4), contexts.hasRules(2)], [false, true, false]);
+  contexts.ruled([]);
+  assert.equal(contexts.hasRules(4), false);
+});
+
+test('rules of detailed mode cover the tabs that need them, and workers', () => {
+  const tabs = new Map([
+    [7, { ruleId: 10, current: context(1), next: context(2) }],
+    [8, { ruleId: 12, current: context(3), next: context(4) }],
+  ]);
+  const carried = under(detailedRulesOf({}, { needsRules: (tabId) => tabId !== 7 }, tabs));
+  /** @param {{ spanId: string, flags: string }} of */
+  const header = ({ spanId, flags }) => ({ traceparent: `00-${SESSION.traceId}-${spanId}-${flags}` });
+  assert.deepEqual(carried({ tabId: 7, type: 'image' }), {});
+  assert.deepEqual(carried({ tabId: 7, type: 'main_frame' }), {});
+  assert.deepEqual(carried({ tabId: 8, type: 'image' }), header(context(3)));
+  assert.deepEqual(carried({ tabId: 8, type: 'main_frame' }), header(context(4)));
+  assert.deepEqual(carried({ tabId: WORKERS, type: 'xmlhttprequest' }), header(SESSION));
+});
+
+test('the listener does not contradict the rules of a tab', () => {
+  const { inject, tabs, told, named } = working();
+  const { browserContexts } = tabs;
+  browserContexts.opened(tab(TAB + 1000, TAB + 999));
+  browserContexts.opened(tab(TAB, TAB - 1));
+  const next = tabs.contexts().tabs.get(TAB)?.next;
+  assert.ok(next);
+  const [header] = inject(navigation()).filter(({ name }) => name === 'traceparent');
+  assert.match(header?.value ?? '', new RegExp(next.spanId));
+  const [spanId, parent] = told() ?? [];
+  assert.equal(parent, next.spanId);
+  assert.notEqual(spanId, next.spanId, 'the span of the request has an id of its own');
+  assert.deepEqual(named(navigation({ responseHeaders: [] })), [], 'the rule names the context');
+  browserContexts.kept(2, false);
+  const [own] = inject(navigation({ requestId: '2' })).filter(({ name }) => name === 'traceparent');
+  assert.match(own?.value ?? '', new RegExp(told()?.[0]));
+});

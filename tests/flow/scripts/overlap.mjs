@@ -1,0 +1,64 @@
+// Opens and closes browser contexts that overlap, and loads pages in them.
+//
+//   ORDER   steps such as "+A +B -A": a context opens, or closes; after each step every open one loads a page
+//   USERS   how many users open contexts at once, and how many contexts each of them opens after the other
+import process from 'node:process';
+
+import { chromium } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
+
+import { browserArgs, executablePath } from './clients.mjs';
+
+const { SITE, CLIENT, ORDER, USERS } = process.env;
+
+const playwright = async () => {
+  const browser = await chromium.launch({ executablePath, args: browserArgs });
+  return { newContext: () => browser.newContext(), close: () => browser.close() };
+};
+const puppeteerBrowser = async () => {
+  const browser = await puppeteer.launch({ executablePath, args: browserArgs });
+  return { newContext: () => browser.createBrowserContext(), close: () => browser.close() };
+};
+
+async function load(page, name) {
+  await page.goto(`${SITE}/page?kind=document&run=overlap&nav=${name}&subs=6`);
+  await page.evaluate(async () => {
+    while (!window.done) await new Promise((resolve) => setTimeout(resolve, 20));
+  });
+}
+
+async function inOrder(browser) {
+  const open = new Map();
+  for (const [number, step] of ORDER.split(' ').entries()) {
+    const name = step.slice(1);
+    if (step.startsWith('-')) {
+      await open.get(name).context.close();
+      open.delete(name);
+    } else {
+      const context = await browser.newContext();
+      open.set(name, { context, page: await context.newPage() });
+    }
+    for (const [each, { page }] of open) await load(page, `${each}${number}`);
+  }
+}
+
+async function atOnce(browser, users, contexts) {
+  const use = async (user) => {
+    for (let n = 0; n < contexts; n += 1) {
+      const context = await browser.newContext();
+      const page = await context.newPage();
+      for (const visit of [1, 2]) await load(page, `u${user}-${n}-${visit}`);
+      await context.close();
+    }
+  };
+  await Promise.all(Array.from({ length: users }, (_, user) => use(user)));
+}
+
+const browser = await (CLIENT === 'puppeteer' ? puppeteerBrowser() : playwright());
+try {
+  if (ORDER !== undefined) await inOrder(browser);
+  const [users, contexts] = (USERS ?? '0 0').split(' ').map(Number);
+  await atOnce(browser, users, contexts);
+} finally {
+  await browser.close();
+}
