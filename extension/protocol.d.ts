@@ -164,6 +164,10 @@ count: number,
 /** Number of traces: at most 1000. */
 traces: number, };
 
+export type Overlap = { 
+/** The number of browser contexts that have opened so far, which the answer repeats. */
+opened: number, };
+
 export type Problem = { 
 /** One sentence. */
 message: string, };
@@ -268,7 +272,9 @@ number: number, } | { "type": "overlap",
 /** The number in the question. */
 opened: number, 
 /** Whether the browser goes on reporting the requests of all browser contexts that were open then. */
-kept: boolean, } | { "type": "exporter" } & ExporterState | { "type": "settings", 
+kept: boolean, 
+/** Whether the host has closed a browser context of its own meanwhile: one that opened in that moment may not be reported. */
+closed: boolean, } | { "type": "exporter" } & ExporterState | { "type": "settings", 
 /** The path of config.toml, which may not exist; null when the user has no home. */
 file: string | null, 
 /** Whether config.toml exists. */

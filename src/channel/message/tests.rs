@@ -93,12 +93,12 @@ fn each_invalid_frame_has_its_code_and_sentence() {
         (
             br#"{"v":1}"#,
             ErrorCode::UnknownType,
-            "unknown message type (none): expected hello, armed, observed, replenish, problem, choose, settings or store",
+            "unknown message type (none): expected hello, armed, observed, replenish, problem, overlap, choose, settings or store",
         ),
         (
             br#"{"v":1,"type":7}"#,
             ErrorCode::UnknownType,
-            "unknown message type 7: expected hello, armed, observed, replenish, problem, choose, settings or store",
+            "unknown message type 7: expected hello, armed, observed, replenish, problem, overlap, choose, settings or store",
         ),
         (br#"{"v":1,"type":"armed"}"#, ErrorCode::Invalid, "missing field `mode` at line 1 column 22"),
         (br#"{"v":1,"type":"replenish","count":1001}"#, ErrorCode::Invalid, "count is 1001: expected 1000 at most"),
@@ -110,7 +110,7 @@ fn each_invalid_frame_has_its_code_and_sentence() {
         (
             long.as_bytes(),
             ErrorCode::UnknownType,
-            &format!("unknown message type \"{}…: expected hello, armed, observed, replenish, problem, choose, settings or store", "x".repeat(59)),
+            &format!("unknown message type \"{}…: expected hello, armed, observed, replenish, problem, overlap, choose, settings or store", "x".repeat(59)),
         ),
     ];
     for (body, code, sentence) in cases {
