@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 
+import { BrowserContexts } from '../../extension/headers/browser-contexts.js';
 import { NavigationTracker } from '../../extension/headers/tracker.js';
 import { ELSEWHERE, PAGE, TAB } from './support/tabs.js';
 
 const ENDED = [{ spanId: 'e'.repeat(16), flags: '01' }];
 
-/** A tracker whose parts record what they are asked. @param {{ update?: boolean, ended?: typeof ENDED, isLightweight?: boolean }} [options] */
-function begin({ update = false, ended = [], isLightweight = false } = {}) {
+/** A tracker whose parts record what they are asked. @param {{ update?: boolean, ended?: typeof ENDED, isLightweight?: boolean, isLanding?: boolean }} [options] */
+function begin({ update = false, ended = [], isLightweight = false, isLanding = false } = {}) {
   const change = mock.fn((/** @type {any[]} */ ..._args) => ({ update, ended }));
   const tabs = {
+    browserContexts: new BrowserContexts(),
+    isLanding: () => isLanding,
     navigation: (/** @type {number} */ _tabId, /** @type {string} */ requestId) => (requestId === 'known' ? {} : undefined),
     opened: change, closed: change, requested: change, responded: change, failed: change, committed: change, abandoned: change, speculated: change,
   };
@@ -22,8 +25,9 @@ function begin({ update = false, ended = [], isLightweight = false } = {}) {
   };
   const session = { use: mock.fn(), propagation: { extract: () => 'extracted', baggageOf: () => 'baggage' } };
   const mode = { isLightweight, update: mock.fn(async () => {}), requestLeft: mock.fn() };
-  const tracker = new NavigationTracker(/** @type {any} */ ({ session, tabs, traces }), /** @type {any} */ (mode), /** @type {any} */ ({}));
-  return { tracker, change, traces, session, mode };
+  const host = { keepContexts: mock.fn(), problem: mock.fn() };
+  const tracker = new NavigationTracker(/** @type {any} */ ({ session, tabs, traces }), /** @type {any} */ (mode), /** @type {any} */ ({}), host);
+  return { tracker, change, traces, session, mode, tabs, host };
 }
 
 for (const [what, requestId, url, begun, isLightweight, left] of /** @type {[string, string, string | null, number | null, boolean, boolean][]} */ ([
@@ -104,3 +108,38 @@ test('a closed tab has no client', () => {
   tracker.closed(TAB);
   assert.deepEqual(traces.clients.closed.mock.calls.map(({ arguments: args }) => args), [[TAB]]);
 });
+
+/** @param {number} id @param {number} windowId */
+const opened = (id, windowId) => /** @type {chrome.tabs.Tab} */ ({ id, windowId, incognito: true });
+
+test('the host is asked about each context that opens beside others, or closes', () => {
+  const { tracker, host, mode } = begin();
+  /** @param {number} calls */
+  const asked = (calls) => assert.deepEqual(host.keepContexts.mock.calls.map(({ arguments: [number] }) => number), Array(calls).fill(2));
+  tracker.tabOpened(opened(2, 1));
+  assert.equal(mode.update.mock.callCount(), 0, 'one context alone costs nothing');
+  asked(0);
+  tracker.tabOpened(opened(4, 3));
+  asked(1);
+  assert.equal(mode.update.mock.callCount(), 1);
+  tracker.contextsKept({ type: 'overlap', opened: 2, kept: true, closed: false });
+  assert.equal(mode.update.mock.callCount(), 2);
+  tracker.closed(2);
+  asked(2);
+});
+
+for (const [what, kept, url, isLanding, told] of /** @type {[string, boolean, string, boolean, number][]} */ ([
+  ['a page without a request', false, PAGE, false, 1],
+  ['a page of a context that is kept', true, PAGE, false, 0],
+  ['a page whose request was seen', false, PAGE, true, 0],
+  ['a page that is not traced', false, ELSEWHERE, false, 0],
+])) {
+  test(`the user is told of requests that are not reported: ${what}`, () => {
+    const { tracker, host } = begin({ isLanding });
+    tracker.tabOpened(opened(2, 1));
+    tracker.tabOpened(opened(TAB, 3));
+    tracker.contextsKept({ type: 'overlap', opened: 2, kept, closed: false });
+    tracker.committed(TAB, url);
+    assert.equal(host.problem.mock.callCount(), told);
+  });
+}
