@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Deserialize;
 
 use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, logged, script_path, traceparent};
-use crate::spans::{NAVIGATION, Trace};
+use crate::spans::{NAVIGATION, Trace, path};
 use crate::support::collector::{attribute, hex, read_line, spans};
 use crate::support::site::Recorded;
 
@@ -96,6 +96,7 @@ fn activations(mode: &str) -> Vec<Recorded> {
     assert_eq!(loads.len(), LOADS, "{loads:?}");
     let navigations: Vec<_> = trace.spans().filter(|span| span.name == NAVIGATION).map(nav_of).collect();
     assert_eq!(navigations.len(), LOADS, "{navigations:?}");
+    assert_eq!(trace.requests().filter(|span| path(span) == "/transport").count(), 0, "no span of what carries none");
     let preloaded = |request: &&Recorded| request.header("service-worker-navigation-preload").is_some();
     assert_eq!(run.requests.iter().filter(preloaded).count(), 2);
     run.requests

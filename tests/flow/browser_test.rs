@@ -1,6 +1,8 @@
 //! Runs a test client (k6, or node with a script for Playwright or Puppeteer) against a site, with and without navtrace.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -102,6 +104,18 @@ impl BrowserTest {
         self.finished(&output)
     }
 
+    /// Stops a script that loads pages until then.
+    pub(crate) fn stop(&self) {
+        let address = self.site.main().strip_prefix("http://").unwrap().to_owned();
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(
+            stream,
+            "GET /empty?kind=stop&run=stop&nav=stop HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        assert!(stream.bytes().next().is_some_and(|byte| byte.is_ok()), "the site answers");
+    }
+
     /// Returns the result of a client that has exited. Fails the test if the client failed or k6 logged an error.
     pub(crate) fn finished(&self, output: &Output) -> Run {
         let run = self.ended(output);
@@ -113,7 +127,8 @@ impl BrowserTest {
     pub(crate) fn ended(&self, output: &Output) -> Run {
         let log = stderr(output);
         assert!(output.status.success(), "exit {}\n{log}", output.status);
-        let requests = self.site.settled(Duration::from_millis(300), Duration::from_secs(5));
+        let mut requests = self.site.settled(Duration::from_millis(300), Duration::from_secs(5));
+        requests.retain(|request| request.label() != "stop");
         Run { log, requests }
     }
 

@@ -129,6 +129,7 @@ fn hostile_text_stays_text() {
 #[test]
 fn ten_thousand_spans_scroll_smoothly() {
     let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "small", &[trace(1, 500)]);
     write(dir.path(), "large", &[trace(1, 10_000)]);
     check(dir.path(), "large");
 }

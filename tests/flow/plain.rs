@@ -73,7 +73,7 @@ fn every_iteration_is_traced_from_its_first_request() {
 fn a_second_k6_is_refused_and_the_first_continues() {
     let _guard = exclusive();
     let test = BrowserTest::new();
-    let mut first = plain_arguments(&test, "pages.js", &[("SECONDS", "12")]);
+    let mut first = plain_arguments(&test, "pages.js", &[("UNTIL_STOPPED", "1")]);
     let mut first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the first one runs", || !test.site.requests().is_empty());
 
@@ -99,6 +99,7 @@ fn a_second_k6_is_refused_and_the_first_continues() {
     );
 
     assert!(first.try_wait().unwrap().is_none(), "the first one is still there");
+    test.stop();
     let first = test.finished(&first.wait_with_output().unwrap());
     assert_eq!(first.trace_ids().len(), 1);
     assert!(first.requests.iter().all(|request| request.run.as_deref() == Some("1-0")));

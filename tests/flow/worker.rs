@@ -1,6 +1,7 @@
 //! Tests that the extension's worker stays alive, and that after a fault no request is stuck and detailed mode comes back.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -38,8 +39,8 @@ const IDLE: Duration = Duration::from_secs(40);
 /// The requests and hosts of a browser whose worker had faults.
 struct WorkerRun {
     requests: Vec<Recorded>,
-    /// The times just before each fault.
-    faults: Vec<Instant>,
+    /// From just before each fault until it was over.
+    faults: Vec<Range<Instant>>,
     /// All hosts of the browser. Each worker has its own.
     hosts: BTreeSet<u32>,
 }
@@ -58,9 +59,10 @@ impl WorkerRun {
         let (regular, foreign): (Vec<_>, Vec<_>) =
             complete.into_iter().partition(|request| traceparent(request).trace_id == session);
         let irregular = || bare.iter().chain(&foreign).map(|request| request.at);
-        let ends = self.faults.iter().copied().skip(1).map(Some).chain([None]);
+        let faults = || self.faults.iter().map(|fault| fault.start);
+        let ends = faults().skip(1).map(Some).chain([None]);
         let mut recoveries = Vec::new();
-        for (fault, end) in self.faults.iter().copied().zip(ends) {
+        for (fault, end) in faults().zip(ends) {
             let within = |at: &Instant| *at >= fault && end.is_none_or(|end| *at < end);
             let back = irregular().filter(within).max().unwrap_or(fault);
             let afterwards = regular.iter().map(|request| request.at).filter(|at| within(at) && *at > back).count();
@@ -74,7 +76,10 @@ impl WorkerRun {
             foreign.len()
         );
 
-        assert!(irregular().all(|at| at >= self.faults[0]), "some requests were irregular before the first fault");
+        assert!(
+            irregular().all(|at| at >= self.faults[0].start),
+            "some requests were irregular before the first fault"
+        );
         assert!(recoveries.iter().all(|(_, afterwards)| *afterwards >= MIN_REGULAR), "too few: {recoveries:?}");
         let mut times: Vec<_> = recoveries.iter().map(|(time, _)| *time).collect();
         times.sort_unstable();
@@ -108,9 +113,9 @@ impl WorkerRun {
             others.len()
         );
         let far = |request: &Recorded| {
-            let distance = |fault: &Instant| {
-                let late = request.at.saturating_duration_since(*fault);
-                late.max(fault.saturating_duration_since(request.at))
+            let distance = |fault: &Range<Instant>| {
+                let late = request.at.saturating_duration_since(fault.end);
+                late.max(fault.start.saturating_duration_since(request.at))
             };
             self.faults.iter().map(distance).min().unwrap()
         };
@@ -151,8 +156,11 @@ fn with_playwright(test: &BrowserTest, collector: &Collector, fault: &str) -> Wo
         .env("FAULT_INTERVAL", FAULT_INTERVAL.as_millis().to_string())
         .stdin(Stdio::null());
     let (run, hosts) = watched(test, command, || ());
-    let (faults, requests) = run.requests.into_iter().partition::<Vec<_>, _>(|request| request.label() == "fault");
-    WorkerRun { requests, faults: faults.into_iter().map(|fault| fault.at).collect(), hosts }
+    let (marks, requests): (Vec<_>, Vec<_>) =
+        run.requests.into_iter().partition(|request| request.label().starts_with("fault"));
+    let times = |label| marks.iter().filter(move |mark| mark.label() == label).map(|mark| mark.at);
+    let faults = times("fault").zip(times("fault-over")).map(|(start, end)| start..end).collect();
+    WorkerRun { requests, faults, hosts }
 }
 
 #[test]
@@ -183,11 +191,11 @@ fn a_worker_that_is_killed_comes_back_under_k6() {
     // The first fault comes with the first page, and six seconds follow the last one.
     let mut command = test.traced_command("pages.js", &[("ITERATIONS", "1"), ("SECONDS", "19")]);
     command.envs(Environment::exporting(&collector.endpoint()));
-    let mut faults: Vec<Instant> = Vec::new();
+    let mut faults: Vec<Range<Instant>> = Vec::new();
     let (run, hosts) = watched(&test, command, || {
         let due = match faults.last() {
             None => !test.site.requests().is_empty(),
-            Some(fault) => faults.len() < FAULTS && fault.elapsed() >= FAULT_INTERVAL,
+            Some(fault) => faults.len() < FAULTS && fault.start.elapsed() >= FAULT_INTERVAL,
         };
         if due
             && let Some(devtools) = DevTools::of_client(&test)
@@ -195,7 +203,7 @@ fn a_worker_that_is_killed_comes_back_under_k6() {
         {
             let before = Instant::now();
             if devtools.close(&worker).is_ok() {
-                faults.push(before);
+                faults.push(before..Instant::now());
             }
         }
     });

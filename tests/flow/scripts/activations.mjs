@@ -114,5 +114,8 @@ await page.evaluate(async (script) => {
 for (const nav of ['preloaded', 'preloaded-again']) await page.goto(at('/sw/preload/plain.html', 'document', nav));
 await load('last');
 
+// A handshake that nothing answers. An extension sees it, but can't change it.
+await page.evaluate((url) => new WebTransport(url).ready.catch(() => {}), 'https://127.0.0.1:9/transport');
+
 console.error(`ACTIVATIONS ${JSON.stringify({ persisted, activationStart, deliveryType })}`);
 await browser.close();

@@ -1,5 +1,5 @@
 // Loads pages one after the other through Playwright, which resumes every paused worker, and ends or reloads the extension during some loads. A
-// request to the site marks the time just before each fault.
+// request to the site marks the time just before each fault, and another one when the worker has gone.
 //
 //   SITE             the origin of the site
 //   CHROME_BIN       the browser, which `navtrace run` sets
@@ -97,6 +97,7 @@ async function fault() {
     const targetId = await worker();
     if (targetId === undefined || (await evaluated(targetId, 'self.marked === undefined'))) return true;
   });
+  await fetch(`${SITE}/asset/empty.js?kind=fault-over`);
   return done;
 }
 
