@@ -98,6 +98,10 @@ export type IssuedFor = "navigation" | "tab" | "client";
 
 export type Linked = { traceId: string, spanId: string, };
 
+export type FailureKind = "failed" | "cancelled" | "blocked";
+
+export type NavigationEnd = "no-document" | "elsewhere";
+
 export type Response = { 
 /** The HTTP status. */
 status: number, 
@@ -130,17 +134,25 @@ resource: string,
 /** The navigation that begins with this request. */
 navigation?: NavigationStart, 
 /** The length of the request's body in bytes, if known. */
-size?: number, } | { "what": "request-redirected", time: number, request: string, response: Response, } | { "what": "request-completed", time: number, request: string, response: Response, } | { "what": "request-failed", time: number, request: string, 
+size?: number, } | { "what": "request-challenged", time: number, request: string, 
+/** The span id of this exchange if a second one follows, which has the id that both carry. */
+spanId: string, response: Response, } | { "what": "request-redirected", time: number, request: string, response: Response, } | { "what": "request-completed", time: number, request: string, response: Response, } | { "what": "request-failed", time: number, request: string, 
 /** Chromium's name of the error, such as `net::ERR_CONNECTION_REFUSED`. */
 error: string, 
-/** The span id to use if the request failed before it was sent, so that this event is all there is of it. */
-spanId: string, method: string, 
+/** How it ended; absent for a failure. */
+kind?: FailureKind, 
+/** The span id to use if the request was never sent, so that this event is all there is of it. */
+spanId: string, 
+/** The span id of its navigation if the request was never sent; absent if the parent is the session's root. */
+parent?: string, method: string, 
 /** Empty if it is no target. */
 url: string, resource: string, } | { "what": "navigation-committed", time: number, spanId: string, tabId: number, url: string, 
 /** The start of the navigation, which may have had no request. */
 started: number, 
 /** Chromium's reason of the navigation: `link`, `typed`, `reload` and so on. */
-transition: string, } | { "what": "navigation-failed", time: number, spanId: string, } | { "what": "document-parsed", time: number, spanId: string, } | { "what": "document-loaded", time: number, spanId: string, } | { "what": "page-measured", time: number, spanId: string, 
+transition: string, } | { "what": "navigation-failed", time: number, spanId: string, 
+/** How it ended, if nothing went wrong. */
+end?: NavigationEnd, } | { "what": "document-parsed", time: number, spanId: string, } | { "what": "document-loaded", time: number, spanId: string, } | { "what": "page-measured", time: number, spanId: string, 
 /** Web vitals by their short names: `cls`, and in milliseconds `fcp`, `inp` and `lcp`. */
 vitals: { [key in string]: number }, 
 /** The numbers of its `PerformanceNavigationTiming`, by its own names. */

@@ -29,7 +29,7 @@ pub mod testing {
     pub use crate::context::issuer::SessionContext;
     pub use crate::context::mode::WantedMode;
     pub use crate::context::policy::Policy;
-    pub use crate::observe::observation::{NavigationStart, Observation, Response};
+    pub use crate::observe::observation::{FailureKind, NavigationStart, Observation, Response};
     pub use crate::observe::session::Session;
     pub use crate::run::reports;
     pub use crate::view::page;

@@ -11,6 +11,7 @@ import { isSampled } from '../context/propagators.js';
 import { STEERING_HEADER } from '../context/steering.js';
 import { spanLink } from '../context/traces.js';
 import { MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
+import { pageOf } from './page-of.js';
 import { serverTiming } from './rules.js';
 
 /** @import { Carried } from '../context/propagators.js' */
@@ -235,18 +236,10 @@ export class Injector {
     return this.#tracing.tabs.begin(details.tabId, details.requestId);
   }
 
-  /**
-   * Finds the context of the page that makes a request. The tab alone is not enough: the document before may still make requests when the tab
-   * has the next one's response.
-   *
-   * @param {RequestDetails} details @returns {TracedContext}
-   */
-  #page({ tabId, documentId, parentDocumentId }) {
-    if (this.#tracing === null) return this.#context;
-    const { tabs } = this.#tracing;
-    if (tabs.browserContexts.hasRules(tabId)) return tabs.current(tabId) ?? this.#context;
-    const document = this.#documents.find(documentId) ?? this.#documents.find(parentDocumentId);
-    return document ?? (tabId === -1 ? undefined : this.#tracing.tabs.current(tabId)) ?? this.#context;
+  /** Finds the context of the page that makes a request, or that of the session. @param {RequestDetails} details @returns {TracedContext} */
+  #page(details) {
+    const page = this.#tracing === null ? undefined : pageOf(this.#tracing.tabs, this.#documents, details);
+    return page ?? this.#context;
   }
 
   /** Names a navigation's context in its response, for scripts and for the page's own instrumentation. @param {ResponseDetails} details */

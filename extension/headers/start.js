@@ -9,6 +9,7 @@ import { BrowserContexts } from './browser-contexts.js';
 import { ModeSwitch } from './mode.js';
 import { NavigationTracker } from './tracker.js';
 import { NewTrace } from './new-trace.js';
+import { pageOf } from './page-of.js';
 import { readRecord } from './record.js';
 import { SessionRules } from './session-rules.js';
 import { Tabs } from './tabs.js';
@@ -39,7 +40,7 @@ export async function startHeaders(session, host, { injector, navigations }, obs
   });
   const opening = host.openSession(reading);
   const [record, granted, { open, windowIds }] = await Promise.all([reading, isGranted(), listTabs(), opening]);
-  const { outbox, requests } = observers;
+  const { outbox, documents, requests } = observers;
   const traces = new Traces(session, outbox, {
     problem: (message) => host.problem(message),
     sampled: () => requests.sampled(),
@@ -52,6 +53,7 @@ export async function startHeaders(session, host, { injector, navigations }, obs
   // An earlier worker may have seen a browser context close.
   for (const tab of open) tabs.browserContexts.opened(tab, record !== null);
   tabs.opened(open.flatMap(({ id }) => id ?? []), windowIds);
+  requests.findPages((details) => pageOf(tabs, documents, details) ?? session.context);
   const tracing = { session, traces, tabs };
   const parts = { rules, injector, requests, navigations };
   const mode = new ModeSwitch(tracing, host, parts, { granted, before: record?.mode ?? null });

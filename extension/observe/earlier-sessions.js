@@ -63,10 +63,13 @@ export class EarlierSessions {
       }
       case 'request-completed':
       case 'request-failed': {
-        const session = this.#requests.get(observation.request);
+        // One that never left names the navigation of its page.
+        const parent = observation.what === 'request-failed' ? observation.parent : undefined;
+        const session = this.#requests.get(observation.request) ?? (parent === undefined ? undefined : this.#spans.get(parent));
         if (session !== undefined) this.#requests.delete(observation.request);
         return session;
       }
+      case 'request-challenged':
       case 'request-redirected':
         return this.#requests.get(observation.request);
       case 'context-issued':

@@ -8,6 +8,7 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { TracedContext } from '../context/traces.js' */
+/** @import { NavigationEnd } from '../protocol.d.ts' */
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
 
@@ -120,14 +121,15 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
   /** @param {(tracker: Tracker) => void} call */
   const whenReady = (call) => (current === null ? void ready.then(call) : call(current));
   /**
-   * Calls the tracker and observes the navigations that failed.
+   * Calls the tracker and observes the navigations that ended without a document.
    *
    * @param {number} time
    * @param {(tracker: Tracker) => TracedContext[]} call
+   * @param {NavigationEnd} [end] how they ended, if nothing went wrong
    */
-  const fail = (time, call) =>
+  const fail = (time, call, end) =>
     whenReady((tracker) => {
-      for (const { spanId } of call(tracker)) outbox.observe({ what: 'navigation-failed', time, spanId });
+      for (const { spanId } of call(tracker)) outbox.observe({ what: 'navigation-failed', time, spanId, end });
     });
   /** @param {number} tabId */
   const close = (tabId) => {
@@ -152,7 +154,8 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     if (!isNavigation(details)) return;
     const { tabId, requestId, timeStamp } = details;
     const begun = starts.of(tabId);
-    fail(timeStamp, (tracker) => tracker.responded(tabId, requestId, documentUrl(details), begun));
+    const url = documentUrl(details);
+    fail(timeStamp, (tracker) => tracker.responded(tabId, requestId, url, begun), url === null ? 'no-document' : 'elsewhere');
   };
   /** @param {chrome.webRequest.OnBeforeSendHeadersDetails} details @returns {undefined} */
   const arrive = (details) => {

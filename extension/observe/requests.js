@@ -6,11 +6,11 @@
 import { newSpanId } from '../context/ids.js';
 import { isSampled } from '../context/propagators.js';
 import { dropOldest } from '../drop-oldest.js';
-import { bodySize, cutUrl, isOwnRequest } from './details.js';
+import { bodySize, cutUrl, failureKind, isOwnOrigin, isOwnRequest, mayRead } from './details.js';
 
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { Session } from '../context/session.js' */
-/** @import { Traces } from '../context/traces.js' */
+/** @import { TracedContext, Traces } from '../context/traces.js' */
 /** @import { SessionContext } from '../protocol.d.ts' */
 /** @import { NavigationStarts } from './navigations.js' */
 /** @import { Outbox } from './outbox.js' */
@@ -22,6 +22,7 @@ import { bodySize, cutUrl, isOwnRequest } from './details.js';
  */
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails | chrome.webRequest.OnSendHeadersDetails} RequestDetails */
 /** @typedef {chrome.webRequest.RequestFilter} RequestFilter */
+/** @typedef {(details: chrome.webRequest.OnErrorOccurredDetails) => TracedContext | undefined} PageOf */
 /** @typedef {chrome.webRequest.OnBeforeRedirectDetails | chrome.webRequest.OnCompletedDetails} ResponseDetails */
 
 /** Longer than any standard method; a page may make up a method of any length. */
@@ -33,14 +34,28 @@ const MAX_STATUS = 999;
 /** Limit for requests to ignore, whose ends may never be seen. */
 const MAX_IGNORED = 5000;
 
+/**
+ * The kinds of requests whose response heads are read, for challenges and for bodies that the page gives up. Each event costs the browser time, so
+ * there are none about the many files of a page: their server has asked for credentials before, and a page hardly ever stops them.
+ *
+ * @type {`${chrome.webRequest.ResourceType}`[]}
+ */
+const WITH_HEADS = ['main_frame', 'sub_frame', 'xmlhttprequest', 'websocket'];
+
+/** @param {RequestFilter} filter */
+const headsOf = ({ types, ...filter }) => ({ ...filter, types: types?.filter((type) => WITH_HEADS.includes(type)) ?? WITH_HEADS });
+
+/** Returns whether a response may be a challenge, after which the browser repeats the request. @param {number} status */
+const isChallenge = (status) => status === 401 || status === 407;
+
 /** @param {{ method: string, url: string, type: string }} details */
 const targetOf = ({ method, url, type }) => ({ method: method.slice(0, MAX_METHOD_LENGTH), url: cutUrl(url), resource: type });
 
-/** @param {ResponseDetails} details */
-const responseOf = ({ statusCode, fromCache, ip, statusLine }) => ({
+/** @param {ResponseDetails | chrome.webRequest.OnHeadersReceivedDetails} details */
+const responseOf = ({ statusCode, statusLine, ...details }) => ({
   status: Math.min(Math.max(statusCode, 0), MAX_STATUS),
-  fromCache,
-  address: ip,
+  fromCache: 'fromCache' in details && details.fromCache === true,
+  address: 'ip' in details ? details.ip : undefined,
   protocol: statusLine?.split(' ')[0] || undefined,
 });
 
@@ -53,8 +68,10 @@ export class Requests {
   #traces = null;
   /** @type {MainFrames | undefined} */
   #mainFrames;
-  /** @type {Set<string>} ids of requests under way whose start was observed */
-  #started = new Set();
+  /** @type {PageOf} */
+  #pageOf = () => undefined;
+  /** @type {Map<string, boolean>} whether the page can read the response, by the ids of requests under way whose start was observed */
+  #started = new Map();
   /** @type {Set<string>} ids of requests under way that are not observed although their addresses are targets */
   #ignored = new Set();
   /** @type {SessionContext | null} the context in the rules; null in detailed mode */
@@ -79,7 +96,12 @@ export class Requests {
 
   /** @returns {Iterable<string>} ids of the observed requests under way */
   underWay() {
-    return this.#started;
+    return this.#started.keys();
+  }
+
+  /** Finds the page of a request that never left by this function from now on. @param {PageOf} pageOf */
+  findPages(pageOf) {
+    this.#pageOf = pageOf;
   }
 
   /** Ignores a request that is about to leave. @param {string} requestId */
@@ -109,7 +131,7 @@ export class Requests {
     const { timeStamp: time, requestId: request, tabId, method, requestHeaders } = details;
     if (!this.#session.exports) return;
     this.#ignored.delete(request);
-    this.#started.add(request);
+    this.#started.set(request, false);
     // Without a span id yet, the navigation is observed when it commits.
     const startsNavigation = parent !== undefined && isOwnRequest(details);
     this.#outbox.observe({
@@ -157,7 +179,7 @@ export class Requests {
 
   /** Registers the listeners that are needed, and no others: each event costs the browser more than it costs the worker. */
   #register() {
-    const { onSendHeaders, onBeforeRedirect, onCompleted, onErrorOccurred } = chrome.webRequest;
+    const { onSendHeaders, onHeadersReceived, onBeforeRedirect, onCompleted, onErrorOccurred } = chrome.webRequest;
     const [before, wanted] = [this.#registered, this.#wanted()];
     this.#registered = wanted;
     const isSameFilter = JSON.stringify(wanted?.filter) === JSON.stringify(before?.filter);
@@ -165,6 +187,7 @@ export class Requests {
     if (wanted?.seesStarts && !(isSameFilter && before?.seesStarts)) onSendHeaders.addListener(this.#sent, wanted.filter, ['requestHeaders']);
     if (isSameFilter) return;
     if (before !== null) {
+      onHeadersReceived.removeListener(this.#answered);
       onBeforeRedirect.removeListener(this.#redirected);
       onCompleted.removeListener(this.#completed);
       onErrorOccurred.removeListener(this.#failed);
@@ -172,6 +195,7 @@ export class Requests {
     // The browser may not report the end of a request that began under another filter.
     this.#started.clear();
     if (wanted === null) return;
+    onHeadersReceived.addListener(this.#answered, headsOf(wanted.filter), ['responseHeaders']);
     onBeforeRedirect.addListener(this.#redirected, wanted.filter);
     onCompleted.addListener(this.#completed, wanted.filter);
     onErrorOccurred.addListener(this.#failed, wanted.filter);
@@ -184,6 +208,14 @@ export class Requests {
     // Stopped: only what is under way is followed.
     return this.#registered !== null && this.#started.size > 0 ? { ...this.#registered, seesStarts: false } : null;
   }
+
+  /** @param {chrome.webRequest.OnHeadersReceivedDetails} details @returns {undefined} */
+  #answered = (details) => {
+    const { timeStamp: time, requestId: request, statusCode } = details;
+    if (!this.#started.has(request)) return;
+    if (!isChallenge(statusCode)) return void this.#started.set(request, mayRead(details));
+    this.#outbox.observe({ what: 'request-challenged', time, request, spanId: newSpanId(), response: responseOf(details) });
+  };
 
   /** @param {chrome.webRequest.OnBeforeRedirectDetails} details */
   #redirected = (details) => {
@@ -206,11 +238,24 @@ export class Requests {
 
   /** @param {chrome.webRequest.OnErrorOccurredDetails} details */
   #failed = (details) => {
-    const { timeStamp: time, requestId: request, error } = details;
+    const { timeStamp: time, requestId: request, error, type } = details;
     if (this.#ignored.delete(request) || !this.#isObserved(details)) return;
+    // A request may fail before it leaves; this observation is then the only one of it, and brings its span id and its parent.
+    const canRead = this.#started.get(request);
+    const page = canRead === undefined && !isOwnRequest(details) ? this.#pageOf(details) : undefined;
+    if (page !== undefined && (page.steering?.off === true || !isSampled(page.flags))) return;
+    const hasResponse = WITH_HEADS.includes(type) ? canRead === true : type === 'media' || isOwnOrigin(details);
     this.#ended(request);
-    // A request may fail before it leaves; this observation is then the only one of it, and brings its span id.
-    this.#outbox.observe({ what: 'request-failed', time, request, error, spanId: newSpanId(), ...targetOf(details) });
+    this.#outbox.observe({
+      what: 'request-failed',
+      time,
+      request,
+      error,
+      kind: failureKind(error, hasResponse),
+      spanId: newSpanId(),
+      parent: page?.spanId,
+      ...targetOf(details),
+    });
   };
 
   /** @param {string} requestId */

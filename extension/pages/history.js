@@ -13,7 +13,8 @@ import { isBrowsersOwn } from '../observe/details.js';
 /** @typedef {Extract<Observation, { what: 'request-started' }>} Started */
 /** @typedef {Extract<Observation, { what: 'request-completed' }>['response']} Response */
 /** @typedef {Omit<NavigationView, 'requests'> & { tabId: number, requests: RequestEntry[] }} NavigationEntry */
-/** @typedef {{ start: Started, navigation: NavigationEntry, ended: number | null, response: Response | null, error: string | null }} RequestEntry */
+/** @typedef {Extract<Observation, { what: 'request-failed' }>} Failed */
+/** @typedef {{ start: Started, navigation: NavigationEntry, ended: number | null, response: Response | null, failure: Failed | null }} RequestEntry */
 
 /** Limits per tab and per navigation. */
 export const MAX_NAVIGATIONS = 10;
@@ -26,8 +27,11 @@ export const MAX_IN_ALL = 20_000;
 /** Limit for requests that have not ended, and for traces of navigations that may never start. */
 const MAX_UNFINISHED = 5000;
 
+/** @param {Failed} failure */
+const endOf = ({ kind }) => kind ?? 'failed';
+
 /** @param {RequestEntry} entry @returns {RequestView} */
-const requestViewOf = ({ start: { spanId, method, url, resource, time }, ended, response, error }) => ({
+const requestViewOf = ({ start: { spanId, method, url, resource, time }, ended, response, failure }) => ({
   spanId,
   method,
   url,
@@ -35,7 +39,8 @@ const requestViewOf = ({ start: { spanId, method, url, resource, time }, ended, 
   started: time,
   ended,
   status: response?.status ?? null,
-  error,
+  error: failure?.error ?? null,
+  end: failure === null ? null : endOf(failure),
   fromCache: response?.fromCache ?? false,
 });
 
@@ -87,7 +92,7 @@ export class History {
       case 'request-completed':
         return this.#endRequest(observation.request, observation.time, observation.response, null);
       case 'request-failed':
-        return this.#endRequest(observation.request, observation.time, null, observation.error);
+        return this.#endRequest(observation.request, observation.time, null, observation);
       case 'context-issued':
         if (observation.issuedFor === 'navigation') this.#traces.set(observation.spanId, observation.traceId);
         return dropOldest(this.#traces, MAX_UNFINISHED);
@@ -138,7 +143,7 @@ export class History {
       return;
     }
     /** @type {RequestEntry} */
-    const entry = { start, navigation, ended: null, response: null, error: null };
+    const entry = { start, navigation, ended: null, response: null, failure: null };
     navigation.requests.push(entry);
     this.#open.set(request, entry);
     dropOldest(this.#open, MAX_UNFINISHED);
@@ -150,19 +155,20 @@ export class History {
    * @param {string} request
    * @param {number} time
    * @param {Response | null} response
-   * @param {string | null} error
+   * @param {Failed | null} failure
    */
-  #endRequest(request, time, response, error) {
+  #endRequest(request, time, response, failure) {
     const entry = this.#open.get(request);
     if (entry === undefined) return;
     this.#open.delete(request);
     entry.ended = time;
     entry.response = response;
-    entry.error = error;
+    entry.failure = failure;
     const { navigation, start } = entry;
     if (start.resource !== 'main_frame') return;
     navigation.status = response?.status ?? null;
-    navigation.error = error;
+    navigation.error = failure?.error ?? null;
+    navigation.end = failure === null ? null : endOf(failure);
   }
 
   /**
@@ -174,7 +180,7 @@ export class History {
   #startNavigation(spanId, tabId, started) {
     const traceId = this.#traces.get(spanId) ?? this.#sessionTraceId;
     /** @type {NavigationEntry} */
-    const navigation = { spanId, traceId, tabId, url: '', started, ended: null, status: null, error: null, requests: [], more: 0 };
+    const navigation = { spanId, traceId, tabId, url: '', started, ended: null, status: null, error: null, end: null, requests: [], more: 0 };
     const navigations = this.#tabs.get(tabId) ?? [];
     if (navigations.length === 0) this.#tabs.set(tabId, navigations);
     navigations.push(navigation);

@@ -1,6 +1,6 @@
 // The messages between the worker and the extension's own pages. Times are milliseconds since the epoch.
 
-import type { Choose, Configured, ExporterState, Mode, SessionContext, SettingInfo, Store, WantedMode } from '../protocol.d.ts';
+import type { Choose, Configured, ExporterState, FailureKind, Mode, SessionContext, SettingInfo, Store, WantedMode } from '../protocol.d.ts';
 
 /** The state that the worker sends to its pages. */
 export interface View {
@@ -48,7 +48,9 @@ export interface NavigationView {
   /** null while the document is loading. */
   ended: number | null;
   status: number | null;
+  /** The browser's name of the error, and how its request ended by that. */
   error: string | null;
+  end: FailureKind | null;
   /** In order of start, at most 200; `more` counts those left out. */
   requests: RequestView[];
   more: number;
@@ -63,6 +65,7 @@ export interface RequestView {
   ended: number | null;
   status: number | null;
   error: string | null;
+  end: FailureKind | null;
   fromCache: boolean;
 }
 

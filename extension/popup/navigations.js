@@ -14,7 +14,7 @@ const VISIBLE_ROWS = 10;
 /** Longest address of a navigation, in characters. */
 const MAX_NAME_LENGTH = 32;
 
-const MARKS = { ok: '', error: '✕ ', cache: '', open: '' };
+const MARKS = { ok: '', error: '✕ ', stopped: '', cache: '', open: '' };
 
 /** Span ids of the navigations that have been shown. @type {Set<string>} */
 const known = new Set();
@@ -57,7 +57,7 @@ function createNavigation() {
 
 /** @param {Element} item @param {NavigationView} navigation @param {number} now */
 function updateNavigation(item, navigation, now) {
-  const { spanId, traceId, url, started, ended, error, requests, more } = navigation;
+  const { spanId, traceId, url, started, ended, error, end, requests, more } = navigation;
   const kind = kindOf(navigation);
   const name = cut(shortAddress(url), MAX_NAME_LENGTH);
   setAttribute(item, 'data-kind', kind);
@@ -65,7 +65,7 @@ function updateNavigation(item, navigation, now) {
   setText(part(item, '.name'), name);
   setText(part(item, '.status'), `${MARKS[kind]}${statusOf(navigation)}`);
   setText(part(item, '.time'), ended === null ? 'loading' : duration(ended - started));
-  showText(part(item, '.fault'), error ?? '');
+  showText(part(item, '.fault'), end === 'failed' ? (error ?? '') : '');
   const rows = part(item, '.rows');
   setAttribute(rows, 'aria-label', `Requests of ${name}`);
   setAttribute(rows, 'tabindex', requests.length > VISIBLE_ROWS ? '0' : null);

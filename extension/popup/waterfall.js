@@ -12,7 +12,7 @@
  * @property {string} title method and address in full
  * @property {string} status
  * @property {string} time the duration
- * @property {'ok' | 'error' | 'cache' | 'open'} kind
+ * @property {'ok' | 'error' | 'stopped' | 'cache' | 'open'} kind
  * @property {number} from
  * @property {number} length
  * @property {string} spoken the row as text for screen readers
@@ -75,20 +75,22 @@ export function rowsOf(navigation, now) {
 }
 
 /**
- * Returns the kind of a request or navigation.
+ * Returns the kind of a request or navigation. One that was cancelled or blocked is no failure.
  *
- * @param {{ status: number | null, error: string | null, ended: number | null, fromCache?: boolean }} item
+ * @param {{ status: number | null, end: RequestView['end'], ended: number | null, fromCache?: boolean }} item
  * @returns {Row['kind']}
  */
-export function kindOf({ status, error, ended, fromCache }) {
-  if (error !== null || (status !== null && status >= 400)) return 'error';
+export function kindOf({ status, end, ended, fromCache }) {
+  if (end === 'failed' || (status !== null && status >= 400)) return 'error';
+  if (end !== null) return 'stopped';
   if (ended === null) return 'open';
   return fromCache === true ? 'cache' : 'ok';
 }
 
 /** @param {RequestView} request @param {Row['kind']} kind */
-function outcome({ status, error }, kind) {
+function outcome({ status, error, end }, kind) {
   if (kind === 'error') return `failed: ${error ?? status}`;
+  if (kind === 'stopped') return String(end);
   if (kind === 'open') return 'no answer yet';
   return status === null ? 'no status' : `status ${status}`;
 }
@@ -96,12 +98,12 @@ function outcome({ status, error }, kind) {
 /**
  * Returns the status of a request or navigation as short text.
  *
- * @param {{ status: number | null, error: string | null }} item
+ * @param {{ status: number | null, end: RequestView['end'] }} item
  * @returns {string}
  */
-export function statusOf({ status, error }) {
-  if (status !== null && (error === null || status >= 400)) return String(status);
-  return error === null ? '' : 'failed';
+export function statusOf({ status, end }) {
+  if (status !== null && (end === null || status >= 400)) return String(status);
+  return end ?? '';
 }
 
 /**

@@ -13,15 +13,18 @@ use opentelemetry_semantic_conventions::SCHEMA_URL;
 use opentelemetry_semantic_conventions::attribute as semconv;
 use url::Url;
 
-use crate::observe::observation::SpanLink;
+use crate::observe::observation::{NavigationEnd, SpanLink};
 use crate::observe::span::{Navigation, Operation, Request, Span, SpanError};
 
 /// Attributes that no convention covers.
 pub(crate) mod own {
     pub(crate) const FROM_CACHE: &str = "navtrace.request.from_cache";
-    pub(super) const CANCELLED: &str = "navtrace.request.cancelled";
+    pub(crate) const CANCELLED: &str = "navtrace.request.cancelled";
+    pub(crate) const BLOCKED: &str = "navtrace.request.blocked";
+    pub(super) const UNSENT: &str = "navtrace.request.unsent";
+    pub(super) const CHALLENGED: &str = "navtrace.request.challenged";
     pub(super) const RESOURCE_TYPE: &str = "navtrace.request.resource_type";
-    pub(super) const UNFINISHED: &str = "navtrace.unfinished";
+    pub(crate) const UNFINISHED: &str = "navtrace.unfinished";
     pub(super) const OUTCOME: &str = "navtrace.navigation.outcome";
     pub(super) const TRANSITION: &str = "navtrace.navigation.transition";
     pub(super) const TAB: &str = "navtrace.tab.id";
@@ -159,6 +162,10 @@ impl Parts {
         let (kind, message) = match error {
             None => return,
             Some(SpanError::Cancelled) => return self.flag(own::CANCELLED),
+            Some(SpanError::Blocked(name)) => {
+                self.text(semconv::ERROR_TYPE, &**name);
+                return self.flag(own::BLOCKED);
+            }
             Some(SpanError::Status(status)) => (status.to_string(), String::new()),
             Some(SpanError::Network(name)) => (name.to_string(), name.to_string()),
         };
@@ -172,8 +179,7 @@ fn navigation_parts(navigation: &Navigation, end: u64) -> Parts {
     if !navigation.url.is_empty() {
         parts.text(semconv::URL_FULL, &*navigation.url);
     }
-    let outcome = if navigation.failed { Some("failed") } else { navigation.committed.map(|_| "committed") };
-    if let Some(outcome) = outcome {
+    if let Some(outcome) = outcome(navigation) {
         parts.text(own::OUTCOME, outcome);
     }
     if let Some(transition) = &navigation.transition {
@@ -202,10 +208,25 @@ fn navigation_parts(navigation: &Navigation, end: u64) -> Parts {
     parts
 }
 
+/// Returns how a navigation ended, if that is known.
+fn outcome(navigation: &Navigation) -> Option<&'static str> {
+    if !navigation.failed {
+        return navigation.committed.map(|_| "committed");
+    }
+    Some(match (navigation.end, &navigation.error) {
+        (Some(NavigationEnd::NoDocument), _) => "no-document",
+        (Some(NavigationEnd::Elsewhere), _) => "elsewhere",
+        (None, Some(SpanError::Cancelled)) => "cancelled",
+        (None, Some(SpanError::Blocked(_))) => "blocked",
+        (None, _) => "failed",
+    })
+}
+
 fn request_parts(request: &Request) -> Parts {
     let known = METHODS.contains(&&*request.method);
-    // A response from the cache calls no service. A client span would add a call to maps of services.
-    let kind = if request.from_cache { SpanKind::Internal } else { SpanKind::Client };
+    // A response from the cache calls no service, nor does what never leaves. A client span would add a call to maps of services.
+    let calls = !request.from_cache && !request.unsent;
+    let kind = if calls { SpanKind::Client } else { SpanKind::Internal };
     let mut parts = Parts::new(if known { &request.method } else { "HTTP" }, kind);
     parts.text(semconv::HTTP_REQUEST_METHOD, if known { &*request.method } else { "_OTHER" });
     if !known {
@@ -232,8 +253,12 @@ fn request_parts(request: &Request) -> Parts {
         parts.number(semconv::HTTP_REQUEST_BODY_SIZE, size);
     }
     parts.text(own::RESOURCE_TYPE, &*request.resource);
-    if request.from_cache {
-        parts.flag(own::FROM_CACHE);
+    for (is_set, key) in
+        [(request.from_cache, own::FROM_CACHE), (request.unsent, own::UNSENT), (request.challenged, own::CHALLENGED)]
+    {
+        if is_set {
+            parts.flag(key);
+        }
     }
     parts.error(request.error.as_ref());
     parts

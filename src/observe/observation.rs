@@ -97,7 +97,17 @@ pub enum Observation {
         #[cfg_attr(test, ts(type = "number", optional))]
         size: Option<u64>,
     },
-    /// The response is a redirect; another hop follows.
+    /// The server or a proxy asks for credentials (401, 407). Where the browser has them, it repeats the request with the same headers and reports no
+    /// other start, so only a later response with another status tells that there was a second exchange.
+    RequestChallenged {
+        time: f64,
+        request: String,
+        /// The span id of this exchange if a second one follows, which has the id that both carry.
+        #[cfg_attr(test, ts(type = "string"))]
+        span_id: SpanId,
+        response: Response,
+    },
+    /// The response is a redirect; another hop follows, unless the page does not want it.
     RequestRedirected {
         time: f64,
         request: String,
@@ -115,9 +125,17 @@ pub enum Observation {
         request: String,
         /// Chromium's name of the error, such as `net::ERR_CONNECTION_REFUSED`.
         error: String,
-        /// The span id to use if the request failed before it was sent, so that this event is all there is of it.
+        /// How it ended; absent for a failure.
+        #[serde(default, skip_serializing_if = "FailureKind::is_failed")]
+        #[cfg_attr(test, ts(optional, as = "Option<FailureKind>"))]
+        kind: FailureKind,
+        /// The span id to use if the request was never sent, so that this event is all there is of it.
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
+        /// The span id of its navigation if the request was never sent; absent if the parent is the session's root.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(type = "string", optional))]
+        parent: Option<SpanId>,
         method: String,
         /// Empty if it is no target.
         url: String,
@@ -135,11 +153,15 @@ pub enum Observation {
         /// Chromium's reason of the navigation: `link`, `typed`, `reload` and so on.
         transition: String,
     },
-    /// The navigation ended without a document: a 204, a download, an abort or an error.
+    /// The navigation ended without a document that is traced.
     NavigationFailed {
         time: f64,
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
+        /// How it ended, if nothing went wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        end: Option<NavigationEnd>,
     },
     /// `DOMContentLoaded`.
     DocumentParsed {
@@ -204,6 +226,38 @@ pub struct NavigationStart {
     pub started: f64,
 }
 
+/// How a request ended that has no complete response. The extension decides this once, for everything that shows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum FailureKind {
+    /// By an error of the network or the server.
+    #[default]
+    Failed,
+    /// The page, the user or the end of the page stopped it.
+    Cancelled,
+    /// The browser, an extension or a policy did not let it through.
+    Blocked,
+}
+
+impl FailureKind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_failed(&self) -> bool {
+        *self == Self::Failed
+    }
+}
+
+/// How a navigation ended that has no traced document, though nothing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum NavigationEnd {
+    /// With a 204, a 205 or a download.
+    NoDocument,
+    /// With a redirect to an address that is no target.
+    Elsewhere,
+}
+
 /// The head of a response.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -229,6 +283,7 @@ impl Observation {
         match self {
             Self::ContextIssued { time, .. }
             | Self::RequestStarted { time, .. }
+            | Self::RequestChallenged { time, .. }
             | Self::RequestRedirected { time, .. }
             | Self::RequestCompleted { time, .. }
             | Self::RequestFailed { time, .. }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{Flags, SpanId, TraceId};
-use crate::observe::observation::SpanLink;
+use crate::observe::observation::{FailureKind, NavigationEnd, SpanLink};
 
 /// A point in time: nanoseconds since the epoch, as in OTLP.
 pub(crate) type Nanos = u64;
@@ -53,6 +53,9 @@ pub(crate) struct Navigation {
     pub(crate) loaded: Option<Nanos>,
     /// Whether it ended without a document.
     pub(crate) failed: bool,
+    /// How it ended without a document, if nothing went wrong.
+    #[serde(default)]
+    pub(crate) end: Option<NavigationEnd>,
     /// The error of its own request.
     pub(crate) error: Option<SpanError>,
     pub(crate) vitals: BTreeMap<String, f64>,
@@ -73,6 +76,12 @@ pub(crate) struct Request {
     /// The HTTP status, if there was a response.
     pub(crate) status: Option<u16>,
     pub(crate) from_cache: bool,
+    /// Whether it never left the browser.
+    #[serde(default)]
+    pub(crate) unsent: bool,
+    /// Whether the browser answered the server's request for credentials by another exchange, which carried the same headers.
+    #[serde(default)]
+    pub(crate) challenged: bool,
     /// The server's IP address.
     pub(crate) address: Option<Box<str>>,
     /// The start of the status line, such as `HTTP/1.1`.
@@ -88,6 +97,8 @@ pub(crate) enum SpanError {
     Network(Box<str>),
     /// The page or the user stopped the request, which is not a failure.
     Cancelled,
+    /// The browser, an extension or a policy stopped the request or withheld its response, which is not a failure. Has Chromium's name of the error.
+    Blocked(Box<str>),
 }
 
 impl SpanError {
@@ -96,14 +107,17 @@ impl SpanError {
     }
 
     /// Returns the error that has this name in Chromium.
-    pub(crate) fn of_name(name: &str) -> Self {
-        match name {
-            "net::ERR_ABORTED" => Self::Cancelled,
-            name => Self::Network(name.into()),
+    pub(crate) fn of_name(name: &str, kind: FailureKind) -> Self {
+        match (name, kind) {
+            // Extensions of an earlier version tell no kind.
+            ("net::ERR_ABORTED", _) | (_, FailureKind::Cancelled) => Self::Cancelled,
+            (name, FailureKind::Failed) => Self::Network(name.into()),
+            (name, FailureKind::Blocked) => Self::Blocked(name.into()),
         }
     }
 
+    /// Returns whether a user would call it a failure.
     pub(crate) fn is_failure(&self) -> bool {
-        *self != Self::Cancelled
+        matches!(self, Self::Status(_) | Self::Network(_))
     }
 }

@@ -9,14 +9,17 @@ use crate::export::otlp::{SESSION_NAME, own};
 use crate::view::trace::{Link, Role};
 
 /// The attributes that [`Detail::Outline`] keeps: a span's label, role and remarks depend on them.
-const OUTLINE_ATTRIBUTES: [&str; 9] = [
+const OUTLINE_ATTRIBUTES: [&str; 12] = [
     "error.type",
     "http.request.method",
     "http.response.status_code",
     "http.route",
     "http.target",
     "http.url",
+    own::BLOCKED,
+    own::CANCELLED,
     own::FROM_CACHE,
+    own::UNFINISHED,
     "url.full",
     "url.path",
 ];

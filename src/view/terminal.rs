@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::base::text::counted;
+use crate::export::otlp::own;
 use crate::view::trace::{ShownSpan, Trace};
 use crate::view::trace_index::TraceSummary;
 
@@ -74,6 +75,10 @@ struct Glyphs {
 const UNICODE: Glyphs =
     Glyphs { branch: "├─ ", last: "└─ ", pipe: "│  ", bar: "█", error: "✗", cut: '…', micro: "µs" };
 const ASCII: Glyphs = Glyphs { branch: "|- ", last: "`- ", pipe: "|  ", bar: "#", error: "!", cut: '~', micro: "us" };
+
+/// What spans without a failure may have ended with: their attributes and the words for them.
+const ENDINGS: [(&str, &str); 3] =
+    [(own::BLOCKED, "blocked"), (own::CANCELLED, "cancelled"), (own::UNFINISHED, "unfinished")];
 
 impl Terminal {
     fn glyphs(self) -> &'static Glyphs {
@@ -207,6 +212,11 @@ fn remarks(span: &ShownSpan, glyphs: &Glyphs) -> String {
     }
     if span.cached {
         remarks.push_str(" (cache)");
+    }
+    for (attribute, remark) in ENDINGS {
+        if span.attributes.iter().any(|(key, value)| key == attribute && *value == true) {
+            let _ = write!(remarks, " ({remark})");
+        }
     }
     if span.orphan {
         remarks.push_str(" (parent missing)");

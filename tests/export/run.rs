@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use navtrace::testing::Observation;
+use navtrace::testing::{FailureKind, Observation};
 use serde_json::json;
 
 use crate::collector::{Behaviour, Collector};
@@ -40,7 +40,9 @@ fn observations() -> Vec<Observation> {
             time: START + 1303.0,
             request: "cancelled".into(),
             error: "net::ERR_ABORTED".into(),
+            kind: FailureKind::Cancelled,
             span_id: span_id(0xff),
+            parent: None,
             method: "GET".into(),
             url: "http://shop.test/cancelled".into(),
             resource: "script".into(),

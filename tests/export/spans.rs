@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use navtrace::testing::Observation;
+use navtrace::testing::{FailureKind, Observation};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -36,7 +36,9 @@ fn two_navigations() -> Vec<Observation> {
             time: at(114.0),
             request: "4".into(),
             error: "net::ERR_CONNECTION_REFUSED".into(),
+            kind: FailureKind::Failed,
             span_id: span_id(0xff),
+            parent: None,
             method: "GET".into(),
             url: "http://shop.test/4".into(),
             resource: "script".into(),

@@ -48,7 +48,7 @@ test('a navigation has its requests in order, with their results', () => {
     completed('1', 404),
     { what: 'navigation-committed', time: 21, spanId: span(1), tabId: 1, url: 'https://shop.test/home', started: 5, transition: 'typed' },
     started('2', span(1)),
-    { what: 'request-failed', time: 30, request: '2', error: 'net::ERR_FAILED', spanId: span(9), method: 'GET', url: '', resource: 'script' },
+    { what: 'request-failed', time: 30, request: '2', error: 'net::ERR_ABORTED', kind: 'cancelled', spanId: span(9), method: 'GET', url: '', resource: 'script' },
     started('3', span(1)),
   ]) {
     history.observe(/** @type {any} */ (observation));
@@ -64,15 +64,16 @@ test('a navigation has its requests in order, with their results', () => {
     ended: null,
     status: 404,
     error: null,
+    end: null,
     more: 0,
   });
   assert.deepEqual(
-    requests.map(({ url, status, error, ended }) => [url, status, error, ended]),
+    requests.map(({ url, status, error, end, ended }) => [url, status, error, end, ended]),
     [
-      ['https://shop.test/1', 302, null, 12],
-      ['https://shop.test/1', 404, null, 20],
-      ['https://shop.test/2', null, 'net::ERR_FAILED', 30],
-      ['https://shop.test/3', null, null, null],
+      ['https://shop.test/1', 302, null, null, 12],
+      ['https://shop.test/1', 404, null, null, 20],
+      ['https://shop.test/2', null, 'net::ERR_ABORTED', 'cancelled', 30],
+      ['https://shop.test/3', null, null, null, null],
     ],
   );
   history.observe({ what: 'document-loaded', time: 40, spanId: span(1) });

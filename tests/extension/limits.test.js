@@ -185,13 +185,14 @@ test('detailed: clients are read where the listener is not asked', async () => {
 test('only lightweight mode listens for all main frames', async () => {
   const worker = await carrying({}, { granted: true, mode: 'lightweight' });
   const { browser } = worker;
-  const filters = () => [INJECT, SENT, RECEIVED].map((name) => browser.filters(name));
-  const lightweight = [[MAIN_FRAMES], [MAIN_FRAMES, EVERYTHING], [MAIN_FRAMES]];
+  const filters = () => [INJECT, SENT, RECEIVED].map((name) => (name === RECEIVED ? new Set(browser.filters(name)) : browser.filters(name)));
+  const heads = { ...EVERYTHING, types: ['main_frame', 'sub_frame', 'xmlhttprequest', 'websocket'] };
+  const lightweight = [[MAIN_FRAMES], [MAIN_FRAMES, EVERYTHING], new Set([MAIN_FRAMES, heads])];
   for (let n = 0; n < 3; n += 1) {
     assert.deepEqual(filters(), lightweight);
     assert.deepEqual(browser.blocking(), []);
     await say(worker, answer('detailed'));
-    assert.deepEqual(filters(), [[EVERYTHING], [], [MAIN_FRAMES]]);
+    assert.deepEqual(filters(), [[EVERYTHING], [], new Set([MAIN_FRAMES, heads])]);
     assert.deepEqual(browser.blocking(), BLOCKING);
     await say(worker, answer('lightweight'));
   }

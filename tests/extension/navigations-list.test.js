@@ -36,10 +36,13 @@ test('a navigation shows its address, status and duration', () => {
   assert.equal(list.querySelector('summary').title, `https://shop.test/a?b=c\nspan ${shown.spanId}\ntrace ${TRACE}`);
   assert.equal(list.querySelector('.rows').getAttribute('aria-label'), 'Requests of shop.test/a?b=c');
   assert.deepEqual(['.fault', '.more'].map(isHidden), [true, true]);
-  show({ ...shown, ended: null, status: null, error: 'net::ERR_FAILED' });
+  show({ ...shown, ended: null, status: null, error: 'net::ERR_FAILED', end: 'failed' });
   assert.deepEqual(['.name', '.status', '.time'].map(text), ['shop.test/a?b=c', '✕ failed', 'loading']);
   assert.equal(list.querySelector('li').getAttribute('data-kind'), 'error');
   assert.deepEqual([list.querySelector('.fault').textContent, isHidden('.fault')], ['net::ERR_FAILED', false]);
+  show({ ...shown, status: null, error: 'net::ERR_ABORTED', end: 'cancelled' });
+  assert.deepEqual(['.name', '.status', '.time'].map(text), ['shop.test/a?b=c', 'cancelled', '200 ms']);
+  assert.deepEqual([list.querySelector('li').getAttribute('data-kind'), isHidden('.fault')], ['stopped', true]);
 });
 
 test('a long address is cut', () => {

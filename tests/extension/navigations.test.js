@@ -325,18 +325,19 @@ test('observations before the start keep their order', async () => {
   assert.deepEqual(documents.find('frame'), A);
 });
 
-/** @type {[what: string, event: string, details: object][]} */
+/** @type {[what: string, event: string, details: object, end?: string][]} */
 const ENDS = [
-  ['a 204', 'webRequest.onHeadersReceived', { statusCode: 204 }],
-  ['a late download', 'webRequest.onResponseStarted', { responseHeaders: attachment }],
+  ['a 204', 'webRequest.onHeadersReceived', { statusCode: 204 }, 'no-document'],
+  ['a late download', 'webRequest.onResponseStarted', { responseHeaders: attachment }, 'no-document'],
+  ['a response of no target', 'webRequest.onHeadersReceived', {}, 'elsewhere'],
   ['a failure', 'webRequest.onErrorOccurred', {}],
   ['an error page', 'webNavigation.onErrorOccurred', page({ timeStamp: 12.5, error: 'net::ERR_FAILED' })],
 ];
-for (const [what, event, details] of ENDS) {
+for (const [what, event, details, end] of ENDS) {
   test(`${what} ends a navigation at the time of the event`, async () => {
     await answering(A);
     fire(event, response(details));
-    assert.deepEqual(observed, [{ what: 'navigation-failed', time: 12.5, spanId: A.spanId }]);
+    assert.deepEqual(observed, [{ what: 'navigation-failed', time: 12.5, spanId: A.spanId, end }]);
   });
 }
 
@@ -347,8 +348,8 @@ test('a closed tab is observed after its navigations', async () => {
   results = [];
   fire('tabs.onReplaced', 9, 8);
   assert.deepEqual(observed, [
-    { what: 'navigation-failed', time: 500, spanId: A.spanId },
-    { what: 'navigation-failed', time: 500, spanId: B.spanId },
+    { what: 'navigation-failed', time: 500, spanId: A.spanId, end: undefined },
+    { what: 'navigation-failed', time: 500, spanId: B.spanId, end: undefined },
     { what: 'tab-closed', time: 500, tabId: 7 },
     { what: 'tab-closed', time: 500, tabId: 8 },
   ]);

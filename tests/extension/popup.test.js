@@ -156,20 +156,24 @@ test('a row has the same content for screen readers', () => {
   assert.deepEqual(row({}), ['/a?b=c', '200', '100 ms', 'ok', 'GET /a?b=c, status 200, 100 ms, starts at 0 ms']);
   assert.deepEqual(row({ fromCache: true }), ['/a?b=c', '200', 'cache', 'cache', 'GET /a?b=c, status 200, from the cache, starts at 0 ms']);
   assert.deepEqual(row({ method: 'POST', status: 404 }), ['POST /a?b=c', '404', '100 ms', 'error', 'POST /a?b=c, failed: 404, 100 ms, starts at 0 ms']);
-  assert.deepEqual(row({ status: null, error: 'net::ERR_FAILED' }), ['/a?b=c', 'failed', '100 ms', 'error', 'GET /a?b=c, failed: net::ERR_FAILED, 100 ms, starts at 0 ms']);
+  assert.deepEqual(row({ status: null, error: 'net::ERR_FAILED', end: 'failed' }), ['/a?b=c', 'failed', '100 ms', 'error', 'GET /a?b=c, failed: net::ERR_FAILED, 100 ms, starts at 0 ms']);
+  assert.deepEqual(row({ status: null, error: 'net::ERR_ABORTED', end: 'cancelled' }), ['/a?b=c', 'cancelled', '100 ms', 'stopped', 'GET /a?b=c, cancelled, 100 ms, starts at 0 ms']);
   assert.deepEqual(row({ status: null, ended: null, started: 1050 }), ['/a?b=c', '', '…', 'open', 'GET /a?b=c, no answer yet, starts at 50 ms']);
   assert.deepEqual(row({ status: null }), ['/a?b=c', '', '100 ms', 'ok', 'GET /a?b=c, no status, 100 ms, starts at 0 ms']);
 });
 
 test('kind and status of requests and navigations', () => {
-  const ended = { status: 200, error: null, ended: 1 };
+  /** @type {Pick<RequestView, 'status' | 'end' | 'ended'>} */
+  const ended = { status: 200, end: null, ended: 1 };
   assert.equal(kindOf(ended), 'ok');
   assert.equal(kindOf({ ...ended, fromCache: true }), 'cache');
   assert.equal(kindOf({ ...ended, ended: null }), 'open');
   assert.equal(kindOf({ ...ended, status: 500, ended: null }), 'error');
-  assert.equal(kindOf({ ...ended, error: 'net::ERR_ABORTED' }), 'error');
-  assert.equal(statusOf({ status: 500, error: 'x' }), '500');
-  assert.equal(statusOf({ status: 200, error: 'net::ERR_ABORTED' }), 'failed');
+  assert.equal(kindOf({ ...ended, end: 'failed' }), 'error');
+  assert.equal(kindOf({ ...ended, end: 'cancelled' }), 'stopped');
+  assert.equal(statusOf({ status: 500, end: 'failed' }), '500');
+  assert.equal(statusOf({ status: 200, end: 'failed' }), 'failed');
+  assert.equal(statusOf({ status: null, end: 'blocked' }), 'blocked');
 });
 
 test('addresses are shortened but stay clear', () => {

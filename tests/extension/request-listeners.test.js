@@ -8,10 +8,14 @@ import { propagating } from './support/session.js';
 const SENT = 'webRequest.onSendHeaders';
 const COMPLETED = 'webRequest.onCompleted';
 const REDIRECTED = 'webRequest.onBeforeRedirect';
-const ENDS = [REDIRECTED, COMPLETED, 'webRequest.onErrorOccurred'];
+const RECEIVED = 'webRequest.onHeadersReceived';
+const ENDS = [REDIRECTED, COMPLETED, 'webRequest.onErrorOccurred', RECEIVED];
 const ELSEWHERE = 'https://elsewhere.test/';
 const HERE = { domains: ['example.test'], targets: ['^https://example\\.test/'] };
 const { filter: OF_HERE } = propagating(HERE);
+
+/** The requests whose response heads are read. @param {{ urls: string[] }} filter */
+const headsOf = (filter) => ({ ...filter, types: ['main_frame', 'sub_frame', 'xmlhttprequest', 'websocket'] });
 const { filter: CALLS } = propagating({ resources: ['main_frame', 'xmlhttprequest'] });
 
 let { browser, observed, requests, session } = observeRequests();
@@ -91,7 +95,7 @@ for (const [mode, listen, listening] of MODES) {
     const before = new Map(browser.registered);
     listen({ ...OF_HERE });
     assert.deepEqual(browser.registered, before, 'the same filter needs no change');
-    for (const name of listening) assert.deepEqual(browser.filters(name), [OF_HERE]);
+    for (const name of listening) assert.deepEqual(browser.filters(name), [name === RECEIVED ? headsOf(OF_HERE) : OF_HERE]);
     browser.fire(COMPLETED, response({ url: ELSEWHERE }));
     browser.fire(COMPLETED, response({ type: 'image' }));
     assert.equal(observed.length, 1);

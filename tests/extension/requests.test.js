@@ -17,9 +17,32 @@ beforeEach(() => {
 const lengthOf = (value) => [{ name: 'Content-Length', value }];
 
 test('the ends of requests are observed without their headers', () => {
-  assert.deepEqual(browser.listening(), ['webRequest.onBeforeRedirect', 'webRequest.onCompleted', 'webRequest.onErrorOccurred']);
-  for (const [, list] of browser.registered) assert.deepEqual(list.map(({ extra }) => extra), [[]]);
+  const ends = ['webRequest.onBeforeRedirect', 'webRequest.onCompleted', 'webRequest.onErrorOccurred'];
+  assert.deepEqual(browser.listening(), [...ends, 'webRequest.onHeadersReceived']);
+  for (const name of ends) assert.deepEqual(browser.registered.get(name)?.map(({ extra }) => extra), [[]]);
 });
+
+test('the heads of responses are read where they matter, and block nothing', () => {
+  assert.deepEqual(browser.registered.get('webRequest.onHeadersReceived')?.map(({ extra }) => extra), [['responseHeaders']]);
+  assert.deepEqual(browser.filters('webRequest.onHeadersReceived'), [{ ...EVERYTHING, types: ['main_frame', 'sub_frame', 'xmlhttprequest', 'websocket'] }]);
+  requests.listen({ urls: ['https://shop.test/*'], types: ['main_frame', 'image', 'websocket'] });
+  assert.deepEqual(browser.filters('webRequest.onHeadersReceived'), [{ urls: ['https://shop.test/*'], types: ['main_frame', 'websocket'] }]);
+});
+
+for (const status of [401, 407]) {
+  test(`a challenge with ${status} is observed, with a span id of its own`, () => {
+    const details = response({ type: 'xmlhttprequest', statusCode: status, statusLine: `HTTP/1.1 ${status} No`, fromCache: undefined, ip: undefined });
+    browser.fire('webRequest.onHeadersReceived', details);
+    assert.deepEqual(observed, [], 'its start was not observed');
+    requests.started(request({ type: 'xmlhttprequest' }), SPAN, PARENT);
+    browser.fire('webRequest.onHeadersReceived', { ...details, statusCode: 200 });
+    browser.fire('webRequest.onHeadersReceived', details);
+    const { spanId, ...challenged } = /** @type {any} */ (observed[1]);
+    assert.deepEqual(challenged, { what: 'request-challenged', ...ended, response: { status, fromCache: false, protocol: 'HTTP/1.1' } });
+    assert.ok(isSpanId(spanId) && spanId !== SPAN);
+    assert.equal(observed.length, 2);
+  });
+}
 
 const answer = { status: 200, fromCache: false, address: '127.0.0.1', protocol: 'HTTP/1.1' };
 const ended = { time: 100.5, request: '17' };
@@ -85,6 +108,59 @@ test('a failed request has a span id of its own', () => {
   });
   assert.ok(isSpanId(spanId));
   assert.notEqual(spanId, other.spanId);
+});
+
+const OWN = 'https://example.test';
+const OTHER = 'https://other.test';
+/** @param {string} value */
+const allows = (value) => ({ responseHeaders: [{ name: 'Access-Control-Allow-Origin', value }] });
+
+/** @type {[what: string, error: string, head: object | null, details: object, kind: string | undefined][]} */
+const KINDS = [
+  ['a refused connection', 'net::ERR_CONNECTION_REFUSED', null, {}, undefined],
+  ['a broken body', 'net::ERR_CONNECTION_RESET', {}, { initiator: OWN }, undefined],
+  ['one that the page gave up', 'net::ERR_ABORTED', null, {}, 'cancelled'],
+  ['a body that the page gave up', 'net::ERR_FAILED', {}, { initiator: OWN }, 'cancelled'],
+  ['a body of another origin that the page gave up', 'net::ERR_FAILED', allows(OTHER), { initiator: OTHER }, 'cancelled'],
+  ['a public body that the page gave up', 'net::ERR_FAILED', allows('*'), { initiator: OTHER }, 'cancelled'],
+  ['a response that the page may not read', 'net::ERR_FAILED', {}, { initiator: OTHER }, undefined],
+  ['a response for yet another origin', 'net::ERR_FAILED', allows(OWN), { initiator: OTHER }, undefined],
+  ['no response', 'net::ERR_FAILED', null, { initiator: OWN }, undefined],
+  ['a frame that is left', 'net::ERR_FAILED', {}, { type: 'sub_frame', initiator: OTHER }, 'cancelled'],
+  ['an image that is left', 'net::ERR_FAILED', null, { type: 'image', initiator: OWN }, 'cancelled'],
+  ['an image that the page may not read', 'net::ERR_FAILED', null, { type: 'image', initiator: OTHER }, undefined],
+  ['a video that is left', 'net::ERR_FAILED', null, { type: 'media', initiator: OTHER }, 'cancelled'],
+  ['one that an extension blocks', 'net::ERR_BLOCKED_BY_CLIENT', null, {}, 'blocked'],
+  ['one that a policy blocks', 'net::ERR_BLOCKED_BY_ORB', {}, {}, 'blocked'],
+  ['one that is not in the cache', 'net::ERR_CACHE_MISS', null, {}, 'blocked'],
+];
+for (const [what, error, head, more, kind] of KINDS) {
+  test(`${what} is ${kind ?? 'a failure'}`, () => {
+    const details = { type: 'xmlhttprequest', ...more };
+    requests.findPages(() => assert.fail('it has left'));
+    requests.started(request(details), SPAN, PARENT);
+    if (head !== null) browser.fire('webRequest.onHeadersReceived', response({ ...details, ...head }));
+    browser.fire('webRequest.onErrorOccurred', request({ ...details, error }));
+    assert.deepEqual([observed[1].kind, observed[1].parent], [kind, undefined]);
+  });
+}
+
+test('what never left is below its page, if that is traced', () => {
+  /** @type {any} */
+  let page = { spanId: PARENT, flags: '01' };
+  requests.findPages(({ documentId }) => (documentId === 'd' ? page : undefined));
+  const fail = (/** @type {object} */ more) => {
+    browser.fire('webRequest.onErrorOccurred', request({ error: 'net::ERR_FAILED', ...more }));
+    return observed.splice(0).map(({ parent }) => parent);
+  };
+  assert.deepEqual(fail({}), [PARENT]);
+  assert.deepEqual(fail({ documentId: 'unknown' }), [undefined]);
+  // The tab's document is that before the navigation.
+  assert.deepEqual(fail({ type: 'main_frame', documentId: undefined }), [undefined]);
+  page = { ...page, flags: '00' };
+  assert.deepEqual(fail({}), []);
+  page = { ...page, flags: '01', steering: { off: true } };
+  assert.deepEqual(fail({}), []);
 });
 
 for (const [value, size] of /** @type {[string, number | undefined][]} */ ([

@@ -15,7 +15,9 @@ use crate::context::resources::{OtherResources, ResourceType};
 use crate::context::sampler::Sampler;
 use crate::export::ExporterState;
 use crate::export::resource::BrowserInfo;
-use crate::observe::observation::{IssuedFor, NavigationStart, Observation, Observed, Response, SpanLink};
+use crate::observe::observation::{
+    FailureKind, IssuedFor, NavigationEnd, NavigationStart, Observation, Observed, Response, SpanLink,
+};
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -142,6 +144,8 @@ fn protocol_types_of_the_extension_are_current() {
         NavigationStart::decl(&config),
         IssuedFor::decl(&config),
         SpanLink::decl(&config),
+        FailureKind::decl(&config),
+        NavigationEnd::decl(&config),
         Response::decl(&config),
         Observation::decl(&config),
         Observed::decl(&config),

@@ -65,6 +65,8 @@ fn get() -> Request {
         size: None,
         status: Some(200),
         from_cache: false,
+        unsent: false,
+        challenged: false,
         address: Some("192.0.2.1".into()),
         protocol: Some("HTTP/1.1".into()),
         error: None,
@@ -117,6 +119,21 @@ fn failures_are_errors_and_cancellations_are_not() {
     assert_eq!(span.status, None);
     assert_eq!(attributes(&span)["navtrace.request.cancelled"], "true");
     assert!(!attributes(&span).contains_key("error.type"));
+    let span = with(SpanError::Blocked("net::ERR_BLOCKED_BY_ORB".into()));
+    assert_eq!(span.status, None);
+    assert_eq!(attributes(&span)["navtrace.request.blocked"], "true");
+    assert_eq!(attributes(&span)["error.type"], "net::ERR_BLOCKED_BY_ORB");
+    assert_eq!(span.kind(), SpanKind::Client, "it left");
+}
+
+#[test]
+fn what_never_left_is_no_client_span() {
+    let span = exported_request(Request { unsent: true, status: None, ..get() });
+    assert_eq!(span.kind(), SpanKind::Internal);
+    assert_eq!(attributes(&span)["navtrace.request.unsent"], "true");
+    let span = exported_request(Request { challenged: true, status: Some(401), ..get() });
+    assert_eq!((span.kind(), span.status.is_none()), (SpanKind::Client, true));
+    assert_eq!(attributes(&span)["navtrace.request.challenged"], "true");
 }
 
 #[test]
@@ -170,9 +187,20 @@ fn a_navigation_has_its_steps_as_events() {
     let attributes = attributes(&span);
     assert_eq!(attributes["navtrace.navigation.outcome"], "committed");
     assert_eq!(attributes["error.type"], "500");
-    let failed = Navigation { failed: true, ..Navigation::default() };
-    let span = exported(Operation::Navigation(failed));
-    assert_eq!(self::attributes(&span), [("navtrace.navigation.outcome", "failed".to_owned())].into());
+}
+
+#[test]
+fn a_navigation_without_a_document_says_why() {
+    let outcome = |end, error| {
+        let span = exported(Operation::Navigation(Navigation { failed: true, end, error, ..Navigation::default() }));
+        attributes(&span)["navtrace.navigation.outcome"].clone()
+    };
+    assert_eq!(outcome(None, None), "failed");
+    assert_eq!(outcome(None, Some(SpanError::Network("net::ERR_TIMED_OUT".into()))), "failed");
+    assert_eq!(outcome(None, Some(SpanError::Cancelled)), "cancelled");
+    assert_eq!(outcome(None, Some(SpanError::Blocked("net::ERR_BLOCKED_BY_CLIENT".into()))), "blocked");
+    assert_eq!(outcome(Some(NavigationEnd::NoDocument), None), "no-document");
+    assert_eq!(outcome(Some(NavigationEnd::Elsewhere), None), "elsewhere");
 }
 
 #[test]

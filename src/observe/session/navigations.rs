@@ -84,12 +84,13 @@ impl Session {
                 navigation.failed = false;
                 self.counts.navigations += usize::from(is_first);
             }
-            Observation::NavigationFailed { span_id, .. } => {
+            Observation::NavigationFailed { span_id, end, .. } => {
                 let open = self.navigation(*span_id, time);
                 open.extend_to(time);
                 open.left = Some(time);
                 let is_first = open.is_uncounted();
                 open.navigation.failed = open.navigation.committed.is_none();
+                open.navigation.end = *end;
                 self.counts.navigations += usize::from(is_first);
             }
             Observation::DocumentParsed { span_id, .. } => {

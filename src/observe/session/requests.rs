@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::resources::is_call;
 use crate::observe::counts::SlowestRequest;
-use crate::observe::observation::{NavigationStart, Observation, Response, SpanLink};
+use crate::observe::observation::{FailureKind, NavigationStart, Observation, Response, SpanLink};
 use crate::observe::session::{Session, nanos};
 use crate::observe::span::{Nanos, Operation, Request, Span, SpanError};
 
 /// The number of requests that may be open at once. Bounds the memory of requests whose end is never seen.
 pub(super) const MAX_OPEN: usize = 10_000;
+
+/// Chromium's error of a request that may only be answered from the cache. It reports a start, but nothing leaves.
+const CACHE_MISS: &str = "net::ERR_CACHE_MISS";
 
 /// A request with its redirect hops and attempts so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,9 @@ pub(super) struct OpenRequest {
     /// The current hop; none between a redirect and the next hop.
     #[serde(rename = "open")]
     hop: Option<Hop>,
+    /// The address that redirected, between a redirect and the next hop.
+    #[serde(default)]
+    redirected_from: Option<Box<str>>,
 }
 
 impl OpenRequest {
@@ -45,6 +51,22 @@ struct Hop {
     id: SpanId,
     start: Nanos,
     request: Request,
+    #[serde(default)]
+    challenge: Option<Challenge>,
+}
+
+impl Hop {
+    fn new(id: SpanId, start: Nanos, request: Request) -> Self {
+        Self { id, start, request, challenge: None }
+    }
+}
+
+/// A response that asks for credentials.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Challenge {
+    id: SpanId,
+    time: Nanos,
+    response: Response,
 }
 
 impl Session {
@@ -65,7 +87,7 @@ impl Session {
                 size,
                 ..
             } => {
-                let hop = Hop { id: *span_id, start: time, request: new_request(method, url, resource, *size) };
+                let hop = Hop::new(*span_id, time, new_request(method, url, resource, *size));
                 let request = OpenRequest {
                     unknown_trace: trace_id.filter(|trace_id| *trace_id != self.context.trace_id),
                     parent: parent.filter(|parent| *parent != self.context.span_id),
@@ -79,9 +101,16 @@ impl Session {
                 }
                 self.start_request(id, request, hop, spans);
             }
+            Observation::RequestChallenged { request: id, span_id, response, .. } => {
+                if let Some(hop) = self.requests.get_mut(id).and_then(|request| request.hop.as_mut()) {
+                    hop.challenge = Some(Challenge { id: *span_id, time, response: response.clone() });
+                }
+            }
             Observation::RequestRedirected { request: id, response, .. } => {
                 if let Some(mut request) = self.requests.remove(id) {
+                    let from = request.hop.as_ref().map(|hop| hop.request.url.clone());
                     self.end_hop(&mut request, time, spans, |request| apply_response(request, response));
+                    request.redirected_from = from;
                     self.requests.insert(id.clone(), request);
                 }
             }
@@ -90,18 +119,25 @@ impl Session {
                     self.end_hop(&mut request, time, spans, |request| apply_response(request, response));
                 }
             }
-            Observation::RequestFailed { request: id, error, span_id, method, url, resource, .. } => {
-                let mut request = self.requests.remove(id).unwrap_or_default();
-                if request.hop.is_none() {
-                    // A hop to an address that is no target.
-                    if url.is_empty() {
+            Observation::RequestFailed { request: id, error, kind, span_id, parent, method, url, resource, .. } => {
+                let parent = parent.filter(|parent| *parent != self.context.span_id);
+                let known = self.requests.remove(id);
+                let mut request = known.unwrap_or_else(|| OpenRequest { parent, ..OpenRequest::default() });
+                let is_sent = request.hop.is_some();
+                if !is_sent {
+                    // A hop to an address that is no target has none here. After a redirect, only a next hop has another address: otherwise the page did
+                    // not want the redirect, and there is no hop.
+                    if url.is_empty() || request.redirected_from.as_deref() == Some(url) {
                         return;
                     }
-                    // The request, or its next hop, failed before it was sent.
-                    let hop = Hop { id: *span_id, start: time, request: new_request(method, url, resource, None) };
-                    self.start_hop(&mut request, hop);
+                    self.start_hop(&mut request, Hop::new(*span_id, time, new_request(method, url, resource, None)));
                 }
-                self.end_hop(&mut request, time, spans, |request| request.error = Some(SpanError::of_name(error)));
+                // What never left was blocked, if it was not cancelled: an error of the network needs an attempt to send.
+                let kind = if !is_sent && *kind == FailureKind::Failed { FailureKind::Blocked } else { *kind };
+                self.end_hop(&mut request, time, spans, |request| {
+                    request.unsent = !is_sent || error == CACHE_MISS;
+                    request.error = Some(SpanError::of_name(error, kind));
+                });
             }
             _ => {}
         }
@@ -135,6 +171,7 @@ impl Session {
 
     fn start_hop(&mut self, request: &mut OpenRequest, mut hop: Hop) {
         hop.request.resend_count = request.finished;
+        request.redirected_from = None;
         if let Some(id) = self.navigation_of(request)
             && !self.ended.contains(&id)
         {
@@ -155,6 +192,7 @@ impl Session {
     ) {
         let Some(mut hop) = request.hop.take() else { return };
         update(&mut hop.request);
+        self.end_challenge(request, &mut hop, spans);
         request.finished += 1;
         let end = time.max(hop.start);
         self.count_request(&hop.request, end - hop.start);
@@ -164,6 +202,29 @@ impl Session {
             open.navigation.error.clone_from(&hop.request.error);
         }
         spans.push(self.request_span(request, hop, end, false));
+    }
+
+    /// Ends the exchange before this hop's last response, if there was one: the server asked for credentials, and the browser had them. The later
+    /// exchange keeps the id that both carry, because the server's work is below it.
+    fn end_challenge(&mut self, request: &mut OpenRequest, hop: &mut Hop, spans: &mut Vec<Span>) {
+        let Some(Challenge { id, time, response }) = hop.challenge.take() else { return };
+        if hop.request.status.is_none_or(|status| status == response.status) {
+            return;
+        }
+        let end = time.max(hop.start);
+        let mut challenged = Hop::new(id, hop.start, hop.request.clone());
+        apply_response(&mut challenged.request, &response);
+        challenged.request.error = None;
+        challenged.request.challenged = true;
+        self.start_hop(request, challenged);
+        let Some(challenged) = request.hop.take() else { return };
+        self.count_request(&challenged.request, end - hop.start);
+        request.finished += 1;
+        let mut span = self.request_span(request, challenged, end, false);
+        span.links.push(SpanLink { trace_id: span.trace_id, span_id: hop.id });
+        spans.push(span);
+        hop.start = end;
+        hop.request.resend_count = request.finished;
     }
 
     /// Ends a request whose end will not be seen.
@@ -205,6 +266,9 @@ impl Session {
     }
 
     fn count_request(&mut self, request: &Request, duration: Nanos) {
+        if request.unsent {
+            return;
+        }
         self.counts.requests += 1;
         self.counts.other_kinds += usize::from(!is_call(&request.resource));
         self.counts.failures += usize::from(request.error.as_ref().is_some_and(SpanError::is_failure));
@@ -233,6 +297,8 @@ fn new_request(method: &str, url: &str, resource: &str, size: Option<u64>) -> Re
         size,
         status: None,
         from_cache: false,
+        unsent: false,
+        challenged: false,
         address: None,
         protocol: None,
         error: None,

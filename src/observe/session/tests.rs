@@ -1,6 +1,6 @@
 use super::*;
 use crate::observe::counts::SlowestRequest;
-use crate::observe::observation::{NavigationStart, Response, SpanLink};
+use crate::observe::observation::{FailureKind, NavigationStart, Response, SpanLink};
 use crate::observe::session::requests::MAX_OPEN;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -107,7 +107,9 @@ fn failed(time: f64, request: &str, error: &str) -> Observation {
         time,
         request: request.into(),
         error: error.into(),
+        kind: if error == "net::ERR_ABORTED" { FailureKind::Cancelled } else { FailureKind::Failed },
         span_id: span_id(0xff),
+        parent: None,
         method: "GET".into(),
         url: "http://shop.test/failed".into(),
         resource: "image".into(),
@@ -212,25 +214,6 @@ fn each_redirect_hop_and_attempt_has_a_span_and_counts() {
 }
 
 #[test]
-fn a_request_that_was_never_sent_has_a_span_of_no_length() {
-    let recording = Recording::new().observe(vec![
-        failed(2000.0, "1", "net::ERR_BLOCKED_BY_CLIENT"),
-        started(2010.0, "2", 0x11, None),
-        redirected(2015.0, "2"),
-        failed(2016.0, "2", "net::ERR_ABORTED"),
-    ]);
-    assert_eq!((recording.session.counts().requests, recording.session.counts().failures), (3, 1));
-    assert_eq!(
-        summary(&recording.spans),
-        [
-            "ff<f067aa0ba902b7 2000-2000 None resent 0 Some(Network(\"net::ERR_BLOCKED_BY_CLIENT\"))",
-            "11<f067aa0ba902b7 2010-2015 Some(302) resent 0 None",
-            "ff<f067aa0ba902b7 2016-2016 None resent 1 Some(Cancelled)",
-        ]
-    );
-}
-
-#[test]
 fn a_navigation_waits_for_late_requests_of_a_gone_document() {
     let recording = Recording::new().observe(vec![
         navigates(2000.0, "1", 0x10, 0xa),
@@ -279,8 +262,8 @@ fn a_failed_navigation_has_its_requests_error_and_counts_once() {
     let recording = Recording::new().observe(vec![
         navigates(2000.0, "1", 0x10, 0xa),
         failed(2010.0, "1", "net::ERR_CONNECTION_REFUSED"),
-        Observation::NavigationFailed { time: 2011.0, span_id: span_id(0xa) },
-        Observation::NavigationFailed { time: 2012.0, span_id: span_id(0xa) },
+        Observation::NavigationFailed { time: 2011.0, span_id: span_id(0xa), end: None },
+        Observation::NavigationFailed { time: 2012.0, span_id: span_id(0xa), end: None },
         // The next navigation comes from the back-forward cache and has no request.
         committed(3000.0, 0xb),
         Observation::TabClosed { time: 3100.0, tab_id: 7 },
@@ -331,5 +314,6 @@ fn too_many_open_requests_abandon_the_oldest() {
     assert_eq!(recording.close(20_000).len(), MAX_OPEN + 10 + 2);
 }
 
+mod exchanges;
 mod parents;
 mod properties;

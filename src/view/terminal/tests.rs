@@ -75,6 +75,18 @@ fn a_waterfall_fits_a_wide_terminal() {
 }
 
 #[test]
+fn spans_without_a_failure_say_how_they_ended() {
+    let mut spans = vec![span(0, "browser", "GET /", 0, 10)];
+    spans.extend([own::BLOCKED, own::CANCELLED, own::UNFINISHED].map(|key| {
+        let attributes = vec![(key.to_owned(), true.into())];
+        ShownSpan { attributes, ..span(1, "browser", "GET /", 0, 10) }
+    }));
+    let text = drawn(&trace(spans), 100, true);
+    let remarks: Vec<_> = text.lines().filter_map(|line| Some(line.split_once('(')?.1.split_once(')')?.0)).collect();
+    assert_eq!(remarks, ["blocked", "cancelled", "unfinished"], "{text}");
+}
+
+#[test]
 fn a_waterfall_fits_a_usual_terminal() {
     assert_snapshot!(drawn(&shop(), 80, true), @"
     trace 4bf92f3577b34da6a3ce929d0e0e4736  2023-11-14T22:13:20.000Z  1.24 s  5 spans  1 error  a-service-with-…, browser, shop

@@ -27,6 +27,6 @@ export const VIEW = {
 export const MISSING = /** @type {const} */ ({ state: 'missing', version: null, reason: 'not found' });
 
 /** @type {RequestView} */
-export const REQUEST = { spanId: '1'.repeat(16), method: 'GET', url: 'https://shop.test/a?b=c', resource: 'fetch', started: 1000, ended: 1100, status: 200, error: null, fromCache: false };
+export const REQUEST = { spanId: '1'.repeat(16), method: 'GET', url: 'https://shop.test/a?b=c', resource: 'fetch', started: 1000, ended: 1100, status: 200, error: null, end: null, fromCache: false };
 /** @type {NavigationView} */
-export const NAVIGATION = { spanId: '2'.repeat(16), traceId: TRACE, url: 'https://shop.test/', started: 1000, ended: 1200, status: 200, error: null, requests: [], more: 0 };
+export const NAVIGATION = { spanId: '2'.repeat(16), traceId: TRACE, url: 'https://shop.test/', started: 1000, ended: 1200, status: 200, error: null, end: null, requests: [], more: 0 };
