@@ -34,6 +34,9 @@ pub struct Session {
     workers: VecDeque<Worker>,
     /// By the browser's ids.
     requests: BTreeMap<String, OpenRequest>,
+    /// Addresses of preflights that were answered and whose requests have not left, the latest last.
+    #[serde(default)]
+    preflights: VecDeque<Box<str>>,
     navigations: BTreeMap<SpanId, OpenNavigation>,
     /// Navigations whose span is finished, the latest last.
     ended: VecDeque<SpanId>,
@@ -68,6 +71,7 @@ impl Session {
             latest: started,
             workers: VecDeque::new(),
             requests: BTreeMap::new(),
+            preflights: VecDeque::new(),
             navigations: BTreeMap::new(),
             ended: VecDeque::new(),
             documents: BTreeMap::new(),

@@ -29,7 +29,7 @@ struct Arrived {
 }
 
 /// The requests of the script by their steps, in the order of their start, as [`facts`] shows them. `none` is a span that must not exist.
-const REQUESTS: [(&str, &str); 26] = [
+const REQUESTS: [(&str, &str); 27] = [
     ("address", "client 401 challenged < navigation | client 200 resent 1 < navigation"),
     ("aborted", "internal cancelled unsent < navigation"),
     ("api-body", "client cancelled < navigation"),
@@ -41,6 +41,7 @@ const REQUESTS: [(&str, &str); 26] = [
     ("elsewhere", "client 302 < navigation"),
     ("error", "client 302 < navigation"),
     ("failed", "internal blocked unsent net::ERR_FAILED < navigation"),
+    ("forbidden", "client 204 < navigation | internal unsent net::ERR_FAILED error < navigation"),
     ("font", "client 200 < navigation"),
     ("fulfilled", "none"),
     ("held", "internal cancelled unsent < navigation"),

@@ -72,7 +72,8 @@ pub(crate) fn is_request(span: &Span) -> bool {
 /// Tells whether a span is a request that the browser's cache answered.
 pub(crate) fn is_cached(span: &Span) -> bool {
     let cached = attribute(span, "navtrace.request.from_cache") == "true";
-    let kind = if cached { SpanKind::Internal } else { SpanKind::Client };
+    let unsent = attribute(span, "navtrace.request.unsent") == "true";
+    let kind = if cached || unsent { SpanKind::Internal } else { SpanKind::Client };
     assert_eq!(span.kind(), kind, "{span:?}");
     cached
 }

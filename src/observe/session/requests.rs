@@ -6,7 +6,7 @@ use crate::context::ids::{SpanId, TraceId};
 use crate::context::resources::is_call;
 use crate::observe::counts::SlowestRequest;
 use crate::observe::observation::{FailureKind, NavigationStart, Observation, Response, SpanLink};
-use crate::observe::session::{Session, nanos};
+use crate::observe::session::{Session, nanos, remember};
 use crate::observe::span::{Nanos, Operation, Request, Span, SpanError};
 
 /// The number of requests that may be open at once. Bounds the memory of requests whose end is never seen.
@@ -14,6 +14,10 @@ pub(super) const MAX_OPEN: usize = 10_000;
 
 /// Chromium's error of a request that may only be answered from the cache. It reports a start, but nothing leaves.
 const CACHE_MISS: &str = "net::ERR_CACHE_MISS";
+
+/// The method of CORS preflights, and Chromium's error of a request whose preflight was answered without permission.
+const PREFLIGHT: &str = "OPTIONS";
+const FORBIDDEN: &str = "net::ERR_FAILED";
 
 /// A request with its redirect hops and attempts so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -116,6 +120,9 @@ impl Session {
             }
             Observation::RequestCompleted { request: id, response, .. } => {
                 if let Some(mut request) = self.requests.remove(id) {
+                    if let Some(hop) = request.hop.as_ref().filter(|hop| &*hop.request.method == PREFLIGHT) {
+                        let _ = remember(&mut self.preflights, hop.request.url.clone());
+                    }
                     self.end_hop(&mut request, time, spans, |request| apply_response(request, response));
                 }
             }
@@ -132,8 +139,11 @@ impl Session {
                     }
                     self.start_hop(&mut request, Hop::new(*span_id, time, new_request(method, url, resource, None)));
                 }
-                // What never left was blocked, if it was not cancelled: an error of the network needs an attempt to send.
-                let kind = if !is_sent && *kind == FailureKind::Failed { FailureKind::Blocked } else { *kind };
+                // What never left was blocked, if it was not cancelled: an error of the network needs an attempt to send. But an answer to its
+                // preflight that forbids it is the server's error.
+                let is_forbidden = !is_sent && self.take_preflight(url) && error == FORBIDDEN;
+                let is_blocked = !is_sent && !is_forbidden && *kind == FailureKind::Failed;
+                let kind = if is_blocked { FailureKind::Blocked } else { *kind };
                 self.end_hop(&mut request, time, spans, |request| {
                     request.unsent = !is_sent || error == CACHE_MISS;
                     request.error = Some(SpanError::of_name(error, kind));
@@ -141,6 +151,12 @@ impl Session {
             }
             _ => {}
         }
+    }
+
+    /// Forgets the preflight of a request, and returns whether there was one.
+    fn take_preflight(&mut self, url: &str) -> bool {
+        let at = self.preflights.iter().position(|preflight| **preflight == *url);
+        at.and_then(|at| self.preflights.remove(at)).is_some()
     }
 
     /// Begins the navigation whose first request this is.
@@ -161,6 +177,9 @@ impl Session {
             // Without a redirect this is another attempt: the server asked for credentials, or the connection was lost.
             self.end_hop(&mut before, hop.start, spans, |_| ());
             request.finished = before.finished;
+        }
+        if &*hop.request.method != PREFLIGHT {
+            self.take_preflight(&hop.request.url);
         }
         self.start_hop(&mut request, hop);
         if self.requests.len() >= MAX_OPEN {
@@ -266,12 +285,12 @@ impl Session {
     }
 
     fn count_request(&mut self, request: &Request, duration: Nanos) {
+        self.counts.failures += usize::from(request.error.as_ref().is_some_and(SpanError::is_failure));
         if request.unsent {
             return;
         }
         self.counts.requests += 1;
         self.counts.other_kinds += usize::from(!is_call(&request.resource));
-        self.counts.failures += usize::from(request.error.as_ref().is_some_and(SpanError::is_failure));
         self.counts.cache_hits += usize::from(request.from_cache);
         if self.counts.slowest.as_ref().is_none_or(|slowest| duration > slowest.duration) {
             let name = format!("{} {}", request.method, request.url);

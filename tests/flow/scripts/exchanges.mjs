@@ -23,6 +23,7 @@ function answer(request, response) {
   const head = (status, headers) => response.writeHead(status, { 'cache-control': 'no-store', ...cors, ...headers });
   const wants = pathname.startsWith('/secret') && authorization === undefined;
   if (wants || pathname === '/refused') return head(401, { 'www-authenticate': 'Basic realm="shop"' }).end('who?');
+  if (request.method === 'OPTIONS') return head(204, {}).end();
   if (pathname === '/redirect') return head(302, { location: searchParams.get('to') }).end();
   if (pathname === '/silent') return undefined;
   if (pathname === '/stream') return head(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
@@ -113,6 +114,7 @@ for (const reason of ['failed', 'aborted', 'blockedbyclient', 'connectionrefused
 await page.route('**/?fulfilled', (route) => route.fulfill({ status: 500, body: 'own' }));
 results.fulfilled = await ask(page, '/?fulfilled');
 results.withheld = await page.evaluate((url) => new Promise((resolve) => Object.assign(new Image(), { src: url, onload: () => resolve('load'), onerror: () => resolve('error') })), `${API}/withheld?withheld`);
+results.forbidden = await ask(page, `${API}/?forbidden`, { headers: { 'x-own': '1' } });
 results.closed = await ask(page, `${API}/?closed`);
 await page.route('**/?held', () => {});
 results.held = await giveUp(page, '/?held', 'at once');

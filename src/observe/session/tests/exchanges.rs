@@ -1,7 +1,7 @@
 //! Exchanges that a request repeats, and requests that never left or were stopped.
 
 use super::*;
-use crate::observe::span::Request;
+use crate::observe::span::{Request, SpanError};
 
 pub(super) fn challenged(time: f64, request: &str, id: u64, status: u16) -> Observation {
     Observation::RequestChallenged {
@@ -124,6 +124,36 @@ fn what_never_left_is_marked_below_its_navigation_and_not_counted() {
     );
     let unsent: Vec<_> = recording.spans.iter().map(|span| request_of(span).unsent).collect();
     assert_eq!(unsent, [false, true, true, false, true, true]);
+}
+
+#[test]
+fn a_preflight_without_permission_is_a_failure_of_its_request() {
+    let preflight = |time: f64, request: &str, id: u64| {
+        let mut observation = started(time, request, id, Some(0xa));
+        if let Observation::RequestStarted { method, url, .. } = &mut observation {
+            *method = "OPTIONS".into();
+            *url = "http://shop.test/2".into();
+        }
+        observation
+    };
+    let forbidden = |time| stopped(time, "2", "http://shop.test/2", "net::ERR_FAILED", FailureKind::Failed, Some(0xa));
+    let recording = Recording::new().observe(vec![
+        preflight(2000.0, "1", 0x10),
+        completed(2001.0, "1", 204),
+        forbidden(2002.0),
+        // The next one was permitted, and what a script stops later is no failure.
+        preflight(2010.0, "3", 0x11),
+        completed(2011.0, "3", 204),
+        started(2012.0, "2", 0x12, Some(0xa)),
+        completed(2013.0, "2", 200),
+        forbidden(2020.0),
+    ]);
+    let failures =
+        recording.spans.iter().filter(|span| request_of(span).error.as_ref().is_some_and(SpanError::is_failure));
+    assert_eq!(failures.map(|span| span.start).collect::<Vec<_>>(), [ns(2002)]);
+    assert_eq!((recording.session.counts().requests, recording.session.counts().failures), (3, 1));
+    let unsent: Vec<_> = recording.spans.iter().map(|span| request_of(span).unsent).collect();
+    assert_eq!(unsent, [false, true, false, false, true]);
 }
 
 #[test]
