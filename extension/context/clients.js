@@ -4,7 +4,7 @@
  */
 
 import { dropOldest } from '../drop-oldest.js';
-import { readSteering, steers } from './steering.js';
+import { nameFault, readSteering, steers } from './steering.js';
 
 /** @import { Linked } from '../protocol.d.ts' */
 /** @import { Carried } from './propagators.js' */
@@ -14,7 +14,8 @@ import { readSteering, steers } from './steering.js';
 /**
  * @typedef {object} ClientTab
  * @property {Trace | null} trace the trace that the tab is in, when that is not the session's
- * @property {Linked | null} client the context of the client's latest navigation that had one
+ * @property {Linked | null} client the context that the client's latest navigation with one continues
+ * @property {boolean} carries whether the client puts a context on every request
  * @property {string} baggage
  * @property {Steering | null} steering
  * @property {number} changes how often the client has changed its headers
@@ -42,7 +43,7 @@ export class RecentIds {
 }
 
 /** @returns {ClientTab} */
-const newTab = () => ({ trace: null, client: null, baggage: '', steering: null, changes: 0 });
+const newTab = () => ({ trace: null, client: null, carries: false, baggage: '', steering: null, changes: 0 });
 
 /** The clients of all tabs. */
 export class Clients {
@@ -74,7 +75,8 @@ export class Clients {
   restore(tabId, { spanId, trace, client, baggage = '', steering }) {
     // The trace of a single navigation is not its tab's.
     const tabTrace = trace === undefined || trace.spanId === spanId ? null : trace;
-    this.#tabs.set(tabId, { trace: tabTrace, client: client ?? null, baggage, steering: steering ?? null, changes: 0 });
+    const carries = client !== undefined && !steering?.parent;
+    this.#tabs.set(tabId, { trace: tabTrace, client: client ?? null, carries, baggage, steering: steering ?? null, changes: 0 });
     if (client !== undefined) this.#spans.add(client.spanId);
   }
 
@@ -86,17 +88,19 @@ export class Clients {
   /**
    * Reads what the request of a navigation carries.
    *
-   * @param {number} tabId @param {Carried | null} client @param {string} baggage
-   * @param {string | undefined} header the steering header
+   * @param {number} tabId @param {Carried | null} carried @param {string} baggage
+   * @param {chrome.webRequest.HttpHeader | undefined} header the steering header
    * @returns {Trace | null} the trace that the tab is in now, if it is another one
    */
-  arrive(tabId, client, baggage, header) {
-    if (client === null && baggage === '' && header === undefined && !this.#tabs.has(tabId)) return null;
+  arrive(tabId, carried, baggage, header) {
+    if (carried === null && baggage === '' && header === undefined && !this.#tabs.has(tabId)) return null;
     const tab = this.tab(tabId);
     const steering = header === undefined ? null : this.#read(header);
     if (baggage !== tab.baggage || JSON.stringify(steering) !== JSON.stringify(tab.steering)) tab.changes += 1;
     tab.steering = steering;
     tab.baggage = baggage;
+    if (carried !== null) tab.carries = true;
+    const client = steering?.parent ?? carried;
     if (client === null) return null;
     const { traceId, spanId, tracestate } = client;
     // After a restart the client may be known and its trace not.
@@ -128,7 +132,7 @@ export class Clients {
 
   /** @returns {number[]} the tabs whose client puts headers on every request */
   withHeaders() {
-    return [...this.#tabs].filter(([, { client, baggage }]) => client !== null || baggage !== '').map(([tabId]) => tabId);
+    return [...this.#tabs].filter(([, { carries, baggage }]) => carries || baggage !== '').map(([tabId]) => tabId);
   }
 
   /** @returns {Trace[]} the traces that clients chose */
@@ -136,10 +140,10 @@ export class Clients {
     return [...this.#tabs.values()].flatMap(({ client, trace }) => (client === null || trace === null ? [] : [trace]));
   }
 
-  /** @param {string} header */
-  #read(header) {
-    const { steering, fault } = readSteering(header);
-    if (fault !== null) this.#problem(fault);
+  /** @param {chrome.webRequest.HttpHeader} header */
+  #read({ name, value = '' }) {
+    const { steering, fault } = readSteering(value);
+    for (const problem of [nameFault(name), fault]) if (problem !== null) this.#problem(problem);
     return steering !== null && steers(steering) ? steering : null;
   }
 }

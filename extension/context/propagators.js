@@ -73,8 +73,8 @@ const valueOf = (text) => trimmed(text.slice(0, MAX_VALUE));
 /** Length of a `traceparent` of version 00, and minimum of any later version. */
 const LENGTH = 55;
 
-/** Reads a `traceparent`, also of a later version. Returns the reason when it is invalid. @param {string} text */
-function readTraceparent(text) {
+/** Reads a `traceparent`, also of a later version. Returns the reason when it is invalid. @param {string} text @returns {SpanContext | string} */
+export function readTraceparent(text) {
   if (NOT_ASCII.test(text)) return 'a character is not ASCII';
   if (text.length < LENGTH) return `expected ${LENGTH} characters, found ${text.length}`;
   if (text[2] !== '-' || text[35] !== '-' || text[52] !== '-') {

@@ -1,28 +1,48 @@
 /**
- * Reads the steering header, by which a script decides what its own requests carry: `navtrace: off`, or
- * `navtrace: propagator=b3,jaeger; sampling=0.1; new-trace`.
+ * Reads the steering header, by which a script decides what its own requests carry: `sec-ch-navtrace: off`, or
+ * `sec-ch-navtrace: propagator=b3,jaeger; sampling=0.1; new-trace`.
  */
 
-import { PROPAGATORS } from './propagators.js';
+import { PROPAGATORS, readTraceparent } from './propagators.js';
+
+/** @import { SpanContext } from './propagators.js' */
+/**
+ * The directives of a header: no headers at all, other propagators, how often a trace is sampled, a new trace, the context to continue.
+ *
+ * @typedef {{ off: boolean, propagators: string[] | null, sampling: number | null, newTrace: boolean, parent: SpanContext | null }} Steering
+ */
 
 /**
- * The directives of a header: no headers at all, other propagators, how often a trace is sampled, a new trace.
- *
- * @typedef {{ off: boolean, propagators: string[] | null, sampling: number | null, newTrace: boolean }} Steering
+ * The header's name in lower case. What a client adds to all requests counts for CORS, and other names make requests to other origins need a
+ * preflight, which servers refuse. Browsers exempt the names of client hints, and page script cannot set those.
  */
+export const STEERING_HEADER = 'sec-ch-navtrace';
 
-/** The header's name in lower case. */
-export const STEERING_HEADER = 'navtrace';
+/** The header's name in earlier versions. */
+const OLD_STEERING_HEADER = 'navtrace';
+
+/** The names under which clients may send the header. */
+export const STEERING_HEADERS = [STEERING_HEADER, OLD_STEERING_HEADER];
+
+/** Finds the steering header. @param {chrome.webRequest.HttpHeader[] | undefined} headers */
+export const steeringHeader = (headers) => headers?.find(({ name }) => STEERING_HEADERS.includes(name.toLowerCase()));
+
+/** Returns what to tell the user about the name of a header; null if nothing. @param {string} name */
+export const nameFault = (name) =>
+  name.toLowerCase() === OLD_STEERING_HEADER
+    ? `the header ${OLD_STEERING_HEADER} makes requests to other origins fail: use ${STEERING_HEADER}, which does not`
+    : null;
 
 /**
  * A header without a directive.
  *
  * @type {Readonly<Steering>}
  */
-export const DEFAULT_STEERING = Object.freeze({ off: false, propagators: null, sampling: null, newTrace: false });
+export const DEFAULT_STEERING = Object.freeze({ off: false, propagators: null, sampling: null, newTrace: false, parent: null });
 
 /** Returns whether a header changes anything. @param {Readonly<Steering>} steering */
-export const steers = ({ off, propagators, sampling, newTrace }) => off || propagators !== null || sampling !== null || newTrace;
+export const steers = ({ off, propagators, sampling, newTrace, parent }) =>
+  off || propagators !== null || sampling !== null || newTrace || parent !== null;
 
 const PROPAGATOR_NAMES = Object.keys(PROPAGATORS);
 
@@ -97,6 +117,12 @@ function readRatio(text) {
   return ratio <= 1 ? { sampling: ratio } : `${quoted(text)} is not a number from 0 to 1, as in "sampling=0.1"`;
 }
 
+/** Reads a context to continue. Returns the reason when it is invalid. @param {string} text @returns {Partial<Steering> | string} */
+function readParent(text) {
+  const parent = readTraceparent(text);
+  return typeof parent === 'string' ? `${quoted(text)} is not a traceparent: ${parent}` : { parent };
+}
+
 /**
  * The known directives. `example` is null for those without a value; `read` returns the reason when a value is invalid.
  *
@@ -108,8 +134,15 @@ const DIRECTIVES = {
   propagator: { example: 'b3,jaeger', read: readPropagators },
   sampling: { example: '0.1', read: readRatio },
   'new-trace': { example: null, read: () => ({ newTrace: true }) },
+  traceparent: { example: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', read: readParent },
 };
 const DIRECTIVE_NAMES = Object.keys(DIRECTIVES);
+
+/** Directives that contradict each other. */
+const CONTRADICTIONS = [
+  ['off', 'on'],
+  ['new-trace', 'traceparent'],
+];
 
 /**
  * Reads one directive. Returns the reason when it is invalid.
@@ -125,7 +158,8 @@ function readDirective(text, seen) {
   if (directive === undefined) return `${quoted(word)} is not known${suggestion(name, DIRECTIVE_NAMES)}; there are ${listed(DIRECTIVE_NAMES)}`;
   if (seen.has(name)) return `${quoted(word)} is there twice`;
   seen.add(name);
-  if (seen.has('off') && seen.has('on')) return '"off" and "on" exclude each other';
+  const contradiction = CONTRADICTIONS.find((names) => names.every((other) => seen.has(other)));
+  if (contradiction !== undefined) return `${contradiction.map((other) => `"${other}"`).join(' and ')} exclude each other`;
   const { example, read } = directive;
   if (example === null && at !== -1) return `${quoted(text)} has a value, and "${name}" takes none`;
   if (example !== null && at === -1) return `${quoted(word)} has no value, as in "${name}=${example}"`;

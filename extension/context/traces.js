@@ -151,7 +151,7 @@ export class Traces {
    * Reads what the request of a navigation carries.
    *
    * @param {number} tabId @param {Carried | null} client @param {string} baggage
-   * @param {string | undefined} header the steering header
+   * @param {chrome.webRequest.HttpHeader | undefined} header the steering header
    */
   arrive(tabId, client, baggage, header) {
     const before = this.#changes(tabId);

@@ -8,7 +8,7 @@ import { newSpanId } from '../context/ids.js';
 import { BAGGAGE, mergeBaggage } from '../context/lists.js';
 import { EVERYTHING, Propagation } from '../context/propagation.js';
 import { isSampled } from '../context/propagators.js';
-import { STEERING_HEADER } from '../context/steering.js';
+import { steeringHeader } from '../context/steering.js';
 import { spanLink } from '../context/traces.js';
 import { MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { pageOf } from './page-of.js';
@@ -40,12 +40,9 @@ const indexOf = (headers, wanted) =>
  *
  * @param {Header[]} headers
  * @param {string} name in lower case
- * @returns {string | undefined} its value; the last one if there were several
  */
 function removeHeader(headers, name) {
-  let value;
-  for (let at = indexOf(headers, name); at !== -1; at = indexOf(headers, name)) value = headers.splice(at, 1)[0]?.value ?? '';
-  return value;
+  for (let at = indexOf(headers, name); at !== -1; at = indexOf(headers, name)) headers.splice(at, 1);
 }
 
 /** Sets a header that is there at most once. @param {Header[]} headers @param {string} name in lower case @param {string} value */
@@ -149,10 +146,9 @@ export class Injector {
     const { url, requestHeaders = [] } = details;
     const propagation = this.#propagation;
     const { length } = requestHeaders;
-    const steering = removeHeader(requestHeaders, STEERING_HEADER);
     const existing = propagation.extract(requestHeaders);
     const own = isOwnRequest(details);
-    if (own) this.#arrive(details, existing, steering);
+    if (own) this.#arrive(details, existing);
     const isTarget = propagation.isTarget(url);
     const parent = isTarget ? this.#parent(details, own) : this.#page(details);
     // The browser asks about a WebTransport's handshake, but sends it as it was.
@@ -173,7 +169,7 @@ export class Injector {
     const pageContext = own || existing === null || this.#tracing?.traces.clients.hasSpan(existing.spanId) === true ? null : existing;
     if (pageContext !== null && pageContext.traceId !== traceId && propagation.settings.existing === 'keep') {
       this.#observe(parent, details, spanId, parentId, unknownTrace, { link: spanLink(pageContext) });
-      return requestHeaders.length === length ? {} : { requestHeaders };
+      return {};
     }
     if (existing !== null) for (const name of propagation.spanFields) removeHeader(requestHeaders, name);
     const carried = this.#tracing?.traces.carried(parent, isRuled ? parent.spanId : spanId) ?? { traceId, spanId, flags: parent.flags };
@@ -202,11 +198,10 @@ export class Injector {
    *
    * @param {RequestDetails} details
    * @param {Carried | null} existing the context that the request has already
-   * @param {string | undefined} steering the steering header
    */
-  #arrive({ tabId, requestId, requestHeaders }, existing, steering) {
+  #arrive({ tabId, requestId, requestHeaders }, existing) {
     if (this.#tracing === null || this.#tracing.tabs.navigation(tabId, requestId) !== undefined) return;
-    this.#tracing.traces.arrive(tabId, existing, this.#propagation.baggageOf(requestHeaders), steering);
+    this.#tracing.traces.arrive(tabId, existing, this.#propagation.baggageOf(requestHeaders), steeringHeader(requestHeaders));
   }
 
   /**

@@ -3,7 +3,7 @@
  */
 
 import { BAGGAGE } from '../context/lists.js';
-import { STEERING_HEADER } from '../context/steering.js';
+import { STEERING_HEADERS } from '../context/steering.js';
 import { formatTraceparent } from '../context/traceparent.js';
 import { WORKERS } from './browser-contexts.js';
 import { recordRule } from './record.js';
@@ -160,16 +160,21 @@ function ruleBuilder(types, propagation, traces) {
 }
 
 /**
- * Builds the rules that remove what a client puts on every request: the steering header, which never leaves the browser, and contexts, which
- * go to targets only.
+ * Builds the rule by which the steering header never leaves the browser. It is in force in every mode, with or without a listener, which sees
+ * the header all the same.
  *
- * @param {number} offset of the rule ids @param {object} condition
+ * @param {ResourceType[]} allTypes
+ */
+const steeringRule = (allTypes) => rule(STEERING_RULE, 'steering', { resourceTypes: allTypes }, removing(STEERING_HEADERS));
+
+/**
+ * Builds the rule that removes the contexts that a client puts on every request, which go to targets only.
+ *
+ * @param {number} offset of the rule id @param {object} condition
  * @param {number[]} clientTabs the tabs whose contexts to remove @param {string[]} fields
  */
-const removals = (offset, condition, clientTabs, fields) => [
-  rule(STEERING_RULE + offset, 'steering', condition, removing([STEERING_HEADER])),
-  ...(clientTabs.length === 0 ? [] : [rule(CLIENT_RULE + offset, 'client', { ...condition, tabIds: clientTabs }, removing(fields))]),
-];
+const removals = (offset, condition, clientTabs, fields) =>
+  clientTabs.length === 0 ? [] : [rule(CLIENT_RULE + offset, 'client', { ...condition, tabIds: clientTabs }, removing(fields))];
 
 /** Returns whether requests of a type have a span of their own. @param {PropagationSettings} settings @param {ResourceType} type */
 const hasOwnSpan = ({ resources }, type) => resources.length === 0 || resources.some((resource) => resource === type);
@@ -197,6 +202,7 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
   const clientTabs = hasLimits(propagation) ? clientTabsOf(propagation, traces) : [];
   const rules = [
     recordRule({ mode: 'lightweight', session, propagation: settings, contexts, kept }),
+    steeringRule(allTypes),
     ...removals(0, { resourceTypes: allTypes }, clientTabs, fields),
     ...build.of(ROOT_RULE, 'root', session),
     // Every rule that matches appends to a response, so the spare must not: it matches in every tab.
@@ -218,7 +224,7 @@ export function detailedRules({ session, tabs, needsRules = () => false }, allTy
   const { settings, paused } = propagation;
   const fields = [...propagation.fields];
   const clientTabs = clientTabsOf(propagation, traces);
-  const rules = [recordRule({ mode: 'detailed', session, propagation: settings, contexts: null, kept })];
+  const rules = [recordRule({ mode: 'detailed', session, propagation: settings, contexts: null, kept }), steeringRule(allTypes)];
   if (paused) return [...rules, ...removals(0, { resourceTypes: allTypes }, clientTabs, fields)];
   const { domains, otherResources } = settings;
   if (domains.length > 0) {

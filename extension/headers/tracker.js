@@ -86,7 +86,7 @@ export class NavigationTracker {
    * listener has read it already, unless the request left before the session was known.
    *
    * @param {number} tabId @param {string} requestId @param {Headers} headers
-   * @param {string | undefined} steering the steering header
+   * @param {chrome.webRequest.HttpHeader | undefined} steering the steering header
    */
   arrived(tabId, requestId, headers, steering) {
     const { session, tabs, traces } = this.#tracing;

@@ -3,7 +3,7 @@
  * observations.
  */
 
-import { STEERING_HEADER } from '../context/steering.js';
+import { steeringHeader } from '../context/steering.js';
 import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 
 /** @import { Carried } from '../context/propagators.js' */
@@ -23,7 +23,7 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  * @property {(tabId: number) => TracedContext[]} closed
  * @property {(url: string) => boolean} isTarget
  * @property {(headers: Headers) => Carried | null} carriedBy
- * @property {(tabId: number, requestId: string, headers: Headers, steering: string | undefined) => void} arrived
+ * @property {(tabId: number, requestId: string, headers: Headers, steering: chrome.webRequest.HttpHeader | undefined) => void} arrived
  * @property {(tabId: number, requestId: string, sent: Carried | null) => void} requested
  * @property {(tabId: number, requestId: string, sent: Carried | null) => void} speculated a prefetch or a prerender
  * @property {(tabId: number, requestId: string, url: string | null, begun: number | null) => TracedContext[]} responded
@@ -161,7 +161,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
   const arrive = (details) => {
     if (!isNavigation(details)) return;
     const { tabId, requestId, requestHeaders } = details;
-    whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, header(requestHeaders, STEERING_HEADER)));
+    whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, steeringHeader(requestHeaders)));
   };
   /** @param {chrome.webRequest.OnSendHeadersDetails} details */
   const leave = (details) => {

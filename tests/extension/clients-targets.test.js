@@ -89,7 +89,7 @@ test("lightweight: a client's headers hold for later navigations", async () => {
 
 test('lightweight: a script steers its next navigation', async () => {
   const worker = await carrying({ baggage: 'k=v' });
-  const control = { navtrace: 'propagator=b3', ...THEIRS };
+  const control = { 'sec-ch-navtrace': 'propagator=b3', ...THEIRS };
   await visit(worker, '1', control);
   const { carried, committed } = await visit(worker, '2', control);
   assert.deepEqual(Object.keys(carried), ['b3']);
@@ -104,7 +104,7 @@ for (const headers of [{}, THEIRS]) {
   const has = 'traceparent' in headers ? 'keeps its client\'s header' : 'has no header';
   test(`lightweight: a page steered off ${has}`, async () => {
     const worker = await carrying({});
-    const control = { navtrace: 'off', ...headers };
+    const control = { 'sec-ch-navtrace': 'off', ...headers };
     const first = await visit(worker, '1', control);
     const second = await visit(worker, '2', control);
     assert.deepEqual(second.carried, headers);
@@ -127,7 +127,7 @@ for (const granted of [false, true]) {
     const worker = await carrying(TARGETS, { granted });
     const home = await visit(worker, '1', THEIRS);
     assert.ok(home.carried.traceparent);
-    const headers = { ...THEIRS, navtrace: 'on', A: '1' };
+    const headers = { ...THEIRS, 'sec-ch-navtrace': 'on', A: '1' };
     for (const type of ['script', 'sub_frame', 'image']) {
       assert.deepEqual(carriedBy(worker, { requestId: '2', url: ELSEWHERE, type }, headers), { A: '1' });
     }
@@ -270,8 +270,8 @@ test('lightweight: a client may change between untraced pages', async () => {
   await visit(worker, '2', { baggage: 'k=v' }, ELSEWHERE);
   assert.deepEqual(carriedBy(worker, { requestId: '3', url: ELSEWHERE }, { baggage: 'k=v' }), {});
   assert.equal(carriedBy(worker, { requestId: '4' }, { baggage: 'k=v' }).baggage, 'k=v');
-  await visit(worker, '5', { navtrace: 'off' }, ELSEWHERE);
-  assert.deepEqual(carriedBy(worker, { requestId: '6' }, { navtrace: 'off' }), {});
+  await visit(worker, '5', { 'sec-ch-navtrace': 'off' }, ELSEWHERE);
+  assert.deepEqual(carriedBy(worker, { requestId: '6' }, { 'sec-ch-navtrace': 'off' }), {});
 });
 
 test('lightweight: no two navigations share a context', async () => {
@@ -279,7 +279,7 @@ test('lightweight: no two navigations share a context', async () => {
     const worker = await carrying({ scope, ...TARGETS });
     const spans = [];
     for (let n = 0; n < 40; n += 1) {
-      const said = [{}, THEIRS, { navtrace: 'new-trace' }, {}, { navtrace: 'propagator=jaeger' }][n % 5] ?? {};
+      const said = [{}, THEIRS, { 'sec-ch-navtrace': 'new-trace' }, {}, { 'sec-ch-navtrace': 'propagator=jaeger' }][n % 5] ?? {};
       const { carried, committed } = await visit(worker, `n${n}`, /** @type {Record<string, string>} */ (said), n % 7 === 3 ? ELSEWHERE : PAGE);
       spans.push(...committed.map(({ spanId }) => spanId));
       if (committed.length === 0) continue;
@@ -294,7 +294,7 @@ test('lightweight: no two navigations share a context', async () => {
 test('an invalid steering header is reported once', async () => {
   for (const granted of [false, true]) {
     const worker = await carrying({}, { granted });
-    for (const requestId of ['1', '2', '3']) await visit(worker, requestId, { navtrace: 'ofd' });
+    for (const requestId of ['1', '2', '3']) await visit(worker, requestId, { 'sec-ch-navtrace': 'ofd' });
     assert.deepEqual(worker.said().filter((type) => type === 'problem'), ['problem']);
   }
 });

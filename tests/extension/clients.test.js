@@ -3,22 +3,41 @@ import { test } from 'node:test';
 
 import { SESSION, spanId as S, traceId as T } from './support/session.js';
 import { ROOT, TAB, client, left, navigation, traced } from './support/traces.js';
-import { DEFAULT_STEERING } from '../../extension/context/steering.js';
+import { DEFAULT_STEERING, STEERING_HEADER } from '../../extension/context/steering.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 /** @import { TracedContext, Traces } from '../../extension/context/traces.js' */
+
+/** @param {string} value */
+const steer = (value) => ({ name: STEERING_HEADER, value });
+
+test('a steering header names the trace to continue', () => {
+  const { traces, observed } = traced();
+  const steering = steer(`traceparent=00-${T(7)}-${S(8)}-01`);
+  traces.arrive(TAB, null, '', steering);
+  const context = traces.issue(TAB);
+  assert.deepEqual([context.trace?.traceId, context.client], [T(7), { traceId: T(7), spanId: S(8) }]);
+  assert.deepEqual(observed().map(({ issuedFor, traceId, parent }) => [issuedFor, traceId, parent]), [
+    ['client', T(7), undefined],
+    ['navigation', T(7), S(8)],
+  ]);
+  assert.deepEqual(traces.clients.withHeaders(), [], 'its requests carry nothing to remove');
+  traces.arrive(TAB, client(900), '', steering);
+  assert.equal(traces.issue(TAB).trace?.traceId, T(7), 'the directive wins over a header');
+  assert.deepEqual(traces.clients.withHeaders(), [TAB]);
+});
 
 test("a context is stale after a client's change", () => {
   const { traces } = traced();
   const first = traces.issue(TAB);
   traces.arrive(TAB, null, '', undefined);
   assert.equal(traces.isStale(TAB, first), false);
-  traces.arrive(TAB, null, '', 'new-trace');
+  traces.arrive(TAB, null, '', steer('new-trace'));
   assert.equal(traces.isStale(TAB, first), true);
   const second = traces.issue(TAB);
-  traces.arrive(TAB, null, '', 'new-trace');
+  traces.arrive(TAB, null, '', steer('new-trace'));
   assert.equal(traces.isStale(TAB, second), false);
-  for (const change of [() => traces.arrive(TAB, client(900), '', 'new-trace'), () => traces.arrive(TAB, client(900), 'a=1', 'new-trace')]) {
+  for (const change of [() => traces.arrive(TAB, client(900), '', steer('new-trace')), () => traces.arrive(TAB, client(900), 'a=1', steer('new-trace'))]) {
     const before = traces.issue(TAB);
     change();
     assert.equal(traces.isStale(TAB, before), true);
@@ -29,12 +48,12 @@ test("a context is stale after a client's change", () => {
 test('a new-trace navigation is linked, and the next is not alone', () => {
   const { traces, observed } = traced();
   const before = traces.issue(TAB);
-  traces.arrive(TAB, null, '', 'new-trace');
+  traces.arrive(TAB, null, '', steer('new-trace'));
   const alone = traces.issue(TAB, before);
   const steering = { ...DEFAULT_STEERING, newTrace: true };
   const trace = { traceId: T(2), spanId: S(2), flags: '01', tracestate: '' };
   assert.deepEqual(alone, { spanId: S(2), flags: '01', trace, steering });
-  traces.arrive(TAB, client(900), '', 'new-trace');
+  traces.arrive(TAB, client(900), '', steer('new-trace'));
   traces.issue(TAB, alone);
   assert.deepEqual(observed(), [
     navigation(S(2), { traceId: T(2), links: [ROOT, { traceId: SESSION.traceId, spanId: S(1) }] }),
@@ -57,7 +76,7 @@ const SAMPLING = [
 test('sampling by a script keeps the random flag', () => {
   for (const [header, randomFlag, before, after] of SAMPLING) {
     const { traces, observed, session } = traced({ randomFlag }, { context: { ...SESSION, flags: before } });
-    traces.arrive(TAB, null, '', header);
+    traces.arrive(TAB, null, '', steer(header));
     const { flags, steering } = traces.issue(TAB);
     assert.equal(flags, after, header);
     assert.equal(steering?.off, header.startsWith('off'));
@@ -70,7 +89,7 @@ test('sampling by a script keeps the random flag', () => {
 
 test('a script chooses propagators for its navigation', () => {
   const { traces, observed } = traced();
-  traces.arrive(TAB, null, '', 'propagator=b3,jaeger');
+  traces.arrive(TAB, null, '', steer('propagator=b3,jaeger'));
   assert.deepEqual(traces.issue(TAB).steering?.propagators, ['b3', 'jaeger']);
   assert.deepEqual(observed(), [], 'it is in its place all the same');
   assert.equal(traces.issue(8).steering, undefined);
@@ -78,17 +97,17 @@ test('a script chooses propagators for its navigation', () => {
 
 test('an invalid header steers nothing and is reported', () => {
   const { traces, session } = traced();
-  traces.arrive(TAB, null, '', 'propagator=b3');
-  traces.arrive(TAB, null, '', 'ofd');
+  traces.arrive(TAB, null, '', steer('propagator=b3'));
+  traces.arrive(TAB, null, '', steer('ofd'));
   assert.deepEqual(traces.issue(TAB), { spanId: S(1), flags: '01' });
-  assert.deepEqual(session.problems().map((message) => message.split(' (')[0]), ['the navtrace header is ignored: "ofd" is not known']);
-  traces.arrive(TAB, null, '', 'on');
+  assert.deepEqual(session.problems().map((message) => message.split(' (')[0]), ['the sec-ch-navtrace header is ignored: "ofd" is not known']);
+  traces.arrive(TAB, null, '', steer('on'));
   assert.equal(traces.issue(TAB).steering, undefined, 'one that asks for nothing');
 });
 
 test('a page that is not traced is steered as its navigation was', () => {
   const { traces } = traced();
-  traces.arrive(TAB, null, '', 'off');
+  traces.arrive(TAB, null, '', steer('off'));
   assert.equal(traces.rootOf(TAB).steering?.off, true);
   traces.arrive(TAB, null, '', undefined);
   assert.equal(traces.rootOf(TAB), SESSION);
@@ -128,7 +147,7 @@ const RESTARTS = [
   ["a client's trace", {}, (traces) => traces.arrive(TAB, client(900, { tracestate: 'a=1' }), 'k=v', undefined), true],
   ["a client's trace in scope tab", { scope: 'tab' }, (traces) => traces.arrive(TAB, client(900), '', undefined), true],
   ['a trace of a navigation', { scope: 'navigation' }, () => {}, false],
-  ['a steered navigation', {}, (traces) => traces.arrive(TAB, null, '', 'propagator=b3; sampling=0'), true],
+  ['a steered navigation', {}, (traces) => traces.arrive(TAB, null, '', steer('propagator=b3; sampling=0')), true],
 ];
 for (const [what, settings, says, survives] of RESTARTS) {
   test(`after a restart ${what} ${survives ? 'goes on' : 'is over'}`, () => {
@@ -170,7 +189,7 @@ test('after a restart a client is known by its context', () => {
 
 test("after a restart a client's trace is adopted again", () => {
   const before = traced();
-  before.traces.arrive(TAB, client(900), '', 'new-trace');
+  before.traces.arrive(TAB, client(900), '', steer('new-trace'));
   const next = before.traces.issue(TAB);
   const { traces } = traced();
   traces.restore(left(next));
@@ -180,7 +199,7 @@ test("after a restart a client's trace is adopted again", () => {
 
 test("a request steered off is known by its client's span", () => {
   const { traces } = traced();
-  traces.arrive(TAB, client(900), '', 'off');
+  traces.arrive(TAB, client(900), '', steer('off'));
   assert.ok(traces.clients.leavesAlone(TAB, client(900)));
   assert.equal(traces.clients.leavesAlone(TAB, client(800)), false);
   assert.equal(traces.clients.leavesAlone(8, client(900)), false);
@@ -199,11 +218,11 @@ test('a sampled context is made known, and no other one is', () => {
   assert.equal(count(), 1, "a client's sampled trace");
   traces.issue(TAB);
   assert.equal(count(), 2, 'a navigation in it');
-  traces.arrive(8, null, '', 'sampling=1');
+  traces.arrive(8, null, '', steer('sampling=1'));
   assert.equal(count(), 2);
   traces.issue(8);
   assert.equal(count(), 3, 'a navigation that a script samples');
-  traces.arrive(9, null, '', 'off; sampling=1');
+  traces.arrive(9, null, '', steer('off; sampling=1'));
   traces.issue(9);
   assert.equal(count(), 3, 'one steered off has no headers');
 });

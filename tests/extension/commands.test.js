@@ -55,7 +55,7 @@ for (const granted of [true, false]) {
     assert.equal(browser.state.badge, 'off');
     await load(browser, '2');
     assert.equal(carried(browser), null);
-    const steered = browser.leave({ tabId: TAB, requestHeaders: [{ name: 'navtrace', value: 'new-trace' }] });
+    const steered = browser.leave({ tabId: TAB, requestHeaders: [{ name: 'sec-ch-navtrace', value: 'new-trace' }] });
     assert.deepEqual(steered, [], 'what a script steers by does not leave either');
     assert.equal(batches(host()).length, told);
     await popup.ask({ type: 'pause', paused: false });

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { fakeChrome } from './support/chrome.js';
-import { CLIENT, ELSEWHERE, FOREIGN, INJECT, PAGE, SESSION, TAB, TARGETS, contextIn, left, list, made, navigation, request, response, showing, table, traceparent, working } from './support/injector.js';
+import { CLIENT, ELSEWHERE, FOREIGN, INJECT, PAGE, SESSION, TAB, TARGETS, contextIn, left, list, navigation, request, response, showing, traceparent, working } from './support/injector.js';
 import { parseTraceparent } from './support/traceparent.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
@@ -37,7 +36,7 @@ test('a foreign context that is kept is linked', () => {
   assert.deepEqual(worker.fire(INJECT, request({ requestHeaders: list(headers) })), {});
   const [, parent, stray, origin] = worker.told() ?? [];
   assert.deepEqual([parent, stray, origin], [worker.context?.spanId, undefined, { link: FOREIGN }]);
-  assert.deepEqual(left(worker, request({ requestHeaders: list({ ...headers, navtrace: 'off' }) })), headers, 'but for what steers');
+  assert.deepEqual(left(worker, request({ requestHeaders: list({ ...headers, 'sec-ch-navtrace': 'off' }) })), headers, 'but for what steers');
   const own = { traceId: SESSION.traceId, spanId: 'e'.repeat(16) };
   assert.notEqual(left(worker, request({ requestHeaders: list({ traceparent: traceparent(own) }) })).traceparent, traceparent(own));
   assert.deepEqual(worker.told()?.[3], { caller: own.spanId }, 'one of the same trace is not foreign');
@@ -83,7 +82,7 @@ test('the hops of a redirect adopt nothing again', () => {
   const first = left(worker, navigation({ requestHeaders: headers() }));
   const context = worker.tabs.navigation(TAB, '1');
   const { length } = worker.observed;
-  const hops = [headers(), list({ traceparent: traceparent(FOREIGN), navtrace: 'off' }), []].map((requestHeaders) =>
+  const hops = [headers(), list({ traceparent: traceparent(FOREIGN), 'sec-ch-navtrace': 'off' }), []].map((requestHeaders) =>
     left(worker, navigation({ requestHeaders })),
   );
   for (const hop of [first, ...hops]) {
@@ -126,7 +125,7 @@ for (const [propagators, fields] of FORMATS) {
 }
 
 test('a steered page carries none of the configured formats', () => {
-  const worker = showing({}, { navtrace: 'propagator=b3,jaeger', traceparent: traceparent(CLIENT), tracestate: 'x=1' });
+  const worker = showing({}, { 'sec-ch-navtrace': 'propagator=b3,jaeger', traceparent: traceparent(CLIENT), tracestate: 'x=1' });
   assert.deepEqual(Object.keys(worker.carried), ['b3', 'uber-trace-id']);
   assert.ok(worker.carried.b3?.startsWith(CLIENT.traceId));
   const sub = left(worker, request({ requestHeaders: list({ traceparent: traceparent(FOREIGN) }) }));
@@ -154,32 +153,6 @@ for (const [what, theirs, expected] of /** @type {[string, string, string][]} */
     assert.equal(headers.baggage, expected);
   });
 }
-
-/** @type {[what: string, settings: Partial<PropagationSettings>, navigates: Record<string, string>, details: object][]} */
-const CONTROLLED = [
-  ['a navigation', {}, {}, navigation()],
-  ['a navigation that is to be left alone', {}, {}, navigation({ requestHeaders: list({ NavTrace: 'off' }) })],
-  ['a navigation to where nothing is traced', TARGETS, {}, navigation({ url: ELSEWHERE })],
-  ['a request', {}, {}, request()],
-  ['a request of a page that is to be left alone', {}, { navtrace: 'off' }, request()],
-  ['a request to where nothing is traced', TARGETS, {}, request({ url: ELSEWHERE })],
-  ['a request with a context that is kept', { existing: 'keep' }, {}, request({ requestHeaders: list({ traceparent: traceparent(FOREIGN) }) })],
-  ['a request without a tab', {}, {}, request({ tabId: -1 })],
-  ['a prefetch', TARGETS, {}, navigation({ documentId: 'd', url: ELSEWHERE })],
-];
-test('the steering header leaves with no request', () => {
-  for (const [what, settings, navigates, details] of CONTROLLED) {
-    const worker = showing(settings, navigates);
-    const requestHeaders = [...list({ A: '1', NAVTRACE: 'sampling=1' }), .../** @type {any} */ (details).requestHeaders, ...list({ navtrace: 'off' })];
-    const headers = left(worker, { ...details, requestHeaders });
-    assert.deepEqual(Object.keys(headers).filter((name) => /navtrace/i.test(name)), [], what);
-    assert.equal(headers.A, '1');
-  }
-  const { fire } = fakeChrome({ granted: true });
-  made().injector.listen();
-  const { requestHeaders } = fire(INJECT, navigation({ requestHeaders: list({ NavTrace: 'off' }) }));
-  assert.deepEqual(Object.keys(table(requestHeaders)), ['traceparent'], 'before the session is known');
-});
 
 test('an untraced request is left as it is and not observed', () => {
   const worker = showing(TARGETS);
@@ -241,7 +214,7 @@ test("an untraced page's requests are below the session's root", () => {
 
 test('a page steered off has no headers and is not observed', () => {
   for (const existing of /** @type {const} */ (['override', 'keep'])) {
-    const worker = showing({ existing }, { navtrace: 'off', A: '1' });
+    const worker = showing({ existing }, { 'sec-ch-navtrace': 'off', A: '1' });
     assert.deepEqual(worker.carried, { A: '1' });
     assert.deepEqual(worker.named(response({ requestId: '0' })), [], 'in its response');
     const own = { traceparent: traceparent(FOREIGN), tracestate: 'x=1' };
@@ -255,7 +228,7 @@ test('a page steered off has no headers and is not observed', () => {
 });
 
 test('an untraced page steered off sends no headers to targets', () => {
-  const worker = showing(TARGETS, { navtrace: 'off' }, ELSEWHERE);
+  const worker = showing(TARGETS, { 'sec-ch-navtrace': 'off' }, ELSEWHERE);
   assert.deepEqual(worker.fire(INJECT, request()), {});
   assert.equal(worker.started.mock.callCount(), 0);
 });
@@ -282,7 +255,7 @@ test('no two navigations share a context, whatever scripts ask', () => {
     const worker = working({ scope, ...TARGETS });
     const spans = [];
     for (let n = 0; n < 60; n += 1) {
-      const said = [{}, { traceparent: traceparent(CLIENT) }, { navtrace: 'new-trace' }, { navtrace: 'off' }, { navtrace: 'sampling=0' }][n % 5] ?? {};
+      const said = [{}, { traceparent: traceparent(CLIENT) }, { 'sec-ch-navtrace': 'new-trace' }, { 'sec-ch-navtrace': 'off' }, { 'sec-ch-navtrace': 'sampling=0' }][n % 5] ?? {};
       const requestId = String(n);
       const url = n % 7 === 0 ? ELSEWHERE : PAGE;
       const tabId = TAB + (n % 3) * 500;

@@ -12,7 +12,7 @@ const [INJECT, RECEIVED] = /** @type {[string, string]} */ (BLOCKING);
 const SENT = 'webRequest.onSendHeaders';
 const ENDS = ['webRequest.onBeforeRedirect', 'webRequest.onCompleted'];
 const HERE = { ...TARGETS, domains: ['example.test'] };
-const STEERED = { ...THEIRS, navtrace: 'on' };
+const STEERED = { ...THEIRS, 'sec-ch-navtrace': 'on' };
 const MAIN_FRAMES = { ...EVERYTHING, types: ['main_frame'] };
 
 beforeEach(() => void resetMocks());
@@ -134,7 +134,7 @@ for (const granted of [false, true]) {
     await visit(worker, '2', THEIRS);
     const details = { requestId: '3', type: 'image' };
     const image = carriedBy(worker, { ...details, url: PAGE }, STEERED);
-    assert.deepEqual([traceOf(image), image.tracestate, image.navtrace], [CLIENT.traceId, 'x=1', undefined]);
+    assert.deepEqual([traceOf(image), image.tracestate, image['sec-ch-navtrace']], [CLIENT.traceId, 'x=1', undefined]);
     if (granted) assert.equal(spanOf(image), CLIENT.spanId);
     assert.equal(traceOf(carriedBy(worker, { ...details, url: PAGE, tabId: TAB + 1 })), NAMED.traceId, 'another tab');
     for (const url of [ELSEWHERE, `${PAGE}private`]) assert.deepEqual(carriedBy(worker, { ...details, url }, STEERED), {}, url);

@@ -23,7 +23,8 @@ test('to detailed mode: the rules go once the listeners are there', async () => 
   assert.deepEqual(said(), ['hello', 'armed lightweight']);
   release();
   await assertNoGap(browser);
-  assert.deepEqual([...browser.rules.values()], [AS_RECORDED]);
+  assert.deepEqual([...browser.rules.keys()].sort(), [1, 2]);
+  assert.deepEqual(browser.rules.get(1), AS_RECORDED);
   assert.deepEqual(said(), ['hello', 'armed lightweight', 'armed detailed']);
   assert.equal(browser.updates.length, 2);
 });

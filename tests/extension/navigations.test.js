@@ -76,7 +76,7 @@ const response = (details) => ({
 
 const NONE = '0'.repeat(32);
 const attachment = [{ name: 'Content-Disposition', value: 'Attachment; filename=a' }];
-const control = [{ name: 'Navtrace', value: 'off' }];
+const control = [{ name: 'Sec-CH-NavTrace', value: 'off' }];
 const location = [{ name: 'Location', value: '/' }];
 
 /** @type {[what: string, event: string, details: object, calls: unknown[][]][]} */
@@ -100,7 +100,7 @@ const CASES = [
   ['a request to an address that is no target', 'onSendHeaders', { requestHeaders: [], url: ELSEWHERE }, []],
   ['a document that is no target', 'onHeadersReceived', { url: ELSEWHERE }, [['responded', 7, '1', ELSEWHERE, null]]],
   ['a request before it leaves', 'onBeforeSendHeaders', { requestHeaders: [] }, [['arrived', 7, '1', [], undefined]]],
-  ['a steering header', 'onBeforeSendHeaders', { requestHeaders: control, url: ELSEWHERE }, [['arrived', 7, '1', control, 'off']]],
+  ['a steering header', 'onBeforeSendHeaders', { requestHeaders: control, url: ELSEWHERE }, [['arrived', 7, '1', control, control[0]]]],
   ['a prefetch', 'onBeforeSendHeaders', { requestHeaders: control, documentId: 'd' }, []],
   ['a prerender', 'onBeforeSendHeaders', { requestHeaders: control, documentLifecycle: 'prerender' }, []],
   ['a request without a tab', 'onBeforeSendHeaders', { requestHeaders: control, tabId: -1 }, []],

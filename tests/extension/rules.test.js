@@ -37,7 +37,7 @@ test('every context rule sets one header, and next names it', () => {
   const naming = [];
   const [record, steeringRule, ...others] = rulesOf();
   assert.deepEqual(record?.condition, DETAILED.condition);
-  assert.deepEqual(steeringRule?.action, { type: 'modifyHeaders', requestHeaders: [{ header: 'navtrace', operation: 'remove' }] });
+  assert.deepEqual(steeringRule?.action, { type: 'modifyHeaders', requestHeaders: ['sec-ch-navtrace', 'navtrace'].map((header) => ({ header, operation: 'remove' })) });
   for (const { condition, action } of others) {
     assert.equal(action.type, 'modifyHeaders');
     assert.equal(action.requestHeaders?.length, 2);
@@ -100,7 +100,7 @@ test('excluded addresses carry nothing, whatever else matches', () => {
   const carried = under(rules);
   for (const type of ['main_frame', 'script']) {
     for (const url of ['https://shop.test/private', 'https://shop.test/a.png']) {
-      assert.deepEqual(carried({ tabId: 7, type, url }, { navtrace: 'on', A: '1' }), { A: '1' }, url);
+      assert.deepEqual(carried({ tabId: 7, type, url }, { 'sec-ch-navtrace': 'on', A: '1' }), { A: '1' }, url);
     }
     assert.ok(carried({ tabId: 7, type, url: 'https://shop.test/' }).traceparent);
   }
@@ -135,11 +135,11 @@ test('a page steered off keeps its own headers and gets none', () => {
   assert.deepEqual(rules.find(({ id }) => id === 10)?.action, { type: 'allow' });
   const carried = under(rules);
   const own = { traceparent: 'x', tracestate: 'y' };
-  assert.deepEqual(carried({ tabId: 7 }, { ...own, navtrace: 'off' }), own);
+  assert.deepEqual(carried({ tabId: 7 }, { ...own, 'sec-ch-navtrace': 'off' }), own);
   assert.equal(carried({ tabId: 7, type: 'main_frame' }).traceparent, `00-${SESSION.traceId}-${spanId(3)}-01`, 'the next one is not');
   assert.equal(carried({ tabId: 8 }).traceparent, `00-${SESSION.traceId}-${SESSION.spanId}-00`, 'nor is another tab');
   const next = under(rulesOf({}, withTab(context(2), context(3, { steering: OFF }))));
-  assert.deepEqual(next({ tabId: 7, type: 'main_frame' }, { Navtrace: 'off' }), {});
+  assert.deepEqual(next({ tabId: 7, type: 'main_frame' }, { 'Sec-CH-NavTrace': 'off' }), {});
   assert.ok(next({ tabId: 7 }).traceparent);
 });
 
@@ -149,7 +149,7 @@ test("a client's headers go to targets only, replaced by ours", () => {
   const carried = under(rulesOf({ ...settings, propagators: [...settings.propagators] }, contexts, [7]));
   for (const type of ['main_frame', 'script']) {
     for (const url of ['https://other.test/', 'https://shop.test/private', 'https://other.test/private']) {
-      assert.deepEqual(carried({ tabId: 7, type, url }, { ...headers, navtrace: 'on' }), { A: '1' }, `${type} ${url}`);
+      assert.deepEqual(carried({ tabId: 7, type, url }, { ...headers, 'sec-ch-navtrace': 'on' }), { A: '1' }, `${type} ${url}`);
       assert.deepEqual(carried({ tabId: 8, type, url }, headers), headers, 'another tab, which has no such client');
     }
     const { traceparent, tracestate, b3 } = carried({ tabId: 7, type, url: 'https://shop.test/' }, headers);
@@ -165,8 +165,8 @@ test('with every address a target, no rule removes client headers', () => {
 
 test('a page steered off keeps client headers for targets only', () => {
   const carried = under(rulesOf({ targets: [SHOP] }, withTab(context(2, { steering: OFF })), [7]));
-  assert.deepEqual(carried({ tabId: 7, url: 'https://shop.test/' }, { traceparent: 'x', navtrace: 'off' }), { traceparent: 'x' });
-  assert.deepEqual(carried({ tabId: 7, url: 'https://other.test/' }, { traceparent: 'x', navtrace: 'off' }), {});
+  assert.deepEqual(carried({ tabId: 7, url: 'https://shop.test/' }, { traceparent: 'x', 'sec-ch-navtrace': 'off' }), { traceparent: 'x' });
+  assert.deepEqual(carried({ tabId: 7, url: 'https://other.test/' }, { traceparent: 'x', 'sec-ch-navtrace': 'off' }), {});
 });
 
 const A = SESSION.traceId;
@@ -216,7 +216,7 @@ test('a navigation is not steered like the page before it', () => {
 test('without propagators the record and steering rules remain', () => {
   assert.deepEqual(ids(rulesOf({ propagators: [] }, contexts, [7])), [1, 2]);
   const carried = under(rulesOf({ propagators: [], targets: [SHOP] }, contexts, [7]));
-  assert.deepEqual(carried({ tabId: 7 }, { traceparent: 'x', Navtrace: 'off' }), { traceparent: 'x' });
+  assert.deepEqual(carried({ tabId: 7 }, { traceparent: 'x', 'Sec-CH-NavTrace': 'off' }), { traceparent: 'x' });
 });
 
 test('the steering header is removed everywhere', () => {
@@ -229,7 +229,7 @@ test('the steering header is removed everywhere', () => {
     const carried = under(rulesOf(settings, withTab(context(2), context(3, { steering: OFF })), clients));
     for (const url of ['https://shop.test/', 'https://other.test/']) {
       for (const type of ['script', 'main_frame']) {
-        for (const tabId of [7, 8, -1]) assert.equal(carried({ tabId, type, url }, { NavTrace: 'off' }).NavTrace, undefined);
+        for (const tabId of [7, 8, -1]) assert.equal(carried({ tabId, type, url }, { 'Sec-CH-NavTrace': 'off' })['Sec-CH-NavTrace'], undefined);
       }
     }
   }
@@ -258,7 +258,7 @@ test('with none, only kinds with their own spans carry contexts', () => {
   const carried = under(rulesOf({ ...settings, resources: [...settings.resources], exclude: [...settings.exclude] }, contexts, [7]));
   const value = carried({ tabId: 7, type: 'script' }, { traceparent: 'x' }).traceparent;
   assert.equal(value, `00-${A}-${spanId(2)}-01`);
-  assert.deepEqual(carried({ tabId: 7, type: 'image' }, { traceparent: 'x', navtrace: 'on', A: '1' }), { A: '1' });
+  assert.deepEqual(carried({ tabId: 7, type: 'image' }, { traceparent: 'x', 'sec-ch-navtrace': 'on', A: '1' }), { A: '1' });
   assert.deepEqual(carried({ tabId: 8, type: 'image' }), {});
 });
 

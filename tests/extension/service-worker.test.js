@@ -292,8 +292,8 @@ for (const granted of [false, true]) {
     const first = await visit('1');
     assert.equal(contextIn(first)?.traceId, granted ? theirs.traceId : NAMED.traceId);
     assert.equal(contextIn(await visit('2'))?.traceId, theirs.traceId);
-    if (!granted) await visit('3', { Navtrace: 'propagator=b3' });
-    const steered = await visit('4', { Navtrace: 'propagator=b3' });
+    if (!granted) await visit('3', { 'Sec-CH-NavTrace': 'propagator=b3' });
+    const steered = await visit('4', { 'Sec-CH-NavTrace': 'propagator=b3' });
     assert.deepEqual(steered.map(({ name }) => name), ['b3']);
     assert.ok(steered[0]?.value?.startsWith(theirs.traceId));
     const sub = browser.leave({ tabId: TAB, requestId: '5', documentId: '4' });

@@ -4,6 +4,7 @@ import { beforeEach, mock, test } from 'node:test';
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { fakeChrome, settled } from './support/chrome.js';
 import { AS_RECORDED, BLOCKING, NAMED, OPEN, PAGE, TAB, answer, assertCarried, hold, idle, navigate, running, start } from './support/headers.js';
+import { ids } from './support/rules.js';
 import { resetMocks } from './support/worker.js';
 
 beforeEach(() => void resetMocks());
@@ -181,7 +182,9 @@ for (const mode of ['auto', 'detailed']) {
     assert.equal(started(), true);
     assert.deepEqual(said(), ['hello', 'armed detailed']);
     assert.deepEqual(inForce(), { session: NAMED, mode: 'detailed', propagation: DEFAULT_PROPAGATION, contexts: null });
-    assert.deepEqual(browser.updates, [{ removeRuleIds: [], addRules: [AS_RECORDED] }]);
+    const [record, ...others] = browser.updates.flatMap(({ removeRuleIds = [], addRules = [] }) => [...addRules, ...removeRuleIds]);
+    assert.deepEqual(record, AS_RECORDED);
+    assert.deepEqual(ids(others), [2]);
     assertCarried(browser);
   });
 }

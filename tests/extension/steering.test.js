@@ -1,14 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { STEERING_HEADER, DEFAULT_STEERING, readSteering, steers } from '../../extension/context/steering.js';
+import { DEFAULT_STEERING, STEERING_HEADERS, nameFault, readSteering, steeringHeader, steers } from '../../extension/context/steering.js';
 
 /** @import { Steering } from '../../extension/context/steering.js' */
 
-const DIRECTIVES = 'there are off, on, propagator, sampling and new-trace';
+const DIRECTIVES = 'there are off, on, propagator, sampling, new-trace and traceparent';
+const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+const PARENT = { traceId: TRACEPARENT.slice(3, 35), spanId: TRACEPARENT.slice(36, 52), flags: '01', tracestate: '' };
 const PROPAGATORS = 'there are tracecontext, baggage, b3, b3multi and jaeger';
 
-test('the header has a name in lower case', () => assert.equal(STEERING_HEADER, 'navtrace'));
+test('the header is found under both names', () => {
+  assert.deepEqual(STEERING_HEADERS, ['sec-ch-navtrace', 'navtrace']);
+  const old = { name: 'NavTrace', value: 'off' };
+  assert.deepEqual(steeringHeader([{ name: 'a' }, old]), old);
+  assert.match(nameFault('NavTrace') ?? '', /navtrace .* use sec-ch-navtrace/);
+  const named = { name: 'Sec-CH-NavTrace' };
+  assert.deepEqual(steeringHeader([named]), named);
+  assert.equal(nameFault(named.name), null);
+  assert.equal(steeringHeader(undefined), undefined);
+});
 
 test('a header says what its requests carry', async (t) => {
   /** @type {[value: string, asked: Partial<Steering>][]} */
@@ -29,6 +40,8 @@ test('a header says what its requests carry', async (t) => {
     ['sampling=1.', { sampling: 1 }],
     ['sampling= .25', { sampling: 0.25 }],
     ['sampling=00.5000', { sampling: 0.5 }],
+    [`traceparent=${TRACEPARENT}`, { parent: PARENT }],
+    [`sampling=1; Traceparent = ${TRACEPARENT}`, { parent: PARENT, sampling: 1 }],
   ];
   for (const [value, asked] of cases) {
     await t.test(value, () => {
@@ -60,6 +73,9 @@ test('a header with anything wrong is ignored, and why', async (t) => {
     ['sampling=1;sampling=1', '"sampling" is there twice'],
     ['off; on', '"off" and "on" exclude each other'],
     ['on; off', '"off" and "on" exclude each other'],
+    [`new-trace; traceparent=${TRACEPARENT}`, '"new-trace" and "traceparent" exclude each other'],
+    ['traceparent', `"traceparent" has no value, as in "traceparent=${TRACEPARENT}"`],
+    ['traceparent=00-0', '"00-0" is not a traceparent: expected 55 characters, found 4'],
     ['off=1', '"off=1" has a value, and "off" takes none'],
     ['New-Trace = ', '"New-Trace =" has a value, and "new-trace" takes none'],
     ['sampling', '"sampling" has no value, as in "sampling=0.1"'],
@@ -85,7 +101,7 @@ test('a header with anything wrong is ignored, and why', async (t) => {
   ];
   for (const [value, reason] of cases) {
     await t.test(JSON.stringify(value), () => {
-      assert.deepEqual(readSteering(value), { steering: null, fault: `the navtrace header is ignored: ${reason}` });
+      assert.deepEqual(readSteering(value), { steering: null, fault: `the sec-ch-navtrace header is ignored: ${reason}` });
     });
   }
 });
@@ -99,6 +115,6 @@ test('a header of any length is read in time', () => {
 
 test('headers do not affect each other', () => {
   readSteering('off; new-trace; sampling=0; propagator=b3');
-  assert.deepEqual(readSteering('on').steering, { off: false, propagators: null, sampling: null, newTrace: false });
+  assert.deepEqual(readSteering('on').steering, DEFAULT_STEERING);
   assert.equal(steers(DEFAULT_STEERING), false);
 });

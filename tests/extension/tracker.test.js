@@ -78,9 +78,10 @@ for (const [what, sent, isLightweight, applied] of /** @type {[string, any, bool
 
 test('what a client has put on a navigation is read once', () => {
   const { tracker, traces } = begin();
-  tracker.arrived(TAB, '1', [], 'off');
-  tracker.arrived(TAB, 'known', [], 'off');
-  assert.deepEqual(traces.arrive.mock.calls.map(({ arguments: args }) => args), [[TAB, 'extracted', 'baggage', 'off']]);
+  const off = { name: 'sec-ch-navtrace', value: 'off' };
+  tracker.arrived(TAB, '1', [], off);
+  tracker.arrived(TAB, 'known', [], off);
+  assert.deepEqual(traces.arrive.mock.calls.map(({ arguments: args }) => args), [[TAB, 'extracted', 'baggage', off]]);
 });
 
 test('the rules are updated only after a change', () => {

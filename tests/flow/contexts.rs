@@ -17,6 +17,10 @@ use crate::spans::{NAVIGATION, SESSION};
 use crate::support::collector::{attribute, hex, read_line, spans};
 use crate::support::site::{Recorded, TraceParent};
 
+/// A context in another process.
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SPAN: &str = "00f067aa0ba902b7";
+
 const MODES: [&str; 2] = ["detailed", "lightweight"];
 
 /// A run and its collected spans.
@@ -195,9 +199,10 @@ fn the_steering_header_works_and_never_leaves() {
     let _guard = exclusive();
     for mode in MODES {
         let test = BrowserTest::new();
+        let parent = format!("sampling=1; traceparent=00-{TRACE}-{SPAN}-01");
         // In lightweight mode the header takes effect with the next navigation.
         let twice = |name: &str, control: &str| {
-            let headers = json!({ "navtrace": control });
+            let headers = json!({ "sec-ch-navtrace": control });
             [json!({ "nav": format!("{name}-seen"), "headers": headers }), json!({ "nav": name })]
         };
         let taken: Vec<Value> = [
@@ -207,14 +212,22 @@ fn the_steering_header_works_and_never_leaves() {
             twice("new", "new-trace"),
             twice("invalid", "ofd"),
             twice("on", "on"),
+            [
+                json!({ "nav": "parent-seen", "tab": 1, "headers": { "sec-ch-navtrace": parent } }),
+                json!({ "nav": "parent", "tab": 1, "path": "/coverage" }),
+            ],
         ]
         .concat();
         let seen = steps(&test, mode, &Value::from(taken), |_| ());
-        let leaked: Vec<_> = seen.run.requests.iter().filter(|request| request.header("navtrace").is_some()).collect();
+        let names = |request: &&Recorded| {
+            request.headers.iter().any(|(name, value)| name.contains("navtrace") || value.contains("sec-ch-"))
+        };
+        let leaked: Vec<_> = seen.run.requests.iter().filter(names).collect();
         assert!(leaked.is_empty(), "{mode}: {leaked:?}");
+        assert_eq!(seen.trace("parent"), TRACE, "{mode}: also to other origins, which allow no header of it");
         let session = seen.trace("on");
         assert_eq!(seen.trace("invalid"), session);
-        let warning = "the navtrace header is ignored: \"ofd\" is not known";
+        let warning = "the sec-ch-navtrace header is ignored: \"ofd\" is not known";
         assert_eq!(seen.run.log.matches(warning).count(), 1, "{mode}: {}", seen.run.log);
 
         assert!(seen.of("off").count() >= 6);
@@ -236,7 +249,8 @@ fn the_steering_header_works_and_never_leaves() {
         assert!(new != session && seen.contexts("new").iter().all(|context| context.flags == 1), "{mode}");
         let [root] = seen.named(SESSION)[..] else { panic!("one session") };
         assert!(links(seen.navigation("new")).contains(&id(root)), "{mode}");
-        seen.assert_whole(&[]);
+        assert_eq!(hex(&seen.navigation("parent").parent_span_id), SPAN, "{mode}");
+        seen.assert_whole(&[SPAN]);
         let timings: Vec<Step> = logged(&seen.run.log, "STEP ");
         let timing = |nav: &str| timings.iter().find(|step| step.nav == nav).unwrap().timing.clone();
         assert_eq!(timing("off"), None, "{mode}");

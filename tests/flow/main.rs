@@ -37,6 +37,7 @@ mod server_timing;
 mod soak;
 mod spans;
 mod static_mode;
+mod steering;
 mod stopped;
 mod traces;
 mod worker;

@@ -10,7 +10,7 @@ use crate::support::site::{Origin, Recorded, coverage_kinds};
 const PROPAGATORS: [&str; 5] = ["tracecontext", "baggage", "b3", "b3multi", "jaeger"];
 
 /// All headers that propagators write, and the steering header.
-const HEADERS: [&str; 10] = [
+const HEADERS: [&str; 11] = [
     "traceparent",
     "tracestate",
     "baggage",
@@ -20,6 +20,7 @@ const HEADERS: [&str; 10] = [
     "x-b3-sampled",
     "x-b3-parentspanid",
     "uber-trace-id",
+    "sec-ch-navtrace",
     "navtrace",
 ];
 

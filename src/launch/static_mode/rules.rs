@@ -12,8 +12,8 @@ use crate::context::resources::{OtherResources, ResourceType};
 use crate::context::targets::MatchPattern;
 use crate::launch::static_mode::regex_size;
 
-/// The header by which a script steers its page in other modes. It never leaves the browser.
-const STEERING_HEADER: &str = "navtrace";
+/// The names of the header by which a script steers its page in other modes. It never leaves the browser.
+const STEERING_HEADERS: [&str; 2] = ["sec-ch-navtrace", "navtrace"];
 
 /// The name of the file of rules.
 pub(super) const RULES_FILE: &str = "rules.json";
@@ -78,7 +78,7 @@ pub(super) fn rules(policy: &Policy, session: SessionContext) -> (Value, Vec<Str
             rules.add(EXCLUDED, &condition, allow.clone(), allow);
         }
     }
-    let steering = modify_headers(&[HeaderChange { name: STEERING_HEADER, value: None }]);
+    let steering = modify_headers(&STEERING_HEADERS.map(|name| HeaderChange { name, value: None }));
     rules.add(STEERING, &json!({}), steering.clone(), steering);
     (Value::Array(rules.0), problems)
 }

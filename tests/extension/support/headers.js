@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { mock } from 'node:test';
 
 import { DEFAULT_PROPAGATION, EVERYTHING } from '../../../extension/context/propagation.js';
+import { steeringHeader } from '../../../extension/context/steering.js';
 import { Injector } from '../../../extension/headers/injector.js';
 import { readRecord, recordRule } from '../../../extension/headers/record.js';
 import { startHeaders } from '../../../extension/headers/start.js';
@@ -237,7 +238,7 @@ export async function visit({ browser, navigations }, requestId, headers = {}, u
   const details = { requestId, tabId: TAB, type: 'main_frame', url, documentLifecycle: 'active' };
   const requestHeaders = list(headers);
   const isHeard = hearsMainFrames(browser);
-  if (hearsMainFrames(browser, 'onBeforeSendHeaders')) navigations.arrived(TAB, requestId, requestHeaders, headers.navtrace);
+  if (hearsMainFrames(browser, 'onBeforeSendHeaders')) navigations.arrived(TAB, requestId, requestHeaders, steeringHeader(requestHeaders));
   const left = browser.leave({ ...details, requestHeaders });
   if (isHeard && navigations.isTarget(url)) navigations.requested(TAB, requestId, navigations.carriedBy(left));
   const ended = navigations.responded(TAB, requestId, url, null);

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { mock } from 'node:test';
 
 import { fallbackSession } from '../../../extension/context/session.js';
+import { STEERING_HEADERS } from '../../../extension/context/steering.js';
 import { Traces } from '../../../extension/context/traces.js';
 import { Injector } from '../../../extension/headers/injector.js';
 import { Tabs } from '../../../extension/headers/tabs.js';
@@ -133,13 +134,14 @@ export const list = (headers) => Object.entries(headers).map(([name, value]) => 
 export const table = (headers) => Object.fromEntries(headers.map(({ name, value }) => [name, value]));
 
 /**
- * Sends a request, and returns its headers whether or not the listener changed them.
+ * Sends a request, and returns its headers whether or not the listener changed them. A rule removes the steering header.
  *
  * @param {ReturnType<typeof working>} worker
  * @param {any} details
  * @returns {Record<string, string | undefined>}
  */
-export const left = ({ fire }, details) => table(fire(INJECT, details).requestHeaders ?? details.requestHeaders);
+export const left = ({ fire }, details) =>
+  table((fire(INJECT, details).requestHeaders ?? details.requestHeaders).filter((/** @type {Header} */ { name }) => !STEERING_HEADERS.includes(name.toLowerCase())));
 
 /**
  * Starts an injector whose tab shows a page.

@@ -12,6 +12,7 @@ import { fakeOutbox, fakeSession, spanId } from './session.js';
 
 /** @import { PropagationSettings } from '../../../extension/context/propagation.js' */
 /** @import { TracedContext } from '../../../extension/context/traces.js' */
+/** @import { Steering } from '../../../extension/context/steering.js' */
 /** @import { Contexts } from '../../../extension/headers/record.js' */
 /** @import { ResourceType, Rule } from '../../../extension/headers/rules.js' */
 
@@ -104,6 +105,6 @@ export const BANK = '^https://bank\\.test/(?:a|b)';
 /** @param {Rule[]} rules */
 export const ids = (rules) => rules.map(({ id }) => id);
 
-/** @param {Partial<import('../../../extension/context/steering.js').Steering>} asked */
-export const steering = (asked) => ({ off: false, propagators: null, sampling: null, newTrace: false, ...asked });
+/** @param {Partial<Steering>} asked @returns {Steering} */
+export const steering = (asked) => ({ off: false, propagators: null, sampling: null, newTrace: false, parent: null, ...asked });
 export const OFF = steering({ off: true });

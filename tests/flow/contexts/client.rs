@@ -2,15 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{MODES, id, steps};
+use super::{MODES, SPAN, TRACE, id, steps};
 use crate::browser_test::{BrowserTest, exclusive};
 use crate::propagation::with_main_as_target;
 use crate::spans::{SESSION, is_request};
 use crate::support::collector::hex;
 use crate::support::site::Origin;
-
-const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const SPAN: &str = "00f067aa0ba902b7";
 
 fn header(trace_id: &str, flags: &str) -> String {
     format!("00-{trace_id}-{SPAN}-{flags}")

@@ -16,7 +16,9 @@ const { port } = new URL(SITE);
 const args = ['--host-resolver-rules=MAP *.invalid 127.0.0.1'];
 const RECORD_SITES = ['navtrace.invalid', 'x.navtrace.invalid'].map((name) => `http://${name}:${port}`);
 
-const context = await chromium.launchPersistentContext('', { executablePath: CHROME_BIN, args });
+// The header must leave in no state of the extension.
+const extraHTTPHeaders = { 'sec-ch-navtrace': 'on' };
+const context = await chromium.launchPersistentContext('', { executablePath: CHROME_BIN, args, extraHTTPHeaders });
 const page = await context.newPage();
 const popup = await context.newPage();
 let count = 0;

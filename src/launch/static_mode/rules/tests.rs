@@ -59,7 +59,10 @@ fn every_request_gets_the_sessions_context() {
     let response_headers = json!([{"header": "Server-Timing", "operation": "append", "value": timing}]);
     let remove = json!({
         "type": "modifyHeaders",
-        "requestHeaders": [{"header": "navtrace", "operation": "remove"}],
+        "requestHeaders": [
+            {"header": "sec-ch-navtrace", "operation": "remove"},
+            {"header": "navtrace", "operation": "remove"},
+        ],
     });
     let main_frame = json!({"resourceTypes": ["main_frame"]});
     assert_eq!(
@@ -80,7 +83,9 @@ fn every_request_gets_the_sessions_context() {
 #[test]
 fn the_steering_header_is_that_of_the_extension() {
     let steering = include_str!("../../../../extension/context/steering.js");
-    assert!(steering.contains(&format!("STEERING_HEADER = '{STEERING_HEADER}'")), "{STEERING_HEADER}");
+    for name in STEERING_HEADERS {
+        assert!(steering.contains(&format!("STEERING_HEADER = '{name}'")), "{name}");
+    }
 }
 
 #[test]
