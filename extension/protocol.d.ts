@@ -149,7 +149,8 @@ parent?: string, method: string,
 url: string, resource: string, } | { "what": "navigation-committed", time: number, spanId: string, tabId: number, url: string, 
 /** The start of the navigation, which may have had no request. */
 started: number, 
-/** Chromium's reason of the navigation: `link`, `typed`, `reload` and so on. */
+/** Chromium's reason of the navigation (`link`, `typed`, `reload` and so on), or why an open document has a navigation without being loaded:
+ * `new-trace`, or `already-open` when a worker starts. */
 transition: string, } | { "what": "navigation-failed", time: number, spanId: string, 
 /** How it ended, if nothing went wrong. */
 end?: NavigationEnd, } | { "what": "document-parsed", time: number, spanId: string, } | { "what": "document-loaded", time: number, spanId: string, } | { "what": "page-measured", time: number, spanId: string, 

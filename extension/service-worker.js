@@ -9,6 +9,7 @@ import { Injector } from './headers/injector.js';
 import { startHeaders } from './headers/start.js';
 import { Documents } from './observe/documents.js';
 import { NavigationStarts, watchNavigations } from './observe/navigations.js';
+import { observeOpenDocuments } from './observe/open-documents.js';
 import { Outbox } from './observe/outbox.js';
 import { Requests } from './observe/requests.js';
 import { measureWebVitals, watchWebVitals } from './observe/web-vitals.js';
@@ -57,7 +58,10 @@ if (restarted) {
 let track = () => {};
 const navigations = watchNavigations(new Promise((resolve) => (track = resolve)), { outbox, documents, starts });
 const ready = startHeaders(session, host, { injector, navigations }, { outbox, documents, requests });
-void ready.then((parts) => track(parts.navigations));
+void ready.then((parts) => {
+  track(parts.navigations);
+  void observeOpenDocuments(parts.navigations, { outbox, documents });
+});
 
 watchWebVitals(outbox, documents);
 servePages(ready, { session, host, choices, status, history });

@@ -71,7 +71,7 @@ export class TabSlots {
    * Returns a tab that exists, and makes room for it.
    *
    * @param {number} tabId
-   * @param {TracedContext | null} [first] context of a tab that is new; one is issued by default
+   * @param {TracedContext | null} [first] context of the first navigation of a tab that is new; one is issued by default
    * @returns {Tab | undefined} undefined when the tab was closed or there is no room
    */
   tab(tabId, first = null) {
@@ -97,8 +97,8 @@ export class TabSlots {
   /** @param {number} tabId @param {TracedContext | null} [first] */
   #add(tabId, first = null) {
     if (this.tabs.size >= this.#max) return undefined;
-    const context = first ?? this.#traces.issue(tabId);
-    const tab = new Tab(tabId, freeRuleId(this.tabs.values()), { current: context, next: context }, this.#traces);
+    const next = first ?? this.#traces.issue(tabId);
+    const tab = new Tab(tabId, freeRuleId(this.tabs.values()), { current: this.#traces.rootOf(tabId), next }, this.#traces);
     this.tabs.set(tabId, tab);
     return tab;
   }

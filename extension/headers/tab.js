@@ -5,6 +5,8 @@
  * context, and the second continues the navigation of the first.
  */
 
+import { isBrowsersOwn } from '../observe/details.js';
+
 /** @import { TracedContext, Traces } from '../context/traces.js' */
 /**
  * @typedef {object} Change
@@ -49,8 +51,8 @@ export class Tab {
 
   /**
    * @param {number} tabId @param {number} ruleId
-   * @param {{ current: TracedContext, next: TracedContext }} contexts `current` is the document's. `next` is for a navigation to come,
-   *   and in place before its request is made
+   * @param {{ current: TracedContext, next: TracedContext }} contexts `current` is the document's: its navigation's, which the host was told of,
+   *   or else the tab's root. `next` is for a navigation to come, and in place before its request is made
    * @param {TabTraces} traces
    */
   constructor(tabId, ruleId, { current, next }, traces) {
@@ -103,14 +105,37 @@ export class Tab {
     this.current = this.#traces.issue(this.tabId, this.current);
   }
 
+  /** Starts over in another session, of which no navigation has used a context yet. */
+  reset() {
+    this.refresh();
+    this.current = this.#root;
+  }
+
   /** Moves the tab into a new trace. Returns whether the document has a new context. @param {boolean} isTraced whether the document is traced */
   beginTrace(isTraced) {
     this.refresh(this.current);
     if (this.#landing !== null) return false;
-    if (!this.exists) this.current = this.next;
-    else if (isTraced) this.refreshCurrent();
-    else this.current = this.#traces.rootOf(this.tabId);
-    return this.exists && isTraced;
+    const continues = this.exists && isTraced;
+    if (continues) this.refreshCurrent();
+    else this.current = this.#root;
+    return continues;
+  }
+
+  /**
+   * Handles a document that the worker did not see commit: the tab is older than the worker or than the extension.
+   *
+   * @param {string} url
+   */
+  found(url) {
+    const root = this.#root;
+    const before = this.#landing?.previous ?? this.current;
+    const isTraced = this.#isTraced(url);
+    // An earlier worker may have left the context of the document.
+    if (isTraced !== sameSpan(before, root)) return isTraced ? noUpdate(before) : noUpdate();
+    const context = isTraced ? this.#traces.issue(this.tabId) : root;
+    if (this.#landing === null) this.current = context;
+    else this.#landing.previous = context;
+    return isTraced ? update(context) : update();
   }
 
   /** Handles a main-frame request that leaves, or a redirect hop of it. @param {string} requestId @param {TracedContext} context */
@@ -166,9 +191,9 @@ export class Tab {
 
   /** Handles the commit of a document. @param {string} url */
   committed(url) {
-    if (!this.#traces.isTarget(url)) {
+    if (!this.#isTraced(url)) {
       this.#landing = null;
-      const root = this.#traces.rootOf(this.tabId);
+      const root = this.#root;
       const unchanged = sameContent(this.current, root);
       this.current = root;
       return unchanged ? noUpdate() : update();
@@ -206,13 +231,23 @@ export class Tab {
   #respondedUntraced(requestId, url) {
     const context = this.#requests.get(requestId);
     this.#requests.delete(requestId);
-    const root = this.#traces.rootOf(this.tabId);
+    const root = this.#root;
     const refreshed = context === undefined && this.#refreshStale();
     if (context === undefined && sameContent(this.current, root)) return refreshed ? update() : noUpdate();
     this.#land(url, null, root);
     if (context === undefined) return update();
     this.#use(context);
     return update(context);
+  }
+
+  /** @returns {TracedContext} the context of requests that belong to no navigation */
+  get #root() {
+    return this.#traces.rootOf(this.tabId);
+  }
+
+  /** Returns whether a document has a navigation. The browser's own pages and the empty one have none. @param {string} url */
+  #isTraced(url) {
+    return !isBrowsersOwn(url) && this.#traces.isTarget(url);
   }
 
   /** @param {string} url @param {TracedContext | null} context @param {TracedContext} current */

@@ -4,7 +4,6 @@
  */
 
 import { dropOldest } from '../drop-oldest.js';
-import { isBrowsersOwn } from '../observe/details.js';
 import { BrowserContexts, WORKERS } from './browser-contexts.js';
 import { TabSlots } from './tab-slots.js';
 import { noUpdate, sameSpan } from './tab.js';
@@ -78,8 +77,8 @@ export class Tabs {
 
   /** Starts over in another session, of which no navigation has used a context yet. */
   reset() {
-    this.refresh();
-    for (const tab of this.#slots.tabs.values()) tab.current = tab.next;
+    this.#spare = this.#traces.issue(null);
+    for (const tab of this.#slots.tabs.values()) tab.reset();
   }
 
   /** Issues new contexts for all navigations to come. */
@@ -147,10 +146,11 @@ export class Tabs {
    */
   requested(tabId, requestId, sent) {
     const context = sent === null ? null : this.#completed(tabId, sent);
+    const isSpare = context !== null && sameSpan(context, this.#spare);
+    if (isSpare) this.#traces.useSpare(tabId, this.#spare);
     const tab = this.#slots.tab(tabId, context);
     tab?.requested(requestId, context === null || tab.isSpent(context) ? tab.next : context);
-    if (context === null || !sameSpan(context, this.#spare)) return noUpdate();
-    this.#traces.useSpare(tabId, this.#spare);
+    if (!isSpare) return noUpdate();
     this.#spare = this.#traces.issue(null);
     // A known tab has its update when the response comes. Without one, nothing else would put the new spare in place.
     return { update: tab === undefined, ended: [] };
@@ -202,8 +202,12 @@ export class Tabs {
 
   /** See {@link Tab.committed}. @param {number} tabId @param {string} url */
   committed(tabId, url) {
-    // The browser's own pages and the empty one make no requests with a navigation's context.
-    return this.#change(isBrowsersOwn(url) ? undefined : this.#slots.tab(tabId)?.committed(url));
+    return this.#change(this.#slots.tab(tabId)?.committed(url));
+  }
+
+  /** See {@link Tab.found}. @param {number} tabId @param {string} url */
+  found(tabId, url) {
+    return this.#change(this.#slots.tab(tabId)?.found(url));
   }
 
   /** See {@link Tab.abandoned}. @param {number} tabId @param {string} url @param {boolean} errorPage */

@@ -104,7 +104,9 @@ export class NavigationTracker {
     const { session, tabs, traces } = this.#tracing;
     session.use();
     if (tabs.navigation(tabId, requestId) !== undefined && !this.#mode.isLightweight) return;
-    this.#apply(tabs.requested(tabId, requestId, this.#isOurs(sent) ? traces.contextOf(tabId, sent) : null));
+    // In detailed mode a request carries a span id of its own, which is no navigation's.
+    const isNavigations = this.#mode.isLightweight && this.#isOurs(sent);
+    this.#apply(tabs.requested(tabId, requestId, isNavigations ? traces.contextOf(tabId, sent) : null));
   }
 
   /** Handles the request of a prefetch or a prerender that leaves. Only rules take it for a navigation. @type {Tracker['speculated']} */
@@ -135,6 +137,11 @@ export class NavigationTracker {
     const { traces, tabs } = this.#tracing;
     if (traces.isTracedPage(url) && tabs.browserContexts.mayBeLost(tabId) && !tabs.isLanding(tabId)) this.#host.problem(NOT_REPORTED);
     return this.#apply(this.#tracing.tabs.committed(tabId, url));
+  }
+
+  /** @param {number} tabId @param {string} url */
+  found(tabId, url) {
+    return this.#apply(this.#tracing.tabs.found(tabId, url));
   }
 
   /** @param {number} tabId @param {string} url @param {TracedContext} context */

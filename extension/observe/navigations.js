@@ -29,6 +29,7 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  * @property {(tabId: number, requestId: string, url: string | null, begun: number | null) => TracedContext[]} responded
  * @property {(tabId: number, requestId: string) => TracedContext[]} failed
  * @property {(tabId: number, url: string) => TracedContext[]} committed
+ * @property {(tabId: number, url: string) => TracedContext[]} found handles a document whose commit was not seen, and returns its navigation
  * @property {(tabId: number, url: string, context: TracedContext) => TracedContext} continued returns the document's context from now on
  * @property {(tabId: number, url: string, errorPage: boolean) => TracedContext[]} abandoned
  */

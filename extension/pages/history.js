@@ -124,8 +124,8 @@ export class History {
       if (other === navigation) break;
       other.ended ??= time;
     }
-    // The document was there before the new trace, and may have loaded already.
-    if (transition === 'new-trace') navigation.ended ??= time;
+    // The document was there before, and may have loaded already.
+    if (transition === 'new-trace' || transition === 'already-open') navigation.ended ??= time;
   }
 
   /** @param {Started} start */

@@ -150,7 +150,8 @@ pub enum Observation {
         url: String,
         /// The start of the navigation, which may have had no request.
         started: f64,
-        /// Chromium's reason of the navigation: `link`, `typed`, `reload` and so on.
+        /// Chromium's reason of the navigation (`link`, `typed`, `reload` and so on), or why an open document has a navigation without being loaded:
+        /// `new-trace`, or `already-open` when a worker starts.
         transition: String,
     },
     /// The navigation ended without a document that is traced.

@@ -3,7 +3,7 @@
 //! The same observations always give the same spans in the same order. So a host that takes over a session knows by their number which spans the
 //! previous host has exported.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,8 +132,7 @@ impl Session {
             return;
         };
         // A script may pass one of our own contexts on as the client's.
-        let is_ours = self.navigations.contains_key(span_id) || self.ended.contains(span_id);
-        if *issued_for == IssuedFor::Client && is_ours {
+        if *issued_for == IssuedFor::Client && self.knows(*span_id) {
             return;
         }
         let context = ParentContext {
@@ -177,13 +176,11 @@ impl Session {
     pub(crate) fn close(&mut self, time: Nanos) -> Vec<Span> {
         let mut spans = Vec::new();
         let end = time.max(self.latest);
-        let busy: BTreeSet<SpanId> =
-            self.navigations.iter().filter(|(_, open)| open.is_busy()).map(|(id, _)| *id).collect();
         for (_, request) in std::mem::take(&mut self.requests) {
             self.abandon(request, end, &mut spans);
         }
         for (id, mut open) in std::mem::take(&mut self.navigations) {
-            let loading = open.is_loading(busy.contains(&id));
+            let loading = open.is_loading();
             if loading {
                 open.extend_to(end);
             }

@@ -124,6 +124,8 @@ test('a navigation ends when another or a new trace replaces it', () => {
   assert.deepEqual(ends(), [30, 30, 20]);
   history.observe(/** @type {any} */ ({ what: 'document-loaded', time: 35, spanId: span(3) }));
   assert.deepEqual(ends(), [35, 30, 20]);
+  history.observe(committed(4, 40, 'already-open'));
+  assert.deepEqual(ends()[0], 40);
 });
 
 test('a navigation ends when it fails', () => {

@@ -314,15 +314,16 @@ test('each request is observed as it leaves, with its navigation', () => {
   const { inject, tabs, told, started } = working();
   const { spanId } = contextIn(inject(navigation()));
   assert.deepEqual(told(), [spanId, tabs.navigation(TAB, '1')?.spanId, undefined, undefined]);
+  tabs.responded(TAB, '1', PAGE);
   const { spanId: other } = contextIn(inject(request({ requestId: '2' })));
-  assert.deepEqual(told(), [other, tabs.current(TAB)?.spanId, undefined, undefined]);
+  assert.deepEqual(told(), [other, tabs.navigation(TAB, '1')?.spanId, undefined, undefined]);
   assert.equal(started.mock.callCount(), 2);
   assert.equal(started.mock.calls[1]?.arguments[0].requestId, '2');
 });
 
 test('a request of the session itself has no parent', () => {
   const { inject, told } = working();
-  for (const details of [{ tabId: -1 }, { tabId: 9000 }]) {
+  for (const details of [{ tabId: -1 }, { tabId: 9000 }, { tabId: TAB }]) {
     const { spanId } = contextIn(inject(request(details)));
     assert.deepEqual(told(), [spanId, undefined, undefined, undefined]);
   }

@@ -176,6 +176,23 @@ test("a navigation moves its request's context to its document", async () => {
   assert.deepEqual([committed.what, committed.spanId, committed.tabId], ['navigation-committed', sent.spanId, TAB + 1000]);
 });
 
+test('a page that was open has a navigation, and its next one is another', async () => {
+  const browser = fakeChrome({ tabs: [TAB], windows: [TAB - 1], granted: true });
+  const page = { parentFrameId: -1, documentId: 'open', documentLifecycle: 'active', url: PAGE };
+  browser.state.frames.set(TAB, [page, { ...page, parentFrameId: 0, documentId: 'frame', parentDocumentId: 'open' }]);
+  await importWorker();
+  await settled();
+  browser.ports[0]?.receive(answer('auto'));
+  await idle();
+  browser.fire('webNavigation.onCompleted', { ...page, tabId: TAB, timeStamp: 2 });
+  for (const documentId of ['open', 'frame']) browser.leave({ tabId: TAB, requestId: documentId, documentId });
+  browser.leave({ ...REQUEST, documentId: undefined });
+  const [{ what, spanId, tabId, url, transition }, loaded, ...requests] = observedBy(browser);
+  assert.deepEqual({ what, tabId, url, transition }, { what: 'navigation-committed', tabId: TAB, url: PAGE, transition: 'already-open' });
+  assert.deepEqual([loaded.what, loaded.spanId], ['document-loaded', spanId]);
+  assert.deepEqual(requests.map(({ parent }) => parent === spanId), [true, true, false]);
+});
+
 test('a download known by its headers leaves the page its context', async () => {
   const browser = await armed();
   const { fire, inForce } = browser;

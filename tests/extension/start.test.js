@@ -260,3 +260,11 @@ test('the first tab of a window that has none is prepared for', async () => {
   await idle();
   assert.ok(contexts()?.tabs.has(TAB));
 });
+
+test("detailed: a navigation has another span than its request that left too early", async () => {
+  const { navigations } = await running({ granted: true });
+  const sent = { traceId: NAMED.traceId, spanId: '9'.repeat(16), flags: '01', tracestate: '', baggage: '' };
+  navigations.requested(TAB, '1', sent);
+  navigations.responded(TAB, '1', PAGE, null);
+  assert.deepEqual(navigations.committed(TAB, PAGE).map(({ spanId }) => spanId === sent.spanId), [false]);
+});

@@ -9,7 +9,8 @@ test('tabs to come are prepared, so a popup needs no update', () => {
   const { tabs, slot, spans, leave, said } = browser();
   tabs.opened([TAB], [TAB - 1]);
   assert.ok(slot(TAB + AHEAD));
-  const [popup] = spans(TAB + 1);
+  const [root, popup] = spans(TAB + 1);
+  assert.equal(root, 'root');
   assert.equal(leave('1', TAB + 1), popup);
   assert.deepEqual(said(tabs.opened([TAB + 1], [])), [false]);
   tabs.responded(TAB + 1, '1', PAGE);

@@ -6,12 +6,13 @@ import { Tabs } from '../../extension/headers/tabs.js';
 import { SESSION, fakeOutbox, fakeSession } from './support/session.js';
 import { PAGE, TAB, browser, everywhere, withElsewhere, withPage } from './support/tabs.js';
 
-test('a new tab keeps the context of its first page', () => {
+test('a new tab has the root until its first page is there', () => {
   const { tabs, spans, leave, said } = browser();
   assert.equal(tabs.opened([TAB], [TAB - 1]).update, true);
-  const [first, next] = spans();
-  assert.equal(first, next);
+  const [empty, first] = spans();
+  assert.equal(empty, 'root');
   assert.equal(leave('1'), first);
+  assert.equal(spans()[0], 'root');
   assert.deepEqual(said(tabs.responded(TAB, '1', PAGE)), [true]);
   assert.equal(spans()[0], first);
   assert.notEqual(spans()[1], first);
@@ -119,10 +120,13 @@ for (const [what, url] of [
 }
 
 for (const url of ['about:blank', 'chrome://newtab/', 'chrome-error://chromewebdata/']) {
-  test(`${url} changes no context`, () => {
-    const { tabs, spans, said, current, next } = withPage();
+  test(`${url} has no navigation`, () => {
+    const { tabs, spans, said, next } = withPage();
+    assert.deepEqual(said(tabs.committed(TAB, url)), [true]);
+    assert.deepEqual(spans(), ['root', next]);
     assert.deepEqual(said(tabs.committed(TAB, url)), [false]);
-    assert.deepEqual(spans(), [current, next]);
+    assert.deepEqual(said(tabs.found(TAB, url)), [false]);
+    assert.deepEqual(spans(), ['root', next]);
   });
 }
 
@@ -131,7 +135,7 @@ test('a tab that was not foreseen is served by the spare context', () => {
   const { spanId } = tabs.contexts().spare;
   assert.equal(leave('1', 9000), spanId);
   assert.notEqual(tabs.contexts().spare.spanId, spanId);
-  assert.deepEqual(spans(9000), [spanId, spanId]);
+  assert.deepEqual(spans(9000), ['root', spanId]);
   assert.equal(tabs.responded(9000, '1', PAGE).update, true);
   assert.equal(spans(9000)[0], spanId);
   assert.notEqual(spans(9000)[1], spanId);
@@ -140,7 +144,7 @@ test('a tab that was not foreseen is served by the spare context', () => {
 test("a request from before the rules takes its tab's context", () => {
   const { tabs, spans } = browser();
   tabs.opened([TAB], []);
-  const [first] = spans();
+  const [, first] = spans();
   tabs.requested(TAB, '1', null);
   tabs.responded(TAB, '1', PAGE);
   assert.equal(spans()[0], first);
@@ -185,10 +189,10 @@ test('another session gives everything a context of its own', () => {
   const { session, tabs, spans } = browser();
   tabs.opened([TAB], [TAB - 1]);
   const before = [...spans(), tabs.contexts().spare.spanId];
-  session.context = { traceId: 'u', spanId: 'other', flags: '00' };
+  Object.assign(session.context, { traceId: 'u', spanId: 'other', flags: '00' });
   tabs.reset();
   assert.equal(tabs.contexts().session.traceId, 'u');
-  assert.equal(spans()[0], spans()[1]);
+  assert.equal(spans()[0], 'other');
   for (const span of [...spans(), tabs.contexts().spare.spanId]) assert.ok(!before.includes(span));
 });
 
@@ -201,6 +205,37 @@ test('a restarted worker goes on with the contexts in force', () => {
   assert.equal(contexts.spare, before.tabs.contexts().spare);
   assert.equal(contexts.tabs.get(TAB)?.current.spanId, before.current);
   assert.equal(contexts.tabs.get(TAB)?.next.spanId, before.next);
+});
+
+test('a document that was there gets a navigation, once', () => {
+  const { tabs, spans, leave, said } = browser();
+  tabs.opened([TAB], [TAB - 1]);
+  const [, next] = spans();
+  const [update, found] = said(tabs.found(TAB, PAGE));
+  assert.equal(update, true);
+  assert.deepEqual(spans(), [found, next]);
+  assert.deepEqual(said(tabs.found(TAB, PAGE)), [false, found], 'as after a restart');
+  assert.equal(leave('1'), next, 'the next navigation is another');
+  tabs.responded(TAB, '1', PAGE);
+  assert.deepEqual(said(tabs.committed(TAB, PAGE)), [false, next]);
+});
+
+test('a document without a navigation leaves none to its tab', () => {
+  const { tabs, spans, said, next } = withPage();
+  assert.deepEqual(said(tabs.found(TAB, 'about:blank')), [true]);
+  assert.deepEqual(spans(), ['root', next]);
+});
+
+test('a document that was there stays while the next one lands', () => {
+  const { tabs, spans, leave, said } = browser();
+  tabs.opened([TAB], [TAB - 1]);
+  const landing = leave('1');
+  tabs.responded(TAB, '1', PAGE);
+  const [, found] = said(tabs.found(TAB, 'https://example.test/before'));
+  assert.notEqual(found, landing);
+  assert.equal(spans()[0], landing);
+  assert.deepEqual(said(tabs.abandoned(TAB, PAGE, false)), [true, landing]);
+  assert.equal(spans()[0], found);
 });
 
 test('the context of a document is found by its tab', () => {

@@ -13,7 +13,7 @@ use crate::support::collector::{attribute, hex, read_line, spans};
 use crate::support::site::{Recorded, TraceParent};
 
 /// Copies the extension, with an empty page instead of the popup.
-fn extension(test: &BrowserTest) -> PathBuf {
+pub(crate) fn extension(test: &BrowserTest) -> PathBuf {
     let copy = test.environment.home().join("extension");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("extension");
     assert!(Command::new("cp").arg("-R").args([&source, &copy]).status().unwrap().success());

@@ -20,6 +20,7 @@ mod contexts;
 mod control;
 mod coverage;
 mod doctor;
+mod documents;
 mod exchanges;
 mod faults;
 mod installed;

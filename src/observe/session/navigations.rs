@@ -8,6 +8,9 @@ use crate::observe::session::parents::ParentContext;
 use crate::observe::session::{Session, nanos, remember};
 use crate::observe::span::{Nanos, Navigation, Operation, Span};
 
+/// The number of navigations that may be open at once. Bounds the memory of navigations whose end is never seen.
+pub(super) const MAX_OPEN: usize = 5000;
+
 /// How long a navigation waits for late requests of a document that is gone, such as a beacon.
 const LATE_REQUEST_WAIT: Nanos = 2_000_000_000;
 
@@ -41,10 +44,14 @@ impl OpenNavigation {
         self.requests > 0
     }
 
-    /// Returns whether the navigation has neither loaded nor failed. One without a tab is known by its requests only, so it counts while it is `busy`.
-    pub(super) fn is_loading(&self, busy: bool) -> bool {
-        let is_known = self.navigation.tab_id.is_some() || busy;
-        is_known && self.left.is_none() && self.navigation.loaded.is_none()
+    /// Returns whether the navigation has neither loaded nor failed.
+    pub(super) fn is_loading(&self) -> bool {
+        self.left.is_none() && self.navigation.loaded.is_none() && !self.was_open()
+    }
+
+    /// Returns whether its document was there before it, so that the document's load was not seen.
+    fn was_open(&self) -> bool {
+        matches!(self.navigation.transition.as_deref(), Some("already-open" | "new-trace"))
     }
 
     /// Returns whether it has neither a document nor failed, so it is not counted yet.
@@ -73,25 +80,28 @@ impl Session {
                 self.started = self.started.min(start);
                 let open = self.navigation(*span_id, start);
                 open.extend_to(time);
-                // A document from the back-forward cache may have been left before.
                 open.left = None;
                 let is_first = open.is_uncounted();
                 let navigation = &mut open.navigation;
-                navigation.url = url.as_str().into();
-                navigation.tab_id = Some(*tab_id);
-                navigation.transition = Some(transition.as_str().into());
-                navigation.committed = Some(time);
-                navigation.failed = false;
+                // A worker that starts anew tells of its documents again.
+                if navigation.committed.is_none() {
+                    navigation.url = url.as_str().into();
+                    navigation.tab_id = Some(*tab_id);
+                    navigation.transition = Some(transition.as_str().into());
+                    navigation.committed = Some(time);
+                    navigation.failed = false;
+                }
                 self.counts.navigations += usize::from(is_first);
             }
             Observation::NavigationFailed { span_id, end, .. } => {
-                let open = self.navigation(*span_id, time);
-                open.extend_to(time);
-                open.left = Some(time);
-                let is_first = open.is_uncounted();
-                open.navigation.failed = open.navigation.committed.is_none();
-                open.navigation.end = *end;
-                self.counts.navigations += usize::from(is_first);
+                if let Some(open) = self.navigations.get_mut(span_id) {
+                    open.extend_to(time);
+                    open.left = Some(time);
+                    let is_first = open.is_uncounted();
+                    open.navigation.failed = open.navigation.committed.is_none();
+                    open.navigation.end = *end;
+                    self.counts.navigations += usize::from(is_first);
+                }
             }
             Observation::DocumentParsed { span_id, .. } => {
                 if let Some(open) = self.navigations.get_mut(span_id) {
@@ -120,7 +130,7 @@ impl Session {
         }
     }
 
-    /// Returns an open navigation. Begins it if its start was not seen, because its requests need it as their parent.
+    /// Returns an open navigation, and begins it if it is new.
     pub(super) fn navigation(&mut self, id: SpanId, start: Nanos) -> &mut OpenNavigation {
         let ParentContext { trace_id, flags, .. } = self.parents.for_navigation(id);
         if flags.is_sampled() && trace_id != self.context.trace_id && !self.traces.contains(&trace_id) {
@@ -141,12 +151,29 @@ impl Session {
         let latest = self.latest;
         let over = self.navigations.iter().filter(|(_, open)| open.is_over(latest));
         for id in over.map(|(id, _)| *id).collect::<Vec<_>>() {
-            let Some(open) = self.navigations.remove(&id) else { continue };
-            spans.push(self.navigation_span(id, open, false));
-            if let Some(forgotten) = remember(&mut self.ended, id) {
-                self.parents.forget(forgotten);
-            }
+            self.end_navigation(id, false, spans);
         }
+        while self.navigations.len() > MAX_OPEN
+            && let Some((id, _)) = self.navigations.iter().min_by_key(|(_, open)| open.end)
+        {
+            self.end_navigation(*id, true, spans);
+        }
+    }
+
+    fn end_navigation(&mut self, id: SpanId, unfinished: bool, spans: &mut Vec<Span>) {
+        let Some(open) = self.navigations.remove(&id) else { return };
+        if let Some(tab_id) = open.navigation.tab_id.filter(|tab_id| self.documents.get(tab_id) == Some(&id)) {
+            self.documents.remove(&tab_id);
+        }
+        spans.push(self.navigation_span(id, open, unfinished));
+        if let Some(forgotten) = remember(&mut self.ended, id) {
+            self.parents.forget(forgotten);
+        }
+    }
+
+    /// Returns whether a navigation is open, or ended a short time ago.
+    pub(super) fn knows(&self, id: SpanId) -> bool {
+        self.navigations.contains_key(&id) || self.ended.contains(&id)
     }
 
     pub(super) fn navigation_span(&mut self, id: SpanId, open: OpenNavigation, unfinished: bool) -> Span {

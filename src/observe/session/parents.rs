@@ -130,6 +130,11 @@ impl ParentContexts {
         ParentContext { parent: Some(parent), is_remote, links: Vec::new(), ..context.clone() }
     }
 
+    /// Returns the context of a request below a navigation that was never announced, so that no parent is missing.
+    pub(super) fn in_place_of(&self, navigation: SpanId) -> ParentContext {
+        ParentContext { links: Vec::new(), ..self.for_navigation(navigation) }
+    }
+
     /// Returns the context of a request in a trace that nothing else names. It has no parent, but a link to the session.
     pub(super) fn for_unknown_trace(&self, trace_id: TraceId) -> ParentContext {
         let links = vec![SpanLink { trace_id: self.session.trace_id, span_id: self.session.span_id }];

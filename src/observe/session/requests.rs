@@ -191,10 +191,7 @@ impl Session {
     fn start_hop(&mut self, request: &mut OpenRequest, mut hop: Hop) {
         hop.request.resend_count = request.finished;
         request.redirected_from = None;
-        if let Some(id) = self.navigation_of(request)
-            && !self.ended.contains(&id)
-        {
-            let open = self.navigation(id, hop.start);
+        if let Some(open) = self.navigation_of(request).and_then(|id| self.navigations.get_mut(&id)) {
             open.extend_to(hop.start);
             open.requests += 1;
         }
@@ -267,11 +264,13 @@ impl Session {
             open.requests = open.requests.saturating_sub(1);
             open.extend_to(end);
         }
-        let mut parent = match request.unknown_trace {
-            Some(trace_id) => self.parents.for_unknown_trace(trace_id),
-            None => self.parents.for_request(request.parent),
+        let unannounced = self.navigation_of(request).filter(|id| !self.knows(*id));
+        let mut parent = match (request.unknown_trace, unannounced) {
+            (Some(trace_id), _) => self.parents.for_unknown_trace(trace_id),
+            (None, Some(navigation)) => self.parents.in_place_of(navigation),
+            (None, None) => self.parents.for_request(request.parent),
         };
-        self.parents.extend_tab(request.parent, hop.start, end);
+        self.parents.extend_tab(parent.parent, hop.start, end);
         if let Some(caller) = request.caller {
             parent.parent = Some(caller);
             parent.is_remote = false;

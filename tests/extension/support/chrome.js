@@ -123,6 +123,7 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
     title: '',
     broken: /** @type {Set<string>} */ (new Set()),
     urls: /** @type {Map<number, string>} */ (new Map()),
+    frames: /** @type {Map<number, object[]>} */ (new Map()),
     held: /** @type {Promise<unknown> | null} */ (null),
   };
 
@@ -242,7 +243,10 @@ export function fakeChrome({ tabs = [], windows = [], rules: before = [], grante
       }),
     },
     webRequest: events('webRequest'),
-    webNavigation: events('webNavigation'),
+    webNavigation: {
+      ...events('webNavigation'),
+      getAllFrames: call('webNavigation.getAllFrames', (/** @type {{ tabId: number }} */ { tabId }) => state.frames.get(tabId) ?? null),
+    },
     tabs: {
       ...events('tabs'),
       query: call('tabs.query', () => tabs.map((id) => ({ id, url: state.urls.get(id) }))),

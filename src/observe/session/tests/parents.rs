@@ -83,6 +83,30 @@ fn spans_that_continue_a_clients_trace_have_a_remote_parent() {
 }
 
 #[test]
+fn a_navigation_that_nobody_announced_is_no_parent() {
+    let recording = Recording::new().observe(vec![
+        issued(IssuedFor::Tab, 0x7, None, "01"),
+        issued(IssuedFor::Navigation, 0xb, Some(0x7), "01"),
+        started(2000.0, "1", 0x10, Some(0xa)),
+        completed(2010.0, "1", 200),
+        started(2020.0, "2", 0x11, Some(0xb)),
+        completed(2030.0, "2", 200),
+        Observation::NavigationFailed { time: 2040.0, span_id: span_id(0xa) },
+    ]);
+    assert_eq!(recording.session.counts().navigations, 0);
+    assert_eq!(recording.session.navigations.len(), 0);
+    assert_eq!(
+        summary(&recording.close(2100)),
+        [
+            "10<f067aa0ba902b7 2000-2010 Some(200) resent 0 None",
+            "11<7 2020-2030 Some(200) resent 0 None",
+            "7<- 2020-2030 tab",
+            "f067aa0ba902b7<- 1000-2100 session"
+        ]
+    );
+}
+
+#[test]
 fn unsampled_navigations_and_requests_have_no_span() {
     let spans = Recording::new()
         .observe(vec![
@@ -105,8 +129,9 @@ fn the_pages_own_span_is_the_parent_or_linked_if_foreign() {
     if let Observation::RequestStarted { link, .. } = &mut overridden {
         *link = Some(linked(OTHER, ROOT));
     }
+    let ends = [completed(2010.0, "1", 200), completed(2010.0, "2", 200)];
     let recording =
-        Recording::new().observe(vec![called, overridden, completed(2010.0, "1", 200), completed(2010.0, "2", 200)]);
+        Recording::new().observe([committed(1990.0, 0xa), called, overridden].into_iter().chain(ends).collect());
     assert_eq!(recording.spans[0].parent, Some(span_id(0xee)));
     assert_eq!(
         (recording.spans[1].parent, &recording.spans[1].links[..]),

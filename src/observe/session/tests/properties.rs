@@ -23,7 +23,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
 }
 
 proptest! {
-    /// For any observations in any order, every parent exists, no span ends before it begins, and no navigation has two spans.
+    /// For any observations in any order, every parent exists, no span ends before it begins, and no navigation has two spans or no address.
     #[test]
     fn spans_always_make_a_tree(batches in proptest::collection::vec(proptest::collection::vec(any_observation(), 0..12), 1..8)) {
         let recording = batches.into_iter().fold(Recording::new(), Recording::observe);
@@ -36,6 +36,7 @@ proptest! {
         prop_assert_eq!(navigations.len(), navigations.iter().collect::<std::collections::BTreeSet<_>>().len());
         for span in &spans {
             prop_assert!(span.start <= span.end, "{:?}", span);
+            prop_assert!(!matches!(&span.operation, Operation::Navigation(navigation) if navigation.url.is_empty()), "{:?}", span);
             prop_assert!(span.parent.is_none_or(|parent| ids.contains(&parent)), "{:?}", span);
         }
     }
