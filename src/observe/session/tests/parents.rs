@@ -91,7 +91,7 @@ fn a_navigation_that_nobody_announced_is_no_parent() {
         completed(2010.0, "1", 200),
         started(2020.0, "2", 0x11, Some(0xb)),
         completed(2030.0, "2", 200),
-        Observation::NavigationFailed { time: 2040.0, span_id: span_id(0xa) },
+        Observation::NavigationFailed { time: 2040.0, span_id: span_id(0xa), end: None },
     ]);
     assert_eq!(recording.session.counts().navigations, 0);
     assert_eq!(recording.session.navigations.len(), 0);
