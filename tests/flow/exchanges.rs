@@ -8,9 +8,9 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde::Deserialize;
 use url::Url;
 
-use crate::browser_test::{BrowserTest, Run, exclusive, logged, script_path};
+use crate::browser_test::{BrowserTest, exclusive, logged, script_path};
 use crate::navtrace::Environment;
-use crate::spans::{NAVIGATION, SESSION, Trace, is_request};
+use crate::spans::{NAVIGATION, Trace, is_request};
 use crate::support::collector::{Collector, attribute, hex};
 
 /// What `exchanges.mjs` logs.
@@ -68,8 +68,25 @@ fn step(address: &str) -> String {
     url.query_pairs().next().map_or_else(String::new, |(name, _)| name.into_owned())
 }
 
+/// The traces of the script's browsers.
+struct Traces(Vec<Trace>);
+
+impl Traces {
+    fn span(&self, id: &str) -> Option<&Span> {
+        self.0.iter().find_map(|trace| trace.span(id))
+    }
+
+    fn spans(&self) -> impl Iterator<Item = &Span> {
+        self.0.iter().flat_map(Trace::spans)
+    }
+
+    fn requests(&self) -> impl Iterator<Item = &Span> {
+        self.0.iter().flat_map(Trace::requests)
+    }
+}
+
 /// Describes a request's span: its kind, status, marks, error and parent.
-fn facts(span: &Span, trace: &Trace) -> String {
+fn facts(span: &Span, traces: &Traces) -> String {
     let mut facts = vec![if span.kind() == SpanKind::Client { "client" } else { "internal" }.to_owned()];
     facts.push(attribute(span, "http.response.status_code"));
     let marks = ["blocked", "cancelled", "challenged", "unsent"];
@@ -80,17 +97,13 @@ fn facts(span: &Span, trace: &Trace) -> String {
     facts.push(if resent.is_empty() { resent } else { format!("resent {resent}") });
     facts.push(if span.status.is_some() { "error" } else { "" }.to_owned());
     facts.retain(|fact| !fact.is_empty());
-    format!("{} < {}", facts.join(" "), parent(span, trace).name)
-}
-
-fn parent<'a>(span: &Span, trace: &'a Trace) -> &'a Span {
-    trace.span(&hex(&span.parent_span_id)).unwrap()
+    format!("{} < {}", facts.join(" "), traces.span(&hex(&span.parent_span_id)).unwrap().name)
 }
 
 /// Returns the spans of requests by step, in the order of their start.
-fn by_step(trace: &Trace) -> BTreeMap<String, Vec<&Span>> {
+fn by_step(traces: &Traces) -> BTreeMap<String, Vec<&Span>> {
     let mut steps: BTreeMap<String, Vec<&Span>> = BTreeMap::new();
-    for span in trace.requests() {
+    for span in traces.requests() {
         steps.entry(step(&attribute(span, "url.full"))).or_default().push(span);
     }
     for spans in steps.values_mut() {
@@ -100,7 +113,7 @@ fn by_step(trace: &Trace) -> BTreeMap<String, Vec<&Span>> {
 }
 
 /// Runs the script, and checks everything that is the same in both modes.
-fn exchanges(mode: &str) -> (Run, Trace, Exchanges) {
+fn exchanges(mode: &str) -> (Traces, Exchanges) {
     let (test, collector) = (BrowserTest::new(), Collector::start());
     let mut command = test.environment.navtrace(["run", "--", "node"]);
     command.arg(script_path("exchanges.mjs")).stdin(Stdio::null());
@@ -108,13 +121,12 @@ fn exchanges(mode: &str) -> (Run, Trace, Exchanges) {
     command.env("NAVTRACE_EXCLUDE", "*://*/elsewhere*");
     let run = test.run(command);
     let seen = logged(&run.log, "EXCHANGES ").pop().unwrap_or_else(|| panic!("{}", run.log));
-    let ids: Vec<_> = run.summary().into_iter().collect();
-    let [id] = &ids[..] else { panic!("{}", run.log) };
-    let trace = Trace::of(id, &collector.spans());
+    let all = collector.spans();
+    let traces = Traces(run.summary().iter().map(|id| Trace::of(id, &all)).collect());
 
-    let spans = by_step(&trace);
+    let spans = by_step(&traces);
     let shown = |step: &str| {
-        let facts = spans.get(step).map(|spans| spans.iter().map(|span| facts(span, &trace)).collect::<Vec<_>>());
+        let facts = spans.get(step).map(|spans| spans.iter().map(|span| facts(span, &traces)).collect::<Vec<_>>());
         facts.map_or_else(|| "none".to_owned(), |facts| facts.join(" | "))
     };
     let found: Vec<_> = REQUESTS.iter().map(|(step, _)| format!("{step}: {}", shown(step))).collect();
@@ -133,7 +145,7 @@ fn exchanges(mode: &str) -> (Run, Trace, Exchanges) {
         let links: Vec<_> = challenged.links.iter().map(|link| hex(&link.span_id)).collect();
         assert_eq!((links, answered.links.len()), (vec![hex(&answered.span_id)], 0), "{mode}: {step}");
     }
-    let navigations = trace.spans().filter(|span| span.name == NAVIGATION);
+    let navigations = traces.spans().filter(|span| span.name == NAVIGATION);
     let outcomes: BTreeMap<_, _> = navigations
         .map(|span| (step(&attribute(span, "url.full")), attribute(span, "navtrace.navigation.outcome")))
         .filter(|(_, outcome)| outcome != "committed")
@@ -141,34 +153,34 @@ fn exchanges(mode: &str) -> (Run, Trace, Exchanges) {
     assert_eq!(outcomes, OUTCOMES.map(|(step, outcome)| (step.to_owned(), outcome.to_owned())).into(), "{mode}");
 
     // The summary counts what the spans show as errors.
-    let failed = trace.requests().filter(|span| span.status.is_some()).count();
-    assert!(failed > 0 && run.log.contains(&format!("  {failed} failed  ")), "{failed} spans failed:\n{}", run.log);
-    (run, trace, seen)
+    let errors = traces.requests().filter(|span| span.status.is_some()).count();
+    let failed = |line: &str| line.split("  ").find_map(|part| part.strip_suffix(" failed")?.parse::<usize>().ok());
+    assert_eq!(run.log.lines().filter_map(failed).sum::<usize>(), errors, "{mode}:\n{}", run.log);
+    (traces, seen)
 }
 
 #[test]
 fn each_exchange_has_a_span_and_no_span_is_a_ghost() {
     let _guard = exclusive();
-    let (_, trace, Exchanges { wire, results }) = exchanges("detailed");
+    let (traces, Exchanges { wire, results }) = exchanges("detailed");
     let mut carried: BTreeMap<&str, usize> = BTreeMap::new();
     for Arrived { span, .. } in wire.iter().filter(|arrived| !arrived.url.starts_with("/elsewhere")) {
         *carried.entry(span).or_default() += 1;
     }
     for (id, times) in &carried {
-        let span = trace.span(id).unwrap_or_else(|| panic!("{id} has no span"));
+        let span = traces.span(id).unwrap_or_else(|| panic!("{id} has no span"));
         // The browser sends the answer to a challenge with the same headers, and lets nobody change them.
         let exchanges = 1 + usize::from(attribute(span, "http.request.resend_count") == "1");
         assert_eq!(*times, exchanges, "{span:?}");
     }
     let is_set = |span: &Span, mark: &str| attribute(span, &format!("navtrace.request.{mark}")) == "true";
-    let ghosts: Vec<_> = trace
+    let ghosts: Vec<_> = traces
         .spans()
         .filter(|span| is_request(span) && !carried.contains_key(hex(&span.span_id).as_str()))
         .filter(|span| !["unsent", "challenged"].iter().any(|mark| is_set(span, mark)))
         .map(|span| step(&attribute(span, "url.full")))
         .collect();
     assert_eq!(ghosts, ["refusing"], "only what nobody accepts is on no wire");
-    assert!(trace.spans().any(|span| span.name == SESSION));
     // The script noticed nothing.
     for (step, status) in
         [("client", 200), ("call", 200), ("worker", 200), ("address", 200), ("proxy", 200), ("refused", 401)]

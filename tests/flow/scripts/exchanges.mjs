@@ -9,6 +9,10 @@ import { chromium } from 'playwright-core';
 
 const wire = [];
 
+/** When a request without an answer has arrived. */
+let arrived;
+const silent = new Promise((resolve) => (arrived = resolve));
+
 /** Answers by the path of an address. The query names the step. */
 const ANSWERS = {
   '/sw.js': ['text/javascript', "addEventListener('activate', (event) => event.waitUntil(clients.claim())); addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));"],
@@ -25,7 +29,7 @@ function answer(request, response) {
   if (wants || pathname === '/refused') return head(401, { 'www-authenticate': 'Basic realm="shop"' }).end('who?');
   if (request.method === 'OPTIONS') return head(204, {}).end();
   if (pathname === '/redirect') return head(302, { location: searchParams.get('to') }).end();
-  if (pathname === '/silent') return undefined;
+  if (pathname === '/silent') return void arrived();
   if (pathname === '/stream') return head(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
   if (pathname === '/withheld') return head(200, { 'content-type': 'image/svg+xml', 'cross-origin-resource-policy': 'same-origin' }).end('<svg/>');
   if (pathname === '/empty') return head(204, {}).end();
@@ -45,9 +49,13 @@ const [shop, api, worker, gate] = ports.map((port) => `127.0.0.1:${port}`);
 const SHOP = `http://${shop}`;
 const API = `http://${api.replace('127.0.0.1', 'localhost')}`;
 
-const browser = await chromium.launch({ executablePath: process.env.CHROME_BIN });
-// No context is closed before the end: the browser would tell the extension less about the others.
-const open = async (options) => (await browser.newContext(options)).newPage();
+// One context per browser: where there are several, requests may carry the span ids of their navigations.
+const browsers = [];
+const open = async (options) => {
+  const browser = await chromium.launch({ executablePath: process.env.CHROME_BIN });
+  browsers.push(browser);
+  return (await browser.newContext(options)).newPage();
+};
 const credentials = { username: 'user', password: 'pass' };
 
 /** Fetches an address in a page and returns the status, the type of an opaque response, or the error's name. */
@@ -61,15 +69,12 @@ const ask = (page, url, init) =>
     }
   }, [url, init]);
 
-/** Asks for an address, and gives it up at once, while the server is silent, or after the first bytes of the response. */
-const giveUp = (page, url, when) =>
-  page.evaluate(async ([address, moment]) => {
-    const control = new AbortController();
-    const asked = fetch(address, { signal: control.signal });
-    if (moment === 'at once') control.abort();
-    if (moment === 'waiting') setTimeout(() => control.abort(), 100);
+/** Asks for an address, and gives it up at a moment, or when the first bytes of the response are there. */
+async function giveUp(page, url, moment) {
+  const ended = page.evaluate(async (address) => {
+    const control = (window.control = new AbortController());
     try {
-      const reader = (await asked).body.getReader();
+      const reader = (await fetch(address, { signal: control.signal })).body.getReader();
       await reader.read();
       control.abort();
       await reader.read();
@@ -77,7 +82,13 @@ const giveUp = (page, url, when) =>
     } catch (error) {
       return error.name;
     }
-  }, [url, when]);
+  }, url);
+  if (moment !== undefined) {
+    await moment;
+    await page.evaluate(() => window.control.abort());
+  }
+  return ended;
+}
 
 const goto = (page, url) => page.goto(url).then((response) => response.status(), (error) => /net::\w+/.exec(error.message)?.[0] ?? error.message);
 
@@ -102,9 +113,13 @@ results.proxy = await goto(proxied, 'http://proxied.test/?proxy');
 
 // Redirects.
 await goto(page, `${SHOP}/?start`);
+const other = await page.context().newPage();
 for (const redirect of ['manual', 'error']) results[redirect] = await ask(page, `/redirect?${redirect}&to=/`, { redirect });
-results.elsewhere = await goto(await open(), `${SHOP}/redirect?elsewhere&to=/elsewhere`);
-results.empty = await goto(await open(), `${SHOP}/empty?empty`);
+results.elsewhere = await goto(other, `${SHOP}/redirect?elsewhere&to=/elsewhere`);
+results.empty = await goto(other, `${SHOP}/empty?empty`);
+
+// A preflight without permission. In a page with routes, Playwright answers preflights itself.
+results.forbidden = await ask(page, `${API}/?forbidden`, { headers: { 'x-own': '1' } });
 
 // What the script, the browser or the page stops.
 for (const reason of ['failed', 'aborted', 'blockedbyclient', 'connectionrefused']) {
@@ -114,16 +129,14 @@ for (const reason of ['failed', 'aborted', 'blockedbyclient', 'connectionrefused
 await page.route('**/?fulfilled', (route) => route.fulfill({ status: 500, body: 'own' }));
 results.fulfilled = await ask(page, '/?fulfilled');
 results.withheld = await page.evaluate((url) => new Promise((resolve) => Object.assign(new Image(), { src: url, onload: () => resolve('load'), onerror: () => resolve('error') })), `${API}/withheld?withheld`);
-results.forbidden = await ask(page, `${API}/?forbidden`, { headers: { 'x-own': '1' } });
 results.closed = await ask(page, `${API}/?closed`);
-await page.route('**/?held', () => {});
-results.held = await giveUp(page, '/?held', 'at once');
-results.silent = await giveUp(page, '/silent?silent', 'waiting');
-results['own-body'] = await giveUp(page, '/stream?own-body', 'reading');
-results['api-body'] = await giveUp(page, `${API}/stream?api-body`, 'reading');
+results.held = await giveUp(page, '/?held', new Promise((resolve) => void page.route('**/?held', resolve)));
+results.silent = await giveUp(page, '/silent?silent', silent);
+results['own-body'] = await giveUp(page, '/stream?own-body');
+results['api-body'] = await giveUp(page, `${API}/stream?api-body`);
 results.font = await page.evaluate(() => new FontFace('none', 'url(/font?font)').load().then(() => 'load', (error) => error.name));
 results.cached = await ask(page, '/?only-cached', { cache: 'only-if-cached', mode: 'same-origin' });
-results.refusing = await goto(await open(), `http://127.0.0.1:${await freePort()}/?refusing`);
+results.refusing = await goto(other, `http://127.0.0.1:${await freePort()}/?refusing`);
 
 // A stream that ends with its page.
 const stream = await page.context().newPage();
@@ -133,7 +146,7 @@ await stream.close();
 await goto(page, `${SHOP}/?last`);
 
 console.error(`EXCHANGES ${JSON.stringify({ wire, results })}`);
-await browser.close();
+for (const browser of browsers) await browser.close();
 for (const server of servers) {
   server.closeAllConnections();
   server.close();
