@@ -26,6 +26,7 @@ export class BrowserContexts {
   #opened = 0;
   /** Whether a context has closed so far. A context may have been opened long before its first page, so it may be lost by then. */
   #hasClosed = false;
+  #haveOverlapped = false;
   #isAsked = true;
   #settled;
   /** @type {Set<number>} the tabs whose rules are in force */
@@ -117,9 +118,11 @@ export class BrowserContexts {
   /** @param {number} windowId @param {boolean} isOlder */
   #add(windowId, isOlder) {
     this.#opened += 1;
-    // The first of all has none beside it. Later on, one without pages may be open, or about to close.
-    const isReported = !isOlder && this.#opened === 1;
-    if (!isReported) this.#isAsked = false;
+    this.#haveOverlapped ||= this.#open.size > 0;
+    // A client that uses one after the other opens it when the last one has closed. Where several users open them, one may just be closing.
+    const isReported = !isOlder && !this.#haveOverlapped;
+    // The first of all has none beside it. Later on, one without pages may be open.
+    if (isOlder || this.#opened > 1) this.#isAsked = false;
     const context = { number: this.#opened, windowId, tabs: new Set(), isKept: false, isReported };
     this.#open.add(context);
     return context;

@@ -43,15 +43,26 @@ test('once a context has closed, a request must show that a new one is reported'
   const settled = mock.fn();
   const contexts = new BrowserContexts(settled);
   contexts.opened(tab(2, 1));
+  contexts.opened(tab(6, 5));
   contexts.closed(2);
+  contexts.closed(6);
   contexts.opened(tab(4, 3));
   contexts.requested(4);
   assert.deepEqual(ruled(contexts, 4), [4], 'a request before the answer shows nothing');
-  assert.equal(contexts.question(), 2);
-  contexts.kept(2, false);
+  assert.equal(contexts.question(), 3);
+  contexts.kept(3, false);
   assert.deepEqual([ruled(contexts, 4), contexts.mayBeLost(4)], [[4], true]);
   contexts.requested(4);
   assert.deepEqual([ruled(contexts, 4), contexts.mayBeLost(4)], [[], false]);
+});
+
+test('contexts that are used one after the other need no rules, but the host is asked', () => {
+  const contexts = new BrowserContexts();
+  contexts.opened(tab(2, 1));
+  contexts.closed(2);
+  contexts.opened(tab(4, 3));
+  assert.deepEqual(ruled(contexts, 4, 5, WORKERS), []);
+  assert.equal(contexts.question(), 2);
 });
 
 test('a context of the host counts as one that has closed', () => {
