@@ -120,7 +120,9 @@ export class BrowserContexts {
     this.#opened += 1;
     this.#haveOverlapped ||= this.#open.size > 0;
     // A client that uses one after the other opens it when the last one has closed. Where several users open them, one may just be closing.
-    const isReported = !isOlder && !this.#haveOverlapped;
+    const isReported = !this.#haveOverlapped;
+    // Any of those that are older than the worker may be lost.
+    if (isOlder && !isReported) for (const context of this.#open) context.isReported = false;
     // The first of all has none beside it. Later on, one without pages may be open.
     if (isOlder || this.#opened > 1) this.#isAsked = false;
     const context = { number: this.#opened, windowId, tabs: new Set(), isKept: false, isReported };

@@ -73,10 +73,12 @@ test('a context of the host counts as one that has closed', () => {
   assert.deepEqual(ruled(contexts, 2, 4), [4]);
 });
 
-test('tabs that are older than the worker have rules until a request shows that they are reported', () => {
+test('contexts that are older than the worker have rules if there are several', () => {
   const contexts = new BrowserContexts();
   contexts.opened(tab(2, 1), true);
-  assert.deepEqual([ruled(contexts, 2), contexts.question()], [[2], 1]);
+  assert.deepEqual([ruled(contexts, 2), contexts.question()], [[], 1]);
+  contexts.opened(tab(4, 3), true);
+  assert.deepEqual([ruled(contexts, 2, 4), contexts.question()], [[2, 4], 2]);
 });
 
 test('rules stay in force until the browser has removed them', () => {
