@@ -15,12 +15,13 @@ const request = (started, took, url, more = {}) => ({
   ended: took === null ? null : started + took,
   status: took === null ? null : 200,
   error: null,
+  end: more.error ? 'failed' : null,
   fromCache: false,
   ...more,
 });
 
 function navigation(started, url, requests, more = {}) {
-  return { spanId: hex((spans += 1), 16), traceId: TRACE, url, started, ended: started + 486, status: 200, error: null, requests, more: 0, ...more };
+  return { spanId: hex((spans += 1), 16), traceId: TRACE, url, started, ended: started + 486, status: 200, error: null, end: more.error ? 'failed' : null, requests, more: 0, ...more };
 }
 
 /** The usual view: a page of a shop. */
