@@ -2,8 +2,8 @@
  * Knows the browser contexts that test clients open, by their windows and tabs, and of which of them the browser may not report requests.
  *
  * When an off-the-record context closes, Chromium stops reporting the requests of the one that opened last, to listeners of every kind. Rules go
- * on. If the host opens and closes a context for nothing, all others stay reported. Until that is done, rules put headers on the requests of a
- * context that opened beside others. Pure.
+ * on. If the host then opens one that nobody uses, all others stay reported. Until that is done, rules put headers on the requests of a context
+ * that opened beside others. Pure.
  */
 
 /**

@@ -149,7 +149,7 @@ function ruleBuilder(types, propagation, traces) {
     ],
     /** Keeps headers from what is excluded. @param {number[]} clientTabs the tabs whose client sets headers */
     exclusions: (clientTabs) =>
-      exclude.flatMap((pattern, n) => {
+      (types.length === 0 ? [] : exclude).flatMap((pattern, n) => {
         const condition = { resourceTypes: types, ...matching(pattern) };
         const excluded = rule(EXCLUDE_RULES + n, 'exclude', condition, { type: 'allow' });
         if (clientTabs.length === 0) return [excluded];
@@ -237,21 +237,19 @@ export function detailedRules({ session, tabs, needsRules = () => false }, allTy
   const otherTypes = allTypes.filter((type) => !hasOwnSpan(settings, type));
   const limitedTabs = hasLimits(propagation) ? clientTabs : [];
   if (otherTypes.length > 0) rules.push(...removals(OTHER_RULES, { resourceTypes: otherTypes }, limitedTabs, fields));
-  const ownTypes = allTypes.filter((type) => hasOwnSpan(settings, type));
-  const typesOfUnreported = otherResources === 'none' ? ownTypes : allTypes;
-  const typesOfOthers = otherResources === 'none' ? [] : otherTypes;
 
-  const build = ruleBuilder(typesOfUnreported, propagation, traces);
-  const buildOther = ruleBuilder(typesOfOthers, propagation, traces);
+  // Where requests may not be reported, rules are about every kind that carries a context; elsewhere about the kinds without a span.
+  const carries = (/** @type {ResourceType} */ type) => otherResources === 'session' || hasOwnSpan(settings, type);
+  const build = ruleBuilder(allTypes.filter(carries), propagation, traces);
+  const buildOther = ruleBuilder(otherTypes.filter(carries), propagation, traces);
   const unreported = [...tabs].filter(([tabId]) => needsRules(tabId));
+  const own = otherTypes.length === 0 ? [] : [...tabs].filter(([tabId]) => !needsRules(tabId) && traces.rootOf(tabId) !== session);
   const workers = needsRules(WORKERS) ? build.of(WORKER_RULE, 'root', session, { tabId: WORKERS }) : [];
-  const roots = typesOfOthers.length === 0 ? [] : [...tabs].filter(([tabId]) => !needsRules(tabId) && traces.rootOf(tabId) !== session);
-  if (unreported.length > 0 || workers.length > 0) rules.push(...workers, ...build.exclusions(limitedTabs));
-  else if (typesOfOthers.length > 0) rules.push(...buildOther.exclusions(limitedTabs));
-  if (typesOfOthers.length > 0) rules.push(...buildOther.of(ROOT_RULE, 'root', session));
+  const widest = unreported.length + workers.length > 0 ? build : buildOther;
+  rules.push(...workers, ...widest.exclusions(limitedTabs), ...buildOther.of(ROOT_RULE, 'root', session));
   const room = Math.max(roomForTabs(propagation), 0);
   for (const [tabId, tab] of unreported.slice(0, room)) rules.push(...build.ofTab(tabId, tab, session));
-  for (const [tabId, { ruleId }] of roots.slice(0, Math.max(room - unreported.length, 0))) {
+  for (const [tabId, { ruleId }] of own.slice(0, Math.max(room - unreported.length, 0))) {
     rules.push(...buildOther.of(ruleId, 'current', traces.rootOf(tabId), { tabId }));
   }
   return rules;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { connect } from '../../extension/ui/connection.js';
+import { assertGrowsAfter } from './support/clock.js';
 import { fakeRuntime, resetClock } from './support/page.js';
 
 /** @import { Command } from '../../extension/pages/messages.js' */
@@ -19,20 +20,11 @@ function begin() {
   return { ...browser, received, send };
 }
 
-/** Checks that the next connection comes after a delay and not before. @param {ReturnType<typeof begin>} page @param {number} delay */
-function reconnectsAfter({ ports }, delay) {
-  const before = ports.length;
-  mock.timers.tick(delay - 1);
-  assert.equal(ports.length, before, `not before ${delay} ms`);
-  mock.timers.tick(1);
-  assert.equal(ports.length, before + 1, `after ${delay} ms`);
-}
-
 test('each connection begins with the greeting', () => {
   const page = begin();
   page.send({ type: 'new-trace' });
   page.ports[0]?.disconnect();
-  reconnectsAfter(page, 200);
+  assertGrowsAfter(page.ports, 200);
   page.send({ type: 'reconnect' });
   assert.deepEqual(page.ports.map(({ name, sent }) => [name, sent]), [
     ['popup', [GREETING, { type: 'new-trace' }]],
@@ -53,11 +45,11 @@ test('the delay doubles up to three seconds until a message comes', () => {
   const page = begin();
   for (const delay of [200, 400, 800, 1600, 3000, 3000]) {
     page.ports.at(-1)?.disconnect();
-    reconnectsAfter(page, delay);
+    assertGrowsAfter(page.ports, delay);
   }
   page.ports.at(-1)?.say({ type: 'stored' });
   page.ports.at(-1)?.disconnect();
-  reconnectsAfter(page, 200);
+  assertGrowsAfter(page.ports, 200);
 });
 
 test('a refused connection is tried again', () => {

@@ -3,6 +3,7 @@ import { beforeEach, mock, test } from 'node:test';
 
 import { askSettings, problem } from '../../extension/channel/messages.js';
 import { Channel } from '../../extension/channel/port.js';
+import { assertGrowsAfter } from './support/clock.js';
 import { resetMocks } from './support/worker.js';
 
 /** @typedef {{ sent: unknown[], receive: (message: object) => void, disconnect: (reason?: string) => void, isOpen: boolean }} Port */
@@ -80,15 +81,6 @@ function open() {
   return parts;
 }
 
-/** Checks that the next attempt comes after a delay and not before. @param {{ length: number }} attempts @param {number} delay */
-function retriesAfter(attempts, delay) {
-  const before = attempts.length;
-  mock.timers.tick(delay - 1);
-  assert.equal(attempts.length, before, `not before ${delay} ms`);
-  mock.timers.tick(1);
-  assert.equal(attempts.length, before + 1, `after ${delay} ms`);
-}
-
 test('one port is opened to the host', () => {
   const { channel, names, count } = open();
   channel.open();
@@ -98,9 +90,9 @@ test('one port is opened to the host', () => {
 test('a host that disconnects is connected again', () => {
   const { ports, count, reasons } = open();
   ports[0]?.disconnect('Native host has exited.');
-  retriesAfter(ports, 100);
+  assertGrowsAfter(ports, 100);
   ports[1]?.disconnect();
-  retriesAfter(ports, 200);
+  assertGrowsAfter(ports, 200);
   assert.deepEqual(reasons(), ['Native host has exited.', 'the host has disconnected']);
   assert.equal(count('opened'), 3);
   assert.deepEqual(warnings(), ['navtrace: no host: Native host has exited.', 'navtrace: no host: the host has disconnected']);
@@ -113,7 +105,7 @@ test('a port that cannot be opened is tried again', () => {
   assert.deepEqual([reasons(), count('opened')], [['Error: no such host'], 0]);
   mock.timers.tick(100);
   state.broken = false;
-  retriesAfter(ports, 200);
+  assertGrowsAfter(ports, 200);
   assert.deepEqual([reasons().length, count('opened')], [2, 1]);
 });
 
@@ -122,11 +114,11 @@ test('a host that has lived for five seconds is tried again soon', () => {
   for (const delay of [100, 200, 400]) {
     mock.timers.tick(4999);
     ports.at(-1)?.disconnect();
-    retriesAfter(ports, delay);
+    assertGrowsAfter(ports, delay);
   }
   mock.timers.tick(5000);
   ports.at(-1)?.disconnect();
-  retriesAfter(ports, 100);
+  assertGrowsAfter(ports, 100);
 });
 
 test('a connection that failed for long counts as a failure', () => {
@@ -136,7 +128,7 @@ test('a connection that failed for long counts as a failure', () => {
   channel.open();
   mock.timers.tick(100);
   state.broken = false;
-  retriesAfter(ports, 200);
+  assertGrowsAfter(ports, 200);
 });
 
 test('reopening takes the place of the attempt that is due', () => {
@@ -146,16 +138,16 @@ test('reopening takes the place of the attempt that is due', () => {
   channel.reopen();
   assert.equal(ports.length, 2);
   ports[1]?.disconnect();
-  retriesAfter(ports, 100);
+  assertGrowsAfter(ports, 100);
 });
 
 test('reopening is no failure', () => {
   const { channel, ports } = open();
   ports[0]?.disconnect();
-  retriesAfter(ports, 100);
+  assertGrowsAfter(ports, 100);
   channel.reopen();
   ports[2]?.disconnect();
-  retriesAfter(ports, 100);
+  assertGrowsAfter(ports, 100);
 });
 
 test('reopening drops the port and tells so', () => {
@@ -193,7 +185,7 @@ test('a message to a port that has closed is dropped', () => {
   port.disconnect();
   channel.send(problem('z'));
   assert.equal(warnings().length, 2, 'no port is no failure');
-  retriesAfter(ports, 100);
+  assertGrowsAfter(ports, 100);
 });
 
 test('a message that cannot be read is logged', () => {

@@ -1,15 +1,13 @@
 //! Tests documents that the browser brings back, has prepared, or gets through a service worker.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::process::Stdio;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, logged, script_path, traceparent};
-use crate::spans::{NAVIGATION, Trace, path};
-use crate::support::collector::{attribute, hex, read_line, spans};
+use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, logged, traceparent};
+use crate::spans::{NAVIGATION, Trace, parameter, path};
+use crate::support::collector::hex;
 use crate::support::site::Recorded;
 
 /// Whether the browser did what the script wants of it.
@@ -45,8 +43,7 @@ fn label(request: &Recorded) -> (&str, &str) {
 
 /// Returns the label `nav` of a navigation's address.
 fn nav_of(navigation: &Span) -> String {
-    let url = url::Url::parse(&attribute(navigation, "url.full")).unwrap();
-    url.query_pairs().find(|(name, _)| name == "nav").map(|(_, nav)| nav.into_owned()).unwrap_or_default()
+    parameter(navigation, "nav")
 }
 
 /// Finds the navigation that a request carries, or the navigation of the request's span.
@@ -59,10 +56,8 @@ fn navigation_of<'a>(trace: &'a Trace, request: &Recorded) -> &'a Span {
 
 fn activations(mode: &str) -> Vec<Recorded> {
     let test = BrowserTest::new();
-    let file = test.environment.home().join("traces.jsonl");
-    let mut command = test.environment.navtrace(["run", "--listen", "127.0.0.1:0", "--output"]);
-    command.arg(&file).args(["--", "node"]).arg(script_path("activations.mjs")).stdin(Stdio::null());
-    command.env("SITE", test.site.main()).env("NAVTRACE_MODE", mode).env_remove("OTEL_TRACES_EXPORTER");
+    let mut command = test.collecting_from("activations.mjs");
+    command.env("NAVTRACE_MODE", mode);
     let run = test.run(command);
     let activations: Activations = logged(&run.log, "ACTIVATIONS ").remove(0);
     assert!(activations.persisted, "the back-forward cache is in use");
@@ -71,8 +66,7 @@ fn activations(mode: &str) -> Vec<Recorded> {
 
     let ids = run.trace_ids();
     assert_eq!(ids.len(), 1, "{}", run.log);
-    let content = fs::read_to_string(&file).unwrap();
-    let all: Vec<_> = content.lines().flat_map(|line| spans(&read_line(line))).collect();
+    let all = test.collected();
     let trace = Trace::of(ids.first().unwrap(), &all);
 
     let mut loads: BTreeMap<String, &str> = BTreeMap::new();

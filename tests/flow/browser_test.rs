@@ -1,15 +1,19 @@
 //! Runs a test client (k6, or node with a script for Playwright or Puppeteer) against a site, with and without navtrace.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::de::DeserializeOwned;
 
 use crate::navtrace::{Environment, stderr};
+use crate::support::collector::spans_in;
 use crate::support::site::{PageResults, Recorded, Site, TraceParent};
 
 /// Limit of the wait for processes to exit.
@@ -95,6 +99,30 @@ impl BrowserTest {
         let mut command = self.environment.navtrace(["run", "--", "k6"]);
         self.script(&mut command, script, variables);
         command
+    }
+
+    /// Returns the command of `navtrace run` for a program whose browser's spans are to be in [`BrowserTest::collected`].
+    pub(crate) fn collecting(&self, program: &str) -> Command {
+        let mut command = self.environment.navtrace(["run", "--listen", "127.0.0.1:0", "--output"]);
+        command.arg(self.trace_file()).args(["--", program]).env_remove("OTEL_TRACES_EXPORTER");
+        command
+    }
+
+    /// Returns the command of [`BrowserTest::collecting`] for a script of Playwright or Puppeteer.
+    pub(crate) fn collecting_from(&self, script: &str) -> Command {
+        let mut command = self.collecting("node");
+        command.arg(script_path(script)).stdin(Stdio::null()).env("SITE", self.site.main());
+        command
+    }
+
+    /// Returns the spans that were collected.
+    pub(crate) fn collected(&self) -> Vec<Span> {
+        spans_in(&fs::read_to_string(self.trace_file()).unwrap())
+    }
+
+    /// Returns the path of the file with the collected spans.
+    pub(crate) fn trace_file(&self) -> PathBuf {
+        self.environment.home().join("traces.jsonl")
     }
 
     /// Clears the record of the site and runs a client to its end.

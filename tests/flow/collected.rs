@@ -8,7 +8,7 @@ use std::process::Stdio;
 use crate::browser_test::{BrowserTest, exclusive};
 use crate::navtrace::{Environment, stderr, stdout};
 use crate::spans::{SESSION, Trace};
-use crate::support::collector::{hex, read_line, spans};
+use crate::support::collector::{hex, spans_in};
 use crate::support::jaeger::Jaeger;
 use crate::traces::Shop;
 
@@ -50,7 +50,7 @@ fn the_file_has_the_same_trace_as_jaeger() {
 
     // The file has OTLP JSON lines, and no parent is missing.
     let content = fs::read_to_string(&file).unwrap();
-    let all: Vec<_> = content.lines().flat_map(|line| spans(&read_line(line))).collect();
+    let all = spans_in(&content);
     let ids = run.summary();
     assert_eq!(ids.len(), ITERATIONS, "{}", run.log);
     assert_eq!(all.iter().map(|span| hex(&span.trace_id)).collect::<BTreeSet<_>>(), ids);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::browser_test::{BrowserTest, Run, exclusive, logged, traceparent};
 use crate::propagation::with_main_as_target;
 use crate::spans::{NAVIGATION, SESSION};
-use crate::support::collector::{attribute, hex, read_line, spans};
+use crate::support::collector::{attribute, hex, spans_in};
 use crate::support::site::{Recorded, TraceParent};
 
 /// A context in another process.
@@ -37,15 +37,13 @@ fn collected(
     variables: &[(&str, &str)],
     adapt: impl FnOnce(&mut Command),
 ) -> Collected {
-    let file = test.environment.home().join("traces.jsonl");
-    let mut command = test.environment.navtrace(["run", "--listen", "127.0.0.1:0", "--output"]);
-    command.arg(&file).args(["--", "k6"]);
+    let mut command = test.collecting("k6");
     test.script(&mut command, script, variables);
-    command.env("NAVTRACE_MODE", mode).env_remove("OTEL_TRACES_EXPORTER");
+    command.env("NAVTRACE_MODE", mode);
     adapt(&mut command);
     let run = test.run(command);
-    let content = fs::read_to_string(&file).unwrap_or_default();
-    Collected { run, spans: content.lines().flat_map(|line| spans(&read_line(line))).collect() }
+    let content = fs::read_to_string(test.trace_file()).unwrap_or_default();
+    Collected { run, spans: spans_in(&content) }
 }
 
 fn steps(test: &BrowserTest, mode: &str, steps: &Value, adapt: impl FnOnce(&mut Command)) -> Collected {

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::browser_test::{BrowserTest, Run, exclusive, logged, script_path, traceparent};
+use crate::browser_test::{BrowserTest, Run, exclusive, logged, traceparent};
 use crate::spans::{Trace, is_unfinished};
-use crate::support::collector::{attribute, hex, read_line, spans};
+use crate::support::collector::{attribute, hex};
 use crate::support::site::{Recorded, TraceParent};
 
 /// Copies the extension, with an empty page instead of the popup.
@@ -45,11 +45,11 @@ fn assert_no_headers(run: &Run, step: &str) {
 
 fn control(mode: &str) {
     let test = BrowserTest::new();
-    let file = test.environment.home().join("traces.jsonl");
-    let mut command = test.environment.navtrace(["run", "--listen", "127.0.0.1:0", "--output"]);
-    command.arg(&file).args(["--", "node"]).arg(script_path("control.mjs")).stdin(Stdio::null());
-    command.env("SITE", test.site.main()).env("NAVTRACE_MODE", mode).env_remove("OTEL_TRACES_EXPORTER");
-    command.env("NAVTRACE_EXTENSION", extension(&test)).env("NAVTRACE_LINK", "http://jaeger.test/trace/{trace_id}");
+    let mut command = test.collecting_from("control.mjs");
+    command
+        .env("NAVTRACE_MODE", mode)
+        .env("NAVTRACE_EXTENSION", extension(&test))
+        .env("NAVTRACE_LINK", "http://jaeger.test/trace/{trace_id}");
     let run = test.run(command);
     let steered = |request: &&Recorded| request.header("sec-ch-navtrace").is_some();
     assert_eq!(run.requests.iter().filter(steered).map(|request| &request.path).collect::<Vec<_>>(), [""; 0]);
@@ -100,8 +100,7 @@ fn control(mode: &str) {
     }
 
     // Both traces are complete.
-    let content = fs::read_to_string(&file).unwrap();
-    let all: Vec<_> = content.lines().flat_map(|line| spans(&read_line(line))).collect();
+    let all = test.collected();
     let before = Trace::of(&session(0), &all);
     let slow: Vec<_> = before.requests().filter(|span| attribute(span, "url.full").contains("/slow")).collect();
     assert!(slow.len() == 1 && !is_unfinished(slow[0]), "{slow:?}");

@@ -1,15 +1,11 @@
 //! Tests documents whose navigation the extension's worker did not see: what scripts write into empty tabs, and pages that are older than the worker.
 
-use std::fs;
-use std::process::Stdio;
-
 use opentelemetry_proto::tonic::trace::v1::Span;
-use url::Url;
 
-use crate::browser_test::{BrowserTest, exclusive, script_path, traceparent};
+use crate::browser_test::{BrowserTest, exclusive, traceparent};
 use crate::control::extension;
-use crate::spans::{NAVIGATION, SESSION, Trace};
-use crate::support::collector::{attribute, hex, read_line, spans};
+use crate::spans::{NAVIGATION, SESSION, Trace, parameter};
+use crate::support::collector::{attribute, hex};
 
 /// The steps of the script, and the parents that their requests may have: the session, or the navigation of a step.
 const PARENTS: [(&str, &[&str]); 16] = [
@@ -34,21 +30,16 @@ const PARENTS: [(&str, &[&str]); 16] = [
 
 /// Returns the step that an address names.
 fn step(span: &Span) -> String {
-    let url = Url::parse(&attribute(span, "url.full")).unwrap();
-    url.query_pairs().find(|(name, _)| name == "run").map(|(_, run)| run.into_owned()).unwrap_or_default()
+    parameter(span, "run")
 }
 
 fn documents(mode: &str) {
     let test = BrowserTest::new();
-    let file = test.environment.home().join("traces.jsonl");
-    let mut command = test.environment.navtrace(["run", "--listen", "127.0.0.1:0", "--output"]);
-    command.arg(&file).args(["--", "node"]).arg(script_path("documents.mjs")).stdin(Stdio::null());
-    command.env("SITE", test.site.main()).env("NAVTRACE_MODE", mode).env_remove("OTEL_TRACES_EXPORTER");
-    command.env("NAVTRACE_EXTENSION", extension(&test));
+    let mut command = test.collecting_from("documents.mjs");
+    command.env("NAVTRACE_MODE", mode).env("NAVTRACE_EXTENSION", extension(&test));
     let run = test.run(command);
 
-    let content = fs::read_to_string(&file).unwrap();
-    let all: Vec<_> = content.lines().flat_map(|line| spans(&read_line(line))).collect();
+    let all = test.collected();
     let trace = Trace::of(&traceparent(&run.requests[0]).trace_id, &all);
     let navigations = trace.spans().filter(|span| span.name == NAVIGATION);
     let nameless: Vec<_> = navigations.filter(|span| attribute(span, "url.full").is_empty()).collect();

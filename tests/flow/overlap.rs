@@ -1,11 +1,9 @@
 //! Tests browser contexts that overlap. Chromium stops reporting the requests of the one that was opened last when another one closes.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::process::Stdio;
 
-use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, is_root, script_path, traceparent};
-use crate::support::collector::{hex, read_line, spans};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, is_root, traceparent};
+use crate::support::collector::hex;
 
 /// What the user is told of a context whose requests are not reported.
 const NOT_REPORTED: &str = "Chromium no longer reports the requests of a browser context";
@@ -20,19 +18,15 @@ const REQUESTS: usize = 9;
 /// Runs the script, and returns the span ids of all that was exported too.
 fn overlapping(client: &str, mode: &str, variable: (&str, &str)) -> (Run, BTreeSet<String>) {
     let test = BrowserTest::new();
-    let file = test.environment.home().join("traces.jsonl");
-    let mut command = test.environment.navtrace(["run", "--listen", "127.0.0.1:0", "--output"]);
-    command.arg(&file).args(["--", "node"]).arg(script_path("overlap.mjs")).stdin(Stdio::null());
-    command.env("SITE", test.site.main()).env("CLIENT", client).env(variable.0, variable.1);
-    command.env("NAVTRACE_MODE", mode).env_remove("OTEL_TRACES_EXPORTER");
+    let mut command = test.collecting_from("overlap.mjs");
+    command.env("CLIENT", client).env(variable.0, variable.1).env("NAVTRACE_MODE", mode);
     if is_root() && client == "puppeteer" {
         command.env("BROWSER_ARGS", "--no-sandbox");
     }
     let mut run = test.run(command);
     run.requests.retain(|request| request.path.starts_with("/page") || request.run.is_some());
     test.assert_nothing_left();
-    let content = fs::read_to_string(&file).unwrap();
-    let ids = content.lines().flat_map(|line| spans(&read_line(line))).map(|span| hex(&span.span_id)).collect();
+    let ids = test.collected().iter().map(|span| hex(&span.span_id)).collect();
     (run, ids)
 }
 

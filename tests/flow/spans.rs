@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use url::Url;
 
 use crate::browser_test::{BrowserTest, traceparent};
-use crate::support::collector::{attribute, hex, read_line, spans};
+use crate::support::collector::{attribute, hex, spans_in};
 use crate::support::site::Recorded;
 
 /// Name of a session's root span.
@@ -89,6 +89,13 @@ pub(crate) fn path(span: &Span) -> String {
     Url::parse(&url).unwrap_or_else(|error| panic!("{url}: {error}")).path().to_owned()
 }
 
+/// Returns a parameter of a span's address, empty if there is none.
+pub(crate) fn parameter(span: &Span, name: &str) -> String {
+    let url = attribute(span, "url.full");
+    let url = Url::parse(&url).unwrap_or_else(|error| panic!("{url}: {error}"));
+    url.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
 /// Lists a folder of the state directory.
 fn state(test: &BrowserTest, folder: &str) -> Vec<PathBuf> {
     let folder = test.environment.home().join(".local/state/navtrace").join(folder);
@@ -101,7 +108,7 @@ pub(crate) fn spooled(test: &BrowserTest) -> Vec<Span> {
     let files = state(test, "spool");
     assert!(files.iter().all(|file| file.extension().is_some_and(|extension| extension == "jsonl")), "{files:?}");
     let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
-    texts.flat_map(|text| text.lines().flat_map(|line| spans(&read_line(line))).collect::<Vec<_>>()).collect()
+    texts.flat_map(|text| spans_in(&text)).collect()
 }
 
 pub(crate) fn assert_no_journal(test: &BrowserTest) {

@@ -14,7 +14,7 @@ use crate::navtrace::{Environment, stdout};
 use crate::propagation::{only_targets, propagated, with_long_pattern};
 use crate::server_timing::named_and_sent;
 use crate::spans::{SESSION, Trace, assert_no_journal, spooled};
-use crate::support::collector::{Collector, hex, read_line, spans};
+use crate::support::collector::{Collector, hex, spans_in};
 use crate::support::sdk::SdkServer;
 use crate::support::site::Origin;
 
@@ -76,8 +76,7 @@ fn the_root_span_is_in_the_runs_file() {
     assert_eq!(lines.len(), 3, "{}", run.log);
     let end = "  static mode: navigations and requests have no spans  1 span exported";
     assert!(lines.iter().all(|line| line.ends_with(end) && !line.contains(" 0 ")), "{lines:#?}");
-    let content = fs::read_to_string(file).unwrap();
-    let all: Vec<_> = content.lines().flat_map(|line| spans(&read_line(line))).collect();
+    let all = spans_in(&fs::read_to_string(file).unwrap());
     assert_eq!(run.summary(), run.trace_ids());
     for id in run.summary() {
         let trace = Trace::of(&id, &all);

@@ -1,13 +1,9 @@
 //! Tests a host that is stopped: it holds no request up, the browser sends it a limited number of batches, and nothing is lost.
 
-use std::fs;
-use std::process::Stdio;
-
 use serde_json::Value;
 
-use crate::browser_test::{BrowserTest, exclusive, logged, script_path};
+use crate::browser_test::{BrowserTest, exclusive, logged};
 use crate::spans::Trace;
-use crate::support::collector::{read_line, spans};
 
 /// The limit of `extension/observe/outbox.js`.
 const MAX_IN_FLIGHT: u64 = 64;
@@ -16,10 +12,8 @@ const MAX_IN_FLIGHT: u64 = 64;
 fn a_stopped_host_is_sent_a_limited_number_of_batches() {
     let _guard = exclusive();
     let test = BrowserTest::new();
-    let file = test.environment.home().join("traces.jsonl");
-    let mut command = test.environment.navtrace(["run", "--listen", "127.0.0.1:0", "--output"]);
-    command.arg(&file).args(["--", "node"]).arg(script_path("stopped-host.mjs")).stdin(Stdio::null());
-    command.env("SITE", test.site.main()).env("SECONDS", "6").env_remove("OTEL_TRACES_EXPORTER");
+    let mut command = test.collecting_from("stopped-host.mjs");
+    command.env("SECONDS", "6");
     command.env("NAVTRACE_EXTENSION", concat!(env!("CARGO_MANIFEST_DIR"), "/extension"));
     let run = test.run(command);
     let seen: Value = logged(&run.log, "STOPPED ").remove(0);
@@ -30,8 +24,7 @@ fn a_stopped_host_is_sent_a_limited_number_of_batches() {
     assert_eq!(continued["mostWaiting"], MAX_IN_FLIGHT, "{seen}");
     assert!(continued["sent"].as_u64() > stopped["sent"].as_u64(), "nothing was kept for later: {seen}");
     assert_eq!(continued["dropped"], 0, "{seen}");
-    let content = fs::read_to_string(&file).unwrap();
-    let all: Vec<_> = content.lines().flat_map(|line| spans(&read_line(line))).collect();
+    let all = test.collected();
     let trace = Trace::of(run.trace_ids().first().unwrap(), &all);
     assert_eq!(trace.without(&run.requests), [""; 0], "requests without a span");
 }

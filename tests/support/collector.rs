@@ -162,6 +162,11 @@ pub fn read_line(line: &str) -> ExportTraceServiceRequest {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
+/// Returns the spans in a file of OTLP JSON lines.
+pub fn spans_in(content: &str) -> Vec<Span> {
+    content.lines().flat_map(|line| spans(&read_line(line))).collect()
+}
+
 /// Returns an id in hexadecimal digits.
 pub fn hex(id: &[u8]) -> String {
     id.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()

@@ -7,7 +7,8 @@ import assert from 'node:assert/strict';
 import process from 'node:process';
 
 import { axe as violations, checked, launch, stops, url } from './extension-pages.mjs';
-import { TRACE, settings, shop, states, view } from './views.mjs';
+import { TRACE } from '../../extension/support/views.js';
+import { settings, shop, states, view } from './views.mjs';
 
 const [what] = process.argv.slice(2);
 

@@ -1,8 +1,9 @@
 // Views for the popup and the options page that a real worker would reach only slowly.
 
+import { TRACE, VIEW } from '../../extension/support/views.js';
+
 const HEX = '0123456789abcdef';
 const hex = (seed, length) => Array.from({ length }, (_, place) => HEX[(seed * 7 + place * 11 + ((seed * place) >> 2)) % 16]).join('');
-export const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const EVIL = '"><img src=x onerror="globalThis.evil=1"><script>globalThis.evil=1</script>';
 
 let spans = 0;
@@ -44,20 +45,11 @@ export function shop(now) {
 const tab = (navigations, more = {}) => ({ id: 7, traced: true, traceId: TRACE, sampled: true, navigations, ...more });
 
 const view = (more = {}) => ({
-  type: 'view',
-  version: '0.1.0',
-  mode: 'detailed',
-  wantedMode: 'auto',
-  offTheRecord: true,
-  paused: false,
-  host: { state: 'connected', version: '0.1.0', reason: null },
+  ...VIEW,
   exporter: { endpoint: 'http://localhost:4318/v1/traces', exported: 1284, kept: 0, dropped: 0, problem: null },
   link: 'https://jaeger.example/trace/{trace_id}?start={start_ms}&end={end_s}&span={span_id}',
   session: { traceId: TRACE, spanId: '00f067aa0ba902b7', flags: '01', started: 1_700_000_000_000.4 },
-  chosen: { ratio: null, targets: null, resources: null },
-  configured: { ratio: 1, parentBased: true, targets: ['https://shop.example/*', 'https://*.api.example/*'], exclude: ['https://shop.example/health'], resources: ['all'] },
-  tab: null,
-  problems: [],
+  configured: { ...VIEW.configured, targets: ['https://shop.example/*', 'https://*.api.example/*'], exclude: ['https://shop.example/health'] },
   ...more,
 });
 
