@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, logged, traceparent};
+use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, logged};
 use crate::spans::{NAVIGATION, Trace, parameter, path};
 use crate::support::collector::hex;
 use crate::support::site::Recorded;
@@ -46,14 +46,6 @@ fn nav_of(navigation: &Span) -> String {
     parameter(navigation, "nav")
 }
 
-/// Finds the navigation that a request carries, or the navigation of the request's span.
-fn navigation_of<'a>(trace: &'a Trace, request: &Recorded) -> &'a Span {
-    let span = trace.span(&traceparent(request).span_id);
-    let span = span.unwrap_or_else(|| panic!("{:?} carries the id of no span", label(request)));
-    let navigation = if span.name == NAVIGATION { Some(span) } else { trace.span(&hex(&span.parent_span_id)) };
-    navigation.filter(|span| span.name == NAVIGATION).unwrap_or_else(|| panic!("{span:?} belongs to no navigation"))
-}
-
 fn activations(mode: &str) -> Vec<Recorded> {
     let test = BrowserTest::new();
     let mut command = test.collecting_from("activations.mjs");
@@ -72,7 +64,7 @@ fn activations(mode: &str) -> Vec<Recorded> {
     let mut loads: BTreeMap<String, &str> = BTreeMap::new();
     for request in run.requests.iter().filter(|request| request.label() != "settling" && request.label() != "worker") {
         let (kind, nav) = label(request);
-        let navigation = navigation_of(&trace, request);
+        let navigation = trace.navigation_of(request);
         let owner = match OF_OTHERS.iter().find(|other| (other.0, other.1) == (kind, nav)) {
             Some((_, _, owner)) => owner,
             None if kind == "document" && PREFETCHED.contains(&nav) => "prefetching",

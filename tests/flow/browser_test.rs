@@ -45,6 +45,11 @@ impl BrowserTest {
         Self { site: Site::start(), environment: Environment::new() }
     }
 
+    /// Returns a test whose site is over HTTP/2. Its browsers need the argument [`site::ACCEPTING`](crate::support::site::ACCEPTING).
+    pub(crate) fn over_http2() -> Self {
+        Self { site: Site::over_http2(), environment: Environment::new() }
+    }
+
     /// Adds the arguments for a script to a command that runs k6.
     pub(crate) fn script(&self, command: &mut Command, script: &str, variables: &[(&str, &str)]) {
         command.args(["run", "--quiet", "--no-usage-report", "-e"]).arg(format!("SITE={}", self.site.main()));

@@ -1,7 +1,9 @@
 //! Tests that every kind of request carries a valid header, and that nothing else on the page changes.
 
+use axum::http::Version;
+
 use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, traceparent};
-use crate::support::site::{coverage_kinds, coverage_table};
+use crate::support::site::{ACCEPTING, Recorded, coverage_kinds, coverage_table};
 
 /// The loads of three iterations.
 const ITERATIONS: [&str; 3] = ["1-0", "1-1", "1-2"];
@@ -27,13 +29,7 @@ pub(crate) fn covered(mode: &str) -> Run {
     let mark = format!("  {mode} mode");
     assert_eq!(traced.log.lines().filter(|line| line.contains(&mark)).count(), 3, "{}", traced.log);
 
-    let seen = traced.counts();
-    for run in ITERATIONS {
-        for kind in coverage_kinds() {
-            let count = seen.get(&(run, kind.name)).copied().unwrap_or_default();
-            assert!(count >= kind.at_least, "{} came {count} times in iteration {run}", kind.name);
-        }
-    }
+    assert_every_kind(&traced, &ITERATIONS);
     let trace_ids = traced.trace_ids();
     assert_eq!(trace_ids.len(), 3, "one trace per iteration");
     assert_eq!(traced.summary(), trace_ids, "{}", traced.log);
@@ -45,9 +41,41 @@ pub(crate) fn covered(mode: &str) -> Run {
     assert!(traced.requests.iter().all(|request| traceparent(request).sampled()));
     assert_eq!(traced.preflights(), 3 * plain.preflights(), "as many preflights as without navtrace");
     plain.assert_whole(&ITERATIONS[..1]);
-    traced.assert_whole(&ITERATIONS);
     test.assert_nothing_left();
     traced
+}
+
+/// Asserts that every kind of request came with every load, and that nothing failed.
+fn assert_every_kind(run: &Run, loads: &[&str]) {
+    let seen = run.counts();
+    for load in loads {
+        for kind in coverage_kinds() {
+            let count = seen.get(&(load, kind.name)).copied().unwrap_or_default();
+            assert!(count >= kind.at_least, "{} came {count} times in iteration {load}", kind.name);
+        }
+    }
+    run.assert_whole(loads);
+}
+
+#[test]
+fn every_kind_of_request_has_a_header_over_http2() {
+    let _guard = exclusive();
+    for mode in ["detailed", "lightweight"] {
+        let test = BrowserTest::over_http2();
+        let mut command = test.traced_command("coverage.js", &[]);
+        command.env("NAVTRACE_MODE", mode).env("K6_BROWSER_ARGS", ACCEPTING);
+        let traced = test.run(command);
+        println!("{mode} mode\n{}", coverage_table(&traced.requests));
+        assert_every_kind(&traced, &ITERATIONS[..1]);
+        // A WebSocket needs a connection of its own.
+        let is_multiplexed = |request: &&Recorded| request.version == Version::HTTP_2 && request.label() != "websocket";
+        assert_eq!(traced.requests.iter().filter(is_multiplexed).count() + 1, traced.requests.len());
+        assert!(traced.counts().contains_key(&(ITERATIONS[0], "fetch-stream")), "uploads are streamed");
+        assert_eq!(traced.trace_ids().len(), 1);
+        if mode == "detailed" {
+            assert_own_spans(&traced.requests);
+        }
+    }
 }
 
 #[test]

@@ -51,6 +51,14 @@ impl Trace {
         self.spans.values()
     }
 
+    /// Finds the navigation that a request carries, or the navigation of the request's span.
+    pub(crate) fn navigation_of(&self, request: &Recorded) -> &Span {
+        let span = self.span(&traceparent(request).span_id);
+        let span = span.unwrap_or_else(|| panic!("{request:?} carries the id of no span"));
+        let navigation = if span.name == NAVIGATION { Some(span) } else { self.span(&hex(&span.parent_span_id)) };
+        navigation.filter(|span| span.name == NAVIGATION).unwrap_or_else(|| panic!("{span:?} belongs to no navigation"))
+    }
+
     pub(crate) fn requests(&self) -> impl Iterator<Item = &Span> {
         self.spans().filter(|span| is_request(span))
     }

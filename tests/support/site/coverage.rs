@@ -24,6 +24,9 @@ const fn kind(name: &'static str, at_least: usize) -> Kind {
 /// Minimum of requests from targets that k6 1.8.1 keeps paused: a shared worker and a prerendered page. Other clients let each make one.
 const PAUSED: usize = 0;
 
+/// Minimum of requests that browsers make over HTTP/2 alone.
+const HTTP2: usize = 0;
+
 const KINDS: &[Kind] = &[
     kind("document", 1),
     kind("script", 1),
@@ -58,6 +61,7 @@ const KINDS: &[Kind] = &[
     kind("fetch-redirect", 2),
     kind("fetch-keepalive", 1),
     kind("fetch-later", 1),
+    kind("fetch-stream", HTTP2),
     kind("xhr", 1),
     kind("xhr-sync", 1),
     kind("beacon", 1),

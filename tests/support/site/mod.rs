@@ -10,6 +10,7 @@ mod app;
 mod assets;
 mod coverage;
 mod generated;
+mod http2;
 mod media;
 mod pages;
 mod record;
@@ -21,17 +22,21 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use tokio::runtime::Runtime;
 
 #[allow(unused_imports)]
 pub use app::APP_REQUESTS;
 #[allow(unused_imports)]
 pub use coverage::{Kind, PageResults, coverage_kinds, coverage_table};
+#[allow(unused_imports)]
+pub use http2::ACCEPTING;
 pub use record::{Origin, Recorded};
 #[allow(unused_imports)]
 pub use traceparent::TraceParent;
 
 use record::Record;
+use server::Cuttable;
 
 /// A running site of two origins, which stops when it is dropped.
 #[derive(Debug)]
@@ -49,13 +54,23 @@ struct Shared {
 }
 
 impl Site {
-    /// Starts the site on two loopback ports.
+    /// Starts the site on two loopback ports, over HTTP/1.1.
     pub fn start() -> Self {
+        Self::serving("http", |listener, router| drop(tokio::spawn(server::serve(listener, router))))
+    }
+
+    /// Starts the site on two loopback ports, over TLS and HTTP/2. A browser needs the argument [`ACCEPTING`] to load it.
+    pub fn over_http2() -> Self {
+        Self::serving("https", |listener, router| drop(tokio::spawn(http2::serve(listener, router))))
+    }
+
+    /// `serve` is called in the runtime for each of the two origins.
+    fn serving(scheme: &str, serve: impl Fn(Cuttable, Router)) -> Self {
         let main = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("no free loopback port");
         let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("no free loopback port");
         let shared = Arc::new(Shared {
-            main: format!("http://127.0.0.1:{}", port(&main)),
-            other: format!("http://localhost:{}", port(&other)),
+            main: format!("{scheme}://127.0.0.1:{}", port(&main)),
+            other: format!("{scheme}://localhost:{}", port(&other)),
             record: Record::default(),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -66,7 +81,7 @@ impl Site {
             .expect("no runtime for the site");
         for (origin, listener) in [(Origin::Main, main), (Origin::Other, other)] {
             let _guard = runtime.enter();
-            runtime.spawn(server::serve(listener, origin, Arc::clone(&shared)));
+            serve(Cuttable::new(listener), server::router(origin, Arc::clone(&shared)));
         }
         Self { shared, runtime: Some(runtime) }
     }

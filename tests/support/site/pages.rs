@@ -4,13 +4,14 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use axum::{Extension, Json};
 
 use super::assets::{Parameters, decoded};
+use super::http2::EarlyHints;
 use super::template::{Labels, escape, label, number, parameter};
 use super::{Shared, media};
 
@@ -134,6 +135,13 @@ pub(super) async fn download() -> impl IntoResponse {
         (header::CONTENT_DISPOSITION, "attachment; filename=\"file.bin\""),
     ];
     (headers, "content\n")
+}
+
+/// Serves `/hinting`, a plain page. Over HTTP/2, Early Hints let the browser load an image before it has the page.
+pub(super) async fn hinting(State(shared): State<Arc<Shared>>, Query(query): Parameters) -> impl IntoResponse {
+    let labels = Labels::of(&query);
+    let hints = EarlyHints(format!("</cacheable/0.png?kind=hinted&{}>; rel=preload; as=image", labels.query()));
+    (Extension(hints), Html(labels.fill(include_str!("www/plain.html"), &shared)))
 }
 
 /// Serves `/events`, a stream of one event, after which the page closes it.

@@ -5,13 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{Query, Request};
+use axum::http::Version;
 
 /// One of the two origins of the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// `http://127.0.0.1:PORT`
+    /// `http://127.0.0.1:PORT`, or the same with `https`.
     Main,
-    /// `http://localhost:PORT`, cross-site to the main one.
+    /// `http://localhost:PORT`, or the same with `https`. It is cross-site to the main one.
     Other,
 }
 
@@ -21,6 +22,7 @@ pub struct Recorded {
     /// When the headers had arrived.
     pub at: Instant,
     pub origin: Origin,
+    pub version: Version,
     /// `GET`, `POST`, `OPTIONS`, ...
     pub method: String,
     /// The path without the query.
@@ -62,6 +64,7 @@ impl Recorded {
         Self {
             at: Instant::now(),
             origin,
+            version: request.version(),
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             kind: parameter("kind"),

@@ -1,4 +1,4 @@
-//! The two HTTP servers: routes, recording, CORS, and connections that a handler can cut.
+//! The servers of the two origins: routes, recording, CORS, and connections that a handler can cut.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,11 +21,15 @@ use tokio::net::{TcpListener, TcpStream};
 use super::record::{Origin, Recorded};
 use super::{Shared, app, assets, pages};
 
-/// Serves one origin until the runtime ends.
-pub(super) async fn serve(listener: std::net::TcpListener, origin: Origin, shared: Arc<Shared>) {
-    listener.set_nonblocking(true).expect("a listener can be made nonblocking");
-    let listener = Cuttable(TcpListener::from_std(listener).expect("the runtime accepts a listener"));
-    let router = Router::new()
+/// Serves one origin over HTTP/1.1 until the runtime ends.
+pub(super) async fn serve(listener: Cuttable, router: Router) {
+    let service = router.into_make_service_with_connect_info::<Cut>();
+    axum::serve(listener, service).await.expect("serving never ends by itself");
+}
+
+/// Returns all routes of an origin.
+pub(super) fn router(origin: Origin, shared: Arc<Shared>) -> Router {
+    Router::new()
         .route("/coverage", any(assets::coverage))
         .route("/asset/{name}", any(assets::asset))
         .route("/sw/{*path}", any(assets::service_worker))
@@ -41,6 +45,7 @@ pub(super) async fn serve(listener: std::net::TcpListener, origin: Origin, share
         .route("/redirect", any(pages::redirect))
         .route("/slow", any(pages::slow))
         .route("/download", any(pages::download))
+        .route("/hinting", any(pages::hinting))
         .route("/empty", any(async || StatusCode::NO_CONTENT))
         .route("/reset", any(reset))
         .route("/events", any(pages::events))
@@ -48,9 +53,7 @@ pub(super) async fn serve(listener: std::net::TcpListener, origin: Origin, share
         .route("/carried", any(pages::carried))
         .route(SEEN, any(pages::seen))
         .with_state(Arc::clone(&shared))
-        .layer(from_fn_with_state((origin, shared), watch));
-    let service = router.into_make_service_with_connect_info::<Cut>();
-    axum::serve(listener, service).await.expect("serving never ends by itself");
+        .layer(from_fn_with_state((origin, shared), watch))
 }
 
 /// Path at which a page asks what has arrived. It is not recorded.
@@ -100,7 +103,7 @@ async fn reset(ConnectInfo(cut): ConnectInfo<Cut>) {
 
 /// A flag that makes a connection fail instead of writing.
 #[derive(Debug, Clone, Default)]
-struct Cut(Arc<AtomicBool>);
+pub(super) struct Cut(Arc<AtomicBool>);
 
 impl Connected<IncomingStream<'_, Cuttable>> for Cut {
     fn connect_info(stream: IncomingStream<'_, Cuttable>) -> Self {
@@ -109,7 +112,15 @@ impl Connected<IncomingStream<'_, Cuttable>> for Cut {
 }
 
 /// A listener whose connections a handler can cut.
-struct Cuttable(TcpListener);
+pub(super) struct Cuttable(TcpListener);
+
+impl Cuttable {
+    /// Takes a listener over. Must be called in a runtime.
+    pub(super) fn new(listener: std::net::TcpListener) -> Self {
+        listener.set_nonblocking(true).expect("a listener can be made nonblocking");
+        Self(TcpListener::from_std(listener).expect("the runtime accepts a listener"))
+    }
+}
 
 impl Listener for Cuttable {
     type Io = Connection;
@@ -127,9 +138,9 @@ impl Listener for Cuttable {
     }
 }
 
-struct Connection {
+pub(super) struct Connection {
     stream: TcpStream,
-    cut: Cut,
+    pub(super) cut: Cut,
 }
 
 impl AsyncRead for Connection {

@@ -120,7 +120,7 @@
 
   function webSocket() {
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(`ws://${location.host}/ws?kind=websocket&${Q}`);
+      const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws?kind=websocket&${Q}`);
       socket.onmessage = () => resolve();
       socket.onerror = () => reject(new Error('no handshake'));
     });
@@ -194,6 +194,10 @@
     attempt('fetch-preflight', () => get(asset('data.json', 'fetch-preflight', OTHER), { headers: { 'x-own': '1' } }));
     attempt('fetch-redirect', () => get(`/redirect?n=1&to=%2Fasset%2Fdata.json&kind=fetch-redirect&${Q}`));
     attempt('fetch-keepalive', () => get(asset('data.json', 'fetch-keepalive'), { method: 'POST', keepalive: true, body: 'a' }));
+    if (location.protocol === 'https:') {
+      const streamed = { method: 'POST', body: new Blob(['a']).stream(), duplex: 'half' };
+      attempt('fetch-stream', () => get(asset('data.json', 'fetch-stream'), streamed));
+    }
     attempt('xhr', () => xhr('xhr', true));
     attempt('xhr-sync', () => xhr('xhr-sync', false));
     attempt('eventsource', eventSource);
