@@ -166,10 +166,21 @@ for (const [name, field, values] of /** @type {[string, string, string[]][]} */ 
   });
 }
 
-test('every count of the exporter is checked', () => {
-  for (const field of ['exported', 'kept', 'dropped', 'problem']) {
-    for (const wrong of [undefined, 1.5, ['x']]) assert.notEqual(messages.read({ ...fixture('exporter'), [field]: wrong }).fault, null, field);
-  }
+for (const [name, fields] of /** @type {[string, string[]][]} */ ([
+  ['exporter', ['exported', 'kept', 'dropped', 'problem']],
+  ['overlapped', ['opened', 'kept', 'closed']],
+])) {
+  test(`every field of ${name} is checked`, () => {
+    for (const field of fields) {
+      for (const wrong of [undefined, 1.5, ['x']]) assert.notEqual(messages.read({ ...fixture(name), [field]: wrong }).fault, null, field);
+    }
+  });
+}
+
+test('names to redact are a list of texts, or missing', () => {
+  const fault = (/** @type {unknown} */ redact) => messages.read({ ...fixture('session'), redact }).fault;
+  assert.deepEqual([undefined, [], ['sid']].map(fault), [null, null, null]);
+  for (const wrong of [null, 'sid', [1]]) assert.match(fault(wrong) ?? '', /session message/);
 });
 
 test('a type that only reads like one is unknown', () => {
