@@ -124,3 +124,15 @@ test('the listener does not contradict the rules of a tab', () => {
   const [own] = inject(navigation({ requestId: '2' })).filter(({ name }) => name === 'traceparent');
   assert.match(own?.value ?? '', new RegExp(told()?.[0]));
 });
+
+test('the listener learns that a context is reported', () => {
+  const { inject, tabs } = working();
+  const { browserContexts } = tabs;
+  for (const n of [1000, 2000]) browserContexts.opened(tab(TAB + n, TAB + n - 1));
+  for (const n of [1000, 2000]) browserContexts.closed(TAB + n);
+  browserContexts.opened(tab(TAB, TAB - 1));
+  browserContexts.kept(3, false);
+  assert.equal(browserContexts.hasRules(TAB), true);
+  inject(navigation());
+  assert.equal(browserContexts.hasRules(TAB), false);
+});

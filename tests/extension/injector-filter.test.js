@@ -30,6 +30,32 @@ test('the injector is asked about what its filter selects', () => {
   mock.timers.reset();
 });
 
+test('each request is answered once while listeners are replaced, then by every listener', () => {
+  const { fire, filters, injector, started } = working();
+  const narrow = { urls: ['https://example.test/*'] };
+  const times = (/** @type {string} */ requestId) => {
+    const before = started.mock.callCount();
+    fire(INJECT, request({ requestId }));
+    fire(INJECT, request({ requestId }));
+    return started.mock.callCount() - before;
+  };
+  mock.timers.enable({ apis: ['setTimeout'] });
+  injector.listen();
+  assert.equal(times('1'), 2, 'the same request may come again, with credentials');
+  injector.listen(narrow);
+  injector.removeReplaced();
+  mock.timers.tick(50);
+  injector.listen();
+  injector.removeReplaced();
+  mock.timers.tick(50);
+  assert.deepEqual(filters(INJECT), [narrow, EVERYTHING]);
+  assert.equal(times('2'), 1, 'one of the replaced listeners is still there');
+  mock.timers.tick(50);
+  assert.deepEqual(filters(INJECT), [EVERYTHING]);
+  assert.equal(times('3'), 2);
+  mock.timers.reset();
+});
+
 for (const existing of /** @type {const} */ (['override', 'keep'])) {
   test(`a request that is not sampled is ignored: ${existing}`, () => {
     const { inject, fire, tabs, started, ignore } = working({ existing });

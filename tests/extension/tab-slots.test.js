@@ -73,6 +73,35 @@ test('with less room tabs to come go first, then the last ones', () => {
   assert.ok(tabs.contexts().tabs.has(TAB + 4));
 });
 
+test('with less room a tab that exists stays, whenever it was prepared', () => {
+  const { tabs } = browser();
+  tabs.opened([TAB], []);
+  tabs.opened([TAB + 3], []);
+  tabs.limit(2);
+  assert.deepEqual([...tabs.contexts().tabs.keys()], [TAB, TAB + 3]);
+});
+
+test('a tab that nobody foresaw needs an update, beside others and with tabs ahead', () => {
+  const { tabs, slot } = browser();
+  tabs.opened([TAB], []);
+  assert.equal(tabs.opened([TAB, TAB - 5], []).update, true);
+  assert.ok(slot(TAB - 5));
+  assert.equal(tabs.opened([TAB, TAB - 5], []).update, false);
+  tabs.opened([TAB - 10], []);
+  assert.equal(slot(TAB - 9), undefined, 'ids that have been given out do not come again');
+});
+
+test('a tab takes the room of none while there is room, or if it has some', () => {
+  const { tabs, leave } = browser();
+  tabs.opened([TAB], []);
+  leave('1', 9000);
+  assert.equal(tabs.contexts().tabs.size, 1 + AHEAD + 1, 'there is room');
+  tabs.limit(3);
+  assert.deepEqual([...tabs.contexts().tabs.keys()], [TAB, TAB + 1, 9000]);
+  leave('2', 9000);
+  assert.deepEqual([...tabs.contexts().tabs.keys()], [TAB, TAB + 1, 9000], 'it has some');
+});
+
 test('a tab that exists takes the room of one that does not yet', () => {
   const { tabs, leave } = browser();
   tabs.limit(3);

@@ -7,12 +7,17 @@ import { ELSEWHERE, PAGE, TAB } from './support/tabs.js';
 
 const ENDED = [{ spanId: 'e'.repeat(16), flags: '01' }];
 
-/** A tracker whose parts record what they are asked. @param {{ update?: boolean, ended?: typeof ENDED, isLightweight?: boolean, isLanding?: boolean }} [options] */
-function begin({ update = false, ended = [], isLightweight = false, isLanding = false } = {}) {
+/**
+ * A tracker whose parts record what they are asked.
+ *
+ * @param {{ update?: boolean, ended?: typeof ENDED, isLightweight?: boolean, isLanding?: boolean, current?: object }} [options]
+ */
+function begin({ update = false, ended = [], isLightweight = false, isLanding = false, current } = {}) {
   const change = mock.fn((/** @type {any[]} */ ..._args) => ({ update, ended }));
   const tabs = {
     browserContexts: new BrowserContexts(),
     isLanding: () => isLanding,
+    current: () => current,
     navigation: (/** @type {number} */ _tabId, /** @type {string} */ requestId) => (requestId === 'known' ? {} : undefined),
     opened: change, closed: change, requested: change, responded: change, failed: change, committed: change, abandoned: change, speculated: change,
   };
@@ -23,7 +28,7 @@ function begin({ update = false, ended = [], isLightweight = false, isLanding = 
     arrive: mock.fn(),
     clients: { closed: mock.fn(), hasSpan: (/** @type {string} */ spanId) => spanId === 'client' },
   };
-  const session = { use: mock.fn(), propagation: { extract: () => 'extracted', baggageOf: () => 'baggage' } };
+  const session = { use: mock.fn(), context: { traceId: 'ours', spanId: 'root', flags: '01' }, propagation: { extract: () => 'extracted', baggageOf: () => 'baggage' } };
   const mode = { isLightweight, update: mock.fn(async () => {}), requestLeft: mock.fn() };
   const host = { keepContexts: mock.fn(), problem: mock.fn() };
   const tracker = new NavigationTracker(/** @type {any} */ ({ session, tabs, traces }), /** @type {any} */ (mode), /** @type {any} */ ({}), host);
@@ -92,6 +97,15 @@ test('the rules are updated only after a change', () => {
     assert.equal(mode.update.mock.callCount(), update ? 2 : 0);
   }
 });
+
+for (const [what, url, current, expected] of /** @type {[string, string, object | undefined, object][]} */ ([
+  ['a navigation of its own trace', PAGE, { spanId: 'n', flags: '00', trace: { traceId: 'tab' } }, { traced: true, traceId: 'tab', sampled: false }],
+  ['no navigation that is known', PAGE, undefined, { traced: true, traceId: 'ours', sampled: true }],
+  ['an address that is not traced', ELSEWHERE, undefined, { traced: false, traceId: 'ours', sampled: true }],
+  ['a page that is steered off', PAGE, { spanId: 'n', flags: '01', steering: { off: true } }, { traced: false, traceId: 'ours', sampled: true }],
+])) {
+  test(`the context of a document: ${what}`, () => assert.deepEqual(begin({ current }).tracker.contextOf(TAB, url), expected));
+}
 
 test('a navigation that has ended was the session’s', () => {
   const { tracker, session } = begin({ ended: ENDED });
