@@ -8,9 +8,6 @@ import { cut, duration, kindOf, rowsOf, shortAddress, statusOf } from './waterfa
 /** @import { NavigationView } from '../pages/messages.js' */
 /** @import { Row } from './waterfall.js' */
 
-/** Rows that are visible at once. A longer list scrolls, so it must be reachable by keyboard. */
-const VISIBLE_ROWS = 10;
-
 /** Longest address of a navigation, in characters. */
 const MAX_NAME_LENGTH = 32;
 
@@ -50,7 +47,7 @@ function createNavigation() {
   line.append(make('span', 'name'), make('span', 'status'), make('span', 'time'));
   summary.append(line);
   summary.addEventListener('click', () => details.removeAttribute('data-by-itself'));
-  details.append(summary, make('p', 'fault'), make('ul', 'rows'), make('p', 'more'));
+  details.append(summary, make('p', 'fault'), make('p', 'address'), make('ul', 'rows'), make('p', 'more'));
   item.append(details);
   return item;
 }
@@ -61,34 +58,41 @@ function updateNavigation(item, navigation, now) {
   const kind = kindOf(navigation);
   const name = cut(shortAddress(url), MAX_NAME_LENGTH);
   setAttribute(item, 'data-kind', kind);
-  setAttribute(part(item, 'summary'), 'title', `${url}\nspan ${spanId}\ntrace ${traceId}`);
+  const title = `${url}\nspan ${spanId}\ntrace ${traceId}`;
+  setAttribute(part(item, 'summary'), 'title', title);
+  setText(part(item, '.address'), title);
   setText(part(item, '.name'), name);
   setText(part(item, '.status'), `${MARKS[kind]}${statusOf(navigation)}`);
   setText(part(item, '.time'), ended === null ? 'loading' : duration(ended - started));
   showText(part(item, '.fault'), end === 'failed' ? (error ?? '') : '');
   const rows = part(item, '.rows');
   setAttribute(rows, 'aria-label', `Requests of ${name}`);
-  setAttribute(rows, 'tabindex', requests.length > VISIBLE_ROWS ? '0' : null);
   const keyOf = (/** @type {Row} */ _row, /** @type {number} */ index) => `${index} ${requests[index]?.spanId}`;
   reconcile(rows, rowsOf(navigation, now), keyOf, createRow, updateRow);
   showText(part(item, '.more'), more > 0 ? counted(more, 'more request') : requests.length === 0 && ended !== null ? 'No requests.' : '');
 }
 
+/** A row opens to what its tooltip says, for those who have no pointer. */
 function createRow() {
   const row = make('li', 'row');
+  const details = make('details');
+  const summary = make('summary');
   const cells = make('span', 'cells');
   cells.setAttribute('aria-hidden', 'true');
   const track = make('span', 'track');
   track.append(make('span', 'bar'));
   cells.append(make('span', 'name'), track, make('span', 'status'), make('span', 'time'));
-  row.append(make('span', 'spoken'), cells);
+  summary.append(make('span', 'spoken'), cells);
+  details.append(summary, make('p', 'address'));
+  row.append(details);
   return row;
 }
 
 /** @param {Element} element @param {Row} row */
 function updateRow(element, { name, title, status, time, kind, from, length, spoken }) {
   setAttribute(element, 'data-kind', kind);
-  setAttribute(element, 'title', title);
+  setAttribute(part(element, 'summary'), 'title', title);
+  setText(part(element, '.address'), title);
   setText(part(element, '.spoken'), spoken);
   setText(part(element, '.name'), name);
   setText(part(element, '.status'), `${MARKS[kind]}${status}`);

@@ -83,6 +83,7 @@ async function popup() {
   await page.setViewportSize({ width: 380, height: 600 });
 
   await texts(page);
+  await addresses(page);
   await keepsItsPlace(page);
   await actions(page, context);
   assert.deepEqual(problems, []);
@@ -121,25 +122,41 @@ async function texts(page) {
   assert.equal(rows[7], 'GET metrics.example/collect?v=2, failed: net::ERR_CONNECTION_REFUSED, 12 ms, starts at 300 ms');
 }
 
+/** Whole addresses can be read by keyboard alone. */
+async function addresses(page) {
+  await page.reload();
+  const state = states(Date.now()).detailed;
+  const [navigation] = state.tab.navigations;
+  const full = `${navigation.requests[0].url}&long=${'x'.repeat(100)}`;
+  await tell(page, { ...state, tab: { ...state.tab, navigations: [{ ...navigation, url: full, requests: [{ ...navigation.requests[0], url: full }] }] } });
+  const item = page.locator('.navigation').first();
+  const shown = () => item.evaluate((element) => element.innerText.replaceAll('\n', ' '));
+  assert.ok((await shown()).includes(full), await shown());
+  await item.locator('summary').first().focus();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  assert.ok((await shown()).includes(`GET ${full} span ${navigation.requests[0].spanId}`), await shown());
+}
+
 /** A later view changes neither the focus nor what is open or typed. */
 async function keepsItsPlace(page) {
   const now = Date.now();
   await page.reload();
   const first = states(now).detailed;
   await tell(page, first);
-  const details = page.locator('.navigation details');
+  const details = page.locator('.navigation > details');
   assert.deepEqual(await details.evaluateAll((all) => all.map(({ open: isOpen }) => isOpen)), [true, false, false]);
-  await details.nth(1).locator('summary').focus();
+  await details.nth(1).locator('> summary').focus();
   await page.keyboard.press('Enter');
   await page.locator('#session > summary').click();
   await page.locator('#targets').fill('https://typed.example/*');
-  await details.nth(1).locator('summary').focus();
+  await details.nth(1).locator('> summary').focus();
   const same = await page.locator('.row').first().elementHandle();
   await tell(page, { ...first, exporter: { ...first.exporter, exported: 1300 }, tab: { ...first.tab, navigations: [shop(now + 5000), ...first.tab.navigations] } });
   assert.equal(await page.locator('#counts').textContent(), '1,300 exported');
   // The new navigation is open. The one before, which was opened automatically, is closed. What the user opened stays open.
   assert.deepEqual(await details.evaluateAll((all) => all.map(({ open: isOpen }) => isOpen)), [true, false, true, false]);
-  assert.ok(await details.nth(2).locator('summary').evaluate((summary) => summary === document.activeElement));
+  assert.ok(await details.nth(2).locator('> summary').evaluate((summary) => summary === document.activeElement));
   assert.equal(await page.locator('#targets').inputValue(), 'https://typed.example/*');
   assert.ok(await same.evaluate((row) => row.isConnected));
 }
