@@ -86,7 +86,13 @@ export type Command =
   | ({ type: 'store' } & Store);
 
 /** A message from the worker to a page. */
-export type Reply = View | Refused | SettingsView | Stored;
+export type Reply = View | Executed | Refused | SettingsView | Stored;
+
+/** A command was executed. */
+export interface Executed {
+  type: 'executed';
+  command: Command['type'];
+}
 
 /** A command could not be executed. */
 export interface Refused {

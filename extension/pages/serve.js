@@ -87,21 +87,28 @@ function post(port, message) {
 export function servePages(ready, { session, host, choices, status, history }) {
   /** @type {Map<chrome.runtime.Port, number | null>} the tab that each open page watches */
   const watched = new Map();
-  /** @type {ReturnType<typeof setTimeout> | undefined} the next view */
+  /** @type {ReturnType<typeof setTimeout> | undefined} the next view, or the end of the interval after one. The clock may be set back meanwhile. */
   let due;
-  let lastShown = -Infinity;
+  let isChanged = false;
 
   const show = async () => {
-    due = undefined;
-    lastShown = Date.now();
     const { navigations } = await ready;
     for (const [port, tabId] of [...watched]) {
       const tab = await viewOfTab(navigations, history, tabId);
       if (watched.has(port)) post(port, viewOf(session, status.current, tab));
     }
   };
+  const showIfChanged = () => {
+    due = undefined;
+    if (!isChanged) return;
+    isChanged = false;
+    due = setTimeout(showIfChanged, VIEW_INTERVAL);
+    void attempt('showing the state', show, undefined);
+  };
   const changed = () => {
-    if (watched.size > 0) due ??= setTimeout(() => void attempt('showing the state', show, undefined), lastShown + VIEW_INTERVAL - Date.now());
+    if (watched.size === 0) return;
+    isChanged = true;
+    due ??= setTimeout(showIfChanged, 0);
   };
   status.watch(changed);
   // A navigation that is not traced causes no other change.
@@ -120,7 +127,6 @@ export function servePages(ready, { session, host, choices, status, history }) {
       history.watch(changed);
       chrome.tabs.onUpdated.addListener(updated);
       // The first view comes at once.
-      lastShown = -Infinity;
       clearTimeout(due);
       due = undefined;
       changed();
@@ -139,8 +145,10 @@ export function servePages(ready, { session, host, choices, status, history }) {
       const type = isObject(message) && typeof message.type === 'string' ? message.type : '';
       const handler = Object.hasOwn(HANDLERS, type) ? HANDLERS[type] : undefined;
       const refusal = handler === undefined ? MISMATCH : await handler({ host, choices, headers, reply, watch }, message);
-      if (typeof refusal !== 'string') return changed();
-      return reply({ type: 'refused', command: /** @type {Command['type']} */ (type), message: refusal });
+      const command = /** @type {Command['type']} */ (type);
+      if (typeof refusal === 'string') return reply({ type: 'refused', command, message: refusal });
+      reply({ type: 'executed', command });
+      return changed();
     });
     return undefined;
   });

@@ -2,7 +2,7 @@
  * The connection of the popup or the options page to the worker.
  */
 
-/** @import { Command, Reply } from '../pages/messages.js' */
+/** @import { Command, Executed, Reply } from '../pages/messages.js' */
 
 /** Bounds of the delay before a reconnection, in milliseconds. */
 const FIRST_DELAY = 200;
@@ -13,13 +13,23 @@ const MAX_DELAY = 3000;
  *
  * @param {'popup' | 'options'} name
  * @param {Command} greeting the first command on each connection
- * @param {(message: Reply) => void} receive
- * @returns {(command: Command) => void} sends a command, or drops it while there is no connection
+ * @param {(message: Exclude<Reply, Executed>) => void} receive
+ * @returns {(command: Command) => void} sends a command, again to the next worker if this one ends before it has executed it
  */
 export function connect(name, greeting, receive) {
   /** @type {chrome.runtime.Port | null} */
   let port = null;
   let delay = FIRST_DELAY;
+  /** @type {Command[]} commands that no worker has executed or refused, oldest first */
+  const pending = [];
+  /** @param {Command} command */
+  const post = (command) => {
+    try {
+      port?.postMessage(command);
+    } catch {
+      // The worker has ended; the event of that follows.
+    }
+  };
   const reconnect = () => {
     port = null;
     setTimeout(open, delay);
@@ -34,11 +44,18 @@ export function connect(name, greeting, receive) {
     }
     port.onMessage.addListener((/** @type {Reply} */ message) => {
       delay = FIRST_DELAY;
-      receive(message);
+      if (message.type === 'executed' || message.type === 'refused') {
+        const at = pending.findIndex(({ type }) => type === message.command);
+        if (at !== -1) pending.splice(at, 1);
+      }
+      if (message.type !== 'executed') receive(message);
     });
     port.onDisconnect.addListener(reconnect);
-    return port.postMessage(greeting);
+    return [greeting, ...pending].forEach(post);
   };
   open();
-  return (command) => port?.postMessage(command);
+  return (command) => {
+    pending.push(command);
+    post(command);
+  };
 }

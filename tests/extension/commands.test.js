@@ -227,7 +227,7 @@ test('a page closed before the worker is ready is not watched', async () => {
   carried(browser);
   mock.timers.tick(VIEW_INTERVAL);
   await idle();
-  assert.deepEqual([popup.said, browser.calls.filter((call) => call === 'tabs.get')], [[], []]);
+  assert.deepEqual([popup.said.filter(({ type }) => type === 'view'), browser.calls.filter((call) => call === 'tabs.get')], [[], []]);
 });
 
 test('contexts asked for before a new trace are not for it', async () => {

@@ -20,16 +20,36 @@ function begin() {
   return { ...browser, received, send };
 }
 
+/** @type {Command} */
+const PAUSE = { type: 'pause', paused: true };
+/** @type {Command} */
+const RESUME = { type: 'pause', paused: false };
+/** @type {Command} */
+const NEW_TRACE = { type: 'new-trace' };
+
 test('each connection begins with the greeting', () => {
   const page = begin();
-  page.send({ type: 'new-trace' });
   page.ports[0]?.disconnect();
   assertGrowsAfter(page.ports, 200);
-  page.send({ type: 'reconnect' });
-  assert.deepEqual(page.ports.map(({ name, sent }) => [name, sent]), [
-    ['popup', [GREETING, { type: 'new-trace' }]],
-    ['popup', [GREETING, { type: 'reconnect' }]],
-  ]);
+  assert.deepEqual(page.ports.map(({ name, sent }) => [name, sent]), [['popup', [GREETING]], ['popup', [GREETING]]]);
+});
+
+test('commands that no worker has executed are sent to the next one', () => {
+  const page = begin();
+  for (const command of [PAUSE, NEW_TRACE, RESUME]) page.send(command);
+  page.ports[0]?.say({ type: 'executed', command: 'watch' });
+  page.ports[0]?.say({ type: 'executed', command: 'pause' });
+  page.ports[0]?.disconnect();
+  page.send({ type: 'settings' });
+  mock.timers.tick(200);
+  assert.deepEqual(page.ports[1]?.sent, [GREETING, NEW_TRACE, RESUME, { type: 'settings' }]);
+  const refusal = { type: 'refused', command: 'new-trace', message: 'no' };
+  page.ports[1]?.say(refusal);
+  for (const command of ['pause', 'settings']) page.ports[1]?.say({ type: 'executed', command });
+  page.ports[1]?.disconnect();
+  mock.timers.tick(200);
+  assert.deepEqual(page.ports[2]?.sent, [GREETING]);
+  assert.deepEqual(page.received, [refusal], 'the page need not know what was executed');
 });
 
 test('messages of each connection are received', () => {
@@ -59,5 +79,5 @@ test('a refused connection is tried again', () => {
   assert.doesNotThrow(() => send({ type: 'reconnect' }));
   browser.state.broken = false;
   mock.timers.tick(200);
-  assert.deepEqual(browser.ports.map(({ sent }) => sent), [[GREETING]]);
+  assert.deepEqual(browser.ports.map(({ sent }) => sent), [[GREETING, { type: 'reconnect' }]]);
 });

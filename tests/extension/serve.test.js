@@ -23,7 +23,7 @@ beforeEach(() => {
 async function withOptions() {
   const worker = await begin(true);
   const page = connect(worker.browser, { name: 'options', sender: { ...SENDER, url: SENDER.url.replace('popup/popup', 'options/options') } });
-  const replies = () => page.said.filter(({ type }) => type !== 'view');
+  const replies = () => page.said.filter(({ type }) => type !== 'view' && type !== 'executed');
   return { ...worker, page, replies };
 }
 
@@ -84,6 +84,13 @@ for (const [what, command] of /** @type {[string, Record<string, unknown>][]} */
     assert.equal(host()?.sent.length, length);
   });
 }
+
+test('a page is told which commands were executed', async () => {
+  const { page } = await withOptions();
+  for (const command of [{ type: 'pause', paused: true }, { type: 'pause' }, { type: 'reconnect' }]) await page.ask(command);
+  const told = page.said.filter(({ type }) => type !== 'view').map(({ type, command }) => [type, command]);
+  assert.deepEqual(told, [['executed', 'pause'], ['refused', 'pause'], ['executed', 'reconnect']]);
+});
 
 test('the host is connected again on request', async () => {
   const { browser, page, replies } = await withOptions();

@@ -44,7 +44,7 @@ const connect = () =>
     window.view = null;
     window.port.onMessage.addListener((message) => {
       if (message.type === 'view') window.view = message;
-      else window.answers.push(message);
+      else if (message.type !== 'executed') window.answers.push(message);
     });
     window.port.postMessage({ type: 'watch', tabId });
   }, SITE);
