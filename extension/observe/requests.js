@@ -104,8 +104,9 @@ export class Requests {
     this.#pageOf = pageOf;
   }
 
-  /** Ignores a request that is about to leave. @param {string} requestId */
+  /** Ignores a request that is about to leave, or the next redirect hop of one that was observed. @param {string} requestId */
   ignore(requestId) {
+    this.#ended(requestId);
     this.#ignored.add(requestId);
     dropOldest(this.#ignored, MAX_IGNORED);
   }

@@ -269,6 +269,14 @@ for (const [end, details] of ENDINGS) {
   });
 }
 
+test('a request whose later hop is ignored is not under way', () => {
+  requests.started(request(), SPAN, PARENT);
+  requests.ignore('17');
+  assert.deepEqual([...requests.underWay()], []);
+  browser.fire('webRequest.onCompleted', response());
+  assert.deepEqual(observed.map(({ what }) => what), ['request-started']);
+});
+
 test('a hop that starts after an ignored one is observed', () => {
   requests.ignore('17');
   requests.started(request(), SPAN, PARENT);
