@@ -64,8 +64,13 @@ fn activations(mode: &str) -> Vec<Recorded> {
     let mut loads: BTreeMap<String, &str> = BTreeMap::new();
     for request in run.requests.iter().filter(|request| request.label() != "settling" && request.label() != "worker") {
         let (kind, nav) = label(request);
+        let other = OF_OTHERS.iter().find(|other| (other.0, other.1) == (kind, nav));
+        // In lightweight mode what a page asks for first may overtake the change of the rules.
+        if mode == "lightweight" && kind == "image" && other.is_none() {
+            continue;
+        }
         let navigation = trace.navigation_of(request);
-        let owner = match OF_OTHERS.iter().find(|other| (other.0, other.1) == (kind, nav)) {
+        let owner = match other {
             Some((_, _, owner)) => owner,
             None if kind == "document" && PREFETCHED.contains(&nav) => "prefetching",
             None => nav,

@@ -6,10 +6,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 
 use crate::navtrace::{Environment, stderr};
@@ -18,6 +20,9 @@ use crate::support::site::{PageResults, Recorded, Site, TraceParent};
 
 /// Limit of the wait for processes to exit.
 const EXIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Limit of a client's run. It only keeps a client that hangs from holding up all other tests, and says what it wrote until then.
+const RUN_LIMIT: Duration = Duration::from_secs(300);
 
 static RUNNING: Mutex<()> = Mutex::new(());
 
@@ -133,8 +138,30 @@ impl BrowserTest {
     /// Clears the record of the site and runs a client to its end.
     pub(crate) fn run(&self, mut command: Command) -> Run {
         self.site.clear();
-        let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let client = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let (ended, is_ended) = mpsc::channel::<()>();
+        let output = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                if is_ended.recv_timeout(RUN_LIMIT) == Err(RecvTimeoutError::Timeout) {
+                    self.kill_client();
+                }
+            });
+            let output = client.wait_with_output().unwrap();
+            drop(ended);
+            output
+        });
         self.finished(&output)
+    }
+
+    /// Kills whatever runs but navtrace, which then says what it knows.
+    fn kill_client(&self) {
+        for process in self.environment.processes() {
+            let (id, name) = process.split_once(' ').unwrap();
+            if name != "navtrace" {
+                let _ = kill_process(Pid::from_raw(id.parse().unwrap()).unwrap(), Signal::KILL);
+            }
+        }
     }
 
     /// Stops a script that loads pages until then.

@@ -51,9 +51,10 @@ fn steps(test: &BrowserTest, mode: &str, steps: &Value, adapt: impl FnOnce(&mut 
 }
 
 impl Collected {
-    /// Returns the requests of a step.
+    /// Returns the requests of a step, without those by which its page asks what they carry.
     fn of<'a>(&'a self, nav: &'a str) -> impl Iterator<Item = &'a Recorded> {
-        self.run.requests.iter().filter(move |request| request.nav.as_deref() == Some(nav))
+        let requests = self.run.requests.iter().filter(|request| request.label() != "settling");
+        requests.filter(move |request| request.nav.as_deref() == Some(nav))
     }
 
     /// Returns the contexts of a step's requests.

@@ -1,6 +1,7 @@
 //! Tests killed browsers: requests that ended shortly before are exported or kept, and open ones are marked.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,8 +24,11 @@ const GROUP_RUNS: usize = 10;
 /// Times of the kills, in milliseconds after the first request.
 const KILL_TIMES: std::ops::Range<u64> = 300..3000;
 
-/// An event this long before the kill must not be lost.
+/// An event must not be lost if this time of [`KillTime::undisturbed`] was between it and the kill.
 const SAFE: Duration = Duration::from_millis(100);
+
+/// Time between two readings of [`waited`].
+const READING: Duration = Duration::from_millis(10);
 
 /// Limit of the host's exit.
 const EXIT_LIMIT: Duration = Duration::from_secs(10);
@@ -76,10 +80,16 @@ impl Kill {
         let mut browser = Browser::start(command, &test);
         browser.open("/endless", "pages.0");
         wait_until("the first request", || !test.site.requests().is_empty());
-        std::thread::sleep(self.after);
-
         let id = Pid::from_raw(i32::try_from(browser.id()).unwrap()).unwrap();
+        let start = Instant::now();
+        let mut readings = Vec::new();
+        while start.elapsed() < self.after {
+            readings.push((Instant::now(), waited()));
+            std::thread::sleep(READING);
+        }
+
         let (killed, killed_at) = (Instant::now(), SystemTime::now());
+        readings.push((killed, waited()));
         if self.group { kill_process_group(id, Signal::KILL) } else { kill_process(id, Signal::KILL) }.unwrap();
         browser.wait();
         while !test.environment.processes().is_empty() {
@@ -93,17 +103,34 @@ impl Kill {
         assert!(kept.is_empty() || spans.is_empty(), "{self:?}: {} exported, {} kept", spans.len(), kept.len());
         assert_eq!(kept.is_empty(), self.collector, "{self:?}: {} exported, {} kept", spans.len(), kept.len());
         spans.extend(kept);
-        KillTime { killed, killed_at }.compare(self, ending, &test.site.requests(), &spans)
+        KillTime { killed, killed_at, readings }.compare(self, ending, &test.site.requests(), &spans)
     }
+}
+
+/// Returns for how long, since the machine's start, some process of it has waited for a processor; zero where the kernel does not say.
+fn waited() -> Duration {
+    let pressure = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
+    let total = pressure.lines().next().and_then(|some| some.rsplit_once("total="));
+    Duration::from_micros(total.map_or(0, |(_, micros)| micros.trim().parse().unwrap()))
 }
 
 /// The time of a kill on both clocks.
 struct KillTime {
     killed: Instant,
     killed_at: SystemTime,
+    /// What [`waited`] returned, from the first request to the kill.
+    readings: Vec<(Instant, Duration)>,
 }
 
 impl KillTime {
+    /// Returns how much of the time before the kill was left to the browser and the host, if they had waited for a processor whenever some process
+    /// did. A promise in milliseconds can only be about that.
+    fn undisturbed(&self, age: Duration) -> Duration {
+        let end = self.readings.last().unwrap().1;
+        let before = self.readings.iter().rev().find(|(at, _)| self.killed - *at >= age);
+        age.saturating_sub(end.saturating_sub(before.unwrap_or(&self.readings[0]).1))
+    }
+
     fn compare(&self, kill: Kill, ending: Duration, requests: &[Recorded], spans: &[Span]) -> Outcome {
         // A request that arrives after the kill does not count.
         let before: Vec<_> = requests.iter().filter(|request| request.at <= self.killed).collect();
@@ -124,18 +151,20 @@ impl KillTime {
             {
                 lost = lost.max(Some(age));
             }
-            let left = self.killed - request.at;
-            if ended.is_some_and(|age| age >= SAFE) {
+            let age = self.killed - request.at;
+            if let Some(ended) = ended
+                && ended >= SAFE
+            {
                 ended_count += 1;
-                if !finished {
+                if !finished && self.undisturbed(ended) >= SAFE {
                     faults.push(format!("{name:?} ended {ended:?} before the kill: {span:?}"));
                 }
-            } else if left >= SAFE && span.is_none() {
-                faults.push(format!("{name:?} arrived {left:?} before the kill and has no span"));
+            } else if span.is_none() && self.undisturbed(age) >= SAFE {
+                faults.push(format!("{name:?} arrived {age:?} before the kill and has no span"));
             }
             // The site answers after the time in the query, and leaving a page ends its requests.
             let answers = Duration::from_millis(number(request, "ms"));
-            if left >= SAFE && request.at + answers > self.killed && request.nav == last_page {
+            if age >= SAFE && request.at + answers > self.killed && request.nav == last_page {
                 open_count += 1;
                 if finished {
                     faults.push(format!("{name:?} was open: {span:?}"));

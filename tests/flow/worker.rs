@@ -20,18 +20,12 @@ const FAULTS: usize = 3;
 /// Time for which pages are loaded after each fault, longer than a recovery may take.
 const FAULT_INTERVAL: Duration = Duration::from_secs(6);
 
-/// Limit of a recovery, after which every request carries the session's trace.
-const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
-
-/// Limit of the median recovery.
-const MEDIAN_LIMIT: Duration = Duration::from_secs(1);
+/// Pages that a fault may touch: the one that loads meanwhile, and the one that follows or came before. Pages are loaded one after the other, so
+/// their number is a measure of time that a busy machine does not change.
+const TOUCHED: usize = 2;
 
 /// Minimum of requests with the session's trace between a recovery and the next fault.
 const MIN_REGULAR: usize = 5;
-
-/// Time before and after a fault in which requests may have no span: a worker sends observations in batches and loses the last one, and only
-/// the request for its end has an exact time.
-const LOSS_WINDOW: Duration = Duration::from_millis(100);
 
 /// Longer than the 30 s after which Chromium stops an idle worker.
 const IDLE: Duration = Duration::from_secs(40);
@@ -58,34 +52,40 @@ impl WorkerRun {
             self.requests.iter().cloned().partition(|request| request.traceparent.is_empty());
         let (regular, foreign): (Vec<_>, Vec<_>) =
             complete.into_iter().partition(|request| traceparent(request).trace_id == session);
-        let irregular = || bare.iter().chain(&foreign).map(|request| request.at);
+        let irregular = || bare.iter().chain(&foreign);
         let faults = || self.faults.iter().map(|fault| fault.start);
         let ends = faults().skip(1).map(Some).chain([None]);
         let mut recoveries = Vec::new();
         for (fault, end) in faults().zip(ends) {
-            let within = |at: &Instant| *at >= fault && end.is_none_or(|end| *at < end);
-            let back = irregular().filter(within).max().unwrap_or(fault);
-            let afterwards = regular.iter().map(|request| request.at).filter(|at| within(at) && *at > back).count();
-            recoveries.push((back - fault, afterwards));
+            let within = |at: Instant| at >= fault && end.is_none_or(|end| at < end);
+            let touched: Vec<_> = irregular().filter(|request| within(request.at)).collect();
+            let pages: BTreeSet<_> = touched.iter().map(|request| &request.nav).collect();
+            let back = touched.iter().map(|request| request.at).max().unwrap_or(fault);
+            let afterwards = regular.iter().map(|request| request.at).filter(|at| within(*at) && *at > back).count();
+            recoveries.push((pages.len(), back - fault, afterwards));
         }
         println!(
-            "after each fault, how long until requests were regular again, and how many then were: {recoveries:?}; of {} \
-             requests {} had no header and {} another trace",
+            "after each fault, how many pages had other requests, for how long, and how many regular ones followed: \
+             {recoveries:?}; of {} requests {} had no header and {} another trace",
             self.requests.len(),
             bare.len(),
             foreign.len()
         );
 
         assert!(
-            irregular().all(|at| at >= self.faults[0].start),
+            irregular().all(|request| request.at >= self.faults[0].start),
             "some requests were irregular before the first fault"
         );
-        assert!(recoveries.iter().all(|(_, afterwards)| *afterwards >= MIN_REGULAR), "too few: {recoveries:?}");
-        let mut times: Vec<_> = recoveries.iter().map(|(time, _)| *time).collect();
-        times.sort_unstable();
-        assert!(times[FAULTS - 1] <= RECOVERY_LIMIT, "{times:?}");
-        assert!(times[FAULTS / 2] <= MEDIAN_LIMIT, "{times:?}");
+        let is_recovered = |(pages, _, afterwards): &_| *pages <= TOUCHED && *afterwards >= MIN_REGULAR;
+        assert!(recoveries.iter().all(is_recovered), "{recoveries:?}");
         assert_own_spans(&regular);
+    }
+
+    /// Returns how many pages had begun to load at a time.
+    fn page_at(&self, at: Instant) -> usize {
+        let pages: BTreeSet<_> =
+            self.requests.iter().filter(|request| request.at <= at).map(|request| &request.nav).collect();
+        pages.len()
     }
 
     /// Asserts that the session is one trace in which every request has its span, whichever worker observed it.
@@ -101,7 +101,7 @@ impl WorkerRun {
             .partition(|request| traceparent(request).trace_id == session);
         let spans = collector.spans();
         let trace = Trace::of(&session, &spans);
-        let mut missing: Vec<_> =
+        let missing: Vec<_> =
             ours.iter().filter(|request| trace.span(&traceparent(request).span_id).is_none()).collect();
         let unfinished = trace.requests().filter(|span| is_unfinished(span)).count();
         println!(
@@ -112,17 +112,13 @@ impl WorkerRun {
             ours.len(),
             others.len()
         );
-        let far = |request: &Recorded| {
-            let distance = |fault: &Range<Instant>| {
-                let late = request.at.saturating_duration_since(fault.end);
-                late.max(fault.start.saturating_duration_since(request.at))
-            };
-            self.faults.iter().map(distance).min().unwrap()
-        };
-        let distances: Vec<_> = missing.iter().map(|request| (request.label(), far(request))).collect();
-        println!("how far from a fault they came: {distances:?}");
-        missing.retain(|request| far(request) > LOSS_WINDOW);
-        assert!(missing.is_empty(), "requests without a span, far from any fault: {missing:#?}");
+        // A worker sends observations in batches and loses the last one.
+        let hit: Vec<_> =
+            self.faults.iter().map(|fault| self.page_at(fault.start) - 1..=self.page_at(fault.end) + 1).collect();
+        let without: Vec<_> = missing.iter().map(|request| self.page_at(request.at)).collect();
+        println!("pages near a fault: {hit:?}; of the requests without a span: {without:?}");
+        let is_near = |page: &usize| hit.iter().any(|pages| pages.contains(page));
+        assert!(without.iter().all(is_near), "requests without a span, far from any fault: {missing:#?}");
         for request in &others {
             let own = traceparent(request);
             let is_its = |span: &&Span| hex(&span.span_id) == own.span_id;

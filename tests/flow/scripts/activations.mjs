@@ -18,10 +18,14 @@ const page = await browser.newPage();
 /** Loads a plain page. */
 const load = (nav) => page.goto(at('/asset/plain.html', 'document', nav));
 
-/** Waits until a page is shown. An evaluation fails while its document takes the place of another. */
+/** Limit of an evaluation's answer, in milliseconds. */
+const ANSWER = 1000;
+
+/** Waits until a page is shown. While its document takes the place of another, an evaluation fails or is never answered. */
 async function shown(nav) {
   const isShown = (title) => document.title === title && !document.prerendering;
-  while (!(await page.evaluate(isShown, nav).catch(() => false))) await pause(20);
+  const evaluated = () => Promise.race([page.evaluate(isShown, nav).catch(() => false), pause(ANSWER, false)]);
+  while (!(await evaluated())) await pause(20);
 }
 
 /** Returns the context that a request of the page carries. */
@@ -56,9 +60,10 @@ async function speculate(what, navs, kinds) {
   for (const nav of navs) for (const kind of kinds) await arrived(kind, nav);
 }
 
-/** Follows a link to a page that may be prepared. */
+/** Follows a link to a page that may be prepared, once the evaluation has been answered: the page that does it may be gone at once. */
 async function follow(nav) {
-  await page.evaluate((href) => void Object.assign(document.createElement('a'), { href }).click(), at('/asset/plain.html', 'document', nav));
+  const link = at('/asset/plain.html', 'document', nav);
+  await page.evaluate((href) => void setTimeout(() => Object.assign(document.createElement('a'), { href }).click(), 0), link);
   await shown(nav);
 }
 
@@ -94,7 +99,9 @@ await load('after-dropped');
 // Two prefetched documents, of which one is shown.
 await load('prefetching');
 await speculate('prefetch', ['prefetched', 'unused'], ['document']);
+before = await carried('after', 'prefetching');
 await follow('prefetched');
+await fetchAfter(before, 'prefetched');
 const { deliveryType } = await timing();
 await load('after-prefetched');
 

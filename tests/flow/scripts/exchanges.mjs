@@ -52,7 +52,8 @@ const API = `http://${api.replace('127.0.0.1', 'localhost')}`;
 // One context per browser: where there are several, requests may carry the span ids of their navigations.
 const browsers = [];
 const open = async (options) => {
-  const browser = await chromium.launch({ executablePath: process.env.CHROME_BIN });
+  // Otherwise Chromium loads a page that failed again after a second.
+  const browser = await chromium.launch({ executablePath: process.env.CHROME_BIN, args: ['--disable-auto-reload'] });
   browsers.push(browser);
   return (await browser.newContext(options)).newPage();
 };

@@ -15,10 +15,14 @@ use super::http2::EarlyHints;
 use super::template::{Labels, escape, label, number, parameter};
 use super::{Shared, media};
 
+/// Kind of the requests by which a page asks what its requests carry.
+const SETTLING: &str = "settling";
+
 /// Resources of `/cached`.
 const CACHEABLE: usize = 32;
 
-/// Serves `/page?subs=K&delay=MS`, a page with K subresources, each answered after `delay`, and two fetches.
+/// Serves `/page?subs=K&delay=MS&settle=S`, a page with K subresources, each answered after `delay`, and two fetches. If S is 1, the page makes
+/// these requests only when rules of the browser have had the time to change.
 pub(super) async fn page(Query(query): Parameters) -> Html<String> {
     Html(plain(&query))
 }
@@ -53,9 +57,14 @@ fn with_resources(page: &str, query: &[(String, String)]) -> String {
             _ => writeln!(body, "<img alt=\"\" src=\"{}\">", url("pixel.png", "image", i)),
         };
     }
+    if number(query, "settle", 0) == 1 {
+        body = format!("<template>\n{head}{body}</template>\n");
+        head.clear();
+    }
     page.replace("{{NAV}}", &labels.nav)
         .replace("{{HEAD}}", &head)
         .replace("{{BODY}}", &body)
+        .replace("{{SETTLING}}", &format!("/carried?kind={SETTLING}&{}", labels.query()))
         .replace("{{FETCH}}", &url("data.json", "fetch", 0))
         .replace("{{LATE}}", &url("data.json", "fetch-late", 0))
 }
@@ -158,9 +167,10 @@ pub(super) async fn websocket(upgrade: WebSocketUpgrade) -> Response {
     })
 }
 
-/// Serves `/carried`: the `traceparent` of the request.
+/// Serves `/carried`: the `traceparent` of the request, or else its `b3`.
 pub(super) async fn carried(headers: HeaderMap) -> Vec<u8> {
-    headers.get("traceparent").map(|value| value.as_bytes().to_vec()).unwrap_or_default()
+    let context = headers.get("traceparent").or_else(|| headers.get("b3"));
+    context.map(|value| value.as_bytes().to_vec()).unwrap_or_default()
 }
 
 /// Serves `/seen`: how often each kind has arrived for a run and navigation.
