@@ -4,6 +4,7 @@ import { mock, test } from 'node:test';
 import { BrowserContexts, WORKERS } from '../../extension/headers/browser-contexts.js';
 import { TAB, navigation, working } from './support/injector.js';
 import { SESSION, context, detailedRulesOf, under } from './support/rules.js';
+import { browser } from './support/tabs.js';
 
 /** @param {number} id @param {number} windowId @param {object} [more] */
 const tab = (id, windowId, more = {}) => ({ id, windowId, incognito: true, ...more });
@@ -54,6 +55,42 @@ test('once a context has closed, a request must show that a new one is reported'
   assert.deepEqual([ruled(contexts, 4), contexts.mayBeLost(4)], [[4], true]);
   contexts.requested(4);
   assert.deepEqual([ruled(contexts, 4), contexts.mayBeLost(4)], [[], false]);
+});
+
+test('a context closes with its last tab, and a tab counts once', () => {
+  const contexts = new BrowserContexts();
+  contexts.opened(tab(2, 1));
+  contexts.opened(tab(2, 9));
+  contexts.opened(tab(3, 1));
+  contexts.opened({ id: 6, windowId: 5, incognito: false });
+  assert.equal(contexts.question(), null);
+  contexts.opened(tab(5, 4));
+  assert.equal(contexts.question(), 2);
+  for (const id of [3, 6, 7]) contexts.closed(id);
+  contexts.requested(7);
+  assert.equal(contexts.question(), null, 'none has closed');
+  contexts.kept(2, false);
+  assert.deepEqual(ruled(contexts, 2, 5), []);
+});
+
+test('the tabs that need rules are listed, those to come and workers among them', () => {
+  const { tabs } = browser();
+  assert.deepEqual(tabs.withRules(), []);
+  const { browserContexts } = tabs;
+  browserContexts.opened(tab(TAB, TAB - 1));
+  browserContexts.opened(tab(TAB + 2, TAB + 1));
+  tabs.opened([TAB, TAB + 2], []);
+  const listed = [WORKERS, ...[...tabs.contexts().tabs.keys()].filter((tabId) => tabId !== TAB)];
+  assert.deepEqual(tabs.withRules(), listed);
+  assert.deepEqual([TAB, TAB + 2].map((tabId) => tabs.contexts().needsRules?.(tabId)), [false, true]);
+});
+
+test('a navigation beside overlapping contexts begins in a tab that rules have no room for', () => {
+  const { tabs } = browser();
+  for (const n of [1000, 2000]) tabs.browserContexts.opened(tab(TAB + n, TAB + n - 1));
+  assert.equal(tabs.browserContexts.hasRules(TAB + 9000), true);
+  const { spanId } = tabs.begin(TAB + 9000, '1');
+  assert.equal(tabs.navigation(TAB + 9000, '1')?.spanId, spanId);
 });
 
 test('contexts that are used one after the other need no rules, but the host is asked', () => {

@@ -44,6 +44,15 @@ test('a prefetch with the context of a navigation under way leaves it alone', ()
   assert.deepEqual(tabs.takeSpeculation('prefetch'), { parent: current });
 });
 
+test('a prefetch beside a navigation that left with another context uses up the next one', () => {
+  const { tabs, slot, spans, said, next = '' } = withPage();
+  const { spare } = tabs.contexts();
+  tabs.requested(TAB, 'navigation', slot()?.current ?? null);
+  assert.deepEqual(said(tabs.speculated(TAB, 'prefetch', { spanId: next })), [true]);
+  assert.notEqual(spans()[1], next);
+  assert.equal(tabs.contexts().spare.spanId, spare.spanId, 'and not the spare');
+});
+
 test('a prefetch in a tab without rules uses up the spare', () => {
   const { tabs, said, session } = browser();
   const { spare } = tabs.contexts();

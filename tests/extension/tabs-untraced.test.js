@@ -16,11 +16,22 @@ test('a page that is not traced has the root, and takes no context', () => {
 });
 
 test('one page after another that is not traced costs no update', () => {
-  const { tabs, said } = withElsewhere();
+  const { tabs, said, state } = withElsewhere();
   tabs.responded(TAB, '2', ELSEWHERE);
   tabs.committed(TAB, ELSEWHERE);
   assert.deepEqual(said(tabs.responded(TAB, '3', ELSEWHERE)), [false]);
   assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [false]);
+  state.root = { ...state.root };
+  assert.deepEqual(said(tabs.responded(TAB, '4', ELSEWHERE)), [false], 'an equal root');
+  assert.deepEqual(said(tabs.committed(TAB, ELSEWHERE)), [false]);
+});
+
+test('a redirect from one untraced page to another ends the navigation in between', () => {
+  const { tabs, leave, said, next } = withElsewhere();
+  tabs.responded(TAB, '2', ELSEWHERE);
+  tabs.committed(TAB, ELSEWHERE);
+  leave('3');
+  assert.deepEqual(said(tabs.responded(TAB, '3', ELSEWHERE)), [true, next]);
 });
 
 test('a tab comes back to traced pages with the waiting context', () => {

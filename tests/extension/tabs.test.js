@@ -130,6 +130,13 @@ for (const url of ['about:blank', 'chrome://newtab/', 'chrome-error://chromewebd
   });
 }
 
+test('a known tab that takes the spare context waits for the update of its response', () => {
+  const { tabs, said } = withPage();
+  const { spare } = tabs.contexts();
+  assert.deepEqual(said(tabs.requested(TAB, '2', spare)), [false]);
+  assert.notEqual(tabs.contexts().spare.spanId, spare.spanId);
+});
+
 test('a tab that was not foreseen is served by the spare context', () => {
   const { tabs, spans, leave } = browser();
   const { spanId } = tabs.contexts().spare;
