@@ -12,7 +12,7 @@ import { steeringHeader } from '../context/steering.js';
 import { spanLink } from '../context/traces.js';
 import { MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { pageOf } from './page-of.js';
-import { serverTiming } from './rules.js';
+import { serverTiming, withoutTraceparent } from './server-timing.js';
 
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { Session } from '../context/session.js' */
@@ -243,7 +243,6 @@ export class Injector {
     const context = this.#tracing?.tabs.navigation(tabId, requestId);
     if (context === undefined || context.steering?.off === true || !this.#propagation.isTarget(url)) return {};
     if (this.#tracing?.tabs.browserContexts.hasRules(tabId)) return {};
-    responseHeaders.push(serverTiming(this.#context.traceId, context));
-    return { responseHeaders };
+    return { responseHeaders: [...withoutTraceparent(responseHeaders), serverTiming(this.#context.traceId, context)] };
   };
 }

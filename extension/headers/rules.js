@@ -4,9 +4,9 @@
 
 import { BAGGAGE } from '../context/lists.js';
 import { STEERING_HEADERS } from '../context/steering.js';
-import { formatTraceparent } from '../context/traceparent.js';
 import { WORKERS } from './browser-contexts.js';
 import { recordRule } from './record.js';
+import { serverTiming } from './server-timing.js';
 
 /** @import { Propagation, PropagationSettings } from '../context/propagation.js' */
 /** @import { Kept } from '../context/session.js' */
@@ -64,17 +64,6 @@ export function freeRuleId(tabs) {
   while (used.has(ruleId)) ruleId += 2;
   return ruleId;
 }
-
-/**
- * Returns the header by which a response names its navigation's context.
- *
- * @param {string} traceId the session's trace
- * @param {TracedContext} context
- */
-export const serverTiming = (traceId, { spanId, flags, trace }) => ({
-  name: 'Server-Timing',
-  value: `traceparent;desc="${formatTraceparent({ traceId: trace?.traceId ?? traceId, spanId, flags })}"`,
-});
 
 /** @param {number} id @param {keyof typeof PRIORITY} kind @param {object} condition @param {object} action */
 const rule = (id, kind, condition, action) => /** @type {Rule} */ ({ id, priority: PRIORITY[kind], condition, action });

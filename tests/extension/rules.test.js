@@ -3,9 +3,9 @@ import { test } from 'node:test';
 
 import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
 import { formatTraceparent } from '../../extension/context/traceparent.js';
-import { freeRuleId, roomForTabs, serverTiming } from '../../extension/headers/rules.js';
+import { freeRuleId, roomForTabs } from '../../extension/headers/rules.js';
 import { BANK, DETAILED, OFF, SESSION, SHOP, TYPES, context, contexts, ids, rulesOf, steering, under, withTab } from './support/rules.js';
-import { spanId, traceId } from './support/session.js';
+import { spanId } from './support/session.js';
 import { parseTraceparent } from './support/traceparent.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
@@ -53,14 +53,6 @@ test('every context rule sets one header, and next names it', () => {
   }
   // Every rule that matches appends, so two would name two contexts.
   assert.deepEqual(naming, [7, 8]);
-});
-
-test('a response names the context of its navigation', () => {
-  const header = { name: 'Server-Timing', value: `traceparent;desc="00-${'a'.repeat(32)}-0000000000000002-01"` };
-  assert.deepEqual(serverTiming('a'.repeat(32), context(2)), header);
-  const trace = { traceId: traceId(9), spanId: spanId(8), flags: '00', tracestate: '' };
-  const other = { name: 'Server-Timing', value: `traceparent;desc="00-${traceId(9)}-0000000000000002-01"` };
-  assert.deepEqual(serverTiming('a'.repeat(32), context(2, { trace })), other, 'and the trace that it is in');
 });
 
 test('a tab gets the lowest pair of rule ids that is free', () => {

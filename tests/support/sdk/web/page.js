@@ -18,7 +18,7 @@ const asset = (kind, origin = location.origin) => `${origin}/asset/data.json?kin
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const [navigation] = performance.getEntriesByType('navigation');
-const named = navigation.serverTiming.find(({ name }) => name === 'traceparent')?.description ?? null;
+const named = navigation.serverTiming.findLast(({ name }) => name === 'traceparent')?.description ?? null;
 if (joins && named) {
   // The instrumentation of the document load reads its parent here.
   const meta = document.createElement('meta');
