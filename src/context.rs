@@ -1,6 +1,7 @@
 //! Context: issues the trace context that requests carry and names the headers that carry it.
 
 pub(crate) mod baggage;
+pub(crate) mod foreign;
 pub(crate) mod headers;
 pub(crate) mod ids;
 pub(crate) mod issuer;

@@ -101,7 +101,8 @@ export class Clients {
     tab.baggage = baggage;
     if (carried !== null) tab.carries = true;
     const client = steering?.parent ?? carried;
-    if (client === null) return null;
+    // A format may name no span to continue.
+    if (client === null || client.spanId === '') return null;
     const { traceId, spanId, tracestate } = client;
     // After a restart the client may be known and its trace not.
     if (tab.trace !== null && traceId === tab.client?.traceId && spanId === tab.client.spanId) return null;

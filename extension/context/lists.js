@@ -27,7 +27,7 @@ export function trimmed(text, isSpace = isWhiteSpace) {
 const READ_LIMITS = { characters: 16_384, members: 256 };
 
 /** Cuts a list to what is read of it, without a member that is cut off. @param {string} text */
-function cut(text) {
+export function cut(text) {
   const { characters } = READ_LIMITS;
   return text.length > characters ? text.slice(0, Math.max(text.lastIndexOf(',', characters), 0)) : text;
 }
@@ -37,6 +37,9 @@ function membersOf(text) {
   const parts = cut(text).split(',', READ_LIMITS.members);
   return parts.map((member) => trimmed(member, isBlank)).filter((member) => member !== '');
 }
+
+/** @param {string} member */
+const keyOf = (member) => trimmed(member.slice(0, member.indexOf('=')), isBlank);
 
 /** Limits of a `tracestate`. A longer one loses large members first, then the last ones. */
 const TRACESTATE_LIMITS = { members: 32, characters: 512, large: 128 };
@@ -62,12 +65,31 @@ export function readTracestate(text) {
     if (keys.has(key)) return invalidState(`member ${number} repeats a key`);
     keys.add(key);
   }
+  return { tracestate: joinedState(members), reason: null };
+}
+
+/** Joins the members of a `tracestate` within the limit of its length. @param {string[]} members */
+function joinedState(members) {
   let length = members.join(',').length;
   while (length > TRACESTATE_LIMITS.characters) {
     const [dropped = ''] = members.splice(members.findLastIndex((member) => member.length > TRACESTATE_LIMITS.large), 1);
     length -= dropped.length + 1;
   }
-  return { tracestate: members.join(','), reason: null };
+  return members.join(',');
+}
+
+/**
+ * Puts our members in front of a `tracestate` of the same trace, within the limits. A key that we have replaces theirs.
+ *
+ * @param {string} theirs as {@link readTracestate} returned it, or empty
+ * @param {string} ours likewise
+ */
+export function mergeTracestate(theirs, ours) {
+  if (theirs === '' || ours === '') return theirs || ours;
+  const members = membersOf(ours);
+  const keys = new Set(members.map(keyOf));
+  members.push(...membersOf(theirs).filter((member) => !keys.has(keyOf(member))));
+  return joinedState(members.slice(0, TRACESTATE_LIMITS.members));
 }
 
 /** The header of W3C Baggage, by its lower-case name. */
@@ -121,9 +143,6 @@ export function readBaggage(text) {
   if (readable !== latest.text) latest = { text: readable, read: joined(membersOf(readable), false) };
   return latest.read;
 }
-
-/** @param {string} member */
-const keyOf = (member) => trimmed(member.slice(0, member.indexOf('=')), isBlank);
 
 /**
  * Adds our members to a request's own baggage, within the limits. A key that the request has stays as it is.

@@ -2,12 +2,19 @@
  * Applies the host's settings: which headers carry contexts, to which addresses, and what is sampled.
  */
 
+import { VENDORS, foreignFormats } from './foreign.js';
 import { BAGGAGE } from './lists.js';
 import { PROPAGATORS, isSampled, propagatorsOf } from './propagators.js';
 
+/** @import { ForeignFormat } from './foreign.js' */
 /** @import { Carried, Get, Propagator, Written } from './propagators.js' */
 /** @typedef {chrome.webRequest.HttpHeader} HttpHeader */
 /** @typedef {import('../protocol.d.ts').Propagation} PropagationSettings */
+/**
+ * What headers carry: all contexts, the one in the configured formats first, and the other formats that are there.
+ *
+ * @typedef {{ contexts: Carried[], others: { fields: readonly string[], context: Carried | null }[] }} Existing
+ */
 
 /**
  * The settings in use until a host has sent its own.
@@ -30,8 +37,8 @@ export const DEFAULT_PROPAGATION = {
   otherResources: 'session',
 };
 
-/** Length of the longest header that propagators read. */
-const MAX_FIELD_LENGTH = Math.max(...Object.values(PROPAGATORS).flatMap(({ fields }) => fields.map((field) => field.length)));
+/** Length of the longest header that is read. */
+const MAX_FIELD_LENGTH = Math.max(...Object.values({ ...PROPAGATORS, ...VENDORS }).flatMap(({ fields }) => fields.map((field) => field.length)));
 
 const SAMPLED_FLAG = 0x01;
 /** At least the last 7 bytes of the trace id are random. */
@@ -110,6 +117,10 @@ function filterOf({ domains, resources }) {
 export class Propagation {
   /** @type {Propagator[]} */
   #configured;
+  /** @type {ForeignFormat[]} */
+  #foreign;
+  /** @type {Set<string>} every header that is read */
+  #read;
   #readsBaggage;
   #targets;
   #excluded;
@@ -132,6 +143,13 @@ export class Propagation {
     this.#readsBaggage = this.#configured.includes(PROPAGATORS.baggage);
     /** Those of them that name a span. */
     this.spanFields = new Set([...this.fields].filter((field) => field !== BAGGAGE));
+    this.#foreign = foreignFormats(this.#configured);
+    const foreignFields = this.#foreign.flatMap(({ fields }) => fields);
+    // Sentry has a part of its context in there.
+    const baggage = foreignFields.length === 0 ? [] : [BAGGAGE];
+    this.#read = new Set([...this.fields, ...foreignFields, ...baggage]);
+    /** The headers of other formats that rules remove, since they can't read them. */
+    this.removedFields = settings.existing === 'keep' ? [] : foreignFields;
     /** Regular expressions for the addresses to which rules add headers; every address when empty. */
     this.targets = settings.targets.filter((target) => !refused.includes(target));
     const noneLeft = this.targets.length === 0 && settings.targets.length > 0;
@@ -174,7 +192,21 @@ export class Propagation {
   /** Reads the context of headers; null when they name no span. Ignores invalid headers. @param {HttpHeader[] | undefined} headers */
   extract(headers) {
     const get = this.#getter(headers);
+    return get === null ? null : this.#extract(get);
+  }
+
+  /** Reads the contexts of headers in every format; null when no header can have one. @param {HttpHeader[] | undefined} headers @returns {Existing | null} */
+  read(headers) {
+    const get = this.#getter(headers);
     if (get === null) return null;
+    const there = this.#foreign.filter(({ fields }) => fields.some((field) => get(field) !== undefined));
+    const others = there.map(({ fields, read }) => ({ fields, context: read(get) }));
+    const contexts = [this.#extract(get), ...others.map(({ context }) => context)].filter((context) => context !== null);
+    return { contexts, others };
+  }
+
+  /** @param {Get} get */
+  #extract(get) {
     /** @type {Partial<Carried>} */
     const context = {};
     // A later propagator wins, as with OpenTelemetry's composite.
@@ -220,7 +252,7 @@ export class Propagation {
   }
 
   /**
-   * Gathers the configured headers in one pass; null when there are none.
+   * Gathers the headers that are read, in one pass; null when there are none.
    *
    * @param {HttpHeader[] | undefined} headers @returns {Get | null}
    */
@@ -231,7 +263,7 @@ export class Propagation {
       if (name.length > MAX_FIELD_LENGTH) continue;
       const lower = name.toLowerCase();
       // A header that is not UTF-8 has no `value` and no valid context.
-      if (value === undefined || !this.fields.has(lower)) continue;
+      if (value === undefined || !this.#read.has(lower)) continue;
       values ??= new Map();
       const before = values.get(lower);
       values.set(lower, before === undefined ? value : `${before},${value}`);

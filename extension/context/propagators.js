@@ -45,7 +45,7 @@ const SAMPLED = 0x01;
 export const isSampled = (flags) => (parseInt(flags, 16) & SAMPLED) !== 0;
 
 /** @param {Partial<Carried>} context @returns {context is Omit<SpanContext, 'tracestate'> & Partial<Carried>} */
-const hasSpan = (context) => context.traceId !== undefined && context.spanId !== undefined && context.flags !== undefined;
+export const hasSpan = (context) => context.traceId !== undefined && context.spanId !== undefined && context.flags !== undefined;
 
 /** @param {Partial<Carried>} context @returns {Extracted} */
 const found = (context) => ({ context, fault: null });
@@ -58,8 +58,8 @@ const LOWER_HEX = /^[0-9a-f]+$/;
 const ANY_HEX = /^[0-9a-fA-F]+$/;
 const NOT_ASCII = /[\u0080-\uffff]/;
 
-/** Reads an id of one of the older formats and pads it with zeros; null when it is invalid. @param {string} text @param {number} digits */
-function padded(text, digits) {
+/** Reads an id of one of the other formats and pads it with zeros; null when it is invalid. @param {string} text @param {number} digits */
+export function padded(text, digits) {
   if (text.length > digits || !ANY_HEX.test(text) || ALL_ZERO.test(text)) return null;
   return text.toLowerCase().padStart(digits, '0');
 }

@@ -4,8 +4,9 @@
  * Each request waits in the browser for its listener. So the listeners await nothing and send nothing, and have in memory all that they need.
  */
 
+import { withoutSentry } from '../context/foreign.js';
 import { newSpanId } from '../context/ids.js';
-import { BAGGAGE, mergeBaggage } from '../context/lists.js';
+import { BAGGAGE, mergeBaggage, mergeTracestate } from '../context/lists.js';
 import { EVERYTHING, Propagation } from '../context/propagation.js';
 import { isSampled } from '../context/propagators.js';
 import { steeringHeader } from '../context/steering.js';
@@ -14,6 +15,7 @@ import { MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { pageOf } from './page-of.js';
 import { serverTiming, withoutTraceparent } from './server-timing.js';
 
+/** @import { Existing } from '../context/propagation.js' */
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { Session } from '../context/session.js' */
 /** @import { TracedContext, Traces } from '../context/traces.js' */
@@ -50,6 +52,18 @@ function setHeader(headers, name, value) {
   const at = indexOf(headers, name);
   // A value that is not UTF-8 comes as `binaryValue`. The browser refuses the whole answer if a header has both.
   headers[at === -1 ? headers.length : at] = { name, value };
+}
+
+/**
+ * Says what the contexts of a page's own instrumentation mean for our span: its caller, or a link.
+ *
+ * @param {Carried[]} contexts @param {string} traceId
+ */
+function originOf(contexts, traceId) {
+  const named = contexts.filter(({ spanId }) => spanId !== '');
+  const caller = named.find((context) => context.traceId === traceId);
+  const link = named.find((context) => context.traceId !== traceId);
+  return named.length === 0 ? undefined : { ...(caller && { caller: caller.spanId }), ...(link && { link: spanLink(link) }) };
 }
 
 /** The blocking listeners. The browser asks them only where it grants that. */
@@ -146,15 +160,16 @@ export class Injector {
     const { url, requestHeaders = [] } = details;
     const propagation = this.#propagation;
     const { length } = requestHeaders;
-    const existing = propagation.extract(requestHeaders);
+    const existing = propagation.read(requestHeaders);
+    const first = existing?.contexts[0] ?? null;
     const own = isOwnRequest(details);
-    if (own) this.#arrive(details, existing);
+    if (own) this.#arrive(details, first);
     const isTarget = propagation.isTarget(url);
     const parent = isTarget ? this.#parent(details, own) : this.#page(details);
     // The browser asks about a WebTransport's handshake, but sends it as it was.
     if (!isTarget || parent.steering?.off === true || /** @type {string} */ (details.type) === 'webtransport') {
       if (isTarget) this.#requests.ignore(details.requestId);
-      else this.#removeClients(requestHeaders, own, existing, parent);
+      else this.#removeClients(requestHeaders, own, first, parent);
       return requestHeaders.length === length ? {} : { requestHeaders };
     }
 
@@ -166,19 +181,22 @@ export class Injector {
     const parentId = parent === this.#context ? undefined : parent.spanId;
     const unknownTrace = this.#tracing === null ? traceId : undefined;
     // A context that the client puts on every request is not the page's own.
-    const pageContext = own || existing === null || this.#tracing?.traces.clients.hasSpan(existing.spanId) === true ? null : existing;
+    const isClients = (/** @type {Carried} */ { spanId: id }) => this.#tracing?.traces.clients.hasSpan(id) === true;
+    const ofPage = own || existing === null ? [] : existing.contexts.filter((context) => !isClients(context));
+    const origin = ofPage.length === 0 ? undefined : originOf(ofPage, traceId);
+    const pageContext = ofPage[0] === first ? first : null;
     if (pageContext !== null && pageContext.traceId !== traceId && propagation.settings.existing === 'keep') {
-      this.#observe(parent, details, spanId, parentId, unknownTrace, { link: spanLink(pageContext) });
+      this.#observe(parent, details, spanId, parentId, unknownTrace, origin);
       return {};
     }
-    if (existing !== null) for (const name of propagation.spanFields) removeHeader(requestHeaders, name);
-    const carried = this.#tracing?.traces.carried(parent, isRuled ? parent.spanId : spanId) ?? { traceId, spanId, flags: parent.flags };
+    if (existing !== null) this.#removeContexts(requestHeaders, existing, traceId);
+    const carried = this.#tracing?.traces.carried(parent, isRuled ? parent.spanId : spanId) ?? { traceId, spanId, flags: parent.flags, tracestate: '' };
+    if (pageContext?.traceId === traceId && !isRuled) carried.tracestate = mergeTracestate(pageContext.tracestate, carried.tracestate);
     for (const [name, value] of propagation.inject(carried, parent.steering?.propagators ?? undefined)) {
       if (value === null) removeHeader(requestHeaders, name);
       else setHeader(requestHeaders, name, name === BAGGAGE ? mergeBaggage(propagation.baggageOf(requestHeaders), value) : value);
     }
-    const origin = pageContext && (pageContext.traceId === traceId ? { caller: pageContext.spanId } : { link: spanLink(pageContext) });
-    this.#observe(parent, details, spanId, parentId, unknownTrace, origin ?? undefined);
+    this.#observe(parent, details, spanId, parentId, unknownTrace, origin);
     return { requestHeaders };
   }
 
@@ -191,6 +209,25 @@ export class Injector {
   #observe({ flags }, ...request) {
     if (isSampled(flags)) this.#requests.started(...request);
     else this.#requests.ignore(request[0].requestId);
+  }
+
+  /**
+   * Removes the contexts that contradict ours. Of the configured formats none stays, since we write them.
+   *
+   * @param {Header[]} requestHeaders @param {Existing} existing
+   * @param {string} traceId of our context
+   */
+  #removeContexts(requestHeaders, { others }, traceId) {
+    const { spanFields, settings } = this.#propagation;
+    for (const name of spanFields) removeHeader(requestHeaders, name);
+    if (settings.existing === 'keep') return;
+    for (const { fields, context } of others) if (context?.traceId !== traceId) for (const name of fields) removeHeader(requestHeaders, name);
+    const at = indexOf(requestHeaders, BAGGAGE);
+    const { value = '' } = requestHeaders[at] ?? {};
+    const baggage = withoutSentry(value, traceId);
+    if (baggage === value) return;
+    if (baggage === '') removeHeader(requestHeaders, BAGGAGE);
+    else setHeader(requestHeaders, BAGGAGE, baggage);
   }
 
   /**

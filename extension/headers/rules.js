@@ -78,19 +78,19 @@ const removing = (headers) => ({ type: 'modifyHeaders', requestHeaders: headers.
  * Builds the action that puts a context on requests.
  *
  * @param {TracedContext} context @param {Propagation} propagation @param {Pick<Traces, 'carried'>} traces
+ * @param {readonly string[]} foreign the headers of other formats to remove
  * @returns {{ type: string, requestHeaders?: object[] } | null} null when there is no header to change
  */
-function actionOf(context, propagation, traces) {
+function actionOf(context, propagation, traces, foreign) {
   const { off = false, propagators = null } = context.steering ?? {};
   // Keeps rules of lower priority from setting headers.
   if (off) return { type: 'allow' };
   const written = propagation.inject(traces.carried(context, context.spanId), propagators ?? undefined);
-  if (propagators !== null) {
-    // Removes headers that rules of lower priority would set all the same, or that a client has set.
-    const set = new Set(written.map(([header]) => header));
-    const others = [...propagation.fields].filter((field) => !set.has(field) && (field !== BAGGAGE || propagation.settings.baggage !== ''));
-    written.push(...others.map((field) => /** @type {[string, null]} */ ([field, null])));
-  }
+  const set = new Set(written.map(([header]) => header));
+  // Removes headers that rules of lower priority would set all the same, or that a client has set.
+  const configured = propagators === null ? [] : [...propagation.fields].filter((field) => field !== BAGGAGE || propagation.settings.baggage !== '');
+  const others = [...configured, ...foreign].filter((field) => !set.has(field));
+  written.push(...others.map((field) => /** @type {[string, null]} */ ([field, null])));
   if (written.length === 0) return null;
   const requestHeaders = written.map(([header, value]) =>
     value === null ? { header, operation: 'remove' } : { header, operation: 'set', value },
@@ -103,8 +103,9 @@ function actionOf(context, propagation, traces) {
  *
  * @param {ResourceType[]} types kinds of requests: a rule without types would leave main frames out
  * @param {Propagation} propagation @param {RuleTraces} traces
+ * @param {boolean} [hasRoot] whether the root's rule matches all that the others match, so that only it need remove the contexts of other formats
  */
-function ruleBuilder(types, propagation, traces) {
+function ruleBuilder(types, propagation, traces, hasRoot = true) {
   const { targets, exclude } = propagation;
   /** @type {ResourceType[]} */
   const documents = ['main_frame'];
@@ -116,7 +117,7 @@ function ruleBuilder(types, propagation, traces) {
    * @param {{ tabId?: number, traceId?: string }} [where] the tab; the session's trace, if responses name the context
    */
   const of = (id, kind, context, { tabId, traceId } = {}) => {
-    const action = actionOf(context, propagation, traces);
+    const action = actionOf(context, propagation, traces, kind === 'root' || !hasRoot ? propagation.removedFields : []);
     if (action === null) return [];
     if (traceId !== undefined && action.type !== 'allow') {
       const { name, value } = serverTiming(traceId, context);
@@ -229,7 +230,7 @@ export function detailedRules({ session, tabs, needsRules = () => false }, allTy
 
   // Where requests may not be reported, rules are about every kind that carries a context; elsewhere about the kinds without a span.
   const carries = (/** @type {ResourceType} */ type) => otherResources === 'session' || hasOwnSpan(settings, type);
-  const build = ruleBuilder(allTypes.filter(carries), propagation, traces);
+  const build = ruleBuilder(allTypes.filter(carries), propagation, traces, false);
   const buildOther = ruleBuilder(otherTypes.filter(carries), propagation, traces);
   const unreported = [...tabs].filter(([tabId]) => needsRules(tabId));
   const own = otherTypes.length === 0 ? [] : [...tabs].filter(([tabId]) => !needsRules(tabId) && traces.rootOf(tabId) !== session);

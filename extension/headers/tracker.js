@@ -91,7 +91,7 @@ export class NavigationTracker {
   arrived(tabId, requestId, headers, steering) {
     const { session, tabs, traces } = this.#tracing;
     if (tabs.navigation(tabId, requestId) !== undefined) return;
-    traces.arrive(tabId, session.propagation.extract(headers), session.propagation.baggageOf(headers), steering);
+    traces.arrive(tabId, session.propagation.read(headers)?.contexts[0] ?? null, session.propagation.baggageOf(headers), steering);
   }
 
   /**

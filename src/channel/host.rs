@@ -32,8 +32,8 @@ const NOT_GRANTED: &str = "NAVTRACE_MODE=detailed, but this browser does not let
 
 const NOT_STATIC: &str = "NAVTRACE_MODE=static, but that is for browsers that `navtrace run` or `navtrace launch` start; going on in lightweight mode";
 
-const CANNOT_KEEP: &str = "NAVTRACE_EXISTING=keep has no effect in lightweight mode: contexts that pages set are overridden; use detailed \
-                           mode";
+const CANNOT_KEEP: &str = "NAVTRACE_EXISTING=keep has no effect in lightweight mode on the headers that navtrace sets: those of pages are \
+                           overridden; use detailed mode";
 
 const NOT_OFF_THE_RECORD: &str = "navtrace is not allowed in Incognito, so pages there carry no trace context: allow it in its \
                                   Details on chrome://extensions";

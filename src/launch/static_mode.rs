@@ -173,7 +173,7 @@ fn without_effect(launch: &LaunchOptions, policy: &Policy, web_vitals: bool) -> 
         ),
         (
             policy.existing == Existing::Keep,
-            "NAVTRACE_EXISTING=keep has no effect in static mode: contexts that pages set are overridden; use detailed mode",
+            "NAVTRACE_EXISTING=keep has no effect in static mode on the headers that navtrace sets: those of pages are overridden; use detailed mode",
         ),
         (
             web_vitals,

@@ -118,8 +118,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_EXISTING",
         flag: Some("existing"),
         default: "`override`",
-        meaning: "what happens to a context of another trace that the page's own instrumentation has set: `override` it and link to it, or \
-                  `keep` it (detailed mode only: rules can't see it)",
+        meaning: "what happens to a context of another trace that the page's own instrumentation has set, in whatever format: `override` it and \
+                  link to it, or `keep` it (detailed mode only: rules can't see it)",
         choices: || value::names(&EXISTING),
         read: Read::Text(|config, text| put(&mut config.policy.existing, value::one_of(text, &EXISTING))),
         ..SETTING

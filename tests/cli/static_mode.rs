@@ -125,7 +125,7 @@ fn settings_and_patterns_without_effect_are_told() {
         lines[..2],
         [
             "navtrace: NAVTRACE_SCOPE has no effect in static mode: the whole session is one trace; use lightweight or detailed mode",
-            "navtrace: NAVTRACE_EXISTING=keep has no effect in static mode: contexts that pages set are overridden; use detailed mode",
+            "navtrace: NAVTRACE_EXISTING=keep has no effect in static mode on the headers that navtrace sets: those of pages are overridden; use detailed mode",
         ]
     );
     assert!(lines[2].starts_with("navtrace: the exclusion \"https://a.test/xxx"), "{messages}");

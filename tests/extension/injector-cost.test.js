@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { VENDORS } from '../../extension/context/foreign.js';
 import { FOREIGN, INJECT, TAB, list, navigation, request, traceparent, working } from './support/injector.js';
 
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
@@ -41,6 +42,9 @@ const members = (count, length) => Array.from({ length: count }, (_, n) => `k${n
 
 const parent = traceparent(FOREIGN);
 
+/** Fills every header of other formats. @param {string} text @returns {Headers} */
+const filled = (text) => Object.fromEntries(Object.values(VENDORS).flatMap(({ fields }) => fields.map((field) => [field, long(text)])));
+
 /** @type {[what: string, headers: Headers][]} */
 const HOSTILE = [
   ...[',', 'a=1,', 'a,', 'a=1;a,', ' ', 'a', ';'].map((text) => /** @type {[string, Headers]} */ ([
@@ -57,6 +61,14 @@ const HOSTILE = [
   ['a traceparent of blanks', { traceparent: long(' ') }],
   ['B3 and Jaeger of blanks', { b3: long(' '), 'uber-trace-id': long(' '), 'x-b3-traceid': long(' '), 'x-b3-spanid': long(' ') }],
   ['B3 and Jaeger of separators', { b3: long('-'), 'uber-trace-id': long('%3a'), 'x-b3-traceid': long('a'), 'x-b3-spanid': long('a') }],
+  ['the formats of others, of blanks', filled(' ')],
+  ['the formats of others, of digits', filled('1')],
+  ['the formats of others, of separators', filled('-')],
+  ["Sentry's members", { 'sentry-trace': long('-'), baggage: `sentry-trace_id=${FOREIGN.traceId},${long(',sentry-a')}` }],
+  ['members that begin as those of Sentry', { baggage: `sentry-trace_id=${FOREIGN.traceId},${long(', \t, sentry')}` }],
+  ['Datadog tags', { 'x-datadog-trace-id': '1', 'x-datadog-tags': long(',_dd.p.tid=') }],
+  ['X-Ray roots', { 'x-amzn-trace-id': long(';Root=1-aaaaaaaa-') }],
+  ['JSON in base64', { newrelic: btoa(long('[', 1500)) }],
   ['a long name', { [long('x')]: '1' }],
 ];
 

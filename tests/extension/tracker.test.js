@@ -28,7 +28,8 @@ function begin({ update = false, ended = [], isLightweight = false, isLanding = 
     arrive: mock.fn(),
     clients: { closed: mock.fn(), hasSpan: (/** @type {string} */ spanId) => spanId === 'client' },
   };
-  const session = { use: mock.fn(), context: { traceId: 'ours', spanId: 'root', flags: '01' }, propagation: { extract: () => 'extracted', baggageOf: () => 'baggage' } };
+  const propagation = { read: () => ({ contexts: ['first', 'second'] }), baggageOf: () => 'baggage' };
+  const session = { use: mock.fn(), context: { traceId: 'ours', spanId: 'root', flags: '01' }, propagation };
   const mode = { isLightweight, update: mock.fn(async () => {}), requestLeft: mock.fn() };
   const host = { keepContexts: mock.fn(), problem: mock.fn() };
   const tracker = new NavigationTracker(/** @type {any} */ ({ session, tabs, traces }), /** @type {any} */ (mode), /** @type {any} */ ({}), host);
@@ -86,7 +87,7 @@ test('what a client has put on a navigation is read once', () => {
   const off = { name: 'sec-ch-navtrace', value: 'off' };
   tracker.arrived(TAB, '1', [], off);
   tracker.arrived(TAB, 'known', [], off);
-  assert.deepEqual(traces.arrive.mock.calls.map(({ arguments: args }) => args), [[TAB, 'extracted', 'baggage', off]]);
+  assert.deepEqual(traces.arrive.mock.calls.map(({ arguments: args }) => args), [[TAB, 'first', 'baggage', off]]);
 });
 
 test('the rules are updated only after a change', () => {

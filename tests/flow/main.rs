@@ -23,6 +23,7 @@ mod doctor;
 mod documents;
 mod exchanges;
 mod faults;
+mod foreign_contexts;
 mod http2;
 mod installed;
 mod killed;

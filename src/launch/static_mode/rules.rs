@@ -5,9 +5,10 @@
 
 use serde_json::{Value, json};
 
+use crate::context::foreign;
 use crate::context::headers::{self, CarriedContext, HeaderChange};
 use crate::context::issuer::SessionContext;
-use crate::context::policy::Policy;
+use crate::context::policy::{Existing, Policy};
 use crate::context::resources::{OtherResources, ResourceType};
 use crate::context::targets::MatchPattern;
 use crate::launch::static_mode::regex_size;
@@ -59,7 +60,10 @@ pub(super) fn rules(policy: &Policy, session: SessionContext) -> (Value, Vec<Str
         tracestate: parent.map(|parent| parent.tracestate.as_str()).unwrap_or_default(),
         baggage: &policy.baggage,
     };
-    let changes = headers::changes(&policy.propagators, context);
+    let mut changes = headers::changes(&policy.propagators, context);
+    if policy.existing == Existing::Override {
+        changes.extend(foreign::removals(&policy.propagators));
+    }
     let mut rules = RuleList::default();
     if !changes.is_empty() && !patterns.match_nothing {
         let requests = modify_headers(&changes);

@@ -51,10 +51,12 @@ fn other_kinds_of_requests_may_carry_nothing() {
 fn every_request_gets_the_sessions_context() {
     let (rules, problems) = built(&Policy::default());
     assert_eq!(problems, [""; 0]);
-    let request_headers = json!([
-        {"header": "traceparent", "operation": "set", "value": TRACEPARENT},
-        {"header": "tracestate", "operation": "remove"},
-    ]);
+    let mut request_headers = vec![
+        json!({"header": "traceparent", "operation": "set", "value": TRACEPARENT}),
+        json!({"header": "tracestate", "operation": "remove"}),
+    ];
+    let removals = foreign::removals(&Policy::default().propagators);
+    request_headers.extend(removals.iter().map(|change| json!({"header": change.name, "operation": "remove"})));
     let timing = format!("traceparent;desc=\"{TRACEPARENT}\"");
     let response_headers = json!([{"header": "Server-Timing", "operation": "append", "value": timing}]);
     let remove = json!({
@@ -99,6 +101,7 @@ fn all_propagators_with_the_parents_state_and_baggage_are_written() {
             tracestate: tracestate::parse("a=1").unwrap(),
         }),
         baggage: "user=alice".to_owned(),
+        existing: Existing::Keep,
         ..Policy::default()
     };
     let (rules, _) = built(&policy);
