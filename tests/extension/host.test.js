@@ -313,6 +313,40 @@ test('invalid messages are logged once and change nothing', async () => {
   assert.deepEqual(session.context, NAMED);
 });
 
+test('the question about browser contexts is asked until a host has answered it', async () => {
+  const { host, open, ports, contextsKept } = await begin(NAMED);
+  await open;
+  const asked = (/** @type {{ sent: any[] } | undefined} */ port) =>
+    port?.sent.filter(({ type }) => type === 'overlap').map(({ opened }) => opened);
+  const reply = (/** @type {number} */ opened) => ({ v: 1, type: 'overlap', opened, kept: true, closed: false });
+  host.keepContexts(2);
+  assert.deepEqual(asked(ports[0]), [], 'there is no session yet');
+  ports[0]?.receive(answer());
+  assert.deepEqual(asked(ports[0]), [2]);
+  host.keepContexts(3);
+  ports[0]?.receive(reply(2));
+  ports[0]?.disconnect();
+  mock.timers.tick(100);
+  ports[1]?.receive(answer());
+  assert.deepEqual(asked(ports[1]), [3], 'the answer was about fewer contexts');
+  ports[1]?.receive(reply(3));
+  ports[1]?.receive({ v: 1, type: 'received', worker: 'another', number: 1 });
+  ports[1]?.disconnect();
+  mock.timers.tick(200);
+  ports[2]?.receive(answer());
+  assert.deepEqual(asked(ports[2]), []);
+  assert.deepEqual(contextsKept.mock.calls.map(({ arguments: [message] }) => message.opened), [2, 3]);
+});
+
+test('names to redact are those of the host at hand', async () => {
+  const { host, open, ports } = await begin(NAMED);
+  await open;
+  for (const redact of [['sid'], undefined]) {
+    ports[0]?.receive({ ...answer(), redact });
+    assert.deepEqual(host.facts.redact, redact ?? null);
+  }
+});
+
 test('each problem is sent once, to a host that has agreed', async () => {
   const { host, open, ports } = await begin(NAMED);
   await open;

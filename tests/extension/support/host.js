@@ -42,11 +42,12 @@ export async function begin(inForce = null) {
   const measurePages = mock.fn(async () => {});
   const changed = mock.fn();
   const forgotten = mock.fn();
-  const parts = connectHost({ renewed, changed, forgotten, measurePages });
+  const contextsKept = mock.fn();
+  const parts = connectHost({ renewed, changed, forgotten, contextsKept, measurePages });
   const record = inForce && { session: inForce, propagation: DEFAULT_PROPAGATION, kept: null };
   const open = parts.host.openSession(Promise.resolve(record));
   await settled();
-  return { ...browser, ...parts, open, renewed, changed, forgotten, measurePages };
+  return { ...browser, ...parts, open, renewed, changed, forgotten, contextsKept, measurePages };
 }
 
 /** @param {object} changed @param {object} [more] */
