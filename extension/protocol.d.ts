@@ -297,4 +297,8 @@ settings: Array<SettingInfo>, } | { "type": "error",
 /** The rule that the message broke. */
 code: ErrorCode, 
 /** A sentence that says what is wrong. */
-message: string, };
+message: string, 
+/** The type of the message; missing if it has none. */
+about?: string, 
+/** The number of the batch, if the message is `observed` and has one. */
+number?: number, };

@@ -10,13 +10,19 @@ import { Channel } from './port.js';
 import { Problems } from './problems.js';
 
 /** @import { Session } from '../context/session.js' */
-/** @import { Configured, ExporterState, Mode, SessionContext, WantedMode } from '../protocol.d.ts' */
+/** @import { Configured, ExporterState, Mode, SessionContext, ToExtension, WantedMode } from '../protocol.d.ts' */
 /** @import { Frame, SessionMessage } from './messages.js' */
 /** @import { Answer } from './port.js' */
 /** @typedef {Parameters<Session['restore']>[0]} Restored */
 /** @typedef {Extract<Answer, { type: 'received' }>} Received */
 /** @typedef {Extract<Answer, { type: 'overlap' }>} Overlapped */
-/** @typedef {{ open: (send: (frame: Frame) => void) => void, close: () => void, received: (message: Received) => void }} Outbox */
+/**
+ * @typedef {object} Outbox
+ * @property {(send: (frame: Frame) => void) => void} open
+ * @property {() => void} close
+ * @property {(message: Received) => void} received
+ * @property {(number: number) => void} refused
+ */
 /**
  * @typedef {object} Handlers
  * @property {() => void} renewed called when the host wants another session, mode or propagation: {@link Host.acceptSession} follows
@@ -242,10 +248,11 @@ export class Host {
     for (const message of this.#problems.takeUnsent()) this.#channel.send(problem(message));
   }
 
-  /** @param {Answer} message */
+  /** @param {ToExtension} message */
   #received(message) {
     if (message.type === 'session') this.#named(message);
     if (message.type === 'received') this.#outbox.received(message);
+    if (message.type === 'error' && message.about === 'observed' && message.number !== undefined) this.#outbox.refused(message.number);
     if (message.type === 'overlap') {
       if (message.opened === this.#overlap) this.#overlap = null;
       this.#handlers.contextsKept(message);

@@ -81,6 +81,8 @@ export const isBoolean = (value) => typeof value === 'boolean';
 /** @param {Check} check @returns {Check} */
 const orNull = (check) => (value) => value === null || check(value);
 /** @param {Check} check @returns {Check} */
+const orMissing = (check) => (value) => value === undefined || check(value);
+/** @param {Check} check @returns {Check} */
 const listOf = (check) => (value) => Array.isArray(value) && value.every((item) => check(item));
 /** @param {string[]} values @returns {Check} */
 const oneOf = (...values) => (value) => isString(value) && values.includes(value);
@@ -155,15 +157,15 @@ const SHAPES = {
     contexts: listOf(isNavigationContext),
     traces: listOf(isSessionContext),
     // Older hosts do not send these.
-    redact: (value) => value === undefined || listOf(isString)(value),
-    configured: (value) => value === undefined || isConfigured(value),
+    redact: orMissing(listOf(isString)),
+    configured: orMissing(isConfigured),
   }),
   contexts: shape({ contexts: listOf(isNavigationContext), traces: listOf(isSessionContext) }),
   received: shape({ worker: isString, number: Number.isSafeInteger }),
   overlap: shape({ opened: Number.isSafeInteger, kept: isBoolean, closed: isBoolean }),
   exporter: shape({ exported: Number.isSafeInteger, kept: Number.isSafeInteger, dropped: Number.isSafeInteger, problem: orNull(isString) }),
   settings: shape({ file: orNull(isString), exists: isBoolean, settings: listOf(isSetting) }),
-  error: shape({ code: isString, message: isString }),
+  error: shape({ code: isString, message: isString, about: orMissing(isString), number: orMissing(Number.isSafeInteger) }),
 };
 
 /**

@@ -8,6 +8,7 @@ import { read } from './messages.js';
 /** @import { Frame } from './messages.js' */
 /** @typedef {Extract<ToExtension, { type: 'error' }>} ErrorMessage */
 /** @typedef {Exclude<ToExtension, ErrorMessage>} Answer */
+/** @typedef {{ question: Frame['type'], type: Answer['type'], settle: (answer: Answer | string) => void }} Pending */
 
 /** The host's name in its native messaging manifest. */
 const HOST = 'dev.navtrace.host';
@@ -41,8 +42,9 @@ export class Channel {
   #failures = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} the next attempt to connect */
   #retry;
-  #openedAt = 0;
-  /** @type {{ type: Answer['type'], settle: (answer: Answer | string) => void }[]} requests without an answer yet, oldest first */
+  /** @type {ReturnType<typeof setTimeout> | undefined} the time after which the host counts as started */
+  #starting;
+  /** @type {Pending[]} requests without an answer yet, oldest first */
   #pending = [];
   /** @type {Set<string>} */
   #logged = new Set();
@@ -51,7 +53,7 @@ export class Channel {
   /**
    * @param {object} handlers
    * @param {() => void} handlers.opened sends the first message of a channel
-   * @param {(message: Answer) => void} handlers.received takes a checked message that answers no request
+   * @param {(message: ToExtension) => void} handlers.received takes a checked message that answers no request
    * @param {(reason: string | null) => void} handlers.closed is called when the host is lost, with null if a reconnection follows at once
    */
   constructor(handlers) {
@@ -64,7 +66,6 @@ export class Channel {
     try {
       const port = chrome.runtime.connectNative(HOST);
       this.#port = port;
-      this.#openedAt = Date.now();
       port.onMessage.addListener((value) => port === this.#port && this.#receive(value));
       port.onDisconnect.addListener(() => {
         const reason = chrome.runtime.lastError?.message ?? 'the host has disconnected';
@@ -73,6 +74,7 @@ export class Channel {
     } catch (error) {
       return this.#lost(String(error));
     }
+    this.#starting = setTimeout(() => (this.#failures = 0), MIN_LIFETIME);
     return this.#handlers.opened();
   }
 
@@ -110,7 +112,7 @@ export class Channel {
   request(message, type) {
     this.send(message);
     return new Promise((resolve) => {
-      this.#pending.push({ type, settle: /** @type {(answer: any) => void} */ (resolve) });
+      this.#pending.push({ question: message.type, type, settle: /** @type {(answer: any) => void} */ (resolve) });
     });
   }
 
@@ -125,17 +127,21 @@ export class Channel {
   }
 
   /** @param {ErrorMessage} error */
-  #receiveError({ code, message }) {
-    const request = REFUSALS.has(code) ? this.#pending.shift() : undefined;
-    if (request === undefined) return this.#warn(`the host refused a message (${code}): ${message}`);
-    return request.settle(code === 'unknown-type' ? `the host is older than the extension and can't do this: ${message}` : message);
+  #receiveError(error) {
+    const { code, message, about } = error;
+    const question = this.#pending[0]?.question;
+    // An older host does not say which message it refuses.
+    if (REFUSALS.has(code) && question !== undefined && (about ?? question) === question) {
+      return this.#pending.shift()?.settle(code === 'unknown-type' ? `the host is older than the extension and can't do this: ${message}` : message);
+    }
+    this.#warn(`the host refused a message (${code}): ${message}`);
+    return this.#handlers.received(error);
   }
 
   /** @param {string} reason */
   #lost(reason) {
-    const hasLived = this.#port !== null && Date.now() - this.#openedAt >= MIN_LIFETIME;
     this.#port = null;
-    this.#failures = hasLived ? 1 : this.#failures + 1;
+    this.#failures += 1;
     this.#warn(`no host: ${reason}`);
     this.#retry = setTimeout(() => this.open(), backOff(this.#failures, Math.random()));
     this.#close(reason);
@@ -143,6 +149,7 @@ export class Channel {
 
   /** @param {string | null} reason */
   #close(reason) {
+    clearTimeout(this.#starting);
     for (const { settle } of this.#pending.splice(0)) settle('the host disconnected before it answered');
     this.#handlers.closed(reason);
   }

@@ -103,6 +103,15 @@ export class Outbox {
     this.#post();
   }
 
+  /** Drops a batch that a host cannot read, so that others can be sent. @param {number} number */
+  refused(number) {
+    const at = this.#batches.findIndex((batch) => batch.number === number);
+    if (at === -1 || at >= this.#inFlight) return;
+    this.#dropped += this.#remove(at);
+    this.#inFlight -= 1;
+    this.#post();
+  }
+
   #batchAll() {
     const fresh = this.#fresh;
     this.#fresh = new Map();

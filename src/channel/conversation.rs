@@ -6,7 +6,6 @@ use std::sync::Mutex;
 
 use crate::base::lock;
 use crate::channel::frame::{self, FrameError};
-use crate::channel::message::ErrorCode;
 use crate::channel::message::setting::SettingValue;
 use crate::channel::message::to_extension::{Configured, ToExtension};
 use crate::channel::message::to_host::{Armed, Choose, Hello, Overlap, Problem, Replenish, Store, ToHost};
@@ -144,7 +143,7 @@ impl Conversation {
                         self.policy = policy;
                         (Some(self.session_message()), None)
                     }
-                    Err(message) => (Some(ToExtension::Error { code: ErrorCode::Refused, message }), None),
+                    Err(message) => (Some(ToExtension::refusal("choose", message)), None),
                 }
             }
             ToHost::Settings => (None, Some(HostEvent::SettingsRequested)),

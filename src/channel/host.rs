@@ -12,7 +12,6 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::lock;
 use crate::base::stdio::{self, say};
 use crate::channel::conversation::{self, Conversation, HostEvent};
-use crate::channel::message::ErrorCode;
 use crate::channel::message::setting::SettingValue;
 use crate::channel::message::to_extension::ToExtension;
 use crate::context::mode::{Mode, ModeSetting, WantedMode};
@@ -175,9 +174,10 @@ impl<S: SettingsStore> Host<'_, S> {
             HostEvent::Problem(problem) => report_problem(self.run, &problem),
             HostEvent::Rejected(reason) => tracing::warn!("a message from the extension was not understood: {reason}"),
             HostEvent::Overlap(opened) => self.keep_contexts(opened),
-            HostEvent::SettingsRequested => return Some(answer(self.settings.read())),
+            HostEvent::SettingsRequested => return Some(answer("settings", self.settings.read())),
             HostEvent::Store(values) => {
-                return Some(answer(self.settings.write(&values).and_then(|()| self.settings.read())));
+                let stored = self.settings.write(&values).and_then(|()| self.settings.read());
+                return Some(answer("store", stored));
             }
         }
         None
@@ -222,8 +222,9 @@ fn send(frames: &Mutex<File>, message: &ToExtension) {
     }
 }
 
-fn answer(settings: Result<ToExtension, Failure>) -> ToExtension {
-    settings.unwrap_or_else(|failure| ToExtension::Error { code: ErrorCode::Refused, message: failure.to_string() })
+/// Returns the answer to a message of type `about`.
+fn answer(about: &str, settings: Result<ToExtension, Failure>) -> ToExtension {
+    settings.unwrap_or_else(|failure| ToExtension::refusal(about, failure.to_string()))
 }
 
 /// Forwards the queue's progress to the extension and to `navtrace run`.

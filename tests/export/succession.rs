@@ -197,7 +197,10 @@ fn a_choice_holds_until_the_next_and_null_resets_it() {
             "\"shop\" is not a valid pattern: expected scheme://host/path, such as https://*.shop.test/*, or <all_urls>",
         ),
     ] {
-        assert_eq!(choose(ratio, targets), json!({"v": 1, "type": "error", "code": "refused", "message": sentence}));
+        assert_eq!(
+            choose(ratio, targets),
+            json!({"v": 1, "type": "error", "code": "refused", "message": sentence, "about": "choose"})
+        );
     }
     let everybody = choose(json!(null), json!([]));
     assert_eq!(

@@ -41,7 +41,7 @@ test('counts stay within the limit of the host', () => {
   }
 });
 
-for (const name of ['session', 'contexts', 'received', 'overlapped', 'exporter', 'settings', 'error', 'error-refused']) {
+for (const name of ['session', 'contexts', 'received', 'overlapped', 'exporter', 'settings', 'error', 'error-refused', 'error-batch']) {
   test(`the fixture ${name} is accepted`, () => assert.deepEqual(messages.read(fixture(name)), { message: fixture(name), fault: null }));
 }
 

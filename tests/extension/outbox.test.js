@@ -194,6 +194,21 @@ test('a host that acknowledges nothing is sent a limited number', () => {
   assert.ok(taken.every(({ dropped }) => dropped === 0));
 });
 
+test('a batch that the host refuses makes room and is lost', () => {
+  const { outbox, sent, open, observe } = begin();
+  open();
+  for (let n = 1; n <= 2 * MAX_IN_FLIGHT; n += 1) {
+    observe(n);
+    mock.timers.tick(BATCH_DELAY);
+  }
+  for (const number of [2, 2, MAX_IN_FLIGHT + 2, 3 * MAX_IN_FLIGHT]) outbox.refused(number);
+  assert.deepEqual(sent.slice(MAX_IN_FLIGHT).map(({ number, dropped }) => [number, dropped]), [[MAX_IN_FLIGHT + 1, 1]], 'only what was sent can be refused');
+  outbox.close();
+  sent.splice(0);
+  open();
+  assert.deepEqual(sent.slice(0, 2).map(({ number }) => number), [1, 3], 'the next host does not get it');
+});
+
 test('without a host the oldest batches are dropped and counted', () => {
   const { outbox, sent, open, observe } = begin();
   observe(1, 3);

@@ -217,6 +217,16 @@ test('a request is refused', async () => {
   assert.deepEqual(warnings(), []);
 });
 
+test('an error about another message settles no request', async () => {
+  const { channel, ports, received } = open();
+  const request = channel.request(askSettings(), 'settings');
+  const error = { v: 1, type: 'error', code: 'invalid', message: 'a batch', about: 'observed', number: 1 };
+  ports[0]?.receive(error);
+  ports[0]?.receive({ v: 1, type: 'error', code: 'refused', message: 'no home directory', about: 'settings' });
+  assert.equal(await request, 'no home directory');
+  assert.deepEqual([received(), warnings()], [[error], ['navtrace: the host refused a message (invalid): a batch']]);
+});
+
 test('an error that answers no request is logged', async () => {
   const { channel, ports } = open();
   ports[0]?.receive({ v: 1, type: 'error', code: 'refused', message: 'a' });

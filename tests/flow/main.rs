@@ -18,6 +18,7 @@ mod clients;
 mod collected;
 mod contexts;
 mod control;
+mod conversation;
 mod coverage;
 mod doctor;
 mod documents;

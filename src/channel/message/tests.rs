@@ -57,13 +57,26 @@ fn messages_to_the_host_survive_a_round_trip() {
 
 #[test]
 fn messages_to_the_extension_survive_a_round_trip() {
-    for name in ["session", "contexts", "received", "overlapped", "exporter", "settings", "error", "error-refused"] {
+    for name in [
+        "session",
+        "contexts",
+        "received",
+        "overlapped",
+        "exporter",
+        "settings",
+        "error",
+        "error-refused",
+        "error-batch",
+    ] {
         let text = fixture(&format!("{name}.json"));
         let message: ToExtension = serde_json::from_str(&text).unwrap();
         assert_eq!(String::from_utf8(message.encode()).unwrap(), text, "{name}");
     }
     let error = ToHost::decode(br#"{"v":1,"type":"hullo"}"#).unwrap_err();
     assert_eq!(String::from_utf8(ToExtension::from(error).encode()).unwrap(), fixture("error.json"));
+    let batch =
+        ToHost::decode(br#"{"v":1,"type":"observed","worker":"9f86d081884c7d65","number":2,"observations":[]}"#);
+    assert_eq!(String::from_utf8(ToExtension::from(batch.unwrap_err()).encode()).unwrap(), fixture("error-batch.json"));
 }
 
 #[test]

@@ -73,16 +73,29 @@ pub enum ToExtension {
         /// Every setting that config.toml can have.
         settings: Vec<SettingInfo>,
     },
-    /// The previous message could not be used.
+    /// A message could not be used.
     Error {
         /// The rule that the message broke.
         code: ErrorCode,
         /// A sentence that says what is wrong.
         message: String,
+        /// The type of the message; missing if it has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        about: Option<String>,
+        /// The number of the batch, if the message is `observed` and has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        number: Option<u64>,
     },
 }
 
 impl ToExtension {
+    /// Returns the answer to a message of type `about` that asks for what the host can't do.
+    pub(crate) fn refusal(about: &str, message: String) -> Self {
+        Self::Error { code: ErrorCode::Refused, message, about: Some(about.to_owned()), number: None }
+    }
+
     /// Writes the message as the body of a frame.
     pub(crate) fn encode(&self) -> Vec<u8> {
         message::encode(self)

@@ -138,6 +138,10 @@ impl ToHost {
         })?;
         let head = Head::read(text)?;
         head.check_version()?;
+        Self::read(&head, text).map_err(|error| MessageError { about: head.about(), number: head.batch(text), ..error })
+    }
+
+    fn read(head: &Head<'_>, text: &str) -> Result<Self, MessageError> {
         match head.type_name().as_deref() {
             Some("hello") => fields(text).map(Self::Hello),
             Some("armed") => fields(text).map(Self::Armed),
@@ -183,17 +187,21 @@ pub(crate) struct MessageError {
     pub(crate) code: ErrorCode,
     /// A sentence that says what is wrong.
     pub(crate) message: String,
+    /// The type of the frame, if it has one.
+    about: Option<String>,
+    /// The number of a batch.
+    number: Option<u64>,
 }
 
 impl MessageError {
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: shortened(message.into(), MAX_ERROR_TEXT) }
+        Self { code, message: shortened(message.into(), MAX_ERROR_TEXT), about: None, number: None }
     }
 }
 
 impl From<MessageError> for ToExtension {
-    fn from(error: MessageError) -> Self {
-        Self::Error { code: error.code, message: error.message }
+    fn from(MessageError { code, message, about, number }: MessageError) -> Self {
+        Self::Error { code, message, about, number }
     }
 }
 
@@ -233,6 +241,20 @@ impl<'a> Head<'a> {
 
     fn type_name(&self) -> Option<Cow<'a, str>> {
         serde_json::from_str(self.r#type?.get()).ok()
+    }
+
+    fn about(&self) -> Option<String> {
+        self.type_name().map(|name| shortened(name.into_owned(), MAX_QUOTE))
+    }
+
+    /// Returns the number of a batch, even if the rest of the batch can't be used.
+    fn batch(&self, text: &str) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Batch {
+            number: u64,
+        }
+        self.type_name().filter(|name| name == "observed")?;
+        serde_json::from_str(text).ok().map(|Batch { number }| number)
     }
 
     fn unknown_type(&self) -> MessageError {

@@ -100,6 +100,11 @@ impl ParentContexts {
         self.issued.remove(&id);
     }
 
+    /// Returns whether a span id is that of a context that differs from the session's.
+    pub(super) fn is_issued(&self, id: SpanId) -> bool {
+        self.issued.contains_key(&id)
+    }
+
     /// Returns whether a span id that a request names as its parent is a navigation's.
     pub(super) fn is_navigation(&self, id: SpanId) -> bool {
         self.issued.get(&id).is_none_or(|issued| issued.issued_for == IssuedFor::Navigation)

@@ -95,7 +95,7 @@ impl Session {
                 let request = OpenRequest {
                     unknown_trace: trace_id.filter(|trace_id| *trace_id != self.context.trace_id),
                     parent: parent.filter(|parent| *parent != self.context.span_id),
-                    caller: *caller,
+                    caller: caller.filter(|caller| caller != span_id && !self.is_own(*caller)),
                     link: *link,
                     begins_navigation: navigation.is_some(),
                     ..OpenRequest::default()
@@ -277,6 +277,16 @@ impl Session {
         }
         parent.links.extend(request.link);
         parent.into_span(hop.id, (hop.start, end), unfinished, Operation::Request(Box::new(hop.request)))
+    }
+
+    /// Returns whether this session made a span. A page may name any span as the caller of its request, but its own instrumentation makes spans
+    /// that nothing here knows. With a known one, a request would be part of another page.
+    fn is_own(&self, id: SpanId) -> bool {
+        let is_of_hop = |request: &OpenRequest| request.hop.as_ref().is_some_and(|hop| hop.id == id);
+        id == self.context.span_id
+            || self.knows(id)
+            || self.parents.is_issued(id)
+            || self.requests.values().any(is_of_hop)
     }
 
     fn navigation_of(&self, request: &OpenRequest) -> Option<SpanId> {
