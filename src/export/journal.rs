@@ -15,6 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::base::directories::StateDirectory;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::observe::observation::Observed;
@@ -121,6 +122,21 @@ impl ExportCounts {
     }
 }
 
+/// Returns the path of a session's journal.
+pub(super) fn path(state: &StateDirectory, SessionContext { trace_id, span_id, .. }: SessionContext) -> PathBuf {
+    state.sessions().join(format!("{trace_id}-{span_id}.{EXTENSION}"))
+}
+
+/// Returns whether another process waits for a journal.
+pub(super) fn is_awaited(path: &Path) -> bool {
+    File::open(awaited(path)).is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive).is_err())
+}
+
+/// Returns the path of the file that a process has locked while it waits for a journal.
+fn awaited(path: &Path) -> PathBuf {
+    path.with_extension("awaited")
+}
+
 /// A journal that this process has locked.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -129,6 +145,8 @@ pub(crate) struct Journal {
     length: u64,
     /// The length from which the journal should be compacted: twice what the last compaction left.
     compact_at: u64,
+    /// Whether the process that had the journal before has ended the session and removed it.
+    has_ended: bool,
 }
 
 impl Journal {
@@ -145,16 +163,29 @@ impl Journal {
     fn open_with(options: &OpenOptions, path: &Path, timeout: Duration) -> io::Result<Self> {
         let deadline = Instant::now() + timeout;
         let mut file = options.open(path)?;
+        let mut has_ended = false;
+        let mut wait = None;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) if is_at(&file, path) => break,
                 // The process that had the lock removed or replaced the file.
-                Ok(()) => file = options.open(path)?,
-                Err(_) if Instant::now() < deadline => std::thread::sleep(LOCK_RETRY),
+                Ok(()) => {
+                    has_ended |= ends_session(&file)?;
+                    file = options.open(path)?;
+                }
+                Err(_) if Instant::now() < deadline => {
+                    wait.get_or_insert_with(|| Wait::begin(path));
+                    std::thread::sleep(LOCK_RETRY);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Self { path: path.to_owned(), file, length: 0, compact_at: MIN_COMPACTION })
+        Ok(Self { path: path.to_owned(), file, length: 0, compact_at: MIN_COMPACTION, has_ended })
+    }
+
+    /// Returns whether the session has ended, and this journal of it is a new one.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Passes every entry to `apply`. Must be called before anything is appended. Reads line by line, because a journal can be long.
@@ -224,6 +255,37 @@ impl Journal {
             tracing::warn!("{} can't be removed: {error}", self.path.display());
         }
     }
+}
+
+/// A wait for a journal, of which the process that has the journal learns.
+struct Wait(PathBuf, Option<File>);
+
+impl Wait {
+    fn begin(journal: &Path) -> Self {
+        let path = awaited(journal);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).ok();
+        // Several may wait. This waits only for `is_awaited`.
+        let locked = file.filter(|file| flock(file, FlockOperation::LockShared).is_ok());
+        Self(path, locked)
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if self.1.is_some() {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+}
+
+/// Returns whether a journal says that its session has ended.
+fn ends_session(mut journal: &File) -> io::Result<bool> {
+    journal.seek(SeekFrom::Start(0))?;
+    Ok(BufReader::new(journal).lines().map_while(Result::ok).any(|line| match serde_json::from_str(&line) {
+        Ok(JournalEntry::Closed { .. }) => true,
+        Ok(JournalEntry::State(state)) => state.closed,
+        _ => false,
+    }))
 }
 
 /// Returns whether an open file is still the one at `path`.

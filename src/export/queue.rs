@@ -1,23 +1,27 @@
 //! The queue of this host: one thread owns the host's sessions, their journals and the spans that wait to be exported.
 //!
-//! Everything reaches the thread as a message, so that neither the channel to the extension nor the sender ever waits for a disk.
+//! Everything reaches the thread as a message, so that neither the channel to the extension nor the sender ever waits for a disk. The messages
+//! are limited in number.
 
+mod backlog;
 mod overflow;
 mod sessions;
 mod thread;
 mod unstarted;
 
-use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::base::directories::StateDirectory;
+use crate::base::lock;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::context::traceparent::SpanContext;
 use crate::export::ExporterState;
-use crate::export::journal::ExportCounts;
+use crate::export::journal::{self, ExportCounts};
 use crate::export::options::ExportOptions;
+use crate::export::queue::backlog::Backlog;
 use crate::export::resource::BrowserInfo;
 use crate::export::send::SenderEvent;
 use crate::export::session::QueuedSession;
@@ -82,9 +86,13 @@ impl ExportedSession {
 
 /// A handle to the queue's thread.
 pub(crate) struct Queue {
-    messages: Sender<Message>,
+    messages: Arc<Backlog>,
     thread: JoinHandle<Vec<ExportedSession>>,
     browser: Process,
+    /// Where the journals are.
+    state: Option<StateDirectory>,
+    /// The session that the extension has now.
+    current: Mutex<Option<SessionContext>>,
 }
 
 impl Queue {
@@ -97,22 +105,31 @@ impl Queue {
     pub(crate) fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<BrowserInfo>) {
         let browser = browser.unwrap_or_default();
         let parent = parent.map(remote);
-        let _ = self.messages.send(Message::Session { context, parent, browser, time: nanos_now() });
+        *lock(&self.current) = Some(context);
+        self.messages.add(Message::Session { context, parent, browser, time: nanos_now() });
     }
 
     /// Adds a batch of observations.
     pub(crate) fn observed(&self, observed: Observed) {
-        let _ = self.messages.send(Message::Observed(observed));
+        self.messages.add(Message::Observed(observed));
     }
 
     /// Ends the queue after the channel has ended: sends or keeps what is left if the browser ends too, or else leaves the session to the next
     /// host. Returns the sessions of this host, the current one last.
     pub(crate) fn end(self) -> Vec<ExportedSession> {
         let time = nanos_now();
-        let _ = self.messages.send(Message::ChannelEnded);
-        let browser_ended = self.browser.wait_gone(BROWSER_ENDS);
-        let _ = self.messages.send(Message::End { time, browser_ended });
+        self.messages.add(Message::ChannelEnded);
+        let browser_ended = self.session_ends();
+        self.messages.add(Message::End { time, browser_ended });
         self.thread.join().unwrap_or_default()
+    }
+
+    /// Waits for the end of the browser, and returns whether the session ends with it. It does not if the next host waits for it: that host has
+    /// the later observations, and ends the session itself.
+    fn session_ends(&self) -> bool {
+        let journal =
+            self.state.as_ref().zip(*lock(&self.current)).map(|(state, context)| journal::path(state, context));
+        self.browser.wait_gone(BROWSER_ENDS) && !journal.is_some_and(|path| journal::is_awaited(&path))
     }
 }
 

@@ -54,12 +54,17 @@ impl QueuedSession {
 
     /// Continues the session in `journal`, or starts one there.
     pub(crate) fn with_journal(start: SessionStart, mut journal: Journal) -> io::Result<Self> {
+        let has_ended = journal.has_ended();
         let mut session = if let Some(session) = Self::read(&mut journal)? {
             session
         } else {
             journal.append(&JournalEntry::Started(start.clone()))?;
             Self::new(start, true)
         };
+        if has_ended {
+            session.state.session.add_to_ended();
+            session.replace_content(&mut journal)?;
+        }
         session.journal = Some(journal);
         Ok(session)
     }

@@ -49,6 +49,9 @@ pub struct Session {
     /// When another session replaced this one, which then only waits for the ends of its requests.
     #[serde(default)]
     retired: Option<Nanos>,
+    /// Whether this is only what was observed after the session had ended: its root and what was open then are exported.
+    #[serde(default)]
+    after_end: bool,
 }
 
 /// A run of the extension's service worker.
@@ -78,7 +81,13 @@ impl Session {
             traces: VecDeque::new(),
             counts: SessionCounts::default(),
             retired: None,
+            after_end: false,
         }
+    }
+
+    /// Marks the session as one whose spans, with the root, were exported at its end.
+    pub(crate) fn add_to_ended(&mut self) {
+        self.after_end = true;
     }
 
     pub(crate) fn counts(&self) -> &SessionCounts {
@@ -180,6 +189,9 @@ impl Session {
             self.abandon(request, end, &mut spans);
         }
         for (id, mut open) in std::mem::take(&mut self.navigations) {
+            if self.is_exported(&open) {
+                continue;
+            }
             let loading = open.is_loading();
             if loading {
                 open.extend_to(end);
@@ -188,7 +200,7 @@ impl Session {
         }
         let mut spans = self.only_sampled(spans);
         spans.extend(self.parents.close_tabs());
-        if !self.is_empty() {
+        if !self.is_empty() && !self.after_end {
             let end = self.retired.map_or(end, |retired| retired.max(self.started));
             let parent = self.parents.for_session();
             spans.push(parent.into_span(self.context.span_id, (self.started, end), false, Operation::Session));

@@ -2,17 +2,21 @@
 //!
 //! The limit is meant for the released binary, which `NAVTRACE_BINARY` can name.
 
-use std::fs;
+use std::fs::{self, File};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use navtrace::testing::Observation;
+use rustix::fs::{FlockOperation, flock};
+use serde_json::json;
 
 use crate::collector::Behaviour;
-use crate::host::TestHost;
+use crate::host::{TestHost, WORKER};
 use crate::observations::{completed, started};
+use crate::reports::Reports;
 use crate::setup::ExportTest;
+use crate::tree::Session;
 
 /// Limit of the host's private memory, in KiB.
 const LIMIT_KIB: usize = 20 * 1024;
@@ -88,6 +92,32 @@ fn ten_thousand_queued_spans_take_little_memory() {
     println!("the next host, which reads them: {most} KiB at most");
     assert!(most < 2 * LIMIT_KIB, "{most} KiB");
     assert_eq!(test.spooled_ids().len(), 10_001);
+}
+
+/// The most batches that wait for a disk (`src/export/queue/backlog.rs`).
+const MAX_WAITING: u64 = 128;
+
+#[test]
+fn nothing_is_lost_while_a_disk_is_slow() {
+    let (test, reports) = (ExportTest::new(), Reports::listen());
+    let session = Session(json!({"traceId": format!("{:032x}", 1), "spanId": "b7ad6b7169203331", "flags": "01"}));
+    let folder = test.state_dir().join("sessions");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{}-{}.jsonl", session.trace_id(), session.span_id()));
+    // The host waits for the lock, as for a disk.
+    let journal = File::create_new(path).unwrap();
+    flock(&journal, FlockOperation::LockExclusive).unwrap();
+    let mut host = test.host_with_reports(&reports);
+    host.resume(&session);
+    for number in 1..=MAX_WAITING {
+        host.send_batch(WORKER, number, &requests(1 + number * BATCH));
+    }
+    drop(journal);
+    for number in 1..=MAX_WAITING {
+        host.assert_received(WORKER, number);
+    }
+    host.end();
+    assert_eq!(reports.trace().counts.dropped, 0);
 }
 
 #[test]

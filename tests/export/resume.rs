@@ -1,10 +1,13 @@
 //! Tests hosts that die or exit during a session, and how the next host or `navtrace flush` continues.
 
+use std::fs;
 use std::time::Duration;
+
+use navtrace::testing::Observation;
 
 use crate::collector::{Behaviour, Collector, attribute, hex};
 use crate::host::WORKER;
-use crate::observations::{all_ids, navigates, page, page_ids, span_id, started};
+use crate::observations::{all_ids, committed, navigates, page, page_ids, span_id, started};
 use crate::reports::Reports;
 use crate::setup::{ExportTest, wait_until};
 
@@ -207,4 +210,49 @@ fn a_session_continues_without_a_locked_journal() {
     test.wait_for_spans(8);
     second.end();
     assert!(second.stderr().contains("Resource temporarily unavailable"), "{}", second.stderr());
+}
+
+#[test]
+fn a_session_that_the_next_host_waits_for_ends_once() {
+    let test = ExportTest::new();
+    let (mut first, mut second) = (test.host_with_browser(), test.host_with_browser());
+    let session = first.start_session();
+    first.observe(&page(1, 3));
+    first.close_channel();
+    second.resume(&session);
+    // The session's browser ends while the first host still waits for that.
+    first.kill_browser();
+    second.send_batch("other", 1, &page(2, 1));
+    second.assert_received("other", 1);
+    second.end();
+    first.wait_for_exit();
+    test.assert_tree(&session, &all_ids([page_ids(1, 3), page_ids(2, 1)]));
+    assert_eq!((test.journals().len(), test.spooled().len()), (0, 0));
+}
+
+#[test]
+fn a_session_that_has_ended_does_not_end_again() {
+    let test = ExportTest::new();
+    test.collector.behave(Behaviour::Silent);
+    let (mut first, mut second) = (test.host_with_browser(), test.host_with_browser());
+    let session = first.start_session();
+    first.observe(&page(1, 3));
+    test.wait_for_requests(1);
+    first.kill_browser();
+    let has_ended =
+        || test.journals().iter().any(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("\"closed\":{")));
+    wait_until("the session ends", has_ended);
+    second.resume(&session);
+    first.wait_for_exit();
+    test.collector.behave(Behaviour::Accepts);
+    let mut open = committed(9000.0, 1 << 16);
+    if let Observation::NavigationCommitted { transition, .. } = &mut open {
+        *transition = "already-open".to_owned();
+    }
+    second.send_batch("other", 1, &[vec![open], page(2, 1)].concat());
+    second.assert_received("other", 1);
+    second.end();
+    test.flush();
+    test.assert_tree(&session, &all_ids([page_ids(1, 3), page_ids(2, 1)]));
+    assert_eq!((test.journals().len(), test.spooled().len()), (0, 0));
 }

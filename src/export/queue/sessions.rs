@@ -221,7 +221,7 @@ impl Sessions {
         session.finish();
     }
 
-    fn journal_path(&self, SessionContext { trace_id, span_id, .. }: SessionContext) -> Option<PathBuf> {
-        Some(self.state.as_ref()?.sessions().join(format!("{trace_id}-{span_id}.{}", journal::EXTENSION)))
+    fn journal_path(&self, context: SessionContext) -> Option<PathBuf> {
+        self.state.as_ref().map(|state| journal::path(state, context))
     }
 }

@@ -1,13 +1,14 @@
 //! The queue's thread: handles messages one by one, and decides when to send.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use crate::base::process::Process;
 use crate::export::ExporterState;
 use crate::export::journal::SessionStart;
 use crate::export::options::ExportOptions;
+use crate::export::queue::backlog::Backlog;
 use crate::export::queue::sessions::Sessions;
 use crate::export::queue::{ExportedSession, Listener, Message};
 use crate::export::resource;
@@ -61,16 +62,10 @@ impl QueueThread {
     }
 
     /// Runs until [`Message::End`] is done. Returns the sessions of this host, the current one last.
-    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Vec<ExportedSession> {
+    pub(super) fn run(mut self, messages: &Backlog) -> Vec<ExportedSession> {
         while !self.has_ended() {
-            let received = match self.wake_at() {
-                Some(at) => messages.recv_timeout(at.saturating_duration_since(Instant::now())),
-                None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match received {
-                Ok(message) => self.handle(message),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            if let Some(message) = messages.next(self.wake_at()) {
+                self.handle(message);
             }
             self.sessions.close_retired();
             self.give_job();

@@ -1,6 +1,6 @@
 //! A queue whose threads do not run yet, so that a browser without a worker costs nothing while it runs.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 
 use crate::base::directories::StateDirectory;
 use crate::base::process::Process;
@@ -9,6 +9,7 @@ use crate::context::traceparent::SpanContext;
 use crate::export::journal::SessionStart;
 use crate::export::options::ExportOptions;
 use crate::export::problems::Problems;
+use crate::export::queue::backlog::Backlog;
 use crate::export::queue::sessions::Sessions;
 use crate::export::queue::thread::QueueThread;
 use crate::export::queue::{ExportedSession, Listener, Message, Queue, nanos_now, remote};
@@ -69,20 +70,20 @@ impl UnstartedQueue {
     /// Starts the threads of the queue and the sender.
     pub(crate) fn start(self) -> Queue {
         let Self { options, listener, problems, state, sessions, browser } = self;
-        let (messages, received) = mpsc::channel();
+        let messages = Arc::<Backlog>::default();
+        let current = sessions.current().map(|session| session.start.context);
         let jobs = options.endpoint.clone().map(|endpoint| {
             let (jobs, for_sender) = mpsc::channel();
-            let messages = messages.clone();
-            let notify = move |event| {
-                let _ = messages.send(Message::Sender(event));
-            };
-            let sender = CollectorSender::new(endpoint, options.batch.clone(), state, problems, notify);
+            let messages = Arc::clone(&messages);
+            let notify = move |event| messages.add(Message::Sender(event));
+            let sender = CollectorSender::new(endpoint, options.batch.clone(), state.clone(), problems, notify);
             std::thread::spawn(move || sender.run(&for_sender));
             jobs
         });
         let thread = QueueThread::new(options, browser, listener, sessions, jobs);
+        let received = Arc::clone(&messages);
         let thread = std::thread::spawn(move || thread.run(&received));
-        Queue { messages, thread, browser }
+        Queue { messages, thread, browser, state, current: Mutex::new(current) }
     }
 
     /// Ends the session of a browser that has ended: sends its root span, or keeps it for later. Starts threads only if there is something to

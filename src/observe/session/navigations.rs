@@ -165,10 +165,17 @@ impl Session {
         if let Some(tab_id) = open.navigation.tab_id.filter(|tab_id| self.documents.get(tab_id) == Some(&id)) {
             self.documents.remove(&tab_id);
         }
-        spans.push(self.navigation_span(id, open, unfinished));
+        if !self.is_exported(&open) {
+            spans.push(self.navigation_span(id, open, unfinished));
+        }
         if let Some(forgotten) = remember(&mut self.ended, id) {
             self.parents.forget(forgotten);
         }
+    }
+
+    /// Returns whether a navigation was exported when the session ended, before this part of it began.
+    pub(super) fn is_exported(&self, open: &OpenNavigation) -> bool {
+        self.after_end && open.was_open()
     }
 
     /// Returns whether a navigation is open, or ended a short time ago.
