@@ -21,7 +21,7 @@ use crate::export::options::{Endpoint, ExportOptions};
 use crate::export::queue::{ExportedSession, Listener, Queue};
 use crate::launch::devtools::{self, SpareContexts};
 use crate::launch::extension::ORIGIN;
-use crate::launch::gate::{self, Stage};
+use crate::launch::gate::{self, SessionFile, Stage};
 use crate::launch::latch::Latch;
 use crate::observe::counts::SessionCounts;
 use crate::run::reports::{Report, ReportSender};
@@ -83,6 +83,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     }
     gate::report(Stage::HostStarted);
     let latch = Latch::of_browser(options.arm_timeout);
+    let session_file = SessionFile::take();
 
     let run = ReportSender::connect();
     let listener = QueueListener { frames: Arc::clone(&frames), run: run.clone() };
@@ -91,6 +92,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
         options,
         settings,
         run: &run,
+        session_file: &session_file,
         queue: &queue,
         frames: &frames,
         spare_contexts: Arc::default(),
@@ -98,10 +100,12 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     };
 
     let endpoint = options.export.endpoint.as_ref().map(Endpoint::name);
-    let conversation = Conversation::new(options.policy.clone(), options.mode.of_worker(), gate::remembered())
+    let conversation = Conversation::new(options.policy.clone(), options.mode.of_worker(), session_file.context())
         .with_web_vitals(options.web_vitals && endpoint.is_some())
         .with_export(options.link.clone(), endpoint);
     let served = conversation::serve(&mut io::stdin().lock(), &frames, conversation, |event| host.handle(event));
+    // Another host may take the session over.
+    drop(session_file);
     if let Err(error) = &served {
         let failure = Failure::new(ExitCode::Failure, error).hint("the extension will connect again");
         run.problem(&failure.to_string());
@@ -142,6 +146,7 @@ struct Host<'a, S> {
     options: &'a HostOptions,
     settings: &'a S,
     run: &'a ReportSender,
+    session_file: &'a SessionFile,
     queue: &'a Queue,
     frames: &'a Arc<Mutex<File>>,
     spare_contexts: Arc<Mutex<SpareContexts>>,
@@ -155,7 +160,7 @@ impl<S: SettingsStore> Host<'_, S> {
             HostEvent::Session { session, parent, extension, off_the_record, browser } => {
                 tracing::info!("session of trace {} with extension {extension}", session.trace_id);
                 gate::report(Stage::SessionIssued);
-                if let Err(error) = gate::remember(&session) {
+                if let Err(error) = self.session_file.store(&session) {
                     tracing::debug!("a later host will not know the session: {error}");
                 }
                 self.run.send(&Report::Session {

@@ -1,15 +1,17 @@
 //! The gate: keeps the client waiting until the extension is armed.
 //!
 //! Each launch has a private directory with a datagram socket. The host, a child of the browser, finds the socket's path in its environment
-//! and sends a word for each stage of the start that is reached. The relay beside the browser receives them. The host also stores the
+//! and sends a word for each stage of the start that is reached. The relay beside the browser receives them. Each host also stores its
 //! session's context there, so that a later host of the same browser can continue it even if the extension was reloaded and has lost it.
 
-use std::fs;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 use crate::base::{environment, files};
@@ -121,26 +123,72 @@ pub(crate) fn report(stage: Stage) {
     }
 }
 
-/// Stores the session's context for a later host of this browser, if the browser has a gate.
-pub(crate) fn remember(session: &SessionContext) -> io::Result<()> {
-    match session_file() {
-        Some(path) => files::write_if_changed(&path, &serde_json::to_vec(session)?),
-        None => Ok(()),
+/// How long a host waits for another one to leave its session. A host leaves it as soon as its channel ends, so one that does not serves
+/// another profile.
+const LEAVING: Duration = Duration::from_millis(300);
+
+/// Pause between two attempts to take over a session.
+const LEAVING_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A file with the context of a session, which a host has locked while it serves the session. A browser with several profiles has several.
+#[derive(Debug)]
+pub(crate) struct SessionFile(Option<File>);
+
+impl SessionFile {
+    /// Takes the file of a host of this browser that has ended, or else makes a new one. Without a gate there is none.
+    pub(crate) fn take() -> Self {
+        let gate = environment::path(environment::GATE_SOCKET);
+        Self(gate.as_deref().and_then(Path::parent).and_then(|dir| {
+            let taken = Self::take_in(dir);
+            taken.inspect_err(|error| tracing::debug!("a later host will not know the session: {error}")).ok()
+        }))
     }
-}
 
-/// Returns the session's context that an earlier host of this browser stored.
-pub(crate) fn remembered() -> Option<SessionContext> {
-    serde_json::from_slice(&fs::read(session_file()?).ok()?).ok()
-}
+    fn take_in(dir: &Path) -> io::Result<File> {
+        let deadline = Instant::now() + LEAVING;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o600);
+        loop {
+            let path = |number: usize| dir.join(format!("session-{number}"));
+            let existing: Vec<_> = (1..).map_while(|number| options.open(path(number)).ok()).collect();
+            let next = path(existing.len() + 1);
+            let free = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+            let is_first = existing.is_empty();
+            if let Some(file) = existing.into_iter().find(free) {
+                return Ok(file);
+            }
+            if is_first || Instant::now() >= deadline {
+                match options.clone().create_new(true).open(next) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(error),
+                    Ok(file) if free(&file) => return Ok(file),
+                    Ok(_) => {}
+                }
+            }
+            std::thread::sleep(LEAVING_INTERVAL);
+        }
+    }
 
-fn session_file() -> Option<PathBuf> {
-    Some(environment::path(environment::GATE_SOCKET)?.with_file_name("session"))
+    /// Returns the context that the host before has stored.
+    pub(crate) fn context(&self) -> Option<SessionContext> {
+        let mut text = String::new();
+        self.0.as_ref()?.read_to_string(&mut text).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Stores the context of the session.
+    pub(crate) fn store(&self, session: &SessionContext) -> io::Result<()> {
+        let Some(mut file) = self.0.as_ref() else { return Ok(()) };
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&serde_json::to_vec(session)?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::ids::Flags;
 
     #[test]
     fn stages_arrive_in_order_and_noise_is_skipped() {
@@ -152,6 +200,28 @@ mod tests {
         assert_eq!(gate.receive(), Some(Stage::HostStarted));
         assert_eq!(gate.receive(), Some(Stage::Armed));
         assert_eq!(gate.receive(), None);
+    }
+
+    #[test]
+    fn each_host_has_a_session_of_its_own_and_the_next_one_takes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = || SessionFile(Some(SessionFile::take_in(dir.path()).unwrap()));
+        let context = |id: u8| SessionContext {
+            trace_id: format!("{id:032x}").parse().unwrap(),
+            span_id: format!("{id:016x}").parse().unwrap(),
+            flags: Flags::SAMPLED,
+        };
+        let (first, second) = (take(), take());
+        assert_eq!((first.context(), second.context()), (None, None));
+        for id in [1, 2] {
+            first.store(&context(id)).unwrap();
+        }
+        second.store(&context(3)).unwrap();
+        drop(second);
+        let third = take();
+        assert_eq!(third.context(), Some(context(3)));
+        drop(first);
+        assert_eq!(take().context(), Some(context(2)));
     }
 
     #[test]

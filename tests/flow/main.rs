@@ -35,6 +35,7 @@ mod plain;
 mod policy;
 mod popup;
 mod privacy;
+mod profiles;
 mod propagation;
 mod resources;
 mod server_timing;
