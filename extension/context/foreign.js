@@ -164,5 +164,7 @@ export function withoutSentry(baggage, traceId) {
   const read = cut(baggage);
   const sentryTrace = SENTRY_TRACE.exec(read)?.[1];
   if (sentryTrace === undefined || sentryTrace.toLowerCase() === traceId) return baggage;
+  // What is too long to be read as a whole stays: its other members must not be lost.
+  if (read.length < baggage.length) return baggage;
   return read.replace(SENTRY_MEMBERS, '').replace(/^,/, '');
 }

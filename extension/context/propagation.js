@@ -262,11 +262,11 @@ export class Propagation {
     for (const { name, value } of headers ?? []) {
       if (name.length > MAX_FIELD_LENGTH) continue;
       const lower = name.toLowerCase();
-      // A header that is not UTF-8 has no `value` and no valid context.
-      if (value === undefined || !this.#read.has(lower)) continue;
+      if (!this.#read.has(lower)) continue;
       values ??= new Map();
       const before = values.get(lower);
-      values.set(lower, before === undefined ? value : `${before},${value}`);
+      // A header that is not UTF-8 has no `value`. It has no valid context, but it is there.
+      values.set(lower, before === undefined ? (value ?? '') : `${before},${value ?? ''}`);
     }
     const gathered = values;
     return gathered === undefined ? null : (name) => gathered.get(name);

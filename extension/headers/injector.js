@@ -180,8 +180,10 @@ export class Injector {
     const traceId = parent.trace?.traceId ?? this.#context.traceId;
     const parentId = parent === this.#context ? undefined : parent.spanId;
     const unknownTrace = this.#tracing === null ? traceId : undefined;
-    // A context that the client puts on every request is not the page's own.
-    const isClients = (/** @type {Carried} */ { spanId: id }) => this.#tracing?.traces.clients.hasSpan(id) === true;
+    // A context that the client puts on every request is not the page's own. Some formats may name no span.
+    const clients = this.#tracing?.traces.clients;
+    const isClients = (/** @type {Carried} */ { spanId: id }) =>
+      (id === '' ? clients?.get(details.tabId)?.carries : clients?.hasSpan(id)) === true;
     const ofPage = own || existing === null ? [] : existing.contexts.filter((context) => !isClients(context));
     const origin = ofPage.length === 0 ? undefined : originOf(ofPage, traceId);
     const pageContext = ofPage[0] === first ? first : null;

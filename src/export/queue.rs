@@ -1,7 +1,7 @@
 //! The queue of this host: one thread owns the host's sessions, their journals and the spans that wait to be exported.
 //!
-//! Everything reaches the thread as a message, so that neither the channel to the extension nor the sender ever waits for a disk. The messages
-//! are limited in number.
+//! Everything reaches the thread as a message, so that neither the channel to the extension nor the sender ever waits for a disk. The batches
+//! among them are limited in number.
 
 mod backlog;
 mod overflow;

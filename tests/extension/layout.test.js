@@ -85,6 +85,29 @@ test('folders do not use types of each other in a cycle', () => {
   assert.deepEqual(cycle(graph), null);
 });
 
+/** Finds the modules that a module imports, itself included. @param {string} path @param {Set<string>} [found] */
+function modulesOf(path, found = new Set()) {
+  if (found.has(path)) return found;
+  found.add(path);
+  for (const [, target = ''] of files.get(path)?.matchAll(RUNTIME) ?? []) modulesOf(posix.join(posix.dirname(path), target), found);
+  return found;
+}
+
+// The launcher joins them into one file.
+test("no two of the worker's modules declare the same name", () => {
+  /** @type {Map<string, string>} */
+  const owners = new Map();
+  const twice = [];
+  for (const path of modulesOf('service-worker.js')) {
+    for (const [, name = ''] of files.get(path)?.matchAll(/^(?:export )?(?:async )?(?:class|const|function|let) (\w+)/gm) ?? []) {
+      if (owners.has(name)) twice.push(`${name}: ${owners.get(name)}, ${path}`);
+      owners.set(name, path);
+    }
+  }
+  assert.ok(owners.has('Session') && owners.has('lightweightRules'), 'names are found');
+  assert.deepEqual(twice, []);
+});
+
 test(`no file is longer than ${MAX_LINES} lines`, () => {
   const long = [...files].filter(([, source]) => source.split('\n').length - 1 > MAX_LINES).map(([path]) => path);
   assert.deepEqual(long, []);

@@ -170,8 +170,13 @@ impl<'a> Browser<'a> {
 
     /// Loads a plain page of the test's site in a new tab, and waits for the last request of the page.
     pub(crate) fn load(&self, nav: &str) {
+        self.load_page("/page", nav);
+    }
+
+    /// Loads `/page` or `/settled` as [`Self::load`] does.
+    pub(crate) fn load_page(&self, page: &str, nav: &str) {
         let site = &self.test.site;
-        self.open("/page", nav);
+        self.open(page, nav);
         wait_until("the page is loaded", || {
             let requests = site.requests();
             requests.iter().any(|request| request.nav.as_deref() == Some(nav) && request.label() == "fetch-late")

@@ -22,7 +22,7 @@ use crate::support::site::{PageResults, Recorded, Site, TraceParent};
 const EXIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Limit of a client's run. It only keeps a client that hangs from holding up all other tests, and says what it wrote until then.
-const RUN_LIMIT: Duration = Duration::from_secs(300);
+const RUN_LIMIT: Duration = Duration::from_secs(900);
 
 static RUNNING: Mutex<()> = Mutex::new(());
 

@@ -19,9 +19,11 @@ fn loaded(mode: &str) -> Vec<Recorded> {
     let versions: Vec<_> = requests.iter().filter(|request| request.version != Version::HTTP_2).collect();
     assert!(versions.is_empty(), "{versions:?}");
 
-    let hinted: Vec<_> = requests.extract_if(.., |request| request.label() == "hinted").collect();
-    let [hinted] = hinted.as_slice() else { panic!("what Early Hints name is loaded once: {hinted:?}") };
-    assert_eq!(hinted.traceparent, [""; 0], "extensions are not asked about what Early Hints name");
+    // Extensions are not asked about what Early Hints name. If the page comes at once, Chromium may drop that, and the page itself asks.
+    let is_hinted = |request: &Recorded| request.label() == "hinted";
+    let untold = requests.extract_if(.., |request| is_hinted(request) && request.traceparent.is_empty()).count();
+    assert!(untold <= 1, "{untold} requests");
+    let is_asked = requests.iter().any(is_hinted);
 
     let uploads: Vec<_> = requests.iter().filter(|request| request.label().starts_with("upload")).collect();
     assert_eq!(uploads.len(), 2, "{uploads:?}");
@@ -42,17 +44,16 @@ fn loaded(mode: &str) -> Vec<Recorded> {
         trace.spans().filter(|span| span.name == NAVIGATION).map(|span| parameter(span, "nav")).collect();
     navigations.sort_unstable();
     assert_eq!(navigations, PAGES);
-    // The later use of what Early Hints name is served by the cache, and the only span of it.
+    // What Early Hints name is then served by the cache, which makes the only span of it.
     let (cached, sent): (Vec<_>, Vec<_>) = trace.requests().partition(|span| is_cached(span));
-    assert_eq!(cached.iter().map(|span| parameter(span, "kind")).collect::<Vec<_>>(), ["hinted"]);
+    let served: Vec<_> = cached.iter().map(|span| parameter(span, "kind")).collect();
+    assert_eq!(served, if is_asked { vec![] } else { vec!["hinted"] });
     let mut spans: Vec<_> = sent.iter().map(|span| (parameter(span, "kind"), parameter(span, "nav"))).collect();
     let mut wire: Vec<_> = run
         .requests
         .iter()
         .map(|request| (request.label().to_owned(), request.nav.clone().unwrap_or_default()))
         .collect();
-    // The script asks what has arrived, which the site does not record.
-    spans.retain(|(kind, _)| kind != "seen");
     spans.sort_unstable();
     wire.sort_unstable();
     assert_eq!(spans, wire, "each request has one span");

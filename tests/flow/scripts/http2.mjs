@@ -4,7 +4,6 @@
 //   CHROME_BIN     the browser, which `navtrace run` sets
 //   BROWSER_ARGS   arguments by which the browser accepts the certificate of the site
 import process from 'node:process';
-import { setTimeout as pause } from 'node:timers/promises';
 
 import puppeteer from 'puppeteer-core';
 
@@ -15,11 +14,7 @@ const at = (path, kind, nav) => `${SITE}${path}?kind=${kind}&nav=${nav}&run=http
 const browser = await puppeteer.launch({ executablePath: CHROME_BIN, headless: true, args: BROWSER_ARGS.split(' ') });
 const page = await browser.newPage();
 
-const seen = (kind, nav) => page.evaluate(async (url) => (await fetch(url)).json(), at('/seen', 'seen', nav)).then((kinds) => kinds[kind]);
-
 await page.goto(at('/hinting', 'document', 'hinting'));
-while (!(await seen('hinted', 'hinting'))) await pause(20);
-// The cache has it by now.
 await page.evaluate(async (src) => Object.assign(new Image(), { src }).decode(), `${SITE}/cacheable/0.png?kind=hinted&run=http2&nav=hinting`);
 
 await page.goto(at('/asset/plain.html', 'document', 'uploading'));

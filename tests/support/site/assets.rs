@@ -60,7 +60,7 @@ fn find(name: &str) -> Option<Asset> {
     })
 }
 
-/// Serves `/coverage?limit=MS`, the page with every kind of request. Each request fails after `limit`, 4 s by default, so the page always
+/// Serves `/coverage?limit=MS`, the page with every kind of request. Each request fails after `limit`, 20 s by default, so the page always
 /// ends.
 pub(super) async fn coverage(State(shared): State<Arc<Shared>>, Query(query): Parameters) -> Response {
     let labels = Labels::of(&query);

@@ -15,16 +15,19 @@ use super::http2::EarlyHints;
 use super::template::{Labels, escape, label, number, parameter};
 use super::{Shared, media};
 
-/// Kind of the requests by which a page asks what its requests carry.
-const SETTLING: &str = "settling";
-
 /// Resources of `/cached`.
 const CACHEABLE: usize = 32;
 
-/// Serves `/page?subs=K&delay=MS&settle=S`, a page with K subresources, each answered after `delay`, and two fetches. If S is 1, the page makes
-/// these requests only when rules of the browser have had the time to change.
+/// Serves `/page?subs=K&delay=MS`, a page with K subresources, each answered after `delay`, and two fetches.
 pub(super) async fn page(Query(query): Parameters) -> Html<String> {
     Html(plain(&query))
+}
+
+/// Serves `/settled`, the same page, which makes these requests only when the rules of the browser have changed.
+pub(super) async fn settled(Query(query): Parameters) -> Html<String> {
+    let held = "<template>{{HEAD}}{{BODY}}</template>\n";
+    let page = include_str!("www/page.html").replace("{{HEAD}}", "").replace("{{BODY}}", held);
+    Html(with_resources(&page, &query))
 }
 
 /// Serves `/slow?ms=MS`, a plain page after a delay in which the navigation can be aborted.
@@ -57,14 +60,10 @@ fn with_resources(page: &str, query: &[(String, String)]) -> String {
             _ => writeln!(body, "<img alt=\"\" src=\"{}\">", url("pixel.png", "image", i)),
         };
     }
-    if number(query, "settle", 0) == 1 {
-        body = format!("<template>\n{head}{body}</template>\n");
-        head.clear();
-    }
     page.replace("{{NAV}}", &labels.nav)
         .replace("{{HEAD}}", &head)
         .replace("{{BODY}}", &body)
-        .replace("{{SETTLING}}", &format!("/carried?kind={SETTLING}&{}", labels.query()))
+        .replace("{{SETTLING}}", &format!("/carried?kind=settling&{}", labels.query()))
         .replace("{{FETCH}}", &url("data.json", "fetch", 0))
         .replace("{{LATE}}", &url("data.json", "fetch-late", 0))
 }

@@ -36,6 +36,7 @@ pub(super) fn router(origin: Origin, shared: Arc<Shared>) -> Router {
         .route("/app", any(app::document))
         .route("/app/{name}", any(app::file))
         .route("/page", any(pages::page))
+        .route("/settled", any(pages::settled))
         .route("/endless", any(pages::endless))
         .route("/opener", any(pages::opener))
         .route("/otel", any(pages::otel))

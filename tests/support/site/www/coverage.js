@@ -5,7 +5,7 @@
 (() => {
   const Q = '{{Q}}';
   const OTHER = '{{OTHER}}';
-  const LIMIT = Number(new URLSearchParams(location.search).get('limit') ?? 4000);
+  const LIMIT = Number(new URLSearchParams(location.search).get('limit') ?? 20_000);
   const PAUSED = ['shared-worker-fetch', 'prerender-image'];
   const asset = (name, kind, origin = '') => `${origin}/asset/${name}?kind=${kind}&${Q}`;
 
