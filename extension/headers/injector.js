@@ -55,7 +55,7 @@ function setHeader(headers, name, value) {
 }
 
 /**
- * Says what the contexts of a page's own instrumentation mean for our span: its caller, or a link.
+ * Returns the caller or the link that the contexts of a page's own instrumentation give our span; undefined if none names a span.
  *
  * @param {Carried[]} contexts @param {string} traceId
  */
@@ -185,7 +185,7 @@ export class Injector {
     const isClients = (/** @type {Carried} */ { spanId: id }) =>
       (id === '' ? clients?.get(details.tabId)?.carries : clients?.hasSpan(id)) === true;
     const ofPage = own || existing === null ? [] : existing.contexts.filter((context) => !isClients(context));
-    const origin = ofPage.length === 0 ? undefined : originOf(ofPage, traceId);
+    const origin = originOf(ofPage, traceId);
     const pageContext = ofPage[0] === first ? first : null;
     if (pageContext !== null && pageContext.traceId !== traceId && propagation.settings.existing === 'keep') {
       this.#observe(parent, details, spanId, parentId, unknownTrace, origin);
