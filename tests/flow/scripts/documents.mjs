@@ -7,7 +7,9 @@ import process from 'node:process';
 
 import { chromium } from 'playwright-core';
 
-const { SITE, CHROME_BIN } = process.env;
+const { SITE, CHROME_BIN, NAVTRACE_MODE } = process.env;
+// In lightweight mode, the first requests of a page may be sent before the rules that name its navigation are in force.
+const PAGE = NAVTRACE_MODE === 'lightweight' ? '/settled' : '/page';
 const POPUP = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/popup/popup.html';
 
 const context = await chromium.launchPersistentContext('', { executablePath: CHROME_BIN });
@@ -15,7 +17,7 @@ const page = await context.newPage();
 
 /** Loads a page, and waits for its requests. */
 async function load(tab, run) {
-  await tab.goto(`${SITE}/page?kind=document&run=${run}&nav=${run}&subs=2`, { waitUntil: 'load' });
+  await tab.goto(`${SITE}${PAGE}?kind=document&run=${run}&nav=${run}&subs=2`, { waitUntil: 'load' });
   await tab.waitForFunction(() => window.done === true, undefined, { polling: 50 });
 }
 
