@@ -8,16 +8,16 @@ use axum::response::{IntoResponse, Response};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message;
 
-use crate::collect::body::{Format, Refusal};
+use crate::collect::body::{Format, Refusal, Rejected};
 
 /// The `Retry-After` of a response with status 503.
 const RETRY_SECONDS: u64 = 1;
 
-/// Returns a success, with the number of spans that were rejected.
-pub(super) fn accept(format: Format, rejected: usize) -> Response {
-    let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
-        rejected_spans: i64::try_from(rejected).unwrap_or(i64::MAX),
-        error_message: "a trace id has 16 bytes and a span id 8, and neither is all zero".to_owned(),
+/// Returns a success, which names the spans that were rejected.
+pub(super) fn accept(format: Format, rejected: &Rejected) -> Response {
+    let partial_success = (rejected.spans > 0).then(|| ExportTracePartialSuccess {
+        rejected_spans: i64::try_from(rejected.spans).unwrap_or(i64::MAX),
+        error_message: rejected.reason.clone(),
     });
     let body = match format {
         Format::Protobuf => ExportTraceServiceResponse { partial_success }.encode_to_vec(),

@@ -141,7 +141,8 @@ impl Contents {
         trace.end = trace.end.max(end);
         // The real root of a trace that a session joined may never arrive here, so the session's span stands in for it.
         let is_joined = trace.root.is_none() && span.flags & IS_REMOTE != 0 && span.name == SESSION_NAME;
-        if span.parent_span_id.is_empty() || is_joined {
+        // Some exporters write zeros for no parent.
+        if span.parent_span_id.iter().all(|byte| *byte == 0) || is_joined {
             trace.root = <[u8; 8]>::try_from(&*span.span_id).ok();
             trace.root_service = Some(service.to_owned());
         }

@@ -9,5 +9,6 @@ mod collector;
 
 mod bodies;
 mod files;
+mod json;
 mod memory;
 mod run;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, Request};
@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::base::lock;
-use crate::collect::body::{self, Format, MAX_BODY, Refusal};
+use crate::collect::body::{self, Decoded, Format, MAX_BODY, Refusal, Rejected};
 use crate::collect::response::{accept, refuse};
 use crate::collect::store::TraceFileWriter;
 use crate::export::otlp;
@@ -43,6 +43,7 @@ pub(super) struct Shared {
     large_bodies: Arc<Semaphore>,
     on_problem: fn(&str),
     reported_write_error: AtomicBool,
+    reported_rejected: AtomicBool,
     reported_other_signals: AtomicBool,
 }
 
@@ -64,6 +65,7 @@ impl Shared {
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
             on_problem,
             reported_write_error: AtomicBool::new(false),
+            reported_rejected: AtomicBool::new(false),
             reported_other_signals: AtomicBool::new(false),
         }
     }
@@ -103,12 +105,12 @@ async fn traces(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     };
     let for_writer = Arc::clone(&shared);
     let stored = tokio::task::spawn_blocking(move || {
-        let stored = store_spans(&for_writer, format, encoding.as_deref(), &bytes);
+        let stored = store_spans(&for_writer, format, encoding.as_deref(), bytes);
         drop(permit);
         stored
     });
     match stored.await {
-        Ok(Ok(rejected)) => accept(format, rejected),
+        Ok(Ok(rejected)) => accept(format, &rejected),
         Ok(Err(refusal)) => refuse(format, &refusal),
         Err(error) => refuse(format, &Refusal::new(500, format!("the spans can't be read: {error}"))),
     }
@@ -126,7 +128,7 @@ async fn discard_signal(State(shared): State<Arc<Shared>>, request: Request<Body
     if !shared.reported_other_signals.swap(true, Ordering::Relaxed) {
         (shared.on_problem)("metrics or logs arrived, which are not kept: navtrace collects traces");
     }
-    accept(format, 0)
+    accept(format, &Rejected::default())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -137,7 +139,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 async fn read_body(
     request: Request<Body>,
     large_bodies: &Arc<Semaphore>,
-) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Refusal> {
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
     let announced = text(request.headers(), &CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let mut body = request.into_body();
     if announced.is_some_and(|length: u64| length > MAX_BODY as u64) {
@@ -167,7 +169,7 @@ async fn read_body(
         Ok(bytes)
     };
     match tokio::time::timeout(CLIENT_TIMEOUT, reading).await {
-        Ok(read) => Ok((read?, permit)),
+        Ok(read) => Ok((read?.into(), permit)),
         Err(_) => Err(Refusal::new(408, "the body did not arrive in time")),
     }
 }
@@ -178,10 +180,12 @@ async fn discard_rest(body: &mut Body) {
     let _ = tokio::time::timeout(CLIENT_TIMEOUT, reading).await;
 }
 
-/// Writes the spans of a body to the store and returns the number of invalid spans.
-fn store_spans(shared: &Shared, format: Format, encoding: Option<&str>, bytes: &[u8]) -> Result<usize, Refusal> {
-    let mut request = body::decode(format, &body::inflate(encoding, bytes)?)?;
-    let rejected = body::reject_invalid(&mut request);
+/// Writes the spans of a body to the store and returns those that can't be read.
+fn store_spans(shared: &Shared, format: Format, encoding: Option<&str>, bytes: Bytes) -> Result<Rejected, Refusal> {
+    let Decoded { request, rejected } = body::decode(format, body::inflate(encoding, bytes)?)?;
+    if rejected.spans > 0 && !shared.reported_rejected.swap(true, Ordering::Relaxed) {
+        (shared.on_problem)(&format!("a span can't be read and is not kept: {}", rejected.reason));
+    }
     let spans = otlp::count(&request);
     if spans > 0 {
         let mut store = lock(&shared.store);
