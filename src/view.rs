@@ -7,6 +7,7 @@ mod jaeger_json;
 pub(crate) mod link;
 mod otlp_json;
 pub mod page;
+mod parents;
 pub(crate) mod parsed;
 mod scan;
 pub(crate) mod serve;

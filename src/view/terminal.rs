@@ -218,8 +218,8 @@ fn remarks(span: &ShownSpan, glyphs: &Glyphs) -> String {
             let _ = write!(remarks, " ({remark})");
         }
     }
-    if span.orphan {
-        remarks.push_str(" (parent missing)");
+    for remark in &span.remarks {
+        let _ = write!(remarks, " ({remark})");
     }
     remarks
 }

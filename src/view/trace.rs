@@ -27,13 +27,13 @@ pub struct Trace {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ShownSpan {
-    /// The span id, 16 hexadecimal digits.
+    /// The span id, 16 hexadecimal digits. A server that joins its client's span has the same.
     pub id: String,
-    /// The parent's id, whether or not the parent is in the trace.
+    /// The id that the span names as its parent's, whether or not it is in the trace.
     pub parent: Option<String>,
     /// Levels below the top of the waterfall.
     pub depth: usize,
-    /// Whether the span is at the top because its parent is missing.
+    /// Whether the span is at the top although it names a parent.
     pub orphan: bool,
     /// The name of the service.
     pub service: String,
@@ -65,6 +65,8 @@ pub struct ShownSpan {
     pub events: Vec<Event>,
     /// The links.
     pub links: Vec<Link>,
+    /// A few words each about what is odd: `parent missing`.
+    pub remarks: Vec<String>,
 }
 
 /// The operation that a span stands for.

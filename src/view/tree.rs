@@ -4,16 +4,16 @@
 //! Nothing here is recursive, since a file may have chains of any length, and cycles.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 use crate::export::otlp::own;
 use crate::view::link::{LinkTemplate, LinkedTrace};
+use crate::view::parents::{Parent, parents, remove_repeats};
 use crate::view::parsed::{ParsedEvent, ParsedSpan};
 use crate::view::trace::{Event, Role, ShownSpan, Trace};
 
 /// Builds a trace from its spans, given in any order.
-pub(super) fn build_trace(id: &str, spans: Vec<ParsedSpan>, link: Option<&LinkTemplate>) -> Trace {
-    let spans = without_repeats(spans);
+pub(super) fn build_trace(id: &str, mut spans: Vec<ParsedSpan>, link: Option<&LinkTemplate>) -> Trace {
+    remove_repeats(&mut spans);
     let start = spans.iter().map(|span| span.start).min().unwrap_or(0);
     let end = spans.iter().map(|span| span.end).max().unwrap_or(0).max(start);
     let first_us = start / 1000;
@@ -33,42 +33,25 @@ pub(super) fn build_trace(id: &str, spans: Vec<ParsedSpan>, link: Option<&LinkTe
     }
 }
 
-/// Keeps the last copy of each span: exporters send spans again when there was no answer.
-fn without_repeats(spans: Vec<ParsedSpan>) -> Vec<ParsedSpan> {
-    let mut indexes: HashMap<String, usize> = HashMap::new();
-    let mut kept: Vec<ParsedSpan> = Vec::new();
-    for span in spans {
-        if let Some(index) = indexes.get(&span.id) {
-            kept[*index] = span;
-        } else {
-            indexes.insert(span.id.clone(), kept.len());
-            kept.push(span);
-        }
-    }
-    kept
-}
-
 /// Puts each parent before its children, and siblings in the order of their start.
 fn in_tree_order(mut spans: Vec<ParsedSpan>, trace_start_us: u64) -> Vec<ShownSpan> {
-    spans.sort_by(|a, b| (a.start / 1000, &a.id).cmp(&(b.start / 1000, &b.id)));
-    let indexes: HashMap<&str, usize> = spans.iter().enumerate().map(|(index, span)| (&*span.id, index)).collect();
-    let parents: Vec<Option<usize>> = spans.iter().map(|span| indexes.get(span.parent.as_deref()?).copied()).collect();
+    spans.sort_by(|a, b| (a.start / 1000, &a.id, a.kind, &a.service).cmp(&(b.start / 1000, &b.id, b.kind, &b.service)));
+    let parents = parents(&spans);
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); spans.len()];
     for (index, parent) in parents.iter().enumerate() {
-        if let Some(parent) = parent {
-            children[*parent].push(index);
+        if let Some(parent) = parent.index() {
+            children[parent].push(index);
         }
     }
 
-    // Spans that no top span leads to form a cycle; its first span becomes a top span.
-    let tops = (0..spans.len()).filter(|index| parents[*index].is_none()).chain(0..spans.len());
+    let tops = (0..spans.len()).filter(|index| parents[*index].index().is_none());
     let mut spans: Vec<Option<ParsedSpan>> = spans.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(spans.len());
     for top in tops {
         let mut pending = vec![(top, 0)];
         while let Some((index, depth)) = pending.pop() {
             if let Some(span) = spans[index].take() {
-                ordered.push(shown_span(span, depth, trace_start_us));
+                ordered.push(shown_span(span, parents[index], depth, trace_start_us));
                 pending.extend(children[index].iter().rev().map(|child| (*child, depth + 1)));
             }
         }
@@ -76,7 +59,7 @@ fn in_tree_order(mut spans: Vec<ParsedSpan>, trace_start_us: u64) -> Vec<ShownSp
     ordered
 }
 
-fn shown_span(span: ParsedSpan, depth: usize, trace_start_us: u64) -> ShownSpan {
+fn shown_span(span: ParsedSpan, parent: Parent, depth: usize, trace_start_us: u64) -> ShownSpan {
     let (label, role) = (span.label(), span.role());
     let from_cache = span.attribute(own::FROM_CACHE).is_some_and(|value| value == true);
     let shown_event = |event: ParsedEvent| Event {
@@ -85,7 +68,7 @@ fn shown_span(span: ParsedSpan, depth: usize, trace_start_us: u64) -> ShownSpan 
         attributes: event.attributes,
     };
     ShownSpan {
-        orphan: depth == 0 && span.parent.is_some(),
+        orphan: matches!(parent, Parent::Missing | Parent::Cycle),
         id: span.id,
         parent: span.parent,
         depth,
@@ -104,6 +87,15 @@ fn shown_span(span: ParsedSpan, depth: usize, trace_start_us: u64) -> ShownSpan 
         resource: span.resource,
         events: span.events.into_iter().map(shown_event).collect(),
         links: span.links,
+        remarks: remark(parent).into_iter().collect(),
+    }
+}
+
+fn remark(parent: Parent) -> Option<String> {
+    match parent {
+        Parent::Span(_) | Parent::None => None,
+        Parent::Missing => Some("parent missing".to_owned()),
+        Parent::Cycle => Some("its own ancestor".to_owned()),
     }
 }
 

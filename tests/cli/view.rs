@@ -1,6 +1,7 @@
 //! Tests `navtrace view`: what the terminal shows.
 
 mod files;
+mod shared_ids;
 
 use std::fs::{self, File};
 use std::process::{Output, Stdio};

@@ -32,6 +32,7 @@ fn span(number: usize, parent: Option<usize>, depth: usize, label: &str) -> Show
         resource: vec![("os.type".to_owned(), json!("linux"))],
         events: Vec::new(),
         links: Vec::new(),
+        remarks: Vec::new(),
     }
 }
 
@@ -95,10 +96,14 @@ fn the_page_is_accessible_in_every_layout() {
         first.spans[place].message = message.to_owned();
     }
     first.spans[7].cached = true;
-    first.spans[8].orphan = true;
+    first.spans[8].remarks = vec!["parent missing".to_owned()];
     first.spans[9].links = vec![Link { trace_id: format!("{:032x}", 2), span_id: format!("{:016x}", 3) }];
     write(dir.path(), "normal", &[first, trace(2, 30)]);
-    write(dir.path(), "single", &[trace(3, 12)]);
+    let mut single = trace(3, 12);
+    // A service that joined its client's span.
+    single.spans[3].id = single.spans[2].id.clone();
+    single.spans[3].depth = 3;
+    write(dir.path(), "single", &[single]);
     write(dir.path(), "empty", &[]);
     check(dir.path(), "normal");
 }

@@ -43,11 +43,12 @@ const table = (pairs) => {
  * Shows a span in the details panel.
  * @param {HTMLElement} panel
  * @param {Model} model
- * @param {Span} span
+ * @param {number} spanIndex
  * @param {{close: () => void, has: (traceId: string, spanId: string) => boolean, zoom: () => void}} page
  */
-const showDetails = (panel, model, span, page) => {
+const showDetails = (panel, model, spanIndex, page) => {
   const { trace } = model;
+  const span = trace.spans[spanIndex];
   const top = element('div', 'top');
   const close = element('button', '', 'Close');
   close.type = 'button';
@@ -69,7 +70,7 @@ const showDetails = (panel, model, span, page) => {
     ['time', clock(trace.startMs + span.startUs / 1000)],
     ['status', span.error ? element('span', 'bad', `✗ error${span.message === '' ? '' : `: ${span.message}`}`) : `no error${span.message === '' ? '' : `: ${span.message}`}`],
     ['span id', span.id],
-    ['parent', parentOf(model, span)],
+    ['parent', parentOf(model, spanIndex)],
   ];
   if (span.cached) facts.push(['answered by', "the browser's cache"]);
   if (span.critical) facts.push(['critical path', 'yes, the trace waited for this span']);
@@ -93,10 +94,11 @@ const showDetails = (panel, model, span, page) => {
 const eventText = (span, event) =>
   [event.timeUs < span.startUs ? 'before the span began' : `${duration(event.timeUs - span.startUs)} after the span began`, ...event.attributes.map(([key, value]) => `${key} = ${plain(value)}`)].join('\n');
 
-/** @param {Model} model @param {Span} span */
-const parentOf = (model, span) => {
-  if (span.parent === null) return 'none, this is the root';
-  return model.indexes.has(span.parent) ? linkTo(model.trace.id, span.parent, true) : `${span.parent} (missing)`;
+/** @param {Model} model @param {number} spanIndex */
+const parentOf = (model, spanIndex) => {
+  const [{ parent, remarks }, above] = [model.trace.spans[spanIndex], model.parents[spanIndex]];
+  if (above >= 0) return linkTo(model.trace.id, model.keys[above], true);
+  return parent === null ? 'none, this is the root' : `${parent} (${remarks[0] ?? 'missing'})`;
 };
 
 /** @param {string} traceId @param {string} spanId @param {boolean} isHere */

@@ -4,7 +4,7 @@
  * @typedef {{id: string, parent: string|null, depth: number, orphan: boolean, service: string, name: string, label: string,
  *   role: string, kind: string, startUs: number, durationUs: number, error: boolean, message: string, cached: boolean, critical: boolean,
  *   attributes: [string, unknown][], resource: [string, unknown][],
- *   events: {name: string, timeUs: number, attributes: [string, unknown][]}[], links: {traceId: string, spanId: string}[]}} Span
+ *   events: {name: string, timeUs: number, attributes: [string, unknown][]}[], links: {traceId: string, spanId: string}[], remarks: string[]}} Span
  * @typedef {{id: string, startMs: number, durationUs: number, link: string|null, spans: Span[]}} Trace
  * @typedef {{spanIndex: number, isAncestor: boolean, isParent: boolean}} RowData a row: its span, whether it only leads to a match, whether it can be collapsed
  * @typedef {{search: string, service: string, kind: string, errors: boolean, uncached: boolean}} Filter
@@ -36,9 +36,16 @@ const plain = (/** @type {unknown} */ value) => (typeof value === 'string' ? val
 class Model {
   constructor(/** @type {Trace} */ trace) {
     this.trace = trace;
-    /** The indexes of spans by their ids. @type {Map<string, number>} */
-    this.indexes = new Map(trace.spans.map((span, spanIndex) => [span.id, spanIndex]));
     const count = trace.spans.length;
+    /** The indexes of spans by their keys: the id, with a number for further spans of the same id. @type {Map<string, number>} */
+    this.indexes = new Map();
+    /** The key of each span. @type {string[]} */
+    this.keys = trace.spans.map(({ id }, spanIndex) => {
+      let key = id;
+      for (let copy = 2; this.indexes.has(key); copy += 1) key = `${id}~${copy}`;
+      this.indexes.set(key, spanIndex);
+      return key;
+    });
     /** For each span the index of its parent, or -1. */
     this.parents = new Int32Array(count).fill(-1);
     /** For each span the index behind its last descendant. */

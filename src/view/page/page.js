@@ -72,14 +72,13 @@ function choose(/** @type {number} */ spanIndex, /** @type {boolean} */ open) {
   if (!current) return;
   chosen = spanIndex;
   waterfall.choose(spanIndex);
-  const span = current.trace.spans[spanIndex];
   if (open || !panel.hidden) {
     const wasHidden = panel.hidden;
-    showDetails(panel, current, span, { close: closeDetails, has, zoom });
+    showDetails(panel, current, spanIndex, { close: closeDetails, has, zoom });
     if (wasHidden) scrollAboveDetails();
   }
   notify('');
-  setLocation(current.trace.id, span.id);
+  setLocation(current.trace.id, current.keys[spanIndex]);
 }
 
 /** Returns whether the page has a span. */

@@ -219,7 +219,7 @@ class Row {
     this.mark.textContent = span.error ? '✗ ' : '';
     this.name.textContent = span.label;
     this.label.title = span.label;
-    const notes = [span.cached ? 'cache' : '', span.orphan ? 'parent missing' : '', isCollapsed ? `${model.after[spanIndex] - spanIndex - 1} below` : ''];
+    const notes = [span.cached ? 'cache' : '', ...span.remarks, isCollapsed ? `${model.after[spanIndex] - spanIndex - 1} below` : ''];
     const note = notes.filter((text) => text !== '').join(', ');
     this.note.textContent = note === '' ? '' : ` (${note})`;
     this.service.textContent = span.service;

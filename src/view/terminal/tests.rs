@@ -24,6 +24,7 @@ fn span(depth: usize, service: &str, label: &str, start_us: u64, duration_us: u6
         resource: Vec::new(),
         events: Vec::new(),
         links: Vec::new(),
+        remarks: Vec::new(),
     }
 }
 
@@ -40,7 +41,7 @@ fn shop() -> Trace {
     let mut cached = span(2, "browser", "GET /商品/一覧", 20_000, 830);
     cached.cached = true;
     let mut lost = span(0, "a-service-with-a-long-name", "cron", 900_000, 340_000);
-    lost.orphan = true;
+    lost.remarks = vec!["parent missing".to_owned()];
     let mut trace = trace(vec![
         span(0, "browser", "browser session", 0, 1_240_000),
         span(1, "browser", "navigation http://shop.test/", 10_000, 900_000),

@@ -189,6 +189,13 @@ async function normal() {
   assert.ok(await single.page.locator('#traces').isHidden());
   assert.deepEqual(await violations(single.page), []);
   await shot(single.page, 'single');
+  // Spans of one id have locations of their own.
+  await single.page.locator('.row').nth(3).click();
+  await single.page.waitForFunction((end) => location.hash.endsWith(end), '0003~2');
+  assert.equal(await chosen(single.page), 'GET /3');
+  await single.page.locator('#details a').click();
+  await single.page.waitForFunction((end) => location.hash.endsWith(end), '0003');
+  assert.equal(await chosen(single.page), 'GET /2');
   await single.close();
 
   const shared = await open('normal', { hash: `#${TRACE}2/${'0'.repeat(14)}05` });
