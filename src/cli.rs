@@ -26,12 +26,10 @@ use clap::{Parser, Subcommand};
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
+use crate::launch::find::BROWSER_NAME;
 use crate::launch::latch;
 use crate::settings::Config;
 use crate::settings::setting::Setting;
-
-/// The name under which this program acts as the browser.
-pub(crate) const BROWSER_NAME: &str = "navtrace-chromium";
 
 /// Trace context on every request of a browser test, with no change to the test.
 ///

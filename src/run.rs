@@ -19,14 +19,11 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::base::signals::Signals;
 use crate::base::stdio::say;
-use crate::launch::k6;
+use crate::launch::find::{BROWSER_NAME, CLIENT_VARIABLES};
 use crate::run::collector::RunningCollector;
 use crate::run::progress::Progress;
 use crate::run::reports::ReportReceiver;
 use crate::view::link::LinkTemplate;
-
-/// Variables in which clients look for the path of their browser.
-const BROWSER_VARIABLES: [&str; 3] = [k6::EXECUTABLE_PATH, "PUPPETEER_EXECUTABLE_PATH", "CHROME_BIN"];
 
 /// Longest wait for the reports of hosts that outlive the command.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
@@ -54,8 +51,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Catches signals, listens for reports, and links this program under `browser_name`, by which it acts as the browser.
-    pub(crate) fn prepare(browser_name: &str) -> Result<Self, Failure> {
+    /// Catches signals, listens for reports, and links this program under the name by which it acts as the browser.
+    pub(crate) fn prepare() -> Result<Self, Failure> {
         let set_up = |error| {
             Failure::new(ExitCode::Failure, "the run can't be set up")
                 .because(error)
@@ -64,7 +61,7 @@ impl Run {
         let signals = supervise::catch_signals()?;
         let dir = files::temporary_directory("navtrace-run-").map_err(set_up)?;
         let receiver = ReportReceiver::listen(dir.path(), say).map_err(set_up)?;
-        let browser = link_this_program(&dir.path().join(browser_name)).map_err(set_up)?;
+        let browser = link_this_program(&dir.path().join(BROWSER_NAME)).map_err(set_up)?;
         Ok(Self { signals, receiver, browser, dir })
     }
 
@@ -76,7 +73,7 @@ impl Run {
         options: &RunOptions<'_>,
     ) -> Result<ProcessExitCode, Failure> {
         let Self { signals, receiver, browser, dir: _dir } = self;
-        command.env(RUN_SOCKET, receiver.path()).envs(BROWSER_VARIABLES.map(|name| (name, &browser)));
+        command.env(RUN_SOCKET, receiver.path()).envs(CLIENT_VARIABLES.map(|name| (name, &browser)));
         let progress = Progress::start(receiver.shared());
         let status = supervise::supervise(&mut command, signals);
         drop(progress);

@@ -1,6 +1,5 @@
 //! `navtrace env`: prints the variables that make a client start a traced browser by itself.
 
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
@@ -9,8 +8,8 @@ use crate::base::directories::StateDirectory;
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
+use crate::cli::profile;
 use crate::cli::setting_flags::SettingFlags;
-use crate::cli::{BROWSER_NAME, profile};
 use crate::context::mode::ModeSetting;
 use crate::launch::{extension, find, k6, start};
 use crate::settings::Config;
@@ -75,7 +74,11 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
         let message = "env needs a client: add --k6, the only one supported";
         return Err(Failure::new(ExitCode::Usage, message));
     }
-    let browser = browser(config)?;
+    // On its own k6 would prefer a build without extensions.
+    let browser = find::find(config.browser.as_deref())?;
+    for sentence in &browser.passed_over {
+        say(sentence);
+    }
     let extension = extension::provide(config.extension.as_deref())?;
     let extension = k6::path(&extension, "extension's folder", OTHER_EXTENSION)?;
     let given = variable(k6::ARGS)?;
@@ -94,7 +97,7 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
     let mut export = |name: &str, value: &str| {
         let _ = writeln!(lines, "export {name}={}", crate::base::text::quoted(value));
     };
-    export(k6::EXECUTABLE_PATH, &browser.to_string_lossy());
+    export(k6::EXECUTABLE_PATH, &browser.path.to_string_lossy());
     export(k6::ARGS, &arguments);
     export(k6::IGNORE_DEFAULT_ARGS, &k6::merge_ignored(&variable(k6::IGNORE_DEFAULT_ARGS)?));
     export(environment::LATCHED_PROFILE, &profile);
@@ -102,28 +105,6 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
         export(name, &value.to_string_lossy());
     }
     Ok(lines + COMMENT)
-}
-
-/// Returns the browser for k6: `NAVTRACE_BROWSER`, else k6's own choice unless that is navtrace, else the usual one. On its own k6 would
-/// prefer a build without extensions.
-fn browser(config: &Config) -> Result<PathBuf, Failure> {
-    let named = PathBuf::from(variable(k6::EXECUTABLE_PATH)?);
-    if config.browser.is_some() || named.as_os_str().is_empty() {
-        return find::find(config.browser.as_deref());
-    }
-    // A `navtrace-chromium` of another build is navtrace too.
-    if named.file_name() == Some(OsStr::new(BROWSER_NAME)) {
-        return find::find(None);
-    }
-    let path = find::resolve(&named, &std::env::var_os("PATH").unwrap_or_default());
-    match path.filter(|path| find::is_executable(path)) {
-        Some(path) if find::is_ourselves(&path) => find::find(None),
-        Some(_) => find::find(Some(&named)),
-        None => {
-            let message = format!("{}={}: no such program", k6::EXECUTABLE_PATH, named.display());
-            Err(Failure::new(ExitCode::NotFound, message).hint("set it to the path of a Chromium, or unset it"))
-        }
-    }
 }
 
 /// Returns a variable of the user's environment, empty if it is not set.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
+use crate::cli::collect;
 use crate::cli::setting_flags::SettingFlags;
-use crate::cli::{BROWSER_NAME, collect};
 use crate::context::mode::ModeSetting;
 use crate::launch::{extension, find, start};
 use crate::run::collector::{self, RunningCollector};
@@ -19,7 +19,7 @@ use crate::settings::{self, Config};
 /// Run a command whose browsers carry trace context
 ///
 /// Sets the variables by which k6, Puppeteer and others find their browser (K6_BROWSER_EXECUTABLE_PATH, PUPPETEER_EXECUTABLE_PATH,
-/// CHROME_BIN; with Playwright, pass the last as executablePath), runs the command with its own standard streams and exit status,
+/// CHROME_BIN, CHROME_PATH; with Playwright, pass CHROME_BIN as executablePath), runs the command with its own standard streams and exit status,
 /// and then says on standard error what was traced.
 ///
 /// Unless OTEL_EXPORTER_OTLP_ENDPOINT names a collector, spans are received here: the browser's, and those of services that send them to the
@@ -58,6 +58,9 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     }
     // Problems that keep every browser from starting are reported once, before the command starts.
     let browser = find::find(config.browser.as_deref())?;
+    for sentence in &browser.passed_over {
+        say(sentence);
+    }
     let extension = match config.mode {
         // The launcher writes an extension for each start.
         ModeSetting::Static => None,
@@ -66,11 +69,11 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     if start::needs_no_sandbox() {
         say(start::NO_SANDBOX);
     }
-    let run = Run::prepare(BROWSER_NAME)?;
+    let run = Run::prepare()?;
     let collector = start_collector(config, &args.collect)?;
 
     let mut command = Command::new(&args.command[0]);
-    command.args(&args.command[1..]).envs(config.environment()).env(settings::BROWSER, browser);
+    command.args(&args.command[1..]).envs(config.environment()).env(settings::BROWSER, browser.path);
     if let (Some(_), Some(extension)) = (&config.extension, extension) {
         // The absolute path: the browser may be started from another directory.
         command.env(settings::EXTENSION, extension);

@@ -115,7 +115,7 @@ impl Computer {
             default.is_some() && default == real(dir)
         };
         let started = || {
-            let path = find::find(options.browser.as_deref()).ok()?;
+            let path = find::find(options.browser.as_deref()).ok()?.path;
             Browser::of_program(&path, self.os).or_else(|| Browser::of_program(&real(&path)?, self.os))
         };
         BROWSERS.iter().find(owns).or_else(started).unwrap_or(&BROWSERS[0])

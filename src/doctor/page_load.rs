@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use crate::base::files;
 use crate::context::mode::{Mode, ModeSetting, WantedMode};
 use crate::doctor::{DoctorOptions, Finding};
 use crate::launch::gate::DOCTOR_HINT;
-use crate::launch::start;
+use crate::launch::{find, start};
 use crate::run::reports::ReportReceiver;
 
 /// The subjects of the findings.
@@ -62,8 +63,8 @@ impl Drop for TestBrowser {
     }
 }
 
-/// Runs the checks that need a running browser.
-pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
+/// Runs the checks that need a running browser, with the browser at this path.
+pub(super) fn check(options: &DoctorOptions, browser: &Path) -> Result<Vec<Finding>, Failure> {
     let set_up = |error: io::Error| {
         Failure::new(ExitCode::Failure, "the check of a page load can't be set up")
             .because(error)
@@ -78,6 +79,7 @@ pub(super) fn check(options: &DoctorOptions) -> Result<Vec<Finding>, Failure> {
         .arg("launch")
         .args(CHROMIUM_ARGUMENTS)
         .envs(options.environment.iter().map(|(name, value)| (name, value)))
+        .env(find::SETTING, browser)
         .env(environment::RUN_SOCKET, receiver.path())
         // A browser that is killed leaves files there, which are removed with the directory.
         .env("TMPDIR", dir.path())

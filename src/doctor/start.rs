@@ -12,32 +12,36 @@ use crate::base::failure::Failure;
 use crate::channel::frame;
 use crate::channel::message::to_host::{Hello, ToHost};
 use crate::context::mode::ModeSetting;
-use crate::doctor::{DoctorOptions, Finding, page_load};
-use crate::launch::{extension, find, start};
+use crate::doctor::{CheckStatus, DoctorOptions, Finding, page_load};
+use crate::launch::find::{self, FoundBrowser};
+use crate::launch::{extension, start};
 
 /// Time for the host's answer.
 const HOST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the checks in order. Also returns the failure, if any, that kept the page load from being tried.
 pub(crate) fn check(options: &DoctorOptions) -> (Vec<Finding>, Option<Failure>) {
+    let browser = find::find(options.browser.as_deref()).map_err(|failure| failure.to_string());
+    let described = browser.as_ref().map_err(Clone::clone).and_then(describe);
+    let is_usable = described.is_ok();
+    let mut findings = vec![Finding::of("browser", described)];
+    let passed_over = browser.iter().flat_map(|browser| &browser.passed_over);
+    findings.extend(passed_over.map(|sentence| Finding::new(CheckStatus::Warn, "browser", sentence)));
     let results = match options.mode {
-        ModeSetting::Worker(_) => {
-            vec![("browser", browser(options)), ("extension", extension_files(options)), ("host", host())]
-        }
-        ModeSetting::Static => vec![
-            ("browser", browser(options)),
+        ModeSetting::Worker(_) => [("extension", extension_files(options)), ("host", host())],
+        ModeSetting::Static => [
             ("extension", Ok("written for each start: static mode".to_owned())),
             ("host", Ok("not checked: static mode has no worker and needs no host".to_owned())),
         ],
     };
-    let is_ready = results.iter().all(|(_, result)| result.is_ok());
-    let mut findings: Vec<_> = results.into_iter().map(|(subject, result)| Finding::of(subject, result)).collect();
-    if !is_ready {
+    let is_ready = is_usable && results.iter().all(|(_, result)| result.is_ok());
+    findings.extend(results.into_iter().map(|(subject, result)| Finding::of(subject, result)));
+    let (Ok(browser), true) = (browser, is_ready) else {
         let not_tried = || Err("not tried: fix the problems above first".to_owned());
         findings.extend(page_load::SUBJECTS.map(|subject| Finding::of(subject, not_tried())));
         return (findings, None);
-    }
-    match page_load::check(options) {
+    };
+    match page_load::check(options, &browser.path) {
         Ok(found) => {
             findings.extend(found);
             (findings, None)
@@ -46,13 +50,13 @@ pub(crate) fn check(options: &DoctorOptions) -> (Vec<Finding>, Option<Failure>) 
     }
 }
 
-fn browser(options: &DoctorOptions) -> Result<String, String> {
-    let path = find::find(options.browser.as_deref()).map_err(|failure| failure.to_string())?;
-    let path_shown = path.display();
-    let version = find::version(&path).ok_or_else(|| {
-        format!("{path_shown} printed no version: is it a Chromium? Set NAVTRACE_BROWSER to the path of one")
+/// Describes a browser by its version and path, and says why it is this one.
+fn describe(browser: &FoundBrowser) -> Result<String, String> {
+    let FoundBrowser { path, reason, .. } = browser;
+    let version = find::version(path).ok_or_else(|| {
+        format!("{} printed no version: is it a Chromium? Set NAVTRACE_BROWSER to the path of one", path.display())
     })?;
-    Ok(format!("{version} at {path_shown}"))
+    Ok(format!("{version} at {}, {reason}", path.display()))
 }
 
 fn extension_files(options: &DoctorOptions) -> Result<String, String> {

@@ -1,6 +1,8 @@
 //! Finds the browser to start and refuses builds that cannot load extensions.
 
-use std::ffi::OsStr;
+mod caches;
+
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,18 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::base::failure::{ExitCode, Failure};
+use crate::launch::k6;
+
+/// The name under which this program acts as the browser.
+pub(crate) const BROWSER_NAME: &str = "navtrace-chromium";
+
+/// The setting that names the browser.
+pub(crate) const SETTING: &str = "NAVTRACE_BROWSER";
+
+/// Variables in which clients look for the path of their browser. `navtrace run` sets them to itself, so their values name the browser that the
+/// user wants.
+pub(crate) const CLIENT_VARIABLES: [&str; 4] =
+    [k6::EXECUTABLE_PATH, "PUPPETEER_EXECUTABLE_PATH", "CHROME_BIN", "CHROME_PATH"];
 
 /// Browsers to try when none is named, best first. Branded Chrome comes last because it loads no unpacked extension since 137.
 const CANDIDATES: [&str; 11] = [
@@ -27,26 +41,87 @@ const CANDIDATES: [&str; 11] = [
 /// Builds without extension support.
 const HEADLESS_SHELLS: [&str; 3] = ["chrome-headless-shell", "headless_shell", "headless-shell"];
 
+/// Folders of the archives of Chromium and Chrome for Testing, to which numbers and processors are added.
+const ARCHIVES: [&str; 2] = ["chrome-linux", "chrome-mac"];
+
 /// The first branded Chrome that ignores `--load-extension`.
 const FIRST_CHROME_WITHOUT: u32 = 137;
 
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
-const NOT_FOUND: &str = "no Chromium was found on PATH: install it (on Debian: apt-get install chromium) or set NAVTRACE_BROWSER to its path";
+const NOT_FOUND: &str = "no Chromium was found on PATH or in the caches of Playwright and Puppeteer: install it (on Debian: apt-get install \
+                         chromium) or set NAVTRACE_BROWSER to its path";
 
-/// Returns the named browser, or else the first candidate that is installed and can load extensions.
-pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
-    let search_path = std::env::var_os("PATH").unwrap_or_default();
-    match named {
-        Some(name) => named_browser(name, &search_path),
-        None => first_candidate(&search_path),
-    }
+/// The browser to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FoundBrowser {
+    pub(crate) path: PathBuf,
+    /// Why it is this one, such as `named by CHROME_BIN`.
+    pub(crate) reason: String,
+    /// A sentence for each browser that a client's variable names and that is not started.
+    pub(crate) passed_over: Vec<String>,
 }
 
-fn named_browser(name: &Path, search_path: &OsStr) -> Result<PathBuf, Failure> {
+/// Returns the browser that the setting or a client's variable names, or else the first one that is installed and can load extensions.
+pub(crate) fn find(named: Option<&Path>) -> Result<FoundBrowser, Failure> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    find_in(named, &variable)
+}
+
+fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<FoundBrowser, Failure> {
+    let search_path = variable("PATH").unwrap_or_default();
+    if let Some(name) = named {
+        let place = SETTING;
+        let path = named_browser(place, name, &search_path)?;
+        loads_extensions(&path).map_err(|build| refused(&path, &build))?;
+        return Ok(FoundBrowser { path, reason: format!("named by {place}"), passed_over: Vec::new() });
+    }
+    let mut found: Option<FoundBrowser> = None;
+    // Each browser that is not started, its variable, and what it is if it loads no extensions.
+    let mut others = Vec::new();
+    for place in CLIENT_VARIABLES {
+        let Some(name) = variable(place).map(PathBuf::from) else { continue };
+        if name.file_name() == Some(OsStr::new(BROWSER_NAME))
+            || resolve(&name, &search_path).is_some_and(|path| is_ourselves(&path))
+        {
+            continue;
+        }
+        let path = named_browser(place, &name, &search_path)?;
+        match (loads_extensions(&path), &found) {
+            (Err(build), _) => others.push((place, path, Some(build))),
+            (Ok(()), None) => {
+                found = Some(FoundBrowser { path, reason: format!("named by {place}"), passed_over: Vec::new() });
+            }
+            (Ok(()), Some(first)) if is_same(&first.path, &path) => {}
+            (Ok(()), Some(_)) => others.push((place, path, None)),
+        }
+    }
+    let mut found = match found {
+        Some(found) => found,
+        None => first_candidate(&search_path, variable).map_err(|failure| match others.first() {
+            Some((_, path, Some(build))) if failure.exit == ExitCode::NotFound => refused(path, build),
+            _ => failure,
+        })?,
+    };
+    let FoundBrowser { path, reason, .. } = &found;
+    let sentence = |(place, other, build): (&str, PathBuf, Option<String>)| {
+        let cause = build.map(|build| format!(", which is {build} and loads no extensions")).unwrap_or_default();
+        format!(
+            "{} ({place}) is not started{cause}: {} is, {reason}; set NAVTRACE_BROWSER to choose",
+            other.display(),
+            path.display()
+        )
+    };
+    found.passed_over = others.into_iter().map(sentence).collect();
+    Ok(found)
+}
+
+/// Returns the program that a setting or variable names.
+fn named_browser(place: &str, name: &Path, search_path: &OsStr) -> Result<PathBuf, Failure> {
     let unusable = |exit, problem| {
-        Failure::new(exit, format!("NAVTRACE_BROWSER={}: {problem}", name.display()))
-            .hint("set it to the path of a Chromium")
+        let or_unset = if place == SETTING { "" } else { ", or unset it" };
+        Failure::new(exit, format!("{place}={}: {problem}", name.display()))
+            .hint(format!("set it to the path of a Chromium{or_unset}"))
     };
     let path = resolve(name, search_path)
         .filter(|path| path.exists())
@@ -57,20 +132,32 @@ fn named_browser(name: &Path, search_path: &OsStr) -> Result<PathBuf, Failure> {
     if is_ourselves(&path) {
         return Err(unusable(ExitCode::CannotExecute, "that is navtrace itself"));
     }
-    check_loads_extensions(&path)?;
     Ok(path)
 }
 
-fn first_candidate(search_path: &OsStr) -> Result<PathBuf, Failure> {
-    let mut refused = None;
+fn first_candidate(search_path: &OsStr, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<FoundBrowser, Failure> {
     let installed = CANDIDATES.iter().filter_map(|name| look_up(Path::new(name), search_path));
-    for path in installed.filter(|path| !is_ourselves(path)) {
-        match check_loads_extensions(&path) {
-            Ok(()) => return Ok(path),
-            Err(failure) => refused = refused.or(Some(failure)),
+    let installed = installed.map(|path| (path, "the first on PATH".to_owned()));
+    let cached = caches::browsers(variable).into_iter();
+    let cached = cached.map(|(path, owner)| (path, format!("from {owner}'s cache, since PATH has none")));
+    let mut failure = None;
+    for (path, reason) in installed.chain(cached).filter(|(path, _)| !is_ourselves(path)) {
+        match loads_extensions(&path) {
+            Ok(()) => return Ok(FoundBrowser { path, reason, passed_over: Vec::new() }),
+            Err(build) => failure = failure.or(Some(refused(&path, &build))),
         }
     }
-    Err(refused.unwrap_or_else(|| Failure::new(ExitCode::NotFound, NOT_FOUND)))
+    Err(failure.unwrap_or_else(|| Failure::new(ExitCode::NotFound, NOT_FOUND)))
+}
+
+/// Makes the failure for a browser that is a build without extensions.
+fn refused(path: &Path, build: &str) -> Failure {
+    let message = format!(
+        "{} is {build}, which loads no extensions, so nothing could be traced: use Chromium or Chrome for Testing (set NAVTRACE_BROWSER to \
+         its path)",
+        path.display()
+    );
+    Failure::new(ExitCode::CannotExecute, message)
 }
 
 /// Makes a path absolute, since the browser may be started from another directory, and looks a bare name up in `search_path`.
@@ -94,37 +181,34 @@ pub(crate) fn is_executable(path: &Path) -> bool {
 
 /// Returns whether the program is this navtrace, under any name.
 pub(crate) fn is_ourselves(path: &Path) -> bool {
-    let real = |path: &Path| fs::canonicalize(path).ok();
-    let ours = std::env::current_exe().ok().and_then(|path| real(&path));
-    ours.is_some() && real(path) == ours
+    std::env::current_exe().is_ok_and(|ours| is_same(&ours, path))
 }
 
-/// Refuses a browser that cannot load extensions, judged by its name and version.
+/// Returns whether two paths lead to the same file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    real(one).is_some_and(|one| Some(one) == real(other))
+}
+
+/// Checks by its name and version that a browser can load extensions. The error names the build that cannot.
 ///
 /// Only a name that branded Chrome may have is asked for its version, because asking slows every start down.
-fn check_loads_extensions(path: &Path) -> Result<(), Failure> {
+fn loads_extensions(path: &Path) -> Result<(), String> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let names = [path, &real].map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-    let refused = |name: &str| {
-        let message = format!(
-            "{} is {name}, which loads no extensions, so nothing could be traced: use Chromium or Chrome for Testing (set \
-             NAVTRACE_BROWSER to its path)",
-            path.display()
-        );
-        Failure::new(ExitCode::CannotExecute, message)
-    };
     if let Some(name) = names.iter().find(|name| HEADLESS_SHELLS.contains(&name.as_str())) {
-        return Err(refused(name));
+        return Err(name.clone());
     }
     let maybe_branded = |name: &String| {
         let name = name.to_lowercase();
         name == "chrome" || name.starts_with("google-chrome") || name.starts_with("google chrome")
     };
-    if !names.iter().any(maybe_branded) {
+    let is_archived = |folder: &OsStr| ARCHIVES.iter().any(|archive| folder.to_string_lossy().starts_with(archive));
+    if !names.iter().any(maybe_branded) || real.iter().any(is_archived) {
         return Ok(());
     }
     match version(path).as_deref().and_then(branded_major) {
-        Some(major) if major >= FIRST_CHROME_WITHOUT => Err(refused(&format!("Google Chrome {major}"))),
+        Some(major) if major >= FIRST_CHROME_WITHOUT => Err(format!("Google Chrome {major}")),
         _ => Ok(()),
     }
 }
@@ -160,76 +244,4 @@ pub(crate) fn version(path: &Path) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn program(dir: &Path, name: &str, script: &str) -> PathBuf {
-        let path = dir.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    }
-
-    #[test]
-    fn headless_shell_is_refused_under_any_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let shell = program(dir.path(), "chrome-headless-shell", "");
-        let link = dir.path().join("chromium");
-        std::os::unix::fs::symlink(&shell, &link).unwrap();
-        for path in [&shell, &link] {
-            assert_eq!(
-                find(Some(path)).unwrap_err().to_string(),
-                format!(
-                    "{} is chrome-headless-shell, which loads no extensions, so nothing could be traced: use Chromium or Chrome for \
-                     Testing (set NAVTRACE_BROWSER to its path)",
-                    path.display()
-                )
-            );
-        }
-    }
-
-    #[test]
-    fn branded_chrome_is_recognised_by_its_version() {
-        let dir = tempfile::tempdir().unwrap();
-        for (version, fits) in [
-            ("Google Chrome 136.0.7103.92", true),
-            ("Google Chrome 137.0.7151.55", false),
-            ("Google Chrome for Testing 140.0.7339.82", true),
-            ("Chromium 156.0.8078.73", true),
-        ] {
-            let path = program(dir.path(), "google-chrome", &format!("echo '{version} '"));
-            assert_eq!(find(Some(&path)).is_ok(), fits, "{version}");
-        }
-    }
-
-    #[test]
-    fn a_later_candidate_is_preferred_to_branded_chrome() {
-        let dir = tempfile::tempdir().unwrap();
-        program(dir.path(), "chrome", "echo 'Google Chrome 150.0.0.0'");
-        let error = first_candidate(dir.path().as_os_str()).unwrap_err().to_string();
-        assert!(error.contains(" is Google Chrome 150, which loads no extensions"), "{error}");
-        let brave = program(dir.path(), "brave-browser", "");
-        assert_eq!(first_candidate(dir.path().as_os_str()), Ok(brave));
-    }
-
-    #[test]
-    fn an_unusable_name_is_reported() {
-        let dir = tempfile::tempdir().unwrap();
-        let text = dir.path().join("notes.txt");
-        fs::write(&text, "").unwrap();
-        let missing = dir.path().join("missing");
-        let itself = std::env::current_exe().unwrap();
-        for (path, exit, problem) in [
-            (&text, ExitCode::CannotExecute, "not an executable file"),
-            (&dir.path().to_owned(), ExitCode::CannotExecute, "not an executable file"),
-            (&missing, ExitCode::NotFound, "no such program"),
-            (&itself, ExitCode::CannotExecute, "that is navtrace itself"),
-        ] {
-            let failure = find(Some(path)).unwrap_err();
-            let message = format!("NAVTRACE_BROWSER={}: {problem}; set it to the path of a Chromium", path.display());
-            assert_eq!((failure.exit, failure.to_string()), (exit, message));
-        }
-        let failure = first_candidate(dir.path().as_os_str()).unwrap_err();
-        assert_eq!((failure.exit, failure.to_string()), (ExitCode::NotFound, NOT_FOUND.to_owned()));
-    }
-}
+mod tests;

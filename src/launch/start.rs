@@ -50,6 +50,15 @@ impl LaunchOptions {
         }
     }
 
+    /// Finds the browser, and tells of those that a client's variable names and that are not started.
+    pub(super) fn find_browser(&self) -> Result<PathBuf, Failure> {
+        let browser = find::find(self.browser.as_deref())?;
+        for sentence in &browser.passed_over {
+            self.tell(sentence);
+        }
+        Ok(browser.path)
+    }
+
     /// Prepares the profile that the client names in its arguments, or a temporary one, which is returned. Registers the host at `host` there.
     pub(super) fn prepare_profile(&self, args: &[OsString], host: Option<&Path>) -> Result<Option<TempDir>, Failure> {
         let client_profile = flags::user_data_dir(args);
@@ -98,7 +107,7 @@ pub(crate) struct PreparedBrowser {
 impl PreparedBrowser {
     /// Finds the browser, and prepares extension, profile and gate for a client's arguments.
     pub(crate) fn prepare(options: LaunchOptions, args: &[OsString]) -> Result<Self, Failure> {
-        let browser = find::find(options.browser.as_deref())?;
+        let browser = options.find_browser()?;
         let extension_dir = extension::provide(options.extension.as_deref())?;
         let binary = this_binary()?;
 

@@ -26,12 +26,12 @@ use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};
 use crate::export::options::ExportOptions;
 use crate::export::queue::ExportedSession;
+use crate::launch::extension;
 use crate::launch::flags::{self, AddedFlags};
 use crate::launch::fork::{self, Side};
 use crate::launch::start::{self, LaunchOptions};
 use crate::launch::static_mode::watcher::Watcher;
 use crate::launch::watch::BrowserWatch;
-use crate::launch::{extension, find};
 
 /// Switches by which Chromium prints something and exits, without a session.
 const PRINTING: [&str; 4] = ["version", "product-version", "help", "h"];
@@ -77,7 +77,7 @@ impl StaticBrowser {
     /// Finds the browser, issues the session's context, and prepares extension and profile for a client's arguments.
     pub(crate) fn prepare(options: StaticOptions, args: &[OsString]) -> Result<Self, Failure> {
         let StaticOptions { launch, policy, web_vitals, export, reports } = options;
-        let browser = find::find(launch.browser.as_deref())?;
+        let browser = launch.find_browser()?;
         for problem in without_effect(&launch, &policy, web_vitals) {
             launch.tell(problem);
         }

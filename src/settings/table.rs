@@ -6,11 +6,12 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use crate::context::mode::{ModeSetting, WantedMode};
+use crate::launch::find;
 use crate::settings::setting::{Read, SETTING, Secret, Setting, put};
 use crate::settings::{export, propagation, value};
 use crate::view::link::LinkTemplate;
 
-pub(crate) const BROWSER: &str = "NAVTRACE_BROWSER";
+pub(crate) const BROWSER: &str = find::SETTING;
 pub(crate) const EXTENSION: &str = "NAVTRACE_EXTENSION";
 
 const MODES: [(&str, ModeSetting); 4] = [
@@ -37,7 +38,8 @@ static SETTINGS: &[Setting] = &[
         is_for_launch: true,
         flag: Some("browser"),
         default: "the first on `PATH`",
-        meaning: "the Chromium to start: a path or a name",
+        meaning: "the Chromium to start: a path or a name. By default the one that `K6_BROWSER_EXECUTABLE_PATH`, `PUPPETEER_EXECUTABLE_PATH`, \
+                  `CHROME_BIN` or `CHROME_PATH` names, then the first on `PATH`, then one that Playwright or Puppeteer has downloaded",
         read: Read::Path(|config, path| config.browser = Some(path)),
         ..SETTING
     },

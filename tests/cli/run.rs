@@ -66,6 +66,55 @@ fn clients_find_the_browser_in_their_variables() {
 }
 
 #[test]
+fn the_browser_of_a_clients_variable_is_started() {
+    let environment = Environment::new();
+    environment.program("chromium", "echo on PATH");
+    let browser = environment.program("brave", "echo chosen");
+    let path = format!("{}:{}", environment.home().display(), std::env::var("PATH").unwrap());
+    let started = |variables: &[(&str, &str)]| {
+        let mut run =
+            environment.navtrace(["run", "--", "sh", "-c", r#""$CHROME_BIN" --version; "$CHROME_PATH" --version"#]);
+        let output = run.env("PATH", &path).envs(variables.iter().copied()).output().unwrap();
+        (stdout(&output), stderr(&output))
+    };
+    let browser = browser.to_str().unwrap();
+    for variable in ["K6_BROWSER_EXECUTABLE_PATH", "PUPPETEER_EXECUTABLE_PATH", "CHROME_BIN", "CHROME_PATH"] {
+        assert_eq!(started(&[(variable, browser)]).0, "chosen\nchosen\n", "{variable}");
+    }
+    let (output, messages) = started(&[("CHROME_BIN", browser), ("NAVTRACE_BROWSER", "chromium")]);
+    assert_eq!(output, "on PATH\non PATH\n", "{messages}");
+    let (output, messages) = started(&[("CHROME_BIN", browser), ("CHROME_PATH", "chromium")]);
+    let sentence = format!(
+        "navtrace: {}/chromium (CHROME_PATH) is not started: {browser} is, named by CHROME_BIN; set NAVTRACE_BROWSER to choose\n",
+        environment.home().display()
+    );
+    assert!(output == "chosen\nchosen\n" && messages.contains(&sentence), "{output}{messages}");
+}
+
+#[test]
+fn the_browsers_of_clients_caches_are_found() {
+    let environment = Environment::new();
+    let folder = ".cache/puppeteer/chrome/linux-131.0.6778.204/chrome-linux64";
+    std::fs::create_dir_all(environment.home().join(folder)).unwrap();
+    let browser = environment.program(&format!("{folder}/chrome"), "echo of a cache");
+    std::fs::create_dir(environment.home().join("bin")).unwrap();
+    let shell = environment.home().join("bin/sh");
+    std::os::unix::fs::symlink("/bin/sh", shell).unwrap();
+    let navtrace = |args: &[&str]| {
+        let mut command = environment.navtrace(args);
+        command.env("PATH", environment.home().join("bin")).env("NAVTRACE_ARM_TIMEOUT", "1ms").output().unwrap()
+    };
+    let ran = navtrace(&["run", "--", "sh", "-c", r#""$CHROME_BIN" --version"#]);
+    assert_eq!(stdout(&ran), "of a cache\n", "{}", stderr(&ran));
+    let report = stdout(&navtrace(&["doctor"]));
+    let line = format!(
+        "ok    browser          of a cache at {}, from Puppeteer's cache, since PATH has none\n",
+        browser.display()
+    );
+    assert!(report.starts_with(&line), "{report}");
+}
+
+#[test]
 fn a_relative_extension_folder_becomes_absolute() {
     let environment = Environment::new();
     let mut command = run(&environment, &["sh", "-c", "cd / && echo $NAVTRACE_EXTENSION"]);

@@ -101,7 +101,8 @@ fn without_a_browser_nothing_is_started() {
     let environment = Environment::new();
     for args in [&["run", "--", "/bin/echo", "started"][..], &["launch"], &["doctor"]] {
         let output = environment.navtrace(args).env("PATH", environment.home()).output().unwrap();
-        let sentence = "no Chromium was found on PATH: install it (on Debian: apt-get install chromium) or set NAVTRACE_BROWSER to its path";
+        let sentence = "no Chromium was found on PATH or in the caches of Playwright and Puppeteer: install it (on Debian: apt-get install chromium) \
+                        or set NAVTRACE_BROWSER to its path";
         if args == ["doctor"] {
             assert_eq!(output.status.code(), Some(1));
             assert!(stdout(&output).starts_with(&format!("FAIL  browser          {sentence}\n")));
