@@ -15,7 +15,7 @@ use crate::settings::{self, Config};
 
 /// Receive spans over OTLP and keep them in a file
 ///
-/// Takes OTLP over HTTP (protobuf and JSON, gzip) until Ctrl-C, and writes OTLP JSON lines, the format of the OpenTelemetry Collector's file
+/// Takes OTLP over HTTP (protobuf and JSON) and gRPC, with or without gzip, until Ctrl-C, and writes OTLP JSON lines, the format of the OpenTelemetry Collector's file
 /// exporter, which `navtrace view` shows. Metrics and logs are accepted and dropped.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -33,7 +33,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// The address to receive spans at (default: 127.0.0.1:4318, or any port if that is taken)
+    /// The address to receive spans at (default: 127.0.0.1:4318 and, for services that send over gRPC, 4317; any port if 4318 is taken)
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 }
@@ -63,7 +63,8 @@ pub(super) fn collect(config: &Config, args: &Args) -> Result<ProcessExitCode, F
     let collector = collector::start(&args.options.to_collector())?;
     let endpoint = collector.endpoint();
     say(&format!(
-        "spans are collected at {endpoint} ({ENDPOINT}={endpoint}) into {}; Ctrl-C ends it",
+        "spans are collected at {} ({ENDPOINT}={endpoint}) into {}; Ctrl-C ends it",
+        collector.addresses(),
         collector.path().display()
     ));
     signals.forever().next();

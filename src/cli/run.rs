@@ -95,7 +95,8 @@ fn start_collector(config: &Config, options: &collect::Options) -> Result<Option
             let collector = collector::start(&options.to_collector())?;
             let endpoint = collector.endpoint();
             say(&format!(
-                "spans are collected at {endpoint}, where services can send theirs too ({ENDPOINT}={endpoint})"
+                "spans are collected at {}, where services can send theirs too ({ENDPOINT}={endpoint})",
+                collector.addresses()
             ));
             return Ok(Some(collector));
         }

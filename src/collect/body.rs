@@ -6,6 +6,8 @@
 use std::io::Read;
 
 use axum::body::Bytes;
+use axum::http::HeaderName;
+use axum::http::header::CONTENT_ENCODING;
 use flate2::read::MultiGzDecoder;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -21,10 +23,18 @@ const MAX_DECODED: usize = 64 << 20;
 /// The average memory of a decoded JSON object in bytes.
 const JSON_OBJECT: usize = 160;
 
+/// The header for gRPC that names the encoding of a message.
+pub(super) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+/// The length of what precedes a message of gRPC: whether it is compressed, and its size.
+pub(super) const GRPC_PREFIX: usize = 5;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Protobuf,
     Json,
+    /// Protobuf in a message of gRPC.
+    Grpc,
 }
 
 /// A response with an HTTP error status, and the reason as a sentence.
@@ -46,11 +56,14 @@ impl Refusal {
 
 impl Format {
     /// Reads a `Content-Type`. Refuses unknown types with 415.
+    ///
+    /// `text/plain` is what `navigator.sendBeacon` sends for a string.
     pub(super) fn of(content_type: Option<&str>) -> Result<Self, Refusal> {
         let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         match media_type.to_ascii_lowercase().as_str() {
             "application/x-protobuf" => Ok(Self::Protobuf),
-            "application/json" => Ok(Self::Json),
+            "application/json" | "text/plain" => Ok(Self::Json),
+            "application/grpc" | "application/grpc+proto" => Ok(Self::Grpc),
             _ => Err(Refusal::new(415, "the content type must be application/x-protobuf or application/json")),
         }
     }
@@ -59,11 +72,35 @@ impl Format {
         match self {
             Self::Protobuf => "application/x-protobuf",
             Self::Json => "application/json",
+            Self::Grpc => "application/grpc",
         }
+    }
+
+    /// Returns the header that names the encoding of a body.
+    pub(super) fn encoding_header(self) -> HeaderName {
+        if self == Self::Grpc { GRPC_ENCODING } else { CONTENT_ENCODING }
     }
 }
 
-/// Undoes the `Content-Encoding`. Refuses unknown encodings with 415, bodies that become too large with 413, and broken ones with 400.
+/// Returns the protobuf of a gRPC body, which has one message, and its encoding. Refuses other bodies with 400.
+///
+/// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
+pub(super) fn grpc_message(encoding: Option<&str>, mut body: Bytes) -> Result<(Option<&str>, Bytes), Refusal> {
+    let broken = || Refusal::new(400, "the body is not a single message of gRPC");
+    let ([is_compressed, length @ ..], _) = body.split_first_chunk::<GRPC_PREFIX>().ok_or_else(broken)?;
+    let (is_compressed, length) = (*is_compressed, u32::from_be_bytes(*length));
+    let message = body.split_off(GRPC_PREFIX);
+    if usize::try_from(length) != Ok(message.len()) {
+        return Err(broken());
+    }
+    match is_compressed {
+        0 => Ok((None, message)),
+        1 => Ok((encoding, message)),
+        _ => Err(broken()),
+    }
+}
+
+/// Undoes the encoding of a body. Refuses unknown encodings with 415, bodies that become too large with 413, and broken ones with 400.
 pub(super) fn inflate(encoding: Option<&str>, body: Bytes) -> Result<Bytes, Refusal> {
     match encoding.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         "" | "identity" => Ok(body),
@@ -110,14 +147,16 @@ impl Rejected {
 pub(super) fn decode(format: Format, body: Bytes) -> Result<Decoded, Refusal> {
     let invalid = |error: String| Refusal::new(400, format!("the body is not valid OTLP: {error}"));
     let estimate = match format {
-        Format::Protobuf => protobuf::decoded_size(&body, MAX_DECODED).map_err(|error| invalid(error.to_string()))?,
+        Format::Protobuf | Format::Grpc => {
+            protobuf::decoded_size(&body, MAX_DECODED).map_err(|error| invalid(error.to_string()))?
+        }
         Format::Json => body.split(|byte| *byte == b'{').skip(1).count() * JSON_OBJECT,
     };
     if estimate > MAX_DECODED {
         return Err(Refusal::new(413, "the body has too many parts: send smaller batches"));
     }
     match format {
-        Format::Protobuf => protobuf::decode(body).map_err(|error| invalid(error.to_string())),
+        Format::Protobuf | Format::Grpc => protobuf::decode(body).map_err(|error| invalid(error.to_string())),
         Format::Json => json::decode(&body).map_err(invalid),
     }
 }

@@ -1,27 +1,31 @@
-//! The server: OTLP over HTTP, usually on a loopback port.
+//! The server: OTLP over HTTP and gRPC, usually on loopback ports, each of which takes both.
 //!
 //! Its memory is bounded: connections and large bodies are limited in number, bodies in size and time, and one body at a time is decoded.
 //! A slow client delays no other client.
 
+mod connection;
+mod cors;
 mod requests;
 
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use std::{io, iter};
 
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use axum::Router;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::base::lock;
-use crate::collect::receiver::requests::{CLIENT_TIMEOUT, Shared};
+use crate::collect::receiver::requests::Shared;
 use crate::collect::store::{Contents, TraceFileWriter};
 
 /// OTLP's port for HTTP.
 pub(crate) const PORT: u16 = 4318;
+
+/// OTLP's port for gRPC.
+const GRPC_PORT: u16 = 4317;
 
 /// The number of connections to serve at once; further ones wait.
 const MAX_CONNECTIONS: usize = 256;
@@ -32,18 +36,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long to wait for open requests when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
-/// Listens on the named address, or else on OTLP's port on loopback, or any port if that is taken.
-pub(crate) fn bind(named: Option<SocketAddr>) -> io::Result<TcpListener> {
-    match named {
-        Some(address) => TcpListener::bind(address),
-        None => TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))),
+/// Listens on the named address, or else on OTLP's ports on loopback, or any port if that for HTTP is taken.
+///
+/// The first listener is for HTTP and gRPC alike. Where the port for gRPC is taken, services reach only the first.
+pub(crate) fn bind(named: Option<SocketAddr>) -> io::Result<Vec<TcpListener>> {
+    if let Some(address) = named {
+        return Ok(vec![TcpListener::bind(address)?]);
     }
+    let Ok(http) = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)) else {
+        return Ok(vec![TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?]);
+    };
+    Ok(iter::once(http).chain(TcpListener::bind((Ipv4Addr::LOCALHOST, GRPC_PORT))).collect())
 }
 
 /// A running collector.
 #[derive(Debug)]
 pub(crate) struct Collector {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -59,41 +68,48 @@ pub(crate) struct Collected {
 
 impl Collector {
     /// Serves in a thread of its own. Passes problems to `on_problem`, each kind once.
-    pub(crate) fn start(listener: TcpListener, store: TraceFileWriter, on_problem: fn(&str)) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        listener.set_nonblocking(true)?;
+    pub(crate) fn start(listeners: Vec<TcpListener>, store: TraceFileWriter, on_problem: fn(&str)) -> io::Result<Self> {
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         let shared = Arc::new(Shared::new(store, on_problem));
         // With a single blocking thread, only one body at a time is decoded.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
-        let listener = {
+        let listeners = {
             let _inside = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
+            let asynchronous = |listener: TcpListener| {
+                listener.set_nonblocking(true)?;
+                tokio::net::TcpListener::from_std(listener)
+            };
+            listeners.into_iter().map(asynchronous).collect::<io::Result<Vec<_>>>()?
         };
         let (stop, stopped) = oneshot::channel();
         let for_server = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("collector".to_owned()).spawn(move || {
             runtime.block_on(async {
-                tokio::select! {
-                    () = serve(listener, for_server) => {}
-                    _ = stopped => {}
+                let router = requests::router(for_server);
+                let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+                for listener in listeners {
+                    tokio::spawn(serve(listener, router.clone(), Arc::clone(&connections)));
                 }
+                let _ = stopped.await;
             });
             // A client that never stops sending must not keep the server running.
             runtime.shutdown_timeout(LAST_REQUESTS);
         })?;
-        Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { addresses, shared, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Returns the endpoint for OTLP's settings, such as `http://127.0.0.1:4318`.
-    pub(crate) fn endpoint(&self) -> String {
-        let mut address = self.address;
-        // A server that listens on all addresses is reached on loopback.
-        match address {
-            SocketAddr::V4(v4) if v4.ip().is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            SocketAddr::V6(v6) if v6.ip().is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        format!("http://{address}")
+    /// Returns the endpoints for OTLP's settings, such as `http://127.0.0.1:4318`. The first is for every protocol.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = String> {
+        self.addresses.iter().map(|address| {
+            let mut address = *address;
+            // A server that listens on all addresses is reached on loopback.
+            match address {
+                SocketAddr::V4(v4) if v4.ip().is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+                SocketAddr::V6(v6) if v6.ip().is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+                _ => {}
+            }
+            format!("http://{address}")
+        })
     }
 
     /// Returns the number of spans so far.
@@ -126,9 +142,7 @@ impl Collector {
     }
 }
 
-async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
-    let router = requests::router(shared);
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+async fn serve(listener: tokio::net::TcpListener, router: Router, connections: Arc<Semaphore>) {
     loop {
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
         let stream = match listener.accept().await {
@@ -139,14 +153,9 @@ async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
                 continue;
             }
         };
-        let service = TowerToHyperService::new(router.clone());
+        let router = router.clone();
         tokio::spawn(async move {
-            let served = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(CLIENT_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-            if let Err(error) = served {
+            if let Err(error) = connection::serve(stream, router).await {
                 tracing::debug!("a connection ended: {error}");
             }
             drop(permit);

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct CollectorOptions {
     /// The trace file; by default a new one in the state directory.
     pub(crate) output: Option<PathBuf>,
-    /// The address to listen on; by default OTLP's port on loopback, or any free one.
+    /// The address to listen on; by default OTLP's ports on loopback, or any free one.
     pub(crate) listen: Option<SocketAddr>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn start(options: &CollectorOptions) -> Result<RunningCollector, Fail
             fail("the state directory can't be used", error).hint("name a file for the spans with --output")
         })?,
     };
-    let listener = receiver::bind(options.listen).map_err(|error| match options.listen {
+    let listeners = receiver::bind(options.listen).map_err(|error| match options.listen {
         Some(address) => {
             fail(&format!("spans can't be received at {address}"), error).hint("name another with --listen")
         }
@@ -65,14 +65,19 @@ pub(crate) fn start(options: &CollectorOptions) -> Result<RunningCollector, Fail
         fail(&format!("{} can't be written", path.display()), error).hint("name another file with --output")
     })?;
     let path = store.path().to_owned();
-    let receiver = Collector::start(listener, store, say).map_err(|error| fail("spans can't be received", error))?;
+    let receiver = Collector::start(listeners, store, say).map_err(|error| fail("spans can't be received", error))?;
     Ok(RunningCollector { receiver, path, is_named_by_user: options.output.is_some() })
 }
 
 impl RunningCollector {
     /// Returns the address that `OTEL_EXPORTER_OTLP_ENDPOINT` takes.
     pub(crate) fn endpoint(&self) -> String {
-        self.receiver.endpoint()
+        self.receiver.endpoints().next().unwrap_or_default()
+    }
+
+    /// Returns the addresses at which spans are received, in a sentence.
+    pub(crate) fn addresses(&self) -> String {
+        self.receiver.endpoints().collect::<Vec<_>>().join(" and ")
     }
 
     /// Returns the path of the trace file.

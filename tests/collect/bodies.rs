@@ -45,12 +45,13 @@ fn invalid_bodies_are_refused_and_others_accepted() {
     };
     let many_objects = format!(r#"{{"resourceSpans":[{}{{}}]}}"#, "{},".repeat(1 << 20));
     let deep = format!(r#"{{"resourceSpans":{}"#, "[".repeat(100_000));
-    let cases: [(&str, &str, Vec<u8>, u16); 12] = [
+    let cases: [(&str, &str, Vec<u8>, u16); 13] = [
         ("50 MB", JSON, megabytes(50), 413),
         ("a gzip bomb", "gzip", gzip(&megabytes(200)), 413),
         ("a broken gzip", "gzip", b"not gzip".to_vec(), 400),
         ("an unknown encoding", "br", b"x".to_vec(), 415),
-        ("text", "text/plain", b"x".to_vec(), 415),
+        ("an image", "image/png", b"x".to_vec(), 415),
+        ("text", "text/plain", b"x".to_vec(), 400),
         ("no type", "", b"x".to_vec(), 415),
         ("no JSON", JSON, b"{".to_vec(), 400),
         ("JSON of another kind", JSON, br#"{"resourceSpans":7}"#.to_vec(), 400),

@@ -9,6 +9,8 @@ mod collector;
 
 mod bodies;
 mod files;
+mod grpc;
 mod json;
 mod memory;
+mod pages;
 mod run;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, Request};
+use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::post;
 use http_body_util::BodyExt;
@@ -16,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::base::lock;
 use crate::collect::body::{self, Decoded, Format, MAX_BODY, Refusal, Rejected};
+use crate::collect::receiver::cors;
 use crate::collect::response::{accept, refuse};
 use crate::collect::store::TraceFileWriter;
 use crate::export::otlp;
@@ -83,12 +85,25 @@ impl Drop for Active<'_> {
     }
 }
 
+/// The paths of the signals, over HTTP and over gRPC.
+const TRACES: [&str; 2] = ["/v1/traces", "/opentelemetry.proto.collector.trace.v1.TraceService/Export"];
+const OTHER_SIGNALS: [&str; 4] = [
+    "/v1/metrics",
+    "/v1/logs",
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+];
+
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/v1/traces", post(traces))
-        .route("/v1/metrics", post(discard_signal))
-        .route("/v1/logs", post(discard_signal))
-        .with_state(shared)
+    let router = TRACES.iter().fold(Router::new(), |router, path| router.route(path, post(traces)));
+    let router = OTHER_SIGNALS.iter().fold(router, |router, path| router.route(path, post(discard_signal)));
+    router.fallback(unknown).layer(from_fn(cors::answer)).with_state(shared)
+}
+
+/// Answers a request for anything else.
+async fn unknown(request: Request<Body>) -> Response {
+    let format = Format::of(text(request.headers(), &CONTENT_TYPE)).unwrap_or(Format::Json);
+    refuse(format, &Refusal::new(404, "nothing is collected at this path: /v1/traces is for spans"))
 }
 
 async fn traces(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
@@ -98,7 +113,7 @@ async fn traces(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     };
     lock(&shared.activity).requests += 1;
     let _active = Active(&shared);
-    let encoding = text(request.headers(), &CONTENT_ENCODING).map(ToOwned::to_owned);
+    let encoding = text(request.headers(), &format.encoding_header()).map(ToOwned::to_owned);
     let (bytes, permit) = match read_body(request, &shared.large_bodies).await {
         Ok(read) => read,
         Err(refusal) => return refuse(format, &refusal),
@@ -182,6 +197,8 @@ async fn discard_rest(body: &mut Body) {
 
 /// Writes the spans of a body to the store and returns those that can't be read.
 fn store_spans(shared: &Shared, format: Format, encoding: Option<&str>, bytes: Bytes) -> Result<Rejected, Refusal> {
+    let (encoding, bytes) =
+        if format == Format::Grpc { body::grpc_message(encoding, bytes)? } else { (encoding, bytes) };
     let Decoded { request, rejected } = body::decode(format, body::inflate(encoding, bytes)?)?;
     if rejected.spans > 0 && !shared.reported_rejected.swap(true, Ordering::Relaxed) {
         (shared.on_problem)(&format!("a span can't be read and is not kept: {}", rejected.reason));
