@@ -90,6 +90,11 @@ need_shellcheck() {
   have shellcheck || apt_install shellcheck
 }
 
+# Tests begin a network of their own with it.
+need_ip() {
+  have ip || apt_install iproute2
+}
+
 need_chromium() {
   if [ -n "${NAVTRACE_BROWSER:-}" ]; then
     have "$NAVTRACE_BROWSER" || fail "NAVTRACE_BROWSER is not a program: $NAVTRACE_BROWSER"

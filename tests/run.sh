@@ -42,6 +42,7 @@ install_tools() {
   need_linker
   need_node
   need_shellcheck
+  need_ip
   if ! $fast; then
     # The tests start `chromium` by this name, with settings of their own.
     need_debian_chromium
