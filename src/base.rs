@@ -3,6 +3,7 @@
 pub(crate) mod directories;
 pub(crate) mod environment;
 pub(crate) mod failure;
+pub(crate) mod file_lock;
 pub(crate) mod files;
 pub(crate) mod process;
 pub(crate) mod signals;

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::lock;
+use crate::base::process::Process;
 use crate::base::stdio::{self, say};
 use crate::channel::conversation::{self, Conversation, HostEvent};
+use crate::channel::frame::FrameError;
 use crate::channel::message::setting::SettingValue;
 use crate::channel::message::to_extension::ToExtension;
 use crate::context::mode::{Mode, ModeSetting, WantedMode};
@@ -36,6 +38,9 @@ const CANNOT_KEEP: &str = "NAVTRACE_EXISTING=keep has no effect in lightweight m
 
 const NOT_OFF_THE_RECORD: &str = "navtrace is not allowed in Incognito, so pages there carry no trace context: allow it in its \
                                   Details on chrome://extensions";
+
+/// Time between the end of the channel, which may be within a frame, and the end of a browser that is killed.
+const DEATH_DELAY: Duration = Duration::from_millis(500);
 
 /// The settings that the host uses.
 #[derive(Debug)]
@@ -81,6 +86,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     if let Err(error) = rustix::process::setsid() {
         tracing::debug!("the host stays in its process session: {error}");
     }
+    let browser = Process::parent();
     gate::report(Stage::HostStarted);
     let latch = Latch::of_browser(options.arm_timeout);
     let session_file = SessionFile::take();
@@ -106,6 +112,10 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     let served = conversation::serve(&mut io::stdin().lock(), &frames, conversation, |event| host.handle(event));
     // Another host may take the session over.
     drop(session_file);
+    let served = served.or_else(|error| {
+        let browser_died = matches!(error, FrameError::CutOff { .. }) && browser.wait_gone(DEATH_DELAY);
+        if browser_died { Ok(()) } else { Err(error) }
+    });
     if let Err(error) = &served {
         let failure = Failure::new(ExitCode::Failure, error).hint("the extension will connect again");
         run.problem(&failure.to_string());

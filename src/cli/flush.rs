@@ -35,7 +35,7 @@ pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {
     let state = StateDirectory::of_user()
         .map_err(|error| failure("the state directory can't be used".to_owned()).because(error))?;
     let flushed = flush::flush(&state, &config.export.batch, endpoint).map_err(failure)?;
-    let Flushed { sent, refused, left, reason } = flushed;
+    let Flushed { sent, refused, left, sessions_left, reason } = flushed;
     let endpoint = endpoint.name();
     let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     if sent > 0 {
@@ -49,6 +49,12 @@ pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {
     }
     if refused > 0 {
         return Err(failure(format!("{} refused by {endpoint} and dropped{reason}", counted(refused, "span"))));
+    }
+    if sessions_left > 0 {
+        let sessions = counted(sessions_left, "session");
+        return Err(failure(format!(
+            "the spans of {sessions} can't be sent now and will be kept: see the warnings above"
+        )));
     }
     if sent == 0 {
         say("there is nothing to send");

@@ -28,7 +28,7 @@ pub(crate) fn check(options: &DoctorOptions) -> (Vec<Finding>, Option<Failure>) 
     let passed_over = browser.iter().flat_map(|browser| &browser.passed_over);
     findings.extend(passed_over.map(|sentence| Finding::new(CheckStatus::Warn, "browser", sentence)));
     let results = match options.mode {
-        ModeSetting::Worker(_) => [("extension", extension_files(options)), ("host", host())],
+        ModeSetting::Worker(_) => [("extension", extension_files(options)), ("host", host(options))],
         ModeSetting::Static => [
             ("extension", Ok("written for each start: static mode".to_owned())),
             ("host", Ok("not checked: static mode has no worker and needs no host".to_owned())),
@@ -64,15 +64,15 @@ fn extension_files(options: &DoctorOptions) -> Result<String, String> {
     Ok(format!("{} in {}", extension::ID, folder.display()))
 }
 
-fn host() -> Result<String, String> {
+fn host(options: &DoctorOptions) -> Result<String, String> {
     let binary = start::this_binary().map_err(|failure| failure.to_string())?;
-    let version = ask_host(&binary)
+    let version = ask_host(&binary, options)
         .map_err(|error| format!("{} did not answer as the host: {error}; install navtrace again", binary.display()))?;
     Ok(format!("navtrace {version} starts and answers"))
 }
 
 /// Starts the host as Chromium does, says hello, and returns the version in the answer.
-fn ask_host(binary: &Path) -> Result<String, String> {
+fn ask_host(binary: &Path, options: &DoctorOptions) -> Result<String, String> {
     let mut command = Command::new(binary);
     // The shell may have these, for example from `navtrace env`.
     for variable in environment::INTERNAL {
@@ -80,6 +80,8 @@ fn ask_host(binary: &Path) -> Result<String, String> {
     }
     let mut child = command
         .arg(extension::ORIGIN)
+        // Among them is the one that switches the export off, so that the host can be killed.
+        .envs(options.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

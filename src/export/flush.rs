@@ -1,5 +1,6 @@
 //! Sends what earlier browsers left: the spool, and the sessions whose browser and hosts were killed together.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -25,22 +26,29 @@ pub(crate) struct Flushed {
     pub(crate) refused: usize,
     /// Spans that are still to be sent.
     pub(crate) left: usize,
+    /// Sessions whose spans can't be moved to the spool.
+    pub(crate) sessions_left: usize,
     /// Why spans are left or were refused.
     pub(crate) reason: Option<String>,
 }
 
-/// Moves the spans of ended sessions, and of sessions whose browser has ended, to the spool. Skips journals that a host has locked.
-pub(crate) fn adopt(state: &StateDirectory, options: &BatchOptions) {
+/// Moves the spans of ended sessions, and of sessions whose browser has ended, to the spool. Skips journals that a host has locked. Returns how many
+/// sessions could not be moved.
+pub(crate) fn adopt(state: &StateDirectory, options: &BatchOptions) -> usize {
     remove_abandoned_files(state.sessions());
     remove_abandoned_files(state.spool());
     let spool = Spool::new(state.spool());
+    let mut failed = 0;
     for entry in fs::read_dir(state.sessions()).into_iter().flatten().flatten() {
         if let Err(error) = adopt_session(&entry.path(), &spool, options)
             && !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotFound)
         {
             tracing::warn!("the spans in {} can't be moved to the spool: {error}", entry.path().display());
+            // A journal that is unreadable was renamed.
+            failed += usize::from(error.kind() != ErrorKind::InvalidData && entry.path().is_file());
         }
     }
+    failed
 }
 
 fn adopt_session(path: &Path, spool: &Spool, options: &BatchOptions) -> io::Result<()> {
@@ -53,18 +61,21 @@ fn adopt_session(path: &Path, spool: &Spool, options: &BatchOptions) -> io::Resu
     if !session.is_closed() && session.start.browser.is_alive() {
         return Ok(());
     }
-    // The journal stays unchanged until all spans are in the spool, so a full disk loses nothing.
-    let journal = session.detach_journal();
     // The end is unknown: 0 stands for the time of the last observation.
     session.close(0)?;
     while session.waiting() > 0 {
         let (request, count) = session.batch(0, options.max_export_batch_size);
-        spool.put(&request)?;
-        session.remove(0, count, ExportResult::Spooled)?;
+        let added = spool.put(&request)?;
+        if added.dropped > 0 {
+            tracing::warn!("the spool is full: {} of its oldest spans were dropped", added.dropped);
+        }
+        if let Err(error) = session.remove(0, count, ExportResult::Spooled) {
+            // The journal still has these spans. They must not be in the spool too, or each start would add them again.
+            fs::remove_file(&added.path)?;
+            return Err(error);
+        }
     }
-    if let Some(journal) = journal {
-        journal.remove();
-    }
+    session.finish();
     Ok(())
 }
 
@@ -83,16 +94,25 @@ fn remove_abandoned_files(dir: &Path) {
 
 /// Sends everything that is left, until the collector is unavailable. The error names the setting or file that can't be used.
 pub(crate) fn flush(state: &StateDirectory, options: &BatchOptions, endpoint: &Endpoint) -> Result<Flushed, String> {
-    adopt(state, options);
+    let sessions_left = adopt(state, options);
     let spool = Spool::new(state.spool());
     let transport = Transport::new(endpoint)?;
-    let mut flushed = Flushed::default();
-    let mut last = None;
+    let mut flushed = Flushed { sessions_left, ..Flushed::default() };
+    let mut tried = HashSet::new();
     // A batch that another process sends at the moment is skipped and not counted.
-    while let Some(batch) = spool.next_after(last.as_deref()) {
-        last = Some(batch.path.clone());
+    while let Some(next) = spool.next_except(&tried) {
+        let batch = match next {
+            Ok(batch) => batch,
+            Err(unusable) => {
+                flushed.left += unusable.spans;
+                flushed.reason = Some(unusable.reason);
+                tried.insert(unusable.path);
+                continue;
+            }
+        };
+        tried.insert(batch.path.clone());
         let spans = otlp::count(&batch.request);
-        match transport.send(batch.request.clone()) {
+        match transport.send(&batch.request) {
             Answer::Accepted { rejected, message } => {
                 let rejected = rejected.min(spans);
                 flushed.sent += spans - rejected;
@@ -106,7 +126,7 @@ pub(crate) fn flush(state: &StateDirectory, options: &BatchOptions, endpoint: &E
                 batch.remove()?;
             }
             // The collector may fail on this batch alone.
-            Answer::Failed(reason) => {
+            Answer::Failed { reason, .. } => {
                 flushed.reason = Some(reason);
                 flushed.left += spans;
             }

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::base::directories::StateDirectory;
+use crate::base::file_lock;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::observe::observation::Observed;
@@ -129,7 +129,7 @@ pub(super) fn path(state: &StateDirectory, SessionContext { trace_id, span_id, .
 
 /// Returns whether another process waits for a journal.
 pub(super) fn is_awaited(path: &Path) -> bool {
-    File::open(awaited(path)).is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive).is_err())
+    file_lock::open(&awaited(path)).and_then(|file| file_lock::try_lock(&file)).is_ok_and(|locked| !locked)
 }
 
 /// Returns the path of the file that a process has locked while it waits for a journal.
@@ -166,18 +166,25 @@ impl Journal {
         let mut has_ended = false;
         let mut wait = None;
         loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) if is_at(&file, path) => break,
+            match file_lock::try_lock(&file) {
+                Ok(true) if is_at(&file, path) => break,
                 // The process that had the lock removed or replaced the file.
-                Ok(()) => {
+                Ok(true) => {
                     has_ended |= ends_session(&file)?;
                     file = options.open(path)?;
                 }
-                Err(_) if Instant::now() < deadline => {
+                Ok(false) if Instant::now() < deadline => {
                     wait.get_or_insert_with(|| Wait::begin(path));
                     std::thread::sleep(LOCK_RETRY);
                 }
-                Err(error) => return Err(error.into()),
+                Ok(false) => return Err(rustix::io::Errno::WOULDBLOCK.into()),
+                Err(error) => {
+                    // Without locks nobody can use a journal, so a new one must not stay.
+                    if file.metadata().is_ok_and(|data| data.len() == 0) {
+                        let _ = std::fs::remove_file(path);
+                    }
+                    return Err(error);
+                }
             }
         }
         Ok(Self { path: path.to_owned(), file, length: 0, compact_at: MIN_COMPACTION, has_ended })
@@ -242,7 +249,7 @@ impl Journal {
         writer.write_all(b"\n")?;
         writer.flush()?;
         drop(writer);
-        flock(new.as_file(), FlockOperation::NonBlockingLockExclusive)?;
+        file_lock::try_lock(new.as_file())?;
         self.file = new.persist(&self.path)?;
         self.length = self.file.metadata()?.len();
         self.compact_at = MIN_COMPACTION.max(2 * self.length);
@@ -263,9 +270,9 @@ struct Wait(PathBuf, Option<File>);
 impl Wait {
     fn begin(journal: &Path) -> Self {
         let path = awaited(journal);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).ok();
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).ok();
         // Several may wait. This waits only for `is_awaited`.
-        let locked = file.filter(|file| flock(file, FlockOperation::LockShared).is_ok());
+        let locked = file.filter(|file| file_lock::lock_shared(file).is_ok());
         Self(path, locked)
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Problems {
 #[derive(Default)]
 struct ProblemState {
     /// The kinds that were reported.
-    reported: HashSet<&'static str>,
+    reported: HashSet<String>,
     /// Why spans can't be sent at the moment.
     current: Option<String>,
 }
@@ -29,15 +29,15 @@ impl Problems {
     }
 
     /// Reports a problem unless one of the same kind was reported before.
-    pub(super) fn report(&self, kind: &'static str, message: &str) {
-        let is_new = self.lock().reported.insert(kind);
+    pub(super) fn report(&self, kind: &str, message: &str) {
+        let is_new = self.lock().reported.insert(kind.to_owned());
         if is_new {
             (self.on_problem)(message);
         }
     }
 
     /// Reports a problem that lasts until [`Problems::clear`].
-    pub(super) fn set(&self, kind: &'static str, message: &str) {
+    pub(super) fn set(&self, kind: &str, message: &str) {
         self.lock().current = Some(message.to_owned());
         self.report(kind, message);
     }
@@ -60,6 +60,16 @@ impl Problems {
                 root_cause(&error)
             );
             self.report("journal", &message);
+        }
+    }
+
+    /// Reports that the spool dropped its oldest spans, if any.
+    pub(super) fn check_dropped(&self, dropped: usize) {
+        if dropped > 0 {
+            let problem = format!(
+                "the spool is full: {dropped} of its oldest spans were dropped, and there may be more; `navtrace flush` sends what it has"
+            );
+            self.report("spool full", &problem);
         }
     }
 

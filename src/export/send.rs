@@ -1,5 +1,6 @@
 //! The thread that talks to the collector: it sends one request at a time, backs off after failures, and drains the spool.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -15,15 +16,20 @@ use crate::export::spool::Spool;
 use crate::export::transport::{Answer, Transport};
 use crate::export::{flush, otlp};
 
-/// The first pause after a failure. Each further failure doubles it.
-const MIN_BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// The first and the longest pause while the collector is unavailable. Each failure doubles the pause.
+const UNAVAILABLE_BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+
+/// The same after an answer that sending again would not change, such as 401 or 500.
+const FAILED_BACKOFF: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(300)];
 
 /// The longest pause that a collector can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// Interval between checks of an empty spool, where other hosts may put batches.
+/// Shortest time between two looks at the spool, where other hosts may put batches. Only after a success of this host: an idle host does not look.
 const SPOOL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Number of failures in a row after which the last spans of a browser go to the spool at once.
+const MAX_LAST_FAILURES: u32 = 3;
 
 /// Number of failures in a row after which the spool is left to the next host.
 const MAX_SPOOL_FAILURES: u32 = 3;
@@ -39,15 +45,13 @@ pub(super) enum Job {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum SenderState {
     Busy,
-    /// Waits for a job. The spool should be drained from `drain_at` on; never if `None`.
-    Ready {
-        drain_at: Option<Instant>,
-    },
+    /// Waits for a job.
+    Ready,
     /// Waits before the next request.
     BackingOff {
         until: Instant,
-        /// Number of failures in a row.
-        failures: u32,
+        /// Whether the last spans of a browser go to the spool at once.
+        is_hopeless: bool,
     },
     /// Can send nothing more.
     Stopped,
@@ -56,10 +60,30 @@ pub(super) enum SenderState {
 /// A message of the sender to the queue.
 pub(super) enum SenderEvent {
     State(SenderState),
-    /// The collector's answer to [`Job::Send`]: how many spans it refused, or `None` if all must be sent again.
-    Answered {
-        refused: Option<usize>,
-    },
+    /// The end of [`Job::Send`].
+    Answered(BatchResult),
+    /// The spool may have batches that can be sent now.
+    SpoolWaits,
+}
+
+/// What became of a batch of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BatchResult {
+    /// The collector accepted it, except for this many spans.
+    Accepted { refused: usize },
+    /// It must be sent again.
+    Unsent,
+    /// The collector failed on it. It is in the spool, and not sent again by this process.
+    PutAside,
+    /// The collector failed on it, and there is no spool.
+    Lost,
+}
+
+/// What the collector's answer means for the next request.
+enum Outcome {
+    Accepted { refused: usize },
+    Unavailable,
+    Failed,
 }
 
 pub(super) struct CollectorSender<N> {
@@ -70,14 +94,15 @@ pub(super) struct CollectorSender<N> {
     /// Passes an event to the queue.
     notify: N,
     spool: Option<Spool>,
-    /// The batch of the spool that was sent last in this round.
-    last_drained: Option<PathBuf>,
+    /// Batches of the spool that this process must not send again.
+    tried: HashSet<PathBuf>,
     /// Batches of the spool in a row on which the collector failed.
     spool_failures: u32,
-    drain_at: Instant,
+    /// The time from which a success of this host is a reason to look at the spool.
+    spool_due: Instant,
     failures: u32,
-    /// When the collector may be asked again after a failure.
-    retry_at: Option<Instant>,
+    /// The pause before the next request: its end, and [`SenderState::BackingOff::is_hopeless`].
+    pause: Option<(Instant, bool)>,
 }
 
 impl<N: Fn(SenderEvent)> CollectorSender<N> {
@@ -96,11 +121,11 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
             notify,
             spool: state.as_ref().map(|state| Spool::new(state.spool())),
             state,
-            last_drained: None,
+            tried: HashSet::new(),
             spool_failures: 0,
-            drain_at: Instant::now(),
+            spool_due: Instant::now() + SPOOL_INTERVAL,
             failures: 0,
-            retry_at: None,
+            pause: None,
         }
     }
 
@@ -115,29 +140,22 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
         (self.notify)(SenderEvent::State(state));
     }
 
-    /// Works until the queue has ended or the collector must not be asked again. The error names the setting that can't be used.
+    /// Works until the queue has ended. The error names the setting that can't be used.
     fn send_all(&mut self, jobs: &Receiver<Job>) -> Result<(), String> {
         if let Some(state) = &self.state {
             flush::adopt(state, &self.batch);
         }
         let transport = Transport::new(&self.endpoint)?;
         loop {
-            if let Some(until) = self.retry_at.take() {
-                self.enter(SenderState::BackingOff { until, failures: self.failures });
+            if let Some((until, is_hopeless)) = self.pause.take() {
+                self.enter(SenderState::BackingOff { until, is_hopeless });
                 std::thread::sleep(until.saturating_duration_since(Instant::now()));
             }
-            let drains = self.spool.is_some() && self.spool_failures < MAX_SPOOL_FAILURES;
-            self.enter(SenderState::Ready { drain_at: drains.then_some(self.drain_at) });
+            self.enter(SenderState::Ready);
             match jobs.recv() {
                 Ok(Job::Send(request)) => {
-                    let count = otlp::count(&request);
-                    let answer = transport.send(request);
-                    let failed = matches!(answer, Answer::Failed(_));
-                    let refused = self.refused(answer, count);
-                    (self.notify)(SenderEvent::Answered { refused });
-                    if failed {
-                        return Ok(());
-                    }
+                    let result = self.send(&transport, &request);
+                    (self.notify)(SenderEvent::Answered(result));
                 }
                 Ok(Job::DrainSpool) => self.drain_spool(&transport),
                 Err(_) => return Ok(()),
@@ -145,86 +163,133 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
         }
     }
 
-    /// Sends the next batch of the spool. Skips a batch on which the collector fails, so that it does not hold up the others.
-    fn drain_spool(&mut self, transport: &Transport) {
-        let last = self.last_drained.take();
-        let Some(batch) = self.spool.as_ref().and_then(|spool| spool.next_after(last.as_deref())) else {
-            self.spool_failures = 0;
-            self.drain_at = Instant::now() + SPOOL_INTERVAL;
-            return;
-        };
-        let count = otlp::count(&batch.request);
-        let answer = transport.send(batch.request.clone());
-        // After a pause, the spool is read from its beginning again.
-        if !matches!(answer, Answer::Unavailable { .. }) {
-            self.last_drained = Some(batch.path.clone());
-        }
-        let failed = matches!(answer, Answer::Failed(_));
-        if self.refused(answer, count).is_some() {
-            self.spool_failures = 0;
-            if let Err(message) = batch.remove() {
-                self.problems.report("not removed", &message);
-                self.spool_failures = MAX_SPOOL_FAILURES;
+    fn send(&mut self, transport: &Transport, request: &ExportTraceServiceRequest) -> BatchResult {
+        match self.outcome(transport.send(request), otlp::count(request)) {
+            Outcome::Accepted { refused } => {
+                if self.spool_due <= Instant::now() {
+                    self.spool_failures = 0;
+                    (self.notify)(SenderEvent::SpoolWaits);
+                }
+                BatchResult::Accepted { refused }
             }
-        } else if failed {
-            self.spool_failures += 1;
+            Outcome::Unavailable => BatchResult::Unsent,
+            Outcome::Failed => {
+                self.back_off(FAILED_BACKOFF, None, true);
+                self.put_aside(request)
+            }
         }
     }
 
-    /// Reports problems and returns how many of `count` spans were refused, or `None` if all must be sent again.
-    fn refused(&mut self, answer: Answer, count: usize) -> Option<usize> {
+    /// Puts a batch into the spool, for the next host.
+    fn put_aside(&mut self, request: &ExportTraceServiceRequest) -> BatchResult {
+        let Some(spool) = &self.spool else { return BatchResult::Lost };
+        match spool.put(request) {
+            Ok(put) => {
+                self.problems.check_dropped(put.dropped);
+                self.tried.insert(put.path);
+                BatchResult::PutAside
+            }
+            // The spans stay in the queue, which says so when it has too many.
+            Err(error) => {
+                tracing::debug!("a batch can't be put aside: {error}");
+                BatchResult::Unsent
+            }
+        }
+    }
+
+    /// Sends the next batch of the spool. Skips a batch on which the collector fails, so that it does not hold up the others.
+    fn drain_spool(&mut self, transport: &Transport) {
+        let next = self.spool.as_ref().filter(|_| self.spool_failures < MAX_SPOOL_FAILURES);
+        let batch = match next.and_then(|spool| spool.next_except(&self.tried)) {
+            Some(Ok(batch)) => batch,
+            Some(Err(unusable)) => {
+                self.problems.report("unusable batch", &unusable.reason);
+                self.tried.insert(unusable.path);
+                (self.notify)(SenderEvent::SpoolWaits);
+                return;
+            }
+            None => {
+                self.spool_due = Instant::now() + SPOOL_INTERVAL;
+                return;
+            }
+        };
+        match self.outcome(transport.send(&batch.request), otlp::count(&batch.request)) {
+            Outcome::Accepted { .. } => {
+                self.spool_failures = 0;
+                self.tried.insert(batch.path.clone());
+                match batch.remove() {
+                    Ok(path) => drop(self.tried.remove(&path)),
+                    Err(message) => self.problems.report("not removed", &message),
+                }
+            }
+            // Goes on once the collector has accepted spans of this host, so that an idle host does not ask again and again.
+            Outcome::Unavailable => {
+                self.spool_due = Instant::now();
+                return;
+            }
+            Outcome::Failed => {
+                self.spool_failures += 1;
+                self.tried.insert(batch.path);
+            }
+        }
+        (self.notify)(SenderEvent::SpoolWaits);
+    }
+
+    /// Reports problems, and backs off while the collector is unavailable.
+    fn outcome(&mut self, answer: Answer, count: usize) -> Outcome {
         let (endpoint, problems) = (self.endpoint.name(), Arc::clone(&self.problems));
         match answer {
             Answer::Accepted { rejected, message } => {
                 self.failures = 0;
                 problems.clear();
-                let rejected = rejected.min(count);
-                if rejected > 0 {
-                    let problem =
-                        format!("the collector at {endpoint} rejected {rejected} of {count} spans: {message}");
+                let refused = rejected.min(count);
+                if refused > 0 {
+                    let problem = format!("the collector at {endpoint} rejected {refused} of {count} spans: {message}");
                     problems.report("partial", &problem);
                 } else if !message.is_empty() {
                     problems.report("warning", &format!("the collector at {endpoint} says: {message}"));
                 }
-                Some(rejected)
+                Outcome::Accepted { refused }
             }
             Answer::Refused(reason) => {
                 self.failures = 0;
                 let problem = format!("the collector at {endpoint} refused {count} spans, which are dropped: {reason}");
                 problems.set("refused", &problem);
-                Some(count)
+                Outcome::Accepted { refused: count }
             }
             Answer::Unavailable { reason, retry_after } => {
-                self.back_off(retry_after);
-                let problem = format!("spans can't be sent to {endpoint}: {reason}; {}", self.loss_hint());
-                problems.set("unavailable", &problem);
-                None
+                self.back_off(UNAVAILABLE_BACKOFF, retry_after, self.failures + 1 >= MAX_LAST_FAILURES);
+                let hint = self.loss_hint(" when the browser ends");
+                problems.set("unavailable", &format!("spans can't be sent to {endpoint}: {reason}; {hint}"));
+                Outcome::Unavailable
             }
-            Answer::Failed(reason) => {
+            Answer::Failed { kind, reason } => {
+                let hint = self.loss_hint("");
                 let problem = format!(
-                    "spans can't be sent to {endpoint}: {reason}; check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS; {}",
-                    self.loss_hint()
+                    "spans can't be sent to {endpoint}: {reason}; check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS; {hint}"
                 );
-                problems.set("failed", &problem);
-                None
+                problems.set(&format!("failed: {kind}"), &problem);
+                Outcome::Failed
             }
         }
     }
 
     /// Doubles the pause, with jitter so that many browsers do not come back to a collector at the same moment. Never pauses for less, even if
     /// the collector names a time that has passed, since clocks differ.
-    fn back_off(&mut self, retry_after: Option<Duration>) {
-        let doubled = MIN_BACKOFF.saturating_mul(1 << self.failures.min(10)).min(MAX_BACKOFF);
+    fn back_off(&mut self, [first, longest]: [Duration; 2], retry_after: Option<Duration>, is_hopeless: bool) {
+        let doubled = first.saturating_mul(1 << self.failures.min(10)).min(longest);
         let jittered = doubled.mul_f64(rand::rng().random_range(0.75..1.0));
         self.failures += 1;
-        self.retry_at = Some(Instant::now() + retry_after.unwrap_or_default().max(jittered).min(MAX_RETRY_AFTER));
+        let pause = retry_after.unwrap_or_default().max(jittered).min(MAX_RETRY_AFTER);
+        self.pause = Some((Instant::now() + pause, is_hopeless));
     }
 
-    fn loss_hint(&self) -> &'static str {
+    /// Says what becomes of spans that can't be sent. Without a spool they are lost `when`.
+    fn loss_hint(&self, when: &str) -> String {
         if self.spool.is_some() {
-            "they are kept, and the next traced browser or `navtrace flush` sends them"
+            "they are kept, and the next traced browser or `navtrace flush` sends them".to_owned()
         } else {
-            "they are lost when the browser ends, since nothing can be kept"
+            format!("they are lost{when}, since nothing can be kept")
         }
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::export::journal::{ExportCounts, ExportResult, Journal, JournalEntry, SessionStart, SessionState};
 use crate::export::options::BatchOptions;
 use crate::export::otlp;
+use crate::export::send::BatchResult;
 use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
 use crate::observe::session::Session;
@@ -161,12 +162,17 @@ impl QueuedSession {
         request
     }
 
-    /// Handles the collector's answer to the batch in flight: how many spans it refused, or `None` if the batch must be sent again.
-    pub(crate) fn answered(&mut self, refused: Option<usize>) -> io::Result<()> {
+    /// Handles the result of the batch in flight.
+    pub(crate) fn answered(&mut self, result: BatchResult) -> io::Result<()> {
         let count = std::mem::take(&mut self.in_flight);
-        let Some(refused) = refused.map(|refused| refused.min(count)) else { return Ok(()) };
-        let exported = self.remove(0, count - refused, ExportResult::Exported);
-        exported.and(self.remove(0, refused, ExportResult::Refused))
+        let (refused, result) = match result {
+            BatchResult::Accepted { refused } => (refused.min(count), ExportResult::Exported),
+            BatchResult::Unsent => return Ok(()),
+            BatchResult::PutAside => (0, ExportResult::Spooled),
+            BatchResult::Lost => (0, ExportResult::Lost),
+        };
+        let removed = self.remove(0, count - refused, result);
+        removed.and(self.remove(0, refused, ExportResult::Refused))
     }
 
     /// Applies a batch of observations, unless it was applied before.
@@ -207,11 +213,6 @@ impl QueuedSession {
         }
         self.apply_closed(time);
         self.log(&JournalEntry::Closed { time })
-    }
-
-    /// Stops writing to the journal and returns it.
-    pub(crate) fn detach_journal(&mut self) -> Option<Journal> {
-        self.journal.take()
     }
 
     /// Drops the session, and removes its journal unless spans are still in the queue.

@@ -1,14 +1,15 @@
 //! The spool: a folder of batches that could not be sent. Each batch is a file of OTLP JSON, as the Collector's file exporter writes it.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use rustix::fs::{FlockOperation, flock};
 
+use crate::base::file_lock;
 use crate::export::otlp;
 
 /// The most bytes that the spool may have. The oldest batches are dropped to make room.
@@ -31,12 +32,32 @@ pub(crate) struct SpooledBatch {
 }
 
 impl SpooledBatch {
-    /// Deletes the batch. After an error, which is a message for the user, this process must not send it again.
-    pub(crate) fn remove(self) -> Result<(), String> {
-        fs::remove_file(&self.path).map_err(|error| {
-            format!("spans that were sent can't be removed from the spool, and will be sent again: {error}")
-        })
+    /// Deletes the batch and returns its path. After an error, which is a message for the user, this process must not send it again.
+    pub(crate) fn remove(self) -> Result<PathBuf, String> {
+        match fs::remove_file(&self.path) {
+            Ok(()) => Ok(self.path),
+            Err(error) => {
+                Err(format!("spans that were sent can't be removed from the spool, and will be sent again: {error}"))
+            }
+        }
     }
+}
+
+/// A batch that can't be locked or read.
+#[derive(Debug)]
+pub(crate) struct UnusableBatch {
+    pub(crate) path: PathBuf,
+    pub(crate) spans: usize,
+    /// A message for the user.
+    pub(crate) reason: String,
+}
+
+/// A batch that was added to the spool.
+#[derive(Debug)]
+pub(crate) struct AddedBatch {
+    pub(crate) path: PathBuf,
+    /// Older spans that were dropped to make room.
+    pub(crate) dropped: usize,
 }
 
 impl Spool {
@@ -45,8 +66,8 @@ impl Spool {
         Self { dir: dir.to_owned(), max_bytes: MAX_BYTES }
     }
 
-    /// Adds a batch. Returns how many older spans were dropped to make room for it.
-    pub(crate) fn put(&self, request: &ExportTraceServiceRequest) -> io::Result<usize> {
+    /// Adds a batch.
+    pub(crate) fn put(&self, request: &ExportTraceServiceRequest) -> io::Result<AddedBatch> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         let dropped = self.make_room(line.len() as u64);
@@ -58,33 +79,49 @@ impl Spool {
         // File names sort by age. They end with the number of spans.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let name = format!("{now:020}-{}-{}.{EXTENSION}", std::process::id(), otlp::count(request));
-        file.persist(self.dir.join(name))?;
-        Ok(dropped)
+        let path = self.dir.join(name);
+        file.persist(&path)?;
+        Ok(AddedBatch { path, dropped })
     }
 
-    /// Locks and reads the oldest batch that is newer than `last`. Skips batches that another process has locked, and renames files that are
-    /// not batches.
-    pub(crate) fn next_after(&self, last: Option<&Path>) -> Option<SpooledBatch> {
-        let mut newer = self.files().into_iter().filter(|(path, _)| last.is_none_or(|last| **path > *last));
-        newer.find_map(|(path, _)| {
-            let mut file = File::open(&path).ok()?;
-            flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
-            // The process that had the lock may have sent and removed the batch.
-            path.metadata().ok()?;
-            let mut text = String::new();
-            let read = file.read_to_string(&mut text);
-            match read.and_then(|_| serde_json::from_str(&text).map_err(io::Error::from)) {
-                Ok(request) => Some(SpooledBatch { path, _locked: file, request }),
-                Err(error) => {
-                    tracing::warn!(
-                        "{} is not a batch of spans ({error}): it is renamed to .unreadable",
-                        path.display()
-                    );
-                    let _ = fs::rename(&path, path.with_extension("unreadable"));
-                    None
-                }
-            }
+    /// Locks and reads the oldest batch that is not one of `tried`. Skips batches that another process has locked, and renames files that are
+    /// not batches. An error is about one batch.
+    pub(crate) fn next_except(&self, tried: &HashSet<PathBuf>) -> Option<Result<SpooledBatch, UnusableBatch>> {
+        let paths = self.files().into_iter().map(|(path, _)| path).filter(|path| !tried.contains(path));
+        paths.into_iter().find_map(|path| match Self::lock_and_read(&path) {
+            Ok(None) => None,
+            Ok(Some((locked, request))) => Some(Ok(SpooledBatch { path, _locked: locked, request })),
+            // Another process has sent and removed it.
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => Some(Err(UnusableBatch {
+                spans: spans_of(&path),
+                reason: format!(
+                    "{} can't be used ({error}): check its permissions, or set XDG_STATE_HOME to a folder on another file system",
+                    path.display()
+                ),
+                path,
+            })),
         })
+    }
+
+    /// Returns `None` if the batch is locked, gone or unreadable.
+    fn lock_and_read(path: &Path) -> io::Result<Option<(File, ExportTraceServiceRequest)>> {
+        let mut file = file_lock::open(path)?;
+        if !file_lock::try_lock(&file)? {
+            return Ok(None);
+        }
+        // The process that had the lock may have sent and removed the batch.
+        path.metadata()?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        match serde_json::from_slice(&bytes) {
+            Ok(request) => Ok(Some((file, request))),
+            Err(error) => {
+                tracing::warn!("{} is not a batch of spans ({error}): it is renamed to .unreadable", path.display());
+                let _ = fs::rename(path, path.with_extension("unreadable"));
+                Ok(None)
+            }
+        }
     }
 
     /// Returns how many spans are in the spool.
@@ -144,27 +181,31 @@ mod tests {
         ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }] }
     }
 
+    fn next(spool: &Spool) -> Option<SpooledBatch> {
+        spool.next_except(&HashSet::new()).transpose().unwrap()
+    }
+
     #[test]
     fn each_batch_is_read_once_and_in_order() {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::new(dir.path());
         for name in ["a", "b", "c"] {
-            assert_eq!(spool.put(&batch(name, 2)).unwrap(), 0);
+            assert_eq!(spool.put(&batch(name, 2)).unwrap().dropped, 0);
         }
         assert_eq!(spool.spans(), 6);
-        let first = spool.next_after(None).unwrap();
+        let first = next(&spool).unwrap();
         assert_eq!(first.request, batch("a", 2));
         // A locked batch is skipped until its lock is released.
-        let second = spool.next_after(None).unwrap();
+        let second = next(&spool).unwrap();
         assert_eq!(second.request, batch("b", 2));
         drop(first);
         second.remove().unwrap();
         for name in ["a", "c"] {
-            let taken = spool.next_after(None).unwrap();
+            let taken = next(&spool).unwrap();
             assert_eq!(taken.request, batch(name, 2));
             taken.remove().unwrap();
         }
-        assert!(spool.next_after(None).is_none());
+        assert!(next(&spool).is_none());
     }
 
     #[test]
@@ -185,9 +226,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let length = serde_json::to_vec(&batch("a", 1)).unwrap().len() as u64 + 1;
         let spool = Spool { max_bytes: 3 * length, ..Spool::new(dir.path()) };
-        let dropped: Vec<usize> = ["a", "b", "c", "d", "e"].map(|name| spool.put(&batch(name, 1)).unwrap()).to_vec();
+        let dropped: Vec<usize> =
+            ["a", "b", "c", "d", "e"].map(|name| spool.put(&batch(name, 1)).unwrap().dropped).to_vec();
         assert_eq!(dropped, [0, 0, 0, 1, 1]);
-        assert_eq!(spool.next_after(None).unwrap().request, batch("c", 1));
+        assert_eq!(next(&spool).unwrap().request, batch("c", 1));
     }
 
     #[test]
@@ -196,7 +238,7 @@ mod tests {
         let spool = Spool::new(dir.path());
         fs::write(dir.path().join("00000000000000000001-1-5.jsonl"), "{\"resourceSpans\":[{").unwrap();
         spool.put(&batch("a", 1)).unwrap();
-        assert_eq!(spool.next_after(None).unwrap().request, batch("a", 1));
+        assert_eq!(next(&spool).unwrap().request, batch("a", 1));
         assert_eq!(spool.spans(), 1);
     }
 }

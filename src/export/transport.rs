@@ -28,7 +28,12 @@ pub(crate) enum Answer {
     /// The request may be sent again.
     Unavailable { reason: String, retry_after: Option<Duration> },
     /// The request must not be sent again by this process: a wrong path, a missing permission, an error in the collector.
-    Failed(String),
+    Failed {
+        /// The status.
+        kind: String,
+        /// The status with the collector's explanation.
+        reason: String,
+    },
 }
 
 /// A client for one collector.
@@ -57,10 +62,10 @@ impl Transport {
     }
 
     /// Sends a request and waits for the answer.
-    pub(crate) fn send(&self, request: ExportTraceServiceRequest) -> Answer {
+    pub(crate) fn send(&self, request: &ExportTraceServiceRequest) -> Answer {
         match &self.client {
-            Client::Http(client) => self.runtime.block_on(client.send(&request)),
-            Client::Grpc(client) => self.runtime.block_on(client.send(request)),
+            Client::Http(client) => self.runtime.block_on(client.send(request)),
+            Client::Grpc(client) => self.runtime.block_on(client.send(request.clone())),
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<
         path => path.map_err(|error| failed("read", error))?,
     };
     // Two writers at once would undo each other's change.
-    let _lock = path.parent().map(lock).transpose().map_err(|error| failed("written", error))?;
+    let _lock = path.parent().and_then(lock);
     let before = match fs::metadata(&path) {
         Ok(data) if !data.is_file() => return Err(failed("written", io::Error::other("it is not a file"))),
         Ok(data) if data.permissions().readonly() => {
@@ -70,11 +70,10 @@ pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<
     before.map_or(Ok(()), |before| fs::set_permissions(&path, before)).map_err(|error| failed("written", error))
 }
 
-/// Locks the folder until the returned file is dropped.
-fn lock(folder: &Path) -> io::Result<File> {
-    let file = File::open(folder)?;
-    flock(&file, FlockOperation::LockExclusive)?;
-    Ok(file)
+/// Locks the folder until the returned file is dropped. Returns `None` where folders can't be locked, as on NFS.
+fn lock(folder: &Path) -> Option<File> {
+    let file = File::open(folder).ok()?;
+    flock(&file, FlockOperation::LockExclusive).is_ok().then_some(file)
 }
 
 /// Looks the settings up and checks each value by itself.

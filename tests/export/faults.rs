@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use crate::collector::{Behaviour, Collector};
 use crate::host::TestHost;
 use crate::observations::{all_ids, page, page_ids};
-use crate::setup::ExportTest;
+use crate::setup::{ExportTest, wait_until};
 
 const KEPT: &str = "they are kept, and the next traced browser or `navtrace flush` sends them";
 
@@ -211,7 +211,7 @@ fn spans_are_kept_on_auth_and_server_errors() {
         host.observe(&page(1, 3));
         let reason = format!("{name}: not now; check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS");
         assert_reported_once(&host, &test, &reason);
-        // This host sends nothing any more.
+        // The last spans go to the spool at once.
         host.observe(&page(2, 1));
         host.end();
         assert_eq!((test.collector.arrived().len(), test.journals().len()), (1, 0), "{name}");
@@ -222,6 +222,58 @@ fn spans_are_kept_on_auth_and_server_errors() {
         assert_eq!(test.flush(), (0, format!("navtrace: 7 spans sent to {}\n", test.target())));
         test.assert_tree(&session, &all_ids([page_ids(1, 3), page_ids(2, 1)]));
     }
+}
+
+#[test]
+fn a_failed_batch_is_put_aside_and_the_next_is_sent() {
+    let test = ExportTest::new();
+    let failures = [401, 403, 500, 401];
+    let behaviours = failures.into_iter().flat_map(|status| [Behaviour::Refuses(status, None), Behaviour::Accepts]);
+    test.collector.behave_in_turn(behaviours.collect::<std::collections::VecDeque<_>>());
+    let mut host = test.host_with_browser();
+    let session = host.start_session();
+    for (number, _) in (0..).zip(failures) {
+        host.observe(&page(2 * number + 1, 3));
+        test.wait_for_requests(2 * usize::try_from(number).unwrap() + 1);
+        wait_until("the batch is put aside", || test.spooled().len() == usize::try_from(number).unwrap() + 1);
+        host.observe(&page(2 * number + 2, 1));
+        test.wait_for_spans(2 * (usize::try_from(number).unwrap() + 1));
+    }
+    let arrived = test.collector.arrived();
+    for failure in [0, 2, 4, 6] {
+        let gap = arrived[failure + 1].at - arrived[failure].at;
+        assert!(gap >= Duration::from_millis(1500), "the collector was asked again after {gap:?}");
+    }
+    host.end();
+    // Each kind of failure is reported once.
+    for name in ["401 Unauthorized", "403 Forbidden", "500 Internal Server Error"] {
+        let sentence = format!(
+            "spans can't be sent to {}: {name}: not now; check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS; {KEPT}\n",
+            test.target()
+        );
+        assert_eq!(host.count_in_stderr(&sentence), 1, "{}", host.stderr());
+    }
+    assert_eq!(test.flush(), (0, format!("navtrace: 16 spans sent to {}\n", test.target())));
+    test.assert_tree(&session, &all_ids((1..=8).map(|number| page_ids(number, if number % 2 == 1 { 3 } else { 1 }))));
+}
+
+#[test]
+fn pauses_grow_while_the_collector_fails() {
+    let test = ExportTest::new();
+    let failed = || Behaviour::Refuses(500, None);
+    test.collector.behave_in_turn([failed(), failed(), Behaviour::Accepts]);
+    let mut host = test.host_with_browser();
+    let session = host.start_session();
+    for number in 1..=3 {
+        host.observe(&page(number, 1));
+        test.wait_for_requests(usize::try_from(number).unwrap());
+    }
+    let arrived = test.collector.arrived();
+    let gaps = [arrived[1].at - arrived[0].at, arrived[2].at - arrived[1].at];
+    assert!(gaps[0] >= Duration::from_millis(1500) && gaps[1] >= Duration::from_secs(3), "{gaps:?}");
+    host.end();
+    test.flush();
+    test.assert_tree(&session, &all_ids((1..=3).map(|number| page_ids(number, 1))));
 }
 
 #[test]

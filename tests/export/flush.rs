@@ -216,3 +216,13 @@ fn a_host_and_a_flush_send_each_batch_once() {
     assert!(host.close_and_wait().success());
     test.assert_tree(&session, &page_ids(1, 30));
 }
+
+#[test]
+fn doctor_starts_no_exporter() {
+    let test = ExportTest::new();
+    let output = test.command(&["doctor"]).env("NAVTRACE_BROWSER", "/no/such/browser").output().unwrap();
+    let report = crate::navtrace::stdout(&output);
+    assert!(report.contains("starts and answers"), "{report}");
+    // An exporter creates it, and would send what is there until doctor kills it.
+    assert!(!test.state_dir().exists(), "{report}");
+}

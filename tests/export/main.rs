@@ -17,6 +17,7 @@ mod tree;
 
 mod faults;
 mod flush;
+mod locks;
 mod memory;
 mod received;
 mod resume;

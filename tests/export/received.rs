@@ -81,14 +81,19 @@ fn invalid_messages_between_batches_lose_nothing() {
 }
 
 #[test]
-fn a_truncated_batch_loses_only_itself() {
-    let test = ExportTest::new();
-    let mut host = test.host_with_browser();
+fn a_browser_that_dies_within_a_frame_loses_only_that() {
+    let (test, reports) = (ExportTest::new(), Reports::listen());
+    let mut host = test.host_with_reports(&reports);
     let session = host.start_session();
     host.observe(&page(1, 2));
     host.send_truncated(b"{\"v\":1,\"type\":\"observed\"");
+    // The end of the channel can be seen a moment before the end of the browser.
+    host.close_channel();
     host.end();
     test.assert_tree(&session, &page_ids(1, 2));
+    reports.trace();
+    // It is no alarm.
+    assert_eq!((reports.problems(), host.stderr()), (Vec::new(), String::new()));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Tests an unusable state directory and a full disk: there is one message, and spans are still exported.
 
+use navtrace::testing::Observation;
+
 use crate::collector::Collector;
-use crate::observations::{all_ids, page, page_ids};
+use crate::observations::{all_ids, completed, page, page_ids, span_id, started};
 use crate::reports::Reports;
 use crate::setup::{ExportTest, ORIGIN};
 
@@ -65,10 +67,14 @@ fn no_state_directory_is_needed_without_an_export() {
 
 /// Returns a host whose files can't grow beyond `bytes`, as on a full disk.
 fn limited(test: &ExportTest, bytes: u32) -> std::process::Command {
-    let host = test.command(&[ORIGIN]);
+    limited_command(&test.command(&[ORIGIN]), bytes)
+}
+
+/// Returns a command whose files can't grow beyond `bytes`.
+fn limited_command(host: &std::process::Command, bytes: u32) -> std::process::Command {
     let mut shell = std::process::Command::new("sh");
     let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", bytes / 512);
-    shell.args(["-c", &script, "sh"]).arg(host.get_program()).arg(ORIGIN);
+    shell.args(["-c", &script, "sh"]).arg(host.get_program()).args(host.get_args());
     for (name, value) in host.get_envs() {
         match value {
             Some(value) => shell.env(name, value),
@@ -119,5 +125,30 @@ fn a_full_disk_loses_spans_of_the_spool() {
     assert_eq!(problems.iter().filter(lost).count(), 1, "{problems:?}");
     test.collector.up();
     assert_eq!(test.flush(), (0, "navtrace: there is nothing to send\n".to_owned()));
+    assert_eq!((test.journals().len(), test.spooled().len()), (0, 0));
+}
+
+#[test]
+fn a_full_disk_does_not_multiply_spans() {
+    let mut test = ExportTest::with(Collector::down()).set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4");
+    let mut host = test.host_with_browser();
+    let session = host.start_session();
+    host.observe(&page(1, 3));
+    let mut long = started(0.0, "long", 0xa1, None);
+    if let Observation::RequestStarted { url, .. } = &mut long {
+        url.push_str(&"x".repeat(20_000));
+    }
+    host.observe(&[long, completed(1.0, "long", 200)]);
+    host.kill_both();
+    // There is room for the first batch, and none for the second.
+    for _ in 0..3 {
+        let output = limited_command(&test.command(&["flush"]), 16_384).output().unwrap();
+        let message = crate::navtrace::stderr(&output);
+        assert!(output.status.code() == Some(1) && message.contains("File too large (os error 27)"), "{message}");
+    }
+    test.collector.up();
+    let (code, message) = test.flush();
+    assert_eq!((code, message), (0, format!("navtrace: 6 spans sent to {}\n", test.target())));
+    test.assert_tree(&session, &all_ids([page_ids(1, 3), vec![span_id(0xa1).to_string()]]));
     assert_eq!((test.journals().len(), test.spooled().len()), (0, 0));
 }

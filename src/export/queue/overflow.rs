@@ -14,33 +14,31 @@ pub(super) struct Overflow {
     pub(super) spool: Option<Spool>,
     pub(super) options: BatchOptions,
     pub(super) problems: Arc<Problems>,
+    /// Whether the spool has batches that were not there before.
+    pub(super) has_spooled: bool,
 }
 
 impl Overflow {
     /// Moves the oldest spans that are not in flight, while the queue is longer than allowed.
-    pub(super) fn shorten(&self, session: &mut QueuedSession) {
+    pub(super) fn shorten(&mut self, session: &mut QueuedSession) {
         while session.waiting() > session.in_flight + self.options.max_queue_size
             && self.move_batch(session, session.in_flight)
         {}
     }
 
     /// Moves all spans.
-    pub(super) fn empty(&self, session: &mut QueuedSession) {
+    pub(super) fn empty(&mut self, session: &mut QueuedSession) {
         while session.waiting() > 0 && self.move_batch(session, 0) {}
     }
 
     /// Moves a batch that starts at index `from`. Returns false if the spans stay in the queue, because they are in the journal and the spool
     /// can't be written.
-    fn move_batch(&self, session: &mut QueuedSession, from: usize) -> bool {
+    fn move_batch(&mut self, session: &mut QueuedSession, from: usize) -> bool {
         let (request, count) = session.batch(from, self.options.max_export_batch_size);
         let result = match self.spool.as_ref().map(|spool| spool.put(&request)) {
-            Some(Ok(dropped)) => {
-                if dropped > 0 {
-                    let problem = format!(
-                        "the spool is full: {dropped} of its oldest spans were dropped, and there may be more; `navtrace flush` sends what it has"
-                    );
-                    self.problems.report("spool full", &problem);
-                }
+            Some(Ok(put)) => {
+                self.problems.check_dropped(put.dropped);
+                self.has_spooled = true;
                 ExportResult::Spooled
             }
             Some(Err(error)) => {

@@ -12,6 +12,7 @@ use crate::export::options::ExportOptions;
 use crate::export::problems::Problems;
 use crate::export::queue::overflow::Overflow;
 use crate::export::queue::{ExportedSession, nanos_now};
+use crate::export::send::BatchResult;
 use crate::export::session::QueuedSession;
 use crate::export::spool::Spool;
 use crate::observe::observation::{Observation, Observed};
@@ -44,6 +45,7 @@ impl Sessions {
             spool: state.as_ref().map(|state| Spool::new(state.spool())),
             options: options.batch.clone(),
             problems: Arc::clone(&problems),
+            has_spooled: false,
         };
         Self {
             exports: options.endpoint.is_some(),
@@ -171,10 +173,15 @@ impl Sessions {
         }
     }
 
-    /// Handles the collector's answer to the batch in flight: how many spans it refused, or `None` if the batch must be sent again.
-    pub(super) fn answered(&mut self, refused: Option<usize>) {
-        let answered = self.iter_mut().find(|session| session.in_flight > 0).map(|session| session.answered(refused));
+    /// Handles the result of the batch in flight.
+    pub(super) fn answered(&mut self, result: BatchResult) {
+        let answered = self.iter_mut().find(|session| session.in_flight > 0).map(|session| session.answered(result));
         self.problems.check_journal(answered.unwrap_or(Ok(())));
+    }
+
+    /// Returns whether spans were moved to the spool since the last call.
+    pub(super) fn take_has_spooled(&mut self) -> bool {
+        std::mem::take(&mut self.overflow.has_spooled)
     }
 
     /// Closes retired sessions that wait for no more requests, and drops those whose spans are all exported.

@@ -23,9 +23,6 @@ const LAST_SENDS: Duration = Duration::from_secs(2);
 /// How long to wait for the collector's answer before the next host gets the session.
 const LAST_ANSWER: Duration = Duration::from_millis(300);
 
-/// Number of failures in a row after which the last spans go to the spool at once.
-const MAX_LAST_FAILURES: u32 = 3;
-
 /// The shortest time between two reports of the exporter's state.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -37,6 +34,8 @@ pub(super) struct QueueThread {
     /// `None` if nothing is exported.
     jobs: Option<Sender<Job>>,
     sender: SenderState,
+    /// Whether the spool may have batches to send.
+    spool_waits: bool,
     channel_ended: bool,
     ending: Option<Ending>,
     /// The exporter's state as it was reported last, and when.
@@ -58,7 +57,18 @@ impl QueueThread {
         jobs: Option<Sender<Job>>,
     ) -> Self {
         let sender = if jobs.is_some() { SenderState::Busy } else { SenderState::Stopped };
-        Self { options, browser, listener, sessions, jobs, sender, channel_ended: false, ending: None, reported: None }
+        Self {
+            options,
+            browser,
+            listener,
+            sessions,
+            jobs,
+            sender,
+            spool_waits: true,
+            channel_ended: false,
+            ending: None,
+            reported: None,
+        }
     }
 
     /// Runs until [`Message::End`] is done. Returns the sessions of this host, the current one last.
@@ -83,7 +93,8 @@ impl QueueThread {
             }
             Message::Observed(observed) => self.observe(observed),
             Message::Sender(SenderEvent::State(state)) => self.sender = state,
-            Message::Sender(SenderEvent::Answered { refused }) => self.sessions.answered(refused),
+            Message::Sender(SenderEvent::Answered(result)) => self.sessions.answered(result),
+            Message::Sender(SenderEvent::SpoolWaits) => self.spool_waits = true,
             Message::ChannelEnded => self.channel_ended = true,
             Message::End { time, browser_ended } => self.end(time, browser_ended),
         }
@@ -110,8 +121,8 @@ impl QueueThread {
         let Some(Ending { browser_ended, deadline }) = self.ending else { return false };
         let cannot_send = match self.sender {
             SenderState::Stopped => true,
-            SenderState::BackingOff { until, failures } => failures >= MAX_LAST_FAILURES || until >= deadline,
-            SenderState::Busy | SenderState::Ready { .. } => false,
+            SenderState::BackingOff { until, is_hopeless } => is_hopeless || until >= deadline,
+            SenderState::Busy | SenderState::Ready => false,
         };
         let is_done = if browser_ended {
             // A job under way may be a batch of the spool, which would be sent twice if it were cut off.
@@ -125,7 +136,8 @@ impl QueueThread {
 
     /// Gives a sender that is ready its next job: a batch that is due, or else the spool. Spans wait for nothing once the channel has ended.
     fn give_job(&mut self) {
-        let (SenderState::Ready { drain_at }, Some(jobs)) = (&self.sender, &self.jobs) else { return };
+        self.spool_waits |= self.sessions.take_has_spooled();
+        let (SenderState::Ready, Some(jobs)) = (&self.sender, &self.jobs) else { return };
         if self.ending.is_some_and(|ending| !ending.browser_ended) {
             return;
         }
@@ -133,7 +145,7 @@ impl QueueThread {
         let due = self.sessions.iter_mut().find(|session| session.send_at(batch).is_some_and(|at| hurry || at <= now));
         let job = match due {
             Some(session) => Job::Send(session.send_batch(batch.max_export_batch_size)),
-            None if !hurry && drain_at.is_some_and(|at| at <= now) => Job::DrainSpool,
+            None if !hurry && std::mem::take(&mut self.spool_waits) => Job::DrainSpool,
             None => return,
         };
         let _ = jobs.send(job);
@@ -160,12 +172,7 @@ impl QueueThread {
             .as_ref()
             .filter(|(reported, _)| !self.channel_ended && *reported != self.sessions.exporter_state());
         let send_at = self.sessions.iter().filter_map(|session| session.send_at(&self.options.batch)).min();
-        let job_at = match self.sender {
-            SenderState::Ready { drain_at } => {
-                send_at.into_iter().chain(drain_at.filter(|_| !self.channel_ended)).min()
-            }
-            _ => None,
-        };
+        let job_at = send_at.filter(|_| matches!(self.sender, SenderState::Ready));
         let close_at = self.sessions.iter().filter_map(QueuedSession::close_at).min();
         let deadline = self.ending.map(|ending| ending.deadline);
         [report_at.map(|(_, at)| *at + REPORT_INTERVAL), job_at, close_at, deadline].into_iter().flatten().min()

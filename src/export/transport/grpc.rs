@@ -88,7 +88,7 @@ fn answer(status: &Status) -> Answer {
         Code::InvalidArgument => Answer::Refused(reason),
         // An error of the connection and not the collector's.
         Code::Unknown if std::error::Error::source(status).is_some() => Answer::Unavailable { reason, retry_after },
-        _ => Answer::Failed(reason),
+        code => Answer::Failed { kind: format!("{code:?}"), reason },
     }
 }
 
@@ -118,7 +118,9 @@ mod tests {
             Code::Unimplemented,
             Code::ResourceExhausted,
         ] {
-            assert_eq!(answer(&Status::new(code, "x")), Answer::Failed(format!("{code:?}: x")));
+            let kind = format!("{code:?}");
+            let reason = format!("{kind}: x");
+            assert_eq!(answer(&Status::new(code, "x")), Answer::Failed { kind, reason });
         }
         assert_eq!(answer(&Status::invalid_argument("x")), Answer::Refused("InvalidArgument: x".to_owned()));
     }

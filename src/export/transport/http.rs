@@ -108,7 +108,7 @@ impl HttpClient {
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
                 Answer::Refused(reason)
             }
-            _ => Answer::Failed(reason),
+            _ => Answer::Failed { kind: status.to_string(), reason },
         }
     }
 

@@ -1,0 +1,27 @@
+//! Locks on files, which end with the process that has them.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// Opens a file to lock it. Some file systems, such as NFS, need a writable file for an exclusive lock and a readable one for a shared lock.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// Locks a file without waiting. Returns `false` if another process has it locked. An error says that the file system has no locks.
+pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
+    match rustix::io::retry_on_intr(|| flock(file, FlockOperation::NonBlockingLockExclusive)) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Locks a file together with others that do the same.
+pub(crate) fn lock_shared(file: &File) -> io::Result<()> {
+    Ok(rustix::io::retry_on_intr(|| flock(file, FlockOperation::LockShared))?)
+}
