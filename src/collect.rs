@@ -1,10 +1,12 @@
 //! Collect: receives OTLP over HTTP if the user has no collector, and writes it to a trace file.
 //!
-//! [`receiver`] is the server, [`body`] decodes requests with [`protobuf`] and [`json`], and [`store`] writes the trace file and counts what is in it.
+//! [`receiver`] is the server, [`body`] decodes requests with [`protobuf`] and [`json`], and [`store`] writes the trace file and counts what is in it and
+//! what was [`refused`].
 
 mod body;
 mod json;
 mod protobuf;
 pub(crate) mod receiver;
+mod refused;
 mod response;
 pub(crate) mod store;

@@ -1,6 +1,7 @@
 //! Runs a command whose browsers are traced: supervises it, receives reports and spans meanwhile, and says what was traced.
 
 pub(crate) mod collector;
+pub(crate) mod ending;
 mod progress;
 pub mod reports;
 mod state;
@@ -21,6 +22,7 @@ use crate::base::signals::Signals;
 use crate::base::stdio::say;
 use crate::launch::find::{BROWSER_NAME, CLIENT_VARIABLES};
 use crate::run::collector::RunningCollector;
+use crate::run::ending::Unfinished;
 use crate::run::progress::Progress;
 use crate::run::reports::ReportReceiver;
 use crate::view::link::LinkTemplate;
@@ -72,11 +74,36 @@ impl Run {
         collector: Option<RunningCollector>,
         options: &RunOptions<'_>,
     ) -> Result<ProcessExitCode, Failure> {
-        let Self { signals, receiver, browser, dir: _dir } = self;
+        let Self { signals, receiver, browser, dir } = self;
         command.env(RUN_SOCKET, receiver.path()).envs(CLIENT_VARIABLES.map(|name| (name, &browser)));
+        let command = match supervise::start(&mut command) {
+            Ok(child) => child,
+            Err(failure) => {
+                if let Some(collector) = collector {
+                    collector.discard();
+                }
+                return Err(failure);
+            }
+        };
+        if let Some(collector) = &collector {
+            collector.begin();
+        }
         let progress = Progress::start(receiver.shared());
-        let status = supervise::supervise(&mut command, signals);
+        let (status, signals) = supervise::wait(command, signals)?;
         drop(progress);
+        let code = supervise::exit_code(status);
+        let unfinished = Unfinished {
+            collector: collector.as_ref().map(RunningCollector::handle),
+            dir: Some(dir.path().to_owned()),
+        };
+        let (reports, receiving) = (receiver.shared(), unfinished.collector.clone());
+        ending::cut_short(signals, unfinished, code, move || {
+            say("no longer waiting for spans; another signal ends navtrace at once");
+            reports.stop_waiting();
+            if let Some(collector) = receiving {
+                collector.stop_waiting();
+            }
+        });
         let state = receiver.finish(LAST_REPORTS);
         let collected = collector.map(|collector| {
             // If every collected span is a browser's, no service is sending.
@@ -84,11 +111,10 @@ impl Run {
             let wait = if has_all_spans { Duration::ZERO } else { SERVICES_WAIT };
             collector.finish(options.wait.unwrap_or(wait), options.link)
         });
-        let status = status?;
         for line in summary::summary(&state, collected.as_ref(), options.link) {
             say(&line);
         }
-        Ok(supervise::exit_code(status))
+        Ok(code.into())
     }
 }
 

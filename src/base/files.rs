@@ -4,10 +4,13 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::{Builder, TempDir};
+
+use crate::base::{lock, lock_within};
 
 /// Longest parent of a directory for sockets, in bytes.
 ///
@@ -105,8 +108,17 @@ pub(crate) fn is_written(path: &Path, bytes: &[u8], readers: Readers) -> bool {
     data.is_file() && is_readable && fs::read(path).is_ok_and(|current| current == bytes)
 }
 
+/// Held while a file is written, which has a temporary name until it is complete.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Waits up to `patience` until no file is being written, and lets none be written until this process ends.
+pub(crate) fn stop_writing(patience: Duration) {
+    std::mem::forget(lock_within(&WRITING, patience));
+}
+
 /// Writes a file atomically: readers see the old content or the new one.
 pub(crate) fn write(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+    let _writing = lock(&WRITING);
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file =
         Builder::new().prefix(".navtrace-").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;

@@ -12,9 +12,9 @@ pub(crate) const ENDING: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 /// Signals that arrived, each with its sender.
 pub(crate) type Signals = SignalsInfo<WithOrigin>;
 
-/// Catches `signals`, which then no longer end this process.
+/// Catches `signals`, which then no longer end this process. A hangup that this process was started to ignore (`nohup`) stays ignored.
 pub(crate) fn catch(signals: &[i32]) -> Result<Signals, Failure> {
-    Signals::new(signals)
+    Signals::new(signals.iter().filter(|signal| **signal != SIGHUP || !is_ignored(SIGHUP)))
         .map_err(|error| Failure::new(ExitCode::Failure, "cannot install signal handlers").because(error))
 }
 

@@ -10,6 +10,7 @@ use crate::base::signals;
 use crate::base::stdio::say;
 use crate::cli::setting_flags::SettingFlags;
 use crate::run::collector::{self, CollectorOptions};
+use crate::run::ending;
 use crate::settings::export::ENDPOINT;
 use crate::settings::{self, Config};
 
@@ -61,6 +62,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn collect(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
     let mut signals = signals::catch(&signals::ENDING)?;
     let collector = collector::start(&args.options.to_collector())?;
+    collector.begin();
     let endpoint = collector.endpoint();
     say(&format!(
         "spans are collected at {} ({ENDPOINT}={endpoint}) into {}; Ctrl-C ends it",
@@ -68,6 +70,7 @@ pub(super) fn collect(config: &Config, args: &Args) -> Result<ProcessExitCode, F
         collector.path().display()
     ));
     signals.forever().next();
+    ending::end_at_next(signals, collector.unfinished());
     let collected = collector.finish(QUIET, config.link.as_ref());
     if collected.contents.spans == 0 {
         say("no span arrived");

@@ -58,8 +58,8 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     }
     // Problems that keep every browser from starting are reported once, before the command starts.
     let browser = find::find(config.browser.as_deref())?;
-    for sentence in &browser.passed_over {
-        say(sentence);
+    for sentence in browser.passed_over.iter().cloned().chain(find::remote_browsers()) {
+        say(&sentence);
     }
     let extension = match config.mode {
         // The launcher writes an extension for each start.

@@ -8,8 +8,7 @@ mod cors;
 mod requests;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{io, iter};
@@ -17,7 +16,7 @@ use std::{io, iter};
 use axum::Router;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::base::lock;
+use crate::base::{lock, lock_within};
 use crate::collect::receiver::requests::Shared;
 use crate::collect::store::{Contents, TraceFileWriter};
 
@@ -35,6 +34,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long to wait for open requests when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
+
+/// How long to wait for what is being written when the process must end at once.
+pub(crate) const LAST_WRITE: Duration = Duration::from_millis(500);
 
 /// Listens on the named address, or else on OTLP's ports on loopback, or any port if that for HTTP is taken.
 ///
@@ -54,6 +56,8 @@ pub(crate) fn bind(named: Option<SocketAddr>) -> io::Result<Vec<TcpListener>> {
 pub(crate) struct Collector {
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
+    /// Lets the thread begin.
+    permit: mpsc::Sender<()>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -67,7 +71,7 @@ pub(crate) struct Collected {
 }
 
 impl Collector {
-    /// Serves in a thread of its own. Passes problems to `on_problem`, each kind once.
+    /// Serves in a thread of its own, once [`Self::begin`] is called. Passes problems to `on_problem`, each kind once.
     pub(crate) fn start(listeners: Vec<TcpListener>, store: TraceFileWriter, on_problem: fn(&str)) -> io::Result<Self> {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         let shared = Arc::new(Shared::new(store, on_problem));
@@ -82,8 +86,13 @@ impl Collector {
             listeners.into_iter().map(asynchronous).collect::<io::Result<Vec<_>>>()?
         };
         let (stop, stopped) = oneshot::channel();
+        let (permit, may_begin) = mpsc::channel();
         let for_server = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("collector".to_owned()).spawn(move || {
+            // Until then clients wait in the listener's queue.
+            if may_begin.recv().is_err() {
+                return;
+            }
             runtime.block_on(async {
                 let router = requests::router(for_server);
                 let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -95,7 +104,7 @@ impl Collector {
             // A client that never stops sending must not keep the server running.
             runtime.shutdown_timeout(LAST_REQUESTS);
         })?;
-        Ok(Self { addresses, shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { addresses, shared, permit, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Returns the endpoints for OTLP's settings, such as `http://127.0.0.1:4318`. The first is for every protocol.
@@ -112,12 +121,24 @@ impl Collector {
         })
     }
 
+    /// Empties the file and lets clients in, even if the file can't be emptied.
+    pub(crate) fn begin(&self) -> io::Result<()> {
+        let emptied = lock(&self.shared.store).begin();
+        let _ = self.permit.send(());
+        emptied
+    }
+
+    /// Returns a handle for another thread.
+    pub(crate) fn handle(&self) -> CollectorHandle {
+        CollectorHandle(Arc::clone(&self.shared))
+    }
+
     /// Returns the number of spans so far.
     pub(crate) fn spans(&self) -> usize {
         lock(&self.shared.store).contents().spans
     }
 
-    /// Waits until nothing has arrived for `quiet`, or until `timeout` has passed. Then stops and returns what was collected.
+    /// Waits until nothing has arrived for `quiet`, `timeout` has passed, or [`CollectorHandle::stop_waiting`] is called. Then stops and returns what was collected.
     pub(crate) fn finish(mut self, quiet: Duration, timeout: Duration) -> Collected {
         let began = Instant::now();
         let mut activity = lock(&self.shared.activity);
@@ -125,7 +146,10 @@ impl Collector {
             let now = Instant::now();
             // Spans that the command sent last may arrive after its end, so wait at least `quiet` from now.
             let idle = now.duration_since(activity.latest.max(began));
-            if (activity.requests == 0 && idle >= quiet) || now.duration_since(began) >= timeout {
+            if (activity.requests == 0 && idle >= quiet)
+                || now.duration_since(began) >= timeout
+                || activity.is_cut_short
+            {
                 break;
             }
             let pause = quiet.saturating_sub(idle).max(Duration::from_millis(1));
@@ -137,8 +161,35 @@ impl Collector {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        let contents = lock(&self.shared.store).contents().clone();
-        Collected { contents, lost: self.shared.lost.load(Ordering::Relaxed) }
+        let store = lock(&self.shared.store);
+        Collected { contents: store.contents().clone(), lost: store.lost() }
+    }
+}
+
+/// Ends a collector from another thread.
+#[derive(Debug, Clone)]
+pub(crate) struct CollectorHandle(Arc<Shared>);
+
+impl CollectorHandle {
+    /// Ends the wait for further spans.
+    pub(crate) fn stop_waiting(&self) {
+        lock(&self.0.activity).is_cut_short = true;
+        self.0.changed.notify_all();
+    }
+
+    /// Removes the file if it was made for this collector.
+    pub(crate) fn remove_new_file(&self) {
+        lock(&self.0.store).remove_if_new();
+    }
+
+    /// Leaves a file with whole lines, or none if no span has arrived. Nothing is written from then on, unless the disk is stuck.
+    pub(crate) fn end_at_once(&self) {
+        if let Some(store) = lock_within(&self.0.store, LAST_WRITE) {
+            if store.contents().spans == 0 {
+                store.remove_if_new();
+            }
+            std::mem::forget(store);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,8 +11,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::base::directories::StateDirectory;
+use crate::collect::refused::RefusedSpans;
 use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
 
 /// The number of traces to count. The file keeps further ones too.
@@ -61,15 +64,57 @@ pub(crate) struct TraceFileWriter {
     /// The length of the file after the last complete line, to which it is cut back when writing fails.
     length: u64,
     contents: Contents,
+    /// Spans that could not be written and have not come again.
+    refused: RefusedSpans,
+    /// Whether the file was made for this writer.
+    is_new: bool,
 }
 
 impl TraceFileWriter {
-    /// Creates a file, or empties an existing one.
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    /// Opens a file, or makes a new one. What it holds stays until [`Self::begin`].
+    ///
+    /// The file is locked, so that no other writer uses or removes it.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.write(true).mode(0o600);
+        let (file, is_new) = match options.clone().create_new(true).open(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => (options.create(true).open(path)?, false),
+            result => (result?, true),
+        };
+        if is_in_use(&file) {
+            return Err(io::Error::new(ErrorKind::ResourceBusy, "another navtrace is writing to it"));
+        }
         // A later command may run in another directory.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Ok(Self { file: BufWriter::new(file), path, length: 0, contents: Contents::default() })
+        let (contents, refused) = (Contents::default(), RefusedSpans::default());
+        Ok(Self { file: BufWriter::new(file), path, length: 0, contents, refused, is_new })
+    }
+
+    /// Empties the file. On an error, spans are added to what it holds.
+    pub(crate) fn begin(&mut self) -> io::Result<()> {
+        let file = self.file.get_mut();
+        // Pipes and devices hold nothing.
+        if !file.metadata()?.is_file() {
+            return Ok(());
+        }
+        let emptied = file.set_len(0);
+        if emptied.is_err() {
+            self.length = file.seek(SeekFrom::End(0))?;
+        }
+        emptied
+    }
+
+    /// Removes the file if it was made for this writer.
+    pub(crate) fn remove_if_new(&self) {
+        if self.is_new {
+            // A file that can't be removed stays.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+
+    /// Returns the number of spans that could not be written and have not come again.
+    pub(crate) fn lost(&self) -> usize {
+        self.refused.count()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -80,15 +125,17 @@ impl TraceFileWriter {
         &self.contents
     }
 
-    /// Writes one line for each resource. Writes either all lines or none.
+    /// Writes one line for each resource. Writes either all lines or none; then the client may send the spans again.
     pub(crate) fn write(&mut self, request: &ExportTraceServiceRequest) -> io::Result<()> {
         match self.write_lines(request) {
             Ok(length) => self.length = length,
             Err(error) => {
                 self.cut_back();
+                self.refused.add(request);
                 return Err(error);
             }
         }
+        self.refused.remove(request);
         for resource in &request.resource_spans {
             let service = service_name(resource.resource.as_ref());
             for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
@@ -160,10 +207,20 @@ fn service_name(resource: Option<&Resource>) -> &str {
     }
 }
 
+/// Locks a regular file for as long as it is open. Returns whether another writer has it. Without locks in its file system, nobody has.
+fn is_in_use(file: &File) -> bool {
+    let is_regular = file.metadata().is_ok_and(|data| data.is_file());
+    is_regular && flock(file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+}
+
 /// Returns the path for a new trace file in the state directory, and removes the oldest files there.
 pub(crate) fn new_path() -> io::Result<PathBuf> {
     let dir = StateDirectory::of_user()?.traces()?;
     for old in files(&dir).iter().rev().skip(MAX_FILES - 1) {
+        // Opened for writing, since network file systems lock no other files.
+        if OpenOptions::new().write(true).open(old).is_ok_and(|file| is_in_use(&file)) {
+            continue;
+        }
         // A file that can't be removed stays.
         let _ = fs::remove_file(old);
         let _ = fs::remove_file(old.with_extension("html"));

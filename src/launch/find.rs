@@ -23,6 +23,13 @@ pub(crate) const SETTING: &str = "NAVTRACE_BROWSER";
 pub(crate) const CLIENT_VARIABLES: [&str; 4] =
     [k6::EXECUTABLE_PATH, "PUPPETEER_EXECUTABLE_PATH", "CHROME_BIN", "CHROME_PATH"];
 
+/// Variables that make a client use a browser which runs already, maybe on another computer.
+const REMOTE_BROWSERS: [(&str, &str); 3] = [
+    ("K6_BROWSER_WS_URL", "k6"),
+    ("PW_TEST_CONNECT_WS_ENDPOINT", "Playwright's test runner"),
+    ("SELENIUM_REMOTE_URL", "Playwright"),
+];
+
 /// Browsers to try when none is named, best first. Branded Chrome comes last because it loads no unpacked extension since 137.
 const CANDIDATES: [&str; 11] = [
     "chromium",
@@ -60,6 +67,16 @@ pub(crate) struct FoundBrowser {
     pub(crate) reason: String,
     /// A sentence for each browser that a client's variable names and that is not started.
     pub(crate) passed_over: Vec<String>,
+}
+
+/// Returns a sentence for each variable that makes a client start no browser, so that there would be nothing to trace.
+pub(crate) fn remote_browsers() -> impl Iterator<Item = String> {
+    let set = REMOTE_BROWSERS.iter().filter(|(name, _)| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    set.map(|(name, client)| {
+        format!(
+            "{name} is set, so {client} uses the browser there and starts none that could be traced; unset it to trace"
+        )
+    })
 }
 
 /// Returns the browser that the setting or a client's variable names, or else the first one that is installed and can load extensions.

@@ -8,8 +8,9 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
-use crate::collect::receiver::{self, Collector};
+use crate::collect::receiver::{self, Collector, CollectorHandle};
 use crate::collect::store::{self, Contents, TraceFileWriter};
+use crate::run::ending::Unfinished;
 use crate::view::link::LinkTemplate;
 use crate::view::page::{self, Page};
 use crate::view::parsed::Detail;
@@ -42,11 +43,11 @@ pub(crate) struct CollectorReport {
     pub(crate) contents: Contents,
     path: PathBuf,
     page: Option<PathBuf>,
-    /// Number of spans that could not be written.
+    /// Number of spans that could not be written and did not come again.
     pub(crate) lost: usize,
 }
 
-/// Creates the trace file and starts to receive spans.
+/// Opens the trace file and the address. Spans are received, and what the file held is lost, from [`RunningCollector::begin`] on.
 pub(crate) fn start(options: &CollectorOptions) -> Result<RunningCollector, Failure> {
     let fail = |message: &str, error| Failure::new(ExitCode::Failure, message).because(error);
     let path = match &options.output {
@@ -61,7 +62,7 @@ pub(crate) fn start(options: &CollectorOptions) -> Result<RunningCollector, Fail
         }
         None => fail("spans can't be received on loopback", error),
     })?;
-    let store = TraceFileWriter::create(&path).map_err(|error| {
+    let store = TraceFileWriter::open(&path).map_err(|error| {
         fail(&format!("{} can't be written", path.display()), error).hint("name another file with --output")
     })?;
     let path = store.path().to_owned();
@@ -78,6 +79,28 @@ impl RunningCollector {
     /// Returns the addresses at which spans are received, in a sentence.
     pub(crate) fn addresses(&self) -> String {
         self.receiver.endpoints().collect::<Vec<_>>().join(" and ")
+    }
+
+    /// Empties the trace file and begins to receive.
+    pub(crate) fn begin(&self) {
+        if let Err(error) = self.receiver.begin() {
+            say(&format!("{} can't be emptied: {error}; spans are added to it", self.path.display()));
+        }
+    }
+
+    /// Ends without having begun. An existing file stays as it was.
+    pub(super) fn discard(self) {
+        self.receiver.handle().remove_new_file();
+    }
+
+    /// Returns a handle for another thread.
+    pub(super) fn handle(&self) -> CollectorHandle {
+        self.receiver.handle()
+    }
+
+    /// Returns what must be complete or removed when this process ends at once.
+    pub(crate) fn unfinished(&self) -> Unfinished {
+        Unfinished { collector: Some(self.handle()), dir: None }
     }
 
     /// Returns the path of the trace file.
@@ -116,7 +139,7 @@ impl CollectorReport {
         let path = self.path.display();
         let mut lines = Vec::new();
         if self.lost > 0 {
-            lines.push(format!("{} could not be written to {path}", counted(self.lost, "span")));
+            lines.push(format!("{} could not be written to {path} and did not come again", counted(self.lost, "span")));
         }
         if self.contents.spans == 0 {
             return lines;

@@ -106,6 +106,12 @@ impl SharedState {
     pub(crate) fn lock(&self) -> MutexGuard<'_, RunState> {
         lock(&self.state)
     }
+
+    /// Ends the wait for the reports of hosts.
+    pub(super) fn stop_waiting(&self) {
+        self.lock().is_cut_short = true;
+        self.changed.notify_all();
+    }
 }
 
 /// Receives reports, each connection in a thread of its own.
@@ -166,13 +172,13 @@ impl ReportReceiver {
         }
     }
 
-    /// Waits up to `timeout` until every open connection has ended, and returns what was reported.
+    /// Waits up to `timeout` until every open connection has ended or a signal ends the wait, and returns what was reported.
     #[must_use]
     pub fn finish(self, timeout: Duration) -> RunState {
         if let Ok(stream) = connect(&self.path) {
             ReportSender::to(Some(stream)).send(&Report::End);
         }
-        self.wait_for(timeout, |state| state.is_complete().then_some(()));
+        self.wait_for(timeout, |state| (state.is_complete() || state.is_cut_short).then_some(()));
         std::mem::take(&mut self.shared.lock())
     }
 }

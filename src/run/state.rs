@@ -75,6 +75,8 @@ pub struct RunState {
     /// The session that each open connection reports on.
     open: BTreeMap<usize, Option<SessionId>>,
     end_requested: bool,
+    /// Whether a signal has ended the wait for further reports.
+    pub(super) is_cut_short: bool,
 }
 
 impl RunState {

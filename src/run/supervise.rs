@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode as ProcessExitCode, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, WaitOptions};
@@ -24,9 +24,13 @@ pub(super) fn catch_signals() -> Result<Signals, Failure> {
     signals::catch(&wanted)
 }
 
-/// Runs the command to its end and passes signals on to it meanwhile.
-pub(super) fn supervise(command: &mut Command, mut signals: Signals) -> Result<ExitStatus, Failure> {
-    let mut child = command.spawn().map_err(|error| cannot_run(command.get_program(), &error))?;
+/// Starts the command.
+pub(super) fn start(command: &mut Command) -> Result<Child, Failure> {
+    command.spawn().map_err(|error| cannot_run(command.get_program(), &error))
+}
+
+/// Waits for the command's end and passes signals on to it meanwhile. Also returns the signals that arrive from then on.
+pub(super) fn wait(mut child: Child, mut signals: Signals) -> Result<(ExitStatus, Signals), Failure> {
     let target = Arc::new(Mutex::new(pid_of(&child)));
     let handle = signals.handle();
     let target_of_thread = Arc::clone(&target);
@@ -45,19 +49,23 @@ pub(super) fn supervise(command: &mut Command, mut signals: Signals) -> Result<E
     if let Some(Err(error)) = pid_of(&child).map(wait_without_reaping) {
         tracing::debug!("waiting for the command: {error}");
     }
+    // Those before were meant for the command, so they must not count as signals after its end.
+    let later = catch_signals();
     // Reaping frees the process id for another process, which must not get this one's signals.
     *lock(&target) = None;
     let status = child.wait();
     handle.close();
     let _ = passing_on.join();
-    status.map_err(|error| cannot_run(command.get_program(), &error))
+    let status =
+        status.map_err(|error| Failure::new(ExitCode::Failure, "the command's status is lost").because(error))?;
+    Ok((status, later?))
 }
 
 /// Converts a status as a shell does: 128 plus the signal's number when a signal killed the command.
-pub(super) fn exit_code(status: ExitStatus) -> ProcessExitCode {
+pub(super) fn exit_code(status: ExitStatus) -> u8 {
     let killed = || status.signal().map_or(1, |signal| 128 + signal);
     let code = status.code().unwrap_or_else(killed);
-    u8::try_from(code).unwrap_or(ExitCode::Failure as u8).into()
+    u8::try_from(code).unwrap_or(ExitCode::Failure as u8)
 }
 
 fn pid_of(child: &Child) -> Option<Pid> {

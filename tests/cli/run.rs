@@ -92,6 +92,19 @@ fn the_browser_of_a_clients_variable_is_started() {
 }
 
 #[test]
+fn a_browser_elsewhere_is_reported() {
+    let environment = Environment::new();
+    for (variable, client) in [("K6_BROWSER_WS_URL", "k6"), ("PW_TEST_CONNECT_WS_ENDPOINT", "Playwright's test runner")]
+    {
+        let output = run(&environment, &["true"]).env(variable, "ws://browser.test:9222").output().unwrap();
+        let sentence = format!(
+            "navtrace: {variable} is set, so {client} uses the browser there and starts none that could be traced; unset it to trace\n"
+        );
+        assert!(stderr(&output).contains(&sentence), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn the_browsers_of_clients_caches_are_found() {
     let environment = Environment::new();
     let folder = ".cache/puppeteer/chrome/linux-131.0.6778.204/chrome-linux64";

@@ -23,7 +23,7 @@ pub(crate) struct RunningCollector {
     pub(crate) environment: Environment,
     pub(crate) endpoint: String,
     pub(crate) client: Client,
-    child: Child,
+    pub(crate) child: Child,
     stderr: BufReader<std::process::ChildStderr>,
 }
 
@@ -91,6 +91,21 @@ impl Drop for RunningCollector {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns a shell that starts a collector with `"$0" "$@"`, whose file is in the environment's home.
+pub(crate) fn by_shell(environment: &Environment, script: &str) -> Command {
+    let navtrace = environment.navtrace(["collect", "--listen", "127.0.0.1:0", "--output"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).arg(navtrace.get_program()).args(navtrace.get_args());
+    shell.arg(environment.home().join("traces.jsonl"));
+    for (name, value) in navtrace.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
 }
 
 /// Returns the spans of OTLP JSON lines.

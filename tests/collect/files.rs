@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
-use crate::collector::{PROTOBUF, RunningCollector, request, spans};
+use crate::collector::{PROTOBUF, RunningCollector, by_shell, request, spans};
 use crate::navtrace::{Environment, stderr};
 use prost::Message;
 
@@ -90,21 +91,34 @@ fn an_unusable_file_or_address_is_reported_first() {
 }
 
 #[test]
+fn refused_spans_that_come_again_are_not_lost() {
+    let environment = Environment::new();
+    let command = by_shell(&environment, r#"trap '' XFSZ; exec "$0" "$@""#);
+    let collector = RunningCollector::start_command(environment, command);
+    let limit = |size: &str| {
+        let pid = collector.pid().to_string();
+        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={size}")]).status();
+        assert!(status.unwrap().success());
+    };
+    limit("0:unlimited");
+    let status = collector.post(PROTOBUF, request("shop", 0, 500).encode_to_vec()).send().unwrap().status();
+    assert_eq!(status.as_u16(), 503);
+    limit("unlimited:unlimited");
+    // In other batches than before, as an SDK may make them.
+    collector.send(&request("shop", 0, 200));
+    collector.send(&request("shop", 200, 300));
+    let (code, messages, environment) = collector.stop();
+    assert_eq!(code, 0, "{messages}");
+    assert!(messages.contains("navtrace: 500 spans in ") && !messages.contains("could not be written"), "{messages}");
+    assert_eq!(spans(&fs::read_to_string(environment.home().join("traces.jsonl")).unwrap()).len(), 500);
+}
+
+#[test]
 fn a_full_disk_keeps_earlier_spans_with_one_message() {
     let environment = Environment::new();
     let output = environment.home().join("traces.jsonl");
     // A limit of the file size stands in for a full disk. A block of a POSIX shell has 512 bytes.
-    let script = r#"trap '' XFSZ; ulimit -f 100; exec "$0" collect --listen 127.0.0.1:0 --output "$1""#;
-    let mut command = environment.navtrace([""; 0]);
-    let mut shell = std::process::Command::new("sh");
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell.args(["-c", script]).arg(command.get_program()).arg(&output);
-    command = shell;
+    let command = by_shell(&environment, r#"trap '' XFSZ; ulimit -S -f 100; exec "$0" "$@""#);
     let collector = RunningCollector::start_command(environment, command);
     collector.send(&request("shop", 0, 10));
     let before = fs::read(&output).unwrap();
@@ -116,6 +130,10 @@ fn a_full_disk_keeps_earlier_spans_with_one_message() {
     }
     collector.send(&request("shop", 510, 10));
     assert_eq!(collector.spans().len(), 20);
+    // The disk has room again, and the client comes again with one half.
+    let pid = collector.pid().to_string();
+    assert!(Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status().unwrap().success());
+    collector.send(&request("shop", 10, 250));
     let (code, messages, _environment) = collector.stop();
     assert_eq!(code, 1);
     let path = output.display();
@@ -124,5 +142,8 @@ fn a_full_disk_keeps_earlier_spans_with_one_message() {
          accepted again once there is disk space\n"
     );
     assert!(messages.starts_with(&expected), "{messages}");
-    assert!(messages.contains(&format!("navtrace: 1000 spans could not be written to {path}\n")), "{messages}");
+    assert!(
+        messages.contains(&format!("navtrace: 250 spans could not be written to {path} and did not come again\n")),
+        "{messages}"
+    );
 }

@@ -12,5 +12,7 @@ mod files;
 mod grpc;
 mod json;
 mod memory;
+mod output;
 mod pages;
 mod run;
+mod signals;

@@ -8,7 +8,7 @@ use crate::collector::{JSON, request, spans};
 use crate::navtrace::{Environment, stderr, stdout};
 
 /// Posts a file to the endpoint in the environment, as a service's exporter would.
-const SERVICE: &str = r"
+pub(crate) const SERVICE: &str = r"
 const body = require('node:fs').readFileSync(process.argv[1]);
 const headers = { 'content-type': 'application/json' };
 fetch(`${process.env.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`, { method: 'POST', headers, body }).then((answer) => {
@@ -17,7 +17,7 @@ fetch(`${process.env.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`, { method: 'POST', 
 });
 ";
 
-fn run(environment: &Environment, options: &[&str], command: &[&str]) -> std::process::Command {
+pub(crate) fn run(environment: &Environment, options: &[&str], command: &[&str]) -> std::process::Command {
     let browser = environment.program("chromium", "exit 9");
     let mut run = environment.navtrace([&["run"], options, &["--"], command].concat());
     run.env("NAVTRACE_BROWSER", browser).env_remove("OTEL_TRACES_EXPORTER");

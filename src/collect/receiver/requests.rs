@@ -1,6 +1,6 @@
 //! Handles OTLP requests: reads a body within the limits, and writes its spans to the store.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -40,8 +40,6 @@ pub(super) struct Shared {
     pub(super) activity: Mutex<Activity>,
     /// Notified when a request ends.
     pub(super) changed: Condvar,
-    /// The number of spans that could not be written.
-    pub(super) lost: AtomicUsize,
     large_bodies: Arc<Semaphore>,
     on_problem: fn(&str),
     reported_write_error: AtomicBool,
@@ -55,15 +53,16 @@ pub(super) struct Activity {
     pub(super) requests: usize,
     /// The end of the latest request.
     pub(super) latest: Instant,
+    /// Whether a signal has ended the wait for further requests.
+    pub(super) is_cut_short: bool,
 }
 
 impl Shared {
     pub(super) fn new(store: TraceFileWriter, on_problem: fn(&str)) -> Self {
         Self {
             store: Mutex::new(store),
-            activity: Mutex::new(Activity { requests: 0, latest: Instant::now() }),
+            activity: Mutex::new(Activity { requests: 0, latest: Instant::now(), is_cut_short: false }),
             changed: Condvar::new(),
-            lost: AtomicUsize::new(0),
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
             on_problem,
             reported_write_error: AtomicBool::new(false),
@@ -207,7 +206,6 @@ fn store_spans(shared: &Shared, format: Format, encoding: Option<&str>, bytes: B
     if spans > 0 {
         let mut store = lock(&shared.store);
         if let Err(error) = store.write(&request) {
-            shared.lost.fetch_add(spans, Ordering::Relaxed);
             if !shared.reported_write_error.swap(true, Ordering::Relaxed) {
                 let path = store.path().display();
                 (shared.on_problem)(&format!(

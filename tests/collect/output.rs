@@ -1,0 +1,63 @@
+//! Tests that a trace file is kept for as long as somebody needs it.
+
+use std::fs;
+
+use crate::collector::{RunningCollector, request, spans};
+use crate::navtrace::{Environment, stderr};
+use crate::run::run;
+
+#[test]
+fn a_command_that_does_not_start_keeps_the_earlier_traces() {
+    let environment = Environment::new();
+    let (output, new) = (environment.home().join("traces.jsonl"), environment.home().join("new.jsonl"));
+    fs::write(&output, "earlier\n").unwrap();
+    for (path, code, command) in
+        [(&output, 127, "no-such-program"), (&output, 126, "/etc/passwd"), (&new, 127, "no-such-program")]
+    {
+        let options = ["--listen", "127.0.0.1:0", "--output", path.to_str().unwrap()];
+        let ran = run(&environment, &options, &[command]).output().unwrap();
+        assert_eq!(ran.status.code(), Some(code), "{}", stderr(&ran));
+    }
+    assert_eq!(fs::read_to_string(&output).unwrap(), "earlier\n");
+    assert!(!new.exists());
+    let options = ["--listen", "127.0.0.1:0", "--output", output.to_str().unwrap()];
+    let ran = run(&environment, &options, &["true"]).output().unwrap();
+    assert_eq!((ran.status.code(), fs::read_to_string(&output).unwrap().as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_file_that_is_being_written_is_neither_removed_nor_overwritten() {
+    let environment = Environment::new();
+    let traces = environment.home().join(".local/state/navtrace/traces");
+    fs::create_dir_all(&traces).unwrap();
+    let command = environment.navtrace(["collect", "--listen", "127.0.0.1:0"]);
+    let collector = RunningCollector::start_command(environment, command);
+    let files = || fs::read_dir(&traces).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let [file] = &files()[..] else { panic!("{:?}", files()) };
+    for number in 0..30 {
+        fs::write(traces.join(format!("2999-01-01T00-00-{number:02}.000Z-1.jsonl")), "{}\n").unwrap();
+    }
+
+    let other = |options: &[&str]| {
+        let options = [&["--listen", "127.0.0.1:0"], options].concat();
+        let ran = run(&collector.environment, &options, &["true"]).output().unwrap();
+        (ran.status.code().unwrap(), stderr(&ran))
+    };
+    let (code, messages) = other(&[]);
+    assert_eq!(code, 0, "{messages}");
+    // 19 of the newest, and the collector's.
+    assert_eq!(files().len(), 20, "{:?}", files());
+    let (code, messages) = other(&["--output", file.to_str().unwrap()]);
+    let sentence = format!(
+        "navtrace: {} can't be written: another navtrace is writing to it; name another file with --output\n",
+        file.display()
+    );
+    assert!(code == 1 && messages.ends_with(&sentence), "{messages}");
+    // Devices have no owner.
+    assert_eq!(other(&["--output", "/dev/null"]).0, 0);
+
+    collector.send(&request("shop", 0, 2));
+    let file = file.clone();
+    let (code, messages, _environment) = collector.stop();
+    assert_eq!((code, spans(&fs::read_to_string(file).unwrap()).len()), (0, 2), "{messages}");
+}
