@@ -1,8 +1,9 @@
 //! View: shows traces as a waterfall in the terminal and as an HTML page.
 //!
 //! [`trace_file`] scans a file ([`scan`]) in one of the formats ([`otlp_json`], [`jaeger_json`]), lists the traces in it ([`trace_index`]) and
-//! loads the selected ones as trees of spans ([`tree`]). [`terminal`] and [`page`] show a [`trace`], whatever format it came from.
+//! loads the selected ones as trees of spans ([`tree`], from [`parents`], [`times`] and [`clocks`]). [`terminal`] and [`page`] show a [`trace`], whatever format it came from.
 
+mod clocks;
 mod jaeger_json;
 pub(crate) mod link;
 mod otlp_json;
@@ -12,7 +13,8 @@ pub(crate) mod parsed;
 mod scan;
 pub(crate) mod serve;
 pub(crate) mod terminal;
+mod times;
 pub mod trace;
 pub(crate) mod trace_file;
 mod trace_index;
-mod tree;
+pub(crate) mod tree;

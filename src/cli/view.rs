@@ -19,6 +19,7 @@ use crate::view::parsed::Detail;
 use crate::view::serve;
 use crate::view::terminal::{self, Terminal};
 use crate::view::trace_file::{LoadedTraces, MAX_TRACE_SPANS, TraceFile, TraceSelection};
+use crate::view::tree::Clocks;
 
 /// Show traces: a waterfall in the terminal, or a page
 ///
@@ -46,6 +47,10 @@ pub(super) struct Args {
     #[arg(long)]
     open: bool,
 
+    /// Show spans of services whose clock is off as if it were right
+    #[arg(long)]
+    correct_clocks: bool,
+
     #[command(flatten)]
     pub(super) flags: SettingFlags,
 }
@@ -70,16 +75,16 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     if args.html.is_some() || args.open {
         show_page(config, args, &file, trace)?;
     } else {
-        show_in_terminal(config, &path, &file, trace)?;
+        show_in_terminal(config, args, &path, &file, trace)?;
     }
     Ok(ExitCode::Success.into())
 }
 
 fn show_page(config: &Config, args: &Args, file: &TraceFile, trace: Option<String>) -> Result<(), Failure> {
     let selection = trace.map_or(TraceSelection::All { max_spans: page::MAX_SPANS }, TraceSelection::Id);
-    let loaded = file.load(&selection, Detail::Full, config.link.as_ref())?;
+    let loaded = file.load(&selection, Detail::Full, Clocks::Both, config.link.as_ref())?;
     warn(&loaded);
-    let html = page::render(&Page::new(&loaded));
+    let html = page::render(&Page::new(&loaded, args.correct_clocks));
     if let Some(path) = &args.html {
         let path_shown = path.display();
         files::write_if_changed(path, html.as_bytes()).map_err(|error| {
@@ -95,13 +100,23 @@ fn show_page(config: &Config, args: &Args, file: &TraceFile, trace: Option<Strin
     Ok(())
 }
 
-fn show_in_terminal(config: &Config, path: &Path, file: &TraceFile, trace: Option<String>) -> Result<(), Failure> {
+fn show_in_terminal(
+    config: &Config,
+    args: &Args,
+    path: &Path,
+    file: &TraceFile,
+    trace: Option<String>,
+) -> Result<(), Failure> {
     let has_several = file.traces.len() > 1;
     let with_list = trace.is_none() && has_several;
     let first = || file.traces.first().map(|trace| trace.id.clone()).unwrap_or_default();
     let selection = TraceSelection::Id(trace.unwrap_or_else(first));
-    let loaded = file.load(&selection, Detail::Outline, config.link.as_ref())?;
+    let clocks = if args.correct_clocks { Clocks::Corrected } else { Clocks::AsGiven };
+    let loaded = file.load(&selection, Detail::Outline, clocks, config.link.as_ref())?;
     warn(&loaded);
+    for note in loaded.traces.iter().flat_map(|trace| terminal::notes(trace, clocks)) {
+        say(&note);
+    }
     let terminal = detect_terminal();
     let mut text = String::new();
     if with_list {

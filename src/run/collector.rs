@@ -15,6 +15,7 @@ use crate::view::link::LinkTemplate;
 use crate::view::page::{self, Page};
 use crate::view::parsed::Detail;
 use crate::view::trace_file::{TraceFile, TraceSelection};
+use crate::view::tree::Clocks;
 
 /// Longest time that a collector may take to end, in addition to the silence that it waits for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -162,8 +163,8 @@ fn page_path(path: &Path) -> PathBuf {
 /// Writes the page of a trace file, and returns the page's path.
 fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, String> {
     let selection = TraceSelection::All { max_spans: page::MAX_SPANS };
-    let loaded = TraceFile::open(path).and_then(|file| file.load(&selection, Detail::Full, link));
-    let page = page::render(&Page::new(&loaded.map_err(|error| error.to_string())?));
+    let loaded = TraceFile::open(path).and_then(|file| file.load(&selection, Detail::Full, Clocks::Both, link));
+    let page = page::render(&Page::new(&loaded.map_err(|error| error.to_string())?, false));
     let html = page_path(path);
     files::write_if_changed(&html, page.as_bytes()).map_err(|error| format!("{}: {error}", html.display()))?;
     Ok(html)

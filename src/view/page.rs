@@ -35,12 +35,14 @@ pub struct Page<'a> {
     pub left_out_traces: usize,
     /// The number of spans in the file that the page leaves out.
     pub left_out_spans: usize,
+    /// Whether the page first shows times as if all clocks were right.
+    pub correct_clocks: bool,
 }
 
 impl<'a> Page<'a> {
-    pub(crate) fn new(loaded: &'a LoadedTraces) -> Self {
+    pub(crate) fn new(loaded: &'a LoadedTraces, correct_clocks: bool) -> Self {
         let LoadedTraces { source, traces, left_out_traces, left_out_spans, .. } = loaded;
-        Self { source, traces, left_out_traces: *left_out_traces, left_out_spans: *left_out_spans }
+        Self { source, traces, left_out_traces: *left_out_traces, left_out_spans: *left_out_spans, correct_clocks }
     }
 }
 
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn data_can_not_end_its_script_element() {
         let source = "</script><script>alert(1)</script><img src=x onerror=alert(2)><!--\u{2028}&amp;";
-        let html = render(&Page { source, traces: &[], left_out_traces: 1, left_out_spans: 2 });
+        let html = render(&Page { source, traces: &[], left_out_traces: 1, left_out_spans: 2, correct_clocks: false });
         assert_eq!(html.matches("<script").count(), TEMPLATE.matches("<script").count());
         assert!(!html.contains("<!--") && !html.contains("<img") && !html.contains('\u{2028}'));
         let (_, data) = html.split_once(r#"type="application/json">"#).unwrap();
@@ -107,7 +109,8 @@ mod tests {
 
     #[test]
     fn the_policy_allows_only_code_of_the_page() {
-        let html = render(&Page { source: "x", traces: &[], left_out_traces: 0, left_out_spans: 0 });
+        let html =
+            render(&Page { source: "x", traces: &[], left_out_traces: 0, left_out_spans: 0, correct_clocks: false });
         for (open, close) in [("<style>", "</style>"), ("<script>", "</script>")] {
             let (_, rest) = html.split_once(open).unwrap();
             assert!(html.contains(&format!("'{}'", hash(rest.split_once(close).unwrap().0))), "{open}");

@@ -53,6 +53,29 @@ pub(super) fn parents(spans: &[ParsedSpan]) -> Vec<Parent> {
     parents
 }
 
+/// Returns the children of each span.
+pub(super) fn children(parents: &[Parent]) -> Vec<Vec<usize>> {
+    let mut children = vec![Vec::new(); parents.len()];
+    for (index, parent) in parents.iter().enumerate() {
+        if let Some(parent) = parent.index() {
+            children[parent].push(index);
+        }
+    }
+    children
+}
+
+/// Returns the indexes of all spans, each parent before its children.
+pub(super) fn top_down(parents: &[Parent]) -> Vec<usize> {
+    let children = children(parents);
+    let mut order: Vec<usize> = (0..parents.len()).filter(|index| parents[*index].index().is_none()).collect();
+    let mut done = 0;
+    while let Some(index) = order.get(done) {
+        order.extend(&children[*index]);
+        done += 1;
+    }
+    order
+}
+
 fn parent(spans: &[ParsedSpan], index: usize, by_id: &HashMap<&str, Vec<usize>>) -> Parent {
     let span = &spans[index];
     if receives_call(span) {

@@ -84,7 +84,13 @@ mod tests {
 
     #[test]
     fn the_header_has_the_policy_of_the_page() {
-        let html = page::render(&Page { source: "x", traces: &[], left_out_traces: 0, left_out_spans: 0 });
+        let html = page::render(&Page {
+            source: "x",
+            traces: &[],
+            left_out_traces: 0,
+            left_out_spans: 0,
+            correct_clocks: false,
+        });
         let policy = policy(&html);
         assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
         assert!(policy.ends_with("; form-action 'none'; frame-ancestors 'none'"), "{policy}");

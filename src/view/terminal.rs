@@ -12,6 +12,7 @@ use crate::base::text::counted;
 use crate::export::otlp::own;
 use crate::view::trace::{ShownSpan, Trace};
 use crate::view::trace_index::TraceSummary;
+use crate::view::tree::Clocks;
 
 /// The colours of services, in the order of their first spans.
 const COLOURS: [AnsiColor; 6] =
@@ -102,6 +103,22 @@ impl Columns {
     }
 }
 
+/// Returns sentences about times that can't be right, and clocks that are off.
+pub(crate) fn notes(trace: &Trace, clocks: Clocks) -> Vec<String> {
+    let faults = trace.spans.iter().filter(|span| span.place.fault.is_some()).count();
+    let faults = match faults {
+        0 => None,
+        1 => Some("1 span has times that can't be right, and is drawn at its parent".to_owned()),
+        _ => Some(format!("{faults} spans have times that can't be right, and are drawn at their parents")),
+    };
+    let what = match clocks {
+        Clocks::Corrected => "its spans are shown as if it were right",
+        _ => "--correct-clocks shows its spans as if it were right",
+    };
+    let clocks = trace.clocks.iter().map(|clock| format!("{}: {what}", clean(clock)));
+    faults.into_iter().chain(clocks).collect()
+}
+
 /// Draws a trace as a waterfall.
 pub(crate) fn waterfall(trace: &Trace, terminal: Terminal) -> String {
     let glyphs = terminal.glyphs();
@@ -127,7 +144,7 @@ pub(crate) fn waterfall(trace: &Trace, terminal: Terminal) -> String {
             let after = columns.bar - before - length;
             let _ = write!(text, "{:before$}{bar}{:after$}", "", "");
         }
-        let _ = writeln!(text, "{:>DURATION_WIDTH$}", duration(span.duration_us, glyphs));
+        let _ = writeln!(text, "{:>DURATION_WIDTH$}", duration(span.place.duration_us, glyphs));
     }
     text
 }
@@ -189,7 +206,7 @@ fn label_style(span: &ShownSpan) -> Style {
         ERROR
     } else if span.cached {
         DIM
-    } else if span.critical {
+    } else if span.place.critical {
         BOLD
     } else {
         Style::new()
@@ -218,7 +235,7 @@ fn remarks(span: &ShownSpan, glyphs: &Glyphs) -> String {
             let _ = write!(remarks, " ({remark})");
         }
     }
-    for remark in &span.remarks {
+    for remark in [span.place.fault.as_deref(), span.remark].into_iter().flatten() {
         let _ = write!(remarks, " ({remark})");
     }
     remarks
@@ -248,8 +265,8 @@ fn bar(span: &ShownSpan, total_us: u64, width: usize) -> (usize, usize) {
     let total = total_us.max(1);
     let column =
         |us: u64| usize::try_from(u128::from(us.min(total)) * width as u128 / u128::from(total)).unwrap_or(width);
-    let start = column(span.start_us).min(width - 1);
-    let end = column(span.start_us.saturating_add(span.duration_us)).clamp(start + 1, width);
+    let start = column(span.place.start_us).min(width - 1);
+    let end = column(span.place.start_us.saturating_add(span.place.duration_us)).clamp(start + 1, width);
     (start, end - start)
 }
 

@@ -20,6 +20,38 @@ pub struct Trace {
     pub link: Option<String>,
     /// Each parent before its children; siblings by start, then by id.
     pub spans: Vec<ShownSpan>,
+    /// A sentence for each service whose clock is off.
+    pub clocks: Vec<String>,
+    /// The trace as if these clocks were right, unless it is shown like this already.
+    pub corrected: Option<CorrectedTimes>,
+}
+
+/// A trace as if all clocks were right.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CorrectedTimes {
+    /// As in [`Trace`].
+    pub start_ms: f64,
+    /// As in [`Trace`].
+    pub duration_us: u64,
+    /// The index of each span in [`Trace::spans`], and its place.
+    pub spans: Vec<(usize, Place)>,
+}
+
+/// The place of a span on the time axis.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// Start, in microseconds after the start of the trace.
+    pub start_us: u64,
+    /// Duration, in microseconds.
+    pub duration_us: u64,
+    /// Microseconds by which the span is drawn later than the file says.
+    pub moved_us: i64,
+    /// What is wrong with its times, in a few words.
+    pub fault: Option<String>,
+    /// Whether the span is on the critical path: if it were shorter, so would be the trace.
+    pub critical: bool,
 }
 
 /// A span at its place in the waterfall.
@@ -33,8 +65,6 @@ pub struct ShownSpan {
     pub parent: Option<String>,
     /// Levels below the top of the waterfall.
     pub depth: usize,
-    /// Whether the span is at the top although it names a parent.
-    pub orphan: bool,
     /// The name of the service.
     pub service: String,
     /// The name as exported.
@@ -45,18 +75,15 @@ pub struct ShownSpan {
     pub role: Role,
     /// `internal`, `server`, `client`, `producer`, `consumer`, or empty if unknown.
     pub kind: &'static str,
-    /// Start, in microseconds after the start of the trace.
-    pub start_us: u64,
-    /// Duration, in microseconds.
-    pub duration_us: u64,
+    /// When it was.
+    #[serde(flatten)]
+    pub place: Place,
     /// Whether the span's status is an error.
     pub error: bool,
     /// The description of the status.
     pub message: String,
     /// Whether the browser's cache answered the request.
     pub cached: bool,
-    /// Whether the span is on the critical path: if it were shorter, so would be the trace.
-    pub critical: bool,
     /// The span's attributes.
     pub attributes: Vec<(String, Value)>,
     /// The resource's attributes except for the service name.
@@ -65,8 +92,16 @@ pub struct ShownSpan {
     pub events: Vec<Event>,
     /// The links.
     pub links: Vec<Link>,
-    /// A few words each about what is odd: `parent missing`.
-    pub remarks: Vec<String>,
+    /// Why the span is at the top although it names a parent, in a few words.
+    pub remark: Option<&'static str>,
+}
+
+impl ShownSpan {
+    /// Returns whether the span is a root of the trace.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.depth == 0 && self.remark.is_none()
+    }
 }
 
 /// The operation that a span stands for.
@@ -89,8 +124,8 @@ pub enum Role {
 pub struct Event {
     /// The name.
     pub name: String,
-    /// Microseconds after the start of the trace.
-    pub time_us: u64,
+    /// Microseconds after the start of the span.
+    pub after_us: i64,
     /// The event's attributes.
     pub attributes: Vec<(String, Value)>,
 }

@@ -12,7 +12,7 @@ use crate::view::parsed::{Detail, ParsedSpan, SpanSink};
 use crate::view::scan::{Layout, Scan};
 use crate::view::trace::Trace;
 use crate::view::trace_index::{TraceIndex, TraceSummary};
-use crate::view::tree;
+use crate::view::tree::{self, Clocks};
 
 /// How large a file may be that is not lines: it is read into memory at once.
 const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
@@ -93,6 +93,7 @@ impl TraceFile {
         &self,
         selection: &TraceSelection,
         detail: Detail,
+        clocks: Clocks,
         link: Option<&LinkTemplate>,
     ) -> Result<LoadedTraces, Failure> {
         let selected = self.select(selection)?;
@@ -107,7 +108,7 @@ impl TraceFile {
             warnings: self.warnings.clone(),
         };
         for TraceSummary { id, .. } in &selected {
-            loaded.traces.push(tree::build_trace(id, sink.traces.remove(id).unwrap_or_default(), link));
+            loaded.traces.push(tree::build_trace(id, sink.traces.remove(id).unwrap_or_default(), clocks, link));
         }
         if let TraceSelection::All { .. } = selection {
             let left_out = &self.traces[selected.len()..];

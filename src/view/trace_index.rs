@@ -3,12 +3,16 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::view::parsed::{Detail, ParsedSpan, SpanSink};
+use crate::view::times::MAX_PAUSE;
 
 /// More traces than this are only counted.
 const MAX_TRACES: usize = 100_000;
 
 /// How many services of a trace are kept.
 const MAX_SERVICES: usize = 16;
+
+/// How many separate times of a trace are kept. All but one of them can't be right.
+const MAX_PERIODS: usize = 4;
 
 /// How much of a name is kept, in characters: a file may have a hundred thousand long names.
 const MAX_NAME_CHARS: usize = 200;
@@ -29,10 +33,20 @@ pub(crate) struct TraceSummary {
     pub(crate) services: BTreeSet<String>,
 }
 
+/// A time without long pauses.
+#[derive(Debug, Clone, Copy)]
+struct Period {
+    start: u64,
+    end: u64,
+    spans: usize,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct TraceIndex {
     /// In the order of their first spans in the file.
     pub(super) traces: Vec<TraceSummary>,
+    /// The periods of each trace.
+    periods: Vec<Vec<Period>>,
     /// The index of each trace id in `traces`.
     indexes: HashMap<String, usize>,
     /// Ids of traces beyond `MAX_TRACES`; at most `MAX_TRACES` of them.
@@ -65,12 +79,13 @@ impl SpanSink for TraceIndex {
         }
         if index == self.traces.len() {
             self.indexes.insert(id.clone(), index);
+            self.periods.push(Vec::new());
             self.traces.push(TraceSummary {
                 id: id.clone(),
                 spans: 0,
                 errors: 0,
-                start: span.start,
-                end: span.end,
+                start: 0,
+                end: 0,
                 root: None,
                 services: BTreeSet::new(),
             });
@@ -78,14 +93,40 @@ impl SpanSink for TraceIndex {
         let summary = &mut self.traces[index];
         summary.spans += 1;
         summary.errors += usize::from(span.error);
-        summary.start = summary.start.min(span.start);
-        summary.end = summary.end.max(span.end);
+        let periods = &mut self.periods[index];
+        add_time(periods, &span);
+        if let Some(most) = periods.iter().max_by_key(|period| period.spans) {
+            (summary.start, summary.end) = (most.start, most.end);
+        }
         if span.parent.is_none() {
             summary.root = Some(shortened(&span.label()));
         }
         if summary.services.len() < MAX_SERVICES {
             summary.services.insert(shortened(&span.service));
         }
+    }
+}
+
+/// Adds a span to the period that it is in or near. An end that can't be right is not used.
+fn add_time(periods: &mut Vec<Period>, span: &ParsedSpan) {
+    if span.start == 0 {
+        return;
+    }
+    let pause = u64::try_from(MAX_PAUSE).unwrap_or(u64::MAX);
+    let end = if span.end.saturating_sub(span.start) > pause { span.start } else { span.end.max(span.start) };
+    let mut joined = Period { start: span.start, end, spans: 1 };
+    periods.retain(|period| {
+        let is_near =
+            joined.start <= period.end.saturating_add(pause) && period.start <= joined.end.saturating_add(pause);
+        if is_near {
+            joined.start = joined.start.min(period.start);
+            joined.end = joined.end.max(period.end);
+            joined.spans += period.spans;
+        }
+        !is_near
+    });
+    if periods.len() < MAX_PERIODS {
+        periods.push(joined);
     }
 }
 

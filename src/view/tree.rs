@@ -6,118 +6,185 @@
 use std::cmp::Reverse;
 
 use crate::export::otlp::own;
+use crate::view::clocks::{Clock, clocks};
 use crate::view::link::{LinkTemplate, LinkedTrace};
-use crate::view::parents::{Parent, parents, remove_repeats};
+use crate::view::parents::{Parent, children, parents, remove_repeats};
 use crate::view::parsed::{ParsedEvent, ParsedSpan};
-use crate::view::trace::{Event, Role, ShownSpan, Trace};
+use crate::view::times::{Fault, Placed, place};
+use crate::view::trace::{CorrectedTimes, Event, Place, Role, ShownSpan, Trace};
+
+/// What to do about services whose clocks are off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clocks {
+    /// Show times as they are.
+    AsGiven,
+    /// Show times as if the clocks were right.
+    Corrected,
+    /// Show times as they are, and leave the choice to the page.
+    Both,
+}
 
 /// Builds a trace from its spans, given in any order.
-pub(super) fn build_trace(id: &str, mut spans: Vec<ParsedSpan>, link: Option<&LinkTemplate>) -> Trace {
+pub(super) fn build_trace(
+    id: &str,
+    mut spans: Vec<ParsedSpan>,
+    clocks_shown: Clocks,
+    link: Option<&LinkTemplate>,
+) -> Trace {
     remove_repeats(&mut spans);
-    let start = spans.iter().map(|span| span.start).min().unwrap_or(0);
-    let end = spans.iter().map(|span| span.end).max().unwrap_or(0).max(start);
-    let first_us = start / 1000;
-    let mut spans = in_tree_order(spans, first_us);
-    mark_critical_path(&mut spans);
-    let root_id = spans.iter().find(|span| span.parent.is_none()).map_or("", |span| &span.id);
-    #[allow(clippy::cast_precision_loss, reason = "microseconds since the epoch fit")]
-    let start_ms = first_us as f64 / 1000.0;
+    let key = |span: &ParsedSpan| (span.start / 1000, span.id.clone(), span.kind, span.service.clone());
+    spans.sort_by_cached_key(key);
+    let parents = parents(&spans);
+    let clocks = clocks(&spans, &parents);
+    let (given, corrected) = (|| Layout::new(&spans, &parents, &[]), || Layout::new(&spans, &parents, &clocks));
+    let layout = if clocks_shown == Clocks::Corrected { corrected() } else { given() };
+    let other = (clocks_shown == Clocks::Both && !clocks.is_empty()).then(corrected);
+
+    let root_id = (0..spans.len()).find(|index| parents[*index] == Parent::None).map_or("", |index| &spans[index].id);
+    let link = link.map(|link| {
+        let (start, end) = (layout.start, layout.end);
+        link.fill(&LinkedTrace { trace_id: id, span_id: root_id, start, end })
+    });
+    let mut positions = vec![0; spans.len()];
+    for (position, row) in layout.rows.iter().enumerate() {
+        positions[row.index] = position;
+    }
+    let corrected = other.map(|other| CorrectedTimes {
+        start_ms: other.start_ms(),
+        duration_us: other.duration_us(),
+        spans: other.rows.into_iter().map(|row| (positions[row.index], row.place)).collect(),
+    });
+    let (start, start_ms, duration_us) = (layout.start, layout.start_ms(), layout.duration_us());
+    let mut spans: Vec<Option<ParsedSpan>> = spans.into_iter().map(Some).collect();
+    let shown = layout.rows.into_iter().filter_map(|row| Some(shown_span(spans[row.index].take()?, row, &parents)));
     Trace {
         id: id.to_owned(),
         start,
         start_ms,
-        // The end as shown, from times that are already cut.
-        duration_us: spans.iter().map(end_us).max().unwrap_or(0),
-        link: link.map(|link| link.fill(&LinkedTrace { trace_id: id, span_id: root_id, start, end })),
-        spans,
+        duration_us,
+        link,
+        spans: shown.collect(),
+        clocks: clocks.iter().map(Clock::sentence).collect(),
+        corrected,
     }
 }
 
-/// Puts each parent before its children, and siblings in the order of their start.
-fn in_tree_order(mut spans: Vec<ParsedSpan>, trace_start_us: u64) -> Vec<ShownSpan> {
-    spans.sort_by(|a, b| (a.start / 1000, &a.id, a.kind, &a.service).cmp(&(b.start / 1000, &b.id, b.kind, &b.service)));
-    let parents = parents(&spans);
-    let mut children: Vec<Vec<usize>> = vec![Vec::new(); spans.len()];
-    for (index, parent) in parents.iter().enumerate() {
-        if let Some(parent) = parent.index() {
-            children[parent].push(index);
-        }
-    }
+/// The rows of a waterfall and its time axis.
+struct Layout {
+    /// Nanoseconds since the epoch.
+    start: u64,
+    /// Nanoseconds since the epoch.
+    end: u64,
+    /// Each parent before its children; siblings by start.
+    rows: Vec<Row>,
+}
 
-    let tops = (0..spans.len()).filter(|index| parents[*index].index().is_none());
-    let mut spans: Vec<Option<ParsedSpan>> = spans.into_iter().map(Some).collect();
-    let mut ordered = Vec::with_capacity(spans.len());
-    for top in tops {
-        let mut pending = vec![(top, 0)];
+struct Row {
+    index: usize,
+    depth: usize,
+    place: Place,
+}
+
+impl Layout {
+    /// Lays spans out as if these clocks were right.
+    fn new(spans: &[ParsedSpan], parents: &[Parent], clocks: &[Clock]) -> Self {
+        let ahead = |span: &ParsedSpan| {
+            clocks.iter().find(|clock| clock.service == span.service).map_or(0, |clock| clock.ahead)
+        };
+        let placed = place(spans, parents, ahead);
+        let start = placed.iter().map(|at| at.start).min().unwrap_or(0);
+        let end = placed.iter().map(|at| at.end).max().unwrap_or(0);
+        let mut children = children(parents);
+        let by_start = |indexes: &mut Vec<usize>| indexes.sort_by_key(|index| (placed[*index].start / 1000, *index));
+        children.iter_mut().for_each(by_start);
+        let mut tops: Vec<usize> = (0..spans.len()).filter(|index| parents[*index].index().is_none()).collect();
+        by_start(&mut tops);
+        let mut rows = Vec::with_capacity(spans.len());
+        let mut pending: Vec<(usize, usize)> = tops.into_iter().rev().map(|top| (top, 0)).collect();
         while let Some((index, depth)) = pending.pop() {
-            if let Some(span) = spans[index].take() {
-                ordered.push(shown_span(span, parents[index], depth, trace_start_us));
-                pending.extend(children[index].iter().rev().map(|child| (*child, depth + 1)));
-            }
+            rows.push(Row { index, depth, place: shown_place(placed[index], start / 1000) });
+            pending.extend(children[index].iter().rev().map(|child| (*child, depth + 1)));
         }
+        let root = rows.iter().position(|row| parents[row.index] == Parent::None).unwrap_or(0);
+        mark_critical_path(&mut rows, root);
+        Self { start, end, rows }
     }
-    ordered
+
+    #[allow(clippy::cast_precision_loss, reason = "microseconds since the epoch fit")]
+    fn start_ms(&self) -> f64 {
+        (self.start / 1000) as f64 / 1000.0
+    }
+
+    /// Returns the end as shown, from times that are already cut.
+    fn duration_us(&self) -> u64 {
+        self.rows.iter().map(Row::end_us).max().unwrap_or(0)
+    }
 }
 
-fn shown_span(span: ParsedSpan, parent: Parent, depth: usize, trace_start_us: u64) -> ShownSpan {
+impl Row {
+    fn end_us(&self) -> u64 {
+        self.place.start_us + self.place.duration_us
+    }
+}
+
+fn shown_place(at: Placed, trace_start_us: u64) -> Place {
+    Place {
+        start_us: at.start / 1000 - trace_start_us,
+        duration_us: (at.end - at.start) / 1000,
+        moved_us: i64::try_from(at.moved / 1000).unwrap_or(i64::MAX),
+        fault: at.fault.map(Fault::words),
+        critical: false,
+    }
+}
+
+fn shown_span(span: ParsedSpan, row: Row, parents: &[Parent]) -> ShownSpan {
     let (label, role) = (span.label(), span.role());
     let from_cache = span.attribute(own::FROM_CACHE).is_some_and(|value| value == true);
+    let start_us = span.start / 1000;
     let shown_event = |event: ParsedEvent| Event {
         name: event.name,
-        time_us: (event.time / 1000).saturating_sub(trace_start_us),
+        after_us: (event.time / 1000).cast_signed().saturating_sub_unsigned(start_us),
         attributes: event.attributes,
     };
     ShownSpan {
-        orphan: matches!(parent, Parent::Missing | Parent::Cycle),
+        remark: match parents[row.index] {
+            Parent::Span(_) | Parent::None => None,
+            Parent::Missing => Some("parent missing"),
+            Parent::Cycle => Some("its own ancestor"),
+        },
         id: span.id,
         parent: span.parent,
-        depth,
+        depth: row.depth,
         service: span.service,
         name: span.name,
         label,
         role,
         kind: span.kind,
-        start_us: span.start / 1000 - trace_start_us,
-        duration_us: span.end.saturating_sub(span.start) / 1000,
+        place: row.place,
         error: span.error,
         message: span.message,
         cached: role == Role::Request && from_cache,
-        critical: false,
         attributes: span.attributes,
         resource: span.resource,
         events: span.events.into_iter().map(shown_event).collect(),
         links: span.links,
-        remarks: remark(parent).into_iter().collect(),
     }
-}
-
-fn remark(parent: Parent) -> Option<String> {
-    match parent {
-        Parent::Span(_) | Parent::None => None,
-        Parent::Missing => Some("parent missing".to_owned()),
-        Parent::Cycle => Some("its own ancestor".to_owned()),
-    }
-}
-
-fn end_us(span: &ShownSpan) -> u64 {
-    span.start_us + span.duration_us
 }
 
 /// Marks the spans without which the trace would have been shorter.
 ///
 /// The path goes backwards from the end of the root, or of the first span if there is no root: to the child that ended last, then to the
 /// child that ended last before that one started, and so on, and in the same way within each of those children.
-fn mark_critical_path(spans: &mut [ShownSpan]) {
-    let root = spans.iter().position(|span| span.depth == 0 && !span.orphan).unwrap_or(0);
-    let Some(span) = spans.get(root) else { return };
-    let mut pending = vec![(root, span.start_us, end_us(span))];
-    let next = ends_of_subtrees(spans);
+fn mark_critical_path(rows: &mut [Row], root: usize) {
+    let Some(row) = rows.get(root) else { return };
+    let mut pending = vec![(root, row.place.start_us, row.end_us())];
+    let next = ends_of_subtrees(rows);
     while let Some((index, from, until)) = pending.pop() {
-        spans[index].critical = true;
+        rows[index].place.critical = true;
         let mut children = Vec::new();
         let mut child = index + 1;
         while child < next[index] {
-            let (start, end) = (spans[child].start_us, end_us(&spans[child]));
+            let (start, end) = (rows[child].place.start_us, rows[child].end_us());
             // Only the part of a child within its parent's time counts.
             if start < until && end > from {
                 children.push((end.min(until), start.max(from), child));
@@ -135,12 +202,12 @@ fn mark_critical_path(spans: &mut [ShownSpan]) {
     }
 }
 
-/// Returns for each span the index of the first span after it that is not its descendant.
-fn ends_of_subtrees(spans: &[ShownSpan]) -> Vec<usize> {
-    let mut ends = vec![spans.len(); spans.len()];
+/// Returns for each row the index of the first row after it that is not its descendant.
+fn ends_of_subtrees(rows: &[Row]) -> Vec<usize> {
+    let mut ends = vec![rows.len(); rows.len()];
     let mut ancestors: Vec<usize> = Vec::new();
-    for index in 0..spans.len() {
-        while let Some(last) = ancestors.pop_if(|last| spans[*last].depth >= spans[index].depth) {
+    for index in 0..rows.len() {
+        while let Some(last) = ancestors.pop_if(|last| rows[*last].depth >= rows[index].depth) {
             ends[last] = index;
         }
         ancestors.push(index);
@@ -161,9 +228,9 @@ mod tests {
             end: 1_000_000 + end * 1000,
             ..ParsedSpan::default()
         });
-        let trace = build_trace("t", raw.collect(), None);
+        let trace = build_trace("t", raw.collect(), Clocks::AsGiven, None);
         let line = |span: &ShownSpan| {
-            let marks = [(span.orphan, "?"), (span.critical, "*")];
+            let marks = [(span.remark.is_some(), "?"), (span.place.critical, "*")];
             let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
             format!("{}{}{marks}", "-".repeat(span.depth), span.id)
         };
@@ -199,7 +266,7 @@ mod tests {
             parent: Some((*parent).to_owned()).filter(|parent| !parent.is_empty()),
             ..ParsedSpan::default()
         });
-        let trace = build_trace("t", raw.collect(), None);
+        let trace = build_trace("t", raw.collect(), Clocks::AsGiven, None);
         assert_eq!((trace.spans.len(), trace.spans[99_999].depth), (100_000, 99_999));
     }
 
@@ -246,7 +313,10 @@ mod tests {
             end: (span.start / 1000 + (span.end - span.start) / 1000) * 1000,
             ..span.clone()
         });
-        let (cut, exact) = (build_trace("t", cut.collect(), None), build_trace("t", exact.to_vec(), None));
+        let (cut, exact) = (
+            build_trace("t", cut.collect(), Clocks::AsGiven, None),
+            build_trace("t", exact.to_vec(), Clocks::AsGiven, None),
+        );
         assert_eq!(cut.spans, exact.spans);
         assert_eq!((cut.duration_us, exact.duration_us), (8, 8));
         assert_eq!(exact.spans.iter().map(|span| &*span.id).collect::<Vec<_>>(), ["a", "b", "c"]);

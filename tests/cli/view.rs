@@ -2,6 +2,7 @@
 
 mod files;
 mod shared_ids;
+mod times;
 
 use std::fs::{self, File};
 use std::process::{Output, Stdio};

@@ -5,34 +5,30 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use navtrace::testing::page::{self, Page};
-use navtrace::testing::trace::{Event, Link, Role, ShownSpan, Trace};
+use navtrace::testing::trace::{CorrectedTimes, Event, Link, Place, Role, ShownSpan, Trace};
 use serde_json::json;
 
 use crate::browser_test::{exclusive, script_path};
 
 fn span(number: usize, parent: Option<usize>, depth: usize, label: &str) -> ShownSpan {
-    let start_us = number as u64 * 1000;
     ShownSpan {
         id: format!("{:016x}", number + 1),
         parent: parent.map(|parent| format!("{:016x}", parent + 1)),
         depth,
-        orphan: false,
         service: if number % 3 == 2 { "shop" } else { "browser" }.to_owned(),
         name: "GET".to_owned(),
         label: label.to_owned(),
         role: Role::Request,
         kind: if number % 3 == 2 { "server" } else { "client" },
-        start_us,
-        duration_us: 900,
+        place: Place { start_us: number as u64 * 1000, duration_us: 900, ..Place::default() },
         error: false,
         message: String::new(),
         cached: false,
-        critical: false,
         attributes: vec![("url.full".to_owned(), json!(format!("http://shop.test/{number}")))],
         resource: vec![("os.type".to_owned(), json!("linux"))],
         events: Vec::new(),
         links: Vec::new(),
-        remarks: Vec::new(),
+        remark: None,
     }
 }
 
@@ -45,10 +41,12 @@ fn trace(id: u8, spans: usize) -> Trace {
         duration_us: spans as u64 * 1000,
         link: None,
         spans: vec![span(0, None, 0, "browser session")],
+        clocks: Vec::new(),
+        corrected: None,
     };
     trace.spans[0].role = Role::Session;
-    trace.spans[0].duration_us = trace.duration_us;
-    trace.spans[0].critical = true;
+    trace.spans[0].place.duration_us = trace.duration_us;
+    trace.spans[0].place.critical = true;
     let mut navigation = 0;
     for number in 1..spans {
         if number % 10 == 1 {
@@ -56,13 +54,9 @@ fn trace(id: u8, spans: usize) -> Trace {
             let mut group = span(number, Some(0), 1, &format!("navigation http://shop.test/{number}"));
             group.role = Role::Navigation;
             // Shorter than its requests, which may last longer than the page load.
-            group.duration_us = 6000;
+            group.place.duration_us = 6000;
             group.events = [("commit", 1000), ("domContentLoaded", 2500), ("load", 4000)]
-                .map(|(name, after)| Event {
-                    name: name.into(),
-                    time_us: group.start_us + after,
-                    attributes: Vec::new(),
-                })
+                .map(|(name, after)| Event { name: name.into(), after_us: after, attributes: Vec::new() })
                 .into();
             trace.spans.push(group);
         } else {
@@ -73,7 +67,8 @@ fn trace(id: u8, spans: usize) -> Trace {
 }
 
 fn write(dir: &Path, name: &str, traces: &[Trace]) {
-    let html = page::render(&Page { source: name, traces, left_out_traces: 2, left_out_spans: 7 });
+    let html =
+        page::render(&Page { source: name, traces, left_out_traces: 2, left_out_spans: 7, correct_clocks: false });
     fs::write(dir.join(format!("{name}.html")), html).unwrap();
 }
 
@@ -96,13 +91,22 @@ fn the_page_is_accessible_in_every_layout() {
         first.spans[place].message = message.to_owned();
     }
     first.spans[7].cached = true;
-    first.spans[8].remarks = vec!["parent missing".to_owned()];
+    first.spans[8].remark = Some("parent missing");
     first.spans[9].links = vec![Link { trace_id: format!("{:032x}", 2), span_id: format!("{:016x}", 3) }];
     write(dir.path(), "normal", &[first, trace(2, 30)]);
     let mut single = trace(3, 12);
     // A service that joined its client's span.
     single.spans[3].id = single.spans[2].id.clone();
     single.spans[3].depth = 3;
+    let right = single.spans.iter().map(|span| span.place.clone()).enumerate().collect();
+    single.corrected =
+        Some(CorrectedTimes { start_ms: single.start_ms, duration_us: single.duration_us, spans: right });
+    single.clocks = vec!["the clock of shop is 5.00 s ahead of that of browser".to_owned()];
+    for span in single.spans.iter_mut().filter(|span| span.service == "shop") {
+        span.place.start_us += 5_000_000;
+    }
+    single.duration_us += 5_000_000;
+    single.spans[7].place.fault = Some("no start time".to_owned());
     write(dir.path(), "single", &[single]);
     write(dir.path(), "empty", &[]);
     check(dir.path(), "normal");
@@ -122,11 +126,17 @@ fn hostile_text_stays_text() {
         span.error = true;
         span.attributes = vec![(evil.to_owned(), json!(evil)), ("o".to_owned(), json!({ evil: [evil] }))];
         span.resource = vec![(evil.to_owned(), json!(evil))];
-        span.events = vec![Event { name: evil.into(), time_us: 1, attributes: vec![(evil.into(), json!(evil))] }];
+        span.events = vec![Event { name: evil.into(), after_us: 1, attributes: vec![(evil.into(), json!(evil))] }];
         span.links = vec![Link { trace_id: evil.into(), span_id: evil.into() }];
     }
     trace.spans[3].id = evil.to_owned();
-    let html = page::render(&Page { source: evil, traces: &[trace], left_out_traces: 0, left_out_spans: 0 });
+    let html = page::render(&Page {
+        source: evil,
+        traces: &[trace],
+        left_out_traces: 0,
+        left_out_spans: 0,
+        correct_clocks: false,
+    });
     fs::write(dir.path().join("hostile.html"), html).unwrap();
     check(dir.path(), "hostile");
 }

@@ -67,11 +67,12 @@ const showDetails = (panel, model, spanIndex, page) => {
     ['kind', span.kind === '' ? 'unspecified' : span.kind],
     ['duration', duration(span.durationUs)],
     ['start', `${duration(span.startUs)} after the trace began`],
-    ['time', clock(trace.startMs + span.startUs / 1000)],
+    ['time', clock(trace.startMs + (span.startUs - span.movedUs) / 1000)],
     ['status', span.error ? element('span', 'bad', `✗ error${span.message === '' ? '' : `: ${span.message}`}`) : `no error${span.message === '' ? '' : `: ${span.message}`}`],
     ['span id', span.id],
     ['parent', parentOf(model, spanIndex)],
   ];
+  if (span.fault !== null) facts.push(['times', `can't be right: ${span.fault}`]);
   if (span.cached) facts.push(['answered by', "the browser's cache"]);
   if (span.critical) facts.push(['critical path', 'yes, the trace waited for this span']);
   panel.replaceChildren(top, actions, table(facts));
@@ -80,7 +81,7 @@ const showDetails = (panel, model, spanIndex, page) => {
   const section = (title, parts) => panel.append(element('h3', '', title), ...parts);
   if (span.attributes.length > 0) section('Attributes', [table(span.attributes)]);
   if (span.events.length > 0) {
-    section('Events', [table(span.events.map((event) => [event.name, eventText(span, event)]))]);
+    section('Events', [table(span.events.map((event) => [event.name, eventText(event)]))]);
   }
   if (span.links.length > 0) {
     section('Links', [table(span.links.map((link) => ['to', linkTo(link.traceId, link.spanId, page.has(link.traceId, link.spanId))]))]);
@@ -90,15 +91,15 @@ const showDetails = (panel, model, spanIndex, page) => {
   panel.scrollTop = 0;
 };
 
-/** @param {Span} span @param {Span['events'][number]} event */
-const eventText = (span, event) =>
-  [event.timeUs < span.startUs ? 'before the span began' : `${duration(event.timeUs - span.startUs)} after the span began`, ...event.attributes.map(([key, value]) => `${key} = ${plain(value)}`)].join('\n');
+/** @param {Span['events'][number]} event */
+const eventText = (event) =>
+  [event.afterUs < 0 ? 'before the span began' : `${duration(event.afterUs)} after the span began`, ...event.attributes.map(([key, value]) => `${key} = ${plain(value)}`)].join('\n');
 
 /** @param {Model} model @param {number} spanIndex */
 const parentOf = (model, spanIndex) => {
-  const [{ parent, remarks }, above] = [model.trace.spans[spanIndex], model.parents[spanIndex]];
+  const [{ parent, remark }, above] = [model.trace.spans[spanIndex], model.parents[spanIndex]];
   if (above >= 0) return linkTo(model.trace.id, model.keys[above], true);
-  return parent === null ? 'none, this is the root' : `${parent} (${remarks[0] ?? 'missing'})`;
+  return parent === null ? 'none, this is the root' : `${parent} (${remark})`;
 };
 
 /** @param {string} traceId @param {string} spanId @param {boolean} isHere */

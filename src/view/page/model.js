@@ -1,11 +1,13 @@
 // The data of the page and what is derived from it. Only `element` touches the document.
 
 /**
- * @typedef {{id: string, parent: string|null, depth: number, orphan: boolean, service: string, name: string, label: string,
- *   role: string, kind: string, startUs: number, durationUs: number, error: boolean, message: string, cached: boolean, critical: boolean,
+ * @typedef {{id: string, parent: string|null, depth: number, service: string, name: string, label: string,
+ *   role: string, kind: string, error: boolean, message: string, cached: boolean,
  *   attributes: [string, unknown][], resource: [string, unknown][],
- *   events: {name: string, timeUs: number, attributes: [string, unknown][]}[], links: {traceId: string, spanId: string}[], remarks: string[]}} Span
- * @typedef {{id: string, startMs: number, durationUs: number, link: string|null, spans: Span[]}} Trace
+ *   events: {name: string, afterUs: number, attributes: [string, unknown][]}[], links: {traceId: string, spanId: string}[], remark: string|null} & Place} Span
+ * @typedef {{startUs: number, durationUs: number, movedUs: number, fault: string|null, critical: boolean}} Place
+ * @typedef {{id: string, startMs: number, durationUs: number, link: string|null, spans: Span[], clocks: string[],
+ *   corrected: {startMs: number, durationUs: number, spans: [number, Place][]}|null}} Trace
  * @typedef {{spanIndex: number, isAncestor: boolean, isParent: boolean}} RowData a row: its span, whether it only leads to a match, whether it can be collapsed
  * @typedef {{search: string, service: string, kind: string, errors: boolean, uncached: boolean}} Filter
  */
@@ -31,6 +33,13 @@ const counted = (/** @type {number} */ count, /** @type {string} */ noun, /** @t
 
 /** Formats the value of an attribute. */
 const plain = (/** @type {unknown} */ value) => (typeof value === 'string' ? value : JSON.stringify(value));
+
+/** Returns a trace as if all clocks were right. @returns {Trace} */
+const withCorrectClocks = (/** @type {Trace} */ trace) => {
+  if (trace.corrected === null) return trace;
+  const { spans, ...times } = trace.corrected;
+  return { ...trace, ...times, spans: spans.map(([index, place]) => ({ ...trace.spans[index], ...place })) };
+};
 
 /** A trace with indexes for quick lookup. Spans are in the order of the waterfall: parents first. */
 class Model {
@@ -61,7 +70,7 @@ class Model {
     this.colours = new Map(this.services.map((service, index) => [service, `c${index % COLOURS}`]));
     this.errors = trace.spans.filter((span) => span.error).length;
     this.requests = trace.spans.filter((span) => span.role === 'request').length;
-    this.root = trace.spans.find((span) => span.depth === 0 && !span.orphan) ?? trace.spans[0];
+    this.root = trace.spans.find((span) => span.depth === 0 && span.remark === null) ?? trace.spans[0];
     /** The filter of the latest rows as JSON; empty for none. */
     this.filtered = '';
     /** Indexes of collapsed spans: without a filter, and with the current one. @type {[Set<number>, Set<number>]} */
@@ -87,6 +96,13 @@ class Model {
       this.requests > 0 ? counted(this.requests, 'request') : '',
       counted(this.services.length, 'service'),
     ].filter((fact) => fact !== '');
+  }
+
+  /** Sentences about times that can't be right, and clocks that are off. */
+  notes() {
+    const faults = this.trace.spans.filter(({ fault }) => fault !== null).length;
+    const [spans, where] = faults === 1 ? ['1 span has', 'is drawn at its parent'] : [`${counted(faults, 'span')} have`, 'are drawn at their parents'];
+    return [...(faults > 0 ? [`${spans} times that can't be right, and ${where}.`] : []), ...this.trace.clocks.map((sentence) => `T${sentence.slice(1)}.`)];
   }
 
   text(/** @type {number} */ spanIndex) {

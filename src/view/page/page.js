@@ -1,10 +1,10 @@
 // The behaviour of the page: the list of traces, the location (#trace/span), filters and keys.
 
-/** @type {{source?: string, traces?: Trace[], leftOutTraces?: number, leftOutSpans?: number}} */
+/** @type {{source?: string, traces?: Trace[], leftOutTraces?: number, leftOutSpans?: number, correctClocks?: boolean}} */
 const data = JSON.parse(byId('data').textContent ?? '{}');
 const traces = data.traces ?? [];
-/** @type {Map<string, Model>} */
-const models = new Map();
+/** By trace, and with its clocks corrected. @type {Map<Trace, Model>[]} */
+const models = [new Map(), new Map()];
 /** @type {Model|null} */
 let current = null;
 /** @type {number} */
@@ -40,10 +40,12 @@ function notify(/** @type {string} */ text) {
 
 /** Returns the model of a trace, which is created on first use. */
 function modelOf(/** @type {Trace} */ trace) {
-  let model = models.get(trace.id);
+  const isCorrected = trace.corrected !== null && byId('clocks').checked;
+  const known = models[isCorrected ? 1 : 0];
+  let model = known.get(trace);
   if (!model) {
-    model = new Model(trace);
-    models.set(trace.id, model);
+    model = new Model(isCorrected ? withCorrectClocks(trace) : trace);
+    known.set(trace, model);
   }
   return model;
 }
@@ -160,6 +162,9 @@ function show(/** @type {Trace} */ trace) {
   options(byId('kind'), 'all kinds', model.kinds);
   byId('next-error').disabled = model.errors === 0;
   byId('legend').replaceChildren(...legend(model));
+  byId('clocks-label').hidden = trace.corrected === null;
+  byId('notes').textContent = model.notes().join(' ');
+  byId('notes').hidden = byId('notes').textContent === '';
   byId('whole').hidden = true;
   for (const button of byId('traces').querySelectorAll('button')) {
     if (button.dataset.trace === trace.id) button.setAttribute('aria-current', 'true');
@@ -179,7 +184,7 @@ function showLocation() {
     return;
   }
   notify(trace ? '' : `There is no trace ${traceId} in this file. Showing another one.`);
-  if (current?.trace !== shown) show(shown);
+  if (current?.trace.id !== shown.id) show(shown);
   if (!trace || !spanId || !current) return;
   const spanIndex = current.indexes.get(spanId);
   if (spanIndex === undefined) {
@@ -204,6 +209,18 @@ function openTrace(/** @type {string} */ id) {
   clearTimeout(locationTimer);
   history.pushState(null, '', `#${encodeURIComponent(id)}`);
   showLocation();
+}
+
+/** Shows the trace with its clocks as they are, or corrected. The selected span stays selected. */
+function showClocks() {
+  const trace = traces.find(({ id }) => id === current?.trace.id);
+  if (!current || !trace) return;
+  const [key, isOpen] = [current.keys[chosen], !panel.hidden];
+  show(trace);
+  const spanIndex = current.indexes.get(key);
+  if (spanIndex === undefined) return;
+  reveal(spanIndex);
+  choose(spanIndex, isOpen);
 }
 
 /** Selects the next span with an error; after the last one, the first one. */
@@ -261,6 +278,7 @@ if ((data.leftOutSpans ?? 0) > 0 || (data.leftOutTraces ?? 0) > 0) {
     ? `${counted(data.leftOutTraces, 'more trace')} with ${counted(data.leftOutSpans ?? 0, 'span')} in the file: navtrace view FILE TRACE_ID`
     : `${counted(data.leftOutSpans ?? 0, 'more span')} in the file`;
 }
+byId('clocks').checked = data.correctClocks ?? false;
 byId('trace-count').textContent = counted(traces.length, 'trace');
 byId('traces').append(...traces.map((trace) => entry(modelOf(trace), () => openTrace(trace.id))));
 byId('trace').hidden = traces.length === 0;
@@ -271,6 +289,7 @@ byId('trace').classList.add('critical-on');
 byId('tools').addEventListener('input', update);
 byId('tools').addEventListener('submit', (/** @type {Event} */ event) => event.preventDefault());
 byId('critical').addEventListener('change', () => byId('trace').classList.toggle('critical-on', byId('critical').checked));
+byId('clocks').addEventListener('change', showClocks);
 byId('next-error').addEventListener('click', nextError);
 byId('whole').addEventListener('click', zoomOut);
 byId('copy-trace').addEventListener('click', () => current && copy(byId('copy-trace'), current.trace.id));

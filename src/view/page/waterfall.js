@@ -219,7 +219,7 @@ class Row {
     this.mark.textContent = span.error ? '✗ ' : '';
     this.name.textContent = span.label;
     this.label.title = span.label;
-    const notes = [span.cached ? 'cache' : '', ...span.remarks, isCollapsed ? `${model.after[spanIndex] - spanIndex - 1} below` : ''];
+    const notes = [span.cached ? 'cache' : '', span.fault ?? '', span.remark ?? '', isCollapsed ? `${model.after[spanIndex] - spanIndex - 1} below` : ''];
     const note = notes.filter((text) => text !== '').join(', ');
     this.note.textContent = note === '' ? '' : ` (${note})`;
     this.service.textContent = span.service;
@@ -239,10 +239,10 @@ class Row {
     while (this.track.childElementCount > 1) this.track.lastElementChild?.remove();
     if (span.role !== 'navigation') return;
     for (const event of span.events) {
-      const at = waterfall.percentAt(event.timeUs);
+      const at = waterfall.percentAt(span.startUs + event.afterUs);
       if (!Object.hasOwn(MOMENTS, event.name) || at < 0 || at > 100) continue;
       const moment = element('span', `moment ${event.name}`);
-      moment.title = `${MOMENTS[event.name]}: ${duration(Math.max(0, event.timeUs - span.startUs))} after the navigation began`;
+      moment.title = `${MOMENTS[event.name]}: ${duration(Math.max(0, event.afterUs))} after the navigation began`;
       moment.style.left = `${at}%`;
       this.track.append(moment);
     }

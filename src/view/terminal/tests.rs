@@ -1,37 +1,43 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::view::trace::Role;
+use crate::view::trace::{Place, Role};
 
 fn span(depth: usize, service: &str, label: &str, start_us: u64, duration_us: u64) -> ShownSpan {
     ShownSpan {
         id: String::new(),
         parent: None,
         depth,
-        orphan: false,
         service: service.to_owned(),
         name: label.to_owned(),
         label: label.to_owned(),
         role: Role::Other,
         kind: "",
-        start_us,
-        duration_us,
+        place: Place { start_us, duration_us, ..Place::default() },
         error: false,
         message: String::new(),
         cached: false,
-        critical: false,
         attributes: Vec::new(),
         resource: Vec::new(),
         events: Vec::new(),
         links: Vec::new(),
-        remarks: Vec::new(),
+        remark: None,
     }
 }
 
 fn trace(spans: Vec<ShownSpan>) -> Trace {
-    let duration_us = spans.iter().map(|span| span.start_us + span.duration_us).max().unwrap_or(0);
+    let duration_us = spans.iter().map(|span| span.place.start_us + span.place.duration_us).max().unwrap_or(0);
     let id = "4bf92f3577b34da6a3ce929d0e0e4736".to_owned();
-    Trace { id, start: 1_700_000_000_000_000_000, start_ms: 0.0, duration_us, link: None, spans }
+    Trace {
+        id,
+        start: 1_700_000_000_000_000_000,
+        start_ms: 0.0,
+        duration_us,
+        link: None,
+        spans,
+        clocks: Vec::new(),
+        corrected: None,
+    }
 }
 
 fn shop() -> Trace {
@@ -41,7 +47,7 @@ fn shop() -> Trace {
     let mut cached = span(2, "browser", "GET /商品/一覧", 20_000, 830);
     cached.cached = true;
     let mut lost = span(0, "a-service-with-a-long-name", "cron", 900_000, 340_000);
-    lost.remarks = vec!["parent missing".to_owned()];
+    lost.remark = Some("parent missing");
     let mut trace = trace(vec![
         span(0, "browser", "browser session", 0, 1_240_000),
         span(1, "browser", "navigation http://shop.test/", 10_000, 900_000),

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::view::trace::{Role, ShownSpan};
+use crate::view::tree::Clocks;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -82,7 +83,7 @@ fn jaeger() -> Value {
 }
 
 fn load(path: &Path, selection: &TraceSelection) -> LoadedTraces {
-    TraceFile::open(path).unwrap().load(selection, Detail::Full, None).unwrap()
+    TraceFile::open(path).unwrap().load(selection, Detail::Full, Clocks::Both, None).unwrap()
 }
 
 fn written_and_loaded(dir: &TempDir, name: &str, text: &str) -> LoadedTraces {
@@ -113,13 +114,15 @@ fn every_format_gives_the_same_trace() {
     }
 
     let file = TraceFile::open(&dir.path().join("lines")).unwrap();
-    let outline = file.load(&TraceSelection::Id(TRACE.to_owned()), Detail::Outline, None);
-    let facts = |span: &ShownSpan| (span.label.clone(), span.role, span.cached, span.error, span.critical, span.depth);
+    let outline = file.load(&TraceSelection::Id(TRACE.to_owned()), Detail::Outline, Clocks::AsGiven, None);
+    let facts =
+        |span: &ShownSpan| (span.label.clone(), span.role, span.cached, span.error, span.place.critical, span.depth);
     let outline: Vec<_> = outline.unwrap().traces[0].spans.iter().map(facts).collect();
     assert_eq!(outline, expected.traces[0].spans.iter().map(facts).collect::<Vec<_>>());
 
     let spans = &expected.traces[0].spans;
-    let tree: Vec<_> = spans.iter().map(|span| (&span.id[14..], span.depth, span.start_us, span.duration_us)).collect();
+    let tree: Vec<_> =
+        spans.iter().map(|span| (&span.id[14..], span.depth, span.place.start_us, span.place.duration_us)).collect();
     assert_eq!(tree, [("a1", 0, 0, 9000), ("a2", 1, 1000, 0), ("a3", 1, 1000, 1999), ("b1", 2, 1500, 1000)]);
     let ShownSpan { label, role, kind, error, message, cached, attributes, resource, events, links, .. } = &spans[2];
     assert_eq!((label.as_str(), *role, *kind), ("GET /api/products", Role::Request, "client"));
@@ -131,8 +134,8 @@ fn every_format_gives_the_same_trace() {
     );
     assert_eq!(resource, &[("host.name".to_owned(), "h".into())]);
     assert_eq!(
-        (events[0].name.as_str(), events[0].time_us, links[0].trace_id.as_str()),
-        ("response", 2000, "0af7651916cd43dd8448eb211c80319c")
+        (events[0].name.as_str(), events[0].after_us, links[0].trace_id.as_str()),
+        ("response", 1000, "0af7651916cd43dd8448eb211c80319c")
     );
 }
 

@@ -73,6 +73,7 @@ async function normal() {
   assert.equal(await page.locator('#traces li').count(), 2);
   assert.match(await page.locator('#left-out').textContent(), /^2 more traces with 7 spans /);
   assert.equal(await page.locator('#link').getAttribute('href'), 'https://jaeger.test/trace/1');
+  assert.ok((await page.locator('#clocks-label').isHidden()) && (await page.locator('#notes').isHidden()));
 
   // Keyboard.
   await page.locator('#rows').focus();
@@ -196,6 +197,21 @@ async function normal() {
   await single.page.locator('#details a').click();
   await single.page.waitForFunction((end) => location.hash.endsWith(end), '0003');
   assert.equal(await chosen(single.page), 'GET /2');
+  // Clocks can be corrected, with the selected span kept. The root fills the width again.
+  const widthOfRoot = () => single.page.evaluate(() => document.querySelector('.row .bar').clientWidth / document.querySelector('.row .track').clientWidth);
+  const notes = () => single.page.locator('#notes').textContent();
+  const clockNote = 'The clock of shop is 5.00 s ahead of that of browser.';
+  assert.equal(await notes(), `1 span has times that can't be right, and is drawn at its parent. ${clockNote}`);
+  assert.match(await single.page.locator('.row .note').nth(7).textContent(), /no start time/);
+  assert.ok((await widthOfRoot()) < 0.1);
+  await shot(single.page, 'clocks');
+  await single.page.locator('#clocks').check();
+  await single.page.waitForFunction(() => document.querySelector('.row .bar').clientWidth > 50);
+  assert.ok((await widthOfRoot()) > 0.99);
+  assert.equal(await notes(), clockNote);
+  assert.equal(await chosen(single.page), 'GET /2');
+  assert.deepEqual(await violations(single.page), []);
+  await shot(single.page, 'clocks-corrected');
   await single.close();
 
   const shared = await open('normal', { hash: `#${TRACE}2/${'0'.repeat(14)}05` });
