@@ -20,6 +20,11 @@ use crate::view::terminal::clean;
 pub(crate) use crate::doctor::installed::check as check_installed;
 pub(crate) use crate::doctor::start::check as check_start;
 
+/// Checks whether spans can be exported, as far as the settings tell.
+pub(crate) fn check_export(unusable: Option<&str>) -> Vec<Finding> {
+    unusable.map(|reason| Finding::new(CheckStatus::Fail, "export", reason)).into_iter().collect()
+}
+
 /// The settings that the checks need.
 #[derive(Debug, Clone)]
 pub(crate) struct DoctorOptions {

@@ -99,13 +99,18 @@ impl Config {
     fn of(assignments: impl IntoIterator<Item = Assignment>) -> Result<Self, Failure> {
         let mut config = Self::default();
         let mut ignored = Vec::new();
+        let mut unusable = BTreeMap::new();
         for assignment in assignments {
             let read = assignment.setting.read(&mut config, &assignment.text, assignment.items.as_deref());
-            let is_read = read.is_ok();
+            let (is_read, name) = (read.is_ok(), assignment.setting.name);
             if let Some(reason) = read.err().or(config.ignored_part.take()) {
                 if assignment.is_strict() {
                     let message = format!("{} can't be used: {reason}", assignment.shown());
                     return Err(Failure::new(ExitCode::Usage, message));
+                }
+                if assignment.setting.is_needed {
+                    unusable.insert(name, format!("{} can't be used: {reason}", assignment.place()));
+                    continue;
                 }
                 let warning = if is_read {
                     format!("{}: {reason}", assignment.place())
@@ -115,10 +120,18 @@ impl Config {
                 ignored.push((assignment.setting, warning));
             }
             if is_read {
+                unusable.remove(name);
                 config.values.insert(assignment.setting.name, (assignment.text, assignment.source));
             }
         }
         config.export = config.raw_export.options();
+        // A setting for traces wins, so the one for all signals does no harm then.
+        let is_used = |name: &str| !config.values.contains_key(export::traces_name(name).as_str());
+        if let (Some(endpoint), Some((_, reason))) =
+            (&mut config.export.endpoint, unusable.into_iter().find(|(name, _)| is_used(name)))
+        {
+            endpoint.unusable = Some(reason);
+        }
         config.warnings = config.raw_policy.complete(&mut config.policy);
         let exports = config.export.endpoint.is_some();
         // Without an export, settings of the collector have no effect anyway.
@@ -126,6 +139,19 @@ impl Config {
         let warnings = ignored.into_iter().filter(|(setting, _)| matters(setting));
         config.warnings.extend(warnings.map(|(_, warning)| warning));
         Ok(config)
+    }
+
+    /// Fails if spans are exported and a setting makes that impossible.
+    pub(crate) fn check_export(&self) -> Result<(), Failure> {
+        match self.unusable_export() {
+            Some(reason) => Err(Failure::new(ExitCode::Usage, reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the setting that makes the export impossible, and why.
+    pub(crate) fn unusable_export(&self) -> Option<&str> {
+        self.export.endpoint.as_ref()?.unusable.as_deref()
     }
 
     /// Returns where the value of a setting comes from.

@@ -41,8 +41,8 @@ struct ConfigJson {
 }
 
 pub(super) fn config(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
-    for warning in &config.warnings {
-        say(warning);
+    for sentence in config.warnings.iter().map(String::as_str).chain(config.unusable_export()) {
+        say(sentence);
     }
     let text = if args.json { json(config) } else { lines(config) };
     super::print(&text)?;

@@ -40,6 +40,7 @@ pub(super) fn doctor(config: &Config, args: &Args) -> Result<ProcessExitCode, Fa
         Some(_) => (Vec::new(), None),
         None => doctor::check_start(&options),
     };
+    findings.extend(doctor::check_export(config.unusable_export()));
     findings.extend(doctor::check_installed(&options, args.user_data_dir.as_deref()));
     super::print(&doctor::render(&findings))?;
     if let Some(failure) = failure {

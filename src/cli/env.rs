@@ -70,6 +70,7 @@ pub(super) fn env(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 }
 
 fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
+    config.check_export()?;
     if !args.k6 {
         let message = "env needs a client: add --k6, the only one supported";
         return Err(Failure::new(ExitCode::Usage, message));

@@ -37,7 +37,9 @@ pub(super) fn launch(config: &Config, args: &Args) -> Failure {
         is_under_run: reports::is_under_run(),
         report_problem,
     };
-    let failure = if config.mode == ModeSetting::Static && !static_mode::prints_only(&args.args) {
+    let failure = if let Err(failure) = config.check_export() {
+        failure
+    } else if config.mode == ModeSetting::Static && !static_mode::prints_only(&args.args) {
         launch_static(config, options, args)
     } else {
         match PreparedBrowser::prepare(options, &args.args) {

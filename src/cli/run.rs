@@ -56,6 +56,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     for warning in &config.warnings {
         say(warning);
     }
+    config.check_export()?;
     // Problems that keep every browser from starting are reported once, before the command starts.
     let browser = find::find(config.browser.as_deref())?;
     for sentence in browser.passed_over.iter().cloned().chain(find::remote_browsers()) {

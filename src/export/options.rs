@@ -31,11 +31,13 @@ pub(crate) struct Endpoint {
     /// Whether request bodies are compressed with gzip.
     pub(crate) gzip: bool,
     /// The time limit of one request.
-    pub(crate) timeout: Duration,
+    pub(crate) timeout: Option<Duration>,
     /// A PEM file of certificates to trust besides the system's.
     pub(crate) certificate: Option<PathBuf>,
     /// PEM files of the client's certificate and its key.
     pub(crate) client: Option<(PathBuf, PathBuf)>,
+    /// Why nothing can be sent: the setting that can't be used, without its value. The other fields may be wrong then.
+    pub(crate) unusable: Option<String>,
 }
 
 impl Endpoint {

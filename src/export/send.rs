@@ -131,7 +131,8 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
 
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         if let Err(message) = self.send_all(jobs) {
-            self.problems.set("endpoint", &message);
+            let hint = self.loss_hint(" when the browser ends");
+            self.problems.set("endpoint", &format!("spans can't be sent: {message}; {hint}"));
         }
         self.enter(SenderState::Stopped);
     }

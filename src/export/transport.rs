@@ -50,6 +50,9 @@ enum Client {
 impl Transport {
     /// Creates the client, without connecting. The error names the setting that can't be used.
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, String> {
+        if let Some(reason) = &endpoint.unusable {
+            return Err(reason.clone());
+        }
         // Fails if a provider is installed already, which does no harm.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = match endpoint.protocol {

@@ -148,7 +148,10 @@ fn edited(path: &Path, text: &str, changes: &[Change]) -> Result<String, Failure
         }
     }
     let after = document.to_string();
-    Config::of(file::parse(path, &after)?)?;
+    let config = Config::of(file::parse(path, &after)?)?;
+    if changes.iter().any(|(setting, value)| setting.is_needed && value.is_some()) {
+        config.check_export()?;
+    }
     Ok(after)
 }
 

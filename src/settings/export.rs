@@ -4,7 +4,7 @@ pub(super) mod raw;
 
 use crate::export::options::Protocol;
 use crate::settings::setting::{Read, SETTING, Secret, Setting, put};
-use crate::settings::value::{address, count, known, milliseconds, names, pairs};
+use crate::settings::value::{address, count, headers, known, milliseconds, names, pairs};
 
 pub(crate) const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 /// The endpoint for all signals.
@@ -28,6 +28,11 @@ const COMPRESSIONS: [(&str, bool); 2] = [("none", false), ("gzip", true)];
 const PROTOCOLS: [(&str, Protocol); 3] =
     [("http/protobuf", Protocol::HttpProtobuf), ("http/json", Protocol::HttpJson), ("grpc", Protocol::Grpc)];
 
+/// Returns whether nothing can be sent without a valid value, by the end of the setting's name.
+const fn is_needed(name: &str) -> bool {
+    matches!(name.as_bytes(), b"ENDPOINT" | b"HEADERS")
+}
+
 /// Makes the two rows of a setting that exists for all signals and for traces alone.
 macro_rules! otlp {
     (@choices) => { Vec::new };
@@ -42,6 +47,7 @@ macro_rules! otlp {
                 default: $default,
                 meaning: $meaning,
                 secret: Secret::$secret,
+                is_needed: is_needed($name),
                 choices: otlp!(@choices $($choices)?),
                 read: Read::$read(|config, $value| {
                     let $otlp = &mut config.raw_export.general;
@@ -53,6 +59,7 @@ macro_rules! otlp {
                 name: concat!("OTEL_EXPORTER_OTLP_TRACES_", $name),
                 default: "",
                 secret: Secret::$secret,
+                is_needed: is_needed($name),
                 choices: otlp!(@choices $($choices)?),
                 read: Read::$read(|config, $value| {
                     let $otlp = &mut config.raw_export.traces;
@@ -115,12 +122,24 @@ static OF_OTLP: &[[Setting; 2]] = &[
     ),
     otlp!("HEADERS", "none", "headers of every request, as `key=value,…`", PairValues, List, |otlp, items| put(
         &mut otlp.headers,
-        pairs(items).map(|pairs| Some(pairs).filter(|pairs| !pairs.is_empty()))
+        headers(items).map(|pairs| Some(pairs).filter(|pairs| !pairs.is_empty()))
     )),
-    otlp!("TIMEOUT", "`10000`", "the time limit of a request, in ms", Nothing, Text, |otlp, text| put(
-        &mut otlp.timeout,
-        milliseconds(text).map(Some)
-    )),
+    otlp!(
+        "INSECURE",
+        "`false`",
+        "whether gRPC to an address without `http://` or `https://` uses no TLS",
+        Nothing,
+        Switch,
+        |otlp, on| otlp.insecure = Some(on)
+    ),
+    otlp!(
+        "TIMEOUT",
+        "`10000`",
+        "the time limit of a request, in ms; with `0` there is only that of `OTEL_BSP_EXPORT_TIMEOUT`",
+        Nothing,
+        Text,
+        |otlp, text| put(&mut otlp.timeout, milliseconds(text).map(Some))
+    ),
     otlp!(
         "COMPRESSION",
         "`none`",
@@ -130,8 +149,14 @@ static OF_OTLP: &[[Setting; 2]] = &[
         |otlp, text| put(&mut otlp.gzip, known(text, &COMPRESSIONS).map(Some)),
         COMPRESSIONS
     ),
-    otlp!("CERTIFICATE", "the system's", "PEM files for TLS", Nothing, Path, |otlp, path| otlp.certificate =
-        Some(path)),
+    otlp!(
+        "CERTIFICATE",
+        "the system's",
+        "PEM files for TLS; a client's certificate and its key have the same prefix",
+        Nothing,
+        Path,
+        |otlp, path| otlp.certificate = Some(path)
+    ),
     otlp!("CLIENT_CERTIFICATE", "", "", Nothing, Path, |otlp, path| otlp.client_certificate = Some(path)),
     otlp!("CLIENT_KEY", "", "", Nothing, Path, |otlp, path| otlp.client_key = Some(path)),
 ];
@@ -140,7 +165,7 @@ static OF_BATCHES: &[Setting] = &[
     Setting {
         name: SCHEDULE_DELAY,
         default: "`5000`",
-        meaning: "how long a span waits for others (500 with `run`'s own collector), and in `OTEL_BSP_EXPORT_TIMEOUT` the time limit of an export, in ms",
+        meaning: "how long a span waits for others (500 with `run`'s own collector), and in `OTEL_BSP_EXPORT_TIMEOUT` the time limit of an export, in ms (`0` is none)",
         read: Read::Text(|config, text| put(&mut config.raw_export.schedule_delay, milliseconds(text).map(Some))),
         ..SETTING
     },
@@ -172,4 +197,9 @@ pub(super) fn settings() -> impl Iterator<Item = &'static Setting> {
 /// Returns whether a setting matters only while spans are exported. Without an export, nobody needs a warning about it.
 pub(super) fn is_for_export_only(name: &str) -> bool {
     name.starts_with(OTLP_PREFIX) || name == EXPORT_TIMEOUT
+}
+
+/// Returns the name of the setting that is for traces alone.
+pub(super) fn traces_name(name: &str) -> String {
+    format!("{OTLP_PREFIX}TRACES_{}", name.strip_prefix(OTLP_PREFIX).unwrap_or(name))
 }

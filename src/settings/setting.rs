@@ -22,6 +22,8 @@ pub(crate) struct Setting {
     /// One line of Markdown. Empty if the row before explains this one too.
     pub(crate) meaning: &'static str,
     pub(crate) secret: Secret,
+    /// Whether an invalid value makes the export unusable, because without the value spans would go elsewhere or a secret would be missing.
+    pub(crate) is_needed: bool,
     /// Whether it only matters when a browser starts, so that a running browser's options page does not offer it.
     pub(crate) is_for_launch: bool,
     /// The allowed values; empty if any text will do.
@@ -57,6 +59,7 @@ pub(super) const SETTING: Setting = Setting {
     default: "none",
     meaning: "",
     secret: Secret::Nothing,
+    is_needed: false,
     is_for_launch: false,
     choices: Vec::new,
     read: Read::Text(|_, _| Ok(())),

@@ -91,10 +91,27 @@ pub(super) fn milliseconds(value: &str) -> Result<Duration, String> {
     number(value).map(Duration::from_millis)
 }
 
+/// The address of a collector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Address {
+    Url(Url),
+    /// A host and perhaps a port, which is enough for gRPC.
+    Host(String),
+}
+
 /// Parses the address of a collector.
-pub(super) fn address(value: &str) -> Result<Url, String> {
-    let url = Url::parse(value.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| "expected an address such as http://localhost:4318".to_owned())
+pub(super) fn address(value: &str) -> Result<Address, String> {
+    let value = value.trim();
+    let url = |text: &str| Url::parse(text).ok().filter(Url::has_host);
+    if let Some(url) = url(value).filter(|url| matches!(url.scheme(), "http" | "https")) {
+        return Ok(Address::Url(url));
+    }
+    let is_host =
+        |url: &Url| url.path() == "/" && url.username().is_empty() && url.query().is_none() && url.fragment().is_none();
+    match url(&format!("http://{value}")).filter(is_host) {
+        Some(_) => Ok(Address::Host(value.to_owned())),
+        None => Err("expected an address such as http://localhost:4318".to_owned()),
+    }
 }
 
 /// Parses percent-encoded `key=value` pairs. One wrong pair makes all of them invalid, since nobody knows which half is right.
@@ -105,4 +122,21 @@ pub(super) fn pairs(items: &[String]) -> Result<Vec<(String, String)>, String> {
         Some((decoded(key).filter(|key| !key.is_empty())?, decoded(value)?))
     });
     pairs.collect::<Option<_>>().ok_or_else(|| "expected key=value,key=value, percent-encoded".to_owned())
+}
+
+/// Parses percent-encoded headers. An error names the item by its number, since its text may be secret.
+pub(super) fn headers(items: &[String]) -> Result<Vec<(String, String)>, String> {
+    let is_in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let header = |(number, item): (usize, &String)| {
+        let pair = pairs(std::slice::from_ref(item)).ok().and_then(|mut pairs| pairs.pop());
+        let (name, value) = pair.ok_or_else(|| format!("item {number} is not key=value, percent-encoded"))?;
+        if !name.bytes().all(is_in_name) {
+            return Err(format!("the key of item {number} can't be the name of a header"));
+        }
+        if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Err(format!("the value of item {number} has characters that no header can have"));
+        }
+        Ok((name, value))
+    };
+    (1..).zip(items).map(header).collect()
 }

@@ -58,9 +58,9 @@ fn every_subcommand_names_an_unknown_value() {
 
 #[test]
 fn an_unknown_opentelemetry_value_is_ignored_with_a_warning() {
-    let ignored = "OTEL_EXPORTER_OTLP_ENDPOINT is ignored: expected an address such as http://localhost:4318";
+    let ignored = "OTEL_EXPORTER_OTLP_TIMEOUT=1s is ignored: expected a whole number";
     let off = "nothing can be sent while the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED";
-    let variables = [("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")];
+    let variables = [("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "1s")];
     assert_eq!(
         refused(&["flush"], &variables),
         (0, format!("navtrace: {ignored}\nnavtrace: there is nothing to send\n"))
@@ -68,6 +68,47 @@ fn an_unknown_opentelemetry_value_is_ignored_with_a_warning() {
     assert_eq!(refused(&["flush"], &[]), (2, format!("navtrace: {off}\n")));
     let (code, text) = refused(&["flush", "now"], &[]);
     assert!(code == 2 && text.starts_with("error: unexpected argument 'now' found"), "{text}");
+}
+
+#[test]
+fn settings_without_which_spans_or_secrets_would_be_lost_are_errors() {
+    let environment = Environment::new();
+    let marker = environment.home().join("started");
+    let browser = environment.program("chromium", "exit 0");
+    let cases = [
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "S3CRET:4318",
+            "it needs http:// or https://, unless OTEL_EXPORTER_OTLP_PROTOCOL is grpc",
+        ),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=1,S3CRET", "item 2 is not key=value, percent-encoded"),
+    ]
+    .map(|(name, value, reason)| (name, value, format!("{name} can't be used: {reason}")));
+    let key = "OTEL_EXPORTER_OTLP_CLIENT_KEY";
+    let half = (key, "/S3CRET.pem", format!("{key} can't be used without OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"));
+    for (name, value, sentence) in cases.into_iter().chain([half]) {
+        let said = |args: &[&str]| {
+            let mut command = environment.navtrace(args);
+            command.env("OTEL_TRACES_EXPORTER", "otlp").env("NAVTRACE_BROWSER", &browser).env(name, value);
+            let output = command.output().unwrap();
+            (output.status.code().unwrap(), stdout(&output), stderr(&output))
+        };
+        let stopped = |code| (code, String::new(), format!("navtrace: {sentence}\n"));
+        let touch = ["run", "--", "touch", marker.to_str().unwrap()];
+        assert_eq!(said(&touch), stopped(2));
+        assert!(!marker.exists(), "the command was started");
+        assert_eq!(said(&["launch"]), stopped(2));
+        assert_eq!(said(&["flush"]), stopped(1));
+        assert_eq!(said(&["env", "--k6"]), (2, "false\n".to_owned(), format!("navtrace: {sentence}\n")));
+        let (code, report, _) = said(&["doctor"]);
+        assert!(code == 1 && report.contains(&format!("FAIL  export           {sentence}\n")), "{report}");
+        let (code, _, warning) = said(&["config"]);
+        assert_eq!((code, warning), (0, format!("navtrace: {sentence}\n")));
+        // Without an export nothing is lost.
+        let mut off = environment.navtrace(["run", "--", "true"]);
+        let output = off.env("NAVTRACE_BROWSER", &browser).env(name, value).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
 }
 
 #[test]

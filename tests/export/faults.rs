@@ -332,6 +332,37 @@ fn an_export_that_times_out_is_sent_again() {
 }
 
 #[test]
+fn a_timeout_of_0_is_no_limit() {
+    for name in ["OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_BSP_EXPORT_TIMEOUT"] {
+        let test = ExportTest::new().set(name, "0");
+        test.collector.behave(Behaviour::Slow(Duration::from_millis(200)));
+        let mut host = test.host_with_browser();
+        let session = host.start_session();
+        host.observe(&page(1, 3));
+        test.wait_for_spans(4);
+        host.end();
+        test.assert_tree(&session, &page_ids(1, 3));
+        assert_eq!(host.stderr(), "", "{name}");
+    }
+}
+
+#[test]
+fn spans_are_kept_while_a_setting_is_unusable() {
+    let test = ExportTest::new();
+    let mut command = test.command(&[crate::setup::ORIGIN]);
+    command.env("OTEL_EXPORTER_OTLP_HEADERS", "S3CRET");
+    let mut host = test.host_below_browser(&command);
+    let session = host.start_session();
+    host.observe(&page(1, 3));
+    let reason = "OTEL_EXPORTER_OTLP_HEADERS can't be used: item 1 is not key=value, percent-encoded";
+    host.wait_for_stderr(&format!("spans can't be sent: {reason}; {KEPT}\n"));
+    host.end();
+    assert_eq!(test.collector.arrived().len(), 0);
+    assert_eq!(test.flush().0, 0);
+    test.assert_tree(&session, &page_ids(1, 3));
+}
+
+#[test]
 fn a_redirect_does_not_count_as_accepted() {
     // As a proxy does before a login. After the redirect, the POST would become a GET that succeeds.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -191,10 +191,14 @@ fn grpc_carries_the_same_spans() {
     let service = TraceServiceServer::new(grpc.clone()).accept_compressed(CompressionEncoding::Gzip);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     runtime.spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
-    for (compression, headers) in [("none", "secret -"), ("gzip", "secret gzip")] {
+    let without_scheme = endpoint.trim_start_matches("http://");
+    for (compression, headers, endpoint) in
+        [("none", "secret -", endpoint.as_str()), ("gzip", "secret gzip", without_scheme)]
+    {
         let test = ExportTest::new()
             .set("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-            .set("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
+            .set("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .set("OTEL_EXPORTER_OTLP_INSECURE", "true")
             .set("OTEL_EXPORTER_OTLP_HEADERS", "Api-Key=secret")
             .set("OTEL_EXPORTER_OTLP_COMPRESSION", compression);
         let session = play(&test);

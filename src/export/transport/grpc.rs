@@ -15,8 +15,8 @@ use crate::export::root_cause;
 use crate::export::transport::{Answer, accepted, read_pem};
 
 pub(super) struct GrpcClient {
-    endpoint: Endpoint,
-    tls: Option<ClientTlsConfig>,
+    collector: tonic::transport::Endpoint,
+    gzip: bool,
     metadata: MetadataMap,
 }
 
@@ -29,7 +29,14 @@ impl GrpcClient {
             let (name, value) = pair.ok_or_else(|| format!("the header {name} can't be sent"))?;
             metadata.insert(name, value);
         }
-        let mut tls = None;
+        let unusable = |error| format!("{} can't be used: {}", endpoint.name(), root_cause(&error));
+        let mut collector = Channel::from_shared(endpoint.url.to_string())
+            .map_err(|error| format!("{} can't be used: {error}", endpoint.name()))?
+            .user_agent(concat!("OTel-OTLP-Exporter-navtrace/", env!("CARGO_PKG_VERSION")))
+            .map_err(unusable)?;
+        if let Some(timeout) = endpoint.timeout {
+            collector = collector.connect_timeout(timeout).timeout(timeout);
+        }
         if endpoint.url.scheme() == "https" {
             let mut config = ClientTlsConfig::new().with_native_roots();
             if let Some(path) = &endpoint.certificate {
@@ -38,19 +45,19 @@ impl GrpcClient {
             if let Some((certificate, key)) = &endpoint.client {
                 config = config.identity(Identity::from_pem(read_pem(certificate)?, read_pem(key)?));
             }
-            tls = Some(config);
+            collector = collector.tls_config(config).map_err(unusable)?;
         }
-        Ok(Self { endpoint: endpoint.clone(), tls, metadata })
+        Ok(Self { collector, gzip: endpoint.gzip, metadata })
     }
 
     pub(super) async fn send(&self, request: ExportTraceServiceRequest) -> Answer {
         // Each request has its own connection: requests are seconds apart, and an open channel needs a runtime that never stops.
-        let channel = match self.connect().await {
+        let channel = match self.collector.connect().await {
             Ok(channel) => channel,
             Err(error) => return Answer::Unavailable { reason: root_cause(&error), retry_after: None },
         };
         let mut client = TraceServiceClient::new(channel);
-        if self.endpoint.gzip {
+        if self.gzip {
             client = client.send_compressed(CompressionEncoding::Gzip);
         }
         let request = Request::from_parts(self.metadata.clone(), tonic::Extensions::default(), request);
@@ -58,18 +65,6 @@ impl GrpcClient {
             Ok(response) => accepted(response.into_inner()),
             Err(status) => answer(&status),
         }
-    }
-
-    async fn connect(&self) -> Result<Channel, tonic::transport::Error> {
-        let mut channel = Channel::from_shared(self.endpoint.url.to_string())
-            .unwrap_or_else(|_| Channel::from_static("http://localhost:4317"))
-            .user_agent(concat!("OTel-OTLP-Exporter-navtrace/", env!("CARGO_PKG_VERSION")))?
-            .connect_timeout(self.endpoint.timeout)
-            .timeout(self.endpoint.timeout);
-        if let Some(tls) = &self.tls {
-            channel = channel.tls_config(tls.clone())?;
-        }
-        channel.connect().await
     }
 }
 

@@ -40,12 +40,14 @@ impl HttpClient {
         }
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("OTel-OTLP-Exporter-navtrace/", env!("CARGO_PKG_VERSION")))
-            .timeout(endpoint.timeout)
             // Each request has its own connection: requests are seconds apart, and an idle connection that the collector closed costs a request.
             .pool_max_idle_per_host(0)
             // A redirect may turn the POST into a GET, whose success would not mean that the spans were accepted.
             .redirect(Policy::none())
             .default_headers(headers);
+        if let Some(timeout) = endpoint.timeout {
+            builder = builder.timeout(timeout);
+        }
         if is_loopback(&endpoint.url) {
             // A proxy would send the request to its own loopback address.
             builder = builder.no_proxy();

@@ -138,7 +138,7 @@ fn a_path_that_is_no_file_is_refused() {
 
 #[test]
 fn an_invalid_value_stores_nothing_and_names_its_key() {
-    let cases: [(&str, Option<SettingValue>, &str); 9] = [
+    let cases: [(&str, Option<SettingValue>, &str); 10] = [
         ("mdoe", text("auto"), "mdoe is not a setting: did you mean mode?"),
         ("otel.propagator", text("b3"), "otel.propagator is not a setting: did you mean otel.propagators?"),
         ("mode", text("detaild"), "mode can't be used: did you mean detailed? (auto, lightweight, detailed, static)"),
@@ -148,8 +148,13 @@ fn an_invalid_value_stores_nothing_and_names_its_key() {
         ("browser", text("/bin/sh"), "browser is not a setting; navtrace config --help lists all settings"),
         (
             "otel.exporter_otlp_endpoint",
-            text("localhost"),
+            text("local host"),
             "otel.exporter_otlp_endpoint can't be used: expected an address such as http://localhost:4318",
+        ),
+        (
+            "otel.exporter_otlp_endpoint",
+            text("localhost"),
+            "OTEL_EXPORTER_OTLP_ENDPOINT can't be used: it needs http:// or https://, unless OTEL_EXPORTER_OTLP_PROTOCOL is grpc",
         ),
         (
             "otel.propagators",

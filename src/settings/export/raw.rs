@@ -6,6 +6,8 @@ use std::time::Duration;
 use url::Url;
 
 use crate::export::options::{BatchOptions, Endpoint, ExportOptions, Protocol};
+use crate::settings::export::{ENDPOINT, TRACES_ENDPOINT};
+use crate::settings::value::Address;
 
 const DEFAULT_EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,7 +30,8 @@ pub(crate) struct RawExport {
 /// The settings of one prefix: `OTEL_EXPORTER_OTLP_` or `OTEL_EXPORTER_OTLP_TRACES_`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Otlp {
-    pub(super) endpoint: Option<Url>,
+    pub(super) endpoint: Option<Address>,
+    pub(super) insecure: Option<bool>,
     pub(super) protocol: Option<Protocol>,
     pub(super) headers: Option<Vec<(String, String)>>,
     pub(super) timeout: Option<Duration>,
@@ -75,20 +78,63 @@ impl RawExport {
         }
         let Self { traces, general, .. } = self;
         let protocol = traces.protocol.or(general.protocol).unwrap_or_default();
-        let of_general = || Some(of_traces(general.endpoint.clone()?, protocol));
-        let named = traces.endpoint.clone().or_else(of_general);
-        let timeout = traces.timeout.or(general.timeout).unwrap_or(DEFAULT_TIMEOUT);
+        let named = self.named_url(protocol);
+        let client = self.client();
+        let unusable = named.as_ref().err().or(client.as_ref().err()).cloned();
         let path = |of: fn(&Otlp) -> &Option<PathBuf>| of(traces).as_ref().or(of(general).as_ref()).cloned();
+        let timeouts = [
+            traces.timeout.or(general.timeout).unwrap_or(DEFAULT_TIMEOUT),
+            self.export_timeout.unwrap_or(DEFAULT_EXPORT_TIMEOUT),
+        ];
         Some(Endpoint {
-            is_default: named.is_none(),
-            url: named.unwrap_or_else(|| default_endpoint(protocol)),
+            unusable,
+            is_default: named == Ok(None),
+            url: named.ok().flatten().unwrap_or_else(|| default_endpoint(protocol)),
             protocol,
             headers: traces.headers.as_ref().or(general.headers.as_ref()).cloned().unwrap_or_default(),
             gzip: traces.gzip.or(general.gzip).unwrap_or(false),
-            timeout: timeout.min(self.export_timeout.unwrap_or(DEFAULT_EXPORT_TIMEOUT)),
+            timeout: timeouts.into_iter().filter(|timeout| !timeout.is_zero()).min(),
             certificate: path(|otlp| &otlp.certificate),
-            client: path(|otlp| &otlp.client_certificate).zip(path(|otlp| &otlp.client_key)),
+            client: client.ok().flatten(),
         })
+    }
+
+    /// Returns the address that a setting names. The error says why it can't be used.
+    fn named_url(&self, protocol: Protocol) -> Result<Option<Url>, String> {
+        let Self { traces, general, .. } = self;
+        let (address, name, is_general) = match (&traces.endpoint, &general.endpoint) {
+            (Some(address), _) => (address, TRACES_ENDPOINT, false),
+            (None, Some(address)) => (address, ENDPOINT, true),
+            (None, None) => return Ok(None),
+        };
+        let url = match address {
+            Address::Url(url) => url.clone(),
+            Address::Host(host) if protocol == Protocol::Grpc => {
+                let is_insecure = traces.insecure.or(general.insecure).unwrap_or(false);
+                let scheme = if is_insecure { "http" } else { "https" };
+                Url::parse(&format!("{scheme}://{host}")).map_err(|error| format!("{name} can't be used: {error}"))?
+            }
+            Address::Host(_) => {
+                return Err(format!(
+                    "{name} can't be used: it needs http:// or https://, unless OTEL_EXPORTER_OTLP_PROTOCOL is grpc"
+                ));
+            }
+        };
+        Ok(Some(if is_general { of_traces(url, protocol) } else { url }))
+    }
+
+    /// Returns the client's certificate and its key, which belong together. The error names the one that is missing.
+    fn client(&self) -> Result<Option<(PathBuf, PathBuf)>, String> {
+        for (otlp, prefix) in [(&self.traces, "OTEL_EXPORTER_OTLP_TRACES_"), (&self.general, "OTEL_EXPORTER_OTLP_")] {
+            let (given, missing) = match (&otlp.client_certificate, &otlp.client_key) {
+                (None, None) => continue,
+                (Some(certificate), Some(key)) => return Ok(Some((certificate.clone(), key.clone()))),
+                (Some(_), None) => ("CLIENT_CERTIFICATE", "CLIENT_KEY"),
+                (None, Some(_)) => ("CLIENT_KEY", "CLIENT_CERTIFICATE"),
+            };
+            return Err(format!("{prefix}{given} can't be used without {prefix}{missing}"));
+        }
+        Ok(None)
     }
 }
 
@@ -119,12 +165,68 @@ mod tests {
         assert_eq!(endpoint(&[(GENERAL, "http://c:1"), (TRACES, "http://d:2/x")]), "http://d:2/x");
         assert_eq!(endpoint(&[(TRACES, "http://d:2")]), "http://d:2/");
         assert_eq!(endpoint(&[(PROTOCOL, "grpc"), (GENERAL, "https://c:1")]), "https://c:1/");
-        let (ignored, warnings) = options(&[(GENERAL, "collector:4318")]);
-        assert_eq!(ignored.endpoint.unwrap().url.as_str(), "http://localhost:4318/v1/traces");
-        assert_eq!(
-            warnings,
-            ["OTEL_EXPORTER_OTLP_ENDPOINT is ignored: expected an address such as http://localhost:4318"]
-        );
+    }
+
+    #[test]
+    fn grpc_needs_no_scheme() {
+        let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        let insecure = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
+        assert_eq!(endpoint(&[grpc, (ENDPOINT, "localhost:4317")]), "https://localhost:4317/");
+        assert_eq!(endpoint(&[grpc, (ENDPOINT, "localhost:4317"), insecure]), "http://localhost:4317/");
+        assert_eq!(endpoint(&[grpc, (TRACES_ENDPOINT, "[::1]:4317"), insecure]), "http://[::1]:4317/");
+        let secure = ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "no");
+        assert_eq!(endpoint(&[grpc, (ENDPOINT, "collector"), insecure, secure]), "https://collector/");
+        // A scheme counts more.
+        assert_eq!(endpoint(&[grpc, (ENDPOINT, "https://c:1"), insecure]), "https://c:1/");
+        assert_eq!(endpoint(&[grpc, (ENDPOINT, "http://c:1")]), "http://c:1/");
+    }
+
+    #[test]
+    fn what_would_lose_spans_or_secrets_is_unusable() {
+        const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+        const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
+        const TRACES_KEY: &str = "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY";
+        let unusable = |variables: &[(&str, &str)]| {
+            let (options, warnings) = options(variables);
+            assert_eq!(warnings, [""; 0]);
+            options.endpoint.unwrap().unusable.unwrap()
+        };
+        let cases = [
+            (
+                ENDPOINT,
+                "collector:4318",
+                " can't be used: it needs http:// or https://, unless OTEL_EXPORTER_OTLP_PROTOCOL is grpc",
+            ),
+            (ENDPOINT, "unix:/run/secret", " can't be used: expected an address such as http://localhost:4318"),
+            (TRACES_ENDPOINT, "ftp://me:secret@c", " can't be used: expected an address such as http://localhost:4318"),
+            (HEADERS, "a=1,secret", " can't be used: item 2 is not key=value, percent-encoded"),
+            (HEADERS, "a=%ff", " can't be used: item 1 is not key=value, percent-encoded"),
+            (HEADERS, "a b=secret", " can't be used: the key of item 1 can't be the name of a header"),
+            (HEADERS, "a=1,b=se%0Acret", " can't be used: the value of item 2 has characters that no header can have"),
+            (CERTIFICATE, "/c.pem", " can't be used without OTEL_EXPORTER_OTLP_CLIENT_KEY"),
+            (TRACES_KEY, "/k.pem", " can't be used without OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE"),
+        ];
+        for (name, value, reason) in cases {
+            assert_eq!(unusable(&[(name, value)]), format!("{name}{reason}"));
+        }
+        let mixed =
+            unusable(&[(CERTIFICATE, "/c.pem"), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/k.pem"), (TRACES_KEY, "/t.pem")]);
+        assert!(mixed.starts_with(TRACES_KEY), "{mixed}");
+        // A value that is not used does no harm.
+        let traces = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=1");
+        assert_eq!(options(&[(HEADERS, "secret"), traces]).0.endpoint.unwrap().unusable, None);
+        assert_eq!(options(&[(HEADERS, "secret"), (EXPORTER, "none")]), (ExportOptions::default(), Vec::new()));
+    }
+
+    #[test]
+    fn no_time_limit_is_a_limit_of_0() {
+        const BATCHES: &str = "OTEL_BSP_EXPORT_TIMEOUT";
+        let timeout = |variables: &[(&str, &str)]| options(variables).0.endpoint.unwrap().timeout;
+        assert_eq!(timeout(&[]), Some(DEFAULT_TIMEOUT));
+        assert_eq!(timeout(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "0")]), Some(DEFAULT_EXPORT_TIMEOUT));
+        assert_eq!(timeout(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "0"), (BATCHES, "0")]), None);
+        assert_eq!(timeout(&[(BATCHES, "50")]), Some(Duration::from_millis(50)));
+        assert_eq!(timeout(&[("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1")]), Some(DEFAULT_TIMEOUT));
     }
 
     #[test]
@@ -161,7 +263,7 @@ mod tests {
             [("api-key".to_owned(), "k y".to_owned()), ("tenant".to_owned(), "shop".to_owned())]
         );
         assert!(endpoint.gzip);
-        assert_eq!(endpoint.timeout, Duration::from_millis(1500));
+        assert_eq!(endpoint.timeout, Some(Duration::from_millis(1500)));
         assert_eq!(endpoint.certificate, Some(PathBuf::from("/ca.pem")));
         assert_eq!(endpoint.client, Some((PathBuf::from("/client.pem"), PathBuf::from("/key.pem"))));
     }
@@ -172,7 +274,6 @@ mod tests {
             (SCHEDULE_DELAY, "1s"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9999"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
             ("OTEL_RESOURCE_ATTRIBUTES", "team=shop,rack"),
         ]);
         assert_eq!(options.batch, BatchOptions { max_export_batch_size: 2048, ..BatchOptions::default() });
@@ -181,7 +282,6 @@ mod tests {
             warnings,
             [
                 "OTEL_RESOURCE_ATTRIBUTES is ignored: expected key=value,key=value, percent-encoded",
-                "OTEL_EXPORTER_OTLP_HEADERS is ignored: expected key=value,key=value, percent-encoded",
                 "OTEL_BSP_SCHEDULE_DELAY=1s is ignored: expected a whole number",
                 "OTEL_BSP_MAX_QUEUE_SIZE=0 is ignored: it must be more than 0",
             ]
