@@ -28,7 +28,7 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::context::mode::ModeSetting;
 use crate::context::policy::Policy;
 
-use crate::export::options::ExportOptions;
+use crate::export::options::{Endpoint, ExportOptions};
 use crate::settings::assignment::{Assignment, FILE, Source};
 use crate::settings::export::raw::RawExport;
 use crate::settings::file::ConfigFile;
@@ -93,6 +93,12 @@ impl Config {
         assignments.extend(assignment::environment(std::env::vars_os())?);
         assignments.extend(by_flags(flags));
         Ok(Self { file, ..Self::of(assignments)? })
+    }
+
+    /// Returns the policy of a browser that exports as configured.
+    pub(crate) fn browser_policy(&self) -> Policy {
+        let collector = self.export.endpoint.as_ref().map(Endpoint::page_addresses).unwrap_or_default();
+        Policy { collector, ..self.policy.clone() }
     }
 
     /// Applies assignments in order; each wins over those before it.

@@ -115,6 +115,7 @@ export const isPropagation = shape({
   baggage: isString,
   targets: listOf(isString),
   exclude: listOf(isString),
+  collector: listOf(isString),
   domains: listOf(isString),
   resources: listOf(isString),
   otherResources: oneOf('session', 'none'),

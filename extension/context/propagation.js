@@ -32,6 +32,7 @@ export const DEFAULT_PROPAGATION = {
   baggage: '',
   targets: [],
   exclude: [],
+  collector: [],
   domains: [],
   resources: [],
   otherResources: 'session',
@@ -97,6 +98,12 @@ function compiled(sources, fallback) {
   });
 }
 
+/** @param {string} url */
+function withoutQuery(url) {
+  const end = url.search(/[?#]/);
+  return end === -1 ? url : url.slice(0, end);
+}
+
 /** An IP address, which has no subdomains. */
 const IP_ADDRESS = /^[\d.]+$/;
 
@@ -124,6 +131,8 @@ export class Propagation {
   #readsBaggage;
   #targets;
   #excluded;
+  /** Addresses without a query. */
+  #collector;
 
   /**
    * @param {PropagationSettings} [settings] @param {object} [state]
@@ -160,6 +169,7 @@ export class Propagation {
     // An invalid one gives no headers either.
     this.#targets = compiled(listens ? settings.targets : this.targets, MATCHES_NONE);
     this.#excluded = compiled(listens && !paused ? settings.exclude : this.exclude, MATCHES_ALL);
+    this.#collector = new Set(settings.collector);
     /** The browser's filter for requests that have a span of their own. It compares host and kind alone, so it selects some others too. */
     this.filter = filterOf(settings);
   }
@@ -231,7 +241,8 @@ export class Propagation {
   isTarget(url) {
     const targets = this.#targets;
     if (targets.length > 0 && !targets.some((target) => target.test(url))) return false;
-    return this.#excluded.length === 0 || !this.#excluded.some((exclude) => exclude.test(url));
+    if (this.#excluded.length > 0 && this.#excluded.some((exclude) => exclude.test(url))) return false;
+    return this.#collector.size === 0 || !this.#collector.has(withoutQuery(url));
   }
 
   /** Decides whether a trace or a part of one is sampled. @param {string | null} parentFlags flags of the parent, if any */

@@ -71,6 +71,9 @@ const rule = (id, kind, condition, action) => /** @type {Rule} */ ({ id, priorit
 /** @param {string} pattern */
 const matching = (pattern) => ({ regexFilter: pattern, isUrlFilterCaseSensitive: true });
 
+/** Matches an address with or without a query. It needs no regular expression, of which rules can have few. @param {string} address */
+const startingWith = (address) => ({ urlFilter: `|${address}^`, isUrlFilterCaseSensitive: true });
+
 /** @param {string[]} headers */
 const removing = (headers) => ({ type: 'modifyHeaders', requestHeaders: headers.map((header) => ({ header, operation: 'remove' })) });
 
@@ -137,10 +140,10 @@ function ruleBuilder(types, propagation, traces, hasRoot = true) {
       ...of(ruleId, 'current', current, { tabId }),
       ...of(ruleId + 1, 'next', next, { tabId, traceId }),
     ],
-    /** Keeps headers from what is excluded. @param {number[]} clientTabs the tabs whose client sets headers */
+    /** Keeps headers from what is excluded, and from the collector. @param {number[]} clientTabs the tabs whose client sets headers */
     exclusions: (clientTabs) =>
-      (types.length === 0 ? [] : exclude).flatMap((pattern, n) => {
-        const condition = { resourceTypes: types, ...matching(pattern) };
+      (types.length === 0 ? [] : [...exclude.map(matching), ...propagation.settings.collector.map(startingWith)]).flatMap((addresses, n) => {
+        const condition = { resourceTypes: types, ...addresses };
         const excluded = rule(EXCLUDE_RULES + n, 'exclude', condition, { type: 'allow' });
         if (clientTabs.length === 0) return [excluded];
         const action = removing([...propagation.fields]);

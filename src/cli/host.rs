@@ -26,7 +26,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         tracing::warn!("{warning}");
     }
     let options = HostOptions {
-        policy: config.policy.clone(),
+        policy: config.browser_policy(),
         mode: config.mode,
         web_vitals: config.web_vitals,
         link: config.link.as_ref().map(|link| link.as_str().to_owned()),

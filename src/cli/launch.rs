@@ -55,7 +55,7 @@ pub(super) fn launch(config: &Config, args: &Args) -> Failure {
 fn launch_static(config: &Config, launch: LaunchOptions, args: &Args) -> Failure {
     let options = StaticOptions {
         launch,
-        policy: config.policy.clone(),
+        policy: config.browser_policy(),
         web_vitals: config.web_vitals,
         export: config.export.clone(),
         // Connected now, so that `navtrace run` waits for this browser however early its command ends.

@@ -63,6 +63,8 @@ pub struct Policy {
     pub(crate) targets: Vec<MatchPattern>,
     /// Addresses that get no headers although they are targets.
     pub(crate) exclude: Vec<MatchPattern>,
+    /// Addresses of the collector, to which pages may export too. They get no headers and no spans.
+    pub(crate) collector: Vec<String>,
     /// Kinds of requests that have a span of their own.
     pub(crate) resources: Resources,
     /// What requests of other kinds carry.
@@ -87,6 +89,7 @@ impl Default for Policy {
             existing: Existing::default(),
             targets: Vec::new(),
             exclude: Vec::new(),
+            collector: Vec::new(),
             resources: Resources::default(),
             other_resources: OtherResources::default(),
             redaction: Redaction::default(),
@@ -118,6 +121,8 @@ pub struct Propagation {
     pub(crate) targets: Vec<String>,
     /// Addresses that get no headers although they are targets, as regular expressions.
     pub(crate) exclude: Vec<String>,
+    /// Addresses of the collector without a query, to which pages may export too: they get no headers and no spans.
+    pub(crate) collector: Vec<String>,
     /// Domains and IPv4 addresses that cover all targets, for filters of the browser; all hosts if empty.
     pub(crate) domains: Vec<String>,
     /// Kinds of requests that have a span of their own; all if empty.
@@ -191,6 +196,7 @@ impl Policy {
             baggage: self.baggage.clone(),
             targets: regexes(&self.targets),
             exclude: regexes(&self.exclude),
+            collector: self.collector.clone(),
             domains: MatchPattern::domains(&self.targets).unwrap_or_default(),
             resources: self.resources.kinds().to_vec(),
             other_resources: self.other_resources,

@@ -40,7 +40,45 @@ pub(crate) struct Endpoint {
     pub(crate) unusable: Option<String>,
 }
 
+/// The path of the endpoint for spans, and the signals that have such a path.
+const TRACES_PATH: &str = "/v1/traces";
+const SIGNALS: [&str; 3] = ["traces", "metrics", "logs"];
+
+/// The names of this machine by which a page reaches it.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
 impl Endpoint {
+    /// Returns the addresses without a query to which pages export that use the same collector: those of every signal, and for a collector
+    /// on loopback by each of its names. Pages can't use gRPC.
+    pub(crate) fn page_addresses(&self) -> Vec<String> {
+        if self.protocol == Protocol::Grpc {
+            return Vec::new();
+        }
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        // A page's address has none either.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+        let is_loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == LOOPBACK[0],
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        let mut hosts = vec![url.clone()];
+        for name in LOOPBACK.iter().filter(|_| is_loopback) {
+            let mut alias = url.clone();
+            if alias.set_host(Some(name)).is_ok() && !hosts.contains(&alias) {
+                hosts.push(alias);
+            }
+        }
+        let of_signals = |url: url::Url| match url.as_str().strip_suffix(TRACES_PATH) {
+            Some(base) => SIGNALS.map(|signal| format!("{base}/v1/{signal}")).to_vec(),
+            None => vec![url.into()],
+        };
+        hosts.into_iter().flat_map(of_signals).collect()
+    }
+
     /// Returns the address without secrets, for messages.
     pub(crate) fn name(&self) -> String {
         Redaction::default().address(self.url.as_str()).into_owned()
@@ -70,5 +108,44 @@ pub(crate) struct BatchOptions {
 impl Default for BatchOptions {
     fn default() -> Self {
         Self { schedule_delay: Duration::from_secs(5), max_queue_size: 2048, max_export_batch_size: 512 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(url: &str, protocol: Protocol) -> Vec<String> {
+        let endpoint = Endpoint {
+            url: url.parse().unwrap(),
+            is_default: false,
+            protocol,
+            headers: Vec::new(),
+            gzip: false,
+            timeout: Duration::ZERO,
+            certificate: None,
+            client: None,
+        };
+        endpoint.page_addresses()
+    }
+
+    #[test]
+    fn pages_export_every_signal_to_the_collector() {
+        let elsewhere = addresses("https://me:secret@otlp.test/base/v1/traces?key=1", Protocol::HttpProtobuf);
+        let expected = ["traces", "metrics", "logs"].map(|signal| format!("https://otlp.test/base/v1/{signal}"));
+        assert_eq!(elsewhere, expected);
+        assert_eq!(addresses("https://otlp.test/spans", Protocol::HttpJson), ["https://otlp.test/spans"]);
+        assert_eq!(addresses("http://127.0.0.1:4317", Protocol::Grpc), [""; 0]);
+    }
+
+    #[test]
+    fn pages_reach_a_collector_on_loopback_by_each_of_its_names() {
+        for name in ["127.0.0.1", "localhost", "[::1]"] {
+            let mut found = addresses(&format!("http://{name}:4318/spans"), Protocol::HttpProtobuf);
+            found.sort();
+            assert_eq!(found, ["127.0.0.1", "[::1]", "localhost"].map(|name| format!("http://{name}:4318/spans")));
+        }
+        let other = addresses("http://127.0.0.2/spans", Protocol::HttpProtobuf);
+        assert!(other.len() == 4 && other[0] == "http://127.0.0.2/spans", "{other:?}");
     }
 }

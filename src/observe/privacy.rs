@@ -20,6 +20,8 @@ pub(crate) struct Privacy {
     /// `None` if every address is a target.
     targets: Option<RegexSet>,
     exclude: RegexSet,
+    /// Addresses without a query.
+    collector: Vec<String>,
     redaction: Redaction,
 }
 
@@ -28,6 +30,7 @@ impl Privacy {
         Self {
             targets: (!policy.targets.is_empty()).then(|| set(&policy.targets)),
             exclude: set(&policy.exclude),
+            collector: policy.collector.clone(),
             redaction: policy.redaction.clone(),
         }
     }
@@ -59,7 +62,9 @@ impl Privacy {
 
     fn is_target(&self, url: &str) -> bool {
         let is_cut = url.len() >= MAX_ADDRESS;
-        self.targets.as_ref().is_none_or(|targets| is_cut || targets.is_match(url)) && !self.exclude.is_match(url)
+        self.targets.as_ref().is_none_or(|targets| is_cut || targets.is_match(url))
+            && !self.exclude.is_match(url)
+            && !self.collector.iter().any(|address| Some(&**address) == url.split(['?', '#']).next())
     }
 }
 

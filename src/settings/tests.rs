@@ -271,6 +271,7 @@ fn reads_every_propagation_setting() {
         existing,
         targets,
         exclude,
+        collector: _,
         resources,
         other_resources,
         redaction,

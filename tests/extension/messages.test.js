@@ -101,6 +101,7 @@ const UNUSABLE_PROPAGATION = {
   baggage: [null],
   targets: ['x', [null]],
   exclude: [{}, [/x/]],
+  collector: ['http://a.test/', [null]],
   domains: ['shop.test', [null]],
   resources: ['image', [1]],
   otherResources: ['all', true],

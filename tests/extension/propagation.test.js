@@ -33,6 +33,7 @@ test('the default settings', () => {
     baggage: '',
     targets: [],
     exclude: [],
+    collector: [],
     domains: [],
     resources: [],
     otherResources: 'session',
@@ -150,6 +151,17 @@ test('targets', async (t) => {
       // Twice: an expression must not remember where it was.
       assert.deepEqual([propagation.isTarget(url), propagation.isTarget(url)], [expected, expected]);
     });
+  }
+});
+
+test('the collector is no target, whatever the query', () => {
+  const collector = ['https://otlp.test/v1/traces', 'https://otlp.test/v1/logs'];
+  for (const settings of [{ collector }, { collector, targets: ['^https://'], exclude: ['/private'] }]) {
+    const propagation = having(settings);
+    for (const url of [...collector, `${collector[0]}?key=a/b`, `${collector[1]}#x`]) assert.equal(propagation.isTarget(url), false, url);
+    for (const url of ['https://otlp.test/v1/tracesearch', 'https://otlp.test/v1', 'https://other.test/v1/traces?https://otlp.test/v1/traces']) {
+      assert.equal(propagation.isTarget(url), true, url);
+    }
   }
 });
 

@@ -83,6 +83,20 @@ test('each target has its own rules, and only targets get contexts', () => {
   assert.equal(carried({ tabId: 99, type: 'main_frame', url: 'https://shop.test/' }).traceparent, `00-${SESSION.traceId}-${spanId(1)}-01`);
 });
 
+test('the collector gets no headers, and takes no regular expression', () => {
+  const collector = ['http://localhost:4318/v1/traces', 'http://[::1]:4318/v1/traces'];
+  for (const settings of [{}, { targets: ['^http://'], exclude: ['/private'] }]) {
+    const rules = rulesOf({ ...settings, collector });
+    const filters = rules.filter(({ action }) => action.type === 'allow').map(({ condition }) => condition.urlFilter ?? null);
+    assert.deepEqual(filters.filter((filter) => filter !== null), collector.map((address) => `|${address}^`));
+    const carried = under(rules);
+    for (const address of collector) {
+      for (const url of [address, `${address}?key=1`]) assert.deepEqual(carried({ tabId: 7, type: 'script', url }, { A: '1' }), { A: '1' }, url);
+      for (const url of [`${address}s`, address.replace('4318', '4319')]) assert.ok(carried({ tabId: 7, type: 'script', url }).traceparent, url);
+    }
+  }
+});
+
 test('excluded addresses carry nothing, whatever else matches', () => {
   const rules = rulesOf({ targets: [SHOP], exclude: ['/private', '\\.png$'] });
   const excluding = rules.filter(({ action }) => action.type === 'allow');

@@ -23,6 +23,7 @@ mod coverage;
 mod doctor;
 mod documents;
 mod exchanges;
+mod exporting;
 mod faults;
 mod foreign_contexts;
 mod http2;

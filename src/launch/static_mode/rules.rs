@@ -115,13 +115,20 @@ impl UsablePatterns {
         let match_nothing = !refused_exclusions.is_empty() || targets.is_empty() && !policy.targets.is_empty();
         let every_address = policy.targets.is_empty().then(|| json!({}));
         let targets = every_address.into_iter().chain(targets.into_iter().flat_map(conditions)).collect();
-        (Self { targets, excluded: excluded.into_iter().flat_map(conditions).collect(), match_nothing }, problems)
+        let collector = policy.collector.iter().map(|address| starts_with(address));
+        let excluded = excluded.into_iter().flat_map(conditions).chain(collector).collect();
+        (Self { targets, excluded, match_nothing }, problems)
     }
 }
 
 /// Returns the conditions of rules that match a pattern.
 fn conditions(pattern: &MatchPattern) -> impl Iterator<Item = Value> {
     pattern.regexes().iter().map(|regex| json!({"regexFilter": regex, "isUrlFilterCaseSensitive": true}))
+}
+
+/// Returns the condition of rules that match an address with or without a query.
+fn starts_with(address: &str) -> Value {
+    json!({"urlFilter": format!("|{address}^"), "isUrlFilterCaseSensitive": true})
 }
 
 fn modify_headers(changes: &[HeaderChange]) -> Value {

@@ -63,6 +63,13 @@ export function ruleFault({ id, priority, condition, action }) {
   return null;
 }
 
+/** Compiles a filter of the only kind that is used: `|address^`. @param {string} urlFilter */
+const beginningWith = (urlFilter) => {
+  const [, address] = /^\|([^|^*]+)\^$/.exec(urlFilter) ?? [];
+  if (address === undefined) throw new Error(`unknown filter ${urlFilter}`);
+  return new RegExp(`^${address.replace(/[.+?()[\]{}$\\]/g, '\\$&')}(?![\\w.%-])`);
+};
+
 /**
  * Finds the rules that change a request's headers, the highest priority first. A rule that allows the request hides those below it.
  *
@@ -74,11 +81,12 @@ export const rulesFor = (rules, { type, tabId, url }) => {
   const { hostname } = new URL(url);
   const isIn = (/** @type {string} */ domain) => hostname === domain || hostname.endsWith(`.${domain}`);
   const matching = [...rules.values()].filter(
-    ({ condition: { resourceTypes, tabIds, requestDomains, excludedRequestDomains, regexFilter, isUrlFilterCaseSensitive = false } }) =>
+    ({ condition: { resourceTypes, tabIds, requestDomains, excludedRequestDomains, regexFilter, urlFilter, isUrlFilterCaseSensitive = false } }) =>
       (resourceTypes?.includes(type) ?? type !== 'main_frame') &&
       (tabIds?.includes(tabId) ?? true) &&
       (requestDomains?.some(isIn) ?? true) &&
       !(excludedRequestDomains?.some(isIn) ?? false) &&
+      (urlFilter === undefined || beginningWith(urlFilter).test(url)) &&
       (regexFilter === undefined || new RegExp(regexFilter, isUrlFilterCaseSensitive ? '' : 'i').test(url)),
   );
   const allowed = Math.max(0, ...matching.filter(({ action }) => action.type === 'allow').map(({ priority }) => priority));

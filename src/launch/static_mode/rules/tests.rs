@@ -146,6 +146,18 @@ fn only_targets_get_headers_and_exclusions_have_priority() {
 }
 
 #[test]
+fn the_collector_gets_no_headers() {
+    let policy = Policy { collector: vec!["http://127.0.0.1:4318/v1/traces".to_owned()], ..Policy::default() };
+    let (rules, problems) = built(&policy);
+    assert_eq!(problems, [""; 0]);
+    assert_eq!(priorities(&policy), [1, 1, 2, 2, 3, 3]);
+    for (_, condition, action) in &rules[2..4] {
+        assert_eq!(condition["urlFilter"], "|http://127.0.0.1:4318/v1/traces^");
+        assert_eq!(*action, json!({"type": "allow"}));
+    }
+}
+
+#[test]
 fn patterns_that_no_rule_can_match_give_no_headers() {
     let long = format!("https://a.test/{}", "x".repeat(200));
     let shown = &long[..100];
