@@ -28,6 +28,7 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::launch::find::BROWSER_NAME;
 use crate::launch::latch;
+use crate::run::link;
 use crate::settings::Config;
 use crate::settings::setting::Setting;
 
@@ -110,7 +111,11 @@ impl Invocation {
 /// Runs navtrace with the arguments of a process, the program's name first.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let command = match Invocation::with(&args) {
+    let invocation = Invocation::with(&args);
+    if matches!(invocation, Invocation::Browser(_)) {
+        link::restore(&args[0]);
+    }
+    let command = match invocation {
         Invocation::Browser(args) => Command::Launch(launch::Args { args }),
         Invocation::Host(origin) => Command::Host(host::Args { origin: Some(origin) }),
         Invocation::CommandLine => match Cli::try_parse_from(args) {

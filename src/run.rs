@@ -2,14 +2,16 @@
 
 pub(crate) mod collector;
 pub(crate) mod ending;
+pub(crate) mod link;
 mod progress;
 pub mod reports;
 mod state;
 mod summary;
 mod supervise;
 
+use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode as ProcessExitCode};
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::files;
 use crate::base::signals::Signals;
 use crate::base::stdio::say;
-use crate::launch::find::{BROWSER_NAME, CLIENT_VARIABLES};
+use crate::launch::find::CLIENT_VARIABLES;
 use crate::run::collector::RunningCollector;
 use crate::run::ending::Unfinished;
 use crate::run::progress::Progress;
@@ -33,13 +35,17 @@ const LAST_REPORTS: Duration = Duration::from_secs(5);
 /// Default of the silence after which no more spans of services are expected.
 const SERVICES_WAIT: Duration = Duration::from_millis(500);
 
-/// How long to wait for spans at the end of a run, and how to link traces.
+/// How long to wait for spans at the end of a run, how to link traces, and what browsers must know.
 #[derive(Debug)]
 pub(crate) struct RunOptions<'a> {
     /// How long no span must arrive before the run stops waiting. By default that depends on who has sent spans.
     pub(crate) wait: Option<Duration>,
     /// Template for the links to traces.
     pub(crate) link: Option<&'a LinkTemplate>,
+    /// Names of the variables that browsers must have even if their client hides the environment.
+    pub(crate) variables: Vec<&'static str>,
+    /// Values of such variables for browsers alone, where the command has none.
+    pub(crate) defaults: Vec<(&'static str, OsString)>,
 }
 
 /// A run that is ready to start its command. From here on no signal ends this process, so it always cleans up.
@@ -55,15 +61,10 @@ pub(crate) struct Run {
 impl Run {
     /// Catches signals, listens for reports, and links this program under the name by which it acts as the browser.
     pub(crate) fn prepare() -> Result<Self, Failure> {
-        let set_up = |error| {
-            Failure::new(ExitCode::Failure, "the run can't be set up")
-                .because(error)
-                .hint("set TMPDIR to a folder that you may write to")
-        };
         let signals = supervise::catch_signals()?;
         let dir = files::temporary_directory("navtrace-run-").map_err(set_up)?;
         let receiver = ReportReceiver::listen(dir.path(), say).map_err(set_up)?;
-        let browser = link_this_program(&dir.path().join(BROWSER_NAME)).map_err(set_up)?;
+        let browser = link::create(dir.path()).map_err(set_up)?;
         Ok(Self { signals, receiver, browser, dir })
     }
 
@@ -76,6 +77,7 @@ impl Run {
     ) -> Result<ProcessExitCode, Failure> {
         let Self { signals, receiver, browser, dir } = self;
         command.env(RUN_SOCKET, receiver.path()).envs(CLIENT_VARIABLES.map(|name| (name, &browser)));
+        link::store(dir.path(), &command, &options.variables, &options.defaults).map_err(set_up)?;
         let command = match supervise::start(&mut command) {
             Ok(child) => child,
             Err(failure) => {
@@ -118,8 +120,8 @@ impl Run {
     }
 }
 
-/// Creates the link that clients start as their browser. Clients take a path without arguments, so the name tells this program what to do.
-fn link_this_program(link: &Path) -> io::Result<PathBuf> {
-    std::os::unix::fs::symlink(std::env::current_exe()?, link)?;
-    Ok(link.to_owned())
+fn set_up(error: io::Error) -> Failure {
+    Failure::new(ExitCode::Failure, "the run can't be set up")
+        .because(error)
+        .hint("set TMPDIR to a folder that you may write to")
 }

@@ -12,9 +12,9 @@ use crate::context::mode::ModeSetting;
 use crate::launch::{extension, find, start};
 use crate::run::collector::{self, RunningCollector};
 use crate::run::{Run, RunOptions};
-use crate::settings::assignment::Source;
+use crate::settings::assignment::{FILE, Source};
 use crate::settings::export::{ENDPOINT, EXPORTER, PROTOCOL, SCHEDULE_DELAY, TRACES_ENDPOINT, TRACES_PROTOCOL};
-use crate::settings::{self, Config};
+use crate::settings::{self, Config, table};
 
 /// Run a command whose browsers carry trace context
 ///
@@ -49,6 +49,9 @@ pub(super) struct Args {
 /// at the traces right after the test.
 const COLLECTED_DELAY: &str = "500";
 
+/// Names the folder with the state directories of all programs.
+const STATE_HOME: &str = "XDG_STATE_HOME";
+
 /// Protocol of the collector here.
 const COLLECTED_PROTOCOL: &str = "http/protobuf";
 
@@ -82,7 +85,17 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     if let Some(collector) = &collector {
         set_endpoint(config, &mut command, &collector.endpoint());
     }
-    run.execute(command, collector, &RunOptions { wait: args.wait, link: config.link.as_ref() })
+    let variables = table::all().map(|setting| setting.name).chain([FILE, STATE_HOME]).collect();
+    let options = RunOptions { wait: args.wait, link: config.link.as_ref(), variables, defaults: defaults(config) };
+    run.execute(command, collector, &options)
+}
+
+/// Returns variables with which a browser finds config.toml and the state directory even if its client hides the home directory.
+fn defaults(config: &Config) -> Vec<(&'static str, OsString)> {
+    let file = config.file.as_ref().filter(|file| file.exists).map(|file| (FILE, file.path.clone().into_os_string()));
+    let state =
+        directories::BaseDirs::new().and_then(|dirs| Some((STATE_HOME, dirs.state_dir()?.as_os_str().to_owned())));
+    file.into_iter().chain(state).collect()
 }
 
 /// Starts the collector unless the settings name another one.

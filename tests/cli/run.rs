@@ -1,5 +1,6 @@
 //! Tests `navtrace run` with commands that start no browser: environment, exit status, signals.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -89,6 +90,52 @@ fn the_browser_of_a_clients_variable_is_started() {
         environment.home().display()
     );
     assert!(output == "chosen\nchosen\n" && messages.contains(&sentence), "{output}{messages}");
+}
+
+#[test]
+fn a_browser_without_the_environment_has_that_of_the_run() {
+    let environment = Environment::new();
+    let browser = environment.program("brave", "env");
+    let seen = |hiding: &str| {
+        let script = format!(r#"exec env {hiding} "$CHROME_BIN" --version"#);
+        let options = ["run", "--mode", "lightweight", "--listen", "127.0.0.1:0", "--", "sh", "-c", &script];
+        let mut run = environment.navtrace(options);
+        run.env_remove("OTEL_TRACES_EXPORTER").env("NAVTRACE_BROWSER", &browser);
+        run.env("OTEL_SERVICE_NAME", "shop, the \u{e9}").env("OTEL_EXPORTER_OTLP_HEADERS", "k=v");
+        let output = run.output().unwrap();
+        let text = stdout(&output);
+        let lines = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        (lines.collect::<BTreeMap<_, _>>(), stderr(&output))
+    };
+    let places = r#"PATH="$PATH" HOME="$HOME" TMPDIR="$TMPDIR""#;
+    let (passed_on, _) = seen("");
+    let (hidden, messages) = seen(&format!("-i {places}"));
+    for name in [
+        "NAVTRACE_MODE",
+        "NAVTRACE_BROWSER",
+        "OTEL_SERVICE_NAME",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "OTEL_BSP_SCHEDULE_DELAY",
+    ] {
+        assert!(
+            passed_on.contains_key(name) && hidden.get(name) == passed_on.get(name),
+            "{name}: {hidden:?} {messages}"
+        );
+    }
+    assert!(messages.contains(&format!("collected at {}", hidden["OTEL_EXPORTER_OTLP_ENDPOINT"])), "{messages}");
+    assert_eq!(hidden["XDG_STATE_HOME"], format!("{}/.local/state", environment.home().display()));
+    assert!(hidden["NAVTRACE_RUN"].ends_with("/run"), "{hidden:?}");
+
+    // What a client sets itself wins, and what it takes out of a whole environment stays out.
+    let (own, _) = seen(&format!("-i {places} OTEL_SERVICE_NAME=own OTEL_EXPORTER_OTLP_ENDPOINT=http://c.test:1"));
+    assert_eq!((own["OTEL_SERVICE_NAME"].as_str(), own["NAVTRACE_MODE"].as_str()), ("own", "lightweight"));
+    assert!(!own.contains_key("OTEL_EXPORTER_OTLP_HEADERS"), "they are the other endpoint's: {own:?}");
+    let (taken_out, _) = seen("-u OTEL_SERVICE_NAME");
+    assert!(!taken_out.contains_key("OTEL_SERVICE_NAME") && taken_out.contains_key("NAVTRACE_MODE"));
+    assert_eq!(environment.left_behind(), [""; 0]);
 }
 
 #[test]

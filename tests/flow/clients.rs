@@ -98,6 +98,22 @@ fn playwright() {
 }
 
 #[test]
+fn a_browser_with_an_environment_of_its_own_belongs_to_the_run() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let mut command = test.collecting_from("own-environment.mjs");
+    command.env("NAVTRACE_MODE", "lightweight");
+    let run = test.run(command);
+    assert!(run.requests.len() > 2 && run.requests.iter().all(|request| !request.traceparent.is_empty()));
+    assert_eq!(run.summary(), run.trace_ids(), "{}", run.log);
+    assert_eq!(run.trace_ids().len(), 1);
+    assert!(run.log.contains("  lightweight mode  ") && run.log.contains(" exported"), "{}", run.log);
+    // The session, the navigation and its requests.
+    assert!(test.collected().len() > 3, "{}", run.log);
+    test.assert_nothing_left();
+}
+
+#[test]
 fn puppeteer() {
     compare(&Client { script: "puppeteer.mjs", name: "puppeteer", root: "--no-sandbox", port: None });
 }

@@ -1,0 +1,105 @@
+//! The link that clients start as their browser, and the run's variables beside it, for clients that hide the environment from their browser
+//! (such as Playwright's `launch({ env })`).
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::base::environment::{self, RUN_SOCKET};
+use crate::base::files::{self, Readers};
+use crate::launch::find::BROWSER_NAME;
+
+/// File with the variables, in the format of `/proc/PID/environ`.
+const VARIABLES: &str = "variables";
+
+/// The largest file that is read: more than a process can have.
+const MAX_VARIABLES: u64 = 4 << 20;
+
+/// Variables that belong together: a client that sets one on the left gets none that begin as on the right. Headers with a secret, for instance,
+/// are meant for one endpoint.
+const GROUPS: [(&str, &str); 3] = [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_"),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_"),
+    ("TRACEPARENT", "TRACESTATE"),
+];
+
+/// Creates the link in the run's directory. Clients take a path without arguments, so the name tells this program what to do.
+pub(super) fn create(dir: &Path) -> io::Result<PathBuf> {
+    let link = dir.join(BROWSER_NAME);
+    std::os::unix::fs::symlink(std::env::current_exe()?, &link)?;
+    Ok(link)
+}
+
+/// Stores those of the command's variables that have these names. `defaults` are for variables that the command does not have.
+pub(super) fn store(dir: &Path, command: &Command, names: &[&str], defaults: &[(&str, OsString)]) -> io::Result<()> {
+    let changed: BTreeMap<&OsStr, Option<&OsStr>> = command.get_envs().collect();
+    let value = |name: &str| match changed.get(OsStr::new(name)) {
+        Some(value) => value.map(ToOwned::to_owned),
+        None => std::env::var_os(name),
+    };
+    let mut text = Vec::new();
+    for name in names.iter().chain([&RUN_SOCKET]) {
+        let default = || defaults.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        if let Some(value) = value(name).or_else(default) {
+            text.extend([name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
+        }
+    }
+    files::write(&dir.join(VARIABLES), &text, Readers::User)
+}
+
+/// Restores the variables of the run whose link, `program`, started this process, if the client has hidden them. Those that it has set itself stay.
+///
+/// Must be called while this process has only one thread, because it changes the environment.
+pub(crate) fn restore(program: &OsStr) {
+    // With this one the client has passed the whole environment on, and what is missing was taken out on purpose.
+    if environment::path(RUN_SOCKET).is_some() {
+        return;
+    }
+    let Some(dir) = Path::new(program).parent().filter(|dir| dir.is_absolute()) else { return };
+    let file = dir.join(VARIABLES);
+    let is_ours = |data: &fs::Metadata| data.uid() == rustix::process::geteuid().as_raw() && data.mode() & 0o077 == 0;
+    if !fs::symlink_metadata(&file).is_ok_and(|data| data.is_file() && is_ours(&data)) {
+        return;
+    }
+    let Ok(text) = files::read(&file, MAX_VARIABLES) else { return };
+    for (name, value) in missing(&text, |name| std::env::var_os(name).is_some()) {
+        // SAFETY: no other thread reads the environment, since there is none.
+        unsafe { std::env::set_var(name, value) };
+    }
+}
+
+/// Returns the stored variables that the client has not set.
+fn missing(text: &[u8], is_set: impl Fn(&str) -> bool) -> Vec<(String, OsString)> {
+    let replaced: Vec<&str> = GROUPS.iter().filter(|(name, _)| is_set(name)).map(|(_, start)| *start).collect();
+    let variables = text.split(|byte| *byte == 0).filter_map(|variable| {
+        let equals = variable.iter().position(|byte| *byte == b'=')?;
+        let name = String::from_utf8(variable[..equals].to_vec()).ok()?;
+        Some((name, OsString::from_vec(variable[equals + 1..].to_vec())))
+    });
+    variables.filter(|(name, _)| !is_set(name) && !replaced.iter().any(|start| name.starts_with(start))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sets_wins_together_with_what_belongs_to_it() {
+        let text = b"A=1\0B=x=y\0OTEL_EXPORTER_OTLP_ENDPOINT=http://a\0OTEL_EXPORTER_OTLP_HEADERS=k=secret\0TRACESTATE=t\0broken\0";
+        let names = |set: &[&str]| {
+            let missing = missing(text, |name| set.contains(&name));
+            missing.into_iter().map(|(name, value)| format!("{name}={}", value.display())).collect::<Vec<_>>().join(" ")
+        };
+        let exporter = "OTEL_EXPORTER_OTLP_ENDPOINT=http://a OTEL_EXPORTER_OTLP_HEADERS=k=secret";
+        assert_eq!(names(&[]), format!("A=1 B=x=y {exporter} TRACESTATE=t"));
+        assert_eq!(names(&["A"]), format!("B=x=y {exporter} TRACESTATE=t"));
+        assert_eq!(names(&["OTEL_EXPORTER_OTLP_ENDPOINT"]), "A=1 B=x=y TRACESTATE=t");
+        assert_eq!(names(&["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "B"]), "A=1 TRACESTATE=t");
+        assert_eq!(names(&["TRACEPARENT"]), format!("A=1 B=x=y {exporter}"));
+    }
+}
