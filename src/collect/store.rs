@@ -11,10 +11,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 
 use crate::base::directories::StateDirectory;
+use crate::base::file_lock;
 use crate::collect::refused::RefusedSpans;
 use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
 
@@ -210,15 +209,14 @@ fn service_name(resource: Option<&Resource>) -> &str {
 /// Locks a regular file for as long as it is open. Returns whether another writer has it. Without locks in its file system, nobody has.
 fn is_in_use(file: &File) -> bool {
     let is_regular = file.metadata().is_ok_and(|data| data.is_file());
-    is_regular && flock(file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+    is_regular && file_lock::try_lock(file).is_ok_and(|is_ours| !is_ours)
 }
 
 /// Returns the path for a new trace file in the state directory, and removes the oldest files there.
 pub(crate) fn new_path() -> io::Result<PathBuf> {
     let dir = StateDirectory::of_user()?.traces()?;
     for old in files(&dir).iter().rev().skip(MAX_FILES - 1) {
-        // Opened for writing, since network file systems lock no other files.
-        if OpenOptions::new().write(true).open(old).is_ok_and(|file| is_in_use(&file)) {
+        if file_lock::open(old).is_ok_and(|file| is_in_use(&file)) {
             continue;
         }
         // A file that can't be removed stays.

@@ -62,7 +62,8 @@ pub(crate) fn restore(program: &OsStr) {
     }
     let Some(dir) = Path::new(program).parent().filter(|dir| dir.is_absolute()) else { return };
     let file = dir.join(VARIABLES);
-    let is_ours = |data: &fs::Metadata| data.uid() == rustix::process::geteuid().as_raw() && data.mode() & 0o077 == 0;
+    let is_ours =
+        |data: &fs::Metadata| data.uid() == rustix::process::geteuid().as_raw() && data.mode() & 0o777 == 0o600;
     if !fs::symlink_metadata(&file).is_ok_and(|data| data.is_file() && is_ours(&data)) {
         return;
     }
