@@ -1,9 +1,10 @@
 //! View: shows traces as a waterfall in the terminal and as an HTML page.
 //!
-//! [`trace_file`] scans a file ([`scan`]) in one of the formats ([`otlp_json`], [`jaeger_json`]), lists the traces in it ([`trace_index`]) and
+//! [`trace_file`] scans a file ([`scan`]) in one of the formats ([`document`]), lists the traces in it ([`trace_index`]) and
 //! loads the selected ones as trees of spans ([`tree`], from [`parents`], [`times`] and [`clocks`]). [`terminal`] and [`page`] show a [`trace`], whatever format it came from.
 
 mod clocks;
+mod document;
 mod jaeger_json;
 pub(crate) mod link;
 mod otlp_json;
@@ -18,3 +19,4 @@ pub mod trace;
 pub(crate) mod trace_file;
 mod trace_index;
 pub(crate) mod tree;
+mod zipkin_json;

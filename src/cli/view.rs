@@ -24,7 +24,7 @@ use crate::view::tree::Clocks;
 /// Show traces: a waterfall in the terminal, or a page
 ///
 /// Reads trace files of `navtrace run` and `navtrace collect`, files from the OpenTelemetry Collector's file exporter (OTLP JSON lines), and JSON
-/// exported from Jaeger.
+/// from Jaeger, Tempo and Zipkin.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  navtrace view                          the latest run\n  navtrace view traces.jsonl 4bf92f35    \

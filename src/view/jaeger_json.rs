@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, kind_by_name, number};
+use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, list, number};
 use crate::view::trace::Link;
-
-/// Tags with these prefixes describe the instrumentation scope or Jaeger's storage, not the span.
-const DROPPED_TAGS: [&str; 3] = ["otel.scope.", "otel.library.", "internal."];
 
 #[derive(Debug, Deserialize)]
 pub(super) struct JaegerTrace<'a> {
@@ -50,8 +48,10 @@ struct JaegerSpan<'a> {
     /// Microseconds.
     #[serde(default, deserialize_with = "number")]
     duration: u64,
-    tags: Option<Vec<Tag>>,
-    logs: Option<Vec<Log>>,
+    #[serde(borrow)]
+    tags: Option<&'a RawValue>,
+    #[serde(borrow)]
+    logs: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,7 +74,7 @@ struct Log {
     fields: Option<Vec<Tag>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
 struct Tag {
     key: String,
@@ -112,6 +112,12 @@ impl JaegerSpan<'_> {
         if parent.is_none() && !self.parent_id.is_empty() {
             parent = Some(padded_span_id(&self.parent_id));
         }
+        // With a parent, what a span follows from is a link.
+        if parent.is_none()
+            && let Some(index) = links.iter().position(|link| link.trace_id == trace_id)
+        {
+            parent = Some(links.remove(index).span_id);
+        }
         let mut span = ParsedSpan {
             id: padded_span_id(&self.id),
             trace_id,
@@ -124,45 +130,39 @@ impl JaegerSpan<'_> {
         };
         let service = Value::from(process.map_or("", |process| &*process.service_name));
         let mut resource = vec![("service.name".to_owned(), service)];
-        resource.extend(attributes(process.and_then(|process| process.tags.as_ref())));
+        resource.extend(process.iter().flat_map(|process| attributes(process.tags.clone().unwrap_or_default())));
         span.set_resource(&resource);
-        for (key, value) in attributes(self.tags.as_ref()) {
-            // Jaeger turns several fields of a span into tags; these become fields again.
-            let text = value.as_str().unwrap_or_default();
-            match key.as_str() {
-                "span.kind" => span.kind = kind_by_name(text),
-                "error" => span.error |= value == true || text == "true",
-                "otel.status_code" => span.error |= text == "ERROR",
-                "otel.status_description" => text.clone_into(&mut span.message),
-                "otel.scope.name" | "otel.library.name" => text.clone_into(&mut span.scope),
-                key if DROPPED_TAGS.iter().any(|prefix| key.starts_with(prefix)) => {}
-                _ => span.attributes.push((key, value)),
+        for (key, value) in attributes(list(self.tags)) {
+            if key == "error" {
+                span.error |= value == true || value == "true";
+            } else {
+                span.add_tag(key, value);
             }
         }
         if detail == Detail::Full {
-            span.events = self.logs.iter().flatten().map(Log::parsed).collect();
+            span.events = list::<Log>(self.logs).into_iter().map(Log::parsed).collect();
         }
         span
     }
 }
 
 impl Tag {
-    /// Returns the value in its type: some storages turn every value into a string.
-    fn typed_value(&self) -> Value {
+    /// Restores the type of the value: some storages turn every value into a string.
+    fn into_attribute(self) -> (String, Value) {
         let typed = self.value.as_str().and_then(|text| match self.kind.as_str() {
             "bool" => text.parse().ok().map(Value::Bool),
             "int64" => text.parse::<i64>().ok().map(Value::from),
             "float64" => text.parse::<f64>().ok().map(Value::from),
             _ => None,
         });
-        typed.unwrap_or_else(|| self.value.clone())
+        (self.key, typed.unwrap_or(self.value))
     }
 }
 
 impl Log {
-    fn parsed(&self) -> ParsedEvent {
+    fn parsed(self) -> ParsedEvent {
         let (name, attributes): (Vec<_>, Vec<_>) =
-            attributes(self.fields.as_ref()).into_iter().partition(|(key, _)| key == "event");
+            attributes(self.fields.unwrap_or_default()).into_iter().partition(|(key, _)| key == "event");
         let name = name.first().and_then(|(_, value)| value.as_str()).unwrap_or_default().to_owned();
         ParsedEvent { time: self.timestamp.saturating_mul(1000), name, attributes }
     }
@@ -177,6 +177,6 @@ fn padded_span_id(id: &str) -> String {
     format!("{:0>16}", id.to_ascii_lowercase())
 }
 
-fn attributes(tags: Option<&Vec<Tag>>) -> Vec<(String, Value)> {
-    tags.into_iter().flatten().map(|tag| (tag.key.clone(), tag.typed_value())).collect()
+fn attributes(tags: Vec<Tag>) -> Vec<(String, Value)> {
+    tags.into_iter().map(Tag::into_attribute).collect()
 }

@@ -1,41 +1,35 @@
-//! Parses OTLP JSON: lines of the Collector's file exporter, and single documents. Pure.
+//! Parses OTLP JSON: lines of the Collector's file exporter, single documents, and the answers of Tempo. Pure.
 //!
 //! Attributes, events and links stay raw text until they are needed, which makes skipped spans cheap.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::view::jaeger_json::JaegerTrace;
-use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, kind_by_name, number};
+use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, kind_by_name, list, number};
 use crate::view::trace::Link;
 
-/// A JSON document in one of the known formats. Unknown fields are ignored.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Document<'a> {
-    #[serde(borrow)]
-    resource_spans: Option<Vec<ResourceSpans<'a>>>,
-    /// The answer of Jaeger's API, version 3, has OTLP in here.
-    #[serde(borrow)]
-    result: Option<Box<Document<'a>>>,
-    /// Jaeger's own format.
-    #[serde(borrow)]
-    data: Option<Vec<JaegerTrace<'a>>>,
-    /// Other signals, which the Collector may write to the same file.
-    resource_metrics: Option<IgnoredAny>,
-    resource_logs: Option<IgnoredAny>,
-}
+const TRACE_ID_BYTES: usize = 16;
+const SPAN_ID_BYTES: usize = 8;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ResourceSpans<'a> {
+pub(super) struct ResourceSpans<'a> {
     #[serde(borrow)]
     resource: Option<Resource<'a>>,
-    #[serde(borrow)]
+    /// The second name is that of earlier versions.
+    #[serde(borrow, alias = "instrumentationLibrarySpans")]
     scope_spans: Option<Vec<ScopeSpans<'a>>>,
 }
 
@@ -47,7 +41,7 @@ struct Resource<'a> {
 
 #[derive(Debug, Deserialize)]
 struct ScopeSpans<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, alias = "instrumentationLibrary")]
     scope: Option<InstrumentationScope<'a>>,
     #[serde(borrow)]
     spans: Option<Vec<OtlpSpan<'a>>>,
@@ -55,21 +49,21 @@ struct ScopeSpans<'a> {
 
 #[derive(Debug, Deserialize)]
 struct InstrumentationScope<'a> {
-    #[serde(borrow, default)]
-    name: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct OtlpSpan<'a> {
     #[serde(borrow)]
-    trace_id: Cow<'a, str>,
+    trace_id: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "spanId")]
-    id: Cow<'a, str>,
+    id: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    parent_span_id: Cow<'a, str>,
+    parent_span_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    name: Cow<'a, str>,
+    name: Option<Cow<'a, str>>,
     kind: Value,
     #[serde(deserialize_with = "number")]
     start_time_unix_nano: u64,
@@ -108,40 +102,18 @@ struct KeyValue {
     value: Value,
 }
 
-impl Document<'_> {
-    pub(super) fn is_known(&self) -> bool {
-        self.resource_spans.is_some()
-            || self.data.is_some()
-            || self.resource_metrics.is_some()
-            || self.resource_logs.is_some()
-            || self.result.as_ref().is_some_and(|inner| inner.is_known())
-    }
-
+impl ResourceSpans<'_> {
     /// Adds the spans of accepted traces to the sink.
     pub(super) fn read(&self, sink: &mut dyn SpanSink) {
-        if let Some(inner) = &self.result {
-            inner.read(sink);
-        }
-        for trace in self.data.iter().flatten() {
-            trace.read(sink);
-        }
-        for resource in self.resource_spans.iter().flatten() {
-            resource.read(sink);
-        }
-    }
-}
-
-impl ResourceSpans<'_> {
-    fn read(&self, sink: &mut dyn SpanSink) {
         let mut resource = attributes(self.resource.as_ref().and_then(|resource| resource.attributes));
         if sink.detail() != Detail::Full {
             // Saves copies: every span gets its own.
             resource.retain(|(key, _)| key == "service.name");
         }
         for scope_spans in self.scope_spans.iter().flatten() {
-            let scope = scope_spans.scope.as_ref().map_or("", |scope| &scope.name);
+            let scope = scope_spans.scope.as_ref().and_then(|scope| scope.name.as_deref()).unwrap_or_default();
             for span in scope_spans.spans.iter().flatten() {
-                let trace_id = span.trace_id.to_ascii_lowercase();
+                let trace_id = id(span.trace_id.as_deref(), TRACE_ID_BYTES);
                 if sink.accepts(&trace_id) {
                     sink.add(span.parsed(trace_id, scope, &resource, sink.detail()));
                 }
@@ -152,14 +124,14 @@ impl ResourceSpans<'_> {
 
 impl OtlpSpan<'_> {
     fn parsed(&self, trace_id: String, scope: &str, resource: &[(String, Value)], detail: Detail) -> ParsedSpan {
-        let parent = self.parent_span_id.to_ascii_lowercase();
+        let parent = id(self.parent_span_id.as_deref(), SPAN_ID_BYTES);
         let status = self.status.as_ref();
         let mut span = ParsedSpan {
             trace_id,
-            id: self.id.to_ascii_lowercase(),
+            id: id(self.id.as_deref(), SPAN_ID_BYTES),
             // Some exporters write sixteen zeros for no parent.
             parent: Some(parent).filter(|parent| parent.bytes().any(|byte| byte != b'0')),
-            name: self.name.clone().into_owned(),
+            name: self.name.as_deref().unwrap_or_default().to_owned(),
             kind: kind(&self.kind),
             start: self.start_time_unix_nano,
             end: self.end_time_unix_nano,
@@ -176,8 +148,8 @@ impl OtlpSpan<'_> {
             span.events = list::<OtlpEvent>(self.events).into_iter().map(OtlpEvent::parsed).collect();
             span.links = list(self.links);
             for Link { trace_id, span_id } in &mut span.links {
-                trace_id.make_ascii_lowercase();
-                span_id.make_ascii_lowercase();
+                *trace_id = id(Some(trace_id), TRACE_ID_BYTES);
+                *span_id = id(Some(span_id), SPAN_ID_BYTES);
             }
         }
         span
@@ -190,9 +162,16 @@ impl OtlpEvent<'_> {
     }
 }
 
-/// Parses a list. An invalid list is empty, so that the rest of its span is shown.
-fn list<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Vec<T> {
-    raw.and_then(|raw| serde_json::from_str::<Option<Vec<T>>>(raw.get()).ok()).flatten().unwrap_or_default()
+/// Returns an id in hexadecimal digits. Protobuf's own JSON, which Tempo writes, has ids in base64.
+fn id(text: Option<&str>, bytes: usize) -> String {
+    let text = text.unwrap_or_default();
+    let is_hex = text.len() <= 2 * bytes && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let decoded = BASE64.decode(text).ok().filter(|id| !is_hex && id.len() == bytes);
+    let Some(decoded) = decoded else { return text.to_ascii_lowercase() };
+    decoded.iter().fold(String::new(), |mut id, byte| {
+        let _ = write!(id, "{byte:02x}");
+        id
+    })
 }
 
 fn attributes(raw: Option<&RawValue>) -> Vec<(String, Value)> {

@@ -1,7 +1,8 @@
 //! Spans as parsed from a file, the same for every format. Pure.
 
 use serde::de::{Deserialize, Deserializer, Error};
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::collect::store::UNKNOWN_SERVICE;
@@ -9,8 +10,10 @@ use crate::export::otlp::{SESSION_NAME, own};
 use crate::view::trace::{Link, Role};
 
 /// The attributes that [`Detail::Outline`] keeps: a span's label, role and remarks depend on them.
-const OUTLINE_ATTRIBUTES: [&str; 12] = [
+const OUTLINE_ATTRIBUTES: [&str; 14] = [
     "error.type",
+    "http.method",
+    "http.path",
     "http.request.method",
     "http.response.status_code",
     "http.route",
@@ -23,6 +26,9 @@ const OUTLINE_ATTRIBUTES: [&str; 12] = [
     "url.full",
     "url.path",
 ];
+
+/// Tags with these prefixes describe the instrumentation scope or Jaeger's storage, not the span.
+const DROPPED_TAGS: [&str; 3] = ["otel.scope.", "otel.library.", "internal."];
 
 /// Receives the spans of a file during a scan.
 pub(super) trait SpanSink {
@@ -83,6 +89,19 @@ impl ParsedSpan {
         self.resource = attributes.iter().filter(|(key, _)| key != "service.name").cloned().collect();
     }
 
+    /// Adds a tag of Jaeger or Zipkin. OpenTelemetry's exporters turn several fields of a span into tags; these become fields again.
+    pub(super) fn add_tag(&mut self, key: String, value: Value) {
+        let text = value.as_str().unwrap_or_default();
+        match key.as_str() {
+            "span.kind" => self.kind = kind_by_name(text),
+            "otel.status_code" => self.error |= text == "ERROR",
+            "otel.status_description" => text.clone_into(&mut self.message),
+            "otel.scope.name" | "otel.library.name" => text.clone_into(&mut self.scope),
+            key if DROPPED_TAGS.iter().any(|prefix| key.starts_with(prefix)) => {}
+            _ => self.attributes.push((key, value)),
+        }
+    }
+
     /// Drops what [`Detail::Outline`] does not keep.
     pub(super) fn reduce_to_outline(&mut self) {
         self.attributes.retain(|(key, _)| OUTLINE_ATTRIBUTES.contains(&key.as_str()));
@@ -113,12 +132,16 @@ impl ParsedSpan {
     /// Returns the name to show: a navigation's with its URL, and a bare HTTP method with the path.
     pub(super) fn label(&self) -> String {
         let url = self.first_text(&["url.full", "http.url"]);
-        let is_method = !self.name.is_empty() && self.name.bytes().all(|byte| byte.is_ascii_uppercase());
+        // Zipkin's names are in lower case.
+        let is_method = !self.name.is_empty() && self.name.bytes().all(|byte| byte.is_ascii_uppercase())
+            || self.first_text(&["http.method"]).is_some_and(|method| method.eq_ignore_ascii_case(&self.name));
         let address = if self.role() == Role::Navigation {
             url.map(ToOwned::to_owned)
         } else if is_method {
             let path = url.and_then(|url| Some(Url::parse(url).ok()?.path().to_owned()));
-            path.or_else(|| self.first_text(&["url.path", "http.target", "http.route"]).map(ToOwned::to_owned))
+            path.or_else(|| {
+                self.first_text(&["url.path", "http.target", "http.path", "http.route"]).map(ToOwned::to_owned)
+            })
         } else {
             None
         };
@@ -130,6 +153,16 @@ impl ParsedSpan {
 pub(super) fn kind_by_name(name: &str) -> &'static str {
     let names = ["internal", "server", "client", "producer", "consumer"];
     names.into_iter().find(|kind| kind.eq_ignore_ascii_case(name)).unwrap_or_default()
+}
+
+/// Parses a list. An invalid list is empty, so that the rest of its span is shown.
+pub(super) fn list<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Vec<T> {
+    raw.and_then(|raw| serde_json::from_str::<Option<Vec<T>>>(raw.get()).ok()).flatten().unwrap_or_default()
+}
+
+/// Parses an object. An invalid one is empty.
+pub(super) fn object(raw: Option<&RawValue>) -> Map<String, Value> {
+    raw.and_then(|raw| serde_json::from_str::<Option<Map<String, Value>>>(raw.get()).ok()).flatten().unwrap_or_default()
 }
 
 /// Reads a whole number that may be written as a string, as JSON often has 64-bit numbers. Null and negative numbers are 0.

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 
 use crate::base::text::counted;
-use crate::view::otlp_json::Document;
+use crate::view::document::Document;
 use crate::view::parsed::SpanSink;
 
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
-/// Every document with spans, OTLP's and Jaeger's, has one of these keys in its first bytes.
-const SPAN_KEYS: [&[u8]; 2] = [b"\"resourceSpans\"", b"\"traceID\""];
+/// Every document with spans has one of these keys in its first bytes.
+const SPAN_KEYS: [&[u8]; 4] = [b"\"resourceSpans\"", b"\"batches\"", b"\"traceID\"", b"\"traceId\""];
 
 /// How many bytes of a document are searched for `SPAN_KEYS`.
 const SEARCHED_BYTES: usize = 4096;
@@ -72,8 +72,8 @@ impl Scan {
             return;
         }
         let line = self.lines;
-        match serde_json::from_slice::<Document>(text) {
-            Ok(document) if document.is_known() => {
+        match Document::parse(text) {
+            Ok(document) if document.is_known() || document.is_empty_list() && self.layout == Layout::Document => {
                 self.documents += 1;
                 document.read(sink);
             }
@@ -110,7 +110,8 @@ impl Scan {
 fn begins_with_spans(text: &[u8]) -> bool {
     let text = text.trim_ascii_start();
     let start = &text[..text.len().min(SEARCHED_BYTES)];
-    start.starts_with(b"{") && SPAN_KEYS.iter().any(|key| start.windows(key.len()).any(|part| part == *key))
+    start.starts_with(b"{") | start.starts_with(b"[")
+        && SPAN_KEYS.iter().any(|key| start.windows(key.len()).any(|part| part == *key))
 }
 
 /// Returns the message of a JSON error without its line number, which counts from the document and not from the file.

@@ -199,7 +199,7 @@ fn no_traces(scan: Scan, name: &str, size: u64) -> Failure {
     }
     if scan.documents == 0 && scan.lines > 0 && !scan.is_cut_off {
         return failure(format_args!(
-            "{name} is not a trace file: expected OTLP JSON lines, as navtrace run and the OpenTelemetry Collector write them, or JSON from Jaeger"
+            "{name} is not a trace file: expected OTLP JSON (of navtrace run, the OpenTelemetry Collector or Tempo), or JSON from Jaeger or Zipkin"
         ));
     }
     let failure = failure(format_args!("{name} has no spans"));

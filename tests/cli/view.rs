@@ -1,6 +1,7 @@
 //! Tests `navtrace view`: what the terminal shows.
 
 mod files;
+mod formats;
 mod shared_ids;
 mod times;
 

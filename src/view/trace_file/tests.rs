@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::view::trace::{Role, ShownSpan};
+use crate::view::trace::{Link, Role, ShownSpan};
 use crate::view::tree::Clocks;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -165,6 +165,49 @@ fn otlp_attribute_values_become_plain_json() {
 }
 
 #[test]
+fn null_is_the_default_value_and_ids_may_be_base64() {
+    let dir = tempfile::tempdir().unwrap();
+    let span = json!({
+        "traceId": "S/kvNXezTaajzpKdDg5HNg==", "spanId": "AAAAAAAAAAE=", "parentSpanId": "AAAAAAAAAAA=", "name": null, "kind": null,
+        "startTimeUnixNano": null, "endTimeUnixNano": null, "attributes": null, "events": null, "status": null,
+        "links": [{ "traceId": "CvdlGRbNQ92ESOshHIAxnA", "spanId": "t61rcWkgMzE" }],
+    });
+    let line = json!({ "resourceSpans": [
+        { "resource": null, "scopeSpans": [{ "scope": null, "spans": [span] }] },
+        { "scopeSpans": [{ "scope": { "name": null }, "spans": null }] },
+    ] });
+    let loaded = written_and_loaded(&dir, "t", &line.to_string());
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let span = &loaded.traces[0].spans[0];
+    assert_eq!((span.id.as_str(), &span.parent), ("0000000000000001", &None));
+    let Link { trace_id, span_id } = &span.links[0];
+    assert_eq!((trace_id.as_str(), span_id.as_str()), ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"));
+}
+
+#[test]
+fn a_span_of_zipkin_keeps_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let us = START / 1000;
+    let span = json!({
+        "traceId": "a3ce929d0e0e4736", "id": "1", "parentId": "0000000000000000", "kind": "PRODUCER", "name": "send",
+        "timestamp": us, "duration": 5, "shared": true, "debug": false,
+        "localEndpoint": { "serviceName": "mail", "ipv4": "10.0.0.1" }, "remoteEndpoint": { "serviceName": "queue" },
+        "annotations": [{ "timestamp": us + 2, "value": "ws" }],
+        "tags": { "error": "", "k": "v", "otel.library.name": "navtrace" },
+    });
+    let path = dir.path().join("t");
+    fs::write(&path, json!([span]).to_string()).unwrap();
+    let traces = load(&path, &TraceSelection::All { max_spans: 9 }).traces;
+    assert_eq!(traces[0].id, "0000000000000000a3ce929d0e0e4736");
+    let span = &traces[0].spans[0];
+    assert_eq!((span.service.as_str(), span.kind, span.error, span.place.duration_us), ("mail", "producer", true, 5));
+    assert_eq!((&span.parent, span.resource.as_slice()), (&None, &[("ipv4".to_owned(), json!("10.0.0.1"))][..]));
+    let peer = ("remoteEndpoint".to_owned(), json!({ "serviceName": "queue" }));
+    assert_eq!(span.attributes, [("k".to_owned(), json!("v")), peer]);
+    assert_eq!((span.events[0].name.as_str(), span.events[0].after_us), ("ws", 2));
+}
+
+#[test]
 fn as_many_traces_as_fit_are_loaded_errors_first() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t");
@@ -175,7 +218,7 @@ fn as_many_traces_as_fit_are_loaded_errors_first() {
         };
         json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span(1), span(2)] }] }] }).to_string()
     };
-    let invalid = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"S/kvNXezTaajzpKdDg5HNg=="}]}]}]}"#;
+    let invalid = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"no id"}]}]}]}"#;
     let lines = [line(3, 30, false), line(2, 20, false), line(1, 90, true), invalid.to_owned()].join("\n");
     fs::write(&path, lines).unwrap();
     for (max_spans, ids, left_out) in

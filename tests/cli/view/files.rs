@@ -43,7 +43,7 @@ fn unreadable_input_has_a_message_and_exit_code() {
     write("pretty.json", b"{\n  \"resourceSpans\": [\n    {");
     let other = line("4bf92f3577b34da6a3ce929d0e0e4737", "job", "x", &[("1", "", "nightly", 0, 5, "")]);
     write("pair.jsonl", format!("{}{other}", shop()).as_bytes());
-    let foreign = "is not a trace file: expected OTLP JSON lines, as navtrace run and the OpenTelemetry Collector write them, or JSON from Jaeger";
+    let foreign = "is not a trace file: expected OTLP JSON (of navtrace run, the OpenTelemetry Collector or Tempo), or JSON from Jaeger or Zipkin";
     for (args, code, sentence) in [
         (&["missing.jsonl"][..], 1, "missing.jsonl can't be read: No such file or directory (os error 2)".to_owned()),
         (&["."], 1, ".: is a directory".to_owned()),
