@@ -94,7 +94,9 @@ export type NavigationStart = {
 /** Chromium's id of the tab. */
 tabId: number, 
 /** The start of the navigation, before its request: milliseconds since the epoch. */
-started: number, };
+started: number, 
+/** Whether a page began it, and not the client or the user. */
+byPage?: boolean, };
 
 export type IssuedFor = "navigation" | "tab" | "client";
 

@@ -3,6 +3,7 @@
 pub(crate) mod collector;
 pub(crate) mod ending;
 pub(crate) mod link;
+mod other_hosts;
 mod progress;
 pub mod reports;
 mod state;
@@ -46,6 +47,8 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) variables: Vec<&'static str>,
     /// Values of such variables for browsers alone, where the command has none.
     pub(crate) defaults: Vec<(&'static str, OsString)>,
+    /// Whether headers go to every host, so that the user is told to which others they went.
+    pub(crate) is_unlimited: bool,
 }
 
 /// A run that is ready to start its command. From here on no signal ends this process, so it always cleans up.
@@ -113,7 +116,8 @@ impl Run {
             let wait = if has_all_spans { Duration::ZERO } else { SERVICES_WAIT };
             collector.finish(options.wait.unwrap_or(wait), options.link)
         });
-        for line in summary::summary(&state, collected.as_ref(), options.link) {
+        let others = options.is_unlimited.then(|| other_hosts::sentence(&state.sessions)).flatten();
+        for line in summary::summary(&state, collected.as_ref(), options.link).into_iter().chain(others) {
             say(&line);
         }
         Ok(code.into())

@@ -71,7 +71,7 @@ export const store = (values) => ({ v: VERSION, type: 'store', values });
 export const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** @param {unknown} value @returns {value is string} */
-const isString = (value) => typeof value === 'string';
+export const isString = (value) => typeof value === 'string';
 /** @param {unknown} value @returns {value is number} */
 export const isNumber = (value) => typeof value === 'number';
 /** @param {unknown} value @returns {value is boolean} */
@@ -79,11 +79,11 @@ export const isBoolean = (value) => typeof value === 'boolean';
 
 // Functions that return a check of a value.
 /** @param {Check} check @returns {Check} */
-const orNull = (check) => (value) => value === null || check(value);
+export const orNull = (check) => (value) => value === null || check(value);
 /** @param {Check} check @returns {Check} */
 const orMissing = (check) => (value) => value === undefined || check(value);
 /** @param {Check} check @returns {Check} */
-const listOf = (check) => (value) => Array.isArray(value) && value.every((item) => check(item));
+export const listOf = (check) => (value) => Array.isArray(value) && value.every((item) => check(item));
 /** @param {string[]} values @returns {Check} */
 const oneOf = (...values) => (value) => isString(value) && values.includes(value);
 /**

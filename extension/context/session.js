@@ -2,6 +2,7 @@
  * The session: its trace, how contexts are carried in it, and the contexts in stock for its navigations. Pure.
  */
 
+import { ClientHosts } from './client-hosts.js';
 import { newSpanId, newTraceId } from './ids.js';
 import { Propagation } from './propagation.js';
 import { CAPACITY, FEW, Stock } from './stock.js';
@@ -9,9 +10,10 @@ import { CAPACITY, FEW, Stock } from './stock.js';
 /** @import { Choose, NavigationContext, SessionContext } from '../protocol.d.ts' */
 /** @import { PropagationSettings } from './propagation.js' */
 /**
- * State that outlives the worker: the user's choices, and the time at which the session's trace began.
+ * State that outlives the worker: the user's choices, the time at which the session's trace began, and {@link ClientHosts.list} where the
+ * session's baggage depends on it.
  *
- * @typedef {{ paused: boolean, chosen: Choose, started: number }} Kept
+ * @typedef {{ paused: boolean, chosen: Choose, started: number, hosts: string[] | null }} Kept
  */
 
 /** @type {Readonly<Choose>} */
@@ -38,6 +40,7 @@ export class Session {
   #started = 0;
   /** @type {Choose} what the user chose in the popup */
   chosen = AS_CONFIGURED;
+  hosts = new ClientHosts();
 
   /**
    * @param {SessionContext} fallback the context to use when no host names one
@@ -67,12 +70,14 @@ export class Session {
   }
 
   get kept() {
-    return { paused: this.propagation.paused, chosen: this.chosen, started: this.#started };
+    const { paused, limitsBaggage } = this.propagation;
+    return { paused, chosen: this.chosen, started: this.#started, hosts: limitsBaggage ? this.hosts.list : [] };
   }
 
   /** Restores an earlier session. @param {{ session: SessionContext, propagation: PropagationSettings, kept: Kept | null }} record */
   restore({ session, propagation, kept }) {
     this.adopt(session);
+    this.hosts.restore(kept?.hosts ?? []);
     if (kept !== null) {
       this.chosen = kept.chosen;
       this.#started = kept.started;

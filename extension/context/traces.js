@@ -8,6 +8,7 @@ import { draw } from './propagation.js';
 import { isSampled } from './propagators.js';
 
 /** @import { Linked, NavigationContext, Observation, SessionContext } from '../protocol.d.ts' */
+/** @import { MainFrameRequest } from './client-hosts.js' */
 /** @import { ClientTab } from './clients.js' */
 /** @import { Carried } from './propagators.js' */
 /** @import { Session } from './session.js' */
@@ -43,7 +44,7 @@ export class Traces {
   #made = new WeakMap();
 
   /**
-   * @param {Pick<Session, 'context' | 'propagation' | 'take' | 'takeTrace'>} session
+   * @param {Pick<Session, 'context' | 'propagation' | 'hosts' | 'take' | 'takeTrace'>} session
    * @param {{ observe: (observation: Observation) => void }} outbox tells the host of contexts that are not simply the session's
    * @param {object} events
    * @param {(message: string) => void} events.problem tells the user of an invalid steering header
@@ -163,6 +164,20 @@ export class Traces {
     this.#tell('client', trace);
   }
 
+  /** Takes the first request of a navigation, which may be to a new host of the client. @param {MainFrameRequest} details */
+  navigates(details) {
+    if (this.#session.hosts.navigates(details)) this.#hostsChanged();
+  }
+
+  /** Takes the address of a page that a tab shows. @param {string} url */
+  shows(url) {
+    if (this.#session.hosts.shows(url)) this.#hostsChanged();
+  }
+
+  #hostsChanged() {
+    if (this.#session.propagation.limitsBaggage) this.#clientChanged();
+  }
+
   /** Keeps a tab in the trace of its first navigation, which had the spare. @param {number} tabId @param {TracedContext} context */
   useSpare(tabId, { spanId, trace }) {
     if (trace === undefined || trace.spanId === spanId) return;
@@ -191,16 +206,27 @@ export class Traces {
     return traceId === this.#session.context.traceId || this.#known.has(traceId);
   }
 
-  /** Completes a context to what headers carry. @param {TracedContext} context @param {string} spanId */
-  carried({ flags, trace, baggage }, spanId) {
-    const { context, propagation } = this.#session;
-    const { settings } = propagation;
+  /** Returns the session's baggage if it may go to an address, or else an empty one. @param {string} url */
+  baggageFor(url) {
+    const { hosts, propagation } = this.#session;
+    return !propagation.limitsBaggage || hosts.has(url) ? propagation.settings.baggage : '';
+  }
+
+  /**
+   * Completes a context to what headers carry.
+   *
+   * @param {TracedContext} context @param {string} spanId
+   * @param {string} [own] the session's baggage, where it may not go to every address
+   */
+  carried({ flags, trace, baggage }, spanId, own) {
+    const { context, propagation: { settings } } = this.#session;
+    const ours = own ?? settings.baggage;
     return {
       traceId: trace === undefined ? context.traceId : trace.traceId,
       spanId,
       flags,
       tracestate: trace === undefined ? settings.tracestate : trace.tracestate,
-      baggage: baggage === undefined ? settings.baggage : mergeBaggage(baggage, settings.baggage),
+      baggage: baggage === undefined ? ours : mergeBaggage(baggage, ours),
     };
   }
 

@@ -192,7 +192,9 @@ export class Injector {
       return {};
     }
     if (existing !== null) this.#removeContexts(requestHeaders, existing, traceId);
-    const carried = this.#tracing?.traces.carried(parent, isRuled ? parent.spanId : spanId) ?? { traceId, spanId, flags: parent.flags, tracestate: '' };
+    const traces = this.#tracing?.traces;
+    const ours = traces?.carried(parent, isRuled ? parent.spanId : spanId, traces.baggageFor(url));
+    const carried = ours ?? { traceId, spanId, flags: parent.flags, tracestate: '' };
     if (pageContext?.traceId === traceId && !isRuled) carried.tracestate = mergeTracestate(pageContext.tracestate, carried.tracestate);
     for (const [name, value] of propagation.inject(carried, parent.steering?.propagators ?? undefined)) {
       if (value === null) removeHeader(requestHeaders, name);
@@ -238,8 +240,10 @@ export class Injector {
    * @param {RequestDetails} details
    * @param {Carried | null} existing the context that the request has already
    */
-  #arrive({ tabId, requestId, requestHeaders }, existing) {
+  #arrive(details, existing) {
+    const { tabId, requestId, requestHeaders } = details;
     if (this.#tracing === null || this.#tracing.tabs.navigation(tabId, requestId) !== undefined) return;
+    this.#tracing.traces.navigates(details);
     this.#tracing.traces.arrive(tabId, existing, this.#propagation.baggageOf(requestHeaders), steeringHeader(requestHeaders));
   }
 

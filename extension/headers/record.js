@@ -2,7 +2,7 @@
  * Keeps the record from which a restarted worker continues: in one rule that matches nothing, so that a navigation costs no other write.
  */
 
-import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropagation, isSessionContext, shape } from '../channel/messages.js';
+import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropagation, isSessionContext, isString, listOf, orNull, shape } from '../channel/messages.js';
 
 /** @import { PropagationSettings } from '../context/propagation.js' */
 /** @import { Kept } from '../context/session.js' */
@@ -33,7 +33,7 @@ import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropaga
  */
 
 /** @type {(value: unknown) => value is Kept} */
-const isKept = shape({ paused: isBoolean, started: isNumber, chosen: isChoice });
+const isKept = shape({ paused: isBoolean, started: isNumber, chosen: isChoice, hosts: orNull(listOf(isString)) });
 
 /** @type {(value: unknown) => value is TabContexts & { tabId: number }} */
 const isTabRecord = shape({ tabId: isNumber, ruleId: isNumber, current: isNavigationContext, next: isNavigationContext });

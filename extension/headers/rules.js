@@ -51,11 +51,11 @@ const COMMON_RULES = 10;
 /**
  * Counts the tabs for which there is room.
  *
- * @param {Pick<Propagation, 'targets' | 'exclude'>} propagation
+ * @param {Pick<Propagation, 'targets' | 'exclude'> & { limitsBaggage?: boolean }} propagation
  * @returns {number} may be negative
  */
-export const roomForTabs = ({ targets, exclude }) =>
-  targets.length === 0 ? MAX_TABS : Math.floor(((MAX_REGEX_RULES - 2 * exclude.length) / targets.length - COMMON_RULES) / 2);
+export const roomForTabs = ({ targets, exclude, limitsBaggage }) =>
+  targets.length === 0 ? MAX_TABS / (limitsBaggage ? 2 : 1) : Math.floor(((MAX_REGEX_RULES - 2 * exclude.length) / targets.length - COMMON_RULES) / 2);
 
 /** Returns the lowest rule id that is free for a tab, together with the id after it. @param {Iterable<TabContexts>} tabs */
 export function freeRuleId(tabs) {
@@ -82,16 +82,17 @@ const removing = (headers) => ({ type: 'modifyHeaders', requestHeaders: headers.
  *
  * @param {TracedContext} context @param {Propagation} propagation @param {Pick<Traces, 'carried'>} traces
  * @param {readonly string[]} foreign the headers of other formats to remove
+ * @param {string} baggage the session's, if it goes along
  * @returns {{ type: string, requestHeaders?: object[] } | null} null when there is no header to change
  */
-function actionOf(context, propagation, traces, foreign) {
+function actionOf(context, propagation, traces, foreign, baggage) {
   const { off = false, propagators = null } = context.steering ?? {};
   // Keeps rules of lower priority from setting headers.
   if (off) return { type: 'allow' };
-  const written = propagation.inject(traces.carried(context, context.spanId), propagators ?? undefined);
+  const written = propagation.inject(traces.carried(context, context.spanId, baggage), propagators ?? undefined);
   const set = new Set(written.map(([header]) => header));
   // Removes headers that rules of lower priority would set all the same, or that a client has set.
-  const configured = propagators === null ? [] : [...propagation.fields].filter((field) => field !== BAGGAGE || propagation.settings.baggage !== '');
+  const configured = propagators === null ? [] : [...propagation.fields].filter((field) => field !== BAGGAGE || baggage !== '');
   const others = [...configured, ...foreign].filter((field) => !set.has(field));
   written.push(...others.map((field) => /** @type {[string, null]} */ ([field, null])));
   if (written.length === 0) return null;
@@ -102,36 +103,53 @@ function actionOf(context, propagation, traces, foreign) {
 }
 
 /**
+ * Returns the kinds of addresses that get different headers: as conditions of rules, with the session's baggage if they get it.
+ *
+ * @param {Propagation} propagation @param {string[] | null} hosts see {@link ClientHosts.list}
+ * @param {boolean} isDocuments whether the rules are for main frames alone
+ * @returns {{ where: object, baggage: string }[]}
+ */
+function addressesOf({ targets, limitsBaggage, settings: { baggage } }, hosts, isDocuments) {
+  if (targets.length > 0) return targets.map((target) => ({ where: matching(target), baggage }));
+  if (!limitsBaggage || (hosts === null && isDocuments)) return [{ where: {}, baggage }];
+  if (hosts === null || hosts.length === 0) return [{ where: {}, baggage: '' }];
+  return [{ where: { excludedRequestDomains: hosts }, baggage: '' }, { where: { requestDomains: hosts }, baggage }];
+}
+
+/**
  * Builds rules that put contexts on requests.
  *
  * @param {ResourceType[]} types kinds of requests: a rule without types would leave main frames out
- * @param {Propagation} propagation @param {RuleTraces} traces
+ * @param {Propagation} propagation @param {RuleTraces} traces @param {Kept | null} kept
  * @param {boolean} [hasRoot] whether the root's rule matches all that the others match, so that only it need remove the contexts of other formats
  */
-function ruleBuilder(types, propagation, traces, hasRoot = true) {
-  const { targets, exclude } = propagation;
+function ruleBuilder(types, propagation, traces, kept, hasRoot = true) {
+  const { exclude } = propagation;
+  const hosts = kept === null ? [] : kept.hosts;
   /** @type {ResourceType[]} */
   const documents = ['main_frame'];
   const typesOf = { root: types, spare: documents, current: types.filter((type) => type !== 'main_frame'), next: documents };
   /**
-   * Builds the rule of a context, for each target where there are targets.
+   * Builds the rules of a context, one for each kind of addresses.
    *
    * @param {number} id @param {keyof typeof typesOf} kind @param {TracedContext} context
    * @param {{ tabId?: number, traceId?: string }} [where] the tab; the session's trace, if responses name the context
    */
   const of = (id, kind, context, { tabId, traceId } = {}) => {
-    const action = actionOf(context, propagation, traces, kind === 'root' || !hasRoot ? propagation.removedFields : []);
-    if (action === null) return [];
-    if (traceId !== undefined && action.type !== 'allow') {
-      const { name, value } = serverTiming(traceId, context);
-      Object.assign(action, { responseHeaders: [{ header: name, operation: 'append', value }] });
-    }
+    const foreign = kind === 'root' || !hasRoot ? propagation.removedFields : [];
     const resourceTypes = typesOf[kind];
     // The browser refuses a rule for no type at all.
     if (resourceTypes.length === 0) return [];
     const condition = { resourceTypes, ...(tabId === undefined ? {} : { tabIds: [tabId] }) };
-    const conditions = targets.length === 0 ? [condition] : targets.map((target) => ({ ...condition, ...matching(target) }));
-    return conditions.map((each, n) => rule(id + n * TARGET_RULES, kind, each, action));
+    return addressesOf(propagation, hosts, resourceTypes === documents).flatMap(({ where, baggage }, n) => {
+      const action = actionOf(context, propagation, traces, foreign, baggage);
+      if (action === null) return [];
+      if (traceId !== undefined && action.type !== 'allow') {
+        const { name, value } = serverTiming(traceId, context);
+        Object.assign(action, { responseHeaders: [{ header: name, operation: 'append', value }] });
+      }
+      return [rule(id + n * TARGET_RULES, kind, { ...condition, ...where }, action)];
+    });
   };
   return {
     of,
@@ -190,7 +208,7 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
   const { settings } = propagation;
   const fields = [...propagation.fields];
   const types = settings.otherResources === 'none' ? allTypes.filter((type) => hasOwnSpan(settings, type)) : allTypes;
-  const build = ruleBuilder(types, propagation, traces);
+  const build = ruleBuilder(types, propagation, traces, kept);
   // A client's headers go to targets only, as ours do.
   const clientTabs = hasLimits(propagation) ? clientTabsOf(propagation, traces) : [];
   const rules = [
@@ -233,8 +251,8 @@ export function detailedRules({ session, tabs, needsRules = () => false }, allTy
 
   // Where requests may not be reported, rules are about every kind that carries a context; elsewhere about the kinds without a span.
   const carries = (/** @type {ResourceType} */ type) => otherResources === 'session' || hasOwnSpan(settings, type);
-  const build = ruleBuilder(allTypes.filter(carries), propagation, traces, false);
-  const buildOther = ruleBuilder(otherTypes.filter(carries), propagation, traces);
+  const build = ruleBuilder(allTypes.filter(carries), propagation, traces, kept, false);
+  const buildOther = ruleBuilder(otherTypes.filter(carries), propagation, traces, kept);
   const unreported = [...tabs].filter(([tabId]) => needsRules(tabId));
   const own = otherTypes.length === 0 ? [] : [...tabs].filter(([tabId]) => !needsRules(tabId) && traces.rootOf(tabId) !== session);
   const workers = needsRules(WORKERS) ? build.of(WORKER_RULE, 'root', session, { tabId: WORKERS }) : [];

@@ -9,7 +9,7 @@ import { isSampled } from '../context/propagators.js';
 /** @import { OpenedTab } from './browser-contexts.js' */
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { TracedContext } from '../context/traces.js' */
-/** @import { Headers, Tracker } from '../observe/navigations.js' */
+/** @import { Headers, NavigationRequest, Tracker } from '../observe/navigations.js' */
 /** @import { ModeSwitch } from './mode.js' */
 /** @import { NewTrace } from './new-trace.js' */
 /** @import { Change } from './tab.js' */
@@ -85,12 +85,14 @@ export class NavigationTracker {
    * Reads what a client has put on the request of a navigation, for the next navigation: rules cannot be updated earlier. In detailed mode the
    * listener has read it already, unless the request left before the session was known.
    *
-   * @param {number} tabId @param {string} requestId @param {Headers} headers
+   * @param {NavigationRequest} details
    * @param {chrome.webRequest.HttpHeader | undefined} steering the steering header
    */
-  arrived(tabId, requestId, headers, steering) {
+  arrived(details, steering) {
+    const { tabId, requestId, requestHeaders: headers } = details;
     const { session, tabs, traces } = this.#tracing;
     if (tabs.navigation(tabId, requestId) !== undefined) return;
+    traces.navigates(details);
     traces.arrive(tabId, session.propagation.read(headers)?.contexts[0] ?? null, session.propagation.baggageOf(headers), steering);
   }
 
@@ -135,6 +137,7 @@ export class NavigationTracker {
   /** @param {number} tabId @param {string} url */
   committed(tabId, url) {
     const { traces, tabs } = this.#tracing;
+    traces.shows(url);
     if (traces.isTracedPage(url) && tabs.browserContexts.mayBeLost(tabId) && !tabs.isLanding(tabId)) this.#host.problem(NOT_REPORTED);
     return this.#apply(this.#tracing.tabs.committed(tabId, url));
   }

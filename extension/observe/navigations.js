@@ -13,6 +13,7 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
 /** @import { Outbox } from './outbox.js' */
 
 /** @typedef {chrome.webRequest.HttpHeader[] | undefined} Headers */
+/** @typedef {Pick<chrome.webRequest.OnBeforeSendHeadersDetails, 'tabId' | 'requestId' | 'url' | 'initiator' | 'requestHeaders'>} NavigationRequest */
 
 /**
  * Follows navigations. Its methods return the navigations that now have a document (`committed`) or will never have one (all others).
@@ -23,7 +24,7 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  * @property {(tabId: number) => TracedContext[]} closed
  * @property {(url: string) => boolean} isTarget
  * @property {(headers: Headers) => Carried | null} carriedBy
- * @property {(tabId: number, requestId: string, headers: Headers, steering: chrome.webRequest.HttpHeader | undefined) => void} arrived
+ * @property {(details: NavigationRequest, steering: chrome.webRequest.HttpHeader | undefined) => void} arrived
  * @property {(tabId: number, requestId: string, sent: Carried | null) => void} requested
  * @property {(tabId: number, requestId: string, sent: Carried | null) => void} speculated a prefetch or a prerender
  * @property {(tabId: number, requestId: string, url: string | null, begun: number | null) => TracedContext[]} responded
@@ -161,8 +162,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
   /** @param {chrome.webRequest.OnBeforeSendHeadersDetails} details @returns {undefined} */
   const arrive = (details) => {
     if (!isNavigation(details)) return;
-    const { tabId, requestId, requestHeaders } = details;
-    whenReady((tracker) => tracker.arrived(tabId, requestId, requestHeaders, steeringHeader(requestHeaders)));
+    whenReady((tracker) => tracker.arrived(details, steeringHeader(details.requestHeaders)));
   };
   /** @param {chrome.webRequest.OnSendHeadersDetails} details */
   const leave = (details) => {

@@ -129,7 +129,7 @@ export class Requests {
    *   had given it: in the same trace (`caller`) or in another one (`link`)
    */
   started(details, spanId, parent, traceId, origin) {
-    const { timeStamp: time, requestId: request, tabId, method, requestHeaders } = details;
+    const { timeStamp: time, requestId: request, tabId, method, initiator, requestHeaders } = details;
     if (!this.#session.exports) return;
     this.#ignored.delete(request);
     this.#started.set(request, false);
@@ -144,7 +144,7 @@ export class Requests {
       traceId,
       ...origin,
       ...targetOf(details),
-      navigation: startsNavigation ? { tabId, started: this.#starts.take(tabId, time) } : undefined,
+      navigation: startsNavigation ? { tabId, started: this.#starts.take(tabId, time), byPage: initiator === undefined ? undefined : true } : undefined,
       size: method === 'GET' || method === 'HEAD' ? undefined : bodySize(requestHeaders),
     });
   }

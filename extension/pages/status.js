@@ -30,7 +30,8 @@ export class Status {
   }
 
   get current() {
-    return { ...this.#host.state, ...this.#session.kept };
+    const { paused, chosen, started } = this.#session.kept;
+    return { ...this.#host.state, paused, chosen, started };
   }
 
   /** @param {() => void} changed called after each change */

@@ -86,7 +86,13 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         set_endpoint(config, &mut command, &collector.endpoint());
     }
     let variables = table::all().map(|setting| setting.name).chain([FILE, STATE_HOME]).collect();
-    let options = RunOptions { wait: args.wait, link: config.link.as_ref(), variables, defaults: defaults(config) };
+    let options = RunOptions {
+        wait: args.wait,
+        link: config.link.as_ref(),
+        variables,
+        defaults: defaults(config),
+        is_unlimited: config.policy.targets.is_empty() && !config.policy.propagators.is_empty(),
+    };
     run.execute(command, collector, &options)
 }
 

@@ -176,6 +176,10 @@ fn without_effect(launch: &LaunchOptions, policy: &Policy, web_vitals: bool) -> 
             "NAVTRACE_EXISTING=keep has no effect in static mode on the headers that navtrace sets: those of pages are overridden; use detailed mode",
         ),
         (
+            !policy.baggage.is_empty() && policy.targets.is_empty(),
+            "BAGGAGE has no effect in static mode without targets, since nothing tells a script's own hosts from others; use NAVTRACE_TARGETS",
+        ),
+        (
             web_vitals,
             "NAVTRACE_WEB_VITALS has no effect in static mode: there are no spans of navigations; use lightweight or detailed mode",
         ),
@@ -218,11 +222,12 @@ mod tests {
             scope: Scope::Tab,
             sample_per: SamplePer::Navigation,
             existing: Existing::Keep,
+            baggage: "k=v".to_owned(),
             ..Policy::default()
         };
         let launch = LaunchOptions { extension: Some("/x".into()), ..launch };
         let told = without_effect(&launch, &policy, true);
-        assert_eq!(told.len(), 5);
+        assert_eq!(told.len(), 6);
         assert!(told.iter().all(|problem| problem.contains(" no effect in static mode") && problem.contains("; use ")));
     }
 }

@@ -1,10 +1,16 @@
 //! Counts what happened in a session, for the summary of `navtrace run`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::context::ids::TraceId;
 
 const MAX_NAMED_TRACES: usize = 3;
+
+/// Limit for each kind of hosts.
+pub(crate) const MAX_HOSTS: usize = 200;
 
 /// The counts of a session so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +35,12 @@ pub struct SessionCounts {
     pub other_traces: usize,
     /// The ids of the first [`MAX_NAMED_TRACES`] of them.
     pub named_traces: Vec<TraceId>,
+    /// Hosts that the client has navigated to itself.
+    #[serde(default)]
+    pub client_hosts: BTreeSet<String>,
+    /// All hosts that were asked for something, and whether one of the requests had no response because of an error.
+    #[serde(default)]
+    pub hosts: BTreeMap<String, bool>,
 }
 
 impl SessionCounts {
@@ -37,6 +49,25 @@ impl SessionCounts {
         self.other_traces += 1;
         if self.named_traces.len() < MAX_NAMED_TRACES {
             self.named_traces.push(id);
+        }
+    }
+
+    /// Records that the client navigates to an address.
+    pub(super) fn navigates(&mut self, address: &str) {
+        if self.client_hosts.len() < MAX_HOSTS
+            && let Some(host) = host(address)
+        {
+            self.client_hosts.insert(host);
+        }
+    }
+
+    /// Records that a request has left for an address, and whether it failed without a response.
+    pub(super) fn asked(&mut self, address: &str, failed: bool) {
+        let Some(host) = host(address) else { return };
+        match self.hosts.get_mut(&host) {
+            Some(has_failed) => *has_failed |= failed,
+            None if self.hosts.len() < MAX_HOSTS => drop(self.hosts.insert(host, failed)),
+            None => {}
         }
     }
 }
@@ -48,4 +79,8 @@ pub struct SlowestRequest {
     pub duration: u64,
     /// Method and address.
     pub name: String,
+}
+
+fn host(address: &str) -> Option<String> {
+    Url::parse(address).ok()?.host_str().map(ToOwned::to_owned)
 }

@@ -225,6 +225,10 @@ pub struct NavigationStart {
     pub tab_id: i32,
     /// The start of the navigation, before its request: milliseconds since the epoch.
     pub started: f64,
+    /// Whether a page began it, and not the client or the user.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub by_page: bool,
 }
 
 /// How a request ended that has no complete response. The extension decides this once, for everything that shows it.

@@ -201,7 +201,8 @@ pub(super) static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "TRACEPARENT",
-        meaning: "from the environment only: the trace that the whole session joins, with its tracestate and baggage",
+        meaning: "from the environment only: the trace that the whole session joins, with its tracestate and baggage; \
+                  the [baggage](spans.md#contexts-that-exist-already) goes to targets or, where none are named, to hosts that the client navigates to itself",
         read: Read::Text(|config, text| {
             let parent = traceparent::parse(text)?;
             put(&mut config.raw_policy.parent, Ok(Some(parent)))

@@ -33,7 +33,7 @@ pub(crate) fn started(time: f64, request: &str, id: u64, parent: Option<u64>) ->
 pub(crate) fn navigates(time: f64, request: &str, id: u64, navigation: u64) -> Observation {
     let mut observation = started(time, request, id, Some(navigation));
     if let Observation::RequestStarted { navigation, resource, .. } = &mut observation {
-        *navigation = Some(NavigationStart { tab_id: 7, started: START + time - 2.0 });
+        *navigation = Some(NavigationStart { tab_id: 7, started: START + time - 2.0, by_page: false });
         "main_frame".clone_into(resource);
     }
     observation

@@ -112,7 +112,7 @@ for (const granted of [false, true]) {
   test(`${mode}: a client is held back before its first response`, async () => {
     const worker = await carrying(HERE, { granted });
     const details = { requestId: '1', type: 'main_frame', url: PAGE, documentId: undefined, documentLifecycle: 'active' };
-    if (!granted) worker.navigations.arrived(TAB, '1', list(THEIRS), undefined);
+    if (!granted) worker.navigations.arrived({ ...details, tabId: TAB, requestHeaders: list(THEIRS) }, undefined);
     carriedBy(worker, details, THEIRS);
     await idle();
     assert.deepEqual(carriedBy(worker, { requestId: '2', url: ELSEWHERE, type: 'script' }, STEERED), {});

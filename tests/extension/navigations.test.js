@@ -74,6 +74,10 @@ const response = (details) => ({
   ...details,
 });
 
+/** What the browser says of a request that leaves. @param {object} details */
+const leaving = (details) =>
+  Object.fromEntries(Object.entries(response({ requestHeaders: [], ...details })).filter(([name]) => name !== 'responseHeaders'));
+
 const NONE = '0'.repeat(32);
 const attachment = [{ name: 'Content-Disposition', value: 'Attachment; filename=a' }];
 const control = [{ name: 'Sec-CH-NavTrace', value: 'off' }];
@@ -99,8 +103,8 @@ const CASES = [
   ['a request without a tab', 'onSendHeaders', { requestHeaders: [], tabId: -1 }, []],
   ['a request to an address that is no target', 'onSendHeaders', { requestHeaders: [], url: ELSEWHERE }, []],
   ['a document that is no target', 'onHeadersReceived', { url: ELSEWHERE }, [['responded', 7, '1', ELSEWHERE, null]]],
-  ['a request before it leaves', 'onBeforeSendHeaders', { requestHeaders: [] }, [['arrived', 7, '1', [], undefined]]],
-  ['a steering header', 'onBeforeSendHeaders', { requestHeaders: control, url: ELSEWHERE }, [['arrived', 7, '1', control, control[0]]]],
+  ['a request before it leaves', 'onBeforeSendHeaders', { requestHeaders: [] }, [['arrived', leaving({}), undefined]]],
+  ['a steering header', 'onBeforeSendHeaders', { requestHeaders: control, url: ELSEWHERE }, [['arrived', leaving({ requestHeaders: control, url: ELSEWHERE }), control[0]]]],
   ['a prefetch', 'onBeforeSendHeaders', { requestHeaders: control, documentId: 'd' }, []],
   ['a prerender', 'onBeforeSendHeaders', { requestHeaders: control, documentLifecycle: 'prerender' }, []],
   ['a request without a tab', 'onBeforeSendHeaders', { requestHeaders: control, tabId: -1 }, []],
@@ -364,12 +368,12 @@ test('a steering header before the start is handled in order', async () => {
   assert.equal(calls.length, 0);
   start(tracker);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual(calls.map(([name, , , what]) => [name, what]), [
-    ['arrived', control],
-    ['requested', null],
-    ['responded', PAGE],
-    ['arrived', control],
-    ['responded', ELSEWHERE],
+  assert.deepEqual(calls.map(([name, first, second, third]) => [name, name === 'arrived' ? second : third, /** @type {any} */ (first)?.url]), [
+    ['arrived', control[0], PAGE],
+    ['requested', null, undefined],
+    ['responded', PAGE, undefined],
+    ['arrived', control[0], ELSEWHERE],
+    ['responded', ELSEWHERE, undefined],
   ]);
 });
 

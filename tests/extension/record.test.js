@@ -119,6 +119,6 @@ test('contexts with their own traces come back from the record', () => {
   const inForce = readRecord(rules);
   assert.deepEqual(inForce?.contexts?.tabs.get(7)?.next, special);
   assert.deepEqual(inForce?.propagation, { ...DEFAULT_PROPAGATION, ...settings });
-  const { traceparent, tracestate, baggage } = under(rulesOf({ baggage: 'x=1' }, carried))({ tabId: 7 });
+  const { traceparent, tracestate, baggage } = under(rulesOf({ baggage: 'x=1' }, carried, [], ['example.test']))({ tabId: 7 });
   assert.deepEqual([traceparent, tracestate, baggage], [`00-${traceId(9)}-${spanId(2)}-01`, 'a=1', 'k=v;p,l=%20,x=1']);
 });

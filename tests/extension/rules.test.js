@@ -196,12 +196,12 @@ for (const [propagators, expected] of FORMATS) {
     const theirs = Object.fromEntries(Object.keys(expected).map((name) => [name, 'theirs']));
     /** @type {Record<string, string>} */
     const multi = propagators.includes('b3multi') ? { 'x-b3-flags': '1', 'x-b3-parentspanid': 'theirs' } : {};
-    assert.deepEqual(under(rulesOf(settings))({ tabId: 7 }, { ...theirs, ...multi }), expected);
+    assert.deepEqual(under(rulesOf(settings, contexts, [], ['example.test']))({ tabId: 7 }, { ...theirs, ...multi }), expected);
   });
 
   test(`a page steered to ${propagators.join(', ') || 'nothing'}`, () => {
     const configured = { tracestate: 's=1', baggage: 'k=v', propagators: /** @type {PropagationSettings['propagators']} */ (['tracecontext', 'baggage', 'jaeger']) };
-    const rules = rulesOf(configured, withTab(context(2, { steering: steering({ propagators }) })));
+    const rules = rulesOf(configured, withTab(context(2, { steering: steering({ propagators }) })), [], ['example.test']);
     for (const type of ['script', 'main_frame']) {
       assert.deepEqual(under(rules)({ tabId: 7, type }, { traceparent: 'x', tracestate: 'y', 'uber-trace-id': 'z' }), expected);
     }

@@ -26,6 +26,8 @@ function begin({ update = false, ended = [], isLightweight = false, isLanding = 
     has: (/** @type {string} */ traceId) => traceId === 'ours',
     contextOf: (/** @type {number} */ _tabId, /** @type {object} */ sent) => ({ of: sent }),
     arrive: mock.fn(),
+    navigates: mock.fn(),
+    shows: mock.fn(),
     clients: { closed: mock.fn(), hasSpan: (/** @type {string} */ spanId) => spanId === 'client' },
   };
   const propagation = { read: () => ({ contexts: ['first', 'second'] }), baggageOf: () => 'baggage' };
@@ -85,9 +87,10 @@ for (const [what, sent, isLightweight, applied] of /** @type {[string, any, bool
 test('what a client has put on a navigation is read once', () => {
   const { tracker, traces } = begin();
   const off = { name: 'sec-ch-navtrace', value: 'off' };
-  tracker.arrived(TAB, '1', [], off);
-  tracker.arrived(TAB, 'known', [], off);
+  tracker.arrived({ tabId: TAB, requestId: '1', url: PAGE, requestHeaders: [] }, off);
+  tracker.arrived({ tabId: TAB, requestId: 'known', url: PAGE, requestHeaders: [] }, off);
   assert.deepEqual(traces.arrive.mock.calls.map(({ arguments: args }) => args), [[TAB, 'first', 'baggage', off]]);
+  assert.deepEqual(traces.navigates.mock.calls.map(({ arguments: [{ requestId }] }) => requestId), ['1']);
 });
 
 test('the rules are updated only after a change', () => {

@@ -45,5 +45,6 @@ mod spans;
 mod static_mode;
 mod steering;
 mod stopped;
+mod strangers;
 mod traces;
 mod worker;

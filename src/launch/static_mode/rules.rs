@@ -58,7 +58,8 @@ pub(super) fn rules(policy: &Policy, session: SessionContext) -> (Value, Vec<Str
     let context = CarriedContext {
         span: session,
         tracestate: parent.map(|parent| parent.tracestate.as_str()).unwrap_or_default(),
-        baggage: &policy.baggage,
+        // Nothing tells the hosts that a client navigates to from others.
+        baggage: if policy.targets.is_empty() { "" } else { &policy.baggage },
     };
     let mut changes = headers::changes(&policy.propagators, context);
     if policy.existing == Existing::Override {

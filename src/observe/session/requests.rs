@@ -102,6 +102,9 @@ impl Session {
                 };
                 if let Some(start) = navigation {
                     self.begin_navigation(start, &request, &hop);
+                    if !start.by_page && !self.requests.contains_key(id) {
+                        self.counts.navigates(url);
+                    }
                 }
                 self.start_request(id, request, hop, spans);
             }
@@ -299,6 +302,9 @@ impl Session {
             return;
         }
         self.counts.requests += 1;
+        if !request.from_cache {
+            self.counts.asked(&request.url, matches!(request.error, Some(SpanError::Network(_))));
+        }
         self.counts.other_kinds += usize::from(!is_call(&request.resource));
         self.counts.cache_hits += usize::from(request.from_cache);
         if self.counts.slowest.as_ref().is_none_or(|slowest| duration > slowest.duration) {

@@ -81,7 +81,7 @@ fn linked(trace_id: &str, span_id: &str) -> SpanLink {
 fn navigates(time: f64, request: &str, id: u64, navigation: u64) -> Observation {
     let mut observation = started(time, request, id, Some(navigation));
     if let Observation::RequestStarted { navigation, .. } = &mut observation {
-        *navigation = Some(NavigationStart { tab_id: 7, started: time - 2.0 });
+        *navigation = Some(NavigationStart { tab_id: 7, started: time - 2.0, by_page: false });
     }
     observation
 }

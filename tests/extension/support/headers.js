@@ -28,7 +28,7 @@ export const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '
 export const OPEN = { tabs: [TAB], windows: [TAB - 1] };
 
 /** The record's part about a session without choices. */
-export const AS_STARTED = { paused: false, chosen: { ratio: null, targets: null, resources: null }, started: 0 };
+export const AS_STARTED = { paused: false, chosen: { ratio: null, targets: null, resources: null }, started: 0, hosts: [] };
 
 /** The rule of detailed mode. */
 export const AS_RECORDED = recordRule({ mode: 'detailed', session: NAMED, propagation: DEFAULT_PROPAGATION, contexts: null, kept: AS_STARTED });
@@ -238,7 +238,7 @@ export async function visit({ browser, navigations }, requestId, headers = {}, u
   const details = { requestId, tabId: TAB, type: 'main_frame', url, documentLifecycle: 'active' };
   const requestHeaders = list(headers);
   const isHeard = hearsMainFrames(browser);
-  if (hearsMainFrames(browser, 'onBeforeSendHeaders')) navigations.arrived(TAB, requestId, requestHeaders, steeringHeader(requestHeaders));
+  if (hearsMainFrames(browser, 'onBeforeSendHeaders')) navigations.arrived({ ...details, requestHeaders }, steeringHeader(requestHeaders));
   const left = browser.leave({ ...details, requestHeaders });
   if (isHeard && navigations.isTarget(url)) navigations.requested(TAB, requestId, navigations.carriedBy(left));
   const ended = navigations.responded(TAB, requestId, url, null);

@@ -46,12 +46,14 @@ export const withTab = (current, next = current) => ({ ...contexts, tabs: new Ma
  * @param {Partial<PropagationSettings>} [settings]
  * @param {Contexts} [carried]
  * @param {number[]} [clients] the tabs whose client puts headers on every request
+ * @param {string[] | null} [hosts] the hosts that clients have navigated to
  */
-export function rulesOf(settings, carried = contexts, clients = []) {
+export function rulesOf(settings, carried = contexts, clients = [], hosts = undefined) {
   const session = fakeSession(settings, { context: SESSION });
   const traces = new Traces(session, fakeOutbox(), session.events);
   const known = { carried: traces.carried.bind(traces), rootOf: traces.rootOf.bind(traces), clients: { withHeaders: () => clients } };
-  return lightweightRules(carried, TYPES, session.propagation, known);
+  const kept = hosts === undefined ? null : { paused: false, chosen: AS_CONFIGURED, started: 0, hosts };
+  return lightweightRules(carried, TYPES, session.propagation, known, kept);
 }
 
 /** @type {ResourceType[]} */
@@ -66,9 +68,10 @@ const DETAILED_TYPES = ['image', 'main_frame', 'script', 'xmlhttprequest'];
  * @param {Map<number, TracedContext>} [state.roots] the roots of tabs that are not in the session's trace
  * @param {boolean} [state.paused]
  * @param {(tabId: number) => boolean} [state.needsRules]
+ * @param {string[]} [state.hosts] the hosts that clients have navigated to
  * @param {Contexts['tabs']} [tabs]
  */
-export function detailedRulesOf(settings, { clients = [], roots = new Map(), paused = false, needsRules = () => false } = {}, tabs = contexts.tabs) {
+export function detailedRulesOf(settings, { clients = [], roots = new Map(), paused = false, needsRules = () => false, hosts = [] } = {}, tabs = contexts.tabs) {
   const session = fakeSession(settings, { context: SESSION });
   const traces = new Traces(session, fakeOutbox(), session.events);
   const known = {
@@ -77,7 +80,7 @@ export function detailedRulesOf(settings, { clients = [], roots = new Map(), pau
     clients: { withHeaders: () => clients },
   };
   const propagation = new Propagation(session.propagation.settings, { paused });
-  return detailedRules({ session: SESSION, tabs, needsRules }, DETAILED_TYPES, propagation, known, { paused, chosen: AS_CONFIGURED, started: 0 });
+  return detailedRules({ session: SESSION, tabs, needsRules }, DETAILED_TYPES, propagation, known, { paused, chosen: AS_CONFIGURED, started: 0, hosts });
 }
 
 /** Settings by which images and scripts have no span of their own. @type {Pick<PropagationSettings, 'resources'>} */

@@ -4,6 +4,7 @@
 
 import { mock } from 'node:test';
 
+import { ClientHosts } from '../../../extension/context/client-hosts.js';
 import { DEFAULT_PROPAGATION, Propagation } from '../../../extension/context/propagation.js';
 
 /** @import { PropagationSettings } from '../../../extension/context/propagation.js' */
@@ -32,6 +33,7 @@ export function fakeSession(settings, { context = SESSION, flags = context.flags
     context,
     exports: true,
     propagation: propagating(settings),
+    hosts: new ClientHosts(),
     use: mock.fn(),
     take: () => ({ spanId: spanId(++issued), flags }),
     takeTrace: () => ({ traceId: traceId(++issued), spanId: spanId(issued), flags }),

@@ -102,10 +102,13 @@ fn all_propagators_with_the_parents_state_and_baggage_are_written() {
         }),
         baggage: "user=alice".to_owned(),
         existing: Existing::Keep,
+        targets: patterns(&["<all_urls>"]),
         ..Policy::default()
     };
-    let (rules, _) = built(&policy);
-    let headers = rules[0].2["requestHeaders"].as_array().unwrap().clone();
+    let headers = |policy: &Policy| built(policy).0[0].2["requestHeaders"].as_array().unwrap().clone();
+    let strangers = headers(&Policy { targets: Vec::new(), ..policy.clone() });
+    assert!(strangers.len() == 9 && strangers.iter().all(|header| header["header"] != "baggage"), "{strangers:?}");
+    let headers = headers(&policy);
     let shown = |header: &Value| {
         let text = |key| header[key].as_str().unwrap_or_default().to_owned();
         format!("{} {} {}", text("operation"), text("header"), text("value")).trim_end().to_owned()
