@@ -30,6 +30,8 @@ export type Scope = "session" | "tab" | "navigation";
 
 export type Existing = "override" | "keep";
 
+export type Incognito = "shared" | "headers" | "export";
+
 export type ResourceType = "main_frame" | "sub_frame" | "stylesheet" | "script" | "image" | "font" | "object" | "xmlhttprequest" | "ping" | "csp_report" | "media" | "websocket" | "webbundle" | "other";
 
 export type OtherResources = "session" | "none";
@@ -56,7 +58,9 @@ domains: Array<string>,
 /** Kinds of requests that have a span of their own; all if empty. */
 resources: Array<ResourceType>, 
 /** What requests of other kinds carry. */
-otherResources: OtherResources, };
+otherResources: OtherResources, 
+/** How Incognito windows are treated. An earlier host does not say. */
+incognito?: Incognito, };
 
 export type Mode = "lightweight" | "detailed";
 

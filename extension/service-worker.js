@@ -63,6 +63,6 @@ void ready.then((parts) => {
   void observeOpenDocuments(parts.navigations, { outbox, documents });
 });
 
-watchWebVitals(outbox, documents);
+watchWebVitals(outbox, documents, session.incognito);
 servePages(ready, { session, host, choices, status, history });
 setInterval(() => void chrome.runtime.getPlatformInfo(), HEARTBEAT);

@@ -26,7 +26,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::context::mode::ModeSetting;
-use crate::context::policy::Policy;
+use crate::context::policy::{Incognito, Policy, Scope};
 
 use crate::export::options::{Endpoint, ExportOptions};
 use crate::settings::assignment::{Assignment, FILE, Source};
@@ -50,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) link: Option<LinkTemplate>,
     pub(crate) log: LevelFilter,
     pub(crate) policy: Policy,
+    /// How Incognito windows of a browser of the user's own are treated.
+    pub(crate) incognito: Incognito,
     pub(crate) export: ExportOptions,
     /// Sentences about ignored values. OpenTelemetry's specification wants its own invalid values ignored.
     pub(crate) warnings: Vec<String>,
@@ -74,6 +76,7 @@ impl Default for Config {
             link: None,
             log: LevelFilter::WARN,
             policy: Policy::default(),
+            incognito: Incognito::Headers,
             export: RawExport::default().options(),
             warnings: Vec::new(),
             file: None,
@@ -163,6 +166,13 @@ impl Config {
     /// Returns where the value of a setting comes from.
     pub(crate) fn source(&self, name: &str) -> &Source {
         self.values.get(name).map_or(&Source::Default, |(_, source)| source)
+    }
+
+    /// Returns the policy for a browser that neither navtrace nor a test client has started.
+    pub(crate) fn policy_of_own_browser(&self) -> Policy {
+        let is_scope_chosen = *self.source(propagation::SCOPE) != Source::Default;
+        let scope = if is_scope_chosen { self.policy.scope } else { Scope::Navigation };
+        Policy { scope, incognito: self.incognito, ..self.browser_policy() }
     }
 
     /// Returns the variables that give a child process the same settings: it gets no options and may have another working directory.

@@ -119,6 +119,8 @@ export const isPropagation = shape({
   domains: listOf(isString),
   resources: listOf(isString),
   otherResources: oneOf('session', 'none'),
+  // Older hosts do not send this.
+  incognito: orMissing(oneOf('shared', 'headers', 'export')),
 });
 
 const isConfigured = shape({

@@ -14,14 +14,14 @@ const MAX_HOSTS = 100;
 const MAX_HOST_LENGTH = 253;
 
 /** The host in an address, as the browser writes it. */
-const HOST = /^(?:http|ws)s?:\/\/(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)/;
+const HOST_IN_ADDRESS = /^(?:http|ws)s?:\/\/(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)/;
 
 /** A page that may lead to any host. What a client writes into an empty tab, or into a `data:` address, is its own. */
 const PAGE = /^(?:https?|file):/;
 
 /** Returns the host in an address; empty for other schemes. @param {string} url */
 function hostOf(url) {
-  const host = HOST.exec(url)?.[1] ?? '';
+  const host = HOST_IN_ADDRESS.exec(url)?.[1] ?? '';
   return host.length > MAX_HOST_LENGTH ? '' : host;
 }
 

@@ -136,9 +136,9 @@ export class Clients {
     return [...this.#tabs].filter(([, { carries, baggage }]) => carries || baggage !== '').map(([tabId]) => tabId);
   }
 
-  /** @returns {Trace[]} the traces that clients chose */
+  /** @returns {[tabId: number, trace: Trace][]} the traces that clients chose */
   traces() {
-    return [...this.#tabs.values()].flatMap(({ client, trace }) => (client === null || trace === null ? [] : [trace]));
+    return [...this.#tabs].flatMap(([tabId, { client, trace }]) => (client === null || trace === null ? [] : [[tabId, trace]]));
   }
 
   /** @param {chrome.webRequest.HttpHeader} header */

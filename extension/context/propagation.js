@@ -36,6 +36,7 @@ export const DEFAULT_PROPAGATION = {
   domains: [],
   resources: [],
   otherResources: 'session',
+  incognito: 'shared',
 };
 
 /** Length of the longest header that is read. */

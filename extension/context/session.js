@@ -4,6 +4,7 @@
 
 import { ClientHosts } from './client-hosts.js';
 import { newSpanId, newTraceId } from './ids.js';
+import { IncognitoTabs } from './incognito.js';
 import { Propagation } from './propagation.js';
 import { CAPACITY, FEW, Stock } from './stock.js';
 
@@ -41,6 +42,7 @@ export class Session {
   /** @type {Choose} what the user chose in the popup */
   chosen = AS_CONFIGURED;
   hosts = new ClientHosts();
+  incognito = new IncognitoTabs(() => this.propagation.settings.incognito);
 
   /**
    * @param {SessionContext} fallback the context to use when no host names one

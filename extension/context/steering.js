@@ -25,7 +25,8 @@ const OLD_STEERING_HEADER = 'navtrace';
 export const STEERING_HEADERS = [STEERING_HEADER, OLD_STEERING_HEADER];
 
 /** Finds the steering header. @param {chrome.webRequest.HttpHeader[] | undefined} headers */
-export const steeringHeader = (headers) => headers?.find(({ name }) => STEERING_HEADERS.includes(name.toLowerCase()));
+export const steeringHeader = (headers) =>
+  headers?.find(({ name }) => name.length <= STEERING_HEADER.length && STEERING_HEADERS.includes(name.toLowerCase()));
 
 /** Returns what to tell the user about the name of a header; null if nothing. @param {string} name */
 export const nameFault = (name) =>

@@ -2,6 +2,7 @@
  * Issues the contexts of navigations: in the session's trace, the tab's, the client's, or a trace of their own.
  */
 
+import { dropOldest } from '../drop-oldest.js';
 import { Clients, RecentIds } from './clients.js';
 import { mergeBaggage } from './lists.js';
 import { draw } from './propagation.js';
@@ -30,6 +31,9 @@ import { isSampled } from './propagators.js';
 /** @typedef {NavigationContext & Special} TracedContext */
 /** @typedef {{ spare: TracedContext, tabs: Map<number, { current: TracedContext, next: TracedContext }> }} Restored */
 
+/** Limit for Incognito tabs with a trace. */
+const MAX_INCOGNITO = 1000;
+
 /** Returns a link to a context. @param {Linked} context @returns {Linked} */
 export const spanLink = ({ traceId, spanId }) => ({ traceId, spanId });
 
@@ -40,11 +44,13 @@ export class Traces {
   #sampled;
   #clientChanged;
   #known = new RecentIds();
+  /** @type {Map<number, Trace>} the traces of what belongs to no navigation in Incognito tabs */
+  #incognito = new Map();
   /** @type {WeakMap<TracedContext, number>} number of the client's changes when the context was made */
   #made = new WeakMap();
 
   /**
-   * @param {Pick<Session, 'context' | 'propagation' | 'hosts' | 'take' | 'takeTrace'>} session
+   * @param {Pick<Session, 'context' | 'propagation' | 'hosts' | 'incognito' | 'take' | 'takeTrace'>} session
    * @param {{ observe: (observation: Observation) => void }} outbox tells the host of contexts that are not simply the session's
    * @param {object} events
    * @param {(message: string) => void} events.problem tells the user of an invalid steering header
@@ -71,7 +77,7 @@ export class Traces {
   beginTrace(before) {
     this.#known.add(before.traceId);
     this.clients.reset();
-    for (const trace of this.clients.traces()) this.#tell('client', trace);
+    for (const [tabId, trace] of this.clients.traces()) this.#tell(tabId, 'client', trace);
   }
 
   /**
@@ -82,12 +88,13 @@ export class Traces {
    * @returns {TracedContext}
    */
   issue(tabId, previous = null) {
-    const { propagation } = this.#session;
+    const { propagation, incognito } = this.#session;
     const { scope } = propagation.settings;
     // A tab is remembered only where its trace has to be.
     const tab = tabId === null ? undefined : scope === 'tab' ? this.clients.tab(tabId) : this.clients.get(tabId);
     const { steering = null, client = null, baggage = '', changes = 0 } = tab ?? {};
-    const alone = steering?.newTrace === true || (scope === 'navigation' && (tab?.trace ?? null) === null);
+    const isApart = scope === 'navigation' || incognito.mayHave(tabId);
+    const alone = steering?.newTrace === true || (isApart && (tab?.trace ?? null) === null);
     const context = alone ? this.#inNewTrace() : this.#inTraceOf(tab);
     if (client !== null) context.client = spanLink(client);
     if (baggage !== '') context.baggage = baggage;
@@ -98,7 +105,7 @@ export class Traces {
       if (steering.off) context.flags = propagation.flags(false, context.flags);
     }
     if (isSampled(context.flags)) this.#sampled();
-    this.#announce(context, alone ? this.#links(client, previous) : []);
+    this.#announce(tabId, context, alone ? this.#links(client, previous) : []);
     this.#made.set(context, changes);
     return context;
   }
@@ -114,7 +121,7 @@ export class Traces {
     const { samplePer, sampler, scope } = this.#session.propagation.settings;
     let trace = tab?.trace ?? null;
     if (trace === null && scope === 'tab') {
-      trace = this.#beginTab();
+      trace = this.#beginTab(null);
       if (tab !== undefined) tab.trace = trace;
     }
     const { spanId, flags } = this.#session.take();
@@ -138,7 +145,8 @@ export class Traces {
   /** Returns the context of a tab's requests that belong to no traced navigation. @param {number} tabId @returns {TracedContext} */
   rootOf(tabId) {
     const { context } = this.#session;
-    const { trace = null, client = null, baggage = '', steering = null } = this.clients.get(tabId) ?? {};
+    const { trace: joined = null, client = null, baggage = '', steering = null } = this.clients.get(tabId) ?? {};
+    const trace = joined ?? this.#incognitoTrace(tabId);
     if (trace === null && client === null && baggage === '' && steering === null) return context;
     /** @type {TracedContext} */
     const root = trace === null ? { spanId: context.spanId, flags: context.flags } : { spanId: trace.spanId, flags: trace.flags, trace };
@@ -161,7 +169,7 @@ export class Traces {
     if (trace === null) return;
     this.#known.add(trace.traceId);
     if (isSampled(trace.flags)) this.#sampled();
-    this.#tell('client', trace);
+    this.#tell(tabId, 'client', trace);
   }
 
   /** Takes the first request of a navigation, which may be to a new host of the client. @param {MainFrameRequest} details */
@@ -230,11 +238,21 @@ export class Traces {
     };
   }
 
-  #beginTab() {
+  /** Returns the trace of what belongs to no navigation in an Incognito tab; null for other tabs. @param {number} tabId */
+  #incognitoTrace(tabId) {
+    if (!this.#session.incognito.has(tabId)) return null;
+    const trace = this.#incognito.get(tabId) ?? this.#beginTab(tabId);
+    this.#incognito.set(tabId, trace);
+    dropOldest(this.#incognito, MAX_INCOGNITO);
+    return trace;
+  }
+
+  /** @param {number | null} tabId of an Incognito tab */
+  #beginTab(tabId) {
     const { traceId, spanId, flags: decided } = this.#session.takeTrace();
     const trace = { traceId, spanId, flags: this.#session.propagation.flagsAbove(decided), tracestate: '' };
     this.#known.add(traceId);
-    this.#tell('tab', trace, [spanLink(this.#session.context)]);
+    this.#tell(tabId, 'tab', trace, [spanLink(this.#session.context)]);
     return trace;
   }
 
@@ -250,13 +268,14 @@ export class Traces {
     return links;
   }
 
-  /** Tells the host of a context that is not simply the session's. @param {TracedContext} context @param {Linked[]} links */
-  #announce({ spanId, flags, trace }, links) {
-    const { context, propagation } = this.#session;
+  /** Tells the host of a context that is not simply the session's. @param {number | null} tabId @param {TracedContext} context @param {Linked[]} links */
+  #announce(tabId, { spanId, flags, trace }, links) {
+    const { context, propagation, incognito } = this.#session;
     if (trace === undefined && flags === context.flags) return;
     const above = trace ?? context;
     const tracestate = trace === undefined ? propagation.settings.tracestate : trace.tracestate;
     this.#known.add(above.traceId);
+    if (tabId !== null && incognito.isHidden(tabId)) return;
     this.#outbox.observe({
       what: 'context-issued',
       time: Date.now(),
@@ -270,8 +289,13 @@ export class Traces {
     });
   }
 
-  /** Tells the host of a tab's or client's trace. @param {'tab' | 'client'} issuedFor @param {Trace} trace @param {Linked[]} [links] */
-  #tell(issuedFor, { traceId, spanId, flags }, links) {
+  /**
+   * Tells the host of a tab's or client's trace.
+   *
+   * @param {number | null} tabId @param {'tab' | 'client'} issuedFor @param {Trace} trace @param {Linked[]} [links]
+   */
+  #tell(tabId, issuedFor, { traceId, spanId, flags }, links) {
+    if (tabId !== null && this.#session.incognito.isHidden(tabId)) return;
     this.#outbox.observe({ what: 'context-issued', time: Date.now(), spanId, issuedFor, traceId, flags, links });
   }
 }

@@ -12,6 +12,7 @@ import { isSampled } from '../context/propagators.js';
 import { steeringHeader } from '../context/steering.js';
 import { spanLink } from '../context/traces.js';
 import { MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
+import { WORKERS } from './browser-contexts.js';
 import { pageOf } from './page-of.js';
 import { serverTiming, withoutTraceparent } from './server-timing.js';
 
@@ -26,7 +27,7 @@ import { serverTiming, withoutTraceparent } from './server-timing.js';
 /** @typedef {chrome.webRequest.OnBeforeSendHeadersDetails} RequestDetails */
 /** @typedef {chrome.webRequest.OnHeadersReceivedDetails} ResponseDetails */
 /** @typedef {chrome.webRequest.HttpHeader} Header */
-/** @typedef {{ session: Pick<Session, 'context' | 'propagation' | 'use'>, tabs: Tabs, traces: Traces }} Tracing */
+/** @typedef {{ session: Pick<Session, 'context' | 'propagation' | 'incognito' | 'use'>, tabs: Tabs, traces: Traces }} Tracing */
 
 /** @typedef {{ listener: (details: RequestDetails) => { requestHeaders?: Header[] }, filter: string, isLeaving?: boolean }} Registration */
 
@@ -167,7 +168,7 @@ export class Injector {
     const isTarget = propagation.isTarget(url);
     const parent = isTarget ? this.#parent(details, own) : this.#page(details);
     // The browser asks about a WebTransport's handshake, but sends it as it was.
-    if (!isTarget || parent.steering?.off === true || /** @type {string} */ (details.type) === 'webtransport') {
+    if (!isTarget || parent.steering?.off === true || this.#isHeld(details, parent) || /** @type {string} */ (details.type) === 'webtransport') {
       if (isTarget) this.#requests.ignore(details.requestId);
       else this.#removeClients(requestHeaders, own, first, parent);
       return requestHeaders.length === length ? {} : { requestHeaders };
@@ -202,6 +203,11 @@ export class Injector {
     }
     this.#observe(parent, details, spanId, parentId, unknownTrace, origin);
     return { requestHeaders };
+  }
+
+  /** Returns whether a worker makes a request of which it is not known for which windows. @param {RequestDetails} details @param {TracedContext} parent */
+  #isHeld({ tabId }, parent) {
+    return tabId === WORKERS && parent === this.#context && this.#tracing?.session.incognito.holdsWorkers === true;
   }
 
   /**

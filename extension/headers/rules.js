@@ -21,6 +21,7 @@ const STEERING_RULE = 2;
 const CLIENT_RULE = 3;
 const ROOT_RULE = 4;
 const SPARE_RULE = 5;
+const HELD_WORKER_RULE = 6;
 /** Distance to the ids of the same rules for kinds of requests without a span of their own. */
 const OTHER_RULES = 4;
 const OUTSIDE_RULE = 8;
@@ -187,6 +188,10 @@ const steeringRule = (allTypes) => rule(STEERING_RULE, 'steering', { resourceTyp
 const removals = (offset, condition, clientTabs, fields) =>
   clientTabs.length === 0 ? [] : [rule(CLIENT_RULE + offset, 'client', { ...condition, tabIds: clientTabs }, removing(fields))];
 
+/** Keeps headers from requests of workers. @param {ResourceType[]} allTypes @param {boolean} isHeld */
+const heldWorkers = (allTypes, isHeld) =>
+  isHeld ? [rule(HELD_WORKER_RULE, 'exclude', { resourceTypes: allTypes, tabIds: [WORKERS] }, { type: 'allow' })] : [];
+
 /** Returns whether requests of a type have a span of their own. @param {PropagationSettings} settings @param {ResourceType} type */
 const hasOwnSpan = ({ resources }, type) => resources.length === 0 || resources.some((resource) => resource === type);
 
@@ -204,7 +209,7 @@ const clientTabsOf = ({ fields }, { clients }) => (fields.size === 0 ? [] : clie
  * @param {Propagation} propagation @param {RuleTraces} traces @param {Kept | null} [kept]
  */
 export function lightweightRules(contexts, allTypes, propagation, traces, kept = null) {
-  const { session, spare, tabs } = contexts;
+  const { session, spare, tabs, holdsWorkers = false } = contexts;
   const { settings } = propagation;
   const fields = [...propagation.fields];
   const types = settings.otherResources === 'none' ? allTypes.filter((type) => hasOwnSpan(settings, type)) : allTypes;
@@ -219,6 +224,7 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
     // Every rule that matches appends to a response, so the spare must not: it matches in every tab.
     ...build.of(SPARE_RULE, 'spare', spare),
     ...build.exclusions(clientTabs),
+    ...heldWorkers(allTypes, holdsWorkers),
   ];
   for (const [tabId, tab] of tabs) rules.push(...build.ofTab(tabId, tab, session));
   return rules;
@@ -228,10 +234,10 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
  * Builds the rules of detailed mode: the record, and rules for requests that the listener is not asked about. These hardly ever change, but in
  * browser contexts of which the browser may not report requests.
  *
- * @param {Pick<Contexts, 'session' | 'tabs' | 'needsRules'>} contexts @param {ResourceType[]} allTypes @param {Propagation} propagation
+ * @param {Pick<Contexts, 'session' | 'tabs' | 'needsRules' | 'holdsWorkers'>} contexts @param {ResourceType[]} allTypes @param {Propagation} propagation
  * @param {RuleTraces} traces @param {Kept | null} kept
  */
-export function detailedRules({ session, tabs, needsRules = () => false }, allTypes, propagation, traces, kept) {
+export function detailedRules({ session, tabs, needsRules = () => false, holdsWorkers = false }, allTypes, propagation, traces, kept) {
   const { settings, paused } = propagation;
   const fields = [...propagation.fields];
   const clientTabs = clientTabsOf(propagation, traces);
@@ -257,7 +263,7 @@ export function detailedRules({ session, tabs, needsRules = () => false }, allTy
   const own = otherTypes.length === 0 ? [] : [...tabs].filter(([tabId]) => !needsRules(tabId) && traces.rootOf(tabId) !== session);
   const workers = needsRules(WORKERS) ? build.of(WORKER_RULE, 'root', session, { tabId: WORKERS }) : [];
   const widest = unreported.length + workers.length > 0 ? build : buildOther;
-  rules.push(...workers, ...widest.exclusions(limitedTabs), ...buildOther.of(ROOT_RULE, 'root', session));
+  rules.push(...workers, ...widest.exclusions(limitedTabs), ...buildOther.of(ROOT_RULE, 'root', session), ...heldWorkers(allTypes, holdsWorkers));
   const room = Math.max(roomForTabs(propagation), 0);
   for (const [tabId, tab] of unreported.slice(0, room)) rules.push(...build.ofTab(tabId, tab, session));
   for (const [tabId, { ruleId }] of own.slice(0, Math.max(room - unreported.length, 0))) {

@@ -47,7 +47,10 @@ export async function startHeaders(session, host, { injector, navigations }, obs
     // The rules should be there before the response, and the request waits for the caller.
     clientChanged: () => queueMicrotask(() => void mode.update()),
   });
-  for (const { url = '' } of open) session.hosts.shows(url);
+  for (const tab of open) {
+    session.hosts.shows(tab.url ?? '');
+    session.incognito.opened(tab);
+  }
   const contexts = record?.contexts ?? null;
   if (contexts !== null) traces.restore(contexts);
   const tabs = new Tabs(session, traces, contexts, new BrowserContexts(() => void mode.update()));

@@ -32,7 +32,7 @@ export class Tabs {
   #speculations = new Map();
 
   /**
-   * @param {Pick<Session, 'context'>} session @param {TabTraces} traces
+   * @param {Pick<Session, 'context' | 'incognito'>} session @param {TabTraces} traces
    * @param {Omit<Contexts, 'session'> | null} [restored] what an earlier worker left in the rules
    */
   constructor(session, traces, restored = null, browserContexts = new BrowserContexts()) {
@@ -47,7 +47,8 @@ export class Tabs {
   /** @returns {Contexts & { tabs: Map<number, Tab> }} the contexts that the rules must carry */
   contexts() {
     const needsRules = (/** @type {number} */ tabId) => this.browserContexts.needsRules(tabId);
-    return { session: this.#session.context, spare: this.#spare, tabs: this.#slots.tabs, needsRules };
+    const { context: session, incognito: { holdsWorkers } } = this.#session;
+    return { session, spare: this.#spare, tabs: this.#slots.tabs, needsRules, holdsWorkers };
   }
 
   /** Returns the tabs that need rules in detailed mode, among them {@link WORKERS}. @returns {number[]} */
@@ -79,6 +80,11 @@ export class Tabs {
   reset() {
     this.#spare = this.#traces.issue(null);
     for (const tab of this.#slots.tabs.values()) tab.reset();
+  }
+
+  /** Starts over in a tab whose contexts were issued before it was known. @param {number} tabId */
+  known(tabId) {
+    this.#slots.tab(tabId)?.reset();
   }
 
   /** Issues new contexts for all navigations to come. */

@@ -61,10 +61,21 @@ export class NavigationTracker {
 
   /** Follows the browser contexts. Comes before {@link NavigationTracker.opened}. @param {OpenedTab} tab */
   tabOpened(tab) {
-    const { browserContexts } = this.#tracing.tabs;
+    const { session: { incognito, propagation }, tabs } = this.#tracing;
+    const { browserContexts } = tabs;
     browserContexts.opened(tab);
     this.#keepContexts();
-    if (browserContexts.needsRules(WORKERS)) void this.#mode.update();
+    const mayHave = tab.id !== undefined && incognito.mayHave(tab.id);
+    incognito.opened(tab);
+    // Its first contexts were issued when the tab could still be of either kind.
+    const isKnown = mayHave && (tab.incognito || propagation.settings.scope !== 'navigation');
+    if (isKnown) tabs.known(tab.id ?? WORKERS);
+    if (isKnown || browserContexts.needsRules(WORKERS)) void this.#mode.update();
+  }
+
+  /** Returns whether nobody is told of what happens in a tab. @param {number} tabId */
+  isHidden(tabId) {
+    return this.#tracing.session.incognito.isHidden(tabId);
   }
 
   /** Takes the host's answer to a question about browser contexts. @param {Overlapped} answer */
@@ -75,10 +86,14 @@ export class NavigationTracker {
 
   /** @param {number} tabId */
   closed(tabId) {
-    this.#tracing.traces.clients.closed(tabId);
-    this.#tracing.tabs.browserContexts.closed(tabId);
+    const { session: { incognito }, tabs, traces } = this.#tracing;
+    traces.clients.closed(tabId);
+    tabs.browserContexts.closed(tabId);
+    const heldWorkers = incognito.holdsWorkers;
+    incognito.closed(tabId);
+    if (heldWorkers && !incognito.holdsWorkers) void this.#mode.update();
     this.#keepContexts();
-    return this.#apply(this.#tracing.tabs.closed(tabId));
+    return this.#apply(tabs.closed(tabId));
   }
 
   /**

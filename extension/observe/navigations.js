@@ -22,6 +22,7 @@ import { MAIN_FRAMES, cutUrl, header, isNavigation } from './details.js';
  * @property {(tabIds: number[], windowIds: number[]) => void} opened
  * @property {(tab: chrome.tabs.Tab) => void} tabOpened
  * @property {(tabId: number) => TracedContext[]} closed
+ * @property {(tabId: number) => boolean} isHidden whether nobody is told of what happens in a tab
  * @property {(url: string) => boolean} isTarget
  * @property {(headers: Headers) => Carried | null} carriedBy
  * @property {(details: NavigationRequest, steering: chrome.webRequest.HttpHeader | undefined) => void} arrived
@@ -125,29 +126,31 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
   /**
    * Calls the tracker and observes the navigations that ended without a document.
    *
-   * @param {number} time
+   * @param {number} tabId @param {number} time
    * @param {(tracker: Tracker) => TracedContext[]} call
    * @param {NavigationEnd} [end] how they ended, if nothing went wrong
    */
-  const fail = (time, call, end) =>
+  const fail = (tabId, time, call, end) =>
     whenReady((tracker) => {
-      for (const { spanId } of call(tracker)) outbox.observe({ what: 'navigation-failed', time, spanId, end });
+      for (const { spanId } of call(tracker)) if (!tracker.isHidden(tabId)) outbox.observe({ what: 'navigation-failed', time, spanId, end });
     });
   /** @param {number} tabId */
   const close = (tabId) => {
     const time = Date.now();
     starts.closed(tabId);
-    fail(time, (tracker) => tracker.closed(tabId));
-    whenReady(() => outbox.observe({ what: 'tab-closed', time, tabId }));
+    fail(tabId, time, (tracker) => tracker.closed(tabId));
+    whenReady((tracker) => {
+      if (!tracker.isHidden(tabId)) outbox.observe({ what: 'tab-closed', time, tabId });
+    });
   };
   /** @param {'document-parsed' | 'document-loaded'} what */
   const progress = (what) =>
     /** @param {chrome.webNavigation.WebNavigationFramedCallbackDetails} details */
     (details) => {
       if (!isMainFrame(details)) return;
-      whenReady(() => {
+      whenReady((tracker) => {
         const spanId = documents.find(details.documentId)?.spanId;
-        if (spanId !== undefined) outbox.observe({ what, time: details.timeStamp, spanId });
+        if (spanId !== undefined && !tracker.isHidden(details.tabId)) outbox.observe({ what, time: details.timeStamp, spanId });
       });
     };
 
@@ -157,7 +160,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     const { tabId, requestId, timeStamp } = details;
     const begun = starts.of(tabId);
     const url = documentUrl(details);
-    fail(timeStamp, (tracker) => tracker.responded(tabId, requestId, url, begun), url === null ? 'no-document' : 'elsewhere');
+    fail(tabId, timeStamp, (tracker) => tracker.responded(tabId, requestId, url, begun), url === null ? 'no-document' : 'elsewhere');
   };
   /** @param {chrome.webRequest.OnBeforeSendHeadersDetails} details @returns {undefined} */
   const arrive = (details) => {
@@ -205,7 +208,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
   chrome.webRequest.onResponseStarted.addListener(respond, MAIN_FRAMES, ['responseHeaders']);
   chrome.webRequest.onErrorOccurred.addListener((details) => {
     if (!isNavigation(details)) return;
-    fail(details.timeStamp, (tracker) => tracker.failed(details.tabId, details.requestId));
+    fail(details.tabId, details.timeStamp, (tracker) => tracker.failed(details.tabId, details.requestId));
   }, MAIN_FRAMES);
 
   chrome.webNavigation.onBeforeNavigate.addListener((details) => {
@@ -219,7 +222,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
       for (const context of tracker.committed(tabId, url)) {
         const { spanId } = context;
         const begun = starts.take(tabId, time);
-        outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: begun, transition });
+        if (!tracker.isHidden(tabId)) outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: begun, transition });
         documents.committed(documentId, tracker.continued(tabId, url, context));
       }
     });
@@ -228,7 +231,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     if (!isMainFrame(details)) return;
     const { tabId, url, documentId, error, timeStamp } = details;
     const errorPage = !NO_DOCUMENT.test(documentId);
-    if (!errorPage || error !== REPLACED) fail(timeStamp, (tracker) => tracker.abandoned(tabId, url, errorPage));
+    if (!errorPage || error !== REPLACED) fail(tabId, timeStamp, (tracker) => tracker.abandoned(tabId, url, errorPage));
   });
   chrome.webNavigation.onDOMContentLoaded.addListener(progress('document-parsed'));
   chrome.webNavigation.onCompleted.addListener(progress('document-loaded'));

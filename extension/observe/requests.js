@@ -86,7 +86,7 @@ export class Requests {
   /**
    * @param {Pick<Outbox, 'observe'>} outbox
    * @param {NavigationStarts} starts
-   * @param {Pick<Session, 'propagation' | 'exports'>} session
+   * @param {Pick<Session, 'propagation' | 'incognito' | 'exports'>} session
    */
   constructor(outbox, starts, session) {
     this.#outbox = outbox;
@@ -131,6 +131,7 @@ export class Requests {
   started(details, spanId, parent, traceId, origin) {
     const { timeStamp: time, requestId: request, tabId, method, initiator, requestHeaders } = details;
     if (!this.#session.exports) return;
+    if (this.#session.incognito.isHidden(tabId)) return void this.ignore(request);
     this.#ignored.delete(request);
     this.#started.set(request, false);
     // Without a span id yet, the navigation is observed when it commits.
@@ -283,9 +284,10 @@ export class Requests {
   /**
    * Returns whether to observe a request: to a target, or one whose start was observed.
    *
-   * @param {{ url: string, requestId: string }} details
+   * @param {{ url: string, requestId: string, tabId: number }} details
    */
-  #isObserved({ url, requestId }) {
+  #isObserved({ url, requestId, tabId }) {
+    if (this.#session.incognito.isHidden(tabId)) return false;
     return this.#started.has(requestId) || this.#session.propagation.isTarget(url);
   }
 

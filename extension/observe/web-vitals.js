@@ -4,6 +4,7 @@
 
 import { attempt } from '../attempt.js';
 
+/** @import { IncognitoTabs } from '../context/incognito.js' */
 /** @import { Documents } from './documents.js' */
 /** @import { Outbox } from './outbox.js' */
 
@@ -42,11 +43,12 @@ export const measureWebVitals = () =>
  *
  * @param {Pick<Outbox, 'observe'>} outbox
  * @param {Documents} documents
+ * @param {IncognitoTabs} incognito
  */
-export function watchWebVitals(outbox, documents) {
-  chrome.runtime.onMessage.addListener((message, { id, documentId }) => {
+export function watchWebVitals(outbox, documents, incognito) {
+  chrome.runtime.onMessage.addListener((message, { id, documentId, tab }) => {
     const spanId = documents.find(documentId)?.spanId;
-    if (id !== chrome.runtime.id || spanId === undefined) return;
+    if (id !== chrome.runtime.id || spanId === undefined || incognito.isHidden(tab?.id ?? -1)) return;
     const { vitals, timing } = message ?? {};
     outbox.observe({ what: 'page-measured', time: Date.now(), spanId, vitals: numbersIn(vitals), timing: numbersIn(timing) });
   });

@@ -7,7 +7,7 @@
 
 /** The titles of the groups in order, each with its keys. The last group takes all other keys. @type {[string, RegExp][]} */
 const GROUPS = [
-  ['What is traced', /^(targets|exclude|redact)$/],
+  ['What is traced', /^(targets|exclude|redact|incognito)$/],
   ['Traces', /^(mode|scope|existing|id_format|random_flag|sample_per|traceparent|tracestate|baggage|otel\.propagators|otel\.traces_sampler(_arg)?)$/],
   ['Export', /^otel\.(traces_exporter|sdk_disabled|service_name|resource_attributes|exporter_otlp_)|^link$/],
   ['Batches', /^otel\./],

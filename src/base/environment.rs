@@ -17,6 +17,11 @@ pub const RUN_SOCKET: &str = "NAVTRACE_RUN";
 /// Every variable of this file.
 pub(crate) const INTERNAL: [&str; 4] = [GATE_SOCKET, LATCHED_PROFILE, DEVTOOLS_FILE, RUN_SOCKET];
 
+/// Returns whether a person has started the browser that this process belongs to: neither navtrace nor a client whose profile navtrace prepared.
+pub(crate) fn is_own_browser() -> bool {
+    [GATE_SOCKET, LATCHED_PROFILE, RUN_SOCKET].into_iter().all(|name| path(name).is_none())
+}
+
 /// Returns the path in an environment variable; `None` when the variable is unset or empty.
 pub(crate) fn path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from)

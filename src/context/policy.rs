@@ -48,6 +48,20 @@ pub(crate) enum Existing {
     Keep,
 }
 
+/// How Incognito windows are treated, and other off-the-record contexts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Incognito {
+    /// As all others: where test clients drive the browser, their pages may all be off the record.
+    #[default]
+    Shared,
+    /// Requests carry contexts of traces apart, and nothing is observed.
+    Headers,
+    /// Requests carry contexts of traces apart.
+    Export,
+}
+
 /// The user's choices.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
@@ -59,6 +73,7 @@ pub struct Policy {
     /// Whether to set the flag of W3C Trace Context level 2 for random trace ids.
     pub(crate) random_flag: bool,
     pub(crate) existing: Existing,
+    pub(crate) incognito: Incognito,
     /// Addresses that get headers; all if empty.
     pub(crate) targets: Vec<MatchPattern>,
     /// Addresses that get no headers although they are targets.
@@ -87,6 +102,7 @@ impl Default for Policy {
             id_format: TraceIdFormat::default(),
             random_flag: false,
             existing: Existing::default(),
+            incognito: Incognito::default(),
             targets: Vec::new(),
             exclude: Vec::new(),
             collector: Vec::new(),
@@ -129,6 +145,10 @@ pub struct Propagation {
     pub(crate) resources: Vec<ResourceType>,
     /// What requests of other kinds carry.
     pub(crate) other_resources: OtherResources,
+    /// How Incognito windows are treated. An earlier host does not say.
+    #[serde(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<Incognito>"))]
+    pub(crate) incognito: Incognito,
 }
 
 impl Policy {
@@ -200,6 +220,7 @@ impl Policy {
             domains: MatchPattern::domains(&self.targets).unwrap_or_default(),
             resources: self.resources.kinds().to_vec(),
             other_resources: self.other_resources,
+            incognito: self.incognito,
         }
     }
 }

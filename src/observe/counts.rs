@@ -64,10 +64,10 @@ impl SessionCounts {
     /// Records that a request has left for an address, and whether it failed without a response.
     pub(super) fn asked(&mut self, address: &str, failed: bool) {
         let Some(host) = host(address) else { return };
-        match self.hosts.get_mut(&host) {
-            Some(has_failed) => *has_failed |= failed,
-            None if self.hosts.len() < MAX_HOSTS => drop(self.hosts.insert(host, failed)),
-            None => {}
+        if let Some(has_failed) = self.hosts.get_mut(&host) {
+            *has_failed |= failed;
+        } else if self.hosts.len() < MAX_HOSTS {
+            self.hosts.insert(host, failed);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Rows of the settings about what requests carry: targets, scopes, formats, sampling, and the trace to join.
 
 use crate::context::ids::TraceIdFormat;
-use crate::context::policy::{Existing, Policy, SamplePer, Scope};
+use crate::context::policy::{Existing, Incognito, Policy, SamplePer, Scope};
 use crate::context::propagator::Propagator;
 use crate::context::redaction::Redaction;
 use crate::context::resources::{OtherResources, Resources};
@@ -55,6 +55,10 @@ const ID_FORMATS: [(&str, TraceIdFormat); 3] =
 const OTHER_RESOURCES: [(&str, OtherResources); 2] =
     [("session", OtherResources::Session), ("none", OtherResources::None)];
 
+const INCOGNITO: [(&str, Incognito); 2] = [("headers", Incognito::Headers), ("export", Incognito::Export)];
+
+pub(super) const SCOPE: &str = "NAVTRACE_SCOPE";
+
 const EXISTING: [(&str, Existing); 2] = [("override", Existing::Override), ("keep", Existing::Keep)];
 
 pub(super) static SETTINGS: &[Setting] = &[
@@ -106,12 +110,22 @@ pub(super) static SETTINGS: &[Setting] = &[
         ..SETTING
     },
     Setting {
-        name: "NAVTRACE_SCOPE",
+        name: SCOPE,
         flag: Some("scope"),
-        default: "`session`",
+        default: "`session`, or `navigation` in [your own browser](own-browser.md)",
         meaning: "what shares a trace id: `session`, `tab` or `navigation`; traces of one session have links to each other",
         choices: || value::names(&SCOPES),
         read: Read::Text(|config, text| put(&mut config.policy.scope, value::one_of(text, &SCOPES))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_INCOGNITO",
+        flag: Some("incognito"),
+        default: "`headers`",
+        meaning: "what is told of Incognito windows of [your own browser](own-browser.md), whose traces are apart in any case: `headers`: their requests \
+                  carry headers, and nothing is exported or stored; `export`: they are traced like other windows",
+        choices: || value::names(&INCOGNITO),
+        read: Read::Text(|config, text| put(&mut config.incognito, value::one_of(text, &INCOGNITO))),
         ..SETTING
     },
     Setting {
@@ -230,3 +244,22 @@ pub(super) static SETTINGS: &[Setting] = &[
         ..SETTING
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Config;
+
+    #[test]
+    fn a_browser_of_ones_own_has_other_defaults() {
+        let own = |variables: &[(&str, &str)]| {
+            let Policy { scope, incognito, .. } = Config::of_environment(variables).unwrap().policy_of_own_browser();
+            (scope, incognito)
+        };
+        assert_eq!(own(&[]), (Scope::Navigation, Incognito::Headers));
+        assert_eq!(own(&[(SCOPE, "session"), ("NAVTRACE_INCOGNITO", "export")]), (Scope::Session, Incognito::Export));
+        assert_eq!(own(&[(SCOPE, "tab"), ("NAVTRACE_INCOGNITO", "headers")]), (Scope::Tab, Incognito::Headers));
+        let launched = Config::of_environment(&[("NAVTRACE_INCOGNITO", "headers")]).unwrap().policy;
+        assert_eq!((launched.scope, launched.incognito), (Scope::Session, Incognito::Shared));
+    }
+}

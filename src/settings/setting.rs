@@ -88,7 +88,7 @@ impl Setting {
 
     /// Returns the default without Markdown.
     pub(crate) fn default_words(&self) -> Cow<'static, str> {
-        if self.default.is_empty() { Cow::Borrowed("none") } else { Cow::Owned(self.default.replace('`', "")) }
+        if self.default.is_empty() { Cow::Borrowed("none") } else { Cow::Owned(plain(self.default)) }
     }
 
     /// Returns the dotted key, such as `otel.propagators`, if a running browser may store the setting.

@@ -257,10 +257,8 @@ fn reads_every_propagation_setting() {
         ("BAGGAGE", "user=alice"),
     ])
     .unwrap();
-    assert_eq!(
-        config.warnings,
-        ["NAVTRACE_SCOPE has no effect: TRACEPARENT makes the whole session part of one trace"]
-    );
+    let warning = "NAVTRACE_SCOPE has no effect: TRACEPARENT makes the whole session part of one trace";
+    assert_eq!(config.warnings, [warning]);
     let Policy {
         propagators,
         sampler,
@@ -269,6 +267,7 @@ fn reads_every_propagation_setting() {
         id_format,
         random_flag,
         existing,
+        incognito,
         targets,
         exclude,
         collector: _,
@@ -281,6 +280,7 @@ fn reads_every_propagation_setting() {
     assert_eq!(propagators, [Propagator::Jaeger, Propagator::Tracecontext, Propagator::B3multi]);
     assert_eq!(sampler, Sampler { ratio: 0.25, parent_based: true });
     assert_eq!((sample_per, scope, existing), (SamplePer::Navigation, Scope::Navigation, Existing::Keep));
+    assert_eq!(incognito, Incognito::Shared);
     assert_eq!((random_flag, targets.len(), exclude[0].to_string()), (true, 2, "*://*/health".to_owned()));
     assert_eq!((resources.words(), other_resources), (vec!["calls", "font"], OtherResources::None));
     let (parent, last) = (parent.unwrap(), redaction.names().last().unwrap());

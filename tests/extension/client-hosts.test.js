@@ -7,6 +7,7 @@ import { fakeChrome } from './support/chrome.js';
 import { OPEN, PAGE, TAB, answer, carriedBy, carrying, idle, running, start, visit } from './support/headers.js';
 import { left, list, navigation, request, working } from './support/injector.js';
 import { context, contexts, detailedRulesOf, ids, rulesOf, steering, under, withTab } from './support/rules.js';
+import { observeRequests } from './support/requests.js';
 import { propagating } from './support/session.js';
 import { resetMocks } from './support/worker.js';
 
@@ -37,6 +38,13 @@ test('subdomains of a client\'s host belong to it, and nothing else', () => {
     STRANGER, 'https://test/', 'https://myshop.test/', 'https://shop.test.evil/', 'https://shop.test@ads.test/', 'https://ads.test/shop.test',
     'https://ads.test?shop.test', 'https://ads.test#@shop.test', 'http://10.0.0.10/', 'http://[::2]/', 'data:,shop.test', `https://${'a.'.repeat(130)}shop.test/`,
   ]) assert.equal(hosts.has(url), false, url);
+});
+
+test('the host is told which navigations a page has begun', () => {
+  const { requests, observed } = observeRequests();
+  const starts = [undefined, 'https://shop.test', 'null'].map((initiator) => navigation({ initiator, method: 'GET' }));
+  for (const details of starts) requests.started(/** @type {any} */ (details), 's', 'p');
+  assert.deepEqual(observed.map((observation) => observation.navigation.byPage), [undefined, true, true]);
 });
 
 test('the oldest hosts are forgotten first', () => {

@@ -26,12 +26,16 @@ let starts;
 /** @type {{ spanId: string, flags: string }[]} the result of the tracker's methods */
 let results;
 
+/** A tab in an Incognito window. */
+const HIDDEN = 9;
+
 /** An address that is not a target. */
 const ELSEWHERE = 'https://elsewhere.test/';
 
 /** The tracker's methods that are not recorded. @type {Record<string, Function>} */
 const ANSWERS = {
   isTarget: (/** @type {string} */ url) => url !== ELSEWHERE,
+  isHidden: (/** @type {number} */ tabId) => tabId === HIDDEN,
   continued: (/** @type {number} */ _tabId, /** @type {string} */ _url, /** @type {any} */ context) => context,
   carriedBy: (/** @type {any} */ headers) => propagating().extract(headers),
 };

@@ -18,16 +18,16 @@ beforeEach(() => mock.restoreAll());
  * Looks for open documents in one tab.
  *
  * @param {object[] | null} frames null for a tab that has gone
- * @param {{ documents?: Documents, broken?: string }} [options]
+ * @param {{ documents?: Documents, broken?: string, isHidden?: boolean }} [options]
  */
-async function look(frames, { documents = new Documents(), broken } = {}) {
+async function look(frames, { documents = new Documents(), broken, isHidden = false } = {}) {
   const { state } = fakeChrome({ tabs: [TAB] });
   if (frames !== null) state.frames.set(TAB, frames);
   if (broken !== undefined) state.broken.add(broken);
   const outbox = fakeOutbox();
   const found = mock.fn((/** @type {number} */ _tabId, /** @type {string} */ url) => (url === PAGE ? [{ spanId: 'navigation', flags: '01' }] : []));
   const continued = (/** @type {number} */ _tabId, /** @type {string} */ _url, /** @type {TracedContext} */ context) => context;
-  await observeOpenDocuments({ found, continued }, { outbox, documents });
+  await observeOpenDocuments({ found, continued, isHidden: () => isHidden }, { outbox, documents });
   const known = (/** @type {string} */ documentId) => documents.find(documentId)?.spanId;
   return { observed: outbox.observed, known, asked: found.mock.callCount() };
 }
@@ -59,6 +59,11 @@ test('a document whose commit was seen meanwhile stays as it is', async () => {
 test('a document without a navigation is not observed', async () => {
   const { observed, known, asked } = await look([{ ...MAIN, url: 'about:blank' }]);
   assert.deepEqual([observed, known('main'), asked], [[], undefined, 1]);
+});
+
+test('a document in a hidden tab has a navigation that is not observed', async () => {
+  const { observed, known } = await look([MAIN], { isHidden: true });
+  assert.deepEqual([observed, known('main')], [[], 'navigation']);
 });
 
 test('a tab that has gone, or a browser that does not answer, is no fault', async () => {

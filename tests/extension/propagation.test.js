@@ -37,6 +37,7 @@ test('the default settings', () => {
     domains: [],
     resources: [],
     otherResources: 'session',
+    incognito: 'shared',
   });
   assert.equal(new Propagation().settings, DEFAULT_PROPAGATION);
 });

@@ -3,6 +3,7 @@ import { mock, test } from 'node:test';
 
 import { BrowserContexts } from '../../extension/headers/browser-contexts.js';
 import { NavigationTracker } from '../../extension/headers/tracker.js';
+import { ALIKE } from './support/session.js';
 import { ELSEWHERE, PAGE, TAB } from './support/tabs.js';
 
 const ENDED = [{ spanId: 'e'.repeat(16), flags: '01' }];
@@ -30,8 +31,8 @@ function begin({ update = false, ended = [], isLightweight = false, isLanding = 
     shows: mock.fn(),
     clients: { closed: mock.fn(), hasSpan: (/** @type {string} */ spanId) => spanId === 'client' },
   };
-  const propagation = { read: () => ({ contexts: ['first', 'second'] }), baggageOf: () => 'baggage' };
-  const session = { use: mock.fn(), context: { traceId: 'ours', spanId: 'root', flags: '01' }, propagation };
+  const propagation = { read: () => ({ contexts: ['first', 'second'] }), baggageOf: () => 'baggage', settings: {} };
+  const session = { use: mock.fn(), context: { traceId: 'ours', spanId: 'root', flags: '01' }, incognito: ALIKE, propagation };
   const mode = { isLightweight, update: mock.fn(async () => {}), requestLeft: mock.fn() };
   const host = { keepContexts: mock.fn(), problem: mock.fn() };
   const tracker = new NavigationTracker(/** @type {any} */ ({ session, tabs, traces }), /** @type {any} */ (mode), /** @type {any} */ ({}), host);

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
+import { IncognitoTabs } from '../../extension/context/incognito.js';
 import { Documents } from '../../extension/observe/documents.js';
 import { measureWebVitals, watchWebVitals } from '../../extension/observe/web-vitals.js';
 import { fakeChrome } from './support/chrome.js';
 
 const CONTEXT = { spanId: 'a'.repeat(16), flags: '01' };
 const MEASURED = { vitals: { lcp: 12.5, cls: 0 }, timing: { responseStart: 3.5 } };
+
+/** A tab in an Incognito window. */
+const HIDDEN = 9;
 
 /** @type {ReturnType<typeof fakeChrome>} */
 let browser;
@@ -19,12 +23,14 @@ beforeEach(() => {
   observed = [];
   const documents = new Documents();
   documents.committed('doc', CONTEXT);
-  watchWebVitals({ observe: (observation) => void observed.push(observation) }, documents);
+  const incognito = new IncognitoTabs(() => 'headers');
+  incognito.opened({ id: HIDDEN, incognito: true });
+  watchWebVitals({ observe: (observation) => void observed.push(observation) }, documents, incognito);
 });
 
 /** @param {unknown} message @param {object} [sender] */
 const tell = (message, sender) =>
-  browser.fire('runtime.onMessage', message, { id: 'aalhdoofknlgjgclnnkjbegphicaohme', documentId: 'doc', ...sender });
+  browser.fire('runtime.onMessage', message, { id: 'aalhdoofknlgjgclnnkjbegphicaohme', documentId: 'doc', tab: { id: 7 }, ...sender });
 
 test('the script runs in every page from its start', async () => {
   const logged = mock.method(console, 'error', () => {});
@@ -58,10 +64,11 @@ test('measurements belong to the navigation of their document', () => {
   assert.ok(Math.abs(time - Date.now()) < 60_000);
 });
 
-test('unknown documents and other extensions are ignored', () => {
+test('unknown documents, other extensions and hidden tabs are ignored', () => {
   tell(MEASURED, { documentId: 'unknown' });
   tell(MEASURED, { documentId: undefined });
   tell(MEASURED, { id: 'b'.repeat(32) });
+  tell(MEASURED, { tab: { id: HIDDEN } });
   assert.deepEqual(observed, []);
 });
 

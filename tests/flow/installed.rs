@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::browser::{Browser, hosts, wait_until};
-use crate::browser_test::{BrowserTest, exclusive, is_root, traceparent};
-use crate::navtrace::{stderr, stdout};
+use crate::browser_test::{BrowserTest, Run, exclusive, is_root, script_path, traceparent};
+use crate::navtrace::{Environment, stderr, stdout};
+use crate::support::reserved_port::ReservedPort;
+use crate::support::site::Recorded;
 
 /// The trace in the browser's environment. The extension can know it only from the host.
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -101,6 +103,58 @@ fn one_profile_is_registered_alone() {
 
     assert!(!profile.join("NativeMessagingHosts").exists());
     assert_chromiums_alone(home, &profile);
+}
+
+/// Returns the content of all files that navtrace has written to its state directory.
+fn stored(test: &BrowserTest) -> Vec<u8> {
+    let files = tree(&test.environment.home().join(".local/state/navtrace"), &[]);
+    files.iter().filter(|path| path.is_file()).flat_map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// Returns the requests of a step.
+fn requests<'a>(run: &'a Run, nav: &'a str) -> impl Iterator<Item = &'a Recorded> {
+    run.requests.iter().filter(move |request| request.nav.as_deref() == Some(nav))
+}
+
+#[test]
+fn incognito_windows_have_traces_apart_and_leave_nothing() {
+    let _guard = exclusive();
+    for (setting, value) in [("NAVTRACE_LOG", "warn"), ("NAVTRACE_SCOPE", "session"), ("NAVTRACE_INCOGNITO", "export")]
+    {
+        let test = BrowserTest::new();
+        let dead = ReservedPort::new();
+        let profile = test.environment.home().join("profile");
+        fs::create_dir(&profile).unwrap();
+        let install = test.environment.navtrace(["install", "--user-data-dir", profile.to_str().unwrap()]);
+        let extension = folder(&successful(install));
+        let mut command = test.without_navtrace("node");
+        command.arg(script_path("own-browser.mjs")).env("SITE", test.site.main());
+        command.env("PROFILE", &profile).env("EXTENSION", extension).env(setting, value);
+        command.envs(Environment::exporting(&format!("http://127.0.0.1:{}", dead.number())));
+        let run = test.run(command);
+        wait_until("the host ends", || hosts(&test).is_empty());
+
+        let trace = |nav: &str| {
+            let traces: BTreeSet<_> = requests(&run, nav).map(|request| traceparent(request).trace_id).collect();
+            let [trace] = traces.iter().collect::<Vec<_>>()[..] else { panic!("{setting}: {nav}: {traces:?}") };
+            trace.clone()
+        };
+        let regular = ["regular-1", "regular-2", "regular-3"].map(trace);
+        let distinct = BTreeSet::from(regular.clone()).len();
+        assert_eq!(distinct, if setting == "NAVTRACE_SCOPE" { 1 } else { 3 }, "{setting}: {regular:?}");
+        let secret = ["secret-1", "secret-2"].map(trace);
+        assert!(secret[0] != secret[1] && secret.iter().all(|trace| !regular.contains(trace)), "{setting}: {secret:?}");
+        let worker = |nav: &str| {
+            let fetched = requests(&run, nav).filter(|request| request.label() == "shared-worker-fetch");
+            fetched.map(|request| request.traceparent.len()).collect::<Vec<_>>()
+        };
+        assert_eq!((worker("secret-worker"), worker("regular-worker")), (vec![0], vec![1]), "{setting}");
+
+        let stored = stored(&test);
+        let holds = |text: &str| stored.windows(text.len()).any(|part| part == text.as_bytes());
+        assert!(holds("nav=regular-1"), "{setting}");
+        assert_eq!(holds("nav=secret-"), setting == "NAVTRACE_INCOGNITO", "{setting}");
+    }
 }
 
 /// Wraps a command so that it sees the test's folders instead of the system's, in a mount namespace. No other browser of the machine finds the

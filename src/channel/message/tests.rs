@@ -9,7 +9,7 @@ use crate::channel::message::to_extension::{Configured, ToExtension};
 use crate::channel::message::to_host::{Armed, Choose, Hello, Overlap, Problem, Replenish, Store, ToHost};
 use crate::context::issuer::{NavigationContext, SessionContext};
 use crate::context::mode::{Mode, WantedMode};
-use crate::context::policy::{Existing, Propagation, SamplePer, Scope};
+use crate::context::policy::{Existing, Incognito, Propagation, SamplePer, Scope};
 use crate::context::propagator::Propagator;
 use crate::context::resources::{OtherResources, ResourceType};
 use crate::context::sampler::Sampler;
@@ -145,6 +145,7 @@ fn protocol_types_of_the_extension_are_current() {
         SamplePer::decl(&config),
         Scope::decl(&config),
         Existing::decl(&config),
+        Incognito::decl(&config),
         ResourceType::decl(&config),
         OtherResources::decl(&config),
         Propagation::decl(&config),

@@ -315,5 +315,6 @@ fn too_many_open_requests_abandon_the_oldest() {
 
 mod documents;
 mod exchanges;
+mod hosts;
 mod parents;
 mod properties;

@@ -2,6 +2,7 @@
  * Requests as the browser's events describe them, and the observation of them.
  */
 
+import { IncognitoTabs } from '../../../extension/context/incognito.js';
 import { DEFAULT_PROPAGATION, Propagation } from '../../../extension/context/propagation.js';
 import { NavigationStarts } from '../../../extension/observe/navigations.js';
 import { Requests } from '../../../extension/observe/requests.js';
@@ -25,7 +26,7 @@ export function observeRequests(settings, { exports = true, sampled = true } = {
   /** @type {any[]} */
   const observed = [];
   const outbox = { observe: (/** @type {any} */ observation) => void observed.push(JSON.parse(JSON.stringify(observation))) };
-  const session = { propagation: new Propagation({ ...DEFAULT_PROPAGATION, ...settings }), exports };
+  const session = { propagation: new Propagation({ ...DEFAULT_PROPAGATION, ...settings }), incognito: new IncognitoTabs(() => settings?.incognito), exports };
   const requests = new Requests(outbox, starts, session);
   if (sampled) requests.sampled();
   return { browser, starts, observed, session, requests };

@@ -5,6 +5,7 @@
 import { mock } from 'node:test';
 
 import { ClientHosts } from '../../../extension/context/client-hosts.js';
+import { IncognitoTabs } from '../../../extension/context/incognito.js';
 import { DEFAULT_PROPAGATION, Propagation } from '../../../extension/context/propagation.js';
 
 /** @import { PropagationSettings } from '../../../extension/context/propagation.js' */
@@ -17,6 +18,9 @@ export const traceId = (n) => n.toString(16).padStart(32, '0');
 
 /** @param {Partial<PropagationSettings>} [settings] */
 export const propagating = (settings) => new Propagation({ ...DEFAULT_PROPAGATION, ...settings });
+
+/** The tabs of a browser that a test client drives. */
+export const ALIKE = new IncognitoTabs(() => 'shared');
 
 export const SESSION = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '01' };
 
@@ -34,6 +38,7 @@ export function fakeSession(settings, { context = SESSION, flags = context.flags
     exports: true,
     propagation: propagating(settings),
     hosts: new ClientHosts(),
+    incognito: new IncognitoTabs(() => settings?.incognito),
     use: mock.fn(),
     take: () => ({ spanId: spanId(++issued), flags }),
     takeTrace: () => ({ traceId: traceId(++issued), spanId: spanId(issued), flags }),

@@ -3,6 +3,7 @@
  */
 
 import { Tabs } from '../../../extension/headers/tabs.js';
+import { ALIKE } from './session.js';
 
 /** @import { TracedContext } from '../../../extension/context/traces.js' */
 /** @import { Change, TabTraces } from '../../../extension/headers/tab.js' */
@@ -29,7 +30,7 @@ export const everywhere = (session, issue) => ({
 /** Makes tabs whose contexts are numbered as they are issued, and short helpers for events. */
 export function browser() {
   let taken = 0;
-  const session = { context: { traceId: 't', spanId: 'root', flags: '01' } };
+  const session = { context: { traceId: 't', spanId: 'root', flags: '01' }, incognito: ALIKE };
   const tabs = new Tabs(session, everywhere(session.context, () => ({ spanId: `s${taken++}`, flags: '01' })));
   /** @param {number} [tabId] */
   const slot = (tabId = TAB) => tabs.contexts().tabs.get(tabId);
@@ -70,7 +71,7 @@ export function withElsewhere() {
   /** The root of the tab's requests without a navigation. */
   const state = { root: /** @type {TracedContext} */ (session), stale: '' };
   const tabs = new Tabs(
-    { context: session },
+    { context: session, incognito: ALIKE },
     {
       issue: (tabId, previous) => {
         takes.push([tabId, previous?.spanId]);

@@ -18,6 +18,8 @@ const context = await chromium.launchPersistentContext('', { executablePath: CHR
 const page = await context.newPage();
 
 const document = (origin, nav) => `${origin}/page?kind=document&nav=${nav}&subs=2`;
+/** A page whose response comes so late that the rules of lightweight mode have followed its request. */
+const slow = (origin, nav) => `${origin}/slow?ms=500&kind=document&nav=${nav}&subs=2`;
 const loaded = (tab) => tab.waitForFunction(() => window.done === true, undefined, { polling: 50 });
 
 /** Opens a page, and waits for its requests. */
@@ -35,7 +37,7 @@ const request = (origin, nav) =>
     await Promise.all([ended, fetch(`${url}&kind=fetch`, { mode: 'no-cors' }).catch(() => {})]);
   }, `${origin}/asset/pixel.png?nav=${nav}`);
 
-await load(document(SITE, 'goto'));
+await load(slow(SITE, 'goto'));
 await request(ads, 'stranger');
 await request(dead, 'dead');
 await page.evaluate((url) => { location.href = url; }, document(ads, 'link'));
@@ -48,12 +50,14 @@ await loaded(popup);
 
 await page.setExtraHTTPHeaders({ baggage: 'mine=1' });
 await load(document(SITE, 'client-first'));
+await load(document(SITE, 'client-second'));
 await load(document(SITE, 'client'));
 await request(ads, 'client-stranger');
 await page.setExtraHTTPHeaders({});
 
 await load(document(SITE, 'without-client'));
-await load(document(shop, 'own-first'));
+await load(document(SITE, 'without-client-again'));
+await load(slow(shop, 'own-first'));
 await load(document(shop, 'own'));
 await request(api, 'own-subdomain');
 

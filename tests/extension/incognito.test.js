@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { beforeEach, mock, test } from 'node:test';
+
+import { IncognitoTabs } from '../../extension/context/incognito.js';
+import { BATCH_DELAY } from '../../extension/observe/outbox.js';
+import { fakeChrome, observationsOf, settled } from './support/chrome.js';
+import { OPEN, PAGE, TAB, answer, carriedBy, idle, traceOf } from './support/headers.js';
+import { resetMocks } from './support/worker.js';
+
+beforeEach(() => {
+  resetMocks();
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
+});
+
+/** Tabs that open, the second in an Incognito window. */
+const REGULAR = TAB + 2;
+const SECRET = TAB + 4;
+const WORKERS = -1;
+
+test('tabs in Incognito windows are known, also after they have closed', () => {
+  for (const setting of /** @type {const} */ (['shared', 'headers', 'export', undefined])) {
+    const isApart = setting === 'headers' || setting === 'export';
+    const tabs = new IncognitoTabs(() => setting);
+    tabs.opened({ id: 1, incognito: false });
+    tabs.opened({ incognito: true });
+    assert.deepEqual([tabs.holdsWorkers, tabs.isHidden(WORKERS)], [false, false]);
+    assert.deepEqual([1, SECRET, null].map((id) => tabs.mayHave(id)), [false, isApart, isApart]);
+    tabs.opened({ id: SECRET, incognito: true });
+    for (const isOpen of [true, false]) {
+      assert.deepEqual([tabs.has(1), tabs.has(SECRET), tabs.has(null)], [false, isApart, false], setting);
+      assert.deepEqual([1, SECRET, WORKERS].map((id) => tabs.isHidden(id)), [false, setting === 'headers', setting === 'headers' && isOpen], setting);
+      assert.equal(tabs.holdsWorkers, isApart && isOpen);
+      tabs.closed(SECRET);
+      tabs.closed(1);
+    }
+    assert.equal(tabs.mayHave(1), isApart, 'ids are not used again, but nothing is known of it');
+  }
+});
+
+let workers = 0;
+
+/**
+ * Starts the whole worker in a browser of a person with a regular tab, and opens an Incognito one.
+ *
+ * @param {{ granted: boolean, incognito: 'headers' | 'export', scope: 'session' | 'tab' | 'navigation' }} options
+ */
+async function browsing({ granted, ...settings }) {
+  const browser = fakeChrome({ ...OPEN, granted });
+  workers += 1;
+  Object.assign(globalThis, { self: { serviceWorker: { state: 'parsed' } } });
+  await import(String(new URL(`../../extension/service-worker.js?incognito-${workers}`, import.meta.url)));
+  await settled();
+  const [port] = browser.ports;
+  port?.receive(answer('auto', undefined, settings));
+  await idle();
+  browser.fire('tabs.onCreated', { id: REGULAR, windowId: REGULAR - 1, incognito: false });
+  browser.fire('tabs.onCreated', { id: SECRET, windowId: SECRET - 1, incognito: true });
+  await idle();
+  let visits = 0;
+  /** Returns the traces of a navigation and of a request of its page. @param {number} tabId @param {string} url */
+  const visit = async (tabId, url) => {
+    visits += 1;
+    const details = { requestId: `n${visits}`, tabId, type: 'main_frame', method: 'GET', url, documentLifecycle: 'active', timeStamp: 1 };
+    const page = { tabId, url, parentFrameId: -1, documentLifecycle: 'active', documentId: `d${visits}`, timeStamp: 2, transitionType: 'link' };
+    const document = carriedBy({ browser }, { ...details, documentId: undefined });
+    browser.fire('webRequest.onHeadersReceived', { ...details, statusCode: 200, responseHeaders: [] });
+    await idle();
+    browser.fire('webRequest.onResponseStarted', { ...details, statusCode: 200, responseHeaders: [] });
+    browser.fire('webNavigation.onCommitted', page);
+    browser.fire('webNavigation.onCompleted', page);
+    browser.fire('webRequest.onCompleted', { ...details, statusCode: 200, statusLine: 'HTTP/1.1 200' });
+    await idle();
+    const asset = { requestId: `r${visits}`, tabId, documentId: page.documentId, type: 'script', method: 'GET', url: `${url}asset`, timeStamp: 3 };
+    const loaded = carriedBy({ browser }, asset);
+    browser.fire('webRequest.onErrorOccurred', { ...asset, error: 'net::ERR_FAILED' });
+    browser.fire('webRequest.onErrorOccurred', { ...asset, requestId: `b${visits}`, error: 'net::ERR_BLOCKED_BY_CLIENT' });
+    await idle();
+    return [traceOf(document), traceOf(loaded)];
+  };
+  /** Returns what the host was told, as text. */
+  const told = () => {
+    mock.timers.tick(BATCH_DELAY);
+    return JSON.stringify(observationsOf(port));
+  };
+  return { browser, visit, told };
+}
+
+const HIDDEN_PAGE = 'https://secret.test/';
+
+for (const granted of [true, false]) {
+  for (const scope of /** @type {const} */ (['session', 'tab', 'navigation'])) {
+    for (const incognito of /** @type {const} */ (['headers', 'export'])) {
+      test(`${granted ? 'detailed' : 'lightweight'}, scope ${scope}, ${incognito}: Incognito windows are apart`, async () => {
+        const { browser, visit, told } = await browsing({ granted, scope, incognito });
+        const regular = [...(await visit(REGULAR, PAGE)), ...(await visit(REGULAR, PAGE))];
+        const secret = [...(await visit(SECRET, HIDDEN_PAGE)), ...(await visit(SECRET, HIDDEN_PAGE))];
+        assert.ok([...regular, ...secret].every((trace) => trace !== undefined));
+        assert.equal(new Set(regular).size, scope === 'navigation' ? 2 : 1);
+        assert.equal(new Set(secret).size, 2, 'a trace for each navigation');
+        assert.ok(secret.every((trace) => !regular.includes(trace)));
+
+        const worker = () => carriedBy({ browser }, { requestId: 'w', tabId: WORKERS, documentId: undefined, type: 'xmlhttprequest', method: 'GET', url: PAGE }).traceparent;
+        assert.equal(worker(), undefined, 'a worker may be for either');
+        const text = told();
+        assert.ok(text.includes(PAGE));
+        assert.equal(text.includes(HIDDEN_PAGE), incognito === 'export');
+        for (const trace of secret) assert.equal(text.includes(String(trace)), incognito === 'export');
+        browser.fire('tabs.onRemoved', SECRET);
+        await idle();
+        assert.equal(told().includes(`"tabId":${SECRET}`), incognito === 'export');
+        assert.ok(worker());
+      });
+    }
+  }
+}
