@@ -164,7 +164,8 @@ impl Policy {
 
     /// Whether parts of a session may be sampled although the session is not.
     pub(crate) fn samples_parts(&self) -> bool {
-        self.scope() != Scope::Session || self.sample_per() == SamplePer::Navigation
+        let is_any_sampled = self.sampler.ratio > 0.0 || self.sampler.parent_based;
+        is_any_sampled && (self.scope() != Scope::Session || self.sample_per() == SamplePer::Navigation)
     }
 
     /// Returns the flags of a trace, or of a part of it, that begins here or continues a context with the flags `parent`.
