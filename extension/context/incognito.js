@@ -11,16 +11,16 @@ import { dropOldest } from '../drop-oldest.js';
 const NO_TAB = -1;
 
 /** Limit for closed tabs, of which late events may still tell. */
-const MAX_CLOSED_INCOGNITO = 1000;
+const MAX_CLOSED_TABS = 1000;
 
 /** The tabs of a browser. */
 export class IncognitoTabs {
-  /** @type {Set<number>} */
-  #open = new Set();
-  /** @type {Set<number>} */
-  #closed = new Set();
-  /** @type {Set<number>} the tabs that are on the record */
-  #regular = new Set();
+  /** @type {Map<number, boolean>} whether each open tab is in an Incognito window */
+  #open = new Map();
+  /** @type {Map<number, boolean>} the same of closed tabs */
+  #closed = new Map();
+  /** Whether there was such a window. Before, tabs that do not exist yet are taken for regular ones, as nearly all are. */
+  #hadWindow = false;
   #setting;
 
   /** @param {() => Incognito | undefined} setting */
@@ -32,37 +32,54 @@ export class IncognitoTabs {
     return (this.#setting() ?? 'shared') === 'shared';
   }
 
-  /** @param {{ id?: number, incognito: boolean }} tab */
+  /**
+   * Notes a tab.
+   *
+   * @param {{ id?: number, incognito: boolean }} tab
+   * @returns {boolean} whether it is the first in an Incognito window, so that from now on other tabs to come may be in one
+   */
   opened({ id, incognito }) {
-    if (id !== undefined) (incognito ? this.#open : this.#regular).add(id);
+    const isFirst = incognito && !this.#hadWindow;
+    if (incognito) this.#hadWindow = true;
+    if (id !== undefined) this.#open.set(id, incognito);
+    return isFirst && !this.#isShared;
   }
 
   /** @param {number} tabId */
   closed(tabId) {
-    this.#regular.delete(tabId);
-    if (!this.#open.delete(tabId)) return;
-    this.#closed.add(tabId);
-    dropOldest(this.#closed, MAX_CLOSED_INCOGNITO);
+    const incognito = this.#open.get(tabId);
+    if (incognito === undefined) return;
+    this.#open.delete(tabId);
+    this.#closed.set(tabId, incognito);
+    dropOldest(this.#closed, MAX_CLOSED_TABS);
+  }
+
+  /** Returns whether a tab is or was in an Incognito window; undefined for an unknown tab. @param {number} tabId */
+  #kind(tabId) {
+    return this.#open.get(tabId) ?? this.#closed.get(tabId);
   }
 
   /** Returns whether a tab is in an Incognito window whose traces are apart. @param {number | null} tabId */
   has(tabId) {
-    return tabId !== null && !this.#isShared && (this.#open.has(tabId) || this.#closed.has(tabId));
+    return tabId !== null && !this.#isShared && this.#kind(tabId) === true;
   }
 
-  /** Returns whether a tab may be in such a window, because it is one or does not exist yet. @param {number | null} tabId */
+  /** Returns whether a tab may be in such a window, because it is or does not exist yet. @param {number | null} tabId */
   mayHave(tabId) {
-    return !this.#isShared && (tabId === null || !this.#regular.has(tabId));
+    return !this.#isShared && this.#hadWindow && (tabId === null || this.#kind(tabId) !== false);
   }
 
-  /** Whether requests of workers carry nothing, since the browser does not say whether they are for an Incognito window. */
+  /**
+   * Whether requests without a tab carry nothing: those of workers and the late ones of closed pages. The browser does not say whether they are
+   * for an Incognito window, and they may come after the last one has closed.
+   */
   get holdsWorkers() {
-    return !this.#isShared && this.#open.size > 0;
+    return !this.#isShared && this.#hadWindow;
   }
 
-  /** Returns whether nobody is told of what happens in a tab. A request may be waiting. @param {number} tabId */
+  /** Returns whether nothing in a tab is observed. A request may be waiting. @param {number} tabId */
   isHidden(tabId) {
     if (this.#setting() !== 'headers') return false;
-    return tabId === NO_TAB ? this.holdsWorkers : this.has(tabId);
+    return tabId === NO_TAB ? this.holdsWorkers : this.mayHave(tabId);
   }
 }

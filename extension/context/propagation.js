@@ -163,7 +163,7 @@ export class Propagation {
     /** Regular expressions for the addresses to which rules add headers; every address when empty. */
     this.targets = settings.targets.filter((target) => !refused.includes(target));
     /** Whether the session's baggage goes only to hosts that clients navigate to. */
-    this.limitsBaggage = settings.baggage !== '' && settings.targets.length === 0;
+    this.limitsBaggage = this.#readsBaggage && settings.baggage !== '' && settings.targets.length === 0;
     const noneLeft = this.targets.length === 0 && settings.targets.length > 0;
     // An exclusion that cannot be used must not lead to headers, so then everything is excluded.
     const nothing = paused || noneLeft || settings.exclude.some((exclude) => refused.includes(exclude));

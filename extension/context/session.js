@@ -41,7 +41,9 @@ export class Session {
   #started = 0;
   /** @type {Choose} what the user chose in the popup */
   chosen = AS_CONFIGURED;
+  /** The hosts that clients navigate to themselves. */
   hosts = new ClientHosts();
+  /** The tabs in Incognito windows. */
   incognito = new IncognitoTabs(() => this.propagation.settings.incognito);
 
   /**

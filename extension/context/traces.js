@@ -25,6 +25,7 @@ import { isSampled } from './propagators.js';
  * @typedef {object} Special
  * @property {Trace} [trace]
  * @property {string} [baggage] the client's baggage, without the session's
+ * @property {true} [isApart] whether it may be in an Incognito window, where nothing of other windows goes
  * @property {Linked} [client] the context that the client puts on every request
  * @property {Steering} [steering]
  */
@@ -93,9 +94,10 @@ export class Traces {
     // A tab is remembered only where its trace has to be.
     const tab = tabId === null ? undefined : scope === 'tab' ? this.clients.tab(tabId) : this.clients.get(tabId);
     const { steering = null, client = null, baggage = '', changes = 0 } = tab ?? {};
-    const isApart = scope === 'navigation' || incognito.mayHave(tabId);
-    const alone = steering?.newTrace === true || (isApart && (tab?.trace ?? null) === null);
+    const isApart = incognito.mayHave(tabId);
+    const alone = steering?.newTrace === true || ((isApart || scope === 'navigation') && (tab?.trace ?? null) === null);
     const context = alone ? this.#inNewTrace() : this.#inTraceOf(tab);
+    if (isApart) context.isApart = true;
     if (client !== null) context.client = spanLink(client);
     if (baggage !== '') context.baggage = baggage;
     if (steering !== null) {
@@ -150,6 +152,7 @@ export class Traces {
     if (trace === null && client === null && baggage === '' && steering === null) return context;
     /** @type {TracedContext} */
     const root = trace === null ? { spanId: context.spanId, flags: context.flags } : { spanId: trace.spanId, flags: trace.flags, trace };
+    if (this.#session.incognito.mayHave(tabId)) root.isApart = true;
     if (client !== null) root.client = spanLink(client);
     if (baggage !== '') root.baggage = baggage;
     if (steering !== null) root.steering = steering;
@@ -172,9 +175,10 @@ export class Traces {
     this.#tell(tabId, 'client', trace);
   }
 
-  /** Takes the first request of a navigation, which may be to a new host of the client. @param {MainFrameRequest} details */
+  /** Takes the first request of a navigation, which may be to a new host of the client. @param {MainFrameRequest & { tabId: number }} details */
   navigates(details) {
-    if (this.#session.hosts.navigates(details)) this.#hostsChanged();
+    const { hosts, incognito } = this.#session;
+    if (incognito.has(details.tabId) ? hosts.shows(details.url) : hosts.navigates(details)) this.#hostsChanged();
   }
 
   /** Takes the address of a page that a tab shows. @param {string} url */
@@ -226,9 +230,9 @@ export class Traces {
    * @param {TracedContext} context @param {string} spanId
    * @param {string} [own] the session's baggage, where it may not go to every address
    */
-  carried({ flags, trace, baggage }, spanId, own) {
+  carried({ flags, trace, baggage, isApart }, spanId, own) {
     const { context, propagation: { settings } } = this.#session;
-    const ours = own ?? settings.baggage;
+    const ours = isApart === true ? '' : (own ?? settings.baggage);
     return {
       traceId: trace === undefined ? context.traceId : trace.traceId,
       spanId,

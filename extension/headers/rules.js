@@ -94,7 +94,9 @@ function actionOf(context, propagation, traces, foreign, baggage) {
   const set = new Set(written.map(([header]) => header));
   // Removes headers that rules of lower priority would set all the same, or that a client has set.
   const configured = propagators === null ? [] : [...propagation.fields].filter((field) => field !== BAGGAGE || baggage !== '');
-  const others = [...configured, ...foreign].filter((field) => !set.has(field));
+  // The root's rule writes baggage in all tabs.
+  const apart = context.isApart === true && propagation.fields.has(BAGGAGE) && propagation.settings.baggage !== '' ? [BAGGAGE] : [];
+  const others = [...configured, ...foreign, ...apart].filter((field) => !set.has(field));
   written.push(...others.map((field) => /** @type {[string, null]} */ ([field, null])));
   if (written.length === 0) return null;
   const requestHeaders = written.map(([header, value]) =>

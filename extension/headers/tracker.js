@@ -61,19 +61,21 @@ export class NavigationTracker {
 
   /** Follows the browser contexts. Comes before {@link NavigationTracker.opened}. @param {OpenedTab} tab */
   tabOpened(tab) {
-    const { session: { incognito, propagation }, tabs } = this.#tracing;
+    const { session: { incognito }, tabs, traces } = this.#tracing;
     const { browserContexts } = tabs;
     browserContexts.opened(tab);
     this.#keepContexts();
-    const mayHave = tab.id !== undefined && incognito.mayHave(tab.id);
-    incognito.opened(tab);
-    // Its first contexts were issued when the tab could still be of either kind.
-    const isKnown = mayHave && (tab.incognito || propagation.settings.scope !== 'navigation');
-    if (isKnown) tabs.known(tab.id ?? WORKERS);
-    if (isKnown || browserContexts.needsRules(WORKERS)) void this.#mode.update();
+    const { id = WORKERS } = tab;
+    const mayHave = incognito.mayHave(id);
+    // Contexts of tabs to come were issued when they could only be regular ones, and those of a tab when it could still be of either kind.
+    if (incognito.opened(tab)) tabs.refresh();
+    const needsOthers = mayHave || incognito.has(id);
+    if (incognito.has(id)) traces.clients.closed(id);
+    if (needsOthers) tabs.known(id);
+    if (needsOthers || browserContexts.needsRules(WORKERS)) void this.#mode.update();
   }
 
-  /** Returns whether nobody is told of what happens in a tab. @param {number} tabId */
+  /** Returns whether nothing in a tab is observed. @param {number} tabId */
   isHidden(tabId) {
     return this.#tracing.session.incognito.isHidden(tabId);
   }
@@ -89,9 +91,7 @@ export class NavigationTracker {
     const { session: { incognito }, tabs, traces } = this.#tracing;
     traces.clients.closed(tabId);
     tabs.browserContexts.closed(tabId);
-    const heldWorkers = incognito.holdsWorkers;
     incognito.closed(tabId);
-    if (heldWorkers && !incognito.holdsWorkers) void this.#mode.update();
     this.#keepContexts();
     return this.#apply(tabs.closed(tabId));
   }

@@ -287,8 +287,8 @@ export class Requests {
    * @param {{ url: string, requestId: string, tabId: number }} details
    */
   #isObserved({ url, requestId, tabId }) {
-    if (this.#session.incognito.isHidden(tabId)) return false;
-    return this.#started.has(requestId) || this.#session.propagation.isTarget(url);
+    const { incognito, propagation } = this.#session;
+    return this.#started.has(requestId) || (!incognito.isHidden(tabId) && propagation.isTarget(url));
   }
 
   /** @param {number} tabId @param {Carried} carried */

@@ -9,6 +9,7 @@ use crate::base::stdio::say;
 use crate::cli::collect;
 use crate::cli::setting_flags::SettingFlags;
 use crate::context::mode::ModeSetting;
+use crate::context::propagator::Propagator;
 use crate::launch::{extension, find, start};
 use crate::run::collector::{self, RunningCollector};
 use crate::run::{Run, RunOptions};
@@ -86,12 +87,14 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         set_endpoint(config, &mut command, &collector.endpoint());
     }
     let variables = table::all().map(|setting| setting.name).chain([FILE, STATE_HOME]).collect();
+    // Baggage alone goes only to the client's hosts.
+    let writes_spans = config.policy.propagators.iter().any(|propagator| *propagator != Propagator::Baggage);
     let options = RunOptions {
         wait: args.wait,
         link: config.link.as_ref(),
         variables,
         defaults: defaults(config),
-        is_unlimited: config.policy.targets.is_empty() && !config.policy.propagators.is_empty(),
+        is_unlimited: config.policy.targets.is_empty() && writes_spans,
     };
     run.execute(command, collector, &options)
 }

@@ -24,6 +24,7 @@ use crate::base::files::{self, Readers};
 use crate::base::process::Process;
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};
+use crate::context::propagator::Propagator;
 use crate::export::options::ExportOptions;
 use crate::export::queue::ExportedSession;
 use crate::launch::extension;
@@ -176,7 +177,9 @@ fn without_effect(launch: &LaunchOptions, policy: &Policy, web_vitals: bool) -> 
             "NAVTRACE_EXISTING=keep has no effect in static mode on the headers that navtrace sets: those of pages are overridden; use detailed mode",
         ),
         (
-            !policy.baggage.is_empty() && policy.targets.is_empty(),
+            policy.propagators.contains(&Propagator::Baggage)
+                && !policy.baggage.is_empty()
+                && policy.targets.is_empty(),
             "BAGGAGE has no effect in static mode without targets, since nothing tells a script's own hosts from others; use NAVTRACE_TARGETS",
         ),
         (

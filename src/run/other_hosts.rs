@@ -28,14 +28,21 @@ pub(super) fn sentence(sessions: &[TracedSession]) -> Option<String> {
     let failed: Vec<&str> = others.iter().filter(|(_, failed)| **failed).map(|(host, _)| *host).collect();
     let failures = match failed.len() {
         0 => String::new(),
-        count => format!(", where requests to {count} failed ({})", shortened(&failed)),
+        count => format!("; requests to {count} of them failed ({})", shortened(&failed)),
     };
-    let patterns: Vec<String> = own.iter().take(MAX_NAMED).map(|host| pattern(host)).collect();
-    let targets = if patterns.is_empty() { "PATTERNS".to_owned() } else { format!("'{}'", patterns.join(",")) };
+    // Targets that leave out hosts of the user would stop their tracing.
+    let patterns: Vec<String> = own.iter().filter(|host| !is_subdomain(host, &own)).map(|host| pattern(host)).collect();
+    let are_told = !patterns.is_empty() && patterns.len() <= MAX_NAMED;
+    let targets = if are_told { format!("'{}'", patterns.join(",")) } else { "PATTERNS".to_owned() };
     Some(format!(
-        "headers also went to {at_least}{}{failures}; --targets {targets} prevents that",
+        "headers also went to {at_least}{}{failures}; use --targets {targets} to prevent that",
         counted(others.len(), "other host")
     ))
+}
+
+/// Returns whether a host is below one of these.
+fn is_subdomain(host: &str, of: &BTreeSet<&str>) -> bool {
+    host.split_once('.').is_some_and(|(_, parent)| is_covered(parent, of))
 }
 
 /// Returns whether a host is one of these or a subdomain of one.
@@ -102,13 +109,21 @@ mod tests {
         let iteration: (&[&str], &[&str]) = (&["shop.test"], &["shop.test", "ads.test", "myshop.test"]);
         assert_eq!(
             said(&[iteration, iteration, (&["10.0.0.1"], &["ads.test!"])]).unwrap(),
-            "headers also went to 2 other hosts, where requests to 1 failed (ads.test); --targets '*://10.0.0.1/*,*://*.shop.test/*' prevents that"
+            "headers also went to 2 other hosts; requests to 1 of them failed (ads.test); use --targets '*://10.0.0.1/*,*://*.shop.test/*' to prevent that"
         );
         let failed = ["a.test!", "b.test!", "c.test!", "d.test!", "e.test"];
         assert_eq!(
             said(&[(&[], &failed)]).unwrap(),
-            "headers also went to 5 other hosts, where requests to 4 failed (a.test, b.test, c.test, …); --targets PATTERNS prevents that"
+            "headers also went to 5 other hosts; requests to 4 of them failed (a.test, b.test, c.test, …); use --targets PATTERNS to prevent that"
         );
+        let own = ["b.test", "a.test", "www.a.test", "c.test"];
+        assert!(
+            said(&[(&own, &["ads.test"])])
+                .unwrap()
+                .ends_with("use --targets '*://*.a.test/*,*://*.b.test/*,*://*.c.test/*' to prevent that")
+        );
+        let own = ["b.test", "a.test", "d.test", "c.test"];
+        assert!(said(&[(&own, &["ads.test"])]).unwrap().ends_with("use --targets PATTERNS to prevent that"));
         let many: Vec<String> = (0..MAX_HOSTS).map(|number| format!("h{number}.test")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert!(said(&[(&[], &many)]).unwrap().starts_with("headers also went to at least 200 other hosts; "));

@@ -112,8 +112,9 @@ pub(super) static SETTINGS: &[Setting] = &[
     Setting {
         name: SCOPE,
         flag: Some("scope"),
-        default: "`session`, or `navigation` in [your own browser](own-browser.md)",
-        meaning: "what shares a trace id: `session`, `tab` or `navigation`; traces of one session have links to each other",
+        default: "`session`",
+        meaning: "what shares a trace id: `session`, `tab` or `navigation` (the default in [your own browser](own-browser.md)); traces of one \
+                  session have links to each other",
         choices: || value::names(&SCOPES),
         read: Read::Text(|config, text| put(&mut config.policy.scope, value::one_of(text, &SCOPES))),
         ..SETTING
@@ -122,8 +123,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_INCOGNITO",
         flag: Some("incognito"),
         default: "`headers`",
-        meaning: "what is told of Incognito windows of [your own browser](own-browser.md), whose traces are apart in any case: `headers`: their requests \
-                  carry headers, and nothing is exported or stored; `export`: they are traced like other windows",
+        meaning: "what is exported about Incognito windows of [your own browser](own-browser.md): `headers`: nothing, their requests only \
+                  carry headers; `export`: the same as for other windows; each of their navigations has a trace of its own",
         choices: || value::names(&INCOGNITO),
         read: Read::Text(|config, text| put(&mut config.incognito, value::one_of(text, &INCOGNITO))),
         ..SETTING

@@ -24,17 +24,28 @@ test('tabs in Incognito windows are known, also after they have closed', () => {
     const tabs = new IncognitoTabs(() => setting);
     tabs.opened({ id: 1, incognito: false });
     tabs.opened({ incognito: true });
-    assert.deepEqual([tabs.holdsWorkers, tabs.isHidden(WORKERS)], [false, false]);
+    assert.deepEqual([tabs.holdsWorkers, tabs.isHidden(WORKERS)], [isApart, setting === 'headers']);
     assert.deepEqual([1, SECRET, null].map((id) => tabs.mayHave(id)), [false, isApart, isApart]);
+    assert.equal(tabs.isHidden(SECRET), setting === 'headers', 'nothing is known of it yet');
     tabs.opened({ id: SECRET, incognito: true });
-    for (const isOpen of [true, false]) {
+    // Also after they have closed: workers and pages that have gone may still make requests.
+    for (let turn = 0; turn < 2; turn += 1) {
       assert.deepEqual([tabs.has(1), tabs.has(SECRET), tabs.has(null)], [false, isApart, false], setting);
-      assert.deepEqual([1, SECRET, WORKERS].map((id) => tabs.isHidden(id)), [false, setting === 'headers', setting === 'headers' && isOpen], setting);
-      assert.equal(tabs.holdsWorkers, isApart && isOpen);
+      assert.deepEqual([1, SECRET, WORKERS].map((id) => tabs.isHidden(id)), [false, setting === 'headers', setting === 'headers'], setting);
+      assert.equal(tabs.holdsWorkers, isApart);
       tabs.closed(SECRET);
       tabs.closed(1);
     }
-    assert.equal(tabs.mayHave(1), isApart, 'ids are not used again, but nothing is known of it');
+    assert.equal(tabs.mayHave(1), false, 'late events may tell of a closed tab');
+  }
+});
+
+test('before the first Incognito window all tabs are taken for regular ones', () => {
+  const tabs = new IncognitoTabs(() => 'headers');
+  for (const tab of [{ id: 1, incognito: false }, { id: 2, incognito: false }]) {
+    assert.deepEqual([tab.id, SECRET, null].map((id) => tabs.mayHave(id)), [false, false, false]);
+    tabs.opened(tab);
+    assert.equal(tabs.isHidden(SECRET), false);
   }
 });
 
@@ -43,7 +54,7 @@ let workers = 0;
 /**
  * Starts the whole worker in a browser of a person with a regular tab, and opens an Incognito one.
  *
- * @param {{ granted: boolean, incognito: 'headers' | 'export', scope: 'session' | 'tab' | 'navigation' }} options
+ * @param {{ granted: boolean, incognito: 'headers' | 'export', scope: 'session' | 'tab' | 'navigation', baggage?: string }} options
  */
 async function browsing({ granted, ...settings }) {
   const browser = fakeChrome({ ...OPEN, granted });
@@ -109,8 +120,21 @@ for (const granted of [true, false]) {
         browser.fire('tabs.onRemoved', SECRET);
         await idle();
         assert.equal(told().includes(`"tabId":${SECRET}`), incognito === 'export');
-        assert.ok(worker());
+        assert.equal(worker(), undefined, 'it may go on when its page has gone');
       });
     }
   }
+}
+
+for (const granted of [true, false]) {
+  test(`${granted ? 'detailed' : 'lightweight'}: Incognito windows get no baggage and add no host to it`, async () => {
+    const { browser, visit } = await browsing({ granted, scope: 'session', incognito: 'headers', baggage: 'user=alice' });
+    await visit(REGULAR, PAGE);
+    await visit(SECRET, HIDDEN_PAGE);
+    const asked = (/** @type {number} */ tabId, /** @type {string} */ documentId, /** @type {string} */ url) =>
+      carriedBy({ browser }, { requestId: `${documentId} ${url}`, tabId, documentId, type: 'script', method: 'GET', url });
+    assert.equal(asked(REGULAR, 'd1', PAGE).baggage, 'user=alice');
+    const apart = [asked(SECRET, 'd2', HIDDEN_PAGE), asked(SECRET, 'd2', PAGE), asked(REGULAR, 'd1', HIDDEN_PAGE)];
+    assert.deepEqual(apart.map(({ traceparent, baggage }) => [traceparent !== undefined, baggage]), Array(3).fill([true, undefined]));
+  });
 }

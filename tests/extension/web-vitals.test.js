@@ -9,6 +9,7 @@ import { fakeChrome } from './support/chrome.js';
 const CONTEXT = { spanId: 'a'.repeat(16), flags: '01' };
 const MEASURED = { vitals: { lcp: 12.5, cls: 0 }, timing: { responseStart: 3.5 } };
 
+const TAB = 7;
 /** A tab in an Incognito window. */
 const HIDDEN = 9;
 
@@ -24,13 +25,14 @@ beforeEach(() => {
   const documents = new Documents();
   documents.committed('doc', CONTEXT);
   const incognito = new IncognitoTabs(() => 'headers');
+  incognito.opened({ id: TAB, incognito: false });
   incognito.opened({ id: HIDDEN, incognito: true });
   watchWebVitals({ observe: (observation) => void observed.push(observation) }, documents, incognito);
 });
 
 /** @param {unknown} message @param {object} [sender] */
 const tell = (message, sender) =>
-  browser.fire('runtime.onMessage', message, { id: 'aalhdoofknlgjgclnnkjbegphicaohme', documentId: 'doc', tab: { id: 7 }, ...sender });
+  browser.fire('runtime.onMessage', message, { id: 'aalhdoofknlgjgclnnkjbegphicaohme', documentId: 'doc', tab: { id: TAB }, ...sender });
 
 test('the script runs in every page from its start', async () => {
   const logged = mock.method(console, 'error', () => {});

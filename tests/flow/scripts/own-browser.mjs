@@ -18,7 +18,7 @@ const preferences = { extensions: { settings: { [ID]: { incognito: true } }, ui:
 writeFileSync(`${PROFILE}/Default/Preferences`, JSON.stringify(preferences));
 
 const browser = await puppeteer.launch({
-  executablePath: '/usr/bin/chromium',
+  executablePath: process.env.CHROME_BIN ?? '/usr/bin/chromium',
   userDataDir: PROFILE,
   args: [`--load-extension=${EXTENSION}`, '--disable-background-networking', ...(process.getuid() === 0 ? ['--no-sandbox'] : [])],
   ignoreDefaultArgs: ['--disable-extensions'],
