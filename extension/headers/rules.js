@@ -96,7 +96,7 @@ function actionOf(context, propagation, traces, foreign, baggage) {
   const configured = propagators === null ? [] : [...propagation.fields].filter((field) => field !== BAGGAGE || baggage !== '');
   // The root's rule writes baggage in all tabs.
   const apart = context.isApart === true && propagation.fields.has(BAGGAGE) && propagation.settings.baggage !== '' ? [BAGGAGE] : [];
-  const others = [...configured, ...foreign, ...apart].filter((field) => !set.has(field));
+  const others = [...new Set([...configured, ...foreign, ...apart])].filter((field) => !set.has(field));
   written.push(...others.map((field) => /** @type {[string, null]} */ ([field, null])));
   if (written.length === 0) return null;
   const requestHeaders = written.map(([header, value]) =>
