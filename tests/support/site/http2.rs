@@ -4,7 +4,6 @@
 //! this one uses `h2` itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -18,7 +17,6 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -45,17 +43,9 @@ const KEY: &str = "\
 /// would accept any, but cache nothing.
 pub const ACCEPTING: &str = "ignore-certificate-errors-spki-list=Q4Bhb61X8kPL0NvjUbQ9k2kiSNEH8SGS31g3HtWGZkQ=";
 
-/// A 103 that is sent before the response that has this as its extension.
-#[derive(Clone)]
-pub(super) struct EarlyHints {
-    /// Value of the `Link` header.
-    pub(super) link: String,
-    /// Returns whether the browser has asked for what is named there. A browser that has the response before drops the request.
-    pub(super) is_heeded: Arc<dyn Fn() -> bool + Send + Sync>,
-}
-
-/// Limit of the wait for a browser that heeds no Early Hints.
-const HEEDED: Duration = Duration::from_secs(10);
+/// Value of the `Link` header of a 103, which is sent before the response that has this as its extension.
+#[derive(Debug, Clone)]
+pub(super) struct EarlyHints(pub(super) String);
 
 /// Serves one origin until the runtime ends.
 pub(super) async fn serve(mut listener: Cuttable, router: Router) {
@@ -119,15 +109,9 @@ async fn answered(
         content.extend_from_slice(&data);
     }
     let (head, mut body) = service.call(Request::from_parts(head, Body::from(content))).await?.into_parts();
-    if let Some(EarlyHints { link, is_heeded }) = head.extensions.get() {
+    if let Some(EarlyHints(link)) = head.extensions.get() {
         let hints = Response::builder().status(StatusCode::EARLY_HINTS).header(header::LINK, link).body(())?;
         respond.send_informational(hints)?;
-        let heeded = async {
-            while !is_heeded() {
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let _ = timeout(HEEDED, heeded).await;
     }
     let mut stream = respond.send_response(Response::from_parts(head, ()), false)?;
     while let Some(frame) = body.frame().await {

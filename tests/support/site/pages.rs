@@ -148,10 +148,8 @@ pub(super) async fn download() -> impl IntoResponse {
 /// Serves `/hinting`, a plain page. Over HTTP/2, Early Hints let the browser load an image before it has the page.
 pub(super) async fn hinting(State(shared): State<Arc<Shared>>, Query(query): Parameters) -> impl IntoResponse {
     let labels = Labels::of(&query);
-    let page = Html(labels.fill(include_str!("www/plain.html"), &shared));
-    let link = format!("</cacheable/0.png?kind=hinted&{}>; rel=preload; as=image", labels.query());
-    let is_heeded = Arc::new(move || shared.record.kinds_of(&labels.run, &labels.nav).contains_key("hinted"));
-    (Extension(EarlyHints { link, is_heeded }), page)
+    let hints = EarlyHints(format!("</cacheable/0.png?kind=hinted&{}>; rel=preload; as=image", labels.query()));
+    (Extension(hints), Html(labels.fill(include_str!("www/plain.html"), &shared)))
 }
 
 /// Serves `/events`, a stream of one event, after which the page closes it.
