@@ -105,12 +105,16 @@ pub(crate) fn only_targets(mode: &str, resources: &str, setting: &str, target: O
     let names_main = (setting == "NAVTRACE_TARGETS") == (target == Origin::Main);
     let named = format!("{}/*", if names_main { test.site.main() } else { test.site.other() });
     let propagators = PROPAGATORS.join(",");
-    let settings = [
+    let mut settings = vec![
         (setting, named.as_str()),
         ("NAVTRACE_RESOURCES", resources),
         ("OTEL_PROPAGATORS", &propagators),
         ("BAGGAGE", BAGGAGE),
     ];
+    if setting == "NAVTRACE_EXCLUDE" {
+        // Without targets, baggage goes only to the hosts that the client navigates to.
+        settings.push(("NAVTRACE_TARGETS", "<all_urls>"));
+    }
     let run = covered(&test, mode, &settings);
     let (targets, others): (Vec<_>, Vec<_>) = run.requests.iter().partition(|request| request.origin == target);
     assert!(targets.len() > 5 && others.len() > 5, "{} and {}", targets.len(), others.len());

@@ -68,8 +68,8 @@ fn the_summary_tells_to_which_other_hosts_headers_went() {
         run.log.lines().find(|line| line.contains(" other host")).map(ToOwned::to_owned)
     };
     for mode in ["detailed", "lightweight"] {
-        let expected = "navtrace: headers also went to 3 other hosts, where requests to 2 failed (closed.localhost, dead.localhost); \
-                        --targets '*://127.0.0.1/*' prevents that";
+        let expected = "navtrace: headers also went to 3 other hosts; requests to 2 of them failed (dead.localhost, gone.localhost); \
+                        use --targets '*://127.0.0.1/*' to prevent that";
         assert_eq!(told(&[("NAVTRACE_MODE", mode)]).as_deref(), Some(expected), "{mode}");
     }
     assert_eq!(told(&[("NAVTRACE_TARGETS", "*://127.0.0.1/*")]), None);

@@ -24,9 +24,9 @@ const browser = await puppeteer.launch({
   ignoreDefaultArgs: ['--disable-extensions'],
 });
 
-/** Loads a page, and waits for its requests. */
-async function load(page, nav) {
-  await page.goto(`${SITE}/page?kind=document&nav=${nav}&subs=2`);
+/** Loads a page, which by default waits for the rules that name its navigation, and waits for its requests. */
+async function load(page, nav, path = 'settled') {
+  await page.goto(`${SITE}/${path}?kind=document&nav=${nav}&subs=2`);
   await page.waitForFunction(() => window.done === true, { polling: 50 });
 }
 
@@ -41,7 +41,7 @@ const startWorker = (page, nav) =>
 
 const regular = await browser.newPage();
 const carried = async () => {
-  await load(regular, 'arming');
+  await load(regular, 'arming', 'page');
   return regular.evaluate(async () => (await fetch('/carried')).text());
 };
 while ((await carried()) === '') await new Promise((resolve) => setTimeout(resolve, 50));
