@@ -115,7 +115,9 @@ function actionOf(context, propagation, traces, foreign, baggage) {
 function addressesOf({ targets, limitsBaggage, settings: { baggage } }, hosts, isDocuments) {
   if (targets.length > 0) return targets.map((target) => ({ where: matching(target), baggage }));
   if (!limitsBaggage || (hosts === null && isDocuments)) return [{ where: {}, baggage }];
-  if (hosts === null || hosts.length === 0) return [{ where: {}, baggage: '' }];
+  // The first page is the client's, and may make its requests before there are rules that know its host.
+  if (hosts === null) return [{ where: { domainType: 'thirdParty' }, baggage: '' }, { where: { domainType: 'firstParty' }, baggage }];
+  if (hosts.length === 0) return [{ where: {}, baggage: '' }];
   return [{ where: { excludedRequestDomains: hosts }, baggage: '' }, { where: { requestDomains: hosts }, baggage }];
 }
 

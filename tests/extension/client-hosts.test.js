@@ -114,10 +114,14 @@ test('rules give baggage to the hosts of the client alone', () => {
   }
 });
 
-test('before any page, only navigations carry baggage', () => {
+test('before any page, navigations and requests of a page to its own site carry baggage', () => {
   const carried = under(rulesOf(BAGGAGE, contexts, [], null));
   for (const tabId of [7, 99]) assert.equal(carried({ tabId, type: 'main_frame', url: STRANGER }).baggage, 'k=v');
-  for (const tabId of [7, 99, -1]) assert.deepEqual(Object.keys(carried({ tabId, type: 'script', url: STRANGER })), ['traceparent']);
+  for (const tabId of [7, 99, -1]) {
+    const script = { tabId, type: 'script', url: STRANGER };
+    assert.equal(carried({ ...script, initiator: 'https://www.ads.test' }).baggage, 'k=v');
+    for (const other of [{}, { initiator: 'https://shop.test' }]) assert.deepEqual(Object.keys(carried({ ...script, ...other })), ['traceparent']);
+  }
   const none = under(rulesOf(BAGGAGE, contexts, [], []));
   for (const type of ['main_frame', 'script']) assert.deepEqual(Object.keys(none({ tabId: 7, type, url: STRANGER })), ['traceparent']);
 });

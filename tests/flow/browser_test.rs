@@ -198,7 +198,7 @@ impl BrowserTest {
         loop {
             let mut left = (self.environment.processes(), self.environment.left_behind());
             // Chromium leaves these if a client kills it, with and without navtrace.
-            left.1.retain(|name| !name.starts_with("org.chromium.Chromium."));
+            left.1.retain(|name| !name.trim_start_matches('.').starts_with("org.chromium.Chromium."));
             if left.0.is_empty() && left.1.is_empty() {
                 return;
             }

@@ -70,6 +70,9 @@ const beginningWith = (urlFilter) => {
   return new RegExp(`^${address.replace(/[.+?()[\]{}$\\]/g, '\\$&')}(?![\\w.%-])`);
 };
 
+/** @param {string} hostname below a public suffix of one label, as those of tests are */
+const site = (hostname) => hostname.split('.').slice(-2).join('.');
+
 /**
  * Finds the rules that change a request's headers, the highest priority first. A rule that allows the request hides those below it.
  *
@@ -77,18 +80,20 @@ const beginningWith = (urlFilter) => {
  * @param {any} details
  * @returns {any[]}
  */
-export const rulesFor = (rules, { type, tabId, url }) => {
+export const rulesFor = (rules, { type, tabId, url, initiator = '' }) => {
   const { hostname } = new URL(url);
+  const isFirstParty = site(hostname) === site(initiator.replace(/^.*:\/\//, ''));
   const isIn = (/** @type {string} */ domain) => hostname === domain || hostname.endsWith(`.${domain}`);
-  const matching = [...rules.values()].filter(
-    ({ condition: { resourceTypes, tabIds, requestDomains, excludedRequestDomains, regexFilter, urlFilter, isUrlFilterCaseSensitive = false } }) =>
-      (resourceTypes?.includes(type) ?? type !== 'main_frame') &&
-      (tabIds?.includes(tabId) ?? true) &&
-      (requestDomains?.some(isIn) ?? true) &&
-      !(excludedRequestDomains?.some(isIn) ?? false) &&
-      (urlFilter === undefined || beginningWith(urlFilter).test(url)) &&
-      (regexFilter === undefined || new RegExp(regexFilter, isUrlFilterCaseSensitive ? '' : 'i').test(url)),
-  );
+  /** @param {any} condition */
+  const matches = ({ resourceTypes, tabIds, requestDomains, excludedRequestDomains, domainType, regexFilter, urlFilter, isUrlFilterCaseSensitive = false }) =>
+    (resourceTypes?.includes(type) ?? type !== 'main_frame') &&
+    (tabIds?.includes(tabId) ?? true) &&
+    (requestDomains?.some(isIn) ?? true) &&
+    !(excludedRequestDomains?.some(isIn) ?? false) &&
+    (domainType === undefined || (domainType === 'firstParty') === isFirstParty) &&
+    (urlFilter === undefined || beginningWith(urlFilter).test(url)) &&
+    (regexFilter === undefined || new RegExp(regexFilter, isUrlFilterCaseSensitive ? '' : 'i').test(url));
+  const matching = [...rules.values()].filter(({ condition }) => matches(condition));
   const allowed = Math.max(0, ...matching.filter(({ action }) => action.type === 'allow').map(({ priority }) => priority));
   return matching
     .filter(({ action, priority }) => action.type === 'modifyHeaders' && priority > allowed)
