@@ -122,9 +122,10 @@ mod tests {
             protocol,
             headers: Vec::new(),
             gzip: false,
-            timeout: Duration::ZERO,
+            timeout: None,
             certificate: None,
             client: None,
+            unusable: None,
         };
         endpoint.page_addresses()
     }
