@@ -9,6 +9,7 @@ pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod stdio;
 pub(crate) mod text;
+pub(crate) mod threads;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};

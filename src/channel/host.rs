@@ -12,6 +12,7 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::lock;
 use crate::base::process::Process;
 use crate::base::stdio::{self, say};
+use crate::base::threads;
 use crate::channel::conversation::{self, Conversation, HostEvent};
 use crate::channel::frame::FrameError;
 use crate::channel::message::setting::SettingValue;
@@ -93,7 +94,9 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
 
     let run = ReportSender::connect();
     let listener = QueueListener { frames: Arc::clone(&frames), run: run.clone() };
-    let queue = Queue::start(&options.export, Arc::new(listener));
+    let queue = Queue::start(&options.export, Arc::new(listener)).inspect_err(|failure| {
+        run.problem(&failure.to_string());
+    })?;
     let host = Host {
         options,
         settings,
@@ -201,7 +204,7 @@ impl<S: SettingsStore> Host<'_, S> {
     /// Sees to it that the browser goes on reporting the requests of all its contexts, and answers. Reading does not wait for the browser.
     fn keep_contexts(&self, opened: u32) {
         let (frames, spare) = (Arc::clone(self.frames), Arc::clone(&self.spare_contexts));
-        std::thread::spawn(move || {
+        let started = threads::start("contexts", move || {
             let closed = if devtools::has_clients() { lock(&spare).open() } else { Ok(false) };
             if let Err(error) = &closed {
                 tracing::debug!("the browser may lose track of its contexts: {error}");
@@ -209,6 +212,10 @@ impl<S: SettingsStore> Host<'_, S> {
             let (kept, closed) = (closed.is_ok(), closed.unwrap_or(true));
             send(&frames, &ToExtension::Overlap { opened, kept, closed });
         });
+        if let Err(failure) = started {
+            tracing::debug!("the browser may lose track of its contexts: {failure}");
+            send(self.frames, &ToExtension::Overlap { opened, kept: false, closed: true });
+        }
     }
 
     fn armed(&self, mode: Mode) {

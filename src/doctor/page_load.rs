@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
-use crate::base::files;
+use crate::base::{files, threads};
 use crate::context::mode::{Mode, ModeSetting, WantedMode};
 use crate::doctor::{DoctorOptions, Finding};
 use crate::launch::gate::DOCTOR_HINT;
@@ -160,12 +160,13 @@ fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Durati
         return Err("the browser has no standard error".to_owned());
     };
     let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
+    threads::start("browser", move || {
         // Reads to the end, because the browser would block at a full pipe.
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             let _ = sender.send(line);
         }
-    });
+    })
+    .map_err(|failure| failure.to_string())?;
     let deadline = Instant::now() + timeout;
     let mut last = "it printed nothing".to_owned();
     loop {
@@ -183,13 +184,14 @@ fn devtools_endpoint(stderr: Option<impl Read + Send + 'static>, timeout: Durati
 /// Opens the page up to `loads` times, and returns the first `traceparent` of a request for it.
 fn load(endpoint: &str, page: &str, server: TcpListener, loads: u32) -> Result<Option<String>, String> {
     let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
+    threads::start("server", move || {
         // Each connection has a thread, because one that the browser opens in advance may stay silent.
         for stream in server.incoming().flatten() {
             let sender = sender.clone();
-            std::thread::spawn(move || answer(stream).map(|traceparent| sender.send(traceparent)));
+            let _ = threads::start("page", move || answer(stream).map(|traceparent| sender.send(traceparent)));
         }
-    });
+    })
+    .map_err(|failure| failure.to_string())?;
     for load in 1..=loads {
         open_page(endpoint, page).map_err(|error| error.to_string())?;
         let missing = |_| format!("no request came within {PAGE_TIMEOUT:?}");

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::base::environment;
 use crate::base::failure::Failure;
+use crate::base::threads;
 use crate::channel::frame;
 use crate::channel::message::to_host::{Hello, ToHost};
 use crate::context::mode::ModeSetting;
@@ -109,7 +110,7 @@ fn say_hello(child: &mut Child) -> Result<Vec<u8>, String> {
     });
     frame::write(&mut input, &hello.encode()).map_err(|error| error.to_string())?;
     let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
+    threads::start("host", move || {
         let mut body = Vec::new();
         let answer = match frame::read(&mut output, &mut body) {
             Ok(true) => Ok(body),
@@ -118,6 +119,7 @@ fn say_hello(child: &mut Child) -> Result<Vec<u8>, String> {
         };
         // After the timeout there is no receiver.
         let _ = sender.send(answer);
-    });
+    })
+    .map_err(|failure| failure.to_string())?;
     receiver.recv_timeout(HOST_TIMEOUT).map_err(|_| format!("it was silent for {HOST_TIMEOUT:?}"))?
 }

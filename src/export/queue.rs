@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::base::directories::StateDirectory;
+use crate::base::failure::Failure;
 use crate::base::lock;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
@@ -97,7 +98,7 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Starts the threads of the queue and the sender in a host, whose parent is the browser.
-    pub(crate) fn start(options: &ExportOptions, listener: Arc<dyn Listener>) -> Self {
+    pub(crate) fn start(options: &ExportOptions, listener: Arc<dyn Listener>) -> Result<Self, Failure> {
         UnstartedQueue::new(options, Process::parent(), listener).start()
     }
 

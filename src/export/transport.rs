@@ -2,6 +2,7 @@
 
 mod grpc;
 mod http;
+mod resolve;
 
 use std::path::Path;
 use std::time::Duration;

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::base::environment::{self, GATE_SOCKET, LATCHED_PROFILE};
+use crate::base::threads;
 use crate::launch::devtools::PORT_FILE;
 
 /// Time that the browser may take to open its port file. Usually it already waits there.
@@ -76,21 +77,29 @@ pub(crate) struct Latch(Sender<()>);
 impl Latch {
     /// Finds the latch of this host's browser. It releases the browser after `timeout` at the latest.
     pub(crate) fn of_browser(timeout: Duration) -> Option<Self> {
-        fifo_of_this_host().map(|path| Self::at(path, timeout))
+        fifo_of_this_host().map(|path| Self::at(&path, timeout))
     }
 
-    fn at(path: PathBuf, timeout: Duration) -> Self {
+    fn at(path: &Path, timeout: Duration) -> Self {
         let (sender, armed) = mpsc::channel();
-        std::thread::spawn(move || {
+        let for_thread = path.to_owned();
+        let started = threads::start("latch", move || {
             if armed.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
                 tracing::warn!(
                     "the browser was not armed within {timeout:?}, so requests may go without trace context"
                 );
             }
-            if let Err(error) = read(&path, OPEN_TIMEOUT) {
-                tracing::warn!("{} can't be read, so the client waits until its own timeout: {error}", path.display());
+            if let Err(error) = read(&for_thread, OPEN_TIMEOUT) {
+                tracing::warn!(
+                    "{} can't be read, so the client waits until its own timeout: {error}",
+                    for_thread.display()
+                );
             }
         });
+        if let Err(failure) = started {
+            tracing::warn!("{failure}; requests may go without trace context");
+            let _ = read(path, FALLBACK_DELAY);
+        }
         Self(sender)
     }
 
@@ -174,7 +183,7 @@ mod tests {
         let dir = latched();
         for _ in 0..2 {
             let browser = browser(dir.path());
-            let latch = Latch::at(file(dir.path()), PATIENT);
+            let latch = Latch::at(&file(dir.path()), PATIENT);
             assert!(!is_released(&browser, SOON));
             latch.release();
             assert!(is_released(&browser, PATIENT));
@@ -185,7 +194,7 @@ mod tests {
     #[test]
     fn a_late_browser_is_released_too() {
         let dir = latched();
-        Latch::at(file(dir.path()), PATIENT).release();
+        Latch::at(&file(dir.path()), PATIENT).release();
         std::thread::sleep(SOON);
         assert!(is_released(&browser(dir.path()), PATIENT));
     }
@@ -194,7 +203,7 @@ mod tests {
     fn a_browser_that_is_never_armed_is_released_at_last() {
         let dir = latched();
         let browser = browser(dir.path());
-        let _latch = Latch::at(file(dir.path()), SOON);
+        let _latch = Latch::at(&file(dir.path()), SOON);
         assert!(is_released(&browser, PATIENT));
     }
 

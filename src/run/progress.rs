@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::base::text::counted;
+use crate::base::threads;
 use crate::run::reports::SharedState;
 use crate::run::state::{RunState, TracedSession};
 
@@ -46,8 +47,9 @@ impl Progress {
             return Self { stop: None, thread: None };
         }
         let (stop, stopped) = mpsc::channel::<()>();
-        let thread = std::thread::spawn(move || show(&state, &stopped));
-        Self { stop: Some(stop), thread: Some(thread) }
+        // Without a thread the title stays as it is.
+        let thread = threads::start("progress", move || show(&state, &stopped)).ok();
+        Self { stop: Some(stop), thread }
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::base::environment::{self, RUN_SOCKET};
-use crate::base::lock;
+use crate::base::{lock, threads};
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
@@ -132,18 +132,26 @@ impl ReportReceiver {
         let listener = UnixListener::bind(&path)?;
         let shared = Arc::new(SharedState::default());
         let shared_with_readers = Arc::clone(&shared);
-        std::thread::spawn(move || {
+        threads::start("reports", move || {
             for (connection, stream) in listener.incoming().enumerate() {
                 let Ok(stream) = stream else {
                     // Most likely out of file descriptors, which hosts free as they end.
                     std::thread::sleep(ACCEPT_PAUSE);
                     continue;
                 };
-                let shared = Arc::clone(&shared_with_readers);
-                shared.lock().connected(connection);
-                std::thread::spawn(move || read(connection, stream, &shared, on_problem));
+                let stream = Arc::new(stream);
+                shared_with_readers.lock().connected(connection);
+                let start_reader = || {
+                    let (stream, shared) = (Arc::clone(&stream), Arc::clone(&shared_with_readers));
+                    threads::start("report", move || read(connection, &stream, &shared, on_problem))
+                };
+                // Where no thread can be started now, one can be once others have ended.
+                while start_reader().is_err() {
+                    std::thread::sleep(ACCEPT_PAUSE);
+                }
             }
-        });
+        })
+        .map_err(io::Error::other)?;
         Ok(Self { path, shared })
     }
 
@@ -183,7 +191,7 @@ impl ReportReceiver {
     }
 }
 
-fn read(connection: usize, stream: UnixStream, shared: &SharedState, on_problem: fn(&str)) {
+fn read(connection: usize, stream: &UnixStream, shared: &SharedState, on_problem: fn(&str)) {
     for line in BufReader::new(stream).lines().map_while(Result::ok) {
         match serde_json::from_str(&line) {
             Ok(report) => {

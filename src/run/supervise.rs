@@ -6,6 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, WaitOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -14,6 +15,8 @@ use signal_hook::low_level::siginfo::{Cause, Origin};
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::lock;
 use crate::base::signals::{self, Signals};
+use crate::base::stdio::say;
+use crate::base::threads;
 
 /// Signals that ask a command to stop or to report something.
 const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -34,7 +37,7 @@ pub(super) fn wait(mut child: Child, mut signals: Signals) -> Result<(ExitStatus
     let target = Arc::new(Mutex::new(pid_of(&child)));
     let handle = signals.handle();
     let target_of_thread = Arc::clone(&target);
-    let passing_on = std::thread::spawn(move || {
+    let passing_on = threads::start("signals", move || {
         for origin in &mut signals {
             if has_reached_the_command(&origin) {
                 continue;
@@ -46,6 +49,9 @@ pub(super) fn wait(mut child: Child, mut signals: Signals) -> Result<(ExitStatus
         }
     });
 
+    if let Err(failure) = &passing_on {
+        say(&format!("signals are not passed on to the command: {failure}"));
+    }
     if let Some(Err(error)) = pid_of(&child).map(wait_without_reaping) {
         tracing::debug!("waiting for the command: {error}");
     }
@@ -55,7 +61,7 @@ pub(super) fn wait(mut child: Child, mut signals: Signals) -> Result<(ExitStatus
     *lock(&target) = None;
     let status = child.wait();
     handle.close();
-    let _ = passing_on.join();
+    let _ = passing_on.map(JoinHandle::join);
     let status =
         status.map_err(|error| Failure::new(ExitCode::Failure, "the command's status is lost").because(error))?;
     Ok((status, later?))

@@ -16,6 +16,7 @@ use rand::RngExt;
 
 use crate::base::signals;
 use crate::base::stdio::say;
+use crate::base::threads;
 
 /// Serves a page and opens it in the browser. Returns on SIGINT, SIGTERM or SIGHUP.
 pub(crate) fn serve(html: String) -> io::Result<()> {
@@ -28,7 +29,8 @@ pub(crate) fn serve(html: String) -> io::Result<()> {
     let url = format!("http://{address}{path}");
     let page = move |request: Request| async move { answer(&request, html) };
     let router = Router::new().route(&path, get(page));
-    std::thread::spawn(move || runtime.block_on(async { axum::serve(listener, router).await }));
+    threads::start("page", move || runtime.block_on(async { axum::serve(listener, router).await }))
+        .map_err(io::Error::other)?;
     let opened = open::that_detached(&url);
     let problem = opened.err().map_or_else(String::new, |error| format!("; no browser could be started: {error}"));
     say(&format!("the page: {url} (Ctrl-C ends it){problem}"));

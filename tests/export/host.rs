@@ -191,6 +191,17 @@ impl TestHost {
         })
     }
 
+    /// Returns how often threads of the host have gone to sleep.
+    pub(crate) fn sleeps(&self) -> u64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
+        let statuses = threads.map(|thread| fs::read_to_string(thread.path().join("status")).unwrap_or_default());
+        let sleeps = |status: String| {
+            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0)
+        };
+        statuses.map(sleeps).sum()
+    }
+
     /// Waits until the host has exited and returns the time that took.
     pub(crate) fn wait_for_exit(&self) -> Duration {
         let start = Instant::now();

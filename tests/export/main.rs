@@ -26,3 +26,4 @@ mod spans;
 mod state;
 mod static_mode;
 mod succession;
+mod threads;

@@ -1,11 +1,13 @@
 //! Tests an unusable state directory and a full disk: there is one message, and spans are still exported.
 
+use std::time::{Duration, Instant};
+
 use navtrace::testing::Observation;
 
 use crate::collector::Collector;
 use crate::observations::{all_ids, completed, page, page_ids, span_id, started};
 use crate::reports::Reports;
-use crate::setup::{ExportTest, ORIGIN};
+use crate::setup::{ExportTest, ORIGIN, wait_until};
 
 const NOTHING_KEPT: &str = "nothing can be kept for later (No such file or directory (os error 2)): set XDG_STATE_HOME to a folder that \
                             you may write to\n";
@@ -151,4 +153,30 @@ fn a_full_disk_does_not_multiply_spans() {
     assert_eq!((code, message), (0, format!("navtrace: 6 spans sent to {}\n", test.target())));
     test.assert_tree(&session, &all_ids([page_ids(1, 3), vec![span_id(0xa1).to_string()]]));
     assert_eq!((test.journals().len(), test.spooled().len()), (0, 0));
+}
+
+#[test]
+fn an_idle_host_does_not_wake_up() {
+    // One has nothing to send, the other one only what its collector does not accept.
+    let (idle, failing) = (ExportTest::new(), ExportTest::with(Collector::down()));
+    let mut host = failing.host_with_browser();
+    host.start_session();
+    host.observe(&page(1, 3));
+    host.end();
+    let mut hosts = [idle.host_with_browser(), failing.host_with_browser()];
+    for host in &mut hosts {
+        host.start_session();
+    }
+    hosts[1].wait_for_stderr("spans can't be sent to ");
+    // Longer than any pause of a host that still has something to do.
+    let quiet = Duration::from_secs(11);
+    let mut seen = [0, 0];
+    let mut since = Instant::now();
+    wait_until("all hosts sleep", || {
+        let now = [hosts[0].sleeps(), hosts[1].sleeps()];
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
+        since.elapsed() >= quiet
+    });
 }

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, mpsc};
 
 use crate::base::directories::StateDirectory;
+use crate::base::failure::Failure;
 use crate::base::process::Process;
+use crate::base::threads;
 use crate::context::issuer::SessionContext;
 use crate::context::traceparent::SpanContext;
 use crate::export::journal::SessionStart;
@@ -14,7 +16,7 @@ use crate::export::queue::sessions::Sessions;
 use crate::export::queue::thread::QueueThread;
 use crate::export::queue::{ExportedSession, Listener, Message, Queue, nanos_now, remote};
 use crate::export::resource::{self, BrowserInfo};
-use crate::export::send::CollectorSender;
+use crate::export::send::{CollectorSender, SenderEvent, SenderState};
 use crate::export::spool::Spool;
 use crate::observe::observation::Observed;
 
@@ -67,23 +69,29 @@ impl UnstartedQueue {
         self.state.as_ref().is_some_and(|state| Spool::new(state.spool()).spans() > 0)
     }
 
-    /// Starts the threads of the queue and the sender.
-    pub(crate) fn start(self) -> Queue {
+    /// Starts the threads of the queue and the sender. Without the first the sessions stay in their journals, without the second their spans go to
+    /// the spool.
+    pub(crate) fn start(self) -> Result<Queue, Failure> {
         let Self { options, listener, problems, state, sessions, browser } = self;
         let messages = Arc::<Backlog>::default();
         let current = sessions.current().map(|session| session.start.context);
-        let jobs = options.endpoint.clone().map(|endpoint| {
-            let (jobs, for_sender) = mpsc::channel();
-            let messages = Arc::clone(&messages);
-            let notify = move |event| messages.add(Message::Sender(event));
-            let sender = CollectorSender::new(endpoint, options.batch.clone(), state.clone(), problems, notify);
-            std::thread::spawn(move || sender.run(&for_sender));
-            jobs
-        });
-        let thread = QueueThread::new(options, browser, listener, sessions, jobs);
+        let (jobs, for_sender) = mpsc::channel();
+        let endpoint = options.endpoint.clone();
+        let batch = options.batch.clone();
+        let thread =
+            QueueThread::new(options, browser, Arc::clone(&listener), sessions, endpoint.is_some().then_some(jobs));
         let received = Arc::clone(&messages);
-        let thread = std::thread::spawn(move || thread.run(&received));
-        Queue { messages, thread, browser, state, current: Mutex::new(current) }
+        let thread = threads::start("queue", move || thread.run(&received))?;
+        if let Some(endpoint) = endpoint {
+            let notified = Arc::clone(&messages);
+            let notify = move |event| notified.add(Message::Sender(event));
+            let sender = CollectorSender::new(endpoint, batch, state.clone(), Arc::clone(&problems), notify);
+            if let Err(failure) = threads::start("sender", move || sender.run(&for_sender)) {
+                problems.set("sender", &format!("spans can't be sent: {failure}"));
+                messages.add(Message::Sender(SenderEvent::State(SenderState::Stopped)));
+            }
+        }
+        Ok(Queue { messages, thread, browser, state, current: Mutex::new(current) })
     }
 
     /// Ends the session of a browser that has ended: sends its root span, or keeps it for later. Starts threads only if there is something to
@@ -91,7 +99,14 @@ impl UnstartedQueue {
     pub(crate) fn end(mut self) -> Vec<ExportedSession> {
         let is_sampled = self.sessions.current().is_some_and(|session| session.start.context.flags.is_sampled());
         if self.options.endpoint.is_some() && is_sampled {
-            return self.start().end();
+            let listener = Arc::clone(&self.listener);
+            return match self.start() {
+                Ok(queue) => queue.end(),
+                Err(failure) => {
+                    listener.problem(&failure.to_string());
+                    Vec::new()
+                }
+            };
         }
         self.sessions.close(nanos_now());
         self.sessions.finish()

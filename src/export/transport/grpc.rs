@@ -12,7 +12,7 @@ use tonic_types::StatusExt;
 
 use crate::export::options::Endpoint;
 use crate::export::root_cause;
-use crate::export::transport::{Answer, accepted, read_pem};
+use crate::export::transport::{Answer, accepted, read_pem, resolve};
 
 pub(super) struct GrpcClient {
     collector: tonic::transport::Endpoint,
@@ -52,7 +52,7 @@ impl GrpcClient {
 
     pub(super) async fn send(&self, request: ExportTraceServiceRequest) -> Answer {
         // Each request has its own connection: requests are seconds apart, and an open channel needs a runtime that never stops.
-        let channel = match self.collector.connect().await {
+        let channel = match self.collector.connect_with_connector(resolve::connector()).await {
             Ok(channel) => channel,
             Err(error) => return Answer::Unavailable { reason: root_cause(&error), retry_after: None },
         };

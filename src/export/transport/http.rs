@@ -14,6 +14,7 @@ use url::Host;
 
 use crate::export::options::{Endpoint, Protocol};
 use crate::export::root_cause;
+use crate::export::transport::resolve::Resolver;
 use crate::export::transport::{Answer, accepted, read_pem};
 
 /// The most bytes of an answer that are read.
@@ -44,6 +45,7 @@ impl HttpClient {
             .pool_max_idle_per_host(0)
             // A redirect may turn the POST into a GET, whose success would not mean that the spans were accepted.
             .redirect(Policy::none())
+            .dns_resolver(std::sync::Arc::new(Resolver))
             .default_headers(headers);
         if let Some(timeout) = endpoint.timeout {
             builder = builder.timeout(timeout);

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use tempfile::TempDir;
 
 use crate::base::process::Process;
-use crate::base::{files, stdio};
+use crate::base::{files, stdio, threads};
 use crate::context::issuer::SessionContext;
 use crate::context::traceparent::SpanContext;
 use crate::export::ExporterState;
@@ -53,8 +53,15 @@ impl Watcher {
         queue.begin_unobserved(self.session, self.parent);
         // Threads run meanwhile only where they have something to send.
         let end: Box<dyn FnOnce() -> Vec<ExportedSession>> = if queue.has_spooled_spans() {
-            let queue = queue.start();
-            Box::new(|| queue.end())
+            let (queue, reports) = (queue.start(), Arc::clone(&self.reports));
+            Box::new(move || match queue {
+                Ok(queue) => queue.end(),
+                Err(failure) => {
+                    // The session stays in its journal.
+                    reports.problem(&failure.to_string());
+                    Vec::new()
+                }
+            })
         } else {
             Box::new(|| queue.end())
         };
@@ -63,7 +70,7 @@ impl Watcher {
         if let Some(session) = end().last() {
             self.reports.ended(session);
         }
-        let _ = removal.join();
+        let _ = removal.map(JoinHandle::join);
     }
 
     /// Leaves the cleanup to the forked process that has the same watcher.
@@ -74,12 +81,15 @@ impl Watcher {
 }
 
 /// Removes temporary directories in a thread of its own, since the browser's children may still be writing there.
-fn remove_later(extension_dir: TempDir, temporary_profile: Option<TempDir>) -> JoinHandle<()> {
-    std::thread::spawn(move || {
+///
+/// Without a thread they are removed at once.
+fn remove_later(extension_dir: TempDir, temporary_profile: Option<TempDir>) -> Option<JoinHandle<()>> {
+    let removal = threads::start("removal", move || {
         for dir in [Some(extension_dir), temporary_profile].into_iter().flatten() {
             files::remove_directory(&dir.keep(), REMOVAL_TIMEOUT);
         }
-    })
+    });
+    removal.ok()
 }
 
 /// Passes on the problems of the queue. There is no extension to tell of anything else.
