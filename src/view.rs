@@ -13,6 +13,7 @@ mod parents;
 pub(crate) mod parsed;
 mod scan;
 pub(crate) mod serve;
+mod shorten;
 pub(crate) mod terminal;
 mod times;
 pub mod trace;

@@ -1,7 +1,7 @@
 //! Reads and writes files safely: private modes, atomic writes, size limits.
 
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -118,11 +118,23 @@ pub(crate) fn stop_writing(patience: Duration) {
 
 /// Writes a file atomically: readers see the old content or the new one.
 pub(crate) fn write(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+    write_with(path, readers, |file| file.write_all(bytes))
+}
+
+/// Writes a file atomically, with what `contents` writes.
+pub(crate) fn write_with(
+    path: &Path,
+    readers: Readers,
+    contents: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let _writing = lock(&WRITING);
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file =
         Builder::new().prefix(".navtrace-").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    let mut buffer = BufWriter::new(&mut file);
+    contents(&mut buffer)?;
+    buffer.flush()?;
+    drop(buffer);
     file.as_file().set_permissions(Permissions::from_mode(readers.file_mode()))?;
     file.persist(path)?;
     Ok(())

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
 use crate::base::failure::{ExitCode, Failure};
-use crate::base::files;
+use crate::base::files::{self, Readers};
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
 use crate::cli::print;
@@ -84,17 +84,17 @@ fn show_page(config: &Config, args: &Args, file: &TraceFile, trace: Option<Strin
     let selection = trace.map_or(TraceSelection::All { max_spans: page::MAX_SPANS }, TraceSelection::Id);
     let loaded = file.load(&selection, Detail::Full, Clocks::Both, config.link.as_ref())?;
     warn(&loaded);
-    let html = page::render(&Page::new(&loaded, args.correct_clocks));
+    let page = Page::new(&loaded, args.correct_clocks);
     if let Some(path) = &args.html {
         let path_shown = path.display();
-        files::write_if_changed(path, html.as_bytes()).map_err(|error| {
+        files::write_with(path, Readers::User, |file| page::write(file, &page)).map_err(|error| {
             let failure = Failure::new(ExitCode::Failure, format_args!("{path_shown} can't be written"));
             failure.because(error).hint("name another file with --html")
         })?;
         say(&format!("the page: {path_shown}"));
     }
     if args.open {
-        serve::serve(html)
+        serve::serve(page::render(&page))
             .map_err(|error| Failure::new(ExitCode::Failure, "the page can't be served").because(error))?;
     }
     Ok(())

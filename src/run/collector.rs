@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::failure::{ExitCode, Failure};
-use crate::base::files;
+use crate::base::files::{self, Readers};
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
 use crate::collect::receiver::{self, Collector, CollectorHandle};
@@ -164,8 +164,9 @@ fn page_path(path: &Path) -> PathBuf {
 fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, String> {
     let selection = TraceSelection::All { max_spans: page::MAX_SPANS };
     let loaded = TraceFile::open(path).and_then(|file| file.load(&selection, Detail::Full, Clocks::Both, link));
-    let page = page::render(&Page::new(&loaded.map_err(|error| error.to_string())?, false));
+    let loaded = loaded.map_err(|error| error.to_string())?;
     let html = page_path(path);
-    files::write_if_changed(&html, page.as_bytes()).map_err(|error| format!("{}: {error}", html.display()))?;
+    files::write_with(&html, Readers::User, |file| page::write(file, &Page::new(&loaded, false)))
+        .map_err(|error| format!("{}: {error}", html.display()))?;
     Ok(html)
 }

@@ -10,6 +10,7 @@ use crate::base::text::counted;
 use crate::view::link::LinkTemplate;
 use crate::view::parsed::{Detail, ParsedSpan, SpanSink};
 use crate::view::scan::{Layout, Scan};
+use crate::view::shorten::Shortener;
 use crate::view::trace::Trace;
 use crate::view::trace_index::{TraceIndex, TraceSummary};
 use crate::view::tree::{self, Clocks};
@@ -98,7 +99,7 @@ impl TraceFile {
     ) -> Result<LoadedTraces, Failure> {
         let selected = self.select(selection)?;
         let traces = selected.iter().map(|trace| (trace.id.clone(), Vec::new())).collect();
-        let mut sink = SelectedSpans { detail, traces, left_out: 0 };
+        let mut sink = SelectedSpans { detail, traces, left_out: 0, shortener: Shortener::new() };
         Scan::run(&self.file, &self.name, self.layout, &mut sink).map_err(|error| unreadable(&self.name, error))?;
         let mut loaded = LoadedTraces {
             source: Path::new(&self.name).file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -158,6 +159,7 @@ struct SelectedSpans {
     detail: Detail,
     traces: HashMap<String, Vec<ParsedSpan>>,
     left_out: usize,
+    shortener: Shortener,
 }
 
 impl SpanSink for SelectedSpans {
@@ -178,6 +180,7 @@ impl SpanSink for SelectedSpans {
         if self.detail == Detail::Outline {
             span.reduce_to_outline();
         }
+        self.shortener.shorten(&mut span);
         spans.push(span);
     }
 }

@@ -80,6 +80,22 @@ impl RunningCollector {
         (code, stderr, environment)
     }
 
+    /// Interrupts the collector, and returns the peak of its memory in KiB and its messages.
+    pub(crate) fn peak_at_its_end(mut self) -> (u64, String, Environment) {
+        let pid = self.child.id().cast_signed();
+        assert!(Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap().success());
+        let mut stderr = String::new();
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        let mut status = 0;
+        // SAFETY: all of its fields are numbers.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: both pointers are to values of the right types. Nothing else waits for the child.
+        let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+        assert_eq!((waited, status), (pid, 0), "{stderr}");
+        let environment = std::mem::replace(&mut self.environment, Environment::new());
+        (usage.ru_maxrss.cast_unsigned(), stderr, environment)
+    }
+
     /// Returns the spans in the file.
     pub(crate) fn spans(&self) -> Vec<Span> {
         spans(&fs::read_to_string(self.output()).unwrap())
@@ -121,13 +137,17 @@ pub(crate) fn assert_accepted(response: Response) {
     assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
 }
 
-/// Returns `count` spans of one trace, numbered from `first`.
-pub(crate) fn request(service: &str, first: usize, count: usize) -> ExportTraceServiceRequest {
-    let text = |key: &str, value: &str| KeyValue {
+/// Returns an attribute.
+pub(crate) fn text(key: &str, value: &str) -> KeyValue {
+    KeyValue {
         key: key.to_owned(),
         value: Some(AnyValue { value: Some(Value::StringValue(value.to_owned())) }),
         ..KeyValue::default()
-    };
+    }
+}
+
+/// Returns `count` spans of one trace, numbered from `first`.
+pub(crate) fn request(service: &str, first: usize, count: usize) -> ExportTraceServiceRequest {
     let span = |number: usize| Span {
         trace_id: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128.to_be_bytes().to_vec(),
         span_id: (number as u64 + 1).to_be_bytes().to_vec(),

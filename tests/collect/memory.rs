@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::collector::{RunningCollector, request};
+use crate::collector::{RunningCollector, request, text};
 
 /// Limit of the private memory for 100,000 spans.
 const LIMIT_KIB: u64 = 150 << 10;
@@ -38,4 +38,28 @@ fn a_hundred_thousand_spans_take_little_memory() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), SPANS);
+}
+
+/// Collects 2,000 spans, each with a text of this length. Returns the peak of the memory in KiB, and the size of the page in bytes.
+fn collected(length: usize) -> (u64, u64) {
+    let collector = RunningCollector::start();
+    for batch in 0..200 {
+        let mut request = request("shop", batch * 10, 10);
+        for span in &mut request.resource_spans[0].scope_spans[0].spans {
+            span.attributes[0] = text("http.request.body", &"x".repeat(length));
+        }
+        collector.send(&request);
+    }
+    let (peak, messages, environment) = collector.peak_at_its_end();
+    assert!(messages.contains("navtrace: 2000 spans in "), "{messages}");
+    (peak, fs::metadata(environment.home().join("traces.html")).unwrap().len())
+}
+
+#[test]
+fn long_attributes_take_no_memory_at_the_end() {
+    let (short_peak, short_page) = collected(20);
+    let (long_peak, long_page) = collected(100_000);
+    println!("peak: {short_peak} KiB, with long attributes {long_peak} KiB; pages: {short_page} and {long_page} bytes");
+    assert!(long_peak * 2 < short_peak * 3, "{long_peak} KiB, {short_peak} KiB with short attributes");
+    assert!(long_page < short_page * 4, "{long_page} bytes, {short_page} with short attributes");
 }

@@ -1,6 +1,7 @@
-//! Tests the page of traces in a real browser: layout, accessibility, hostile text, and 10,000 spans.
+//! Tests the page of traces in a real browser: layout, accessibility, hostile text, 10,000 spans, and long texts.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -9,6 +10,7 @@ use navtrace::testing::trace::{CorrectedTimes, Event, Link, Place, Role, ShownSp
 use serde_json::json;
 
 use crate::browser_test::{exclusive, script_path};
+use crate::navtrace::Environment;
 
 fn span(number: usize, parent: Option<usize>, depth: usize, label: &str) -> ShownSpan {
     ShownSpan {
@@ -141,10 +143,31 @@ fn hostile_text_stays_text() {
     check(dir.path(), "hostile");
 }
 
+/// Writes the page of 2,000 spans with 100 KB each, from their trace file.
+fn write_long(dir: &Path) {
+    let environment = Environment::new();
+    let path = environment.home().join("long.jsonl");
+    let mut file = BufWriter::new(File::create(&path).unwrap());
+    let long = "x".repeat(100_000);
+    for number in 1..=2000 {
+        let parent = if number == 1 { String::new() } else { format!("{:016x}", 1) };
+        let span = json!({ "traceId": format!("{:032x}", 1), "spanId": format!("{number:016x}"), "parentSpanId": parent, "name": "GET",
+            "startTimeUnixNano": 1_700_000_000_000_000_000_u64 + number, "endTimeUnixNano": 1_700_000_001_000_000_000_u64 + number,
+            "attributes": [{ "key": "http.request.body", "value": { "stringValue": long } }] });
+        writeln!(file, "{}", json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span] }] }] })).unwrap();
+    }
+    drop(file);
+    let html = dir.join("long.html");
+    let output =
+        environment.navtrace(["view".as_ref(), path.as_os_str(), "--html".as_ref(), html.as_os_str()]).output();
+    assert!(output.unwrap().status.success());
+}
+
 #[test]
-fn ten_thousand_spans_scroll_smoothly() {
+fn a_page_of_many_or_long_spans_is_quick() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "small", &[trace(1, 500)]);
     write(dir.path(), "large", &[trace(1, 10_000)]);
+    write_long(dir.path());
     check(dir.path(), "large");
 }
