@@ -1,7 +1,7 @@
 //! Export: sends finished spans over OTLP. Spans that can't be sent are kept for later.
 //!
 //! [`queue`] owns this host's sessions and their waiting spans, each with a [`journal`]; [`send`] talks to the collector; [`spool`] keeps
-//! batches for the next host or [`flush`].
+//! batches for the next host or [`flush`], and [`sweep`] removes what killed processes left.
 
 pub(crate) mod flush;
 pub(crate) mod journal;
@@ -13,6 +13,7 @@ pub(crate) mod resource;
 mod send;
 mod session;
 mod spool;
+mod sweep;
 mod transport;
 
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::time::Duration;
 
 use crate::base::directories::StateDirectory;
 use crate::export::journal::{self, ExportResult, Journal};
@@ -12,10 +11,8 @@ use crate::export::options::{BatchOptions, Endpoint};
 use crate::export::otlp;
 use crate::export::session::QueuedSession;
 use crate::export::spool::Spool;
+use crate::export::sweep;
 use crate::export::transport::{Answer, Transport};
-
-/// The age from which a temporary file belongs to no live process.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// The result of a flush.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,8 +32,7 @@ pub(crate) struct Flushed {
 /// Moves the spans of ended sessions, and of sessions whose browser has ended, to the spool. Skips journals that a host has locked. Returns how many
 /// sessions could not be moved.
 pub(crate) fn adopt(state: &StateDirectory, options: &BatchOptions) -> usize {
-    remove_abandoned_files(state.sessions());
-    remove_abandoned_files(state.spool());
+    sweep::sweep(state);
     let spool = Spool::new(state.spool());
     let mut failed = 0;
     for entry in fs::read_dir(state.sessions()).into_iter().flatten().flatten() {
@@ -77,19 +73,6 @@ fn adopt_session(path: &Path, spool: &Spool, options: &BatchOptions) -> io::Resu
     }
     session.finish();
     Ok(())
-}
-
-/// Removes temporary files that killed processes left.
-fn remove_abandoned_files(dir: &Path) {
-    let is_old = |path: &Path| {
-        let modified = path.metadata().and_then(|metadata| metadata.modified());
-        modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED))
-    };
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_name().as_encoded_bytes().starts_with(b".") && is_old(&entry.path()) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// Sends everything that is left, until the collector is unavailable. The error names the setting or file that can't be used.

@@ -18,12 +18,16 @@ use crate::base::directories::StateDirectory;
 use crate::base::file_lock;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
+use crate::export::sweep::UNREADABLE;
 use crate::observe::observation::Observed;
 use crate::observe::session::{RemoteParent, Session};
 use crate::observe::span::{Nanos, Span};
 
 /// How the file names of journals end.
 pub(super) const EXTENSION: &str = "jsonl";
+
+/// How the names of files end that say that a process waits for a journal.
+pub(super) const AWAITED: &str = "awaited";
 
 /// Pause between two attempts to lock a journal.
 const LOCK_RETRY: Duration = Duration::from_millis(10);
@@ -134,7 +138,7 @@ pub(super) fn is_awaited(path: &Path) -> bool {
 
 /// Returns the path of the file that a process has locked while it waits for a journal.
 fn awaited(path: &Path) -> PathBuf {
-    path.with_extension("awaited")
+    path.with_extension(AWAITED)
 }
 
 /// A journal that this process has locked.
@@ -210,7 +214,7 @@ impl Journal {
                 Ok(entry) => apply(entry),
                 Err(error) => {
                     // A later version may be able to read the file, so it is renamed and not changed.
-                    let _ = std::fs::rename(&self.path, self.path.with_extension("unreadable"));
+                    let _ = std::fs::rename(&self.path, self.path.with_extension(UNREADABLE));
                     let reason = format!("{} is unreadable after {} bytes: {error}", self.path.display(), self.length);
                     return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
                 }

@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 
 use crate::base::file_lock;
 use crate::export::otlp;
+use crate::export::sweep::UNREADABLE;
 
 /// The most bytes that the spool may have. The oldest batches are dropped to make room.
 const MAX_BYTES: u64 = 64 << 20;
@@ -118,7 +119,7 @@ impl Spool {
             Ok(request) => Ok(Some((file, request))),
             Err(error) => {
                 tracing::warn!("{} is not a batch of spans ({error}): it is renamed to .unreadable", path.display());
-                let _ = fs::rename(path, path.with_extension("unreadable"));
+                let _ = fs::rename(path, path.with_extension(UNREADABLE));
                 Ok(None)
             }
         }

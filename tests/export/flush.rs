@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::collector::{Behaviour, Collector, read_line, spans};
 use crate::observations::{page, page_ids};
-use crate::setup::{ExportTest, exit_and_stderr};
+use crate::setup::{ExportTest, exit_and_stderr, wait_until};
 use crate::tree::Session;
 
 /// Ends a session whose spans are all in the spool: one page load with `requests` requests, its navigation and the root.
@@ -227,4 +227,50 @@ fn doctor_starts_no_exporter() {
     assert!(report.contains("starts and answers"), "{report}");
     // An exporter creates it, and would send what is there until doctor kills it.
     assert!(!test.state_dir().exists(), "{report}");
+}
+
+/// Makes a file look as if it was written that long ago.
+fn age(path: &Path, age: Duration) {
+    let file = fs::File::options().append(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() - age).unwrap();
+}
+
+#[test]
+fn what_killed_hosts_leave_is_removed_and_what_is_unreadable_has_a_bound() {
+    let test = ExportTest::new();
+    // A host that waits for the journal of another one is killed.
+    let mut first = test.host_with_browser();
+    let session = first.start_session();
+    first.observe(&page(1, 1));
+    let mut second = test.host_with_browser();
+    second.resume(&session);
+    let waits = || test.journals().into_iter().find(|path| path.extension().is_some_and(|name| name == "awaited"));
+    wait_until("the second host waits", || waits().is_some());
+    second.kill_both();
+    let left = waits().unwrap();
+    first.end();
+    age(&left, Duration::from_secs(120));
+
+    let [sessions, spool] = ["sessions", "spool"].map(|name| test.state_dir().join(name));
+    let waiting = sessions.join("other.awaited");
+    let locked = fs::File::create(&waiting).unwrap();
+    rustix::fs::flock(&locked, rustix::fs::FlockOperation::LockShared).unwrap();
+    age(&waiting, Duration::from_secs(120));
+    let mut kept = vec![waiting];
+    for dir in [&sessions, &spool] {
+        for number in 0..20 {
+            let path = dir.join(format!("{number:02}.unreadable"));
+            // The newest is the largest: 12 MiB, and with the next four that is 16.
+            fs::File::create(&path).unwrap().set_len(if number == 0 { 12 << 20 } else { 1 << 20 }).unwrap();
+            age(&path, Duration::from_secs(number));
+            if number <= 4 {
+                kept.push(path);
+            }
+        }
+    }
+    assert_eq!(test.flush().0, 0);
+    assert_eq!([test.journals(), test.spooled()].concat(), {
+        kept.sort();
+        kept
+    });
 }
