@@ -170,11 +170,24 @@ fn file_and_trace(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
         let expected = format!("expected 32 hexadecimal digits, or at least the first {MIN_ID_DIGITS} of them");
         return Err(Failure::new(ExitCode::Usage, format_args!("{id} is not a trace id")).because(expected));
     }
-    let file = file.or_else(store::latest).ok_or_else(|| {
+    let file = match file {
+        Some(file) => file,
+        None => latest()?,
+    };
+    Ok((file, trace))
+}
+
+/// Returns the trace file of the latest run.
+fn latest() -> Result<PathBuf, Failure> {
+    let latest = store::latest().map_err(|error| {
+        Failure::new(ExitCode::Failure, "the trace files of earlier runs can't be read")
+            .because(error)
+            .hint("name a file")
+    })?;
+    latest.ok_or_else(|| {
         let failure = Failure::new(ExitCode::Failure, "there is no trace file of an earlier run");
         failure.hint("start a run with navtrace run, or name a file")
-    })?;
-    Ok((file, trace))
+    })
 }
 
 fn warn(loaded: &LoadedTraces) {

@@ -227,9 +227,11 @@ pub(crate) fn new_path() -> io::Result<PathBuf> {
     Ok(dir.join(format!("{now}-{}.{EXTENSION}", std::process::id())))
 }
 
-/// Returns the latest trace file in the state directory.
-pub(crate) fn latest() -> Option<PathBuf> {
-    files(&StateDirectory::of_user().ok()?.traces().ok()?).pop()
+/// Returns the latest trace file in the state directory, or the error that keeps it from being found.
+pub(crate) fn latest() -> io::Result<Option<PathBuf>> {
+    let dir = StateDirectory::of_user()?.traces()?;
+    fs::read_dir(&dir)?;
+    Ok(files(&dir).pop())
 }
 
 /// Returns the trace files of a directory, the oldest first. Their names begin with the time.

@@ -37,6 +37,10 @@ pub(super) struct Scan {
     further_warnings: usize,
     /// Whether a document with spans has no end.
     pub(super) is_cut_off: bool,
+    /// Whether there is more than white space.
+    pub(super) has_text: bool,
+    /// Whether what was read is compressed.
+    pub(super) is_gzip: bool,
 }
 
 impl Scan {
@@ -68,9 +72,13 @@ impl Scan {
 
     /// Parses a line, or the whole file, and adds its spans to the sink.
     fn parse(&mut self, name: &str, text: &[u8], sink: &mut dyn SpanSink) {
+        // Some editors begin a file with a byte order mark.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         if text.iter().all(u8::is_ascii_whitespace) {
             return;
         }
+        self.is_gzip |= text.starts_with(b"\x1f\x8b");
+        self.has_text = true;
         let line = self.lines;
         match Document::parse(text) {
             Ok(document) if document.is_known() || document.is_empty_list() && self.layout == Layout::Document => {

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::base::failure::{ExitCode, Failure};
-use crate::base::text::counted;
+use crate::base::text::{counted, shell_word};
 use crate::view::link::LinkTemplate;
 use crate::view::parsed::{Detail, ParsedSpan, SpanSink};
 use crate::view::scan::{Layout, Scan};
@@ -195,6 +195,13 @@ fn unreadable(name: &str, error: impl std::fmt::Display) -> Failure {
 
 /// Says why a scan found no traces.
 fn no_traces(scan: Scan, name: &str, size: u64) -> Failure {
+    if scan.is_gzip {
+        let hint = format!("to view it: gzip -dc {} | navtrace view -", shell_word(Path::new(name)));
+        return failure(format_args!("{name} is compressed")).hint(hint);
+    }
+    if size == 0 || (scan.documents == 0 && scan.lines > 0 && !scan.has_text && size <= MAX_DOCUMENT_BYTES) {
+        return failure(format_args!("{name} is empty"));
+    }
     if scan.documents == 0 && size > MAX_DOCUMENT_BYTES {
         let limit = MAX_DOCUMENT_BYTES >> 20;
         return unreadable(name, format_args!("it has more than {limit} MiB and is not OTLP JSON lines"))

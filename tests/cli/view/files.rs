@@ -36,6 +36,8 @@ fn unreadable_input_has_a_message_and_exit_code() {
     let write = |name: &str, text: &[u8]| fs::write(environment.home().join(name), text).unwrap();
     write("t.jsonl", shop().as_bytes());
     write("empty.jsonl", b"");
+    write("blank.jsonl", b"\n  \n");
+    write("my traces.gz", &[0x1f, 0x8b, 8, 0, 10, 4, 10]);
     write("text.txt", b"Dear diary,\ntoday\n");
     write("binary", &[0, 159, 146, 150, 10, 0, 255]);
     write("other.json", br#"{"name":"package"}"#);
@@ -47,7 +49,13 @@ fn unreadable_input_has_a_message_and_exit_code() {
     for (args, code, sentence) in [
         (&["missing.jsonl"][..], 1, "missing.jsonl can't be read: No such file or directory (os error 2)".to_owned()),
         (&["."], 1, ".: is a directory".to_owned()),
-        (&["empty.jsonl"], 1, "empty.jsonl has no spans".to_owned()),
+        (&["empty.jsonl"], 1, "empty.jsonl is empty\n".to_owned()),
+        (&["blank.jsonl"], 1, "blank.jsonl is empty\n".to_owned()),
+        (
+            &["my traces.gz"],
+            1,
+            "my traces.gz is compressed; to view it: gzip -dc 'my traces.gz' | navtrace view -\n".to_owned(),
+        ),
         (&["text.txt"], 1, format!("text.txt {foreign}")),
         (&["binary"], 1, format!("binary {foreign}")),
         (&["other.json"], 1, format!("other.json {foreign}")),
@@ -105,6 +113,27 @@ fn unreadable_input_has_a_message_and_exit_code() {
         assert!(messages.starts_with(&format!("navtrace: {sentence}")), "{args:?}: {messages}");
     }
     assert_eq!(fs::read(environment.home().join("t.jsonl")).unwrap(), shop().as_bytes(), "the traces are as they were");
+}
+
+#[test]
+fn a_byte_order_mark_hides_no_spans() {
+    let environment = Environment::new();
+    fs::write(environment.home().join("t.jsonl"), format!("\u{feff}{}", shop())).unwrap();
+    let output = view(&environment, &["t.jsonl"]).output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    assert!(stdout(&output).contains("navigation http://shop.test/"));
+}
+
+#[test]
+fn a_state_directory_that_can_not_be_read_is_named() {
+    let environment = Environment::new();
+    fs::create_dir_all(environment.home().join(".local/state/navtrace")).unwrap();
+    // Not even root can read a file as a directory.
+    fs::write(environment.home().join(".local/state/navtrace/traces"), "").unwrap();
+    let (exit, messages) = exit_and_stderr(&view(&environment, &[]).output().unwrap());
+    assert_eq!(exit, 1);
+    let start = "navtrace: the trace files of earlier runs can't be read: ";
+    assert!(messages.starts_with(start) && messages.ends_with("; name a file\n"), "{messages}");
 }
 
 #[test]
