@@ -51,8 +51,9 @@ baggage: string,
 targets: Array<string>, 
 /** Addresses that get no headers although they are targets, as regular expressions. */
 exclude: Array<string>, 
-/** Addresses of the collector without a query, to which pages may export too: they get no headers and no spans. */
-collector: Array<string>, 
+/** Addresses of the collector without a query, to which pages may export too: they get no headers and no spans. An earlier host does
+ * not say. */
+collector?: Array<string>, 
 /** Domains and IPv4 addresses that cover all targets, for filters of the browser; all hosts if empty. */
 domains: Array<string>, 
 /** Kinds of requests that have a span of their own; all if empty. */

@@ -115,11 +115,10 @@ export const isPropagation = shape({
   baggage: isString,
   targets: listOf(isString),
   exclude: listOf(isString),
-  collector: listOf(isString),
+  collector: orMissing(listOf(isString)),
   domains: listOf(isString),
   resources: listOf(isString),
   otherResources: oneOf('session', 'none'),
-  // Older hosts do not send this.
   incognito: orMissing(oneOf('shared', 'headers', 'export')),
 });
 

@@ -44,8 +44,8 @@ export class ClientHosts {
   }
 
   /** Takes the first request of a navigation. Returns whether that changes anything. @param {MainFrameRequest} details */
-  navigates({ url, initiator }) {
-    const isFirst = this.shows(url);
+  navigated({ url, initiator }) {
+    const isFirst = this.shown(url);
     // Chromium names no initiator only where no page has one: a client, or the user, has begun the navigation.
     const host = initiator === undefined ? hostOf(url) : '';
     if (host === '' || this.#hosts.has(host)) return isFirst;
@@ -55,7 +55,7 @@ export class ClientHosts {
   }
 
   /** Takes the address of a page that a tab shows. Returns whether that changes anything. @param {string} url */
-  shows(url) {
+  shown(url) {
     const isFirst = !this.#hasPages && PAGE.test(url);
     this.#hasPages ||= isFirst;
     return isFirst;

@@ -1,14 +1,14 @@
 /**
- * Knows the tabs in Incognito windows, in browsers that a person uses: what happens there has traces of its own, and nobody is told of it unless
- * the user says so. In browsers that test clients drive, all pages may be off the record, so there all tabs are alike. Pure.
+ * Knows the tabs in Incognito windows of the user's own browser: each navigation there has a trace of its own, and nothing is observed unless the
+ * user says so. In browsers that test clients drive, all pages may be off the record, so there all tabs are alike. Pure.
  */
 
 import { dropOldest } from '../drop-oldest.js';
 
 /** @import { Incognito } from '../protocol.d.ts' */
 
-/** The tab id of requests that service workers and shared workers make. */
-const NO_TAB = -1;
+/** The tab id of requests that belong to no tab: those of service workers and shared workers, and late ones of closed pages. */
+export const WORKERS = -1;
 
 /** Limit for closed tabs, of which late events may still tell. */
 const MAX_CLOSED_TABS = 1000;
@@ -55,31 +55,31 @@ export class IncognitoTabs {
   }
 
   /** Returns whether a tab is or was in an Incognito window; undefined for an unknown tab. @param {number} tabId */
-  #kind(tabId) {
+  #isKnownIncognito(tabId) {
     return this.#open.get(tabId) ?? this.#closed.get(tabId);
   }
 
-  /** Returns whether a tab is in an Incognito window whose traces are apart. @param {number | null} tabId */
-  has(tabId) {
-    return tabId !== null && !this.#isShared && this.#kind(tabId) === true;
+  /** Returns whether a tab is in an Incognito window that is not treated like others. @param {number | null} tabId */
+  isIncognito(tabId) {
+    return tabId !== null && !this.#isShared && this.#isKnownIncognito(tabId) === true;
   }
 
   /** Returns whether a tab may be in such a window, because it is or does not exist yet. @param {number | null} tabId */
-  mayHave(tabId) {
-    return !this.#isShared && this.#hadWindow && (tabId === null || this.#kind(tabId) !== false);
+  mayBeIncognito(tabId) {
+    return !this.#isShared && this.#hadWindow && (tabId === null || this.#isKnownIncognito(tabId) !== false);
   }
 
   /**
    * Whether requests without a tab carry nothing: those of workers and the late ones of closed pages. The browser does not say whether they are
    * for an Incognito window, and they may come after the last one has closed.
    */
-  get holdsWorkers() {
+  get excludesWorkers() {
     return !this.#isShared && this.#hadWindow;
   }
 
-  /** Returns whether nothing in a tab is observed. A request may be waiting. @param {number} tabId */
-  isHidden(tabId) {
-    if (this.#setting() !== 'headers') return false;
-    return tabId === NO_TAB ? this.holdsWorkers : this.mayHave(tabId);
+  /** Returns whether what happens in a tab is observed. A request may be waiting. @param {number} tabId */
+  observes(tabId) {
+    if (this.#setting() !== 'headers') return true;
+    return tabId === WORKERS ? !this.excludesWorkers : !this.mayBeIncognito(tabId);
   }
 }

@@ -132,8 +132,6 @@ export class Propagation {
   #readsBaggage;
   #targets;
   #excluded;
-  /** Addresses without a query. */
-  #collector;
 
   /**
    * @param {PropagationSettings} [settings] @param {object} [state]
@@ -172,7 +170,8 @@ export class Propagation {
     // An invalid one gives no headers either.
     this.#targets = compiled(listens ? settings.targets : this.targets, MATCHES_NONE);
     this.#excluded = compiled(listens && !paused ? settings.exclude : this.exclude, MATCHES_ALL);
-    this.#collector = new Set(settings.collector);
+    /** Addresses of the collector, without a query. */
+    this.collector = new Set(settings.collector);
     /** The browser's filter for requests that have a span of their own. It compares host and kind alone, so it selects some others too. */
     this.filter = filterOf(settings);
   }
@@ -245,7 +244,7 @@ export class Propagation {
     const targets = this.#targets;
     if (targets.length > 0 && !targets.some((target) => target.test(url))) return false;
     if (this.#excluded.length > 0 && this.#excluded.some((exclude) => exclude.test(url))) return false;
-    return this.#collector.size === 0 || !this.#collector.has(withoutQuery(url));
+    return this.collector.size === 0 || !this.collector.has(withoutQuery(url));
   }
 
   /** Decides whether a trace or a part of one is sampled. @param {string | null} parentFlags flags of the parent, if any */

@@ -25,7 +25,7 @@ import { isSampled } from './propagators.js';
  * @typedef {object} Special
  * @property {Trace} [trace]
  * @property {string} [baggage] the client's baggage, without the session's
- * @property {true} [isApart] whether it may be in an Incognito window, where nothing of other windows goes
+ * @property {true} [isIncognito] whether it may be for an Incognito window, where nothing of other windows goes
  * @property {Linked} [client] the context that the client puts on every request
  * @property {Steering} [steering]
  */
@@ -94,10 +94,10 @@ export class Traces {
     // A tab is remembered only where its trace has to be.
     const tab = tabId === null ? undefined : scope === 'tab' ? this.clients.tab(tabId) : this.clients.get(tabId);
     const { steering = null, client = null, baggage = '', changes = 0 } = tab ?? {};
-    const isApart = incognito.mayHave(tabId);
-    const alone = steering?.newTrace === true || ((isApart || scope === 'navigation') && (tab?.trace ?? null) === null);
+    const isIncognito = incognito.mayBeIncognito(tabId);
+    const alone = steering?.newTrace === true || ((isIncognito || scope === 'navigation') && (tab?.trace ?? null) === null);
     const context = alone ? this.#inNewTrace() : this.#inTraceOf(tab);
-    if (isApart) context.isApart = true;
+    if (isIncognito) context.isIncognito = true;
     if (client !== null) context.client = spanLink(client);
     if (baggage !== '') context.baggage = baggage;
     if (steering !== null) {
@@ -152,7 +152,7 @@ export class Traces {
     if (trace === null && client === null && baggage === '' && steering === null) return context;
     /** @type {TracedContext} */
     const root = trace === null ? { spanId: context.spanId, flags: context.flags } : { spanId: trace.spanId, flags: trace.flags, trace };
-    if (this.#session.incognito.mayHave(tabId)) root.isApart = true;
+    if (this.#session.incognito.mayBeIncognito(tabId)) root.isIncognito = true;
     if (client !== null) root.client = spanLink(client);
     if (baggage !== '') root.baggage = baggage;
     if (steering !== null) root.steering = steering;
@@ -176,14 +176,14 @@ export class Traces {
   }
 
   /** Takes the first request of a navigation, which may be to a new host of the client. @param {MainFrameRequest & { tabId: number }} details */
-  navigates(details) {
+  navigated(details) {
     const { hosts, incognito } = this.#session;
-    if (incognito.has(details.tabId) ? hosts.shows(details.url) : hosts.navigates(details)) this.#hostsChanged();
+    if (incognito.isIncognito(details.tabId) ? hosts.shown(details.url) : hosts.navigated(details)) this.#hostsChanged();
   }
 
   /** Takes the address of a page that a tab shows. @param {string} url */
-  shows(url) {
-    if (this.#session.hosts.shows(url)) this.#hostsChanged();
+  shown(url) {
+    if (this.#session.hosts.shown(url)) this.#hostsChanged();
   }
 
   #hostsChanged() {
@@ -230,9 +230,9 @@ export class Traces {
    * @param {TracedContext} context @param {string} spanId
    * @param {string} [own] the session's baggage, where it may not go to every address
    */
-  carried({ flags, trace, baggage, isApart }, spanId, own) {
+  carried({ flags, trace, baggage, isIncognito }, spanId, own) {
     const { context, propagation: { settings } } = this.#session;
-    const ours = isApart === true ? '' : (own ?? settings.baggage);
+    const ours = isIncognito === true ? '' : (own ?? settings.baggage);
     return {
       traceId: trace === undefined ? context.traceId : trace.traceId,
       spanId,
@@ -244,7 +244,7 @@ export class Traces {
 
   /** Returns the trace of what belongs to no navigation in an Incognito tab; null for other tabs. @param {number} tabId */
   #incognitoTrace(tabId) {
-    if (!this.#session.incognito.has(tabId)) return null;
+    if (!this.#session.incognito.isIncognito(tabId)) return null;
     const trace = this.#incognito.get(tabId) ?? this.#beginTab(tabId);
     this.#incognito.set(tabId, trace);
     dropOldest(this.#incognito, MAX_INCOGNITO);
@@ -279,7 +279,7 @@ export class Traces {
     const above = trace ?? context;
     const tracestate = trace === undefined ? propagation.settings.tracestate : trace.tracestate;
     this.#known.add(above.traceId);
-    if (tabId !== null && incognito.isHidden(tabId)) return;
+    if (tabId !== null && !incognito.observes(tabId)) return;
     this.#outbox.observe({
       what: 'context-issued',
       time: Date.now(),
@@ -299,7 +299,7 @@ export class Traces {
    * @param {number | null} tabId @param {'tab' | 'client'} issuedFor @param {Trace} trace @param {Linked[]} [links]
    */
   #tell(tabId, issuedFor, { traceId, spanId, flags }, links) {
-    if (tabId !== null && this.#session.incognito.isHidden(tabId)) return;
+    if (tabId !== null && !this.#session.incognito.observes(tabId)) return;
     this.#outbox.observe({ what: 'context-issued', time: Date.now(), spanId, issuedFor, traceId, flags, links });
   }
 }

@@ -6,15 +6,14 @@
  * that opened beside others. Pure.
  */
 
+import { WORKERS } from '../context/incognito.js';
+
 /**
  * A browser context. It is `kept` when the host has seen to it, and `reported` when a request since then has shown that it was in time.
  *
  * @typedef {{ number: number, windowId: number, tabs: Set<number>, isKept: boolean, isReported: boolean }} BrowserContext
  */
 /** @typedef {Pick<chrome.tabs.Tab, 'id' | 'windowId' | 'incognito' | 'openerTabId'>} OpenedTab */
-
-/** The tab id of requests that workers make. */
-export const WORKERS = -1;
 
 /** The off-the-record contexts of the browser. */
 export class BrowserContexts {

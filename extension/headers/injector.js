@@ -6,13 +6,13 @@
 
 import { withoutSentry } from '../context/foreign.js';
 import { newSpanId } from '../context/ids.js';
+import { WORKERS } from '../context/incognito.js';
 import { BAGGAGE, mergeBaggage, mergeTracestate } from '../context/lists.js';
 import { EVERYTHING, Propagation } from '../context/propagation.js';
 import { isSampled } from '../context/propagators.js';
 import { steeringHeader } from '../context/steering.js';
 import { spanLink } from '../context/traces.js';
 import { MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
-import { WORKERS } from './browser-contexts.js';
 import { pageOf } from './page-of.js';
 import { serverTiming, withoutTraceparent } from './server-timing.js';
 
@@ -168,7 +168,7 @@ export class Injector {
     const isTarget = propagation.isTarget(url);
     const parent = isTarget ? this.#parent(details, own) : this.#page(details);
     // The browser asks about a WebTransport's handshake, but sends it as it was.
-    if (!isTarget || parent.steering?.off === true || this.#isHeld(details, parent) || /** @type {string} */ (details.type) === 'webtransport') {
+    if (!isTarget || parent.steering?.off === true || this.#isExcludedWorker(details, parent) || /** @type {string} */ (details.type) === 'webtransport') {
       if (isTarget) this.#requests.ignore(details.requestId);
       else this.#removeClients(requestHeaders, own, first, parent);
       return requestHeaders.length === length ? {} : { requestHeaders };
@@ -205,9 +205,9 @@ export class Injector {
     return { requestHeaders };
   }
 
-  /** Returns whether a worker makes a request of which it is not known for which windows. @param {RequestDetails} details @param {TracedContext} parent */
-  #isHeld({ tabId }, parent) {
-    return tabId === WORKERS && parent === this.#context && this.#tracing?.session.incognito.holdsWorkers === true;
+  /** Returns whether a worker makes the request, so that its window is unknown, where that matters. @param {RequestDetails} details @param {TracedContext} parent */
+  #isExcludedWorker({ tabId }, parent) {
+    return tabId === WORKERS && parent === this.#context && this.#tracing?.session.incognito.excludesWorkers === true;
   }
 
   /**
@@ -249,7 +249,7 @@ export class Injector {
   #arrive(details, existing) {
     const { tabId, requestId, requestHeaders } = details;
     if (this.#tracing === null || this.#tracing.tabs.navigation(tabId, requestId) !== undefined) return;
-    this.#tracing.traces.navigates(details);
+    this.#tracing.traces.navigated(details);
     this.#tracing.traces.arrive(tabId, existing, this.#propagation.baggageOf(requestHeaders), steeringHeader(requestHeaders));
   }
 

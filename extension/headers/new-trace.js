@@ -71,7 +71,7 @@ export class NewTrace {
 
   /** Observes that a document continues in the new trace. @param {number} tabId @param {string} url @param {TracedContext} context */
   #observe(tabId, url, { spanId }) {
-    if (this.#tracing.session.incognito.isHidden(tabId)) return;
+    if (!this.#tracing.session.incognito.observes(tabId)) return;
     const time = Date.now();
     const transition = 'new-trace';
     this.#observers.outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: time, transition });

@@ -22,7 +22,7 @@ import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropaga
  * @property {TracedContext} spare
  * @property {Map<number, TabContexts>} tabs
  * @property {(tabId: number) => boolean} [needsRules] whether a tab needs rules in detailed mode; none does by default
- * @property {boolean} [holdsWorkers] whether requests of workers carry nothing
+ * @property {boolean} [excludesWorkers] whether requests of workers carry nothing
  */
 /**
  * @typedef {object} SessionRecord

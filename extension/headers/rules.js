@@ -2,9 +2,9 @@
  * Builds the session rules that put contexts on requests. Pure.
  */
 
+import { WORKERS } from '../context/incognito.js';
 import { BAGGAGE } from '../context/lists.js';
 import { STEERING_HEADERS } from '../context/steering.js';
-import { WORKERS } from './browser-contexts.js';
 import { recordRule } from './record.js';
 import { serverTiming } from './server-timing.js';
 
@@ -21,7 +21,7 @@ const STEERING_RULE = 2;
 const CLIENT_RULE = 3;
 const ROOT_RULE = 4;
 const SPARE_RULE = 5;
-const HELD_WORKER_RULE = 6;
+const WORKER_EXCLUSION_RULE = 6;
 /** Distance to the ids of the same rules for kinds of requests without a span of their own. */
 const OTHER_RULES = 4;
 const OUTSIDE_RULE = 8;
@@ -95,7 +95,7 @@ function actionOf(context, propagation, traces, foreign, baggage) {
   // Removes headers that rules of lower priority would set all the same, or that a client has set.
   const configured = propagators === null ? [] : [...propagation.fields].filter((field) => field !== BAGGAGE || baggage !== '');
   // The root's rule writes baggage in all tabs.
-  const apart = context.isApart === true && propagation.fields.has(BAGGAGE) && propagation.settings.baggage !== '' ? [BAGGAGE] : [];
+  const apart = context.isIncognito === true && propagation.fields.has(BAGGAGE) && propagation.settings.baggage !== '' ? [BAGGAGE] : [];
   const others = [...new Set([...configured, ...foreign, ...apart])].filter((field) => !set.has(field));
   written.push(...others.map((field) => /** @type {[string, null]} */ ([field, null])));
   if (written.length === 0) return null;
@@ -165,7 +165,7 @@ function ruleBuilder(types, propagation, traces, kept, hasRoot = true) {
     ],
     /** Keeps headers from what is excluded, and from the collector. @param {number[]} clientTabs the tabs whose client sets headers */
     exclusions: (clientTabs) =>
-      (types.length === 0 ? [] : [...exclude.map(matching), ...propagation.settings.collector.map(startingWith)]).flatMap((addresses, n) => {
+      (types.length === 0 ? [] : [...exclude.map(matching), ...[...propagation.collector].map(startingWith)]).flatMap((addresses, n) => {
         const condition = { resourceTypes: types, ...addresses };
         const excluded = rule(EXCLUDE_RULES + n, 'exclude', condition, { type: 'allow' });
         if (clientTabs.length === 0) return [excluded];
@@ -192,9 +192,9 @@ const steeringRule = (allTypes) => rule(STEERING_RULE, 'steering', { resourceTyp
 const removals = (offset, condition, clientTabs, fields) =>
   clientTabs.length === 0 ? [] : [rule(CLIENT_RULE + offset, 'client', { ...condition, tabIds: clientTabs }, removing(fields))];
 
-/** Keeps headers from requests of workers. @param {ResourceType[]} allTypes @param {boolean} isHeld */
-const heldWorkers = (allTypes, isHeld) =>
-  isHeld ? [rule(HELD_WORKER_RULE, 'exclude', { resourceTypes: allTypes, tabIds: [WORKERS] }, { type: 'allow' })] : [];
+/** Keeps headers from requests of workers. @param {ResourceType[]} allTypes @param {boolean} excludesWorkers */
+const workerExclusion = (allTypes, excludesWorkers) =>
+  excludesWorkers ? [rule(WORKER_EXCLUSION_RULE, 'exclude', { resourceTypes: allTypes, tabIds: [WORKERS] }, { type: 'allow' })] : [];
 
 /** Returns whether requests of a type have a span of their own. @param {PropagationSettings} settings @param {ResourceType} type */
 const hasOwnSpan = ({ resources }, type) => resources.length === 0 || resources.some((resource) => resource === type);
@@ -213,7 +213,7 @@ const clientTabsOf = ({ fields }, { clients }) => (fields.size === 0 ? [] : clie
  * @param {Propagation} propagation @param {RuleTraces} traces @param {Kept | null} [kept]
  */
 export function lightweightRules(contexts, allTypes, propagation, traces, kept = null) {
-  const { session, spare, tabs, holdsWorkers = false } = contexts;
+  const { session, spare, tabs, excludesWorkers = false } = contexts;
   const { settings } = propagation;
   const fields = [...propagation.fields];
   const types = settings.otherResources === 'none' ? allTypes.filter((type) => hasOwnSpan(settings, type)) : allTypes;
@@ -228,7 +228,7 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
     // Every rule that matches appends to a response, so the spare must not: it matches in every tab.
     ...build.of(SPARE_RULE, 'spare', spare),
     ...build.exclusions(clientTabs),
-    ...heldWorkers(allTypes, holdsWorkers),
+    ...workerExclusion(allTypes, excludesWorkers),
   ];
   for (const [tabId, tab] of tabs) rules.push(...build.ofTab(tabId, tab, session));
   return rules;
@@ -238,10 +238,10 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
  * Builds the rules of detailed mode: the record, and rules for requests that the listener is not asked about. These hardly ever change, but in
  * browser contexts of which the browser may not report requests.
  *
- * @param {Pick<Contexts, 'session' | 'tabs' | 'needsRules' | 'holdsWorkers'>} contexts @param {ResourceType[]} allTypes @param {Propagation} propagation
+ * @param {Pick<Contexts, 'session' | 'tabs' | 'needsRules' | 'excludesWorkers'>} contexts @param {ResourceType[]} allTypes @param {Propagation} propagation
  * @param {RuleTraces} traces @param {Kept | null} kept
  */
-export function detailedRules({ session, tabs, needsRules = () => false, holdsWorkers = false }, allTypes, propagation, traces, kept) {
+export function detailedRules({ session, tabs, needsRules = () => false, excludesWorkers = false }, allTypes, propagation, traces, kept) {
   const { settings, paused } = propagation;
   const fields = [...propagation.fields];
   const clientTabs = clientTabsOf(propagation, traces);
@@ -267,7 +267,7 @@ export function detailedRules({ session, tabs, needsRules = () => false, holdsWo
   const own = otherTypes.length === 0 ? [] : [...tabs].filter(([tabId]) => !needsRules(tabId) && traces.rootOf(tabId) !== session);
   const workers = needsRules(WORKERS) ? build.of(WORKER_RULE, 'root', session, { tabId: WORKERS }) : [];
   const widest = unreported.length + workers.length > 0 ? build : buildOther;
-  rules.push(...workers, ...widest.exclusions(limitedTabs), ...buildOther.of(ROOT_RULE, 'root', session), ...heldWorkers(allTypes, holdsWorkers));
+  rules.push(...workers, ...widest.exclusions(limitedTabs), ...buildOther.of(ROOT_RULE, 'root', session), ...workerExclusion(allTypes, excludesWorkers));
   const room = Math.max(roomForTabs(propagation), 0);
   for (const [tabId, tab] of unreported.slice(0, room)) rules.push(...build.ofTab(tabId, tab, session));
   for (const [tabId, { ruleId }] of own.slice(0, Math.max(room - unreported.length, 0))) {

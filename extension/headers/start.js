@@ -48,7 +48,7 @@ export async function startHeaders(session, host, { injector, navigations }, obs
     clientChanged: () => queueMicrotask(() => void mode.update()),
   });
   for (const tab of open) {
-    session.hosts.shows(tab.url ?? '');
+    session.hosts.shown(tab.url ?? '');
     session.incognito.opened(tab);
   }
   const contexts = record?.contexts ?? null;

@@ -3,8 +3,9 @@
  * must be updated.
  */
 
+import { WORKERS } from '../context/incognito.js';
 import { dropOldest } from '../drop-oldest.js';
-import { BrowserContexts, WORKERS } from './browser-contexts.js';
+import { BrowserContexts } from './browser-contexts.js';
 import { TabSlots } from './tab-slots.js';
 import { noUpdate, sameSpan } from './tab.js';
 
@@ -47,8 +48,8 @@ export class Tabs {
   /** @returns {Contexts & { tabs: Map<number, Tab> }} the contexts that the rules must carry */
   contexts() {
     const needsRules = (/** @type {number} */ tabId) => this.browserContexts.needsRules(tabId);
-    const { context: session, incognito: { holdsWorkers } } = this.#session;
-    return { session, spare: this.#spare, tabs: this.#slots.tabs, needsRules, holdsWorkers };
+    const { context: session, incognito: { excludesWorkers } } = this.#session;
+    return { session, spare: this.#spare, tabs: this.#slots.tabs, needsRules, excludesWorkers };
   }
 
   /** Returns the tabs that need rules in detailed mode, among them {@link WORKERS}. @returns {number[]} */

@@ -2,7 +2,7 @@
  * Passes the browser's events about tabs and navigations on, and updates the rules.
  */
 
-import { WORKERS } from './browser-contexts.js';
+import { WORKERS } from '../context/incognito.js';
 import { isSampled } from '../context/propagators.js';
 
 /** @import { Host, Overlapped } from '../channel/host.js' */
@@ -66,18 +66,18 @@ export class NavigationTracker {
     browserContexts.opened(tab);
     this.#keepContexts();
     const { id = WORKERS } = tab;
-    const mayHave = incognito.mayHave(id);
+    const mayBeIncognito = incognito.mayBeIncognito(id);
     // Contexts of tabs to come were issued when they could only be regular ones, and those of a tab when it could still be of either kind.
     if (incognito.opened(tab)) tabs.refresh();
-    const needsOthers = mayHave || incognito.has(id);
-    if (incognito.has(id)) traces.clients.closed(id);
+    const needsOthers = mayBeIncognito || incognito.isIncognito(id);
+    if (incognito.isIncognito(id)) traces.clients.closed(id);
     if (needsOthers) tabs.known(id);
     if (needsOthers || browserContexts.needsRules(WORKERS)) void this.#mode.update();
   }
 
-  /** Returns whether nothing in a tab is observed. @param {number} tabId */
-  isHidden(tabId) {
-    return this.#tracing.session.incognito.isHidden(tabId);
+  /** Returns whether what happens in a tab is observed. @param {number} tabId */
+  observes(tabId) {
+    return this.#tracing.session.incognito.observes(tabId);
   }
 
   /** Takes the host's answer to a question about browser contexts. @param {Overlapped} answer */
@@ -107,7 +107,7 @@ export class NavigationTracker {
     const { tabId, requestId, requestHeaders: headers } = details;
     const { session, tabs, traces } = this.#tracing;
     if (tabs.navigation(tabId, requestId) !== undefined) return;
-    traces.navigates(details);
+    traces.navigated(details);
     traces.arrive(tabId, session.propagation.read(headers)?.contexts[0] ?? null, session.propagation.baggageOf(headers), steering);
   }
 
@@ -152,7 +152,7 @@ export class NavigationTracker {
   /** @param {number} tabId @param {string} url */
   committed(tabId, url) {
     const { traces, tabs } = this.#tracing;
-    traces.shows(url);
+    traces.shown(url);
     if (traces.isTracedPage(url) && tabs.browserContexts.mayBeLost(tabId) && !tabs.isLanding(tabId)) this.#host.problem(NOT_REPORTED);
     return this.#apply(this.#tracing.tabs.committed(tabId, url));
   }

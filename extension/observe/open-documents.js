@@ -12,7 +12,7 @@ import { cutUrl } from './details.js';
 /**
  * Finds the open documents of all tabs. A document whose commit the worker has seen meanwhile is left as it is.
  *
- * @param {Pick<Tracker, 'found' | 'continued' | 'isHidden'>} tracker
+ * @param {Pick<Tracker, 'found' | 'continued' | 'observes'>} tracker
  * @param {{ outbox: Pick<Outbox, 'observe'>, documents: Documents }} observers
  */
 export async function observeOpenDocuments(tracker, { outbox, documents }) {
@@ -27,7 +27,7 @@ export async function observeOpenDocuments(tracker, { outbox, documents }) {
     for (const context of tracker.found(tabId, main.url)) {
       const { spanId } = context;
       const url = cutUrl(main.url);
-      if (!tracker.isHidden(tabId)) outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url, started: time, transition: 'already-open' });
+      if (tracker.observes(tabId)) outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url, started: time, transition: 'already-open' });
       documents.committed(main.documentId, tracker.continued(tabId, main.url, context));
     }
     // The browser lists a frame before the frames in it.

@@ -131,7 +131,7 @@ export class Requests {
   started(details, spanId, parent, traceId, origin) {
     const { timeStamp: time, requestId: request, tabId, method, initiator, requestHeaders } = details;
     if (!this.#session.exports) return;
-    if (this.#session.incognito.isHidden(tabId)) return void this.ignore(request);
+    if (!this.#session.incognito.observes(tabId)) return void this.ignore(request);
     this.#ignored.delete(request);
     this.#started.set(request, false);
     // Without a span id yet, the navigation is observed when it commits.
@@ -288,7 +288,7 @@ export class Requests {
    */
   #isObserved({ url, requestId, tabId }) {
     const { incognito, propagation } = this.#session;
-    return this.#started.has(requestId) || (!incognito.isHidden(tabId) && propagation.isTarget(url));
+    return this.#started.has(requestId) || (incognito.observes(tabId) && propagation.isTarget(url));
   }
 
   /** @param {number} tabId @param {Carried} carried */

@@ -3,6 +3,7 @@
  */
 
 import { attempt } from '../attempt.js';
+import { WORKERS } from '../context/incognito.js';
 
 /** @import { IncognitoTabs } from '../context/incognito.js' */
 /** @import { Documents } from './documents.js' */
@@ -48,7 +49,7 @@ export const measureWebVitals = () =>
 export function watchWebVitals(outbox, documents, incognito) {
   chrome.runtime.onMessage.addListener((message, { id, documentId, tab }) => {
     const spanId = documents.find(documentId)?.spanId;
-    if (id !== chrome.runtime.id || spanId === undefined || incognito.isHidden(tab?.id ?? -1)) return;
+    if (id !== chrome.runtime.id || spanId === undefined || !incognito.observes(tab?.id ?? WORKERS)) return;
     const { vitals, timing } = message ?? {};
     outbox.observe({ what: 'page-measured', time: Date.now(), spanId, vitals: numbersIn(vitals), timing: numbersIn(timing) });
   });

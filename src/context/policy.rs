@@ -137,7 +137,10 @@ pub struct Propagation {
     pub(crate) targets: Vec<String>,
     /// Addresses that get no headers although they are targets, as regular expressions.
     pub(crate) exclude: Vec<String>,
-    /// Addresses of the collector without a query, to which pages may export too: they get no headers and no spans.
+    /// Addresses of the collector without a query, to which pages may export too: they get no headers and no spans. An earlier host does
+    /// not say.
+    #[serde(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
     pub(crate) collector: Vec<String>,
     /// Domains and IPv4 addresses that cover all targets, for filters of the browser; all hosts if empty.
     pub(crate) domains: Vec<String>,

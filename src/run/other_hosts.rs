@@ -35,8 +35,8 @@ pub(super) fn sentence(sessions: &[TracedSession]) -> Option<String> {
     let are_told = !patterns.is_empty() && patterns.len() <= MAX_NAMED;
     let targets = if are_told { format!("'{}'", patterns.join(",")) } else { "PATTERNS".to_owned() };
     Some(format!(
-        "headers also went to {at_least}{}{failures}; use --targets {targets} to prevent that",
-        counted(others.len(), "other host")
+        "headers also went to {at_least}{} that the client did not navigate to{failures}; use --targets {targets} to prevent that",
+        counted(others.len(), "host")
     ))
 }
 
@@ -109,12 +109,12 @@ mod tests {
         let iteration: (&[&str], &[&str]) = (&["shop.test"], &["shop.test", "ads.test", "myshop.test"]);
         assert_eq!(
             said(&[iteration, iteration, (&["10.0.0.1"], &["ads.test!"])]).unwrap(),
-            "headers also went to 2 other hosts; requests to 1 of them failed (ads.test); use --targets '*://10.0.0.1/*,*://*.shop.test/*' to prevent that"
+            "headers also went to 2 hosts that the client did not navigate to; requests to 1 of them failed (ads.test); use --targets '*://10.0.0.1/*,*://*.shop.test/*' to prevent that"
         );
         let failed = ["a.test!", "b.test!", "c.test!", "d.test!", "e.test"];
         assert_eq!(
             said(&[(&[], &failed)]).unwrap(),
-            "headers also went to 5 other hosts; requests to 4 of them failed (a.test, b.test, c.test, …); use --targets PATTERNS to prevent that"
+            "headers also went to 5 hosts that the client did not navigate to; requests to 4 of them failed (a.test, b.test, c.test, …); use --targets PATTERNS to prevent that"
         );
         let own = ["b.test", "a.test", "www.a.test", "c.test"];
         assert!(
@@ -126,7 +126,11 @@ mod tests {
         assert!(said(&[(&own, &["ads.test"])]).unwrap().ends_with("use --targets PATTERNS to prevent that"));
         let many: Vec<String> = (0..MAX_HOSTS).map(|number| format!("h{number}.test")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(said(&[(&[], &many)]).unwrap().starts_with("headers also went to at least 200 other hosts; "));
+        assert!(
+            said(&[(&[], &many)])
+                .unwrap()
+                .starts_with("headers also went to at least 200 hosts that the client did not navigate to; ")
+        );
     }
 
     #[test]

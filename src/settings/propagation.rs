@@ -123,8 +123,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "NAVTRACE_INCOGNITO",
         flag: Some("incognito"),
         default: "`headers`",
-        meaning: "what is exported about Incognito windows of [your own browser](own-browser.md): `headers`: nothing, their requests only \
-                  carry headers; `export`: the same as for other windows; each of their navigations has a trace of its own",
+        meaning: "what is traced of Incognito windows of [your own browser](own-browser.md), where each navigation has a trace of its own. With \
+                  `headers` their requests carry headers, and nothing about them is exported or stored; with `export` they are exported too",
         choices: || value::names(&INCOGNITO),
         read: Read::Text(|config, text| put(&mut config.incognito, value::one_of(text, &INCOGNITO))),
         ..SETTING

@@ -19,18 +19,18 @@ const BAGGAGE = { baggage: 'k=v' };
 test('the hosts of a client are those that no page has led to', () => {
   const hosts = new ClientHosts();
   assert.equal(hosts.list, null);
-  assert.equal(hosts.navigates({ url: 'https://user:pw@shop.test:8443/a?b=https://ads.test/' }), true);
-  assert.equal(hosts.navigates({ url: 'http://shop.test/' }), false, 'known');
-  assert.equal(hosts.navigates({ url: STRANGER, initiator: 'https://shop.test' }), false);
-  assert.equal(hosts.navigates({ url: STRANGER, initiator: 'null' }), false);
-  for (const url of ['http://127.0.0.1:3000/', 'http://[::1]:1/']) assert.equal(hosts.navigates({ url }), true);
-  for (const url of ['file:///etc/hosts', 'data:text/html,x', `https://${'a.'.repeat(130)}test/`]) assert.equal(hosts.navigates({ url }), false, url);
+  assert.equal(hosts.navigated({ url: 'https://user:pw@shop.test:8443/a?b=https://ads.test/' }), true);
+  assert.equal(hosts.navigated({ url: 'http://shop.test/' }), false, 'known');
+  assert.equal(hosts.navigated({ url: STRANGER, initiator: 'https://shop.test' }), false);
+  assert.equal(hosts.navigated({ url: STRANGER, initiator: 'null' }), false);
+  for (const url of ['http://127.0.0.1:3000/', 'http://[::1]:1/']) assert.equal(hosts.navigated({ url }), true);
+  for (const url of ['file:///etc/hosts', 'data:text/html,x', `https://${'a.'.repeat(130)}test/`]) assert.equal(hosts.navigated({ url }), false, url);
   assert.deepEqual(hosts.list, ['shop.test', '127.0.0.1', '[::1]']);
 });
 
 test('subdomains of a client\'s host belong to it, and nothing else', () => {
   const hosts = new ClientHosts();
-  for (const url of ['https://shop.test/', 'http://10.0.0.1/', 'http://[::1]/']) hosts.navigates({ url });
+  for (const url of ['https://shop.test/', 'http://10.0.0.1/', 'http://[::1]/']) hosts.navigated({ url });
   for (const url of ['https://shop.test', 'wss://api.v2.shop.test/?q', 'http://10.0.0.1:80/', 'http://[::1]:8080/', 'https://ads.test@shop.test/']) {
     assert.equal(hosts.has(url), true, url);
   }
@@ -49,7 +49,7 @@ test('the host is told which navigations a page has begun', () => {
 
 test('the oldest hosts are forgotten first', () => {
   const hosts = new ClientHosts();
-  for (let n = 0; n < 101; n += 1) hosts.navigates({ url: `https://h${n}.test/` });
+  for (let n = 0; n < 101; n += 1) hosts.navigated({ url: `https://h${n}.test/` });
   assert.deepEqual([hosts.list?.length, hosts.has('https://h0.test/'), hosts.has('https://h100.test/')], [100, false, true]);
 });
 
@@ -58,9 +58,9 @@ test('whatever shows a page may lead anywhere from then on', () => {
     ['about:blank', false], ['chrome://newtab/', false], ['data:,', false], ['file:///a.html', true], ['http://shop.test/', true],
   ])) {
     const hosts = new ClientHosts();
-    assert.equal(hosts.shows(url), isPage, url);
+    assert.equal(hosts.shown(url), isPage, url);
     assert.deepEqual(hosts.list, isPage ? [] : null, url);
-    assert.equal(hosts.shows(url), false, 'no change');
+    assert.equal(hosts.shown(url), false, 'no change');
   }
   const hosts = new ClientHosts();
   hosts.restore(null);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { IncognitoTabs } from '../../extension/context/incognito.js';
+import { IncognitoTabs, WORKERS } from '../../extension/context/incognito.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { fakeChrome, observationsOf, settled } from './support/chrome.js';
 import { OPEN, PAGE, TAB, answer, carriedBy, idle, traceOf } from './support/headers.js';
@@ -15,44 +15,43 @@ beforeEach(() => {
 
 /** Tabs that open, the second in an Incognito window. */
 const REGULAR = TAB + 2;
-const SECRET = TAB + 4;
-const WORKERS = -1;
+const INCOGNITO = TAB + 4;
 
 test('tabs in Incognito windows are known, also after they have closed', () => {
   for (const setting of /** @type {const} */ (['shared', 'headers', 'export', undefined])) {
-    const isApart = setting === 'headers' || setting === 'export';
+    const isIncognito = setting === 'headers' || setting === 'export';
     const tabs = new IncognitoTabs(() => setting);
     tabs.opened({ id: 1, incognito: false });
     tabs.opened({ incognito: true });
-    assert.deepEqual([tabs.holdsWorkers, tabs.isHidden(WORKERS)], [isApart, setting === 'headers']);
-    assert.deepEqual([1, SECRET, null].map((id) => tabs.mayHave(id)), [false, isApart, isApart]);
-    assert.equal(tabs.isHidden(SECRET), setting === 'headers', 'nothing is known of it yet');
-    tabs.opened({ id: SECRET, incognito: true });
+    assert.deepEqual([tabs.excludesWorkers, tabs.observes(WORKERS)], [isIncognito, setting !== 'headers']);
+    assert.deepEqual([1, INCOGNITO, null].map((id) => tabs.mayBeIncognito(id)), [false, isIncognito, isIncognito]);
+    assert.equal(tabs.observes(INCOGNITO), setting !== 'headers', 'nothing is known of it yet');
+    tabs.opened({ id: INCOGNITO, incognito: true });
     // Also after they have closed: workers and pages that have gone may still make requests.
     for (let turn = 0; turn < 2; turn += 1) {
-      assert.deepEqual([tabs.has(1), tabs.has(SECRET), tabs.has(null)], [false, isApart, false], setting);
-      assert.deepEqual([1, SECRET, WORKERS].map((id) => tabs.isHidden(id)), [false, setting === 'headers', setting === 'headers'], setting);
-      assert.equal(tabs.holdsWorkers, isApart);
-      tabs.closed(SECRET);
+      assert.deepEqual([tabs.isIncognito(1), tabs.isIncognito(INCOGNITO), tabs.isIncognito(null)], [false, isIncognito, false], setting);
+      assert.deepEqual([1, INCOGNITO, WORKERS].map((id) => tabs.observes(id)), [true, setting !== 'headers', setting !== 'headers'], setting);
+      assert.equal(tabs.excludesWorkers, isIncognito);
+      tabs.closed(INCOGNITO);
       tabs.closed(1);
     }
-    assert.equal(tabs.mayHave(1), false, 'late events may tell of a closed tab');
+    assert.equal(tabs.mayBeIncognito(1), false, 'late events may tell of a closed tab');
   }
 });
 
 test('before the first Incognito window all tabs are taken for regular ones', () => {
   const tabs = new IncognitoTabs(() => 'headers');
   for (const tab of [{ id: 1, incognito: false }, { id: 2, incognito: false }]) {
-    assert.deepEqual([tab.id, SECRET, null].map((id) => tabs.mayHave(id)), [false, false, false]);
+    assert.deepEqual([tab.id, INCOGNITO, null].map((id) => tabs.mayBeIncognito(id)), [false, false, false]);
     tabs.opened(tab);
-    assert.equal(tabs.isHidden(SECRET), false);
+    assert.equal(tabs.observes(INCOGNITO), true);
   }
 });
 
 let workers = 0;
 
 /**
- * Starts the whole worker in a browser of a person with a regular tab, and opens an Incognito one.
+ * Starts the whole worker in the user's own browser with a regular tab, and opens an Incognito one.
  *
  * @param {{ granted: boolean, incognito: 'headers' | 'export', scope: 'session' | 'tab' | 'navigation', baggage?: string }} options
  */
@@ -66,7 +65,7 @@ async function browsing({ granted, ...settings }) {
   port?.receive(answer('auto', undefined, settings));
   await idle();
   browser.fire('tabs.onCreated', { id: REGULAR, windowId: REGULAR - 1, incognito: false });
-  browser.fire('tabs.onCreated', { id: SECRET, windowId: SECRET - 1, incognito: true });
+  browser.fire('tabs.onCreated', { id: INCOGNITO, windowId: INCOGNITO - 1, incognito: true });
   await idle();
   let visits = 0;
   /** Returns the traces of a navigation and of a request of its page. @param {number} tabId @param {string} url */
@@ -105,7 +104,7 @@ for (const granted of [true, false]) {
       test(`${granted ? 'detailed' : 'lightweight'}, scope ${scope}, ${incognito}: Incognito windows are apart`, async () => {
         const { browser, visit, told } = await browsing({ granted, scope, incognito });
         const regular = [...(await visit(REGULAR, PAGE)), ...(await visit(REGULAR, PAGE))];
-        const secret = [...(await visit(SECRET, HIDDEN_PAGE)), ...(await visit(SECRET, HIDDEN_PAGE))];
+        const secret = [...(await visit(INCOGNITO, HIDDEN_PAGE)), ...(await visit(INCOGNITO, HIDDEN_PAGE))];
         assert.ok([...regular, ...secret].every((trace) => trace !== undefined));
         assert.equal(new Set(regular).size, scope === 'navigation' ? 2 : 1);
         assert.equal(new Set(secret).size, 2, 'a trace for each navigation');
@@ -117,9 +116,9 @@ for (const granted of [true, false]) {
         assert.ok(text.includes(PAGE));
         assert.equal(text.includes(HIDDEN_PAGE), incognito === 'export');
         for (const trace of secret) assert.equal(text.includes(String(trace)), incognito === 'export');
-        browser.fire('tabs.onRemoved', SECRET);
+        browser.fire('tabs.onRemoved', INCOGNITO);
         await idle();
-        assert.equal(told().includes(`"tabId":${SECRET}`), incognito === 'export');
+        assert.equal(told().includes(`"tabId":${INCOGNITO}`), incognito === 'export');
         assert.equal(worker(), undefined, 'it may go on when its page has gone');
       });
     }
@@ -130,11 +129,11 @@ for (const granted of [true, false]) {
   test(`${granted ? 'detailed' : 'lightweight'}: Incognito windows get no baggage and add no host to it`, async () => {
     const { browser, visit } = await browsing({ granted, scope: 'session', incognito: 'headers', baggage: 'user=alice' });
     await visit(REGULAR, PAGE);
-    await visit(SECRET, HIDDEN_PAGE);
+    await visit(INCOGNITO, HIDDEN_PAGE);
     const asked = (/** @type {number} */ tabId, /** @type {string} */ documentId, /** @type {string} */ url) =>
       carriedBy({ browser }, { requestId: `${documentId} ${url}`, tabId, documentId, type: 'script', method: 'GET', url });
     assert.equal(asked(REGULAR, 'd1', PAGE).baggage, 'user=alice');
-    const apart = [asked(SECRET, 'd2', HIDDEN_PAGE), asked(SECRET, 'd2', PAGE), asked(REGULAR, 'd1', HIDDEN_PAGE)];
+    const apart = [asked(INCOGNITO, 'd2', HIDDEN_PAGE), asked(INCOGNITO, 'd2', PAGE), asked(REGULAR, 'd1', HIDDEN_PAGE)];
     assert.deepEqual(apart.map(({ traceparent, baggage }) => [traceparent !== undefined, baggage]), Array(3).fill([true, undefined]));
   });
 }

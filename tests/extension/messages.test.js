@@ -112,7 +112,7 @@ test('every field of the propagation is checked', () => {
   assert.deepEqual(Object.keys(propagation).sort(), Object.keys(UNUSABLE_PROPAGATION).sort());
   for (const [field, values] of Object.entries(UNUSABLE_PROPAGATION)) {
     // Hosts of an earlier version do not send this.
-    const missing = field === 'incognito' ? [] : [undefined];
+    const missing = ['collector', 'incognito'].includes(field) ? [] : [undefined];
     for (const value of [...missing, ...values]) {
       const message = { ...fixture('session'), propagation: { ...propagation, [field]: value } };
       assert.match(messages.read(message).fault ?? '', /session message/, `${field}: ${JSON.stringify(value)}`);

@@ -27,7 +27,7 @@ let starts;
 let results;
 
 /** A tab in an Incognito window. */
-const HIDDEN = 9;
+const UNOBSERVED = 9;
 
 /** An address that is not a target. */
 const ELSEWHERE = 'https://elsewhere.test/';
@@ -35,7 +35,7 @@ const ELSEWHERE = 'https://elsewhere.test/';
 /** The tracker's methods that are not recorded. @type {Record<string, Function>} */
 const ANSWERS = {
   isTarget: (/** @type {string} */ url) => url !== ELSEWHERE,
-  isHidden: (/** @type {number} */ tabId) => tabId === HIDDEN,
+  observes: (/** @type {number} */ tabId) => tabId !== UNOBSERVED,
   continued: (/** @type {number} */ _tabId, /** @type {string} */ _url, /** @type {any} */ context) => context,
   carriedBy: (/** @type {any} */ headers) => propagating().extract(headers),
 };

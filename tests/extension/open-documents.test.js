@@ -18,16 +18,16 @@ beforeEach(() => mock.restoreAll());
  * Looks for open documents in one tab.
  *
  * @param {object[] | null} frames null for a tab that has gone
- * @param {{ documents?: Documents, broken?: string, isHidden?: boolean }} [options]
+ * @param {{ documents?: Documents, broken?: string, isObserved?: boolean }} [options]
  */
-async function look(frames, { documents = new Documents(), broken, isHidden = false } = {}) {
+async function look(frames, { documents = new Documents(), broken, isObserved = true } = {}) {
   const { state } = fakeChrome({ tabs: [TAB] });
   if (frames !== null) state.frames.set(TAB, frames);
   if (broken !== undefined) state.broken.add(broken);
   const outbox = fakeOutbox();
   const found = mock.fn((/** @type {number} */ _tabId, /** @type {string} */ url) => (url === PAGE ? [{ spanId: 'navigation', flags: '01' }] : []));
   const continued = (/** @type {number} */ _tabId, /** @type {string} */ _url, /** @type {TracedContext} */ context) => context;
-  await observeOpenDocuments({ found, continued, isHidden: () => isHidden }, { outbox, documents });
+  await observeOpenDocuments({ found, continued, observes: () => isObserved }, { outbox, documents });
   const known = (/** @type {string} */ documentId) => documents.find(documentId)?.spanId;
   return { observed: outbox.observed, known, asked: found.mock.callCount() };
 }
@@ -62,7 +62,7 @@ test('a document without a navigation is not observed', async () => {
 });
 
 test('a document in a hidden tab has a navigation that is not observed', async () => {
-  const { observed, known } = await look([MAIN], { isHidden: true });
+  const { observed, known } = await look([MAIN], { isObserved: false });
   assert.deepEqual([observed, known('main')], [[], 'navigation']);
 });
 

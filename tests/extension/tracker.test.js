@@ -27,8 +27,8 @@ function begin({ update = false, ended = [], isLightweight = false, isLanding = 
     has: (/** @type {string} */ traceId) => traceId === 'ours',
     contextOf: (/** @type {number} */ _tabId, /** @type {object} */ sent) => ({ of: sent }),
     arrive: mock.fn(),
-    navigates: mock.fn(),
-    shows: mock.fn(),
+    navigated: mock.fn(),
+    shown: mock.fn(),
     clients: { closed: mock.fn(), hasSpan: (/** @type {string} */ spanId) => spanId === 'client' },
   };
   const propagation = { read: () => ({ contexts: ['first', 'second'] }), baggageOf: () => 'baggage', settings: {} };
@@ -91,7 +91,7 @@ test('what a client has put on a navigation is read once', () => {
   tracker.arrived({ tabId: TAB, requestId: '1', url: PAGE, requestHeaders: [] }, off);
   tracker.arrived({ tabId: TAB, requestId: 'known', url: PAGE, requestHeaders: [] }, off);
   assert.deepEqual(traces.arrive.mock.calls.map(({ arguments: args }) => args), [[TAB, 'first', 'baggage', off]]);
-  assert.deepEqual(traces.navigates.mock.calls.map(({ arguments: [{ requestId }] }) => requestId), ['1']);
+  assert.deepEqual(traces.navigated.mock.calls.map(({ arguments: [{ requestId }] }) => requestId), ['1']);
 });
 
 test('the rules are updated only after a change', () => {

@@ -21,7 +21,7 @@ fn baggage_goes_to_hosts_that_the_client_navigates_to() {
     let _guard = exclusive();
     for mode in ["detailed", "lightweight"] {
         let test = BrowserTest::new();
-        let run = visited(&test, "strangers.mjs", &[("NAVTRACE_MODE", mode), ("BAGGAGE", BAGGAGE)]);
+        let run = visited(&test, "client-hosts.mjs", &[("NAVTRACE_MODE", mode), ("BAGGAGE", BAGGAGE)]);
         let carried = |nav: &str, is_document: bool| {
             let requests = run.requests.iter().filter(|request| {
                 request.nav.as_deref() == Some(nav) && (request.kind.as_deref() == Some("document")) == is_document
@@ -37,18 +37,18 @@ fn baggage_goes_to_hosts_that_the_client_navigates_to() {
         let own_first = (mode == "detailed").then_some(BAGGAGE);
         for (nav, document, others) in [
             ("goto", Some(Some(BAGGAGE)), Some(BAGGAGE)),
-            ("stranger", None, None),
+            ("other", None, None),
             ("link", Some(None), None),
             ("redirected", Some(None), None),
             ("again", Some(Some(BAGGAGE)), Some(BAGGAGE)),
             ("popup", Some(None), None),
             ("client", Some(Some(merged.as_str())), Some(merged.as_str())),
-            ("client-stranger", None, Some("mine=1")),
+            ("client-other", None, Some("mine=1")),
             ("own-first", Some(own_first), Some(BAGGAGE)),
             ("own", Some(Some(BAGGAGE)), Some(BAGGAGE)),
             ("own-subdomain", None, Some(BAGGAGE)),
             ("restarted", None, Some(BAGGAGE)),
-            ("restarted-stranger", None, None),
+            ("restarted-other", None, None),
         ] {
             assert_eq!(carried(nav, true), document.into_iter().collect(), "{mode}: the document of {nav}");
             assert_eq!(carried(nav, false), BTreeSet::from([others]), "{mode}: what {nav} requests");
@@ -65,10 +65,10 @@ fn the_summary_tells_to_which_other_hosts_headers_went() {
         let test = BrowserTest::new();
         let run = visited(&test, "other-hosts.mjs", settings);
         test.assert_nothing_left();
-        run.log.lines().find(|line| line.contains(" other host")).map(ToOwned::to_owned)
+        run.log.lines().find(|line| line.contains("headers also went to")).map(ToOwned::to_owned)
     };
     for mode in ["detailed", "lightweight"] {
-        let expected = "navtrace: headers also went to 3 other hosts; requests to 2 of them failed (dead.localhost, gone.localhost); \
+        let expected = "navtrace: headers also went to 3 hosts that the client did not navigate to; requests to 2 of them failed (dead.localhost, gone.localhost); \
                         use --targets '*://127.0.0.1/*' to prevent that";
         assert_eq!(told(&[("NAVTRACE_MODE", mode)]).as_deref(), Some(expected), "{mode}");
     }

@@ -38,7 +38,7 @@ const request = (origin, nav) =>
   }, `${origin}/asset/pixel.png?nav=${nav}`);
 
 await load(slow(SITE, 'goto'));
-await request(ads, 'stranger');
+await request(ads, 'other');
 await request(dead, 'dead');
 await page.evaluate((url) => { location.href = url; }, document(ads, 'link'));
 await page.waitForURL(/nav=link/);
@@ -52,7 +52,7 @@ await page.setExtraHTTPHeaders({ baggage: 'mine=1' });
 await load(document(SITE, 'client-first'));
 await load(document(SITE, 'client-second'));
 await load(document(SITE, 'client'));
-await request(ads, 'client-stranger');
+await request(ads, 'client-other');
 await page.setExtraHTTPHeaders({});
 
 await load(document(SITE, 'without-client'));
@@ -70,5 +70,5 @@ await devtools.send('ServiceWorker.stopAllWorkers');
 while ((await traceId()) !== before || (await traceId()) !== before) await page.waitForTimeout(50);
 await request(SITE, 'restarted');
 await request(shop, 'restarted');
-await request(ads, 'restarted-stranger');
+await request(ads, 'restarted-other');
 await context.close();
