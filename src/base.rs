@@ -8,6 +8,7 @@ pub(crate) mod files;
 pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod stdio;
+pub(crate) mod temporary;
 pub(crate) mod text;
 pub(crate) mod threads;
 

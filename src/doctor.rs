@@ -1,4 +1,4 @@
-//! The checks of `navtrace doctor`: the start of a browser by navtrace, and the installation in other browsers.
+//! The checks of `navtrace doctor`: the start of a browser by navtrace, the installation in other browsers, and what is on the disk.
 //!
 //! The files that it reads may have any size and shape. So reading is bounded, and content of an unexpected shape counts as missing.
 
@@ -8,6 +8,7 @@ mod page_load;
 mod profile;
 mod registration;
 mod start;
+mod storage;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -19,6 +20,7 @@ use crate::view::terminal::clean;
 
 pub(crate) use crate::doctor::installed::check as check_installed;
 pub(crate) use crate::doctor::start::check as check_start;
+pub(crate) use crate::doctor::storage::check as check_storage;
 
 /// Checks whether spans can be exported, as far as the settings tell.
 pub(crate) fn check_export(unusable: Option<&str>) -> Vec<Finding> {

@@ -14,15 +14,15 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode as ProcessExitCode};
+use std::thread::JoinHandle;
 use std::time::Duration;
-
-use tempfile::TempDir;
 
 use crate::base::environment::RUN_SOCKET;
 use crate::base::failure::{ExitCode, Failure};
-use crate::base::files;
 use crate::base::signals::Signals;
 use crate::base::stdio::say;
+use crate::base::temporary::{self, TemporaryDirectory};
+use crate::base::threads;
 use crate::launch::find::CLIENT_VARIABLES;
 use crate::run::collector::RunningCollector;
 use crate::run::ending::Unfinished;
@@ -58,17 +58,20 @@ pub(crate) struct Run {
     receiver: ReportReceiver,
     browser: PathBuf,
     /// Directory of the receiver's socket and of the browser's link.
-    dir: TempDir,
+    dir: TemporaryDirectory,
+    /// Removes what killed processes have left behind.
+    sweep: Option<JoinHandle<()>>,
 }
 
 impl Run {
     /// Catches signals, listens for reports, and links this program under the name by which it acts as the browser.
     pub(crate) fn prepare() -> Result<Self, Failure> {
         let signals = supervise::catch_signals()?;
-        let dir = files::temporary_directory("navtrace-run-").map_err(set_up)?;
+        let dir = TemporaryDirectory::create("run").map_err(set_up)?;
         let receiver = ReportReceiver::listen(dir.path(), say).map_err(set_up)?;
         let browser = link::create(dir.path()).map_err(set_up)?;
-        Ok(Self { signals, receiver, browser, dir })
+        let sweep = threads::start("sweep", temporary::sweep).ok();
+        Ok(Self { signals, receiver, browser, dir, sweep })
     }
 
     /// Runs `command` to its end, says what was traced, and returns the command's own status.
@@ -78,7 +81,7 @@ impl Run {
         collector: Option<RunningCollector>,
         options: &RunOptions<'_>,
     ) -> Result<ProcessExitCode, Failure> {
-        let Self { signals, receiver, browser, dir } = self;
+        let Self { signals, receiver, browser, dir, sweep } = self;
         command.env(RUN_SOCKET, receiver.path()).envs(CLIENT_VARIABLES.map(|name| (name, &browser)));
         link::store(dir.path(), &command, &options.variables, &options.defaults).map_err(set_up)?;
         let command = match supervise::start(&mut command) {
@@ -120,6 +123,7 @@ impl Run {
         for line in summary::summary(&state, collected.as_ref(), options.link).into_iter().chain(others) {
             say(&line);
         }
+        let _ = sweep.map(JoinHandle::join);
         Ok(code.into())
     }
 }

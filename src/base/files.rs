@@ -5,46 +5,12 @@ use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::{Builder, TempDir};
+use tempfile::Builder;
 
 use crate::base::{lock, lock_within};
-
-/// Longest parent of a directory for sockets, in bytes.
-///
-/// A socket's path has 103 bytes at most on macOS (107 on Linux). The directory's name and the socket's take the rest.
-const MAX_PARENT: usize = 60;
-
-/// Directory for temporary files when TMPDIR names no absolute path.
-const FALLBACK: &str = "/tmp";
-
-/// Creates a directory with mode 0700 whose path is short enough for sockets in it.
-///
-/// Its parent is `XDG_RUNTIME_DIR` (private, usually in memory) if that is usable, else the temporary directory.
-pub(crate) fn temporary_directory(prefix: &str) -> io::Result<TempDir> {
-    let fits = |dir: &PathBuf| dir.is_absolute() && dir.as_os_str().len() <= MAX_PARENT;
-    let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let candidates = [runtime_dir, Some(temporary_root())];
-    for parent in candidates.into_iter().flatten().filter(fits) {
-        if let Ok(dir) = temporary_directory_in(&parent, prefix) {
-            return Ok(dir);
-        }
-    }
-    temporary_directory_in(Path::new(FALLBACK), prefix)
-}
-
-/// Returns TMPDIR, or `/tmp` when TMPDIR is unset, empty or relative.
-pub(crate) fn temporary_root() -> PathBuf {
-    let named = std::env::temp_dir();
-    if named.is_absolute() { named } else { PathBuf::from(FALLBACK) }
-}
-
-/// Creates a directory with mode 0700 in `parent`.
-pub(crate) fn temporary_directory_in(parent: &Path, prefix: &str) -> io::Result<TempDir> {
-    Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)
-}
 
 /// Returns the path that denies other users access to `path`: the file itself or a directory above it. `None` when they have access.
 ///
@@ -138,19 +104,6 @@ pub(crate) fn write_with(
     file.as_file().set_permissions(Permissions::from_mode(readers.file_mode()))?;
     file.persist(path)?;
     Ok(())
-}
-
-/// Removes a directory that a browser has just used, and retries until `patience` is over, since the browser may still write there.
-pub(crate) fn remove_directory(dir: &Path, patience: Duration) {
-    let deadline = Instant::now() + patience;
-    loop {
-        match fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != ErrorKind::NotFound && Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            _ => return,
-        }
-    }
 }
 
 /// Reads a regular file of at most `limit` bytes.

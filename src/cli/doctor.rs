@@ -13,7 +13,7 @@ use crate::settings::export::EXPORTER;
 /// Check browser, extension, host and header, and say how to fix what is broken
 ///
 /// Loads a real page on loopback in the browser that `navtrace run` would use. Then looks at what is installed for the browsers that you start
-/// yourself: which host is registered, whether the extension is loaded, and which policies may block the extension.
+/// yourself: which host is registered, whether the extension is loaded, and which policies may block the extension. Says how much is kept on the disk.
 /// Exits with 0 only if nothing is broken: a hint or a warning is no failure.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -42,6 +42,9 @@ pub(super) fn doctor(config: &Config, args: &Args) -> Result<ProcessExitCode, Fa
     };
     findings.extend(doctor::check_export(config.unusable_export()));
     findings.extend(doctor::check_installed(&options, args.user_data_dir.as_deref()));
+    if args.user_data_dir.is_none() {
+        findings.extend(doctor::check_storage());
+    }
     super::print(&doctor::render(&findings))?;
     if let Some(failure) = failure {
         return Err(failure);

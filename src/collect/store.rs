@@ -26,6 +26,9 @@ const MAX_SERVICES: usize = 32;
 /// The number of trace files to keep in the state directory.
 const MAX_FILES: usize = 20;
 
+/// The most bytes of earlier trace files and their pages to keep there.
+const MAX_BYTES: u64 = 1 << 30;
+
 const EXTENSION: &str = "jsonl";
 
 /// The service of spans whose resource has no service name.
@@ -212,17 +215,27 @@ fn is_in_use(file: &File) -> bool {
     is_regular && file_lock::try_lock(file).is_ok_and(|is_ours| !is_ours)
 }
 
-/// Returns the path for a new trace file in the state directory, and removes the oldest files there.
-pub(crate) fn new_path() -> io::Result<PathBuf> {
-    let dir = StateDirectory::of_user()?.traces()?;
-    for old in files(&dir).iter().rev().skip(MAX_FILES - 1) {
-        if file_lock::open(old).is_ok_and(|file| is_in_use(&file)) {
+/// Removes the oldest trace files with their pages, to make room for one more. The latest stays, and so do files that are being written.
+fn remove_old(dir: &Path) {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |data| data.len());
+    let mut bytes = 0;
+    for (newer, file) in files(dir).iter().rev().enumerate() {
+        let page = file.with_extension("html");
+        bytes += size(file) + size(&page);
+        let is_kept = newer == 0 || newer < MAX_FILES - 1 && bytes <= MAX_BYTES;
+        if is_kept || file_lock::open(file).is_ok_and(|file| is_in_use(&file)) {
             continue;
         }
         // A file that can't be removed stays.
-        let _ = fs::remove_file(old);
-        let _ = fs::remove_file(old.with_extension("html"));
+        let _ = fs::remove_file(file);
+        let _ = fs::remove_file(page);
     }
+}
+
+/// Returns the path for a new trace file in the state directory, and removes the oldest files there.
+pub(crate) fn new_path() -> io::Result<PathBuf> {
+    let dir = StateDirectory::of_user()?.traces()?;
+    remove_old(&dir);
     let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace(':', "-");
     Ok(dir.join(format!("{now}-{}.{EXTENSION}", std::process::id())))
 }

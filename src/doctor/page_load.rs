@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
-use crate::base::{files, threads};
+use crate::base::temporary::TemporaryDirectory;
+use crate::base::threads;
 use crate::context::mode::{Mode, ModeSetting, WantedMode};
 use crate::doctor::{DoctorOptions, Finding};
 use crate::launch::gate::DOCTOR_HINT;
@@ -70,7 +71,7 @@ pub(super) fn check(options: &DoctorOptions, browser: &Path) -> Result<Vec<Findi
             .because(error)
             .hint("set TMPDIR to a folder that you may write to")
     };
-    let dir = files::temporary_directory("navtrace-doctor-").map_err(set_up)?;
+    let dir = TemporaryDirectory::create("doctor").map_err(set_up)?;
     let receiver = ReportReceiver::listen(dir.path(), |_| ()).map_err(set_up)?;
     let server = TcpListener::bind("127.0.0.1:0").map_err(set_up)?;
     let page = format!("http://{}/", server.local_addr().map_err(set_up)?);
@@ -100,7 +101,7 @@ pub(super) fn check(options: &DoctorOptions, browser: &Path) -> Result<Vec<Findi
     let problem = receiver.wait_for(Duration::ZERO, |state| state.problems.keys().next().cloned());
     drop(browser);
     // The relay goes on for a moment and has files there too, so a single attempt to remove the directory might fail.
-    files::remove_directory(&dir.keep(), REMOVAL_TIMEOUT);
+    dir.remove(REMOVAL_TIMEOUT);
 
     let start = match (endpoint, problem) {
         (Ok(_), None) if mode == Some(Mode::Static) => Ok("nothing is held back: static mode".to_owned()),

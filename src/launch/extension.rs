@@ -3,10 +3,11 @@
 mod bundle;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirEntry, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rust_embed::RustEmbed;
 use serde_json::Value;
@@ -22,6 +23,15 @@ pub(crate) const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphica
 
 /// The service worker's entry module, as the manifest names it.
 const WORKER: &str = "service-worker.js";
+
+/// The folder of unpacked extensions in the cache directory.
+pub(crate) const UNPACKED: &str = "extension";
+
+/// The number of unpacked extensions to keep in any case.
+const MAX_UNPACKED: usize = 5;
+
+/// Time after which an unpacked extension counts as unused.
+const UNUSED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The largest file of an extension that is read, in bytes.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
@@ -60,13 +70,34 @@ fn unpack_into_cache() -> Result<PathBuf, Failure> {
         let message = "the extension can't be unpacked, because there is no home directory: set HOME or XDG_CACHE_HOME";
         Failure::new(ExitCode::Failure, message)
     })?;
-    let folder = cache.join("extension").join(format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish()));
+    let unpacked = cache.join(UNPACKED);
+    let folder = unpacked.join(format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish()));
+    let is_new = !folder.exists();
     unpack(&files, &folder, Readers::User, &mut Vec::new()).map_err(|error| {
         Failure::new(ExitCode::Failure, format!("the extension can't be unpacked into {}", folder.display()))
             .because(error)
             .hint("free some space there, or set XDG_CACHE_HOME to a folder that you may write to")
     })?;
+    let now = SystemTime::now();
+    // Says when the folder was used last. If that fails, it counts as unused since it was written.
+    let _ = File::open(&folder).and_then(|folder| folder.set_modified(now));
+    if is_new {
+        remove_unused(&unpacked, now);
+    }
     Ok(folder)
+}
+
+/// Removes the extensions of other builds: all but those that were used last, or within a day. A browser may still use them.
+fn remove_unused(unpacked: &Path, now: SystemTime) {
+    let entries = fs::read_dir(unpacked).into_iter().flatten().filter_map(Result::ok);
+    let used = |entry: &DirEntry| entry.metadata().and_then(|data| data.modified()).unwrap_or(now);
+    let mut folders: Vec<_> = entries.map(|entry| (used(&entry), entry.path())).collect();
+    folders.sort();
+    for (used, folder) in folders.into_iter().rev().skip(MAX_UNPACKED) {
+        if now.duration_since(used).is_ok_and(|unused| unused > UNUSED) {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
 }
 
 /// How a folder that Chromium loads the extension from compares with the extension in this binary.

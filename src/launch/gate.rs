@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
-use tempfile::TempDir;
 
-use crate::base::{environment, files};
+use crate::base::environment;
+use crate::base::temporary::TemporaryDirectory;
 use crate::context::issuer::SessionContext;
 
 /// The end of a warning about a missing stage. `navtrace doctor` removes it from its own output.
@@ -62,14 +62,14 @@ impl Stage {
 /// The relay's end of the gate.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    dir: TempDir,
+    dir: TemporaryDirectory,
     socket: UnixDatagram,
 }
 
 impl Gate {
     /// Creates the private directory and the socket in it.
     pub(crate) fn create() -> io::Result<Self> {
-        let dir = files::temporary_directory("navtrace-gate-")?;
+        let dir = TemporaryDirectory::create("gate")?;
         let socket = UnixDatagram::bind(socket_in(dir.path()))?;
         socket.set_nonblocking(true)?;
         Ok(Self { dir, socket })
@@ -98,12 +98,12 @@ impl Gate {
 
     /// Removes the private directory. Retries for as long as `patience`, because the host may still be writing there.
     pub(crate) fn remove(self, patience: Duration) {
-        files::remove_directory(&self.dir.keep(), patience);
+        self.dir.remove(patience);
     }
 
     /// Keeps the private directory for the forked process that holds the same gate.
     pub(crate) fn leave(self) {
-        let _ = self.dir.keep();
+        self.dir.leave();
     }
 }
 

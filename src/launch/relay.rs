@@ -16,9 +16,9 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use tempfile::TempDir;
 
-use crate::base::{files, stdio};
+use crate::base::stdio;
+use crate::base::temporary::{self, TemporaryDirectory};
 use crate::launch::gate::{DOCTOR_HINT, Gate, Stage};
 use crate::launch::relay::output::BrowserOutput;
 use crate::launch::relay::pipe::CommandPipe;
@@ -45,7 +45,9 @@ pub(super) struct Relay {
     /// Reports a problem to `navtrace run`. Returns whether it received the sentence.
     pub(super) report_problem: fn(&str) -> bool,
     /// Removed when the browser has ended.
-    pub(super) temporary_profile: Option<TempDir>,
+    pub(super) temporary_profile: Option<TemporaryDirectory>,
+    /// Whether to remove what killed processes have left behind. Otherwise `navtrace run` does.
+    pub(super) sweeps: bool,
 }
 
 impl Relay {
@@ -62,7 +64,9 @@ impl Relay {
     /// Leaves the cleanup to the forked process that has the same relay.
     pub(super) fn leave(self) {
         self.gate.leave();
-        let _ = self.temporary_profile.map(TempDir::keep);
+        if let Some(dir) = self.temporary_profile {
+            dir.leave();
+        }
     }
 
     fn relay(&mut self) {
@@ -147,7 +151,10 @@ impl Relay {
         stdio::silence_errors();
         self.gate.remove(REMOVAL_TIMEOUT);
         if let Some(dir) = self.temporary_profile {
-            files::remove_directory(&dir.keep(), REMOVAL_TIMEOUT);
+            dir.remove(REMOVAL_TIMEOUT);
+        }
+        if self.sweeps {
+            temporary::sweep();
         }
     }
 }

@@ -8,12 +8,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::pipe::PipeFlags;
-use tempfile::TempDir;
 
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
-use crate::base::files;
 use crate::base::stdio::say;
+use crate::base::temporary::{self, TemporaryDirectory};
 use crate::launch::flags::{self, AddedFlags};
 use crate::launch::fork::{self, Side};
 use crate::launch::gate::Gate;
@@ -60,19 +59,23 @@ impl LaunchOptions {
     }
 
     /// Prepares the profile that the client names in its arguments, or a temporary one, which is returned. Registers the host at `host` there.
-    pub(super) fn prepare_profile(&self, args: &[OsString], host: Option<&Path>) -> Result<Option<TempDir>, Failure> {
+    pub(super) fn prepare_profile(
+        &self,
+        args: &[OsString],
+        host: Option<&Path>,
+    ) -> Result<Option<TemporaryDirectory>, Failure> {
         let client_profile = flags::user_data_dir(args);
         let temporary_profile = match client_profile {
             Some(_) => None,
-            None => Some(create("a temporary profile", || {
-                files::temporary_directory_in(&files::temporary_root(), "navtrace-profile-")
-            })?),
+            None => {
+                Some(create("a temporary profile", || TemporaryDirectory::create_in(&temporary::root(), "profile"))?)
+            }
         };
         // A browser of the launcher has no host that would release the latch: the gate does the latch's job, or nothing is held back.
         if let Some(Err(error)) = client_profile.as_deref().map(latch::remove) {
             tracing::debug!("the profile stays latched: {error}");
         }
-        if let Some(dir) = client_profile.as_deref().or(temporary_profile.as_ref().map(TempDir::path))
+        if let Some(dir) = client_profile.as_deref().or(temporary_profile.as_ref().map(TemporaryDirectory::path))
             && let Some(backup) = profile::prepare(dir, flags::value(args, "profile-directory"), host)?
         {
             self.tell(&backup.to_string());
@@ -100,7 +103,7 @@ pub(crate) struct PreparedBrowser {
     port: Option<ClientPort>,
     /// The file in which the browser names its `DevTools` port; `None` if no client can use `DevTools`.
     devtools_file: Option<PathBuf>,
-    temporary_profile: Option<TempDir>,
+    temporary_profile: Option<TemporaryDirectory>,
     options: LaunchOptions,
 }
 
@@ -123,7 +126,7 @@ impl PreparedBrowser {
         let added = AddedFlags {
             extension_dir: &extension_dir,
             granted_id: Some(extension::ID),
-            user_data_dir: temporary_profile.as_ref().map(TempDir::path),
+            user_data_dir: temporary_profile.as_ref().map(TemporaryDirectory::path),
             no_sandbox,
             port_is_ours: port.is_some(),
             adds_port,
@@ -164,6 +167,7 @@ impl PreparedBrowser {
             arm_timeout: self.options.arm_timeout,
             report_problem: self.options.report_problem,
             temporary_profile: self.temporary_profile,
+            sweeps: !self.options.is_under_run,
         };
         match fork::fork()? {
             Side::Beside => {

@@ -17,11 +17,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use rustix::pipe::PipeFlags;
-use tempfile::TempDir;
 
 use crate::base::failure::Failure;
 use crate::base::files::{self, Readers};
 use crate::base::process::Process;
+use crate::base::temporary::TemporaryDirectory;
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::policy::{Existing, Policy, SamplePer, Scope};
 use crate::context::propagator::Propagator;
@@ -68,8 +68,9 @@ pub(crate) struct StaticBrowser {
     args: Vec<OsString>,
     policy: Policy,
     session: SessionContext,
-    extension_dir: TempDir,
-    temporary_profile: Option<TempDir>,
+    extension_dir: TemporaryDirectory,
+    temporary_profile: Option<TemporaryDirectory>,
+    sweeps: bool,
     export: ExportOptions,
     reports: Arc<dyn SessionReports>,
 }
@@ -90,7 +91,7 @@ impl StaticBrowser {
             launch.tell(&problem);
         }
         let extension_dir = start::create("the extension's directory", || {
-            let dir = files::temporary_directory("navtrace-static-")?;
+            let dir = TemporaryDirectory::create("static")?;
             files::write(&dir.path().join(rules::RULES_FILE), rules.to_string().as_bytes(), Readers::User)?;
             let manifest = rules::manifest(&extension::own_manifest());
             files::write(&dir.path().join("manifest.json"), manifest.to_string().as_bytes(), Readers::User)?;
@@ -102,13 +103,14 @@ impl StaticBrowser {
         let added = AddedFlags {
             extension_dir: extension_dir.path(),
             granted_id: None,
-            user_data_dir: temporary_profile.as_ref().map(TempDir::path),
+            user_data_dir: temporary_profile.as_ref().map(TemporaryDirectory::path),
             no_sandbox: launch.adds_no_sandbox(args),
             port_is_ours: false,
             adds_port: false,
         };
         let args = flags::rewrite(args, &added);
-        Ok(Self { browser, args, policy, session, extension_dir, temporary_profile, export, reports })
+        let sweeps = !launch.is_under_run;
+        Ok(Self { browser, args, policy, session, extension_dir, temporary_profile, sweeps, export, reports })
     }
 
     /// Becomes the browser, with the watcher beside it. Returns only if that failed.
@@ -144,6 +146,7 @@ impl StaticBrowser {
             parent: self.policy.parent,
             extension_dir: self.extension_dir,
             temporary_profile: self.temporary_profile,
+            sweeps: self.sweeps,
             export: self.export,
             reports: self.reports,
         };

@@ -6,6 +6,7 @@ use signal_hook::consts::{SIGUSR1, SIGUSR2};
 
 use crate::base::files;
 use crate::base::signals::Signals;
+use crate::base::threads;
 use crate::collect::receiver::{CollectorHandle, LAST_WRITE};
 
 /// What must be complete or removed when this process ends at once.
@@ -59,7 +60,7 @@ fn next(signals: &mut Signals) -> Option<i32> {
 
 /// Runs in a thread of its own. Without one, signals have no effect until the wait is over.
 fn watch(wait: impl FnOnce() + Send + 'static) {
-    if let Err(error) = std::thread::Builder::new().name("signals".to_owned()).spawn(wait) {
+    if let Err(error) = threads::start("signals", wait) {
         tracing::debug!("signals are not heard: {error}");
     }
 }

@@ -13,6 +13,7 @@ mod gated;
 mod host;
 mod install;
 mod launch;
+mod leftovers;
 mod machine;
 mod occupied;
 mod pipe;

@@ -61,3 +61,33 @@ fn a_file_that_is_being_written_is_neither_removed_nor_overwritten() {
     let (code, messages, _environment) = collector.stop();
     assert_eq!((code, spans(&fs::read_to_string(file).unwrap()).len()), (0, 2), "{messages}");
 }
+
+#[test]
+fn old_files_make_room_by_their_size_too() {
+    let environment = Environment::new();
+    let traces = environment.home().join(".local/state/navtrace/traces");
+    fs::create_dir_all(&traces).unwrap();
+    let names = ["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04"].map(|day| format!("{day}T00-00-00.000Z-1"));
+    for (number, name) in names.iter().enumerate() {
+        let file = fs::File::create(traces.join(format!("{name}.jsonl"))).unwrap();
+        // They take no space, since nothing is written to them.
+        file.set_len(if number == 2 { 1 << 20 } else { 600 << 20 }).unwrap();
+        fs::write(traces.join(format!("{name}.html")), "page").unwrap();
+    }
+    let options = ["--listen", "127.0.0.1:0"];
+    let left = || {
+        let mut left: Vec<_> =
+            fs::read_dir(&traces).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        left.sort();
+        left
+    };
+    assert_eq!(run(&environment, &options, &["true"]).output().unwrap().status.code(), Some(0));
+    let files = |names: &[String]| {
+        names.iter().flat_map(|name| [format!("{name}.html"), format!("{name}.jsonl")]).collect::<Vec<_>>()
+    };
+    assert_eq!(left(), files(&names[2..]));
+    // The latest run can be viewed, whatever its size.
+    fs::File::options().write(true).open(traces.join(format!("{}.jsonl", names[3]))).unwrap().set_len(2 << 30).unwrap();
+    assert_eq!(run(&environment, &options, &["true"]).output().unwrap().status.code(), Some(0));
+    assert_eq!(left(), files(&names[3..]));
+}

@@ -13,9 +13,11 @@ fn every_check_passes() {
     let environment = Environment::new();
     let output = environment.navtrace(["doctor"]).output().unwrap();
     let report = stdout(&output);
+    let (report, disk) = report.split_once("\n\nOn the disk\n").unwrap();
     let lines: Vec<&str> = report.lines().collect();
     assert_eq!(output.status.code(), Some(0), "{report}");
     assert_eq!(lines.len(), 8, "{report}");
+    assert!(disk.starts_with("ok    extensions       1 item "), "{disk}");
     assert!(lines[..7].iter().all(|line| line.starts_with("ok    ")), "{report}");
     assert!(lines[5].ends_with("detailed: a span id for every request"), "{report}");
     assert!(lines[6].contains("the server received traceparent: 00-"), "{report}");

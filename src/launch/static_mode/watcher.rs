@@ -6,10 +6,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tempfile::TempDir;
-
 use crate::base::process::Process;
-use crate::base::{files, stdio, threads};
+use crate::base::temporary::{self, TemporaryDirectory};
+use crate::base::{stdio, threads};
 use crate::context::issuer::SessionContext;
 use crate::context::traceparent::SpanContext;
 use crate::export::ExporterState;
@@ -30,8 +29,10 @@ pub(super) struct Watcher {
     pub(super) session: SessionContext,
     /// The span above the session's, in another process.
     pub(super) parent: Option<SpanContext>,
-    pub(super) extension_dir: TempDir,
-    pub(super) temporary_profile: Option<TempDir>,
+    pub(super) extension_dir: TemporaryDirectory,
+    pub(super) temporary_profile: Option<TemporaryDirectory>,
+    /// Whether to remove what killed processes have left behind. Otherwise `navtrace run` does.
+    pub(super) sweeps: bool,
     pub(super) export: ExportOptions,
     pub(super) reports: Arc<dyn SessionReports>,
 }
@@ -71,22 +72,30 @@ impl Watcher {
             self.reports.ended(session);
         }
         let _ = removal.map(JoinHandle::join);
+        if self.sweeps {
+            temporary::sweep();
+        }
     }
 
     /// Leaves the cleanup to the forked process that has the same watcher.
     pub(super) fn leave(self) {
-        let _ = self.extension_dir.keep();
-        let _ = self.temporary_profile.map(TempDir::keep);
+        self.extension_dir.leave();
+        if let Some(dir) = self.temporary_profile {
+            dir.leave();
+        }
     }
 }
 
 /// Removes temporary directories in a thread of its own, since the browser's children may still be writing there.
 ///
 /// Without a thread they are removed at once.
-fn remove_later(extension_dir: TempDir, temporary_profile: Option<TempDir>) -> Option<JoinHandle<()>> {
+fn remove_later(
+    extension_dir: TemporaryDirectory,
+    temporary_profile: Option<TemporaryDirectory>,
+) -> Option<JoinHandle<()>> {
     let removal = threads::start("removal", move || {
         for dir in [Some(extension_dir), temporary_profile].into_iter().flatten() {
-            files::remove_directory(&dir.keep(), REMOVAL_TIMEOUT);
+            dir.remove(REMOVAL_TIMEOUT);
         }
     });
     removal.ok()
