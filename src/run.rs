@@ -117,7 +117,8 @@ impl Run {
             // If every collected span is a browser's, no service is sending.
             let has_all_spans = state.exported_spans() == Some(collector.spans());
             let wait = if has_all_spans { Duration::ZERO } else { SERVICES_WAIT };
-            collector.finish(options.wait.unwrap_or(wait), options.link)
+            // A wait that the user chose is the whole wait.
+            collector.finish(options.wait.unwrap_or(wait), options.wait.is_none(), options.link)
         });
         let others = options.is_unlimited.then(|| other_hosts::sentence(&state.sessions)).flatten();
         for line in summary::summary(&state, collected.as_ref(), options.link).into_iter().chain(others) {

@@ -71,7 +71,7 @@ pub(super) fn collect(config: &Config, args: &Args) -> Result<ProcessExitCode, F
     ));
     signals.forever().next();
     ending::end_at_next(signals, collector.unfinished());
-    let collected = collector.finish(QUIET, config.link.as_ref());
+    let collected = collector.finish(QUIET, false, config.link.as_ref());
     if collected.contents.spans == 0 {
         say("no span arrived");
     }

@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[command(flatten)]
     collect: collect::Options,
 
-    /// Once CMD has ended, wait until no span has arrived for this long [default: 500ms, or not at all if every span is of a browser that has ended]
+    /// Once CMD has ended, wait until no span has arrived for this long [default: 500ms, or not at all if every span is of a browser that has ended; up to 6s for services that are known to send more]
     #[arg(long, value_name = "DURATION", value_parser = collect::duration)]
     wait: Option<Duration>,
 

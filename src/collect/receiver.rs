@@ -8,15 +8,16 @@ mod cors;
 mod requests;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use std::{io, iter};
 
 use axum::Router;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::base::{lock, lock_within};
+use crate::collect::expected::{BATCH, MissingSpans};
 use crate::collect::receiver::requests::Shared;
 use crate::collect::store::{Contents, TraceFileWriter};
 
@@ -31,6 +32,9 @@ const MAX_CONNECTIONS: usize = 256;
 
 /// Pause after a failed accept. Failures are mostly due to too many open files, which are closed as connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Pause before missing spans are looked for again: a request may have become too old meanwhile.
+const MISSING_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long to wait for open requests when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
@@ -68,6 +72,8 @@ pub(crate) struct Collected {
     pub(crate) contents: Contents,
     /// The number of spans that could not be written.
     pub(crate) lost: usize,
+    /// The spans of services that were waited for and have not arrived.
+    pub(crate) missing: MissingSpans,
 }
 
 impl Collector {
@@ -139,30 +145,31 @@ impl Collector {
     }
 
     /// Waits until nothing has arrived for `quiet`, `timeout` has passed, or [`CollectorHandle::stop_waiting`] is called. Then stops and returns what was collected.
-    pub(crate) fn finish(mut self, quiet: Duration, timeout: Duration) -> Collected {
-        let began = Instant::now();
-        let mut activity = lock(&self.shared.activity);
+    ///
+    /// With `for_services` it also waits for the spans that services are known to send, for the time of a batch at most.
+    pub(crate) fn finish(mut self, quiet: Duration, timeout: Duration, for_services: bool) -> Collected {
+        let (began, began_at) = (Instant::now(), SystemTime::now());
         loop {
-            let now = Instant::now();
+            let elapsed = began.elapsed();
+            let is_missing =
+                for_services && elapsed < BATCH && !lock(&self.shared.store).missing(SystemTime::now()).is_empty();
+            let activity = lock(&self.shared.activity);
             // Spans that the command sent last may arrive after its end, so wait at least `quiet` from now.
-            let idle = now.duration_since(activity.latest.max(began));
-            if (activity.requests == 0 && idle >= quiet)
-                || now.duration_since(began) >= timeout
-                || activity.is_cut_short
-            {
+            let idle = activity.latest.max(began).elapsed();
+            let is_quiet = (activity.requests == 0 && idle >= quiet) || elapsed >= timeout;
+            if (is_quiet && !is_missing) || activity.is_cut_short {
                 break;
             }
-            let pause = quiet.saturating_sub(idle).max(Duration::from_millis(1));
-            let waited = self.shared.changed.wait_timeout(activity, pause);
-            activity = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let left = if is_missing { MISSING_PAUSE } else { quiet.saturating_sub(idle) };
+            let _ = self.shared.changed.wait_timeout(activity, left.max(Duration::from_millis(1)));
         }
-        drop(activity);
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
         let store = lock(&self.shared.store);
-        Collected { contents: store.contents().clone(), lost: store.lost() }
+        let missing = if for_services { store.missing(began_at) } else { MissingSpans::new() };
+        Collected { contents: store.contents().clone(), lost: store.lost(), missing }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
 use crate::base::directories::StateDirectory;
 use crate::base::file_lock;
+use crate::collect::expected::{ExpectedSpans, MissingSpans};
 use crate::collect::refused::RefusedSpans;
 use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
 
@@ -66,6 +67,7 @@ pub(crate) struct TraceFileWriter {
     /// The length of the file after the last complete line, to which it is cut back when writing fails.
     length: u64,
     contents: Contents,
+    expected: ExpectedSpans,
     /// Spans that could not be written and have not come again.
     refused: RefusedSpans,
     /// Whether the file was made for this writer.
@@ -88,8 +90,15 @@ impl TraceFileWriter {
         }
         // A later command may run in another directory.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let (contents, refused) = (Contents::default(), RefusedSpans::default());
-        Ok(Self { file: BufWriter::new(file), path, length: 0, contents, refused, is_new })
+        Ok(Self {
+            file: BufWriter::new(file),
+            path,
+            length: 0,
+            contents: Contents::default(),
+            expected: ExpectedSpans::default(),
+            refused: RefusedSpans::default(),
+            is_new,
+        })
     }
 
     /// Empties the file. On an error, spans are added to what it holds.
@@ -127,6 +136,12 @@ impl TraceFileWriter {
         &self.contents
     }
 
+    /// Returns which spans of services were still to come at a time.
+    pub(super) fn missing(&self, time: SystemTime) -> MissingSpans {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.expected.missing(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
     /// Writes one line for each resource. Writes either all lines or none; then the client may send the spans again.
     pub(crate) fn write(&mut self, request: &ExportTraceServiceRequest) -> io::Result<()> {
         match self.write_lines(request) {
@@ -138,6 +153,7 @@ impl TraceFileWriter {
             }
         }
         self.refused.remove(request);
+        self.expected.add(request);
         for resource in &request.resource_spans {
             let service = service_name(resource.resource.as_ref());
             for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {

@@ -23,9 +23,9 @@ pub(crate) mod own {
     pub(crate) const BLOCKED: &str = "navtrace.request.blocked";
     pub(super) const UNSENT: &str = "navtrace.request.unsent";
     pub(super) const CHALLENGED: &str = "navtrace.request.challenged";
-    pub(super) const RESOURCE_TYPE: &str = "navtrace.request.resource_type";
+    pub(crate) const RESOURCE_TYPE: &str = "navtrace.request.resource_type";
     pub(crate) const UNFINISHED: &str = "navtrace.unfinished";
-    pub(super) const OUTCOME: &str = "navtrace.navigation.outcome";
+    pub(crate) const OUTCOME: &str = "navtrace.navigation.outcome";
     pub(super) const TRANSITION: &str = "navtrace.navigation.transition";
     pub(super) const TAB: &str = "navtrace.tab.id";
 }
@@ -61,11 +61,14 @@ const TIMING: [(&str, &str); 22] = [
 ];
 
 /// Flags of an OTLP span: it is known whether the parent is in another process; the parent is in another process.
-const HAS_IS_REMOTE: u32 = 0x100;
+pub(crate) const HAS_IS_REMOTE: u32 = 0x100;
 pub(crate) const IS_REMOTE: u32 = 0x200;
 
 /// The name of a session's root span.
 pub(crate) const SESSION_NAME: &str = "browser session";
+
+/// The name of a navigation's span.
+pub(crate) const NAVIGATION_NAME: &str = "navigation";
 
 /// Builds an export request.
 pub(crate) fn request<'a>(spans: impl IntoIterator<Item = &'a Span>, resource: &Resource) -> ExportTraceServiceRequest {
@@ -88,6 +91,26 @@ pub(crate) fn request<'a>(spans: impl IntoIterator<Item = &'a Span>, resource: &
 /// Counts the spans of a request.
 pub(crate) fn count(request: &ExportTraceServiceRequest) -> usize {
     request.resource_spans.iter().flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len()).sum()
+}
+
+/// Returns the text of an attribute.
+pub(crate) fn text_attribute<'a>(span: &'a OtlpSpan, key: &str) -> Option<&'a str> {
+    match value_of(span, key)? {
+        Value::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Returns the whole number of an attribute.
+pub(crate) fn int_attribute(span: &OtlpSpan, key: &str) -> Option<i64> {
+    match value_of(span, key)? {
+        Value::IntValue(number) => Some(*number),
+        _ => None,
+    }
+}
+
+fn value_of<'a>(span: &'a OtlpSpan, key: &str) -> Option<&'a Value> {
+    span.attributes.iter().find(|pair| pair.key == key)?.value.as_ref()?.value.as_ref()
 }
 
 fn otlp_span(span: &Span) -> OtlpSpan {
@@ -175,7 +198,7 @@ impl Parts {
 }
 
 fn navigation_parts(navigation: &Navigation, end: u64) -> Parts {
-    let mut parts = Parts::new("navigation", SpanKind::Internal);
+    let mut parts = Parts::new(NAVIGATION_NAME, SpanKind::Internal);
     if !navigation.url.is_empty() {
         parts.text(semconv::URL_FULL, &*navigation.url);
     }

@@ -8,7 +8,8 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::files::{self, Readers};
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
-use crate::collect::receiver::{self, Collector, CollectorHandle};
+use crate::collect::expected::MissingSpans;
+use crate::collect::receiver::{self, Collected, Collector, CollectorHandle};
 use crate::collect::store::{self, Contents, TraceFileWriter};
 use crate::run::ending::Unfinished;
 use crate::view::link::LinkTemplate;
@@ -46,6 +47,7 @@ pub(crate) struct CollectorReport {
     page: Option<PathBuf>,
     /// Number of spans that could not be written and did not come again.
     pub(crate) lost: usize,
+    missing: MissingSpans,
 }
 
 /// Opens the trace file and the address. Spans are received, and what the file held is lost, from [`RunningCollector::begin`] on.
@@ -114,9 +116,10 @@ impl RunningCollector {
         self.receiver.spans()
     }
 
-    /// Receives until no span has come for as long as `quiet`, stops, and writes the page.
-    pub(crate) fn finish(self, quiet: Duration, link: Option<&LinkTemplate>) -> CollectorReport {
-        let collected = self.receiver.finish(quiet, quiet + PATIENCE);
+    /// Receives until no span has come for as long as `quiet`, stops, and writes the page. With `for_services` it also waits for spans that
+    /// services are known to send.
+    pub(crate) fn finish(self, quiet: Duration, for_services: bool, link: Option<&LinkTemplate>) -> CollectorReport {
+        let collected = self.receiver.finish(quiet, quiet + PATIENCE, for_services);
         if collected.contents.spans == 0 && !self.is_named_by_user {
             // `navtrace view` shows the latest file, which should not be an empty one. A file that can't be removed stays.
             let _ = std::fs::remove_file(&self.path);
@@ -130,7 +133,8 @@ impl RunningCollector {
             ));
             None
         });
-        CollectorReport { contents: collected.contents, path: self.path, page, lost: collected.lost }
+        let Collected { contents, lost, missing } = collected;
+        CollectorReport { contents, path: self.path, page, lost, missing }
     }
 }
 
@@ -145,6 +149,7 @@ impl CollectorReport {
         if self.contents.spans == 0 {
             return lines;
         }
+        lines.extend(missing_spans(&self.missing));
         let spans = counted(self.contents.spans, "span");
         lines.push(format!("{spans} in {path}; to see them: navtrace view {}", shell_word(&self.path)));
         if let Some(page) = &self.page {
@@ -152,6 +157,15 @@ impl CollectorReport {
         }
         lines
     }
+}
+
+/// Says which spans of services did not come.
+fn missing_spans(missing: &MissingSpans) -> Option<String> {
+    let requests: Vec<String> =
+        missing.iter().map(|(server, count)| format!("{} to {server}", counted(*count, "request"))).collect();
+    let (last, others) = requests.split_last()?;
+    let all = if others.is_empty() { last.clone() } else { format!("{} and {last}", others.join(", ")) };
+    Some(format!("no span of a service came for {all}, where earlier ones had some; --wait 30s waits longer"))
 }
 
 /// Returns the path of a trace file's page: beside the file, never the file itself.

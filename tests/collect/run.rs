@@ -107,3 +107,63 @@ fn spans_survive_ctrl_c() {
     assert_eq!(spans(&fs::read_to_string(output).unwrap()).len(), 4);
     assert_eq!(environment.left_behind(), [""; 0]);
 }
+
+/// Posts two requests as a browser's host does, and what the service below the first has sent. With the argument `late`, another process stays
+/// behind, as a service does, and sends the span below the second after its batch delay.
+const BATCHING: &str = r"
+const [late] = process.argv.slice(1);
+const now = Date.now();
+const text = (key, stringValue) => ({ key, value: { stringValue } });
+const id = (number) => `${number}`.padStart(16, '0');
+const requestOf = (service, scope, spans) => JSON.stringify({ resourceSpans: [{
+  resource: { attributes: [text('service.name', service)] },
+  scopeSpans: [{ scope: { name: scope }, spans: spans.map((span) => ({ traceId: `${id(0)}${id(7)}`, ...span,
+    startTimeUnixNano: `${now - 10}000000`, endTimeUnixNano: `${now}000000` })) }],
+}] });
+const request = (number) => ({ spanId: id(number), name: 'GET', kind: 3, attributes: [
+  text('url.full', `http://shop.test/${number}`), text('http.request.method', 'GET'),
+  { key: 'http.response.status_code', value: { intValue: 200 } }, text('navtrace.request.resource_type', 'xmlhttprequest'),
+] });
+const below = (number) => ({ spanId: id(number + 10), parentSpanId: id(number), name: 'GET /', kind: 2 });
+const url = `${process.env.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`;
+const headers = { 'content-type': 'application/json' };
+const post = (body) => fetch(url, { method: 'POST', headers, body });
+Promise.resolve()
+  .then(() => post(requestOf('browser', 'navtrace', [request(1), request(2)])))
+  .then(() => post(requestOf('shop', 'http', [below(1)])))
+  .then(() => {
+    const script = `const [parent, url, body] = process.argv.slice(1);
+      const ended = () => { try { process.kill(Number(parent), 0); return false; } catch { return true; } };
+      const send = () => fetch(url, { method: 'POST', headers: ${JSON.stringify(headers)}, body });
+      const check = () => setTimeout(ended() ? () => setTimeout(send, 1500) : check, 20);
+      check();`;
+    if (!late) return;
+    const args = ['-e', script, `${process.pid}`, url, requestOf('shop', 'http', [below(2)])];
+    require('node:child_process').spawn(process.execPath, args, { detached: true, stdio: 'ignore' }).unref();
+  });
+";
+
+/// Runs [`BATCHING`], and returns the names of the collected spans and the messages.
+fn run_with_batches(arguments: &[&str]) -> (Vec<String>, String) {
+    let environment = Environment::new();
+    let output = environment.home().join("traces.jsonl");
+    let options = ["--listen", "127.0.0.1:0", "--output", output.to_str().unwrap()];
+    let ran = run(&environment, &options, &[&["node", "-e", BATCHING], arguments].concat()).output().unwrap();
+    let names = spans(&fs::read_to_string(output).unwrap()).into_iter().map(|span| span.name);
+    (names.collect(), stderr(&ran))
+}
+
+#[test]
+fn a_service_that_has_sent_spans_is_waited_for() {
+    let (names, messages) = run_with_batches(&["late"]);
+    assert_eq!(names, ["GET", "GET", "GET /", "GET /"], "{messages}");
+    assert!(!messages.contains("no span of a service"), "{messages}");
+}
+
+#[test]
+fn spans_of_a_service_that_do_not_come_are_said() {
+    let (names, messages) = run_with_batches(&[]);
+    assert_eq!(names, ["GET", "GET", "GET /"], "{messages}");
+    let sentence = "navtrace: no span of a service came for 1 request to shop.test:80, where earlier ones had some; --wait 30s waits longer\n";
+    assert!(messages.contains(sentence), "{messages}");
+}
