@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::{Command, ExitCode as ProcessExitCode};
 use std::time::Duration;
 
+use crate::base::directories::StateDirectory;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::cli::collect;
@@ -102,8 +103,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 /// Returns variables with which a browser finds config.toml and the state directory even if its client hides the home directory.
 fn defaults(config: &Config) -> Vec<(&'static str, OsString)> {
     let file = config.file.as_ref().filter(|file| file.exists).map(|file| (FILE, file.path.clone().into_os_string()));
-    let state =
-        directories::BaseDirs::new().and_then(|dirs| Some((STATE_HOME, dirs.state_dir()?.as_os_str().to_owned())));
+    let state = StateDirectory::path().and_then(|path| Some((STATE_HOME, path.parent()?.as_os_str().to_owned())));
     file.into_iter().chain(state).collect()
 }
 

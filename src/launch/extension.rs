@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use rust_embed::RustEmbed;
 use serde_json::Value;
 
+use crate::base::directories;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files::{self, Readers};
 
@@ -76,7 +77,7 @@ fn unpack_into_cache() -> Result<PathBuf, Failure> {
     unpack(&files, &folder, Readers::User, &mut Vec::new()).map_err(|error| {
         Failure::new(ExitCode::Failure, format!("the extension can't be unpacked into {}", folder.display()))
             .because(error)
-            .hint("free some space there, or set XDG_CACHE_HOME to a folder that you may write to")
+            .hint("free some space there, or mount a folder that you may write to and name it in XDG_CACHE_HOME")
     })?;
     let now = SystemTime::now();
     // Says when the folder was used last. If that fails, it counts as unused since it was written.
@@ -134,8 +135,7 @@ pub(crate) fn compare(folder: &Path) -> FolderContent {
 
 /// Returns navtrace's cache directory, or `None` if the user has no home.
 pub(crate) fn cache_directory() -> Option<PathBuf> {
-    let dirs = directories::ProjectDirs::from("dev", "navtrace", "navtrace")?;
-    Some(dirs.cache_dir().to_owned())
+    directories::cache()
 }
 
 /// Returns the embedded extension's manifest. Its id follows from the `key`.

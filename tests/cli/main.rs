@@ -8,6 +8,7 @@ mod navtrace;
 mod reserved_port;
 
 mod config;
+mod containers;
 mod doctor;
 mod gated;
 mod host;
