@@ -1,5 +1,7 @@
-//! Tests pages that export spans themselves, by OpenTelemetry's web SDK, Faro's transport for OTLP and `navigator.sendBeacon`: the spans are
-//! in the run's file, and the exports are no spans and carry no context.
+//! Tests exports of others than the browser.
+//!
+//! Pages export spans themselves, by OpenTelemetry's web SDK, Faro's transport for OTLP and `navigator.sendBeacon`: the spans are in the run's
+//! file, and the exports are no spans and carry no context. Services send in batches, and the run waits for the last one.
 
 use std::collections::BTreeMap;
 
@@ -51,4 +53,20 @@ fn an_export_carries_no_context_in_any_mode() {
         let after = run.requests.iter().find(|request| request.kind.as_deref() == Some("after")).unwrap();
         assert_eq!(after.traceparent.len(), 1, "{mode}");
     }
+}
+
+#[test]
+fn the_last_batch_of_a_service_is_waited_for() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let mut command = test.collecting_from("batching.mjs");
+    command.env("TRACES", test.trace_file());
+    let run = test.run(command);
+    let spans = test.collected();
+    for name in ["served /first", "served /second"] {
+        let served = spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no {name}: {}", run.log));
+        let parent = spans.iter().find(|span| span.span_id == served.parent_span_id).unwrap();
+        assert_eq!((parent.trace_id.clone(), parent.kind), (served.trace_id.clone(), 3), "{name}");
+    }
+    assert!(!run.log.contains("no span of a service"), "{}", run.log);
 }
