@@ -77,7 +77,7 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
     }
     // On its own k6 would prefer a build without extensions.
     let browser = find::find(config.browser.as_deref())?;
-    for sentence in &browser.passed_over {
+    for sentence in &browser.warnings {
         say(sentence);
     }
     let extension = extension::provide(config.extension.as_deref())?;

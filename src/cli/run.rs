@@ -64,7 +64,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     config.check_export()?;
     // Problems that keep every browser from starting are reported once, before the command starts.
     let browser = find::find(config.browser.as_deref())?;
-    for sentence in browser.passed_over.iter().cloned().chain(find::remote_browsers()) {
+    for sentence in browser.warnings.iter().cloned().chain(find::remote_browsers()) {
         say(&sentence);
     }
     let extension = match config.mode {

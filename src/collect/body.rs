@@ -64,7 +64,10 @@ impl Format {
             "application/x-protobuf" => Ok(Self::Protobuf),
             "application/json" | "text/plain" => Ok(Self::Json),
             "application/grpc" | "application/grpc+proto" => Ok(Self::Grpc),
-            _ => Err(Refusal::new(415, "the content type must be application/x-protobuf or application/json")),
+            _ => Err(Refusal::new(
+                415,
+                "the content type must be application/x-protobuf, application/json or application/grpc",
+            )),
         }
     }
 

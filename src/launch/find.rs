@@ -66,7 +66,7 @@ pub(crate) struct FoundBrowser {
     /// Why it is this one, such as `named by CHROME_BIN`.
     pub(crate) reason: String,
     /// A sentence for each browser that a client's variable names and that is not started.
-    pub(crate) passed_over: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Returns a sentence for each variable that makes a client start no browser, so that there would be nothing to trace.
@@ -91,7 +91,7 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
         let place = SETTING;
         let path = named_browser(place, name, &search_path)?;
         loads_extensions(&path).map_err(|build| refused(&path, &build))?;
-        return Ok(FoundBrowser { path, reason: format!("named by {place}"), passed_over: Vec::new() });
+        return Ok(FoundBrowser { path, reason: format!("named by {place}"), warnings: Vec::new() });
     }
     let mut found: Option<FoundBrowser> = None;
     // Each browser that is not started, its variable, and what it is if it loads no extensions.
@@ -107,7 +107,7 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
         match (loads_extensions(&path), &found) {
             (Err(build), _) => others.push((place, path, Some(build))),
             (Ok(()), None) => {
-                found = Some(FoundBrowser { path, reason: format!("named by {place}"), passed_over: Vec::new() });
+                found = Some(FoundBrowser { path, reason: format!("named by {place}"), warnings: Vec::new() });
             }
             (Ok(()), Some(first)) if is_same(&first.path, &path) => {}
             (Ok(()), Some(_)) => others.push((place, path, None)),
@@ -122,14 +122,14 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
     };
     let FoundBrowser { path, reason, .. } = &found;
     let sentence = |(place, other, build): (&str, PathBuf, Option<String>)| {
-        let cause = build.map(|build| format!(", which is {build} and loads no extensions")).unwrap_or_default();
+        let cause = build.map(|build| format!(": it is {build}, which loads no extensions")).unwrap_or_default();
         format!(
-            "{} ({place}) is not started{cause}: {} is, {reason}; set NAVTRACE_BROWSER to choose",
+            "{place}={} is not used{cause}; navtrace starts {} ({reason}); set NAVTRACE_BROWSER to choose another",
             other.display(),
             path.display()
         )
     };
-    found.passed_over = others.into_iter().map(sentence).collect();
+    found.warnings = others.into_iter().map(sentence).collect();
     Ok(found)
 }
 
@@ -160,7 +160,7 @@ fn first_candidate(search_path: &OsStr, variable: &dyn Fn(&str) -> Option<OsStri
     let mut failure = None;
     for (path, reason) in installed.chain(cached).filter(|(path, _)| !is_ourselves(path)) {
         match loads_extensions(&path) {
-            Ok(()) => return Ok(FoundBrowser { path, reason, passed_over: Vec::new() }),
+            Ok(()) => return Ok(FoundBrowser { path, reason, warnings: Vec::new() }),
             Err(build) => failure = failure.or(Some(refused(&path, &build))),
         }
     }

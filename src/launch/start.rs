@@ -52,7 +52,7 @@ impl LaunchOptions {
     /// Finds the browser, and tells of those that a client's variable names and that are not started.
     pub(super) fn find_browser(&self) -> Result<PathBuf, Failure> {
         let browser = find::find(self.browser.as_deref())?;
-        for sentence in &browser.passed_over {
+        for sentence in &browser.warnings {
             self.tell(sentence);
         }
         Ok(browser.path)

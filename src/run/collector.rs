@@ -144,7 +144,8 @@ impl CollectorReport {
         let path = self.path.display();
         let mut lines = Vec::new();
         if self.lost > 0 {
-            lines.push(format!("{} could not be written to {path} and did not come again", counted(self.lost, "span")));
+            lines
+                .push(format!("{} could not be written to {path} and were not sent again", counted(self.lost, "span")));
         }
         if self.contents.spans == 0 {
             return lines;

@@ -61,6 +61,6 @@ fn next(signals: &mut Signals) -> Option<i32> {
 /// Runs in a thread of its own. Without one, signals have no effect until the wait is over.
 fn watch(wait: impl FnOnce() + Send + 'static) {
     if let Err(error) = threads::start("signals", wait) {
-        tracing::debug!("signals are not heard: {error}");
+        tracing::debug!("signals can't be handled: {error}");
     }
 }

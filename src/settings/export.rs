@@ -127,7 +127,7 @@ static OF_OTLP: &[[Setting; 2]] = &[
     otlp!(
         "INSECURE",
         "`false`",
-        "whether gRPC to an address without `http://` or `https://` uses no TLS",
+        "`true`: no TLS for gRPC to an address that has neither `http://` nor `https://`",
         Nothing,
         Switch,
         |otlp, on| otlp.insecure = Some(on)
@@ -152,7 +152,7 @@ static OF_OTLP: &[[Setting; 2]] = &[
     otlp!(
         "CERTIFICATE",
         "the system's",
-        "PEM files for TLS; a client's certificate and its key have the same prefix",
+        "PEM files for TLS; a client certificate needs the client key with the same prefix",
         Nothing,
         Path,
         |otlp, path| otlp.certificate = Some(path)

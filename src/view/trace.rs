@@ -96,14 +96,6 @@ pub struct ShownSpan {
     pub remark: Option<&'static str>,
 }
 
-impl ShownSpan {
-    /// Returns whether the span is a root of the trace.
-    #[must_use]
-    pub fn is_root(&self) -> bool {
-        self.depth == 0 && self.remark.is_none()
-    }
-}
-
 /// The operation that a span stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -187,7 +187,7 @@ impl Part for JsonStatus {
 }
 
 fn time(value: &Scalar, name: &str) -> Result<u64, String> {
-    value.whole().ok_or_else(|| format!("{name} is no time in nanoseconds"))
+    value.whole().ok_or_else(|| format!("{name} is not a time in nanoseconds"))
 }
 
 fn count(value: &Scalar) -> u32 {

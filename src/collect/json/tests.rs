@@ -89,7 +89,7 @@ fn null_anywhere_is_the_same_as_nothing() {
 }
 
 #[test]
-fn values_of_an_unknown_kind_are_passed_over() {
+fn values_of_an_unknown_kind_are_warnings() {
     let mut body = complete();
     let span = "/resourceSpans/0/scopeSpans/0/spans/0";
     *body.pointer_mut(&format!("{span}/attributes")).unwrap() = json!([

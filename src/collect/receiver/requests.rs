@@ -102,7 +102,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 /// Answers a request for anything else.
 async fn unknown(request: Request<Body>) -> Response {
     let format = Format::of(text(request.headers(), &CONTENT_TYPE)).unwrap_or(Format::Json);
-    refuse(format, &Refusal::new(404, "nothing is collected at this path: /v1/traces is for spans"))
+    refuse(format, &Refusal::new(404, "unknown path: send spans to /v1/traces"))
 }
 
 async fn traces(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {

@@ -1,4 +1,5 @@
 //! Looks host names up in the calling thread. The usual resolvers start threads for that, and panic where a container allows no more.
+//! The time limit of a request does not include the lookup, which has that of the system's resolver.
 
 use std::future::{Ready, ready};
 use std::io;

@@ -95,7 +95,7 @@ fn a_clients_variable_names_the_browser() {
     for variable in CLIENT_VARIABLES {
         let browser = found(None, &[(variable, &one)]).unwrap();
         assert_eq!((browser.path, browser.reason), (one.clone(), format!("named by {variable}")));
-        assert_eq!(browser.passed_over, [""; 0]);
+        assert_eq!(browser.warnings, [""; 0]);
         assert_eq!(found(Some(&other), &[(variable, &one)]).unwrap().path, other, "the setting wins");
         assert_eq!(found(None, &[(variable, Path::new("chromium"))]).unwrap().path, on_path);
         assert_eq!(found(None, &[(variable, &ours)]).unwrap().reason, "the first on PATH");
@@ -111,7 +111,7 @@ fn a_clients_variable_names_the_browser() {
         other.display(),
         one.display()
     );
-    assert_eq!(browser.unwrap().passed_over, [sentence]);
+    assert_eq!(browser.unwrap().warnings, [sentence]);
     let browser = found(None, &[("CHROME_BIN", &branded)]).unwrap();
     let sentence = format!(
         "{} (CHROME_BIN) is not started, which is Google Chrome 150 and loads no extensions: {} is, the first on PATH; set NAVTRACE_BROWSER \
@@ -119,7 +119,7 @@ fn a_clients_variable_names_the_browser() {
         branded.display(),
         on_path.display()
     );
-    assert_eq!((browser.path, browser.passed_over), (on_path.clone(), vec![sentence]));
+    assert_eq!((browser.path, browser.warnings), (on_path.clone(), vec![sentence]));
     let failure = find_in(None, &environment(&[("CHROME_BIN", &branded)])).unwrap_err().to_string();
     assert!(failure.contains("google-chrome is Google Chrome 150, which loads no extensions"), "{failure}");
 }
