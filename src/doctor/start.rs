@@ -26,8 +26,7 @@ pub(crate) fn check(options: &DoctorOptions) -> (Vec<Finding>, Option<Failure>) 
     let described = browser.as_ref().map_err(Clone::clone).and_then(describe);
     let is_usable = described.is_ok();
     let mut findings = vec![Finding::of("browser", described)];
-    let warnings =
-        browser.iter().flat_map(|browser| browser.warnings.iter().cloned()).chain(find::remote_browsers());
+    let warnings = browser.iter().flat_map(|browser| browser.warnings.iter().cloned()).chain(find::remote_browsers());
     findings.extend(warnings.map(|sentence| Finding::new(CheckStatus::Warn, "browser", sentence)));
     let results = match options.mode {
         ModeSetting::Worker(_) => [("extension", extension_files(options)), ("host", host(options))],

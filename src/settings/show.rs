@@ -91,6 +91,6 @@ mod tests {
         let mode = of("NAVTRACE_MODE");
         assert_eq!((mode.value.as_deref(), mode.source.as_str()), (Some("auto"), "default"));
         let browser = of("NAVTRACE_BROWSER");
-        assert_eq!((browser.value, browser.words.as_str()), (None, "the first on PATH"));
+        assert_eq!((browser.value, browser.words.as_str()), (None, "the first that is found"));
     }
 }

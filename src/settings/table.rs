@@ -37,7 +37,7 @@ static SETTINGS: &[Setting] = &[
         name: BROWSER,
         is_for_launch: true,
         flag: Some("browser"),
-        default: "see there",
+        default: "the first that is found",
         meaning: "the Chromium to start: a path or a name. By default the one that `K6_BROWSER_EXECUTABLE_PATH`, `PUPPETEER_EXECUTABLE_PATH`, \
                   `CHROME_BIN` or `CHROME_PATH` names, then the first on `PATH`, then one that Playwright or Puppeteer has downloaded",
         read: Read::Path(|config, path| config.browser = Some(path)),

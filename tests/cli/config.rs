@@ -48,7 +48,7 @@ fn defaults_are_shown_when_nothing_is_set() {
     let begin: Vec<&str> = shown.lines().take(8).collect();
     let end = shown.lines().last().unwrap().replace(environment.home().to_str().unwrap(), "~");
     assert_snapshot!(format!("{}\n{end}", begin.join("\n")), @"
-    NAVTRACE_BROWSER                              the first on PATH      default
+    NAVTRACE_BROWSER                              the first that is found default
     NAVTRACE_MODE                                 auto                   default
     NAVTRACE_WEB_VITALS                           off                    default
     NAVTRACE_LINK                                 none                   default

@@ -86,7 +86,7 @@ fn the_browser_of_a_clients_variable_is_started() {
     assert_eq!(output, "on PATH\non PATH\n", "{messages}");
     let (output, messages) = started(&[("CHROME_BIN", browser), ("CHROME_PATH", "chromium")]);
     let sentence = format!(
-        "navtrace: {}/chromium (CHROME_PATH) is not started: {browser} is, named by CHROME_BIN; set NAVTRACE_BROWSER to choose\n",
+        "navtrace: CHROME_PATH={}/chromium is not used; navtrace starts {browser} (named by CHROME_BIN); set NAVTRACE_BROWSER to choose another\n",
         environment.home().display()
     );
     assert!(output == "chosen\nchosen\n" && messages.contains(&sentence), "{output}{messages}");

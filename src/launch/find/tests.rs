@@ -107,15 +107,15 @@ fn a_clients_variable_names_the_browser() {
 
     let browser = found(None, &[("K6_BROWSER_EXECUTABLE_PATH", &one), ("CHROME_BIN", &other), ("CHROME_PATH", &one)]);
     let sentence = format!(
-        "{} (CHROME_BIN) is not started: {} is, named by K6_BROWSER_EXECUTABLE_PATH; set NAVTRACE_BROWSER to choose",
+        "CHROME_BIN={} is not used; navtrace starts {} (named by K6_BROWSER_EXECUTABLE_PATH); set NAVTRACE_BROWSER to choose another",
         other.display(),
         one.display()
     );
     assert_eq!(browser.unwrap().warnings, [sentence]);
     let browser = found(None, &[("CHROME_BIN", &branded)]).unwrap();
     let sentence = format!(
-        "{} (CHROME_BIN) is not started, which is Google Chrome 150 and loads no extensions: {} is, the first on PATH; set NAVTRACE_BROWSER \
-         to choose",
+        "CHROME_BIN={} is not used: it is Google Chrome 150, which loads no extensions; navtrace starts {} (the first on PATH); set \
+         NAVTRACE_BROWSER to choose another",
         branded.display(),
         on_path.display()
     );
