@@ -48,14 +48,14 @@ fn defaults_are_shown_when_nothing_is_set() {
     let begin: Vec<&str> = shown.lines().take(8).collect();
     let end = shown.lines().last().unwrap().replace(environment.home().to_str().unwrap(), "~");
     assert_snapshot!(format!("{}\n{end}", begin.join("\n")), @"
-    NAVTRACE_BROWSER                              the first that is found default
-    NAVTRACE_MODE                                 auto                   default
-    NAVTRACE_WEB_VITALS                           off                    default
-    NAVTRACE_LINK                                 none                   default
-    NAVTRACE_ARM_TIMEOUT                          5s                     default
-    NAVTRACE_EXTENSION                            the built-in one       default
-    NAVTRACE_LOG                                  warn                   default
-    NAVTRACE_TARGETS                              everything             default
+    NAVTRACE_BROWSER                              the first that is found  default
+    NAVTRACE_MODE                                 auto                     default
+    NAVTRACE_WEB_VITALS                           off                      default
+    NAVTRACE_LINK                                 none                     default
+    NAVTRACE_ARM_TIMEOUT                          5s                       default
+    NAVTRACE_EXTENSION                            the built-in one         default
+    NAVTRACE_LOG                                  warn                     default
+    NAVTRACE_TARGETS                              everything               default
     config file: none (would be read from ~/.config/navtrace/config.toml)
     ");
     assert!(!shown.lines().any(|line| line.ends_with(' ')), "{shown}");
