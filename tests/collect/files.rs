@@ -143,7 +143,7 @@ fn a_full_disk_keeps_earlier_spans_with_one_message() {
     );
     assert!(messages.starts_with(&expected), "{messages}");
     assert!(
-        messages.contains(&format!("navtrace: 250 spans could not be written to {path} and did not come again\n")),
+        messages.contains(&format!("navtrace: 250 spans could not be written to {path} and were not sent again\n")),
         "{messages}"
     );
 }
