@@ -30,6 +30,7 @@ const fallback = fallbackSession();
 const history = new History();
 const outbox = new Outbox(history);
 const session = new Session(fallback, { taken: () => host.replenish(), began: (traceId) => history.begin(traceId) });
+outbox.awaitTabs(session.incognito);
 const renew = () => void ready.then(({ mode }) => mode.renew());
 const host = new Host(session, outbox, {
   renewed: renew,
@@ -60,6 +61,8 @@ const navigations = watchNavigations(new Promise((resolve) => (track = resolve))
 const ready = startHeaders(session, host, { injector, navigations }, { outbox, documents, requests });
 void ready.then((parts) => {
   track(parts.navigations);
+  // Events about tabs have waited for the tracker, which handles them before this.
+  queueMicrotask(() => outbox.tabsKnown());
   void observeOpenDocuments(parts.navigations, { outbox, documents });
 });
 

@@ -52,7 +52,7 @@ export class Traces {
 
   /**
    * @param {Pick<Session, 'context' | 'propagation' | 'hosts' | 'incognito' | 'take' | 'takeTrace'>} session
-   * @param {{ observe: (observation: Observation) => void }} outbox tells the host of contexts that are not simply the session's
+   * @param {{ observe: (observation: Observation, tabId: number | null) => void }} outbox tells the host of contexts that are not simply the session's
    * @param {object} events
    * @param {(message: string) => void} events.problem tells the user of an invalid steering header
    * @param {() => void} events.sampled called when a context is sampled
@@ -290,7 +290,7 @@ export class Traces {
       parent: above.spanId === spanId ? undefined : above.spanId,
       tracestate: tracestate === '' ? undefined : tracestate,
       links: links.length === 0 ? undefined : links,
-    });
+    }, tabId);
   }
 
   /**
@@ -300,6 +300,6 @@ export class Traces {
    */
   #tell(tabId, issuedFor, { traceId, spanId, flags }, links) {
     if (tabId !== null && !this.#session.incognito.observes(tabId)) return;
-    this.#outbox.observe({ what: 'context-issued', time: Date.now(), spanId, issuedFor, traceId, flags, links });
+    this.#outbox.observe({ what: 'context-issued', time: Date.now(), spanId, issuedFor, traceId, flags, links }, tabId);
   }
 }

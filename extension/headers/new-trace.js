@@ -74,6 +74,6 @@ export class NewTrace {
     if (!this.#tracing.session.incognito.observes(tabId)) return;
     const time = Date.now();
     const transition = 'new-trace';
-    this.#observers.outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: time, transition });
+    this.#observers.outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: time, transition }, tabId);
   }
 }

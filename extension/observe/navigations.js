@@ -132,7 +132,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
    */
   const fail = (tabId, time, call, end) =>
     whenReady((tracker) => {
-      for (const { spanId } of call(tracker)) if (tracker.observes(tabId)) outbox.observe({ what: 'navigation-failed', time, spanId, end });
+      for (const { spanId } of call(tracker)) if (tracker.observes(tabId)) outbox.observe({ what: 'navigation-failed', time, spanId, end }, tabId);
     });
   /** @param {number} tabId */
   const close = (tabId) => {
@@ -140,7 +140,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
     starts.closed(tabId);
     fail(tabId, time, (tracker) => tracker.closed(tabId));
     whenReady((tracker) => {
-      if (tracker.observes(tabId)) outbox.observe({ what: 'tab-closed', time, tabId });
+      if (tracker.observes(tabId)) outbox.observe({ what: 'tab-closed', time, tabId }, tabId);
     });
   };
   /** @param {'document-parsed' | 'document-loaded'} what */
@@ -150,7 +150,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
       if (!isMainFrame(details)) return;
       whenReady((tracker) => {
         const spanId = documents.find(details.documentId)?.spanId;
-        if (spanId !== undefined && tracker.observes(details.tabId)) outbox.observe({ what, time: details.timeStamp, spanId });
+        if (spanId !== undefined && tracker.observes(details.tabId)) outbox.observe({ what, time: details.timeStamp, spanId }, details.tabId);
       });
     };
 
@@ -222,7 +222,7 @@ export function watchNavigations(ready, { outbox, documents, starts }) {
       for (const context of tracker.committed(tabId, url)) {
         const { spanId } = context;
         const begun = starts.take(tabId, time);
-        if (tracker.observes(tabId)) outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: begun, transition });
+        if (tracker.observes(tabId)) outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url: cutUrl(url), started: begun, transition }, tabId);
         documents.committed(documentId, tracker.continued(tabId, url, context));
       }
     });

@@ -27,7 +27,7 @@ export async function observeOpenDocuments(tracker, { outbox, documents }) {
     for (const context of tracker.found(tabId, main.url)) {
       const { spanId } = context;
       const url = cutUrl(main.url);
-      if (tracker.observes(tabId)) outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url, started: time, transition: 'already-open' });
+      if (tracker.observes(tabId)) outbox.observe({ what: 'navigation-committed', time, spanId, tabId, url, started: time, transition: 'already-open' }, tabId);
       documents.committed(main.documentId, tracker.continued(tabId, main.url, context));
     }
     // The browser lists a frame before the frames in it.

@@ -4,11 +4,14 @@
 
 import { observed } from '../channel/messages.js';
 import { newSpanId } from '../context/ids.js';
+import { dropOldest } from '../drop-oldest.js';
 import { EarlierSessions } from './earlier-sessions.js';
 
 /** @import { Frame } from '../channel/messages.js' */
+/** @import { IncognitoTabs } from '../context/incognito.js' */
 /** @import { Observation, SessionContext, ToExtension } from '../protocol.d.ts' */
-/** @typedef {{ number: number, session: SessionContext | null, observations: Observation[] }} Batch `session` is null for the current one */
+/** @typedef {{ observation: Observation, tabId: number | null }} Observed `tabId` is null where the window does not matter */
+/** @typedef {{ number: number, session: SessionContext | null, observations: Observed[] }} Batch `session` is null for the current one */
 
 /**
  * Time that an observation waits for others, in milliseconds. With a longer time a killed browser loses more observations; with a shorter one
@@ -28,11 +31,14 @@ export const MAX_IN_FLIGHT = 64;
 /** Limit for observations without an acknowledgement. The oldest batches that are not sent yet are dropped. */
 export const MAX_KEPT = 20_000;
 
+/** Limit for requests under way of Incognito windows whose start was removed. The oldest are forgotten. */
+const MAX_REMOVED = 5000;
+
 /** The observations of one worker that the host has not acknowledged. */
 export class Outbox {
   /** Distinguishes this worker's batches from those of the workers before it. */
   #worker = newSpanId();
-  /** @type {Map<SessionContext | null, Observation[]>} not in a batch yet, by earlier session; null for the current one */
+  /** @type {Map<SessionContext | null, Observed[]>} not in a batch yet, by earlier session; null for the current one */
   #fresh = new Map();
   /** @type {Batch[]} not acknowledged, oldest first */
   #batches = [];
@@ -43,6 +49,12 @@ export class Outbox {
   #dropped = 0;
   /** @type {((frame: Frame) => void) | null} null while no host continues the session */
   #send = null;
+  /** Whether the tabs are not known yet, so that nothing is sent or shown. */
+  #awaitsTabs = false;
+  /** @type {Pick<IncognitoTabs, 'observes'> | null} the tabs, until they are known and a host has said what to observe of them */
+  #tabs = null;
+  /** @type {Set<string>} ids of requests whose start was removed */
+  #removed = new Set();
   #earlier = new EarlierSessions();
   #history;
 
@@ -51,14 +63,35 @@ export class Outbox {
     this.#history = history;
   }
 
-  /** Adds an observation. A request may be waiting, so batches are made later. @param {Observation} observation */
-  observe(observation) {
-    this.#history?.observe(observation);
+  /**
+   * Adds an observation. A request may be waiting, so batches are made later.
+   *
+   * @param {Observation} observation
+   * @param {number | null} [tabId] the tab that it is about
+   */
+  observe(observation, tabId = null) {
+    if (this.#isOfRemoved(observation)) return;
+    if (!this.#awaitsTabs) this.#history?.observe(observation);
     const session = this.#earlier.sessionOf(observation) ?? null;
     const fresh = this.#fresh.get(session);
-    if (fresh !== undefined) return void fresh.push(observation);
-    this.#fresh.set(session, [observation]);
+    if (fresh !== undefined) return void fresh.push({ observation, tabId });
+    this.#fresh.set(session, [{ observation, tabId }]);
     return void setTimeout(() => this.#batchAll(), BATCH_DELAY);
+  }
+
+  /** Sends and shows nothing until {@link tabsKnown}, since any tab may be in an Incognito window. @param {Pick<IncognitoTabs, 'observes'>} tabs */
+  awaitTabs(tabs) {
+    this.#awaitsTabs = true;
+    this.#tabs = tabs;
+  }
+
+  /** Sends and shows what was observed before the tabs were known, except what is not observed of Incognito windows. */
+  tabsKnown() {
+    this.#removeUnobserved();
+    if (this.#send !== null) this.#tabs = null;
+    this.#awaitsTabs = false;
+    for (const { observations } of this.#batches) for (const { observation } of observations) this.#history?.observe(observation);
+    this.#post();
   }
 
   /**
@@ -83,6 +116,11 @@ export class Outbox {
   /** Starts sending, first the batches without an acknowledgement. @param {(frame: Frame) => void} send */
   open(send) {
     if (this.#send !== null) return;
+    if (!this.#awaitsTabs) {
+      // Without a host all tabs were alike.
+      this.#removeUnobserved();
+      this.#tabs = null;
+    }
     this.#send = send;
     this.#post();
   }
@@ -112,6 +150,31 @@ export class Outbox {
     this.#post();
   }
 
+  /** Removes what is not observed of Incognito windows. Nothing has been sent yet. */
+  #removeUnobserved() {
+    const tabs = this.#tabs;
+    if (tabs === null) return;
+    this.#batchAll();
+    for (const batch of this.#batches) {
+      batch.observations = batch.observations.filter(({ observation, tabId }) => {
+        if (tabId === null || tabs.observes(tabId)) return true;
+        if ('request' in observation) this.#removed.add(observation.request);
+        this.#kept -= 1;
+        return false;
+      });
+    }
+    this.#batches = this.#batches.filter(({ observations }) => observations.length > 0);
+    dropOldest(this.#removed, MAX_REMOVED);
+  }
+
+  /** Returns whether an observation is about a request whose start was removed. @param {Observation} observation */
+  #isOfRemoved(observation) {
+    if (this.#removed.size === 0 || !('request' in observation)) return false;
+    // A redirect hop that is observed again is another start.
+    if (observation.what === 'request-started') this.#removed.delete(observation.request);
+    return this.#removed.has(observation.request);
+  }
+
   #batchAll() {
     const fresh = this.#fresh;
     this.#fresh = new Map();
@@ -119,7 +182,7 @@ export class Outbox {
     this.#batch(fresh.get(null) ?? [], null);
   }
 
-  /** @param {Observation[]} fresh @param {SessionContext | null} session */
+  /** @param {Observed[]} fresh @param {SessionContext | null} session */
   #batch(fresh, session) {
     for (let start = 0; start < fresh.length; start += MAX_IN_BATCH) {
       this.#lastNumber += 1;
@@ -134,12 +197,13 @@ export class Outbox {
 
   /** Sends batches as far as the limit for those in flight permits. */
   #post() {
-    if (this.#send === null) return;
+    if (this.#send === null || this.#awaitsTabs) return;
     while (this.#inFlight < Math.min(this.#batches.length, MAX_IN_FLIGHT)) {
       const batch = this.#batches[this.#inFlight];
       this.#inFlight += 1;
       if (batch === undefined) return;
-      const { number, session, observations } = batch;
+      const { number, session } = batch;
+      const observations = batch.observations.map(({ observation }) => observation);
       this.#send(observed({ worker: this.#worker, number, dropped: this.#dropped, session, observations }));
     }
   }

@@ -147,7 +147,7 @@ export class Requests {
       ...targetOf(details),
       navigation: startsNavigation ? { tabId, started: this.#starts.take(tabId, time), byPage: initiator === undefined ? undefined : true } : undefined,
       size: method === 'GET' || method === 'HEAD' ? undefined : bodySize(requestHeaders),
-    });
+    }, tabId);
   }
 
   /**
@@ -216,7 +216,7 @@ export class Requests {
     const { timeStamp: time, requestId: request, statusCode } = details;
     if (!this.#started.has(request)) return;
     if (!isChallenge(statusCode)) return void this.#started.set(request, mayRead(details));
-    this.#outbox.observe({ what: 'request-challenged', time, request, spanId: newSpanId(), response: responseOf(details) });
+    this.#outbox.observe({ what: 'request-challenged', time, request, spanId: newSpanId(), response: responseOf(details) }, details.tabId);
   };
 
   /** @param {chrome.webRequest.OnBeforeRedirectDetails} details */
@@ -227,7 +227,7 @@ export class Requests {
     const isIgnored = isLast ? this.#ignored.delete(request) : this.#ignored.has(request);
     if (isIgnored || !this.#isObserved(details)) return;
     if (isLast) this.#ended(request);
-    this.#outbox.observe({ what: 'request-redirected', time, request, response: responseOf(details) });
+    this.#outbox.observe({ what: 'request-redirected', time, request, response: responseOf(details) }, details.tabId);
   };
 
   /** @param {chrome.webRequest.OnCompletedDetails} details */
@@ -235,7 +235,7 @@ export class Requests {
     const { timeStamp: time, requestId: request } = details;
     if (this.#ignored.delete(request) || !this.#isObserved(details)) return;
     this.#ended(request);
-    this.#outbox.observe({ what: 'request-completed', time, request, response: responseOf(details) });
+    this.#outbox.observe({ what: 'request-completed', time, request, response: responseOf(details) }, details.tabId);
   };
 
   /** @param {chrome.webRequest.OnErrorOccurredDetails} details */
@@ -257,7 +257,7 @@ export class Requests {
       spanId: newSpanId(),
       parent: page?.spanId,
       ...targetOf(details),
-    });
+    }, details.tabId);
   };
 
   /** @param {string} requestId */

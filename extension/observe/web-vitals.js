@@ -49,8 +49,9 @@ export const measureWebVitals = () =>
 export function watchWebVitals(outbox, documents, incognito) {
   chrome.runtime.onMessage.addListener((message, { id, documentId, tab }) => {
     const spanId = documents.find(documentId)?.spanId;
-    if (id !== chrome.runtime.id || spanId === undefined || !incognito.observes(tab?.id ?? WORKERS)) return;
+    const tabId = tab?.id ?? WORKERS;
+    if (id !== chrome.runtime.id || spanId === undefined || !incognito.observes(tabId)) return;
     const { vitals, timing } = message ?? {};
-    outbox.observe({ what: 'page-measured', time: Date.now(), spanId, vitals: numbersIn(vitals), timing: numbersIn(timing) });
+    outbox.observe({ what: 'page-measured', time: Date.now(), spanId, vitals: numbersIn(vitals), timing: numbersIn(timing) }, tabId);
   });
 }

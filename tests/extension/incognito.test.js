@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
 import { IncognitoTabs, WORKERS } from '../../extension/context/incognito.js';
+import { DEFAULT_PROPAGATION } from '../../extension/context/propagation.js';
+import { recordRule } from '../../extension/headers/record.js';
 import { BATCH_DELAY } from '../../extension/observe/outbox.js';
 import { fakeChrome, observationsOf, settled } from './support/chrome.js';
-import { OPEN, PAGE, TAB, answer, carriedBy, idle, traceOf } from './support/headers.js';
+import { AS_STARTED, NAMED, OPEN, PAGE, TAB, answer, carriedBy, idle, traceOf } from './support/headers.js';
 import { resetMocks } from './support/worker.js';
 
 beforeEach(() => {
@@ -136,4 +138,59 @@ for (const granted of [true, false]) {
     const apart = [asked(INCOGNITO, 'd2', HIDDEN_PAGE), asked(INCOGNITO, 'd2', PAGE), asked(REGULAR, 'd1', HIDDEN_PAGE)];
     assert.deepEqual(apart.map(({ traceparent, baggage }) => [traceparent !== undefined, baggage]), Array(3).fill([true, undefined]));
   });
+}
+
+/** Who makes requests, and to where: a regular tab, an Incognito one, and a worker. */
+const EARLY = /** @type {const} */ ([[TAB, PAGE], [INCOGNITO, HIDDEN_PAGE], [WORKERS, 'https://worker.test/']]);
+
+/**
+ * Starts a worker that is not the profile's first, in a browser with a regular tab and an Incognito one. Requests leave and fail before anything is
+ * known.
+ *
+ * @param {{ incognito: 'headers' | 'export' | 'shared', granted?: boolean, hasRecord?: boolean, isLate?: boolean, opensLater?: boolean }} options
+ *   `hasRecord` for a worker that follows another one in the same browser, `isLate` for a host that answers after the
+ *   worker has given up waiting, `opensLater` for an Incognito tab that opens after the tabs were listed
+ */
+async function restarted({ incognito, granted = true, hasRecord = false, isLate = false, opensLater = false }) {
+  const propagation = { ...DEFAULT_PROPAGATION, incognito };
+  const record = recordRule({ mode: granted ? 'detailed' : 'lightweight', session: NAMED, propagation, contexts: null, kept: AS_STARTED });
+  const browser = fakeChrome({ ...OPEN, rules: hasRecord ? [record] : [], granted });
+  const secretTab = { id: INCOGNITO, windowId: INCOGNITO - 1, incognito: true };
+  Object.assign(chrome.tabs, { query: async () => [{ id: TAB, incognito: false }, ...(opensLater ? [] : [secretTab])] });
+  workers += 1;
+  Object.assign(globalThis, { self: { serviceWorker: { state: 'activated' } } });
+  await import(String(new URL(`../../extension/service-worker.js?incognito-${workers}`, import.meta.url)));
+  const [port] = browser.ports;
+  for (const [tabId, url] of EARLY) {
+    const request = { requestId: `r${tabId}`, tabId, type: 'xmlhttprequest', method: 'GET', url, timeStamp: 1 };
+    carriedBy({ browser }, { ...request, documentId: undefined });
+    browser.fire('webRequest.onErrorOccurred', { ...request, requestId: `f${tabId}`, url: `${url}failed`, error: 'net::ERR_BLOCKED_BY_CLIENT' });
+  }
+  mock.timers.tick(BATCH_DELAY);
+  await settled();
+  if (opensLater) browser.fire('tabs.onCreated', secretTab);
+  if (isLate) mock.timers.tick(1000);
+  await idle();
+  port?.receive(answer('auto', undefined, { incognito }));
+  await idle();
+  for (const [tabId, url] of EARLY) {
+    const request = { requestId: `r${tabId}`, tabId, type: 'xmlhttprequest', method: 'GET', url, timeStamp: 2 };
+    browser.fire('webRequest.onCompleted', { ...request, statusCode: 200, statusLine: 'HTTP/1.1 200', ip: '192.0.2.1' });
+  }
+  mock.timers.tick(BATCH_DELAY);
+  await idle();
+  return { browser, observed: observationsOf(port) };
+}
+
+for (const incognito of /** @type {const} */ (['headers', 'export', 'shared'])) {
+  for (const options of [{}, { hasRecord: true }, { granted: false }, { isLate: true }, { opensLater: true }, { isLate: true, opensLater: true }]) {
+    test(`before the tabs and the setting ${incognito} are known, nothing is sent: ${Object.keys(options).join(', ')}`, async () => {
+      const { observed } = await restarted({ incognito, ...options });
+      const tabs = EARLY.map(([tabId]) => tabId).filter((tabId) => incognito !== 'headers' || tabId === TAB);
+      const early = observed.filter(({ what }) => what === 'request-started' || what === 'request-failed');
+      assert.deepEqual(early.map(({ request }) => request), tabs.flatMap((tabId) => ('granted' in options ? [`f${tabId}`] : [`r${tabId}`, `f${tabId}`])), 'in order');
+      const ended = observed.filter(({ what }) => what === 'request-completed');
+      assert.deepEqual(ended.map(({ request }) => request), tabs.map((tabId) => `r${tabId}`));
+    });
+  }
 }

@@ -248,3 +248,35 @@ test('acknowledged batches make room', () => {
     assert.ok(acknowledged({ outbox, sent }).every(({ dropped }) => dropped === 0));
   }
 });
+
+test('until the tabs are known, nothing is sent or shown', () => {
+  const shown = /** @type {string[]} */ ([]);
+  const outbox = new Outbox({ observe: ({ what }) => void shown.push(what) });
+  const sent = /** @type {any[]} */ ([]);
+  const hidden = 7;
+  outbox.awaitTabs({ observes: (tabId) => tabId !== hidden });
+  outbox.open((frame) => void sent.push(frame));
+  outbox.observe({ what: 'tab-closed', time: 1, tabId: 6 }, 6);
+  outbox.observe({ what: 'tab-closed', time: 2, tabId: hidden }, hidden);
+  mock.timers.tick(BATCH_DELAY);
+  outbox.observe({ what: 'document-parsed', time: 3, spanId: '1'.repeat(16) });
+  assert.deepEqual([sent, shown], [[], []]);
+  outbox.tabsKnown();
+  outbox.observe({ what: 'document-loaded', time: 4, spanId: '1'.repeat(16) });
+  mock.timers.tick(BATCH_DELAY);
+  assert.deepEqual(sent.flatMap(({ observations }) => observations.map((/** @type {any} */ { time }) => time)), [1, 3, 4]);
+  assert.deepEqual(shown, ['tab-closed', 'document-parsed', 'document-loaded']);
+});
+
+test('while the tabs are not known, the oldest observations are dropped', () => {
+  const { outbox, sent, open, observe } = begin();
+  outbox.awaitTabs({ observes: () => true });
+  open();
+  for (let batch = 0; batch <= MAX_KEPT / MAX_IN_BATCH; batch += 1) {
+    observe(batch * MAX_IN_BATCH, (batch + 1) * MAX_IN_BATCH - 1);
+    mock.timers.tick(BATCH_DELAY);
+  }
+  outbox.tabsKnown();
+  assert.equal(sent.length, MAX_IN_FLIGHT);
+  assert.deepEqual([sent[0].dropped, sent[0].observations[0].time], [MAX_IN_BATCH, MAX_IN_BATCH]);
+});
