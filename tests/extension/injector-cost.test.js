@@ -12,8 +12,11 @@ import { FOREIGN, INJECT, TAB, list, navigation, request, traceparent, working }
 /** @import { PropagationSettings } from '../../extension/context/propagation.js' */
 /** @typedef {Record<string, string>} Headers */
 
-/** Number of requests of each kind. */
+/** Number of requests of each kind in an attempt. */
 const ROUNDS = 60;
+
+/** Number of attempts to measure times within the limit. What is really too slow exceeds it in each. */
+const ATTEMPTS = 5;
 
 /** Limit for the time of the worst request, as a multiple of an ordinary one's. */
 const LIMIT = 20;
@@ -73,12 +76,10 @@ const HOSTILE = [
 ];
 
 
-/**
- * Measures the listener's shortest time for each kind of request, taking turns. What else the machine does only adds to a time.
- *
- * @param {{ settings?: Partial<PropagationSettings>, own: boolean, kinds: { url?: string, headers?: Headers }[] }} requests
- */
-function measured({ settings, own, kinds }) {
+/** @typedef {{ settings?: Partial<PropagationSettings>, own: boolean, kinds: { url?: string, headers?: Headers }[] }} Requests */
+
+/** Measures the listener's shortest time for each kind of request, taking turns. @param {Requests} requests */
+function shortestTimes({ settings, own, kinds }) {
   const worker = working(settings);
   const listener = worker.registered.get(INJECT)?.[0]?.listener;
   assert.ok(listener);
@@ -96,9 +97,20 @@ function measured({ settings, own, kinds }) {
   return times.map((each) => Math.min(...each));
 }
 
-/** @param {[string, number][]} costs @param {number} ordinary */
-function assertBounded(costs, ordinary) {
-  for (const [what, cost] of costs) assert.ok(cost <= LIMIT * ordinary, `${what}: ${cost} ms, and ${ordinary} ms for an ordinary request`);
+/**
+ * Checks the times of all kinds but the first against that of the first. What else the machine does only adds to a time, so a time that is too
+ * long is measured again, together with the first kind's.
+ *
+ * @param {Requests} requests @param {string[]} names
+ */
+function assertBounded(requests, names) {
+  const [first = {}, ...others] = requests.kinds;
+  let left = others.map((kind, n) => ({ kind, what: names[n], cost: NaN, ordinary: NaN }));
+  for (let attempt = 0; attempt < ATTEMPTS && left.length > 0; attempt += 1) {
+    const [ordinary = NaN, ...costs] = shortestTimes({ ...requests, kinds: [first, ...left.map(({ kind }) => kind)] });
+    left = left.map((each, n) => ({ ...each, cost: costs[n] ?? NaN, ordinary })).filter(({ cost }) => !(cost <= LIMIT * ordinary));
+  }
+  assert.deepEqual(left.map(({ what, cost, ordinary }) => `${what}: ${cost} ms, and ${ordinary} ms for the first`), []);
 }
 
 const propagators = /** @type {const} */ (['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger']);
@@ -107,8 +119,7 @@ for (const own of [false, true]) {
     test(`headers cost little${own ? ' on a navigation' : ''}${baggage === '' ? '' : ' beside our baggage'}`, () => {
       const settings = { propagators: [...propagators], baggage };
       const kinds = [{}, ...HOSTILE.map(([, headers]) => ({ headers }))];
-      const [ordinary = NaN, ...costs] = measured({ settings, own, kinds });
-      assertBounded(HOSTILE.map(([what], n) => [what, costs[n] ?? NaN]), ordinary);
+      assertBounded({ settings, own, kinds }, HOSTILE.map(([what]) => what));
     });
   }
 }
@@ -129,8 +140,7 @@ for (const kind of /** @type {const} */ (['targets', 'exclude'])) {
   test(`the time to match stars is linear in the address: ${kind}`, () => {
     for (const [what, url] of ADDRESSES) {
       const kinds = [{ url: url(25_000) }, { url: url(200_000) }];
-      const [short = NaN, eightTimes = NaN] = measured({ settings: { [kind]: [STARS] }, own: false, kinds });
-      assert.ok(eightTimes <= LIMIT * short, `${what}: ${short} ms, and ${eightTimes} ms for eight times the length`);
+      assertBounded({ settings: { [kind]: [STARS] }, own: false, kinds }, [`${what}, eight times as long`]);
     }
   });
 }
