@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -171,7 +171,7 @@ impl Journal {
         let mut wait = None;
         loop {
             match file_lock::try_lock(&file) {
-                Ok(true) if is_at(&file, path) => break,
+                Ok(true) if file_lock::is_at(&file, path) => break,
                 // The process that had the lock removed or replaced the file.
                 Ok(true) => {
                     has_ended |= ends_session(&file)?;
@@ -274,17 +274,21 @@ struct Wait(PathBuf, Option<File>);
 impl Wait {
     fn begin(journal: &Path) -> Self {
         let path = awaited(journal);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).ok();
-        // Several may wait. This waits only for `is_awaited`.
-        let locked = file.filter(|file| file_lock::lock_shared(file).is_ok());
-        Self(path, locked)
+        loop {
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+            // Several may wait. This waits only for `is_awaited` and for a removal, after which it makes a new file.
+            let locked = file.ok().filter(|file| file_lock::lock_shared(file).is_ok());
+            if locked.as_ref().is_none_or(|file| file_lock::is_at(file, &path)) {
+                return Self(path, locked);
+            }
+        }
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        if self.1.is_some() {
-            let _ = std::fs::remove_file(&self.0);
+        if let Some(file) = &self.1 {
+            file_lock::remove_unused(file, &self.0);
         }
     }
 }
@@ -297,12 +301,6 @@ fn ends_session(mut journal: &File) -> io::Result<bool> {
         Ok(JournalEntry::State(state)) => state.closed,
         _ => false,
     }))
-}
-
-/// Returns whether an open file is still the one at `path`.
-fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(open), Ok(named)) = (file.metadata(), path.metadata()) else { return false };
-    (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
 #[cfg(test)]

@@ -48,7 +48,10 @@ pub(super) fn sweep(state: &StateDirectory) {
                 unreadable = (unreadable.0 + 1, unreadable.1 + file.length);
                 unreadable.0 > MAX_UNREADABLE || unreadable.1 > MAX_UNREADABLE_BYTES
             } else if file.has_extension(journal::AWAITED) {
-                file.is_older(WAITED) && is_unlocked(&file.path)
+                if let Some(open) = file.is_older(WAITED).then(|| file_lock::open(&file.path).ok()).flatten() {
+                    file_lock::remove_unused(&open, &file.path);
+                }
+                false
             } else {
                 is_temporary && file.is_older(ABANDONED)
             };
@@ -57,10 +60,6 @@ pub(super) fn sweep(state: &StateDirectory) {
             }
         }
     }
-}
-
-fn is_unlocked(path: &Path) -> bool {
-    file_lock::open(path).and_then(|file| file_lock::try_lock(&file)).unwrap_or(false)
 }
 
 /// Lists the files in a folder, the newest first.

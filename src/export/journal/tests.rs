@@ -59,3 +59,39 @@ fn a_process_that_waits_for_a_removed_journal_starts_a_new_one() {
     assert!(waiting.join().unwrap().is_empty());
     assert!(path.exists());
 }
+
+#[test]
+fn a_journal_is_awaited_until_the_last_process_stops_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let (first, second) = (Wait::begin(&path), Wait::begin(&path));
+    drop(first);
+    assert!(is_awaited(&path));
+    drop(second);
+    // A child process that another test starts at this moment may still hold the lock.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while awaited(&path).exists() && Instant::now() < deadline {
+        drop(Wait::begin(&path));
+    }
+    assert!(!awaited(&path).exists());
+}
+
+#[test]
+fn a_wait_that_begins_while_the_file_is_removed_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    for _ in 0..200 {
+        let file = File::create(awaited(&path)).unwrap();
+        assert!(file_lock::try_lock(&file).unwrap());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Wait::begin(&path));
+            std::thread::sleep(Duration::from_millis(1));
+            std::fs::remove_file(awaited(&path)).unwrap();
+            drop(file);
+            let wait = waiting.join().unwrap();
+            assert!(is_awaited(&path));
+            drop(wait);
+        });
+        let _ = std::fs::remove_file(awaited(&path));
+    }
+}
