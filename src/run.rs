@@ -83,8 +83,8 @@ impl Run {
     ) -> Result<ProcessExitCode, Failure> {
         let Self { signals, receiver, browser, dir, sweep } = self;
         command.env(RUN_SOCKET, receiver.path()).envs(CLIENT_VARIABLES.map(|name| (name, &browser)));
-        link::store(dir.path(), &command, &options.variables, &options.defaults).map_err(set_up)?;
-        let command = match supervise::start(&mut command) {
+        let stored = link::store(dir.path(), &command, &options.variables, &options.defaults).map_err(set_up);
+        let command = match stored.and_then(|()| supervise::start(&mut command)) {
             Ok(child) => child,
             Err(failure) => {
                 if let Some(collector) = collector {

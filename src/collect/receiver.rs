@@ -8,7 +8,7 @@ mod cors;
 mod requests;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, MutexGuard, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 use std::{io, iter};
@@ -39,7 +39,7 @@ const MISSING_PAUSE: Duration = Duration::from_millis(100);
 /// How long to wait for open requests when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
-/// How long to wait for what is being written when the process must end at once.
+/// How long to wait for what is being written after a signal that ends the wait.
 pub(crate) const LAST_WRITE: Duration = Duration::from_millis(500);
 
 /// Listens on the named address, or else on OTLP's ports on loopback, or any port if that for HTTP is taken.
@@ -72,6 +72,8 @@ pub(crate) struct Collected {
     pub(crate) contents: Contents,
     /// The number of spans that could not be written.
     pub(crate) lost: usize,
+    /// Whether a signal ended the wait for a write that did not end.
+    pub(crate) is_stuck: bool,
     /// The spans of services that were waited for and have not arrived.
     pub(crate) missing: MissingSpans,
 }
@@ -93,7 +95,7 @@ impl Collector {
         };
         let (stop, stopped) = oneshot::channel();
         let (permit, may_begin) = mpsc::channel();
-        let for_server = Arc::clone(&shared);
+        let (for_server, for_thread) = (Arc::clone(&shared), Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("collector".to_owned()).spawn(move || {
             // Until then clients wait in the listener's queue.
             if may_begin.recv().is_err() {
@@ -108,7 +110,8 @@ impl Collector {
                 let _ = stopped.await;
             });
             // A client that never stops sending must not keep the server running.
-            runtime.shutdown_timeout(LAST_REQUESTS);
+            let is_cut_short = lock(&for_thread.activity).is_cut_short;
+            runtime.shutdown_timeout(if is_cut_short { LAST_WRITE } else { LAST_REQUESTS });
         })?;
         Ok(Self { addresses, shared, permit, stop: Some(stop), thread: Some(thread) })
     }
@@ -141,7 +144,7 @@ impl Collector {
 
     /// Returns the number of spans so far.
     pub(crate) fn spans(&self) -> usize {
-        lock(&self.shared.store).contents().spans
+        lock(&self.shared.contents).spans
     }
 
     /// Waits until nothing has arrived for `quiet`, `timeout` has passed, or [`CollectorHandle::stop_waiting`] is called. Then stops and returns what was collected.
@@ -151,8 +154,9 @@ impl Collector {
         let (began, began_at) = (Instant::now(), SystemTime::now());
         loop {
             let elapsed = began.elapsed();
-            let is_missing =
-                for_services && elapsed < BATCH && !lock(&self.shared.store).missing(SystemTime::now()).is_empty();
+            let is_missing = for_services
+                && elapsed < BATCH
+                && self.store().is_some_and(|store| !store.missing(SystemTime::now()).is_empty());
             let activity = lock(&self.shared.activity);
             // Spans that the command sent last may arrive after its end, so wait at least `quiet` from now.
             let idle = activity.latest.max(began).elapsed();
@@ -167,9 +171,26 @@ impl Collector {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        let store = lock(&self.shared.store);
-        let missing = if for_services { store.missing(began_at) } else { MissingSpans::new() };
-        Collected { contents: store.contents().clone(), lost: store.lost(), missing }
+        let store = self.store();
+        let missing = store.as_ref().filter(|_| for_services).map(|store| store.missing(began_at)).unwrap_or_default();
+        Collected {
+            contents: lock(&self.shared.contents).clone(),
+            lost: store.as_ref().map_or(0, |store| store.lost()),
+            is_stuck: store.is_none(),
+            missing,
+        }
+    }
+
+    /// Locks the store. Returns `None` if a write keeps it locked when [`CollectorHandle::stop_waiting`] has been called.
+    fn store(&self) -> Option<MutexGuard<'_, TraceFileWriter>> {
+        loop {
+            // A signal during the wait cuts it short too.
+            let is_cut_short = lock(&self.shared.activity).is_cut_short;
+            let store = lock_within(&self.shared.store, LAST_WRITE);
+            if store.is_some() || is_cut_short {
+                return store;
+            }
+        }
     }
 }
 
@@ -192,7 +213,7 @@ impl CollectorHandle {
     /// Leaves a file with whole lines, or none if no span has arrived. Nothing is written from then on, unless the disk is stuck.
     pub(crate) fn end_at_once(&self) {
         if let Some(store) = lock_within(&self.0.store, LAST_WRITE) {
-            if store.contents().spans == 0 {
+            if lock(&self.0.contents).spans == 0 {
                 store.remove_if_new();
             }
             std::mem::forget(store);

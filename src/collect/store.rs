@@ -3,17 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 use crate::base::directories::StateDirectory;
-use crate::base::file_lock;
+use crate::base::{file_lock, lock};
 use crate::collect::expected::{ExpectedSpans, MissingSpans};
 use crate::collect::refused::RefusedSpans;
 use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
@@ -31,6 +34,12 @@ const MAX_FILES: usize = 20;
 const MAX_BYTES: u64 = 1 << 30;
 
 const EXTENSION: &str = "jsonl";
+
+/// How long to wait for a reader of a pipe, which a script may start at the same time.
+const READER_WAIT: Duration = Duration::from_secs(1);
+
+/// Pause between two attempts to open a pipe.
+const READER_PAUSE: Duration = Duration::from_millis(10);
 
 /// The service of spans whose resource has no service name.
 pub(crate) const UNKNOWN_SERVICE: &str = "unknown service";
@@ -66,7 +75,8 @@ pub(crate) struct TraceFileWriter {
     path: PathBuf,
     /// The length of the file after the last complete line, to which it is cut back when writing fails.
     length: u64,
-    contents: Contents,
+    /// Shared, so that it is known even while a write is stuck.
+    contents: Arc<Mutex<Contents>>,
     expected: ExpectedSpans,
     /// Spans that could not be written and have not come again.
     refused: RefusedSpans,
@@ -82,7 +92,7 @@ impl TraceFileWriter {
         let mut options = OpenOptions::new();
         options.write(true).mode(0o600);
         let (file, is_new) = match options.clone().create_new(true).open(path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => (options.create(true).open(path)?, false),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => (open_existing(&mut options, path)?, false),
             result => (result?, true),
         };
         if is_in_use(&file) {
@@ -94,7 +104,7 @@ impl TraceFileWriter {
             file: BufWriter::new(file),
             path,
             length: 0,
-            contents: Contents::default(),
+            contents: Arc::default(),
             expected: ExpectedSpans::default(),
             refused: RefusedSpans::default(),
             is_new,
@@ -132,8 +142,9 @@ impl TraceFileWriter {
         &self.path
     }
 
-    pub(crate) fn contents(&self) -> &Contents {
-        &self.contents
+    /// Returns the counts, which no write keeps locked while it waits.
+    pub(crate) fn contents(&self) -> Arc<Mutex<Contents>> {
+        Arc::clone(&self.contents)
     }
 
     /// Returns which spans of services were still to come at a time.
@@ -154,10 +165,11 @@ impl TraceFileWriter {
         }
         self.refused.remove(request);
         self.expected.add(request);
+        let mut contents = lock(&self.contents);
         for resource in &request.resource_spans {
             let service = service_name(resource.resource.as_ref());
             for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
-                self.contents.add(span, service);
+                contents.add(span, service);
             }
         }
         Ok(())
@@ -222,6 +234,29 @@ fn service_name(resource: Option<&Resource>) -> &str {
     match named.and_then(|pair| pair.value.as_ref()).and_then(|value| value.value.as_ref()) {
         Some(Value::StringValue(name)) => name,
         _ => UNKNOWN_SERVICE,
+    }
+}
+
+/// Opens a file, device or pipe. A pipe that nobody reads is an error: opening it would block, and no signal could end that.
+fn open_existing(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    options.create(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let is_pipe = fs::metadata(path).is_ok_and(|data| data.file_type().is_fifo());
+    let deadline = Instant::now() + READER_WAIT;
+    loop {
+        match options.open(path) {
+            Err(error) if is_pipe && Errno::from_io_error(&error) == Some(Errno::NXIO) => {
+                if Instant::now() >= deadline {
+                    return Err(io::Error::new(ErrorKind::NotConnected, "nobody reads from this pipe"));
+                }
+                std::thread::sleep(READER_PAUSE);
+            }
+            result => {
+                let file = result?;
+                // Writing waits for the reader.
+                fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+                return Ok(file);
+            }
+        }
     }
 }
 

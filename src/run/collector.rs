@@ -47,6 +47,8 @@ pub(crate) struct CollectorReport {
     page: Option<PathBuf>,
     /// Number of spans that could not be written and did not come again.
     pub(crate) lost: usize,
+    /// Whether the rest could not be written because a write did not end.
+    is_stuck: bool,
     missing: MissingSpans,
 }
 
@@ -124,8 +126,8 @@ impl RunningCollector {
             // `navtrace view` shows the latest file, which should not be an empty one. A file that can't be removed stays.
             let _ = std::fs::remove_file(&self.path);
         }
-        // A pipe, for instance, can't be read again.
-        let can_be_read = collected.contents.spans > 0 && self.path.is_file();
+        // A pipe, for instance, can't be read again, and reading from a disk that is stuck may not end.
+        let can_be_read = collected.contents.spans > 0 && !collected.is_stuck && self.path.is_file();
         let page = can_be_read.then(|| write_page(&self.path, link)).transpose().unwrap_or_else(|reason| {
             say(&format!(
                 "the page can't be written: {reason}; navtrace view {} --html FILE writes one",
@@ -133,8 +135,8 @@ impl RunningCollector {
             ));
             None
         });
-        let Collected { contents, lost, missing } = collected;
-        CollectorReport { contents, path: self.path, page, lost, missing }
+        let Collected { contents, lost, is_stuck, missing } = collected;
+        CollectorReport { contents, path: self.path, page, lost, is_stuck, missing }
     }
 }
 
@@ -143,6 +145,9 @@ impl CollectorReport {
     pub(crate) fn lines(&self) -> Vec<String> {
         let path = self.path.display();
         let mut lines = Vec::new();
+        if self.is_stuck {
+            lines.push(format!("the spans can't be written to {path} any more"));
+        }
         if self.lost > 0 {
             lines
                 .push(format!("{} could not be written to {path} and were not sent again", counted(self.lost, "span")));

@@ -111,11 +111,16 @@ impl Drop for RunningCollector {
 
 /// Returns a shell that starts a collector with `"$0" "$@"`, whose file is in the environment's home.
 pub(crate) fn by_shell(environment: &Environment, script: &str) -> Command {
-    let navtrace = environment.navtrace(["collect", "--listen", "127.0.0.1:0", "--output"]);
+    let mut navtrace = environment.navtrace(["collect", "--listen", "127.0.0.1:0", "--output"]);
+    navtrace.arg(environment.home().join("traces.jsonl"));
+    shell_of(&navtrace, script)
+}
+
+/// Returns a shell that starts a command with `"$0" "$@"`.
+pub(crate) fn shell_of(command: &Command, script: &str) -> Command {
     let mut shell = Command::new("sh");
-    shell.args(["-c", script]).arg(navtrace.get_program()).args(navtrace.get_args());
-    shell.arg(environment.home().join("traces.jsonl"));
-    for (name, value) in navtrace.get_envs() {
+    shell.args(["-c", script]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
         match value {
             Some(value) => shell.env(name, value),
             None => shell.env_remove(name),

@@ -141,6 +141,21 @@ fn a_second_signal_ends_a_run_at_once() {
 }
 
 #[test]
+fn a_signal_ends_a_run_whose_output_is_stuck() {
+    let environment = Environment::new();
+    let (pipe, _reader) = stuck_pipe(&environment);
+    let body = body(&environment, 2000);
+    let script = format!("SERVICE & head -c 10 <{} >/dev/null; echo pid $$; exit 3", pipe.display());
+    let mut ran = run_until_the_commands_end(&environment, &pipe, &body, &script);
+    send("-TERM", ran.0.id());
+    assert_eq!(ran.ended().code(), Some(3));
+    let messages = ran.messages();
+    let sentence = format!("navtrace: the spans can't be written to {} any more\n", pipe.display());
+    assert!(messages.contains(&sentence), "{messages}");
+    assert_eq!(environment.left_behind(), [""; 0]);
+}
+
+#[test]
 fn a_second_signal_ends_a_collector_at_once() {
     let environment = Environment::new();
     let (pipe, mut reader) = stuck_pipe(&environment);

@@ -19,7 +19,7 @@ use crate::base::lock;
 use crate::collect::body::{self, Decoded, Format, MAX_BODY, Refusal, Rejected};
 use crate::collect::receiver::cors;
 use crate::collect::response::{accept, refuse};
-use crate::collect::store::TraceFileWriter;
+use crate::collect::store::{Contents, TraceFileWriter};
 use crate::export::otlp;
 
 /// Bodies up to this size are read at once; larger ones wait for one of [`MAX_LARGE_BODIES`] permits.
@@ -37,6 +37,8 @@ pub(super) const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Mutex<TraceFileWriter>,
+    /// The store's counts, which are known even while the store is stuck.
+    pub(super) contents: Arc<Mutex<Contents>>,
     pub(super) activity: Mutex<Activity>,
     /// Notified when a request ends.
     pub(super) changed: Condvar,
@@ -60,6 +62,7 @@ pub(super) struct Activity {
 impl Shared {
     pub(super) fn new(store: TraceFileWriter, on_problem: fn(&str)) -> Self {
         Self {
+            contents: store.contents(),
             store: Mutex::new(store),
             activity: Mutex::new(Activity { requests: 0, latest: Instant::now(), is_cut_short: false }),
             changed: Condvar::new(),
