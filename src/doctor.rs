@@ -15,8 +15,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::text::clean;
 use crate::context::mode::ModeSetting;
-use crate::view::terminal::clean;
 
 pub(crate) use crate::doctor::installed::check as check_installed;
 pub(crate) use crate::doctor::start::check as check_start;

@@ -5,15 +5,20 @@
 use std::fs::File;
 use std::io::Write;
 
+use crate::base::text::{clean, shortened};
+
+/// The longest sentence, in characters: several paths of any length and what is said about them.
+const MAX_SENTENCE: usize = 10_000;
+
 /// Writes one sentence to standard error. Ignores errors: the stream may be closed or its disk full.
 pub(crate) fn say(sentence: &str) {
     // One write call, so that lines of several processes do not mix.
     let _ = std::io::stderr().write_all(line(sentence).as_bytes());
 }
 
-/// Formats a sentence as a line for standard error.
+/// Formats a sentence as one line for standard error. It may quote pages, services and files, which could control a terminal or add lines.
 pub(crate) fn line(sentence: &str) -> String {
-    format!("navtrace: {sentence}\n")
+    format!("navtrace: {}\n", clean(&shortened(sentence, MAX_SENTENCE)))
 }
 
 /// Redirects standard input to `/dev/null`.

@@ -67,12 +67,13 @@ pub(super) fn install(config: &Config, args: &Args) -> Result<ProcessExitCode, F
     if report.problems.is_empty() {
         return Ok(ExitCode::Success.into());
     }
-    let rest = match dry_run {
-        _ if report.registered.is_empty() => "",
-        false => "\nnavtrace: everything else is done",
-        true => "\nnavtrace: everything else would be done",
-    };
-    Err(Failure::new(ExitCode::Failure, format!("{}{rest}", report.problems.join("\nnavtrace: "))))
+    for problem in &report.problems {
+        say(problem);
+    }
+    if !report.registered.is_empty() {
+        say(if dry_run { "everything else would be done" } else { "everything else is done" });
+    }
+    Ok(ExitCode::Failure.into())
 }
 
 /// Returns the canonical path of the named user data directory, which must exist.

@@ -60,10 +60,10 @@ pub(super) fn uninstall(config: &Config, args: &Args) -> Result<ProcessExitCode,
         text.push_str("\nRemove the extension itself on chrome://extensions, in each browser that has loaded it.\n");
     }
     super::print(&text)?;
-    if report.problems.is_empty() {
-        return Ok(ExitCode::Success.into());
+    for problem in &report.problems {
+        say(problem);
     }
-    Err(Failure::new(ExitCode::Failure, report.problems.join("\nnavtrace: ")))
+    Ok(if report.problems.is_empty() { ExitCode::Success } else { ExitCode::Failure }.into())
 }
 
 /// Describes where nothing is registered.

@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use url::Url;
 
+use crate::base::text::short_name;
 use crate::export::otlp::{HAS_IS_REMOTE, IS_REMOTE, NAVIGATION_NAME, int_attribute, own, text_attribute};
 
 /// How long after a request its service may send the span: OpenTelemetry's default for a batch, and the way.
@@ -142,7 +143,12 @@ fn carrier(span: &Span) -> Option<Carrier> {
     };
     let url = Url::parse(text_attribute(span, "url.full")?).ok()?;
     let server = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
-    Some(Carrier { server, kind: kind.to_owned(), end: span.end_time_unix_nano, is_continued: false })
+    Some(Carrier {
+        server: short_name(&server).into_owned(),
+        kind: short_name(kind).into_owned(),
+        end: span.end_time_unix_nano,
+        is_continued: false,
+    })
 }
 
 fn nanos(duration: Duration) -> u64 {

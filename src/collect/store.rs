@@ -16,6 +16,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
 use crate::base::directories::StateDirectory;
+use crate::base::text::short_name;
 use crate::base::{file_lock, lock};
 use crate::collect::expected::{ExpectedSpans, MissingSpans};
 use crate::collect::refused::RefusedSpans;
@@ -167,9 +168,9 @@ impl TraceFileWriter {
         self.expected.add(request);
         let mut contents = lock(&self.contents);
         for resource in &request.resource_spans {
-            let service = service_name(resource.resource.as_ref());
+            let service = short_name(service_name(resource.resource.as_ref()));
             for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
-                contents.add(span, service);
+                contents.add(span, &service);
             }
         }
         Ok(())

@@ -10,9 +10,13 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::base::text::shortened;
 use crate::export::options::{Endpoint, Protocol};
 use crate::export::transport::grpc::GrpcClient;
 use crate::export::transport::http::HttpClient;
+
+/// The most characters of a collector's error text that are shown.
+const MAX_ERROR_TEXT: usize = 200;
 
 /// The collector's answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +80,10 @@ impl Transport {
 
 fn accepted(response: ExportTraceServiceResponse) -> Answer {
     let partial = response.partial_success.unwrap_or_default();
-    Answer::Accepted { rejected: usize::try_from(partial.rejected_spans).unwrap_or(0), message: partial.error_message }
+    Answer::Accepted {
+        rejected: usize::try_from(partial.rejected_spans).unwrap_or(0),
+        message: shortened(&partial.error_message, MAX_ERROR_TEXT).into_owned(),
+    }
 }
 
 fn read_pem(path: &Path) -> Result<Vec<u8>, String> {

@@ -12,6 +12,9 @@ const MAX_NAMED_TRACES: usize = 3;
 /// Limit for each kind of hosts.
 pub(crate) const MAX_HOSTS: usize = 200;
 
+/// The longest name that DNS can resolve, in bytes. No request of a longer one arrives anywhere.
+const MAX_HOST: usize = 253;
+
 /// The counts of a session so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -82,5 +85,24 @@ pub struct SlowestRequest {
 }
 
 fn host(address: &str) -> Option<String> {
-    Url::parse(address).ok()?.host_str().map(ToOwned::to_owned)
+    let host = Url::parse(address).ok()?.host_str()?.to_owned();
+    (host.len() <= MAX_HOST).then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_are_too_long_for_dns_are_not_remembered() {
+        let mut counts = SessionCounts::default();
+        for host in ["x".repeat(MAX_HOST), "y".repeat(MAX_HOST + 1)] {
+            let address = format!("http://{host}/");
+            counts.navigates(&address);
+            counts.asked(&address, true);
+        }
+        let known = "x".repeat(MAX_HOST);
+        assert_eq!(counts.client_hosts, [known.clone()].into());
+        assert_eq!(counts.hosts, [(known, true)].into());
+    }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::base::text::counted;
+use crate::base::text::{clean, counted};
 use crate::export::otlp::own;
 use crate::view::trace::{ShownSpan, Trace};
 use crate::view::trace_index::TraceSummary;
@@ -286,18 +286,6 @@ fn duration(us: u64, glyphs: &Glyphs) -> String {
         1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
         _ => format!("{:.2} s", us as f64 / 1e6),
     }
-}
-
-/// Escapes characters that would control a terminal or reorder its text.
-pub(crate) fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        let is_control = c.is_control()
-            || matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-            || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-        if is_control { clean.extend(c.escape_unicode()) } else { clean.push(c) }
-    }
-    clean
 }
 
 /// Cuts text to a number of columns.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::base::text::short_name;
 use crate::view::parsed::{Detail, ParsedSpan, SpanSink};
 use crate::view::times::MAX_PAUSE;
 
@@ -13,9 +14,6 @@ const MAX_SERVICES: usize = 16;
 
 /// How many separate times of a trace are kept. All but one of them can't be right.
 const MAX_PERIODS: usize = 4;
-
-/// How much of a name is kept, in characters: a file may have a hundred thousand long names.
-const MAX_NAME_CHARS: usize = 200;
 
 #[derive(Debug, Clone)]
 pub(crate) struct TraceSummary {
@@ -99,10 +97,10 @@ impl SpanSink for TraceIndex {
             (summary.start, summary.end) = (most.start, most.end);
         }
         if span.parent.is_none() {
-            summary.root = Some(shortened(&span.label()));
+            summary.root = Some(short_name(&span.label()).into_owned());
         }
         if summary.services.len() < MAX_SERVICES {
-            summary.services.insert(shortened(&span.service));
+            summary.services.insert(short_name(&span.service).into_owned());
         }
     }
 }
@@ -130,10 +128,6 @@ fn add_time(periods: &mut Vec<Period>, span: &ParsedSpan) {
     }
 }
 
-fn shortened(name: &str) -> String {
-    name.chars().take(MAX_NAME_CHARS).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,7 +153,7 @@ mod tests {
         let summary = &index.traces[0];
         assert_eq!((summary.id.as_str(), summary.spans, summary.errors), ("a1", 2, 1));
         assert_eq!((summary.start, summary.end), (3, 6));
-        assert_eq!(summary.root.as_ref().unwrap().len(), MAX_NAME_CHARS);
+        assert_eq!(summary.root.as_deref().unwrap(), short_name(&"n".repeat(1000)));
         assert_eq!(summary.services.iter().collect::<Vec<_>>(), ["s3", "s5"]);
         assert_eq!((index.traces.len(), index.invalid_spans), (1, 3));
         for id in 0..MAX_TRACES + 4 {

@@ -63,3 +63,17 @@ fn long_attributes_take_no_memory_at_the_end() {
     assert!(long_peak * 2 < short_peak * 3, "{long_peak} KiB, {short_peak} KiB with short attributes");
     assert!(long_page < short_page * 4, "{long_page} bytes, {short_page} with short attributes");
 }
+
+#[test]
+fn long_service_names_take_no_memory() {
+    const LENGTH: usize = 4 << 20;
+    let collector = RunningCollector::start();
+    let send = |number: usize| collector.send(&request(&format!("{number}{}", "x".repeat(LENGTH)), number, 1));
+    // What a request takes while it is read stays with the allocator.
+    (0..5).for_each(send);
+    let before = private_kib(collector.pid());
+    (5..25).for_each(send);
+    let after = private_kib(collector.pid());
+    println!("private memory: {before} KiB before, {after} KiB after 20 long names");
+    assert!(after < before + 10 * (LENGTH as u64 >> 10), "{after} KiB, {before} KiB before");
+}

@@ -167,3 +167,38 @@ fn spans_of_a_service_that_do_not_come_are_said() {
     let sentence = "navtrace: no span of a service came for 1 request to shop.test:80, where earlier ones had some; --wait 30s waits longer\n";
     assert!(messages.contains(sentence), "{messages}");
 }
+
+/// Reports a session to `navtrace run`, as a host does, and a problem. Then posts spans, as a page can.
+const HOSTILE: &str = r#"
+const evil = 'evil\u001b]2;owned\u0007\u202e\r\nnavtrace: all is well';
+const [traceId, spanId] = ['4bf92f3577b34da6a3ce929d0e0e4736', '0000000000000001'];
+const run = require('node:net').connect(process.env.NAVTRACE_RUN);
+run.write(`${JSON.stringify({ report: 'session', traceId, spanId, sampled: true, offTheRecord: true })}\n`);
+run.end(`${JSON.stringify({ report: 'problem', message: evil })}\n`);
+const named = (name, span) => ({
+  resource: { attributes: [{ key: 'service.name', value: { stringValue: name } }] },
+  scopeSpans: [{ spans: [{ traceId, name: 'GET', startTimeUnixNano: '1', endTimeUnixNano: '2', ...span }] }],
+});
+const body = JSON.stringify({
+  resourceSpans: [
+    named('browser', { spanId }),
+    named(evil, { spanId: '0000000000000002', parentSpanId: spanId }),
+    named('x'.repeat(1e6), { spanId: '0000000000000003', parentSpanId: spanId }),
+  ],
+});
+const headers = { 'content-type': 'application/json' };
+fetch(`${process.env.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`, { method: 'POST', headers, body });
+"#;
+
+#[test]
+fn foreign_text_adds_no_lines_and_controls_no_terminal() {
+    let environment = Environment::new();
+    let ran = run(&environment, &["--listen", "127.0.0.1:0"], &["node", "-e", HOSTILE]).output().unwrap();
+    let messages = stderr(&ran);
+    let shown: String = messages.chars().take(20_000).collect();
+    let evil = r"evil\u{1b}]2;owned\u{7}\u{202e}\u{d}\u{a}navtrace: all is well";
+    assert!(messages.contains(&format!("navtrace: {evil}\n")), "{shown}");
+    assert!(messages.contains(&format!("  served by {evil}, xxx")), "{shown}");
+    assert!(messages.lines().all(|line| line.starts_with("navtrace: ") && line.len() < 12_000), "{shown}");
+    assert!(!messages.contains("\nnavtrace: all is well") && !messages.contains(['\x1b', '\r', '\u{202e}']), "{shown}");
+}

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::base::text::shortened;
 use crate::channel::message::setting::SettingValue;
 use crate::channel::message::to_extension::ToExtension;
 use crate::channel::message::{self, ErrorCode, VERSION};
@@ -160,7 +161,7 @@ impl ToHost {
                 let Problem { message } = fields(text)?;
                 // The user sees this text as it is.
                 let message = message.replace(char::is_control, " ");
-                Ok(Self::Problem(Problem { message: shortened(message, MAX_PROBLEM_TEXT) }))
+                Ok(Self::Problem(Problem { message: shortened(&message, MAX_PROBLEM_TEXT).into_owned() }))
             }
             Some("overlap") => fields(text).map(Self::Overlap),
             Some("choose") => fields(text).map(Self::Choose),
@@ -195,7 +196,7 @@ pub(crate) struct MessageError {
 
 impl MessageError {
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: shortened(message.into(), MAX_ERROR_TEXT), about: None, number: None }
+        Self { code, message: shortened(&message.into(), MAX_ERROR_TEXT).into_owned(), about: None, number: None }
     }
 }
 
@@ -244,7 +245,7 @@ impl<'a> Head<'a> {
     }
 
     fn about(&self) -> Option<String> {
-        self.type_name().map(|name| shortened(name.into_owned(), MAX_QUOTE))
+        self.type_name().map(|name| shortened(&name, MAX_QUOTE).into_owned())
     }
 
     /// Returns the number of a batch, even if the rest of the batch can't be used.
@@ -270,14 +271,5 @@ fn fields<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, MessageError> {
 }
 
 fn quoted(value: &RawValue) -> String {
-    shortened(value.get().to_owned(), MAX_QUOTE)
-}
-
-/// Cuts a text to at most `max` characters and an ellipsis.
-fn shortened(mut text: String, max: usize) -> String {
-    if let Some((end, _)) = text.char_indices().nth(max) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
+    shortened(value.get(), MAX_QUOTE).into_owned()
 }

@@ -10,9 +10,10 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
+use crate::base::text::shortened;
 use crate::export::options::Endpoint;
 use crate::export::root_cause;
-use crate::export::transport::{Answer, accepted, read_pem, resolve};
+use crate::export::transport::{Answer, MAX_ERROR_TEXT, accepted, read_pem, resolve};
 
 pub(super) struct GrpcClient {
     collector: tonic::transport::Endpoint,
@@ -71,7 +72,7 @@ impl GrpcClient {
 /// Maps a status to an answer by the specification's table of retryable codes.
 fn answer(status: &Status) -> Answer {
     let retry_after: Option<Duration> = status.get_details_retry_info().and_then(|info| info.retry_delay);
-    let reason = format!("{:?}: {}", status.code(), status.message());
+    let reason = format!("{:?}: {}", status.code(), shortened(status.message(), MAX_ERROR_TEXT));
     match status.code() {
         Code::Cancelled
         | Code::DeadlineExceeded

@@ -15,13 +15,10 @@ use url::Host;
 use crate::export::options::{Endpoint, Protocol};
 use crate::export::root_cause;
 use crate::export::transport::resolve::Resolver;
-use crate::export::transport::{Answer, accepted, read_pem};
+use crate::export::transport::{Answer, MAX_ERROR_TEXT, accepted, read_pem};
 
 /// The most bytes of an answer that are read.
 const MAX_ANSWER: usize = 64 << 10;
-
-/// The most characters of a collector's error text that are shown.
-const MAX_ERROR_TEXT: usize = 200;
 
 pub(super) struct HttpClient {
     http: reqwest::Client,

@@ -140,16 +140,6 @@ fn a_deep_tree_leaves_room_for_labels() {
 }
 
 #[test]
-fn control_characters_are_escaped() {
-    for c in
-        ['\0', '\n', '\r', '\t', '\x1b', '\x7f', '\u{9b}', '\u{61c}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{e0041}']
-    {
-        assert_eq!(clean(&format!("a{c}b")), format!("a{}b", c.escape_unicode()));
-    }
-    assert_eq!(clean("héllo 商品 🛒"), "héllo 商品 🛒");
-}
-
-#[test]
 fn text_is_cut_by_its_width_in_columns() {
     for (text, width, cut) in [
         ("shop", 4, "shop"),
