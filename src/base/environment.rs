@@ -11,11 +11,14 @@ pub(crate) const LATCHED_PROFILE: &str = "NAVTRACE_PROFILE";
 /// File in which the browser names the port of its `DevTools`.
 pub(crate) const DEVTOOLS_FILE: &str = "NAVTRACE_DEVTOOLS";
 
+/// The program that a launcher has started as the browser.
+pub(crate) const STARTED_BROWSER: &str = "NAVTRACE_STARTED";
+
 /// Socket by which launchers and hosts report to `navtrace run`.
 pub const RUN_SOCKET: &str = "NAVTRACE_RUN";
 
 /// Every variable of this file.
-pub(crate) const INTERNAL: [&str; 4] = [GATE_SOCKET, LATCHED_PROFILE, DEVTOOLS_FILE, RUN_SOCKET];
+pub(crate) const INTERNAL: [&str; 5] = [GATE_SOCKET, LATCHED_PROFILE, DEVTOOLS_FILE, STARTED_BROWSER, RUN_SOCKET];
 
 /// Returns whether a person has started the browser that this process belongs to: neither navtrace nor a client whose profile navtrace prepared.
 pub(crate) fn is_own_browser() -> bool {

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
+use crate::launch::gate::SessionFile;
 use crate::launch::k6;
 
 /// The name under which this program acts as the browser.
@@ -90,6 +92,7 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
     if let Some(name) = named {
         let place = SETTING;
         let path = named_browser(place, name, &search_path)?;
+        ensure_is_not_started(&path, variable)?;
         loads_extensions(&path).map_err(|build| refused(&path, &build))?;
         return Ok(FoundBrowser { path, reason: format!("named by {place}"), warnings: Vec::new() });
     }
@@ -104,6 +107,7 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
             continue;
         }
         let path = named_browser(place, &name, &search_path)?;
+        ensure_is_not_started(&path, variable)?;
         match (loads_extensions(&path), &found) {
             (Err(build), _) => others.push((place, path, Some(build))),
             (Ok(()), None) => {
@@ -159,12 +163,29 @@ fn first_candidate(search_path: &OsStr, variable: &dyn Fn(&str) -> Option<OsStri
     let cached = cached.map(|(path, owner)| (path, format!("from {owner}'s cache, since PATH has none")));
     let mut failure = None;
     for (path, reason) in installed.chain(cached).filter(|(path, _)| !is_ourselves(path)) {
+        ensure_is_not_started(&path, variable)?;
         match loads_extensions(&path) {
             Ok(()) => return Ok(FoundBrowser { path, reason, warnings: Vec::new() }),
             Err(build) => failure = failure.or(Some(refused(&path, &build))),
         }
     }
     Err(failure.unwrap_or_else(|| Failure::new(ExitCode::NotFound, NOT_FOUND)))
+}
+
+/// Fails if a launcher has started this program as the browser, and it is not a browser but has started this process, as a script around
+/// navtrace does. To start it again would be without an end.
+///
+/// Programs that a traced browser starts may start the same browser again: its host has a session.
+fn ensure_is_not_started(path: &Path, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(), Failure> {
+    let is_browser =
+        || variable(environment::GATE_SOCKET).is_some_and(|gate| SessionFile::exists_beside(Path::new(&gate)));
+    match variable(environment::STARTED_BROWSER) {
+        Some(started) if is_same(Path::new(&started), path) && !is_browser() => {
+            let message = format!("{} is no browser: it starts navtrace again", path.display());
+            Err(Failure::new(ExitCode::CannotExecute, message).hint("set NAVTRACE_BROWSER to Chromium itself"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes the failure for a browser that is a build without extensions.
@@ -240,6 +261,9 @@ fn branded_major(version: &str) -> Option<u32> {
 pub(crate) fn version(path: &Path) -> Option<String> {
     let mut child = Command::new(path)
         .arg("--version")
+        // A script that starts navtrace would ask itself without an end.
+        .env(environment::STARTED_BROWSER, path)
+        .env_remove(environment::GATE_SOCKET)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

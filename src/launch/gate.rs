@@ -144,6 +144,11 @@ impl SessionFile {
         }))
     }
 
+    /// Returns whether a host of the browser with the gate at `gate` has had a session.
+    pub(crate) fn exists_beside(gate: &Path) -> bool {
+        gate.with_file_name("session-1").exists()
+    }
+
     fn take_in(dir: &Path) -> io::Result<File> {
         let deadline = Instant::now() + LEAVING;
         let mut options = OpenOptions::new();

@@ -154,7 +154,11 @@ impl PreparedBrowser {
         let (browser_stderr, write_end) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let commands = if self.has_pipe { CommandPipe::take_over()? } else { CommandPipe::default() };
         let mut command = Command::new(&self.browser);
-        command.args(&self.args).env(environment::GATE_SOCKET, self.gate.path()).stderr(Stdio::from(write_end));
+        command
+            .args(&self.args)
+            .env(environment::GATE_SOCKET, self.gate.path())
+            .env(environment::STARTED_BROWSER, &self.browser)
+            .stderr(Stdio::from(write_end));
         if let Some(file) = self.devtools_file {
             command.env(environment::DEVTOOLS_FILE, file);
         }

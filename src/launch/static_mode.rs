@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use rustix::pipe::PipeFlags;
 
+use crate::base::environment;
 use crate::base::failure::Failure;
 use crate::base::files::{self, Readers};
 use crate::base::process::Process;
@@ -137,7 +138,7 @@ impl StaticBrowser {
     fn fork_watcher(self) -> io::Result<(Command, OwnedFd)> {
         let (executed, has_failed) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let mut command = Command::new(&self.browser);
-        command.args(&self.args);
+        command.args(&self.args).env(environment::STARTED_BROWSER, &self.browser).env_remove(environment::GATE_SOCKET);
         let watcher = Watcher {
             watch: BrowserWatch::this_process(),
             browser: Process::this(),

@@ -25,3 +25,4 @@ mod run;
 mod static_mode;
 mod usage;
 mod view;
+mod wrapper;
