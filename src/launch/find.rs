@@ -25,6 +25,9 @@ pub(crate) const SETTING: &str = "NAVTRACE_BROWSER";
 pub(crate) const CLIENT_VARIABLES: [&str; 4] =
     [k6::EXECUTABLE_PATH, "PUPPETEER_EXECUTABLE_PATH", "CHROME_BIN", "CHROME_PATH"];
 
+/// Those of them that are set for many programs, so one that names no program may be meant for another.
+const SHARED_VARIABLES: [&str; 2] = ["CHROME_BIN", "CHROME_PATH"];
+
 /// Variables that make a client use a browser which runs already, maybe on another computer.
 const REMOTE_BROWSERS: [(&str, &str); 3] = [
     ("K6_BROWSER_WS_URL", "k6"),
@@ -91,13 +94,13 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
     let search_path = variable("PATH").unwrap_or_default();
     if let Some(name) = named {
         let place = SETTING;
-        let path = named_browser(place, name, &search_path)?;
+        let path = program(name, &search_path).map_err(|problem| problem.failure(place, name))?;
         ensure_is_not_started(&path, variable)?;
         loads_extensions(&path).map_err(|build| refused(&path, &build))?;
         return Ok(FoundBrowser { path, reason: format!("named by {place}"), warnings: Vec::new() });
     }
     let mut found: Option<FoundBrowser> = None;
-    // Each browser that is not started, its variable, and what it is if it loads no extensions.
+    // Each browser that is not started, its variable, and why if it can't be: for the sentence, and for when there is no other.
     let mut others = Vec::new();
     for place in CLIENT_VARIABLES {
         let Some(name) = variable(place).map(PathBuf::from) else { continue };
@@ -106,10 +109,21 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
         {
             continue;
         }
-        let path = named_browser(place, &name, &search_path)?;
+        let path = match program(&name, &search_path) {
+            Ok(path) => path,
+            Err(problem) if SHARED_VARIABLES.contains(&place) => {
+                let failure = problem.failure(place, &name);
+                others.push((place, name, Some((problem.text.to_owned(), failure))));
+                continue;
+            }
+            Err(problem) => return Err(problem.failure(place, &name)),
+        };
         ensure_is_not_started(&path, variable)?;
         match (loads_extensions(&path), &found) {
-            (Err(build), _) => others.push((place, path, Some(build))),
+            (Err(build), _) => {
+                let failure = refused(&path, &build);
+                others.push((place, path, Some((format!("{build} loads no extensions"), failure))));
+            }
             (Ok(()), None) => {
                 found = Some(FoundBrowser { path, reason: format!("named by {place}"), warnings: Vec::new() });
             }
@@ -119,14 +133,16 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
     }
     let mut found = match found {
         Some(found) => found,
-        None => first_candidate(&search_path, variable).map_err(|failure| match others.first() {
-            Some((_, path, Some(build))) if failure.exit == ExitCode::NotFound => refused(path, build),
-            _ => failure,
-        })?,
+        None => match first_candidate(&search_path, variable) {
+            Err(failure) if failure.exit == ExitCode::NotFound => {
+                return Err(others.into_iter().find_map(|(_, _, why)| why).map_or(failure, |(_, failure)| failure));
+            }
+            found => found?,
+        },
     };
     let FoundBrowser { path, reason, .. } = &found;
-    let sentence = |(place, other, build): (&str, PathBuf, Option<String>)| {
-        let cause = build.map(|build| format!(": it is {build}, which loads no extensions")).unwrap_or_default();
+    let sentence = |(place, other, why): (&str, PathBuf, Option<(String, Failure)>)| {
+        let cause = why.map(|(cause, _)| format!(": {cause}")).unwrap_or_default();
         format!(
             "{place}={} is not used{cause}; navtrace starts {} ({reason}); set NAVTRACE_BROWSER to choose another",
             other.display(),
@@ -137,21 +153,30 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
     Ok(found)
 }
 
-/// Returns the program that a setting or variable names.
-fn named_browser(place: &str, name: &Path, search_path: &OsStr) -> Result<PathBuf, Failure> {
-    let unusable = |exit, problem| {
+/// Why a setting or variable names no browser.
+struct Problem {
+    text: &'static str,
+    exit: ExitCode,
+}
+
+impl Problem {
+    fn failure(&self, place: &str, name: &Path) -> Failure {
         let or_unset = if place == SETTING { "" } else { ", or unset it" };
-        Failure::new(exit, format!("{place}={}: {problem}", name.display()))
+        Failure::new(self.exit, format!("{place}={}: {}", name.display(), self.text))
             .hint(format!("set it to the path of a Chromium{or_unset}"))
-    };
+    }
+}
+
+/// Returns the program that a setting or variable names.
+fn program(name: &Path, search_path: &OsStr) -> Result<PathBuf, Problem> {
     let path = resolve(name, search_path)
         .filter(|path| path.exists())
-        .ok_or_else(|| unusable(ExitCode::NotFound, "no such program"))?;
+        .ok_or(Problem { text: "no such program", exit: ExitCode::NotFound })?;
     if !is_executable(&path) {
-        return Err(unusable(ExitCode::CannotExecute, "not an executable file"));
+        return Err(Problem { text: "not an executable file", exit: ExitCode::CannotExecute });
     }
     if is_ourselves(&path) {
-        return Err(unusable(ExitCode::CannotExecute, "that is navtrace itself"));
+        return Err(Problem { text: "that is navtrace itself", exit: ExitCode::CannotExecute });
     }
     Ok(path)
 }

@@ -93,6 +93,44 @@ fn the_browser_of_a_clients_variable_is_started() {
 }
 
 #[test]
+fn a_browser_that_is_gone_is_passed_over_unless_its_client_needs_it() {
+    let environment = Environment::new();
+    let text = environment.home().join("notes");
+    std::fs::write(&text, "").unwrap();
+    let bin = environment.home().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", bin.join("sh")).unwrap();
+    let run = |variable: &str, value: &str| {
+        let mut run = environment.navtrace(["run", "--", "sh", "-c", r#""$CHROME_BIN" --version"#]);
+        let output = run.env("PATH", &bin).env(variable, value).output().unwrap();
+        (output.status.code().unwrap(), stdout(&output), stderr(&output))
+    };
+    let (code, _, messages) = run("CHROME_BIN", "/no/browser");
+    let sentence = "navtrace: CHROME_BIN=/no/browser: no such program; set it to the path of a Chromium, or unset it\n";
+    assert_eq!((code, messages.as_str()), (127, sentence), "there is no other browser");
+
+    let browser = environment.program("bin/chromium", "echo on PATH");
+    let text = text.to_str().unwrap();
+    for variable in ["CHROME_BIN", "CHROME_PATH"] {
+        for (value, problem) in
+            [("/no/browser", "no such program"), ("gone", "no such program"), (text, "not an executable file")]
+        {
+            let (code, output, messages) = run(variable, value);
+            let sentence = format!(
+                "navtrace: {variable}={value} is not used: {problem}; navtrace starts {} (the first on PATH); set NAVTRACE_BROWSER to choose another\n",
+                browser.display()
+            );
+            assert_eq!((code, output.as_str()), (0, "on PATH\n"), "{messages}");
+            assert!(messages.contains(&sentence), "{messages}");
+        }
+    }
+    for variable in ["K6_BROWSER_EXECUTABLE_PATH", "PUPPETEER_EXECUTABLE_PATH"] {
+        let (code, _, messages) = run(variable, "/no/browser");
+        assert!(code == 127 && messages.contains(": no such program; "), "its client would fail too: {messages}");
+    }
+}
+
+#[test]
 fn a_browser_without_the_environment_has_that_of_the_run() {
     let environment = Environment::new();
     let browser = environment.program("brave", "env");

@@ -99,7 +99,16 @@ fn a_clients_variable_names_the_browser() {
         assert_eq!(found(Some(&other), &[(variable, &one)]).unwrap().path, other, "the setting wins");
         assert_eq!(found(None, &[(variable, Path::new("chromium"))]).unwrap().path, on_path);
         assert_eq!(found(None, &[(variable, &ours)]).unwrap().reason, "the first on PATH");
-        let failure = found(None, &[(variable, Path::new("/no/browser"))]).unwrap_err();
+        let gone: [(&str, &Path); 1] = [(variable, Path::new("/no/browser"))];
+        if SHARED_VARIABLES.contains(&variable) {
+            let browser = found(None, &gone).unwrap();
+            let sentence = format!(
+                "{variable}=/no/browser is not used: no such program; navtrace starts {} (the first on PATH); set NAVTRACE_BROWSER to choose another",
+                on_path.display()
+            );
+            assert_eq!((browser.path, browser.warnings), (on_path.clone(), vec![sentence]));
+        }
+        let failure = find_in(None, &environment(&gone)).unwrap_err();
         let sentence =
             format!("{variable}=/no/browser: no such program; set it to the path of a Chromium, or unset it");
         assert_eq!((failure.exit, failure.to_string()), (ExitCode::NotFound, sentence));
@@ -114,7 +123,7 @@ fn a_clients_variable_names_the_browser() {
     assert_eq!(browser.unwrap().warnings, [sentence]);
     let browser = found(None, &[("CHROME_BIN", &branded)]).unwrap();
     let sentence = format!(
-        "CHROME_BIN={} is not used: it is Google Chrome 150, which loads no extensions; navtrace starts {} (the first on PATH); set \
+        "CHROME_BIN={} is not used: Google Chrome 150 loads no extensions; navtrace starts {} (the first on PATH); set \
          NAVTRACE_BROWSER to choose another",
         branded.display(),
         on_path.display()
