@@ -169,7 +169,7 @@ fn spans_of_a_service_that_do_not_come_are_said() {
 }
 
 /// Reports a session to `navtrace run`, as a host does, and a problem. Then posts spans, as a page can.
-const HOSTILE: &str = r#"
+const HOSTILE: &str = r"
 const evil = 'evil\u001b]2;owned\u0007\u202e\r\nnavtrace: all is well';
 const [traceId, spanId] = ['4bf92f3577b34da6a3ce929d0e0e4736', '0000000000000001'];
 const run = require('node:net').connect(process.env.NAVTRACE_RUN);
@@ -188,7 +188,7 @@ const body = JSON.stringify({
 });
 const headers = { 'content-type': 'application/json' };
 fetch(`${process.env.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`, { method: 'POST', headers, body });
-"#;
+";
 
 #[test]
 fn foreign_text_adds_no_lines_and_controls_no_terminal() {
