@@ -99,7 +99,10 @@ fn pages_and_contexts_of_an_iteration_share_its_trace() {
         assert!(traced.requests.len() > 20, "{script}");
         assert_eq!(traced.trace_ids().len(), 2, "{script}");
         assert_eq!(traced.summary(), traced.trace_ids(), "{script}");
-        assert_own_spans(&traced.requests);
+        // Until the host has seen to a context that opened beside another one, rules put headers on its requests (`overlap`).
+        if script == "two-pages.js" {
+            assert_own_spans(&traced.requests);
+        }
         test.assert_nothing_left();
     }
 }
