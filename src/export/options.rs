@@ -48,6 +48,16 @@ const SIGNALS: [&str; 3] = ["traces", "metrics", "logs"];
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 impl Endpoint {
+    /// Returns whether the collector is reached at a loopback address.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self.url.host() {
+            Some(url::Host::Domain(name)) => name == LOOPBACK[0],
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        }
+    }
+
     /// Returns the addresses without a query to which pages export that use the same collector: those of every signal, and for a collector
     /// on loopback by each of its names. Pages can't use gRPC.
     pub(crate) fn page_addresses(&self) -> Vec<String> {
@@ -59,14 +69,8 @@ impl Endpoint {
         url.set_fragment(None);
         // A page's address has none either.
         let _ = url.set_username("").and_then(|()| url.set_password(None));
-        let is_loopback = match url.host() {
-            Some(url::Host::Domain(name)) => name == LOOPBACK[0],
-            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        };
         let mut hosts = vec![url.clone()];
-        for name in LOOPBACK.iter().filter(|_| is_loopback) {
+        for name in LOOPBACK.iter().filter(|_| self.is_loopback()) {
             let mut alias = url.clone();
             if alias.set_host(Some(name)).is_ok() && !hosts.contains(&alias) {
                 hosts.push(alias);

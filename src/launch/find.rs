@@ -53,9 +53,6 @@ const CANDIDATES: [&str; 11] = [
 /// Builds without extension support.
 const HEADLESS_SHELLS: [&str; 3] = ["chrome-headless-shell", "headless_shell", "headless-shell"];
 
-/// Folders of the archives of Chromium and Chrome for Testing, to which numbers and processors are added.
-const ARCHIVES: [&str; 2] = ["chrome-linux", "chrome-mac"];
-
 /// The first branded Chrome that ignores `--load-extension`.
 const FIRST_CHROME_WITHOUT: u32 = 137;
 
@@ -266,7 +263,8 @@ fn loads_extensions(path: &Path) -> Result<(), String> {
         let name = name.to_lowercase();
         name == "chrome" || name.starts_with("google-chrome") || name.starts_with("google chrome")
     };
-    let is_archived = |folder: &OsStr| ARCHIVES.iter().any(|archive| folder.to_string_lossy().starts_with(archive));
+    let is_archived =
+        |folder: &OsStr| caches::CHROMIUM_ARCHIVES.iter().any(|archive| folder.to_string_lossy().starts_with(archive));
     if !names.iter().any(maybe_branded) || real.iter().any(is_archived) {
         return Ok(());
     }

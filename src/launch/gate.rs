@@ -11,10 +11,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-
-use crate::base::environment;
 use crate::base::temporary::TemporaryDirectory;
+use crate::base::{environment, file_lock};
 use crate::context::issuer::SessionContext;
 
 /// The end of a warning about a missing stage. `navtrace doctor` removes it from its own output.
@@ -157,7 +155,7 @@ impl SessionFile {
             let path = |number: usize| dir.join(format!("session-{number}"));
             let existing: Vec<_> = (1..).map_while(|number| options.open(path(number)).ok()).collect();
             let next = path(existing.len() + 1);
-            let free = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
+            let free = |file: &File| file_lock::try_lock(file).unwrap_or(false);
             let is_first = existing.is_empty();
             if let Some(file) = existing.into_iter().find(free) {
                 return Ok(file);

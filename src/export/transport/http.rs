@@ -10,7 +10,6 @@ use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Response, StatusCode, Url};
-use url::Host;
 
 use crate::export::options::{Endpoint, Protocol};
 use crate::export::root_cause;
@@ -47,7 +46,7 @@ impl HttpClient {
         if let Some(timeout) = endpoint.timeout {
             builder = builder.timeout(timeout);
         }
-        if is_loopback(&endpoint.url) {
+        if endpoint.is_loopback() {
             // A proxy would send the request to its own loopback address.
             builder = builder.no_proxy();
         }
@@ -115,15 +114,6 @@ impl HttpClient {
 
     fn decode(&self, body: &[u8]) -> Option<ExportTraceServiceResponse> {
         if self.json { serde_json::from_slice(body).ok() } else { ExportTraceServiceResponse::decode(body).ok() }
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

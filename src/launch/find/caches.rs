@@ -14,8 +14,8 @@ const PROGRAMS: [&str; 3] = [
     "Chromium.app/Contents/MacOS/Chromium",
 ];
 
-/// Archives of Chromium. All others are of Chrome for Testing.
-const CHROMIUM_ARCHIVES: [&str; 2] = ["chrome-linux", "chrome-mac"];
+/// Archives of Chromium. All others are of Chrome for Testing, whose names begin with these.
+pub(super) const CHROMIUM_ARCHIVES: [&str; 2] = ["chrome-linux", "chrome-mac"];
 
 /// A downloaded browser. The greater one is preferred.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
