@@ -83,7 +83,7 @@ list_test_targets() {
 }
 
 step "tools" install_tools
-step "npm packages" quietly npm ci --no-audit --no-fund
+step "npm packages" quietly npm ci --ignore-scripts --no-audit --no-fund
 step "format of the Rust code" cargo fmt --check
 step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "types of the extension" npm run --silent check
