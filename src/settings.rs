@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
+use crate::base::environment::RUN_COLLECTOR;
 use crate::base::failure::{ExitCode, Failure};
 use crate::context::mode::ModeSetting;
 use crate::context::policy::{Incognito, Policy, Scope};
@@ -95,7 +96,11 @@ impl Config {
         let mut assignments = file.as_ref().map(ConfigFile::read).transpose()?.unwrap_or_default();
         assignments.extend(assignment::environment(std::env::vars_os())?);
         assignments.extend(by_flags(flags));
-        Ok(Self { file, ..Self::of(assignments)? })
+        let mut config = Self { file, ..Self::of(assignments)? };
+        if let Some(endpoint) = config.export.endpoint.as_mut().filter(|_| is_collector_of_run()) {
+            endpoint.unusable = None;
+        }
+        Ok(config)
     }
 
     /// Returns the policy of a browser that exports as configured.
@@ -137,9 +142,10 @@ impl Config {
         // A setting for traces wins, so the one for all signals does no harm then.
         let is_used = |name: &str| !config.values.contains_key(export::traces_name(name).as_str());
         if let (Some(endpoint), Some((_, reason))) =
-            (&mut config.export.endpoint, unusable.into_iter().find(|(name, _)| is_used(name)))
+            (&mut config.export.endpoint, unusable.iter().find(|(name, _)| is_used(name)))
         {
-            endpoint.unusable = Some(reason);
+            endpoint.unusable = Some(reason.clone());
+            endpoint.is_default &= !unusable.keys().any(|name| export::is_endpoint(name));
         }
         config.warnings = config.raw_policy.complete(&mut config.policy);
         let exports = config.export.endpoint.is_some();
@@ -188,6 +194,13 @@ impl Config {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
         Self::of(assignment::environment(variables)?)
     }
+}
+
+/// Returns whether spans go to the collector of `navtrace run`, which needs neither headers nor a client's certificate.
+fn is_collector_of_run() -> bool {
+    let value = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    value(RUN_COLLECTOR).is_some_and(|address| value(export::ENDPOINT) == Some(address))
+        && value(export::TRACES_ENDPOINT).is_none()
 }
 
 fn by_flags(flags: &[(&'static Setting, OsString)]) -> impl Iterator<Item = Assignment> {

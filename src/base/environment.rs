@@ -17,8 +17,12 @@ pub(crate) const STARTED_BROWSER: &str = "NAVTRACE_STARTED";
 /// Socket by which launchers and hosts report to `navtrace run`.
 pub const RUN_SOCKET: &str = "NAVTRACE_RUN";
 
+/// Address of the collector of `navtrace run`.
+pub(crate) const RUN_COLLECTOR: &str = "NAVTRACE_COLLECTOR";
+
 /// Every variable of this file.
-pub(crate) const INTERNAL: [&str; 5] = [GATE_SOCKET, LATCHED_PROFILE, DEVTOOLS_FILE, STARTED_BROWSER, RUN_SOCKET];
+pub(crate) const INTERNAL: [&str; 6] =
+    [GATE_SOCKET, LATCHED_PROFILE, DEVTOOLS_FILE, STARTED_BROWSER, RUN_SOCKET, RUN_COLLECTOR];
 
 /// Returns whether a person has started the browser that this process belongs to: neither navtrace nor a client whose profile navtrace prepared.
 pub(crate) fn is_own_browser() -> bool {

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode as ProcessExitCode};
 use std::time::Duration;
 
 use crate::base::directories::StateDirectory;
+use crate::base::environment::RUN_COLLECTOR;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::cli::collect;
@@ -61,7 +62,11 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     for warning in &config.warnings {
         say(warning);
     }
-    config.check_export()?;
+    match &config.export.endpoint {
+        // The collector here needs neither headers nor a client's certificate.
+        Some(endpoint) if endpoint.is_default => endpoint.unusable.iter().for_each(|reason| say(reason)),
+        _ => config.check_export()?,
+    }
     // Problems that keep every browser from starting are reported once, before the command starts.
     let browser = find::find(config.browser.as_deref())?;
     for sentence in browser.warnings.iter().cloned().chain(find::remote_browsers()) {
@@ -132,7 +137,11 @@ fn start_collector(config: &Config, options: &collect::Options) -> Result<Option
 
 /// Sends the spans of the command and of its children to the collector at `endpoint`.
 fn set_endpoint(config: &Config, command: &mut Command, endpoint: &str) {
-    command.env(ENDPOINT, endpoint).env(PROTOCOL, COLLECTED_PROTOCOL).env_remove(TRACES_PROTOCOL);
+    command
+        .env(ENDPOINT, endpoint)
+        .env(RUN_COLLECTOR, endpoint)
+        .env(PROTOCOL, COLLECTED_PROTOCOL)
+        .env_remove(TRACES_PROTOCOL);
     if matches!(config.source(TRACES_PROTOCOL), Source::File(_)) {
         // The browser's host reads config.toml too.
         command.env(TRACES_PROTOCOL, COLLECTED_PROTOCOL);

@@ -23,7 +23,7 @@ pub(crate) struct ExportOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) url: url::Url,
-    /// Whether this is OpenTelemetry's default address, because no setting names one.
+    /// Whether this is OpenTelemetry's default address, because no setting names one, not even one that can't be used.
     pub(crate) is_default: bool,
     pub(crate) protocol: Protocol,
     /// Headers of every request.

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::base::environment::{self, RUN_SOCKET};
+use crate::base::environment::{self, RUN_COLLECTOR, RUN_SOCKET};
 use crate::base::files::{self, Readers};
 use crate::launch::find::BROWSER_NAME;
 
@@ -43,7 +43,7 @@ pub(super) fn store(dir: &Path, command: &Command, names: &[&str], defaults: &[(
         None => std::env::var_os(name),
     };
     let mut text = Vec::new();
-    for name in names.iter().chain([&RUN_SOCKET]) {
+    for name in names.iter().chain([&RUN_SOCKET, &RUN_COLLECTOR]) {
         let default = || defaults.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         if let Some(value) = value(name).or_else(default) {
             text.extend([name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());

@@ -33,6 +33,11 @@ const fn is_needed(name: &str) -> bool {
     matches!(name.as_bytes(), b"ENDPOINT" | b"HEADERS")
 }
 
+/// Returns whether a setting names the collector.
+pub(super) fn is_endpoint(name: &str) -> bool {
+    [ENDPOINT, TRACES_ENDPOINT].contains(&name)
+}
+
 /// Makes the two rows of a setting that exists for all signals and for traces alone.
 macro_rules! otlp {
     (@choices) => { Vec::new };

@@ -131,6 +131,53 @@ fn a_browser_that_is_gone_is_passed_over_unless_its_client_needs_it() {
 }
 
 #[test]
+fn settings_of_an_endpoint_that_is_not_set_stop_no_run() {
+    let environment = Environment::new();
+    let browser = environment.program("brave", "echo started $OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    let run = |script: &str, variables: &[(&str, &str)]| {
+        let mut run = environment.navtrace(["run", "--listen", "127.0.0.1:0", "--", "sh", "-c", script]);
+        run.env_remove("OTEL_TRACES_EXPORTER").env("NAVTRACE_BROWSER", &browser).envs(variables.iter().copied());
+        let output = run.output().unwrap();
+        (output.status.code().unwrap(), stdout(&output), stderr(&output))
+    };
+    let start = r#""$CHROME_BIN" --no-sandbox"#;
+    let hidden = r#"env -i PATH="$PATH" HOME="$HOME" TMPDIR="$TMPDIR" "$CHROME_BIN" --no-sandbox"#;
+    let unusable = [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "tenant=m\u{fc}nchen"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "tenant"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/key.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "/client.pem"),
+    ];
+    for (index, setting) in unusable.into_iter().enumerate() {
+        for script in [start, hidden].into_iter().take(if index == 0 { 2 } else { 1 }) {
+            let (code, output, messages) = run(script, &[setting]);
+            assert_eq!((code, output.as_str()), (0, "started\n"), "{setting:?}: {messages}");
+            let (name, warnings) = (setting.0, messages.matches(" can't be used").count());
+            assert!(messages.contains(&format!("navtrace: {name} can't be used")) && warnings == 1, "{messages}");
+            assert!(messages.contains("navtrace: spans are collected at "), "{messages}");
+        }
+    }
+    // In config.toml they are read by the browser's host too.
+    let folder = environment.home().join(".config/navtrace");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("config.toml");
+    std::fs::write(&file, "[otel]\nexporter_otlp_headers = \"tenant\"\n").unwrap();
+    let (code, output, messages) = run(start, &[]);
+    assert_eq!((code, output.as_str()), (0, "started\n"), "{messages}");
+    std::fs::remove_file(file).unwrap();
+
+    // They matter for an endpoint that is named, by the user or by the client.
+    for endpoint in [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c.test:1"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "c.test")] {
+        let (code, _, messages) = run("true", &[unusable[0], endpoint]);
+        assert!(code == 2 && messages.contains(" can't be used"), "{endpoint:?}: {messages}");
+    }
+    for endpoint in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
+        let (code, _, messages) = run(&format!("export {endpoint}=http://c.test:1; {start}"), &[unusable[0]]);
+        assert_eq!(code, 2, "{endpoint}: {messages}");
+    }
+}
+
+#[test]
 fn a_browser_without_the_environment_has_that_of_the_run() {
     let environment = Environment::new();
     let browser = environment.program("brave", "env");

@@ -89,7 +89,8 @@ fn settings_without_which_spans_or_secrets_would_be_lost_are_errors() {
     for (name, value, sentence) in cases.into_iter().chain([half]) {
         let said = |args: &[&str]| {
             let mut command = environment.navtrace(args);
-            command.env("OTEL_TRACES_EXPORTER", "otlp").env("NAVTRACE_BROWSER", &browser).env(name, value);
+            command.env("OTEL_TRACES_EXPORTER", "otlp").env("NAVTRACE_BROWSER", &browser);
+            command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.test").env(name, value);
             let output = command.output().unwrap();
             (output.status.code().unwrap(), stdout(&output), stderr(&output))
         };
