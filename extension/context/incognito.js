@@ -28,6 +28,11 @@ export class IncognitoTabs {
     this.#setting = setting;
   }
 
+  /** Restores what an earlier worker knew: {@link excludesWorkers}. @param {boolean} hadWindow */
+  restore(hadWindow) {
+    this.#hadWindow ||= hadWindow;
+  }
+
   get #isShared() {
     return (this.#setting() ?? 'shared') === 'shared';
   }

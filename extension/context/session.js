@@ -11,10 +11,10 @@ import { CAPACITY, FEW, Stock } from './stock.js';
 /** @import { Choose, NavigationContext, SessionContext } from '../protocol.d.ts' */
 /** @import { PropagationSettings } from './propagation.js' */
 /**
- * State that outlives the worker: the user's choices, the time at which the session's trace began, and {@link ClientHosts.list} where the
- * session's baggage depends on it.
+ * State that outlives the worker: the user's choices, the time at which the session's trace began, {@link ClientHosts.list} where the
+ * session's baggage depends on it, and {@link IncognitoTabs.excludesWorkers}.
  *
- * @typedef {{ paused: boolean, chosen: Choose, started: number, hosts: string[] | null }} Kept
+ * @typedef {{ paused: boolean, chosen: Choose, started: number, hosts: string[] | null, hadIncognito: boolean }} Kept
  */
 
 /** @type {Readonly<Choose>} */
@@ -75,7 +75,7 @@ export class Session {
 
   get kept() {
     const { paused, limitsBaggage } = this.propagation;
-    return { paused, chosen: this.chosen, started: this.#started, hosts: limitsBaggage ? this.hosts.list : [] };
+    return { paused, chosen: this.chosen, started: this.#started, hosts: limitsBaggage ? this.hosts.list : [], hadIncognito: this.incognito.excludesWorkers };
   }
 
   /** Restores an earlier session. @param {{ session: SessionContext, propagation: PropagationSettings, kept: Kept | null }} record */
@@ -85,6 +85,7 @@ export class Session {
     if (kept !== null) {
       this.chosen = kept.chosen;
       this.#started = kept.started;
+      this.incognito.restore(kept.hadIncognito);
     }
     this.propagation = new Propagation(propagation, { paused: kept?.paused });
     this.#used = true;

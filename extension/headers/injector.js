@@ -72,6 +72,8 @@ export class Injector {
   /** @type {SessionContext} */
   #context;
   #propagation = new Propagation();
+  /** Whether requests of workers carry nothing until the tabs are known. */
+  #excludesWorkers = false;
   /** @type {Tracing | null} null until the session is known */
   #tracing = null;
   #documents;
@@ -128,10 +130,16 @@ export class Injector {
     }
   }
 
-  /** Uses a context for requests until the tabs are known. @param {SessionContext} context @param {Propagation} propagation */
-  resume(context, propagation) {
+  /**
+   * Uses a context for requests until the tabs are known.
+   *
+   * @param {SessionContext} context @param {Propagation} propagation
+   * @param {boolean} [excludesWorkers] see {@link IncognitoTabs.excludesWorkers}
+   */
+  resume(context, propagation, excludesWorkers = false) {
     this.#context = context;
     this.#propagation = propagation;
+    this.#excludesWorkers = excludesWorkers;
   }
 
   /** Puts a session's contexts on requests. @param {Tracing} tracing */
@@ -207,7 +215,8 @@ export class Injector {
 
   /** Returns whether a worker makes the request, so that its window is unknown, where that matters. @param {RequestDetails} details @param {TracedContext} parent */
   #isExcludedWorker({ tabId }, parent) {
-    return tabId === WORKERS && parent === this.#context && this.#tracing?.session.incognito.excludesWorkers === true;
+    if (tabId !== WORKERS || parent !== this.#context) return false;
+    return this.#tracing?.session.incognito.excludesWorkers ?? this.#excludesWorkers;
   }
 
   /**

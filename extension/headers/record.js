@@ -34,7 +34,7 @@ import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropaga
  */
 
 /** @type {(value: unknown) => value is Kept} */
-const isKept = shape({ paused: isBoolean, started: isNumber, chosen: isChoice, hosts: orNull(listOf(isString)) });
+const isKept = shape({ paused: isBoolean, started: isNumber, chosen: isChoice, hosts: orNull(listOf(isString)), hadIncognito: isBoolean });
 
 /** @type {(value: unknown) => value is TabContexts & { tabId: number }} */
 const isTabRecord = shape({ tabId: isNumber, ruleId: isNumber, current: isNavigationContext, next: isNavigationContext });

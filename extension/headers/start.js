@@ -36,7 +36,9 @@ export async function startHeaders(session, host, { injector, navigations }, obs
   const reading = rules.read().then(readRecord);
   // Requests may be waiting for a restarted worker. They get the session's trace as soon as it is known.
   void reading.then((record) => {
-    if (record !== null) injector.resume(record.session, new Propagation(record.propagation, { paused: record.kept?.paused }));
+    if (record === null) return;
+    const { session: context, propagation, kept } = record;
+    injector.resume(context, new Propagation(propagation, { paused: kept?.paused }), kept?.hadIncognito);
   });
   const opening = host.openSession(reading);
   const [record, granted, { open, windowIds }] = await Promise.all([reading, isGranted(), listTabs(), opening]);

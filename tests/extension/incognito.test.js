@@ -112,8 +112,7 @@ for (const granted of [true, false]) {
         assert.equal(new Set(secret).size, 2, 'a trace for each navigation');
         assert.ok(secret.every((trace) => !regular.includes(trace)));
 
-        const worker = () => carriedBy({ browser }, { requestId: 'w', tabId: WORKERS, documentId: undefined, type: 'xmlhttprequest', method: 'GET', url: PAGE }).traceparent;
-        assert.equal(worker(), undefined, 'a worker may be for either');
+        assert.equal(workerCarries(browser), undefined, 'a worker may be for either');
         const text = told();
         assert.ok(text.includes(PAGE));
         assert.equal(text.includes(HIDDEN_PAGE), incognito === 'export');
@@ -121,7 +120,13 @@ for (const granted of [true, false]) {
         browser.fire('tabs.onRemoved', INCOGNITO);
         await idle();
         assert.equal(told().includes(`"tabId":${INCOGNITO}`), incognito === 'export');
-        assert.equal(worker(), undefined, 'it may go on when its page has gone');
+        assert.equal(workerCarries(browser), undefined, 'it may go on when its page has gone');
+
+        // The worker may end, and the next one sees no Incognito window.
+        const { carried, observed } = await restarted({ incognito, granted, left: [...browser.rules.values()] });
+        assert.deepEqual(carried, [undefined, undefined]);
+        const ofWorkers = observed.filter((about) => 'request' in about && String(about.request).endsWith(String(WORKERS)));
+        assert.equal(ofWorkers.length > 0, incognito === 'export');
       });
     }
   }
@@ -140,6 +145,10 @@ for (const granted of [true, false]) {
   });
 }
 
+/** Returns the context that a request of a worker carries. @param {ReturnType<typeof fakeChrome>} browser */
+const workerCarries = (browser) =>
+  carriedBy({ browser }, { requestId: 'w', tabId: WORKERS, documentId: undefined, type: 'xmlhttprequest', method: 'GET', url: PAGE }).traceparent;
+
 /** Who makes requests, and to where: a regular tab, an Incognito one, and a worker. */
 const EARLY = /** @type {const} */ ([[TAB, PAGE], [INCOGNITO, HIDDEN_PAGE], [WORKERS, 'https://worker.test/']]);
 
@@ -147,16 +156,20 @@ const EARLY = /** @type {const} */ ([[TAB, PAGE], [INCOGNITO, HIDDEN_PAGE], [WOR
  * Starts a worker that is not the profile's first, in a browser with a regular tab and an Incognito one. Requests leave and fail before anything is
  * known.
  *
- * @param {{ incognito: 'headers' | 'export' | 'shared', granted?: boolean, hasRecord?: boolean, isLate?: boolean, opensLater?: boolean }} options
+ * @param {{ incognito: 'headers' | 'export' | 'shared', granted?: boolean, hasRecord?: boolean, isLate?: boolean, opensLater?: boolean, left?: chrome.declarativeNetRequest.Rule[] }} options
  *   `hasRecord` for a worker that follows another one in the same browser, `isLate` for a host that answers after the
- *   worker has given up waiting, `opensLater` for an Incognito tab that opens after the tabs were listed
+ *   worker has given up waiting, `opensLater` for an Incognito tab that opens after the tabs were listed, `left` for the
+ *   rules of a worker that saw the Incognito tab close
  */
-async function restarted({ incognito, granted = true, hasRecord = false, isLate = false, opensLater = false }) {
+async function restarted({ incognito, granted = true, hasRecord = false, isLate = false, opensLater = false, left }) {
   const propagation = { ...DEFAULT_PROPAGATION, incognito };
   const record = recordRule({ mode: granted ? 'detailed' : 'lightweight', session: NAMED, propagation, contexts: null, kept: AS_STARTED });
-  const browser = fakeChrome({ ...OPEN, rules: hasRecord ? [record] : [], granted });
+  const browser = fakeChrome({ ...OPEN, rules: left ?? (hasRecord ? [record] : []), granted });
   const secretTab = { id: INCOGNITO, windowId: INCOGNITO - 1, incognito: true };
-  Object.assign(chrome.tabs, { query: async () => [{ id: TAB, incognito: false }, ...(opensLater ? [] : [secretTab])] });
+  const isOpen = !opensLater && left === undefined;
+  let listTabs = () => {};
+  const listing = new Promise((resolve) => (listTabs = () => resolve([{ id: TAB, incognito: false }, ...(isOpen ? [secretTab] : [])])));
+  Object.assign(chrome.tabs, { query: () => listing });
   workers += 1;
   Object.assign(globalThis, { self: { serviceWorker: { state: 'activated' } } });
   await import(String(new URL(`../../extension/service-worker.js?incognito-${workers}`, import.meta.url)));
@@ -167,6 +180,9 @@ async function restarted({ incognito, granted = true, hasRecord = false, isLate 
     browser.fire('webRequest.onErrorOccurred', { ...request, requestId: `f${tabId}`, url: `${url}failed`, error: 'net::ERR_BLOCKED_BY_CLIENT' });
   }
   mock.timers.tick(BATCH_DELAY);
+  await settled();
+  const beforeTabs = left && workerCarries(browser);
+  listTabs();
   await settled();
   if (opensLater) browser.fire('tabs.onCreated', secretTab);
   if (isLate) mock.timers.tick(1000);
@@ -179,7 +195,7 @@ async function restarted({ incognito, granted = true, hasRecord = false, isLate 
   }
   mock.timers.tick(BATCH_DELAY);
   await idle();
-  return { browser, observed: observationsOf(port) };
+  return { observed: observationsOf(port), carried: left && [beforeTabs, workerCarries(browser)] };
 }
 
 for (const incognito of /** @type {const} */ (['headers', 'export', 'shared'])) {

@@ -58,9 +58,9 @@ test('the fallback is replaceable until it is used', () => {
 test('a restored session is not replaceable, even one that goes by the fallback', () => {
   const { session } = open();
   const chosen = { ...AS_CONFIGURED, ratio: 0.5 };
-  session.restore({ session: A, propagation: TRACESTATE, kept: { paused: true, chosen, started: 7, hosts: [] } });
+  session.restore({ session: A, propagation: TRACESTATE, kept: { paused: true, chosen, started: 7, hosts: [], hadIncognito: false } });
   assert.equal(session.isReplaceable, false);
-  assert.deepEqual(session.kept, { paused: true, chosen, started: 7, hosts: [] });
+  assert.deepEqual(session.kept, { paused: true, chosen, started: 7, hosts: [], hadIncognito: false });
   session.restore({ session: B, propagation: TRACESTATE, kept: null });
   assert.deepEqual([session.kept.paused, session.kept.started, session.propagation.settings.tracestate], [false, 1000, 'x=1']);
 });

@@ -28,7 +28,7 @@ export const NAMED = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), flags: '
 export const OPEN = { tabs: [TAB], windows: [TAB - 1] };
 
 /** The record's part about a session without choices. */
-export const AS_STARTED = { paused: false, chosen: { ratio: null, targets: null, resources: null }, started: 0, hosts: [] };
+export const AS_STARTED = { paused: false, chosen: { ratio: null, targets: null, resources: null }, started: 0, hosts: [], hadIncognito: false };
 
 /** The rule of detailed mode. */
 export const AS_RECORDED = recordRule({ mode: 'detailed', session: NAMED, propagation: DEFAULT_PROPAGATION, contexts: null, kept: AS_STARTED });

@@ -52,7 +52,7 @@ export function rulesOf(settings, carried = contexts, clients = [], hosts = unde
   const session = fakeSession(settings, { context: SESSION });
   const traces = new Traces(session, fakeOutbox(), session.events);
   const known = { carried: traces.carried.bind(traces), rootOf: traces.rootOf.bind(traces), clients: { withHeaders: () => clients } };
-  const kept = hosts === undefined ? null : { paused: false, chosen: AS_CONFIGURED, started: 0, hosts };
+  const kept = hosts === undefined ? null : { paused: false, chosen: AS_CONFIGURED, started: 0, hosts, hadIncognito: false };
   return lightweightRules(carried, TYPES, session.propagation, known, kept);
 }
 
@@ -80,7 +80,7 @@ export function detailedRulesOf(settings, { clients = [], roots = new Map(), pau
     clients: { withHeaders: () => clients },
   };
   const propagation = new Propagation(session.propagation.settings, { paused });
-  return detailedRules({ session: SESSION, tabs, needsRules }, DETAILED_TYPES, propagation, known, { paused, chosen: AS_CONFIGURED, started: 0, hosts });
+  return detailedRules({ session: SESSION, tabs, needsRules }, DETAILED_TYPES, propagation, known, { paused, chosen: AS_CONFIGURED, started: 0, hosts, hadIncognito: false });
 }
 
 /** Settings by which images and scripts have no span of their own. @type {Pick<PropagationSettings, 'resources'>} */
