@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// Socket by which the host tells the launcher's relay how far the browser's start has come.
 pub(crate) const GATE_SOCKET: &str = "NAVTRACE_GATE";
 
-/// Profile of a browser that was started without the launcher; the host releases its latch.
+/// Profile of a browser that was started without the launcher; the host releases its latch. Other browsers of the same shell have it too.
 pub(crate) const LATCHED_PROFILE: &str = "NAVTRACE_PROFILE";
 
 /// File in which the browser names the port of its `DevTools`.
@@ -23,11 +23,6 @@ pub(crate) const RUN_COLLECTOR: &str = "NAVTRACE_COLLECTOR";
 /// Every variable of this file.
 pub(crate) const INTERNAL: [&str; 6] =
     [GATE_SOCKET, LATCHED_PROFILE, DEVTOOLS_FILE, STARTED_BROWSER, RUN_SOCKET, RUN_COLLECTOR];
-
-/// Returns whether a person has started the browser that this process belongs to: neither navtrace nor a client whose profile navtrace prepared.
-pub(crate) fn is_own_browser() -> bool {
-    [GATE_SOCKET, LATCHED_PROFILE, RUN_SOCKET].into_iter().all(|name| path(name).is_none())
-}
 
 /// Returns the path in an environment variable; `None` when the variable is unset or empty.
 pub(crate) fn path(name: &str) -> Option<PathBuf> {

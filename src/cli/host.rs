@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode as ProcessExitCode;
 
-use crate::base::environment;
 use crate::base::failure::Failure;
 use crate::channel::host::{self, HostOptions, SettingsStore};
 use crate::channel::message::setting::SettingValue;
 use crate::channel::message::to_extension::ToExtension;
+use crate::launch::latch;
 use crate::settings::Config;
 
 /// Answer the extension (started by Chromium, not by hand)
@@ -27,7 +27,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         tracing::warn!("{warning}");
     }
     let options = HostOptions {
-        policy: if environment::is_own_browser() { config.policy_of_own_browser() } else { config.browser_policy() },
+        policy: if latch::is_own_browser() { config.policy_of_own_browser() } else { config.browser_policy() },
         mode: config.mode,
         web_vitals: config.web_vitals,
         link: config.link.as_ref().map(|link| link.as_str().to_owned()),

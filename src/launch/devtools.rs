@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
 use crate::base::environment;
+use crate::launch::latch;
 
 /// The file in the user data directory that names port and path of the `DevTools`.
 pub(super) const PORT_FILE: &str = "DevToolsActivePort";
@@ -33,7 +34,7 @@ pub(super) fn port_file(user_data_dir: &Path) -> Option<PathBuf> {
 
 /// Returns whether clients may open browser contexts in this host's browser. They need `DevTools`, which a browser of the user's own does not have.
 pub(crate) fn has_clients() -> bool {
-    [environment::DEVTOOLS_FILE, environment::LATCHED_PROFILE].into_iter().any(|name| environment::path(name).is_some())
+    environment::path(environment::DEVTOOLS_FILE).is_some() || latch::profile_of_this_host().is_some()
 }
 
 /// Browser contexts that nobody uses, and the connection to the browser through which they were opened. The browser closes them with the

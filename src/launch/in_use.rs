@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::parent_id;
 use std::path::Path;
 
 use crate::base::failure::{ExitCode, Failure};
@@ -35,6 +36,12 @@ pub(crate) fn check(dir: &Path) -> Result<(), Failure> {
         return Ok(());
     };
     Err(Failure::new(ExitCode::Failure, message))
+}
+
+/// Returns whether the browser that started this host is using the user data directory.
+pub(super) fn is_of_this_host(dir: &Path) -> bool {
+    let lock = fs::read_link(dir.join(LOCK)).ok();
+    lock.as_deref().and_then(Path::to_str).and_then(owner).is_some_and(|(_, pid)| pid == parent_id())
 }
 
 /// Splits the lock's target into host name and process id. A host name may contain dashes.

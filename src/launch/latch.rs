@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::base::environment::{self, GATE_SOCKET, LATCHED_PROFILE};
+use crate::base::environment::{self, GATE_SOCKET, LATCHED_PROFILE, RUN_SOCKET};
 use crate::base::threads;
 use crate::launch::devtools::PORT_FILE;
+use crate::launch::in_use;
 
 /// Time that the browser may take to open its port file. Usually it already waits there.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,7 +68,18 @@ fn fifo_of_this_host() -> Option<PathBuf> {
     if environment::path(GATE_SOCKET).is_some() {
         return None;
     }
-    Some(file(&environment::path(LATCHED_PROFILE)?)).filter(|path| is_fifo(path))
+    Some(file(&profile_of_this_host()?)).filter(|path| is_fifo(path))
+}
+
+/// Returns the prepared profile that this host's browser uses.
+pub(super) fn profile_of_this_host() -> Option<PathBuf> {
+    environment::path(LATCHED_PROFILE).filter(|dir| in_use::is_of_this_host(dir))
+}
+
+/// Returns whether a person has started this host's browser: neither navtrace nor a client whose profile navtrace prepared.
+pub(crate) fn is_own_browser() -> bool {
+    [GATE_SOCKET, RUN_SOCKET].into_iter().all(|name| environment::path(name).is_none())
+        && profile_of_this_host().is_none()
 }
 
 /// The latch of this host's browser. Dropping it releases the browser too.

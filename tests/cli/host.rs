@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::navtrace::{Environment, stderr, stdout};
 
 const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
-const HELLO: &str = include_str!("../fixtures/messages/hello.json");
+pub(crate) const HELLO: &str = include_str!("../fixtures/messages/hello.json");
 const HELLO_RESUME: &str = include_str!("../fixtures/messages/hello-resume.json");
 
-fn frame(body: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(body: &[u8]) -> Vec<u8> {
     [&u32::try_from(body.len()).unwrap().to_ne_bytes(), body].concat()
 }
 
@@ -28,7 +28,7 @@ fn frames(mut bytes: &[u8]) -> Vec<Value> {
 }
 
 /// Runs a host with this input. Returns its exit code, its frames but those of the exporter, which come unasked, and its standard error.
-fn served(mut host: Command, input: &[u8]) -> (i32, Vec<Value>, String) {
+pub(crate) fn served(host: &mut Command, input: &[u8]) -> (i32, Vec<Value>, String) {
     let mut child = host.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // A host that refuses the origin reads nothing, so this may fail.
@@ -46,7 +46,7 @@ fn host(environment: &Environment) -> Command {
 
 #[test]
 fn a_hello_is_answered_with_a_session() {
-    let (code, frames, message) = served(host(&Environment::new()), &frame(HELLO.trim_end().as_bytes()));
+    let (code, frames, message) = served(&mut host(&Environment::new()), &frame(HELLO.trim_end().as_bytes()));
     assert_eq!((code, message.as_str()), (0, ""));
     assert_eq!(frames.len(), 1);
     assert_eq!(frames[0]["type"], "session");
@@ -59,7 +59,7 @@ fn the_sampler_decides_the_flags() {
     let environment = Environment::new();
     let mut host = host(&environment);
     host.env("OTEL_TRACES_SAMPLER", "always_off");
-    let (_, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
+    let (_, frames, message) = served(&mut host, &frame(HELLO.trim_end().as_bytes()));
     assert_eq!(message, "");
     assert_eq!(frames[0]["session"]["flags"], "00");
     assert_eq!(frames[0]["contexts"][0]["flags"], "00");
@@ -74,7 +74,7 @@ fn the_mode_is_sent_and_an_impossible_one_is_reported() {
         let environment = Environment::new();
         let mut host = host(&environment);
         host.env("NAVTRACE_MODE", wanted);
-        let (code, frames, message) = served(host, &input);
+        let (code, frames, message) = served(&mut host, &input);
         assert_eq!((code, frames[0]["mode"].as_str()), (0, Some(wanted)));
         assert_eq!(message.contains("NAVTRACE_MODE=detailed, but this browser does not let"), warned, "{message}");
     }
@@ -86,7 +86,7 @@ fn static_mode_is_lightweight_mode_for_an_installed_extension() {
     let environment = Environment::new();
     let mut host = host(&environment);
     host.env("NAVTRACE_MODE", "static");
-    let (code, frames, message) = served(host, &[frame(HELLO.trim_end().as_bytes()), armed].concat());
+    let (code, frames, message) = served(&mut host, &[frame(HELLO.trim_end().as_bytes()), armed].concat());
     assert_eq!((code, frames[0]["mode"].as_str()), (0, Some("lightweight")));
     let told = "NAVTRACE_MODE=static, but that is for browsers that `navtrace run` or `navtrace launch` start; going on in lightweight mode";
     assert_eq!(message.matches(told).count(), 1, "{message}");
@@ -106,7 +106,7 @@ fn pages_are_measured_if_wanted_and_exported() {
         host.env("NAVTRACE_WEB_VITALS", wanted)
             .env("OTEL_TRACES_EXPORTER", exporter)
             .env("OTEL_TRACES_SAMPLER", sampler);
-        let (code, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
+        let (code, frames, message) = served(&mut host, &frame(HELLO.trim_end().as_bytes()));
         assert_eq!((code, message.as_str()), (0, ""));
         assert_eq!(frames[0]["webVitals"], measured, "{wanted}, {exporter}, {sampler}");
     }
@@ -117,7 +117,7 @@ fn an_unknown_sampler_is_ignored_with_a_warning() {
     let environment = Environment::new();
     let mut host = host(&environment);
     host.env("OTEL_TRACES_SAMPLER", "sometimes");
-    let (code, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
+    let (code, frames, message) = served(&mut host, &frame(HELLO.trim_end().as_bytes()));
     assert_eq!(code, 0);
     assert_eq!(frames[0]["session"]["flags"], "01");
     assert!(
@@ -130,7 +130,7 @@ fn an_unknown_sampler_is_ignored_with_a_warning() {
 
 #[test]
 fn an_existing_session_is_continued() {
-    let (_, frames, _) = served(host(&Environment::new()), &frame(HELLO_RESUME.trim_end().as_bytes()));
+    let (_, frames, _) = served(&mut host(&Environment::new()), &frame(HELLO_RESUME.trim_end().as_bytes()));
     let hello: Value = serde_json::from_str(HELLO_RESUME).unwrap();
     assert_eq!(frames[0]["session"], hello["session"]);
 }
@@ -142,7 +142,7 @@ fn session_behind(gate: Option<&Path>) -> Value {
     if let Some(gate) = gate {
         host.env("NAVTRACE_GATE", gate);
     }
-    let (code, frames, message) = served(host, &frame(HELLO.trim_end().as_bytes()));
+    let (code, frames, message) = served(&mut host, &frame(HELLO.trim_end().as_bytes()));
     assert_eq!((code, message.as_str()), (0, ""));
     assert_eq!(frames[0]["type"], "session");
     frames[0]["session"].clone()
@@ -191,7 +191,7 @@ fn an_invalid_message_gets_an_error_and_the_channel_stays() {
     ];
     for (body, code) in bad {
         let input = [frame(body), frame(HELLO.trim_end().as_bytes())].concat();
-        let (exit, frames, message) = served(host(&Environment::new()), &input);
+        let (exit, frames, message) = served(&mut host(&Environment::new()), &input);
         assert_eq!(exit, 0);
         assert_eq!((&frames[0]["type"], &frames[0]["code"]), (&"error".into(), &code.into()));
         assert_eq!(frames[1]["type"], "session");
@@ -207,7 +207,7 @@ fn settings_are_stored_in_config_toml() {
         let input: Vec<u8> = messages.iter().flat_map(|message| frame(message.as_bytes())).collect();
         let mut host = environment.navtrace([ORIGIN]);
         host.env("NAVTRACE_LINK", "http://t.test/{trace_id}");
-        let (code, frames, message) = served(host, &input);
+        let (code, frames, message) = served(&mut host, &input);
         assert_eq!((code, message.as_str()), (0, ""));
         frames
     };
@@ -265,7 +265,7 @@ fn a_truncated_or_too_long_frame_ends_the_host() {
              again\n",
         ),
     ] {
-        let (code, frames, message) = served(host(&Environment::new()), &input);
+        let (code, frames, message) = served(&mut host(&Environment::new()), &input);
         assert_eq!((code, frames.len(), message.as_str()), (1, 0, sentence));
     }
 }
@@ -275,7 +275,7 @@ fn only_our_extension_is_served() {
     let environment = Environment::new();
     let foreign = "chrome-extension://bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb/";
     for args in [&[foreign][..], &["host", foreign]] {
-        let (code, frames, message) = served(environment.navtrace(args), &frame(HELLO.as_bytes()));
+        let (code, frames, message) = served(&mut environment.navtrace(args), &frame(HELLO.as_bytes()));
         assert_eq!((code, frames.len()), (2, 0));
         assert_eq!(
             message,

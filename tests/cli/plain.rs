@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 
+use crate::host::{HELLO, frame, served};
 use crate::navtrace::{Environment, stderr, stdout};
 
 const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";
@@ -220,9 +221,8 @@ fn a_profile_in_use_is_refused_unchanged() {
     fs::create_dir(&profile).unwrap();
     let _listener = UnixListener::bind(environment.home().join("socket")).unwrap();
     symlink(environment.home().join("socket"), profile.join("SingletonSocket")).unwrap();
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     let id = std::process::id();
-    symlink(format!("{}-{id}", host.trim_end()), profile.join("SingletonLock")).unwrap();
+    lock(&profile, id);
     let sentence = format!(
         "navtrace: the profile {} is in use by the browser with process id {id}: end it, or name another profile\n",
         profile.display()
@@ -248,10 +248,19 @@ fn invalid_preferences_are_reported() {
     assert_eq!(refused(&output), (0, text));
 }
 
-/// Prepares a profile, and starts a thread that opens its port file as the browser does.
+/// Locks a profile as the browser with this process id does.
+fn lock(profile: &Path, pid: u32) {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let path = profile.join("SingletonLock");
+    let _ = fs::remove_file(&path);
+    symlink(format!("{}-{pid}", host.trim_end()), path).unwrap();
+}
+
+/// Prepares a profile for a browser that is this process, and starts a thread that opens its port file as the browser does.
 fn latched(environment: &Environment) -> (PathBuf, std::thread::JoinHandle<()>) {
     let profile = environment.home().join("p");
     assert!(navtrace(environment, &["profile", "p"]).output().unwrap().status.success());
+    lock(&profile, std::process::id());
     let file = profile.join("DevToolsActivePort");
     (profile, std::thread::spawn(move || fs::write(file, "9222").unwrap()))
 }
@@ -299,6 +308,28 @@ fn a_host_that_fails_lets_the_client_through() {
     let mut host = host(&environment, &profile);
     let output = host.env("NAVTRACE_LOG", "verbose").output().unwrap();
     assert!(refused(&output).0 == 2 && stderr(&output).contains("NAVTRACE_LOG=verbose can't be used"));
+    browser.join().unwrap();
+}
+
+#[test]
+fn a_shells_variable_is_not_for_a_browser_in_another_profile() {
+    let environment = Environment::new();
+    let (profile, browser) = latched(&environment);
+    lock(&profile, 1);
+    let mut failing = host(&environment, &profile);
+    assert_eq!(failing.env("NAVTRACE_LOG", "verbose").output().unwrap().status.code(), Some(2));
+    assert!(!browser.is_finished(), "the client of the other browser was let through");
+    let scope = || {
+        let mut host = host(&environment, &profile);
+        let (code, frames, message) =
+            served(host.env("NAVTRACE_ARM_TIMEOUT", "1s"), &frame(HELLO.trim_end().as_bytes()));
+        assert_eq!(code, 0, "{message}");
+        frames[0]["propagation"]["scope"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(scope(), "navigation", "that of a browser of the user's own");
+    assert!(!browser.is_finished());
+    lock(&profile, std::process::id());
+    assert_eq!(scope(), "session");
     browser.join().unwrap();
 }
 
