@@ -17,7 +17,7 @@ mod setting_flags;
 mod uninstall;
 mod view;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode as ProcessExitCode;
@@ -26,8 +26,7 @@ use clap::{Parser, Subcommand};
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
-use crate::launch::find::BROWSER_NAME;
-use crate::launch::latch;
+use crate::launch::{flags, latch, names};
 use crate::run::link;
 use crate::settings::Config;
 use crate::settings::setting::Setting;
@@ -100,8 +99,9 @@ impl Invocation {
             return Self::Host(first.clone());
         }
         match args.split_first() {
-            Some((name, args)) if Path::new(name).file_name() == Some(OsStr::new(BROWSER_NAME)) => {
-                Self::Browser(args.to_vec())
+            Some((name, args)) if names::is_browser(Path::new(name)) => {
+                let is_shell = names::is_headless_shell(Path::new(name).file_name());
+                Self::Browser(if is_shell { flags::headless(args) } else { args.to_vec() })
             }
             _ => Self::CommandLine,
         }
@@ -200,6 +200,15 @@ mod tests {
             invocation(&["/usr/bin/navtrace-chromium", "--headless"]),
             Invocation::Browser(vec!["--headless".into()])
         );
+        assert_eq!(invocation(&["chromium", "--headless=old"]), Invocation::Browser(vec!["--headless=old".into()]));
+        let shell = "/run/chromium_headless_shell-1/chrome-headless-shell-linux64/chrome-headless-shell";
+        for (args, expected) in [
+            (&[shell, "http://a/"][..], &["--headless", "http://a/"][..]),
+            (&[shell, "--headless", "--mute-audio"], &["--headless", "--mute-audio"]),
+            (&["headless_shell", "--headless=old", "--x"], &["--headless", "--x"]),
+        ] {
+            assert_eq!(invocation(args), Invocation::Browser(expected.iter().map(OsString::from).collect()));
+        }
         assert_eq!(invocation(&["navtrace", "run"]), Invocation::CommandLine);
         assert_eq!(invocation(&[]), Invocation::CommandLine);
     }

@@ -1,5 +1,6 @@
 //! Launch: prepares the profile, starts Chromium with the extension, and keeps the client waiting until the extension is armed.
 
+pub(crate) mod client_variables;
 pub(crate) mod devtools;
 pub(crate) mod extension;
 pub(crate) mod find;
@@ -10,6 +11,7 @@ pub(crate) mod in_use;
 pub(crate) mod k6;
 pub(crate) mod latch;
 pub(crate) mod manifest;
+pub(crate) mod names;
 pub(crate) mod profile;
 mod relay;
 pub(crate) mod start;

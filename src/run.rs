@@ -1,9 +1,11 @@
 //! Runs a command whose browsers are traced: supervises it, receives reports and spans meanwhile, and says what was traced.
 
+mod browser_paths;
 pub(crate) mod collector;
 pub(crate) mod ending;
 pub(crate) mod link;
 mod other_hosts;
+mod playwright_registry;
 mod progress;
 pub mod reports;
 mod state;
@@ -23,7 +25,8 @@ use crate::base::signals::Signals;
 use crate::base::stdio::say;
 use crate::base::temporary::{self, TemporaryDirectory};
 use crate::base::threads;
-use crate::launch::find::CLIENT_VARIABLES;
+use crate::launch::find::playwright;
+use crate::launch::names;
 use crate::run::collector::RunningCollector;
 use crate::run::ending::Unfinished;
 use crate::run::progress::Progress;
@@ -47,6 +50,8 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) variables: Vec<&'static str>,
     /// Values of such variables for browsers alone, where the command has none.
     pub(crate) defaults: Vec<(&'static str, OsString)>,
+    /// Whether the user has named the browser.
+    pub(crate) is_browser_chosen: bool,
     /// Whether headers go to every host, so that the user is told to which others they went.
     pub(crate) is_unlimited: bool,
 }
@@ -57,19 +62,19 @@ pub(crate) struct Run {
     signals: Signals,
     receiver: ReportReceiver,
     browser: PathBuf,
-    /// Directory of the receiver's socket and of the browser's link.
+    /// Directory of the receiver's socket and of the links to this program.
     dir: TemporaryDirectory,
     /// Removes what killed processes have left behind.
     sweep: Option<JoinHandle<()>>,
 }
 
 impl Run {
-    /// Catches signals, listens for reports, and links this program under the name by which it acts as the browser.
+    /// Catches signals, listens for reports, and links this program under the names by which it acts as the browser.
     pub(crate) fn prepare() -> Result<Self, Failure> {
         let signals = supervise::catch_signals()?;
-        let dir = TemporaryDirectory::create("run").map_err(set_up)?;
+        let dir = TemporaryDirectory::create(names::RUN_DIRECTORY).map_err(set_up)?;
         let receiver = ReportReceiver::listen(dir.path(), say).map_err(set_up)?;
-        let browser = link::create(dir.path()).map_err(set_up)?;
+        let browser = browser_paths::create(dir.path()).map_err(set_up)?;
         let sweep = threads::start("sweep", temporary::sweep).ok();
         Ok(Self { signals, receiver, browser, dir, sweep })
     }
@@ -82,7 +87,10 @@ impl Run {
         options: &RunOptions<'_>,
     ) -> Result<ProcessExitCode, Failure> {
         let Self { signals, receiver, browser, dir, sweep } = self;
-        command.env(RUN_SOCKET, receiver.path()).envs(CLIENT_VARIABLES.map(|name| (name, &browser)));
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        command.env(RUN_SOCKET, receiver.path()).envs(browser_paths::variables(dir.path(), &browser, &variable));
+        let registry = playwright_registry::create(dir.path(), &command, &variable, options.is_browser_chosen);
+        command.envs(registry.map_err(set_up)?.map(|registry| (playwright::BROWSERS_PATH, registry)));
         let stored = link::store(dir.path(), &command, &options.variables, &options.defaults).map_err(set_up);
         let command = match stored.and_then(|()| supervise::start(&mut command)) {
             Ok(child) => child,

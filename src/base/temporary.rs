@@ -104,6 +104,12 @@ pub(crate) fn root() -> PathBuf {
     if named.is_absolute() { named } else { PathBuf::from(FALLBACK) }
 }
 
+/// Returns whether a path has the name of a temporary directory of this kind.
+pub(crate) fn has_kind(path: &Path, kind: &str) -> bool {
+    let name = path.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
+    name.starts_with(format!("{PREFIX}{kind}-").as_bytes())
+}
+
 /// Removes the directories that no process uses.
 pub(crate) fn sweep() {
     // Their locks are kept until they are removed.

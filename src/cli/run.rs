@@ -21,9 +21,9 @@ use crate::settings::{self, Config, table};
 
 /// Run a command whose browsers carry trace context
 ///
-/// Sets the variables by which k6, Puppeteer and others find their browser (K6_BROWSER_EXECUTABLE_PATH, PUPPETEER_EXECUTABLE_PATH,
-/// CHROME_BIN, CHROME_PATH; with Playwright, pass CHROME_BIN as executablePath), runs the command with its own standard streams and exit status,
-/// and then says on standard error what was traced.
+/// Clients find navtrace as their browser: by the variables of k6, Puppeteer, Selenium, Lighthouse and others, by the usual names on PATH, and in
+/// the place of Playwright's own Chromium. Runs the command with its own standard streams and exit status, and then says on standard error what was
+/// traced.
 ///
 /// Unless OTEL_EXPORTER_OTLP_ENDPOINT names a collector, spans are received here: the browser's, and those of services that send them to the
 /// same place. The command's environment says where that is.
@@ -100,6 +100,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         link: config.link.as_ref(),
         variables,
         defaults: defaults(config),
+        is_browser_chosen: browser.is_chosen,
         is_unlimited: config.policy.targets.is_empty() && writes_spans,
     };
     run.execute(command, collector, &options)

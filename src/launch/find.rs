@@ -1,6 +1,7 @@
 //! Finds the browser to start and refuses builds that cannot load extensions.
 
-mod caches;
+pub(crate) mod caches;
+pub(crate) mod playwright;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -11,22 +12,12 @@ use std::time::{Duration, Instant};
 
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
+use crate::launch::client_variables::CLIENT_VARIABLES;
 use crate::launch::gate::SessionFile;
-use crate::launch::k6;
-
-/// The name under which this program acts as the browser.
-pub(crate) const BROWSER_NAME: &str = "navtrace-chromium";
+use crate::launch::names;
 
 /// The setting that names the browser.
 pub(crate) const SETTING: &str = "NAVTRACE_BROWSER";
-
-/// Variables in which clients look for the path of their browser. `navtrace run` sets them to itself, so their values name the browser that the
-/// user wants.
-pub(crate) const CLIENT_VARIABLES: [&str; 4] =
-    [k6::EXECUTABLE_PATH, "PUPPETEER_EXECUTABLE_PATH", "CHROME_BIN", "CHROME_PATH"];
-
-/// Those of them that are set for many programs, so one that names no program may be meant for another.
-const SHARED_VARIABLES: [&str; 2] = ["CHROME_BIN", "CHROME_PATH"];
 
 /// Variables that make a client use a browser which runs already, maybe on another computer.
 const REMOTE_BROWSERS: [(&str, &str); 3] = [
@@ -50,9 +41,6 @@ const CANDIDATES: [&str; 11] = [
     "google-chrome",
 ];
 
-/// Builds without extension support.
-const HEADLESS_SHELLS: [&str; 3] = ["chrome-headless-shell", "headless_shell", "headless-shell"];
-
 /// The first branded Chrome that ignores `--load-extension`.
 const FIRST_CHROME_WITHOUT: u32 = 137;
 
@@ -67,8 +55,16 @@ pub(crate) struct FoundBrowser {
     pub(crate) path: PathBuf,
     /// Why it is this one, such as `named by CHROME_BIN`.
     pub(crate) reason: String,
+    /// Whether the user has named it.
+    pub(crate) is_chosen: bool,
     /// A sentence for each browser that a client's variable names and that is not started.
     pub(crate) warnings: Vec<String>,
+}
+
+impl FoundBrowser {
+    fn named_by(place: &str, path: PathBuf) -> Self {
+        Self { path, reason: format!("named by {place}"), is_chosen: true, warnings: Vec::new() }
+    }
 }
 
 /// Returns a sentence for each variable that makes a client start no browser, so that there would be nothing to trace.
@@ -88,27 +84,28 @@ pub(crate) fn find(named: Option<&Path>) -> Result<FoundBrowser, Failure> {
 }
 
 fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<FoundBrowser, Failure> {
-    let search_path = variable("PATH").unwrap_or_default();
+    let search_path = names::without_links(&variable("PATH").unwrap_or_default());
     if let Some(name) = named {
         let place = SETTING;
         let path = program(name, &search_path).map_err(|problem| problem.failure(place, name))?;
         ensure_is_not_started(&path, variable)?;
         loads_extensions(&path).map_err(|build| refused(&path, &build))?;
-        return Ok(FoundBrowser { path, reason: format!("named by {place}"), warnings: Vec::new() });
+        return Ok(FoundBrowser::named_by(place, path));
     }
     let mut found: Option<FoundBrowser> = None;
     // Each browser that is not started, its variable, and why if it can't be: for the sentence, and for when there is no other.
     let mut others = Vec::new();
-    for place in CLIENT_VARIABLES {
+    for client in CLIENT_VARIABLES.iter().filter(|client| !client.is_for_another(variable)) {
+        let place = client.name;
         let Some(name) = variable(place).map(PathBuf::from) else { continue };
-        if name.file_name() == Some(OsStr::new(BROWSER_NAME))
+        if name.file_name() == Some(OsStr::new(names::BROWSER))
             || resolve(&name, &search_path).is_some_and(|path| is_ourselves(&path))
         {
             continue;
         }
         let path = match program(&name, &search_path) {
             Ok(path) => path,
-            Err(problem) if SHARED_VARIABLES.contains(&place) => {
+            Err(problem) if client.is_shared => {
                 let failure = problem.failure(place, &name);
                 others.push((place, name, Some((problem.text.to_owned(), failure))));
                 continue;
@@ -122,7 +119,7 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
                 others.push((place, path, Some((format!("{build} loads no extensions"), failure))));
             }
             (Ok(()), None) => {
-                found = Some(FoundBrowser { path, reason: format!("named by {place}"), warnings: Vec::new() });
+                found = Some(FoundBrowser::named_by(place, path));
             }
             (Ok(()), Some(first)) if is_same(&first.path, &path) => {}
             (Ok(()), Some(_)) => others.push((place, path, None)),
@@ -187,7 +184,7 @@ fn first_candidate(search_path: &OsStr, variable: &dyn Fn(&str) -> Option<OsStri
     for (path, reason) in installed.chain(cached).filter(|(path, _)| !is_ourselves(path)) {
         ensure_is_not_started(&path, variable)?;
         match loads_extensions(&path) {
-            Ok(()) => return Ok(FoundBrowser { path, reason, warnings: Vec::new() }),
+            Ok(()) => return Ok(FoundBrowser { path, reason, is_chosen: false, warnings: Vec::new() }),
             Err(build) => failure = failure.or(Some(refused(&path, &build))),
         }
     }
@@ -253,10 +250,10 @@ fn is_same(one: &Path, other: &Path) -> bool {
 /// Checks by its name and version that a browser can load extensions. The error names the build that cannot.
 ///
 /// Only a name that branded Chrome may have is asked for its version, because asking slows every start down.
-fn loads_extensions(path: &Path) -> Result<(), String> {
+pub(crate) fn loads_extensions(path: &Path) -> Result<(), String> {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let names = [path, &real].map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-    if let Some(name) = names.iter().find(|name| HEADLESS_SHELLS.contains(&name.as_str())) {
+    if let Some(name) = names.iter().find(|name| names::is_headless_shell(Some(OsStr::new(name)))) {
         return Err(name.clone());
     }
     let maybe_branded = |name: &String| {
@@ -286,6 +283,7 @@ pub(crate) fn version(path: &Path) -> Option<String> {
         .arg("--version")
         // A script that starts navtrace would ask itself without an end.
         .env(environment::STARTED_BROWSER, path)
+        .envs(names::search_path_without_links())
         .env_remove(environment::GATE_SOCKET)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -111,6 +111,16 @@ pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
     rewritten
 }
 
+/// Returns the arguments of a build that is always headless for Chromium, which is so only if it is told, and which has no old headless mode.
+pub(crate) fn headless(args: &[OsString]) -> Vec<OsString> {
+    const HEADLESS: &str = "headless";
+    let is_asked = |arg: &OsString| switch(arg).is_some_and(|(name, _)| name == HEADLESS.as_bytes());
+    let kept = |arg: &OsString| if is_asked(arg) { format!("--{HEADLESS}").into() } else { arg.clone() };
+    let before = (!has(args, HEADLESS)).then(|| format!("--{HEADLESS}").into());
+    let count = switches(args).count();
+    before.into_iter().chain(args[..count].iter().map(kept)).chain(args[count..].iter().cloned()).collect()
+}
+
 /// Returns the features to switch off: none in a browser with a screen, and none that the client wants.
 fn unseen_features(args: &[OsString]) -> Vec<&'static str> {
     if !has(args, "headless") {

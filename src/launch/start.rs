@@ -21,7 +21,7 @@ use crate::launch::relay::output::BrowserOutput;
 use crate::launch::relay::pipe::CommandPipe;
 use crate::launch::relay::port::ClientPort;
 use crate::launch::watch::BrowserWatch;
-use crate::launch::{devtools, extension, find, latch, profile};
+use crate::launch::{devtools, extension, find, latch, names, profile};
 
 /// The warning of a start without the sandbox.
 pub(crate) const NO_SANDBOX: &str = "running as root, where Chromium has no sandbox: starting it with --no-sandbox";
@@ -158,6 +158,7 @@ impl PreparedBrowser {
             .args(&self.args)
             .env(environment::GATE_SOCKET, self.gate.path())
             .env(environment::STARTED_BROWSER, &self.browser)
+            .envs(names::search_path_without_links())
             .stderr(Stdio::from(write_end));
         if let Some(file) = self.devtools_file {
             command.env(environment::DEVTOOLS_FILE, file);

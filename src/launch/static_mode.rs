@@ -31,6 +31,7 @@ use crate::export::queue::ExportedSession;
 use crate::launch::extension;
 use crate::launch::flags::{self, AddedFlags};
 use crate::launch::fork::{self, Side};
+use crate::launch::names;
 use crate::launch::start::{self, LaunchOptions};
 use crate::launch::static_mode::watcher::Watcher;
 use crate::launch::watch::BrowserWatch;
@@ -138,7 +139,11 @@ impl StaticBrowser {
     fn fork_watcher(self) -> io::Result<(Command, OwnedFd)> {
         let (executed, has_failed) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let mut command = Command::new(&self.browser);
-        command.args(&self.args).env(environment::STARTED_BROWSER, &self.browser).env_remove(environment::GATE_SOCKET);
+        command
+            .args(&self.args)
+            .env(environment::STARTED_BROWSER, &self.browser)
+            .envs(names::search_path_without_links())
+            .env_remove(environment::GATE_SOCKET);
         let watcher = Watcher {
             watch: BrowserWatch::this_process(),
             browser: Process::this(),

@@ -1,5 +1,5 @@
-//! The link that clients start as their browser, and the run's variables beside it, for clients that hide the environment from their browser
-//! (such as Playwright's `launch({ env })`).
+//! What this program knows of its run when a client starts it as the browser: the run's variables, which stand beside the links for clients that
+//! hide the environment from their browser (such as Playwright's `launch({ env })`), and the user's own browser of a link for Playwright.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -7,12 +7,14 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::base::environment::{self, RUN_COLLECTOR, RUN_SOCKET};
 use crate::base::files::{self, Readers};
-use crate::launch::find::BROWSER_NAME;
+use crate::base::temporary;
+use crate::launch::{find, names};
+use crate::run::playwright_registry;
 
 /// File with the variables, in the format of `/proc/PID/environ`.
 const VARIABLES: &str = "variables";
@@ -27,13 +29,6 @@ const GROUPS: [(&str, &str); 3] = [
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_"),
     ("TRACEPARENT", "TRACESTATE"),
 ];
-
-/// Creates the link in the run's directory. Clients take a path without arguments, so the name tells this program what to do.
-pub(super) fn create(dir: &Path) -> io::Result<PathBuf> {
-    let link = dir.join(BROWSER_NAME);
-    std::os::unix::fs::symlink(std::env::current_exe()?, &link)?;
-    Ok(link)
-}
 
 /// Stores those of the command's variables that have these names. `defaults` are for variables that the command does not have.
 pub(super) fn store(dir: &Path, command: &Command, names: &[&str], defaults: &[(&str, OsString)]) -> io::Result<()> {
@@ -53,14 +48,14 @@ pub(super) fn store(dir: &Path, command: &Command, names: &[&str], defaults: &[(
 }
 
 /// Restores the variables of the run whose link, `program`, started this process, if the client has hidden them. Those that it has set itself stay.
+/// If the link stands in the place of a browser of the user's, that one is to be started.
 ///
 /// Must be called while this process has only one thread, because it changes the environment.
 pub(crate) fn restore(program: &OsStr) {
-    // With this one the client has passed the whole environment on, and what is missing was taken out on purpose.
-    if environment::path(RUN_SOCKET).is_some() {
-        return;
-    }
-    let Some(dir) = Path::new(program).parent().filter(|dir| dir.is_absolute()) else { return };
+    // Shells tell the name without the folder of `PATH` in which they found it.
+    let search_path = std::env::var_os("PATH").unwrap_or_default();
+    let Some(program) = find::resolve(Path::new(program), &search_path) else { return };
+    let Some(dir) = program.ancestors().find(|dir| temporary::has_kind(dir, names::RUN_DIRECTORY)) else { return };
     let file = dir.join(VARIABLES);
     let is_ours =
         |data: &fs::Metadata| data.uid() == rustix::process::geteuid().as_raw() && data.mode() & 0o777 == 0o600;
@@ -68,7 +63,17 @@ pub(crate) fn restore(program: &OsStr) {
         return;
     }
     let Ok(text) = files::read(&file, MAX_VARIABLES) else { return };
-    for (name, value) in missing(&text, |name| std::env::var_os(name).is_some()) {
+    let mut variables = Vec::new();
+    // With this one the client has passed the whole environment on, and what is missing was taken out on purpose.
+    if environment::path(RUN_SOCKET).is_none() {
+        variables = missing(&text, |name| std::env::var_os(name).is_some());
+    }
+    // A client may have named another browser since.
+    let is_of_run = std::env::var_os(find::SETTING).is_none_or(|browser| Some(browser) == stored(&text, find::SETTING));
+    if let Some(browser) = playwright_registry::own_browser(&program).filter(|_| is_of_run) {
+        variables.push((find::SETTING.to_owned(), browser.into_os_string()));
+    }
+    for (name, value) in variables {
         // SAFETY: no other thread reads the environment, since there is none.
         unsafe { std::env::set_var(name, value) };
     }
@@ -77,12 +82,21 @@ pub(crate) fn restore(program: &OsStr) {
 /// Returns the stored variables that the client has not set.
 fn missing(text: &[u8], is_set: impl Fn(&str) -> bool) -> Vec<(String, OsString)> {
     let replaced: Vec<&str> = GROUPS.iter().filter(|(name, _)| is_set(name)).map(|(_, start)| *start).collect();
-    let variables = text.split(|byte| *byte == 0).filter_map(|variable| {
+    let is_missing = |name: &str| !is_set(name) && !replaced.iter().any(|start| name.starts_with(start));
+    parsed(text).filter(|(name, _)| is_missing(name)).collect()
+}
+
+/// Returns the value of a stored variable.
+fn stored(text: &[u8], name: &str) -> Option<OsString> {
+    parsed(text).find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
+fn parsed(text: &[u8]) -> impl Iterator<Item = (String, OsString)> {
+    text.split(|byte| *byte == 0).filter_map(|variable| {
         let equals = variable.iter().position(|byte| *byte == b'=')?;
         let name = String::from_utf8(variable[..equals].to_vec()).ok()?;
         Some((name, OsString::from_vec(variable[equals + 1..].to_vec())))
-    });
-    variables.filter(|(name, _)| !is_set(name) && !replaced.iter().any(|start| name.starts_with(start))).collect()
+    })
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub(super) fn summary(
     let further: usize = state.sessions.iter().map(|session| session.counts.other_traces).sum();
     if state.sessions.is_empty() {
         lines.push(
-            "no browser was traced: did the command start one? (Playwright and Selenium need to be given CHROME_BIN as the browser's path)"
+            "no browser was traced: did the command start one? One at a fixed path, such as that of channel: 'chrome' in Playwright and Puppeteer, \
+             can't be replaced: leave the channel out, or give the client the path in CHROME_BIN"
                 .to_owned(),
         );
     } else {

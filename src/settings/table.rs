@@ -39,7 +39,8 @@ static SETTINGS: &[Setting] = &[
         flag: Some("browser"),
         default: "the first that is found",
         meaning: "the Chromium to start: a path or a name. By default the one that `K6_BROWSER_EXECUTABLE_PATH`, `PUPPETEER_EXECUTABLE_PATH`, \
-                  `CHROME_BIN` or `CHROME_PATH` names, then the first on `PATH`, then one that Playwright or Puppeteer has downloaded",
+                  `CHROME_BIN`, `CHROME_PATH`, `CHROMIUM_BIN`, `SE_BROWSER_PATH` or `TAIKO_BROWSER_PATH` names, then the first on `PATH`, then one \
+                  that Playwright or Puppeteer has downloaded; in the place of Playwright's own Chromium, that one",
         read: Read::Path(|config, path| config.browser = Some(path)),
         ..SETTING
     },

@@ -7,6 +7,7 @@ mod navtrace;
 #[path = "../support/reserved_port.rs"]
 mod reserved_port;
 
+mod browser_paths;
 mod config;
 mod containers;
 mod doctor;
@@ -19,6 +20,7 @@ mod machine;
 mod occupied;
 mod pipe;
 mod plain;
+mod playwright_registry;
 mod port;
 mod registered;
 mod run;

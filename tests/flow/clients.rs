@@ -32,7 +32,8 @@ impl Client {
 
     fn plain(&self, test: &BrowserTest) -> Run {
         let mut command = self.command(test, test.without_navtrace("node"));
-        command.env("CHROME_BIN", chromium());
+        // Playwright does not accept the name alone, and has no browser of its own here.
+        command.env("CHROME_BIN", chromium()).env("PLAIN_BROWSER", chromium());
         if is_root() {
             command.env("BROWSER_ARGS", self.root);
         }
@@ -44,7 +45,7 @@ impl Client {
     }
 }
 
-/// Returns the path of Chromium. Playwright does not accept a name.
+/// Returns the path of Chromium.
 pub(crate) fn chromium() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let found = std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| Path::is_file(file));

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::launch::find::is_executable;
+use crate::launch::find::{is_executable, playwright};
 
 /// The browser's program below the folder of its archive, on Linux and on macOS.
 const PROGRAMS: [&str; 3] = [
@@ -38,21 +38,15 @@ enum Owner {
 pub(super) fn browsers(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<(PathBuf, &'static str)> {
     let mut downloads = Vec::new();
     let path = |name: &str| variable(name).map(PathBuf::from);
-    let home = path("HOME");
-    let below_home = |folder: &str| home.as_ref().map(|home| home.join(folder));
-    let caches = if cfg!(target_os = "macos") {
-        below_home("Library/Caches")
-    } else {
-        path("XDG_CACHE_HOME").or_else(|| below_home(".cache"))
-    };
-    let of_playwright = path("PLAYWRIGHT_BROWSERS_PATH").or_else(|| Some(caches?.join("ms-playwright")));
+    let packages = || playwright::packages(&std::env::current_dir().into_iter().collect::<Vec<_>>());
+    let of_playwright = playwright::registries(variable, packages);
     for folder in of_playwright.iter().flat_map(|root| entries(root)) {
         // The others, such as `chromium_headless_shell-1200`, load no extensions.
         if name(&folder).starts_with("chromium-") {
             add(&mut downloads, Owner::Playwright, &folder);
         }
     }
-    let of_puppeteer = path("PUPPETEER_CACHE_DIR").or_else(|| below_home(".cache/puppeteer"));
+    let of_puppeteer = path("PUPPETEER_CACHE_DIR").or_else(|| Some(path("HOME")?.join(".cache/puppeteer")));
     for root in of_puppeteer.iter().flat_map(|root| ["chrome", "chromium"].map(|browser| root.join(browser))) {
         for folder in entries(&root) {
             add(&mut downloads, Owner::Puppeteer, &folder);
@@ -68,16 +62,22 @@ pub(super) fn browsers(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<(Path
 
 /// Adds the browser in a folder, whose name ends with the version.
 fn add(downloads: &mut Vec<Download>, owner: Owner, folder: &Path) {
-    for archive in entries(folder) {
-        let Some(path) = PROGRAMS.iter().map(|program| archive.join(program)).find(|path| is_executable(path)) else {
-            continue;
-        };
+    for (archive, path) in programs(folder) {
         let version = name(folder);
         let version = version.rsplit('-').next().unwrap_or_default();
         let version = version.split('.').map(|part| part.parse().unwrap_or(0)).collect();
         let is_for_testing = !CHROMIUM_ARCHIVES.contains(&name(&archive).as_str());
         downloads.push(Download { is_for_testing, owner, version, path });
     }
+}
+
+/// Returns the archives in the folder of a browser, each with its program.
+pub(crate) fn programs(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let with_program = |archive: PathBuf| {
+        let program = PROGRAMS.iter().map(|name| archive.join(name)).find(|path| is_executable(path))?;
+        Some((archive, program))
+    };
+    entries(folder).into_iter().filter_map(with_program).collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

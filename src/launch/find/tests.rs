@@ -1,4 +1,5 @@
 use super::*;
+use crate::launch::client_variables::ClientVariable;
 
 /// An environment with these variables.
 fn environment(variables: &[(&'static str, &Path)]) -> impl Fn(&str) -> Option<OsString> + use<> {
@@ -92,7 +93,7 @@ fn a_clients_variable_names_the_browser() {
     let found = |named: Option<&Path>, variables: &[(&'static str, &Path)]| {
         find_in(named, &environment(&[variables, &[("PATH", bin)]].concat()))
     };
-    for variable in CLIENT_VARIABLES {
+    for ClientVariable { name: variable, is_shared, .. } in CLIENT_VARIABLES {
         let browser = found(None, &[(variable, &one)]).unwrap();
         assert_eq!((browser.path, browser.reason), (one.clone(), format!("named by {variable}")));
         assert_eq!(browser.warnings, [""; 0]);
@@ -100,7 +101,7 @@ fn a_clients_variable_names_the_browser() {
         assert_eq!(found(None, &[(variable, Path::new("chromium"))]).unwrap().path, on_path);
         assert_eq!(found(None, &[(variable, &ours)]).unwrap().reason, "the first on PATH");
         let gone: [(&str, &Path); 1] = [(variable, Path::new("/no/browser"))];
-        if SHARED_VARIABLES.contains(&variable) {
+        if is_shared {
             let browser = found(None, &gone).unwrap();
             let sentence = format!(
                 "{variable}=/no/browser is not used: no such program; navtrace starts {} (the first on PATH); set NAVTRACE_BROWSER to choose another",
@@ -134,6 +135,20 @@ fn a_clients_variable_names_the_browser() {
 }
 
 #[test]
+fn links_of_a_run_are_no_browsers_on_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let links = dir.path().join("navtrace-run-1/bin");
+    fs::create_dir_all(&links).unwrap();
+    // Another build than this one.
+    program(&links, "chromium", "");
+    let real = program(dir.path(), "real/chromium", "");
+    let search_path = std::env::join_paths([&links, real.parent().unwrap()]).unwrap();
+    let variables = environment(&[("PATH", Path::new(&search_path))]);
+    assert_eq!(find_in(None, &variables).unwrap().path, real);
+    assert_eq!(find_in(Some(Path::new("chromium")), &variables).unwrap().path, real);
+}
+
+#[test]
 fn the_caches_of_clients_are_looked_in_last() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path();
@@ -160,6 +175,13 @@ fn the_caches_of_clients_are_looked_in_last() {
     program(&puppeteer, "chrome/linux-99.0.1.2/chrome-linux64/chrome", "");
     let newest = program(&puppeteer, "chrome/linux-131.0.6778.204/chrome-linux64/chrome", "");
     expect(&home_only, &newest, "Puppeteer");
+
+    // A link of `navtrace run` is no browser.
+    let registry = home.join("registry");
+    let link = registry.join("chromium-1300/chrome-linux64/chrome");
+    fs::create_dir_all(link.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(std::env::current_exe().unwrap(), &link).unwrap();
+    expect(&[("HOME", home), ("PLAYWRIGHT_BROWSERS_PATH", &registry)], &newest, "Puppeteer");
 
     let elsewhere = home.join("elsewhere");
     let moved = program(&elsewhere, "chrome/linux-99.0.1.2/chrome-linux64/chrome", "");

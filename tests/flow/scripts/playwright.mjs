@@ -1,9 +1,12 @@
-// Uses Playwright as usual, which connects to the browser over a pipe.
-import { chromium } from 'playwright-core';
+// Uses Playwright as its documentation shows it, which connects to the browser over a pipe.
+import process from 'node:process';
 
-import { browserArgs, executablePath, loadAllByPlaywright } from './clients.mjs';
+import { chromium } from 'playwright';
 
-const browser = await chromium.launch({ executablePath, args: browserArgs });
+import { loadAllByPlaywright } from './clients.mjs';
+
+// Under navtrace there is no such variable: nothing here tells Playwright where the browser is.
+const browser = await chromium.launch({ executablePath: process.env.PLAIN_BROWSER });
 try {
   await loadAllByPlaywright(browser);
 } finally {
