@@ -146,8 +146,11 @@ fn a_browser_with_an_environment_of_its_own_belongs_to_the_run() {
     let _guard = exclusive();
     let test = BrowserTest::new();
     let mut command = test.collecting_from("own-environment.mjs");
-    command.env("NAVTRACE_MODE", "lightweight");
-    let run = test.run(command);
+    command.env("NAVTRACE_MODE", "lightweight").env("NAVTRACE_TARGETS", format!("{}/*", test.site.main()));
+    command.env("OTHER", test.site.other());
+    let mut run = test.run(command);
+    let others: Vec<_> = run.requests.extract_if(.., |request| request.label() == "other").collect();
+    assert_eq!(others.iter().map(|request| request.traceparent.len()).collect::<Vec<_>>(), [0; 9], "it is no target");
     assert!(run.requests.len() > 2 && run.requests.iter().all(|request| !request.traceparent.is_empty()));
     assert_eq!(run.summary(), run.trace_ids(), "{}", run.log);
     assert_eq!(run.trace_ids().len(), 1);
