@@ -11,6 +11,7 @@ mod otlp_json;
 pub mod page;
 mod parents;
 pub(crate) mod parsed;
+mod readable;
 mod scan;
 pub(crate) mod serve;
 mod shorten;

@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use crate::view::jaeger_json::JaegerTrace;
 use crate::view::otlp_json::ResourceSpans;
 use crate::view::parsed::SpanSink;
+use crate::view::readable::{ReadableSpans, Unreadable};
 use crate::view::zipkin_json::ZipkinSpan;
 
 /// A JSON document.
@@ -13,9 +14,9 @@ use crate::view::zipkin_json::ZipkinSpan;
 pub(super) enum Document<'a> {
     Object(Box<Object<'a>>),
     /// Zipkin's format.
-    Spans(Vec<ZipkinSpan<'a>>),
+    Spans(ReadableSpans<ZipkinSpan<'a>>),
     /// Zipkin's format for several traces.
-    Traces(Vec<Vec<ZipkinSpan<'a>>>),
+    Traces(Vec<ReadableSpans<ZipkinSpan<'a>>>),
 }
 
 /// A document of any other format. Unknown fields are ignored.
@@ -50,22 +51,33 @@ impl<'a> Document<'a> {
     pub(super) fn is_known(&self) -> bool {
         match self {
             Self::Object(object) => object.is_known(),
-            Self::Spans(spans) => !spans.is_empty(),
-            Self::Traces(traces) => traces.iter().any(|trace| !trace.is_empty()),
+            Self::Spans(list) => !list.spans.is_empty(),
+            Self::Traces(traces) => traces.iter().any(|trace| !trace.spans.is_empty()),
         }
     }
 
     /// Returns whether this is a list without spans.
     pub(super) fn is_empty_list(&self) -> bool {
-        !matches!(self, Self::Object(_)) && !self.is_known()
+        !matches!(self, Self::Object(_)) && !self.is_known() && self.unreadable().spans == 0
+    }
+
+    /// Returns the spans that can't be read.
+    pub(super) fn unreadable(&self) -> Unreadable {
+        let mut all = Unreadable::default();
+        match self {
+            Self::Object(object) => object.add_unreadable(&mut all),
+            Self::Spans(list) => all.add(&list.unreadable),
+            Self::Traces(traces) => traces.iter().for_each(|list| all.add(&list.unreadable)),
+        }
+        all
     }
 
     /// Adds the spans of accepted traces to the sink.
     pub(super) fn read(&self, sink: &mut dyn SpanSink) {
         match self {
             Self::Object(object) => object.read(sink),
-            Self::Spans(spans) => spans.iter().for_each(|span| span.read(sink)),
-            Self::Traces(traces) => traces.iter().flatten().for_each(|span| span.read(sink)),
+            Self::Spans(list) => list.spans.iter().for_each(|span| span.read(sink)),
+            Self::Traces(traces) => traces.iter().flat_map(|list| &list.spans).for_each(|span| span.read(sink)),
         }
     }
 }
@@ -77,6 +89,14 @@ impl Object<'_> {
             || self.resource_metrics.is_some()
             || self.resource_logs.is_some()
             || self.result.as_ref().is_some_and(|inner| inner.is_known())
+    }
+
+    fn add_unreadable(&self, all: &mut Unreadable) {
+        if let Some(inner) = &self.result {
+            inner.add_unreadable(all);
+        }
+        self.data.iter().flatten().for_each(|trace| all.add(&trace.spans.unreadable));
+        self.resource_spans.iter().flatten().for_each(|resource| resource.add_unreadable(all));
     }
 
     fn read(&self, sink: &mut dyn SpanSink) {

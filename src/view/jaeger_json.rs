@@ -8,12 +8,13 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, list, number};
+use crate::view::readable::ReadableSpans;
 use crate::view::trace::Link;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct JaegerTrace<'a> {
     #[serde(borrow, default)]
-    spans: Vec<JaegerSpan<'a>>,
+    pub(super) spans: ReadableSpans<JaegerSpan<'a>>,
     #[serde(default)]
     processes: BTreeMap<String, JaegerProcess>,
 }
@@ -27,7 +28,7 @@ struct JaegerProcess {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct JaegerSpan<'a> {
+pub(super) struct JaegerSpan<'a> {
     #[serde(borrow, rename = "traceID")]
     trace_id: Cow<'a, str>,
     #[serde(borrow, rename = "spanID")]
@@ -86,7 +87,7 @@ struct Tag {
 impl JaegerTrace<'_> {
     /// Adds the spans to the sink if it accepts their trace.
     pub(super) fn read(&self, sink: &mut dyn SpanSink) {
-        for span in &self.spans {
+        for span in &self.spans.spans {
             let trace_id = padded_trace_id(&span.trace_id);
             if sink.accepts(&trace_id) {
                 let process = span.process.as_ref().or_else(|| self.processes.get(&*span.process_id));

@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, kind_by_name, list, number};
+use crate::view::readable::{ReadableSpans, Unreadable};
 use crate::view::trace::Link;
 
 const TRACE_ID_BYTES: usize = 16;
@@ -43,8 +44,8 @@ struct Resource<'a> {
 struct ScopeSpans<'a> {
     #[serde(borrow, alias = "instrumentationLibrary")]
     scope: Option<InstrumentationScope<'a>>,
-    #[serde(borrow)]
-    spans: Option<Vec<OtlpSpan<'a>>>,
+    #[serde(borrow, default)]
+    spans: ReadableSpans<OtlpSpan<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,6 +104,11 @@ struct KeyValue {
 }
 
 impl ResourceSpans<'_> {
+    /// Adds the spans that can't be read.
+    pub(super) fn add_unreadable(&self, all: &mut Unreadable) {
+        self.scope_spans.iter().flatten().for_each(|scope| all.add(&scope.spans.unreadable));
+    }
+
     /// Adds the spans of accepted traces to the sink.
     pub(super) fn read(&self, sink: &mut dyn SpanSink) {
         let mut resource = attributes(self.resource.as_ref().and_then(|resource| resource.attributes));
@@ -112,7 +118,7 @@ impl ResourceSpans<'_> {
         }
         for scope_spans in self.scope_spans.iter().flatten() {
             let scope = scope_spans.scope.as_ref().and_then(|scope| scope.name.as_deref()).unwrap_or_default();
-            for span in scope_spans.spans.iter().flatten() {
+            for span in &scope_spans.spans.spans {
                 let trace_id = id(span.trace_id.as_deref(), TRACE_ID_BYTES);
                 if sink.accepts(&trace_id) {
                     sink.add(span.parsed(trace_id, scope, &resource, sink.detail()));

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek};
 use crate::base::text::counted;
 use crate::view::document::Document;
 use crate::view::parsed::SpanSink;
+use crate::view::readable::Unreadable;
 
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
@@ -84,6 +85,14 @@ impl Scan {
             Ok(document) if document.is_known() || document.is_empty_list() && self.layout == Layout::Document => {
                 self.documents += 1;
                 document.read(sink);
+                let Unreadable { spans, reason } = document.unreadable();
+                if spans > 0 {
+                    let place =
+                        if self.layout == Layout::Lines { format!("line {line} of {name}") } else { name.to_owned() };
+                    let are = if spans == 1 { "is" } else { "are" };
+                    let spans = counted(spans, "span");
+                    self.warn(format!("{spans} in {place} can't be read and {are} skipped: {reason}"));
+                }
             }
             Ok(_) => self.warn(format!("line {line} of {name} has no spans and is skipped")),
             Err(error) if self.layout == Layout::Document && error.is_eof() => {

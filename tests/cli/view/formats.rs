@@ -150,6 +150,52 @@ fn a_reference_that_follows_is_a_parent_if_there_is_no_other() {
 }
 
 #[test]
+fn a_span_that_can_not_be_read_costs_no_other() {
+    let environment = Environment::new();
+    let shown = |name: &str, document: &str| {
+        fs::write(environment.home().join(name), document).unwrap();
+        let output = view(&environment, &[name]).output().unwrap();
+        (output.status.code(), stdout(&output), stderr(&output))
+    };
+    let whole = shown("t.jsonl", &shop());
+    let browser = shop().replacen(r#""spans":["#, r#""spans":[{"traceId":7},{"startTimeUnixNano":"soon"},"#, 1);
+    let (code, text, warnings) = shown("t.jsonl", &browser);
+    assert_eq!((code, text), (Some(0), whole.1), "{warnings}");
+    let sentence = "navtrace: 2 spans in line 1 of t.jsonl can't be read and are skipped: invalid type: integer `7`, expected a string\n";
+    assert_eq!(warnings, sentence);
+
+    let spans = zipkin();
+    let whole = shown("zipkin.json", &spans.to_string());
+    let more = [&[json!({ "id": "7" })], &spans.as_array().unwrap()[..]].concat();
+    for document in [json!(more), json!([more])] {
+        for text in [document.to_string(), serde_json::to_string_pretty(&document).unwrap()] {
+            let (code, shown, warnings) = shown("zipkin.json", &text);
+            assert_eq!((code, &shown), (Some(0), &whole.1), "{warnings}");
+            let place = if text.contains('\n') { "" } else { "line 1 of " };
+            let sentence = format!(
+                "navtrace: 1 span in {place}zipkin.json can't be read and is skipped: missing field `traceId`\n"
+            );
+            assert_eq!(warnings, sentence);
+        }
+    }
+
+    let span = |id: &str, duration: Value| json!({ "traceID": TRACE, "spanID": id, "operationName": "op", "startTime": 1_700_000_000_000_000_u64, "duration": duration });
+    let jaeger = json!({ "data": [{ "traceID": TRACE, "spans": [span("1", json!(5)), span("2", json!([])), null] }] });
+    let (code, text, warnings) = shown("jaeger.json", &jaeger.to_string());
+    assert!(code == Some(0) && text.contains("  1 span  "), "{text}");
+    assert!(
+        warnings.starts_with(
+            "navtrace: 2 spans in line 1 of jaeger.json can't be read and are skipped: expected a whole number"
+        ),
+        "{warnings}"
+    );
+    // With no other there is nothing to show.
+    let alone = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":7}]}]}]}"#;
+    let sentence = "navtrace: alone.json has no spans: 1 span in line 1 of alone.json can't be read and is skipped: invalid type: integer `7`, expected a string\n";
+    assert_eq!(shown("alone.json", alone), (Some(1), String::new(), sentence.to_owned()));
+}
+
+#[test]
 fn an_unknown_format_gets_one_sentence() {
     let environment = Environment::new();
     let sentence = "is not a trace file: expected OTLP JSON (of navtrace run, the OpenTelemetry Collector or Tempo), or JSON from Jaeger or Zipkin\n";
