@@ -46,6 +46,11 @@ export default [
     rules,
   },
   {
+    files: ['playwright/*.mjs', 'tests/playwright/*.test.js'],
+    languageOptions: { globals: globals.node },
+    rules,
+  },
+  {
     files: ['tests/support/sdk/**/*.mjs'],
     languageOptions: { globals: globals.node },
     rules,

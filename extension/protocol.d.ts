@@ -262,6 +262,16 @@ dropped: number,
 /** Why spans can't be sent at the moment. */
 problem: string | null, };
 
+export type TestContext = { 
+/** The trace id: 32 lower-case hex digits. */
+traceId: string, 
+/** The span id: 16 lower-case hex digits. */
+spanId: string, 
+/** The W3C trace-flags: 2 lower-case hex digits. */
+flags: string, 
+/** The `tracestate` of the trace; empty if there is none. */
+tracestate: string, };
+
 export type ToExtension = { "type": "session", 
 /** The host's version. */
 host: string, 
@@ -296,7 +306,9 @@ opened: number,
 /** Whether the browser goes on reporting the requests of all browser contexts that were open then. */
 kept: boolean, 
 /** Whether the host has closed a browser context of its own meanwhile: one that opened in that moment may not be reported. */
-closed: boolean, } | { "type": "exporter" } & ExporterState | { "type": "settings", 
+closed: boolean, } | { "type": "test", 
+/** The context of its span; null between two tests. */
+test: TestContext | null, } | { "type": "exporter" } & ExporterState | { "type": "settings", 
 /** The path of config.toml, which may not exist; null when the user has no home. */
 file: string | null, 
 /** Whether config.toml exists. */

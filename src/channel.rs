@@ -4,3 +4,4 @@ pub(crate) mod conversation;
 pub(crate) mod frame;
 pub(crate) mod host;
 pub(crate) mod message;
+mod test_worker;

@@ -12,9 +12,9 @@ pub(crate) mod queue;
 pub(crate) mod resource;
 mod send;
 mod session;
-mod spool;
+pub(crate) mod spool;
 mod sweep;
-mod transport;
+pub(crate) mod transport;
 
 use serde::{Deserialize, Serialize};
 

@@ -5,3 +5,4 @@ pub(crate) mod observation;
 pub(crate) mod privacy;
 pub(crate) mod session;
 pub(crate) mod span;
+pub(crate) mod test_span;

@@ -7,10 +7,16 @@ pub(crate) mod link;
 mod other_hosts;
 mod playwright_registry;
 mod progress;
+mod receiver;
 pub mod reports;
 mod state;
 mod summary;
 mod supervise;
+mod test_attempts;
+mod test_export;
+pub(crate) mod test_messages;
+mod test_reporter;
+mod test_summary;
 
 use std::ffi::OsString;
 use std::io;
@@ -25,12 +31,16 @@ use crate::base::signals::Signals;
 use crate::base::stdio::say;
 use crate::base::temporary::{self, TemporaryDirectory};
 use crate::base::threads;
+use crate::context::policy::Policy;
+use crate::export::options::ExportOptions;
 use crate::launch::find::playwright;
 use crate::launch::names;
 use crate::run::collector::RunningCollector;
 use crate::run::ending::Unfinished;
 use crate::run::progress::Progress;
-use crate::run::reports::ReportReceiver;
+use crate::run::receiver::ReportReceiver;
+use crate::run::test_attempts::{TestAttempts, TraceLinks};
+use crate::run::test_export::TestExporter;
 use crate::view::link::LinkTemplate;
 
 /// Longest wait for the reports of hosts that outlive the command.
@@ -52,6 +62,10 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) defaults: Vec<(&'static str, OsString)>,
     /// Whether the user has named the browser.
     pub(crate) is_browser_chosen: bool,
+    /// How the contexts of tests are issued.
+    pub(crate) policy: Policy,
+    /// Where the spans of tests are sent.
+    pub(crate) export: ExportOptions,
     /// Whether headers go to every host, so that the user is told to which others they went.
     pub(crate) is_unlimited: bool,
 }
@@ -91,8 +105,16 @@ impl Run {
         command.env(RUN_SOCKET, receiver.path()).envs(browser_paths::variables(dir.path(), &browser, &variable));
         let registry = playwright_registry::create(dir.path(), &command, &variable, options.is_browser_chosen);
         command.envs(registry.map_err(set_up)?.map(|registry| (playwright::BROWSERS_PATH, registry)));
-        let stored = link::store(dir.path(), &command, &options.variables, &options.defaults).map_err(set_up);
-        let command = match stored.and_then(|()| supervise::start(&mut command)) {
+        let links = TraceLinks {
+            template: options.link.cloned(),
+            page: collector.as_ref().and_then(RunningCollector::page_address),
+        };
+        let exporter = TestExporter::new(options.export.clone());
+        receiver.trace_tests(TestAttempts::new(options.policy.clone(), links), exporter);
+        let prepared = test_reporter::add(dir.path(), &mut command)
+            .map(|sentence| sentence.iter().for_each(|sentence| say(sentence)))
+            .and_then(|()| link::store(dir.path(), &command, &options.variables, &options.defaults));
+        let command = match prepared.map_err(set_up).and_then(|()| supervise::start(&mut command)) {
             Ok(child) => child,
             Err(failure) => {
                 if let Some(collector) = collector {
@@ -123,7 +145,8 @@ impl Run {
         let state = receiver.finish(LAST_REPORTS);
         let collected = collector.map(|collector| {
             // If every collected span is a browser's, no service is sending.
-            let has_all_spans = state.exported_spans() == Some(collector.spans());
+            let of_navtrace = state.exported_spans().map(|spans| spans + state.test_spans.exported);
+            let has_all_spans = of_navtrace == Some(collector.spans());
             let wait = if has_all_spans { Duration::ZERO } else { SERVICES_WAIT };
             // A wait that the user chose is the whole wait.
             collector.finish(options.wait.unwrap_or(wait), options.wait.is_none(), options.link)

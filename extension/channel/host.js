@@ -257,6 +257,7 @@ export class Host {
       if (message.opened === this.#overlap) this.#overlap = null;
       this.#handlers.contextsKept(message);
     }
+    if (message.type === 'test') this.#session.test = message.test;
     if (message.type === 'exporter') {
       this.facts.exporter = message;
       this.#handlers.changed();

@@ -8,7 +8,7 @@ import { IncognitoTabs } from './incognito.js';
 import { Propagation } from './propagation.js';
 import { CAPACITY, FEW, Stock } from './stock.js';
 
-/** @import { Choose, NavigationContext, SessionContext } from '../protocol.d.ts' */
+/** @import { Choose, NavigationContext, SessionContext, TestContext } from '../protocol.d.ts' */
 /** @import { PropagationSettings } from './propagation.js' */
 /**
  * State that outlives the worker: the user's choices, the time at which the session's trace began, {@link ClientHosts.list} where the
@@ -43,6 +43,8 @@ export class Session {
   chosen = AS_CONFIGURED;
   /** The hosts that clients navigate to themselves. */
   hosts = new ClientHosts();
+  /** @type {TestContext | null} the test that drives the browser */
+  test = null;
   /** The tabs in Incognito windows. */
   incognito = new IncognitoTabs(() => this.propagation.settings.incognito);
 

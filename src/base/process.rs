@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Interval between polls of `/proc`.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
+/// The most processes above one that are looked at.
+const MAX_ANCESTORS: usize = 32;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Process {
     pub(crate) pid: u32,
@@ -26,6 +29,13 @@ impl Process {
     pub(crate) fn parent() -> Self {
         let pid = std::os::unix::process::parent_id();
         Self { pid, started: start_of(pid) }
+    }
+
+    /// Returns the ids of the processes above the calling one, the nearest first.
+    pub(crate) fn ancestors() -> Vec<u32> {
+        // Field 4 of the line; the name is field 2.
+        let parent_of = |pid: &u32| stat(*pid)?.get(1)?.parse().ok().filter(|parent| *parent > 0);
+        std::iter::successors(Some(std::os::unix::process::parent_id()), parent_of).take(MAX_ANCESTORS).collect()
     }
 
     /// Returns whether the process still runs. A zombie does not.
@@ -71,6 +81,13 @@ fn is_zombie(pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ancestors_begin_with_the_parent() {
+        let ancestors = Process::ancestors();
+        assert_eq!(ancestors[0], Process::parent().pid);
+        assert!(ancestors.len() > 1 && !ancestors.contains(&std::process::id()), "{ancestors:?}");
+    }
 
     #[test]
     fn a_process_is_alive_until_it_ends() {

@@ -17,6 +17,7 @@ use crate::channel::conversation::{self, Conversation, HostEvent};
 use crate::channel::frame::FrameError;
 use crate::channel::message::setting::SettingValue;
 use crate::channel::message::to_extension::ToExtension;
+use crate::channel::test_worker::TestWorker;
 use crate::context::mode::{Mode, ModeSetting, WantedMode};
 use crate::context::policy::{Existing, Policy};
 use crate::export::ExporterState;
@@ -97,6 +98,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     let queue = Queue::start(&options.export, Arc::new(listener)).inspect_err(|failure| {
         run.problem(&failure.to_string());
     })?;
+    let test_worker = TestWorker::follow(&frames, &run, queue.step_sender());
     let host = Host {
         options,
         settings,
@@ -105,6 +107,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
         queue: &queue,
         frames: &frames,
         spare_contexts: Arc::default(),
+        test_worker: &test_worker,
         latch: latch.as_ref(),
     };
 
@@ -163,6 +166,7 @@ struct Host<'a, S> {
     queue: &'a Queue,
     frames: &'a Arc<Mutex<File>>,
     spare_contexts: Arc<Mutex<SpareContexts>>,
+    test_worker: &'a TestWorker,
     latch: Option<&'a Latch>,
 }
 
@@ -183,6 +187,7 @@ impl<S: SettingsStore> Host<'_, S> {
                     off_the_record,
                 });
                 self.queue.session(session, parent, browser);
+                self.test_worker.session_issued();
                 if !off_the_record {
                     report_problem(self.run, NOT_OFF_THE_RECORD);
                 }
@@ -238,7 +243,7 @@ impl<S: SettingsStore> Host<'_, S> {
 }
 
 /// Sends a message that the extension did not ask for, or whose answer took a while.
-fn send(frames: &Mutex<File>, message: &ToExtension) {
+pub(super) fn send(frames: &Mutex<File>, message: &ToExtension) {
     if let Err(error) = conversation::send(frames, message) {
         tracing::debug!("the extension did not get {message:?}: {error}");
     }

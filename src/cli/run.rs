@@ -12,6 +12,7 @@ use crate::cli::collect;
 use crate::cli::setting_flags::SettingFlags;
 use crate::context::mode::ModeSetting;
 use crate::context::propagator::Propagator;
+use crate::export::options::{Endpoint, ExportOptions};
 use crate::launch::{extension, find, start};
 use crate::run::collector::{self, RunningCollector};
 use crate::run::{Run, RunOptions};
@@ -101,6 +102,8 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         variables,
         defaults: defaults(config),
         is_browser_chosen: browser.is_chosen,
+        policy: config.browser_policy(),
+        export: export_of_tests(config, collector.as_ref()),
         is_unlimited: config.policy.targets.is_empty() && writes_spans,
     };
     run.execute(command, collector, &options)
@@ -134,6 +137,15 @@ fn start_collector(config: &Config, options: &collect::Options) -> Result<Option
         return Err(Failure::new(ExitCode::Usage, format!("{option} can't be used while {conflict}")));
     }
     Ok(None)
+}
+
+/// Returns how this process sends spans itself.
+fn export_of_tests(config: &Config, collector: Option<&RunningCollector>) -> ExportOptions {
+    let endpoint = match collector {
+        Some(collector) => Endpoint::of_collector(&collector.endpoint()),
+        None => config.export.endpoint.clone(),
+    };
+    ExportOptions { endpoint, ..config.export.clone() }
 }
 
 /// Sends the spans of the command and of its children to the collector at `endpoint`.

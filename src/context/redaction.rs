@@ -112,6 +112,23 @@ impl Redaction {
         if redacted == text { Cow::Borrowed(text) } else { Cow::Owned(redacted) }
     }
 
+    /// Returns a text without the secrets of the addresses in it.
+    pub(crate) fn text(&self, text: &str) -> String {
+        let mut redacted = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(scheme) = rest.find("://") {
+            let before = rest[..scheme].char_indices().rev().find(|(_, c)| !c.is_ascii_alphanumeric());
+            let start = before.map_or(0, |(at, c)| at + c.len_utf8());
+            let length = rest[start..].find(|c: char| c.is_whitespace() || "\"'`<>".contains(c));
+            let (address, after) = rest[start..].split_at(length.unwrap_or(rest.len() - start));
+            redacted.push_str(&rest[..start]);
+            redacted.push_str(&self.address(address));
+            rest = after;
+        }
+        redacted.push_str(rest);
+        redacted
+    }
+
     fn redacted(&self, text: &str, nesting: usize) -> String {
         let (rest, fragment) = split(text, '#');
         let (base, query) = split(rest, '?');
@@ -226,6 +243,15 @@ mod tests {
         for (text, expected) in addresses {
             assert_eq!(redaction.address(&text), expected);
         }
+    }
+
+    #[test]
+    fn addresses_within_a_text_lose_their_secrets() {
+        let text =
+            "GET https://me:pw@shop.test/x?token=abc&page=2 failed\n  at 'http://a.test/?sid=1' and ünder://x, a://";
+        let expected = "GET https://REDACTED:REDACTED@shop.test/x?token=REDACTED&page=2 failed\n  at 'http://a.test/?sid=REDACTED' and ünder://x, a://";
+        assert_eq!(Redaction::default().text(text), expected);
+        assert_eq!(Redaction::default().text("token=abc"), "token=abc");
     }
 
     #[test]

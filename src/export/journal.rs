@@ -20,7 +20,7 @@ use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::export::sweep::UNREADABLE;
 use crate::observe::observation::Observed;
-use crate::observe::session::{RemoteParent, Session};
+use crate::observe::session::{RemoteParent, Session, TestStep};
 use crate::observe::span::{Nanos, Span};
 
 /// How the file names of journals end.
@@ -46,6 +46,8 @@ pub(crate) enum JournalEntry {
     #[serde(rename = "summed")]
     State(Box<SessionState>),
     Observed(Observed),
+    /// A step of a test has begun or ended.
+    Step(TestStep),
     /// Spans left the queue.
     #[serde(rename = "settled")]
     Removed {
@@ -116,7 +118,7 @@ pub struct ExportCounts {
 }
 
 impl ExportCounts {
-    pub(super) fn count(&mut self, count: usize, result: ExportResult) {
+    pub(crate) fn count(&mut self, count: usize, result: ExportResult) {
         *match result {
             ExportResult::Exported => &mut self.exported,
             ExportResult::Refused => &mut self.refused,

@@ -44,10 +44,28 @@ pub(crate) struct Endpoint {
 const TRACES_PATH: &str = "/v1/traces";
 const SIGNALS: [&str; 3] = ["traces", "metrics", "logs"];
 
+/// The time limit of a request to the run's own collector.
+const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The names of this machine by which a page reaches it.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 impl Endpoint {
+    /// Returns the endpoint of the run's own collector at an address such as `http://127.0.0.1:4318`.
+    pub(crate) fn of_collector(address: &str) -> Option<Self> {
+        Some(Self {
+            url: format!("{address}{TRACES_PATH}").parse().ok()?,
+            is_default: false,
+            protocol: Protocol::HttpProtobuf,
+            headers: Vec::new(),
+            gzip: false,
+            timeout: Some(COLLECTOR_TIMEOUT),
+            certificate: None,
+            client: None,
+            unusable: None,
+        })
+    }
+
     /// Returns whether the collector is reached at a loopback address.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.url.host() {

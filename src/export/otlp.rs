@@ -13,6 +13,7 @@ use opentelemetry_semantic_conventions::SCHEMA_URL;
 use opentelemetry_semantic_conventions::attribute as semconv;
 use url::Url;
 
+use crate::export::otlp::test_parts::{step_parts, test_parts};
 use crate::observe::observation::{NavigationEnd, SpanLink};
 use crate::observe::span::{Navigation, Operation, Request, Span, SpanError};
 
@@ -28,6 +29,13 @@ pub(crate) mod own {
     pub(crate) const OUTCOME: &str = "navtrace.navigation.outcome";
     pub(super) const TRANSITION: &str = "navtrace.navigation.transition";
     pub(super) const TAB: &str = "navtrace.tab.id";
+    pub(super) const TEST_PROJECT: &str = "navtrace.test.project";
+    pub(super) const TEST_STATUS: &str = "navtrace.test.status";
+    pub(super) const TEST_RETRY: &str = "navtrace.test.retry";
+    pub(super) const TEST_WORKER: &str = "navtrace.test.worker";
+    pub(super) const TEST_TAGS: &str = "navtrace.test.tags";
+    pub(super) const DROPPED_STEPS: &str = "navtrace.test.dropped_steps";
+    pub(super) const STEP_CATEGORY: &str = "navtrace.step.category";
 }
 
 /// Methods that may be used as span names: those of RFC 9110 (section 9), PATCH of RFC 5789, and QUERY.
@@ -119,6 +127,8 @@ fn otlp_span(span: &Span) -> OtlpSpan {
         Operation::Tab => Parts::new("browser tab", SpanKind::Internal),
         Operation::Navigation(navigation) => navigation_parts(navigation, span.end),
         Operation::Request(request) => request_parts(request),
+        Operation::Test(test) => test_parts(test, span.end),
+        Operation::Step(step) => step_parts(step),
     };
     if span.unfinished {
         parts.flag(own::UNFINISHED);
@@ -322,5 +332,6 @@ pub(super) fn text(key: &str, value: impl Into<String>) -> KeyValue {
     attribute(key, Value::StringValue(value.into()))
 }
 
+mod test_parts;
 #[cfg(test)]
 mod tests;

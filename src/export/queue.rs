@@ -28,7 +28,7 @@ use crate::export::send::SenderEvent;
 use crate::export::session::QueuedSession;
 use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
-use crate::observe::session::RemoteParent;
+use crate::observe::session::{RemoteParent, TestStep};
 use crate::observe::span::Nanos;
 
 pub(crate) use crate::export::queue::unstarted::UnstartedQueue;
@@ -45,6 +45,7 @@ enum Message {
         time: Nanos,
     },
     Observed(Observed),
+    Step(TestStep),
     Sender(SenderEvent),
     /// The extension sends nothing more, so spans need not wait for others.
     ChannelEnded,
@@ -113,6 +114,12 @@ impl Queue {
     /// Adds a batch of observations.
     pub(crate) fn observed(&self, observed: Observed) {
         self.messages.add(Message::Observed(observed));
+    }
+
+    /// Returns a function that adds the begin or the end of a step of a test, for another thread.
+    pub(crate) fn step_sender(&self) -> impl Fn(TestStep) + Send + 'static {
+        let messages = Arc::clone(&self.messages);
+        move |step| messages.add(Message::Step(step))
     }
 
     /// Ends the queue after the channel has ended: sends or keeps what is left if the browser ends too, or else leaves the session to the next

@@ -13,7 +13,7 @@ use crate::export::otlp;
 use crate::export::send::BatchResult;
 use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
-use crate::observe::session::Session;
+use crate::observe::session::{Session, TestStep};
 use crate::observe::span::{Nanos, Span};
 
 /// How long a retired session waits for the requests that it still has open.
@@ -98,6 +98,7 @@ impl QueuedSession {
                 self.add(Vec::new());
             }
             JournalEntry::Observed(observed) => self.apply_observed(&observed),
+            JournalEntry::Step(step) => self.state.session.step(step),
             JournalEntry::Removed { at, count, result } => self.apply_removed(at, count, result),
             JournalEntry::Retired { time } => self.state.session.retire(time),
             JournalEntry::Closed { time } => self.apply_closed(time),
@@ -182,6 +183,12 @@ impl QueuedSession {
         }
         self.apply_observed(&observed);
         self.log(&JournalEntry::Observed(observed))
+    }
+
+    /// Applies the begin or the end of a step of a test.
+    pub(crate) fn step(&mut self, step: TestStep) -> io::Result<()> {
+        self.state.session.step(step);
+        self.log(&JournalEntry::Step(step))
     }
 
     /// Removes spans from the queue and counts what became of them.

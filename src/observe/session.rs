@@ -14,9 +14,11 @@ use crate::observe::observation::{IssuedFor, Observation, Observed};
 use crate::observe::session::navigations::OpenNavigation;
 use crate::observe::session::parents::{ParentContext, ParentContexts};
 use crate::observe::session::requests::OpenRequest;
-use crate::observe::span::{Nanos, Operation, Span};
+use crate::observe::session::steps::TestSteps;
+use crate::observe::span::{Nanos, Operation, Span, nanos};
 
 pub(crate) use crate::observe::session::parents::RemoteParent;
+pub(crate) use crate::observe::session::steps::TestStep;
 
 /// The number of ended navigations, of traces and of workers to remember.
 const MAX_REMEMBERED: usize = 1000;
@@ -44,6 +46,9 @@ pub struct Session {
     documents: BTreeMap<i32, SpanId>,
     /// Traces of navigations other than the session's own, the latest last.
     traces: VecDeque<TraceId>,
+    /// Steps of the tests that drive the browser.
+    #[serde(default)]
+    steps: TestSteps,
     #[serde(rename = "tally")]
     counts: SessionCounts,
     /// When another session replaced this one, which then only waits for the ends of its requests.
@@ -79,6 +84,7 @@ impl Session {
             ended: VecDeque::new(),
             documents: BTreeMap::new(),
             traces: VecDeque::new(),
+            steps: TestSteps::default(),
             counts: SessionCounts::default(),
             retired: None,
             after_end: false,
@@ -121,6 +127,7 @@ impl Session {
             self.apply_request(observation, time, &mut spans);
             self.apply_navigation(observation, time);
         }
+        self.find_steps();
         self.end_navigations(&mut spans);
         self.only_sampled(spans)
     }
@@ -209,19 +216,6 @@ impl Session {
     }
 }
 
-/// The latest time that is accepted, in the year 2262, so that adding two times does not overflow.
-const MAX_TIME: Nanos = i64::MAX as Nanos;
-
-/// Converts milliseconds to nanoseconds, rounded to the microsecond. NaN becomes the epoch.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast of a float saturates, and NaN becomes 0"
-)]
-fn nanos(milliseconds: f64) -> Nanos {
-    ((milliseconds * 1000.0).round() as Nanos).saturating_mul(1000).min(MAX_TIME)
-}
-
 /// Appends an item, and removes and returns the oldest one if the list is too long.
 fn remember<T>(list: &mut VecDeque<T>, latest: T) -> Option<T> {
     list.push_back(latest);
@@ -231,5 +225,6 @@ fn remember<T>(list: &mut VecDeque<T>, latest: T) -> Option<T> {
 mod navigations;
 mod parents;
 mod requests;
+mod steps;
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{Flags, SpanId, TraceId};
 use crate::observe::observation::{FailureKind, NavigationEnd, SpanLink};
+use crate::observe::test_span::{Step, Test};
 
 /// A point in time: nanoseconds since the epoch, as in OTLP.
 pub(crate) type Nanos = u64;
+
+/// The latest time that is accepted, in the year 2262, so that adding two times does not overflow.
+const MAX_TIME: Nanos = i64::MAX as Nanos;
+
+/// Converts milliseconds to nanoseconds, rounded to the microsecond. NaN becomes the epoch.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of a float saturates, and NaN becomes 0"
+)]
+pub(crate) fn nanos(milliseconds: f64) -> Nanos {
+    ((milliseconds * 1000.0).round() as Nanos).saturating_mul(1000).min(MAX_TIME)
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Span {
@@ -39,6 +53,10 @@ pub(crate) enum Operation {
     Navigation(Navigation),
     /// An HTTP exchange; each redirect hop is one.
     Request(Box<Request>),
+    /// An attempt of a test.
+    Test(Box<Test>),
+    /// A step of a test.
+    Step(Box<Step>),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

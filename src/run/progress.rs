@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::text::counted;
 use crate::base::threads;
-use crate::run::reports::SharedState;
+use crate::run::receiver::SharedState;
 use crate::run::state::{RunState, TracedSession};
 
 /// Age at which a run first shows its progress.

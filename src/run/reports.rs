@@ -3,26 +3,25 @@
 //! Clients such as k6 hide the browser's standard error, so problems would go unseen, and only the hosts know the traces.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::environment::{self, RUN_SOCKET};
-use crate::base::{lock, threads};
+use crate::base::lock;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
 use crate::observe::counts::SessionCounts;
+pub use crate::run::receiver::ReportReceiver;
 pub use crate::run::state::{RunState, TracedSession};
+use crate::run::test_messages::{FollowWorker, Notice, StepBegan, StepEnded, TestBegan, TestEnded};
 
 /// Longest time that a browser's start or a host waits for `navtrace run` to read.
-const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
-
-/// Pause after a failed accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// One report: a line of JSON on the socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +46,16 @@ pub(crate) enum Report {
         counts: SessionCounts,
         exported: ExportCounts,
     },
+    /// A test runner has begun an attempt of a test.
+    TestBegan(TestBegan),
+    /// A step of a test has begun.
+    StepBegan(StepBegan),
+    /// A step of a test has ended.
+    StepEnded(StepEnded),
+    /// An attempt of a test has ended.
+    TestEnded(TestEnded),
+    /// A host asks for the tests of the worker process above its browser.
+    FollowWorker(FollowWorker),
     /// Sent by `navtrace run` to itself: connections opened earlier are accepted before this one.
     End,
 }
@@ -66,7 +75,7 @@ impl ReportSender {
         Self::to(environment::path(RUN_SOCKET).and_then(|path| connect(&path).ok()))
     }
 
-    fn to(stream: Option<UnixStream>) -> Self {
+    pub(super) fn to(stream: Option<UnixStream>) -> Self {
         Self(Arc::new(Mutex::new(stream)))
     }
 
@@ -87,125 +96,23 @@ impl ReportSender {
         }
         sent
     }
+
+    /// Passes what `navtrace run` tells this process to `on_notice`, until the connection ends.
+    pub(crate) fn read_notices(&self, on_notice: impl Fn(Notice)) {
+        let Some(Ok(stream)) = lock(&self.0).as_ref().map(UnixStream::try_clone) else { return };
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            match serde_json::from_str(&line) {
+                Ok(notice) => on_notice(notice),
+                Err(error) => tracing::debug!("a notice can't be read: {error}: {line}"),
+            }
+        }
+    }
 }
 
-fn connect(path: &Path) -> io::Result<UnixStream> {
+pub(super) fn connect(path: &Path) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(path)?;
     stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
     Ok(stream)
-}
-
-/// The state of a run, shared between threads.
-#[derive(Debug, Default)]
-pub(crate) struct SharedState {
-    state: Mutex<RunState>,
-    changed: Condvar,
-}
-
-impl SharedState {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, RunState> {
-        lock(&self.state)
-    }
-
-    /// Ends the wait for the reports of hosts.
-    pub(super) fn stop_waiting(&self) {
-        self.lock().is_cut_short = true;
-        self.changed.notify_all();
-    }
-}
-
-/// Receives reports, each connection in a thread of its own.
-#[derive(Debug)]
-pub struct ReportReceiver {
-    path: PathBuf,
-    shared: Arc<SharedState>,
-}
-
-impl ReportReceiver {
-    /// Listens in `dir`, a private directory, and passes each new problem to `on_problem`.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the socket can't be created.
-    pub fn listen(dir: &Path, on_problem: fn(&str)) -> io::Result<Self> {
-        let path = dir.join("run");
-        let listener = UnixListener::bind(&path)?;
-        let shared = Arc::new(SharedState::default());
-        let shared_with_readers = Arc::clone(&shared);
-        threads::start("reports", move || {
-            for (connection, stream) in listener.incoming().enumerate() {
-                let Ok(stream) = stream else {
-                    // Most likely out of file descriptors, which hosts free as they end.
-                    std::thread::sleep(ACCEPT_PAUSE);
-                    continue;
-                };
-                let stream = Arc::new(stream);
-                shared_with_readers.lock().connected(connection);
-                let start_reader = || {
-                    let (stream, shared) = (Arc::clone(&stream), Arc::clone(&shared_with_readers));
-                    threads::start("report", move || read(connection, &stream, &shared, on_problem))
-                };
-                // Where no thread can be started now, one can be once others have ended.
-                while start_reader().is_err() {
-                    std::thread::sleep(ACCEPT_PAUSE);
-                }
-            }
-        })
-        .map_err(io::Error::other)?;
-        Ok(Self { path, shared })
-    }
-
-    /// Path of the socket, the value of `NAVTRACE_RUN`.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Returns the state for another thread.
-    pub(crate) fn shared(&self) -> Arc<SharedState> {
-        Arc::clone(&self.shared)
-    }
-
-    /// Waits until `ready` returns something; `None` after `timeout`.
-    pub fn wait_for<T>(&self, timeout: Duration, mut ready: impl FnMut(&RunState) -> Option<T>) -> Option<T> {
-        let deadline = Instant::now() + timeout;
-        let mut state = self.shared.lock();
-        loop {
-            if let Some(found) = ready(&state) {
-                return Some(found);
-            }
-            let left = deadline.checked_duration_since(Instant::now())?;
-            let waited = self.shared.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// Waits up to `timeout` until every open connection has ended or a signal ends the wait, and returns what was reported.
-    #[must_use]
-    pub fn finish(self, timeout: Duration) -> RunState {
-        if let Ok(stream) = connect(&self.path) {
-            ReportSender::to(Some(stream)).send(&Report::End);
-        }
-        self.wait_for(timeout, |state| (state.is_complete() || state.is_cut_short).then_some(()));
-        std::mem::take(&mut self.shared.lock())
-    }
-}
-
-fn read(connection: usize, stream: &UnixStream, shared: &SharedState, on_problem: fn(&str)) {
-    for line in BufReader::new(stream).lines().map_while(Result::ok) {
-        match serde_json::from_str(&line) {
-            Ok(report) => {
-                let problem = shared.lock().apply(connection, report, Instant::now());
-                if let Some(problem) = problem {
-                    on_problem(&problem);
-                }
-            }
-            Err(error) => tracing::debug!("a report can't be read: {error}: {line}"),
-        }
-        shared.changed.notify_all();
-    }
-    shared.lock().disconnected(connection, Instant::now());
-    shared.changed.notify_all();
 }
 
 #[cfg(test)]

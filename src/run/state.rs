@@ -8,6 +8,7 @@ use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
 use crate::observe::counts::SessionCounts;
 use crate::run::reports::Report;
+use crate::run::test_attempts::EndedTest;
 
 /// Number of different problems that a run prints. Further ones are counted.
 pub(crate) const MAX_PROBLEMS: usize = 10;
@@ -72,6 +73,10 @@ pub struct RunState {
     pub problems: BTreeMap<String, usize>,
     /// Number of reports of problems beyond [`MAX_PROBLEMS`]. A full disk, for instance, causes a new one for every profile.
     pub further_problems: usize,
+    /// The tests that have ended.
+    pub(super) tests: Vec<EndedTest>,
+    /// What became of their spans.
+    pub(super) test_spans: ExportCounts,
     /// The session that each open connection reports on.
     open: BTreeMap<usize, Option<SessionId>>,
     end_requested: bool,
@@ -119,6 +124,11 @@ impl RunState {
                 }
             }
             Report::End => self.end_requested = true,
+            Report::TestBegan(_)
+            | Report::StepBegan(_)
+            | Report::StepEnded(_)
+            | Report::TestEnded(_)
+            | Report::FollowWorker(_) => {}
         }
         None
     }

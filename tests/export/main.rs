@@ -26,4 +26,5 @@ mod spans;
 mod state;
 mod static_mode;
 mod succession;
+mod test_runner;
 mod threads;

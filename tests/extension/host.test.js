@@ -38,6 +38,18 @@ test('the host names the session', async () => {
   assert.equal(state.title, 'navtrace: detailed mode');
 });
 
+test('the host names the test that drives the browser', async () => {
+  const { session, open, ports } = await begin();
+  ports[0]?.receive(answer());
+  await open;
+  assert.equal(session.test, null);
+  const running = { traceId: 'd'.repeat(32), spanId: 'e'.repeat(16), flags: '01', tracestate: '' };
+  ports[0]?.receive({ v: 1, type: 'test', test: running });
+  assert.deepEqual(session.test, running);
+  ports[0]?.receive({ v: 1, type: 'test', test: null });
+  assert.equal(session.test, null);
+});
+
 test('a host that wants pages measured holds up the session', async () => {
   const { session, open, ports, measurePages } = await begin();
   /** @type {() => void} */

@@ -41,7 +41,7 @@ test('counts stay within the limit of the host', () => {
   }
 });
 
-for (const name of ['session', 'contexts', 'received', 'overlapped', 'exporter', 'settings', 'error', 'error-refused', 'error-batch']) {
+for (const name of ['session', 'contexts', 'received', 'overlapped', 'test', 'exporter', 'settings', 'error', 'error-refused', 'error-batch']) {
   test(`the fixture ${name} is accepted`, () => assert.deepEqual(messages.read(fixture(name)), { message: fixture(name), fault: null }));
 }
 
@@ -72,6 +72,7 @@ const UNUSABLE = [
   ['an unknown mode', { ...fixture('session'), mode: 'thorough' }, /session message/],
   ['a mode in capitals', { ...fixture('session'), mode: 'Auto' }, /session message/],
   ['no word on export', { ...fixture('session'), exports: undefined }, /session message/],
+  ['a test without a trace id', { ...fixture('test'), test: { ...fixture('test').test, traceId: '' } }, /test message/],
   ['no session', { ...fixture('session'), session: null }, /session message/],
   ['a trace id of zeros', { ...fixture('session'), session: { ...session, traceId: '0'.repeat(32) } }, /session message/],
   ['a span id in capitals', { v: 1, type: 'contexts', contexts: [{ spanId: 'E457B5A2E4D86BD1', flags: '01' }], traces: [] }, /contexts message/],
@@ -173,6 +174,7 @@ for (const [name, field, values] of /** @type {[string, string, string[]][]} */ 
 for (const [name, fields] of /** @type {[string, string[]][]} */ ([
   ['exporter', ['exported', 'kept', 'dropped', 'problem']],
   ['overlapped', ['opened', 'kept', 'closed']],
+  ['test', ['test']],
 ])) {
   test(`every field of ${name} is checked`, () => {
     for (const field of fields) {
@@ -180,6 +182,10 @@ for (const [name, fields] of /** @type {[string, string[]][]} */ ([
     }
   });
 }
+
+test('there is no test between two tests', () => {
+  assert.equal(messages.read({ ...fixture('test'), test: null }).fault, null);
+});
 
 test('names to redact are a list of texts, or missing', () => {
   const fault = (/** @type {unknown} */ redact) => messages.read({ ...fixture('session'), redact }).fault;

@@ -12,8 +12,20 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// Prefixes of variables that are removed from the environment of the tests.
-const CLEARED: [&str; 10] =
-    ["CHROME_", "CHROMIUM_", "K6_", "NAVTRACE_", "OTEL_", "PLAYWRIGHT_", "PUPPETEER_", "SE_", "TAIKO_", "XDG_"];
+const CLEARED: [&str; 12] = [
+    "CHROME_",
+    "CHROMIUM_",
+    "K6_",
+    "NAVTRACE_",
+    "OTEL_",
+    "PLAYWRIGHT_",
+    "PUPPETEER_",
+    "PW_",
+    "SE_",
+    "TAIKO_",
+    "TEST_",
+    "XDG_",
+];
 
 /// A home and a temporary directory, which are deleted when this is dropped.
 pub struct Environment {

@@ -18,6 +18,7 @@ use crate::export::resource::BrowserInfo;
 use crate::observe::observation::{
     FailureKind, IssuedFor, NavigationEnd, NavigationStart, Observation, Observed, Response, SpanLink,
 };
+use crate::run::test_messages::TestContext;
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -62,6 +63,7 @@ fn messages_to_the_extension_survive_a_round_trip() {
         "contexts",
         "received",
         "overlapped",
+        "test",
         "exporter",
         "settings",
         "error",
@@ -175,6 +177,7 @@ fn protocol_types_of_the_extension_are_current() {
         ToHost::decl(&config),
         Configured::decl(&config),
         ExporterState::decl(&config),
+        TestContext::decl(&config),
         ToExtension::decl(&config),
     ];
     let mut text = String::from(

@@ -8,6 +8,7 @@ use crate::context::issuer::{NavigationContext, SessionContext};
 use crate::context::mode::WantedMode;
 use crate::context::policy::Propagation;
 use crate::export::ExporterState;
+use crate::run::test_messages::TestContext;
 
 /// A message from the host to the extension.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +62,11 @@ pub enum ToExtension {
         kept: bool,
         /// Whether the host has closed a browser context of its own meanwhile: one that opened in that moment may not be reported.
         closed: bool,
+    },
+    /// The test that drives the browser has changed. Contexts that open from now on belong to its trace.
+    Test {
+        /// The context of its span; null between two tests.
+        test: Option<TestContext>,
     },
     /// What became of spans so far. Sent when it changes.
     Exporter(ExporterState),

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::context::ids::{Flags, SpanId};
 use crate::context::issuer::SessionContext;
+use crate::observe::test_span::{CodePlace, Step, Test, TestError};
 
 const SESSION: &str = r#"{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","flags":"01"}"#;
 
@@ -248,4 +249,83 @@ fn the_server_is_the_host_and_the_port() {
     assert_eq!(server("http://[::1]:8080/"), Some(("::1".to_owned(), 8080)));
     assert_eq!(server("data:text/plain,x"), None);
     assert_eq!(server("nonsense"), None);
+}
+
+#[test]
+fn a_test_has_the_attributes_of_the_conventions() {
+    let error = |kind: Option<&str>, message: &str| TestError {
+        kind: kind.map(Into::into),
+        message: message.into(),
+        stack: kind.map(|_| "at a.spec.js:3".into()),
+    };
+    let test = Test {
+        name: "cart › buys".into(),
+        full_name: "a.spec.js › cart › buys".into(),
+        suite: "cart".into(),
+        project: "web".into(),
+        place: CodePlace { file: Some("/tests/a.spec.js".into()), line: Some(3) },
+        retry: 1,
+        worker: 2,
+        tags: vec!["@smoke".into()],
+        status: "failed".into(),
+        passed: Some(false),
+        errors: vec![error(Some("TypeError"), "no lamp"), error(None, "no mug")],
+        dropped_steps: 7,
+    };
+    let span = exported(Operation::Test(Box::new(test.clone())));
+    assert_eq!((span.name.as_str(), span.kind()), ("cart › buys", SpanKind::Internal));
+    let found = attributes(&span);
+    for (key, value) in [
+        ("test.case.name", "a.spec.js › cart › buys"),
+        ("test.case.result.status", "fail"),
+        ("test.suite.name", "cart"),
+        ("code.file.path", "/tests/a.spec.js"),
+        ("code.line.number", "3"),
+        ("error.type", "TypeError"),
+        ("navtrace.test.project", "web"),
+        ("navtrace.test.status", "failed"),
+        ("navtrace.test.retry", "1"),
+        ("navtrace.test.worker", "2"),
+        ("navtrace.test.dropped_steps", "7"),
+    ] {
+        assert_eq!(found.get(key).map(String::as_str), Some(value), "{key}");
+    }
+    assert!(found["navtrace.test.tags"].contains("@smoke"), "{found:?}");
+    assert_eq!(span.status, Some(Status { message: "no lamp".to_owned(), code: StatusCode::Error.into() }));
+    let events: Vec<_> = span.events.iter().map(|event| (event.name.as_str(), event.time_unix_nano)).collect();
+    assert_eq!(events, [("exception", 9), ("exception", 9)]);
+    let keys: Vec<_> = span.events[0].attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+    assert_eq!(keys, ["exception.message", "exception.type", "exception.stacktrace"]);
+
+    let passed = Test { passed: Some(true), errors: Vec::new(), status: "passed".into(), ..test.clone() };
+    let span = exported(Operation::Test(Box::new(passed)));
+    assert_eq!((attributes(&span)["test.case.result.status"].as_str(), span.status.as_ref()), ("pass", None));
+    // A test may end otherwise than expected without an error.
+    let silent = Test { errors: Vec::new(), status: "timedOut".into(), ..test.clone() };
+    assert_eq!(attributes(&exported(Operation::Test(Box::new(silent))))["error.type"], "timedOut");
+    let skipped = Test { passed: None, errors: Vec::new(), ..test };
+    let span = exported(Operation::Test(Box::new(skipped)));
+    assert!(!attributes(&span).contains_key("test.case.result.status") && span.status.is_none());
+}
+
+#[test]
+fn a_step_has_its_category_place_and_error() {
+    let step = Step {
+        name: "Navigate".into(),
+        category: "pw:api".into(),
+        url: Some("http://shop.test/".into()),
+        place: CodePlace { file: Some("/tests/a.spec.js".into()), line: Some(3) },
+        error: Some(TestError { kind: None, message: "refused".into(), stack: None }),
+    };
+    let span = exported(Operation::Step(Box::new(step)));
+    assert_eq!((span.name.as_str(), span.kind()), ("Navigate", SpanKind::Internal));
+    let expected = [
+        ("code.file.path", "/tests/a.spec.js"),
+        ("code.line.number", "3"),
+        ("error.type", "_OTHER"),
+        ("navtrace.step.category", "pw:api"),
+        ("url.full", "http://shop.test/"),
+    ];
+    assert_eq!(attributes(&span), expected.map(|(key, value)| (key, value.to_owned())).into());
+    assert_eq!(span.status.unwrap().message, "refused");
 }

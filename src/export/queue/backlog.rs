@@ -11,6 +11,9 @@ use crate::export::queue::Message;
 /// costs no batch.
 const MAX_BATCHES: usize = 128;
 
+/// Limit for all messages, beyond which steps of tests are dropped: their navigations then stand below the context.
+const MAX_MESSAGES: usize = 10_000;
+
 /// A queue of messages. Drops the oldest batches of observations when there are too many.
 #[derive(Default)]
 pub(super) struct Backlog {
@@ -30,6 +33,9 @@ impl Backlog {
     /// Adds a message. Never waits for the thread.
     pub(super) fn add(&self, message: Message) {
         let mut state = lock(&self.state);
+        if matches!(message, Message::Step(_)) && state.messages.len() >= MAX_MESSAGES {
+            return;
+        }
         state.batches += usize::from(is_batch(&message));
         state.messages.push_back(message);
         if state.batches > MAX_BATCHES {

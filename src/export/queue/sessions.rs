@@ -16,6 +16,7 @@ use crate::export::send::BatchResult;
 use crate::export::session::QueuedSession;
 use crate::export::spool::Spool;
 use crate::observe::observation::{Observation, Observed};
+use crate::observe::session::TestStep;
 use crate::observe::span::Nanos;
 
 /// How long to wait for the host before this one to release a journal. Chromium kills that host after 2 s.
@@ -136,6 +137,13 @@ impl Sessions {
             let written = session.observe(observed);
             self.overflow.shorten(session);
             self.problems.check_journal(written);
+        }
+    }
+
+    /// Applies a step of a test to the current session.
+    pub(super) fn step(&mut self, step: TestStep) {
+        if let Some(session) = &mut self.current {
+            self.problems.check_journal(session.step(step));
         }
     }
 

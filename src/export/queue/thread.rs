@@ -92,6 +92,7 @@ impl QueueThread {
                 self.sessions.begin(SessionStart { context, parent, time, resource, browser: self.browser });
             }
             Message::Observed(observed) => self.observe(observed),
+            Message::Step(step) => self.sessions.step(step),
             Message::Sender(SenderEvent::State(state)) => self.sender = state,
             Message::Sender(SenderEvent::Answered(result)) => self.sessions.answered(result),
             Message::Sender(SenderEvent::SpoolWaits) => self.spool_waits = true,

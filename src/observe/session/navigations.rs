@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::context::ids::SpanId;
 use crate::observe::observation::Observation;
 use crate::observe::session::parents::ParentContext;
-use crate::observe::session::{Session, nanos, remember};
-use crate::observe::span::{Nanos, Navigation, Operation, Span};
+use crate::observe::session::{Session, TestStep, remember};
+use crate::observe::span::{Nanos, Navigation, Operation, Span, nanos};
 
 /// The number of navigations that may be open at once. Bounds the memory of navigations whose end is never seen.
 pub(super) const MAX_OPEN: usize = 5000;
@@ -22,6 +22,9 @@ pub(super) struct OpenNavigation {
     pub(super) navigation: Navigation,
     /// The number of open requests.
     pub(super) requests: usize,
+    /// The innermost step of a test in which it began.
+    #[serde(default)]
+    pub(super) step: Option<TestStep>,
     /// When it failed or its document was gone. Only late requests may follow.
     #[serde(rename = "over")]
     left: Option<Nanos>,
@@ -29,7 +32,7 @@ pub(super) struct OpenNavigation {
 
 impl OpenNavigation {
     fn new(start: Nanos) -> Self {
-        Self { start, end: start, navigation: Navigation::default(), requests: 0, left: None }
+        Self { start, end: start, navigation: Navigation::default(), requests: 0, step: None, left: None }
     }
 
     pub(super) fn extend_to(&mut self, time: Nanos) {
@@ -133,7 +136,10 @@ impl Session {
     /// Returns an open navigation, and begins it if it is new.
     pub(super) fn navigation(&mut self, id: SpanId, start: Nanos) -> &mut OpenNavigation {
         let ParentContext { trace_id, flags, .. } = self.parents.for_navigation(id);
-        if flags.is_sampled() && trace_id != self.context.trace_id && !self.traces.contains(&trace_id) {
+        // The summary names tests' traces apart.
+        let is_counted =
+            trace_id == self.context.trace_id || self.traces.contains(&trace_id) || self.steps.has(trace_id);
+        if flags.is_sampled() && !is_counted {
             self.counts.count_trace(trace_id);
             let _ = remember(&mut self.traces, trace_id);
         }
@@ -184,8 +190,11 @@ impl Session {
     }
 
     pub(super) fn navigation_span(&mut self, id: SpanId, open: OpenNavigation, unfinished: bool) -> Span {
-        let parent = self.parents.for_navigation(id);
+        let mut parent = self.parents.for_navigation(id);
         self.parents.extend_tab(parent.parent, open.start, open.end);
+        if let Some(step) = open.step {
+            (parent.parent, parent.is_remote) = (Some(step.span_id), true);
+        }
         parent.into_span(id, (open.start, open.end), unfinished, Operation::Navigation(open.navigation))
     }
 }

@@ -6,8 +6,8 @@ use crate::context::ids::{SpanId, TraceId};
 use crate::context::resources::is_call;
 use crate::observe::counts::SlowestRequest;
 use crate::observe::observation::{FailureKind, NavigationStart, Observation, Response, SpanLink};
-use crate::observe::session::{Session, nanos, remember};
-use crate::observe::span::{Nanos, Operation, Request, Span, SpanError};
+use crate::observe::session::{Session, remember};
+use crate::observe::span::{Nanos, Operation, Request, Span, SpanError, nanos};
 
 /// The number of requests that may be open at once. Bounds the memory of requests whose end is never seen.
 pub(super) const MAX_OPEN: usize = 10_000;

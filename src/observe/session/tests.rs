@@ -138,6 +138,7 @@ fn summary(spans: &[Span]) -> Vec<String> {
     let line = |span: &Span| {
         let parent = span.parent.map_or_else(|| "-".to_owned(), short);
         let what = match &span.operation {
+            Operation::Test(_) | Operation::Step(_) => unreachable!("a browser has no tests"),
             Operation::Session => "session".to_owned(),
             Operation::Tab => "tab".to_owned(),
             Operation::Navigation(navigation) => {
@@ -318,3 +319,4 @@ mod exchanges;
 mod hosts;
 mod parents;
 mod properties;
+mod steps;

@@ -1,0 +1,204 @@
+//! Receives reports over the run's socket, and tells test runners and hosts what they ask for.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::base::{lock, threads};
+use crate::observe::span::Nanos;
+use crate::run::reports::{self, Report, ReportSender};
+use crate::run::state::RunState;
+use crate::run::test_attempts::{Effects, TestAttempts};
+use crate::run::test_export::TestExporter;
+
+/// Pause after a failed accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// The longest report, in bytes.
+const MAX_REPORT: u64 = 1 << 20;
+
+/// The state of a run, shared between threads.
+#[derive(Debug, Default)]
+pub(crate) struct SharedState {
+    state: Mutex<RunState>,
+    changed: Condvar,
+    tests: Mutex<Tests>,
+}
+
+/// The tests of a run, and the connections of those who report them or ask for them.
+#[derive(Debug, Default)]
+struct Tests {
+    live: Option<(TestAttempts, TestExporter)>,
+    /// The open connections that can be written to.
+    connections: BTreeMap<usize, Arc<UnixStream>>,
+}
+
+impl Tests {
+    /// Applies a report in this thread, so that each connection gets what it asks for in order.
+    fn update(&mut self, effects: impl FnOnce(&mut TestAttempts) -> Effects) {
+        let Some((attempts, exporter)) = &mut self.live else { return };
+        let Effects { notices, spans } = effects(attempts);
+        for (connection, notice) in notices {
+            let Some(mut stream) = self.connections.get(&connection).map(Arc::as_ref) else { continue };
+            let written = serde_json::to_string(&notice).map(|line| stream.write_all(format!("{line}\n").as_bytes()));
+            if !matches!(written, Ok(Ok(()))) {
+                // Part of a line may be written.
+                self.connections.remove(&connection);
+            }
+        }
+        exporter.send(spans);
+    }
+}
+
+impl SharedState {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, RunState> {
+        lock(&self.state)
+    }
+
+    /// Ends the wait for the reports of hosts.
+    pub(super) fn stop_waiting(&self) {
+        self.lock().is_cut_short = true;
+        self.changed.notify_all();
+    }
+
+    fn connected(&self, connection: usize, stream: &Arc<UnixStream>) {
+        self.lock().connected(connection);
+        // What it does not read in time is for a process that is stuck.
+        let _ = stream.set_write_timeout(Some(reports::WRITE_TIMEOUT));
+        lock(&self.tests).connections.insert(connection, Arc::clone(stream));
+    }
+
+    fn disconnected(&self, connection: usize) {
+        let mut tests = lock(&self.tests);
+        tests.connections.remove(&connection);
+        tests.update(|attempts| attempts.disconnected(connection, nanos_now()));
+        drop(tests);
+        self.lock().disconnected(connection, Instant::now());
+        self.changed.notify_all();
+    }
+
+    /// Applies a report, and returns a problem that was not reported before.
+    fn apply(&self, connection: usize, report: Report) -> Option<String> {
+        lock(&self.tests).update(|attempts| attempts.apply(connection, &report));
+        let problem = self.lock().apply(connection, report, Instant::now());
+        self.changed.notify_all();
+        problem
+    }
+}
+
+/// Receives reports, each connection in a thread of its own.
+#[derive(Debug)]
+pub struct ReportReceiver {
+    path: PathBuf,
+    shared: Arc<SharedState>,
+}
+
+impl ReportReceiver {
+    /// Listens in `dir`, a private directory, and passes each new problem to `on_problem`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the socket can't be created.
+    pub fn listen(dir: &Path, on_problem: fn(&str)) -> io::Result<Self> {
+        let path = dir.join("run");
+        let listener = UnixListener::bind(&path)?;
+        let shared = Arc::new(SharedState::default());
+        let shared_with_readers = Arc::clone(&shared);
+        threads::start("reports", move || {
+            for (connection, stream) in listener.incoming().enumerate() {
+                let Ok(stream) = stream else {
+                    // Most likely out of file descriptors, which hosts free as they end.
+                    std::thread::sleep(ACCEPT_PAUSE);
+                    continue;
+                };
+                let stream = Arc::new(stream);
+                shared_with_readers.connected(connection, &stream);
+                let start_reader = || {
+                    let (stream, shared) = (Arc::clone(&stream), Arc::clone(&shared_with_readers));
+                    threads::start("report", move || read(connection, &stream, &shared, on_problem))
+                };
+                // Where no thread can be started now, one can be once others have ended.
+                while start_reader().is_err() {
+                    std::thread::sleep(ACCEPT_PAUSE);
+                }
+            }
+        })
+        .map_err(io::Error::other)?;
+        Ok(Self { path, shared })
+    }
+
+    /// Path of the socket, the value of `NAVTRACE_RUN`.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes spans of the tests that are reported from now on.
+    pub(super) fn trace_tests(&self, attempts: TestAttempts, exporter: TestExporter) {
+        lock(&self.shared.tests).live = Some((attempts, exporter));
+    }
+
+    /// Returns the state for another thread.
+    pub(crate) fn shared(&self) -> Arc<SharedState> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Waits until `ready` returns something; `None` after `timeout`.
+    pub fn wait_for<T>(&self, timeout: Duration, mut ready: impl FnMut(&RunState) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(found) = ready(&state) {
+                return Some(found);
+            }
+            let left = deadline.checked_duration_since(Instant::now())?;
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits up to `timeout` until every open connection has ended or a signal ends the wait, and returns what was reported.
+    #[must_use]
+    pub fn finish(self, timeout: Duration) -> RunState {
+        if let Ok(stream) = reports::connect(&self.path) {
+            ReportSender::to(Some(stream)).send(&Report::End);
+        }
+        self.wait_for(timeout, |state| (state.is_complete() || state.is_cut_short).then_some(()));
+        let live = lock(&self.shared.tests).live.take();
+        let mut state = std::mem::take(&mut *self.shared.lock());
+        if let Some((attempts, exporter)) = live {
+            state.tests = attempts.ended;
+            state.test_spans = exporter.finish();
+        }
+        state
+    }
+}
+
+fn read(connection: usize, stream: &UnixStream, shared: &SharedState, on_problem: fn(&str)) {
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    while let Ok(length) = (&mut reader).take(MAX_REPORT).read_until(b'\n', &mut line) {
+        if length == 0 || line.last() != Some(&b'\n') {
+            break;
+        }
+        match serde_json::from_slice(&line) {
+            Ok(report) => {
+                if let Some(problem) = shared.apply(connection, report) {
+                    on_problem(&problem);
+                }
+            }
+            Err(error) => tracing::debug!("a report can't be read: {error}: {}", String::from_utf8_lossy(&line)),
+        }
+        line.clear();
+    }
+    shared.disconnected(connection);
+}
+
+/// Returns the time in nanoseconds since the Unix epoch.
+fn nanos_now() -> Nanos {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
