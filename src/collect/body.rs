@@ -153,7 +153,7 @@ pub(super) fn decode(format: Format, body: Bytes) -> Result<Decoded, Refusal> {
         Format::Protobuf | Format::Grpc => {
             protobuf::decoded_size(&body, MAX_DECODED).map_err(|error| invalid(error.to_string()))?
         }
-        Format::Json => body.split(|byte| *byte == b'{').skip(1).count() * JSON_OBJECT,
+        Format::Json => json_size(&body),
     };
     if estimate > MAX_DECODED {
         return Err(Refusal::new(413, "the body has too many parts: send smaller batches"));
@@ -162,6 +162,22 @@ pub(super) fn decode(format: Format, body: Bytes) -> Result<Decoded, Refusal> {
         Format::Protobuf | Format::Grpc => protobuf::decode(body).map_err(|error| invalid(error.to_string())),
         Format::Json => json::decode(&body).map_err(invalid),
     }
+}
+
+/// Estimates the memory of a decoded JSON body: of its objects, and of the texts in its lists. Members of objects count as texts too.
+fn json_size(body: &[u8]) -> usize {
+    let mut size = 0;
+    let mut is_next = false;
+    for byte in body {
+        match byte {
+            b'{' => size += JSON_OBJECT,
+            b'"' if is_next => size += size_of::<String>(),
+            b' ' | b'\t' | b'\r' | b'\n' => continue,
+            _ => {}
+        }
+        is_next = *byte == b',';
+    }
+    size
 }
 
 /// Checks that a span can be found again.

@@ -17,7 +17,7 @@ pub(super) const BATCH: Duration = Duration::from_secs(6);
 /// Kinds of requests that a service traces if it traces any of them. Of the others it may serve files, which it does not trace.
 const CALLS: [&str; 3] = ["main_frame", "sub_frame", "xmlhttprequest"];
 
-/// The number of requests from which old ones are forgotten, and their age then.
+/// The number of requests to remember. With more, the earlier half is forgotten, and all above this age.
 const MANY_REQUESTS: usize = 20_000;
 const OLD: Duration = Duration::from_secs(30);
 
@@ -71,8 +71,10 @@ impl ExpectedSpans {
         let Some((id, mut carrier)) = <SpanId>::try_from(&*span.span_id).ok().zip(carrier(span)) else { return };
         self.latest = self.latest.max(carrier.end);
         if self.carriers.len() >= MANY_REQUESTS {
-            let oldest = self.latest.saturating_sub(nanos(OLD));
-            self.carriers.retain(|_, carrier| carrier.end >= oldest);
+            let mut ends: Vec<u64> = self.carriers.values().map(|carrier| carrier.end).collect();
+            let (_, median, _) = ends.select_nth_unstable(MANY_REQUESTS / 2);
+            let oldest = self.latest.saturating_sub(nanos(OLD)).max(*median);
+            self.carriers.retain(|_, carrier| carrier.end > oldest);
         }
         if self.is_parent.remove(&id) {
             carrier.is_continued = true;
@@ -234,6 +236,26 @@ mod tests {
         assert_eq!(after(&known), []);
         let traced = [&known[..], &[below(2), sent(3, "script", SHOP, 1)]].concat();
         assert_eq!(after(&traced).len(), 1);
+    }
+
+    #[test]
+    fn of_very_many_requests_the_latest_are_known() {
+        let mut expected = ExpectedSpans::default();
+        expected.add(&sent(1, "xmlhttprequest", SHOP, 1));
+        expected.add(&below(1));
+        let many = u64::try_from(MANY_REQUESTS).unwrap();
+        for id in 2..=many + 100 {
+            let mut request = sent(id, "xmlhttprequest", SHOP, 1);
+            request.resource_spans[0].scope_spans[0].spans[0].end_time_unix_nano += id;
+            expected.add(&request);
+        }
+        assert!(expected.carriers.len() <= MANY_REQUESTS, "{}", expected.carriers.len());
+        let missing = *expected.missing(NOW).get("shop.test:80").unwrap();
+        assert!(missing >= MANY_REQUESTS / 2, "{missing}");
+        for id in many..=many + 100 {
+            expected.add(&below(id));
+        }
+        assert_eq!(expected.missing(NOW).get("shop.test:80"), Some(&(missing - 101)));
     }
 
     #[test]

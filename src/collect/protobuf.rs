@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, EntityRef, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
@@ -72,6 +72,7 @@ enum Part {
     Request,
     ResourceSpans,
     Resource,
+    Entity,
     ScopeSpans,
     Scope,
     Span,
@@ -82,6 +83,7 @@ enum Part {
     AnyValue,
     Array,
     KeyValueList,
+    Text,
 }
 
 impl Part {
@@ -100,8 +102,10 @@ impl Part {
             | (Self::Scope | Self::Event, 3)
             | (Self::Link, 4)
             | (Self::Span, 9) => Self::KeyValue,
-            // A resource's entities are rare and counted like values.
-            (Self::KeyValue, 2) | (Self::Array, 1) | (Self::Resource, 3) => Self::AnyValue,
+            (Self::Resource, 3) => Self::Entity,
+            // Lists of texts. A single text is part of its message.
+            (Self::Entity, 3 | 4) => Self::Text,
+            (Self::KeyValue, 2) | (Self::Array, 1) => Self::AnyValue,
             (Self::AnyValue, 5) => Self::Array,
             (Self::AnyValue, 6) => Self::KeyValueList,
             _ => return None,
@@ -114,6 +118,7 @@ impl Part {
             Self::Request => 0,
             Self::ResourceSpans => size_of::<ResourceSpans>(),
             Self::Resource => size_of::<Resource>(),
+            Self::Entity => size_of::<EntityRef>(),
             Self::ScopeSpans => size_of::<ScopeSpans>(),
             Self::Scope => size_of::<InstrumentationScope>(),
             Self::Span => size_of::<Span>(),
@@ -122,6 +127,7 @@ impl Part {
             Self::Status => size_of::<Status>(),
             Self::KeyValue => size_of::<KeyValue>(),
             Self::AnyValue | Self::Array | Self::KeyValueList => size_of::<AnyValue>(),
+            Self::Text => size_of::<String>(),
         }
     }
 }
@@ -147,7 +153,9 @@ pub(super) fn decoded_size(body: &[u8], limit: usize) -> Result<usize, DecodeErr
             if size > limit {
                 return Ok(size);
             }
-            open.push((inner, message));
+            if !matches!(inner, Part::Text) {
+                open.push((inner, message));
+            }
             rest = after;
         }
     }

@@ -5,7 +5,7 @@
 
 mod connection;
 mod cors;
-mod requests;
+pub(crate) mod requests;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, MutexGuard, mpsc};
@@ -14,12 +14,15 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{io, iter};
 
 use axum::Router;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::base::{lock, lock_within};
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::{lock, lock_within, threads};
+use crate::collect::contents::Contents;
 use crate::collect::expected::{BATCH, MissingSpans};
-use crate::collect::receiver::requests::Shared;
-use crate::collect::store::{Contents, TraceFileWriter};
+use crate::collect::receiver::requests::{Shared, Unread};
+use crate::collect::store::TraceFileWriter;
 
 /// OTLP's port for HTTP.
 pub(crate) const PORT: u16 = 4318;
@@ -72,6 +75,7 @@ pub(crate) struct Collected {
     pub(crate) contents: Contents,
     /// The number of spans that could not be written.
     pub(crate) lost: usize,
+    pub(crate) unread: Unread,
     /// Whether a signal ended the wait for a write that did not end.
     pub(crate) is_stuck: bool,
     /// The spans of services that were waited for and have not arrived.
@@ -80,23 +84,29 @@ pub(crate) struct Collected {
 
 impl Collector {
     /// Serves in a thread of its own, once [`Self::begin`] is called. Passes problems to `on_problem`, each kind once.
-    pub(crate) fn start(listeners: Vec<TcpListener>, store: TraceFileWriter, on_problem: fn(&str)) -> io::Result<Self> {
-        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses a thread or further open files. Then a file that was made for this collector is removed.
+    pub(crate) fn start(
+        listeners: Vec<TcpListener>,
+        store: TraceFileWriter,
+        on_problem: fn(&str),
+    ) -> Result<Self, Failure> {
         let shared = Arc::new(Shared::new(store, on_problem));
-        // With a single blocking thread, only one body at a time is decoded.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
-        let listeners = {
-            let _inside = runtime.enter();
-            let asynchronous = |listener: TcpListener| {
-                listener.set_nonblocking(true)?;
-                tokio::net::TcpListener::from_std(listener)
-            };
-            listeners.into_iter().map(asynchronous).collect::<io::Result<Vec<_>>>()?
-        };
+        let started = Self::start_server(listeners, &shared);
+        started.inspect_err(|_| lock(&shared.store).remove_if_new())
+    }
+
+    fn start_server(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> Result<Self, Failure> {
+        let shared = Arc::clone(shared);
+        let addresses =
+            listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>().map_err(not_received)?;
+        let (runtime, listeners) = prepare_server(listeners).map_err(not_received)?;
         let (stop, stopped) = oneshot::channel();
         let (permit, may_begin) = mpsc::channel();
         let (for_server, for_thread) = (Arc::clone(&shared), Arc::clone(&shared));
-        let thread = std::thread::Builder::new().name("collector".to_owned()).spawn(move || {
+        let thread = threads::start("collector", move || {
             // Until then clients wait in the listener's queue.
             if may_begin.recv().is_err() {
                 return;
@@ -176,6 +186,7 @@ impl Collector {
         Collected {
             contents: lock(&self.shared.contents).clone(),
             lost: store.as_ref().map_or(0, |store| store.lost()),
+            unread: *lock(&self.shared.unread),
             is_stuck: store.is_none(),
             missing,
         }
@@ -219,6 +230,25 @@ impl CollectorHandle {
             std::mem::forget(store);
         }
     }
+}
+
+fn not_received(error: io::Error) -> Failure {
+    Failure::new(ExitCode::Failure, "spans can't be received").because(error)
+}
+
+/// Makes the server's runtime and listeners.
+fn prepare_server(listeners: Vec<TcpListener>) -> io::Result<(Runtime, Vec<tokio::net::TcpListener>)> {
+    // With a single blocking thread, only one body at a time is decoded.
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
+    let listeners = {
+        let _inside = runtime.enter();
+        let asynchronous = |listener: TcpListener| {
+            listener.set_nonblocking(true)?;
+            tokio::net::TcpListener::from_std(listener)
+        };
+        listeners.into_iter().map(asynchronous).collect::<io::Result<_>>()?
+    };
+    Ok((runtime, listeners))
 }
 
 async fn serve(listener: tokio::net::TcpListener, router: Router, connections: Arc<Semaphore>) {

@@ -1,6 +1,5 @@
-//! Writes a trace file (OTLP JSON lines, the format of the Collector's file exporter) and counts the spans of each trace in it.
+//! Writes a trace file (OTLP JSON lines, the format of the Collector's file exporter).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -9,24 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
 use crate::base::directories::StateDirectory;
-use crate::base::text::short_name;
 use crate::base::{file_lock, lock};
+use crate::collect::contents::Contents;
 use crate::collect::expected::{ExpectedSpans, MissingSpans};
 use crate::collect::refused::RefusedSpans;
-use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
-
-/// The number of traces to count. The file keeps further ones too.
-const MAX_TRACES: usize = 100_000;
-
-/// The number of services to remember of a trace.
-const MAX_SERVICES: usize = 32;
 
 /// The number of trace files to keep in the state directory.
 const MAX_FILES: usize = 20;
@@ -41,33 +31,6 @@ const READER_WAIT: Duration = Duration::from_secs(1);
 
 /// Pause between two attempts to open a pipe.
 const READER_PAUSE: Duration = Duration::from_millis(10);
-
-/// The service of spans whose resource has no service name.
-pub(crate) const UNKNOWN_SERVICE: &str = "unknown service";
-
-/// A trace in the file.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct CollectedTrace {
-    /// The number of spans; a repeated span counts twice.
-    pub(crate) spans: usize,
-    pub(crate) services: BTreeSet<String>,
-    pub(crate) root_service: Option<String>,
-    /// The id of the span without a parent.
-    pub(crate) root: Option<[u8; 8]>,
-    /// The start of the first span: nanoseconds since the epoch.
-    pub(crate) start: u64,
-    /// The end of the last span: nanoseconds since the epoch.
-    pub(crate) end: u64,
-}
-
-/// The traces and spans in a trace file.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Contents {
-    /// By trace id.
-    pub(crate) traces: BTreeMap<[u8; 16], CollectedTrace>,
-    /// The number of spans of all traces.
-    pub(crate) spans: usize,
-}
 
 /// A trace file that is being written.
 #[derive(Debug)]
@@ -150,8 +113,7 @@ impl TraceFileWriter {
 
     /// Returns which spans of services were still to come at a time.
     pub(super) fn missing(&self, time: SystemTime) -> MissingSpans {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.expected.missing(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        self.expected.missing(nanos(time))
     }
 
     /// Writes one line for each resource. Writes either all lines or none; then the client may send the spans again.
@@ -166,13 +128,7 @@ impl TraceFileWriter {
         }
         self.refused.remove(request);
         self.expected.add(request);
-        let mut contents = lock(&self.contents);
-        for resource in &request.resource_spans {
-            let service = short_name(service_name(resource.resource.as_ref()));
-            for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
-                contents.add(span, &service);
-            }
-        }
+        lock(&self.contents).add(request, nanos(SystemTime::now()));
         Ok(())
     }
 
@@ -205,37 +161,10 @@ impl TraceFileWriter {
     }
 }
 
-impl Contents {
-    fn add(&mut self, span: &Span, service: &str) {
-        self.spans += 1;
-        let Ok(id) = <[u8; 16]>::try_from(&*span.trace_id) else { return };
-        if self.traces.len() >= MAX_TRACES && !self.traces.contains_key(&id) {
-            return;
-        }
-        let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
-        let trace = self.traces.entry(id).or_insert_with(|| CollectedTrace { start, end, ..CollectedTrace::default() });
-        trace.spans += 1;
-        trace.start = trace.start.min(start);
-        trace.end = trace.end.max(end);
-        // The real root of a trace that a session joined may never arrive here, so the session's span stands in for it.
-        let is_joined = trace.root.is_none() && span.flags & IS_REMOTE != 0 && span.name == SESSION_NAME;
-        // Some exporters write zeros for no parent.
-        if span.parent_span_id.iter().all(|byte| *byte == 0) || is_joined {
-            trace.root = <[u8; 8]>::try_from(&*span.span_id).ok();
-            trace.root_service = Some(service.to_owned());
-        }
-        if trace.services.len() < MAX_SERVICES && !trace.services.contains(service) {
-            trace.services.insert(service.to_owned());
-        }
-    }
-}
-
-fn service_name(resource: Option<&Resource>) -> &str {
-    let named = resource.and_then(|resource| resource.attributes.iter().find(|pair| pair.key == "service.name"));
-    match named.and_then(|pair| pair.value.as_ref()).and_then(|value| value.value.as_ref()) {
-        Some(Value::StringValue(name)) => name,
-        _ => UNKNOWN_SERVICE,
-    }
+/// Returns nanoseconds since the epoch.
+fn nanos(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Opens a file, device or pipe. A pipe that nobody reads is an error: opening it would block, and no signal could end that.

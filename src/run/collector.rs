@@ -10,9 +10,11 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::files::{self, Readers};
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
+use crate::collect::contents::Contents;
 use crate::collect::expected::MissingSpans;
+use crate::collect::receiver::requests::Unread;
 use crate::collect::receiver::{self, Collected, Collector, CollectorHandle};
-use crate::collect::store::{self, Contents, TraceFileWriter};
+use crate::collect::store::{self, TraceFileWriter};
 use crate::run::ending::Unfinished;
 use crate::view::link::LinkTemplate;
 use crate::view::page::{self, Page};
@@ -49,6 +51,7 @@ pub(crate) struct CollectorReport {
     page: Option<PathBuf>,
     /// Number of spans that could not be written and did not come again.
     pub(crate) lost: usize,
+    unread: Unread,
     /// Whether the rest could not be written because a write did not end.
     is_stuck: bool,
     missing: MissingSpans,
@@ -73,7 +76,7 @@ pub(crate) fn start(options: &CollectorOptions) -> Result<RunningCollector, Fail
         fail(&format!("{} can't be written", path.display()), error).hint("name another file with --output")
     })?;
     let path = store.path().to_owned();
-    let receiver = Collector::start(listeners, store, say).map_err(|error| fail("spans can't be received", error))?;
+    let receiver = Collector::start(listeners, store, say)?;
     Ok(RunningCollector { receiver, path, is_named_by_user: options.output.is_some() })
 }
 
@@ -142,8 +145,8 @@ impl RunningCollector {
             ));
             None
         });
-        let Collected { contents, lost, is_stuck, missing } = collected;
-        CollectorReport { contents, path: self.path, page, lost, is_stuck, missing }
+        let Collected { contents, lost, unread, is_stuck, missing } = collected;
+        CollectorReport { contents, path: self.path, page, lost, unread, is_stuck, missing }
     }
 }
 
@@ -159,6 +162,7 @@ impl CollectorReport {
             lines
                 .push(format!("{} could not be written to {path} and were not sent again", counted(self.lost, "span")));
         }
+        lines.extend(unread(self.unread).map(|what| format!("{what} not in {path}")));
         if self.contents.spans == 0 {
             return lines;
         }
@@ -169,6 +173,18 @@ impl CollectorReport {
             lines.push(format!("the page: {}", page.display()));
         }
         lines
+    }
+}
+
+/// Says how much could not be read, up to the place where it is not.
+fn unread(Unread { requests, spans }: Unread) -> Option<String> {
+    let of_requests = format!("{} could not be read, and their spans are", counted(requests, "request"));
+    let are = if spans == 1 { "is" } else { "are" };
+    match (requests, spans) {
+        (0, 0) => None,
+        (0, _) => Some(format!("{} could not be read and {are}", counted(spans, "span"))),
+        (_, 0) => Some(of_requests),
+        (_, _) => Some(format!("{} and {of_requests}", counted(spans, "span"))),
     }
 }
 
@@ -193,6 +209,9 @@ fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, Strin
     let loaded = TraceFile::open(path).and_then(|file| file.load(&selection, Detail::Full, Clocks::Both, link));
     let loaded = loaded.map_err(|error| error.to_string())?;
     let html = page_path(path);
+    if !page::may_replace(&html) {
+        return Err(format!("{} is not a page of navtrace", html.display()));
+    }
     files::write_with(&html, Readers::User, |file| page::write(file, &Page::new(&loaded, false)))
         .map_err(|error| format!("{}: {error}", html.display()))?;
     Ok(html)

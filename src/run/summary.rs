@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use url::Url;
 
 use crate::base::text::counted;
-use crate::collect::store::CollectedTrace;
+use crate::collect::contents::{CollectedTrace, Contents};
 use crate::context::ids::TraceId;
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
@@ -51,8 +51,11 @@ pub(super) fn summary(
         let of_sessions = (traces != sessions).then(|| format!(", {}", counted(sessions, "session")));
         lines.push(format!("{}{}", counted(traces, "trace"), of_sessions.unwrap_or_default()));
     }
-    lines.extend(test_summary::lines(&state.tests, collected.map(|collected| &collected.contents), link));
-    let seen = |session: &TracedSession| collected?.contents.traces.get(&session.trace_id.bytes());
+    lines.extend(test_summary::lines(&state.tests, link));
+    let seen = |session: &TracedSession| {
+        let contents = &collected?.contents;
+        Some((contents, contents.traces.get(&session.trace_id.bytes())?))
+    };
     lines.extend(state.sessions.iter().map(|session| session_line(session, seen(session), link)));
     lines.extend(resources_hint(&state.sessions));
     if let Some(collected) = collected {
@@ -79,7 +82,11 @@ fn resources_hint(sessions: &[TracedSession]) -> Option<String> {
 }
 
 /// Formats a session as one line, its parts separated by two blanks.
-fn session_line(session: &TracedSession, seen: Option<&CollectedTrace>, link: Option<&LinkTemplate>) -> String {
+fn session_line(
+    session: &TracedSession,
+    seen: Option<(&Contents, &CollectedTrace)>,
+    link: Option<&LinkTemplate>,
+) -> String {
     let SessionCounts {
         navigations, requests, failures, cache_hits, slowest, dropped, other_traces, named_traces, ..
     } = &session.counts;
@@ -97,10 +104,10 @@ fn session_line(session: &TracedSession, seen: Option<&CollectedTrace>, link: Op
         some(usize::try_from(*dropped).unwrap_or(usize::MAX), "observations lost"),
         Some(duration.map_or("not ended".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()))),
         slowest.as_ref().map(slowest_request),
-        seen.and_then(services),
+        seen.and_then(|(contents, seen)| services(&contents.services_below_root(seen))),
         Some(describe_mode(session.mode)),
         Some(export_state(session)),
-        link.map(|link| link_to(session, seen, link)),
+        link.map(|link| link_to(session, seen.map(|(_, seen)| seen), link)),
     ];
     format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
 }
@@ -125,9 +132,7 @@ fn also_in(named: &[TraceId], count: usize) -> Option<String> {
 }
 
 /// Names the services behind the browser.
-fn services(seen: &CollectedTrace) -> Option<String> {
-    let behind = seen.services.iter().filter(|name| Some(*name) != seen.root_service.as_ref());
-    let names: Vec<&str> = behind.map(String::as_str).collect();
+fn services(names: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| format!("served by {}", names.join(", ")))
 }
 
@@ -137,13 +142,10 @@ fn link_to(session: &TracedSession, seen: Option<&CollectedTrace>, link: &LinkTe
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     };
     // Without a collector of its own, the run knows the spans' times from the reports alone.
-    let (start, end) = seen.map_or_else(
-        || {
-            let ago = |at: Instant| SystemTime::now() - at.elapsed();
-            (nanos(ago(session.started)), nanos(session.ended.map_or_else(SystemTime::now, ago)))
-        },
-        |seen| (seen.start, seen.end),
-    );
+    let (start, end) = seen.and_then(|seen| seen.times).unwrap_or_else(|| {
+        let ago = |at: Instant| SystemTime::now() - at.elapsed();
+        (nanos(ago(session.started)), nanos(session.ended.map_or_else(SystemTime::now, ago)))
+    });
     let root =
         seen.and_then(|seen| seen.root).map_or_else(String::new, |root| format!("{:016x}", u64::from_be_bytes(root)));
     link.fill(&LinkedTrace { trace_id: &session.trace_id.to_string(), span_id: &root, start, end })

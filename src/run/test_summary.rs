@@ -1,7 +1,6 @@
 //! The lines about tests in the summary of a run. Pure.
 
 use crate::base::text::{clean, counted};
-use crate::collect::store::Contents;
 use crate::run::test_attempts::EndedTest;
 use crate::view::link::{LinkTemplate, LinkedTrace};
 
@@ -9,10 +8,10 @@ use crate::view::link::{LinkTemplate, LinkedTrace};
 const MAX_LINES: usize = 100;
 
 /// Returns a line per test, its parts separated by two blanks.
-pub(super) fn lines(tests: &[EndedTest], contents: Option<&Contents>, link: Option<&LinkTemplate>) -> Vec<String> {
+pub(super) fn lines(tests: &[EndedTest], link: Option<&LinkTemplate>) -> Vec<String> {
     let is_shown = |test: &&EndedTest| tests.len() <= MAX_LINES || test.failed;
     let shown = tests.iter().filter(is_shown).take(MAX_LINES);
-    let mut lines: Vec<String> = shown.map(|test| line(test, contents, link)).collect();
+    let mut lines: Vec<String> = shown.map(|test| line(test, link)).collect();
     let others = tests.len() - lines.len();
     if others > 0 {
         let kind = if tests.iter().filter(|test| test.failed).count() > MAX_LINES { "" } else { ", which passed" };
@@ -21,10 +20,9 @@ pub(super) fn lines(tests: &[EndedTest], contents: Option<&Contents>, link: Opti
     lines
 }
 
-fn line(test: &EndedTest, contents: Option<&Contents>, link: Option<&LinkTemplate>) -> String {
+fn line(test: &EndedTest, link: Option<&LinkTemplate>) -> String {
     let EndedTest { context, name, start, end, failed, retry } = test;
     let trace_id = context.trace_id.to_string();
-    let seen = contents.and_then(|contents| contents.traces.get(&context.trace_id.bytes()));
     let linked = LinkedTrace { trace_id: &trace_id, span_id: &context.span_id.to_string(), start: *start, end: *end };
     #[allow(clippy::cast_precision_loss, reason = "a test takes less than 2^52 ns")]
     let seconds = end.saturating_sub(*start) as f64 / 1e9;
@@ -34,7 +32,6 @@ fn line(test: &EndedTest, contents: Option<&Contents>, link: Option<&LinkTemplat
         failed.then(|| "failed".to_owned()),
         (*retry > 0).then(|| format!("retry {retry}")),
         Some(format!("{seconds:.2} s")),
-        seen.map(|seen| counted(seen.spans, "span")),
         (!context.flags.is_sampled()).then(|| "not sampled".to_owned()),
         link.map(|link| link.fill(&linked)),
     ];
@@ -59,7 +56,7 @@ mod tests {
         let link = LinkTemplate::parse("http://jaeger.test/{trace_id}").unwrap();
         let again = EndedTest { retry: 1, name: "a\x1b[31mb".into(), ..test(true) };
         assert_eq!(
-            lines(&[test(false), again], None, Some(&link)),
+            lines(&[test(false), again], Some(&link)),
             [
                 format!("  {id}  cart › buys  1.50 s  http://jaeger.test/{id}"),
                 format!("  {id}  a\\u{{1b}}[31mb  failed  retry 1  1.50 s  http://jaeger.test/{id}"),
@@ -70,11 +67,11 @@ mod tests {
     #[test]
     fn of_many_tests_only_failed_ones_are_named() {
         let mut tests = vec![test(false); MAX_LINES];
-        assert_eq!(lines(&tests, None, None).len(), MAX_LINES);
+        assert_eq!(lines(&tests, None).len(), MAX_LINES);
         tests.push(test(true));
-        let found = lines(&tests, None, None);
+        let found = lines(&tests, None);
         assert_eq!((found.len(), found[1].as_str()), (2, "  and 100 more tests, which passed"));
-        let found = lines(&vec![test(true); MAX_LINES + 1], None, None);
+        let found = lines(&vec![test(true); MAX_LINES + 1], None);
         assert_eq!((found.len(), found[MAX_LINES].as_str()), (MAX_LINES + 1, "  and 1 more test"));
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Traces are data that the script shows as text, never markup. A Content-Security-Policy allows only the page's own style and script.
 
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -76,6 +78,22 @@ pub(crate) fn write(out: &mut dyn Write, page: &Page) -> io::Result<()> {
         rest = after;
     }
     out.write_all(rest.as_bytes())
+}
+
+/// Returns whether a path has no file, or a page of navtrace.
+pub(crate) fn may_replace(path: &Path) -> bool {
+    // Opening a pipe would block.
+    match fs::metadata(path) {
+        Ok(data) => data.is_file() && is_page(path).unwrap_or(false),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
+}
+
+fn is_page(path: &Path) -> io::Result<bool> {
+    let (begin, _) = TEMPLATE.split_once("{{policy}}").unwrap_or_default();
+    let mut found = Vec::new();
+    File::open(path)?.take(begin.len() as u64).read_to_end(&mut found)?;
+    Ok(found == begin.as_bytes())
 }
 
 /// Escapes JSON so that nothing in it can end the script element around it.

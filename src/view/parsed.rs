@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::collect::store::UNKNOWN_SERVICE;
+use crate::collect::contents::UNKNOWN_SERVICE;
 use crate::export::otlp::{SESSION_NAME, own};
 use crate::view::trace::{Link, Role};
 

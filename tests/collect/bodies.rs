@@ -43,9 +43,18 @@ fn invalid_bodies_are_refused_and_others_accepted() {
         let scope = [&[0x12][..], &varint(spans.len()), &spans].concat();
         [&[0x0a][..], &varint(scope.len()), &scope].concat()
     };
+    let empty_keys = {
+        let keys = [0x1a, 0x00].repeat(4 << 20);
+        // An entity, in a resource, in the resource's spans.
+        [0x1a, 0x0a, 0x0a].iter().fold(keys, |inner, tag| [&[*tag][..], &varint(inner.len()), &inner].concat())
+    };
+    let many_keys = format!(
+        r#"{{"resourceSpans":[{{"resource":{{"entityRefs":[{{"idKeys":[{}""]}}]}}}}]}}"#,
+        r#""","#.repeat(4 << 20)
+    );
     let many_objects = format!(r#"{{"resourceSpans":[{}{{}}]}}"#, "{},".repeat(1 << 20));
     let deep = format!(r#"{{"resourceSpans":{}"#, "[".repeat(100_000));
-    let cases: [(&str, &str, Vec<u8>, u16); 13] = [
+    let cases: [(&str, &str, Vec<u8>, u16); 15] = [
         ("50 MB", JSON, megabytes(50), 413),
         ("a gzip bomb", "gzip", gzip(&megabytes(200)), 413),
         ("a broken gzip", "gzip", b"not gzip".to_vec(), 400),
@@ -57,6 +66,8 @@ fn invalid_bodies_are_refused_and_others_accepted() {
         ("JSON of another kind", JSON, br#"{"resourceSpans":7}"#.to_vec(), 400),
         ("no protobuf", PROTOBUF, b"zzz".to_vec(), 400),
         ("empty spans by the million", PROTOBUF, empty_spans, 413),
+        ("keys by the million", PROTOBUF, empty_keys, 413),
+        ("keys by the million in JSON", JSON, many_keys.into_bytes(), 413),
         ("objects by the million", JSON, many_objects.into_bytes(), 413),
         ("JSON that is deep", JSON, deep.into_bytes(), 400),
     ];
@@ -80,6 +91,10 @@ fn invalid_bodies_are_refused_and_others_accepted() {
     assert_eq!(collector.spans().len(), 3);
     let (code, messages, _) = collector.stop();
     assert!(code == 0 && messages.contains("3 spans in "), "{messages}");
+    let first = "navtrace: a request can't be read, and its spans are not kept: the body has more than 16 MiB: send smaller batches\n";
+    assert!(messages.starts_with(first), "{messages}");
+    assert_eq!(messages.matches("can't be read").count(), 1, "{messages}");
+    assert!(messages.contains("navtrace: 15 requests could not be read, and their spans are not in "), "{messages}");
 }
 
 /// Encodes a length as protobuf does.
@@ -112,6 +127,8 @@ fn spans_without_an_id_are_rejected_and_others_stored() {
     let answer: serde_json::Value = serde_json::from_str(&response.text().unwrap()).unwrap();
     assert!(answer["partialSuccess"]["rejectedSpans"].to_string().contains('1'), "{answer}");
     assert_eq!(collector.spans().len(), 2);
+    let (code, messages, _) = collector.stop();
+    assert!(code == 0 && messages.contains("navtrace: 1 span could not be read and is not in "), "{messages}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::collector::{PROTOBUF, RunningCollector, by_shell, request, spans};
 use crate::navtrace::{Environment, stderr};
@@ -44,6 +44,55 @@ fn the_page_never_replaces_the_spans() {
     let (code, messages, environment) = collector.stop();
     assert!(code == 0 && messages.ends_with("traces.html.html\n"), "{messages}");
     assert_eq!(spans(&fs::read_to_string(environment.home().join("traces.html")).unwrap()).len(), 2);
+}
+
+#[test]
+fn the_page_replaces_no_foreign_file() {
+    let environment = Environment::new();
+    let (output, html) = (environment.home().join("summary.json"), environment.home().join("summary.html"));
+    fs::write(&html, "<!doctype html><title>the test's own report</title>").unwrap();
+    let collect = |environment: Environment| {
+        let mut command = environment.navtrace(["collect", "--listen", "127.0.0.1:0", "--output"]);
+        command.arg(&output);
+        let collector = RunningCollector::start_command(environment, command);
+        collector.send(&request("shop", 0, 2));
+        let (code, messages, environment) = collector.stop();
+        assert_eq!(code, 0, "{messages}");
+        (messages, environment)
+    };
+    let (messages, environment) = collect(environment);
+    assert!(fs::read_to_string(&html).unwrap().contains("own report"), "{messages}");
+    let sentence = format!(
+        "navtrace: the page can't be written: {} is not a page of navtrace; navtrace view {} --html FILE writes one\n",
+        html.display(),
+        output.display()
+    );
+    assert!(messages.contains(&sentence), "{messages}");
+    // A page of navtrace is replaced by a later one.
+    fs::remove_file(&html).unwrap();
+    let (_, environment) = collect(environment);
+    let first = fs::metadata(&html).unwrap().modified().unwrap();
+    let (messages, environment) = collect(environment);
+    assert!(messages.ends_with("summary.html\n"), "{messages}");
+    assert!(fs::metadata(&html).unwrap().modified().unwrap() > first);
+    drop(environment);
+}
+
+#[test]
+fn a_collector_that_can_not_start_leaves_no_file() {
+    let environment = Environment::new();
+    let output = environment.home().join("traces.jsonl");
+    let mut failed = 0;
+    // With some number of open files, those of the collector can be opened and its server can't.
+    for files in 4..30 {
+        let mut collector = by_shell(&environment, &format!(r#"ulimit -n {files}; exec timeout -s INT 0.3 "$0" "$@""#));
+        let ended = collector.stdin(Stdio::null()).output().unwrap();
+        if ended.status.code() == Some(1) {
+            failed += 1;
+            assert!(!output.exists(), "with {files} files: {}", stderr(&ended));
+        }
+    }
+    assert!(failed > 0);
 }
 
 #[test]

@@ -55,6 +55,24 @@ fn an_sdk_without_settings_exports_to_the_port_for_grpc() {
 }
 
 #[test]
+fn idle_connections_over_grpc_keep_nobody_out() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let collector = RunningCollector::start();
+    let mut idle = Vec::new();
+    runtime.block_on(async {
+        // As many as are served at once.
+        for _ in 0..256 {
+            let channel = tonic::transport::Channel::from_shared(collector.endpoint.clone()).unwrap();
+            idle.push(TraceServiceClient::new(channel.connect().await.unwrap()));
+        }
+    });
+    collector.send(&request("shop", 0, 1));
+    // A client whose connection was closed opens another one.
+    runtime.block_on(idle[0].export(request("shop", 1, 2))).unwrap();
+    assert_eq!(collector.spans().len(), 3);
+}
+
+#[test]
 fn answers_over_grpc_say_what_was_refused() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let collector = RunningCollector::start();

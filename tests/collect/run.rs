@@ -202,3 +202,30 @@ fn foreign_text_adds_no_lines_and_controls_no_terminal() {
     assert!(messages.lines().all(|line| line.starts_with("navtrace: ") && line.len() < 12_000), "{shown}");
     assert!(!messages.contains("\nnavtrace: all is well") && !messages.contains(['\x1b', '\r', '\u{202e}']), "{shown}");
 }
+
+/// Reports a session, and posts its span with others whose times can't be right.
+const ABSURD_TIMES: &str = r"
+const [traceId, spanId] = ['4bf92f3577b34da6a3ce929d0e0e4736', '0000000000000001'];
+const run = require('node:net').connect(process.env.NAVTRACE_RUN);
+run.end(`${JSON.stringify({ report: 'session', traceId, spanId, sampled: true, offTheRecord: true })}\n`);
+const now = BigInt(Date.now()) * 1000000n;
+const [second, year] = [1000000000n, 31536000000000000n];
+const times = [[now - second, now], [0n, now], [now - second, 0n], [now, now - second], [now, now + year], [now - year, now], [now + year, now + year]];
+const spans = times.map(([start, end], number) => ({ traceId, spanId: `${number + 1}`.padStart(16, '0'), parentSpanId: number ? spanId : '',
+  name: 'GET', startTimeUnixNano: `${start}`, endTimeUnixNano: `${end}` }));
+const body = JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] });
+const headers = { 'content-type': 'application/json' };
+fetch(`${process.env.OTEL_EXPORTER_OTLP_ENDPOINT}/v1/traces`, { method: 'POST', headers, body });
+";
+
+#[test]
+fn absurd_times_are_not_in_the_range_of_a_link() {
+    let environment = Environment::new();
+    let mut command = run(&environment, &["--listen", "127.0.0.1:0"], &["node", "-e", ABSURD_TIMES]);
+    let ran = command.env("NAVTRACE_LINK", "http://t.test/{start_s}/{end_s}/{trace_id}").output().unwrap();
+    let messages = stderr(&ran);
+    let (_, range) = messages.split_once("http://t.test/").unwrap_or_else(|| panic!("{messages}"));
+    let range: Vec<u64> = range.split('/').take(2).map(|time| time.parse().unwrap()).collect();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert!(range[0] <= range[1] && range[0] + 600 > now && range[1] < now + 600, "{range:?}: {messages}");
+}

@@ -1,12 +1,12 @@
-//! Tests clients other than k6: Playwright over its pipe, Puppeteer, and clients that poll a port of their choice.
+//! Tests clients other than k6: Playwright over its pipe and its test runner, Puppeteer, Lighthouse, and clients that poll a port of their choice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, is_root, script_path, traceparent};
 use crate::support::reserved_port::ReservedPort;
-use crate::support::site::{coverage_kinds, coverage_table};
+use crate::support::site::{Recorded, coverage_kinds, coverage_table};
 
 /// The loads of `clients.mjs`: two pages in each of two contexts.
 const LOADS: [&str; 4] = ["0-0", "0-1", "1-0", "1-1"];
@@ -50,6 +50,11 @@ pub(crate) fn chromium() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let found = std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| Path::is_file(file));
     found.expect("chromium is on PATH")
+}
+
+/// Returns the path of a program of `node_modules`.
+fn node_program(name: &str) -> String {
+    format!("{}/node_modules/.bin/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Runs a client with and without navtrace, and compares.
@@ -99,12 +104,53 @@ fn playwright() {
 }
 
 #[test]
+fn playwright_test() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let mut command = test.environment.navtrace(["run", "--", &node_program("playwright"), "test", "--config"]);
+    command.arg(script_path("playwright-test")).arg("--output").arg(test.environment.home().join("results"));
+    // The runner keeps translated files, by default in the temporary directory.
+    command.env("SITE", test.site.main()).env("PWTEST_CACHE_DIR", test.environment.home().join("cache"));
+    let run = test.run(command);
+    println!("{}", coverage_table(&run.requests));
+    let pages: BTreeSet<&str> = run.requests.iter().filter_map(|request| request.run.as_deref()).collect();
+    assert_eq!(pages, BTreeSet::from(["full", "shell"]), "{}", run.log);
+    assert_eq!(run.trace_ids().len(), 2, "each worker has a browser");
+    assert_eq!(run.summary(), run.trace_ids(), "{}", run.log);
+    assert_own_spans(&run.requests);
+    test.assert_nothing_left();
+}
+
+#[test]
+fn lighthouse() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let mut command = test.environment.navtrace(["run", "--", &node_program("lighthouse")]);
+    command.arg(format!("{}/coverage?kind=document&run=lighthouse&nav=0", test.site.main()));
+    command.args(["--chrome-flags=--headless", "--only-categories=seo", "--throttling-method=provided", "--quiet"]);
+    command.args(["--output=json", "--output-path=stdout"]);
+    let mut run = test.run(command);
+    println!("{}", coverage_table(&run.requests));
+    // Lighthouse makes DevTools fetch this, outside of every page, so that no extension sees it.
+    run.requests.retain(|request| request.path != "/robots.txt");
+    let kinds: BTreeSet<&str> = run.requests.iter().map(Recorded::label).collect();
+    assert!(kinds.contains("document") && kinds.len() > 30, "{kinds:?}\n{}", run.log);
+    assert_eq!(run.trace_ids().len(), 1);
+    assert_eq!(run.summary(), run.trace_ids(), "{}", run.log);
+    assert_own_spans(&run.requests);
+    test.assert_nothing_left();
+}
+
+#[test]
 fn a_browser_with_an_environment_of_its_own_belongs_to_the_run() {
     let _guard = exclusive();
     let test = BrowserTest::new();
     let mut command = test.collecting_from("own-environment.mjs");
-    command.env("NAVTRACE_MODE", "lightweight");
-    let run = test.run(command);
+    command.env("NAVTRACE_MODE", "lightweight").env("NAVTRACE_TARGETS", format!("{}/*", test.site.main()));
+    command.env("OTHER", test.site.other());
+    let mut run = test.run(command);
+    let others: Vec<_> = run.requests.extract_if(.., |request| request.label() == "other").collect();
+    assert_eq!(others.iter().map(|request| request.traceparent.len()).collect::<Vec<_>>(), [0; 9], "it is no target");
     assert!(run.requests.len() > 2 && run.requests.iter().all(|request| !request.traceparent.is_empty()));
     assert_eq!(run.summary(), run.trace_ids(), "{}", run.log);
     assert_eq!(run.trace_ids().len(), 1);

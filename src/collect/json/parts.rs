@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use serde::Deserialize;
 
-use crate::collect::json::value::{Json, JsonPair, List, Part, Scalar};
+use crate::collect::json::value::{Json, JsonPair, List, Part, Scalar, Texts};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -22,8 +22,8 @@ pub(super) struct JsonResource {
 struct JsonEntity {
     schema_url: Scalar,
     r#type: Scalar,
-    id_keys: Option<Vec<Option<String>>>,
-    description_keys: Option<Vec<Option<String>>>,
+    id_keys: Texts,
+    description_keys: Texts,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,8 +102,8 @@ impl Part for JsonEntity {
         Ok(EntityRef {
             schema_url: self.schema_url.text(),
             r#type: self.r#type.text(),
-            id_keys: self.id_keys.into_iter().flatten().flatten().collect(),
-            description_keys: self.description_keys.into_iter().flatten().flatten().collect(),
+            id_keys: self.id_keys.0,
+            description_keys: self.description_keys.0,
         })
     }
 }

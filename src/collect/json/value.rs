@@ -181,6 +181,36 @@ impl<'de, T: Part + Deserialize<'de>> Deserialize<'de> for List<T> {
     }
 }
 
+/// A list of texts. Other elements are passed over; null is the empty list.
+#[derive(Debug, Default)]
+pub(super) struct Texts(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Lists;
+        impl<'de> Visitor<'de> for Lists {
+            type Value = Texts;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a list of texts")
+            }
+
+            fn visit_unit<E>(self) -> Result<Texts, E> {
+                Ok(Texts::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(element) = list.next_element::<Scalar>()? {
+                    texts.extend(if let Json::Text(text) = element { Some(text) } else { None });
+                }
+                Ok(Texts(texts))
+            }
+        }
+        deserializer.deserialize_any(Lists)
+    }
+}
+
 /// An attribute.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]

@@ -2,10 +2,13 @@
 
 use std::error::Error;
 use std::io;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
@@ -28,17 +31,35 @@ pub(super) async fn serve(stream: TcpStream, router: Router) -> Result<(), Box<d
     let service = TowerToHyperService::new(router);
     let stream = TokioIo::new(stream);
     if is_http2 {
-        // A client keeps its connection open between requests, so only one that does not answer is closed.
-        let mut server = http2::Builder::new(TokioExecutor::new());
-        server.timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
-        server.keep_alive_interval(CLIENT_TIMEOUT).keep_alive_timeout(CLIENT_TIMEOUT);
-        server.serve_connection(stream, service).await?;
-    } else {
-        let mut server = http1::Builder::new();
-        server.timer(TokioTimer::new()).header_read_timeout(CLIENT_TIMEOUT);
-        server.serve_connection(stream, service).await?;
+        return serve_http2(stream, service).await;
     }
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(CLIENT_TIMEOUT);
+    server.serve_connection(stream, service).await?;
     Ok(())
+}
+
+/// Serves requests until none comes for a while, since idle connections would keep new ones out. The client then opens another one.
+async fn serve_http2(
+    stream: TokioIo<TcpStream>,
+    router: TowerToHyperService<Router>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let is_used = AtomicBool::new(true);
+    let service = service_fn(|request| {
+        is_used.store(true, Ordering::Relaxed);
+        router.call(request)
+    });
+    let mut server = http2::Builder::new(TokioExecutor::new());
+    server.timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
+    let mut connection = pin!(server.serve_connection(stream, service));
+    while is_used.swap(false, Ordering::Relaxed) {
+        if let Ok(ended) = timeout(CLIENT_TIMEOUT, &mut connection).await {
+            return Ok(ended?);
+        }
+    }
+    // The client hears of the end, and open requests are answered.
+    connection.as_mut().graceful_shutdown();
+    Ok(timeout(CLIENT_TIMEOUT, connection).await??)
 }
 
 /// Waits for the first bytes and leaves them to be read.

@@ -17,9 +17,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::base::lock;
 use crate::collect::body::{self, Decoded, Format, MAX_BODY, Refusal, Rejected};
+use crate::collect::contents::Contents;
 use crate::collect::receiver::cors;
 use crate::collect::response::{accept, refuse};
-use crate::collect::store::{Contents, TraceFileWriter};
+use crate::collect::store::TraceFileWriter;
 use crate::export::otlp;
 
 /// Bodies up to this size are read at once; larger ones wait for one of [`MAX_LARGE_BODIES`] permits.
@@ -29,6 +30,9 @@ const MAX_LARGE_BODIES: usize = 4;
 
 /// How long a large body waits for its permit.
 const LARGE_BODY_WAIT: Duration = Duration::from_secs(5);
+
+/// The status of a request that may be sent again.
+const UNAVAILABLE: u16 = 503;
 
 /// The time limit of a client for the headers of a request, and for its body.
 pub(super) const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,7 +49,7 @@ pub(super) struct Shared {
     large_bodies: Arc<Semaphore>,
     on_problem: fn(&str),
     reported_write_error: AtomicBool,
-    reported_rejected: AtomicBool,
+    pub(super) unread: Mutex<Unread>,
     reported_other_signals: AtomicBool,
 }
 
@@ -59,6 +63,15 @@ pub(super) struct Activity {
     pub(super) is_cut_short: bool,
 }
 
+/// What could not be read. Its senders were told so, and will not send it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Unread {
+    /// The number of requests, of whose spans nothing is known.
+    pub(crate) requests: usize,
+    /// The number of spans in requests whose other spans could be read.
+    pub(crate) spans: usize,
+}
+
 impl Shared {
     pub(super) fn new(store: TraceFileWriter, on_problem: fn(&str)) -> Self {
         Self {
@@ -69,9 +82,29 @@ impl Shared {
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
             on_problem,
             reported_write_error: AtomicBool::new(false),
-            reported_rejected: AtomicBool::new(false),
+            unread: Mutex::default(),
             reported_other_signals: AtomicBool::new(false),
         }
+    }
+
+    /// Counts a request that is refused, unless its sender will send it again.
+    fn count_refused(&self, refusal: &Refusal) {
+        if refusal.status == UNAVAILABLE {
+            return;
+        }
+        let mut unread = lock(&self.unread);
+        unread.requests += 1;
+        if unread.requests == 1 {
+            (self.on_problem)(&format!("a request can't be read, and its spans are not kept: {}", refusal.reason));
+        }
+    }
+
+    fn count_rejected(&self, rejected: &Rejected) {
+        let mut unread = lock(&self.unread);
+        if unread.spans == 0 && rejected.spans > 0 {
+            (self.on_problem)(&format!("a span can't be read and is not kept: {}", rejected.reason));
+        }
+        unread.spans += rejected.spans;
     }
 }
 
@@ -109,28 +142,34 @@ async fn unknown(request: Request<Body>) -> Response {
 }
 
 async fn traces(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    let format = match Format::of(text(request.headers(), &CONTENT_TYPE)) {
-        Ok(format) => format,
-        Err(refusal) => return refuse(Format::Json, &refusal),
-    };
     lock(&shared.activity).requests += 1;
     let _active = Active(&shared);
-    let encoding = text(request.headers(), &format.encoding_header()).map(ToOwned::to_owned);
-    let (bytes, permit) = match read_body(request, &shared.large_bodies).await {
-        Ok(read) => read,
-        Err(refusal) => return refuse(format, &refusal),
+    let format = Format::of(text(request.headers(), &CONTENT_TYPE));
+    let stored = match &format {
+        Ok(format) => store_body(&shared, *format, request).await,
+        Err(refusal) => Err(refusal.clone()),
     };
-    let for_writer = Arc::clone(&shared);
+    let format = format.unwrap_or(Format::Json);
+    match stored {
+        Ok(rejected) => accept(format, &rejected),
+        Err(refusal) => {
+            shared.count_refused(&refusal);
+            refuse(format, &refusal)
+        }
+    }
+}
+
+/// Writes the spans of a request to the store and returns those that can't be read.
+async fn store_body(shared: &Arc<Shared>, format: Format, request: Request<Body>) -> Result<Rejected, Refusal> {
+    let encoding = text(request.headers(), &format.encoding_header()).map(ToOwned::to_owned);
+    let (bytes, permit) = read_body(request, &shared.large_bodies).await?;
+    let for_writer = Arc::clone(shared);
     let stored = tokio::task::spawn_blocking(move || {
         let stored = store_spans(&for_writer, format, encoding.as_deref(), bytes);
         drop(permit);
         stored
     });
-    match stored.await {
-        Ok(Ok(rejected)) => accept(format, &rejected),
-        Ok(Err(refusal)) => refuse(format, &refusal),
-        Err(error) => refuse(format, &Refusal::new(500, format!("the spans can't be read: {error}"))),
-    }
+    stored.await.unwrap_or_else(|error| Err(Refusal::new(500, format!("the spans can't be read: {error}"))))
 }
 
 /// Accepts metrics and logs without keeping them, so that programs that send all signals to this endpoint see no errors.
@@ -178,7 +217,7 @@ async fn read_body(
                 let waiting = tokio::time::timeout(LARGE_BODY_WAIT, Arc::clone(large_bodies).acquire_owned()).await;
                 permit = waiting.ok().and_then(Result::ok);
                 if permit.is_none() {
-                    return Err(Refusal::new(503, "too many large bodies arrive at once"));
+                    return Err(Refusal::new(UNAVAILABLE, "too many large bodies arrive at once"));
                 }
             }
             bytes.extend_from_slice(data);
@@ -202,9 +241,7 @@ fn store_spans(shared: &Shared, format: Format, encoding: Option<&str>, bytes: B
     let (encoding, bytes) =
         if format == Format::Grpc { body::grpc_message(encoding, bytes)? } else { (encoding, bytes) };
     let Decoded { request, rejected } = body::decode(format, body::inflate(encoding, bytes)?)?;
-    if rejected.spans > 0 && !shared.reported_rejected.swap(true, Ordering::Relaxed) {
-        (shared.on_problem)(&format!("a span can't be read and is not kept: {}", rejected.reason));
-    }
+    shared.count_rejected(&rejected);
     let spans = otlp::count(&request);
     if spans > 0 {
         let mut store = lock(&shared.store);
@@ -216,7 +253,7 @@ fn store_spans(shared: &Shared, format: Format, encoding: Option<&str>, bytes: B
                      accepted again once there is disk space"
                 ));
             }
-            return Err(Refusal::new(503, format!("the spans can't be written: {error}")));
+            return Err(Refusal::new(UNAVAILABLE, format!("the spans can't be written: {error}")));
         }
     }
     Ok(rejected)

@@ -33,7 +33,8 @@ async function late(labels) {
   }
 }
 
-async function load(page, name) {
+/** Loads the coverage page, and logs its results. */
+export async function load(page, name) {
   const labels = `run=${name}&nav=${name}`;
   page.setDefaultTimeout(LOAD_LIMIT);
   await page.goto(`${SITE}/coverage?kind=document&limit=${LIMIT}&${labels}`);
