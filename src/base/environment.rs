@@ -11,7 +11,7 @@ pub(crate) const LATCHED_PROFILE: &str = "NAVTRACE_PROFILE";
 /// File in which the browser names the port of its `DevTools`.
 pub(crate) const DEVTOOLS_FILE: &str = "NAVTRACE_DEVTOOLS";
 
-/// The program that a launcher has started as the browser.
+/// The programs that launchers have started as the browser, each by the one before it.
 pub(crate) const STARTED_BROWSER: &str = "NAVTRACE_STARTED";
 
 /// Socket by which launchers and hosts report to `navtrace run`.

@@ -2,6 +2,7 @@
 
 pub(crate) mod caches;
 pub(crate) mod playwright;
+pub(super) mod started;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -13,7 +14,6 @@ use std::time::{Duration, Instant};
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::launch::client_variables::CLIENT_VARIABLES;
-use crate::launch::gate::SessionFile;
 use crate::launch::names;
 
 /// The setting that names the browser.
@@ -88,7 +88,7 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
     if let Some(name) = named {
         let place = SETTING;
         let path = program(name, &search_path).map_err(|problem| problem.failure(place, name))?;
-        ensure_is_not_started(&path, variable)?;
+        started::ensure_is_not(&path, variable)?;
         loads_extensions(&path).map_err(|build| refused(&path, &build))?;
         return Ok(FoundBrowser::named_by(place, path));
     }
@@ -112,7 +112,7 @@ fn find_in(named: Option<&Path>, variable: &dyn Fn(&str) -> Option<OsString>) ->
             }
             Err(problem) => return Err(problem.failure(place, &name)),
         };
-        ensure_is_not_started(&path, variable)?;
+        started::ensure_is_not(&path, variable)?;
         match (loads_extensions(&path), &found) {
             (Err(build), _) => {
                 let failure = refused(&path, &build);
@@ -182,29 +182,13 @@ fn first_candidate(search_path: &OsStr, variable: &dyn Fn(&str) -> Option<OsStri
     let cached = cached.map(|(path, owner)| (path, format!("from {owner}'s cache, since PATH has none")));
     let mut failure = None;
     for (path, reason) in installed.chain(cached).filter(|(path, _)| !is_ourselves(path)) {
-        ensure_is_not_started(&path, variable)?;
+        started::ensure_is_not(&path, variable)?;
         match loads_extensions(&path) {
             Ok(()) => return Ok(FoundBrowser { path, reason, is_chosen: false, warnings: Vec::new() }),
             Err(build) => failure = failure.or(Some(refused(&path, &build))),
         }
     }
     Err(failure.unwrap_or_else(|| Failure::new(ExitCode::NotFound, NOT_FOUND)))
-}
-
-/// Fails if a launcher has started this program as the browser, and it is not a browser but has started this process, as a script around
-/// navtrace does. To start it again would be without an end.
-///
-/// Programs that a traced browser starts may start the same browser again: its host has a session.
-fn ensure_is_not_started(path: &Path, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<(), Failure> {
-    let is_browser =
-        || variable(environment::GATE_SOCKET).is_some_and(|gate| SessionFile::exists_beside(Path::new(&gate)));
-    match variable(environment::STARTED_BROWSER) {
-        Some(started) if is_same(Path::new(&started), path) && !is_browser() => {
-            let message = format!("{} is no browser: it starts navtrace again", path.display());
-            Err(Failure::new(ExitCode::CannotExecute, message).hint("set NAVTRACE_BROWSER to Chromium itself"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Makes the failure for a browser that is a build without extensions.
@@ -282,7 +266,7 @@ pub(crate) fn version(path: &Path) -> Option<String> {
     let mut child = Command::new(path)
         .arg("--version")
         // A script that starts navtrace would ask itself without an end.
-        .env(environment::STARTED_BROWSER, path)
+        .envs([started::variable(path)])
         .envs(names::search_path_without_links())
         .env_remove(environment::GATE_SOCKET)
         .stdin(Stdio::null())

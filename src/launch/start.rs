@@ -13,6 +13,7 @@ use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::base::temporary::{self, TemporaryDirectory};
+use crate::launch::find::started;
 use crate::launch::flags::{self, AddedFlags};
 use crate::launch::fork::{self, Side};
 use crate::launch::gate::Gate;
@@ -157,7 +158,7 @@ impl PreparedBrowser {
         command
             .args(&self.args)
             .env(environment::GATE_SOCKET, self.gate.path())
-            .env(environment::STARTED_BROWSER, &self.browser)
+            .envs([started::variable(&self.browser)])
             .envs(names::search_path_without_links())
             .stderr(Stdio::from(write_end));
         if let Some(file) = self.devtools_file {

@@ -29,6 +29,7 @@ use crate::context::propagator::Propagator;
 use crate::export::options::ExportOptions;
 use crate::export::queue::ExportedSession;
 use crate::launch::extension;
+use crate::launch::find::started;
 use crate::launch::flags::{self, AddedFlags};
 use crate::launch::fork::{self, Side};
 use crate::launch::names;
@@ -141,7 +142,7 @@ impl StaticBrowser {
         let mut command = Command::new(&self.browser);
         command
             .args(&self.args)
-            .env(environment::STARTED_BROWSER, &self.browser)
+            .envs([started::variable(&self.browser)])
             .envs(names::search_path_without_links())
             .env_remove(environment::GATE_SOCKET);
         let watcher = Watcher {

@@ -47,6 +47,31 @@ fn a_script_that_starts_navtrace_again_is_started_once() {
 }
 
 #[test]
+fn scripts_that_start_each_other_are_started_once() {
+    let environment = Environment::new();
+    symlink(env!("CARGO_BIN_EXE_navtrace"), environment.home().join("navtrace-chromium")).unwrap();
+    let names = ["one", "two", "three"];
+    for mode in ["detailed", "static"] {
+        for (name, next) in names.iter().zip(names.iter().cycle().skip(1)) {
+            // It ends by itself should nothing else end it.
+            let script = format!(
+                r#"echo {name} >>"$HOME/starts"; [ "$(wc -l <"$HOME/starts")" -lt 9 ] || exit 99
+                NAVTRACE_BROWSER="$HOME/{next}" exec "$HOME/navtrace-chromium" "$@""#
+            );
+            environment.program(name, &script);
+        }
+        let mut command = environment.navtrace(["launch", "--no-sandbox"]);
+        command.env("NAVTRACE_BROWSER", environment.home().join("one")).env("NAVTRACE_MODE", mode);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(126), "{}", stderr(&output));
+        let starts = environment.home().join("starts");
+        assert_eq!(fs::read_to_string(&starts).unwrap(), "one\ntwo\nthree\n", "{}", stderr(&output));
+        fs::remove_file(starts).unwrap();
+        assert_gone(&environment);
+    }
+}
+
+#[test]
 fn a_script_that_is_asked_for_its_version_does_not_ask_itself() {
     let (starts, messages) =
         launched("CHROME_BIN", "google-chrome", "exec", &["launch", "--no-sandbox"], "lightweight");
