@@ -5,6 +5,7 @@ pub(crate) mod environment;
 pub(crate) mod failure;
 pub(crate) mod file_lock;
 pub(crate) mod files;
+pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod stdio;

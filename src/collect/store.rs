@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
@@ -16,6 +15,7 @@ use crate::base::directories::StateDirectory;
 use crate::base::{file_lock, lock};
 use crate::collect::contents::Contents;
 use crate::collect::expected::{ExpectedSpans, MissingSpans};
+use crate::collect::lines;
 use crate::collect::refused::RefusedSpans;
 
 /// The number of trace files to keep in the state directory.
@@ -116,7 +116,7 @@ impl TraceFileWriter {
         self.expected.missing(nanos(time))
     }
 
-    /// Writes one line for each resource. Writes either all lines or none; then the client may send the spans again.
+    /// Writes the lines of each resource. Writes either all lines or none; then the client may send the spans again.
     pub(crate) fn write(&mut self, request: &ExportTraceServiceRequest) -> io::Result<()> {
         match self.write_lines(request) {
             Ok(length) => self.length = length,
@@ -134,14 +134,11 @@ impl TraceFileWriter {
 
     /// Returns the new length of the file.
     fn write_lines(&mut self, request: &ExportTraceServiceRequest) -> io::Result<u64> {
-        #[derive(serde::Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Line<'a> {
-            resource_spans: [&'a ResourceSpans; 1],
-        }
         for resource in &request.resource_spans {
-            serde_json::to_writer(&mut self.file, &Line { resource_spans: [resource] })?;
-            self.file.write_all(b"\n")?;
+            lines::for_each(resource, |line| {
+                serde_json::to_writer(&mut self.file, line)?;
+                self.file.write_all(b"\n")
+            })?;
         }
         self.file.flush()?;
         // A pipe or a terminal has no position, and can't be cut back.

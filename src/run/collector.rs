@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::files::{self, Readers};
+use crate::base::memory;
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
 use crate::collect::contents::Contents;
@@ -206,7 +207,11 @@ fn page_path(path: &Path) -> PathBuf {
 /// Writes the page of a trace file, and returns the page's path.
 fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, String> {
     let selection = TraceSelection::All { max_spans: page::MAX_SPANS };
-    let loaded = TraceFile::open(path).and_then(|file| file.load(&selection, Detail::Full, Clocks::Both, link));
+    // What receiving has used must not add to what the page needs, nor what listing the traces has.
+    memory::return_free();
+    let file = TraceFile::open(path);
+    memory::return_free();
+    let loaded = file.and_then(|file| file.load(&selection, Detail::Full, Clocks::Both, link));
     let loaded = loaded.map_err(|error| error.to_string())?;
     let html = page_path(path);
     if !page::may_replace(&html) {

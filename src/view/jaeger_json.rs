@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, list, number};
+use crate::view::parsed::{Detail, Origin, ParsedEvent, ParsedSpan, SERVICE_NAME, SpanSink, list, number};
 use crate::view::readable::ReadableSpans;
+use crate::view::shorten::as_copied;
 use crate::view::trace::Link;
 
 #[derive(Debug, Deserialize)]
@@ -87,18 +88,28 @@ struct Tag {
 impl JaegerTrace<'_> {
     /// Adds the spans to the sink if it accepts their trace.
     pub(super) fn read(&self, sink: &mut dyn SpanSink) {
+        let shared: BTreeMap<_, _> = self.processes.iter().map(|(id, process)| (&**id, process.resource())).collect();
         for span in &self.spans.spans {
             let trace_id = padded_trace_id(&span.trace_id);
             if sink.accepts(&trace_id) {
-                let process = span.process.as_ref().or_else(|| self.processes.get(&*span.process_id));
-                sink.add(span.parsed(trace_id, process, sink.detail()));
+                let own = span.process.as_ref().map(JaegerProcess::resource);
+                let resource = own.as_ref().or_else(|| shared.get(&*span.process_id)).map_or(&[][..], Vec::as_slice);
+                sink.add(span.parsed(trace_id, sink.detail()), &Origin { resource, scope: "" });
             }
         }
     }
 }
 
+impl JaegerProcess {
+    fn resource(&self) -> Vec<(String, Value)> {
+        let service = (SERVICE_NAME.to_owned(), Value::from(&*self.service_name));
+        let tags = attributes(self.tags.clone().unwrap_or_default());
+        as_copied(std::iter::once(service).chain(tags).collect())
+    }
+}
+
 impl JaegerSpan<'_> {
-    fn parsed(&self, trace_id: String, process: Option<&JaegerProcess>, detail: Detail) -> ParsedSpan {
+    fn parsed(&self, trace_id: String, detail: Detail) -> ParsedSpan {
         let mut parent = None;
         let mut links = Vec::new();
         for reference in self.references.iter().flatten() {
@@ -129,10 +140,6 @@ impl JaegerSpan<'_> {
             links,
             ..ParsedSpan::default()
         };
-        let service = Value::from(process.map_or("", |process| &*process.service_name));
-        let mut resource = vec![("service.name".to_owned(), service)];
-        resource.extend(process.iter().flat_map(|process| attributes(process.tags.clone().unwrap_or_default())));
-        span.set_resource(&resource);
         for (key, value) in attributes(list(self.tags)) {
             if key == "error" {
                 span.error |= value == true || value == "true";

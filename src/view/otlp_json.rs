@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, kind_by_name, list, number};
+use crate::view::parsed::{Detail, Origin, ParsedEvent, ParsedSpan, SpanSink, kind_by_name, list, number};
 use crate::view::readable::{ReadableSpans, Unreadable};
+use crate::view::shorten::as_copied;
 use crate::view::trace::Link;
 
 const TRACE_ID_BYTES: usize = 16;
@@ -111,17 +112,15 @@ impl ResourceSpans<'_> {
 
     /// Adds the spans of accepted traces to the sink.
     pub(super) fn read(&self, sink: &mut dyn SpanSink) {
-        let mut resource = attributes(self.resource.as_ref().and_then(|resource| resource.attributes));
-        if sink.detail() != Detail::Full {
-            // Saves copies: every span gets its own.
-            resource.retain(|(key, _)| key == "service.name");
-        }
+        let resource = attributes(self.resource.as_ref().and_then(|resource| resource.attributes));
+        let resource = &as_copied(resource);
         for scope_spans in self.scope_spans.iter().flatten() {
             let scope = scope_spans.scope.as_ref().and_then(|scope| scope.name.as_deref()).unwrap_or_default();
+            let origin = Origin { resource, scope };
             for span in &scope_spans.spans.spans {
                 let trace_id = id(span.trace_id.as_deref(), TRACE_ID_BYTES);
                 if sink.accepts(&trace_id) {
-                    sink.add(span.parsed(trace_id, scope, &resource, sink.detail()));
+                    sink.add(span.parsed(trace_id, sink.detail()), &origin);
                 }
             }
         }
@@ -129,7 +128,7 @@ impl ResourceSpans<'_> {
 }
 
 impl OtlpSpan<'_> {
-    fn parsed(&self, trace_id: String, scope: &str, resource: &[(String, Value)], detail: Detail) -> ParsedSpan {
+    fn parsed(&self, trace_id: String, detail: Detail) -> ParsedSpan {
         let parent = id(self.parent_span_id.as_deref(), SPAN_ID_BYTES);
         let status = self.status.as_ref();
         let mut span = ParsedSpan {
@@ -143,10 +142,8 @@ impl OtlpSpan<'_> {
             end: self.end_time_unix_nano,
             error: status.is_some_and(|status| status.code == 2 || status.code == "STATUS_CODE_ERROR"),
             message: status.and_then(|status| status.message.clone()).unwrap_or_default(),
-            scope: scope.to_owned(),
             ..ParsedSpan::default()
         };
-        span.set_resource(resource);
         if detail != Detail::Summary || span.parent.is_none() {
             span.attributes = attributes(self.attributes);
         }

@@ -10,7 +10,7 @@ use crate::export::otlp::{SESSION_NAME, own};
 use crate::view::trace::{Link, Role};
 
 /// The attributes that [`Detail::Outline`] keeps: a span's label, role and remarks depend on them.
-const OUTLINE_ATTRIBUTES: [&str; 14] = [
+pub(super) const OUTLINE_ATTRIBUTES: [&str; 14] = [
     "error.type",
     "http.method",
     "http.path",
@@ -27,6 +27,9 @@ const OUTLINE_ATTRIBUTES: [&str; 14] = [
     "url.path",
 ];
 
+/// The resource attribute with the service's name.
+pub(super) const SERVICE_NAME: &str = "service.name";
+
 /// Tags with these prefixes describe the instrumentation scope or Jaeger's storage, not the span.
 const DROPPED_TAGS: [&str; 3] = ["otel.scope.", "otel.library.", "internal."];
 
@@ -37,7 +40,29 @@ pub(super) trait SpanSink {
     /// Returns whether the spans of this trace are to be parsed.
     fn accepts(&self, trace_id: &str) -> bool;
 
-    fn add(&mut self, span: ParsedSpan);
+    /// Adds a span. It takes from `origin` what it keeps.
+    fn add(&mut self, span: ParsedSpan, origin: &Origin);
+}
+
+/// What spans share: copied into each of them only as far as it is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin<'a> {
+    /// With the service name.
+    pub(super) resource: &'a [(String, Value)],
+    /// The name of the instrumentation scope, or an empty text if spans have their own.
+    pub(super) scope: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    pub(super) fn service(&self) -> &'a str {
+        let name = self.resource.iter().find(|(key, _)| key == SERVICE_NAME).and_then(|(_, value)| value.as_str());
+        name.filter(|name| !name.is_empty()).unwrap_or(UNKNOWN_SERVICE)
+    }
+
+    /// Returns the resource's attributes except for the service name.
+    pub(super) fn others(&self) -> impl Iterator<Item = &'a (String, Value)> {
+        self.resource.iter().filter(|(key, _)| key != SERVICE_NAME)
+    }
 }
 
 /// How much of each span is kept; less takes less time and memory.
@@ -82,13 +107,6 @@ pub(super) struct ParsedEvent {
 }
 
 impl ParsedSpan {
-    /// Sets the service name and the other resource attributes.
-    pub(super) fn set_resource(&mut self, attributes: &[(String, Value)]) {
-        let name = attributes.iter().find(|(key, _)| key == "service.name").and_then(|(_, value)| value.as_str());
-        name.filter(|name| !name.is_empty()).unwrap_or(UNKNOWN_SERVICE).clone_into(&mut self.service);
-        self.resource = attributes.iter().filter(|(key, _)| key != "service.name").cloned().collect();
-    }
-
     /// Adds a tag of Jaeger or Zipkin. OpenTelemetry's exporters turn several fields of a span into tags; these become fields again.
     pub(super) fn add_tag(&mut self, key: String, value: Value) {
         let text = value.as_str().unwrap_or_default();
@@ -106,7 +124,7 @@ impl ParsedSpan {
     pub(super) fn reduce_to_outline(&mut self) {
         self.attributes.retain(|(key, _)| OUTLINE_ATTRIBUTES.contains(&key.as_str()));
         self.attributes.shrink_to_fit();
-        (self.resource, self.events, self.links) = (Vec::new(), Vec::new(), Vec::new());
+        (self.events, self.links) = (Vec::new(), Vec::new());
     }
 
     pub(super) fn attribute(&self, key: &str) -> Option<&Value> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::text::{counted, shell_word};
 use crate::view::link::LinkTemplate;
-use crate::view::parsed::{Detail, ParsedSpan, SpanSink};
+use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink};
 use crate::view::scan::{Layout, Scan};
 use crate::view::shorten::Shortener;
 use crate::view::trace::Trace;
@@ -171,7 +171,7 @@ impl SpanSink for SelectedSpans {
         self.traces.contains_key(trace_id)
     }
 
-    fn add(&mut self, mut span: ParsedSpan) {
+    fn add(&mut self, mut span: ParsedSpan, origin: &Origin) {
         let Some(spans) = self.traces.get_mut(&span.trace_id) else { return };
         if spans.len() == MAX_TRACE_SPANS {
             self.left_out += 1;
@@ -181,6 +181,13 @@ impl SpanSink for SelectedSpans {
             span.reduce_to_outline();
         }
         self.shortener.shorten(&mut span);
+        span.service = self.shortener.copy(origin.service());
+        if !origin.scope.is_empty() {
+            span.scope = self.shortener.copy(origin.scope);
+        }
+        if self.detail == Detail::Full {
+            span.resource = self.shortener.copy_values(origin.others());
+        }
         spans.push(span);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::base::text::short_name;
-use crate::view::parsed::{Detail, ParsedSpan, SpanSink};
+use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink};
 use crate::view::times::MAX_PAUSE;
 
 /// More traces than this are only counted.
@@ -62,7 +62,7 @@ impl SpanSink for TraceIndex {
         true
     }
 
-    fn add(&mut self, span: ParsedSpan) {
+    fn add(&mut self, mut span: ParsedSpan, origin: &Origin) {
         let id = &span.trace_id;
         if !(1..=32).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             self.invalid_spans += 1;
@@ -97,10 +97,14 @@ impl SpanSink for TraceIndex {
             (summary.start, summary.end) = (most.start, most.end);
         }
         if span.parent.is_none() {
+            // The label depends on it.
+            if !origin.scope.is_empty() {
+                span.scope = short_name(origin.scope).into_owned();
+            }
             summary.root = Some(short_name(&span.label()).into_owned());
         }
         if summary.services.len() < MAX_SERVICES {
-            summary.services.insert(short_name(&span.service).into_owned());
+            summary.services.insert(short_name(origin.service()).into_owned());
         }
     }
 }
@@ -131,24 +135,28 @@ fn add_time(periods: &mut Vec<Period>, span: &ParsedSpan) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::parsed::SERVICE_NAME;
 
     #[test]
     fn the_number_of_indexed_traces_is_bounded() {
         let mut index = TraceIndex::default();
-        let span = |id: &str, parent: Option<&str>, start, error| ParsedSpan {
-            trace_id: id.to_owned(),
-            parent: parent.map(ToOwned::to_owned),
-            name: "n".repeat(1000),
-            service: format!("s{start}"),
-            start,
-            end: start + 1,
-            error,
-            ..ParsedSpan::default()
+        let add = |index: &mut TraceIndex, id: &str, parent: Option<&str>, start, error| {
+            let span = ParsedSpan {
+                trace_id: id.to_owned(),
+                parent: parent.map(ToOwned::to_owned),
+                name: "n".repeat(1000),
+                start,
+                end: start + 1,
+                error,
+                ..ParsedSpan::default()
+            };
+            let resource = [(SERVICE_NAME.to_owned(), format!("s{start}").into())];
+            index.add(span, &Origin { resource: &resource, scope: "" });
         };
-        index.add(span("a1", None, 5, false));
-        index.add(span("a1", Some("1"), 3, true));
+        add(&mut index, "a1", None, 5, false);
+        add(&mut index, "a1", Some("1"), 3, true);
         for id in ["", "no hex", "\u{1b}"] {
-            index.add(span(id, None, 1, false));
+            add(&mut index, id, None, 1, false);
         }
         let summary = &index.traces[0];
         assert_eq!((summary.id.as_str(), summary.spans, summary.errors), ("a1", 2, 1));
@@ -157,7 +165,7 @@ mod tests {
         assert_eq!(summary.services.iter().collect::<Vec<_>>(), ["s3", "s5"]);
         assert_eq!((index.traces.len(), index.invalid_spans), (1, 3));
         for id in 0..MAX_TRACES + 4 {
-            index.add(span(&format!("{id:032x}"), None, 1, false));
+            add(&mut index, &format!("{id:032x}"), None, 1, false);
         }
         assert_eq!((index.traces.len(), index.indexes.len(), index.further.len()), (MAX_TRACES, MAX_TRACES, 5));
     }

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::view::parsed::{Detail, ParsedEvent, ParsedSpan, SpanSink, kind_by_name, list, number, object};
+use crate::view::parsed::{
+    Detail, Origin, ParsedEvent, ParsedSpan, SERVICE_NAME, SpanSink, kind_by_name, list, number, object,
+};
+use crate::view::shorten::as_copied;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,7 +53,10 @@ impl ZipkinSpan<'_> {
         // Trace ids of 64 bits are in use, too.
         let trace_id = format!("{:0>32}", self.trace_id.to_ascii_lowercase());
         if sink.accepts(&trace_id) {
-            sink.add(self.parsed(trace_id, sink.detail()));
+            let key = |key: &str| if key == "serviceName" { SERVICE_NAME.to_owned() } else { key.to_owned() };
+            let endpoint = self.local_endpoint.iter().flatten();
+            let resource: Vec<_> = endpoint.map(|(name, value)| (key(name), value.clone())).collect();
+            sink.add(self.parsed(trace_id, sink.detail()), &Origin { resource: &as_copied(resource), scope: "" });
         }
     }
 
@@ -66,10 +72,6 @@ impl ZipkinSpan<'_> {
             end: self.timestamp.saturating_add(self.duration).saturating_mul(1000),
             ..ParsedSpan::default()
         };
-        let endpoint = self.local_endpoint.iter().flatten();
-        let key = |key: &str| if key == "serviceName" { "service.name".to_owned() } else { key.to_owned() };
-        let resource: Vec<_> = endpoint.map(|(name, value)| (key(name), value.clone())).collect();
-        span.set_resource(&resource);
         for (key, value) in object(self.tags) {
             if key == "error" {
                 // Its value is the message, even an empty one.

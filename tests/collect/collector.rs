@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -80,20 +81,23 @@ impl RunningCollector {
         (code, stderr, environment)
     }
 
-    /// Interrupts the collector, and returns the peak of its memory in KiB and its messages.
-    pub(crate) fn peak_at_its_end(mut self) -> (u64, String, Environment) {
-        let pid = self.child.id().cast_signed();
-        assert!(Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap().success());
-        let mut stderr = String::new();
-        self.stderr.read_to_string(&mut stderr).unwrap();
-        let mut status = 0;
-        // SAFETY: all of its fields are numbers.
-        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: both pointers are to values of the right types. Nothing else waits for the child.
-        let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
-        assert_eq!((waited, status), (pid, 0), "{stderr}");
-        let environment = std::mem::replace(&mut self.environment, Environment::new());
-        (usage.ru_maxrss.cast_unsigned(), stderr, environment)
+    /// Interrupts the collector, and returns the peak of its memory from then on, in KiB, and its messages.
+    pub(crate) fn peak_at_its_end(self) -> (u64, String, Environment) {
+        // What the system counts for a child that has ended includes the memory of this process, as it was when the child was started.
+        let status = format!("/proc/{}/status", self.pid());
+        // Forgets the peak while spans were received.
+        fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").unwrap();
+        let sampler = std::thread::spawn(move || {
+            let mut peak = 0;
+            while let Some(kib) = fs::read_to_string(&status).ok().and_then(|text| peak_in(&text)) {
+                peak = kib;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            peak
+        });
+        let (code, stderr, environment) = self.stop();
+        assert_eq!(code, 0, "{stderr}");
+        (sampler.join().unwrap(), stderr, environment)
     }
 
     /// Returns the spans in the file.
@@ -127,6 +131,11 @@ pub(crate) fn shell_of(command: &Command, script: &str) -> Command {
         };
     }
     shell
+}
+
+/// Returns the peak of a process's memory in KiB. One that has ended has none.
+fn peak_in(status: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }
 
 /// Returns the spans of OTLP JSON lines.

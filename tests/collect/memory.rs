@@ -60,8 +60,9 @@ fn long_attributes_take_no_memory_at_the_end() {
     let (short_peak, short_page) = collected(20);
     let (long_peak, long_page) = collected(100_000);
     println!("peak: {short_peak} KiB, with long attributes {long_peak} KiB; pages: {short_page} and {long_page} bytes");
-    assert!(long_peak * 2 < short_peak * 3, "{long_peak} KiB, {short_peak} KiB with short attributes");
-    assert!(long_page < short_page * 4, "{long_page} bytes, {short_page} with short attributes");
+    // 300 bytes are kept of each text. At times 3 MB of what receiving took stay with the allocator.
+    assert!(long_peak * 5 < short_peak * 6, "{long_peak} KiB, {short_peak} KiB with short attributes");
+    assert!(long_page < short_page * 2, "{long_page} bytes, {short_page} with short attributes");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -245,4 +246,41 @@ fn spans_beyond_the_limit_of_a_trace_are_counted() {
     let text = [spans(1, 60_000), spans(60_000, MAX_TRACE_SPANS + 8)].join("\n");
     let loaded = written_and_loaded(&dir, "t", &text);
     assert_eq!((loaded.traces[0].spans.len(), loaded.left_out_spans), (MAX_TRACE_SPANS, 7));
+}
+
+#[test]
+fn a_long_resource_costs_no_more_for_two_thousand_spans_than_for_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "x".repeat(8 << 20);
+    let otlp = |spans: usize| {
+        let span = |id: usize| json!({ "traceId": TRACE, "spanId": format!("{id:016x}") });
+        let attribute = json!({ "key": "long", "value": { "stringValue": long } });
+        let spans: Vec<Value> = (1..=spans).map(span).collect();
+        let scope = json!({ "scope": { "name": long }, "spans": spans });
+        json!({ "resourceSpans": [{ "resource": { "attributes": [attribute] }, "scopeSpans": [scope] }] })
+    };
+    let jaeger = |spans: usize| {
+        let span = |id: usize| json!({ "traceID": TRACE, "spanID": format!("{id:016x}"), "processID": "p" });
+        let process = json!({ "serviceName": long, "tags": [{ "key": "long", "value": long }] });
+        let spans: Vec<Value> = (1..=spans).map(span).collect();
+        json!({ "data": [{ "spans": spans, "processes": { "p": process } }] })
+    };
+    for document in [&otlp as &dyn Fn(usize) -> Value, &jaeger] {
+        let duration = |spans: usize| {
+            let path = dir.path().join("t");
+            fs::write(&path, document(spans).to_string()).unwrap();
+            let start = Instant::now();
+            let loaded = load(&path, &TraceSelection::All { max_spans: spans });
+            let duration = start.elapsed();
+            assert_eq!(loaded.traces[0].spans.len(), spans);
+            for span in &loaded.traces[0].spans {
+                let (kept, rest) = span.resource[0].1.as_str().unwrap().split_once("… (").unwrap();
+                assert_eq!(rest, format!("{} more bytes are in the trace file)", long.len() - kept.len()));
+            }
+            duration
+        };
+        let (one, many) = (duration(1), duration(2000));
+        println!("one span: {one:?}, 2000 spans: {many:?}");
+        assert!(many < one * 10, "{many:?}, {one:?} for one span");
+    }
 }
