@@ -107,6 +107,10 @@ need_debian_chromium() {
   have chromium || apt_install chromium chromium-sandbox fonts-liberation
 }
 
+need_chromedriver() {
+  have chromedriver || apt_install chromium-driver
+}
+
 # need_go TOOL, which is missing and is to be built
 need_go() {
   have go || fail "$1 is missing, and Go to build it with: please install Go $GO_MINIMUM or newer from https://go.dev/dl"

@@ -46,6 +46,7 @@ install_tools() {
   if ! $fast; then
     # The tests start `chromium` by this name, with settings of their own.
     need_debian_chromium
+    need_chromedriver
     need_k6
     need_jaeger
     need_go_sdk_server

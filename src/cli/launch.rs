@@ -16,7 +16,8 @@ use crate::settings::Config;
 ///
 /// Takes Chromium's own arguments and becomes Chromium: signals and exit status are the browser's. Its client gets through to it once every
 /// request carries trace context, or once NAVTRACE_ARM_TIMEOUT has passed, with a warning: whether it reads the "DevTools listening" line,
-/// connects to a --remote-debugging-port of its own choice, or sends commands by --remote-debugging-pipe. In static mode nothing is held back.
+/// looks for the port in the profile, connects to a --remote-debugging-port of its own choice, or sends commands by --remote-debugging-pipe. In
+/// static mode nothing is held back.
 ///
 /// The same under the name `navtrace-chromium` (a link to navtrace), which is what K6_BROWSER_EXECUTABLE_PATH,
 /// PUPPETEER_EXECUTABLE_PATH, CHROME_BIN or Playwright's executablePath may point at.

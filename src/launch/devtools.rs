@@ -27,9 +27,9 @@ const MAX_SPARE: usize = 8;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the path of the file in which a browser with this user data directory names its `DevTools`.
-pub(super) fn port_file(user_data_dir: &Path) -> Option<PathBuf> {
+pub(super) fn port_file(user_data_dir: &Path) -> io::Result<PathBuf> {
     // The host may have another working directory than the client.
-    std::path::absolute(user_data_dir.join(PORT_FILE)).ok()
+    std::path::absolute(user_data_dir.join(PORT_FILE))
 }
 
 /// Returns whether clients may open browser contexts in this host's browser. They need `DevTools`, which a browser of the user's own does not have.

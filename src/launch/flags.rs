@@ -21,8 +21,8 @@ pub(crate) struct AddedFlags<'a> {
     pub(crate) user_data_dir: Option<&'a Path>,
     /// Whether to turn the sandbox off, without which Chromium refuses to start as root.
     pub(crate) no_sandbox: bool,
-    /// Whether the browser chooses its `DevTools` port itself, because navtrace listens on the client's.
-    pub(crate) port_is_ours: bool,
+    /// The `DevTools` port in place of the client's, if there is one. With 0 the browser chooses it.
+    pub(crate) port: Option<u16>,
     /// Whether the browser listens on a `DevTools` port of its choice too, for a client that uses the pipe.
     pub(crate) adds_port: bool,
 }
@@ -43,13 +43,12 @@ pub(crate) fn user_data_dir(args: &[OsString]) -> Option<PathBuf> {
     value(args, "user-data-dir").map(PathBuf::from)
 }
 
-/// Returns the `DevTools` port that the client chose, or `None` where Chromium chooses it.
+/// Returns the `DevTools` port that the client chose, or 0 if Chromium is to choose it.
 ///
 /// Chromium listens there on the loopback interface, whatever `--remote-debugging-address` says.
 pub(crate) fn devtools_port(args: &[OsString]) -> Option<u16> {
     let digits = value(args, DEVTOOLS_PORT)?.to_str()?;
-    let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
-    port.filter(|port| *port != 0)
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 /// Returns whether the client names a `DevTools` port, or lets Chromium choose one.
@@ -64,7 +63,7 @@ pub(crate) fn has_devtools_pipe(args: &[OsString]) -> bool {
 
 /// Rewrites a client's arguments.
 ///
-/// `--remote-debugging-port` becomes 0 where navtrace listens on that port, and `--disable-extensions` is removed. An existing
+/// `--remote-debugging-port` gets another value where navtrace has chosen one, and `--disable-extensions` is removed. An existing
 /// `--load-extension` or `--disable-extensions-except` gets our extension in addition. A browser without a screen does not prepare its own
 /// window's popups. Everything else keeps its place.
 pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
@@ -74,9 +73,10 @@ pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
     let is_replaced = |name: &[u8]| replaced.contains(&name) || (!unseen.is_empty() && name == b"disable-features");
     let kept = |arg: &&OsString| switch(arg).is_none_or(|(name, _)| !is_replaced(name));
 
-    let port = |arg: &OsString| switch(arg).is_some_and(|(name, _)| name == DEVTOOLS_PORT.as_bytes());
-    let changed = |arg: &OsString| {
-        if added.port_is_ours && port(arg) { flag(DEVTOOLS_PORT, "0".as_ref()) } else { arg.clone() }
+    let is_port = |arg: &OsString| switch(arg).is_some_and(|(name, _)| name == DEVTOOLS_PORT.as_bytes());
+    let changed = |arg: &OsString| match added.port {
+        Some(port) if is_port(arg) => flag(DEVTOOLS_PORT, port.to_string().as_ref()),
+        _ => arg.clone(),
     };
 
     let mut rewritten: Vec<OsString> = switches(args).filter(kept).map(changed).collect();
@@ -172,7 +172,7 @@ mod tests {
             granted_id: Some("abc"),
             user_data_dir: None,
             no_sandbox: false,
-            port_is_ours: false,
+            port: None,
             adds_port: false,
         }
     }
@@ -229,15 +229,13 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_navtrace_took_becomes_zero() {
-        let first = |args: &[&str], port_is_ours| {
-            rewritten(args, &AddedFlags { port_is_ours, ..added() })[..args.len()].to_vec()
-        };
+    fn the_port_is_replaced_where_navtrace_has_chosen_one() {
+        let first = |args: &[&str], port| rewritten(args, &AddedFlags { port, ..added() })[..args.len()].to_vec();
         let port = ["--remote-debugging-port=9222", "--headless"];
-        assert_eq!(first(&port, false), port);
-        assert_eq!(first(&port, true), ["--remote-debugging-port=0", "--headless"]);
-        let twice = ["-remote-debugging-port=1", "x", "--remote-debugging-port=9222"];
-        assert_eq!(first(&twice, true), ["--remote-debugging-port=0", "x", "--remote-debugging-port=0"]);
+        assert_eq!(first(&port, None), port);
+        assert_eq!(first(&port, Some(0)), ["--remote-debugging-port=0", "--headless"]);
+        let twice = ["-remote-debugging-port=1", "x", "--remote-debugging-port=0"];
+        assert_eq!(first(&twice, Some(9333)), ["--remote-debugging-port=9333", "x", "--remote-debugging-port=9333"]);
     }
 
     #[test]
@@ -246,7 +244,7 @@ mod tests {
             (&[], None),
             (&["--remote-debugging-port=9222"], Some(9222)),
             (&["-remote-debugging-port=1", "--remote-debugging-port=65534"], Some(65534)),
-            (&["--remote-debugging-port=9222", "--remote-debugging-port=0"], None),
+            (&["--remote-debugging-port=9222", "--remote-debugging-port=0"], Some(0)),
             (&["--remote-debugging-port"], None),
             (&["--remote-debugging-port="], None),
             (&["--remote-debugging-port=65535"], Some(65535)),

@@ -3,14 +3,16 @@
 //! It is forked before the launcher becomes the browser, so the client still holds, signals and waits for the process that it started. It
 //! leads a process session of its own, because clients kill the browser's process group and temporary files must still be removed then.
 //!
-//! A client reaches the browser in one of three ways, and the gate covers each: by the line on standard error that names the endpoint
-//! ([`output`]), by a pipe ([`pipe`]), or by a port of its own choice ([`port`]). One loop with one `poll` ([`poll`]) serves them all.
+//! A client reaches the browser in one of four ways, and the gate covers each: by the line on standard error that names the endpoint
+//! ([`output`]), by a file in the profile that names it ([`port_file`]), by a pipe ([`pipe`]), or by a port of its own choice ([`port`]). One
+//! loop with one `poll` ([`poll`]) serves them all.
 
 mod endpoint;
 pub(super) mod output;
 pub(super) mod pipe;
 mod poll;
 pub(super) mod port;
+pub(super) mod port_file;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -24,6 +26,7 @@ use crate::launch::relay::output::BrowserOutput;
 use crate::launch::relay::pipe::CommandPipe;
 use crate::launch::relay::poll::{Poll, PollEvent};
 use crate::launch::relay::port::ClientPort;
+use crate::launch::relay::port_file::PortFile;
 use crate::launch::watch::{BrowserWatch, WATCH_INTERVAL};
 
 /// Time for removing temporary directories, into which the browser's children may still be writing.
@@ -39,6 +42,8 @@ pub(super) struct Relay {
     pub(super) commands: CommandPipe,
     /// The client's port, if it chose one.
     pub(super) port: Option<ClientPort>,
+    /// The file that names the port, until it is written.
+    pub(super) port_file: Option<PortFile>,
     pub(super) watch: BrowserWatch,
     /// Time after which the gate opens in any case.
     pub(super) arm_timeout: Duration,
@@ -75,13 +80,16 @@ impl Relay {
         loop {
             if self.output.is_held() && Instant::now() >= deadline {
                 self.warn(last_stage);
-                self.output.release();
+                self.open();
             }
             for event in self.poll(deadline) {
                 match event {
                     PollEvent::StageReported => last_stage = last_stage.max(self.receive_stages()),
                     PollEvent::BrowserEnded => return,
-                    PollEvent::OutputReadable => self.output.read(),
+                    PollEvent::OutputReadable => {
+                        self.output.read();
+                        self.name_port();
+                    }
                     PollEvent::OutputWritable => self.output.write(),
                     PollEvent::CommandsReadable => self.commands.read(),
                     PollEvent::CommandsWritable => self.commands.write(),
@@ -113,7 +121,7 @@ impl Relay {
         } else {
             self.commands.register(&mut poll);
             if let (Some(port), Some(browser)) = (&self.port, self.output.endpoint()) {
-                port.register(browser, &mut poll);
+                port.register(browser.address, &mut poll);
             }
         }
         poll.wait()
@@ -125,21 +133,48 @@ impl Relay {
         while let Some(stage) = self.gate.receive() {
             last_stage = last_stage.max(Some(stage));
             if stage == Stage::Armed {
-                self.output.release();
+                self.open();
             }
         }
         last_stage
     }
 
-    /// Warns through `navtrace run`, or else between the browser's own lines, but never by a write that a client could block.
+    /// Opens the gate.
+    fn open(&mut self) {
+        self.output.release();
+        self.name_port();
+    }
+
+    /// Writes the file that names the port, once the gate is open and the port known. The client has not read the line that names it by then,
+    /// because only the next [`BrowserOutput::write`] passes it on.
+    fn name_port(&mut self) {
+        if self.output.is_held() {
+            return;
+        }
+        let (Some(endpoint), Some(file)) = (self.output.endpoint(), &self.port_file) else { return };
+        let written = file.write(endpoint);
+        self.port_file = None;
+        if let Err(error) = written {
+            self.tell(&format!(
+                "the browser's port can't be written, so a client that looks for it there does not find it: {error}"
+            ));
+        }
+    }
+
+    /// Warns of an extension that was not ready in time.
     fn warn(&mut self, last_stage: Option<Stage>) {
         let warning = format!(
             "the browser was not armed within {:?}, so requests may go without trace context: {}{DOCTOR_HINT}",
             self.arm_timeout,
             Stage::missing_after(last_stage)
         );
-        if !(self.report_problem)(&warning) {
-            self.output.say(&warning);
+        self.tell(&warning);
+    }
+
+    /// Tells the user through `navtrace run`, or else between the browser's own lines, but never by a write that a client could block.
+    fn tell(&mut self, problem: &str) {
+        if !(self.report_problem)(problem) {
+            self.output.say(problem);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::launch::relay::Relay;
 use crate::launch::relay::output::BrowserOutput;
 use crate::launch::relay::pipe::CommandPipe;
 use crate::launch::relay::port::ClientPort;
+use crate::launch::relay::port_file::PortFile;
 use crate::launch::watch::BrowserWatch;
 use crate::launch::{devtools, extension, find, latch, names, profile};
 
@@ -102,6 +103,7 @@ pub(crate) struct PreparedBrowser {
     gate: Gate,
     has_pipe: bool,
     port: Option<ClientPort>,
+    port_file: Option<PortFile>,
     /// The file in which the browser names its `DevTools` port; `None` if no client can use `DevTools`.
     devtools_file: Option<PathBuf>,
     temporary_profile: Option<TemporaryDirectory>,
@@ -119,21 +121,27 @@ impl PreparedBrowser {
         let no_sandbox = options.adds_no_sandbox(args);
         let gate = create("the gate's directory", Gate::create)?;
         let has_pipe = flags::has_devtools_pipe(args);
-        let port = flags::devtools_port(args).and_then(|number| take_port(number, &options));
+        let (port, port_file) = match (flags::devtools_port(args), flags::user_data_dir(args)) {
+            (Some(0), Some(dir)) => (None, take_port_file(&dir, &options)),
+            // Without a profile that it knows, a client cannot look for the file.
+            (None | Some(0), _) => (None, None),
+            (Some(number), _) => (take_port(number, &options), None),
+        };
         let adds_port = has_pipe && !flags::has_devtools_port(args);
         let profile = flags::user_data_dir(args).or(temporary_profile.as_ref().map(|dir| dir.path().to_owned()));
-        let devtools_file =
-            profile.filter(|_| adds_port || flags::has_devtools_port(args)).as_deref().and_then(devtools::port_file);
+        let devtools_file = profile
+            .filter(|_| adds_port || flags::has_devtools_port(args))
+            .and_then(|dir| devtools::port_file(&dir).ok());
         let added = AddedFlags {
             extension_dir: &extension_dir,
             granted_id: Some(extension::ID),
             user_data_dir: temporary_profile.as_ref().map(TemporaryDirectory::path),
             no_sandbox,
-            port_is_ours: port.is_some(),
+            port: port.as_ref().map(|_| 0).or(port_file.as_ref().map(PortFile::port)),
             adds_port,
         };
         let args = flags::rewrite(args, &added);
-        Ok(Self { browser, args, gate, has_pipe, port, devtools_file, temporary_profile, options })
+        Ok(Self { browser, args, gate, has_pipe, port, port_file, devtools_file, temporary_profile, options })
     }
 
     /// Becomes the browser, with the relay beside it. Returns only if that failed.
@@ -166,9 +174,14 @@ impl PreparedBrowser {
         }
         let relay = Relay {
             gate: self.gate,
-            output: BrowserOutput::new(browser_stderr, self.port.as_ref().map(ClientPort::number)),
+            output: BrowserOutput::new(
+                browser_stderr,
+                self.port.is_some() || self.port_file.is_some(),
+                self.port.as_ref().map(ClientPort::number),
+            ),
             commands,
             port: self.port,
+            port_file: self.port_file,
             watch: BrowserWatch::this_process(),
             arm_timeout: self.options.arm_timeout,
             report_problem: self.options.report_problem,
@@ -215,6 +228,18 @@ fn take_port(number: u16, options: &LaunchOptions) -> Option<ClientPort> {
             ));
         })
         .ok()
+}
+
+/// Takes over the file by which a client learns the port that Chromium chooses. If that fails, Chromium writes it and no client is held back.
+fn take_port_file(user_data_dir: &Path, options: &LaunchOptions) -> Option<PortFile> {
+    PortFile::prepare(user_data_dir).unwrap_or_else(|error| {
+        options.tell(&format!(
+            "the browser's port can't be held back ({error}), so a client that finds it in {} does not wait until requests carry headers; name \
+             another --user-data-dir",
+            user_data_dir.display()
+        ));
+        None
+    })
 }
 
 /// Returns whether Chromium would refuse to start without `--no-sandbox`.

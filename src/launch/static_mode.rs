@@ -108,7 +108,7 @@ impl StaticBrowser {
             granted_id: None,
             user_data_dir: temporary_profile.as_ref().map(TemporaryDirectory::path),
             no_sandbox: launch.adds_no_sandbox(args),
-            port_is_ours: false,
+            port: None,
             adds_port: false,
         };
         let args = flags::rewrite(args, &added);

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::launch::{assert_gone, launch};
 use crate::navtrace::Environment;
@@ -61,13 +62,21 @@ impl GatedBrowser {
         String::from_utf8(line).unwrap()
     }
 
+    /// Returns the browser's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns the relay's process id.
+    pub(crate) fn relay(&self) -> u32 {
+        let processes = self.environment.processes();
+        let mut ids = processes.iter().filter_map(|process| process.strip_suffix(" navtrace")?.parse().ok());
+        ids.find(|id| *id != self.id()).unwrap()
+    }
+
     /// Returns the processor time of the relay so far, in clock ticks.
     pub(crate) fn relay_ticks(&self) -> u64 {
-        let browser = self.child.id().to_string();
-        let processes = self.environment.processes();
-        let mut ids = processes.iter().filter_map(|process| process.strip_suffix(" navtrace"));
-        let relay = ids.find(|id| **id != browser).unwrap();
-        let stat = std::fs::read_to_string(format!("/proc/{relay}/stat")).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.relay())).unwrap();
         let after_name: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         after_name[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
@@ -76,5 +85,15 @@ impl GatedBrowser {
     pub(crate) fn assert_ends(mut self) {
         assert!(self.child.wait().unwrap().success());
         assert_gone(&self.environment);
+    }
+
+    /// Waits until the browser has ended by a signal and no process is left of it.
+    pub(crate) fn assert_killed(mut self) {
+        assert_eq!(self.child.wait().unwrap().code(), None);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.environment.processes().is_empty() {
+            assert!(Instant::now() < deadline, "left behind: {:?}", self.environment.processes());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }

@@ -22,6 +22,7 @@ mod pipe;
 mod plain;
 mod playwright_registry;
 mod port;
+mod port_file;
 mod registered;
 mod run;
 mod static_mode;

@@ -47,4 +47,5 @@ mod static_mode;
 mod steering;
 mod stopped;
 mod traces;
+mod webdriver;
 mod worker;

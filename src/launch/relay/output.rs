@@ -1,7 +1,6 @@
 //! Passes the browser's standard error on to the client.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::base::stdio;
-use crate::launch::relay::endpoint::EndpointFilter;
+use crate::launch::relay::endpoint::{Endpoint, EndpointFilter};
 use crate::launch::relay::poll::{Poll, PollEvent};
 
 /// Output in bytes that is kept for a client that does not read. Above that the browser has to wait.
@@ -48,14 +47,14 @@ enum LastRead {
 }
 
 impl BrowserOutput {
-    /// Takes the reading end of the browser's standard error, and the port of a client that chose one.
-    pub(in crate::launch) fn new(browser: OwnedFd, client_port: Option<u16>) -> Self {
+    /// Takes the reading end of the browser's standard error, whether the relay needs the endpoint, and the port of a client that chose one.
+    pub(in crate::launch) fn new(browser: OwnedFd, needs_endpoint: bool, client_port: Option<u16>) -> Self {
         // After the browser's end, reading goes on until nothing is left.
         let _ = rustix::io::ioctl_fionbio(&browser, true);
         Self {
             browser,
             last_read: LastRead::Nothing,
-            filter: EndpointFilter::new(client_port),
+            filter: EndpointFilter::new(needs_endpoint, client_port),
             pending: VecDeque::new(),
             last_progress: None,
             is_client_gone: false,
@@ -74,7 +73,7 @@ impl BrowserOutput {
     }
 
     /// See [`EndpointFilter::endpoint`].
-    pub(super) fn endpoint(&self) -> Option<SocketAddr> {
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         self.filter.endpoint()
     }
 
