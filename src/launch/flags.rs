@@ -10,6 +10,12 @@ const DEVTOOLS_PORT: &str = "remote-debugging-port";
 /// search. That takes about half a second of processor time just when a test begins.
 const UNSEEN_FEATURES: [&str; 2] = ["PreloadTopChromeWebUI", "WebUIOmniboxAimPopup"];
 
+/// Switches by which a client says what Chromium shows first, other than by an address.
+const STARTUP_SWITCHES: [&str; 4] = ["no-startup-window", "app", "app-id", "restore-last-session"];
+
+/// The page that Chromium shows first for a client that names none.
+const BLANK_PAGE: &str = "about:blank";
+
 /// The flags that the launcher adds to a client's arguments.
 #[derive(Debug)]
 pub(crate) struct AddedFlags<'a> {
@@ -65,7 +71,7 @@ pub(crate) fn has_devtools_pipe(args: &[OsString]) -> bool {
 ///
 /// `--remote-debugging-port` gets another value where navtrace has chosen one, and `--disable-extensions` is removed. An existing
 /// `--load-extension` or `--disable-extensions-except` gets our extension in addition. A browser without a screen does not prepare its own
-/// window's popups. Everything else keeps its place.
+/// window's popups. A browser whose client uses `DevTools` and names no address shows a blank page. Everything else keeps its place.
 pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
     let switch_count = switches(args).count();
     let unseen = unseen_features(args);
@@ -107,6 +113,9 @@ pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
     if added.no_sandbox {
         rewritten.push("--no-sandbox".into());
     }
+    if shows_new_tab(args) {
+        rewritten.push(BLANK_PAGE.into());
+    }
     rewritten.extend_from_slice(&args[switch_count..]);
     rewritten
 }
@@ -119,6 +128,14 @@ pub(crate) fn headless(args: &[OsString]) -> Vec<OsString> {
     let before = (!has(args, HEADLESS)).then(|| format!("--{HEADLESS}").into());
     let count = switches(args).count();
     before.into_iter().chain(args[..count].iter().map(kept)).chain(args[count..].iter().cloned()).collect()
+}
+
+/// Returns whether a client would find Chromium's new tab page in its first window. In a browser with an extension that page sometimes stops
+/// loading when a client attaches to it, and Playwright's `connectOverCDP` waits for it.
+fn shows_new_tab(args: &[OsString]) -> bool {
+    let has_address = switches(args).any(|arg| switch(arg).is_none()) || switches(args).count() + 1 < args.len();
+    let has_client = has_devtools_port(args) || has_devtools_pipe(args);
+    has_client && !has_address && !STARTUP_SWITCHES.iter().any(|name| has(args, name))
 }
 
 /// Returns the features to switch off: none in a browser with a screen, and none that the client wants.
@@ -254,6 +271,23 @@ mod tests {
         ];
         for (args, expected) in cases {
             assert_eq!(devtools_port(&os(args)), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_names_no_address_finds_a_blank_page() {
+        for (args, expected) in [
+            (vec!["--remote-debugging-port=0"], true),
+            (vec!["--remote-debugging-port=9222", "--headless", "--"], true),
+            (vec!["--remote-debugging-pipe", "-x"], true),
+            (vec!["--headless"], false),
+            (vec!["--remote-debugging-port=0", "http://a/"], false),
+            (vec!["--remote-debugging-port=0", "--", "--http://a/"], false),
+            (vec!["--remote-debugging-pipe", "--no-startup-window"], false),
+            (vec!["--remote-debugging-port=0", "--app=http://a/"], false),
+        ] {
+            let blank = rewritten(&args, &added()).iter().filter(|arg| *arg == BLANK_PAGE).count();
+            assert_eq!(blank, usize::from(expected), "{args:?}");
         }
     }
 

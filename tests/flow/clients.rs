@@ -174,3 +174,15 @@ fn playwright_polling_a_port() {
 fn puppeteer_polling_a_port() {
     compare_polling("puppeteer");
 }
+
+#[test]
+fn playwright_attaching_to_the_first_window() {
+    const STARTS: usize = 8;
+    let _guard = exclusive();
+    let (test, port) = (BrowserTest::new(), ReservedPort::new());
+    let mut command = test.environment.navtrace(["run", "--", "node", &script_path("attaching.mjs")]);
+    command.env("SITE", test.site.main()).env("PORT", port.number().to_string()).env("STARTS", STARTS.to_string());
+    let run = test.run(command);
+    assert_eq!(run.trace_ids().len(), STARTS, "{}", run.log);
+    test.assert_nothing_left();
+}
