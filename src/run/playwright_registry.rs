@@ -23,12 +23,18 @@ const OWN_BROWSER: &str = "own-browser";
 /// Where Playwright looks for Chromium within its folder: on x86-64, on arm64, and before it took Chrome for Testing.
 const CHROMES: [&str; 3] = ["chrome-linux64/chrome", "chrome-linux-arm64/chrome", "chrome-linux/chrome"];
 
-/// The same for the build that is headless only.
+/// Part of the folder's name of a build that is headless only.
+const HEADLESS_SHELL: &str = "_headless_shell";
+
+/// Where Playwright looks for the program of such a build.
 const HEADLESS_SHELLS: [&str; 3] = [
     "chrome-headless-shell-linux64/chrome-headless-shell",
     "chrome-headless-shell-linux-arm64/chrome-headless-shell",
     "chrome-linux/headless_shell",
 ];
+
+/// Folder of a registry with a file for each package that uses browsers of it.
+const USERS: &str = ".links";
 
 /// Files by which Playwright knows that a browser is complete and that the libraries it needs are there.
 const MARKS: [&str; 2] = ["INSTALLATION_COMPLETE", "DEPENDENCIES_VALIDATED"];
@@ -41,7 +47,7 @@ const MAX_BROWSERS_FILE: u64 = 1 << 20;
 
 /// Creates the registry for a command in the run's directory, and returns its path. `None` if nothing is known of a Chromium of Playwright.
 ///
-/// Unless the user has chosen a browser, this program starts in the place of a Chromium of the user's registry that one.
+/// In the place of a Chromium that the user's registry has, this program starts that one, unless the user has chosen a browser.
 pub(super) fn create(
     dir: &Path,
     command: &Command,
@@ -49,12 +55,8 @@ pub(super) fn create(
     is_chosen: bool,
 ) -> io::Result<Option<PathBuf>> {
     let packages = playwright::packages(&folders(command, variable));
-    let mut own = BTreeMap::new();
-    for registry in playwright::registries(variable, || packages.clone()) {
-        for entry in fs::read_dir(registry).into_iter().flatten().filter_map(Result::ok).take(MAX_ENTRIES) {
-            own.entry(entry.file_name()).or_insert(entry.path());
-        }
-    }
+    let registries = playwright::registries(variable, || packages.clone());
+    let own = entries(registries.iter().cloned());
     let mut chromiums: BTreeSet<OsString> = own.keys().filter(|name| playwright::is_chromium(name)).cloned().collect();
     for package in &packages {
         let file = files::read_json(&package.join(playwright::BROWSERS_FILE), MAX_BROWSERS_FILE);
@@ -68,32 +70,55 @@ pub(super) fn create(
     for (name, path) in own.iter().filter(|(name, _)| !playwright::is_chromium(name) && !is_administrative(name)) {
         symlink(path, registry.join(name))?;
     }
+    // A folder of its own, so that an installation during the run adds no file to the user's and removes none.
+    let users = registry.join(USERS);
+    fs::create_dir(&users)?;
+    for (name, path) in entries(registries.iter().map(|registry| registry.join(USERS))) {
+        symlink(path, users.join(name))?;
+    }
     let program = std::env::current_exe()?;
     for name in chromiums {
         let folder = registry.join(&name);
-        let name = name.to_string_lossy();
-        let is_shell = name.contains("headless_shell");
-        for path in if is_shell { HEADLESS_SHELLS } else { CHROMES }.map(|path| folder.join(path)) {
+        for path in places(&name).map(|path| folder.join(path)) {
             fs::create_dir_all(path.parent().unwrap_or(&folder))?;
             symlink(&program, path)?;
         }
         for mark in MARKS {
             fs::write(folder.join(mark), "")?;
         }
-        // In the place of a headless build, which loads no extensions, stands the other one of its revision.
-        let full = own.get(OsStr::new(&name.replace("_headless_shell", "")));
-        let browser = full.and_then(|folder| caches::programs(folder).into_iter().next());
-        if let Some((_, browser)) = browser.filter(|(_, browser)| !is_chosen && is_traceable(browser)) {
+        if let Some(browser) = full_chromium(&own, &name).filter(|browser| !is_chosen && is_traceable(browser)) {
             symlink(browser, folder.join(OWN_BROWSER))?;
         }
     }
     Ok(Some(registry))
 }
 
+/// Returns where Playwright may look for the program in a Chromium's folder.
+fn places(folder: &OsStr) -> [&'static str; 3] {
+    if folder.to_string_lossy().contains(HEADLESS_SHELL) { HEADLESS_SHELLS } else { CHROMES }
+}
+
+/// Returns the program of the user's Chromium in a folder. In the place of a headless build, which loads no extensions, stands the other one of its
+/// revision.
+fn full_chromium(own: &BTreeMap<OsString, PathBuf>, folder: &OsStr) -> Option<PathBuf> {
+    let full = folder.to_string_lossy().replace(HEADLESS_SHELL, "");
+    caches::programs(own.get(OsStr::new(&full))?).into_iter().next().map(|(_, program)| program)
+}
+
 /// Returns the user's own Chromium in the place of which a client has found `program`.
 pub(super) fn own_browser(program: &Path) -> Option<PathBuf> {
     let link = program.parent()?.parent()?.join(OWN_BROWSER);
     fs::read_link(link).ok().filter(|browser| find::is_executable(browser))
+}
+
+/// Returns the entries of folders, by their names. Those of the first folders win.
+fn entries(folders: impl Iterator<Item = PathBuf>) -> BTreeMap<OsString, PathBuf> {
+    let of_one = |folder| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).take(MAX_ENTRIES);
+    let mut found = BTreeMap::new();
+    for entry in folders.flat_map(of_one) {
+        found.entry(entry.file_name()).or_insert(entry.path());
+    }
+    found
 }
 
 /// Returns the folders from which the command may load Playwright: where it starts, and where its program and its scripts are.
@@ -125,7 +150,7 @@ fn is_traceable(browser: &Path) -> bool {
     !find::is_ourselves(browser) && find::loads_extensions(browser).is_ok()
 }
 
-/// Returns whether an entry is a registry's own record of who uses which browser, which installations change.
+/// Returns whether an entry is no browser but for the registry itself.
 fn is_administrative(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(b".") || name.starts_with(b"__")

@@ -83,12 +83,14 @@ fn the_users_registry_is_mirrored_with_navtrace_as_every_chromium() {
     home.browser(&format!("{registry}/chromium-1200/chrome-linux/chrome"), "own 1200");
     home.browser(&format!("{registry}/chromium_headless_shell-1200/chrome-linux/headless_shell"), "shell");
     fs::create_dir_all(home.path(&format!("{registry}/.links"))).unwrap();
+    fs::write(home.path(&format!("{registry}/.links/3b8e")), "/package").unwrap();
     fs::create_dir_all(home.path(&format!("{registry}/__dirlock"))).unwrap();
     symlink("/nowhere", home.path(&format!("{registry}/webkit-2388"))).unwrap();
     symlink("/nowhere", home.path(&format!("{registry}/chromium-1300"))).unwrap();
     home.package("project/node_modules/playwright-core", "1255");
     fs::set_permissions(home.path(registry), fs::Permissions::from_mode(0o555)).unwrap();
     insta::assert_snapshot!(home.printed(&mut home.run("project/tests", LIST)), @r"
+    .links/3b8e -> HOME/.cache/ms-playwright/.links/3b8e
     chromium-1200/DEPENDENCIES_VALIDATED
     chromium-1200/INSTALLATION_COMPLETE
     chromium-1200/chrome-linux-arm64/chrome -> NAVTRACE
