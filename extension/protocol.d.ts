@@ -26,7 +26,7 @@ parentBased: boolean, };
 
 export type SamplePer = "trace" | "navigation";
 
-export type Scope = "session" | "tab" | "navigation";
+export type Scope = "session" | "context" | "tab" | "navigation";
 
 export type Existing = "override" | "keep";
 
@@ -41,6 +41,9 @@ export type Propagation = {
 propagators: Array<Name>, 
 /** Decides for the traces that the extension begins or continues by itself. */
 sampler: Sampler, samplePer: SamplePer, scope: Scope, 
+/** Whether the session's trace is another process's, so that browser contexts have spans in it instead of traces of their own. An earlier host
+ * does not say. */
+joined?: boolean, 
 /** Whether to set the flag of W3C Trace Context level 2 for random trace ids. */
 randomFlag: boolean, existing: Existing, 
 /** The `tracestate` of the session's trace; empty if there is none. */
@@ -103,7 +106,7 @@ started: number,
 /** Whether a page began it, and not the client or the user. */
 byPage?: boolean, };
 
-export type IssuedFor = "navigation" | "tab" | "client";
+export type IssuedFor = "navigation" | "tab" | "context" | "session" | "client";
 
 export type Linked = { traceId: string, spanId: string, };
 
@@ -166,7 +169,9 @@ end?: NavigationEnd, } | { "what": "document-parsed", time: number, spanId: stri
 /** Web vitals by their short names: `cls`, and in milliseconds `fcp`, `inp` and `lcp`. */
 vitals: { [key in string]: number }, 
 /** The numbers of its `PerformanceNavigationTiming`, by its own names. */
-timing: { [key in string]: number }, } | { "what": "tab-closed", time: number, tabId: number, };
+timing: { [key in string]: number }, } | { "what": "tab-closed", time: number, tabId: number, } | { "what": "context-closed", time: number, 
+/** The span of the context; the session's root for the context that has the session's own trace. */
+spanId: string, };
 
 export type Observed = { 
 /** A random id of the service worker's run, which tells its batches from those of an earlier run. */

@@ -81,7 +81,7 @@ export const isBoolean = (value) => typeof value === 'boolean';
 /** @param {Check} check @returns {Check} */
 export const orNull = (check) => (value) => value === null || check(value);
 /** @param {Check} check @returns {Check} */
-const orMissing = (check) => (value) => value === undefined || check(value);
+export const orMissing = (check) => (value) => value === undefined || check(value);
 /** @param {Check} check @returns {Check} */
 export const listOf = (check) => (value) => Array.isArray(value) && value.every((item) => check(item));
 /** @param {string[]} values @returns {Check} */
@@ -108,7 +108,8 @@ export const isPropagation = shape({
   propagators: listOf(isString),
   sampler: shape({ ratio: isNumber, parentBased: isBoolean }),
   samplePer: oneOf('trace', 'navigation'),
-  scope: oneOf('session', 'tab', 'navigation'),
+  scope: oneOf('session', 'context', 'tab', 'navigation'),
+  joined: orMissing(isBoolean),
   randomFlag: isBoolean,
   existing: oneOf('override', 'keep'),
   tracestate: isString,

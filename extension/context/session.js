@@ -9,12 +9,19 @@ import { Propagation } from './propagation.js';
 import { CAPACITY, FEW, Stock } from './stock.js';
 
 /** @import { Choose, NavigationContext, SessionContext, TestContext } from '../protocol.d.ts' */
+/** @import { KeptContexts } from './context-traces.js' */
 /** @import { PropagationSettings } from './propagation.js' */
 /**
  * State that outlives the worker: the user's choices, the time at which the session's trace began, {@link ClientHosts.list} where the
- * session's baggage depends on it, and {@link IncognitoTabs.excludesWorkers}.
+ * session's baggage depends on it, {@link IncognitoTabs.excludesWorkers}, and {@link ContextTraces.kept}.
  *
- * @typedef {{ paused: boolean, chosen: Choose, started: number, hosts: string[] | null, hadIncognito: boolean }} Kept
+ * @typedef {object} Kept
+ * @property {boolean} paused
+ * @property {Choose} chosen
+ * @property {number} started
+ * @property {string[] | null} hosts
+ * @property {boolean} hadIncognito
+ * @property {KeptContexts} [contexts]
  */
 
 /** @type {Readonly<Choose>} */
@@ -147,7 +154,7 @@ export class Session {
 
   /** Counts the contexts and traces to ask the host for. */
   missing() {
-    return this.#stock.missing(this.propagation.settings.scope === 'session' ? FEW : CAPACITY);
+    return this.#stock.missing(['session', 'context'].includes(this.propagation.settings.scope) ? FEW : CAPACITY);
   }
 
   /** Takes a context for a navigation to come. */

@@ -2,7 +2,7 @@
  * Writes the W3C `traceparent` header and checks its parts.
  */
 
-/** @import { SessionContext } from '../protocol.d.ts' */
+/** @import { Linked, SessionContext } from '../protocol.d.ts' */
 
 const ZEROS = /^0+$/;
 
@@ -19,3 +19,6 @@ export const isFlags = (value) => typeof value === 'string' && /^[0-9a-f]{2}$/.t
 export function formatTraceparent({ traceId, spanId, flags }) {
   return `00-${traceId}-${spanId}-${flags}`;
 }
+
+/** Returns a link to a context. @param {Linked} context @returns {Linked} */
+export const spanLink = ({ traceId, spanId }) => ({ traceId, spanId });

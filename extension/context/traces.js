@@ -3,12 +3,15 @@
  */
 
 import { dropOldest } from '../drop-oldest.js';
+import { BrowserContexts } from './browser-contexts.js';
 import { Clients, RecentIds } from './clients.js';
+import { ContextTraces } from './context-traces.js';
 import { mergeBaggage } from './lists.js';
 import { draw } from './propagation.js';
 import { isSampled } from './propagators.js';
+import { spanLink } from './traceparent.js';
 
-/** @import { Linked, NavigationContext, Observation, SessionContext } from '../protocol.d.ts' */
+/** @import { IssuedFor, Linked, NavigationContext, Observation, SessionContext } from '../protocol.d.ts' */
 /** @import { MainFrameRequest } from './client-hosts.js' */
 /** @import { ClientTab } from './clients.js' */
 /** @import { Carried } from './propagators.js' */
@@ -35,9 +38,6 @@ import { isSampled } from './propagators.js';
 /** Limit for Incognito tabs with a trace. */
 const MAX_INCOGNITO = 1000;
 
-/** Returns a link to a context. @param {Linked} context @returns {Linked} */
-export const spanLink = ({ traceId, spanId }) => ({ traceId, spanId });
-
 /** The traces of all tabs of a session. */
 export class Traces {
   #session;
@@ -51,19 +51,24 @@ export class Traces {
   #made = new WeakMap();
 
   /**
-   * @param {Pick<Session, 'context' | 'propagation' | 'hosts' | 'incognito' | 'take' | 'takeTrace'>} session
+   * @param {Pick<Session, 'context' | 'propagation' | 'hosts' | 'incognito' | 'take' | 'takeTrace' | 'test'>} session
    * @param {{ observe: (observation: Observation, tabId: number | null) => void }} outbox tells the host of contexts that are not simply the session's
    * @param {object} events
    * @param {(message: string) => void} events.problem tells the user of an invalid steering header
    * @param {() => void} events.sampled called when a context is sampled
    * @param {() => void} events.clientChanged called when a client has changed its headers
    */
-  constructor(session, outbox, { problem, sampled, clientChanged }) {
+  constructor(session, outbox, { problem, sampled, clientChanged }, browserContexts = new BrowserContexts()) {
     this.#session = session;
     this.#outbox = outbox;
     this.#sampled = sampled;
     this.#clientChanged = clientChanged;
     this.clients = new Clients(session, problem);
+    this.browserContexts = browserContexts;
+    this.contexts = new ContextTraces(session, browserContexts, {
+      begun: (issuedFor, trace, { parent, links } = {}) => this.#begun(null, issuedFor, trace, links, parent),
+      ended: (spanId) => outbox.observe({ what: 'context-closed', time: Date.now(), spanId }, null),
+    });
   }
 
   /** Continues from the contexts that an earlier worker left. @param {Restored} restored */
@@ -71,14 +76,23 @@ export class Traces {
     for (const { trace } of [spare, ...[...tabs.values()].flatMap(({ current, next }) => [current, next])]) {
       if (trace !== undefined) this.#known.add(trace.traceId);
     }
-    for (const [tabId, { next }] of tabs) this.clients.restore(tabId, next);
+    for (const [tabId, { next }] of tabs) {
+      const isOfContext = next.trace !== undefined && this.contexts.has(next.trace);
+      this.clients.restore(tabId, isOfContext ? { ...next, trace: undefined } : next);
+    }
+  }
+
+  /** Starts over in another session, of which nothing has used a context yet. */
+  reset() {
+    this.clients.reset();
+    this.contexts.reset();
   }
 
   /** Continues in a new trace of the session. Clients stay in theirs. @param {SessionContext} before */
   beginTrace(before) {
     this.#known.add(before.traceId);
-    this.clients.reset();
-    for (const [tabId, trace] of this.clients.traces()) this.#tell(tabId, 'client', trace);
+    this.reset();
+    for (const [tabId, trace] of this.clients.traces()) this.#begun(tabId, 'client', trace);
   }
 
   /**
@@ -96,7 +110,7 @@ export class Traces {
     const { steering = null, client = null, baggage = '', changes = 0 } = tab ?? {};
     const isIncognito = incognito.mayBeIncognito(tabId);
     const alone = steering?.newTrace === true || ((isIncognito || scope === 'navigation') && (tab?.trace ?? null) === null);
-    const context = alone ? this.#inNewTrace() : this.#inTraceOf(tab);
+    const context = alone ? this.#inNewTrace() : this.#inTraceOf(tabId, tab);
     if (isIncognito) context.isIncognito = true;
     if (client !== null) context.client = spanLink(client);
     if (baggage !== '') context.baggage = baggage;
@@ -107,7 +121,7 @@ export class Traces {
       if (steering.off) context.flags = propagation.flags(false, context.flags);
     }
     if (isSampled(context.flags)) this.#sampled();
-    this.#announce(tabId, context, alone ? this.#links(client, previous) : []);
+    this.#announce(tabId, context, alone ? this.#links(tabId, client, previous) : []);
     this.#made.set(context, changes);
     return context;
   }
@@ -118,10 +132,10 @@ export class Traces {
     return { spanId, flags, trace: { traceId, spanId, flags, tracestate: '' } };
   }
 
-  /** @param {ClientTab | undefined} tab @returns {TracedContext} */
-  #inTraceOf(tab) {
+  /** @param {number | null} tabId @param {ClientTab | undefined} tab @returns {TracedContext} */
+  #inTraceOf(tabId, tab) {
     const { samplePer, sampler, scope } = this.#session.propagation.settings;
-    let trace = tab?.trace ?? null;
+    let trace = tab?.trace ?? this.contexts.of(tabId);
     if (trace === null && scope === 'tab') {
       trace = this.#beginTab(null);
       if (tab !== undefined) tab.trace = trace;
@@ -136,7 +150,18 @@ export class Traces {
   /** Returns whether a client has changed since a context was issued. @param {number} tabId @param {TracedContext} context */
   isStale(tabId, context) {
     const made = this.#made.get(context);
-    return made !== undefined && made !== this.#changes(tabId);
+    return (made !== undefined && made !== this.#changes(tabId)) || this.isMisplaced(tabId, context);
+  }
+
+  /**
+   * Returns whether a context was issued for another browser context than its tab turned out to be in.
+   *
+   * @param {number | null} tabId @param {TracedContext} context
+   */
+  isMisplaced(tabId, { trace, isIncognito, steering }) {
+    if (this.#session.propagation.settings.scope !== 'context' || isIncognito || steering?.newTrace) return false;
+    if (tabId !== null && (this.clients.get(tabId)?.trace ?? null) !== null) return false;
+    return trace?.spanId !== this.contexts.of(tabId)?.spanId;
   }
 
   /** Counts how often a tab's client has changed its headers. @param {number} tabId */
@@ -148,7 +173,7 @@ export class Traces {
   rootOf(tabId) {
     const { context } = this.#session;
     const { trace: joined = null, client = null, baggage = '', steering = null } = this.clients.get(tabId) ?? {};
-    const trace = joined ?? this.#incognitoTrace(tabId);
+    const trace = joined ?? this.#incognitoTrace(tabId) ?? this.contexts.of(tabId);
     if (trace === null && client === null && baggage === '' && steering === null) return context;
     /** @type {TracedContext} */
     const root = trace === null ? { spanId: context.spanId, flags: context.flags } : { spanId: trace.spanId, flags: trace.flags, trace };
@@ -169,14 +194,12 @@ export class Traces {
     const before = this.#changes(tabId);
     const trace = this.clients.arrive(tabId, client, baggage, header);
     if (this.#changes(tabId) !== before) this.#clientChanged();
-    if (trace === null) return;
-    this.#known.add(trace.traceId);
-    if (isSampled(trace.flags)) this.#sampled();
-    this.#tell(tabId, 'client', trace);
+    if (trace !== null) this.#begun(tabId, 'client', trace);
   }
 
   /** Takes the first request of a navigation, which may be to a new host of the client. @param {MainFrameRequest & { tabId: number }} details */
   navigated(details) {
+    this.contexts.use(details.tabId);
     const { hosts, incognito } = this.#session;
     if (incognito.isIncognito(details.tabId) ? hosts.shown(details.url) : hosts.navigated(details)) this.#hostsChanged();
   }
@@ -191,8 +214,8 @@ export class Traces {
   }
 
   /** Keeps a tab in the trace of its first navigation, which had the spare. @param {number} tabId @param {TracedContext} context */
-  useSpare(tabId, { spanId, trace }) {
-    if (trace === undefined || trace.spanId === spanId) return;
+  useSpare(tabId, { trace }) {
+    if (this.#session.propagation.settings.scope !== 'tab' || trace === undefined) return;
     this.clients.tab(tabId).trace ??= trace;
   }
 
@@ -255,18 +278,17 @@ export class Traces {
   #beginTab(tabId) {
     const { traceId, spanId, flags: decided } = this.#session.takeTrace();
     const trace = { traceId, spanId, flags: this.#session.propagation.flagsAbove(decided), tracestate: '' };
-    this.#known.add(traceId);
-    this.#tell(tabId, 'tab', trace, [spanLink(this.#session.context)]);
+    this.#begun(tabId, 'tab', trace, [spanLink(this.#session.context)]);
     return trace;
   }
 
   /**
-   * Links a new trace to the session, the client and the navigation before.
+   * Links a new trace to the session or the browser context, the client and the navigation before.
    *
-   * @param {Linked | null} client @param {TracedContext | null} previous
+   * @param {number | null} tabId @param {Linked | null} client @param {TracedContext | null} previous
    */
-  #links(client, previous) {
-    const links = [spanLink(this.#session.context)];
+  #links(tabId, client, previous) {
+    const links = [spanLink(this.contexts.of(tabId) ?? this.#session.context)];
     if (client !== null) links.push(spanLink(client));
     if (previous !== null) links.push({ traceId: previous.trace?.traceId ?? this.#session.context.traceId, spanId: previous.spanId });
     return links;
@@ -294,12 +316,15 @@ export class Traces {
   }
 
   /**
-   * Tells the host of a tab's or client's trace.
+   * Tells the host of the span of a tab, a browser context, the session or a client.
    *
-   * @param {number | null} tabId @param {'tab' | 'client'} issuedFor @param {Trace} trace @param {Linked[]} [links]
+   * @param {number | null} tabId @param {IssuedFor} issuedFor @param {Trace} trace @param {Linked[]} [links] @param {string} [parent]
    */
-  #tell(tabId, issuedFor, { traceId, spanId, flags }, links) {
+  #begun(tabId, issuedFor, { traceId, spanId, flags, tracestate }, links, parent) {
+    this.#known.add(traceId);
+    if (isSampled(flags)) this.#sampled();
     if (tabId !== null && !this.#session.incognito.observes(tabId)) return;
-    this.#outbox.observe({ what: 'context-issued', time: Date.now(), spanId, issuedFor, traceId, flags, links }, tabId);
+    const ours = issuedFor === 'client' || tracestate === '' ? undefined : tracestate;
+    this.#outbox.observe({ what: 'context-issued', time: Date.now(), spanId, issuedFor, traceId, flags, parent, tracestate: ours, links }, tabId);
   }
 }

@@ -11,7 +11,7 @@ import { BAGGAGE, mergeBaggage, mergeTracestate } from '../context/lists.js';
 import { EVERYTHING, Propagation } from '../context/propagation.js';
 import { isSampled } from '../context/propagators.js';
 import { steeringHeader } from '../context/steering.js';
-import { spanLink } from '../context/traces.js';
+import { spanLink } from '../context/traceparent.js';
 import { MAIN_FRAMES, isOwnRequest } from '../observe/details.js';
 import { pageOf } from './page-of.js';
 import { serverTiming, withoutTraceparent } from './server-timing.js';
@@ -289,10 +289,11 @@ export class Injector {
     return this.#tracing.tabs.begin(details.tabId, details.requestId);
   }
 
-  /** Finds the context of the page that makes a request, or that of the session. @param {RequestDetails} details @returns {TracedContext} */
+  /** Finds the context of the page that makes a request, or else its tab's root. @param {RequestDetails} details @returns {TracedContext} */
   #page(details) {
-    const page = this.#tracing === null ? undefined : pageOf(this.#tracing.tabs, this.#documents, details);
-    return page ?? this.#context;
+    if (this.#tracing === null) return this.#context;
+    const { tabs, traces } = this.#tracing;
+    return pageOf(tabs, this.#documents, details) ?? traces.rootOf(details.tabId);
   }
 
   /** Names a navigation's context in its response, for scripts and for the page's own instrumentation. @param {ResponseDetails} details */

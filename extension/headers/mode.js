@@ -83,7 +83,7 @@ export class ModeSwitch {
   renew() {
     const { session, traces, tabs } = this.#tracing;
     if (this.#host.acceptSession()) {
-      traces.clients.reset();
+      traces.reset();
       tabs.reset();
     } else if (this.#settings !== session.propagation.settings) {
       // The contexts to come were made by the settings before.
@@ -135,7 +135,8 @@ export class ModeSwitch {
     const { session, tabs, traces } = this.#tracing;
     const mode = this.#mode;
     const decision = this.#decision;
-    const { context, propagation, kept } = session;
+    const { context, propagation } = session;
+    const kept = { ...session.kept, contexts: traces.contexts.kept ?? undefined };
     const ruled = tabs.withRules();
     const rules =
       mode === 'lightweight'

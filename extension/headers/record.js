@@ -2,7 +2,8 @@
  * Keeps the record from which a restarted worker continues: in one rule that matches nothing, so that a navigation costs no other write.
  */
 
-import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropagation, isSessionContext, isString, listOf, orNull, shape } from '../channel/messages.js';
+import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropagation, isSessionContext, isString, listOf, orMissing, orNull, shape } from '../channel/messages.js';
+import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
 
 /** @import { PropagationSettings } from '../context/propagation.js' */
 /** @import { Kept } from '../context/session.js' */
@@ -33,8 +34,23 @@ import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropaga
  * @property {Kept | null} kept
  */
 
+const isTrace = shape({ traceId: isTraceId, spanId: isSpanId, flags: isFlags, tracestate: isString });
+
+const isKeptContexts = shape({
+  session: orNull(isTrace),
+  isTaken: isBoolean,
+  open: listOf(shape({ windows: listOf(isNumber), trace: orNull(isTrace) })),
+});
+
 /** @type {(value: unknown) => value is Kept} */
-const isKept = shape({ paused: isBoolean, started: isNumber, chosen: isChoice, hosts: orNull(listOf(isString)), hadIncognito: isBoolean });
+const isKept = shape({
+  paused: isBoolean,
+  started: isNumber,
+  chosen: isChoice,
+  hosts: orNull(listOf(isString)),
+  hadIncognito: isBoolean,
+  contexts: orMissing(isKeptContexts),
+});
 
 /** @type {(value: unknown) => value is TabContexts & { tabId: number }} */
 const isTabRecord = shape({ tabId: isNumber, ruleId: isNumber, current: isNavigationContext, next: isNavigationContext });

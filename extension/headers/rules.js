@@ -224,7 +224,7 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
     recordRule({ mode: 'lightweight', session, propagation: settings, contexts, kept }),
     steeringRule(allTypes),
     ...removals(0, { resourceTypes: allTypes }, clientTabs, fields),
-    ...build.of(ROOT_RULE, 'root', session),
+    ...build.of(ROOT_RULE, 'root', traces.rootOf(WORKERS)),
     // Every rule that matches appends to a response, so the spare must not: it matches in every tab.
     ...build.of(SPARE_RULE, 'spare', spare),
     ...build.exclusions(clientTabs),
@@ -264,10 +264,12 @@ export function detailedRules({ session, tabs, needsRules = () => false, exclude
   const build = ruleBuilder(allTypes.filter(carries), propagation, traces, kept, false);
   const buildOther = ruleBuilder(otherTypes.filter(carries), propagation, traces, kept);
   const unreported = [...tabs].filter(([tabId]) => needsRules(tabId));
-  const own = otherTypes.length === 0 ? [] : [...tabs].filter(([tabId]) => !needsRules(tabId) && traces.rootOf(tabId) !== session);
-  const workers = needsRules(WORKERS) ? build.of(WORKER_RULE, 'root', session, { tabId: WORKERS }) : [];
+  const root = traces.rootOf(WORKERS);
+  const isElsewhere = (/** @type {number} */ tabId) => JSON.stringify(traces.rootOf(tabId)) !== JSON.stringify(root);
+  const own = otherTypes.length === 0 ? [] : [...tabs].filter(([tabId]) => !needsRules(tabId) && isElsewhere(tabId));
+  const workers = needsRules(WORKERS) ? build.of(WORKER_RULE, 'root', root, { tabId: WORKERS }) : [];
   const widest = unreported.length + workers.length > 0 ? build : buildOther;
-  rules.push(...workers, ...widest.exclusions(limitedTabs), ...buildOther.of(ROOT_RULE, 'root', session), ...workerExclusion(allTypes, excludesWorkers));
+  rules.push(...workers, ...widest.exclusions(limitedTabs), ...buildOther.of(ROOT_RULE, 'root', root), ...workerExclusion(allTypes, excludesWorkers));
   const room = Math.max(roomForTabs(propagation), 0);
   for (const [tabId, tab] of unreported.slice(0, room)) rules.push(...build.ofTab(tabId, tab, session));
   for (const [tabId, { ruleId }] of own.slice(0, Math.max(room - unreported.length, 0))) {

@@ -3,9 +3,9 @@
  */
 
 import { attempt } from '../attempt.js';
+import { BrowserContexts } from '../context/browser-contexts.js';
 import { Propagation } from '../context/propagation.js';
 import { Traces } from '../context/traces.js';
-import { BrowserContexts } from './browser-contexts.js';
 import { ModeSwitch } from './mode.js';
 import { NavigationTracker } from './tracker.js';
 import { NewTrace } from './new-trace.js';
@@ -43,23 +43,27 @@ export async function startHeaders(session, host, { injector, navigations }, obs
   const opening = host.openSession(reading);
   const [record, granted, { open, windowIds }] = await Promise.all([reading, isGranted(), listTabs(), opening]);
   const { outbox, documents, requests } = observers;
-  const traces = new Traces(session, outbox, {
-    problem: (message) => host.problem(message),
+  const browserContexts = new BrowserContexts(() => void mode.update());
+  const events = {
+    problem: (/** @type {string} */ message) => host.problem(message),
     sampled: () => requests.sampled(),
     // The rules should be there before the response, and the request waits for the caller.
     clientChanged: () => queueMicrotask(() => void mode.update()),
-  });
+  };
+  const traces = new Traces(session, outbox, events, browserContexts);
   for (const tab of open) {
     session.hosts.shown(tab.url ?? '');
     session.incognito.opened(tab);
+    // An earlier worker may have seen a browser context close.
+    browserContexts.opened(tab, record !== null);
   }
+  traces.contexts.restore(record?.kept?.contexts ?? null);
+  for (const { id } of open) if (id !== undefined) traces.contexts.opened(id);
   const contexts = record?.contexts ?? null;
   if (contexts !== null) traces.restore(contexts);
-  const tabs = new Tabs(session, traces, contexts, new BrowserContexts(() => void mode.update()));
-  // An earlier worker may have seen a browser context close.
-  for (const tab of open) tabs.browserContexts.opened(tab, record !== null);
+  const tabs = new Tabs(session, traces, contexts, browserContexts);
   tabs.opened(open.flatMap(({ id }) => id ?? []), windowIds);
-  requests.findPages((details) => pageOf(tabs, documents, details) ?? session.context);
+  requests.findPages((details) => pageOf(tabs, documents, details) ?? traces.rootOf(details.tabId));
   const tracing = { session, traces, tabs };
   const parts = { rules, injector, requests, navigations };
   const mode = new ModeSwitch(tracing, host, parts, { granted, before: record?.mode ?? null });

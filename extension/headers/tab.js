@@ -21,7 +21,7 @@ import { isBrowsersOwn } from '../observe/details.js';
  * @property {TracedContext | null} context null when the document is not traced
  * @property {TracedContext} previous context of the document before
  */
-/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'useSpare' | 'isStale'> & { clients: Pick<Traces['clients'], 'closed'> }} TabTraces */
+/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'useSpare' | 'isStale' | 'isMisplaced'> & { clients: Pick<Traces['clients'], 'closed'> }} TabTraces */
 
 /** @param {TracedContext[]} ended @returns {Change} */
 const update = (...ended) => ({ update: true, ended });
@@ -71,6 +71,11 @@ export class Tab {
   /** @returns {TracedContext | undefined} the context of the latest navigation that had a response */
   get latest() {
     return this.#responded?.context;
+  }
+
+  /** Whether no navigation was seen so far. */
+  get isUnused() {
+    return this.#requests.size === 0 && this.#responded === null && this.#landing === null;
   }
 
   get isLanding() {

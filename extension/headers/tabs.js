@@ -5,7 +5,7 @@
 
 import { WORKERS } from '../context/incognito.js';
 import { dropOldest } from '../drop-oldest.js';
-import { BrowserContexts } from './browser-contexts.js';
+import { BrowserContexts } from '../context/browser-contexts.js';
 import { TabSlots } from './tab-slots.js';
 import { noUpdate, sameSpan } from './tab.js';
 
@@ -86,6 +86,12 @@ export class Tabs {
   /** Starts over in a tab whose contexts were issued before it was known. @param {number} tabId */
   known(tabId) {
     this.#slots.tab(tabId)?.reset();
+  }
+
+  /** Issues anew what was issued for another browser context than its tab turned out to be in. No navigation has used it yet. */
+  moveToContexts() {
+    if (this.#traces.isMisplaced(null, this.#spare)) this.#spare = this.#traces.issue(null);
+    for (const [tabId, tab] of this.#slots.tabs) if (tab.isUnused && this.#traces.isMisplaced(tabId, tab.next)) tab.reset();
   }
 
   /** Issues new contexts for all navigations to come. */

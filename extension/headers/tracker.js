@@ -6,7 +6,7 @@ import { WORKERS } from '../context/incognito.js';
 import { isSampled } from '../context/propagators.js';
 
 /** @import { Host, Overlapped } from '../channel/host.js' */
-/** @import { OpenedTab } from './browser-contexts.js' */
+/** @import { OpenedTab } from '../context/browser-contexts.js' */
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { TracedContext } from '../context/traces.js' */
 /** @import { Headers, NavigationRequest, Tracker } from '../observe/navigations.js' */
@@ -72,7 +72,11 @@ export class NavigationTracker {
     const needsOthers = mayBeIncognito || incognito.isIncognito(id);
     if (incognito.isIncognito(id)) traces.clients.closed(id);
     if (needsOthers) tabs.known(id);
-    if (needsOthers || browserContexts.needsRules(WORKERS)) void this.#mode.update();
+    const isInOther = traces.contexts.opened(id);
+    // The listener must not contradict the rule for a popup's first request, which may be about to leave.
+    const isLeaving = !this.#mode.isLightweight && browserContexts.hasRules(id) && /^https?:/.test(tab.pendingUrl ?? '');
+    if (isInOther && !isLeaving) tabs.moveToContexts();
+    if (needsOthers || isInOther || browserContexts.needsRules(WORKERS)) void this.#mode.update();
   }
 
   /** Returns whether what happens in a tab is observed. @param {number} tabId */
@@ -90,7 +94,8 @@ export class NavigationTracker {
   closed(tabId) {
     const { session: { incognito }, tabs, traces } = this.#tracing;
     traces.clients.closed(tabId);
-    tabs.browserContexts.closed(tabId);
+    const ended = tabs.browserContexts.closed(tabId);
+    if (ended !== null) traces.contexts.closed(ended);
     incognito.closed(tabId);
     this.#keepContexts();
     return this.#apply(tabs.closed(tabId));

@@ -21,7 +21,7 @@ use crate::observe::privacy::Privacy;
 /// Contexts in every `session` message: enough for the tabs that the extension prepares ahead and for the first navigations.
 const FIRST_STOCK: usize = 96;
 
-/// Traces in every `session` message under scope `session`, where only scripts ask for them.
+/// Traces in every `session` message under the scopes `session` and `context`, where few are asked for at once.
 const FEW_TRACES: usize = 8;
 
 /// An event for the rest of the host.
@@ -166,7 +166,7 @@ impl Conversation {
         let (mode, exports, web_vitals) = (self.mode, self.endpoint.is_some(), self.web_vitals);
         let issuer = self.issuer();
         let (session, policy) = (issuer.session(), issuer.policy());
-        let traces = if policy.scope() == Scope::Session { FEW_TRACES } else { FIRST_STOCK };
+        let traces = if matches!(policy.scope(), Scope::Session | Scope::Context) { FEW_TRACES } else { FIRST_STOCK };
         ToExtension::Session {
             host: env!("CARGO_PKG_VERSION").to_owned(),
             mode,

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use crate::base::text::short_name;
-use crate::export::otlp::{IS_REMOTE, SESSION_NAME};
+use crate::export::otlp::{CONTEXT_NAME, IS_REMOTE, SESSION_NAME};
 
 /// The number of traces to count. The file keeps further ones too.
 const MAX_TRACES: usize = 100_000;
@@ -76,7 +76,8 @@ impl Contents {
             trace.times = Some((first.min(start), last.max(end)));
         }
         // The real root of a trace that a session joined may never arrive here, so the session's span stands in for it.
-        let is_joined = trace.root.is_none() && span.flags & IS_REMOTE != 0 && span.name == SESSION_NAME;
+        let is_ours = [SESSION_NAME, CONTEXT_NAME].contains(&span.name.as_str());
+        let is_joined = trace.root.is_none() && span.flags & IS_REMOTE != 0 && is_ours;
         // Some exporters write zeros for no parent.
         if span.parent_span_id.iter().all(|byte| *byte == 0) || is_joined {
             trace.root = <[u8; 8]>::try_from(&*span.span_id).ok();

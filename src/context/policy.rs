@@ -16,8 +16,10 @@ use crate::context::traceparent::SpanContext;
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Scope {
     /// The whole browser process.
-    #[default]
     Session,
+    /// A browser context.
+    #[default]
+    Context,
     /// All navigations of a tab.
     Tab,
     /// A single navigation.
@@ -126,6 +128,11 @@ pub struct Propagation {
     pub(crate) sampler: Sampler,
     pub(crate) sample_per: SamplePer,
     pub(crate) scope: Scope,
+    /// Whether the session's trace is another process's, so that browser contexts have spans in it instead of traces of their own. An earlier host
+    /// does not say.
+    #[serde(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub(crate) joined: bool,
     /// Whether to set the flag of W3C Trace Context level 2 for random trace ids.
     pub(crate) random_flag: bool,
     pub(crate) existing: Existing,
@@ -155,9 +162,17 @@ pub struct Propagation {
 }
 
 impl Policy {
-    /// Returns the scope in force: a session with a parent is part of one trace as a whole.
+    /// Returns the scope in force: a session with a parent is part of one trace as a whole, in which browser contexts can have spans.
     pub(crate) fn scope(&self) -> Scope {
-        if self.parent.is_some() { Scope::Session } else { self.scope }
+        match self.scope {
+            Scope::Tab | Scope::Navigation if self.parent.is_some() => Scope::Session,
+            scope => scope,
+        }
+    }
+
+    /// Whether parts of a session have traces of their own.
+    pub(crate) fn has_traces(&self) -> bool {
+        self.parent.is_none() && self.scope != Scope::Session
     }
 
     /// Returns the unit of sampling in force: a session that follows its parent's decision takes none of its own.
@@ -168,7 +183,7 @@ impl Policy {
     /// Whether parts of a session may be sampled although the session is not.
     pub(crate) fn samples_parts(&self) -> bool {
         let is_any_sampled = self.sampler.ratio > 0.0 || self.sampler.parent_based;
-        is_any_sampled && (self.scope() != Scope::Session || self.sample_per() == SamplePer::Navigation)
+        is_any_sampled && (self.has_traces() || self.sample_per() == SamplePer::Navigation)
     }
 
     /// Returns the flags of a trace, or of a part of it, that begins here or continues a context with the flags `parent`.
@@ -214,6 +229,7 @@ impl Policy {
             sampler: self.sampler,
             sample_per: self.sample_per(),
             scope: self.scope(),
+            joined: parent.is_some(),
             random_flag: self.random_flag,
             existing: self.existing,
             tracestate: parent.map(|parent| parent.tracestate.clone()).unwrap_or_default(),

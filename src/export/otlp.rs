@@ -75,6 +75,9 @@ pub(crate) const IS_REMOTE: u32 = 0x200;
 /// The name of a session's root span.
 pub(crate) const SESSION_NAME: &str = "browser session";
 
+/// The name of a browser context's span.
+pub(crate) const CONTEXT_NAME: &str = "browser context";
+
 /// The name of a navigation's span.
 pub(crate) const NAVIGATION_NAME: &str = "navigation";
 
@@ -125,6 +128,7 @@ fn otlp_span(span: &Span) -> OtlpSpan {
     let mut parts = match &span.operation {
         Operation::Session => Parts::new(SESSION_NAME, SpanKind::Internal),
         Operation::Tab => Parts::new("browser tab", SpanKind::Internal),
+        Operation::Context => Parts::new(CONTEXT_NAME, SpanKind::Internal),
         Operation::Navigation(navigation) => navigation_parts(navigation, span.end),
         Operation::Request(request) => request_parts(request),
         Operation::Test(test) => test_parts(test, span.end),

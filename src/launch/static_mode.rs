@@ -175,7 +175,7 @@ impl StaticBrowser {
 fn without_effect(launch: &LaunchOptions, policy: &Policy, web_vitals: bool) -> Vec<&'static str> {
     let problems = [
         (
-            policy.scope() != Scope::Session,
+            matches!(policy.scope(), Scope::Tab | Scope::Navigation),
             "NAVTRACE_SCOPE has no effect in static mode: the whole session is one trace; use lightweight or detailed mode",
         ),
         (

@@ -190,6 +190,13 @@ pub enum Observation {
         time: f64,
         tab_id: i32,
     },
+    /// The last page of a browser context was closed.
+    ContextClosed {
+        time: f64,
+        /// The span of the context; the session's root for the context that has the session's own trace.
+        #[cfg_attr(test, ts(type = "string"))]
+        span_id: SpanId,
+    },
 }
 
 /// The owner of a context's span id.
@@ -201,6 +208,10 @@ pub enum IssuedFor {
     Navigation,
     /// A tab whose navigations share a trace.
     Tab,
+    /// A browser context whose navigations share a trace, below a span that the host has named or as a root.
+    Context,
+    /// The browser process, if the session's own trace is that of a browser context and there is another one.
+    Session,
     /// A span of the automation client, whose trace a tab continues. It has no span here.
     Client,
 }
@@ -297,7 +308,8 @@ impl Observation {
             | Self::DocumentParsed { time, .. }
             | Self::DocumentLoaded { time, .. }
             | Self::PageMeasured { time, .. }
-            | Self::TabClosed { time, .. } => *time,
+            | Self::TabClosed { time, .. }
+            | Self::ContextClosed { time, .. } => *time,
         }
     }
 }

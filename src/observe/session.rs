@@ -129,7 +129,23 @@ impl Session {
         }
         self.find_steps();
         self.end_navigations(&mut spans);
-        self.only_sampled(spans)
+        let mut spans = self.only_sampled(spans);
+        let contexts = self.end_contexts();
+        spans.extend(self.only_sampled(contexts));
+        spans
+    }
+
+    /// Returns the spans of the browser contexts that have closed and of which nothing is open any more.
+    fn end_contexts(&mut self) -> Vec<Span> {
+        let closed = self.parents.closed_contexts();
+        let ended = closed.into_iter().filter(|context| !self.is_in_use(*context)).collect::<Vec<_>>();
+        ended.into_iter().filter_map(|context| self.parents.end_group(context)).collect()
+    }
+
+    /// Returns whether something that is open has this span as its parent.
+    fn is_in_use(&self, parent: SpanId) -> bool {
+        self.navigations.keys().any(|id| self.parents.for_navigation(*id).parent == Some(parent))
+            || self.requests.values().any(|request| self.parents.for_request(request.parent()).parent == Some(parent))
     }
 
     fn update_worker(&mut self, observed: &Observed) {
@@ -142,6 +158,9 @@ impl Session {
     }
 
     fn apply_context(&mut self, observation: &Observation) {
+        if let Observation::ContextClosed { span_id, .. } = observation {
+            return self.parents.close_context(*span_id);
+        }
         let Observation::ContextIssued { span_id, issued_for, trace_id, flags, parent, tracestate, links, .. } =
             observation
         else {
@@ -206,11 +225,11 @@ impl Session {
             spans.push(self.navigation_span(id, open, loading));
         }
         let mut spans = self.only_sampled(spans);
-        spans.extend(self.parents.close_tabs());
+        spans.extend(self.parents.end_groups());
         if !self.is_empty() && !self.after_end {
             let end = self.retired.map_or(end, |retired| retired.max(self.started));
-            let parent = self.parents.for_session();
-            spans.push(parent.into_span(self.context.span_id, (self.started, end), false, Operation::Session));
+            let (id, parent) = self.parents.for_session();
+            spans.push(parent.into_span(id, (self.started, end), false, Operation::Session));
         }
         self.only_sampled(spans)
     }

@@ -49,6 +49,8 @@ pub(crate) enum Operation {
     Session,
     /// A tab whose navigations share a trace.
     Tab,
+    /// A browser context whose navigations share a trace.
+    Context,
     /// A main-frame navigation.
     Navigation(Navigation),
     /// An HTTP exchange; each redirect hop is one.

@@ -44,8 +44,8 @@ impl RawPolicy {
     }
 }
 
-const SCOPES: [(&str, Scope); 3] =
-    [("session", Scope::Session), ("tab", Scope::Tab), ("navigation", Scope::Navigation)];
+const SCOPES: [(&str, Scope); 4] =
+    [("session", Scope::Session), ("context", Scope::Context), ("tab", Scope::Tab), ("navigation", Scope::Navigation)];
 
 const SAMPLE_PER: [(&str, SamplePer); 2] = [("trace", SamplePer::Trace), ("navigation", SamplePer::Navigation)];
 
@@ -112,9 +112,9 @@ pub(super) static SETTINGS: &[Setting] = &[
     Setting {
         name: SCOPE,
         flag: Some("scope"),
-        default: "`session`",
-        meaning: "what shares a trace id: `session`, `tab` or `navigation` (the default in [your own browser](own-browser.md)); traces of one \
-                  session have links to each other",
+        default: "`context`",
+        meaning: "what shares a trace id: `session`, `context` (a browser context), `tab` or `navigation` (the default in [your own \
+                  browser](own-browser.md)); traces of one session have links to each other",
         choices: || value::names(&SCOPES),
         read: Read::Text(|config, text| put(&mut config.policy.scope, value::one_of(text, &SCOPES))),
         ..SETTING
@@ -261,6 +261,6 @@ mod tests {
         assert_eq!(own(&[(SCOPE, "session"), ("NAVTRACE_INCOGNITO", "export")]), (Scope::Session, Incognito::Export));
         assert_eq!(own(&[(SCOPE, "tab"), ("NAVTRACE_INCOGNITO", "headers")]), (Scope::Tab, Incognito::Headers));
         let launched = Config::of_environment(&[("NAVTRACE_INCOGNITO", "headers")]).unwrap().policy;
-        assert_eq!((launched.scope, launched.incognito), (Scope::Session, Incognito::Shared));
+        assert_eq!((launched.scope, launched.incognito), (Scope::Context, Incognito::Shared));
     }
 }

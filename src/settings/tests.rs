@@ -303,7 +303,7 @@ fn invalid_propagation_settings_fail_or_warn() {
             "NAVTRACE_RESOURCES=calls,images can't be used: images is not known (did you mean image?); there are all, calls, main_frame, \
              sub_frame, stylesheet, script, image, font, object, xmlhttprequest, ping, csp_report, media, websocket, webbundle, other",
         ),
-        ("NAVTRACE_SCOPE", "page", "NAVTRACE_SCOPE=page can't be used: expected session, tab, navigation"),
+        ("NAVTRACE_SCOPE", "page", "NAVTRACE_SCOPE=page can't be used: expected session, context, tab, navigation"),
         (
             "NAVTRACE_ID_FORMAT",
             "k6",

@@ -233,7 +233,7 @@ fn settings_are_stored_in_config_toml() {
     assert_eq!(link["source"], "environment");
     assert_eq!(
         (&sentence["code"], &sentence["message"]),
-        (&json!("refused"), &json!("scope can't be used: expected session, tab, navigation"))
+        (&json!("refused"), &json!("scope can't be used: expected session, context, tab, navigation"))
     );
     assert_eq!(again, after);
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 
 import { WORKERS } from '../../extension/context/incognito.js';
-import { BrowserContexts } from '../../extension/headers/browser-contexts.js';
+import { BrowserContexts } from '../../extension/context/browser-contexts.js';
 import { TAB, navigation, working } from './support/injector.js';
 import { SESSION, context, detailedRulesOf, under } from './support/rules.js';
 import { browser } from './support/tabs.js';

@@ -96,6 +96,7 @@ const UNUSABLE_PROPAGATION = {
   sampler: [null, { ratio: '1', parentBased: true }, { ratio: 1, parentBased: 1 }],
   samplePer: ['tab'],
   scope: ['request'],
+  joined: [null, 'true', 0],
   randomFlag: [1],
   existing: ['merge'],
   tracestate: [null],
@@ -113,7 +114,7 @@ test('every field of the propagation is checked', () => {
   assert.deepEqual(Object.keys(propagation).sort(), Object.keys(UNUSABLE_PROPAGATION).sort());
   for (const [field, values] of Object.entries(UNUSABLE_PROPAGATION)) {
     // Hosts of an earlier version do not send this.
-    const missing = ['collector', 'incognito'].includes(field) ? [] : [undefined];
+    const missing = ['collector', 'incognito', 'joined'].includes(field) ? [] : [undefined];
     for (const value of [...missing, ...values]) {
       const message = { ...fixture('session'), propagation: { ...propagation, [field]: value } };
       assert.match(messages.read(message).fault ?? '', /session message/, `${field}: ${JSON.stringify(value)}`);
@@ -152,7 +153,7 @@ for (const userAgentData of [undefined, {}]) {
 
 for (const [name, field, values] of /** @type {[string, string, string[]][]} */ ([
   ['session', 'propagation.samplePer', ['trace', 'navigation']],
-  ['session', 'propagation.scope', ['session', 'tab', 'navigation']],
+  ['session', 'propagation.scope', ['session', 'context', 'tab', 'navigation']],
   ['session', 'propagation.existing', ['override', 'keep']],
   ['session', 'propagation.otherResources', ['session', 'none']],
   ['settings', 'settings.0.kind', ['text', 'list', 'switch', 'choice']],

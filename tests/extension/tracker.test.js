@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 
-import { BrowserContexts } from '../../extension/headers/browser-contexts.js';
+import { BrowserContexts } from '../../extension/context/browser-contexts.js';
 import { NavigationTracker } from '../../extension/headers/tracker.js';
 import { ALIKE } from './support/session.js';
 import { ELSEWHERE, PAGE, TAB } from './support/tabs.js';
@@ -29,6 +29,7 @@ function begin({ update = false, ended = [], isLightweight = false, isLanding = 
     arrive: mock.fn(),
     navigated: mock.fn(),
     shown: mock.fn(),
+    contexts: { opened: () => false, closed: mock.fn() },
     clients: { closed: mock.fn(), hasSpan: (/** @type {string} */ spanId) => spanId === 'client' },
   };
   const propagation = { read: () => ({ contexts: ['first', 'second'] }), baggageOf: () => 'baggage', settings: {} };

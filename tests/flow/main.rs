@@ -12,6 +12,7 @@ mod navtrace;
 
 mod activations;
 mod browser;
+mod browser_contexts;
 mod browser_test;
 mod caches;
 mod clients;

@@ -191,7 +191,7 @@ impl Session {
 
     pub(super) fn navigation_span(&mut self, id: SpanId, open: OpenNavigation, unfinished: bool) -> Span {
         let mut parent = self.parents.for_navigation(id);
-        self.parents.extend_tab(parent.parent, open.start, open.end);
+        self.parents.extend_group(parent.parent, open.start, open.end);
         if let Some(step) = open.step {
             (parent.parent, parent.is_remote) = (Some(step.span_id), true);
         }

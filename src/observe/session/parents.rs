@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::ids::{Flags, SpanId, TraceId};
 use crate::context::issuer::SessionContext;
 use crate::observe::observation::{IssuedFor, SpanLink};
+use crate::observe::session::remember;
 use crate::observe::span::{Nanos, Operation, Span};
 
 /// The parent of a session in another process.
@@ -60,10 +61,24 @@ pub(super) struct ParentContexts {
     issued: BTreeMap<SpanId, Issued>,
     /// The span ids in the order of their arrival, including some that are forgotten.
     order: VecDeque<SpanId>,
-    /// The session and tabs that have a sampled child, so their span must be exported even if they are not sampled.
+    /// The session and groups that have a sampled child, so their span must be exported even if they are not sampled.
     needed: BTreeSet<SpanId>,
-    /// The first start and the last end in each tab whose navigations share a trace.
-    tabs: BTreeMap<SpanId, (Nanos, Nanos)>,
+    /// The first start and the last end in each group: a tab or a browser context whose navigations share a trace, or what is below the session's
+    /// root.
+    #[serde(rename = "tabs")]
+    groups: BTreeMap<SpanId, (Nanos, Nanos)>,
+    /// The groups whose span is finished, the latest last.
+    #[serde(default)]
+    ended: VecDeque<SpanId>,
+    /// Browser contexts that have closed and whose span is not finished.
+    #[serde(default)]
+    closed: BTreeSet<SpanId>,
+    /// The session's span if its own trace is a browser context's.
+    #[serde(default)]
+    apart: Option<SpanId>,
+    /// Whether there was something in another browser context than that of the session's own trace.
+    #[serde(default)]
+    has_contexts: bool,
 }
 
 impl ParentContexts {
@@ -74,7 +89,11 @@ impl ParentContexts {
             issued: BTreeMap::new(),
             order: VecDeque::new(),
             needed: BTreeSet::new(),
-            tabs: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            ended: VecDeque::new(),
+            closed: BTreeSet::new(),
+            apart: None,
+            has_contexts: false,
         }
     }
 
@@ -84,14 +103,36 @@ impl ParentContexts {
         if issued_for == IssuedFor::Client && (id == self.session.span_id || self.issued.contains_key(&id)) {
             return;
         }
-        let parent = context.parent.and_then(|parent| self.issued.get(&parent));
-        context.is_remote = parent.is_some_and(|parent| parent.issued_for == IssuedFor::Client);
+        (context.parent, context.is_remote) = self.parent_of(issued_for, &context);
+        if issued_for == IssuedFor::Session {
+            self.apart = Some(id);
+        }
         self.issued.insert(id, Issued { issued_for, context });
         self.order.push_back(id);
         if self.order.len() > MAX_ISSUED
             && let Some(oldest) = self.order.pop_front()
         {
-            self.issued.remove(&oldest);
+            if Some(oldest) == self.apart || self.groups.contains_key(&oldest) {
+                self.order.push_back(oldest);
+            } else {
+                self.issued.remove(&oldest);
+            }
+        }
+    }
+
+    /// Decides on the parent of a context that was issued, and returns whether it belongs to another process. The span of a browser context is below
+    /// the one that the host has named for it, or else below the one that the session continues, as the session's span is.
+    fn parent_of(&self, issued_for: IssuedFor, context: &ParentContext) -> (Option<SpanId>, bool) {
+        let above = self.parent.as_ref().filter(|_| context.trace_id == self.session.trace_id);
+        match issued_for {
+            IssuedFor::Context | IssuedFor::Session => {
+                let parent = context.parent.or(above.map(|above| above.span_id));
+                (parent, parent.is_some())
+            }
+            IssuedFor::Navigation | IssuedFor::Tab | IssuedFor::Client => {
+                let parent = context.parent.and_then(|parent| self.issued.get(&parent));
+                (context.parent, parent.is_some_and(|parent| parent.issued_for == IssuedFor::Client))
+            }
         }
     }
 
@@ -110,15 +151,31 @@ impl ParentContexts {
         self.issued.get(&id).is_none_or(|issued| issued.issued_for == IssuedFor::Navigation)
     }
 
-    /// Returns whether a span id is that of a tab whose navigations share a trace.
-    fn is_tab(&self, id: SpanId) -> bool {
-        self.issued.get(&id).is_some_and(|issued| issued.issued_for == IssuedFor::Tab)
+    /// Returns whether a context was issued for this.
+    fn is_for(&self, id: SpanId, issued_for: IssuedFor) -> bool {
+        self.issued.get(&id).is_some_and(|issued| issued.issued_for == issued_for)
     }
 
-    pub(super) fn for_session(&self) -> ParentContext {
+    /// Returns whether a span id is that of a group.
+    fn is_group(&self, id: SpanId) -> bool {
+        id == self.session.span_id || self.is_for(id, IssuedFor::Tab) || self.is_for(id, IssuedFor::Context)
+    }
+
+    /// Returns the id of the session's span if the session's own trace turned out to be that of one browser context among several.
+    fn apart(&self) -> Option<SpanId> {
+        self.apart.filter(|apart| self.has_contexts || self.needed.contains(apart))
+    }
+
+    /// Returns the session's span.
+    pub(super) fn for_session(&self) -> (SpanId, ParentContext) {
+        let id = self.apart().unwrap_or(self.session.span_id);
+        let context = if id == self.session.span_id { self.session_root() } else { self.for_navigation(id) };
+        (id, self.sampled_if_needed(id, context))
+    }
+
+    fn session_root(&self) -> ParentContext {
         let parent = self.parent.as_ref().map(|parent| parent.span_id);
-        let context = ParentContext { parent, is_remote: parent.is_some(), ..self.below_session() };
-        self.sampled_if_needed(self.session.span_id, context)
+        ParentContext { parent, is_remote: parent.is_some(), ..self.below_session() }
     }
 
     pub(super) fn for_navigation(&self, id: SpanId) -> ParentContext {
@@ -163,25 +220,56 @@ impl ParentContexts {
         ParentContext { flags, ..context }
     }
 
-    /// Makes sure that the session or tab above a sampled span is exported too.
+    /// Makes sure that the session or group above a sampled span is exported too.
     pub(super) fn require_parent_of(&mut self, span: &Span) {
-        if let Some(parent) = span.parent.filter(|id| *id == self.session.span_id || self.is_tab(*id)) {
+        if let Some(parent) = span.parent.filter(|id| Some(*id) == self.apart || self.is_group(*id)) {
             self.needed.insert(parent);
         }
     }
 
-    /// Extends the tab that is the parent of a span, if its parent is a tab.
-    pub(super) fn extend_tab(&mut self, parent: Option<SpanId>, start: Nanos, end: Nanos) {
-        let Some(parent) = parent.filter(|id| self.is_tab(*id)) else { return };
-        let (first, last) = self.tabs.entry(parent).or_insert((start, end));
+    /// Extends the group that is the parent of a span, if there is one.
+    pub(super) fn extend_group(&mut self, parent: Option<SpanId>, start: Nanos, end: Nanos) {
+        let Some(parent) = parent.filter(|id| self.is_group(*id) && !self.ended.contains(id)) else { return };
+        self.has_contexts |= self.is_for(parent, IssuedFor::Context);
+        let (first, last) = self.groups.entry(parent).or_insert((start, end));
         *first = start.min(*first);
         *last = end.max(*last);
     }
 
-    /// Returns the spans of the tabs that had navigations or requests.
-    pub(super) fn close_tabs(&mut self) -> Vec<Span> {
-        let tabs = std::mem::take(&mut self.tabs).into_iter();
-        let context = |id| self.sampled_if_needed(id, self.for_navigation(id));
-        tabs.map(|(id, period)| context(id).into_span(id, period, false, Operation::Tab)).collect()
+    /// Marks a browser context as closed.
+    pub(super) fn close_context(&mut self, id: SpanId) {
+        if self.is_group(id) {
+            self.closed.insert(id);
+        }
+    }
+
+    /// Returns the browser contexts that have closed and whose span can be finished.
+    pub(super) fn closed_contexts(&self) -> Vec<SpanId> {
+        let is_known = |id: &&SpanId| **id != self.session.span_id || self.apart().is_some();
+        self.closed.iter().filter(is_known).copied().collect()
+    }
+
+    /// Returns the spans of the groups that had navigations or requests.
+    pub(super) fn end_groups(&mut self) -> Vec<Span> {
+        let is_session = |id: &SpanId| *id == self.session.span_id && self.apart().is_none();
+        let ids: Vec<_> = self.groups.keys().filter(|id| !is_session(id)).copied().collect();
+        ids.into_iter().filter_map(|id| self.end_group(id)).collect()
+    }
+
+    /// Returns the span of a group, if it had navigations or requests.
+    pub(super) fn end_group(&mut self, id: SpanId) -> Option<Span> {
+        self.closed.remove(&id);
+        let period = self.groups.remove(&id)?;
+        let operation = if self.is_for(id, IssuedFor::Tab) { Operation::Tab } else { Operation::Context };
+        let context = if id == self.session.span_id {
+            let apart = self.apart().map(|span_id| (span_id, self.for_navigation(span_id).trace_id));
+            let links = apart.map(|(span_id, trace_id)| SpanLink { trace_id, span_id }).into_iter().collect();
+            ParentContext { links, ..self.session_root() }
+        } else {
+            self.for_navigation(id)
+        };
+        let span = self.sampled_if_needed(id, context).into_span(id, period, false, operation);
+        let _ = remember(&mut self.ended, id);
+        Some(span)
     }
 }

@@ -48,6 +48,10 @@ impl OpenRequest {
     pub(super) fn is_between_hops(&self) -> bool {
         self.hop.is_none()
     }
+
+    pub(super) fn parent(&self) -> Option<SpanId> {
+        self.parent
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -273,7 +277,7 @@ impl Session {
             (None, Some(navigation)) => self.parents.in_place_of(navigation),
             (None, None) => self.parents.for_request(request.parent),
         };
-        self.parents.extend_tab(parent.parent, hop.start, end);
+        self.parents.extend_group(parent.parent, hop.start, end);
         if let Some(caller) = request.caller {
             parent.parent = Some(caller);
             parent.is_remote = false;

@@ -141,6 +141,7 @@ fn summary(spans: &[Span]) -> Vec<String> {
             Operation::Test(_) | Operation::Step(_) => unreachable!("a browser has no tests"),
             Operation::Session => "session".to_owned(),
             Operation::Tab => "tab".to_owned(),
+            Operation::Context => "context".to_owned(),
             Operation::Navigation(navigation) => {
                 let outcome =
                     if navigation.failed { "failed" } else { navigation.committed.map_or("open", |_| "committed") };
@@ -314,6 +315,7 @@ fn too_many_open_requests_abandon_the_oldest() {
     assert_eq!(recording.close(20_000).len(), MAX_OPEN + 10 + 1);
 }
 
+mod contexts;
 mod documents;
 mod exchanges;
 mod hosts;

@@ -39,6 +39,8 @@ export function fakeSession(settings, { context = SESSION, flags = context.flags
     propagation: propagating(settings),
     hosts: new ClientHosts(),
     incognito: new IncognitoTabs(() => settings?.incognito),
+    /** @type {import('../../../extension/protocol.d.ts').TestContext | null} */
+    test: null,
     use: mock.fn(),
     take: () => ({ spanId: spanId(++issued), flags }),
     takeTrace: () => ({ traceId: traceId(++issued), spanId: spanId(issued), flags }),

@@ -24,6 +24,7 @@ export const everywhere = (session, issue) => ({
   rootOf: () => session,
   useSpare: () => {},
   isStale: () => false,
+  isMisplaced: () => false,
   clients: { closed: () => {} },
 });
 
@@ -81,6 +82,7 @@ export function withElsewhere() {
       rootOf: () => state.root,
       useSpare: (tabId, { spanId }) => void claims.push([tabId, spanId]),
       isStale: (_, { spanId }) => state.stale === spanId,
+      isMisplaced: () => false,
       clients: { closed: () => {} },
     },
   );

@@ -6,20 +6,23 @@
  * that opened beside others. Pure.
  */
 
-import { WORKERS } from '../context/incognito.js';
+import { WORKERS } from './incognito.js';
 
 /**
- * A browser context. It is `kept` when the host has seen to it, and `reported` when a request since then has shown that it was in time.
+ * A browser context. It is `kept` when the host has seen to it, and `reported` when a request since then has shown that it was in time. The
+ * browser's own context, which is on the record, has the number 0.
  *
- * @typedef {{ number: number, windowId: number, tabs: Set<number>, isKept: boolean, isReported: boolean }} BrowserContext
+ * @typedef {{ number: number, windows: Set<number>, tabs: Set<number>, isKept: boolean, isReported: boolean }} BrowserContext
  */
-/** @typedef {Pick<chrome.tabs.Tab, 'id' | 'windowId' | 'incognito' | 'openerTabId'>} OpenedTab */
+/** @typedef {Pick<chrome.tabs.Tab, 'id' | 'windowId' | 'incognito' | 'openerTabId' | 'pendingUrl'>} OpenedTab */
 
-/** The off-the-record contexts of the browser. */
+/** The contexts of the browser. */
 export class BrowserContexts {
-  /** @type {Set<BrowserContext>} */
+  /** @type {BrowserContext} */
+  #default = { number: 0, windows: new Set(), tabs: new Set(), isKept: true, isReported: true };
+  /** @type {Set<BrowserContext>} those off the record */
   #open = new Set();
-  /** @type {Map<number, BrowserContext | null>} by tab id; null for tabs that are on the record */
+  /** @type {Map<number, BrowserContext>} by tab id */
   #ofTab = new Map();
   /** Number of contexts so far. */
   #opened = 0;
@@ -43,23 +46,35 @@ export class BrowserContexts {
    */
   opened({ id, windowId, incognito, openerTabId }, isOlder = false) {
     if (id === undefined || this.#ofTab.has(id)) return;
-    if (!incognito) return void this.#ofTab.set(id, null);
-    const known = [...this.#open].find((context) => context.windowId === windowId) ?? this.#ofTab.get(openerTabId ?? -1);
-    const context = known ?? this.#add(windowId, isOlder);
+    const open = [...this.#open];
+    const opener = openerTabId ?? WORKERS;
+    const known = open.find(({ windows }) => windows.has(windowId)) ?? open.find(({ tabs }) => tabs.has(opener));
+    const context = incognito ? (known ?? this.#add(isOlder)) : this.#default;
+    context.windows.add(windowId);
     context.tabs.add(id);
     this.#ofTab.set(id, context);
   }
 
-  /** @param {number} tabId */
+  /** Removes a tab, and the context whose last one it was. @param {number} tabId @returns {BrowserContext | null} that context */
   closed(tabId) {
     const context = this.#ofTab.get(tabId);
     this.#ofTab.delete(tabId);
     context?.tabs.delete(tabId);
-    if (context?.tabs.size !== 0) return;
-    this.#open.delete(context);
+    if (context?.tabs.size !== 0 || !this.#open.delete(context)) return null;
     this.#hasClosed = true;
     // The windows close before the context does, so the host may still be in time for the one that opened last.
     if (this.#open.size > 0) this.#isAsked = false;
+    return context;
+  }
+
+  /** Returns the context of an open tab. @param {number} tabId */
+  of(tabId) {
+    return this.#ofTab.get(tabId);
+  }
+
+  /** Returns the open contexts that have one of these windows. @param {number[]} windowIds */
+  ofWindows(windowIds) {
+    return [this.#default, ...this.#open].filter(({ windows }) => windowIds.some((id) => windows.has(id)));
   }
 
   /** Returns the number of contexts to ask the host about, once; null when there is nothing new to ask. */
@@ -99,7 +114,7 @@ export class BrowserContexts {
   /** Returns whether a tab, which may not exist yet, needs rules. @param {number} tabId */
   needsRules(tabId) {
     const context = this.#ofTab.get(tabId);
-    if (context !== undefined) return context?.isReported === false;
+    if (context !== undefined) return !context.isReported;
     // The next tab may be one of a new context.
     return [...this.#open].some(({ isReported }) => !isReported) || (tabId !== WORKERS && this.#open.size > 1);
   }
@@ -114,8 +129,8 @@ export class BrowserContexts {
     this.#inForce = new Set(tabIds);
   }
 
-  /** @param {number} windowId @param {boolean} isOlder */
-  #add(windowId, isOlder) {
+  /** @param {boolean} isOlder */
+  #add(isOlder) {
     this.#opened += 1;
     this.#haveOverlapped ||= this.#open.size > 0;
     // A client that uses one after the other opens it when the last one has closed. Where several users open them, one may just be closing.
@@ -124,7 +139,7 @@ export class BrowserContexts {
     if (isOlder && !isReported) for (const context of this.#open) context.isReported = false;
     // The first of all has none beside it. Later on, one without pages may be open.
     if (isOlder || this.#opened > 1) this.#isAsked = false;
-    const context = { number: this.#opened, windowId, tabs: new Set(), isKept: false, isReported };
+    const context = { number: this.#opened, windows: new Set(), tabs: new Set(), isKept: false, isReported };
     this.#open.add(context);
     return context;
   }

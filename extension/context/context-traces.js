@@ -1,0 +1,163 @@
+/**
+ * Chooses the trace of each browser context, for scope `context`.
+ *
+ * The first context takes the session's own trace, so that a browser with one context has one trace. Once there is another one, what belongs to
+ * none of them is below a span of the session's own, to which all contexts are linked. Pure.
+ */
+
+import { newSpanId } from './ids.js';
+import { WORKERS } from './incognito.js';
+import { spanLink } from './traceparent.js';
+
+/** @import { IssuedFor, Linked } from '../protocol.d.ts' */
+/** @import { BrowserContext, BrowserContexts } from './browser-contexts.js' */
+/** @import { Session } from './session.js' */
+/** @import { Trace } from './traces.js' */
+/**
+ * What a restarted worker must know: the session's span, whether its own trace is a context's, and the traces of the open contexts by their windows.
+ *
+ * @typedef {{ session: Trace | null, isTaken: boolean, open: { windows: number[], trace: Trace | null }[] }} KeptContexts
+ */
+
+/** The traces of browser contexts. A trace of null is the session's own. */
+export class ContextTraces {
+  #session;
+  #contexts;
+  #tell;
+  /** @type {Map<BrowserContext, Trace | null>} of the open contexts, the latest one last */
+  #open = new Map();
+  /** @type {Trace | null} the trace of the latest context, to which tabs to come most likely belong */
+  #latest = null;
+  /** Whether a context has a trace already. */
+  #hasBegun = false;
+  /** Whether the session's own trace is a context's. */
+  #isTaken = false;
+  /** @type {Trace | null} the session's span, once its own trace is a context's and there is another one */
+  #root = null;
+
+  /**
+   * @param {Pick<Session, 'context' | 'propagation' | 'incognito' | 'takeTrace' | 'test'>} session @param {BrowserContexts} contexts
+   * @param {object} events
+   * @param {(issuedFor: IssuedFor, trace: Trace, above?: { parent?: string, links?: Linked[] }) => void} events.begun tells the host of the span
+   *   of a context, or of the session
+   * @param {(spanId: string) => void} events.ended tells the host that a context has closed
+   */
+  constructor(session, contexts, { begun, ended }) {
+    this.#session = session;
+    this.#contexts = contexts;
+    this.#tell = { begun, ended };
+  }
+
+  /** @returns {KeptContexts | null} null while another worker would come to the same by itself */
+  get kept() {
+    const open = Array.from(this.#open, ([{ windows }, trace]) => ({ windows: [...windows], trace }));
+    const isFirst = this.#root === null && open.length === 1 && open[0]?.trace === null;
+    return isFirst || !this.#hasBegun ? null : { session: this.#root, isTaken: this.#isTaken, open };
+  }
+
+  /** Continues from what an earlier worker kept. The tabs are known. @param {KeptContexts | null} kept */
+  restore(kept) {
+    if (kept === null) return;
+    for (const { windows, trace } of kept.open) for (const context of this.#contexts.ofWindows(windows)) this.#add(context, trace);
+    this.#root = kept.session;
+    this.#isTaken = kept.isTaken;
+    this.#hasBegun = true;
+  }
+
+  /** Starts over in another session. */
+  reset() {
+    this.#open.clear();
+    this.#latest = null;
+    this.#root = null;
+    this.#hasBegun = false;
+    this.#isTaken = false;
+  }
+
+  /**
+   * Handles a tab that has opened. The browser's own context has pages that no client uses, so it has no part in this before it is used.
+   *
+   * @param {number} tabId
+   * @returns {boolean} whether it is in another trace than tabs to come were
+   */
+  opened(tabId) {
+    const before = this.#latest;
+    const context = this.#contexts.of(tabId);
+    if (context !== undefined && (context.number > 0 || this.#isTaken)) this.use(tabId);
+    return this.of(tabId) !== before;
+  }
+
+  /** Begins the trace of a tab's context. A request may be waiting. @param {number} tabId */
+  use(tabId) {
+    const context = this.#contexts.of(tabId);
+    if (context === undefined || this.#open.has(context) || !this.#applies(tabId)) return;
+    this.#add(context, this.#next());
+  }
+
+  /** Handles a context whose last tab was closed. @param {BrowserContext} context */
+  closed(context) {
+    const trace = this.#open.get(context);
+    if (!this.#open.delete(context) || trace === undefined || [...this.#open.values()].includes(trace)) return;
+    this.#tell.ended((trace ?? this.#session.context).spanId);
+  }
+
+  /**
+   * Returns the trace of a tab. Requests of workers are the open context's, if there is one alone.
+   *
+   * @param {number | null} tabId null for a tab that is not known yet
+   * @returns {Trace | null} null for the session's own
+   */
+  of(tabId) {
+    if (!this.#applies(tabId)) return null;
+    if (tabId === WORKERS) {
+      const [only, ...others] = new Set(this.#open.values());
+      return only === undefined || others.length > 0 ? this.#root : only;
+    }
+    const context = tabId === null ? undefined : this.#contexts.of(tabId);
+    return context === undefined ? this.#latest : (this.#open.get(context) ?? null);
+  }
+
+  /** Returns whether a trace is that of a context. @param {Trace} trace */
+  has({ spanId }) {
+    return [this.#root, this.#latest, ...this.#open.values()].some((trace) => trace?.spanId === spanId);
+  }
+
+  /** @param {number | null} tabId */
+  #applies(tabId) {
+    const { propagation, incognito } = this.#session;
+    return propagation.settings.scope === 'context' && !incognito.mayBeIncognito(tabId);
+  }
+
+  /** @param {BrowserContext} context @param {Trace | null} trace */
+  #add(context, trace) {
+    this.#open.set(context, trace);
+    this.#latest = trace;
+  }
+
+  /** Chooses the trace of the next context: the test's, below its span, or else the session's own for the first one, or a new one. */
+  #next() {
+    const isFirst = !this.#hasBegun;
+    this.#hasBegun = true;
+    if (this.#session.test === null && isFirst) {
+      this.#isTaken = true;
+      return null;
+    }
+    if (this.#isTaken && this.#root === null) {
+      this.#root = this.#new();
+      this.#tell.begun('session', this.#root);
+    }
+    const { test } = this.#session;
+    const trace = test === null ? this.#new() : { ...test, spanId: newSpanId() };
+    this.#tell.begun('context', trace, { parent: test?.spanId, links: [spanLink(this.#root ?? this.#session.context)] });
+    return trace;
+  }
+
+  /** Makes a trace, or another span in the session's trace if that is of another process. @returns {Trace} */
+  #new() {
+    const { context, propagation } = this.#session;
+    const { joined, tracestate } = propagation.settings;
+    if (joined === true) return { ...context, spanId: newSpanId(), tracestate };
+    const { traceId, spanId, flags } = this.#session.takeTrace();
+    return { traceId, spanId, flags: propagation.flagsAbove(flags), tracestate: '' };
+  }
+
+}

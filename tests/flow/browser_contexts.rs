@@ -1,0 +1,104 @@
+//! Tests that each browser context has a trace, however many there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use opentelemetry_proto::tonic::trace::v1::Span;
+
+use crate::browser_test::{BrowserTest, Run, exclusive, is_root, traceparent};
+use crate::spans::{NAVIGATION, SESSION};
+use crate::support::collector::{attribute, hex};
+
+const CONTEXT: &str = "browser context";
+
+/// The pages and workers of `browser-contexts.mjs`, by their browser contexts.
+const CONTEXTS: [(&str, &[&str]); 4] = [
+    ("a", &["a-1", "a-2", "a-3", "a-popup", "a-window", "a-worker"]),
+    ("b", &["b-1"]),
+    ("c", &["c-1", "c-worker"]),
+    ("d", &["d-1"]),
+];
+
+struct Contexts {
+    run: Run,
+    spans: Vec<Span>,
+}
+
+fn contexts(client: &str, mode: &str, variables: &[(&str, &str)]) -> Contexts {
+    let test = BrowserTest::new();
+    let mut command = test.collecting_from("browser-contexts.mjs");
+    command.env("CLIENT", client).env("NAVTRACE_MODE", mode).envs(variables.iter().copied());
+    if is_root() && client == "puppeteer" {
+        command.env("BROWSER_ARGS", "--no-sandbox");
+    }
+    let run = test.run(command);
+    test.assert_nothing_left();
+    Contexts { run, spans: test.collected() }
+}
+
+impl Contexts {
+    /// Returns the traces of each page and worker.
+    fn traces(&self) -> BTreeMap<&str, BTreeSet<String>> {
+        let mut traces: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        let settled = |label: &str| label == "settling";
+        for request in self.run.requests.iter().filter(|request| !settled(request.label())) {
+            traces.entry(request.nav.as_deref().unwrap()).or_default().insert(traceparent(request).trace_id);
+        }
+        traces
+    }
+
+    fn named(&self, name: &str) -> Vec<&Span> {
+        self.spans.iter().filter(|span| span.name == name).collect()
+    }
+
+    fn assert_whole(&self, remote: &[&str]) {
+        let ids: BTreeSet<_> = self.spans.iter().map(|span| hex(&span.span_id)).collect();
+        assert_eq!(ids.len(), self.spans.len(), "a span id is there twice");
+        for span in self.spans.iter().filter(|span| !span.parent_span_id.is_empty()) {
+            let parent = hex(&span.parent_span_id);
+            assert!(ids.contains(&parent) || remote.contains(&&*parent), "{} has no parent: {span:?}", span.name);
+        }
+    }
+}
+
+#[test]
+fn each_browser_context_has_a_trace() {
+    let _guard = exclusive();
+    for client in ["playwright", "puppeteer"] {
+        for mode in ["detailed", "lightweight"] {
+            let seen = contexts(client, mode, &[]);
+            let traces = seen.traces();
+            let of = |nav: &str| traces.get(nav).unwrap_or_else(|| panic!("{client} {mode}: {nav} in {traces:#?}"));
+            let roots: BTreeSet<_> = CONTEXTS.iter().map(|(_, navs)| of(navs[0]).clone()).collect();
+            assert_eq!(roots.len(), CONTEXTS.len(), "{client} {mode}: {traces:#?}");
+            for (context, navs) in CONTEXTS {
+                for nav in navs {
+                    assert_eq!(of(nav), of(navs[0]), "{client} {mode}: {nav} of {context}: {traces:#?}");
+                    assert_eq!(of(nav).len(), 1, "{client} {mode}: {nav}");
+                }
+            }
+            // While several contexts are open, nothing says to which one a worker belongs.
+            let none = of("none-worker");
+            assert!(roots.iter().all(|root| root != none), "{client} {mode}: {traces:#?}");
+
+            seen.assert_whole(&[]);
+            let [session] = seen.named(SESSION)[..] else { panic!("{client} {mode}: one session") };
+            assert_eq!(BTreeSet::from([hex(&session.trace_id)]), *none, "{client} {mode}");
+            let spans = seen.named(CONTEXT);
+            assert_eq!(spans.len(), CONTEXTS.len(), "{client} {mode}: {spans:#?}");
+            for span in spans {
+                assert!(span.parent_span_id.is_empty(), "{client} {mode}: {span:?}");
+                let links: Vec<_> = span.links.iter().map(|link| (&link.trace_id, &link.span_id)).collect();
+                assert_eq!(links, [(&session.trace_id, &session.span_id)], "{client} {mode}");
+                let below: Vec<_> =
+                    seen.named(NAVIGATION).into_iter().filter(|nav| nav.trace_id == span.trace_id).collect();
+                assert!(
+                    !below.is_empty() && below.iter().all(|nav| nav.parent_span_id == span.span_id),
+                    "{client} {mode}"
+                );
+                let ends = below.iter().map(|nav| nav.end_time_unix_nano);
+                assert!(ends.max() <= Some(span.end_time_unix_nano), "{client} {mode}");
+            }
+            let _ = attribute(session, "url.full");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// Uses several browser contexts, at once and one after the other. The name of each page begins with that of its context.
+import process from 'node:process';
+
+import { chromium } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
+
+import { browserArgs, executablePath } from './clients.mjs';
+
+const { SITE, CLIENT } = process.env;
+
+const playwright = async () => {
+  const browser = await chromium.launch({ executablePath, args: browserArgs });
+  return { newContext: () => browser.newContext(), close: () => browser.close() };
+};
+const puppeteerBrowser = async () => {
+  const browser = await puppeteer.launch({ executablePath, args: browserArgs });
+  return { newContext: () => browser.createBrowserContext(), close: () => browser.close() };
+};
+
+const address = (nav) => `${SITE}/page?kind=document&run=contexts&nav=${nav}&subs=3`;
+
+async function done(page) {
+  await page.evaluate(async () => {
+    while (!window.done) await new Promise((resolve) => setTimeout(resolve, 20));
+  });
+}
+
+async function load(page, nav) {
+  await page.goto(address(nav));
+  await done(page);
+}
+
+/** Opens a popup, which loads its page at once. */
+async function popup(page, nav, features) {
+  const opened = new Promise((resolve) => page.once('popup', resolve));
+  await page.evaluate(([url, wanted]) => void window.open(url, '_blank', wanted), [address(nav), features]);
+  const shown = await opened;
+  await done(shown);
+  return shown;
+}
+
+/** Requests something from a shared worker, which belongs to no tab. */
+const worker = (page, nav) =>
+  page.evaluate(async (url) => {
+    const script = `onconnect = ({ ports: [port] }) => void fetch(${JSON.stringify(url)}).then(() => port.postMessage('done'));`;
+    const { port } = new SharedWorker(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })));
+    await new Promise((resolve) => (port.onmessage = resolve));
+  }, `${SITE}/empty?kind=worker&run=contexts&nav=${nav}`);
+
+const browser = await (CLIENT === 'puppeteer' ? puppeteerBrowser() : playwright());
+const a = await browser.newContext();
+const first = await a.newPage();
+await load(first, 'a-1');
+await popup(first, 'a-popup', '');
+await popup(first, 'a-window', 'width=300,height=200');
+await worker(first, 'a-worker');
+
+const b = await browser.newContext();
+await load(await b.newPage(), 'b-1');
+await load(await a.newPage(), 'a-2');
+await load(first, 'a-3');
+await worker(first, 'none-worker');
+await a.close();
+await b.close();
+
+const c = await browser.newContext();
+const page = await c.newPage();
+await load(page, 'c-1');
+await worker(page, 'c-worker');
+await page.close();
+// Chromium gives it a window of its own, as to a page of another context.
+await load(await c.newPage(), 'd-1');
+await c.close();
+await browser.close();
