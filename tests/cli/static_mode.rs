@@ -43,10 +43,11 @@ fn the_browser_gets_an_extension_without_a_worker() {
     assert_eq!(stderr(&output), "");
     let text = stdout(&output);
     let (lines, files): (Vec<&str>, Vec<&str>) =
-        text.lines().partition(|line| line.starts_with("--") || line.contains("gate="));
+        text.lines().partition(|line| line.starts_with("--") || line.contains("gate=") || *line == "about:blank");
     let starts: Vec<&str> = lines.iter().map(|line| line.split_once('=').map_or(*line, |(start, _)| start)).collect();
-    assert_eq!(starts, ["--remote-debugging-port", "--user-data-dir", "--no-sandbox", "--load-extension", "gate"]);
-    assert_eq!((lines[0], lines[4]), ("--remote-debugging-port=9333", "gate="), "port and start are the client's own");
+    let [ours, blank] = ["--load-extension", "about:blank"];
+    assert_eq!(starts, ["--remote-debugging-port", "--user-data-dir", "--no-sandbox", ours, blank, "gate"]);
+    assert_eq!((lines[0], lines[5]), ("--remote-debugging-port=9333", "gate="), "port and start are the client's own");
     let modes: Vec<&str> = files.iter().map(|line| line.split_once(' ').unwrap().0).collect();
     assert_eq!(modes, ["700", "600", "600"]);
     assert!(files[1].ends_with("/manifest.json") && files[2].ends_with("/rules.json"), "{files:?}");
