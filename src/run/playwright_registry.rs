@@ -62,7 +62,8 @@ pub(super) fn create(
         let file = files::read_json(&package.join(playwright::BROWSERS_FILE), MAX_BROWSERS_FILE);
         chromiums.extend(file.ok().flatten().iter().flat_map(named_in).map(OsString::from));
     }
-    if chromiums.is_empty() {
+    // Elsewhere the program has other places.
+    if chromiums.is_empty() || !cfg!(target_os = "linux") {
         return Ok(None);
     }
     let registry = dir.join(FOLDER);

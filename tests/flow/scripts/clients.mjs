@@ -33,8 +33,8 @@ async function late(labels) {
   }
 }
 
-/** Loads the coverage page, and logs its results. */
-export async function load(page, name) {
+/** Loads the coverage page, logs its results, and returns its labels. */
+export async function loadCoverage(page, name) {
   const labels = `run=${name}&nav=${name}`;
   page.setDefaultTimeout(LOAD_LIMIT);
   await page.goto(`${SITE}/coverage?kind=document&limit=${LIMIT}&${labels}`);
@@ -43,8 +43,12 @@ export async function load(page, name) {
     while (!window.done) await new Promise((resolve) => setTimeout(resolve, 50));
     return window.results;
   });
-  await late(labels);
   console.error(`COVERAGE ${JSON.stringify({ run: name, results })}`);
+  return labels;
+}
+
+async function load(page, name) {
+  await late(await loadCoverage(page, name));
   await page.close();
 }
 

@@ -1,7 +1,7 @@
 import { test } from '@playwright/test';
 
-import { load } from '../clients.mjs';
+import { loadCoverage } from '../clients.mjs';
 
 test('loads the coverage page', async ({ page }, { project }) => {
-  await load(page, project.name);
+  await loadCoverage(page, project.name);
 });
