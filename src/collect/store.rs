@@ -16,7 +16,7 @@ use crate::base::{file_lock, lock};
 use crate::collect::contents::Contents;
 use crate::collect::expected::{ExpectedSpans, MissingSpans};
 use crate::collect::lines;
-use crate::collect::refused::RefusedSpans;
+use crate::collect::unwritten::UnwrittenSpans;
 
 /// The number of trace files to keep in the state directory.
 const MAX_FILES: usize = 20;
@@ -43,7 +43,7 @@ pub(crate) struct TraceFileWriter {
     contents: Arc<Mutex<Contents>>,
     expected: ExpectedSpans,
     /// Spans that could not be written and have not come again.
-    refused: RefusedSpans,
+    unwritten: UnwrittenSpans,
     /// Whether the file was made for this writer.
     is_new: bool,
 }
@@ -70,7 +70,7 @@ impl TraceFileWriter {
             length: 0,
             contents: Arc::default(),
             expected: ExpectedSpans::default(),
-            refused: RefusedSpans::default(),
+            unwritten: UnwrittenSpans::default(),
             is_new,
         })
     }
@@ -99,7 +99,7 @@ impl TraceFileWriter {
 
     /// Returns the number of spans that could not be written and have not come again.
     pub(crate) fn lost(&self) -> usize {
-        self.refused.count()
+        self.unwritten.count()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -122,11 +122,11 @@ impl TraceFileWriter {
             Ok(length) => self.length = length,
             Err(error) => {
                 self.cut_back();
-                self.refused.add(request);
+                self.unwritten.add(request);
                 return Err(error);
             }
         }
-        self.refused.remove(request);
+        self.unwritten.remove(request);
         self.expected.add(request);
         lock(&self.contents).add(request, nanos(SystemTime::now()));
         Ok(())

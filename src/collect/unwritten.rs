@@ -11,13 +11,13 @@ const MAX_KNOWN: usize = 200_000;
 type Id = [u8; 24];
 
 #[derive(Debug, Default)]
-pub(super) struct RefusedSpans {
+pub(super) struct UnwrittenSpans {
     known: HashSet<Id>,
     unknown: usize,
 }
 
-impl RefusedSpans {
-    /// Adds the spans of a request that was refused. Those that were refused before count once.
+impl UnwrittenSpans {
+    /// Adds the spans of a request that could not be written. Those that came before count once.
     pub(super) fn add(&mut self, request: &ExportTraceServiceRequest) {
         for id in ids(request) {
             if self.known.len() < MAX_KNOWN || self.known.contains(&id) {
