@@ -27,7 +27,7 @@ use clap::{Parser, Subcommand};
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::launch::{flags, latch, names};
-use crate::run::link;
+use crate::run::browser_variables;
 use crate::settings::Config;
 use crate::settings::setting::Setting;
 
@@ -113,7 +113,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let invocation = Invocation::with(&args);
     if matches!(invocation, Invocation::Browser(_)) {
-        link::restore(&args[0]);
+        browser_variables::restore(&args[0]);
     }
     let command = match invocation {
         Invocation::Browser(args) => Command::Launch(launch::Args { args }),

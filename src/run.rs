@@ -1,9 +1,9 @@
 //! Runs a command whose browsers are traced: supervises it, receives reports and spans meanwhile, and says what was traced.
 
 mod browser_paths;
+pub(crate) mod browser_variables;
 pub(crate) mod collector;
 pub(crate) mod ending;
-pub(crate) mod link;
 mod other_hosts;
 mod playwright_registry;
 mod progress;
@@ -113,7 +113,7 @@ impl Run {
         receiver.trace_tests(TestAttempts::new(options.policy.clone(), links), exporter);
         let prepared = test_reporter::add(dir.path(), &mut command)
             .map(|sentence| sentence.iter().for_each(|sentence| say(sentence)))
-            .and_then(|()| link::store(dir.path(), &command, &options.variables, &options.defaults));
+            .and_then(|()| browser_variables::store(dir.path(), &command, &options.variables, &options.defaults));
         let command = match prepared.map_err(set_up).and_then(|()| supervise::start(&mut command)) {
             Ok(child) => child,
             Err(failure) => {
