@@ -62,8 +62,8 @@ fn adopt_session(path: &Path, spool: &Spool, options: &BatchOptions) -> io::Resu
     while session.waiting() > 0 {
         let (request, count) = session.batch(0, options.max_export_batch_size);
         let added = spool.put(&request)?;
-        if added.dropped > 0 {
-            tracing::warn!("the spool is full: {} of its oldest spans were dropped", added.dropped);
+        if let Some(message) = added.dropped_message() {
+            tracing::warn!("{message}");
         }
         if let Err(error) = session.remove(0, count, ExportResult::Spooled) {
             // The journal still has these spans. They must not be in the spool too, or each start would add them again.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::base::lock;
 use crate::export::root_cause;
+use crate::export::spool::AddedBatch;
 
 /// Reports a problem to the user.
 pub(super) type OnProblem = Box<dyn Fn(&str) + Send + Sync>;
@@ -63,12 +64,10 @@ impl Problems {
         }
     }
 
-    /// Reports that the spool dropped its oldest spans, if any.
-    pub(super) fn check_dropped(&self, dropped: usize) {
-        if dropped > 0 {
-            let problem = format!(
-                "the spool is full: {dropped} of its oldest spans were dropped, and there may be more; `navtrace flush` sends what it has"
-            );
+    /// Reports that the spool dropped its oldest spans for a batch, if it did.
+    pub(super) fn check_dropped(&self, added: &AddedBatch) {
+        if let Some(message) = added.dropped_message() {
+            let problem = format!("{message}, and there may be more; `navtrace flush` sends what it has");
             self.report("spool full", &problem);
         }
     }

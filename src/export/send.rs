@@ -186,7 +186,7 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
         let Some(spool) = &self.spool else { return BatchResult::Lost };
         match spool.put(request) {
             Ok(put) => {
-                self.problems.check_dropped(put.dropped);
+                self.problems.check_dropped(&put);
                 self.tried.insert(put.path);
                 BatchResult::PutAside
             }

@@ -61,6 +61,13 @@ pub(crate) struct AddedBatch {
     pub(crate) dropped: usize,
 }
 
+impl AddedBatch {
+    /// Returns a message for the user, if older spans were dropped.
+    pub(crate) fn dropped_message(&self) -> Option<String> {
+        (self.dropped > 0).then(|| format!("the spool is full: {} of its oldest spans were dropped", self.dropped))
+    }
+}
+
 impl Spool {
     /// Uses a folder that exists.
     pub(crate) fn new(dir: &Path) -> Self {

@@ -105,7 +105,11 @@ impl Sender {
         };
         // A collector that does not answer would hold up the end of the run at each batch.
         self.transport = None;
-        let kept = self.spool.as_ref().is_some_and(|spool| spool.put(request).is_ok());
+        let added = self.spool.as_ref().and_then(|spool| spool.put(request).ok());
+        let kept = added.is_some();
+        if let Some(message) = added.and_then(|added| added.dropped_message()) {
+            say(&message);
+        }
         if self.counts.spooled + self.counts.lost == 0 {
             let what = if kept { "the next traced browser or `navtrace flush` sends them" } else { "they are lost" };
             say(&format!("{} can't be sent to {}: {reason}; {what}", spans(count), self.endpoint.name()));

@@ -37,7 +37,7 @@ impl Overflow {
         let (request, count) = session.batch(from, self.options.max_export_batch_size);
         let result = match self.spool.as_ref().map(|spool| spool.put(&request)) {
             Some(Ok(put)) => {
-                self.problems.check_dropped(put.dropped);
+                self.problems.check_dropped(&put);
                 self.has_spooled = true;
                 ExportResult::Spooled
             }
