@@ -22,6 +22,11 @@ pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
+/// Locks a file or folder until the file is dropped. Waits while another process has it locked.
+pub(crate) fn lock(file: &File) -> io::Result<()> {
+    Ok(rustix::io::retry_on_intr(|| flock(file, FlockOperation::LockExclusive))?)
+}
+
 /// Locks a file together with others that do the same.
 pub(crate) fn lock_shared(file: &File) -> io::Result<()> {
     Ok(rustix::io::retry_on_intr(|| flock(file, FlockOperation::LockShared))?)

@@ -6,11 +6,10 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
 use toml_edit::{Array, DocumentMut, Item, RawString, TableLike, Value, table};
 
 use crate::base::failure::{ExitCode, Failure};
-use crate::base::files;
+use crate::base::{file_lock, files};
 use crate::channel::message::setting::SettingValue;
 use crate::settings::assignment::{FILE, SEE_HELP};
 use crate::settings::file::{self, ConfigFile};
@@ -73,7 +72,7 @@ pub(super) fn store(file: Option<&ConfigFile>, values: &BTreeMap<String, Option<
 /// Locks the folder until the returned file is dropped. Returns `None` where folders can't be locked, as on NFS.
 fn lock(folder: &Path) -> Option<File> {
     let file = File::open(folder).ok()?;
-    flock(&file, FlockOperation::LockExclusive).is_ok().then_some(file)
+    file_lock::lock(&file).is_ok().then_some(file)
 }
 
 /// Looks the settings up and checks each value by itself.
