@@ -21,9 +21,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks a mutex as [`lock`] does, or returns `None` if another thread keeps it for as long as `patience`.
-pub(crate) fn lock_within<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'_, T>> {
-    let deadline = Instant::now() + patience;
+/// Locks a mutex as [`lock`] does, or returns `None` if another thread keeps it for as long as `timeout`.
+pub(crate) fn lock_within<T>(mutex: &Mutex<T>, timeout: Duration) -> Option<MutexGuard<'_, T>> {
+    let deadline = Instant::now() + timeout;
     loop {
         match mutex.try_lock() {
             Ok(guard) => return Some(guard),

@@ -77,9 +77,9 @@ pub(crate) fn is_written(path: &Path, bytes: &[u8], readers: Readers) -> bool {
 /// Held while a file is written, which has a temporary name until it is complete.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// Waits up to `patience` until no file is being written, and lets none be written until this process ends.
-pub(crate) fn stop_writing(patience: Duration) {
-    std::mem::forget(lock_within(&WRITING, patience));
+/// Waits up to `timeout` until no file is being written, and lets none be written until this process ends.
+pub(crate) fn stop_writing(timeout: Duration) {
+    std::mem::forget(lock_within(&WRITING, timeout));
 }
 
 /// Writes a file atomically: readers see the old content or the new one.

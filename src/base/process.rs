@@ -43,9 +43,9 @@ impl Process {
         exists(self.pid) && start_of(self.pid) == self.started && !is_zombie(self.pid)
     }
 
-    /// Waits up to `patience` for the process to end, and returns whether it has ended.
-    pub(crate) fn wait_gone(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+    /// Waits up to `timeout` for the process to end, and returns whether it has ended.
+    pub(crate) fn wait_gone(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
         while self.is_alive() {
             if Instant::now() >= deadline {
                 return false;

@@ -76,10 +76,10 @@ impl TemporaryDirectory {
         self.dir.path()
     }
 
-    /// Removes the directory, and retries until `patience` is over, since a browser may still be writing there.
-    pub(crate) fn remove(self, patience: Duration) {
+    /// Removes the directory, and retries until `timeout` is over, since a browser may still be writing there.
+    pub(crate) fn remove(self, timeout: Duration) {
         let dir = self.dir.keep();
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         while remove(&dir).is_err() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -94,9 +94,9 @@ impl Gate {
         }
     }
 
-    /// Removes the private directory. Retries for as long as `patience`, because the host may still be writing there.
-    pub(crate) fn remove(self, patience: Duration) {
-        self.dir.remove(patience);
+    /// Removes the private directory. Retries for as long as `timeout`, because the host may still be writing there.
+    pub(crate) fn remove(self, timeout: Duration) {
+        self.dir.remove(timeout);
     }
 
     /// Keeps the private directory for the forked process that holds the same gate.

@@ -24,7 +24,7 @@ use crate::view::trace_file::{TraceFile, TraceSelection};
 use crate::view::tree::Clocks;
 
 /// Longest time that a collector may take to end, in addition to the silence that it waits for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where a collector receives spans and keeps them.
 #[derive(Debug, Clone, Default)]
@@ -132,7 +132,7 @@ impl RunningCollector {
     /// Receives until no span has come for as long as `quiet`, stops, and writes the page. With `for_services` it also waits for spans that
     /// services are known to send.
     pub(crate) fn finish(self, quiet: Duration, for_services: bool, link: Option<&LinkTemplate>) -> CollectorReport {
-        let collected = self.receiver.finish(quiet, quiet + PATIENCE, for_services);
+        let collected = self.receiver.finish(quiet, quiet + END_TIMEOUT, for_services);
         if collected.contents.spans == 0 && !self.is_named_by_user {
             // `navtrace view` shows the latest file, which should not be an empty one. A file that can't be removed stays.
             let _ = std::fs::remove_file(&self.path);
