@@ -63,9 +63,8 @@ pub(super) fn collect(config: &Config, args: &Args) -> Result<ProcessExitCode, F
     let mut signals = signals::catch(&signals::ENDING)?;
     let collector = collector::start(&args.options.to_collector())?;
     collector.begin();
-    let endpoint = collector.endpoint();
     say(&format!(
-        "spans are collected at {} ({ENDPOINT}={endpoint}) into {}; Ctrl-C ends it",
+        "spans are collected at {} ({ENDPOINT} of services) into {}; Ctrl-C ends it",
         collector.addresses(),
         collector.path().display()
     ));

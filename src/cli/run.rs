@@ -125,9 +125,8 @@ fn start_collector(config: &Config, options: &collect::Options) -> Result<Option
         }
         Some(_) => {
             let collector = collector::start(&options.to_collector())?;
-            let endpoint = collector.endpoint();
             say(&format!(
-                "spans are collected at {}, where services can send theirs too ({ENDPOINT}={endpoint})",
+                "spans are collected at {}, where services can send theirs too ({ENDPOINT})",
                 collector.addresses()
             ));
             return Ok(Some(collector));

@@ -119,9 +119,11 @@ impl RunningCollector {
         &self.path
     }
 
-    /// Returns the address of the page that will be written at the end; `None` if the spans do not go to a file.
+    /// Returns the address of the page that will be written at the end; `None` if there will be no page.
     pub(super) fn page_address(&self) -> Option<String> {
-        Url::from_file_path(self.path.is_file().then(|| page_path(&self.path))?).ok().map(Into::into)
+        Url::from_file_path(self.path.is_file().then(|| page_path(&self.path)).filter(|page| page::may_replace(page))?)
+            .ok()
+            .map(Into::into)
     }
 
     /// Returns the number of spans so far.
