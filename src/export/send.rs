@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use rand::RngExt;
 
 use crate::base::directories::StateDirectory;
+use crate::export::journal::ExportCounts;
 use crate::export::options::{BatchOptions, Endpoint};
 use crate::export::problems::Problems;
 use crate::export::spool::Spool;
@@ -60,30 +61,10 @@ pub(super) enum SenderState {
 /// A message of the sender to the queue.
 pub(super) enum SenderEvent {
     State(SenderState),
-    /// The end of [`Job::Send`].
-    Answered(BatchResult),
+    /// The end of [`Job::Send`]: what became of the spans, of which all are counted or, if they must be sent again, none.
+    Answered(ExportCounts),
     /// The spool may have batches that can be sent now.
     SpoolWaits,
-}
-
-/// What became of a batch of the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BatchResult {
-    /// The collector accepted it, except for this many spans.
-    Accepted { refused: usize },
-    /// It must be sent again.
-    Unsent,
-    /// The collector failed on it. It is in the spool, and not sent again by this process.
-    PutAside,
-    /// The collector failed on it, and there is no spool.
-    Lost,
-}
-
-/// What the collector's answer means for the next request.
-enum Outcome {
-    Accepted { refused: usize },
-    Unavailable,
-    Failed,
 }
 
 pub(super) struct CollectorSender<N> {
@@ -155,8 +136,8 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
             self.enter(SenderState::Ready);
             match jobs.recv() {
                 Ok(Job::Send(request)) => {
-                    let result = self.send(&transport, &request);
-                    (self.notify)(SenderEvent::Answered(result));
+                    let counts = self.send(&transport, &request);
+                    (self.notify)(SenderEvent::Answered(counts));
                 }
                 Ok(Job::DrainSpool) => self.drain_spool(&transport),
                 Err(_) => return Ok(()),
@@ -164,36 +145,37 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
         }
     }
 
-    fn send(&mut self, transport: &Transport, request: &ExportTraceServiceRequest) -> BatchResult {
-        match self.outcome(transport.send(request), otlp::count(request)) {
-            Outcome::Accepted { refused } => {
-                if self.spool_due <= Instant::now() {
-                    self.spool_failures = 0;
-                    (self.notify)(SenderEvent::SpoolWaits);
-                }
-                BatchResult::Accepted { refused }
+    fn send(&mut self, transport: &Transport, request: &ExportTraceServiceRequest) -> ExportCounts {
+        let count = otlp::count(request);
+        let answer = transport.send(request);
+        self.report(&answer, count);
+        if let Some(refused) = answer.refused_of(count) {
+            if self.spool_due <= Instant::now() {
+                self.spool_failures = 0;
+                (self.notify)(SenderEvent::SpoolWaits);
             }
-            Outcome::Unavailable => BatchResult::Unsent,
-            Outcome::Failed => {
-                self.back_off(FAILED_BACKOFF, None, true);
-                self.put_aside(request)
-            }
+            return ExportCounts { exported: count - refused, refused, ..ExportCounts::default() };
         }
+        if matches!(answer, Answer::Failed { .. }) {
+            self.back_off(FAILED_BACKOFF, None, true);
+            return self.put_aside(request, count);
+        }
+        ExportCounts::default()
     }
 
     /// Puts a batch into the spool, for the next host.
-    fn put_aside(&mut self, request: &ExportTraceServiceRequest) -> BatchResult {
-        let Some(spool) = &self.spool else { return BatchResult::Lost };
+    fn put_aside(&mut self, request: &ExportTraceServiceRequest, count: usize) -> ExportCounts {
+        let Some(spool) = &self.spool else { return ExportCounts { lost: count, ..ExportCounts::default() } };
         match spool.put(request) {
             Ok(put) => {
                 self.problems.check_dropped(&put);
                 self.tried.insert(put.path);
-                BatchResult::PutAside
+                ExportCounts { spooled: count, ..ExportCounts::default() }
             }
             // The spans stay in the queue, which says so when it has too many.
             Err(error) => {
                 tracing::debug!("a batch can't be put aside: {error}");
-                BatchResult::Unsent
+                ExportCounts::default()
             }
         }
     }
@@ -214,8 +196,10 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
                 return;
             }
         };
-        match self.outcome(transport.send(&batch.request), otlp::count(&batch.request)) {
-            Outcome::Accepted { .. } => {
+        let answer = transport.send(&batch.request);
+        self.report(&answer, otlp::count(&batch.request));
+        match answer {
+            Answer::Accepted { .. } | Answer::Refused(_) => {
                 self.spool_failures = 0;
                 self.tried.insert(batch.path.clone());
                 match batch.remove() {
@@ -224,11 +208,11 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
                 }
             }
             // Goes on once the collector has accepted spans of this host, so that an idle host does not ask again and again.
-            Outcome::Unavailable => {
+            Answer::Unavailable { .. } => {
                 self.spool_due = Instant::now();
                 return;
             }
-            Outcome::Failed => {
+            Answer::Failed { .. } => {
                 self.spool_failures += 1;
                 self.tried.insert(batch.path);
             }
@@ -237,32 +221,29 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
     }
 
     /// Reports problems, and backs off while the collector is unavailable.
-    fn outcome(&mut self, answer: Answer, count: usize) -> Outcome {
+    fn report(&mut self, answer: &Answer, count: usize) {
         let (endpoint, problems) = (self.endpoint.name(), Arc::clone(&self.problems));
         match answer {
-            Answer::Accepted { rejected, message } => {
+            Answer::Accepted { message, .. } => {
                 self.failures = 0;
                 problems.clear();
-                let refused = rejected.min(count);
+                let refused = answer.refused_of(count).unwrap_or_default();
                 if refused > 0 {
                     let problem = format!("the collector at {endpoint} rejected {refused} of {count} spans: {message}");
                     problems.report("partial", &problem);
                 } else if !message.is_empty() {
                     problems.report("warning", &format!("the collector at {endpoint} says: {message}"));
                 }
-                Outcome::Accepted { refused }
             }
             Answer::Refused(reason) => {
                 self.failures = 0;
                 let problem = format!("the collector at {endpoint} refused {count} spans, which are dropped: {reason}");
                 problems.set("refused", &problem);
-                Outcome::Accepted { refused: count }
             }
             Answer::Unavailable { reason, retry_after } => {
-                self.back_off(UNAVAILABLE_BACKOFF, retry_after, self.failures + 1 >= MAX_LAST_FAILURES);
+                self.back_off(UNAVAILABLE_BACKOFF, *retry_after, self.failures + 1 >= MAX_LAST_FAILURES);
                 let hint = self.loss_hint(" when the browser ends");
                 problems.set("unavailable", &format!("spans can't be sent to {endpoint}: {reason}; {hint}"));
-                Outcome::Unavailable
             }
             Answer::Failed { kind, reason } => {
                 let hint = self.loss_hint("");
@@ -270,7 +251,6 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
                     "spans can't be sent to {endpoint}: {reason}; check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS; {hint}"
                 );
                 problems.set(&format!("failed: {kind}"), &problem);
-                Outcome::Failed
             }
         }
     }

@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::export::journal::{ExportCounts, ExportResult, Journal, JournalEntry, SessionStart, SessionState};
 use crate::export::options::BatchOptions;
 use crate::export::otlp;
-use crate::export::send::BatchResult;
 use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
 use crate::observe::session::{Session, TestStep};
@@ -163,17 +162,21 @@ impl QueuedSession {
         request
     }
 
-    /// Handles the result of the batch in flight.
-    pub(crate) fn answered(&mut self, result: BatchResult) -> io::Result<()> {
-        let count = std::mem::take(&mut self.in_flight);
-        let (refused, result) = match result {
-            BatchResult::Accepted { refused } => (refused.min(count), ExportResult::Exported),
-            BatchResult::Unsent => return Ok(()),
-            BatchResult::PutAside => (0, ExportResult::Spooled),
-            BatchResult::Lost => (0, ExportResult::Lost),
-        };
-        let removed = self.remove(0, count - refused, result);
-        removed.and(self.remove(0, refused, ExportResult::Refused))
+    /// Handles what became of the batch in flight. Without a count its spans stay in the queue.
+    pub(crate) fn answered(&mut self, counts: ExportCounts) -> io::Result<()> {
+        self.in_flight = 0;
+        let ExportCounts { exported, refused, spooled, lost } = counts;
+        let parts = [
+            (exported, ExportResult::Exported),
+            (refused, ExportResult::Refused),
+            (spooled, ExportResult::Spooled),
+            (lost, ExportResult::Lost),
+        ];
+        let mut removed = Ok(());
+        for (count, result) in parts {
+            removed = removed.and(self.remove(0, count, result));
+        }
+        removed
     }
 
     /// Applies a batch of observations, unless it was applied before.

@@ -41,6 +41,17 @@ pub(crate) enum Answer {
     },
 }
 
+impl Answer {
+    /// Returns how many of `count` spans the collector does not take for good; `None` if they are still to be sent.
+    pub(super) fn refused_of(&self, count: usize) -> Option<usize> {
+        match self {
+            Self::Accepted { rejected, .. } => Some(count.min(*rejected)),
+            Self::Refused(_) => Some(count),
+            Self::Unavailable { .. } | Self::Failed { .. } => None,
+        }
+    }
+}
+
 /// A client for one collector.
 pub(crate) struct Transport {
     client: Client,

@@ -7,12 +7,11 @@ use std::time::Duration;
 use crate::base::directories::StateDirectory;
 use crate::context::issuer::SessionContext;
 use crate::export::ExporterState;
-use crate::export::journal::{self, Journal, SessionStart};
+use crate::export::journal::{self, ExportCounts, Journal, SessionStart};
 use crate::export::options::ExportOptions;
 use crate::export::problems::Problems;
 use crate::export::queue::overflow::Overflow;
 use crate::export::queue::{ExportedSession, nanos_now};
-use crate::export::send::BatchResult;
 use crate::export::session::QueuedSession;
 use crate::export::spool::Spool;
 use crate::observe::observation::{Observation, Observed};
@@ -181,9 +180,9 @@ impl Sessions {
         }
     }
 
-    /// Handles the result of the batch in flight.
-    pub(super) fn answered(&mut self, result: BatchResult) {
-        let answered = self.iter_mut().find(|session| session.in_flight > 0).map(|session| session.answered(result));
+    /// Handles what became of the batch in flight.
+    pub(super) fn answered(&mut self, counts: ExportCounts) {
+        let answered = self.iter_mut().find(|session| session.in_flight > 0).map(|session| session.answered(counts));
         self.problems.check_journal(answered.unwrap_or(Ok(())));
     }
 

@@ -94,7 +94,7 @@ impl QueueThread {
             Message::Observed(observed) => self.observe(observed),
             Message::Step(step) => self.sessions.step(step),
             Message::Sender(SenderEvent::State(state)) => self.sender = state,
-            Message::Sender(SenderEvent::Answered(result)) => self.sessions.answered(result),
+            Message::Sender(SenderEvent::Answered(counts)) => self.sessions.answered(counts),
             Message::Sender(SenderEvent::SpoolWaits) => self.spool_waits = true,
             Message::ChannelEnded => self.channel_ended = true,
             Message::End { time, browser_ended } => self.end(time, browser_ended),
