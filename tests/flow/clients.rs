@@ -1,6 +1,7 @@
 //! Tests clients other than k6: Playwright over its pipe and its test runner, Puppeteer, Lighthouse, and clients that poll a port of their choice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -55,6 +56,15 @@ pub(crate) fn chromium() -> PathBuf {
 /// Returns the path of a program of `node_modules`.
 fn node_program(name: &str) -> String {
     format!("{}/node_modules/.bin/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns the revision of Chromium that Playwright wants.
+fn playwright_revision() -> String {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/node_modules/playwright-core/browsers.json");
+    let file: serde_json::Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let browsers = file["browsers"].as_array().unwrap();
+    let chromium = browsers.iter().find(|browser| browser["name"] == "chromium").unwrap();
+    chromium["revision"].as_str().unwrap().to_owned()
 }
 
 /// Runs a client with and without navtrace, and compares.
@@ -121,10 +131,20 @@ fn playwright_test() {
     command.arg(script_path("playwright-test")).arg("--output").arg(test.environment.home().join("results"));
     // The runner keeps translated files, by default in the temporary directory.
     command.env("SITE", test.site.main()).env("PWTEST_CACHE_DIR", test.environment.home().join("cache"));
+    let own = format!(".cache/ms-playwright/chromium-{}/chrome-linux64", playwright_revision());
+    fs::create_dir_all(test.environment.home().join(&own)).unwrap();
+    let script = format!(r#"echo >>"$HOME/starts"; exec {} "$@""#, chromium().display());
+    test.environment.program(&format!("{own}/chrome"), &script);
     let run = test.run(command);
     println!("{}", coverage_table(&run.requests));
     run.assert_whole(&["full", "shell"]);
     assert_eq!(run.trace_ids().len(), 2, "each test has a trace");
+    let starts = fs::read_to_string(test.environment.home().join("starts")).unwrap();
+    assert_eq!(
+        starts.lines().count(),
+        2,
+        "the user's own Chromium is started, also in the place of the headless shell"
+    );
     // The browsers have traces too, without a request.
     assert!(run.summary().is_superset(&run.trace_ids()), "{}", run.log);
     assert_own_spans(&run.requests);
