@@ -36,6 +36,7 @@ const host = new Host(session, outbox, {
   renewed: renew,
   changed: () => status.show(),
   contextsKept: (answer) => void ready.then(({ navigations: tracker }) => tracker.contextsKept(answer)),
+  testChanged: () => void ready.then(({ navigations: tracker }) => tracker.testChanged()),
   forgotten: (message) => void choices.repeat(message),
   measurePages: measureWebVitals,
 });

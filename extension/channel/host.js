@@ -29,6 +29,7 @@ import { Problems } from './problems.js';
  * @property {() => void} changed called when {@link Host.state} changes
  * @property {(message: SessionMessage) => void} forgotten called when a new host does not know what the user chose
  * @property {(answer: Overlapped) => void} contextsKept called with the answer to {@link Host.keepContexts}
+ * @property {() => void} testChanged called when another test drives the browser, or none
  * @property {() => Promise<void>} measurePages called when the host wants pages to be measured
  */
 /**
@@ -257,7 +258,10 @@ export class Host {
       if (message.opened === this.#overlap) this.#overlap = null;
       this.#handlers.contextsKept(message);
     }
-    if (message.type === 'test') this.#session.test = message.test;
+    if (message.type === 'test') {
+      this.#session.test = message.test;
+      this.#handlers.testChanged();
+    }
     if (message.type === 'exporter') {
       this.facts.exporter = message;
       this.#handlers.changed();

@@ -2,14 +2,15 @@
  * Chooses the trace of each browser context, for scope `context`.
  *
  * The first context takes the session's own trace, so that a browser with one context has one trace. Once there is another one, what belongs to
- * none of them is below a span of the session's own, to which all contexts are linked. Pure.
+ * none of them is below a span of the session's own, to which all contexts are linked. While a test runs, contexts that open are in its trace.
+ * Pure.
  */
 
 import { newSpanId } from './ids.js';
 import { WORKERS } from './incognito.js';
 import { spanLink } from './traceparent.js';
 
-/** @import { IssuedFor, Linked } from '../protocol.d.ts' */
+/** @import { IssuedFor, Linked, TestContext } from '../protocol.d.ts' */
 /** @import { BrowserContext, BrowserContexts } from './browser-contexts.js' */
 /** @import { Session } from './session.js' */
 /** @import { Trace } from './traces.js' */
@@ -34,9 +35,13 @@ export class ContextTraces {
   #isTaken = false;
   /** @type {Trace | null} the session's span, once its own trace is a context's and there is another one */
   #root = null;
+  /** @type {Trace | null} the trace of the next context, below the test that runs */
+  #next = null;
+  /** @type {Set<BrowserContext>} open contexts without a navigation so far */
+  #unused = new Set();
 
   /**
-   * @param {Pick<Session, 'context' | 'propagation' | 'incognito' | 'takeTrace' | 'test'>} session @param {BrowserContexts} contexts
+   * @param {Pick<Session, 'context' | 'propagation' | 'incognito' | 'test' | 'takeTrace'>} session @param {BrowserContexts} contexts
    * @param {object} events
    * @param {(issuedFor: IssuedFor, trace: Trace, above?: { parent?: string, links?: Linked[] }) => void} events.begun tells the host of the span
    *   of a context, or of the session
@@ -67,10 +72,11 @@ export class ContextTraces {
   /** Starts over in another session. */
   reset() {
     this.#open.clear();
-    this.#latest = null;
+    this.#unused.clear();
     this.#root = null;
     this.#hasBegun = false;
     this.#isTaken = false;
+    this.testChanged();
   }
 
   /**
@@ -82,20 +88,42 @@ export class ContextTraces {
   opened(tabId) {
     const before = this.#latest;
     const context = this.#contexts.of(tabId);
-    if (context !== undefined && (context.number > 0 || this.#isTaken)) this.use(tabId);
+    if (context !== undefined && (context.number > 0 || this.#isTaken)) this.#begin(context, tabId);
     return this.of(tabId) !== before;
   }
 
-  /** Begins the trace of a tab's context. A request may be waiting. @param {number} tabId */
+  /** Begins the trace of a tab's context, if it has none, for a navigation whose request may be waiting. @param {number} tabId */
   use(tabId) {
     const context = this.#contexts.of(tabId);
-    if (context === undefined || this.#open.has(context) || !this.#applies(tabId)) return;
-    this.#add(context, this.#next());
+    if (context === undefined) return;
+    this.#begin(context, tabId);
+    this.#unused.delete(context);
+  }
+
+  /**
+   * Follows a change of the test that runs. The test is known some milliseconds after its begin, so contexts that have opened meanwhile move to
+   * its trace, unless they have navigated.
+   */
+  testChanged() {
+    const { propagation, test } = this.#session;
+    this.#next = null;
+    this.#latest = null;
+    if (test === null || propagation.settings.scope !== 'context') return;
+    for (const context of this.#unused) this.#open.set(context, this.#belowTest(test));
+    this.#next = this.#latest = this.#belowTest(test);
+  }
+
+  /** @param {BrowserContext} context @param {number} tabId */
+  #begin(context, tabId) {
+    if (this.#open.has(context) || !this.#applies(tabId)) return;
+    this.#add(context, this.#choose());
+    this.#unused.add(context);
   }
 
   /** Handles a context whose last tab was closed. @param {BrowserContext} context */
   closed(context) {
     const trace = this.#open.get(context);
+    this.#unused.delete(context);
     if (!this.#open.delete(context) || trace === undefined || [...this.#open.values()].includes(trace)) return;
     this.#tell.ended((trace ?? this.#session.context).spanId);
   }
@@ -133,21 +161,39 @@ export class ContextTraces {
     this.#latest = trace;
   }
 
-  /** Chooses the trace of the next context: the test's, below its span, or else the session's own for the first one, or a new one. */
-  #next() {
+  /** Chooses the trace of a context: below the test that runs, or the session's own for the first one, or a new one. */
+  #choose() {
     const isFirst = !this.#hasBegun;
     this.#hasBegun = true;
-    if (this.#session.test === null && isFirst) {
+    const next = this.#next;
+    this.#next = null;
+    const { test } = this.#session;
+    if (test !== null) return next ?? this.#belowTest(test);
+    if (isFirst) {
       this.#isTaken = true;
       return null;
     }
-    if (this.#isTaken && this.#root === null) {
-      this.#root = this.#new();
-      this.#tell.begun('session', this.#root);
-    }
-    const { test } = this.#session;
-    const trace = test === null ? this.#new() : { ...test, spanId: newSpanId() };
-    this.#tell.begun('context', trace, { parent: test?.spanId, links: [spanLink(this.#root ?? this.#session.context)] });
+    this.#separate();
+    return this.#tellOf(this.#new());
+  }
+
+  /** @param {TestContext} test */
+  #belowTest(test) {
+    this.#separate();
+    const { traceId, flags, tracestate, spanId: parent } = test;
+    return this.#tellOf({ traceId, spanId: newSpanId(), flags, tracestate }, parent);
+  }
+
+  /** Gives the session a span of its own beside a context that has the session's trace. */
+  #separate() {
+    if (!this.#isTaken || this.#root !== null) return;
+    this.#root = this.#new();
+    this.#tell.begun('session', this.#root);
+  }
+
+  /** Tells the host of a context's span. @param {Trace} trace @param {string} [parent] */
+  #tellOf(trace, parent) {
+    this.#tell.begun('context', trace, { parent, links: [spanLink(this.#root ?? this.#session.context)] });
     return trace;
   }
 
@@ -159,5 +205,4 @@ export class ContextTraces {
     const { traceId, spanId, flags } = this.#session.takeTrace();
     return { traceId, spanId, flags: propagation.flagsAbove(flags), tracestate: '' };
   }
-
 }

@@ -51,7 +51,7 @@ export class Traces {
   #made = new WeakMap();
 
   /**
-   * @param {Pick<Session, 'context' | 'propagation' | 'hosts' | 'incognito' | 'take' | 'takeTrace' | 'test'>} session
+   * @param {Pick<Session, 'context' | 'propagation' | 'hosts' | 'incognito' | 'test' | 'take' | 'takeTrace'>} session
    * @param {{ observe: (observation: Observation, tabId: number | null) => void }} outbox tells the host of contexts that are not simply the session's
    * @param {object} events
    * @param {(message: string) => void} events.problem tells the user of an invalid steering header

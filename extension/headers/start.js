@@ -60,6 +60,7 @@ export async function startHeaders(session, host, { injector, navigations }, obs
   traces.contexts.restore(record?.kept?.contexts ?? null);
   for (const { id } of open) if (id !== undefined) traces.contexts.opened(id);
   const contexts = record?.contexts ?? null;
+  traces.contexts.testChanged();
   if (contexts !== null) traces.restore(contexts);
   const tabs = new Tabs(session, traces, contexts, browserContexts);
   tabs.opened(open.flatMap(({ id }) => id ?? []), windowIds);

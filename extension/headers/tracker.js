@@ -79,6 +79,13 @@ export class NavigationTracker {
     if (needsOthers || isInOther || browserContexts.needsRules(WORKERS)) void this.#mode.update();
   }
 
+  /** Follows a change of the test that drives the browser. */
+  testChanged() {
+    this.#tracing.traces.contexts.testChanged();
+    this.#tracing.tabs.moveToContexts();
+    void this.#mode.update();
+  }
+
   /** Returns whether what happens in a tab is observed. @param {number} tabId */
   observes(tabId) {
     return this.#tracing.session.incognito.observes(tabId);

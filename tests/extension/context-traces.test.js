@@ -103,20 +103,60 @@ test('in the trace of another process all contexts have spans', () => {
   assert.deepEqual([contexts.of(4)?.spanId, contexts.of(4)?.traceId], [context.spanId, SESSION.traceId]);
 });
 
-test('a context that opens during a test is below its span', () => {
+/** @param {number} n */
+const running = (n) => ({ traceId: T(n), spanId: S(n + 1), flags: '01', tracestate: 'a=1' });
+
+test('contexts that open while a test runs are in its trace', () => {
   const { session, contexts, open, close, told } = browser();
-  session.test = { traceId: T(70), spanId: S(71), flags: '01', tracestate: 'a=1' };
-  open(2, 1);
-  const [context] = told();
-  assert.deepEqual([context.issuedFor, context.traceId, context.parent, context.links], ['context', T(70), S(71), [ROOT]]);
-  assert.notEqual(context.spanId, S(71));
-  assert.deepEqual(contexts.of(2), trace(70, { spanId: context.spanId, tracestate: 'a=1' }));
-  assert.equal(contexts.kept?.isTaken, false);
+  session.test = running(70);
+  contexts.testChanged();
+  const [prepared] = told();
+  assert.deepEqual([prepared.issuedFor, prepared.traceId, prepared.parent, prepared.links], ['context', T(70), S(71), [ROOT]]);
+  assert.equal(contexts.of(9)?.traceId, T(70), 'tabs to come');
+  assert.equal(open(2, 1), false, 'as tabs to come were');
+  assert.deepEqual(contexts.of(2), trace(70, { spanId: prepared.spanId, tracestate: 'a=1' }));
+  assert.deepEqual([contexts.kept?.isTaken, told()], [false, []]);
+  assert.equal(open(4, 3), true);
+  const [second] = told();
+  assert.deepEqual([second.traceId, second.parent], [T(70), S(71)]);
+  assert.equal(new Set([S(71), prepared.spanId, second.spanId]).size, 3, 'a span for each context');
   close(2);
+  close(4);
+  told();
   session.test = null;
-  open(4, 3);
-  assert.deepEqual(told().map(({ what, spanId, links }) => [what, spanId, links]), [['context-closed', context.spanId, undefined], ['context-issued', S(1), [ROOT]]]);
+  contexts.testChanged();
+  assert.equal(contexts.of(9), null);
+  open(6, 5);
+  assert.deepEqual(told().map(({ spanId, links }) => [spanId, links]), [[S(1), [ROOT]]]);
   assert.deepEqual(contexts.of(WORKERS), trace(1), "the session's own trace stays its own");
+});
+
+test('a context that has opened before its test was known moves to the trace of the test, unless it has navigated', () => {
+  const { session, contexts, open, told } = browser();
+  session.test = running(70);
+  contexts.testChanged();
+  open(2, 1);
+  contexts.use(2);
+  open(4, 3);
+  session.test = running(80);
+  told();
+  contexts.testChanged();
+  assert.deepEqual([2, 4, 9].map((tabId) => contexts.of(tabId)?.traceId), [T(70), T(80), T(80)]);
+  const [moved, prepared] = told();
+  assert.deepEqual([moved.parent, prepared.parent, contexts.of(4)?.spanId], [S(81), S(81), moved.spanId]);
+  assert.notEqual(moved.spanId, prepared.spanId);
+  // A page of the other context is in the trace of that one.
+  open(5, 1);
+  assert.equal(contexts.of(5)?.traceId, T(70));
+});
+
+test('other scopes know no tests', () => {
+  const { session, contexts, open, told } = browser({ scope: 'session' });
+  session.test = running(70);
+  contexts.testChanged();
+  open(2, 1);
+  contexts.use(2);
+  assert.deepEqual([contexts.of(2), contexts.of(null), told()], [null, null, []]);
 });
 
 test('another worker continues with the same traces', () => {

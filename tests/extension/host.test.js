@@ -39,7 +39,7 @@ test('the host names the session', async () => {
 });
 
 test('the host names the test that drives the browser', async () => {
-  const { session, open, ports } = await begin();
+  const { session, open, ports, testChanged } = await begin();
   ports[0]?.receive(answer());
   await open;
   assert.equal(session.test, null);
@@ -48,6 +48,7 @@ test('the host names the test that drives the browser', async () => {
   assert.deepEqual(session.test, running);
   ports[0]?.receive({ v: 1, type: 'test', test: null });
   assert.equal(session.test, null);
+  assert.equal(testChanged.mock.callCount(), 2);
 });
 
 test('a host that wants pages measured holds up the session', async () => {

@@ -54,7 +54,7 @@ pub(crate) fn chromium() -> PathBuf {
 }
 
 /// Returns the path of a program of `node_modules`.
-fn node_program(name: &str) -> String {
+pub(crate) fn node_program(name: &str) -> String {
     format!("{}/node_modules/.bin/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 

@@ -35,6 +35,7 @@ mod other_hosts;
 mod overlap;
 mod page;
 mod plain;
+mod playwright_test;
 mod policy;
 mod popup;
 mod privacy;

@@ -43,11 +43,12 @@ export async function begin(inForce = null) {
   const changed = mock.fn();
   const forgotten = mock.fn();
   const contextsKept = mock.fn();
-  const parts = connectHost({ renewed, changed, forgotten, contextsKept, measurePages });
+  const testChanged = mock.fn();
+  const parts = connectHost({ renewed, changed, forgotten, contextsKept, testChanged, measurePages });
   const record = inForce && { session: inForce, propagation: DEFAULT_PROPAGATION, kept: null };
   const open = parts.host.openSession(Promise.resolve(record));
   await settled();
-  return { ...browser, ...parts, open, renewed, changed, forgotten, contextsKept, measurePages };
+  return { ...browser, ...parts, open, renewed, changed, forgotten, contextsKept, testChanged, measurePages };
 }
 
 /** @param {object} changed @param {object} [more] */

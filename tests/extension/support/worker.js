@@ -10,7 +10,7 @@ import { Status } from '../../../extension/pages/status.js';
 import { Outbox } from '../../../extension/observe/outbox.js';
 
 /** @param {Partial<import('../../../extension/channel/host.js').Handlers>} [handlers] */
-export function connectHost({ renewed = () => {}, changed = () => {}, forgotten = () => {}, contextsKept = () => {}, measurePages = async () => {} } = {}) {
+export function connectHost({ renewed = () => {}, changed = () => {}, forgotten = () => {}, contextsKept = () => {}, testChanged = () => {}, measurePages = async () => {} } = {}) {
   const fallback = fallbackSession();
   const outbox = new Outbox();
   const session = new Session(fallback, { taken: () => host.replenish() });
@@ -22,6 +22,7 @@ export function connectHost({ renewed = () => {}, changed = () => {}, forgotten 
     },
     forgotten,
     contextsKept,
+    testChanged,
     measurePages,
   });
   const status = new Status(session, host);
