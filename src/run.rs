@@ -4,6 +4,7 @@ mod browser_paths;
 pub(crate) mod browser_variables;
 pub(crate) mod collector;
 pub(crate) mod ending;
+mod fixed_browsers;
 mod other_hosts;
 mod playwright_registry;
 mod progress;
@@ -33,10 +34,11 @@ use crate::base::temporary::{self, TemporaryDirectory};
 use crate::base::threads;
 use crate::context::policy::Policy;
 use crate::export::options::ExportOptions;
-use crate::launch::find::playwright;
+use crate::launch::find::{FoundBrowser, playwright};
 use crate::launch::names;
 use crate::run::collector::RunningCollector;
 use crate::run::ending::Unfinished;
+use crate::run::fixed_browsers::FixedBrowsers;
 use crate::run::progress::Progress;
 use crate::run::receiver::ReportReceiver;
 use crate::run::test_attempts::{TestAttempts, TraceLinks};
@@ -60,8 +62,8 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) variables: Vec<&'static str>,
     /// Values of such variables for browsers alone, where the command has none.
     pub(crate) defaults: Vec<(&'static str, OsString)>,
-    /// Whether the user has named the browser.
-    pub(crate) is_browser_chosen: bool,
+    /// The browser that is started.
+    pub(crate) browser: &'a FoundBrowser,
     /// How the contexts of tests are issued.
     pub(crate) policy: Policy,
     /// Where the spans of tests are sent.
@@ -103,7 +105,7 @@ impl Run {
         let Self { signals, receiver, browser, dir, sweep } = self;
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         command.env(RUN_SOCKET, receiver.path()).envs(browser_paths::variables(dir.path(), &browser, &variable));
-        let registry = playwright_registry::create(dir.path(), &command, &variable, options.is_browser_chosen);
+        let registry = playwright_registry::create(dir.path(), &command, &variable, options.browser.is_chosen);
         command.envs(registry.map_err(set_up)?.map(|registry| (playwright::BROWSERS_PATH, registry)));
         let links = TraceLinks {
             template: options.link.cloned(),
@@ -114,6 +116,7 @@ impl Run {
         let prepared = test_reporter::add(dir.path(), &mut command)
             .map(|sentence| sentence.iter().for_each(|sentence| say(sentence)))
             .and_then(|()| browser_variables::store(dir.path(), &command, &options.variables, &options.defaults));
+        let fixed_browsers = FixedBrowsers::watch(&options.browser.path);
         let command = match prepared.map_err(set_up).and_then(|()| supervise::start(&mut command)) {
             Ok(child) => child,
             Err(failure) => {
@@ -152,7 +155,8 @@ impl Run {
             collector.finish(options.wait.unwrap_or(wait), options.wait.is_none(), options.link)
         });
         let others = options.is_unlimited.then(|| other_hosts::sentence(&state.sessions)).flatten();
-        for line in summary::summary(&state, collected.as_ref(), options.link).into_iter().chain(others) {
+        let fixed = fixed_browsers.iter().flat_map(FixedBrowsers::sentences);
+        for line in summary::summary(&state, collected.as_ref(), options.link).into_iter().chain(others).chain(fixed) {
             say(&line);
         }
         let _ = sweep.map(JoinHandle::join);

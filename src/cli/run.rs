@@ -85,7 +85,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     let collector = start_collector(config, &args.collect)?;
 
     let mut command = Command::new(&args.command[0]);
-    command.args(&args.command[1..]).envs(config.environment()).env(settings::BROWSER, browser.path);
+    command.args(&args.command[1..]).envs(config.environment()).env(settings::BROWSER, &browser.path);
     if let (Some(_), Some(extension)) = (&config.extension, extension) {
         // The absolute path: the browser may be started from another directory.
         command.env(settings::EXTENSION, extension);
@@ -101,7 +101,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         link: config.link.as_ref(),
         variables,
         defaults: defaults(config),
-        is_browser_chosen: browser.is_chosen,
+        browser: &browser,
         policy: config.browser_policy(),
         export: export_of_tests(config, collector.as_ref()),
         is_unlimited: config.policy.targets.is_empty() && writes_spans,

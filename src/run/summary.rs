@@ -39,8 +39,7 @@ pub(super) fn summary(
     let further: usize = state.sessions.iter().map(|session| session.counts.other_traces).sum();
     if state.sessions.is_empty() {
         lines.push(
-            "no browser was traced: did the command start one? One at a fixed path, such as that of channel: 'chrome' in Playwright and Puppeteer, \
-             can't be replaced: leave the channel out, or give the client the path in CHROME_BIN"
+            "no browser was traced: did the command start one? A client that does not find navtrace by itself needs the path in CHROME_BIN"
                 .to_owned(),
         );
     }

@@ -128,6 +128,33 @@ fn a_variable_that_names_firefox_stays() {
     assert_eq!(output, "\non PATH\n", "{messages}");
 }
 
+/// Chromium can't be replaced there, so the test has a folder of its own in its place, in a mount namespace. That needs root or user namespaces.
+#[test]
+fn a_browser_at_a_fixed_path_is_named() {
+    let environment = Environment::new();
+    let browser = environment.program("chromium", "exit 0");
+    let fixed = "/opt/google/chrome/chrome";
+    let mount = format!(
+        r#"mount -t tmpfs none /opt && mkdir -p {} && cp "$NAVTRACE_BROWSER" {fixed} && exec "$@""#,
+        fixed.rsplit_once('/').unwrap().0
+    );
+    let said = |command: &str| {
+        let run = environment.navtrace(["run", "--", "sh", "-c", command]);
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--map-root-user", "--mount", "--", "sh", "-c", &mount, "sh"]).arg(run.get_program());
+        unshare.args(run.get_args()).env("NAVTRACE_BROWSER", &browser).env("OTEL_TRACES_EXPORTER", "none");
+        unshare.env("HOME", environment.home()).env("TMPDIR", environment.temporary());
+        let output = unshare.output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let sentence = format!(
+        "navtrace: {fixed} was started during this run, which navtrace can't trace; if the test chose it by channel: 'chrome', leave the channel out\n"
+    );
+    assert_eq!(said(&format!("{fixed} --headless; {fixed}")).matches(&sentence).count(), 1);
+    assert!(!said(&format!("test -x {fixed}")).contains(fixed));
+}
+
 #[test]
 fn the_browsers_of_clients_caches_are_found() {
     let environment = Environment::new();

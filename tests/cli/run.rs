@@ -250,8 +250,8 @@ fn a_run_without_a_browser_is_reported() {
     let output = ran(&["true"]);
     assert!(output.status.success());
     let messages = stderr(&output);
-    let sentence = "navtrace: no browser was traced: did the command start one? One at a fixed path, such as that of channel: 'chrome' in \
-                    Playwright and Puppeteer, can't be replaced: leave the channel out, or give the client the path in CHROME_BIN\n";
+    let sentence = "navtrace: no browser was traced: did the command start one? A client that does not find navtrace by itself needs the \
+                    path in CHROME_BIN\n";
     assert!(messages.contains(sentence), "{messages}");
 }
 
