@@ -171,7 +171,13 @@ vitals: { [key in string]: number },
 /** The numbers of its `PerformanceNavigationTiming`, by its own names. */
 timing: { [key in string]: number }, } | { "what": "tab-closed", time: number, tabId: number, } | { "what": "context-closed", time: number, 
 /** The span of the context; the session's root for the context that has the session's own trace. */
-spanId: string, };
+spanId: string, } | { "what": "root-described", time: number, 
+/** The span of the session, a tab or a client. */
+spanId: string, 
+/** The name of a client's span that nobody else makes; absent for spans that exist. */
+name?: string, 
+/** Attributes of the span. */
+attributes: { [key in string]: string }, };
 
 export type Observed = { 
 /** A random id of the service worker's run, which tells its batches from those of an earlier run. */

@@ -9,7 +9,7 @@ import { nameFault, readSteering, steers } from './steering.js';
 /** @import { Linked } from '../protocol.d.ts' */
 /** @import { Carried } from './propagators.js' */
 /** @import { Session } from './session.js' */
-/** @import { Steering } from './steering.js' */
+/** @import { Description, Steering } from './steering.js' */
 /** @import { TracedContext, Trace } from './traces.js' */
 /**
  * @typedef {object} ClientTab
@@ -18,11 +18,15 @@ import { nameFault, readSteering, steers } from './steering.js';
  * @property {boolean} carries whether the client puts a context on every request
  * @property {string} baggage
  * @property {Steering | null} steering
+ * @property {Description} [description] what the client says of its trace's root
+ * @property {string} [described] what the host was told last of that, and of which span
  * @property {number} changes how often the client has changed its headers
  */
 
 /** Number of ids that are remembered for requests that have not ended yet. */
 const MAX_IDS = 5000;
+
+const NOT_STEERED = { steering: null, description: null };
 
 /** A set that drops its oldest ids. */
 export class RecentIds {
@@ -95,7 +99,8 @@ export class Clients {
   arrive(tabId, carried, baggage, header) {
     if (carried === null && baggage === '' && header === undefined && !this.#tabs.has(tabId)) return null;
     const tab = this.tab(tabId);
-    const steering = header === undefined ? null : this.#read(header);
+    const { steering, description } = header === undefined ? NOT_STEERED : this.#read(header);
+    tab.description = description ?? undefined;
     if (baggage !== tab.baggage || JSON.stringify(steering) !== JSON.stringify(tab.steering)) tab.changes += 1;
     tab.steering = steering;
     tab.baggage = baggage;
@@ -143,8 +148,8 @@ export class Clients {
 
   /** @param {chrome.webRequest.HttpHeader} header */
   #read({ name, value = '' }) {
-    const { steering, fault } = readSteering(value);
+    const { steering, description, fault } = readSteering(value);
     for (const problem of [nameFault(name), fault]) if (problem !== null) this.#problem(problem);
-    return steering !== null && steers(steering) ? steering : null;
+    return { steering: steering !== null && steers(steering) ? steering : null, description };
   }
 }

@@ -9,7 +9,14 @@ import { PROPAGATORS, readTraceparent } from './propagators.js';
 /**
  * The directives of a header: no headers at all, other propagators, how often a trace is sampled, a new trace, the context to continue.
  *
- * @typedef {{ off: boolean, propagators: string[] | null, sampling: number | null, newTrace: boolean, parent: SpanContext | null }} Steering
+ * @typedef {{ off: boolean, propagators: string[] | null, sampling: number | null, newTrace: boolean, parent: SpanContext | null, mode: Mode | null }} Steering
+ */
+
+/** @import { Mode } from '../protocol.d.ts' */
+/**
+ * What a script says of the root span of its page's trace.
+ *
+ * @typedef {{ name?: string, attributes: Record<string, string> }} Description
  */
 
 /**
@@ -39,11 +46,11 @@ export const nameFault = (name) =>
  *
  * @type {Readonly<Steering>}
  */
-export const DEFAULT_STEERING = Object.freeze({ off: false, propagators: null, sampling: null, newTrace: false, parent: null });
+export const DEFAULT_STEERING = Object.freeze({ off: false, propagators: null, sampling: null, newTrace: false, parent: null, mode: null });
 
 /** Returns whether a header changes anything. @param {Readonly<Steering>} steering */
-export const steers = ({ off, propagators, sampling, newTrace, parent }) =>
-  off || propagators !== null || sampling !== null || newTrace || parent !== null;
+export const steers = ({ off, propagators, sampling, newTrace, parent, mode }) =>
+  off || propagators !== null || sampling !== null || newTrace || parent !== null || mode !== null;
 
 const PROPAGATOR_NAMES = Object.keys(PROPAGATORS);
 
@@ -52,6 +59,16 @@ const ALIASES = new Map([['w3c', 'tracecontext']]);
 
 /** A decimal number without an exponent. */
 const DECIMAL = /^(?:\d+(?:\.\d*)?|\.\d+)$/;
+
+/** @type {Mode[]} */
+const STEERED_MODES = ['lightweight', 'detailed'];
+
+/** The most attributes, and the longest names and values, in characters. The host takes no more. */
+const MAX_ROOT_ATTRIBUTES = 16;
+const MAX_ROOT_NAME = 64;
+const MAX_ROOT_VALUE = 256;
+
+const ATTRIBUTE_EXAMPLE = 'test.scenario:ui,test.vu:1';
 
 /** Longest part of a header that an error message repeats. */
 const MAX_QUOTE_LENGTH = 60;
@@ -124,10 +141,48 @@ function readParent(text) {
   return typeof parent === 'string' ? `${quoted(text)} is not a traceparent: ${parent}` : { parent };
 }
 
+/** Reads a mode. Returns the reason when there is no such mode. @param {string} text @returns {Partial<Steering> | string} */
+function readSteeredMode(text) {
+  const mode = STEERED_MODES.find((name) => name === text.toLowerCase());
+  return mode === undefined ? `${quoted(text)} is not a mode; there are ${listed(STEERED_MODES)}` : { mode };
+}
+
+/** Reads the name of a span. Returns the reason when it is invalid. @param {string} text @returns {Partial<Description> | string} */
+function readRootName(text) {
+  const name = urlDecoded(text, MAX_ROOT_NAME);
+  return name === null || name === '' ? `${quoted(text)} is not a name of up to ${MAX_ROOT_NAME} characters, encoded as in URLs` : { name };
+}
+
+/** Reads attributes. Returns the reason when one is invalid. @param {string} text @returns {Partial<Description> | string} */
+function readRootAttributes(text) {
+  /** @type {Record<string, string>} */
+  const attributes = {};
+  const pairs = text.split(',', MAX_ROOT_ATTRIBUTES + 1);
+  if (pairs.length > MAX_ROOT_ATTRIBUTES) return `"attributes" has more than ${MAX_ROOT_ATTRIBUTES}`;
+  for (const pair of pairs) {
+    const [, key = '', encoded = ''] = /^\s*([A-Za-z][\w.]*):(.*)$/s.exec(pair) ?? [];
+    const value = urlDecoded(encoded.trim(), MAX_ROOT_VALUE);
+    if (key === '' || key.length > MAX_ROOT_NAME) return `${quoted(pair)} is not an attribute, as in "attributes=${ATTRIBUTE_EXAMPLE}"`;
+    if (value === null) return `the value of ${quoted(key)} is not one of up to ${MAX_ROOT_VALUE} characters, encoded as in URLs`;
+    attributes[key] = value;
+  }
+  return { attributes };
+}
+
+/** Decodes a text that is encoded as in URLs; null if it is not, or if it is too long. @param {string} text @param {number} max in characters */
+function urlDecoded(text, max) {
+  try {
+    const plain = text.length > 9 * max ? null : decodeURIComponent(text);
+    return plain === null || plain.length > max ? null : plain;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * The known directives. `example` is null for those without a value; `read` returns the reason when a value is invalid.
  *
- * @type {Record<string, { example: string | null, read: (argument: string) => Partial<Steering> | string }>}
+ * @type {Record<string, { example: string | null, read: (argument: string) => Partial<Steering & Description> | string }>}
  */
 const DIRECTIVES = {
   off: { example: null, read: () => ({ off: true }) },
@@ -136,6 +191,9 @@ const DIRECTIVES = {
   sampling: { example: '0.1', read: readRatio },
   'new-trace': { example: null, read: () => ({ newTrace: true }) },
   traceparent: { example: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', read: readParent },
+  mode: { example: 'lightweight', read: readSteeredMode },
+  name: { example: 'iteration', read: readRootName },
+  attributes: { example: ATTRIBUTE_EXAMPLE, read: readRootAttributes },
 };
 const DIRECTIVE_NAMES = Object.keys(DIRECTIVES);
 
@@ -143,6 +201,7 @@ const DIRECTIVE_NAMES = Object.keys(DIRECTIVES);
 const CONTRADICTIONS = [
   ['off', 'on'],
   ['new-trace', 'traceparent'],
+  ['new-trace', 'attributes'],
 ];
 
 /**
@@ -170,13 +229,14 @@ function readDirective(text, seen) {
 /**
  * Reads the header. One with an error is ignored as a whole: half of the directives may mean the opposite.
  *
- * @param {string} value @returns {{ steering: Steering, fault: null } | { steering: null, fault: string }}
+ * @param {string} value
+ * @returns {{ steering: Steering, description: Description | null, fault: null } | { steering: null, description: null, fault: string }}
  */
 export function readSteering(value) {
-  /** @param {string} reason @returns {{ steering: null, fault: string }} */
-  const ignored = (reason) => ({ steering: null, fault: `the ${STEERING_HEADER} header is ignored: ${reason}` });
-  /** @type {Steering} */
-  const steering = { ...DEFAULT_STEERING };
+  /** @param {string} reason @returns {{ steering: null, description: null, fault: string }} */
+  const ignored = (reason) => ({ steering: null, description: null, fault: `the ${STEERING_HEADER} header is ignored: ${reason}` });
+  /** @type {Steering & Partial<Description>} */
+  const all = { ...DEFAULT_STEERING };
   /** @type {Set<string>} */
   const seen = new Set();
   for (const part of value.split(';')) {
@@ -184,7 +244,11 @@ export function readSteering(value) {
     if (text === '') continue;
     const read = readDirective(text, seen);
     if (typeof read === 'string') return ignored(read);
-    Object.assign(steering, read);
+    Object.assign(all, read);
   }
-  return seen.size === 0 ? ignored(`it is empty; there are ${listed(DIRECTIVE_NAMES)}`) : { steering, fault: null };
+  if (seen.size === 0) return ignored(`it is empty; there are ${listed(DIRECTIVE_NAMES)}`);
+  const { name, attributes, ...steering } = all;
+  if (name !== undefined && steering.parent === null) return ignored('"name" is that of the span in "traceparent", which is missing');
+  const description = name === undefined && attributes === undefined ? null : { ...(name === undefined ? {} : { name }), attributes: attributes ?? {} };
+  return { steering, description, fault: null };
 }

@@ -195,6 +195,18 @@ export class Traces {
     const trace = this.clients.arrive(tabId, client, baggage, header);
     if (this.#changes(tabId) !== before) this.#clientChanged();
     if (trace !== null) this.#begun(tabId, 'client', trace);
+    this.#describe(tabId);
+  }
+
+  /** Tells the host what a tab's client says of the root of its trace. @param {number} tabId */
+  #describe(tabId) {
+    const tab = this.clients.get(tabId);
+    if (!tab?.description || !this.#session.incognito.observes(tabId)) return;
+    const described = { spanId: this.rootOf(tabId).spanId, ...tab.description };
+    const json = JSON.stringify(described);
+    if (tab.described === json) return;
+    tab.described = json;
+    this.#outbox.observe({ what: 'root-described', time: Date.now(), ...described }, tabId);
   }
 
   /** Takes the first request of a navigation, which may be to a new host of the client. @param {MainFrameRequest & { tabId: number }} details */

@@ -202,7 +202,8 @@ export class Injector {
     }
     if (existing !== null) this.#removeContexts(requestHeaders, existing, traceId);
     const traces = this.#tracing?.traces;
-    const ours = traces?.carried(parent, isRuled ? parent.spanId : spanId, traces.baggageFor(url));
+    const sharesSpan = isRuled || parent.steering?.mode === 'lightweight';
+    const ours = traces?.carried(parent, sharesSpan ? parent.spanId : spanId, traces.baggageFor(url));
     const carried = ours ?? { traceId, spanId, flags: parent.flags, tracestate: '' };
     if (pageContext?.traceId === traceId && !isRuled) carried.tracestate = mergeTracestate(pageContext.tracestate, carried.tracestate);
     for (const [name, value] of propagation.inject(carried, parent.steering?.propagators ?? undefined)) {

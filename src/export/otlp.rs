@@ -137,6 +137,9 @@ fn otlp_span(span: &Span) -> OtlpSpan {
     if span.unfinished {
         parts.flag(own::UNFINISHED);
     }
+    if let Some(description) = &span.description {
+        parts.describe(description);
+    }
     let Parts { name, kind, attributes, events, status } = parts;
     OtlpSpan {
         trace_id: span.trace_id.bytes().to_vec(),
@@ -336,6 +339,7 @@ pub(super) fn text(key: &str, value: impl Into<String>) -> KeyValue {
     attribute(key, Value::StringValue(value.into()))
 }
 
+mod description;
 mod test_parts;
 #[cfg(test)]
 mod tests;

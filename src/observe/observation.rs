@@ -197,6 +197,19 @@ pub enum Observation {
         #[cfg_attr(test, ts(type = "string"))]
         span_id: SpanId,
     },
+    /// A script has described the root span of its page's trace. Comes after the context of that span, and again with another description.
+    RootDescribed {
+        time: f64,
+        /// The span of the session, a tab or a client.
+        #[cfg_attr(test, ts(type = "string"))]
+        span_id: SpanId,
+        /// The name of a client's span that nobody else makes; absent for spans that exist.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        name: Option<String>,
+        /// Attributes of the span.
+        attributes: BTreeMap<String, String>,
+    },
 }
 
 /// The owner of a context's span id.
@@ -308,6 +321,7 @@ impl Observation {
             | Self::DocumentParsed { time, .. }
             | Self::DocumentLoaded { time, .. }
             | Self::PageMeasured { time, .. }
+            | Self::RootDescribed { time, .. }
             | Self::TabClosed { time, .. }
             | Self::ContextClosed { time, .. } => *time,
         }

@@ -17,6 +17,7 @@ use crate::observe::session::requests::OpenRequest;
 use crate::observe::session::steps::TestSteps;
 use crate::observe::span::{Nanos, Operation, Span, nanos};
 
+pub(crate) use crate::observe::session::description::Description;
 pub(crate) use crate::observe::session::parents::RemoteParent;
 pub(crate) use crate::observe::session::steps::TestStep;
 
@@ -119,7 +120,7 @@ impl Session {
         let mut spans = Vec::new();
         for observation in &observed.observations {
             let time = nanos(observation.time());
-            if !matches!(observation, Observation::ContextIssued { .. }) {
+            if !matches!(observation, Observation::ContextIssued { .. } | Observation::RootDescribed { .. }) {
                 self.started = self.started.min(time);
                 self.latest = self.latest.max(time);
             }
@@ -160,6 +161,9 @@ impl Session {
     fn apply_context(&mut self, observation: &Observation) {
         if let Observation::ContextClosed { span_id, .. } = observation {
             return self.parents.close_context(*span_id);
+        }
+        if let Observation::RootDescribed { span_id, name, attributes, .. } = observation {
+            self.parents.describe(*span_id, Description::new(name.as_deref(), attributes));
         }
         let Observation::ContextIssued { span_id, issued_for, trace_id, flags, parent, tracestate, links, .. } =
             observation
@@ -229,7 +233,8 @@ impl Session {
         if !self.is_empty() && !self.after_end {
             let end = self.retired.map_or(end, |retired| retired.max(self.started));
             let (id, parent) = self.parents.for_session();
-            spans.push(parent.into_span(id, (self.started, end), false, Operation::Session));
+            let root = parent.into_span(id, (self.started, end), false, Operation::Session);
+            spans.push(self.parents.described(root));
         }
         self.only_sampled(spans)
     }
@@ -241,6 +246,7 @@ fn remember<T>(list: &mut VecDeque<T>, latest: T) -> Option<T> {
     (list.len() > MAX_REMEMBERED).then(|| list.pop_front()).flatten()
 }
 
+mod description;
 mod navigations;
 mod parents;
 mod requests;

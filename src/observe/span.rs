@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{Flags, SpanId, TraceId};
 use crate::observe::observation::{FailureKind, NavigationEnd, SpanLink};
+use crate::observe::session::Description;
 use crate::observe::test_span::{Step, Test};
 
 /// A point in time: nanoseconds since the epoch, as in OTLP.
@@ -40,6 +41,9 @@ pub struct Span {
     pub(crate) unfinished: bool,
     #[serde(rename = "kind")]
     pub(crate) operation: Operation,
+    /// What a script says of the span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<Box<Description>>,
 }
 
 /// The operation that a span stands for.

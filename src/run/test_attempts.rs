@@ -256,6 +256,7 @@ impl TestAttempts {
             end,
             unfinished,
             operation,
+            description: None,
         };
         for AttemptStep { span_id, parent, start, end: ended, step } in steps.into_values() {
             let parent = parent.unwrap_or(context.span_id);

@@ -226,3 +226,15 @@ test('a sampled context is made known, and no other one is', () => {
   traces.issue(9);
   assert.equal(count(), 3, 'one steered off has no headers');
 });
+
+test('the host is told once what a client says of the root of its trace', () => {
+  const { traces, described } = traced();
+  const attributes = { 'test.vu': '1' };
+  const header = steer('attributes=test.vu:1');
+  for (let n = 0; n < 2; n += 1) traces.arrive(TAB, null, '', header);
+  traces.arrive(8, null, '', header);
+  const of = (/** @type {string} */ spanId, /** @type {string | undefined} */ name) => ({ spanId, ...(name && { name }), attributes });
+  assert.deepEqual(described(), [of(SESSION.spanId, undefined), of(SESSION.spanId, undefined)], 'once for each tab');
+  for (let n = 0; n < 2; n += 1) traces.arrive(TAB, null, '', steer(`traceparent=00-${T(7)}-${S(8)}-01; name=iteration; attributes=test.vu:1`));
+  assert.deepEqual(described().slice(2), [of(S(8), 'iteration')]);
+});

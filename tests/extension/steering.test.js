@@ -5,9 +5,10 @@ import { DEFAULT_STEERING, STEERING_HEADERS, nameFault, readSteering, steeringHe
 
 /** @import { Steering } from '../../extension/context/steering.js' */
 
-const DIRECTIVES = 'there are off, on, propagator, sampling, new-trace and traceparent';
+const DIRECTIVES = 'there are off, on, propagator, sampling, new-trace, traceparent, mode, name and attributes';
 const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 const PARENT = { traceId: TRACEPARENT.slice(3, 35), spanId: TRACEPARENT.slice(36, 52), flags: '01', tracestate: '' };
+const ATTRIBUTE = 'is not an attribute, as in "attributes=test.scenario:ui,test.vu:1"';
 const PROPAGATORS = 'there are tracecontext, baggage, b3, b3multi and jaeger';
 
 test('the header is found under both names', () => {
@@ -42,14 +43,23 @@ test('a header says what its requests carry', async (t) => {
     ['sampling=00.5000', { sampling: 0.5 }],
     [`traceparent=${TRACEPARENT}`, { parent: PARENT }],
     [`sampling=1; Traceparent = ${TRACEPARENT}`, { parent: PARENT, sampling: 1 }],
+    ['mode=Lightweight', { mode: 'lightweight' }],
   ];
   for (const [value, asked] of cases) {
     await t.test(value, () => {
       const steering = { ...DEFAULT_STEERING, ...asked };
-      assert.deepEqual(readSteering(value), { steering, fault: null });
+      assert.deepEqual(readSteering(value), { steering, description: null, fault: null });
       assert.equal(steers(steering), Object.keys(asked).length > 0);
     });
   }
+});
+
+test('a header describes the root of the trace', () => {
+  const attributes = { 'test.scenario': 'a, b; c: é', 'test.vu': '1' };
+  assert.deepEqual(readSteering('attributes= test.scenario:a%2C%20b%3B%20c%3A%20%C3%A9 , test.vu:1').description, { attributes });
+  const { steering, description } = readSteering(`name=an%20iteration; traceparent=${TRACEPARENT}`);
+  assert.deepEqual(description, { name: 'an iteration', attributes: {} });
+  assert.deepEqual(steering, { ...DEFAULT_STEERING, parent: PARENT }, 'which contexts do not carry');
 });
 
 test('a header with anything wrong is ignored, and why', async (t) => {
@@ -96,12 +106,23 @@ test('a header with anything wrong is ignored, and why', async (t) => {
     ['sampling=0.1=1', `"0.1=1" ${ratio}`],
     [`sampling=${'9'.repeat(400)}`, `"${'9'.repeat(57)}..." ${ratio}`],
     ['o\nf\u0000é\u{1f600}', `"o?f???" is not known; ${DIRECTIVES}`],
+    ['mode=fast', '"fast" is not a mode; there are lightweight and detailed'],
+    ['name=iteration', '"name" is that of the span in "traceparent", which is missing'],
+    [`name=%; traceparent=${TRACEPARENT}`, '"%" is not a name of up to 64 characters, encoded as in URLs'],
+    [`name=${'x'.repeat(65)}; traceparent=${TRACEPARENT}`, `"${'x'.repeat(57)}..." is not a name of up to 64 characters, encoded as in URLs`],
+    ['attributes=', `"" ${ATTRIBUTE}`],
+    ['attributes=a:1,b', `"b" ${ATTRIBUTE}`],
+    ['attributes=__proto__:1', `"__proto__:1" ${ATTRIBUTE}`],
+    ['attributes=a:%e0', 'the value of "a" is not one of up to 256 characters, encoded as in URLs'],
+    [`attributes=a:${'x'.repeat(257)}`, 'the value of "a" is not one of up to 256 characters, encoded as in URLs'],
+    [`attributes=${Array.from({ length: 17 }, (_, n) => `a${n}:1`).join(',')}`, '"attributes" has more than 16'],
+    ['new-trace; attributes=a:1', '"new-trace" and "attributes" exclude each other'],
     ['x'.repeat(60), `"${'x'.repeat(60)}" is not known; ${DIRECTIVES}`],
     ['x'.repeat(61), `"${'x'.repeat(57)}..." is not known; ${DIRECTIVES}`],
   ];
   for (const [value, reason] of cases) {
     await t.test(JSON.stringify(value), () => {
-      assert.deepEqual(readSteering(value), { steering: null, fault: `the sec-ch-navtrace header is ignored: ${reason}` });
+      assert.deepEqual(readSteering(value), { steering: null, description: null, fault: `the sec-ch-navtrace header is ignored: ${reason}` });
     });
   }
 });

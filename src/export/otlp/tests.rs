@@ -26,6 +26,7 @@ fn root() -> Span {
         end: 2,
         unfinished: false,
         operation: Operation::Session,
+        description: None,
     }
 }
 

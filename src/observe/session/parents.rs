@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::ids::{Flags, SpanId, TraceId};
 use crate::context::issuer::SessionContext;
 use crate::observe::observation::{IssuedFor, SpanLink};
+use crate::observe::session::description::{Description, Descriptions};
 use crate::observe::session::remember;
 use crate::observe::span::{Nanos, Operation, Span};
 
@@ -37,7 +38,21 @@ impl ParentContext {
         operation: Operation,
     ) -> Span {
         let Self { trace_id, flags, parent, is_remote, tracestate, links } = self;
-        Span { trace_id, id, parent, is_remote, flags, tracestate, links, start, end, unfinished, operation }
+        let description = None;
+        Span {
+            trace_id,
+            id,
+            parent,
+            is_remote,
+            flags,
+            tracestate,
+            links,
+            start,
+            end,
+            unfinished,
+            operation,
+            description,
+        }
     }
 }
 
@@ -79,6 +94,8 @@ pub(super) struct ParentContexts {
     /// Whether there was something in another browser context than that of the session's own trace.
     #[serde(default)]
     has_contexts: bool,
+    #[serde(default)]
+    descriptions: Descriptions,
 }
 
 impl ParentContexts {
@@ -94,6 +111,7 @@ impl ParentContexts {
             closed: BTreeSet::new(),
             apart: None,
             has_contexts: false,
+            descriptions: Descriptions::default(),
         }
     }
 
@@ -134,6 +152,21 @@ impl ParentContexts {
                 (context.parent, parent.is_some_and(|parent| parent.issued_for == IssuedFor::Client))
             }
         }
+    }
+
+    /// Takes the description of a span. A client's span that gets a name is made here, as that of a tab is.
+    pub(super) fn describe(&mut self, id: SpanId, description: Description) {
+        if description.name.is_some()
+            && let Some(issued) = self.issued.get_mut(&id).filter(|issued| issued.issued_for == IssuedFor::Client)
+        {
+            issued.issued_for = IssuedFor::Tab;
+        }
+        self.descriptions.add(id, description);
+    }
+
+    /// Adds the description of a span, if there is one.
+    pub(super) fn described(&self, span: Span) -> Span {
+        Span { description: self.descriptions.of(span.id), ..span }
     }
 
     /// Forgets a context that no later observation will name.
@@ -270,6 +303,6 @@ impl ParentContexts {
         };
         let span = self.sampled_if_needed(id, context).into_span(id, period, false, operation);
         let _ = remember(&mut self.ended, id);
-        Some(span)
+        Some(self.described(span))
     }
 }

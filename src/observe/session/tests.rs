@@ -316,6 +316,7 @@ fn too_many_open_requests_abandon_the_oldest() {
 }
 
 mod contexts;
+mod description;
 mod documents;
 mod exchanges;
 mod hosts;

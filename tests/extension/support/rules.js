@@ -109,5 +109,5 @@ export const BANK = '^https://bank\\.test/(?:a|b)';
 export const ids = (rules) => rules.map(({ id }) => id);
 
 /** @param {Partial<Steering>} asked @returns {Steering} */
-export const steering = (asked) => ({ off: false, propagators: null, sampling: null, newTrace: false, parent: null, ...asked });
+export const steering = (asked) => ({ off: false, propagators: null, sampling: null, newTrace: false, parent: null, mode: null, ...asked });
 export const OFF = steering({ off: true });

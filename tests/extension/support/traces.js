@@ -32,7 +32,10 @@ export function traced(settings, options) {
       assert.equal(typeof time, 'number');
       return context;
     });
-  return { session, traces, observed };
+  /** The descriptions of root spans since the start. */
+  const described = () =>
+    outbox.observed.flatMap(({ what, time: _time, ...root }) => (what === 'root-described' ? [root] : []));
+  return { session, traces, observed, described };
 }
 
 /** What a worker left in force. @param {TracedContext} next @param {TracedContext} [current] @param {TracedContext} [spare] */
