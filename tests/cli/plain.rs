@@ -329,7 +329,7 @@ fn a_shells_variable_is_not_for_a_browser_in_another_profile() {
     assert_eq!(scope(), "navigation", "that of a browser of the user's own");
     assert!(!browser.is_finished());
     lock(&profile, std::process::id());
-    assert_eq!(scope(), "session");
+    assert_eq!(scope(), "context");
     browser.join().unwrap();
 }
 
