@@ -60,15 +60,22 @@ function plainError({ message, value, stack }) {
   return { kind, message: cut(text, MAX_TEXT), stack: stack === undefined ? undefined : cut(stripVTControlCharacters(stack), MAX_TEXT) };
 }
 
+/** Returns an address as a whole, or none if it depends on what is not known. @param {unknown} url @param {TestCase} test */
+function absolute(url, test) {
+  if (typeof url !== 'string') return undefined;
+  const base = test.parent?.project()?.use.baseURL;
+  return URL.canParse(url, base) ? cut(new URL(url, base).href, MAX_TEXT) : undefined;
+}
+
 /**
  * Names a step. What is typed into a page may be a secret, and so may a page's address, which is reported apart.
  *
- * @param {TestStep & { subtitle?: string, params?: Record<string, unknown> }} step
+ * @param {TestStep & { subtitle?: string, params?: Record<string, unknown> }} step @param {TestCase} test
  */
-function describe({ category, title, subtitle, params }) {
-  const url = typeof params?.url === 'string' ? cut(params.url, MAX_TEXT) : undefined;
+function describe({ category, title, subtitle, params }, test) {
   const name = category === 'pw:api' && params !== undefined ? title.replace(/ ".*$/s, '') : title;
-  return { category, title: cut(name), detail: url === undefined && subtitle ? cut(subtitle) : undefined, url };
+  const isAddress = params?.url !== undefined;
+  return { category, title: cut(name), detail: subtitle && !isAddress ? cut(subtitle) : undefined, url: absolute(params?.url, test) };
 }
 
 /** @param {TestCase} test @param {TestResult} result */
@@ -182,8 +189,8 @@ export default class NavtraceReporter {
     });
   }
 
-  /** @param {TestCase} _test @param {TestResult} result @param {TestStep} step */
-  onStepBegin(_test, result, step) {
+  /** @param {TestCase} test @param {TestResult} result @param {TestStep} step */
+  onStepBegin(test, result, step) {
     this.#try(() => {
       const attempt = this.#attempts.get(result);
       if (attempt === undefined || !CATEGORIES.has(step.category)) return;
@@ -195,7 +202,7 @@ export default class NavtraceReporter {
       while (parent !== undefined && !attempt.steps.has(parent)) parent = parent.parent;
       const above = parent === undefined ? undefined : attempt.steps.get(parent);
       const time = step.startTime.getTime();
-      this.#send({ report: 'step-began', attempt: attempt.id, step: id, parent: above, ...describe(step), ...place(step.location), time });
+      this.#send({ report: 'step-began', attempt: attempt.id, step: id, parent: above, ...describe(step, test), ...place(step.location), time });
     });
   }
 

@@ -35,7 +35,7 @@ pub(crate) mod own {
     pub(super) const TEST_WORKER: &str = "navtrace.test.worker";
     pub(super) const TEST_TAGS: &str = "navtrace.test.tags";
     pub(super) const DROPPED_STEPS: &str = "navtrace.test.dropped_steps";
-    pub(super) const STEP_CATEGORY: &str = "navtrace.step.category";
+    pub(crate) const STEP_CATEGORY: &str = "navtrace.step.category";
 }
 
 /// Methods that may be used as span names: those of RFC 9110 (section 9), PATCH of RFC 5789, and QUERY.

@@ -10,7 +10,7 @@ use crate::export::otlp::{SESSION_NAME, own};
 use crate::view::trace::{Link, Role};
 
 /// The attributes that [`Detail::Outline`] keeps: a span's label, role and remarks depend on them.
-pub(super) const OUTLINE_ATTRIBUTES: [&str; 14] = [
+pub(super) const OUTLINE_ATTRIBUTES: [&str; 15] = [
     "error.type",
     "http.method",
     "http.path",
@@ -22,6 +22,7 @@ pub(super) const OUTLINE_ATTRIBUTES: [&str; 14] = [
     own::BLOCKED,
     own::CANCELLED,
     own::FROM_CACHE,
+    own::STEP_CATEGORY,
     own::UNFINISHED,
     "url.full",
     "url.path",
@@ -155,7 +156,7 @@ impl ParsedSpan {
             || self.first_text(&["http.method"]).is_some_and(|method| method.eq_ignore_ascii_case(&self.name));
         let address = if self.role() == Role::Navigation {
             url.map(ToOwned::to_owned)
-        } else if is_method {
+        } else if is_method || self.first_text(&[own::STEP_CATEGORY]).is_some() {
             let path = url.and_then(|url| Some(Url::parse(url).ok()?.path().to_owned()));
             path.or_else(|| {
                 self.first_text(&["url.path", "http.target", "http.path", "http.route"]).map(ToOwned::to_owned)

@@ -136,6 +136,13 @@ fn assert_summary_and_reports(test: &BrowserTest, log: &str, traces: &BTreeMap<&
         "{log}"
     );
 
+    let view = test.environment.navtrace(["view"]).arg(test.trace_file()).arg(trace("fails-1")).output().unwrap();
+    let view = String::from_utf8(view.stdout).unwrap();
+    assert!(
+        view.contains("\ncart › fails ") && view.contains(" Navigate /page ") && view.contains(" GET /page "),
+        "{view}"
+    );
+
     let page = format!("file://{}", home.join("traces.html").display());
     let junit = fs::read_to_string(home.join("junit.xml")).unwrap();
     let cases: Vec<&str> = junit.split("<testcase ").skip(1).collect();

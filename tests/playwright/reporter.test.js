@@ -144,6 +144,21 @@ test('what is typed into a page is not reported', async () => {
   assert.equal(JSON.stringify(reports).includes('hunter2'), false);
 });
 
+test('addresses of steps are completed by the base of the project', async () => {
+  const reporter = begin();
+  const project = () => ({ use: { baseURL: 'http://shop.test/base/' } });
+  for (const attempt of [testCase({ parent: { project } }), testCase({ parent: { project: () => undefined } })]) {
+    const result = testResult();
+    reporter.onTestBegin(attempt, result);
+    for (const url of ['/cart?a=1', 'http://other.test/', 'cart', {}]) {
+      reporter.onStepBegin(attempt, result, step({ category: 'pw:api', title: 'Navigate', subtitle: 'x', params: { url } }));
+    }
+  }
+  await reporter.onEnd();
+  const urls = reports.filter(({ report }) => report === 'step-began').map(({ url, detail }) => url ?? detail ?? '-');
+  assert.deepEqual(urls, ['http://shop.test/cart?a=1', 'http://other.test/', 'http://shop.test/base/cart', '-', '-', 'http://other.test/', '-', '-']);
+});
+
 test('the reports of Playwright get the trace of each attempt', async () => {
   answer = answerTraces;
   const reporter = begin();
