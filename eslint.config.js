@@ -41,7 +41,7 @@ export default [
   },
   {
     // What they hand to `evaluate` runs in a page.
-    files: ['tests/flow/scripts/*.js'],
+    files: ['tests/flow/scripts/*.js', 'examples/k6/*.js'],
     languageOptions: { globals: { ...globals.browser, __ENV: 'readonly', __ITER: 'readonly', __VU: 'readonly' } },
     rules,
   },

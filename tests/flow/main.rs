@@ -30,6 +30,7 @@ mod foreign_contexts;
 mod http2;
 mod installed;
 mod killed;
+mod module;
 mod navigations;
 mod other_hosts;
 mod overlap;

@@ -1,0 +1,72 @@
+// Uses examples/k6/navtrace.js: several pages, the script's own routes, a mode for each page, and requests of k6/http. Logs what it was told.
+import exec from 'k6/execution';
+import http from 'k6/http';
+
+import {
+  disableTracing, enableTracing, generateTraceContext, instrumentBrowser, newContext, uninstrumentBrowser, updateTraceID,
+} from '../../../examples/k6/navtrace.js';
+import { browserOptions, run, url } from './scenario.js';
+
+export const options = browserOptions();
+
+async function load(page, nav) {
+  await page.goto(url('/page', { kind: 'document', run: run(), nav, subs: 4 }));
+  await page.waitForFunction(() => window.done === true);
+}
+
+// Routes of the script's own: one request is answered by it, one stopped, and all others go on.
+async function addRoutes(page) {
+  await page.route(/own=fulfill/, (route) => route.fulfill({ status: 200, body: 'of the script' }));
+  await page.route(/own=abort/, (route) => route.abort());
+  await page.route(/own=continue/, (route) => route.continue());
+}
+
+const ask = (page, nav) =>
+  page.evaluate(async (base) => {
+    const outcome = (own) => fetch(`${base}&own=${own}`).then((response) => response.text(), () => 'stopped');
+    return { fulfill: await outcome('fulfill'), abort: await outcome('abort'), continue: (await outcome('continue')).length > 0 };
+  }, url('/page', { kind: 'asked', run: run(), nav, subs: 0 }));
+
+export default async function () {
+  const context = await newContext({ tracing: { propagator: 'w3c', sampling: 1, mode: 'lightweight' } });
+  const own = generateTraceContext({ propagator: 'jaeger', sampling: 0 });
+  try {
+    const light = await context.newPage();
+    const detailed = await context.newPage();
+    const trace = await instrumentBrowser(detailed, { propagator: 'w3c', sampling: 1, mode: 'detailed', headers: { 'x-own': '1' } });
+    const metadata = exec.vu.metrics.metadata.trace_id;
+    await load(light, 'light');
+    await load(detailed, 'detailed');
+    await addRoutes(detailed);
+    const routed = await ask(detailed, 'routed');
+    http.get(url('/page', { kind: 'protocol', run: run(), nav: 'http', subs: 0 }), { headers: trace.headers() });
+
+    const updated = await updateTraceID(detailed);
+    await load(detailed, 'updated');
+    await enableTracing(light, { propagator: 'jaeger', sampling: 0 });
+    await load(light, 'unsampled');
+    await uninstrumentBrowser(detailed);
+    await load(detailed, 'off');
+    await disableTracing(light);
+    await Promise.all([light.close(), detailed.close()]);
+    console.log(`MODULE ${JSON.stringify({
+      run: run(), scenario: exec.scenario.name, vu: exec.vu.idInTest, iteration: exec.vu.iterationInInstance, metadata, routed,
+      trace: trace.traceID, root: trace.rootID, updated: updated.traceID, own: own.header(), ownSpans: [own.newSpanID(), own.newSpanID()],
+      left: exec.vu.metrics.metadata.trace_id ?? null,
+    })}`);
+  } finally {
+    await context.close();
+  }
+}
+
+// Words are checked before anything is sent.
+export async function teardown() {
+  for (const options_ of [{ propagator: 'b4' }, { sampling: 2 }]) {
+    try {
+      generateTraceContext(options_);
+      console.log('REFUSED ""');
+    } catch (error) {
+      console.log(`REFUSED ${JSON.stringify(error.message)}`);
+    }
+  }
+}
