@@ -17,3 +17,4 @@ mod relay;
 pub(crate) mod start;
 pub(crate) mod static_mode;
 mod watch;
+pub(crate) mod worker_order;

@@ -27,6 +27,7 @@ use crate::launch::devtools::{self, SpareContexts};
 use crate::launch::extension::ORIGIN;
 use crate::launch::gate::{self, SessionFile, Stage};
 use crate::launch::latch::Latch;
+use crate::launch::worker_order;
 use crate::observe::counts::SessionCounts;
 use crate::run::reports::{Report, ReportSender};
 
@@ -224,6 +225,9 @@ impl<S: SettingsStore> Host<'_, S> {
     }
 
     fn armed(&self, mode: Mode) {
+        if worker_order::restart_early_worker() {
+            return;
+        }
         if let Some(latch) = self.latch {
             latch.release();
         }

@@ -1,4 +1,4 @@
-//! Keeps Chromium from losing track of off-the-record browser contexts, over its `DevTools`.
+//! The host's connection to its browser's `DevTools`, by which it keeps Chromium from losing track of off-the-record browser contexts.
 //!
 //! Chromium tells an extension about the requests of all off-the-record contexts. When any of them closes, it no longer does so for the one that
 //! was opened last. So the host opens one that nobody uses after each new context: only that one is lost then.
@@ -82,25 +82,38 @@ impl SpareContexts {
 
 /// A connection to this host's browser.
 #[derive(Debug)]
-struct Connection {
+pub(super) struct Connection {
     socket: WebSocket<TcpStream>,
     /// Number of commands so far, which is the id of the last one.
     sent: u64,
 }
 
-/// An answer to a command. Events have no id.
+/// An answer to a command, or an event, which has no id.
 #[derive(Deserialize)]
-struct Answer {
+struct Reply {
     id: Option<u64>,
     #[serde(default)]
     result: Value,
     error: Option<Value>,
+    method: Option<String>,
+    #[serde(default)]
+    params: Value,
 }
 
 impl Connection {
-    fn open() -> io::Result<Self> {
-        let file = environment::path(environment::DEVTOOLS_FILE).ok_or_else(|| io::Error::other("no port is known"))?;
-        let (port, path) = read_port_file(&file)?;
+    /// Connects to the browser as a whole.
+    pub(super) fn open() -> io::Result<Self> {
+        let (port, path) = read_port_file(&port_file_of_this_browser()?)?;
+        Self::open_at(port, &path)
+    }
+
+    /// Connects to the target with this id.
+    pub(super) fn open_target(id: &str) -> io::Result<Self> {
+        let (port, _) = read_port_file(&port_file_of_this_browser()?)?;
+        Self::open_at(port, &format!("/devtools/page/{id}"))
+    }
+
+    fn open_at(port: u16, path: &str) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), ANSWER_TIMEOUT)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
@@ -113,6 +126,32 @@ impl Connection {
         Ok(Self { socket, sent: 0 })
     }
 
+    /// Lists the browser's targets.
+    pub(super) fn targets(&mut self) -> io::Result<Vec<Value>> {
+        let result = self.call("Target.getTargets", &json!({}))?;
+        Ok(result["targetInfos"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Attaches to the service workers that run, until this connection is closed. Returns them in the order in which the browser reports them.
+    pub(super) fn attach_to_workers(&mut self) -> io::Result<Vec<Value>> {
+        let filter = json!([{ "type": "service_worker" }, { "exclude": true }]);
+        let params = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true, "filter": filter });
+        let id = self.send("Target.setAutoAttach", &params)?;
+        let mut attached = Vec::new();
+        self.answer_after(id, |event| {
+            if event.method.as_deref() == Some("Target.attachedToTarget") {
+                attached.push(event.params["targetInfo"].clone());
+            }
+        })?;
+        Ok(attached)
+    }
+
+    /// Sends a command, and waits for its result.
+    pub(super) fn call(&mut self, method: &str, params: &Value) -> io::Result<Value> {
+        let id = self.send(method, params)?;
+        self.answer(id)
+    }
+
     /// Sends a command, and returns its id.
     fn send(&mut self, method: &str, params: &Value) -> io::Result<u64> {
         self.sent += 1;
@@ -121,20 +160,30 @@ impl Connection {
         Ok(self.sent)
     }
 
-    /// Waits for the result of a command. Answers come in the order of the commands.
+    /// Waits for the result of a command.
     fn answer(&mut self, id: u64) -> io::Result<Value> {
+        self.answer_after(id, |_| ())
+    }
+
+    /// Waits for the result of a command. Answers come in the order of the commands. Passes on what comes before.
+    fn answer_after(&mut self, id: u64, mut on_event: impl FnMut(Reply)) -> io::Result<Value> {
         loop {
             let message = self.socket.read().map_err(io::Error::other)?;
-            let Ok(answer) = message.to_text().map_err(io::Error::other).and_then(parsed) else { continue };
-            if answer.id == Some(id) {
-                return answer.error.map_or(Ok(answer.result), |error| Err(io::Error::other(error.to_string())));
+            let Ok(reply) = message.to_text().map_err(io::Error::other).and_then(parsed) else { continue };
+            if reply.id == Some(id) {
+                return reply.error.map_or(Ok(reply.result), |error| Err(io::Error::other(error.to_string())));
             }
+            on_event(reply);
         }
     }
 }
 
-fn parsed(text: &str) -> io::Result<Answer> {
+fn parsed(text: &str) -> io::Result<Reply> {
     serde_json::from_str(text).map_err(io::Error::from)
+}
+
+fn port_file_of_this_browser() -> io::Result<PathBuf> {
+    environment::path(environment::DEVTOOLS_FILE).ok_or_else(|| io::Error::other("no port is known"))
 }
 
 /// Reads the port and the path of the browser's `DevTools`.

@@ -181,6 +181,13 @@ pub(crate) fn unpack(
     Ok(())
 }
 
+/// Returns whether a folder holds an extension, of whatever kind, that has a worker.
+pub(super) fn has_worker(folder: &Path) -> bool {
+    let manifest = files::read(&folder.join("manifest.json"), MAX_FILE).unwrap_or_default();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap_or_default();
+    manifest["background"]["service_worker"].is_string()
+}
+
 /// Checks that the folder in `NAVTRACE_EXTENSION` holds this extension, and returns its canonical path.
 pub(crate) fn check(folder: &Path) -> Result<PathBuf, Failure> {
     check_manifest(folder).map_err(|reason| {

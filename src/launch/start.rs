@@ -23,7 +23,7 @@ use crate::launch::relay::pipe::CommandPipe;
 use crate::launch::relay::port::ClientPort;
 use crate::launch::relay::port_file::PortFile;
 use crate::launch::watch::BrowserWatch;
-use crate::launch::{devtools, extension, find, latch, names, profile};
+use crate::launch::{devtools, extension, find, latch, names, profile, worker_order};
 
 /// The warning of a start without the sandbox.
 pub(crate) const NO_SANDBOX: &str = "running as root, where Chromium has no sandbox: starting it with --no-sandbox";
@@ -120,6 +120,7 @@ impl PreparedBrowser {
         let temporary_profile = options.prepare_profile(args, Some(&binary))?;
         let no_sandbox = options.adds_no_sandbox(args);
         let gate = create("the gate's directory", Gate::create)?;
+        worker_order::announce(&gate.path(), args);
         let has_pipe = flags::has_devtools_pipe(args);
         let (port, port_file) = match (flags::devtools_port(args), flags::user_data_dir(args)) {
             (Some(0), Some(dir)) => (None, take_port_file(&dir, &options)),

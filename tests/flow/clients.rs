@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, is_root, script_path, traceparent};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, is_root, logged, script_path, traceparent};
 use crate::support::reserved_port::ReservedPort;
 use crate::support::site::{Recorded, coverage_kinds, coverage_table};
 
@@ -214,5 +214,20 @@ fn playwright_attaching_to_the_first_window() {
     command.env("SITE", test.site.main()).env("PORT", port.number().to_string()).env("STARTS", STARTS.to_string());
     let run = test.run(command);
     assert_eq!(run.trace_ids().len(), STARTS, "{}", run.log);
+    test.assert_nothing_left();
+}
+
+#[test]
+fn the_workers_of_the_clients_extensions_come_first() {
+    const STARTS: usize = 8;
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let mut command = test.environment.navtrace(["run", "--", "node", &script_path("own-extensions.mjs")]);
+    command.env("SITE", test.site.main()).env("STARTS", STARTS.to_string());
+    let run = test.run(command);
+    let wrong: Vec<Vec<serde_json::Value>> = logged(&run.log, "WRONG ");
+    assert!(wrong.len() == 1 && wrong[0].is_empty(), "{wrong:?}\n{}", run.log);
+    assert_eq!(run.trace_ids().len(), STARTS, "a worker that is restarted goes on with its trace");
+    assert_eq!(run.summary(), run.trace_ids(), "{}", run.log);
     test.assert_nothing_left();
 }

@@ -25,6 +25,7 @@ for (let start = 0; start < STARTS; start += 1) {
     const browser = await chromium.connectOverCDP(ENDPOINT);
     const [page] = browser.contexts()[0].pages();
     await page.goto(`${SITE}/page?kind=document&run=${start}&nav=${start}&subs=2`);
+    await page.waitForFunction(() => window.done === true, undefined, { polling: 50 });
     await browser.close();
   } finally {
     const ended = once(child, 'exit');

@@ -29,6 +29,8 @@ for (let start = 0; start < STARTS; start += 1) {
   const driver = await new Builder().forBrowser('chrome').setChromeOptions(options).build();
   try {
     await driver.get(`${SITE}/page?kind=document&run=${start}&nav=${start}&subs=8`);
+    // A browser that closes unloads extensions before pages.
+    await driver.wait(() => driver.executeScript('return window.done === true'));
   } finally {
     await driver.quit();
   }

@@ -15,5 +15,7 @@ for (let start = 0; start < STARTS; start += 1) {
     capabilities: { browserName: 'chrome', 'goog:chromeOptions': { args: ['--headless'] } },
   });
   await browser.url(`${SITE}/page?kind=document&run=${start}&nav=${start}&subs=8`);
+  // A browser that closes unloads extensions before pages.
+  await browser.waitUntil(() => browser.execute(() => window.done === true), { timeout: 60_000 });
   await browser.deleteSession();
 }
