@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::context::ids::TraceId;
+use crate::observe::span::{Nanos, Operation, Span, SpanError};
 
 const MAX_NAMED_TRACES: usize = 3;
+
+/// The number of browser contexts that are counted one by one.
+const MAX_CONTEXTS: usize = 100;
 
 /// Limit for each kind of hosts.
 pub(crate) const MAX_HOSTS: usize = 200;
@@ -38,6 +42,15 @@ pub struct SessionCounts {
     pub other_traces: usize,
     /// The ids of the first [`MAX_NAMED_TRACES`] of them.
     pub named_traces: Vec<TraceId>,
+    /// The traces of the first [`MAX_CONTEXTS`] browser contexts.
+    #[serde(default)]
+    pub contexts: Vec<ContextCounts>,
+    /// The number of further browser contexts.
+    #[serde(default)]
+    pub more_contexts: usize,
+    /// The trace of the session's span if its own trace is that of a browser context.
+    #[serde(default)]
+    pub apart: Option<TraceId>,
     /// Hosts that the client has navigated to itself.
     #[serde(default)]
     pub client_hosts: BTreeSet<String>,
@@ -52,6 +65,22 @@ impl SessionCounts {
         self.other_traces += 1;
         if self.named_traces.len() < MAX_NAMED_TRACES {
             self.named_traces.push(id);
+        }
+    }
+
+    /// Counts finished spans in the traces of browser contexts.
+    pub(super) fn count_contexts(&mut self, spans: &[Span], is_context: impl Fn(TraceId) -> bool) {
+        for span in spans.iter().filter(|span| is_context(span.trace_id)) {
+            let known = self.contexts.iter().position(|context| context.trace_id == span.trace_id);
+            match known {
+                Some(at) => self.contexts[at].count(span),
+                None if self.contexts.len() < MAX_CONTEXTS => {
+                    let mut context = ContextCounts::new(span);
+                    context.count(span);
+                    self.contexts.push(context);
+                }
+                None => self.more_contexts += usize::from(span.operation == Operation::Context),
+            }
         }
     }
 
@@ -71,6 +100,50 @@ impl SessionCounts {
             *has_failed |= failed;
         } else if self.hosts.len() < MAX_HOSTS {
             self.hosts.insert(host, failed);
+        }
+    }
+}
+
+/// The counts of a browser context's trace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContextCounts {
+    pub trace_id: TraceId,
+    pub navigations: usize,
+    pub requests: usize,
+    pub failures: usize,
+    pub cache_hits: usize,
+    pub slowest: Option<SlowestRequest>,
+    /// The start of its first span and the end of its last one, in nanoseconds since the epoch.
+    pub start: Nanos,
+    pub end: Nanos,
+}
+
+impl ContextCounts {
+    fn new(span: &Span) -> Self {
+        let (trace_id, start, end) = (span.trace_id, span.start, span.end);
+        Self { trace_id, navigations: 0, requests: 0, failures: 0, cache_hits: 0, slowest: None, start, end }
+    }
+
+    fn count(&mut self, span: &Span) {
+        self.start = self.start.min(span.start);
+        self.end = self.end.max(span.end);
+        match &span.operation {
+            Operation::Navigation(_) => self.navigations += 1,
+            Operation::Request(request) => {
+                self.failures += usize::from(request.error.as_ref().is_some_and(SpanError::is_failure));
+                if request.unsent {
+                    return;
+                }
+                self.requests += 1;
+                self.cache_hits += usize::from(request.from_cache);
+                let duration = span.end - span.start;
+                if self.slowest.as_ref().is_none_or(|slowest| duration > slowest.duration) {
+                    let name = format!("{} {}", request.method, request.url);
+                    self.slowest = Some(SlowestRequest { duration, name });
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -133,7 +133,13 @@ impl Session {
         let mut spans = self.only_sampled(spans);
         let contexts = self.end_contexts();
         spans.extend(self.only_sampled(contexts));
+        self.count_contexts(&spans);
         spans
+    }
+
+    fn count_contexts(&mut self, spans: &[Span]) {
+        self.counts.count_contexts(spans, |trace_id| self.parents.is_of_context(trace_id));
+        self.counts.apart = self.parents.trace_apart();
     }
 
     /// Returns the spans of the browser contexts that have closed and of which nothing is open any more.
@@ -236,7 +242,9 @@ impl Session {
             let root = parent.into_span(id, (self.started, end), false, Operation::Session);
             spans.push(self.parents.described(root));
         }
-        self.only_sampled(spans)
+        let spans = self.only_sampled(spans);
+        self.count_contexts(&spans);
+        spans
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
-use crate::observe::counts::SessionCounts;
+use crate::observe::counts::{ContextCounts, SessionCounts};
 use crate::run::reports::Report;
 use crate::run::test_attempts::EndedTest;
 
@@ -56,6 +56,16 @@ impl TracedSession {
 
     fn id(&self) -> SessionId {
         (self.trace_id, self.span_id)
+    }
+
+    /// Returns the trace of the session's span.
+    pub(super) fn root_trace(&self) -> TraceId {
+        self.counts.apart.unwrap_or(self.trace_id)
+    }
+
+    /// Returns the browser contexts that have traces of their own; none if the session's trace is that of the only one.
+    pub(super) fn contexts(&self) -> &[ContextCounts] {
+        if self.counts.apart.is_some() { &self.counts.contexts } else { &[] }
     }
 
     /// Returns whether its navigations and requests have spans.

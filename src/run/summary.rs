@@ -10,7 +10,7 @@ use crate::collect::contents::{CollectedTrace, Contents};
 use crate::context::ids::TraceId;
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
-use crate::observe::counts::{SessionCounts, SlowestRequest};
+use crate::observe::counts::{ContextCounts, SessionCounts, SlowestRequest};
 use crate::run::collector::CollectorReport;
 use crate::run::state::{RunState, TracedSession};
 use crate::run::test_summary;
@@ -19,7 +19,7 @@ use crate::view::link::{LinkTemplate, LinkedTrace};
 /// Longest path of a request in a summary, in characters.
 const MAX_PATH: usize = 60;
 
-/// Returns a line per session, the problems that were reported repeatedly, and the lines of the collector.
+/// Returns a line per session and per browser context, the problems that were reported repeatedly, and the lines of the collector.
 pub(super) fn summary(
     state: &RunState,
     collected: Option<&CollectorReport>,
@@ -33,10 +33,13 @@ pub(super) fn summary(
     if state.further_problems > 0 {
         lines.push(format!("{} not shown", counted(state.further_problems, "further problem")));
     }
-    let of_sessions = state.sessions.iter().map(|session| session.trace_id);
+    let of_sessions = state.sessions.iter().map(TracedSession::root_trace);
+    let of_contexts =
+        state.sessions.iter().flat_map(|session| session.counts.contexts.iter().map(|context| context.trace_id));
     let of_tests = state.tests.iter().map(|test| test.context.trace_id);
-    let own: BTreeSet<[u8; 16]> = of_sessions.chain(of_tests).map(TraceId::bytes).collect();
-    let further: usize = state.sessions.iter().map(|session| session.counts.other_traces).sum();
+    let own: BTreeSet<[u8; 16]> = of_sessions.chain(of_contexts).chain(of_tests.clone()).map(TraceId::bytes).collect();
+    let further: usize =
+        state.sessions.iter().map(|session| session.counts.other_traces + session.counts.more_contexts).sum();
     if state.sessions.is_empty() {
         lines.push(
             "no browser was traced: did the command start one? A client that does not find navtrace by itself needs the path in CHROME_BIN"
@@ -51,11 +54,15 @@ pub(super) fn summary(
         lines.push(format!("{}{}", counted(traces, "trace"), of_sessions.unwrap_or_default()));
     }
     lines.extend(test_summary::lines(&state.tests, link));
-    let seen = |session: &TracedSession| {
+    let seen = |trace_id: TraceId| {
         let contents = &collected?.contents;
-        Some((contents, contents.traces.get(&session.trace_id.bytes())?))
+        Some((contents, contents.traces.get(&trace_id.bytes())?))
     };
-    lines.extend(state.sessions.iter().map(|session| session_line(session, seen(session), link)));
+    for session in &state.sessions {
+        let contexts = session.contexts().iter().filter(|context| !of_tests.clone().any(|id| id == context.trace_id));
+        lines.extend(contexts.map(|context| context_line(context, seen(context.trace_id), link)));
+        lines.push(session_line(session, seen(session.root_trace()), link));
+    }
     lines.extend(resources_hint(&state.sessions));
     if let Some(collected) = collected {
         let others = collected.contents.traces.keys().filter(|id| !own.contains(*id)).count();
@@ -93,11 +100,11 @@ fn session_line(
     let is_observed = session.is_observed();
     let duration = session.ended.map(|ended| ended.duration_since(session.started));
     let parts = [
-        Some(session.trace_id.to_string()),
+        Some(session.root_trace().to_string()),
+        (!session.contexts().is_empty()).then(|| all_of(&session.counts)),
         also_in(named_traces, *other_traces),
         is_observed.then(|| counted(*navigations, "navigation")),
-        is_observed
-            .then(|| if *requests == 0 { "no requests observed".to_owned() } else { counted(*requests, "request") }),
+        is_observed.then(|| requests_of(*requests)),
         some(*failures, "failed"),
         some(*cache_hits, "from cache"),
         some(usize::try_from(*dropped).unwrap_or(usize::MAX), "observations lost"),
@@ -106,9 +113,45 @@ fn session_line(
         seen.and_then(|(contents, seen)| services(&contents.services_below_root(seen))),
         Some(describe_mode(session.mode)),
         Some(export_state(session)),
-        link.map(|link| link_to(session, seen.map(|(_, seen)| seen), link)),
+        link.map(|link| {
+            // Without a collector of its own, the run knows the spans' times from the reports alone.
+            let ago = |at: Instant| nanos(SystemTime::now() - at.elapsed());
+            let times = (ago(session.started), session.ended.map_or_else(|| nanos(SystemTime::now()), ago));
+            link_to(session.root_trace(), seen.map(|(_, seen)| seen), times, link)
+        }),
     ];
     format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
+}
+
+/// Says that a session's counts are those of all its browser contexts.
+fn all_of(counts: &SessionCounts) -> String {
+    format!("session of {}", counted(counts.contexts.len() + counts.more_contexts, "browser context"))
+}
+
+/// Formats the trace of a browser context as one line.
+fn context_line(
+    context: &ContextCounts,
+    seen: Option<(&Contents, &CollectedTrace)>,
+    link: Option<&LinkTemplate>,
+) -> String {
+    let ContextCounts { trace_id, navigations, requests, failures, cache_hits, slowest, start, end } = context;
+    let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let parts = [
+        Some(trace_id.to_string()),
+        Some(counted(*navigations, "navigation")),
+        Some(requests_of(*requests)),
+        some(*failures, "failed"),
+        some(*cache_hits, "from cache"),
+        Some(format!("{:.2} s", Duration::from_nanos(end.saturating_sub(*start)).as_secs_f64())),
+        slowest.as_ref().map(slowest_request),
+        seen.and_then(|(contents, seen)| services(&contents.services_below_root(seen))),
+        link.map(|link| link_to(*trace_id, seen.map(|(_, seen)| seen), (*start, *end), link)),
+    ];
+    format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
+}
+
+fn requests_of(count: usize) -> String {
+    if count == 0 { "no requests observed".to_owned() } else { counted(count, "request") }
 }
 
 fn describe_mode(mode: Option<Mode>) -> String {
@@ -135,19 +178,17 @@ fn services(names: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| format!("served by {}", names.join(", ")))
 }
 
-fn link_to(session: &TracedSession, seen: Option<&CollectedTrace>, link: &LinkTemplate) -> String {
-    let nanos = |time: SystemTime| {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-    };
-    // Without a collector of its own, the run knows the spans' times from the reports alone.
-    let (start, end) = seen.and_then(|seen| seen.times).unwrap_or_else(|| {
-        let ago = |at: Instant| SystemTime::now() - at.elapsed();
-        (nanos(ago(session.started)), nanos(session.ended.map_or_else(SystemTime::now, ago)))
-    });
+fn nanos(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Fills in the link to a trace. `times` are used unless it was collected.
+fn link_to(trace_id: TraceId, seen: Option<&CollectedTrace>, times: (u64, u64), link: &LinkTemplate) -> String {
+    let (start, end) = seen.and_then(|seen| seen.times).unwrap_or(times);
     let root =
         seen.and_then(|seen| seen.root).map_or_else(String::new, |root| format!("{:016x}", u64::from_be_bytes(root)));
-    link.fill(&LinkedTrace { trace_id: &session.trace_id.to_string(), span_id: &root, start, end })
+    link.fill(&LinkedTrace { trace_id: &trace_id.to_string(), span_id: &root, start, end })
 }
 
 /// Names the slowest request by method and path.

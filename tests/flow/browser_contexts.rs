@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 
 use crate::browser_test::{BrowserTest, Run, exclusive, is_root, traceparent};
 use crate::spans::{NAVIGATION, SESSION};
-use crate::support::collector::{attribute, hex};
+use crate::support::collector::hex;
 
 const CONTEXT: &str = "browser context";
 
@@ -98,7 +98,70 @@ fn each_browser_context_has_a_trace() {
                 let ends = below.iter().map(|nav| nav.end_time_unix_nano);
                 assert!(ends.max() <= Some(span.end_time_unix_nano), "{client} {mode}");
             }
-            let _ = attribute(session, "url.full");
+            let named: BTreeSet<_> = roots.iter().flatten().chain(none).cloned().collect();
+            assert_eq!(seen.run.summary(), named, "{client} {mode}: {}", seen.run.log);
+            let all = format!("{}  session of 4 browser contexts  ", hex(&session.trace_id));
+            assert!(seen.run.log.contains(&all), "{}", seen.run.log);
         }
+    }
+}
+
+#[test]
+fn contexts_join_the_trace_of_the_environment() {
+    let _guard = exclusive();
+    let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    for (client, mode) in [("playwright", "detailed"), ("puppeteer", "lightweight")] {
+        let seen = contexts(client, mode, &[("TRACEPARENT", &format!("00-{trace}-{span}-01"))]);
+        assert_eq!(seen.run.trace_ids(), BTreeSet::from([trace.to_owned()]), "{mode}");
+        assert_eq!(seen.run.summary(), seen.run.trace_ids(), "{mode}: {}", seen.run.log);
+        seen.assert_whole(&[span]);
+        let contexts = seen.named(CONTEXT);
+        assert_eq!((contexts.len(), seen.named(SESSION).len()), (CONTEXTS.len(), 1), "{mode}");
+        for root in contexts.into_iter().chain(seen.named(SESSION)) {
+            assert_eq!(hex(&root.parent_span_id), span, "{mode}: {root:?}");
+        }
+        let parents: BTreeSet<_> = seen.named(NAVIGATION).iter().map(|nav| hex(&nav.parent_span_id)).collect();
+        assert_eq!(parents.len(), CONTEXTS.len(), "{mode}: each context has its navigations");
+    }
+}
+
+#[test]
+fn contexts_keep_their_traces_when_the_worker_restarts() {
+    let _guard = exclusive();
+    for mode in ["detailed", "lightweight"] {
+        let seen = contexts("playwright", mode, &[("RESTART", "1")]);
+        let traces = seen.traces();
+        for (nav, before) in [("a-2", "a-1"), ("a-3", "a-1"), ("b-2", "b-1")] {
+            assert_eq!(traces[nav], traces[before], "{mode}: {nav} in {traces:#?}");
+        }
+        let roots = ["a-1", "b-1", "c-1", "d-1"].map(|nav| &traces[nav]);
+        assert_eq!(BTreeSet::from(roots).len(), 4, "{mode}: {traces:#?}");
+        assert_eq!((seen.named(CONTEXT).len(), seen.named(SESSION).len()), (4, 1), "{mode}");
+    }
+}
+
+#[test]
+fn clients_that_share_a_browser_have_a_trace_each() {
+    let _guard = exclusive();
+    for mode in ["detailed", "lightweight"] {
+        let test = BrowserTest::new();
+        let mut command = test.collecting_from("shared-browser.mjs");
+        command.env("NAVTRACE_MODE", mode);
+        if is_root() {
+            command.env("BROWSER_ARGS", "--no-sandbox");
+        }
+        let seen = Contexts { run: test.run(command), spans: test.collected() };
+        test.assert_nothing_left();
+        let traces = seen.traces();
+        let of = |name: &str| ["1", "2"].map(|visit| traces[&*format!("{name}-{visit}")].clone());
+        let names: Vec<_> = ["cdp", "server"].iter().flat_map(|by| (1..5).map(move |n| format!("{by}{n}"))).collect();
+        for name in &names {
+            let [first, second] = of(name);
+            assert!(first == second && first.len() == 1, "{mode} {name}: {traces:#?}");
+        }
+        let each: BTreeSet<_> = names.iter().flat_map(|name| of(name)[0].clone()).collect();
+        assert_eq!(each.len(), names.len(), "{mode}: one trace per client: {traces:#?}");
+        seen.assert_whole(&[]);
+        assert_eq!((seen.named(CONTEXT).len(), seen.named(SESSION).len()), (names.len(), 2), "{mode}");
     }
 }

@@ -108,6 +108,7 @@ fn assert_traces(run: &Run) {
     let (first, second) = (of("0-"), of("1-"));
     assert_eq!(first.intersection(&second).count(), 1, "of workers: {first:?} {second:?}");
     assert!(first.len() > 1 && second.len() > 1, "{first:?} {second:?}");
+    assert_eq!(run.summary(), run.trace_ids(), "{}", run.log);
 }
 
 /// Compares a client that does not read the browser's output, and opens a page as soon as the port answers.

@@ -136,9 +136,9 @@ impl Session {
     /// Returns an open navigation, and begins it if it is new.
     pub(super) fn navigation(&mut self, id: SpanId, start: Nanos) -> &mut OpenNavigation {
         let ParentContext { trace_id, flags, .. } = self.parents.for_navigation(id);
-        // The summary names tests' traces apart.
+        // The summary names the traces of browser contexts and of tests apart.
         let is_counted =
-            trace_id == self.context.trace_id || self.traces.contains(&trace_id) || self.steps.has(trace_id);
+            self.parents.is_of_context(trace_id) || self.traces.contains(&trace_id) || self.steps.has(trace_id);
         if flags.is_sampled() && !is_counted {
             self.counts.count_trace(trace_id);
             let _ = remember(&mut self.traces, trace_id);

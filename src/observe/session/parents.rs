@@ -91,6 +91,9 @@ pub(super) struct ParentContexts {
     /// The session's span if its own trace is a browser context's.
     #[serde(default)]
     apart: Option<SpanId>,
+    /// The traces of browser contexts other than the session's own, the latest last.
+    #[serde(default)]
+    contexts: VecDeque<TraceId>,
     /// Whether there was something in another browser context than that of the session's own trace.
     #[serde(default)]
     has_contexts: bool,
@@ -110,6 +113,7 @@ impl ParentContexts {
             ended: VecDeque::new(),
             closed: BTreeSet::new(),
             apart: None,
+            contexts: VecDeque::new(),
             has_contexts: false,
             descriptions: Descriptions::default(),
         }
@@ -124,6 +128,9 @@ impl ParentContexts {
         (context.parent, context.is_remote) = self.parent_of(issued_for, &context);
         if issued_for == IssuedFor::Session {
             self.apart = Some(id);
+        }
+        if issued_for == IssuedFor::Context {
+            let _ = remember(&mut self.contexts, context.trace_id);
         }
         self.issued.insert(id, Issued { issued_for, context });
         self.order.push_back(id);
@@ -197,6 +204,17 @@ impl ParentContexts {
     /// Returns the id of the session's span if the session's own trace turned out to be that of one browser context among several.
     fn apart(&self) -> Option<SpanId> {
         self.apart.filter(|apart| self.has_contexts || self.needed.contains(apart))
+    }
+
+    /// Returns the trace of the session's span if that is not the session's own.
+    pub(super) fn trace_apart(&self) -> Option<TraceId> {
+        let trace_id = self.apart().map(|apart| self.for_navigation(apart).trace_id);
+        trace_id.filter(|trace_id| *trace_id != self.session.trace_id)
+    }
+
+    /// Returns whether a trace may be that of a browser context.
+    pub(super) fn is_of_context(&self, trace_id: TraceId) -> bool {
+        trace_id == self.session.trace_id || self.contexts.contains(&trace_id)
     }
 
     /// Returns the session's span.

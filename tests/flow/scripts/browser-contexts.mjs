@@ -1,4 +1,6 @@
 // Uses several browser contexts, at once and one after the other. The name of each page begins with that of its context.
+//
+//   RESTART   whether the extension's worker is ended while two contexts are open
 import process from 'node:process';
 
 import { chromium } from 'playwright-core';
@@ -6,11 +8,12 @@ import puppeteer from 'puppeteer-core';
 
 import { browserArgs, executablePath } from './clients.mjs';
 
-const { SITE, CLIENT } = process.env;
+const { SITE, CLIENT, RESTART } = process.env;
+const ORIGIN = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/';
 
 const playwright = async () => {
   const browser = await chromium.launch({ executablePath, args: browserArgs });
-  return { newContext: () => browser.newContext(), close: () => browser.close() };
+  return { newContext: () => browser.newContext(), close: () => browser.close(), devtools: () => browser.newBrowserCDPSession() };
 };
 const puppeteerBrowser = async () => {
   const browser = await puppeteer.launch({ executablePath, args: browserArgs });
@@ -47,6 +50,17 @@ const worker = (page, nav) =>
     await new Promise((resolve) => (port.onmessage = resolve));
   }, `${SITE}/empty?kind=worker&run=contexts&nav=${nav}`);
 
+/** Ends the extension's worker, and loads pages until the next one continues the session. */
+async function restart(page) {
+  const devtools = await browser.devtools();
+  const { targetInfos } = await devtools.send('Target.getTargets');
+  const { targetId } = targetInfos.find(({ type, url }) => type === 'service_worker' && url.startsWith(ORIGIN));
+  await devtools.send('Target.closeTarget', { targetId });
+  const named = () => performance.getEntriesByType('navigation')[0].serverTiming.some(({ name }) => name === 'traceparent');
+  do await load(page, 'restarting');
+  while (!(await page.evaluate(named)));
+}
+
 const browser = await (CLIENT === 'puppeteer' ? puppeteerBrowser() : playwright());
 const a = await browser.newContext();
 const first = await a.newPage();
@@ -56,7 +70,12 @@ await popup(first, 'a-window', 'width=300,height=200');
 await worker(first, 'a-worker');
 
 const b = await browser.newContext();
-await load(await b.newPage(), 'b-1');
+const other = await b.newPage();
+await load(other, 'b-1');
+if (RESTART !== undefined) {
+  await restart(first);
+  await load(other, 'b-2');
+}
 await load(await a.newPage(), 'a-2');
 await load(first, 'a-3');
 await worker(first, 'none-worker');

@@ -71,7 +71,11 @@ fn with_another_context_the_first_has_a_span_of_its_own() {
         .observe(second())
         .observe(page(5000.0, "2", 0x11, 0xb))
         .observe(vec![started(5040.0, "3", 0x12, Some(APART)), completed(5050.0, "3", 200)]);
-    let spans = recording.close(6000);
+    let mut session = recording.session;
+    let spans = [recording.spans, session.close(ns(6000))].concat();
+    let counts = session.counts();
+    let of_contexts: Vec<_> = counts.contexts.iter().map(|context| (context.navigations, context.requests)).collect();
+    assert_eq!((of_contexts, counts.apart, counts.other_traces), (vec![(1, 1), (1, 1)], Some(spans[7].trace_id), 0));
     assert_eq!(
         summary(&spans),
         [
