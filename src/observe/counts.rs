@@ -10,8 +10,8 @@ use crate::observe::span::{Nanos, Operation, Span, SpanError};
 
 const MAX_NAMED_TRACES: usize = 3;
 
-/// The number of browser contexts that are counted one by one.
-const MAX_CONTEXTS: usize = 100;
+/// The number of traces of browser contexts that are counted one by one.
+const MAX_CONTEXT_TRACES: usize = 100;
 
 /// Limit for each kind of hosts.
 pub(crate) const MAX_HOSTS: usize = 200;
@@ -42,10 +42,13 @@ pub struct SessionCounts {
     pub other_traces: usize,
     /// The ids of the first [`MAX_NAMED_TRACES`] of them.
     pub named_traces: Vec<TraceId>,
-    /// The traces of the first [`MAX_CONTEXTS`] browser contexts.
+    /// The number of browser contexts that have ended, where each has a span.
     #[serde(default)]
-    pub contexts: Vec<ContextCounts>,
-    /// The number of further browser contexts.
+    pub contexts: usize,
+    /// The first [`MAX_CONTEXT_TRACES`] traces of browser contexts, and the session's own.
+    #[serde(default)]
+    pub context_traces: Vec<ContextCounts>,
+    /// The number of browser contexts in further traces.
     #[serde(default)]
     pub more_contexts: usize,
     /// The trace of the session's span if its own trace is that of a browser context.
@@ -69,17 +72,23 @@ impl SessionCounts {
     }
 
     /// Counts finished spans in the traces of browser contexts.
-    pub(super) fn count_contexts(&mut self, spans: &[Span], is_context: impl Fn(TraceId) -> bool) {
-        for span in spans.iter().filter(|span| is_context(span.trace_id)) {
-            let known = self.contexts.iter().position(|context| context.trace_id == span.trace_id);
+    pub(super) fn count_contexts<'a>(
+        &mut self,
+        spans: impl Iterator<Item = &'a Span>,
+        is_context: impl Fn(TraceId) -> bool,
+    ) {
+        for span in spans.filter(|span| is_context(span.trace_id)) {
+            let is_end = span.operation == Operation::Context;
+            self.contexts += usize::from(is_end);
+            let known = self.context_traces.iter().position(|context| context.trace_id == span.trace_id);
             match known {
-                Some(at) => self.contexts[at].count(span),
-                None if self.contexts.len() < MAX_CONTEXTS => {
+                Some(at) => self.context_traces[at].count(span),
+                None if self.context_traces.len() < MAX_CONTEXT_TRACES => {
                     let mut context = ContextCounts::new(span);
                     context.count(span);
-                    self.contexts.push(context);
+                    self.context_traces.push(context);
                 }
-                None => self.more_contexts += usize::from(span.operation == Operation::Context),
+                None => self.more_contexts += usize::from(is_end),
             }
         }
     }

@@ -138,8 +138,10 @@ impl Session {
     }
 
     fn count_contexts(&mut self, spans: &[Span]) {
-        self.counts.count_contexts(spans, |trace_id| self.parents.is_of_context(trace_id));
-        self.counts.apart = self.parents.trace_apart();
+        let apart = self.parents.trace_apart();
+        self.counts.apart = apart;
+        let below = spans.iter().filter(|span| span.operation != Operation::Session);
+        self.counts.count_contexts(below, |id| self.parents.is_of_context(id) || apart == Some(id));
     }
 
     /// Returns the spans of the browser contexts that have closed and of which nothing is open any more.

@@ -63,9 +63,16 @@ impl TracedSession {
         self.counts.apart.unwrap_or(self.trace_id)
     }
 
-    /// Returns the browser contexts that have traces of their own; none if the session's trace is that of the only one.
-    pub(super) fn contexts(&self) -> &[ContextCounts] {
-        if self.counts.apart.is_some() { &self.counts.contexts } else { &[] }
+    /// Returns the traces of browser contexts if the session's own is not the only one.
+    pub(super) fn context_traces(&self) -> Option<&[ContextCounts]> {
+        let traces = &self.counts.context_traces;
+        traces.iter().any(|context| context.trace_id != self.trace_id).then_some(traces)
+    }
+
+    /// Returns the traces with something of this session.
+    pub(super) fn traces(&self) -> Vec<TraceId> {
+        let of_contexts = self.context_traces().map(|traces| traces.iter().map(|context| context.trace_id).collect());
+        of_contexts.unwrap_or_else(|| vec![self.trace_id])
     }
 
     /// Returns whether its navigations and requests have spans.

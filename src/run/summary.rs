@@ -33,11 +33,9 @@ pub(super) fn summary(
     if state.further_problems > 0 {
         lines.push(format!("{} not shown", counted(state.further_problems, "further problem")));
     }
-    let of_sessions = state.sessions.iter().map(TracedSession::root_trace);
-    let of_contexts =
-        state.sessions.iter().flat_map(|session| session.counts.contexts.iter().map(|context| context.trace_id));
+    let of_sessions = state.sessions.iter().flat_map(TracedSession::traces);
     let of_tests = state.tests.iter().map(|test| test.context.trace_id);
-    let own: BTreeSet<[u8; 16]> = of_sessions.chain(of_contexts).chain(of_tests.clone()).map(TraceId::bytes).collect();
+    let own: BTreeSet<[u8; 16]> = of_sessions.chain(of_tests.clone()).map(TraceId::bytes).collect();
     let further: usize =
         state.sessions.iter().map(|session| session.counts.other_traces + session.counts.more_contexts).sum();
     if state.sessions.is_empty() {
@@ -59,13 +57,15 @@ pub(super) fn summary(
         Some((contents, contents.traces.get(&trace_id.bytes())?))
     };
     for session in &state.sessions {
-        let contexts = session.contexts().iter().filter(|context| !of_tests.clone().any(|id| id == context.trace_id));
+        let is_shown = |context: &&ContextCounts| !of_tests.clone().any(|id| id == context.trace_id);
+        let contexts = session.context_traces().unwrap_or_default().iter().filter(is_shown);
         lines.extend(contexts.map(|context| context_line(context, seen(context.trace_id), link)));
         lines.push(session_line(session, seen(session.root_trace()), link));
     }
     lines.extend(resources_hint(&state.sessions));
+    let roots: BTreeSet<_> = state.sessions.iter().map(|session| session.root_trace().bytes()).collect();
     if let Some(collected) = collected {
-        let others = collected.contents.traces.keys().filter(|id| !own.contains(*id)).count();
+        let others = collected.contents.traces.keys().filter(|id| !own.contains(*id) && !roots.contains(*id)).count();
         let others = others.saturating_sub(further);
         if others > 0 {
             lines.push(format!("{} more, without a browser of this run", counted(others, "trace")));
@@ -100,8 +100,12 @@ fn session_line(
     let is_observed = session.is_observed();
     let duration = session.ended.map(|ended| ended.duration_since(session.started));
     let parts = [
-        Some(session.root_trace().to_string()),
-        (!session.contexts().is_empty()).then(|| all_of(&session.counts)),
+        Some(match session.context_traces() {
+            Some(_) => {
+                format!("session {} of {}", session.root_trace(), counted(session.counts.contexts, "browser context"))
+            }
+            None => session.trace_id.to_string(),
+        }),
         also_in(named_traces, *other_traces),
         is_observed.then(|| counted(*navigations, "navigation")),
         is_observed.then(|| requests_of(*requests)),
@@ -121,11 +125,6 @@ fn session_line(
         }),
     ];
     format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
-}
-
-/// Says that a session's counts are those of all its browser contexts.
-fn all_of(counts: &SessionCounts) -> String {
-    format!("session of {}", counted(counts.contexts.len() + counts.more_contexts, "browser context"))
 }
 
 /// Formats the trace of a browser context as one line.

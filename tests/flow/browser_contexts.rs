@@ -100,7 +100,7 @@ fn each_browser_context_has_a_trace() {
             }
             let named: BTreeSet<_> = roots.iter().flatten().chain(none).cloned().collect();
             assert_eq!(seen.run.summary(), named, "{client} {mode}: {}", seen.run.log);
-            let all = format!("{}  session of 4 browser contexts  ", hex(&session.trace_id));
+            let all = format!("  session {} of 4 browser contexts  ", hex(&session.trace_id));
             assert!(seen.run.log.contains(&all), "{}", seen.run.log);
         }
     }

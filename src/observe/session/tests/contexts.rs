@@ -74,8 +74,12 @@ fn with_another_context_the_first_has_a_span_of_its_own() {
     let mut session = recording.session;
     let spans = [recording.spans, session.close(ns(6000))].concat();
     let counts = session.counts();
-    let of_contexts: Vec<_> = counts.contexts.iter().map(|context| (context.navigations, context.requests)).collect();
-    assert_eq!((of_contexts, counts.apart, counts.other_traces), (vec![(1, 1), (1, 1)], Some(spans[7].trace_id), 0));
+    let of_contexts: Vec<_> =
+        counts.context_traces.iter().map(|context| (context.navigations, context.requests)).collect();
+    assert_eq!(
+        (of_contexts, counts.apart, counts.other_traces),
+        (vec![(1, 1), (0, 1), (1, 1)], Some(spans[7].trace_id), 0)
+    );
     assert_eq!(
         summary(&spans),
         [
