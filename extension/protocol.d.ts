@@ -317,7 +317,9 @@ opened: number,
 /** Whether the browser goes on reporting the requests of all browser contexts that were open then. */
 kept: boolean, 
 /** Whether the host has closed a browser context of its own meanwhile: one that opened in that moment may not be reported. */
-closed: boolean, } | { "type": "test", 
+closed: boolean, 
+/** The windows of each browser context, by Chrome's ids. An earlier host does not say. */
+windows?: Array<Array<number>>, } | { "type": "test", 
 /** The context of its span; null between two tests. */
 test: TestContext | null, } | { "type": "exporter" } & ExporterState | { "type": "settings", 
 /** The path of config.toml, which may not exist; null when the user has no home. */

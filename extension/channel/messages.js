@@ -165,7 +165,7 @@ const SHAPES = {
   }),
   contexts: shape({ contexts: listOf(isNavigationContext), traces: listOf(isSessionContext) }),
   received: shape({ worker: isString, number: Number.isSafeInteger }),
-  overlap: shape({ opened: Number.isSafeInteger, kept: isBoolean, closed: isBoolean }),
+  overlap: shape({ opened: Number.isSafeInteger, kept: isBoolean, closed: isBoolean, windows: orMissing(listOf(listOf(isNumber))) }),
   test: shape({ test: orNull(shape({ traceId: isTraceId, spanId: isSpanId, flags: isFlags, tracestate: isString })) }),
   exporter: shape({ exported: Number.isSafeInteger, kept: Number.isSafeInteger, dropped: Number.isSafeInteger, problem: orNull(isString) }),
   settings: shape({ file: orNull(isString), exists: isBoolean, settings: listOf(isSetting) }),

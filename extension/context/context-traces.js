@@ -39,6 +39,10 @@ export class ContextTraces {
   #next = null;
   /** @type {Set<BrowserContext>} open contexts without a navigation so far */
   #unused = new Set();
+  /** @type {Map<BrowserContext, boolean>} windows that opened beside a context and may belong to it, and whether they are in its trace until the host knows */
+  #undecided = new Map();
+  /** Whether a window that opened beside a context belonged to another one, when the host knew last. */
+  #areApart = false;
 
   /**
    * @param {Pick<Session, 'context' | 'propagation' | 'incognito' | 'test' | 'takeTrace'>} session @param {BrowserContexts} contexts
@@ -73,6 +77,7 @@ export class ContextTraces {
   reset() {
     this.#open.clear();
     this.#unused.clear();
+    this.#undecided.clear();
     this.#root = null;
     this.#hasBegun = false;
     this.#isTaken = false;
@@ -88,7 +93,7 @@ export class ContextTraces {
   opened(tabId) {
     const before = this.#latest;
     const context = this.#contexts.of(tabId);
-    if (context !== undefined && (context.number > 0 || this.#isTaken)) this.#begin(context, tabId);
+    if (context !== undefined && (context.number > 0 || this.#isTaken)) this.#begin(context, tabId, context.number > 0 ? this.#beside() : undefined);
     return this.of(tabId) !== before;
   }
 
@@ -109,21 +114,53 @@ export class ContextTraces {
     this.#next = null;
     this.#latest = null;
     if (test === null || propagation.settings.scope !== 'context') return;
-    for (const context of this.#unused) this.#open.set(context, this.#belowTest(test));
+    for (const context of this.#unused) {
+      this.#undecided.delete(context);
+      this.#open.set(context, this.#belowTest(test));
+    }
     this.#next = this.#latest = this.#belowTest(test);
   }
 
-  /** @param {BrowserContext} context @param {number} tabId */
-  #begin(context, tabId) {
+  /** Returns the trace of the context beside which a window opens; undefined if there is none. */
+  #beside() {
+    return this.#session.test === null ? [...this.#open].findLast(([{ number }]) => number > 0)?.[1] : undefined;
+  }
+
+  /** @param {BrowserContext} context @param {number} tabId @param {Trace | null} [beside] the trace of a context whose page it may be */
+  #begin(context, tabId, beside) {
     if (this.#open.has(context) || !this.#applies(tabId)) return;
-    this.#add(context, this.#choose());
+    const isShared = beside !== undefined && !this.#areApart;
+    if (beside !== undefined) this.#undecided.set(context, isShared);
+    this.#add(context, isShared ? beside : this.#choose());
     this.#unused.add(context);
+  }
+
+  /**
+   * Takes from the host which windows belong together. A client may give each page of a context a window of its own.
+   *
+   * @param {number[][]} groups
+   * @returns {boolean} whether a context has another trace now
+   */
+  located(groups) {
+    const before = [...this.#open.values()];
+    for (const [context, isShared] of this.#undecided) {
+      const group = groups.find((windows) => windows.some((id) => context.windows.has(id)));
+      if (group === undefined) continue;
+      this.#undecided.delete(context);
+      const isSame = (/** @type {BrowserContext} */ other) => other !== context && !this.#undecided.has(other) && group.some((id) => other.windows.has(id));
+      const known = [...this.#open].find(([other]) => isSame(other));
+      this.#areApart = known === undefined;
+      if (known !== undefined) this.#add(context, known[1]);
+      else if (isShared) this.#add(context, this.#choose());
+    }
+    return [...this.#open.values()].some((trace, at) => trace !== before[at]);
   }
 
   /** Handles a context whose last tab was closed. @param {BrowserContext} context */
   closed(context) {
     const trace = this.#open.get(context);
     this.#unused.delete(context);
+    this.#undecided.delete(context);
     if (!this.#open.delete(context) || trace === undefined || [...this.#open.values()].includes(trace)) return;
     this.#tell.ended((trace ?? this.#session.context).spanId);
   }

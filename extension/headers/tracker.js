@@ -92,8 +92,10 @@ export class NavigationTracker {
   }
 
   /** Takes the host's answer to a question about browser contexts. @param {Overlapped} answer */
-  contextsKept({ opened, kept, closed }) {
-    if (kept) this.#tracing.tabs.browserContexts.kept(opened, closed);
+  contextsKept({ opened, kept, closed, windows = [] }) {
+    const { tabs, traces } = this.#tracing;
+    if (kept) tabs.browserContexts.kept(opened, closed);
+    if (traces.contexts.located(windows)) tabs.moveToContexts();
     void this.#mode.update();
   }
 

@@ -211,16 +211,26 @@ impl<S: SettingsStore> Host<'_, S> {
     fn keep_contexts(&self, opened: u32) {
         let (frames, spare) = (Arc::clone(self.frames), Arc::clone(&self.spare_contexts));
         let started = threads::start("contexts", move || {
-            let closed = if devtools::has_clients() { lock(&spare).open() } else { Ok(false) };
+            let mut windows = Vec::new();
+            let closed = if devtools::has_clients() {
+                let mut spare = lock(&spare);
+                windows = spare.windows().unwrap_or_default();
+                // A first navigation may be about to begin.
+                let answer = ToExtension::Overlap { opened, kept: false, closed: false, windows: windows.clone() };
+                send(&frames, &answer);
+                spare.open()
+            } else {
+                Ok(false)
+            };
             if let Err(error) = &closed {
                 tracing::debug!("the browser may lose track of its contexts: {error}");
             }
             let (kept, closed) = (closed.is_ok(), closed.unwrap_or(true));
-            send(&frames, &ToExtension::Overlap { opened, kept, closed });
+            send(&frames, &ToExtension::Overlap { opened, kept, closed, windows });
         });
         if let Err(failure) = started {
             tracing::debug!("the browser may lose track of its contexts: {failure}");
-            send(self.frames, &ToExtension::Overlap { opened, kept: false, closed: true });
+            send(self.frames, &ToExtension::Overlap { opened, kept: false, closed: true, windows: Vec::new() });
         }
     }
 

@@ -3,12 +3,12 @@
 //! Chromium tells an extension about the requests of all off-the-record contexts. When any of them closes, it no longer does so for the one that
 //! was opened last. So the host opens one that nobody uses after each new context: only that one is lost then.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,6 +22,9 @@ pub(super) const PORT_FILE: &str = "DevToolsActivePort";
 
 /// Limit for spare contexts, each of which takes about 1 MB.
 const MAX_SPARE: usize = 8;
+
+/// Limit for pages whose windows are asked for at once.
+const MAX_PAGES: usize = 200;
 
 /// Limit for each answer of the browser.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,6 +62,39 @@ impl SpareContexts {
             *self = Self::default();
         }
         result
+    }
+
+    /// Returns the windows of each browser context that has pages. A client may open each page in a window of its own.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`SpareContexts::open`] does.
+    pub(crate) fn windows(&mut self) -> io::Result<Vec<Vec<i32>>> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(Connection::open()?),
+        };
+        let targets = connection.send("Target.getTargets", &json!({}))?;
+        let targets = connection.answer(targets)?;
+        let infos = targets.get("targetInfos").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let pages = infos.iter().filter(|info| info.get("type").and_then(Value::as_str) == Some("page"));
+        let mut asked = Vec::new();
+        for page in pages.take(MAX_PAGES) {
+            let id = connection.send("Browser.getWindowForTarget", &json!({ "targetId": page.get("targetId") }))?;
+            asked.push((page.get("browserContextId").and_then(Value::as_str).unwrap_or_default(), id));
+        }
+        let mut windows: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        for (context, id) in asked {
+            if deadline < Instant::now() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            // The page may be gone.
+            let Ok(answer) = connection.answer(id) else { continue };
+            let window = answer.get("windowId").and_then(Value::as_i64).and_then(|id| i32::try_from(id).ok());
+            windows.entry(context).or_default().extend(window);
+        }
+        Ok(windows.into_values().collect())
     }
 
     fn try_open(&mut self) -> io::Result<bool> {

@@ -20,10 +20,14 @@ function browser(settings) {
   const browserContexts = new BrowserContexts();
   const traces = new Traces(session, outbox, session.events, browserContexts);
   const { contexts } = traces;
-  /** Opens a tab. @param {number} id @param {number} windowId @param {object} [more] */
+  /** @type {Set<number>} */
+  const windows = new Set();
+  /** Opens a tab, in a window that the host says to be of a context of its own. @param {number} id @param {number} windowId @param {object} [more] */
   const open = (id, windowId, more) => {
     browserContexts.opened({ id, windowId, incognito: true, ...more });
-    return contexts.opened(id);
+    const isInOther = contexts.opened(id);
+    windows.add(windowId);
+    return contexts.located(Array.from(windows, (window) => [window])) || isInOther;
   };
   /** @param {number} id */
   const close = (id) => {
@@ -219,4 +223,26 @@ test('in other scopes contexts have no part', () => {
     assert.equal(open(4, 3), false);
     assert.deepEqual([contexts.of(4), contexts.kept, told()], [null, null, []], scope);
   }
+});
+
+test('a window beside a context is in its trace until the host knows', () => {
+  const { browserContexts, contexts, told } = browser();
+  /** @param {number} id @param {number} windowId */
+  const open = (id, windowId) => {
+    browserContexts.opened({ id, windowId, incognito: true });
+    return contexts.opened(id);
+  };
+  open(2, 1);
+  assert.equal(open(4, 3), false);
+  assert.deepEqual([contexts.of(4), contexts.kept?.session], [null, null]);
+  assert.equal(contexts.located([]), false, 'nothing is known of it');
+  assert.equal(contexts.located([[3, 1]]), false, 'a page of the same context');
+  open(6, 5);
+  open(8, 7);
+  assert.deepEqual(told(), []);
+  assert.equal(contexts.located([[1, 3], [7, 5]]), true, 'both are of another one');
+  assert.deepEqual([2, 4, 6, 8].map((tabId) => contexts.of(tabId)), [null, null, trace(2), trace(2)]);
+  assert.equal(contexts.located([[1], [3], [5], [7]]), false, 'it is decided once');
+  for (const tabId of [2, 4, 8]) browserContexts.closed(tabId);
+  assert.equal(told().length, 2);
 });

@@ -29,7 +29,7 @@ function begin({ update = false, ended = [], isLightweight = false, isLanding = 
     arrive: mock.fn(),
     navigated: mock.fn(),
     shown: mock.fn(),
-    contexts: { opened: () => false, closed: mock.fn() },
+    contexts: { opened: () => false, located: () => false, closed: mock.fn() },
     clients: { closed: mock.fn(), hasSpan: (/** @type {string} */ spanId) => spanId === 'client' },
   };
   const propagation = { read: () => ({ contexts: ['first', 'second'] }), baggageOf: () => 'baggage', settings: {} };

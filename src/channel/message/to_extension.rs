@@ -62,6 +62,10 @@ pub enum ToExtension {
         kept: bool,
         /// Whether the host has closed a browser context of its own meanwhile: one that opened in that moment may not be reported.
         closed: bool,
+        /// The windows of each browser context, by Chrome's ids. An earlier host does not say.
+        #[serde(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<Vec<Vec<i32>>>"))]
+        windows: Vec<Vec<i32>>,
     },
     /// The test that drives the browser has changed. Contexts that open from now on belong to its trace.
     Test {
