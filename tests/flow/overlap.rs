@@ -55,7 +55,11 @@ fn three_users_at_once_have_headers_on_every_request() {
     for mode in ["detailed", "lightweight"] {
         let (run, spans) = overlapping("playwright", mode, ("USERS", "3 4"));
         assert_eq!(run.requests.len(), 3 * 4 * 2 * REQUESTS);
-        assert_eq!(run.trace_ids().len(), 3 * 4, "{mode}: one trace per context");
+        // The first page may come before the host knows that the window is of another context.
+        let second =
+            run.requests.iter().filter(|request| request.nav.as_deref().is_some_and(|nav| nav.ends_with("-2")));
+        let traces: BTreeSet<_> = second.map(|request| traceparent(request).trace_id).collect();
+        assert_eq!(traces.len(), 3 * 4, "{mode}: one trace per context");
         let observed = spans.len() > run.requests.len();
         assert!(observed || run.log.contains(NOT_REPORTED), "{} spans, and nothing said:\n{}", spans.len(), run.log);
         if mode == "detailed" {

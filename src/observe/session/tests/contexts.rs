@@ -78,7 +78,7 @@ fn with_another_context_the_first_has_a_span_of_its_own() {
         counts.context_traces.iter().map(|context| (context.navigations, context.requests)).collect();
     assert_eq!(
         (of_contexts, counts.apart, counts.other_traces),
-        (vec![(1, 1), (0, 1), (1, 1)], Some(spans[7].trace_id), 0)
+        (vec![(1, 1), (1, 1), (0, 1)], Some(spans[7].trace_id), 0)
     );
     assert_eq!(
         summary(&spans),
