@@ -9,7 +9,7 @@ use crate::collector::{Behaviour, Collector, attribute, hex};
 use crate::host::WORKER;
 use crate::observations::{all_ids, committed, navigates, page, page_ids, span_id, started};
 use crate::reports::Reports;
-use crate::setup::{ExportTest, wait_until};
+use crate::setup::{ExportTest, is_locked, wait_until};
 
 #[test]
 fn the_next_host_continues_the_session_of_a_killed_one() {
@@ -220,6 +220,9 @@ fn a_session_that_the_next_host_waits_for_ends_once() {
     first.observe(&page(1, 3));
     first.close_channel();
     second.resume(&session);
+    let is_awaited =
+        || test.journals().iter().any(|path| path.extension() == Some("awaited".as_ref()) && is_locked(path));
+    wait_until("the second host waits for the journal", is_awaited);
     // The session's browser ends while the first host still waits for that.
     first.kill_browser();
     second.send_batch("other", 1, &page(2, 1));

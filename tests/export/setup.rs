@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
+use rustix::fs::FlockOperation;
 
 use crate::collector::{Collector, read_line, spans};
 use crate::host::TestHost;
@@ -165,5 +166,17 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(Instant::now() < deadline, "{what}: not within {TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Returns whether a process has a file locked.
+pub(crate) fn is_locked(path: &Path) -> bool {
+    let Ok(file) = fs::File::open(path) else { return false };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => false,
+        Err(error) => {
+            assert_eq!(error, rustix::io::Errno::WOULDBLOCK, "{}", path.display());
+            true
+        }
     }
 }
