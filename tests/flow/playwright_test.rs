@@ -132,7 +132,7 @@ fn assert_summary_and_reports(test: &BrowserTest, log: &str, traces: &BTreeMap<&
         assert!(log.contains(&line), "{line} is not in {log}");
     }
     assert!(
-        log.contains("navtrace: 7 traces, 3 sessions\n") && !log.contains("without a browser of this run"),
+        log.contains("navtrace: 4 traces, 3 sessions\n") && !log.contains("without a browser of this run"),
         "{log}"
     );
 
