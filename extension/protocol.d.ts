@@ -44,6 +44,8 @@ sampler: Sampler, samplePer: SamplePer, scope: Scope,
 /** Whether the session's trace is another process's, so that browser contexts have spans in it instead of traces of their own. An earlier host
  * does not say. */
 joined?: boolean, 
+/** Whether the client opens each page of a browser context in a window of its own, as k6 does. An earlier host does not say. */
+windowPerPage?: boolean, 
 /** Whether to set the flag of W3C Trace Context level 2 for random trace ids. */
 randomFlag: boolean, existing: Existing, 
 /** The `tracestate` of the session's trace; empty if there is none. */

@@ -110,6 +110,7 @@ export const isPropagation = shape({
   samplePer: oneOf('trace', 'navigation'),
   scope: oneOf('session', 'context', 'tab', 'navigation'),
   joined: orMissing(isBoolean),
+  windowPerPage: orMissing(isBoolean),
   randomFlag: isBoolean,
   existing: oneOf('override', 'keep'),
   tracestate: isString,

@@ -41,8 +41,8 @@ export class ContextTraces {
   #unused = new Set();
   /** @type {Map<BrowserContext, boolean>} windows that opened beside a context and may belong to it, and whether they are in its trace until the host knows */
   #undecided = new Map();
-  /** Whether a window that opened beside a context belonged to another one, when the host knew last. */
-  #areApart = false;
+  /** @type {boolean | null} whether a window that opened beside a context belonged to another one, when the host knew last */
+  #wereApart = null;
 
   /**
    * @param {Pick<Session, 'context' | 'propagation' | 'incognito' | 'test' | 'takeTrace'>} session @param {BrowserContexts} contexts
@@ -129,7 +129,8 @@ export class ContextTraces {
   /** @param {BrowserContext} context @param {number} tabId @param {Trace | null} [beside] the trace of a context whose page it may be */
   #begin(context, tabId, beside) {
     if (this.#open.has(context) || !this.#applies(tabId)) return;
-    const isShared = beside !== undefined && !this.#areApart;
+    const { windowPerPage = false } = this.#session.propagation.settings;
+    const isShared = beside !== undefined && (this.#wereApart === null ? windowPerPage : !this.#wereApart);
     if (beside !== undefined) this.#undecided.set(context, isShared);
     this.#add(context, isShared ? beside : this.#choose());
     this.#unused.add(context);
@@ -149,7 +150,7 @@ export class ContextTraces {
       this.#undecided.delete(context);
       const isSame = (/** @type {BrowserContext} */ other) => other !== context && !this.#undecided.has(other) && group.some((id) => other.windows.has(id));
       const known = [...this.#open].find(([other]) => isSame(other));
-      this.#areApart = known === undefined;
+      this.#wereApart = known === undefined;
       if (known !== undefined) this.#add(context, known[1]);
       else if (isShared) this.#add(context, this.#choose());
     }

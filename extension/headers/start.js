@@ -60,10 +60,12 @@ export async function startHeaders(session, host, { injector, navigations }, obs
   traces.contexts.restore(record?.kept?.contexts ?? null);
   for (const { id } of open) if (id !== undefined) traces.contexts.opened(id);
   const contexts = record?.contexts ?? null;
-  traces.contexts.testChanged();
+  // The host may have named one meanwhile.
+  if (session.test !== null) traces.contexts.testChanged();
   if (contexts !== null) traces.restore(contexts);
   const tabs = new Tabs(session, traces, contexts, browserContexts);
   tabs.opened(open.flatMap(({ id }) => id ?? []), windowIds);
+  tabs.moveToContexts();
   requests.findPages((details) => pageOf(tabs, documents, details) ?? traces.rootOf(details.tabId));
   const tracing = { session, traces, tabs };
   const parts = { rules, injector, requests, navigations };

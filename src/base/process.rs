@@ -38,6 +38,12 @@ impl Process {
         std::iter::successors(Some(std::os::unix::process::parent_id()), parent_of).take(MAX_ANCESTORS).collect()
     }
 
+    /// Returns the first 15 bytes of the name of the process above the parent. Of a host that is the program that has started the browser.
+    pub(crate) fn name_of_grandparent() -> Option<String> {
+        let pid = *Self::ancestors().get(1)?;
+        fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
+    }
+
     /// Returns whether the process still runs. A zombie does not.
     pub(crate) fn is_alive(&self) -> bool {
         exists(self.pid) && start_of(self.pid) == self.started && !is_zombie(self.pid)

@@ -5,9 +5,11 @@ use std::ffi::OsString;
 use std::process::ExitCode as ProcessExitCode;
 
 use crate::base::failure::Failure;
+use crate::base::process::Process;
 use crate::channel::host::{self, HostOptions, SettingsStore};
 use crate::channel::message::setting::SettingValue;
 use crate::channel::message::to_extension::ToExtension;
+use crate::context::policy::Policy;
 use crate::launch::latch;
 use crate::settings::Config;
 
@@ -26,8 +28,9 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    let policy = if latch::is_own_browser() { config.policy_of_own_browser() } else { config.browser_policy() };
     let options = HostOptions {
-        policy: if latch::is_own_browser() { config.policy_of_own_browser() } else { config.browser_policy() },
+        policy: Policy { window_per_page: is_started_by_k6(), ..policy },
         mode: config.mode,
         web_vitals: config.web_vitals,
         link: config.link.as_ref().map(|link| link.as_str().to_owned()),
@@ -35,6 +38,12 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         arm_timeout: config.arm_timeout,
     };
     host::serve(&options, config).map(Into::into)
+}
+
+/// Returns whether the browser belongs to k6, which opens each page in a window of its own.
+fn is_started_by_k6() -> bool {
+    // Builds with extensions are often named k6 and something.
+    Process::name_of_grandparent().is_some_and(|name| name.starts_with("k6"))
 }
 
 impl SettingsStore for Config {

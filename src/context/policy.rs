@@ -71,6 +71,8 @@ pub struct Policy {
     pub(crate) sampler: Sampler,
     pub(crate) sample_per: SamplePer,
     pub(crate) scope: Scope,
+    /// Whether the client opens each page of a browser context in a window of its own.
+    pub(crate) window_per_page: bool,
     pub(crate) id_format: TraceIdFormat,
     /// Whether to set the flag of W3C Trace Context level 2 for random trace ids.
     pub(crate) random_flag: bool,
@@ -101,6 +103,7 @@ impl Default for Policy {
             sampler: Sampler::default(),
             sample_per: SamplePer::default(),
             scope: Scope::default(),
+            window_per_page: false,
             id_format: TraceIdFormat::default(),
             random_flag: false,
             existing: Existing::default(),
@@ -133,6 +136,10 @@ pub struct Propagation {
     #[serde(default)]
     #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
     pub(crate) joined: bool,
+    /// Whether the client opens each page of a browser context in a window of its own, as k6 does. An earlier host does not say.
+    #[serde(default)]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub(crate) window_per_page: bool,
     /// Whether to set the flag of W3C Trace Context level 2 for random trace ids.
     pub(crate) random_flag: bool,
     pub(crate) existing: Existing,
@@ -230,6 +237,7 @@ impl Policy {
             sample_per: self.sample_per(),
             scope: self.scope(),
             joined: parent.is_some(),
+            window_per_page: self.window_per_page,
             random_flag: self.random_flag,
             existing: self.existing,
             tracestate: parent.map(|parent| parent.tracestate.clone()).unwrap_or_default(),

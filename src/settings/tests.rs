@@ -276,6 +276,7 @@ fn reads_every_propagation_setting() {
         redaction,
         parent,
         baggage,
+        window_per_page: _,
     } = config.policy;
     assert_eq!(propagators, [Propagator::Jaeger, Propagator::Tracecontext, Propagator::B3multi]);
     assert_eq!(sampler, Sampler { ratio: 0.25, parent_based: true });

@@ -225,8 +225,24 @@ test('in other scopes contexts have no part', () => {
   }
 });
 
-test('a window beside a context is in its trace until the host knows', () => {
-  const { browserContexts, contexts, told } = browser();
+test('a window beside a context is a context of its own, unless the host knows that it is not', () => {
+  const { browserContexts, contexts } = browser();
+  for (const id of [2, 4, 6]) {
+    browserContexts.opened({ id, windowId: id - 1, incognito: true });
+    assert.equal(contexts.opened(id), id !== 2);
+  }
+  const before = contexts.of(6);
+  assert.equal(new Set([2, 4, 6].map((tabId) => contexts.of(tabId))).size, 3);
+  assert.equal(contexts.located([[1], [3], [5]]), false);
+  assert.equal(contexts.of(6), before);
+  browserContexts.opened({ id: 8, windowId: 7, incognito: true });
+  contexts.opened(8);
+  assert.equal(contexts.located([[1], [3], [5, 7]]), true, 'a page of the last one');
+  assert.equal(contexts.of(8), before);
+});
+
+test("where each page has a window, one beside a context is in that context's trace until the host knows", () => {
+  const { browserContexts, contexts, told } = browser({ windowPerPage: true });
   /** @param {number} id @param {number} windowId */
   const open = (id, windowId) => {
     browserContexts.opened({ id, windowId, incognito: true });

@@ -97,6 +97,7 @@ const UNUSABLE_PROPAGATION = {
   samplePer: ['tab'],
   scope: ['request'],
   joined: [null, 'true', 0],
+  windowPerPage: [null, 'true', 0],
   randomFlag: [1],
   existing: ['merge'],
   tracestate: [null],
@@ -114,7 +115,7 @@ test('every field of the propagation is checked', () => {
   assert.deepEqual(Object.keys(propagation).sort(), Object.keys(UNUSABLE_PROPAGATION).sort());
   for (const [field, values] of Object.entries(UNUSABLE_PROPAGATION)) {
     // Hosts of an earlier version do not send this.
-    const missing = ['collector', 'incognito', 'joined'].includes(field) ? [] : [undefined];
+    const missing = ['collector', 'incognito', 'joined', 'windowPerPage'].includes(field) ? [] : [undefined];
     for (const value of [...missing, ...values]) {
       const message = { ...fixture('session'), propagation: { ...propagation, [field]: value } };
       assert.match(messages.read(message).fault ?? '', /session message/, `${field}: ${JSON.stringify(value)}`);

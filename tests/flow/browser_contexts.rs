@@ -128,7 +128,7 @@ fn contexts_join_the_trace_of_the_environment() {
 #[test]
 fn contexts_keep_their_traces_when_the_worker_restarts() {
     let _guard = exclusive();
-    for mode in ["detailed"] {
+    for mode in ["detailed", "lightweight"] {
         let seen = contexts("playwright", mode, &[("RESTART", "1")]);
         let traces = seen.traces();
         for (nav, before) in [("a-2", "a-1"), ("a-3", "a-1"), ("b-2", "b-1")] {
@@ -157,9 +157,7 @@ fn clients_that_share_a_browser_have_a_trace_each() {
         let names: Vec<_> = ["cdp", "server"].iter().flat_map(|by| (1..5).map(move |n| format!("{by}{n}"))).collect();
         for name in &names {
             let [first, second] = of(name);
-            // Of clients at once, the first page may come before the host knows that the window is of another context.
-            let is_alone = name.ends_with(['1', '2']);
-            assert!((first == second || !is_alone) && second.len() == 1, "{mode} {name}: {traces:#?}");
+            assert!(first == second && second.len() == 1, "{mode} {name}: {traces:#?}");
         }
         let each: BTreeSet<_> = names.iter().flat_map(|name| of(name)[1].clone()).collect();
         assert_eq!(each.len(), names.len(), "{mode}: one trace per client: {traces:#?}");
