@@ -9,17 +9,23 @@
 import { WORKERS } from './incognito.js';
 
 /**
- * A browser context. It is `kept` when the host has seen to it, and `reported` when a request since then has shown that it was in time. The
+ * A browser context, with the windows of its open tabs. It is `kept` when the host has seen to it, and `reported` when a request since then has shown that it was in time. The
  * browser's own context, which is on the record, has the number 0.
  *
- * @typedef {{ number: number, windows: Set<number>, tabs: Set<number>, isKept: boolean, isReported: boolean }} BrowserContext
+ * @typedef {{ number: number, tabs: Map<number, number>, isKept: boolean, isReported: boolean }} BrowserContext
  */
 /** @typedef {Pick<chrome.tabs.Tab, 'id' | 'windowId' | 'incognito' | 'openerTabId' | 'pendingUrl'>} OpenedTab */
+
+/** Returns the windows of a context. @param {BrowserContext} context */
+export const windowsOf = ({ tabs }) => [...new Set(tabs.values())];
+
+/** Returns whether a context has one of these windows. @param {BrowserContext} context @param {number[]} windowIds */
+export const hasWindow = (context, windowIds) => windowsOf(context).some((id) => windowIds.includes(id));
 
 /** The contexts of the browser. */
 export class BrowserContexts {
   /** @type {BrowserContext} */
-  #default = { number: 0, windows: new Set(), tabs: new Set(), isKept: true, isReported: true };
+  #default = { number: 0, tabs: new Map(), isKept: true, isReported: true };
   /** @type {Set<BrowserContext>} those off the record */
   #open = new Set();
   /** @type {Map<number, BrowserContext>} by tab id */
@@ -48,10 +54,9 @@ export class BrowserContexts {
     if (id === undefined || this.#ofTab.has(id)) return;
     const open = [...this.#open];
     const opener = openerTabId ?? WORKERS;
-    const known = open.find(({ windows }) => windows.has(windowId)) ?? open.find(({ tabs }) => tabs.has(opener));
+    const known = open.find((context) => hasWindow(context, [windowId])) ?? open.find(({ tabs }) => tabs.has(opener));
     const context = incognito ? (known ?? this.#add(isOlder)) : this.#default;
-    context.windows.add(windowId);
-    context.tabs.add(id);
+    context.tabs.set(id, windowId);
     this.#ofTab.set(id, context);
   }
 
@@ -74,7 +79,7 @@ export class BrowserContexts {
 
   /** Returns the open contexts that have one of these windows. @param {number[]} windowIds */
   ofWindows(windowIds) {
-    return [this.#default, ...this.#open].filter(({ windows }) => windowIds.some((id) => windows.has(id)));
+    return [this.#default, ...this.#open].filter((context) => hasWindow(context, windowIds));
   }
 
   /** Returns the number of contexts to ask the host about, once; null when there is nothing new to ask. */
@@ -139,7 +144,7 @@ export class BrowserContexts {
     if (isOlder && !isReported) for (const context of this.#open) context.isReported = false;
     // The first of all has none beside it. Later on, one without pages may be open.
     if (isOlder || this.#opened > 1) this.#isAsked = false;
-    const context = { number: this.#opened, windows: new Set(), tabs: new Set(), isKept: false, isReported };
+    const context = { number: this.#opened, tabs: new Map(), isKept: false, isReported };
     this.#open.add(context);
     return context;
   }

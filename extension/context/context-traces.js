@@ -6,6 +6,7 @@
  * Pure.
  */
 
+import { hasWindow, windowsOf } from './browser-contexts.js';
 import { newSpanId } from './ids.js';
 import { WORKERS } from './incognito.js';
 import { spanLink } from './traceparent.js';
@@ -59,15 +60,21 @@ export class ContextTraces {
 
   /** @returns {KeptContexts | null} null while another worker would come to the same by itself */
   get kept() {
-    const open = Array.from(this.#open, ([{ windows }, trace]) => ({ windows: [...windows], trace }));
-    const isFirst = this.#root === null && open.length === 1 && open[0]?.trace === null;
-    return isFirst || !this.#hasBegun ? null : { session: this.#root, isTaken: this.#isTaken, open };
+    const [[first, trace] = [], ...others] = this.#open;
+    const isFirst = this.#root === null && others.length === 0 && first?.number !== 0 && trace === null;
+    if (isFirst || !this.#hasBegun) return null;
+    const open = Array.from(this.#open, ([context, trace]) => ({ windows: windowsOf(context), trace }));
+    return { session: this.#root, isTaken: this.#isTaken, open };
   }
 
   /** Continues from what an earlier worker kept. The tabs are known. @param {KeptContexts | null} kept */
   restore(kept) {
     if (kept === null) return;
-    for (const { windows, trace } of kept.open) for (const context of this.#contexts.ofWindows(windows)) this.#add(context, trace);
+    // Contexts that share a trace have the same object.
+    const traces = new Map(kept.open.map(({ trace }) => [trace?.spanId, trace]));
+    for (const { windows, trace } of kept.open) {
+      for (const context of this.#contexts.ofWindows(windows)) this.#add(context, traces.get(trace?.spanId) ?? null);
+    }
     this.#root = kept.session;
     this.#isTaken = kept.isTaken;
     this.#hasBegun = true;
@@ -145,10 +152,10 @@ export class ContextTraces {
   located(groups) {
     const before = [...this.#open.values()];
     for (const [context, isShared] of this.#undecided) {
-      const group = groups.find((windows) => windows.some((id) => context.windows.has(id)));
+      const group = groups.find((windows) => hasWindow(context, windows));
       if (group === undefined) continue;
       this.#undecided.delete(context);
-      const isSame = (/** @type {BrowserContext} */ other) => other !== context && !this.#undecided.has(other) && group.some((id) => other.windows.has(id));
+      const isSame = (/** @type {BrowserContext} */ other) => other !== context && !this.#undecided.has(other) && hasWindow(other, group);
       const known = [...this.#open].find(([other]) => isSame(other));
       this.#wereApart = known === undefined;
       if (known !== undefined) this.#add(context, known[1]);

@@ -64,7 +64,6 @@ export class Traces {
     this.#sampled = sampled;
     this.#clientChanged = clientChanged;
     this.clients = new Clients(session, problem);
-    this.browserContexts = browserContexts;
     this.contexts = new ContextTraces(session, browserContexts, {
       begun: (issuedFor, trace, { parent, links } = {}) => this.#begun(null, issuedFor, trace, links, parent),
       ended: (spanId) => outbox.observe({ what: 'context-closed', time: Date.now(), spanId }, null),

@@ -181,6 +181,43 @@ test('another worker continues with the same traces', () => {
   assert.deepEqual(after.told(), [{ what: 'context-closed', spanId: S(2) }]);
 });
 
+/** Returns a browser with these tabs in the state that another worker left. @param {ReturnType<typeof browser>} before @param {{ id: number, windowId: number, incognito: boolean }[]} tabs */
+function restarted(before, tabs) {
+  const after = browser();
+  for (const tab of tabs) after.browserContexts.opened(tab, true);
+  after.contexts.restore(JSON.parse(JSON.stringify(before.contexts.kept)));
+  for (const { id } of tabs) after.contexts.opened(id);
+  return after;
+}
+
+test("another worker knows that the browser's own context has the session's trace", () => {
+  const before = browser();
+  before.open(2, 1, { incognito: false });
+  before.contexts.use(2);
+  const after = restarted(before, [{ id: 2, windowId: 1, incognito: false }]);
+  after.open(4, 3);
+  assert.deepEqual([2, 4].map((tabId) => after.contexts.of(tabId)), [null, trace(2)]);
+});
+
+test('windows that share a trace do so for another worker', () => {
+  const before = browser();
+  before.open(2, 1);
+  const tabs = [2, 4, 6].map((id) => ({ id, windowId: id - 1, incognito: true }));
+  for (const tab of tabs.slice(1)) {
+    before.browserContexts.opened(tab);
+    before.contexts.opened(tab.id);
+  }
+  before.contexts.located([[1], [3, 5]]);
+  const shared = before.contexts.of(4);
+  const after = restarted(before, tabs);
+  after.close(2);
+  assert.deepEqual(after.told(), [{ what: 'context-closed', spanId: SESSION.spanId }]);
+  after.close(6);
+  assert.deepEqual([after.told(), after.contexts.of(4), after.contexts.of(WORKERS)], [[], shared, shared]);
+  after.close(4);
+  assert.deepEqual(after.told(), [{ what: 'context-closed', spanId: shared?.spanId }]);
+});
+
 test('another worker knows that the first context has closed', () => {
   const before = browser();
   before.open(2, 1);

@@ -129,14 +129,20 @@ impl ParentContexts {
         if issued_for == IssuedFor::Session {
             self.apart = Some(id);
         }
-        if issued_for == IssuedFor::Context {
+        if issued_for == IssuedFor::Context && !self.contexts.contains(&context.trace_id) {
             let _ = remember(&mut self.contexts, context.trace_id);
         }
         self.issued.insert(id, Issued { issued_for, context });
         self.order.push_back(id);
-        if self.order.len() > MAX_ISSUED
-            && let Some(oldest) = self.order.pop_front()
-        {
+        self.forget_oldest();
+    }
+
+    fn forget_oldest(&mut self) {
+        for _ in 0..self.order.len() {
+            if self.order.len() <= MAX_ISSUED {
+                return;
+            }
+            let Some(oldest) = self.order.pop_front() else { return };
             if Some(oldest) == self.apart || self.groups.contains_key(&oldest) {
                 self.order.push_back(oldest);
             } else {
