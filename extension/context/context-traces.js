@@ -60,8 +60,8 @@ export class ContextTraces {
 
   /** @returns {KeptContexts | null} null while another worker would come to the same by itself */
   get kept() {
-    const [[first, trace] = [], ...others] = this.#open;
-    const isFirst = this.#root === null && others.length === 0 && first?.number !== 0 && trace === null;
+    const [[first, ofFirst] = [], ...others] = this.#open;
+    const isFirst = this.#root === null && others.length === 0 && first?.number !== 0 && ofFirst === null;
     if (isFirst || !this.#hasBegun) return null;
     const open = Array.from(this.#open, ([context, trace]) => ({ windows: windowsOf(context), trace }));
     return { session: this.#root, isTaken: this.#isTaken, open };
