@@ -2,7 +2,7 @@
  * Reports tests and their steps to `navtrace run`, which makes spans of them, and adds the trace of each test to Playwright's reports.
  *
  * `navtrace run` adds this reporter beside a project's own (PW_TEST_REPORTER); NAVTRACE_REPORTER names the file for a configuration.
- * Without navtrace it does nothing. It never throws, and nothing waits for it, except the end of the run for a moment.
+ * Without navtrace it does nothing. It never throws, and nothing waits for it, except the end of the run until all is read, within limits.
  */
 
 import { connect } from 'node:net';
@@ -20,6 +20,7 @@ import { stripVTControlCharacters } from 'node:util';
  * @property {TestResult} result
  * @property {Map<TestStep, number>} steps ids of its open steps
  * @property {number} begun number of its steps so far
+ * @property {number} dropped number of its steps that are not reported
  * @property {Annotation[]} annotations what the reports get, once it is known
  * @property {boolean} hasEnded
  */
@@ -40,8 +41,11 @@ const MAX_WAITING = 4 << 20;
 /** Longest line to read, in characters. */
 const MAX_LINE = 16_384;
 
-/** Longest wait for the last answers at the end of a run, in milliseconds. */
-const LAST_ANSWERS = 500;
+/** Longest wait at the end of a run for `navtrace run` to read all reports and to answer, in milliseconds. A healthy run takes a few. */
+const MAX_FLUSH = 5000;
+
+/** A line of Playwright's call log with what was typed, which may have several lines, and may be cut. */
+const TYPED = /^([ -]*(?:\d+ × )?(?:elementHandle\.)?(?:fill|type|press)\(")(?:.*?"\)$|.*)/gms;
 
 /** @param {string} text @param {number} [max] */
 const cut = (text, max = MAX_NAME) => (text.length > max ? `${text.slice(0, max)}…` : text);
@@ -52,12 +56,15 @@ const endOf = (start, duration) => start.getTime() + Math.max(duration, 0);
 /** @param {{ file: string, line: number } | undefined} location */
 const place = (location) => (location === undefined ? {} : { file: cut(location.file), line: location.line });
 
+/** Returns an error's text without colors and without what was typed. @param {string} text */
+const plain = (text) => cut(stripVTControlCharacters(text), MAX_TEXT).replace(TYPED, '$1…")');
+
 /** @param {TestError} error */
 function plainError({ message, value, stack }) {
-  const text = stripVTControlCharacters(message ?? value ?? 'unknown error');
+  const text = plain(message ?? value ?? 'unknown error');
   // Playwright gives no name of its own: a message begins with it.
   const kind = /^(\w*Error)\b/.exec(text)?.[1];
-  return { kind, message: cut(text, MAX_TEXT), stack: stack === undefined ? undefined : cut(stripVTControlCharacters(stack), MAX_TEXT) };
+  return { kind, message: text, stack: stack === undefined ? undefined : plain(stack) };
 }
 
 /** Returns an address as a whole, or none if it depends on what is not known. @param {unknown} url @param {TestCase} test */
@@ -73,7 +80,7 @@ function absolute(url, test) {
  * @param {TestStep & { subtitle?: string, params?: Record<string, unknown> }} step @param {TestCase} test
  */
 function describe({ category, title, subtitle, params }, test) {
-  const name = category === 'pw:api' && params !== undefined ? title.replace(/ ".*$/s, '') : title;
+  const name = category === 'pw:api' ? title.replace(/ ".*$/s, '') : title;
   const isAddress = params?.url !== undefined;
   return { category, title: cut(name), detail: subtitle && !isAddress ? cut(subtitle) : undefined, url: absolute(params?.url, test) };
 }
@@ -123,7 +130,9 @@ class Connection {
 
   /** @param {object} report */
   send(report) {
-    if (!this.#socket.destroyed) this.#socket.write(`${JSON.stringify(report)}\n`);
+    // Half of a character that is cut, or a page's text, would be an escape that no JSON parser but JavaScript's takes.
+    const line = JSON.stringify(report, (_key, value) => (typeof value === 'string' ? value.replace(/\p{Surrogate}/gu, '\ufffd') : value));
+    if (!this.#socket.destroyed) this.#socket.write(`${line}\n`);
   }
 
   end() {
@@ -184,7 +193,7 @@ export default class NavtraceReporter {
       if (this.#socket === '' || active !== this || result.workerIndex < 0 || test.expectedStatus === 'skipped') return;
       this.#connection ??= new Connection(this.#socket, (notice) => this.#received(notice));
       const id = ++this.#begun;
-      this.#attempts.set(result, { id, test, result, steps: new Map(), begun: 0, annotations: [], hasEnded: false });
+      this.#attempts.set(result, { id, test, result, steps: new Map(), begun: 0, dropped: 0, annotations: [], hasEnded: false });
       this.#connection.send({ report: 'test-began', attempt: id, pid: process.pid, ...describeTest(test, result) });
     });
   }
@@ -194,7 +203,10 @@ export default class NavtraceReporter {
     this.#try(() => {
       const attempt = this.#attempts.get(result);
       if (attempt === undefined || !CATEGORIES.has(step.category)) return;
-      if (attempt.begun >= MAX_STEPS || this.#connection?.isCrowded) return;
+      if (attempt.begun >= MAX_STEPS || this.#connection?.isCrowded) {
+        attempt.dropped += 1;
+        return;
+      }
       const id = ++attempt.begun;
       attempt.steps.set(step, id);
       // A step between may be of another category.
@@ -227,13 +239,13 @@ export default class NavtraceReporter {
       attempt.steps.clear();
       const { status, startTime, duration } = result;
       const errors = result.errors.slice(0, MAX_ITEMS).map(plainError);
-      const passed = status === test.expectedStatus;
-      this.#send({ report: 'test-ended', attempt: attempt.id, status, passed, time: endOf(startTime, duration), errors });
+      const [passed, time, droppedSteps] = [status === test.expectedStatus, endOf(startTime, duration), attempt.dropped];
+      this.#send({ report: 'test-ended', attempt: attempt.id, status, passed, time, errors, droppedSteps });
       this.#annotate(attempt);
     });
   }
 
-  /** Waits a moment for `navtrace run` to read what was sent. */
+  /** Waits for `navtrace run` to read what was sent, and to end the connection. */
   async onEnd() {
     if (active === this) active = null;
     const connection = this.#connection;
@@ -242,7 +254,7 @@ export default class NavtraceReporter {
     connection.end();
     /** @type {NodeJS.Timeout | undefined} */
     let timer;
-    const limit = new Promise((resolve) => (timer = setTimeout(resolve, LAST_ANSWERS)));
+    const limit = new Promise((resolve) => (timer = setTimeout(resolve, MAX_FLUSH)));
     await Promise.race([connection.closed, limit]);
     clearTimeout(timer);
     connection.destroy();

@@ -230,6 +230,7 @@ impl TestAttempts {
             let errors = ended.errors.iter().take(MAX_ITEMS);
             test.errors = errors.map(|error| error.error(|text| self.policy.redaction.text(text))).collect();
             test.status = name(&ended.status);
+            test.dropped_steps = test.dropped_steps.saturating_add(ended.dropped_steps);
             test.passed = (ended.status != "skipped" || !ended.passed).then_some(ended.passed);
         }
         // A runner counts no time of its own as a test's.

@@ -76,6 +76,8 @@ pub(crate) struct TestEnded {
     pub(super) passed: bool,
     pub(super) time: f64,
     pub(super) errors: Vec<ReportedError>,
+    /// The number of steps that were not reported.
+    pub(super) dropped_steps: usize,
 }
 
 /// A place in the source.

@@ -128,8 +128,22 @@ test('a test and its steps are reported', async () => {
     { report: 'step-began', attempt: 1, step: 2, parent: 1, category: 'pw:api', title: 'Navigate', url: 'http://shop.test/', time: 1100 },
     { report: 'step-ended', attempt: 1, step: 2, time: 1150, error: { kind: 'TimeoutError', message: 'TimeoutError: late' } },
     { report: 'step-ended', attempt: 1, step: 1, time: 1150 },
-    { report: 'test-ended', attempt: 1, status: 'failed', passed: false, time: 1500, errors: [{ message: 'no', stack: 'no\n at x' }] },
+    { report: 'test-ended', attempt: 1, status: 'failed', passed: false, time: 1500, errors: [{ message: 'no', stack: 'no\n at x' }], droppedSteps: 0 },
   ]);
+});
+
+test('texts with halves of characters can be read by every JSON parser', async () => {
+  const lines = /** @type {string[]} */ ([]);
+  answer = (report) => void lines.push(JSON.stringify(report));
+  const reporter = begin();
+  const attempt = testCase({ titlePath: () => ['', '', 'a.spec.js', `${'a'.repeat(499)}😀`], tags: ['😀'] });
+  const result = testResult({ errors: [{ message: 'no \ud83d', stack: '\ude00 at x' }], status: 'failed' });
+  reporter.onTestBegin(attempt, result);
+  end(reporter, attempt, result);
+  await reporter.onEnd();
+  assert.deepEqual([reports[0].name, reports[0].tags], [`${'a'.repeat(499)}\ufffd…`, ['😀']]);
+  assert.deepEqual(reports[1].errors, [{ message: 'no \ufffd', stack: '\ufffd at x' }]);
+  assert.doesNotMatch(lines.join(''), /\\u/);
 });
 
 test('what is typed into a page is not reported', async () => {
@@ -137,11 +151,31 @@ test('what is typed into a page is not reported', async () => {
   const [attempt, result] = [testCase(), testResult()];
   reporter.onTestBegin(attempt, result);
   const fill = { category: 'pw:api', title: 'Fill "hunter2"', subtitle: "locator('#a')", params: { locator: "locator('#a')", value: 'hunter2' } };
+  const earlier = { category: 'pw:api', title: 'Fill "hunter2\nhunter2" locator(\'#a\')' };
   const check = { category: 'expect', title: 'Expect "toHaveText"', subtitle: "locator('#b')", params: { expected: 'hunter2' } };
-  for (const begun of [fill, check]) reporter.onStepBegin(attempt, result, step(begun));
+  const begun = [fill, earlier, check].map(step);
+  for (const one of begun) reporter.onStepBegin(attempt, result, one);
+  const log = (/** @type {string} */ call) => `locator.fill: Timeout.\nCall log:\n\u001b[2m  - waiting for locator('#a')\u001b[22m\n${call}`;
+  const calls = [
+    '\u001b[2m    - fill("hunter2\u001b[22m\n\u001b[2m"hunter2") y")\u001b[22m\n  - 2 × fill("hunter2")\n  - attempting fill action',
+    '  - elementHandle.type("hunter2")\n  - elementHandle.press("hunter2")',
+    `${'x'.repeat(7900)}\n  - fill("hunter2${'y'.repeat(200)}")`,
+  ].map(log);
+  reporter.onStepEnd(attempt, result, Object.assign(/** @type {TestStep} */ (begun[0]), { error: { message: calls[0], stack: `${calls[0]}\n at x` } }));
+  Object.assign(result, { errors: [...calls.map((message) => ({ message })), { message: 'expected fill("abc") to work' }] });
+  end(reporter, attempt, result);
   await reporter.onEnd();
-  assert.deepEqual(reports.slice(1).map(({ title, detail }) => [title, detail]), [['Fill', "locator('#a')"], ['Expect "toHaveText"', "locator('#b')"]]);
+  const titles = reports.filter(({ report }) => report === 'step-began').map(({ title, detail }) => [title, detail]);
+  assert.deepEqual(titles, [['Fill', "locator('#a')"], ['Fill', undefined], ['Expect "toHaveText"', "locator('#b')"]]);
   assert.equal(JSON.stringify(reports).includes('hunter2'), false);
+  const messages = reports.at(-1).errors.map((/** @type {{ message: string }} */ { message }) => message.replace(/^.*#a'\)\n(x+\n)?/s, ''));
+  assert.deepEqual(messages, [
+    '    - fill("…")\n  - 2 × fill("…")\n  - attempting fill action',
+    '  - elementHandle.type("…")\n  - elementHandle.press("…")',
+    '  - fill("…")',
+    'expected fill("abc") to work',
+  ]);
+  assert.match(reports.find(({ report }) => report === 'step-ended').error.stack, /attempting fill action\n at x$/);
 });
 
 test('addresses of steps are completed by the base of the project', async () => {
@@ -254,20 +288,54 @@ test('no fault becomes one of the test run', async () => {
   assert.deepEqual(attempt.annotations, []);
 });
 
-test('a run that does not read delays the end of the tests by a moment', async () => {
+/** Stops reading what the reporter sends. */
+async function stopReading() {
   server.close();
   server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => sockets.push(socket));
   const path = join(folder, 'stuck');
   await new Promise((resolve) => server.listen(path, () => resolve(null)));
   process.env.NAVTRACE_RUN = path;
+}
+
+/** Begins a test with steps that are far more than what waits in memory, and returns the number of steps. */
+function crowd() {
   const reporter = begin();
   const [attempt, result] = [testCase(), testResult()];
   reporter.onTestBegin(attempt, result);
-  let steps = 0;
-  // Far more than waits in memory.
-  for (; steps < 1500; steps += 1) reporter.onStepBegin(attempt, result, step({ category: 'pw:api', title: 'x'.repeat(10_000), params: { url: 'y'.repeat(20_000) } }));
+  for (let count = 0; count < 1500; count += 1) {
+    const url = `http://shop.test/${count}/${'y'.repeat(7900)}`;
+    reporter.onStepBegin(attempt, result, step({ category: 'pw:api', title: 'Navigate', params: { url } }));
+  }
   end(reporter, attempt, result);
-  await reporter.onEnd();
+  return { reporter, begun: 1500 };
+}
+
+test('steps that are not read in time are counted', async () => {
+  await stopReading();
+  const { reporter, begun } = crowd();
+  const ended = reporter.onEnd();
+  while (sockets.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  const socket = /** @type {Socket} */ (sockets[0]);
+  let text = '';
+  socket.setEncoding('utf8').on('data', (data) => (text += data)).on('end', () => socket.end()).resume();
+  await ended;
+  const found = text.trim().split('\n').map((line) => JSON.parse(line));
+  const sent = found.filter(({ report }) => report === 'step-began').length;
+  assert.ok(sent > 0 && sent < begun, `${sent} steps`);
+  assert.equal(found.at(-1).droppedSteps, begun - sent);
+});
+
+test('a run that does not read delays the end of the tests by a limited time', async ({ mock }) => {
+  await stopReading();
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const { reporter } = crowd();
+  let hasEnded = false;
+  const ended = reporter.onEnd().then(() => (hasEnded = true));
+  mock.timers.tick(4999);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(hasEnded, false);
+  mock.timers.tick(1);
+  await ended;
 });
 
 test('texts and steps are limited', async () => {
@@ -281,5 +349,5 @@ test('texts and steps are limited', async () => {
   assert.equal(reports.length, 2002);
   const [began, ended] = [reports[0], reports.at(-1)];
   assert.deepEqual([began.name.length, began.tags.length], [501, 20]);
-  assert.deepEqual([ended.errors.length, ended.errors[0].message.length], [20, 8001]);
+  assert.deepEqual([ended.errors.length, ended.errors[0].message.length, ended.droppedSteps], [20, 8001, 1000]);
 });
