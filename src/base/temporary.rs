@@ -110,6 +110,13 @@ pub(crate) fn has_kind(path: &Path, kind: &str) -> bool {
     name.starts_with(format!("{PREFIX}{kind}-").as_bytes())
 }
 
+/// Returns whether a path leads to a temporary directory of this kind in which nobody else can change anything.
+pub(crate) fn is_private(path: &Path, kind: &str) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    let is_ours = |data: fs::Metadata| data.is_dir() && data.uid() == user && data.mode() & 0o777 == 0o700;
+    has_kind(path, kind) && fs::symlink_metadata(path).is_ok_and(is_ours)
+}
+
 /// Removes the directories that no process uses.
 pub(crate) fn sweep() {
     // Their locks are kept until they are removed.

@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -55,14 +53,8 @@ pub(crate) fn restore(program: &OsStr) {
     // Shells tell the name without the folder of `PATH` in which they found it.
     let search_path = std::env::var_os("PATH").unwrap_or_default();
     let Some(program) = find::resolve(Path::new(program), &search_path) else { return };
-    let Some(dir) = program.ancestors().find(|dir| temporary::has_kind(dir, names::RUN_DIRECTORY)) else { return };
-    let file = dir.join(VARIABLES);
-    let is_ours =
-        |data: &fs::Metadata| data.uid() == rustix::process::geteuid().as_raw() && data.mode() & 0o777 == 0o600;
-    if !fs::symlink_metadata(&file).is_ok_and(|data| data.is_file() && is_ours(&data)) {
-        return;
-    }
-    let Ok(text) = files::read(&file, MAX_VARIABLES) else { return };
+    let Some(dir) = program.ancestors().find(|dir| temporary::is_private(dir, names::RUN_DIRECTORY)) else { return };
+    let Ok(text) = files::read(&dir.join(VARIABLES), MAX_VARIABLES) else { return };
     let mut variables = Vec::new();
     // With this one the client has passed the whole environment on, and what is missing was taken out on purpose.
     if environment::path(RUN_SOCKET).is_none() {
@@ -70,7 +62,7 @@ pub(crate) fn restore(program: &OsStr) {
     }
     // A client may have named another browser since.
     let is_of_run = std::env::var_os(find::SETTING).is_none_or(|browser| Some(browser) == stored(&text, find::SETTING));
-    if let Some(browser) = playwright_registry::own_browser(&program).filter(|_| is_of_run) {
+    if let Some(browser) = playwright_registry::own_browser(dir, &program).filter(|_| is_of_run) {
         variables.push((find::SETTING.to_owned(), browser.into_os_string()));
     }
     for (name, value) in variables {

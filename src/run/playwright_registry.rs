@@ -106,10 +106,14 @@ fn full_chromium(own: &BTreeMap<OsString, PathBuf>, folder: &OsStr) -> Option<Pa
     caches::programs(own.get(OsStr::new(&full))?).into_iter().next().map(|(_, program)| program)
 }
 
-/// Returns the user's own Chromium in the place of which a client has found `program`.
-pub(super) fn own_browser(program: &Path) -> Option<PathBuf> {
-    let link = program.parent()?.parent()?.join(OWN_BROWSER);
-    fs::read_link(link).ok().filter(|browser| find::is_executable(browser))
+/// Returns the user's own Chromium in the place of which a client has found `program` in the registry of the run with this directory.
+pub(super) fn own_browser(dir: &Path, program: &Path) -> Option<PathBuf> {
+    let folder = program.parent()?.parent()?;
+    // Of a program elsewhere, that may be a folder in which anybody can place a link.
+    if folder.parent() != Some(&dir.join(FOLDER)) {
+        return None;
+    }
+    fs::read_link(folder.join(OWN_BROWSER)).ok().filter(|browser| find::is_executable(browser))
 }
 
 /// Returns the entries of folders, by their names. Those of the first folders win.

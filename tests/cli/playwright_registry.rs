@@ -239,6 +239,30 @@ fn packages_are_found_from_the_command() {
     assert_eq!(home.printed(&mut run), "on PATH\n");
 }
 
+/// Others may write where the run's directory is.
+#[test]
+fn only_a_private_directory_of_a_run_names_a_browser() {
+    let home = Home::new();
+    let other = home.browser("other", "of somebody else");
+    let beside =
+        r#"ln -s "$0" "$TMPDIR/own-browser"; "$CHROME_BIN" --version; chromium --version; rm "$TMPDIR/own-browser""#;
+    let mut run = home.run("", beside);
+    assert_eq!(home.printed(run.arg(&other)), "on PATH\non PATH\n");
+
+    let forged = r#"
+        dir="$TMPDIR/navtrace-run-x"
+        folder="$dir/playwright/chromium-1200"
+        mkdir -p "$folder/chrome-linux"
+        ln -s "$0" "$folder/own-browser"
+        ln -s "$(readlink "$CHROME_BIN")" "$folder/chrome-linux/chrome"
+        (umask 077 && : >"$dir/variables")
+        for mode in 700 770; do
+            chmod $mode "$dir" && env -u NAVTRACE_BROWSER "$folder/chrome-linux/chrome" --version
+        done
+        rm -r "$dir""#;
+    assert_eq!(home.printed(home.run("", forged).arg(&other)), "of somebody else\non PATH\n");
+}
+
 #[test]
 fn a_broken_package_is_as_none() {
     let home = Home::new();
