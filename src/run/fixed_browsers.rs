@@ -26,8 +26,7 @@ pub(super) struct FixedBrowsers {
 impl FixedBrowsers {
     /// Begins to watch all but the one that navtrace itself starts. `None` if there is nothing to watch, or no way to.
     pub(super) fn watch(traced: &Path) -> Option<Self> {
-        let traced = std::fs::canonicalize(traced).ok();
-        Self::watch_each(BROWSERS.into_iter().filter(|(path, _)| traced.as_deref() != Some(Path::new(path))))
+        Self::watch_each(others(traced))
     }
 
     #[cfg(target_os = "linux")]
@@ -45,7 +44,7 @@ impl FixedBrowsers {
         None
     }
 
-    /// Returns a sentence for each browser that was started. Somebody else may have done that.
+    /// Returns a sentence for each browser that was opened. That somebody has started it is likely, but not certain.
     #[cfg(target_os = "linux")]
     pub(super) fn sentences(&self) -> Vec<String> {
         use rustix::fs::inotify::{ReadFlags, Reader};
@@ -54,11 +53,11 @@ impl FixedBrowsers {
         let mut reader = Reader::new(&self.events, &mut buffer);
         let mut sentences = Vec::new();
         while let Ok(event) = reader.next() {
-            let started = self.watched.iter().find(|(watch, ..)| *watch == event.wd());
-            if let Some((_, path, channel)) = started.filter(|_| event.events().contains(ReadFlags::OPEN)) {
+            let opened = self.watched.iter().find(|(watch, ..)| *watch == event.wd());
+            if let Some((_, path, channel)) = opened.filter(|_| event.events().contains(ReadFlags::OPEN)) {
                 sentences.push(format!(
-                    "{path} was started during this run, which navtrace can't trace; if the test chose it by channel: '{channel}', leave the \
-                     channel out"
+                    "{path} was opened or started during this run, and navtrace can't trace it; if the test chose it by channel: '{channel}', \
+                     leave the channel out"
                 ));
             }
         }
@@ -71,6 +70,13 @@ impl FixedBrowsers {
     }
 }
 
+/// Returns the browsers that are not the one of this path.
+fn others(traced: &Path) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let traced = std::fs::canonicalize(traced).unwrap_or_else(|_| traced.into());
+    // On `PATH` there may be a script, which starts the program beside itself.
+    BROWSERS.into_iter().filter(move |(path, _)| Path::new(path).parent() != traced.parent())
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::fs;
@@ -79,7 +85,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_that_is_started_is_named_once() {
+    fn the_browser_that_is_traced_is_not_watched() {
+        let channels = |traced| others(Path::new(traced)).map(|(_, channel)| channel).collect::<Vec<_>>().join(" ");
+        let all = "chrome chrome-beta chrome-dev chrome-canary msedge msedge-beta msedge-dev";
+        for (traced, left_out) in [
+            ("/nowhere/chromium", ""),
+            ("/opt/google/chrome/chrome", "chrome "),
+            ("/opt/google/chrome-beta/google-chrome-beta", "chrome-beta "),
+            ("/opt/microsoft/msedge/microsoft-edge", "msedge "),
+        ] {
+            assert_eq!(channels(traced), all.replacen(left_out, "", 1), "{traced}");
+        }
+    }
+
+    #[test]
+    fn a_browser_that_is_opened_is_named_once() {
         let dir = tempfile::tempdir().unwrap();
         let copy = |name: &str| -> &'static str {
             let path = dir.path().join(name);
@@ -99,7 +119,8 @@ mod tests {
         }
         fs::remove_file(chrome).unwrap();
         let sentence = format!(
-            "{edge} was started during this run, which navtrace can't trace; if the test chose it by channel: 'msedge', leave the channel out"
+            "{edge} was opened or started during this run, and navtrace can't trace it; if the test chose it by channel: 'msedge', leave the \
+             channel out"
         );
         assert_eq!(browsers.sentences(), [sentence]);
         assert_eq!(browsers.sentences(), [""; 0]);

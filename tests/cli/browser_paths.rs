@@ -149,7 +149,7 @@ fn a_browser_at_a_fixed_path_is_named() {
         stderr(&output)
     };
     let sentence = format!(
-        "navtrace: {fixed} was started during this run, which navtrace can't trace; if the test chose it by channel: 'chrome', leave the channel out\n"
+        "navtrace: {fixed} was opened or started during this run, and navtrace can't trace it; if the test chose it by channel: 'chrome', leave the channel out\n"
     );
     assert_eq!(said(&format!("{fixed} --headless; {fixed}")).matches(&sentence).count(), 1);
     assert!(!said(&format!("test -x {fixed}")).contains(fixed));
