@@ -5,6 +5,7 @@
 //! the host attaches to them over `DevTools` as a client does, and restarts navtrace's worker if it is not the last one. Then the worker has
 //! another place. Its next host does the same.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -62,7 +63,10 @@ impl Task {
 pub(super) fn announce(gate: &Path, args: &[OsString]) {
     let folders = flags::value(args, "load-extension").map(OsStrExt::as_bytes).unwrap_or_default();
     let folders = folders.split(|byte| *byte == b',').map(|folder| Path::new(std::ffi::OsStr::from_bytes(folder)));
-    let workers = folders.filter(|folder| extension::has_worker(folder)).count();
+    let workers = folders.filter(|folder| extension::has_worker(folder));
+    // A folder that is named twice is one extension.
+    let workers = workers.map(|folder| fs::canonicalize(folder).unwrap_or_else(|_| folder.into()));
+    let workers = workers.collect::<BTreeSet<_>>().len();
     if workers > 0
         && let Err(error) = (Task { workers, restarts: MAX_RESTARTS }).write(gate)
     {
@@ -162,11 +166,13 @@ mod tests {
         };
         let with = extension("with", r#"{ "background": { "service_worker": "w.js" } }"#);
         let without = extension("without", "{}");
+        let another = extension("another", r#"{ "background": { "service_worker": "w.js" } }"#);
         let broken = extension("broken", "{");
         for (args, expected) in [
             (vec!["--headless".to_owned()], None),
             (vec![format!("--load-extension={without},{broken},/gone,")], None),
-            (vec![format!("--load-extension={with},{without},{with}")], Some(2)),
+            (vec![format!("--load-extension={with},{without},{another}")], Some(2)),
+            (vec![format!("--load-extension={with},{without}/../with,{with}/")], Some(1)),
         ] {
             let args: Vec<_> = args.into_iter().map(OsString::from).collect();
             announce(&gate, &args);
