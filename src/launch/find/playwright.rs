@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The folder with the browsers' folders.
@@ -21,6 +22,9 @@ const CHAINS: [&[&str]; 4] = [
 
 /// The package within Playwright for Python.
 const IN_PYTHON: &str = "playwright/driver/package";
+
+/// Whom everybody has to trust.
+const ROOT: u32 = 0;
 
 /// Returns the folders with the browsers of these packages, as Playwright finds them: usually one, or one in each package.
 pub(crate) fn registries(
@@ -49,12 +53,23 @@ fn caches(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 }
 
 /// Returns the packages that programs in these folders use: those of Node.js above them, and those of Python below them (a virtual environment).
+///
+/// What another user has placed above a folder, such as in `/tmp`, is none of them: programs of it may be started.
 pub(crate) fn packages(folders: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let of_folders = folders.iter().filter_map(|folder| Some(fs::metadata(folder).ok()?.uid()));
+    packages_of(folders, &of_folders.chain([rustix::process::geteuid().as_raw(), ROOT]).collect())
+}
+
+/// Returns those that belong to these users.
+fn packages_of(folders: &[PathBuf], owners: &BTreeSet<u32>) -> BTreeSet<PathBuf> {
     let nodes = folders.iter().flat_map(|folder| CHAINS.iter().filter_map(|chain| follow(folder, chain)));
     let above = folders.iter().flat_map(|folder| folder.ancestors());
     let environments = above.flat_map(|folder| [folder.to_owned(), folder.join(".venv"), folder.join("venv")]);
     let pythons = environments.collect::<BTreeSet<_>>().into_iter().flat_map(|folder| in_python(&folder));
-    nodes.chain(pythons).filter(|package| package.join(BROWSERS_FILE).is_file()).collect()
+    // No link that another user may change later is in the paths.
+    let real = nodes.chain(pythons).filter_map(|package| fs::canonicalize(package).ok());
+    let is_owned = |package: &PathBuf| fs::metadata(package).is_ok_and(|data| owners.contains(&data.uid()));
+    real.filter(|package| package.join(BROWSERS_FILE).is_file() && is_owned(package)).collect()
 }
 
 /// Returns the last package of a chain. As Node.js does, follows links, on which some package managers rely.
@@ -77,4 +92,28 @@ fn in_python(environment: &Path) -> Vec<PathBuf> {
 pub(crate) fn is_chromium(folder: &OsStr) -> bool {
     let name = folder.as_encoded_bytes();
     name.starts_with(b"chromium-") || name.starts_with(b"chromium_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_of_other_users_are_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = fs::canonicalize(dir.path()).unwrap();
+        let found = ["node_modules/playwright-core", "venv/lib/python3.11/site-packages/playwright/driver/package"];
+        let found = BTreeSet::from(found.map(|package| parent.join(package)));
+        for package in &found {
+            fs::create_dir_all(package).unwrap();
+            fs::write(package.join(BROWSERS_FILE), "{}").unwrap();
+        }
+        let folder = parent.join("project");
+        fs::create_dir(&folder).unwrap();
+        let user = fs::metadata(&folder).unwrap().uid();
+        let folders = [folder];
+        assert_eq!(packages(&folders), found);
+        assert_eq!(packages_of(&folders, &BTreeSet::from([user])), found);
+        assert_eq!(packages_of(&folders, &BTreeSet::from([user + 1])), BTreeSet::new());
+    }
 }
