@@ -46,7 +46,7 @@ export default [
     rules,
   },
   {
-    files: ['playwright/*.mjs', 'tests/playwright/*.test.js'],
+    files: ['src/run/test_runner/*.mjs', 'tests/playwright/*.test.js'],
     languageOptions: { globals: globals.node },
     rules,
   },

@@ -13,11 +13,7 @@ pub mod reports;
 mod state;
 mod summary;
 mod supervise;
-mod test_attempts;
-mod test_export;
-pub(crate) mod test_messages;
-mod test_reporter;
-mod test_summary;
+pub(crate) mod test_runner;
 
 use std::ffi::OsString;
 use std::io;
@@ -41,8 +37,8 @@ use crate::run::ending::Unfinished;
 use crate::run::fixed_browsers::FixedBrowsers;
 use crate::run::progress::Progress;
 use crate::run::receiver::ReportReceiver;
-use crate::run::test_attempts::{TestAttempts, TraceLinks};
-use crate::run::test_export::TestExporter;
+use crate::run::test_runner::attempts::{TestAttempts, TraceLinks};
+use crate::run::test_runner::export::TestExporter;
 use crate::view::link::LinkTemplate;
 
 /// Longest wait for the reports of hosts that outlive the command.
@@ -113,7 +109,7 @@ impl Run {
         };
         let exporter = TestExporter::new(options.export.clone());
         receiver.trace_tests(TestAttempts::new(options.policy.clone(), links), exporter);
-        let prepared = test_reporter::add(dir.path(), &mut command)
+        let prepared = test_runner::reporter::add(dir.path(), &mut command)
             .map(|sentence| sentence.iter().for_each(|sentence| say(sentence)))
             .and_then(|()| browser_variables::store(dir.path(), &command, &options.variables, &options.defaults));
         let fixed_browsers = FixedBrowsers::watch(&options.browser.path);

@@ -104,3 +104,17 @@ fn no_file_is_too_long() {
     let long: Vec<String> = long.map(|(file, _)| file).collect();
     assert!(long.is_empty(), "these files have more than {MAX_LINES} lines: {long:?}");
 }
+
+#[test]
+fn what_is_compiled_in_is_in_the_package() {
+    let file = Regex::new(r#"include_str!\("([^"]+)"\)"#).unwrap();
+    let manifest = fs::read_to_string(source().parent().unwrap().join("Cargo.toml")).unwrap();
+    let own = manifest.lines().find_map(|line| line.strip_prefix("include = ")).unwrap();
+    for (name, text) in files(&source()).into_iter().filter(|(name, _)| !name.ends_with("tests.rs")) {
+        for found in file.captures_iter(text.split("#[cfg(test)]\nmod tests {").next().unwrap()) {
+            let path = source().join(&name).parent().unwrap().join(&found[1]).canonicalize().unwrap();
+            let top = path.strip_prefix(source().parent().unwrap()).unwrap().components().next().unwrap();
+            assert!(own.contains(&format!("\"/{}\"", top.as_os_str().to_str().unwrap())), "{name}: {}", path.display());
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::channel::host::send;
 use crate::channel::message::to_extension::ToExtension;
 use crate::observe::session::TestStep;
 use crate::run::reports::{Report, ReportSender};
-use crate::run::test_messages::{FollowWorker, Notice, TestContext};
+use crate::run::test_runner::messages::{FollowWorker, Notice, TestContext};
 
 /// The index of the worker process of Playwright Test that has started the browser.
 const WORKER_INDEX: &str = "TEST_WORKER_INDEX";

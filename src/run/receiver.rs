@@ -11,8 +11,8 @@ use crate::base::{lock, threads};
 use crate::observe::span::Nanos;
 use crate::run::reports::{self, Report, ReportSender};
 use crate::run::state::RunState;
-use crate::run::test_attempts::{Effects, TestAttempts};
-use crate::run::test_export::TestExporter;
+use crate::run::test_runner::attempts::{Effects, TestAttempts};
+use crate::run::test_runner::export::TestExporter;
 
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);

@@ -18,7 +18,7 @@ use crate::export::journal::ExportCounts;
 use crate::observe::counts::SessionCounts;
 pub use crate::run::receiver::ReportReceiver;
 pub use crate::run::state::{RunState, TracedSession};
-use crate::run::test_messages::{FollowWorker, Notice, StepBegan, StepEnded, TestBegan, TestEnded};
+use crate::run::test_runner::messages::{FollowWorker, Notice, StepBegan, StepEnded, TestBegan, TestEnded};
 
 /// Longest time that a browser's start or a host waits for `navtrace run` to read.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
 use crate::observe::counts::{ContextCounts, SessionCounts};
 use crate::run::reports::Report;
-use crate::run::test_attempts::EndedTest;
+use crate::run::test_runner::attempts::EndedTest;
 
 /// Number of different problems that a run prints. Further ones are counted.
 pub(crate) const MAX_PROBLEMS: usize = 10;

@@ -13,7 +13,7 @@ use crate::export::journal::ExportCounts;
 use crate::observe::counts::{ContextCounts, SessionCounts, SlowestRequest};
 use crate::run::collector::CollectorReport;
 use crate::run::state::{RunState, TracedSession};
-use crate::run::test_summary;
+use crate::run::test_runner;
 use crate::view::link::{LinkTemplate, LinkedTrace};
 
 /// Longest path of a request in a summary, in characters.
@@ -51,7 +51,7 @@ pub(super) fn summary(
         let of_sessions = (traces != sessions).then(|| format!(", {}", counted(sessions, "session")));
         lines.push(format!("{}{}", counted(traces, "trace"), of_sessions.unwrap_or_default()));
     }
-    lines.extend(test_summary::lines(&state.tests, link));
+    lines.extend(test_runner::summary::lines(&state.tests, link));
     let seen = |trace_id: TraceId| {
         let contents = &collected?.contents;
         Some((contents, contents.traces.get(&trace_id.bytes())?))

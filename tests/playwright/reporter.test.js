@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 
-import Reporter from '../../playwright/reporter.mjs';
+import Reporter from '../../src/run/test_runner/reporter.mjs';
 
 /** @import { Server, Socket } from 'node:net' */
 /** @import { TestCase, TestResult, TestStep } from '@playwright/test/reporter' */

@@ -18,7 +18,7 @@ use crate::export::resource::BrowserInfo;
 use crate::observe::observation::{
     FailureKind, IssuedFor, NavigationEnd, NavigationStart, Observation, Observed, Response, SpanLink,
 };
-use crate::run::test_messages::TestContext;
+use crate::run::test_runner::messages::TestContext;
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -8,7 +8,7 @@ use crate::context::issuer::{NavigationContext, SessionContext};
 use crate::context::mode::WantedMode;
 use crate::context::policy::Propagation;
 use crate::export::ExporterState;
-use crate::run::test_messages::TestContext;
+use crate::run::test_runner::messages::TestContext;
 
 /// A message from the host to the extension.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -22,18 +22,18 @@ use crate::observe::span::Span;
 
 /// The exporter of a run. Its thread starts with the first spans.
 #[derive(Debug)]
-pub(super) struct TestExporter {
+pub(crate) struct TestExporter {
     options: ExportOptions,
     thread: Option<(mpsc::Sender<Vec<Span>>, JoinHandle<ExportCounts>)>,
 }
 
 impl TestExporter {
-    pub(super) fn new(options: ExportOptions) -> Self {
+    pub(crate) fn new(options: ExportOptions) -> Self {
         Self { options, thread: None }
     }
 
     /// Sends the spans of a test. Does not wait for that.
-    pub(super) fn send(&mut self, spans: Vec<Span>) {
+    pub(crate) fn send(&mut self, spans: Vec<Span>) {
         let (Some(endpoint), Some(first)) = (&self.options.endpoint, spans.first()) else { return };
         if self.thread.is_none() {
             let resource = self.resource(first);
@@ -50,7 +50,7 @@ impl TestExporter {
     }
 
     /// Waits until everything is sent or kept.
-    pub(super) fn finish(self) -> ExportCounts {
+    pub(crate) fn finish(self) -> ExportCounts {
         let Some((sender, thread)) = self.thread else { return ExportCounts::default() };
         drop(sender);
         thread.join().unwrap_or_default()

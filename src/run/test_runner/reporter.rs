@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::base::environment::{self, TEST_REPORTER};
 use crate::base::files::{self, Readers};
 
-const SOURCE: &str = include_str!("../../playwright/reporter.mjs");
+const SOURCE: &str = include_str!("reporter.mjs");
 
 /// The file's ending tells Node that this is a module.
 const NAME: &str = "navtrace-reporter.mjs";
@@ -16,7 +16,7 @@ const NAME: &str = "navtrace-reporter.mjs";
 const PW_TEST_REPORTER: &str = "PW_TEST_REPORTER";
 
 /// Writes the reporter to `dir`, and sets the variables that name it. Returns a sentence for the user if Playwright will not load it by itself.
-pub(super) fn add(dir: &Path, command: &mut Command) -> io::Result<Option<String>> {
+pub(crate) fn add(dir: &Path, command: &mut Command) -> io::Result<Option<String>> {
     let path = dir.join(NAME);
     files::write(&path, SOURCE.as_bytes(), Readers::User)?;
     command.env(TEST_REPORTER, &path);

@@ -1,4 +1,4 @@
-//! Messages about tests: reports of a test runner's reporter (`playwright/reporter.mjs`), and what `navtrace run` tells that reporter and hosts.
+//! Messages about tests: reports of a test runner's reporter (`reporter.mjs`), and what `navtrace run` tells that reporter and hosts.
 
 use serde::{Deserialize, Serialize};
 

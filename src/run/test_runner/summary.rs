@@ -1,14 +1,14 @@
 //! The lines about tests in the summary of a run. Pure.
 
 use crate::base::text::{clean, counted};
-use crate::run::test_attempts::EndedTest;
+use crate::run::test_runner::attempts::EndedTest;
 use crate::view::link::{LinkTemplate, LinkedTrace};
 
 /// The most tests that have a line each. Of more tests, only failed ones have one.
 const MAX_LINES: usize = 100;
 
 /// Returns a line per test, its parts separated by two blanks.
-pub(super) fn lines(tests: &[EndedTest], link: Option<&LinkTemplate>) -> Vec<String> {
+pub(crate) fn lines(tests: &[EndedTest], link: Option<&LinkTemplate>) -> Vec<String> {
     let is_shown = |test: &&EndedTest| tests.len() <= MAX_LINES || test.failed;
     let shown = tests.iter().filter(is_shown).take(MAX_LINES);
     let mut lines: Vec<String> = shown.map(|test| line(test, link)).collect();

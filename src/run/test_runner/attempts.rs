@@ -9,7 +9,7 @@ use crate::observe::session::TestStep;
 use crate::observe::span::{Nanos, Operation, Span, nanos};
 use crate::observe::test_span::{Step, Test};
 use crate::run::reports::Report;
-use crate::run::test_messages::{
+use crate::run::test_runner::messages::{
     FollowWorker, MAX_ITEMS, Notice, StepBegan, StepEnded, TestBegan, TestContext, TestEnded, name, text,
 };
 use crate::view::link::{LinkTemplate, LinkedTrace};
@@ -29,9 +29,9 @@ const LINKED_PERIOD: Nanos = 3600 * 1_000_000_000;
 /// Where a user sees traces.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TraceLinks {
-    pub(super) template: Option<LinkTemplate>,
+    pub(crate) template: Option<LinkTemplate>,
     /// The address of the run's page, where no template is set.
-    pub(super) page: Option<String>,
+    pub(crate) page: Option<String>,
 }
 
 impl TraceLinks {
@@ -56,7 +56,7 @@ pub(crate) struct TestAttempts {
     /// The hosts that ask for tests, by connection.
     hosts: BTreeMap<usize, FollowWorker>,
     /// The tests that have ended, the latest last.
-    pub(super) ended: Vec<EndedTest>,
+    pub(crate) ended: Vec<EndedTest>,
 }
 
 /// A test that has ended.
@@ -75,11 +75,11 @@ pub(crate) struct EndedTest {
 
 /// What follows from a report.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Effects {
+pub(crate) struct Effects {
     /// What to tell whom, by connection.
-    pub(super) notices: Vec<(usize, Notice)>,
+    pub(crate) notices: Vec<(usize, Notice)>,
     /// Finished spans.
-    pub(super) spans: Vec<Span>,
+    pub(crate) spans: Vec<Span>,
 }
 
 #[derive(Debug, Default)]
@@ -108,12 +108,12 @@ struct AttemptStep {
 
 impl TestAttempts {
     /// Begins without tests.
-    pub(super) fn new(policy: Policy, links: TraceLinks) -> Self {
+    pub(crate) fn new(policy: Policy, links: TraceLinks) -> Self {
         Self { policy, links, runners: BTreeMap::new(), hosts: BTreeMap::new(), ended: Vec::new() }
     }
 
     /// Applies a report. Ignores those that are not about tests.
-    pub(super) fn apply(&mut self, connection: usize, report: &Report) -> Effects {
+    pub(crate) fn apply(&mut self, connection: usize, report: &Report) -> Effects {
         match report {
             Report::TestBegan(began) => self.begin(connection, began),
             Report::StepBegan(began) => self.begin_step(connection, began),
@@ -125,7 +125,7 @@ impl TestAttempts {
     }
 
     /// Ends the tests of a runner that has gone.
-    pub(super) fn disconnected(&mut self, connection: usize, now: Nanos) -> Effects {
+    pub(crate) fn disconnected(&mut self, connection: usize, now: Nanos) -> Effects {
         self.hosts.remove(&connection);
         let mut effects = Effects::default();
         let attempts = self.runners.get(&connection).map(|runner| runner.attempts.keys().copied().collect::<Vec<_>>());
