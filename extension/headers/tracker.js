@@ -74,9 +74,11 @@ export class NavigationTracker {
     if (needsOthers) tabs.known(id);
     const isInOther = traces.contexts.opened(id);
     // The listener must not contradict the rule for a popup's first request, which may be about to leave.
+    // In a tab with rules the client's headers are not followed, so rules go that turn out not to be needed.
+    const hasSpareRules = !this.#mode.isLightweight && browserContexts.hasRules(id) && !browserContexts.needsRules(id);
     const isLeaving = !this.#mode.isLightweight && browserContexts.hasRules(id) && /^https?:/.test(tab.pendingUrl ?? '');
     if (isInOther && !isLeaving) tabs.moveToContexts();
-    if (needsOthers || isInOther || browserContexts.needsRules(WORKERS)) void this.#mode.update();
+    if (needsOthers || isInOther || hasSpareRules || browserContexts.needsRules(WORKERS)) void this.#mode.update();
   }
 
   /** Follows a change of the test that drives the browser. */

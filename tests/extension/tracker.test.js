@@ -149,6 +149,21 @@ test('the host is asked about each context that opens beside others, or closes',
   asked(2);
 });
 
+test('rules of a tab go that turns out to be in a context whose requests are reported', () => {
+  for (const isLightweight of [false, true]) {
+    const { tracker, mode, tabs } = begin({ isLightweight });
+    tracker.tabOpened(opened(2, 1));
+    tracker.tabOpened(opened(4, 3));
+    tracker.contextsKept({ type: 'overlap', opened: 2, kept: true, closed: false });
+    tabs.browserContexts.ruled([5, 6]);
+    const before = mode.update.mock.callCount();
+    tracker.tabOpened(opened(5, 3));
+    assert.equal(mode.update.mock.callCount(), before + (isLightweight ? 0 : 1));
+    tracker.tabOpened(opened(TAB, 3));
+    assert.equal(mode.update.mock.callCount(), before + (isLightweight ? 0 : 1), 'it had none');
+  }
+});
+
 for (const [what, kept, url, isLanding, told] of /** @type {[string, boolean, string, boolean, number][]} */ ([
   ['a page without a request', false, PAGE, false, 1],
   ['a page of a context that is kept', true, PAGE, false, 0],
