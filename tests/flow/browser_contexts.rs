@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use crate::browser_test::{BrowserTest, Run, exclusive, is_root, traceparent};
 use crate::spans::{NAVIGATION, SESSION};
 use crate::support::collector::hex;
+use crate::support::site::Recorded;
 
 const CONTEXT: &str = "browser context";
 
@@ -17,6 +18,11 @@ const CONTEXTS: [(&str, &[&str]); 4] = [
     ("c", &["c-1", "c-worker"]),
     ("d", &["d-1"]),
 ];
+
+/// Returns whether a request is of the page that is steered to carry nothing.
+fn is_of_steered_page(request: &Recorded) -> bool {
+    request.nav.as_deref() == Some("off-1")
+}
 
 struct Contexts {
     run: Run,
@@ -40,7 +46,8 @@ impl Contexts {
     fn traces(&self) -> BTreeMap<&str, BTreeSet<String>> {
         let mut traces: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         let settled = |label: &str| label == "settling";
-        for request in self.run.requests.iter().filter(|request| !settled(request.label())) {
+        let is_traced = |request: &&Recorded| !settled(request.label()) && !is_of_steered_page(request);
+        for request in self.run.requests.iter().filter(is_traced) {
             traces.entry(request.nav.as_deref().unwrap()).or_default().insert(traceparent(request).trace_id);
         }
         traces
@@ -65,7 +72,14 @@ fn each_browser_context_has_a_trace() {
     let _guard = exclusive();
     for client in ["playwright", "puppeteer"] {
         for mode in ["detailed", "lightweight"] {
-            let seen = contexts(client, mode, &[]);
+            // Rules can follow a client's headers only from the second navigation on.
+            let off = (mode == "detailed").then_some(("OFF", "1"));
+            let seen = contexts(client, mode, off.as_slice());
+            let steered: Vec<_> = seen.run.requests.iter().filter(|request| is_of_steered_page(request)).collect();
+            assert_eq!(steered.is_empty(), off.is_none(), "{client} {mode}");
+            for request in steered {
+                assert_eq!(request.traceparent, [""; 0], "{client} {mode}: {}", request.label());
+            }
             let traces = seen.traces();
             let of = |nav: &str| traces.get(nav).unwrap_or_else(|| panic!("{client} {mode}: {nav} in {traces:#?}"));
             let roots: BTreeSet<_> = CONTEXTS.iter().map(|(_, navs)| of(navs[0]).clone()).collect();

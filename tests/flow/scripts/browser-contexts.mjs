@@ -1,5 +1,6 @@
 // Uses several browser contexts, at once and one after the other. The name of each page begins with that of its context.
 //
+//   OFF       whether a page that opens while two contexts are open is steered to carry nothing
 //   RESTART   whether the extension's worker is ended while two contexts are open
 import process from 'node:process';
 
@@ -8,7 +9,7 @@ import puppeteer from 'puppeteer-core';
 
 import { browserArgs, executablePath } from './clients.mjs';
 
-const { SITE, CLIENT, RESTART } = process.env;
+const { SITE, CLIENT, OFF, RESTART } = process.env;
 const ORIGIN = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/';
 
 const playwright = async () => {
@@ -75,6 +76,11 @@ await load(other, 'b-1');
 if (RESTART !== undefined) {
   await restart(first);
   await load(other, 'b-2');
+}
+if (OFF !== undefined) {
+  const steered = await b.newPage();
+  await steered.setExtraHTTPHeaders({ 'sec-ch-navtrace': 'off' });
+  await load(steered, 'off-1');
 }
 await load(await a.newPage(), 'a-2');
 await load(first, 'a-3');
