@@ -47,6 +47,8 @@ impl TestWorker {
                 Notice::Step(step) => on_step(step),
                 Notice::Trace { .. } => {}
             });
+            // From here on the end of a test would not be known.
+            for_thread.change(None);
         });
         if let Err(failure) = reading {
             tracing::debug!("the browser's contexts stay apart from the tests: {failure}");
@@ -66,6 +68,9 @@ impl TestWorker {
     fn change(&self, test: Option<TestContext>) {
         // Sent under the lock, so that the extension gets the latest one last.
         let mut state = lock(&self.state);
+        if state.test == test {
+            return;
+        }
         state.test.clone_from(&test);
         if state.has_session {
             send(&self.frames, &ToExtension::Test { test });

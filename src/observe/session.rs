@@ -14,12 +14,11 @@ use crate::observe::observation::{IssuedFor, Observation, Observed};
 use crate::observe::session::navigations::OpenNavigation;
 use crate::observe::session::parents::{ParentContext, ParentContexts};
 use crate::observe::session::requests::OpenRequest;
-use crate::observe::session::steps::TestSteps;
 use crate::observe::span::{Nanos, Operation, Span, nanos};
 
 pub(crate) use crate::observe::session::description::Description;
 pub(crate) use crate::observe::session::parents::RemoteParent;
-pub(crate) use crate::observe::session::steps::TestStep;
+pub(crate) use crate::observe::session::steps::{TestStep, TestSteps};
 
 /// The number of ended navigations, of traces and of workers to remember.
 const MAX_REMEMBERED: usize = 1000;

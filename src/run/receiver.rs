@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -45,7 +46,8 @@ impl Tests {
             let Some(mut stream) = self.connections.get(&connection).map(Arc::as_ref) else { continue };
             let written = serde_json::to_string(&notice).map(|line| stream.write_all(format!("{line}\n").as_bytes()));
             if !matches!(written, Ok(Ok(()))) {
-                // Part of a line may be written.
+                // Part of a line may be written. Its own reports still count.
+                let _ = stream.shutdown(Shutdown::Write);
                 self.connections.remove(&connection);
             }
         }
@@ -169,7 +171,8 @@ impl ReportReceiver {
         self.wait_for(timeout, |state| (state.is_complete() || state.is_cut_short).then_some(()));
         let live = lock(&self.shared.tests).live.take();
         let mut state = std::mem::take(&mut *self.shared.lock());
-        if let Some((attempts, exporter)) = live {
+        if let Some((mut attempts, mut exporter)) = live {
+            exporter.send(attempts.interrupt(nanos_now()));
             state.tests = attempts.ended;
             state.test_spans = exporter.finish();
         }
@@ -201,4 +204,66 @@ fn read(connection: usize, stream: &UnixStream, shared: &SharedState, on_problem
 fn nanos_now() -> Nanos {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::policy::Policy;
+    use crate::export::options::ExportOptions;
+    use crate::run::test_runner::attempts::TraceLinks;
+
+    fn receiver(dir: &Path) -> ReportReceiver {
+        let receiver = ReportReceiver::listen(dir, |_| ()).unwrap();
+        let attempts = TestAttempts::new(Policy::default(), TraceLinks::default());
+        receiver.trace_tests(attempts, TestExporter::new(ExportOptions::default()));
+        receiver
+    }
+
+    fn send(mut stream: &UnixStream, report: &str) {
+        stream.write_all(format!("{report}\n").as_bytes()).unwrap();
+    }
+
+    /// Waits until all that was sent before is applied.
+    fn wait_until_applied(receiver: &ReportReceiver, stream: &UnixStream) {
+        send(stream, r#"{"report":"problem","message":"last"}"#);
+        receiver.wait_for(Duration::from_secs(30), |state| (!state.problems.is_empty()).then_some(())).unwrap();
+    }
+
+    const BEGAN: &str = r#"{"report":"test-began","attempt":1,"pid":7,"name":"buys"}"#;
+
+    #[test]
+    fn a_host_that_does_not_read_learns_that_it_is_told_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let receiver = receiver(dir.path());
+        let host = reports::connect(receiver.path()).unwrap();
+        send(&host, r#"{"report":"follow-worker","worker":0,"ancestors":[7]}"#);
+        let mut notices = BufReader::new(&host);
+        notices.read_line(&mut String::new()).unwrap();
+        let runner = UnixStream::connect(receiver.path()).unwrap();
+        send(&runner, BEGAN);
+        for step in 0..1900 {
+            send(&runner, &format!(r#"{{"report":"step-began","attempt":1,"step":{step},"title":"x"}}"#));
+        }
+        wait_until_applied(&receiver, &runner);
+        host.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut text = Vec::new();
+        notices.read_to_end(&mut text).unwrap();
+        // Its own reports still count.
+        send(&host, r#"{"report":"problem","message":"of the host"}"#);
+        let has_it = |state: &RunState| state.problems.contains_key("of the host").then_some(());
+        assert!(receiver.wait_for(Duration::from_secs(30), has_it).is_some());
+    }
+
+    #[test]
+    fn tests_that_still_run_at_the_end_are_interrupted() {
+        let dir = tempfile::tempdir().unwrap();
+        let receiver = receiver(dir.path());
+        let runner = UnixStream::connect(receiver.path()).unwrap();
+        send(&runner, BEGAN);
+        wait_until_applied(&receiver, &runner);
+        let state = receiver.finish(Duration::ZERO);
+        let lines = crate::run::test_runner::summary::lines(&state.tests, None);
+        assert!(lines.len() == 1 && lines[0].contains("  buys  failed"), "{lines:?}");
+    }
 }

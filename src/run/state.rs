@@ -8,7 +8,7 @@ use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
 use crate::observe::counts::{ContextCounts, SessionCounts};
 use crate::run::reports::Report;
-use crate::run::test_runner::attempts::EndedTest;
+use crate::run::test_runner::summary::EndedTests;
 
 /// Number of different problems that a run prints. Further ones are counted.
 pub(crate) const MAX_PROBLEMS: usize = 10;
@@ -91,7 +91,7 @@ pub struct RunState {
     /// Number of reports of problems beyond [`MAX_PROBLEMS`]. A full disk, for instance, causes a new one for every profile.
     pub further_problems: usize,
     /// The tests that have ended.
-    pub(super) tests: Vec<EndedTest>,
+    pub(super) tests: EndedTests,
     /// What became of their spans.
     pub(super) test_spans: ExportCounts,
     /// The session that each open connection reports on.

@@ -34,7 +34,7 @@ pub(super) fn summary(
         lines.push(format!("{} not shown", counted(state.further_problems, "further problem")));
     }
     let of_sessions = state.sessions.iter().flat_map(TracedSession::traces);
-    let of_tests = state.tests.iter().map(|test| test.context.trace_id);
+    let of_tests = state.tests.listed().iter().map(|test| test.context.trace_id);
     let own: BTreeSet<[u8; 16]> = of_sessions.chain(of_tests.clone()).map(TraceId::bytes).collect();
     let further: usize =
         state.sessions.iter().map(|session| session.counts.other_traces + session.counts.more_contexts).sum();

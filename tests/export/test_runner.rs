@@ -8,7 +8,7 @@ use navtrace::testing::RUN_SOCKET;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value, json};
 
-use crate::collector::{Collector, attribute, hex};
+use crate::collector::{Behaviour, Collector, attribute, hex};
 use crate::host::TestHost;
 use crate::observations::{START, committed, completed, navigates};
 use crate::setup::{ExportTest, exit_and_stderr};
@@ -93,6 +93,14 @@ fn spans_of_tests_are_kept_while_the_collector_is_down() {
 }
 
 #[test]
+fn a_collector_that_refuses_the_spans_of_tests_is_named_once() {
+    let test = ExportTest::new();
+    test.collector.behave(Behaviour::Refuses(400, None));
+    let (_, log) = run_reporter(&test, |_| ());
+    assert_eq!((log.matches("refused").count(), log.matches("spans of tests").count()), (1, 1), "{log}");
+}
+
+#[test]
 fn a_reporter_of_the_user_is_left_alone() {
     let test = ExportTest::new();
     let other = test.environment.home().join("other.mjs");
@@ -107,6 +115,9 @@ fn a_reporter_of_the_user_is_left_alone() {
     assert_eq!(test.collector.spans(), []);
 }
 
+/// The trace of the run.
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
 /// `navtrace run`, as a host sees it.
 struct Runner(UnixListener);
 
@@ -115,6 +126,7 @@ impl Runner {
     fn host(&self, test: &ExportTest) -> (TestHost, UnixStream) {
         let mut command = test.command(&[crate::setup::ORIGIN]);
         command.env(RUN_SOCKET, self.0.local_addr().unwrap().as_pathname().unwrap()).env("TEST_WORKER_INDEX", "3");
+        command.env("TRACEPARENT", format!("00-{TRACE}-00f067aa0ba902b7-01"));
         let host = test.host_below_browser(&command);
         let (stream, _) = self.0.accept().unwrap();
         let mut line = String::new();
@@ -136,9 +148,14 @@ fn a_host_passes_the_test_on_and_puts_navigations_below_steps() {
     let test = ExportTest::new();
     let runner = Runner(UnixListener::bind(test.environment.home().join("socket")).unwrap());
     let (mut first, run) = runner.host(&test);
-    let running = |span_id: &str| json!({"traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": span_id, "flags": "01", "tracestate": ""});
+    let running = |span_id: &str| json!({"traceId": TRACE, "spanId": span_id, "flags": "01", "tracestate": ""});
     let message = |test: Value| json!({"v": 1, "type": "test", "test": test});
+    let step = |id: &str, start: f64, end: Option<f64>| {
+        let end = end.map(|end| START + end);
+        json!({"notice": "step", "traceId": TRACE, "spanId": id, "start": START + start, "end": end})
+    };
     // Told before the extension has a session, or after.
+    tell(&run, &step("00000000000000b0", -50.0, None));
     tell(&run, &json!({"notice": "test", "test": running("00000000000000a1")}));
     let session = first.start_session();
     assert_eq!(first.answer(), message(running("00000000000000a1")));
@@ -147,22 +164,24 @@ fn a_host_passes_the_test_on_and_puts_navigations_below_steps() {
     tell(&run, &json!({"notice": "test", "test": running("00000000000000a2")}));
     assert_eq!(first.answer(), message(running("00000000000000a2")));
 
-    let step = |id: &str, start: f64, end: Option<f64>| {
-        let end = end.map(|end| START + end);
-        json!({"notice": "step", "traceId": session.trace_id(), "spanId": id, "start": START + start, "end": end})
-    };
     tell(&run, &step("00000000000000b1", 0.0, None));
     tell(&run, &step("00000000000000b2", 10.0, Some(20.0)));
     // Read after the steps.
     tell(&run, &json!({"notice": "test", "test": null}));
     assert_eq!(first.answer(), message(Value::Null));
+    first.observe(&[navigates(-10.0, "0", 0xe1, 0xe0), completed(-9.0, "0", 200), committed(-8.0, 0xe0)]);
     first.observe(&[navigates(15.0, "1", 0xc1, 0xc0), completed(16.0, "1", 200), committed(17.0, 0xc0)]);
     // The next host knows the steps from the journal.
     first.kill();
-    let (mut second, _) = runner.host(&test);
+    let (mut second, run) = runner.host(&test);
     second.resume(&session);
     second.continue_batches_of(&first);
     second.observe(&[navigates(40.0, "2", 0xd1, 0xd0), completed(41.0, "2", 200), committed(42.0, 0xd0)]);
+    // Without the run, no test's end is known.
+    tell(&run, &json!({"notice": "test", "test": running("00000000000000a3")}));
+    assert_eq!(second.answer(), message(running("00000000000000a3")));
+    drop(run);
+    assert_eq!(second.answer(), message(Value::Null));
     first.kill_both();
     second.end();
     let spans = test.collector.spans();
@@ -171,8 +190,8 @@ fn a_host_passes_the_test_on_and_puts_navigations_below_steps() {
         hex(&span.parent_span_id)
     };
     assert_eq!(
-        (parent("00000000000000c0"), parent("00000000000000d0")),
-        ("00000000000000b2".into(), "00000000000000b1".into())
+        (parent("00000000000000e0"), parent("00000000000000c0"), parent("00000000000000d0")),
+        ("00000000000000b0".into(), "00000000000000b2".into(), "00000000000000b1".into())
     );
     assert_eq!(parent("00000000000000c1"), "00000000000000c0");
 }

@@ -15,7 +15,7 @@ use crate::export::queue::{ExportedSession, nanos_now};
 use crate::export::session::QueuedSession;
 use crate::export::spool::Spool;
 use crate::observe::observation::{Observation, Observed};
-use crate::observe::session::TestStep;
+use crate::observe::session::{TestStep, TestSteps};
 use crate::observe::span::Nanos;
 
 /// How long to wait for the host before this one to release a journal. Chromium kills that host after 2 s.
@@ -30,6 +30,8 @@ pub(super) struct Sessions {
     current: Option<QueuedSession>,
     /// Whether the current session needs a journal once a part of it is sampled.
     lacks_journal: bool,
+    /// The steps of tests that were told before the first session.
+    early_steps: TestSteps,
     /// Sessions that a new trace replaced, and that wait for their last requests or for the collector.
     retired: Vec<QueuedSession>,
     /// Sessions that are done.
@@ -54,6 +56,7 @@ impl Sessions {
             overflow,
             current: None,
             lacks_journal: false,
+            early_steps: TestSteps::default(),
             retired: Vec::new(),
             ended: Vec::new(),
             past: Vec::new(),
@@ -110,6 +113,9 @@ impl Sessions {
             }
             None => QueuedSession::new(start, self.exports),
         });
+        for step in self.early_steps.take() {
+            self.step(step);
+        }
     }
 
     fn retire(&mut self, mut session: QueuedSession, time: Nanos) {
@@ -139,10 +145,11 @@ impl Sessions {
         }
     }
 
-    /// Applies a step of a test to the current session.
+    /// Applies a step of a test to the current session, or to the first one once it begins.
     pub(super) fn step(&mut self, step: TestStep) {
-        if let Some(session) = &mut self.current {
-            self.problems.check_journal(session.step(step));
+        match &mut self.current {
+            Some(session) => self.problems.check_journal(session.step(step)),
+            None => self.early_steps.add(step),
         }
     }
 

@@ -30,10 +30,10 @@ impl TestStep {
 
 /// The latest steps, the latest last.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct TestSteps(VecDeque<TestStep>);
+pub(crate) struct TestSteps(VecDeque<TestStep>);
 
 impl TestSteps {
-    fn add(&mut self, step: TestStep) {
+    pub(crate) fn add(&mut self, step: TestStep) {
         match self.0.iter_mut().rev().find(|known| known.span_id == step.span_id) {
             Some(known) => *known = step,
             None => self.0.push_back(step),
@@ -43,6 +43,11 @@ impl TestSteps {
             let oldest = self.0.iter().position(|step| step.end.is_some()).unwrap_or(0);
             self.0.remove(oldest);
         }
+    }
+
+    /// Takes all steps, the latest last.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = TestStep> + use<> {
+        std::mem::take(&mut self.0).into_iter()
     }
 
     /// Returns whether a trace is a test's.

@@ -12,6 +12,7 @@ use crate::run::reports::Report;
 use crate::run::test_runner::messages::{
     FollowWorker, MAX_ITEMS, Notice, StepBegan, StepEnded, TestBegan, TestContext, TestEnded, name, text,
 };
+use crate::run::test_runner::summary::{EndedTest, EndedTests};
 use crate::view::link::{LinkTemplate, LinkedTrace};
 
 /// The most steps of a test that have a span, as in the reporter.
@@ -19,9 +20,6 @@ const MAX_STEPS: usize = 2000;
 
 /// The most tests that a runner may run at once. Bounds the memory of tests whose end is never reported.
 const MAX_ATTEMPTS: usize = 1000;
-
-/// The most tests to name in the summary.
-const MAX_ENDED: usize = 10_000;
 
 /// How long after its start a test ends at the latest in a link that names a period, since the link is needed before the end.
 const LINKED_PERIOD: Nanos = 3600 * 1_000_000_000;
@@ -55,22 +53,7 @@ pub(crate) struct TestAttempts {
     runners: BTreeMap<usize, Runner>,
     /// The hosts that ask for tests, by connection.
     hosts: BTreeMap<usize, FollowWorker>,
-    /// The tests that have ended, the latest last.
-    pub(crate) ended: Vec<EndedTest>,
-}
-
-/// A test that has ended.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct EndedTest {
-    /// The context of its span.
-    pub(crate) context: SessionContext,
-    pub(crate) name: Box<str>,
-    pub(crate) start: Nanos,
-    pub(crate) end: Nanos,
-    /// Whether it ended otherwise than expected, or its end was not reported.
-    pub(crate) failed: bool,
-    /// The number of attempts before it.
-    pub(crate) retry: u32,
+    pub(crate) ended: EndedTests,
 }
 
 /// What follows from a report.
@@ -109,7 +92,7 @@ struct AttemptStep {
 impl TestAttempts {
     /// Begins without tests.
     pub(crate) fn new(policy: Policy, links: TraceLinks) -> Self {
-        Self { policy, links, runners: BTreeMap::new(), hosts: BTreeMap::new(), ended: Vec::new() }
+        Self { policy, links, runners: BTreeMap::new(), hosts: BTreeMap::new(), ended: EndedTests::default() }
     }
 
     /// Applies a report. Ignores those that are not about tests.
@@ -134,6 +117,12 @@ impl TestAttempts {
         }
         self.runners.remove(&connection);
         effects
+    }
+
+    /// Ends all tests that still run, and returns their spans.
+    pub(crate) fn interrupt(&mut self, now: Nanos) -> Vec<Span> {
+        let runners: Vec<usize> = self.runners.keys().copied().collect();
+        runners.into_iter().flat_map(|runner| self.disconnected(runner, now).spans).collect()
     }
 
     fn begin(&mut self, connection: usize, began: &TestBegan) -> Effects {
@@ -237,10 +226,8 @@ impl TestAttempts {
         let last = steps.values().filter_map(|step| step.end).map(nanos).max().unwrap_or(start);
         let end = end.max(start).max(last);
         let failed = ended.is_none_or(|ended| !ended.passed);
-        if self.ended.len() < MAX_ENDED {
-            let (name, retry) = (test.name.clone(), test.retry);
-            self.ended.push(EndedTest { context, name, start, end, failed, retry });
-        }
+        let (name, retry) = (test.name.clone(), test.retry);
+        self.ended.add(EndedTest { context, name, start, end, failed, retry });
         self.tell(connection, test.worker, &Notice::Test { test: None }, effects);
         if !context.flags.is_sampled() {
             return;

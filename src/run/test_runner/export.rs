@@ -1,13 +1,15 @@
 //! Sends the spans of tests from a thread of its own. What the collector does not take goes to the spool, as with the spans of browsers.
 
 use std::process;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::base::directories::StateDirectory;
+use crate::base::lock;
 use crate::base::stdio::say;
 use crate::base::text::counted;
 use crate::base::threads;
@@ -20,40 +22,72 @@ use crate::export::spool::Spool;
 use crate::export::transport::{Answer, Transport};
 use crate::observe::span::Span;
 
+/// The most tests whose spans wait for the collector. Those of further tests go to the spool.
+const MAX_WAITING: usize = 32;
+
 /// The exporter of a run. Its thread starts with the first spans.
 #[derive(Debug)]
 pub(crate) struct TestExporter {
     options: ExportOptions,
-    thread: Option<(mpsc::Sender<Vec<Span>>, JoinHandle<ExportCounts>)>,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    waiting: SyncSender<Vec<Span>>,
+    thread: JoinHandle<()>,
+    requests: Requests,
+    results: Arc<Mutex<Results>>,
 }
 
 impl TestExporter {
     pub(crate) fn new(options: ExportOptions) -> Self {
-        Self { options, thread: None }
+        Self { options, running: None }
     }
 
     /// Sends the spans of a test. Does not wait for that.
     pub(crate) fn send(&mut self, spans: Vec<Span>) {
-        let (Some(endpoint), Some(first)) = (&self.options.endpoint, spans.first()) else { return };
-        if self.thread.is_none() {
-            let resource = self.resource(first);
-            let (sender, batches) = mpsc::channel();
-            let (endpoint, max) = (endpoint.clone(), self.options.batch.max_export_batch_size.max(1));
-            match threads::start("tests", move || Sender::new(endpoint).run(&batches, &resource, max)) {
-                Ok(thread) => self.thread = Some((sender, thread)),
-                Err(failure) => say(&format!("the spans of tests can't be sent: {failure}")),
-            }
+        let Some(first) = spans.first() else { return };
+        if self.running.is_none() {
+            let spool = || Some(Spool::new(StateDirectory::of_user().ok()?.spool()));
+            self.running = self.start(first, spool);
         }
-        if let Some((sender, _)) = &self.thread {
-            let _ = sender.send(spans);
+        let Some(Running { waiting, requests, results, .. }) = &self.running else { return };
+        if let Err(TrySendError::Full(spans)) = waiting.try_send(spans) {
+            requests.of(&spans, |request| lock(results).keep(request, "it answers too slowly"));
+        }
+    }
+
+    fn start(&self, first: &Span, spool: impl FnOnce() -> Option<Spool>) -> Option<Running> {
+        let endpoint = self.options.endpoint.clone()?;
+        let requests =
+            Requests { resource: self.resource(first), max: self.options.batch.max_export_batch_size.max(1) };
+        let transport = Transport::new(&endpoint).ok();
+        let results = Results { endpoint, spool: spool(), counts: ExportCounts::default() };
+        let results = Arc::new(Mutex::new(results));
+        let (waiting, tests) = mpsc::sync_channel::<Vec<Span>>(MAX_WAITING);
+        let mut sender = Sender { transport, results: Arc::clone(&results) };
+        let for_thread = requests.clone();
+        let thread = threads::start("tests", move || {
+            for spans in tests {
+                for_thread.of(&spans, |request| sender.send(request));
+            }
+        });
+        match thread {
+            Ok(thread) => Some(Running { waiting, thread, requests, results }),
+            Err(failure) => {
+                say(&format!("the spans of tests can't be sent: {failure}"));
+                None
+            }
         }
     }
 
     /// Waits until everything is sent or kept.
     pub(crate) fn finish(self) -> ExportCounts {
-        let Some((sender, thread)) = self.thread else { return ExportCounts::default() };
-        drop(sender);
-        thread.join().unwrap_or_default()
+        let Some(Running { waiting, thread, results, .. }) = self.running else { return ExportCounts::default() };
+        drop(waiting);
+        let _ = thread.join();
+        lock(&results).counts
     }
 
     fn resource(&self, Span { trace_id, id, flags, .. }: &Span) -> Resource {
@@ -62,49 +96,67 @@ impl TestExporter {
     }
 }
 
+/// Makes requests of spans.
+#[derive(Debug, Clone)]
+struct Requests {
+    resource: Resource,
+    /// The most spans in a request.
+    max: usize,
+}
+
+impl Requests {
+    fn of(&self, spans: &[Span], mut each: impl FnMut(&ExportTraceServiceRequest)) {
+        spans.chunks(self.max).for_each(|batch| each(&otlp::request(batch, &self.resource)));
+    }
+}
+
 struct Sender {
-    endpoint: Endpoint,
     /// `None` if nothing can be sent, for a reason that browsers report.
     transport: Option<Transport>,
-    /// `None` if nothing can be kept.
-    spool: Option<Spool>,
-    counts: ExportCounts,
+    results: Arc<Mutex<Results>>,
 }
 
 impl Sender {
-    fn new(endpoint: Endpoint) -> Self {
-        let transport = Transport::new(&endpoint).ok();
-        let spool = StateDirectory::of_user().ok().map(|state| Spool::new(state.spool()));
-        Self { endpoint, transport, spool, counts: ExportCounts::default() }
-    }
-
-    /// Works until the run has ended.
-    fn run(mut self, batches: &Receiver<Vec<Span>>, resource: &Resource, max: usize) -> ExportCounts {
-        for spans in batches {
-            for batch in spans.chunks(max) {
-                self.send(&otlp::request(batch, resource));
-            }
-        }
-        self.counts
-    }
-
     fn send(&mut self, request: &ExportTraceServiceRequest) {
-        let count = otlp::count(request);
-        let reason = match self.transport.as_ref().map(|transport| transport.send(request)) {
-            Some(Answer::Accepted { rejected, .. }) => {
-                let refused = rejected.min(count);
-                self.counts.count(refused, ExportResult::Refused);
-                return self.counts.count(count - refused, ExportResult::Exported);
-            }
-            Some(Answer::Refused(reason)) => {
-                say(&format!("the collector at {} refused {}: {reason}", self.endpoint.name(), spans(count)));
-                return self.counts.count(count, ExportResult::Refused);
-            }
+        let answer = self.transport.as_ref().map(|transport| transport.send(request));
+        let mut results = lock(&self.results);
+        let reason = match answer {
+            Some(Answer::Accepted { rejected, .. }) => return results.accepted(request, rejected),
+            Some(Answer::Refused(reason)) => return results.refused(request, &reason),
             Some(Answer::Unavailable { reason, .. } | Answer::Failed { reason, .. }) => reason,
             None => "the export's settings can't be used".to_owned(),
         };
         // A collector that does not answer would hold up the end of the run at each batch.
         self.transport = None;
+        results.keep(request, &reason);
+    }
+}
+
+/// What became of the spans. Says it to the user, each kind once.
+#[derive(Debug)]
+struct Results {
+    endpoint: Endpoint,
+    /// `None` if nothing can be kept.
+    spool: Option<Spool>,
+    counts: ExportCounts,
+}
+
+impl Results {
+    fn accepted(&mut self, request: &ExportTraceServiceRequest, rejected: usize) {
+        let count = otlp::count(request);
+        let refused = rejected.min(count);
+        self.counts.count(refused, ExportResult::Refused);
+        self.counts.count(count - refused, ExportResult::Exported);
+    }
+
+    fn refused(&mut self, request: &ExportTraceServiceRequest, reason: &str) {
+        if self.counts.refused == 0 {
+            say(&format!("the collector at {} refused {}: {reason}", self.endpoint.name(), spans(request)));
+        }
+        self.counts.count(otlp::count(request), ExportResult::Refused);
+    }
+
+    fn keep(&mut self, request: &ExportTraceServiceRequest, reason: &str) {
         let added = self.spool.as_ref().and_then(|spool| spool.put(request).ok());
         let kept = added.is_some();
         if let Some(message) = added.and_then(|added| added.dropped_message()) {
@@ -112,12 +164,46 @@ impl Sender {
         }
         if self.counts.spooled + self.counts.lost == 0 {
             let what = if kept { "the next traced browser or `navtrace flush` sends them" } else { "they are lost" };
-            say(&format!("{} can't be sent to {}: {reason}; {what}", spans(count), self.endpoint.name()));
+            say(&format!("{} can't be sent to {}: {reason}; {what}", spans(request), self.endpoint.name()));
         }
-        self.counts.count(count, if kept { ExportResult::Spooled } else { ExportResult::Lost });
+        self.counts.count(otlp::count(request), if kept { ExportResult::Spooled } else { ExportResult::Lost });
     }
 }
 
-fn spans(count: usize) -> String {
-    format!("{} of tests", counted(count, "span"))
+fn spans(request: &ExportTraceServiceRequest) -> String {
+    format!("{} of tests", counted(otlp::count(request), "span"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::context::policy::Policy;
+    use crate::run::test_runner::attempts::{TestAttempts, TraceLinks};
+
+    #[test]
+    fn what_a_slow_collector_has_no_time_for_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        // Takes connections and never answers.
+        let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = Endpoint::of_collector(&format!("http://{}", collector.local_addr().unwrap()));
+        let endpoint = endpoint.map(|endpoint| Endpoint { timeout: None, ..endpoint });
+        let mut attempts = TestAttempts::new(Policy::default(), TraceLinks::default());
+        let began = serde_json::from_str(r#"{"report":"test-began","attempt":1,"name":"buys"}"#).unwrap();
+        attempts.apply(0, &began);
+        let spans = attempts.interrupt(1);
+        let mut exporter = TestExporter::new(ExportOptions { endpoint, ..ExportOptions::default() });
+        exporter.running = exporter.start(&spans[0], || Some(Spool::new(dir.path())));
+        let results = Arc::clone(&exporter.running.as_ref().unwrap().results);
+        for _ in 0..MAX_WAITING + 3 {
+            exporter.send(spans.clone());
+        }
+        let spooled = lock(&results).counts.spooled;
+        assert!((2..=3).contains(&spooled), "{spooled}");
+        // Its connections fail.
+        drop(collector);
+        assert_eq!(exporter.finish(), ExportCounts { spooled: MAX_WAITING + 3, ..ExportCounts::default() });
+        assert_eq!(Spool::new(dir.path()).spans(), MAX_WAITING + 3);
+    }
 }

@@ -124,7 +124,7 @@ fn each_attempt_is_a_trace_of_its_test_and_steps() {
     let second = attempts.apply(RUNNER, &ended(2, "passed", true, 1200)).spans;
     assert_eq!(tree(&second), ["cart › buys < - 1000-1200"]);
     assert_ne!(second[0].trace_id, spans[3].trace_id);
-    let outcomes: Vec<_> = attempts.ended.iter().map(|test| (&*test.name, test.failed)).collect();
+    let outcomes: Vec<_> = attempts.ended.listed().iter().map(|test| (&*test.name, test.failed)).collect();
     assert_eq!(outcomes, [("cart › buys", true), ("cart › buys", false)]);
 }
 
@@ -197,8 +197,13 @@ fn what_is_reported_too_late_or_not_at_all_does_no_harm() {
     let spans = attempts.disconnected(RUNNER, 1_500 * 1_000_000).spans;
     assert_eq!(tree(&spans), ["cart › buys < - 1000-1500 unfinished"]);
     let Operation::Test(test) = &spans[0].operation else { panic!("{spans:?}") };
-    assert_eq!((test.passed, attempts.ended[0].failed), (None, true));
+    assert_eq!((test.passed, attempts.ended.listed()[0].failed), (None, true));
     assert_eq!(attempts.disconnected(RUNNER, 0), Effects::default());
+
+    attempts.apply(RUNNER, &began(1, 0));
+    attempts.apply(OTHER_RUNNER, &began(1, 0));
+    let spans = attempts.interrupt(1_500 * 1_000_000);
+    assert_eq!(tree(&spans), ["cart › buys < - 1000-1500 unfinished"; 2]);
 }
 
 #[test]
@@ -208,7 +213,7 @@ fn a_skipped_test_has_neither_passed_nor_failed() {
     let spans = attempts.apply(RUNNER, &ended(1, "skipped", true, 1100)).spans;
     let Operation::Test(test) = &spans[0].operation else { panic!("{spans:?}") };
     assert_eq!((test.passed, &*test.status), (None, "skipped"));
-    assert!(!attempts.ended[0].failed);
+    assert!(!attempts.ended.listed()[0].failed);
 }
 
 #[test]
