@@ -246,3 +246,35 @@ impl Sessions {
         self.state.as_ref().map(|state| journal::path(state, context))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+
+    use super::*;
+    use crate::base::process::Process;
+
+    #[test]
+    fn a_step_that_is_told_before_the_session_belongs_to_it() {
+        let context: SessionContext = serde_json::from_str(
+            r#"{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","flags":"01"}"#,
+        )
+        .unwrap();
+        let step = TestStep { trace_id: context.trace_id, span_id: context.span_id, start: 1.0, end: None };
+        let start =
+            SessionStart { context, parent: None, time: 1, resource: Resource::default(), browser: Process::parent() };
+        let session = |is_early: bool| {
+            let problems = Arc::new(Problems::new(Box::new(|_| ())));
+            let mut sessions = Sessions::new(&ExportOptions::default(), None, problems);
+            if is_early {
+                sessions.step(step);
+            }
+            sessions.begin(start.clone());
+            if !is_early {
+                sessions.step(step);
+            }
+            format!("{:?}", sessions.current())
+        };
+        assert_eq!(session(true), session(false));
+    }
+}
