@@ -51,6 +51,11 @@ fn ids(requests: &[&Recorded]) -> (BTreeSet<String>, BTreeSet<String>) {
     requests.iter().map(|request| traceparent(request)).map(|context| (context.trace_id, context.span_id)).unzip()
 }
 
+/// Checks that requests of a page whose tracing has ended carry nothing.
+fn check_off(requests: &[&Recorded]) {
+    assert!(requests.len() > 4 && requests.iter().all(|request| request.traceparent.is_empty()), "{requests:?}");
+}
+
 fn checks_words(log: &str) {
     let refused: Vec<String> = logged(log, "REFUSED ");
     let expected = ["propagator is b4: expected w3c or jaeger", "sampling is 2: expected a number from 0 to 1"];
@@ -94,12 +99,14 @@ fn a_script_chooses_what_each_page_carries() {
         let protocol = iteration.requests(&run, "http");
         assert_eq!(ids(&protocol), (BTreeSet::from([trace.clone()]), BTreeSet::from([root.clone()])));
 
-        for request in iteration.requests(&run, "unsampled") {
+        let unsampled = iteration.requests(&run, "unsampled");
+        assert!(unsampled.len() > 4, "{unsampled:?}");
+        for request in unsampled {
             let value = request.header("uber-trace-id").unwrap_or_default();
             assert!(value.starts_with(&format!("{trace}:")) && value.ends_with(":0"), "{value}");
             assert!(request.traceparent.is_empty());
         }
-        assert!(iteration.requests(&run, "off").iter().all(|request| request.traceparent.is_empty()));
+        check_off(&iteration.requests(&run, "off"));
         let own = &own["uber-trace-id"];
         assert!(own.starts_with("dc0742") && own.ends_with(":0:0") && own.split(':').count() == 4, "{own}");
         assert!(own_spans[0] != own_spans[1] && own_spans.iter().all(|id| id.len() == 16));
@@ -140,6 +147,22 @@ fn without_navtrace_a_script_says_so_and_sends_one_header() {
         assert_eq!(ids(&sent), fixed, "{nav}");
     }
     assert_eq!(ids(&iteration.requests(&run, "updated")).0, BTreeSet::from([iteration.updated.clone()]));
-    assert!(iteration.requests(&run, "off").iter().all(|request| request.traceparent.is_empty()));
+    check_off(&iteration.requests(&run, "off"));
+    assert!(run.requests.iter().all(|request| request.header("sec-ch-navtrace").is_none()));
+}
+
+#[test]
+fn in_static_mode_a_script_changes_nothing_on_its_pages() {
+    let _guard = exclusive();
+    let test = BrowserTest::new();
+    let mut command = test.environment.navtrace(["run", "--mode", "static", "--", "k6"]);
+    test.script(&mut command, "module.js", &[]);
+    let run = test.run(command);
+    let iteration: Iteration = logged(&run.log, "MODULE ").remove(0);
+    let pages = ["light", "detailed", "routed", "updated", "unsampled", "off"];
+    let sessions: BTreeSet<_> = pages.map(|nav| ids(&iteration.requests(&run, nav))).into();
+    assert_eq!(sessions, BTreeSet::from([(run.summary(), sessions.first().unwrap().1.clone())]), "{}", run.log);
+    assert!(sessions.first().unwrap().1.len() == 1 && !run.summary().contains(&iteration.trace));
+    assert_eq!(ids(&iteration.requests(&run, "http")), ([iteration.trace].into(), [iteration.root].into()));
     assert!(run.requests.iter().all(|request| request.header("sec-ch-navtrace").is_none()));
 }
