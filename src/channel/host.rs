@@ -23,7 +23,7 @@ use crate::context::policy::{Existing, Policy};
 use crate::export::ExporterState;
 use crate::export::options::{Endpoint, ExportOptions};
 use crate::export::queue::{ExportedSession, Listener, Queue};
-use crate::launch::devtools::{self, SpareContexts};
+use crate::launch::devtools::{self, Connection, SpareContexts};
 use crate::launch::extension::ORIGIN;
 use crate::launch::gate::{self, SessionFile, Stage};
 use crate::launch::latch::Latch;
@@ -214,7 +214,7 @@ impl<S: SettingsStore> Host<'_, S> {
             let mut windows = Vec::new();
             let closed = if devtools::has_clients() {
                 let mut spare = lock(&spare);
-                windows = spare.windows().unwrap_or_default();
+                windows = spare.connection().and_then(Connection::windows).unwrap_or_default();
                 // A first navigation may be about to begin.
                 let answer = ToExtension::Overlap { opened, kept: false, closed: false, windows: windows.clone() };
                 send(&frames, &answer);

@@ -1,4 +1,5 @@
-//! The host's connection to its browser's `DevTools`, by which it keeps Chromium from losing track of off-the-record browser contexts.
+//! The host's connection to its browser's `DevTools`. By it the host learns which windows are of one browser context, gives the workers of
+//! extensions their order ([`worker_order`](super::worker_order)), and keeps Chromium from losing track of off-the-record browser contexts.
 //!
 //! Chromium tells an extension about the requests of all off-the-record contexts. When any of them closes, it no longer does so for the one that
 //! was opened last. So the host opens one that nobody uses after each new context: only that one is lost then.
@@ -64,61 +65,38 @@ impl SpareContexts {
         result
     }
 
-    /// Returns the windows of each browser context that has pages. A client may open each page in a window of its own.
+    /// Returns the connection, which is opened if there is none.
     ///
     /// # Errors
     ///
-    /// Fails as [`SpareContexts::open`] does.
-    pub(crate) fn windows(&mut self) -> io::Result<Vec<Vec<i32>>> {
-        let connection = match &mut self.connection {
+    /// Fails if the browser has no `DevTools` port that the host knows of.
+    pub(crate) fn connection(&mut self) -> io::Result<&mut Connection> {
+        Ok(match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(Connection::open()?),
-        };
-        let targets = connection.send("Target.getTargets", &json!({}))?;
-        let targets = connection.answer(targets)?;
-        let infos = targets.get("targetInfos").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let pages = infos.iter().filter(|info| info.get("type").and_then(Value::as_str) == Some("page"));
-        let mut asked = Vec::new();
-        for page in pages.take(MAX_PAGES) {
-            let id = connection.send("Browser.getWindowForTarget", &json!({ "targetId": page.get("targetId") }))?;
-            asked.push((page.get("browserContextId").and_then(Value::as_str).unwrap_or_default(), id));
-        }
-        let mut windows: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        for (context, id) in asked {
-            if deadline < Instant::now() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            // The page may be gone.
-            let Ok(answer) = connection.answer(id) else { continue };
-            let window = answer.get("windowId").and_then(Value::as_i64).and_then(|id| i32::try_from(id).ok());
-            windows.entry(context).or_default().extend(window);
-        }
-        Ok(windows.into_values().collect())
+        })
     }
 
     fn try_open(&mut self) -> io::Result<bool> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(Connection::open()?),
-        };
+        let oldest = if self.ids.len() < MAX_SPARE { None } else { self.ids.pop_front() };
+        let connection = self.connection()?;
         let opened = connection.send("Target.createBrowserContext", &json!({ "disposeOnDetach": true }))?;
         // At once, to leave little time between the two.
-        let oldest = if self.ids.len() < MAX_SPARE { None } else { self.ids.pop_front() };
         let closed =
             oldest.map(|id| connection.send("Target.disposeBrowserContext", &json!({ "browserContextId": id })));
         let id = connection.answer(opened)?.get("browserContextId").cloned();
+        let has_closed = match closed {
+            None => false,
+            Some(closed) => connection.answer(closed?).map(|_| true)?,
+        };
         self.ids.push_back(id.ok_or_else(|| io::Error::other("the browser named no context"))?);
-        match closed {
-            None => Ok(false),
-            Some(closed) => connection.answer(closed?).map(|_| true),
-        }
+        Ok(has_closed)
     }
 }
 
 /// A connection to this host's browser.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     socket: WebSocket<TcpStream>,
     /// Number of commands so far, which is the id of the last one.
     sent: u64,
@@ -166,6 +144,33 @@ impl Connection {
     pub(super) fn targets(&mut self) -> io::Result<Vec<Value>> {
         let result = self.call("Target.getTargets", &json!({}))?;
         Ok(result["targetInfos"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Returns the windows of each browser context that has pages. A client may open each page in a window of its own.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the browser does not answer as expected.
+    pub(crate) fn windows(&mut self) -> io::Result<Vec<Vec<i32>>> {
+        let targets = self.targets()?;
+        let pages = targets.iter().filter(|target| target["type"] == "page");
+        let mut asked = Vec::new();
+        for page in pages.take(MAX_PAGES) {
+            let id = self.send("Browser.getWindowForTarget", &json!({ "targetId": page["targetId"] }))?;
+            asked.push((page["browserContextId"].as_str().unwrap_or_default(), id));
+        }
+        let mut windows: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        for (context, id) in asked {
+            if deadline < Instant::now() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            // The page may be gone.
+            let Ok(answer) = self.answer(id) else { continue };
+            let window = answer["windowId"].as_i64().and_then(|id| i32::try_from(id).ok());
+            windows.entry(context).or_default().extend(window);
+        }
+        Ok(windows.into_values().collect())
     }
 
     /// Attaches to the service workers that run, until this connection is closed. Returns them in the order in which the browser reports them.
