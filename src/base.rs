@@ -1,5 +1,6 @@
 //! Building blocks that every other module uses: failures, files and directories of the user, processes, signals, standard streams.
 
+pub(crate) mod clock;
 pub(crate) mod directories;
 pub(crate) mod environment;
 pub(crate) mod failure;

@@ -5,12 +5,13 @@ use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
+use crate::base::clock::{unix_nanos, unix_nanos_now};
 use crate::base::directories::StateDirectory;
 use crate::base::{file_lock, lock};
 use crate::collect::contents::Contents;
@@ -113,7 +114,7 @@ impl TraceFileWriter {
 
     /// Returns which spans of services were still to come at a time.
     pub(super) fn missing(&self, time: SystemTime) -> MissingSpans {
-        self.expected.missing(nanos(time))
+        self.expected.missing(unix_nanos(time))
     }
 
     /// Writes the lines of each resource. Writes either all lines or none; then the client may send the spans again.
@@ -128,7 +129,7 @@ impl TraceFileWriter {
         }
         self.unwritten.remove(request);
         self.expected.add(request);
-        lock(&self.contents).add(request, nanos(SystemTime::now()));
+        lock(&self.contents).add(request, unix_nanos_now());
         Ok(())
     }
 
@@ -156,12 +157,6 @@ impl TraceFileWriter {
             tracing::debug!("an incomplete line stays in {}: {error}", self.path.display());
         }
     }
-}
-
-/// Returns nanoseconds since the epoch.
-fn nanos(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Opens a file, device or pipe. A pipe that nobody reads is an error: opening it would block, and no signal could end that.

@@ -11,8 +11,9 @@ mod unstarted;
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use crate::base::clock::unix_nanos_now;
 use crate::base::directories::StateDirectory;
 use crate::base::failure::Failure;
 use crate::base::lock;
@@ -108,7 +109,7 @@ impl Queue {
         let browser = browser.unwrap_or_default();
         let parent = parent.map(remote);
         *lock(&self.current) = Some(context);
-        self.messages.add(Message::Session { context, parent, browser, time: nanos_now() });
+        self.messages.add(Message::Session { context, parent, browser, time: unix_nanos_now() });
     }
 
     /// Adds a batch of observations.
@@ -125,7 +126,7 @@ impl Queue {
     /// Ends the queue after the channel has ended: sends or keeps what is left if the browser ends too, or else leaves the session to the next
     /// host. Returns the sessions of this host, the current one last.
     pub(crate) fn end(self) -> Vec<ExportedSession> {
-        let time = nanos_now();
+        let time = unix_nanos_now();
         self.messages.add(Message::ChannelEnded);
         let browser_ended = self.session_ends();
         self.messages.add(Message::End { time, browser_ended });
@@ -144,10 +145,4 @@ impl Queue {
 /// Returns a span of another process as a session's parent.
 fn remote(parent: SpanContext) -> RemoteParent {
     RemoteParent { span_id: parent.span_id, tracestate: parent.tracestate }
-}
-
-/// Returns the time in nanoseconds since the Unix epoch.
-fn nanos_now() -> Nanos {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -6,10 +6,10 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use crate::base::clock::unix_nanos_now;
 use crate::base::{lock, threads};
-use crate::observe::span::Nanos;
 use crate::run::reports::{self, Report, ReportSender};
 use crate::run::state::RunState;
 use crate::run::test_runner::attempts::{Effects, TestAttempts};
@@ -76,7 +76,7 @@ impl SharedState {
     fn disconnected(&self, connection: usize) {
         let mut tests = lock(&self.tests);
         tests.connections.remove(&connection);
-        tests.update(|attempts| attempts.disconnected(connection, nanos_now()));
+        tests.update(|attempts| attempts.disconnected(connection, unix_nanos_now()));
         drop(tests);
         self.lock().disconnected(connection, Instant::now());
         self.changed.notify_all();
@@ -172,7 +172,7 @@ impl ReportReceiver {
         let live = lock(&self.shared.tests).live.take();
         let mut state = std::mem::take(&mut *self.shared.lock());
         if let Some((mut attempts, mut exporter)) = live {
-            exporter.send(attempts.interrupt(nanos_now()));
+            exporter.send(attempts.interrupt(unix_nanos_now()));
             state.tests = attempts.ended;
             state.test_spans = exporter.finish();
         }
@@ -198,12 +198,6 @@ fn read(connection: usize, stream: &UnixStream, shared: &SharedState, on_problem
         line.clear();
     }
     shared.disconnected(connection);
-}
-
-/// Returns the time in nanoseconds since the Unix epoch.
-fn nanos_now() -> Nanos {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The lines that `navtrace run` prints at its end. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use url::Url;
 
+use crate::base::clock::{unix_nanos, unix_nanos_now};
 use crate::base::text::counted;
 use crate::collect::contents::{CollectedTrace, Contents};
 use crate::context::ids::TraceId;
@@ -119,8 +120,8 @@ fn session_line(
         Some(export_state(session)),
         link.map(|link| {
             // Without a collector of its own, the run knows the spans' times from the reports alone.
-            let ago = |at: Instant| nanos(SystemTime::now() - at.elapsed());
-            let times = (ago(session.started), session.ended.map_or_else(|| nanos(SystemTime::now()), ago));
+            let ago = |at: Instant| unix_nanos(SystemTime::now() - at.elapsed());
+            let times = (ago(session.started), session.ended.map_or_else(unix_nanos_now, ago));
             link_to(session.root_trace(), seen.map(|(_, seen)| seen), times, link)
         }),
     ];
@@ -175,11 +176,6 @@ fn also_in(named: &[TraceId], count: usize) -> Option<String> {
 /// Names the services behind the browser.
 fn services(names: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| format!("served by {}", names.join(", ")))
-}
-
-fn nanos(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Fills in the link to a trace. `times` are used unless it was collected.

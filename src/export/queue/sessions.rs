@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::clock::unix_nanos_now;
 use crate::base::directories::StateDirectory;
 use crate::context::issuer::SessionContext;
 use crate::export::ExporterState;
 use crate::export::journal::{self, ExportCounts, Journal, SessionStart};
 use crate::export::options::ExportOptions;
 use crate::export::problems::Problems;
+use crate::export::queue::ExportedSession;
 use crate::export::queue::overflow::Overflow;
-use crate::export::queue::{ExportedSession, nanos_now};
 use crate::export::session::QueuedSession;
 use crate::export::spool::Spool;
 use crate::observe::observation::{Observation, Observed};
@@ -167,7 +168,7 @@ impl Sessions {
             return;
         };
         match Journal::open(&path, JOURNAL_TIMEOUT).and_then(QueuedSession::of_journal) {
-            Ok(Some(session)) => self.retire(session, nanos_now()),
+            Ok(Some(session)) => self.retire(session, unix_nanos_now()),
             Ok(None) => {}
             Err(error) => self.problems.check_journal(Err(error)),
         }
@@ -201,7 +202,7 @@ impl Sessions {
     /// Closes retired sessions that wait for no more requests, and drops those whose spans are all exported.
     pub(super) fn close_retired(&mut self) {
         for session in &mut self.retired {
-            self.problems.check_journal(session.close_if_due(nanos_now()));
+            self.problems.check_journal(session.close_if_due(unix_nanos_now()));
         }
         for session in self.retired.extract_if(.., |session| session.is_closed() && session.waiting() == 0) {
             self.ended.push(ExportedSession::of(&session));
@@ -220,7 +221,7 @@ impl Sessions {
     /// to the next host if it has a journal.
     pub(super) fn finish(mut self) -> Vec<ExportedSession> {
         for mut session in std::mem::take(&mut self.retired) {
-            self.problems.check_journal(session.close(nanos_now()));
+            self.problems.check_journal(session.close(unix_nanos_now()));
             self.spool(session);
         }
         if let Some(session) = self.current.take() {

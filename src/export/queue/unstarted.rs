@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, mpsc};
 
+use crate::base::clock::unix_nanos_now;
 use crate::base::directories::StateDirectory;
 use crate::base::failure::Failure;
 use crate::base::process::Process;
@@ -14,7 +15,7 @@ use crate::export::problems::Problems;
 use crate::export::queue::backlog::Backlog;
 use crate::export::queue::sessions::Sessions;
 use crate::export::queue::thread::QueueThread;
-use crate::export::queue::{ExportedSession, Listener, Message, Queue, nanos_now, remote};
+use crate::export::queue::{ExportedSession, Listener, Message, Queue, remote};
 use crate::export::resource::{self, BrowserInfo};
 use crate::export::send::{CollectorSender, SenderEvent, SenderState};
 use crate::export::spool::Spool;
@@ -59,7 +60,7 @@ impl UnstartedQueue {
         let machine = resource::of_machine(self.browser.pid);
         let resource = resource::resource(&self.options, &BrowserInfo::default(), machine, context);
         let parent = parent.map(remote);
-        self.sessions.begin(SessionStart { context, parent, time: nanos_now(), resource, browser: self.browser });
+        self.sessions.begin(SessionStart { context, parent, time: unix_nanos_now(), resource, browser: self.browser });
         let (worker, observations) = (NO_WORKER.to_owned(), Vec::new());
         self.sessions.observe(Observed { worker, number: 1, dropped: 0, session: None, observations });
     }
@@ -108,7 +109,7 @@ impl UnstartedQueue {
                 }
             };
         }
-        self.sessions.close(nanos_now());
+        self.sessions.close(unix_nanos_now());
         self.sessions.finish()
     }
 }
