@@ -41,7 +41,8 @@ fn os_release(text: &str) -> Option<(String, String)> {
     Some((value("NAME")?, value("VERSION_ID").unwrap_or_default()))
 }
 
-/// Builds the resource from what [`of_machine`] returns and the rest. Attributes that the user set win.
+/// Builds the resource of a browser, or of a run with the spans of tests, from what [`of_machine`] returns and the rest. Attributes that the user
+/// set win.
 pub(crate) fn resource(
     options: &ExportOptions,
     browser: &BrowserInfo,
@@ -66,8 +67,9 @@ pub(crate) fn resource(
     Resource { attributes, ..Resource::default() }
 }
 
-/// Returns a UUID for the browser's process, the same for every host of the session: the trace id, which several sessions may share, mixed with
-/// the span id, in the form of version 4 (RFC 9562, section 5.4).
+/// Returns a UUID for the program of which the spans tell: a browser, with the context of its session, which every host of that session has,
+/// or a run with the spans of tests, with the context of the first of them. It is the trace id, which several of these may share, mixed with the
+/// span id, in the form of version 4 (RFC 9562, section 5.4).
 fn instance_id(session: SessionContext) -> String {
     let mut bytes = session.trace_id.bytes();
     for (byte, random) in bytes[8..].iter_mut().zip(session.span_id.bytes()) {
@@ -101,7 +103,7 @@ fn of_browser(browser: &BrowserInfo) -> Vec<KeyValue> {
     attributes
 }
 
-/// Describes this machine and the browser's process.
+/// Describes this machine and the process of that program.
 pub(crate) fn of_machine(pid: u32) -> Vec<KeyValue> {
     let mut attributes = vec![
         text(semconv::OS_TYPE, if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS }),
