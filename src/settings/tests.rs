@@ -333,12 +333,8 @@ fn invalid_propagation_settings_fail_or_warn() {
             "BAGGAGE is ignored: member 1 is not key=value, percent-encoded",
         ]
     );
-    let expected = Policy {
-        propagators: vec![Propagator::B3],
-        sampler: Sampler { ratio: 1.0, parent_based: false },
-        ..Policy::default()
-    };
-    assert_eq!(config.policy, expected);
+    let sampler = Sampler { ratio: 1.0, parent_based: false };
+    assert_eq!(config.policy, Policy { propagators: vec![Propagator::B3], sampler, ..Policy::default() });
     let ottrace = read(&[("OTEL_PROPAGATORS", "ottrace")]).unwrap();
     assert_eq!(ottrace.policy, Policy::default());
     assert_eq!(
