@@ -48,10 +48,10 @@ fn clients_find_the_browser_in_variables_and_on_path() {
     let (output, messages) = printed(&environment, &found, &[]);
     let lines: Vec<&str> = output.lines().collect();
     assert_eq!(lines.len(), VARIABLES.len() + NAMES.len(), "{output}{messages}");
-    let (links, rest) = (&lines[..VARIABLES.len()], &lines[VARIABLES.len()..]);
-    let dir = links[0].strip_suffix("/navtrace-chromium").unwrap();
-    assert!(links.iter().all(|link| *link == links[0]), "{output}");
-    assert_eq!(rest, NAMES.map(|name| format!("{dir}/bin/{name}")));
+    let (of_variables, on_path) = lines.split_at(VARIABLES.len());
+    let dir = of_variables[0].strip_suffix("/navtrace-chromium").unwrap();
+    assert!(of_variables.iter().all(|browser| *browser == of_variables[0]), "{output}");
+    assert_eq!(on_path, NAMES.map(|name| format!("{dir}/bin/{name}")));
 
     // Each of them starts the real one, also for a client that hides all but PATH.
     let names = NAMES.join(" ");

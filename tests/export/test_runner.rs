@@ -77,7 +77,7 @@ fn each_attempt_is_a_trace_and_the_reporter_learns_of_it() {
     };
     // With a collector elsewhere there is no page to link to.
     assert_eq!(printed, format!("{} {} true\n", id("0"), id("1")));
-    assert!(spans.iter().all(|span| attribute(span, "code.file.path") != "" || span.name == "Navigate"));
+    assert!(spans.iter().all(|span| !attribute(span, "code.file.path").is_empty() || span.name == "Navigate"));
 }
 
 #[test]

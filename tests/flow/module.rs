@@ -16,7 +16,8 @@ struct Iteration {
     run: String,
     scenario: String,
     vu: u32,
-    iteration: u32,
+    #[serde(rename = "iteration")]
+    number: u32,
     /// The trace id that k6's samples carry.
     metadata: String,
     left: Option<String>,
@@ -126,7 +127,7 @@ fn check_roots(iteration: &Iteration, spans: &[Span]) {
         let of = |key| attribute(root, key);
         assert_eq!(
             [of("test.scenario"), of("test.vu"), of("test.iteration.number")],
-            [iteration.scenario.clone(), iteration.vu.to_string(), iteration.iteration.to_string()]
+            [iteration.scenario.clone(), iteration.vu.to_string(), iteration.number.to_string()]
         );
         assert!(others.len() > 4 && others.iter().all(|span| known.contains(&span.parent_span_id)), "{others:?}");
     }

@@ -112,8 +112,10 @@ fn each_attempt_of_a_test_is_a_trace() {
     let sessions: Vec<_> = spans.iter().filter(|span| span.name == SESSION).collect();
     assert!(sessions.iter().all(|session| roots.iter().all(|root| root.trace_id != session.trace_id)));
     assert!(!spans.iter().any(|span| span.name.contains("never runs")));
-    let api: Vec<_> =
-        spans.iter().filter(|span| span.name == "GET" && attribute(span, "navtrace.step.category") != "").collect();
+    let api: Vec<_> = spans
+        .iter()
+        .filter(|span| span.name == "GET" && !attribute(span, "navtrace.step.category").is_empty())
+        .collect();
     assert!(
         api.len() == 2 && api.iter().all(|step| attribute(step, "url.full").ends_with("&token=REDACTED")),
         "{api:?}"

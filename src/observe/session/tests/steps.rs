@@ -7,8 +7,8 @@ fn step(start: u32, end: Option<u32>) -> TestStep {
 }
 
 fn step_of(trace_id: &str, start: u32, end: Option<u32>) -> TestStep {
-    let (start, end) = (f64::from(start), end.map(f64::from));
-    TestStep { trace_id: trace_id.parse().unwrap(), span_id: span_id(start as u64), start, end }
+    let (trace_id, span_id) = (trace_id.parse().unwrap(), span_id(start.into()));
+    TestStep { trace_id, span_id, start: start.into(), end: end.map(f64::from) }
 }
 
 /// A navigation in a trace other than the session's, below a tab. It starts 2 ms before its request.
