@@ -9,8 +9,8 @@
 import { WORKERS } from './incognito.js';
 
 /**
- * A browser context, with the windows of its open tabs. It is `kept` when the host has seen to it, and `reported` when a request since then has shown that it was in time. The
- * browser's own context, which is on the record, has the number 0.
+ * A browser context, with the windows of its open tabs. It is `kept` when the host has seen to it, and `reported` when a request since then has
+ * shown that it was in time. The browser's own context, which is on the record, has the number 0.
  *
  * @typedef {{ number: number, tabs: Map<number, number>, isKept: boolean, isReported: boolean }} BrowserContext
  */

@@ -1,6 +1,6 @@
 use super::*;
 use crate::observe::counts::SlowestRequest;
-use crate::observe::observation::{FailureKind, NavigationStart, Response, SpanLink};
+use crate::observe::observation::{FailureKind, IssuedFor, NavigationStart, Response, SpanLink};
 use crate::observe::session::requests::MAX_OPEN;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -53,6 +53,20 @@ impl Recording {
     fn close(mut self, milliseconds: u64) -> Vec<Span> {
         self.spans.extend(self.session.close(ns(milliseconds)));
         self.spans
+    }
+}
+
+/// Issues a context of another trace, below `parent`.
+fn issued(issued_for: IssuedFor, id: u64, parent: Option<u64>, flags: &str) -> Observation {
+    Observation::ContextIssued {
+        time: 1.0,
+        span_id: span_id(id),
+        issued_for,
+        trace_id: OTHER.parse().unwrap(),
+        flags: flags.parse().unwrap(),
+        parent: parent.map(span_id),
+        tracestate: "a=1".into(),
+        links: vec![linked(TRACE, ROOT)],
     }
 }
 

@@ -154,8 +154,8 @@ impl TestAttempts {
 
     fn begin_step(&mut self, connection: usize, began: &StepBegan) -> Effects {
         let mut effects = Effects::default();
-        let redaction = self.policy.redaction.clone();
-        let Some(attempt) = self.attempt(connection, began.attempt) else { return effects };
+        let redaction = &self.policy.redaction;
+        let Some(attempt) = attempt(&mut self.runners, connection, began.attempt) else { return effects };
         if attempt.steps.len() >= MAX_STEPS {
             attempt.test.dropped_steps += 1;
             return effects;
@@ -183,8 +183,8 @@ impl TestAttempts {
 
     fn end_step(&mut self, connection: usize, ended: &StepEnded) -> Effects {
         let mut effects = Effects::default();
-        let redaction = self.policy.redaction.clone();
-        let Some(attempt) = self.attempt(connection, ended.attempt) else { return effects };
+        let redaction = &self.policy.redaction;
+        let Some(attempt) = attempt(&mut self.runners, connection, ended.attempt) else { return effects };
         let (context, worker) = (attempt.context, attempt.test.worker);
         let Some(step) = attempt.steps.get_mut(&ended.step) else { return effects };
         step.end = Some(ended.time);
@@ -222,7 +222,7 @@ impl TestAttempts {
             test.dropped_steps = test.dropped_steps.saturating_add(ended.dropped_steps);
             test.passed = (ended.status != "skipped" || !ended.passed).then_some(ended.passed);
         }
-        // A runner counts no time of its own as a test's.
+        // A step may end after the duration that the runner reports.
         let last = steps.values().filter_map(|step| step.end).map(nanos).max().unwrap_or(start);
         let end = end.max(start).max(last);
         let failed = ended.is_none_or(|ended| !ended.passed);
@@ -287,10 +287,6 @@ impl TestAttempts {
         above.or_else(only).map(|(connection, _)| *connection)
     }
 
-    fn attempt(&mut self, connection: usize, attempt: u64) -> Option<&mut Attempt> {
-        self.runners.get_mut(&connection)?.attempts.get_mut(&attempt)
-    }
-
     fn test_context(&self, context: SessionContext) -> TestContext {
         let SessionContext { trace_id, span_id, flags } = context;
         TestContext { trace_id, span_id, flags, tracestate: self.tracestate(context).to_owned() }
@@ -300,6 +296,10 @@ impl TestAttempts {
         let parent = self.policy.parent.as_ref().filter(|parent| parent.trace_id == context.trace_id);
         parent.map_or("", |parent| &parent.tracestate)
     }
+}
+
+fn attempt(runners: &mut BTreeMap<usize, Runner>, connection: usize, attempt: u64) -> Option<&mut Attempt> {
+    runners.get_mut(&connection)?.attempts.get_mut(&attempt)
 }
 
 impl AttemptStep {

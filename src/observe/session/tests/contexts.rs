@@ -1,5 +1,4 @@
 use super::*;
-use crate::observe::observation::IssuedFor;
 
 const APART: u64 = 0x5;
 

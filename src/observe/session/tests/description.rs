@@ -1,7 +1,6 @@
 //! Tests root spans that scripts describe.
 
 use super::*;
-use crate::observe::observation::IssuedFor;
 
 fn described(id: u64, name: Option<&str>, attributes: &[(&str, &str)]) -> Observation {
     Observation::RootDescribed {
@@ -9,19 +8,6 @@ fn described(id: u64, name: Option<&str>, attributes: &[(&str, &str)]) -> Observ
         span_id: span_id(id),
         name: name.map(ToOwned::to_owned),
         attributes: attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-    }
-}
-
-fn issued(issued_for: IssuedFor, id: u64, parent: Option<u64>) -> Observation {
-    Observation::ContextIssued {
-        time: 1.0,
-        span_id: span_id(id),
-        issued_for,
-        trace_id: OTHER.parse().unwrap(),
-        flags: "01".parse().unwrap(),
-        parent: parent.map(span_id),
-        tracestate: String::new(),
-        links: Vec::new(),
     }
 }
 
@@ -48,7 +34,7 @@ fn the_session_has_what_scripts_say_of_it() {
 fn a_clients_span_with_a_name_is_made_here() {
     let page = |navigation: u64| {
         vec![
-            issued(IssuedFor::Navigation, navigation, Some(0x7)),
+            issued(IssuedFor::Navigation, navigation, Some(0x7), "01"),
             navigates(2000.0, "1", 0x10, navigation),
             completed(2010.0, "1", 200),
             committed(2012.0, navigation),
@@ -56,9 +42,9 @@ fn a_clients_span_with_a_name_is_made_here() {
     };
     for (name, is_remote) in [(None, true), (Some("iteration"), false)] {
         let recording = Recording::new()
-            .observe(vec![issued(IssuedFor::Client, 0x7, None), described(0x7, name, &[("test.vu", "1")])])
+            .observe(vec![issued(IssuedFor::Client, 0x7, None, "01"), described(0x7, name, &[("test.vu", "1")])])
             // A second page of the client continues the same context.
-            .observe(vec![issued(IssuedFor::Client, 0x7, None)])
+            .observe(vec![issued(IssuedFor::Client, 0x7, None, "01")])
             .observe(page(0xa));
         let spans = recording.close(2100);
         let navigation = spans.iter().find(|span| span.id == span_id(0xa)).unwrap();

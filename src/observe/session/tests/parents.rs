@@ -1,19 +1,4 @@
 use super::*;
-use crate::observe::observation::IssuedFor;
-
-/// Issues a context of another trace, below `parent`.
-fn issued(issued_for: IssuedFor, id: u64, parent: Option<u64>, flags: &str) -> Observation {
-    Observation::ContextIssued {
-        time: 1.0,
-        span_id: span_id(id),
-        issued_for,
-        trace_id: OTHER.parse().unwrap(),
-        flags: flags.parse().unwrap(),
-        parent: parent.map(span_id),
-        tracestate: "a=1".into(),
-        links: vec![linked(TRACE, ROOT)],
-    }
-}
 
 #[test]
 fn requests_are_in_the_trace_of_their_navigation() {

@@ -1,5 +1,4 @@
 use super::*;
-use crate::observe::observation::IssuedFor;
 
 /// A step of the trace that the navigations are in. Its id is its start.
 fn step(start: u32, end: Option<u32>) -> TestStep {
@@ -13,18 +12,8 @@ fn step_of(trace_id: &str, start: u32, end: Option<u32>) -> TestStep {
 
 /// A navigation in a trace other than the session's, below a tab. It starts 2 ms before its request.
 fn navigation(time: f64, id: u64) -> Vec<Observation> {
-    let issued = |issued_for, id, parent: Option<u64>| Observation::ContextIssued {
-        time,
-        span_id: span_id(id),
-        issued_for,
-        trace_id: OTHER.parse().unwrap(),
-        flags: "01".parse().unwrap(),
-        parent: parent.map(span_id),
-        tracestate: String::new(),
-        links: Vec::new(),
-    };
-    let (tab, request) = (issued(IssuedFor::Tab, 0x7, None), id.to_string());
-    let navigation = issued(IssuedFor::Navigation, id, Some(0x7));
+    let (tab, request) = (issued(IssuedFor::Tab, 0x7, None, "01"), id.to_string());
+    let navigation = issued(IssuedFor::Navigation, id, Some(0x7), "01");
     let mut loaded = vec![tab, navigation, navigates(time, &request, id + 0x100, id)];
     loaded.extend([completed(time + 1.0, &request, 200), committed(time + 2.0, id)]);
     loaded
