@@ -97,6 +97,8 @@ export const shape = (members) => /** @returns {value is T} */ (value) =>
 /** @type {(value: unknown) => value is SessionContext} */
 export const isSessionContext = shape({ traceId: isTraceId, spanId: isSpanId, flags: isFlags });
 
+export const isTrace = shape({ traceId: isTraceId, spanId: isSpanId, flags: isFlags, tracestate: isString });
+
 /** @type {(value: unknown) => value is NavigationContext} */
 export const isNavigationContext = shape({ spanId: isSpanId, flags: isFlags });
 
@@ -167,7 +169,7 @@ const SHAPES = {
   contexts: shape({ contexts: listOf(isNavigationContext), traces: listOf(isSessionContext) }),
   received: shape({ worker: isString, number: Number.isSafeInteger }),
   overlap: shape({ opened: Number.isSafeInteger, kept: isBoolean, closed: isBoolean, windows: orMissing(listOf(listOf(isNumber))) }),
-  test: shape({ test: orNull(shape({ traceId: isTraceId, spanId: isSpanId, flags: isFlags, tracestate: isString })) }),
+  test: shape({ test: orNull(isTrace) }),
   exporter: shape({ exported: Number.isSafeInteger, kept: Number.isSafeInteger, dropped: Number.isSafeInteger, problem: orNull(isString) }),
   settings: shape({ file: orNull(isString), exists: isBoolean, settings: listOf(isSetting) }),
   error: shape({ code: isString, message: isString, about: orMissing(isString), number: orMissing(Number.isSafeInteger) }),

@@ -2,8 +2,7 @@
  * Keeps the record from which a restarted worker continues: in one rule that matches nothing, so that a navigation costs no other write.
  */
 
-import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropagation, isSessionContext, isString, listOf, orMissing, orNull, shape } from '../channel/messages.js';
-import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
+import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropagation, isSessionContext, isString, isTrace, listOf, orMissing, orNull, shape } from '../channel/messages.js';
 
 /** @import { PropagationSettings } from '../context/propagation.js' */
 /** @import { Kept } from '../context/session.js' */
@@ -33,8 +32,6 @@ import { isFlags, isSpanId, isTraceId } from '../context/traceparent.js';
  * @property {Contexts | null} contexts null in detailed mode
  * @property {Kept | null} kept
  */
-
-const isTrace = shape({ traceId: isTraceId, spanId: isSpanId, flags: isFlags, tracestate: isString });
 
 const isKeptContexts = shape({
   session: orNull(isTrace),

@@ -7,6 +7,7 @@ import { BAGGAGE } from '../context/lists.js';
 import { STEERING_HEADERS } from '../context/steering.js';
 import { recordRule } from './record.js';
 import { serverTiming } from './server-timing.js';
+import { sameContent } from './tab.js';
 
 /** @import { Propagation, PropagationSettings } from '../context/propagation.js' */
 /** @import { Kept } from '../context/session.js' */
@@ -265,7 +266,7 @@ export function detailedRules({ session, tabs, needsRules = () => false, exclude
   const buildOther = ruleBuilder(otherTypes.filter(carries), propagation, traces, kept);
   const unreported = [...tabs].filter(([tabId]) => needsRules(tabId));
   const root = traces.rootOf(WORKERS);
-  const isElsewhere = (/** @type {number} */ tabId) => JSON.stringify(traces.rootOf(tabId)) !== JSON.stringify(root);
+  const isElsewhere = (/** @type {number} */ tabId) => !sameContent(traces.rootOf(tabId), root);
   const own = otherTypes.length === 0 ? [] : [...tabs].filter(([tabId]) => !needsRules(tabId) && isElsewhere(tabId));
   const workers = needsRules(WORKERS) ? build.of(WORKER_RULE, 'root', root, { tabId: WORKERS }) : [];
   const widest = unreported.length + workers.length > 0 ? build : buildOther;

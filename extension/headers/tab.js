@@ -33,7 +33,7 @@ export const noUpdate = (...ended) => ({ update: false, ended });
 export const sameSpan = (a, b) => a.spanId === b.spanId;
 
 /** Compares all of two contexts: a client may have changed all but the span. @param {TracedContext} a @param {TracedContext} b */
-const sameContent = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
+export const sameContent = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
 
 /** One tab, or the room kept for one that does not exist yet. */
 export class Tab {

@@ -73,10 +73,11 @@ export class NavigationTracker {
     if (incognito.isIncognito(id)) traces.clients.closed(id);
     if (needsOthers) tabs.known(id);
     const isInOther = traces.contexts.opened(id);
-    // The listener must not contradict the rule for a popup's first request, which may be about to leave.
+    const isRuled = !this.#mode.isLightweight && browserContexts.hasRules(id);
     // In a tab with rules the client's headers are not followed, so rules go that turn out not to be needed.
-    const hasSpareRules = !this.#mode.isLightweight && browserContexts.hasRules(id) && !browserContexts.needsRules(id);
-    const isLeaving = !this.#mode.isLightweight && browserContexts.hasRules(id) && /^https?:/.test(tab.pendingUrl ?? '');
+    const hasSpareRules = isRuled && !browserContexts.needsRules(id);
+    // The listener must not contradict the rule for a popup's first request, which may be about to leave.
+    const isLeaving = isRuled && /^https?:/.test(tab.pendingUrl ?? '');
     if (isInOther && !isLeaving) tabs.moveToContexts();
     if (needsOthers || isInOther || hasSpareRules || browserContexts.needsRules(WORKERS)) void this.#mode.update();
   }
