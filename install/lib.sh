@@ -7,6 +7,7 @@ tools=${XDG_CACHE_HOME:-$HOME/.cache}/navtrace/tools
 
 K6_VERSION=v1.8.1 # needs the Go below
 JAEGER_VERSION=v1.76.0
+DEBIAN_SUITE=bookworm # of the root file system that tests and the image use
 GO_MINIMUM=1.25
 NODE_MINIMUM=20.19
 NODE_PACKAGE_VERSION=20
@@ -127,7 +128,8 @@ need_k6() {
   need_go k6
   say "Building k6 $K6_VERSION (once; it takes a minute or more)"
   mkdir -p "$tools/bin"
-  quietly env GOBIN="$tools/bin" go install "go.k6.io/k6@$K6_VERSION"
+  # Without C libraries, so that it also runs where there are others, as in Alpine.
+  quietly env CGO_ENABLED=0 GOBIN="$tools/bin" go install "go.k6.io/k6@$K6_VERSION"
 }
 
 # Any jaeger-all-in-one on PATH will do; else one is built, and kept. `go install` refuses it, for its go.mod replaces a module.
@@ -147,6 +149,35 @@ need_jaeger() {
       go -C "$scratch" build -buildvcs=false -trimpath -ldflags '-s -w' -o jaeger-all-in-one ./cmd/all-in-one
     mv "$scratch/jaeger-all-in-one" "$tools/bin/"
   )
+}
+
+# A bare Debian (mmdebstrap's variant minbase) with what a user of navtrace installs there: Chromium, its sandbox, a font, certificates,
+# and k6 in /usr/local/bin. It has no navtrace and nothing of this machine's configuration. Made once (a minute or two) and kept.
+#
+#   debian=$(need_debian_root)   # prints the folder
+#
+# The folder is root's and shared by all who call this: never write into it. Put an overlay or a copy above it
+# (mount -t overlay -o lowerdir="$debian",upperdir=…,workdir=…, or cp -a), and mount /proc, /dev and /tmp there.
+need_debian_root() {
+  local packages=ca-certificates,chromium,chromium-sandbox,fonts-liberation debian=$tools/debian-$DEBIAN_SUITE-1
+  if [ ! -d "$debian" ]; then
+    have mmdebstrap || apt_install mmdebstrap
+    need_k6
+    say "Making a bare Debian with Chromium and k6 (once; it takes a minute or two)"
+    mkdir -p "$tools"
+    (
+      # Beside its place, so that it gets there whole or not at all.
+      scratch=$(mktemp -d "$tools/debian.XXXXXX")
+      trap 'as_root rm -rf "$scratch"' EXIT
+      quietly as_root mmdebstrap --mode=root --variant=minbase --include="$packages" \
+        --aptopt='APT::Install-Recommends "false"' "$DEBIAN_SUITE" "$scratch/root"
+      as_root install -m 755 "$(command -v k6)" "$scratch/root/usr/local/bin/k6"
+      as_root rm -f "$scratch/root/etc/resolv.conf" "$scratch/root/etc/hostname"
+      # Another run may have been quicker.
+      as_root mv -T "$scratch/root" "$debian" || [ -d "$debian" ]
+    ) >&2
+  fi
+  printf '%s\n' "$debian"
 }
 
 # The tests' server with OpenTelemetry's Go SDK: built, kept, and built again when its source is another.
