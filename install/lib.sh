@@ -9,6 +9,7 @@ K6_VERSION=v1.8.1 # needs the Go below
 JAEGER_VERSION=v1.76.0
 DEBIAN_SUITE=bookworm # of the root file system that tests and the image use
 GO_MINIMUM=1.25
+GO_MINIMUM_OTELCOL=1.26
 NODE_MINIMUM=20.19
 NODE_PACKAGE_VERSION=20
 
@@ -112,14 +113,14 @@ need_chromedriver() {
   have chromedriver || apt_install chromium-driver
 }
 
-# need_go TOOL, which is missing and is to be built
+# need_go TOOL [MINIMUM]: the tool is missing and is to be built
 need_go() {
-  have go || fail "$1 is missing, and Go to build it with: please install Go $GO_MINIMUM or newer from https://go.dev/dl"
-  local version
+  local minimum=${2:-$GO_MINIMUM} version
+  have go || fail "$1 is missing, and Go to build it with: please install Go $minimum or newer from https://go.dev/dl"
   version=$(cd / && go env GOVERSION)
   version=${version#go}
-  at_least "$GO_MINIMUM" "$version" ||
-    fail "Go $version is too old to build $1: please install $GO_MINIMUM or newer from https://go.dev/dl"
+  at_least "$minimum" "$version" ||
+    fail "Go $version is too old to build $1: please install $minimum or newer from https://go.dev/dl"
 }
 
 # Any k6 on PATH will do; else one is built, and kept.
@@ -191,6 +192,27 @@ need_go_sdk_server() {
   rm -f "$built"
   quietly env CGO_ENABLED=0 \
     go -C "$source" build -buildvcs=false -trimpath -ldflags '-s -w' -o "$tools/bin/sdk-server-go" .
+  printf '%s\n' "$sum" >"$built"
+}
+
+# OpenTelemetry's Collector with the parts that install/otelcol.yaml names: built, kept, and built again when that file is another.
+need_otelcol() {
+  local parts=$root/install/otelcol.yaml built=$tools/otelcol.sha256 sum version
+  sum=$(sha256sum <"$parts")
+  have otelcol-tests && [ -f "$built" ] && [ "$(<"$built")" = "$sum" ] && return
+  need_go "OpenTelemetry's Collector" "$GO_MINIMUM_OTELCOL"
+  version=$(sed -n 's/^  version: //p' "$parts")
+  say "Building OpenTelemetry's Collector $version (once; it takes some minutes)"
+  mkdir -p "$tools/bin"
+  rm -f "$built"
+  (
+    scratch=$(mktemp -d "$tools/otelcol.XXXXXX")
+    trap 'rm -rf "$scratch"' EXIT
+    quietly env GOBIN="$scratch" go install "go.opentelemetry.io/collector/cmd/builder@v$version"
+    cd "$scratch" || exit
+    quietly ./builder --config "$parts"
+    mv "$scratch/out/otelcol-tests" "$tools/bin/"
+  )
   printf '%s\n' "$sum" >"$built"
 }
 

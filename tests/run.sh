@@ -50,6 +50,7 @@ install_tools() {
     need_k6
     need_jaeger
     need_go_sdk_server
+    need_otelcol
   fi
 }
 
