@@ -160,7 +160,7 @@ spanId: string,
 /** The span id of its navigation if the request was never sent; absent if the parent is the session's root. */
 parent?: string, method: string, 
 /** Empty if it is no target. */
-url: string, resource: string, } | { "what": "navigation-committed", time: number, spanId: string, tabId: number, url: string, 
+url: string, resource: string, } | { "what": "request-left", time: number, request: string, } | { "what": "navigation-committed", time: number, spanId: string, tabId: number, url: string, 
 /** The start of the navigation, which may have had no request. */
 started: number, 
 /** Chromium's reason of the navigation (`link`, `typed`, `reload` and so on), or why an open document has a navigation without being loaded:

@@ -6,13 +6,17 @@
  * that opened beside others. Pure.
  */
 
+import { dropOldest } from '../drop-oldest.js';
 import { WORKERS } from './incognito.js';
+
+/** Limit for closed tabs of a browser context. Their requests may outlive them for some seconds. */
+const MAX_FORMER_TABS = 1000;
 
 /**
  * A browser context, with the windows of its open tabs. It is `kept` when the host has seen to it, and `reported` when a request since then has
  * shown that it was in time. The browser's own context, which is on the record, has the number 0.
  *
- * @typedef {{ number: number, tabs: Map<number, number>, isKept: boolean, isReported: boolean }} BrowserContext
+ * @typedef {{ number: number, tabs: Map<number, number>, closed: Set<number>, isKept: boolean, isReported: boolean }} BrowserContext
  */
 /** @typedef {Pick<chrome.tabs.Tab, 'id' | 'windowId' | 'incognito' | 'openerTabId' | 'pendingUrl'>} OpenedTab */
 
@@ -25,7 +29,7 @@ export const hasWindow = (context, windowIds) => windowsOf(context).some((id) =>
 /** The contexts of the browser. */
 export class BrowserContexts {
   /** @type {BrowserContext} */
-  #default = { number: 0, tabs: new Map(), isKept: true, isReported: true };
+  #default = { number: 0, tabs: new Map(), closed: new Set(), isKept: true, isReported: true };
   /** @type {Set<BrowserContext>} those off the record */
   #open = new Set();
   /** @type {Map<number, BrowserContext>} by tab id */
@@ -64,12 +68,20 @@ export class BrowserContexts {
   closed(tabId) {
     const context = this.#ofTab.get(tabId);
     this.#ofTab.delete(tabId);
-    context?.tabs.delete(tabId);
-    if (context?.tabs.size !== 0 || !this.#open.delete(context)) return null;
+    if (context === undefined) return null;
+    context.tabs.delete(tabId);
+    context.closed.add(tabId);
+    dropOldest(context.closed, MAX_FORMER_TABS);
+    if (context.tabs.size > 0 || !this.#open.delete(context)) return null;
     this.#hasClosed = true;
     // The windows close before the context does, so the host may still be in time for the one that opened last.
     if (this.#open.size > 0) this.#isAsked = false;
     return context;
+  }
+
+  /** Whether a context off the record has pages. */
+  get areOpen() {
+    return this.#open.size > 0;
   }
 
   /** Returns the context of an open tab. @param {number} tabId */
@@ -144,7 +156,7 @@ export class BrowserContexts {
     if (isOlder && !isReported) for (const context of this.#open) context.isReported = false;
     // The first of all has none beside it. Later on, one without pages may be open.
     if (isOlder || this.#opened > 1) this.#isAsked = false;
-    const context = { number: this.#opened, tabs: new Map(), isKept: false, isReported };
+    const context = { number: this.#opened, tabs: new Map(), closed: new Set(), isKept: false, isReported };
     this.#open.add(context);
     return context;
   }

@@ -72,7 +72,7 @@ export async function startHeaders(session, host, { injector, navigations }, obs
   const mode = new ModeSwitch(tracing, host, parts, { granted, before: record?.mode ?? null });
   const newTrace = new NewTrace(tracing, host, mode, observers);
   await mode.decide();
-  return { mode, newTrace, navigations: new NavigationTracker(tracing, mode, newTrace, host) };
+  return { mode, newTrace, navigations: new NavigationTracker(tracing, mode, newTrace, host, requests) };
 }
 
 /** Asks whether listeners of this extension may change requests. The browser registers them in any case, but then never asks them. */

@@ -10,6 +10,7 @@ import { isSampled } from '../context/propagators.js';
 /** @import { Carried } from '../context/propagators.js' */
 /** @import { TracedContext } from '../context/traces.js' */
 /** @import { Headers, NavigationRequest, Tracker } from '../observe/navigations.js' */
+/** @import { Requests } from '../observe/requests.js' */
 /** @import { ModeSwitch } from './mode.js' */
 /** @import { NewTrace } from './new-trace.js' */
 /** @import { Change } from './tab.js' */
@@ -25,13 +26,18 @@ export class NavigationTracker {
   #mode;
   #newTrace;
   #host;
+  #requests;
 
-  /** @param {Tracing} tracing @param {ModeSwitch} mode @param {NewTrace} newTrace @param {Pick<Host, 'keepContexts' | 'problem'>} host */
-  constructor(tracing, mode, newTrace, host) {
+  /**
+   * @param {Tracing} tracing @param {ModeSwitch} mode @param {NewTrace} newTrace @param {Pick<Host, 'keepContexts' | 'problem'>} host
+   * @param {Pick<Requests, 'left'>} requests is told of requests whose end the browser may not report
+   */
+  constructor(tracing, mode, newTrace, host, requests) {
     this.#tracing = tracing;
     this.#mode = mode;
     this.#newTrace = newTrace;
     this.#host = host;
+    this.#requests = requests;
     this.#keepContexts();
   }
 
@@ -107,7 +113,12 @@ export class NavigationTracker {
     const { session: { incognito }, tabs, traces } = this.#tracing;
     traces.clients.closed(tabId);
     const ended = tabs.browserContexts.closed(tabId);
-    if (ended !== null) traces.contexts.closed(ended);
+    if (ended !== null) {
+      traces.contexts.closed(ended);
+      // Other workers may be there too where regular windows are.
+      const hasWorkers = !tabs.browserContexts.areOpen && !incognito.isIncognito(tabId);
+      this.#requests.left(new Set(hasWorkers ? [WORKERS, ...ended.closed] : ended.closed));
+    }
     incognito.closed(tabId);
     this.#keepContexts();
     return this.#apply(tabs.closed(tabId));

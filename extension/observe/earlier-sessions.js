@@ -71,6 +71,7 @@ export class EarlierSessions {
       }
       case 'request-challenged':
       case 'request-redirected':
+      case 'request-left':
         return this.#requests.get(observation.request);
       case 'context-issued':
       case 'tab-closed':

@@ -70,7 +70,7 @@ export class Requests {
   #mainFrames;
   /** @type {PageOf} */
   #pageOf = () => undefined;
-  /** @type {Map<string, boolean>} whether the page can read the response, by the ids of requests under way whose start was observed */
+  /** @type {Map<string, { tabId: number, canRead: boolean }>} whether the page can read the response, by the ids of requests under way whose start was observed */
   #started = new Map();
   /** @type {Set<string>} ids of requests under way that are not observed although their addresses are targets */
   #ignored = new Set();
@@ -133,7 +133,7 @@ export class Requests {
     if (!this.#session.exports) return;
     if (!this.#session.incognito.observes(tabId)) return void this.ignore(request);
     this.#ignored.delete(request);
-    this.#started.set(request, false);
+    this.#started.set(request, { tabId, canRead: false });
     // Without a span id yet, the navigation is observed when it commits.
     const startsNavigation = parent !== undefined && isOwnRequest(details);
     this.#outbox.observe({
@@ -171,6 +171,18 @@ export class Requests {
     this.#inRules = null;
     this.#filter = filter;
     this.#register();
+  }
+
+  /**
+   * Observes that no page of a browser context is left. The browser reports no end of most requests under way then, unless the context goes on.
+   *
+   * @param {Set<number>} tabIds the tabs that the context had
+   */
+  left(tabIds) {
+    const time = Date.now();
+    for (const [request, { tabId }] of this.#started) {
+      if (tabIds.has(tabId)) this.#outbox.observe({ what: 'request-left', time, request }, tabId);
+    }
   }
 
   /** Observes no further request: none gets headers. Those under way are observed to their end. */
@@ -214,8 +226,9 @@ export class Requests {
   /** @param {chrome.webRequest.OnHeadersReceivedDetails} details @returns {undefined} */
   #answered = (details) => {
     const { timeStamp: time, requestId: request, statusCode } = details;
-    if (!this.#started.has(request)) return;
-    if (!isChallenge(statusCode)) return void this.#started.set(request, mayRead(details));
+    const started = this.#started.get(request);
+    if (started === undefined) return;
+    if (!isChallenge(statusCode)) return void (started.canRead = mayRead(details));
     this.#outbox.observe({ what: 'request-challenged', time, request, spanId: newSpanId(), response: responseOf(details) }, details.tabId);
   };
 
@@ -243,10 +256,10 @@ export class Requests {
     const { timeStamp: time, requestId: request, error, type } = details;
     if (this.#ignored.delete(request) || !this.#isObserved(details)) return;
     // A request may fail before it leaves; this observation is then the only one of it, and brings its span id and its parent.
-    const canRead = this.#started.get(request);
-    const page = canRead === undefined && !isOwnRequest(details) ? this.#pageOf(details) : undefined;
+    const started = this.#started.get(request);
+    const page = started === undefined && !isOwnRequest(details) ? this.#pageOf(details) : undefined;
     if (page !== undefined && (page.steering?.off === true || !isSampled(page.flags))) return;
-    const hasResponse = WITH_HEADS.includes(type) ? canRead === true : type === 'media' || isOwnOrigin(details);
+    const hasResponse = WITH_HEADS.includes(type) ? started?.canRead === true : type === 'media' || isOwnOrigin(details);
     this.#ended(request);
     this.#outbox.observe({
       what: 'request-failed',

@@ -141,6 +141,12 @@ pub enum Observation {
         url: String,
         resource: String,
     },
+    /// The last page of the request's browser context was closed while the request was under way. If no other observation of the request follows,
+    /// it ended then: where the context closes too, the browser reports no end.
+    RequestLeft {
+        time: f64,
+        request: String,
+    },
     /// The navigation's document has replaced the tab's previous document.
     NavigationCommitted {
         time: f64,
@@ -316,6 +322,7 @@ impl Observation {
             | Self::RequestRedirected { time, .. }
             | Self::RequestCompleted { time, .. }
             | Self::RequestFailed { time, .. }
+            | Self::RequestLeft { time, .. }
             | Self::NavigationCommitted { time, .. }
             | Self::NavigationFailed { time, .. }
             | Self::DocumentParsed { time, .. }

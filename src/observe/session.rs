@@ -128,6 +128,7 @@ impl Session {
             self.apply_navigation(observation, time);
         }
         self.find_steps();
+        self.end_left_requests(&mut spans);
         self.end_navigations(&mut spans);
         let mut spans = self.only_sampled(spans);
         let contexts = self.end_contexts();
@@ -153,7 +154,7 @@ impl Session {
     /// Returns whether something that is open has this span as its parent.
     fn is_in_use(&self, parent: SpanId) -> bool {
         self.navigations.keys().any(|id| self.parents.for_navigation(*id).parent == Some(parent))
-            || self.requests.values().any(|request| self.parents.for_request(request.parent()).parent == Some(parent))
+            || self.requests.values().any(|request| self.parents.for_request(request.parent).parent == Some(parent))
     }
 
     fn update_worker(&mut self, observed: &Observed) {
@@ -256,6 +257,7 @@ fn remember<T>(list: &mut VecDeque<T>, latest: T) -> Option<T> {
 }
 
 mod description;
+mod left;
 mod navigations;
 mod parents;
 mod requests;

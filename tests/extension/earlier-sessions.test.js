@@ -41,8 +41,9 @@ for (const what of ['request-completed', 'request-failed']) {
   });
 }
 
-test('a redirect keeps the session of its request', () => {
+test('a redirect, or the close of its page, keeps the session of a request', () => {
   const sessions = earlier();
+  assert.equal(sessions.sessionOf(observation({ what: 'request-left', request: '1' })), A);
   assert.deepEqual([sessions.sessionOf(redirected('1')), sessions.sessionOf(redirected('1'))], [A, A]);
 });
 

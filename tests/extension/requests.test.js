@@ -93,6 +93,16 @@ for (const [what, event, details, observation] of ENDS) {
   });
 }
 
+test('requests under way are left with the tabs of their context', () => {
+  for (const [requestId, tabId] of [['1', 7], ['2', 8], ['3', 7], ['4', -1]]) requests.started(request({ requestId, tabId }), SPAN, PARENT);
+  browser.fire('webRequest.onCompleted', response({ requestId: '3' }));
+  observed.length = 0;
+  requests.left(new Set([7, -1]));
+  assert.deepEqual(observed.map(({ what, request: id }) => [what, id]), [['request-left', '1'], ['request-left', '4']]);
+  browser.fire('webRequest.onCompleted', response({ requestId: '1' }));
+  assert.equal(observed.at(-1).what, 'request-completed', 'it goes on');
+});
+
 test('a failed request has a span id of its own', () => {
   const details = request({ error: 'net::ERR_CONNECTION_REFUSED', method: 'POST', type: 'ping', fromCache: false });
   browser.fire('webRequest.onErrorOccurred', details);

@@ -36,8 +36,9 @@ function begin({ update = false, ended = [], isLightweight = false, isLanding = 
   const session = { use: mock.fn(), context: { traceId: 'ours', spanId: 'root', flags: '01' }, incognito: ALIKE, propagation };
   const mode = { isLightweight, update: mock.fn(async () => {}), requestLeft: mock.fn() };
   const host = { keepContexts: mock.fn(), problem: mock.fn() };
-  const tracker = new NavigationTracker(/** @type {any} */ ({ session, tabs, traces }), /** @type {any} */ (mode), /** @type {any} */ ({}), host);
-  return { tracker, change, traces, session, mode, tabs, host };
+  const requests = { left: mock.fn() };
+  const tracker = new NavigationTracker(/** @type {any} */ ({ session, tabs, traces }), /** @type {any} */ (mode), /** @type {any} */ ({}), host, requests);
+  return { requests, tracker, change, traces, session, mode, tabs, host };
 }
 
 for (const [what, requestId, url, begun, isLightweight, left] of /** @type {[string, string, string | null, number | null, boolean, boolean][]} */ ([
@@ -122,6 +123,20 @@ test('a navigation that has ended was the session’s', () => {
   const none = begin();
   none.tracker.failed(TAB, '1');
   assert.equal(none.session.use.mock.callCount(), 0);
+});
+
+test('requests are left when the last page of their context closes, and those of workers with the last context', () => {
+  const { tracker, requests } = begin();
+  const left = () => requests.left.mock.calls.map(({ arguments: [tabIds] }) => [...tabIds]);
+  for (const [id, windowId] of /** @type {[number, number][]} */ ([[11, 1], [12, 1], [21, 2], [91, 9]])) {
+    tracker.tabOpened(/** @type {any} */ ({ id, windowId, incognito: windowId !== 9 }));
+  }
+  for (const id of [11, 99, 91]) tracker.closed(id);
+  assert.deepEqual(left(), []);
+  tracker.closed(12);
+  assert.deepEqual(left(), [[11, 12]]);
+  tracker.closed(21);
+  assert.deepEqual(left().slice(1), [[-1, 21]]);
 });
 
 test('a closed tab has no client', () => {

@@ -16,6 +16,7 @@ mod browser_contexts;
 mod browser_test;
 mod caches;
 mod clients;
+mod closing;
 mod collected;
 mod contexts;
 mod control;

@@ -12,7 +12,7 @@ use crate::observe::span::{Nanos, Navigation, Operation, Span, nanos};
 pub(super) const MAX_OPEN: usize = 5000;
 
 /// How long a navigation waits for late requests of a document that is gone, such as a beacon.
-const LATE_REQUEST_WAIT: Nanos = 2_000_000_000;
+pub(super) const LATE_REQUEST_WAIT: Nanos = 2_000_000_000;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct OpenNavigation {

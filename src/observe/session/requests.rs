@@ -25,7 +25,7 @@ pub(super) struct OpenRequest {
     /// The request's trace if the session does not know it.
     #[serde(rename = "stray")]
     unknown_trace: Option<TraceId>,
-    parent: Option<SpanId>,
+    pub(super) parent: Option<SpanId>,
     /// The span of the page's own instrumentation that made the request.
     caller: Option<SpanId>,
     /// The context of another trace that the page had set.
@@ -42,15 +42,14 @@ pub(super) struct OpenRequest {
     /// The address that redirected, between a redirect and the next hop.
     #[serde(default)]
     redirected_from: Option<Box<str>>,
+    /// When the last page of its browser context was closed, or when the request went on after that.
+    #[serde(default)]
+    pub(super) left: Option<Nanos>,
 }
 
 impl OpenRequest {
     pub(super) fn is_between_hops(&self) -> bool {
         self.hop.is_none()
-    }
-
-    pub(super) fn parent(&self) -> Option<SpanId> {
-        self.parent
     }
 }
 
@@ -156,6 +155,7 @@ impl Session {
                     request.error = Some(SpanError::of_name(error, kind));
                 });
             }
+            Observation::RequestLeft { request: id, .. } => self.leave_request(id, time),
             _ => {}
         }
     }
@@ -184,6 +184,7 @@ impl Session {
             // Without a redirect this is another attempt: the server asked for credentials, or the connection was lost.
             self.end_hop(&mut before, hop.start, spans, |_| ());
             request.finished = before.finished;
+            request.left = before.left.map(|_| hop.start);
         }
         if &*hop.request.method != PREFLIGHT {
             self.take_preflight(&hop.request.url);
@@ -206,7 +207,7 @@ impl Session {
     }
 
     /// Ends the current hop, if there is one, after `update` has filled in its result.
-    fn end_hop(
+    pub(super) fn end_hop(
         &mut self,
         request: &mut OpenRequest,
         time: Nanos,
@@ -252,7 +253,9 @@ impl Session {
 
     /// Ends a request whose end will not be seen.
     pub(super) fn abandon(&mut self, mut request: OpenRequest, end: Nanos, spans: &mut Vec<Span>) {
-        if let Some(hop) = request.hop.take() {
+        if let Some(left) = request.left {
+            self.cancel(request, left, spans);
+        } else if let Some(hop) = request.hop.take() {
             let end = end.max(hop.start);
             spans.push(self.request_span(&request, hop, end, true));
         }

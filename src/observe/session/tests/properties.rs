@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn any_observation() -> impl Strategy<Value = Observation> {
-    (0..11_u8, 1..5_u64, 1..4_u64, 1..9000_u32).prop_map(|(kind, request, navigation, at)| {
+    (0..12_u8, 1..5_u64, 1..4_u64, 1..9000_u32).prop_map(|(kind, request, navigation, at)| {
         let (time, name) = (f64::from(at), request.to_string());
         match kind {
             0 => navigates(time, &name, request * 0x100 + u64::from(kind) + u64::from(at) * 0x10000, navigation),
@@ -16,6 +16,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
             6 => committed(time, navigation),
             7 => Observation::NavigationFailed { time, span_id: span_id(navigation), end: None },
             9 => exchanges::challenged(time, &name, request * 0x100 + u64::from(at) * 0x10000 + 1, 401),
+            10 => Observation::RequestLeft { time, request: name },
             8 => Observation::DocumentLoaded { time, span_id: span_id(navigation) },
             _ => Observation::TabClosed { time, tab_id: 7 },
         }
