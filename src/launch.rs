@@ -10,6 +10,7 @@ pub(crate) mod gate;
 pub(crate) mod in_use;
 pub(crate) mod k6;
 pub(crate) mod latch;
+pub(crate) mod machine;
 pub(crate) mod manifest;
 pub(crate) mod names;
 pub(crate) mod profile;

@@ -11,7 +11,7 @@ use crate::base::stdio::say;
 use crate::cli::profile;
 use crate::cli::setting_flags::SettingFlags;
 use crate::context::mode::ModeSetting;
-use crate::launch::{extension, find, k6, start};
+use crate::launch::{extension, find, k6, machine};
 use crate::settings::Config;
 
 /// Print the variables by which k6 starts a traced browser without the launcher
@@ -88,10 +88,8 @@ fn lines(config: &Config, args: &Args) -> Result<String, Failure> {
 
     let required = k6::RequiredArgs { extension, id: extension::ID, profile: &profile };
     let arguments = k6::merge(&given, required, |folder| extension::check(Path::new(folder)).is_ok())?;
-    if start::needs_no_sandbox() && !k6::has(&given, "no-sandbox") {
-        say(
-            "running as root, where Chromium has no sandbox: put no-sandbox into K6_BROWSER_ARGS before this, or k6 can't start it",
-        );
+    if let Some(reason) = machine::missing_sandbox().filter(|_| !k6::has(&given, machine::NO_SANDBOX)) {
+        say(&format!("{reason}: put no-sandbox into K6_BROWSER_ARGS before this, or k6 can't start it"));
     }
 
     let mut lines = String::new();

@@ -13,7 +13,7 @@ use crate::cli::setting_flags::SettingFlags;
 use crate::context::mode::ModeSetting;
 use crate::context::propagator::Propagator;
 use crate::export::options::{Endpoint, ExportOptions};
-use crate::launch::{extension, find, start};
+use crate::launch::{extension, find, machine};
 use crate::run::collector::{self, RunningCollector};
 use crate::run::{Run, RunOptions};
 use crate::settings::assignment::{FILE, Source};
@@ -78,8 +78,8 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         ModeSetting::Static => None,
         ModeSetting::Worker(_) => Some(extension::provide(config.extension.as_deref())?),
     };
-    if start::needs_no_sandbox() {
-        say(start::NO_SANDBOX);
+    if let Some(reason) = machine::missing_sandbox() {
+        say(&machine::sandbox_warning(reason));
     }
     let run = Run::prepare()?;
     let collector = start_collector(config, &args.collect)?;

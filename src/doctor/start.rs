@@ -15,7 +15,7 @@ use crate::channel::message::to_host::{Hello, ToHost};
 use crate::context::mode::ModeSetting;
 use crate::doctor::{CheckStatus, DoctorOptions, Finding, page_load};
 use crate::launch::find::{self, FoundBrowser};
-use crate::launch::{extension, start};
+use crate::launch::{extension, machine, start};
 
 /// Time for the host's answer.
 const HOST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +28,12 @@ pub(crate) fn check(options: &DoctorOptions) -> (Vec<Finding>, Option<Failure>) 
     let mut findings = vec![Finding::of("browser", described)];
     let warnings = browser.iter().flat_map(|browser| browser.warnings.iter().cloned()).chain(find::remote_browsers());
     findings.extend(warnings.map(|sentence| Finding::new(CheckStatus::Warn, "browser", sentence)));
+    findings.push(match machine::missing_sandbox() {
+        Some(reason) => {
+            Finding::new(CheckStatus::Warn, "sandbox", format!("{reason}: navtrace starts it with --no-sandbox"))
+        }
+        None => Finding::new(CheckStatus::Ok, "sandbox", "navtrace leaves it on"),
+    });
     let results = match options.mode {
         ModeSetting::Worker(_) => [("extension", extension_files(options)), ("host", host(options))],
         ModeSetting::Static => [

@@ -25,8 +25,8 @@ pub(crate) struct AddedFlags<'a> {
     pub(crate) granted_id: Option<&'a str>,
     /// The temporary profile of a client that named none.
     pub(crate) user_data_dir: Option<&'a Path>,
-    /// Whether to turn the sandbox off, without which Chromium refuses to start as root.
-    pub(crate) no_sandbox: bool,
+    /// The names of the switches without which Chromium does not start, or crashes, on this machine.
+    pub(crate) machine: &'a [&'static str],
     /// The `DevTools` port in place of the client's, if there is one. With 0 the browser chooses it.
     pub(crate) port: Option<u16>,
     /// Whether the browser listens on a `DevTools` port of its choice too, for a client that uses the pipe.
@@ -110,9 +110,7 @@ pub(crate) fn rewrite(args: &[OsString], added: &AddedFlags) -> Vec<OsString> {
     if added.adds_port {
         rewritten.push(flag(DEVTOOLS_PORT, "0".as_ref()));
     }
-    if added.no_sandbox {
-        rewritten.push("--no-sandbox".into());
-    }
+    rewritten.extend(added.machine.iter().map(|name| format!("--{name}").into()));
     if shows_new_tab(args) {
         rewritten.push(BLANK_PAGE.into());
     }
@@ -188,7 +186,7 @@ mod tests {
             extension_dir: Path::new("/ext"),
             granted_id: Some("abc"),
             user_data_dir: None,
-            no_sandbox: false,
+            machine: &[],
             port: None,
             adds_port: false,
         }
@@ -303,11 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_a_port_and_no_sandbox_are_added() {
+    fn a_profile_a_port_and_what_the_machine_needs_are_added() {
         let user_data_dir = Some(Path::new("/tmp/p q"));
-        let added = AddedFlags { user_data_dir, adds_port: true, no_sandbox: true, ..added() };
+        let added = AddedFlags { user_data_dir, adds_port: true, machine: &["no-sandbox", "b"], ..added() };
         let last = |args: &[OsString]| rewrite(args, &added).split_off(2);
-        assert_eq!(last(&[]), ["--user-data-dir=/tmp/p q", "--remote-debugging-port=0", "--no-sandbox"]);
+        assert_eq!(last(&[]), ["--user-data-dir=/tmp/p q", "--remote-debugging-port=0", "--no-sandbox", "--b"]);
     }
 
     #[test]

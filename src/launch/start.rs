@@ -23,10 +23,7 @@ use crate::launch::relay::pipe::CommandPipe;
 use crate::launch::relay::port::ClientPort;
 use crate::launch::relay::port_file::PortFile;
 use crate::launch::watch::BrowserWatch;
-use crate::launch::{devtools, extension, find, latch, names, profile, worker_order};
-
-/// The warning of a start without the sandbox.
-pub(crate) const NO_SANDBOX: &str = "running as root, where Chromium has no sandbox: starting it with --no-sandbox";
+use crate::launch::{devtools, extension, find, latch, machine, names, profile, worker_order};
 
 /// The settings of a start.
 #[derive(Debug, Clone)]
@@ -85,13 +82,16 @@ impl LaunchOptions {
         Ok(temporary_profile)
     }
 
-    /// Returns whether `--no-sandbox` must be added to the client's arguments, and warns of it.
-    pub(super) fn adds_no_sandbox(&self, args: &[OsString]) -> bool {
-        let no_sandbox = needs_no_sandbox() && !flags::has(args, "no-sandbox");
-        if no_sandbox && !self.is_under_run {
-            say(NO_SANDBOX);
+    /// Returns the switches that this machine needs besides the client's arguments, and warns if the sandbox is off.
+    pub(super) fn machine_switches(&self, args: &[OsString]) -> Vec<&'static str> {
+        let is_given = |name| flags::has(args, name);
+        let missing_sandbox = if is_given(machine::NO_SANDBOX) { None } else { machine::missing_sandbox() };
+        if let Some(reason) = missing_sandbox.filter(|_| !self.is_under_run) {
+            say(&machine::sandbox_warning(reason));
         }
-        no_sandbox
+        let needs_files = !is_given(machine::NO_SHARED_MEMORY) && machine::lacks_shared_memory();
+        let switches = [missing_sandbox.map(|_| machine::NO_SANDBOX), needs_files.then_some(machine::NO_SHARED_MEMORY)];
+        switches.into_iter().flatten().collect()
     }
 }
 
@@ -118,7 +118,7 @@ impl PreparedBrowser {
         let binary = this_binary()?;
 
         let temporary_profile = options.prepare_profile(args, Some(&binary))?;
-        let no_sandbox = options.adds_no_sandbox(args);
+        let machine = options.machine_switches(args);
         let gate = create("the gate's directory", Gate::create)?;
         worker_order::announce(&gate.path(), args);
         let has_pipe = flags::has_devtools_pipe(args);
@@ -137,7 +137,7 @@ impl PreparedBrowser {
             extension_dir: &extension_dir,
             granted_id: Some(extension::ID),
             user_data_dir: temporary_profile.as_ref().map(TemporaryDirectory::path),
-            no_sandbox,
+            machine: &machine,
             port: port.as_ref().map(|_| 0).or(port_file.as_ref().map(PortFile::port)),
             adds_port,
         };
@@ -241,11 +241,6 @@ fn take_port_file(user_data_dir: &Path, options: &LaunchOptions) -> Option<PortF
         ));
         None
     })
-}
-
-/// Returns whether Chromium would refuse to start without `--no-sandbox`.
-pub(crate) fn needs_no_sandbox() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// Returns the path of this program, which Chromium starts as the host.

@@ -107,7 +107,7 @@ impl StaticBrowser {
             extension_dir: extension_dir.path(),
             granted_id: None,
             user_data_dir: temporary_profile.as_ref().map(TemporaryDirectory::path),
-            no_sandbox: launch.adds_no_sandbox(args),
+            machine: &launch.machine_switches(args),
             port: None,
             adds_port: false,
         };

@@ -3,8 +3,29 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
+use std::process::{Command, Output};
 
 use crate::navtrace::{Environment, copy_binary, stderr, stdout};
+
+/// Runs a shell script in namespaces of its own: as a user that is not root, gains no privileges, and for whom the kernel makes no further user
+/// namespace unless `sandboxed`; with a `/dev/shm` of `shared_memory` MiB.
+fn contained(environment: &Environment, script: &str, sandboxed: bool, shared_memory: u32) -> Output {
+    let browser = environment.program("chromium", r#"printf '%s\n' "$@""#);
+    let limit = if sandboxed { "" } else { "echo 1 >/proc/sys/user/max_user_namespaces" };
+    let set_up = format!(
+        r#"mount -t tmpfs -o size={shared_memory}m,mode=1777 tmpfs /dev/shm && {limit}
+        exec unshare --user --map-user=1000 --map-group=1000 -- setpriv --no-new-privs -- sh -c "$0""#
+    );
+    let described = environment.navtrace(["--version"]);
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "--", "sh", "-c", &set_up, script]);
+    command.env_clear().envs(described.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
+        .env("PATH", "/usr/bin:/bin")
+        .env("NAVTRACE", env!("CARGO_BIN_EXE_navtrace"))
+        .env("NAVTRACE_BROWSER", browser);
+    command.output().unwrap()
+}
 
 #[test]
 fn a_temporary_directory_is_enough() {
@@ -19,7 +40,7 @@ fn a_temporary_directory_is_enough() {
     }
     let navtrace = |args: &[&str]| {
         let described = environment.navtrace(args);
-        let mut command = std::process::Command::new(&program);
+        let mut command = Command::new(&program);
         command.args(args).env_clear().envs(described.get_envs().filter_map(|(name, value)| Some((name, value?))));
         // Only root could write there.
         command.env("HOME", "/proc/none").env("PATH", "/usr/bin:/bin").env("OTEL_TRACES_EXPORTER", "otlp");
@@ -39,4 +60,49 @@ fn a_temporary_directory_is_enough() {
     let report = stdout(&navtrace(&["doctor"]));
     let extension = format!("ok    extension        aalhdoofknlgjgclnnkjbegphicaohme in {}/", private.display());
     assert!(report.contains(&extension), "{report}");
+}
+
+#[test]
+fn chromium_starts_without_a_sandbox_where_it_could_not_start_with_one() {
+    const REASON: &str = "user namespaces are not allowed here, and Chromium's sandbox needs them";
+    let sentence = format!("navtrace: {REASON}: starting it with --no-sandbox\n");
+    let launch = r#""$NAVTRACE" launch --headless"#;
+    let environment = Environment::new();
+    let flags = |sandboxed, shared_memory, script: &str| {
+        let output = contained(&environment, script, sandboxed, shared_memory);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let printed = stdout(&output);
+        let kept = printed.lines().filter(|line| ["--no-sandbox", "--disable-dev-shm-usage"].contains(line));
+        (kept.map(str::to_owned).collect::<Vec<_>>().join(" "), stderr(&output))
+    };
+    assert_eq!(flags(true, 300, launch), (String::new(), String::new()));
+    assert_eq!(flags(false, 300, launch), ("--no-sandbox".to_owned(), sentence.clone()));
+    // The client's own flags stay alone.
+    let named = format!("{launch} --no-sandbox --disable-dev-shm-usage");
+    assert_eq!(flags(false, 64, &named), ("--no-sandbox --disable-dev-shm-usage".to_owned(), String::new()));
+    for mode in ["auto", "static"] {
+        let script = format!("NAVTRACE_MODE={mode} {launch}");
+        assert_eq!(flags(true, 64, &script), ("--disable-dev-shm-usage".to_owned(), String::new()));
+    }
+    // A run says it once, however many browsers it has.
+    let run = r#""$NAVTRACE" run -- sh -c '"$CHROME_BIN"; "$CHROME_BIN"'"#;
+    let (flags_of_run, messages) = flags(false, 300, run);
+    assert_eq!(
+        (flags_of_run.as_str(), messages.matches(&sentence).count()),
+        ("--no-sandbox --no-sandbox", 1),
+        "{messages}"
+    );
+
+    for (sandboxed, finding) in [
+        (true, "ok    sandbox          navtrace leaves it on".to_owned()),
+        (false, format!("warn  sandbox          {REASON}: navtrace starts it with --no-sandbox")),
+    ] {
+        let report = stdout(&contained(&environment, r#""$NAVTRACE" doctor"#, sandboxed, 300));
+        assert!(report.lines().any(|line| line == finding), "{report}");
+    }
+    let plain = stderr(&contained(&environment, r#""$NAVTRACE" env --k6"#, false, 300));
+    assert_eq!(
+        plain,
+        format!("navtrace: {REASON}: put no-sandbox into K6_BROWSER_ARGS before this, or k6 can't start it\n")
+    );
 }
