@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::browser_test::{BrowserTest, exclusive, script_path};
+use crate::browser_test::{BrowserTest, exclusive, is_root, script_path};
 use crate::clients::chromium;
 use crate::navtrace::{Environment, copy_binary, stderr, stdout};
 
@@ -14,8 +14,11 @@ fn every_check_passes() {
     let output = environment.navtrace(["doctor"]).output().unwrap();
     let report = stdout(&output);
     let (report, disk) = report.split_once("\n\nOn the disk\n").unwrap();
-    let lines: Vec<&str> = report.lines().collect();
+    // Root has no sandbox.
+    let sandbox = if is_root() { "warn  sandbox          running as root" } else { "ok    sandbox  " };
+    let (sandboxes, lines): (Vec<&str>, Vec<&str>) = report.lines().partition(|line| line.contains("  sandbox  "));
     assert_eq!(output.status.code(), Some(0), "{report}");
+    assert!(sandboxes.len() == 1 && sandboxes[0].starts_with(sandbox), "{report}");
     assert_eq!(lines.len(), 8, "{report}");
     assert!(disk.starts_with("ok    extensions       1 item "), "{disk}");
     assert!(lines[..7].iter().all(|line| line.starts_with("ok    ")), "{report}");
