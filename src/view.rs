@@ -1,6 +1,6 @@
 //! View: shows traces as a waterfall in the terminal and as an HTML page.
 //!
-//! [`trace_file`] scans a file ([`scan`]) in one of the formats ([`document`]), lists the traces in it ([`trace_index`]) and
+//! [`trace_files`] scans files ([`sources`], [`scan`]) in one of the formats ([`document`]), lists the traces in it ([`trace_index`]) and
 //! loads the selected ones as trees of spans ([`tree`], from [`parents`], [`times`] and [`clocks`]). [`terminal`] and [`page`] show a [`trace`], whatever format it came from.
 
 mod clocks;
@@ -12,13 +12,15 @@ pub mod page;
 mod parents;
 pub(crate) mod parsed;
 mod readable;
+pub mod run;
 mod scan;
 pub(crate) mod serve;
 mod shorten;
+pub(crate) mod sources;
 pub(crate) mod terminal;
 mod times;
 pub mod trace;
-pub(crate) mod trace_file;
+pub(crate) mod trace_files;
 mod trace_index;
 pub(crate) mod tree;
 mod zipkin_json;

@@ -16,28 +16,36 @@ use crate::collect::store;
 use crate::settings::Config;
 use crate::view::page::{self, Page};
 use crate::view::parsed::Detail;
+use crate::view::run;
 use crate::view::serve;
 use crate::view::terminal::{self, Terminal};
-use crate::view::trace_file::{LoadedTraces, MAX_TRACE_SPANS, TraceFile, TraceSelection};
+use crate::view::trace_files::{LoadedTraces, MAX_TRACE_SPANS, TraceFiles, TraceSelection};
 use crate::view::tree::Clocks;
 
 /// Show traces: a waterfall in the terminal, or a page
 ///
 /// Reads trace files of `navtrace run` and `navtrace collect`, files from the OpenTelemetry Collector's file exporter (OTLP JSON lines), and JSON
-/// from Jaeger, Tempo and Zipkin.
+/// from Jaeger, Tempo and Zipkin. Several files, and the files in a folder, are shown as one run: totals, failures, slow requests and endpoints,
+/// tests and machines.
 #[derive(Debug, clap::Args)]
 #[command(
+    override_usage = "navtrace view [OPTIONS] [FILE]... [TRACE_ID]",
     after_help = "Examples:\n  navtrace view                          the latest run\n  navtrace view traces.jsonl 4bf92f35    \
-                        one trace, by the start of its id\n  navtrace view --open                   the latest run, in the browser"
+                        one trace, by the start of its id\n  navtrace view --open                   the latest run, in the browser\n  \
+                        navtrace view artifacts/ --json        a run of several machines, for other programs"
 )]
 pub(super) struct Args {
-    /// The trace file, or - for standard input (default: that of the latest run)
+    /// Trace files, folders with such files, or - for standard input (default: the file of the latest run). The last one may be the id of the trace to show, or the start of it
     #[arg(value_name = "FILE")]
-    file: Option<OsString>,
+    files: Vec<OsString>,
 
-    /// The trace to show: its id, or the start of it
-    #[arg(value_name = "TRACE_ID")]
-    trace: Option<String>,
+    /// Show all traces together, as is done for several files and folders
+    #[arg(long)]
+    run: bool,
+
+    /// Print all traces together as JSON
+    #[arg(long, conflicts_with_all = ["html", "open"])]
+    json: bool,
 
     /// Write a self-contained page instead of showing a waterfall
     #[arg(long, value_name = "FILE")]
@@ -67,24 +75,44 @@ const MAX_WIDTH: usize = 1000;
 const MIN_ID_DIGITS: usize = 4;
 
 pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
-    let (path, trace) = file_and_trace(args)?;
+    let (paths, trace) = files_and_trace(args)?;
+    if trace.is_some() && (args.run || args.json) {
+        let option = if args.json { "--json" } else { "--run" };
+        return Err(Failure::new(
+            ExitCode::Usage,
+            format!("{option} shows all traces together: leave out the trace id"),
+        ));
+    }
     if let Some(html) = &args.html {
-        check_html_path(html, &path)?;
+        check_html_path(html, &paths)?;
     }
-    let file = TraceFile::open(&path)?;
-    if args.html.is_some() || args.open {
-        show_page(config, args, &file, trace)?;
-    } else {
-        show_in_terminal(config, args, &path, &file, trace)?;
+    let is_run = args.run || args.json || paths.len() > 1 || paths.iter().any(|path| path.is_dir());
+    let files = if is_run && trace.is_none() { TraceFiles::open_run(&paths) } else { TraceFiles::open(&paths) }?;
+    for reason in &files.sources.unreadable {
+        say(&reason.to_string());
     }
-    Ok(ExitCode::Success.into())
+    match &files.run {
+        _ if args.html.is_some() || args.open => show_page(config, args, &files, trace)?,
+        Some(run) if args.json => {
+            warn(&files.sources.warnings);
+            let text = serde_json::to_string_pretty(run);
+            print(&(text.unwrap_or_else(|_| unreachable!("texts and numbers are JSON")) + "\n"))?;
+        }
+        Some(run) => {
+            warn(&files.sources.warnings);
+            print(&run::text::describe(run, detect_terminal()))?;
+            hint(&paths, "a trace", true);
+        }
+        None => show_in_terminal(config, args, &paths, &files, trace)?,
+    }
+    Ok(if files.sources.is_incomplete { ExitCode::Failure } else { ExitCode::Success }.into())
 }
 
-fn show_page(config: &Config, args: &Args, file: &TraceFile, trace: Option<String>) -> Result<(), Failure> {
+fn show_page(config: &Config, args: &Args, files: &TraceFiles, trace: Option<String>) -> Result<(), Failure> {
     let selection = trace.map_or(TraceSelection::All { max_spans: page::MAX_SPANS }, TraceSelection::Id);
-    let loaded = file.load(&selection, Detail::Full, Clocks::Both, config.link.as_ref())?;
-    warn(&loaded);
-    let page = Page::new(&loaded, args.correct_clocks);
+    let loaded = files.load(&selection, Detail::Full, Clocks::Both, config.link.as_ref())?;
+    warn_of_loaded(&loaded);
+    let page = Page::new(&loaded, files.run.as_ref(), args.correct_clocks);
     if let Some(path) = &args.html {
         let path_shown = path.display();
         files::write_with(path, Readers::User, |file| page::write(file, &page)).map_err(|error| {
@@ -103,26 +131,26 @@ fn show_page(config: &Config, args: &Args, file: &TraceFile, trace: Option<Strin
 fn show_in_terminal(
     config: &Config,
     args: &Args,
-    path: &Path,
-    file: &TraceFile,
+    paths: &[PathBuf],
+    files: &TraceFiles,
     trace: Option<String>,
 ) -> Result<(), Failure> {
-    let has_several = file.traces.len() > 1;
+    let has_several = files.traces.len() > 1;
     let with_list = trace.is_none() && has_several;
-    let first = || file.traces.first().map(|trace| trace.id.clone()).unwrap_or_default();
+    let first = || files.traces.first().map(|trace| trace.id.clone()).unwrap_or_default();
     let selection = TraceSelection::Id(trace.unwrap_or_else(first));
     let clocks = if args.correct_clocks { Clocks::Corrected } else { Clocks::AsGiven };
-    let loaded = file.load(&selection, Detail::Outline, clocks, config.link.as_ref())?;
-    warn(&loaded);
+    let loaded = files.load(&selection, Detail::Outline, clocks, config.link.as_ref())?;
+    warn_of_loaded(&loaded);
     for note in loaded.traces.iter().flat_map(|trace| terminal::notes(trace, clocks)) {
         say(&note);
     }
     let terminal = detect_terminal();
     let mut text = String::new();
     if with_list {
-        let listed = file.traces.len().min(MAX_LISTED);
-        text += &terminal::list(&file.traces[..listed], terminal);
-        let further = file.traces.len() - listed + file.further_traces;
+        let listed = files.traces.len().min(MAX_LISTED);
+        text += &terminal::list(&files.traces[..listed], terminal);
+        let further = files.traces.len() - listed + files.further_traces;
         if further > 0 {
             let _ = writeln!(text, "and {further} more");
         }
@@ -132,49 +160,56 @@ fn show_in_terminal(
         text += &terminal::waterfall(trace, terminal);
     }
     print(&text)?;
-    // Standard input and pipes can't be read again.
-    if io::stdout().is_terminal() && path != Path::new("-") && path.is_file() {
-        let file = shell_word(path);
-        let other = if has_several { format!("another trace: navtrace view {file} TRACE_ID; ") } else { String::new() };
-        say(&format!("{other}in the browser: navtrace view {file} --open"));
-    }
+    hint(paths, "another trace", has_several);
     Ok(())
 }
 
+/// Says in a terminal how to see more.
+fn hint(paths: &[PathBuf], trace: &str, has_several: bool) {
+    // Standard input and pipes can't be read again.
+    let can_be_read = paths.iter().all(|path| path != Path::new("-") && (path.is_file() || path.is_dir()));
+    if io::stdout().is_terminal() && can_be_read {
+        let files = paths.iter().map(|path| shell_word(path)).collect::<Vec<_>>().join(" ");
+        let other = if has_several { format!("{trace}: navtrace view {files} TRACE_ID; ") } else { String::new() };
+        say(&format!("{other}in the browser: navtrace view {files} --open"));
+    }
+}
+
 /// Refuses to write the page to standard output or over the traces.
-fn check_html_path(html: &Path, traces: &Path) -> Result<(), Failure> {
+fn check_html_path(html: &Path, traces: &[PathBuf]) -> Result<(), Failure> {
     if html == Path::new("-") {
         let failure = Failure::new(ExitCode::Usage, "the page can't be written to standard output");
         return Err(failure.hint("name a file with --html"));
     }
-    if html.canonicalize().is_ok_and(|html| traces.canonicalize().is_ok_and(|traces| html == traces)) {
+    let is_same = |html: &Path, path: &Path| path.canonicalize().is_ok_and(|path| html == path);
+    if html.canonicalize().is_ok_and(|html| traces.iter().any(|path| is_same(&html, path))) {
         let message = format!("{} is the trace file, and the page would replace it", html.display());
         return Err(Failure::new(ExitCode::Usage, message).hint("name another file with --html"));
     }
     Ok(())
 }
 
-/// Returns the trace file and the trace id that the arguments mean. A trace id alone belongs to the latest run.
-fn file_and_trace(args: &Args) -> Result<(PathBuf, Option<String>), Failure> {
+/// Returns the files and the trace id that the arguments mean. A trace id alone belongs to the latest run.
+fn files_and_trace(args: &Args) -> Result<(Vec<PathBuf>, Option<String>), Failure> {
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let mut file = args.file.as_ref().map(PathBuf::from);
-    let mut trace = args.trace.clone();
-    if trace.is_none() {
-        let id = file.as_ref().filter(|file| !file.exists()).and_then(|file| file.to_str());
-        if let Some(id) = id.filter(|id| id.len() == 32 && is_hex(id)) {
-            trace = Some(id.to_owned());
-            file = None;
+    let mut paths: Vec<PathBuf> = args.files.iter().map(PathBuf::from).collect();
+    let is_missing = |path: &&PathBuf| path.as_path() != Path::new("-") && path.symlink_metadata().is_err();
+    let missing = paths.last().filter(is_missing).and_then(|path| path.to_str());
+    // Behind a file, what can't be one is meant to be an id.
+    let is_meant =
+        |text: &&str| if paths.len() > 1 { !text.contains(['.', '/']) } else { text.len() == 32 && is_hex(text) };
+    let trace = missing.filter(is_meant).map(ToOwned::to_owned);
+    if let Some(id) = &trace {
+        if !(MIN_ID_DIGITS..=32).contains(&id.len()) || !is_hex(id) {
+            let expected = format!("expected 32 hexadecimal digits, or at least the first {MIN_ID_DIGITS} of them");
+            return Err(Failure::new(ExitCode::Usage, format_args!("{id} is not a trace id")).because(expected));
         }
+        paths.pop();
     }
-    if let Some(id) = trace.as_ref().filter(|id| !(MIN_ID_DIGITS..=32).contains(&id.len()) || !is_hex(id)) {
-        let expected = format!("expected 32 hexadecimal digits, or at least the first {MIN_ID_DIGITS} of them");
-        return Err(Failure::new(ExitCode::Usage, format_args!("{id} is not a trace id")).because(expected));
+    if paths.is_empty() {
+        paths.push(latest()?);
     }
-    let file = match file {
-        Some(file) => file,
-        None => latest()?,
-    };
-    Ok((file, trace))
+    Ok((paths, trace))
 }
 
 /// Returns the trace file of the latest run.
@@ -190,10 +225,14 @@ fn latest() -> Result<PathBuf, Failure> {
     })
 }
 
-fn warn(loaded: &LoadedTraces) {
-    for warning in &loaded.warnings {
+fn warn(warnings: &[String]) {
+    for warning in warnings {
         say(warning);
     }
+}
+
+fn warn_of_loaded(loaded: &LoadedTraces) {
+    warn(&loaded.warnings);
     let spans = counted(loaded.left_out_spans, "span");
     if loaded.left_out_traces > 0 {
         let traces = counted(loaded.left_out_traces, "trace");

@@ -36,6 +36,8 @@ pub(crate) mod own {
     pub(super) const TEST_TAGS: &str = "navtrace.test.tags";
     pub(super) const DROPPED_STEPS: &str = "navtrace.test.dropped_steps";
     pub(crate) const STEP_CATEGORY: &str = "navtrace.step.category";
+    /// In the resource: what all browsers of a run share, on however many machines.
+    pub(crate) const RUN_ID: &str = "navtrace.run.id";
 }
 
 /// Methods that may be used as span names: those of RFC 9110 (section 9), PATCH of RFC 5789, and QUERY.

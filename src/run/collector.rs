@@ -20,7 +20,7 @@ use crate::run::ending::Unfinished;
 use crate::view::link::LinkTemplate;
 use crate::view::page::{self, Page};
 use crate::view::parsed::Detail;
-use crate::view::trace_file::{TraceFile, TraceSelection};
+use crate::view::trace_files::{TraceFiles, TraceSelection};
 use crate::view::tree::Clocks;
 
 /// Longest time that a collector may take to end, in addition to the silence that it waits for.
@@ -211,7 +211,7 @@ fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, Strin
     let selection = TraceSelection::All { max_spans: page::MAX_SPANS };
     // What receiving has used must not add to what the page needs, nor what listing the traces has.
     memory::return_free();
-    let file = TraceFile::open(path);
+    let file = TraceFiles::open(&[path.to_owned()]);
     memory::return_free();
     let loaded = file.and_then(|file| file.load(&selection, Detail::Full, Clocks::Both, link));
     let loaded = loaded.map_err(|error| error.to_string())?;
@@ -219,7 +219,7 @@ fn write_page(path: &Path, link: Option<&LinkTemplate>) -> Result<PathBuf, Strin
     if !page::may_replace(&html) {
         return Err(format!("{} is not a page of navtrace", html.display()));
     }
-    files::write_with(&html, Readers::User, |file| page::write(file, &Page::new(&loaded, false)))
+    files::write_with(&html, Readers::User, |file| page::write(file, &Page::new(&loaded, None, false)))
         .map_err(|error| format!("{}: {error}", html.display()))?;
     Ok(html)
 }

@@ -11,8 +11,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::view::run::RunSummary;
 use crate::view::trace::Trace;
-use crate::view::trace_file::LoadedTraces;
+use crate::view::trace_files::LoadedTraces;
 
 /// How many spans a page has, all traces together.
 pub(crate) const MAX_SPANS: usize = 20_000;
@@ -39,14 +40,16 @@ pub struct Page<'a> {
     pub left_out_traces: usize,
     /// The number of spans in the file that the page leaves out.
     pub left_out_spans: usize,
+    /// All traces together, with those that the page leaves out.
+    pub run: Option<&'a RunSummary>,
     /// Whether the page first shows times as if all clocks were right.
     pub correct_clocks: bool,
 }
 
 impl<'a> Page<'a> {
-    pub(crate) fn new(loaded: &'a LoadedTraces, correct_clocks: bool) -> Self {
+    pub(crate) fn new(loaded: &'a LoadedTraces, run: Option<&'a RunSummary>, correct_clocks: bool) -> Self {
         let LoadedTraces { source, traces, left_out_traces, left_out_spans, .. } = loaded;
-        Self { source, traces, left_out_traces: *left_out_traces, left_out_spans: *left_out_spans, correct_clocks }
+        Self { source, traces, left_out_traces: *left_out_traces, left_out_spans: *left_out_spans, run, correct_clocks }
     }
 }
 
@@ -131,7 +134,14 @@ mod tests {
     #[test]
     fn data_can_not_end_its_script_element() {
         let source = "</script><script>alert(1)</script><img src=x onerror=alert(2)><!--\u{2028}&amp;";
-        let html = render(&Page { source, traces: &[], left_out_traces: 1, left_out_spans: 2, correct_clocks: false });
+        let html = render(&Page {
+            source,
+            traces: &[],
+            left_out_traces: 1,
+            left_out_spans: 2,
+            run: None,
+            correct_clocks: false,
+        });
         assert_eq!(html.matches("<script").count(), TEMPLATE.matches("<script").count());
         assert!(!html.contains("<!--") && !html.contains("<img"));
         let (_, data) = html.split_once(r#"type="application/json">"#).unwrap();
@@ -141,8 +151,14 @@ mod tests {
 
     #[test]
     fn the_policy_allows_only_code_of_the_page() {
-        let html =
-            render(&Page { source: "x", traces: &[], left_out_traces: 0, left_out_spans: 0, correct_clocks: false });
+        let html = render(&Page {
+            source: "x",
+            traces: &[],
+            left_out_traces: 0,
+            left_out_spans: 0,
+            run: None,
+            correct_clocks: false,
+        });
         for (open, close) in [("<style>", "</style>"), ("<script>", "</script>")] {
             let (_, rest) = html.split_once(open).unwrap();
             assert!(html.contains(&format!("'{}'", hash(rest.split_once(close).unwrap().0))), "{open}");

@@ -1,5 +1,6 @@
 //! Spans as parsed from a file, the same for every format. Pure.
 
+use opentelemetry_semantic_conventions::attribute as semconv;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -10,7 +11,7 @@ use crate::export::otlp::{SESSION_NAME, own};
 use crate::view::trace::{Link, Role};
 
 /// The attributes that [`Detail::Outline`] keeps: a span's label, role and remarks depend on them.
-pub(super) const OUTLINE_ATTRIBUTES: [&str; 15] = [
+pub(crate) const OUTLINE_ATTRIBUTES: [&str; 18] = [
     "error.type",
     "http.method",
     "http.path",
@@ -24,18 +25,25 @@ pub(super) const OUTLINE_ATTRIBUTES: [&str; 15] = [
     own::FROM_CACHE,
     own::STEP_CATEGORY,
     own::UNFINISHED,
+    TEST_CASE_NAME,
+    SCENARIO,
+    "server.address",
     "url.full",
     "url.path",
 ];
 
+/// The name of a test, and that of a scenario of k6.
+pub(crate) const TEST_CASE_NAME: &str = semconv::TEST_CASE_NAME;
+pub(crate) const SCENARIO: &str = "test.scenario";
+
 /// The resource attribute with the service's name.
-pub(super) const SERVICE_NAME: &str = "service.name";
+pub(crate) const SERVICE_NAME: &str = "service.name";
 
 /// Tags with these prefixes describe the instrumentation scope or Jaeger's storage, not the span.
 const DROPPED_TAGS: [&str; 3] = ["otel.scope.", "otel.library.", "internal."];
 
 /// Receives the spans of a file during a scan.
-pub(super) trait SpanSink {
+pub(crate) trait SpanSink {
     fn detail(&self) -> Detail;
 
     /// Returns whether the spans of this trace are to be parsed.
@@ -47,21 +55,26 @@ pub(super) trait SpanSink {
 
 /// What spans share: copied into each of them only as far as it is kept.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Origin<'a> {
+pub(crate) struct Origin<'a> {
     /// With the service name.
-    pub(super) resource: &'a [(String, Value)],
+    pub(crate) resource: &'a [(String, Value)],
     /// The name of the instrumentation scope, or an empty text if spans have their own.
-    pub(super) scope: &'a str,
+    pub(crate) scope: &'a str,
 }
 
 impl<'a> Origin<'a> {
-    pub(super) fn service(&self) -> &'a str {
+    pub(crate) fn service(&self) -> &'a str {
         let name = self.resource.iter().find(|(key, _)| key == SERVICE_NAME).and_then(|(_, value)| value.as_str());
         name.filter(|name| !name.is_empty()).unwrap_or(UNKNOWN_SERVICE)
     }
 
+    /// Returns an attribute of the resource that is a text.
+    pub(crate) fn resource_text(&self, key: &str) -> Option<&'a str> {
+        self.resource.iter().find(|(name, _)| name == key).and_then(|(_, value)| value.as_str())
+    }
+
     /// Returns the resource's attributes except for the service name.
-    pub(super) fn others(&self) -> impl Iterator<Item = &'a (String, Value)> {
+    pub(crate) fn others(&self) -> impl Iterator<Item = &'a (String, Value)> {
         self.resource.iter().filter(|(key, _)| key != SERVICE_NAME)
     }
 }
@@ -78,38 +91,38 @@ pub(crate) enum Detail {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct ParsedSpan {
-    pub(super) trace_id: String,
-    pub(super) id: String,
-    pub(super) parent: Option<String>,
-    pub(super) service: String,
-    pub(super) name: String,
-    pub(super) kind: &'static str,
+pub(crate) struct ParsedSpan {
+    pub(crate) trace_id: String,
+    pub(crate) id: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) service: String,
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
     /// Nanoseconds since the epoch.
-    pub(super) start: u64,
+    pub(crate) start: u64,
     /// Nanoseconds since the epoch.
-    pub(super) end: u64,
-    pub(super) error: bool,
-    pub(super) message: String,
+    pub(crate) end: u64,
+    pub(crate) error: bool,
+    pub(crate) message: String,
     /// The name of the instrumentation scope.
-    pub(super) scope: String,
-    pub(super) attributes: Vec<(String, Value)>,
-    pub(super) resource: Vec<(String, Value)>,
-    pub(super) events: Vec<ParsedEvent>,
-    pub(super) links: Vec<Link>,
+    pub(crate) scope: String,
+    pub(crate) attributes: Vec<(String, Value)>,
+    pub(crate) resource: Vec<(String, Value)>,
+    pub(crate) events: Vec<ParsedEvent>,
+    pub(crate) links: Vec<Link>,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct ParsedEvent {
+pub(crate) struct ParsedEvent {
     /// Nanoseconds since the epoch.
-    pub(super) time: u64,
-    pub(super) name: String,
-    pub(super) attributes: Vec<(String, Value)>,
+    pub(crate) time: u64,
+    pub(crate) name: String,
+    pub(crate) attributes: Vec<(String, Value)>,
 }
 
 impl ParsedSpan {
     /// Adds a tag of Jaeger or Zipkin. OpenTelemetry's exporters turn several fields of a span into tags; these become fields again.
-    pub(super) fn add_tag(&mut self, key: String, value: Value) {
+    pub(crate) fn add_tag(&mut self, key: String, value: Value) {
         let text = value.as_str().unwrap_or_default();
         match key.as_str() {
             "span.kind" => self.kind = kind_by_name(text),
@@ -122,21 +135,21 @@ impl ParsedSpan {
     }
 
     /// Drops what [`Detail::Outline`] does not keep.
-    pub(super) fn reduce_to_outline(&mut self) {
+    pub(crate) fn reduce_to_outline(&mut self) {
         self.attributes.retain(|(key, _)| OUTLINE_ATTRIBUTES.contains(&key.as_str()));
         self.attributes.shrink_to_fit();
         (self.events, self.links) = (Vec::new(), Vec::new());
     }
 
-    pub(super) fn attribute(&self, key: &str) -> Option<&Value> {
+    pub(crate) fn attribute(&self, key: &str) -> Option<&Value> {
         self.attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
-    fn first_text(&self, keys: &[&str]) -> Option<&str> {
+    pub(crate) fn first_text(&self, keys: &[&str]) -> Option<&str> {
         keys.iter().filter_map(|key| self.attribute(key)?.as_str()).find(|text| !text.is_empty())
     }
 
-    pub(super) fn role(&self) -> Role {
+    pub(crate) fn role(&self) -> Role {
         if self.scope != env!("CARGO_PKG_NAME") {
             return Role::Other;
         }
@@ -149,7 +162,7 @@ impl ParsedSpan {
     }
 
     /// Returns the name to show: a navigation's with its URL, and a bare HTTP method with the path.
-    pub(super) fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         let url = self.first_text(&["url.full", "http.url"]);
         // Zipkin's names are in lower case.
         let is_method = !self.name.is_empty() && self.name.bytes().all(|byte| byte.is_ascii_uppercase())
@@ -169,23 +182,23 @@ impl ParsedSpan {
 }
 
 /// Returns the span kind of this name in any case, or an empty string.
-pub(super) fn kind_by_name(name: &str) -> &'static str {
+pub(crate) fn kind_by_name(name: &str) -> &'static str {
     let names = ["internal", "server", "client", "producer", "consumer"];
     names.into_iter().find(|kind| kind.eq_ignore_ascii_case(name)).unwrap_or_default()
 }
 
 /// Parses a list. An invalid list is empty, so that the rest of its span is shown.
-pub(super) fn list<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Vec<T> {
+pub(crate) fn list<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Vec<T> {
     raw.and_then(|raw| serde_json::from_str::<Option<Vec<T>>>(raw.get()).ok()).flatten().unwrap_or_default()
 }
 
 /// Parses an object. An invalid one is empty.
-pub(super) fn object(raw: Option<&RawValue>) -> Map<String, Value> {
+pub(crate) fn object(raw: Option<&RawValue>) -> Map<String, Value> {
     raw.and_then(|raw| serde_json::from_str::<Option<Map<String, Value>>>(raw.get()).ok()).flatten().unwrap_or_default()
 }
 
 /// Reads a whole number that may be written as a string, as JSON often has 64-bit numbers. Null and negative numbers are 0.
-pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let value = Value::deserialize(deserializer)?;
     let number = match &value {
         Value::Null => Some(0),

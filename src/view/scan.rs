@@ -141,11 +141,26 @@ fn reason(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::trace_index::TraceIndex;
+    use crate::view::parsed::{Detail, Origin, ParsedSpan};
+
+    /// Takes spans and keeps none.
+    struct NoSpans;
+
+    impl SpanSink for NoSpans {
+        fn detail(&self) -> Detail {
+            Detail::Full
+        }
+
+        fn accepts(&self, _: &str) -> bool {
+            true
+        }
+
+        fn add(&mut self, _: ParsedSpan, _: &Origin) {}
+    }
 
     fn parsed(text: &str, layout: Layout) -> Scan {
         let mut scan = Scan { lines: 7, layout, ..Scan::default() };
-        scan.parse("t", text.as_bytes(), &mut TraceIndex::default());
+        scan.parse("t", text.as_bytes(), &mut NoSpans);
         scan
     }
 

@@ -91,6 +91,7 @@ mod tests {
             traces: &[],
             left_out_traces: 0,
             left_out_spans: 0,
+            run: None,
             correct_clocks: false,
         });
         let policy = policy(&html);

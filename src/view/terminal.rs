@@ -18,9 +18,9 @@ use crate::view::tree::Clocks;
 const COLOURS: [AnsiColor; 6] =
     [AnsiColor::Cyan, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Yellow, AnsiColor::Blue, AnsiColor::BrightCyan];
 
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
 
 /// Narrower terminals show no bars.
 const MIN_WIDTH_FOR_BARS: usize = 60;
@@ -31,7 +31,7 @@ const MIN_WIDTH_FOR_SERVICES: usize = 50;
 /// Space after a column.
 const GAP: usize = 2;
 
-const DURATION_WIDTH: usize = 9;
+pub(super) const DURATION_WIDTH: usize = 9;
 
 /// Longer service names are cut.
 const MAX_SERVICE_WIDTH: usize = 16;
@@ -63,13 +63,13 @@ pub(crate) struct Terminal {
     pub(crate) unicode: bool,
 }
 
-struct Glyphs {
+pub(super) struct Glyphs {
     branch: &'static str,
     last: &'static str,
     pipe: &'static str,
     bar: &'static str,
     error: &'static str,
-    cut: char,
+    pub(super) cut: char,
     micro: &'static str,
 }
 
@@ -82,7 +82,7 @@ const ENDINGS: [(&str, &str); 3] =
     [(own::BLOCKED, "blocked"), (own::CANCELLED, "cancelled"), (own::UNFINISHED, "unfinished")];
 
 impl Terminal {
-    fn glyphs(self) -> &'static Glyphs {
+    pub(super) fn glyphs(self) -> &'static Glyphs {
         if self.unicode { &UNICODE } else { &ASCII }
     }
 }
@@ -193,11 +193,11 @@ fn heading(trace: &Trace, glyphs: &Glyphs) -> String {
     text
 }
 
-fn errors(count: usize) -> String {
+pub(super) fn errors(count: usize) -> String {
     if count == 0 { String::new() } else { format!("  {}", counted(count, "error")) }
 }
 
-fn styled(style: Style, text: impl Display) -> String {
+pub(super) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
@@ -280,7 +280,7 @@ fn colours(trace: &Trace) -> BTreeMap<&str, Style> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
-fn duration(us: u64, glyphs: &Glyphs) -> String {
+pub(super) fn duration(us: u64, glyphs: &Glyphs) -> String {
     match us {
         0..1000 => format!("{us} {}", glyphs.micro),
         1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
@@ -289,7 +289,7 @@ fn duration(us: u64, glyphs: &Glyphs) -> String {
 }
 
 /// Cuts text to a number of columns.
-fn fit(text: &str, width: usize, glyphs: &Glyphs) -> String {
+pub(super) fn fit(text: &str, width: usize, glyphs: &Glyphs) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

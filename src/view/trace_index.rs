@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::base::text::short_name;
-use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink};
+use crate::view::parsed::{Origin, ParsedSpan};
 use crate::view::times::MAX_PAUSE;
 
 /// More traces than this are only counted.
@@ -49,61 +49,49 @@ pub(super) struct TraceIndex {
     indexes: HashMap<String, usize>,
     /// Ids of traces beyond `MAX_TRACES`; at most `MAX_TRACES` of them.
     pub(super) further: HashSet<String>,
-    /// The number of spans whose trace id is not hexadecimal.
-    pub(super) invalid_spans: usize,
 }
 
-impl SpanSink for TraceIndex {
-    fn detail(&self) -> Detail {
-        Detail::Summary
-    }
-
-    fn accepts(&self, _: &str) -> bool {
-        true
-    }
-
-    fn add(&mut self, mut span: ParsedSpan, origin: &Origin) {
-        let id = &span.trace_id;
-        if !(1..=32).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            self.invalid_spans += 1;
-            return;
+impl TraceIndex {
+    /// Returns the index of a trace in `traces`, to which it is added; `None` for further ones.
+    pub(super) fn trace(&mut self, id: &str) -> Option<usize> {
+        if let Some(index) = self.indexes.get(id) {
+            return Some(*index);
         }
-        let index = self.indexes.get(id).copied().unwrap_or(self.traces.len());
+        let index = self.traces.len();
         if index == MAX_TRACES {
-            if self.further.len() < MAX_TRACES {
-                self.further.insert(span.trace_id);
+            if self.further.len() < MAX_TRACES && !self.further.contains(id) {
+                self.further.insert(id.to_owned());
             }
-            return;
+            return None;
         }
-        if index == self.traces.len() {
-            self.indexes.insert(id.clone(), index);
-            self.periods.push(Vec::new());
-            self.traces.push(TraceSummary {
-                id: id.clone(),
-                spans: 0,
-                errors: 0,
-                start: 0,
-                end: 0,
-                root: None,
-                services: BTreeSet::new(),
-            });
-        }
-        let summary = &mut self.traces[index];
+        self.indexes.insert(id.to_owned(), index);
+        self.periods.push(Vec::new());
+        self.traces.push(TraceSummary {
+            id: id.to_owned(),
+            spans: 0,
+            errors: 0,
+            start: 0,
+            end: 0,
+            root: None,
+            services: BTreeSet::new(),
+        });
+        Some(index)
+    }
+
+    /// Adds a span to the trace with this index.
+    pub(super) fn add(&mut self, trace: usize, span: &ParsedSpan, origin: &Origin) {
+        let summary = &mut self.traces[trace];
         summary.spans += 1;
         summary.errors += usize::from(span.error);
-        let periods = &mut self.periods[index];
-        add_time(periods, &span);
+        let periods = &mut self.periods[trace];
+        add_time(periods, span);
         if let Some(most) = periods.iter().max_by_key(|period| period.spans) {
             (summary.start, summary.end) = (most.start, most.end);
         }
         if span.parent.is_none() {
-            // The label depends on it.
-            if !origin.scope.is_empty() {
-                span.scope = short_name(origin.scope).into_owned();
-            }
             summary.root = Some(short_name(&span.label()).into_owned());
         }
-        if summary.services.len() < MAX_SERVICES {
+        if summary.services.len() < MAX_SERVICES && !summary.services.contains(origin.service()) {
             summary.services.insert(short_name(origin.service()).into_owned());
         }
     }
@@ -151,19 +139,18 @@ mod tests {
                 ..ParsedSpan::default()
             };
             let resource = [(SERVICE_NAME.to_owned(), format!("s{start}").into())];
-            index.add(span, &Origin { resource: &resource, scope: "" });
+            if let Some(trace) = index.trace(id) {
+                index.add(trace, &span, &Origin { resource: &resource, scope: "" });
+            }
         };
         add(&mut index, "a1", None, 5, false);
         add(&mut index, "a1", Some("1"), 3, true);
-        for id in ["", "no hex", "\u{1b}"] {
-            add(&mut index, id, None, 1, false);
-        }
         let summary = &index.traces[0];
         assert_eq!((summary.id.as_str(), summary.spans, summary.errors), ("a1", 2, 1));
         assert_eq!((summary.start, summary.end), (3, 6));
         assert_eq!(summary.root.as_deref().unwrap(), short_name(&"n".repeat(1000)));
         assert_eq!(summary.services.iter().collect::<Vec<_>>(), ["s3", "s5"]);
-        assert_eq!((index.traces.len(), index.invalid_spans), (1, 3));
+        assert_eq!(index.traces.len(), 1);
         for id in 0..MAX_TRACES + 4 {
             add(&mut index, &format!("{id:032x}"), None, 1, false);
         }

@@ -2,6 +2,7 @@
 
 mod files;
 mod formats;
+mod run;
 mod shared_ids;
 mod times;
 

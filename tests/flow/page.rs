@@ -69,8 +69,14 @@ fn trace(id: u8, spans: usize) -> Trace {
 }
 
 fn write(dir: &Path, name: &str, traces: &[Trace]) {
-    let html =
-        page::render(&Page { source: name, traces, left_out_traces: 2, left_out_spans: 7, correct_clocks: false });
+    let html = page::render(&Page {
+        source: name,
+        traces,
+        left_out_traces: 2,
+        left_out_spans: 7,
+        run: None,
+        correct_clocks: false,
+    });
     fs::write(dir.join(format!("{name}.html")), html).unwrap();
 }
 
@@ -137,6 +143,7 @@ fn hostile_text_stays_text() {
         traces: &[trace],
         left_out_traces: 0,
         left_out_spans: 0,
+        run: None,
         correct_clocks: false,
     });
     fs::write(dir.path().join("hostile.html"), html).unwrap();

@@ -84,7 +84,7 @@ fn jaeger() -> Value {
 }
 
 fn load(path: &Path, selection: &TraceSelection) -> LoadedTraces {
-    TraceFile::open(path).unwrap().load(selection, Detail::Full, Clocks::Both, None).unwrap()
+    TraceFiles::open(&[path.to_owned()]).unwrap().load(selection, Detail::Full, Clocks::Both, None).unwrap()
 }
 
 fn written_and_loaded(dir: &TempDir, name: &str, text: &str) -> LoadedTraces {
@@ -114,7 +114,7 @@ fn every_format_gives_the_same_trace() {
         assert_eq!(loaded.traces, expected.traces, "{name}");
     }
 
-    let file = TraceFile::open(&dir.path().join("lines")).unwrap();
+    let file = TraceFiles::open(&[dir.path().join("lines")]).unwrap();
     let outline = file.load(&TraceSelection::Id(TRACE.to_owned()), Detail::Outline, Clocks::AsGiven, None);
     let facts =
         |span: &ShownSpan| (span.label.clone(), span.role, span.cached, span.error, span.place.critical, span.depth);

@@ -1,22 +1,19 @@
-//! Trace files of any size: read once to list their traces, and once more to load the selected ones.
+//! Trace files of any size and number: read once to list their traces, and once more to load the selected ones.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::failure::{ExitCode, Failure};
-use crate::base::text::{counted, shell_word};
+use crate::base::text::counted;
 use crate::view::link::LinkTemplate;
 use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink};
-use crate::view::scan::{Layout, Scan};
+use crate::view::run::RunSummary;
+use crate::view::run::builder::RunBuilder;
 use crate::view::shorten::Shortener;
+use crate::view::sources::Sources;
 use crate::view::trace::Trace;
 use crate::view::trace_index::{TraceIndex, TraceSummary};
 use crate::view::tree::{self, Clocks};
-
-/// How large a file may be that is not lines: it is read into memory at once.
-const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
 
 /// How many spans of one trace are loaded.
 pub(crate) const MAX_TRACE_SPANS: usize = 100_000;
@@ -46,47 +43,38 @@ pub(crate) struct LoadedTraces {
     pub(crate) warnings: Vec<String>,
 }
 
-/// An open trace file and the list of its traces.
+/// Trace files, of one run or of several, and the list of their traces.
 #[derive(Debug)]
-pub(crate) struct TraceFile {
-    name: String,
-    file: File,
-    layout: Layout,
+pub(crate) struct TraceFiles {
+    pub(crate) sources: Sources,
     /// Traces with errors first, then by start.
     pub(crate) traces: Vec<TraceSummary>,
     /// The number of traces beyond the list.
     pub(crate) further_traces: usize,
-    warnings: Vec<String>,
+    /// All traces together, if this was asked for.
+    pub(crate) run: Option<RunSummary>,
 }
 
-impl TraceFile {
-    /// Opens a file, or standard input for `-`, and lists its traces.
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
-        let unreadable = |error| unreadable(&name, error);
-        let (file, size) = open_seekable(path).map_err(unreadable)?;
-        let mut index = TraceIndex::default();
-        let mut layout = Layout::Lines;
-        let mut scan = Scan::run(&file, &name, layout, &mut index).map_err(unreadable)?;
-        if scan.documents == 0 && size <= MAX_DOCUMENT_BYTES {
-            layout = Layout::Document;
-            let document = Scan::run(&file, &name, layout, &mut index).map_err(unreadable)?;
-            if document.documents > 0 || (document.is_cut_off && !scan.is_cut_off) {
-                scan = document;
-            }
-        }
-        if index.invalid_spans > 0 {
-            let spans = counted(index.invalid_spans, "span");
-            scan.warn(format!("{spans} of {name} skipped: the trace id is not hexadecimal"));
-        }
+impl TraceFiles {
+    /// Reads files, folders, or standard input for `-`, and lists their traces.
+    pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Failure> {
+        Self::index(paths, None)
+    }
+
+    /// Reads them in the same way, and describes all traces together too.
+    pub(crate) fn open_run(paths: &[PathBuf]) -> Result<Self, Failure> {
+        Self::index(paths, Some(RunBuilder::default()))
+    }
+
+    fn index(paths: &[PathBuf], run: Option<RunBuilder>) -> Result<Self, Failure> {
+        let mut sink = IndexedSpans { index: TraceIndex::default(), run };
+        let sources = Sources::read(paths, &mut sink)?;
+        let IndexedSpans { index, run } = sink;
+        let run = run.map(|run| run.finish(&index, &sources));
         let mut traces = index.traces;
-        if traces.is_empty() {
-            return Err(no_traces(scan, &name, size));
-        }
         // The user is probably looking for errors.
         traces.sort_by_key(|trace| (trace.errors == 0, trace.start));
-        let warnings = scan.into_warnings(&name);
-        Ok(Self { name, file, layout, traces, further_traces: index.further.len(), warnings })
+        Ok(Self { sources, traces, further_traces: index.further.len(), run })
     }
 
     /// Loads the selected traces.
@@ -100,13 +88,13 @@ impl TraceFile {
         let selected = self.select(selection)?;
         let traces = selected.iter().map(|trace| (trace.id.clone(), Vec::new())).collect();
         let mut sink = SelectedSpans { detail, traces, left_out: 0, shortener: Shortener::new() };
-        Scan::run(&self.file, &self.name, self.layout, &mut sink).map_err(|error| unreadable(&self.name, error))?;
+        self.sources.read_again(&mut sink)?;
         let mut loaded = LoadedTraces {
-            source: Path::new(&self.name).file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            source: Path::new(&self.sources.name()).file_name().unwrap_or_default().to_string_lossy().into_owned(),
             traces: Vec::new(),
             left_out_traces: 0,
             left_out_spans: sink.left_out,
-            warnings: self.warnings.clone(),
+            warnings: self.sources.warnings.clone(),
         };
         for TraceSummary { id, .. } in &selected {
             loaded.traces.push(tree::build_trace(id, sink.traces.remove(id).unwrap_or_default(), clocks, link));
@@ -138,7 +126,7 @@ impl TraceFile {
         if let Some(exact) = matches.iter().position(|trace| trace.id == id) {
             matches = vec![matches[exact]];
         }
-        let name = &self.name;
+        let name = self.sources.name();
         match matches.len() {
             1 => Ok(matches),
             0 => {
@@ -150,6 +138,30 @@ impl TraceFile {
                 let ids: Vec<&str> = matches.iter().take(MAX_LISTED_IDS).map(|trace| trace.id.as_str()).collect();
                 Err(failure(format_args!("several traces in {name} begin with {prefix}")).because(ids.join(", ")))
             }
+        }
+    }
+}
+
+/// Lists traces, and describes them together if there is a builder.
+struct IndexedSpans {
+    index: TraceIndex,
+    run: Option<RunBuilder>,
+}
+
+impl SpanSink for IndexedSpans {
+    fn detail(&self) -> Detail {
+        if self.run.is_some() { Detail::Outline } else { Detail::Summary }
+    }
+
+    fn accepts(&self, _: &str) -> bool {
+        true
+    }
+
+    fn add(&mut self, span: ParsedSpan, origin: &Origin) {
+        let trace = self.index.trace(&span.trace_id);
+        let is_new = self.run.as_mut().is_none_or(|run| run.add(trace, &span, origin));
+        if let Some(trace) = trace.filter(|_| is_new) {
+            self.index.add(trace, &span, origin);
         }
     }
 }
@@ -194,55 +206,6 @@ impl SpanSink for SelectedSpans {
 
 fn failure(message: impl std::fmt::Display) -> Failure {
     Failure::new(ExitCode::Failure, message)
-}
-
-fn unreadable(name: &str, error: impl std::fmt::Display) -> Failure {
-    failure(format_args!("{name} can't be read")).because(error)
-}
-
-/// Says why a scan found no traces.
-fn no_traces(scan: Scan, name: &str, size: u64) -> Failure {
-    if scan.is_gzip {
-        let hint = format!("to view it: gzip -dc {} | navtrace view -", shell_word(Path::new(name)));
-        return failure(format_args!("{name} is compressed")).hint(hint);
-    }
-    if size == 0 || (scan.documents == 0 && scan.lines > 0 && !scan.has_text && size <= MAX_DOCUMENT_BYTES) {
-        return failure(format_args!("{name} is empty"));
-    }
-    if scan.documents == 0 && size > MAX_DOCUMENT_BYTES {
-        let limit = MAX_DOCUMENT_BYTES >> 20;
-        return unreadable(name, format_args!("it has more than {limit} MiB and is not OTLP JSON lines"))
-            .hint("other JSON is read up to that size");
-    }
-    if scan.documents == 0 && scan.lines > 0 && !scan.is_cut_off {
-        return failure(format_args!(
-            "{name} is not a trace file: expected OTLP JSON (of navtrace run, the OpenTelemetry Collector or Tempo), or JSON from Jaeger or Zipkin"
-        ));
-    }
-    let failure = failure(format_args!("{name} has no spans"));
-    match scan.into_warnings(name).into_iter().next() {
-        Some(warning) => failure.because(warning),
-        None => failure,
-    }
-}
-
-/// Opens a file that can be read twice, and returns its size in bytes. Standard input and pipes are copied to a temporary file.
-fn open_seekable(path: &Path) -> io::Result<(File, u64)> {
-    let file = if path == Path::new("-") {
-        copied(&mut io::stdin().lock())?
-    } else {
-        let mut file = File::open(path)?;
-        let kind = file.metadata()?.file_type();
-        if kind.is_file() || kind.is_dir() { file } else { copied(&mut file)? }
-    };
-    let size = file.metadata()?.len();
-    Ok((file, size))
-}
-
-fn copied(input: &mut impl Read) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(input, &mut file)?;
-    Ok(file)
 }
 
 #[cfg(test)]

@@ -1,0 +1,24 @@
+//! Recognizes spans that come again, since exporters send spans again when there was no answer, and files may overlap. Pure.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::view::parsed::ParsedSpan;
+
+/// Of so many spans repeats are recognized, in 33 MB.
+const MAX_SPANS: usize = 7 << 19;
+
+#[derive(Debug, Default)]
+pub(crate) struct Repeats {
+    known: HashSet<u64>,
+}
+
+impl Repeats {
+    /// Returns whether a span of this service comes for the first time.
+    pub(crate) fn is_new(&mut self, span: &ParsedSpan, service: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (&span.trace_id, &span.id, span.kind, &span.name, service).hash(&mut hasher);
+        let key = hasher.finish();
+        if self.known.len() < MAX_SPANS { self.known.insert(key) } else { !self.known.contains(&key) }
+    }
+}
