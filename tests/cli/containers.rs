@@ -106,3 +106,25 @@ fn chromium_starts_without_a_sandbox_where_it_could_not_start_with_one() {
         format!("navtrace: {REASON}: put no-sandbox into K6_BROWSER_ARGS before this, or k6 can't start it\n")
     );
 }
+
+#[test]
+fn the_first_process_passes_signals_on_and_waits_for_orphans() {
+    let environment = Environment::new();
+    // The orphan's parent ends at once. The signal goes to the first process, which is navtrace.
+    let script = r#"
+        orphan=$(sh -c 'sleep 0.1 >/dev/null & echo $!')
+        for _ in $(seq 200); do [ -e "/proc/$orphan" ] || break; sleep 0.05; done
+        if [ -e "/proc/$orphan" ]; then echo left; else echo "waited for $orphan"; fi
+        trap 'exit 7' TERM
+        kill -TERM 1
+        for _ in $(seq 200); do sleep 0.05; done"#;
+    let described = environment.navtrace(["run", "--", "sh", "-c", script]);
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount-proc", "--pid", "--fork"]);
+    command.arg(described.get_program()).args(described.get_args());
+    command.env_clear().envs(described.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("PATH", "/usr/bin:/bin").env("NAVTRACE_BROWSER", environment.program("chromium", "exit 0"));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("waited for "), "{}", stdout(&output));
+}
