@@ -7,6 +7,8 @@ tools=${XDG_CACHE_HOME:-$HOME/.cache}/navtrace/tools
 
 K6_VERSION=v1.8.1 # needs the Go below
 JAEGER_VERSION=v1.76.0
+KUSTOMIZE_VERSION=v5.7.1 # newer ones need a newer Go
+KUBERNETES_VALIDATE_VERSION=1.37.0
 DEBIAN_SUITE=bookworm # of the root file system that tests and the image use
 GO_MINIMUM=1.25
 GO_MINIMUM_OTELCOL=1.26
@@ -179,6 +181,32 @@ need_debian_root() {
     ) >&2
   fi
   printf '%s\n' "$debian"
+}
+
+need_buildah() {
+  have buildah || apt_install buildah
+}
+
+# With runc, which accepts all kinds of control groups.
+need_podman() {
+  if ! have podman || ! have runc; then apt_install podman runc; fi
+}
+
+# What the manifests in examples/kubernetes are checked with: kustomize, and Kubernetes' schemas in a package for Python.
+need_kubernetes_tools() {
+  python3 -m pip --version >/dev/null 2>&1 || apt_install python3 python3-pip
+  python_packages=$tools/kubernetes-validate-$KUBERNETES_VALIDATE_VERSION
+  if [ ! -d "$python_packages" ]; then
+    say "Getting Kubernetes' schemas (once)"
+    rm -rf "$python_packages.new"
+    quietly python3 -m pip install --quiet --target "$python_packages.new" "kubernetes-validate==$KUBERNETES_VALIDATE_VERSION"
+    mv "$python_packages.new" "$python_packages"
+  fi
+  have kustomize && return
+  need_go kustomize
+  say "Building kustomize $KUSTOMIZE_VERSION (once; it takes half a minute or more)"
+  mkdir -p "$tools/bin"
+  quietly env CGO_ENABLED=0 GOBIN="$tools/bin" go install "sigs.k8s.io/kustomize/kustomize/v5@$KUSTOMIZE_VERSION"
 }
 
 # The tests' server with OpenTelemetry's Go SDK: built, kept, and built again when its source is another.
