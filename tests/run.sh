@@ -43,6 +43,7 @@ install_tools() {
   need_node
   need_shellcheck
   need_ip
+  need_kubernetes_tools
   if ! $fast; then
     # The tests start `chromium` by this name, with settings of their own.
     need_debian_chromium
@@ -51,6 +52,8 @@ install_tools() {
     need_jaeger
     need_go_sdk_server
     need_otelcol
+    need_buildah
+    need_podman
   fi
 }
 
@@ -92,6 +95,7 @@ step "types of the extension" npm run --silent check
 step "lint of the extension" npm run --silent lint
 step "shell scripts" check_scripts
 step "tests of the extension" npm --silent test
+step "manifests for Kubernetes" tests/kubernetes/run.sh
 step "tests that need no browser" test_without_browser
 if $fast; then
   say
@@ -99,6 +103,7 @@ if $fast; then
 else
   step "tests in the browser" test_in_browser
   step "the demo" install/demo.sh
+  step "the container image" tests/image/run.sh
   say
   say "Everything passed."
 fi
