@@ -70,6 +70,12 @@ const MAX_ROOT_VALUE = 256;
 
 const ATTRIBUTE_EXAMPLE = 'test.scenario:ui,test.vu:1';
 
+/** Attributes of navtrace's own, and of the resource, which is the browser. */
+const OWN_ATTRIBUTE = /^navtrace\b/i;
+const RESOURCE_ATTRIBUTE = /^(?:service|telemetry|host|process|os)\./i;
+
+const CONTROL_CHARACTER = /\p{Cc}/u;
+
 /** Longest part of a header that an error message repeats. */
 const MAX_QUOTE_LENGTH = 60;
 
@@ -150,7 +156,8 @@ function readSteeredMode(text) {
 /** Reads the name of a span. Returns the reason when it is invalid. @param {string} text @returns {Partial<Description> | string} */
 function readRootName(text) {
   const name = urlDecoded(text, MAX_ROOT_NAME);
-  return name === null || name === '' ? `${quoted(text)} is not a name of up to ${MAX_ROOT_NAME} characters, encoded as in URLs` : { name };
+  if (name === null || name.trim() === '') return `${quoted(text)} is not a name of up to ${MAX_ROOT_NAME} characters, encoded as in URLs`;
+  return CONTROL_CHARACTER.test(name) ? `the name ${quoted(name)} has control characters` : { name };
 }
 
 /** Reads attributes. Returns the reason when one is invalid. @param {string} text @returns {Partial<Description> | string} */
@@ -163,6 +170,8 @@ function readRootAttributes(text) {
     const [, key = '', encoded = ''] = /^\s*([A-Za-z][\w.]*):(.*)$/s.exec(pair) ?? [];
     const value = urlDecoded(encoded.trim(), MAX_ROOT_VALUE);
     if (key === '' || key.length > MAX_ROOT_NAME) return `${quoted(pair)} is not an attribute, as in "attributes=${ATTRIBUTE_EXAMPLE}"`;
+    if (OWN_ATTRIBUTE.test(key)) return `${quoted(key)} is an attribute of navtrace's own`;
+    if (RESOURCE_ATTRIBUTE.test(key)) return `${quoted(key)} describes the browser, not its spans: set it in OTEL_RESOURCE_ATTRIBUTES`;
     if (value === null) return `the value of ${quoted(key)} is not one of up to ${MAX_ROOT_VALUE} characters, encoded as in URLs`;
     attributes[key] = value;
   }
@@ -201,7 +210,6 @@ const DIRECTIVE_NAMES = Object.keys(DIRECTIVES);
 const CONTRADICTIONS = [
   ['off', 'on'],
   ['new-trace', 'traceparent'],
-  ['new-trace', 'attributes'],
 ];
 
 /**

@@ -121,6 +121,8 @@ export class Traces {
     }
     if (isSampled(context.flags)) this.#sampled();
     this.#announce(tabId, context, alone ? this.#links(tabId, client, previous) : []);
+    // Each navigation is the root of its own trace.
+    if (tabId !== null && steering?.newTrace && isSampled(context.flags)) this.#describe(tabId, context.spanId);
     this.#made.set(context, changes);
     return context;
   }
@@ -194,14 +196,14 @@ export class Traces {
     const trace = this.clients.arrive(tabId, client, baggage, header);
     if (this.#changes(tabId) !== before) this.#clientChanged();
     if (trace !== null) this.#begun(tabId, 'client', trace);
-    this.#describe(tabId);
+    if (!this.clients.get(tabId)?.steering?.newTrace) this.#describe(tabId, this.rootOf(tabId).spanId);
   }
 
-  /** Tells the host what a tab's client says of the root of its trace. @param {number} tabId */
-  #describe(tabId) {
+  /** Tells the host what a tab's client says of the root of its trace. @param {number} tabId @param {string} spanId the root's */
+  #describe(tabId, spanId) {
     const tab = this.clients.get(tabId);
     if (!tab?.description || !this.#session.incognito.observes(tabId)) return;
-    const described = { spanId: this.rootOf(tabId).spanId, ...tab.description };
+    const described = { spanId, ...tab.description };
     const json = JSON.stringify(described);
     if (tab.described === json) return;
     tab.described = json;

@@ -238,3 +238,13 @@ test('the host is told once what a client says of the root of its trace', () => 
   for (let n = 0; n < 2; n += 1) traces.arrive(TAB, null, '', steer(`traceparent=00-${T(7)}-${S(8)}-01; name=iteration; attributes=test.vu:1`));
   assert.deepEqual(described().slice(2), [of(S(8), 'iteration')]);
 });
+
+test('a navigation in a trace of its own is the root that a client describes', () => {
+  const { traces, described } = traced();
+  traces.arrive(TAB, null, '', steer('new-trace; attributes=test.vu:1'));
+  const issued = [traces.issue(TAB), traces.issue(TAB)];
+  assert.deepEqual(described(), issued.map(({ spanId }) => ({ spanId, attributes: { 'test.vu': '1' } })));
+  traces.arrive(8, null, '', steer('new-trace; sampling=0; attributes=test.vu:1'));
+  traces.issue(8);
+  assert.equal(described().length, 2, 'which has a span');
+});

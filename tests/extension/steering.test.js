@@ -56,6 +56,9 @@ test('a header says what its requests carry', async (t) => {
 
 test('a header describes the root of the trace', () => {
   const attributes = { 'test.scenario': 'a, b; c: é', 'test.vu': '1' };
+  assert.deepEqual(readSteering('new-trace; attributes=serviceable:1'), {
+    steering: { ...DEFAULT_STEERING, newTrace: true }, description: { attributes: { serviceable: '1' } }, fault: null,
+  });
   assert.deepEqual(readSteering('attributes= test.scenario:a%2C%20b%3B%20c%3A%20%C3%A9 , test.vu:1').description, { attributes });
   const { steering, description } = readSteering(`name=an%20iteration; traceparent=${TRACEPARENT}`);
   assert.deepEqual(description, { name: 'an iteration', attributes: {} });
@@ -116,7 +119,12 @@ test('a header with anything wrong is ignored, and why', async (t) => {
     ['attributes=a:%e0', 'the value of "a" is not one of up to 256 characters, encoded as in URLs'],
     [`attributes=a:${'x'.repeat(257)}`, 'the value of "a" is not one of up to 256 characters, encoded as in URLs'],
     [`attributes=${Array.from({ length: 17 }, (_, n) => `a${n}:1`).join(',')}`, '"attributes" has more than 16'],
-    ['new-trace; attributes=a:1', '"new-trace" and "attributes" exclude each other'],
+    ['attributes=navtrace.unfinished:true', '"navtrace.unfinished" is an attribute of navtrace\'s own'],
+    ['attributes=test.vu:1,Service.Name:shop', '"Service.Name" describes the browser, not its spans: set it in OTEL_RESOURCE_ATTRIBUTES'],
+    ['attributes=host.name:a', '"host.name" describes the browser, not its spans: set it in OTEL_RESOURCE_ATTRIBUTES'],
+    [`name=a%0Ab; traceparent=${TRACEPARENT}`, 'the name "a?b" has control characters'],
+    [`name=%1b[31m; traceparent=${TRACEPARENT}`, 'the name "?[31m" has control characters'],
+    [`name=%20; traceparent=${TRACEPARENT}`, '"%20" is not a name of up to 64 characters, encoded as in URLs'],
     ['x'.repeat(60), `"${'x'.repeat(60)}" is not known; ${DIRECTIVES}`],
     ['x'.repeat(61), `"${'x'.repeat(57)}..." is not known; ${DIRECTIVES}`],
   ];

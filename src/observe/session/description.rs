@@ -59,6 +59,10 @@ impl Descriptions {
         }
     }
 
+    pub(super) fn take(&mut self, id: SpanId) -> Option<Box<Description>> {
+        self.0.remove(&id).map(Box::new)
+    }
+
     pub(super) fn of(&self, id: SpanId) -> Option<Box<Description>> {
         self.0.get(&id).cloned().map(Box::new)
     }

@@ -191,10 +191,11 @@ impl Session {
 
     pub(super) fn navigation_span(&mut self, id: SpanId, open: OpenNavigation, unfinished: bool) -> Span {
         let mut parent = self.parents.for_navigation(id);
-        self.parents.extend_group(parent.parent, open.start, open.end);
+        self.parents.extend_group(&parent, open.start, open.end);
         if let Some(step) = open.step {
             (parent.parent, parent.is_remote) = (Some(step.span_id), true);
         }
-        parent.into_span(id, (open.start, open.end), unfinished, Operation::Navigation(open.navigation))
+        let span = parent.into_span(id, (open.start, open.end), unfinished, Operation::Navigation(open.navigation));
+        self.parents.described_once(span)
     }
 }

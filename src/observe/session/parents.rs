@@ -182,6 +182,11 @@ impl ParentContexts {
         Span { description: self.descriptions.of(span.id), ..span }
     }
 
+    /// Adds the description of a span, if there is one, and forgets it.
+    pub(super) fn described_once(&mut self, span: Span) -> Span {
+        Span { description: self.descriptions.take(span.id), ..span }
+    }
+
     /// Forgets a context that no later observation will name.
     pub(super) fn forget(&mut self, id: SpanId) {
         self.issued.remove(&id);
@@ -284,9 +289,10 @@ impl ParentContexts {
         }
     }
 
-    /// Extends the group that is the parent of a span, if there is one.
-    pub(super) fn extend_group(&mut self, parent: Option<SpanId>, start: Nanos, end: Nanos) {
-        let Some(parent) = parent.filter(|id| self.is_group(*id) && !self.ended.contains(id)) else { return };
+    /// Extends the group that is the parent of a span, if there is one. A group without a sampled span has none itself.
+    pub(super) fn extend_group(&mut self, span: &ParentContext, start: Nanos, end: Nanos) {
+        let is_group = |id: &SpanId| self.is_group(*id) && !self.ended.contains(id);
+        let Some(parent) = span.parent.filter(is_group).filter(|_| span.flags.is_sampled()) else { return };
         self.has_contexts |= self.is_for(parent, IssuedFor::Context);
         let (first, last) = self.groups.entry(parent).or_insert((start, end));
         *first = start.min(*first);

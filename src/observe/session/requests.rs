@@ -280,7 +280,7 @@ impl Session {
             (None, Some(navigation)) => self.parents.in_place_of(navigation),
             (None, None) => self.parents.for_request(request.parent),
         };
-        self.parents.extend_group(parent.parent, hop.start, end);
+        self.parents.extend_group(&parent, hop.start, end);
         if let Some(caller) = request.caller {
             parent.parent = Some(caller);
             parent.is_remote = false;

@@ -99,6 +99,29 @@ fn with_another_context_the_first_has_a_span_of_its_own() {
 }
 
 #[test]
+fn a_context_with_nothing_sampled_has_no_span() {
+    let mut off = issued(IssuedFor::Navigation, 0x60, 0xb, Some(0x6));
+    if let Observation::ContextIssued { flags, .. } = &mut off {
+        *flags = "00".parse().unwrap();
+    }
+    let mut observations = second();
+    observations[2] = off;
+    let recording = Recording::new()
+        .observe(observations)
+        .observe(page(2000.0, "1", 0x10, 0xa))
+        .observe(vec![committed(3000.0, 0xb), closed(3010.0, span_id(0x6))]);
+    assert_eq!(
+        summary(&recording.close(6000)),
+        [
+            "10<a 2000-2010 Some(200) resent 0 None",
+            "a<f067aa0ba902b7 1998-2020 navigation committed None",
+            "f067aa0ba902b7<- 1000-6000 session",
+        ],
+        "and does not part the session from the other one"
+    );
+}
+
+#[test]
 fn a_closed_context_is_exported_when_nothing_of_it_is_open() {
     let root = ROOT.parse().unwrap();
     let mut recording = Recording::new()

@@ -31,6 +31,26 @@ fn the_session_has_what_scripts_say_of_it() {
 }
 
 #[test]
+fn a_navigation_in_a_trace_of_its_own_has_what_scripts_say_of_it() {
+    let mut recording = Recording::new();
+    // Far more than are remembered at a time.
+    for number in 0..3000_u32 {
+        let (navigation, time) = (0x1000 + u64::from(number), 2000.0 + 60_000.0 * f64::from(number));
+        recording = recording.observe(vec![
+            issued(IssuedFor::Navigation, navigation, None, "01"),
+            described(navigation, None, &[("test.vu", "1")]),
+            navigates(time, &number.to_string(), 0x10_0000 + navigation, navigation),
+            completed(time + 10.0, &number.to_string(), 200),
+            committed(time + 12.0, navigation),
+        ]);
+    }
+    let spans = recording.close(200_000_000);
+    let navigations = spans.iter().filter(|span| matches!(span.operation, Operation::Navigation(_)));
+    let described = navigations.filter(|span| attributes(span) == [("test.vu", "1")]).count();
+    assert_eq!(described, 3000);
+}
+
+#[test]
 fn a_clients_span_with_a_name_is_made_here() {
     let page = |navigation: u64| {
         vec![
