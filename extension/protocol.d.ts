@@ -276,14 +276,14 @@ dropped: number,
 problem: string | null, };
 
 export type TestContext = { 
+/** The `tracestate` of the trace; empty if there is none. */
+tracestate: string, 
 /** The trace id: 32 lower-case hex digits. */
 traceId: string, 
 /** The span id: 16 lower-case hex digits. */
 spanId: string, 
 /** The W3C trace-flags: 2 lower-case hex digits. */
-flags: string, 
-/** The `tracestate` of the trace; empty if there is none. */
-tracestate: string, };
+flags: string, };
 
 export type ToExtension = { "type": "session", 
 /** The host's version. */

@@ -109,12 +109,15 @@ impl Run {
         };
         let exporter = TestExporter::new(options.export.clone());
         receiver.trace_tests(TestAttempts::new(options.policy.clone(), links), exporter);
-        let prepared = test_runner::reporter::add(dir.path(), &mut command)
-            .map(|sentence| sentence.iter().for_each(|sentence| say(sentence)))
-            .and_then(|()| browser_variables::store(dir.path(), &command, &options.variables, &options.defaults));
+        let reporter_hint = test_runner::reporter::add(dir.path(), &mut command);
+        let prepared = reporter_hint.and_then(|hint| {
+            browser_variables::store(dir.path(), &command, &options.variables, &options.defaults).map(|()| hint)
+        });
         let fixed_browsers = FixedBrowsers::watch(&options.browser.path);
-        let command = match prepared.map_err(set_up).and_then(|()| supervise::start(&mut command)) {
-            Ok(child) => child,
+        let started =
+            prepared.map_err(set_up).and_then(|hint| supervise::start(&mut command).map(|child| (child, hint)));
+        let (command, reporter_hint) = match started {
+            Ok(started) => started,
             Err(failure) => {
                 if let Some(collector) = collector {
                     collector.discard();
@@ -152,7 +155,9 @@ impl Run {
         });
         let others = options.is_unlimited.then(|| other_hosts::sentence(&state.sessions)).flatten();
         let fixed = fixed_browsers.iter().flat_map(FixedBrowsers::sentences);
-        for line in summary::summary(&state, collected.as_ref(), options.link).into_iter().chain(others).chain(fixed) {
+        let hint = reporter_hint.filter(|_| state.tests.is_empty());
+        let summary = summary::summary(&state, collected.as_ref(), options.link);
+        for line in summary.into_iter().chain(others).chain(fixed).chain(hint) {
             say(&line);
         }
         let _ = sweep.map(JoinHandle::join);

@@ -88,7 +88,8 @@ impl SessionCounts {
                     context.count(span);
                     self.context_traces.push(context);
                 }
-                None => self.more_contexts += usize::from(is_end),
+                // The trace of a test is counted as the test's.
+                None => self.more_contexts += usize::from(is_end && span.parent.is_none()),
             }
         }
     }
@@ -126,18 +127,32 @@ pub struct ContextCounts {
     /// The start of its first span and the end of its last one, in nanoseconds since the epoch.
     pub start: Nanos,
     pub end: Nanos,
+    /// Whether it is the trace of a test, which has begun in another process.
+    #[serde(default)]
+    pub is_of_test: bool,
 }
 
 impl ContextCounts {
     fn new(span: &Span) -> Self {
         let (trace_id, start, end) = (span.trace_id, span.start, span.end);
-        Self { trace_id, navigations: 0, requests: 0, failures: 0, cache_hits: 0, slowest: None, start, end }
+        Self {
+            trace_id,
+            navigations: 0,
+            requests: 0,
+            failures: 0,
+            cache_hits: 0,
+            slowest: None,
+            start,
+            end,
+            is_of_test: false,
+        }
     }
 
     fn count(&mut self, span: &Span) {
         self.start = self.start.min(span.start);
         self.end = self.end.max(span.end);
         match &span.operation {
+            Operation::Context => self.is_of_test |= span.parent.is_some(),
             Operation::Navigation(_) => self.navigations += 1,
             Operation::Request(request) => {
                 self.failures += usize::from(request.error.as_ref().is_some_and(SpanError::is_failure));

@@ -54,6 +54,8 @@ pub(crate) enum Report {
     StepEnded(StepEnded),
     /// An attempt of a test has ended.
     TestEnded(TestEnded),
+    /// A test runner has ended without running a test: it has listed them, for instance, or merged the reports of earlier runs.
+    NoTestRan,
     /// A host asks for the tests of the worker process above its browser.
     FollowWorker(FollowWorker),
     /// Sent by `navtrace run` to itself: connections opened earlier are accepted before this one.

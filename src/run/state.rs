@@ -69,10 +69,12 @@ impl TracedSession {
         traces.iter().any(|context| context.trace_id != self.trace_id).then_some(traces)
     }
 
-    /// Returns the traces with something of this session.
+    /// Returns the traces with something of this session, other than those of tests.
     pub(super) fn traces(&self) -> Vec<TraceId> {
-        let of_contexts = self.context_traces().map(|traces| traces.iter().map(|context| context.trace_id).collect());
-        of_contexts.unwrap_or_else(|| vec![self.trace_id])
+        let own = |traces: &[ContextCounts]| {
+            traces.iter().filter(|context| !context.is_of_test).map(|context| context.trace_id).collect()
+        };
+        self.context_traces().map_or_else(|| vec![self.trace_id], own)
     }
 
     /// Returns whether its navigations and requests have spans.
@@ -94,6 +96,8 @@ pub struct RunState {
     pub(super) tests: EndedTests,
     /// What became of their spans.
     pub(super) test_spans: ExportCounts,
+    /// Whether a test runner ran no test.
+    pub(super) no_test_ran: bool,
     /// The session that each open connection reports on.
     open: BTreeMap<usize, Option<SessionId>>,
     end_requested: bool,
@@ -140,6 +144,7 @@ impl RunState {
                     (session.counts, session.exported) = (counts, Some(exported));
                 }
             }
+            Report::NoTestRan => self.no_test_ran = true,
             Report::End => self.end_requested = true,
             Report::TestBegan(_)
             | Report::StepBegan(_)

@@ -35,11 +35,13 @@ pub(super) fn summary(
         lines.push(format!("{} not shown", counted(state.further_problems, "further problem")));
     }
     let of_sessions = state.sessions.iter().flat_map(TracedSession::traces);
-    let of_tests = state.tests.listed().iter().map(|test| test.context.trace_id);
-    let own: BTreeSet<[u8; 16]> = of_sessions.chain(of_tests.clone()).map(TraceId::bytes).collect();
+    let of_tests: BTreeSet<[u8; 16]> = state.tests.listed().iter().map(|test| test.context.trace_id.bytes()).collect();
+    let own: BTreeSet<[u8; 16]> = of_sessions.map(TraceId::bytes).chain(of_tests.iter().copied()).collect();
     let further: usize =
         state.sessions.iter().map(|session| session.counts.other_traces + session.counts.more_contexts).sum();
-    if state.sessions.is_empty() {
+    let further = further + state.tests.more_traces();
+    let ran_no_test = state.no_test_ran && state.tests.is_empty();
+    if state.sessions.is_empty() && !ran_no_test {
         lines.push(
             "no browser was traced: did the command start one? A client that does not find navtrace by itself needs the path in CHROME_BIN"
                 .to_owned(),
@@ -58,7 +60,7 @@ pub(super) fn summary(
         Some((contents, contents.traces.get(&trace_id.bytes())?))
     };
     for session in &state.sessions {
-        let is_shown = |context: &&ContextCounts| !of_tests.clone().any(|id| id == context.trace_id);
+        let is_shown = |context: &&ContextCounts| !context.is_of_test && !of_tests.contains(&context.trace_id.bytes());
         let contexts = session.context_traces().unwrap_or_default().iter().filter(is_shown);
         lines.extend(contexts.map(|context| context_line(context, seen(context.trace_id), link)));
         lines.push(session_line(session, seen(session.root_trace()), link));
@@ -134,7 +136,7 @@ fn context_line(
     seen: Option<(&Contents, &CollectedTrace)>,
     link: Option<&LinkTemplate>,
 ) -> String {
-    let ContextCounts { trace_id, navigations, requests, failures, cache_hits, slowest, start, end } = context;
+    let ContextCounts { trace_id, navigations, requests, failures, cache_hits, slowest, start, end, .. } = context;
     let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let parts = [
         Some(trace_id.to_string()),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Command;
 
 use navtrace::testing::RUN_SOCKET;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -36,9 +37,13 @@ console.log(test.annotations.map(({ description }) => description).join(' '), pr
 ";
 
 /// Runs a reporter, and returns what it printed and what navtrace said.
-fn run_reporter(test: &ExportTest, change: impl FnOnce(&mut std::process::Command)) -> (String, String) {
+fn run_reporter(test: &ExportTest, change: impl FnOnce(&mut Command)) -> (String, String) {
+    run_script(test, CALLS, change)
+}
+
+fn run_script(test: &ExportTest, calls: &str, change: impl FnOnce(&mut Command)) -> (String, String) {
     let script = test.environment.home().join("calls.mjs");
-    fs::write(&script, CALLS).unwrap();
+    fs::write(&script, calls).unwrap();
     let browser = test.environment.program("chromium", "exit 9");
     let mut run = test.command(&["run", "--", "node"]);
     run.arg(script).env("NAVTRACE_BROWSER", browser);
@@ -110,9 +115,33 @@ fn a_reporter_of_the_user_is_left_alone() {
         run.env("PW_TEST_REPORTER", &other);
     });
     assert_eq!(printed, " false\n");
-    let expected = format!("PW_TEST_REPORTER is set to {}, so Playwright Test does not load", other.display());
-    assert!(log.contains(&expected) && log.contains("process.env.NAVTRACE_REPORTER"), "{log}");
+    let expected =
+        format!("navtrace: PW_TEST_REPORTER is set to {}, so Playwright Test does not load", other.display());
+    // Said last, where the output of the tests can't hide it.
+    let last = log.lines().next_back().unwrap();
+    assert!(last.starts_with(&expected) && last.contains("process.env.NAVTRACE_REPORTER"), "{log}");
+    assert_eq!(log.matches("PW_TEST_REPORTER").count(), 1, "{log}");
     assert_eq!(test.collector.spans(), []);
+
+    // The configuration may name navtrace's reporter.
+    let calls = CALLS.replace("PW_TEST_REPORTER);", "NAVTRACE_REPORTER);");
+    let (_, log) = run_script(&test, &calls, |run| {
+        run.env("PW_TEST_REPORTER", &other);
+    });
+    assert!(!log.contains("PW_TEST_REPORTER"), "{log}");
+}
+
+#[test]
+fn where_no_test_ran_no_browser_is_missing() {
+    let test = ExportTest::new();
+    let calls = "const { default: Reporter } = await import(process.env.PW_TEST_REPORTER);
+        const reporter = new Reporter({ _mode: 'list' });
+        reporter.onBegin();
+        await reporter.onEnd();";
+    let (_, log) = run_script(&test, calls, |_| ());
+    assert!(!log.contains("no browser was traced"), "{log}");
+    let (_, log) = run_reporter(&test, |_| ());
+    assert!(log.contains("no browser was traced"), "{log}");
 }
 
 /// The trace of the run.

@@ -124,6 +124,30 @@ fn each_attempt_of_a_test_is_a_trace() {
     assert_summary_and_reports(&test, &run.log, &traces);
 }
 
+#[test]
+fn listing_tests_and_merging_reports_is_quiet() {
+    let test = BrowserTest::new();
+    let home = test.environment.home();
+    let blobs = home.join("blobs").into_os_string().into_string().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = test.collecting(&node_program("playwright"));
+        command.args(arguments).stdin(Stdio::null()).current_dir(home);
+        command.env("SITE", test.site.main()).env("PWTEST_CACHE_DIR", home.join("cache"));
+        command.env("PLAYWRIGHT_BLOB_OUTPUT_DIR", &blobs).env("PLAYWRIGHT_HTML_OUTPUT_DIR", home.join("html"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let config = script_path("shop-tests");
+    let results = home.join("results").into_os_string().into_string().unwrap();
+    let (listed, log) = run(&["test", "--config", &config, "--list", "--output", &results]);
+    assert!(listed.contains("cart › passes") && !log.contains("no browser was traced"), "{listed} {log}");
+    // The reports of a run in which every test is skipped.
+    run(&["test", "--config", &config, "--output", &results, "--grep", "never runs", "--reporter", "blob"]);
+    let (merged, log) = run(&["merge-reports", "--reporter", "list", &blobs]);
+    assert!(merged.contains("never runs") && !log.contains("no browser was traced"), "{merged} {log}");
+}
+
 /// Asserts that the summary and the reports of Playwright name the traces of the tests.
 fn assert_summary_and_reports(test: &BrowserTest, log: &str, traces: &BTreeMap<&str, BTreeSet<String>>) {
     let home = test.environment.home();

@@ -250,10 +250,30 @@ test('tests that never run are not reported', async () => {
     reporter.onTestBegin(skipped, result);
     reporter.onTestEnd(skipped, result);
   }
+  await reporter.onEnd();
   const merged = new Reporter({ _mode: 'merge' });
+  merged.onBegin();
   merged.onTestBegin(testCase(), testResult());
-  await Promise.all([merged.onEnd(), reporter.onEnd()]);
-  assert.deepEqual([reports, sockets.length], [[], 0]);
+  await merged.onEnd();
+  // So that nobody looks for their browser.
+  assert.deepEqual(reports, Array.from({ length: 2 }, () => ({ report: 'no-test-ran' })));
+});
+
+test('a test or a step with a blank title is named all the same', async () => {
+  const reporter = begin();
+  for (const titles of [[''], ['cart', ' '], ['', 'buys']]) {
+    const [attempt, result] = [testCase({ titlePath: () => ['', '', 'a.spec.js', ...titles] }), testResult()];
+    reporter.onTestBegin(attempt, result);
+    reporter.onStepBegin(attempt, result, step({ title: '  ' }));
+  }
+  await reporter.onEnd();
+  const tests = reports.filter(({ report }) => report === 'test-began').map(({ name, case: full, suite }) => [name, full, suite]);
+  assert.deepEqual(tests, [
+    ['a.spec.js:3', 'a.spec.js › a.spec.js:3', 'a.spec.js'],
+    ['cart › a.spec.js:3', 'a.spec.js › cart › a.spec.js:3', 'cart'],
+    ['buys', 'a.spec.js › buys', 'a.spec.js'],
+  ]);
+  assert.equal(reports.find(({ report }) => report === 'step-began').title, 'test.step');
 });
 
 test('a reporter that is named twice reports once', async () => {

@@ -16,7 +16,7 @@ use crate::run::test_runner::summary::{EndedTest, EndedTests};
 use crate::view::link::{LinkTemplate, LinkedTrace};
 
 /// The most steps of a test that have a span, as in the reporter.
-const MAX_STEPS: usize = 2000;
+pub(super) const MAX_STEPS: usize = 2000;
 
 /// The most tests that a runner may run at once. Bounds the memory of tests whose end is never reported.
 const MAX_ATTEMPTS: usize = 1000;
@@ -147,7 +147,11 @@ impl TestAttempts {
             runner.attempts.pop_first();
         }
         let (attempt, trace_id) = (began.attempt, context.trace_id);
-        effects.notices.push((connection, Notice::Trace { attempt, trace_id, link: self.links.link(context, start) }));
+        // Of another attempt there is no trace to look at.
+        if context.flags.is_sampled() {
+            let link = self.links.link(context, start);
+            effects.notices.push((connection, Notice::Trace { attempt, trace_id, link }));
+        }
         self.tell(connection, began.worker, &Notice::Test { test: Some(self.test_context(context)) }, &mut effects);
         effects
     }
@@ -226,8 +230,8 @@ impl TestAttempts {
         let last = steps.values().filter_map(|step| step.end).map(nanos).max().unwrap_or(start);
         let end = end.max(start).max(last);
         let failed = ended.is_none_or(|ended| !ended.passed);
-        let (name, retry) = (test.name.clone(), test.retry);
-        self.ended.add(EndedTest { context, name, start, end, failed, retry });
+        let (name, project, retry) = (test.name.clone(), test.project.clone(), test.retry);
+        self.ended.add(EndedTest { context, name, project, start, end, failed, retry });
         self.tell(connection, test.worker, &Notice::Test { test: None }, effects);
         if !context.flags.is_sampled() {
             return;
@@ -288,8 +292,7 @@ impl TestAttempts {
     }
 
     fn test_context(&self, context: SessionContext) -> TestContext {
-        let SessionContext { trace_id, span_id, flags } = context;
-        TestContext { trace_id, span_id, flags, tracestate: self.tracestate(context).to_owned() }
+        TestContext { context, tracestate: self.tracestate(context).to_owned() }
     }
 
     fn tracestate(&self, context: SessionContext) -> &str {

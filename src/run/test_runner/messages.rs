@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::text::shortened;
-use crate::context::ids::{Flags, SpanId, TraceId};
+use crate::context::ids::TraceId;
+use crate::context::issuer::SessionContext;
 use crate::observe::session::TestStep;
 use crate::observe::test_span::{CodePlace, TestError};
 
 /// The longest name, and the longest other text, in characters. The reporter has the same limits.
-const MAX_NAME: usize = 500;
-const MAX_TEXT: usize = 8000;
+pub(super) const MAX_NAME: usize = 500;
+pub(super) const MAX_TEXT: usize = 8000;
 
 /// The most tags and errors of a test.
 pub(super) const MAX_ITEMS: usize = 20;
@@ -116,7 +117,7 @@ impl FollowWorker {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(crate) enum Notice {
-    /// To a reporter: the trace of an attempt.
+    /// To a reporter: the trace of an attempt that is sampled.
     Trace { attempt: u64, trace_id: TraceId, link: Option<String> },
     /// To a host: the test that the worker runs from now on; `None` between two tests.
     Test { test: Option<TestContext> },
@@ -129,15 +130,8 @@ pub(crate) enum Notice {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct TestContext {
-    /// The trace id: 32 lower-case hex digits.
-    #[cfg_attr(test, ts(type = "string"))]
-    pub trace_id: TraceId,
-    /// The span id: 16 lower-case hex digits.
-    #[cfg_attr(test, ts(type = "string"))]
-    pub span_id: SpanId,
-    /// The W3C trace-flags: 2 lower-case hex digits.
-    #[cfg_attr(test, ts(type = "string"))]
-    pub flags: Flags,
+    #[serde(flatten)]
+    pub context: SessionContext,
     /// The `tracestate` of the trace; empty if there is none.
     pub tracestate: String,
 }

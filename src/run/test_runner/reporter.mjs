@@ -56,6 +56,12 @@ const endOf = (start, duration) => start.getTime() + Math.max(duration, 0);
 /** @param {{ file: string, line: number } | undefined} location */
 const place = (location) => (location === undefined ? {} : { file: cut(location.file), line: location.line });
 
+/** @param {string} title */
+const isBlank = (title) => title.trim() === '';
+
+/** @param {string[]} titles */
+const joined = (titles) => titles.filter((title) => !isBlank(title)).join(' › ');
+
 /** Returns an error's text without colors and without what was typed. @param {string} text */
 const plain = (text) => cut(stripVTControlCharacters(text), MAX_TEXT).replace(TYPED, '$1…")');
 
@@ -82,18 +88,20 @@ function absolute(url, test) {
 function describe({ category, title, subtitle, params }, test) {
   const name = category === 'pw:api' ? title.replace(/ ".*$/s, '') : title;
   const isAddress = params?.url !== undefined;
-  return { category, title: cut(name), detail: subtitle && !isAddress ? cut(subtitle) : undefined, url: absolute(params?.url, test) };
+  return { category, title: cut(isBlank(name) ? category : name), detail: subtitle && !isAddress ? cut(subtitle) : undefined, url: absolute(params?.url, test) };
 }
 
 /** @param {TestCase} test @param {TestResult} result */
 function describeTest(test, { workerIndex, retry, startTime }) {
-  // The titles of the root, the project and the file, then those of `describe` and `test`.
+  // The titles of the root, the project and the file, then those of `describe` and `test`, which may be blank.
   const [, project = '', file = '', ...titles] = test.titlePath();
-  const suite = titles.slice(0, -1).join(' › ');
+  const title = titles.pop() ?? '';
+  const groups = joined(titles);
+  const name = joined([groups, isBlank(title) ? `${file}:${test.location.line}` : title]);
   return {
-    name: cut(titles.join(' › ')),
-    case: cut([file, ...titles].join(' › ')),
-    suite: cut(suite === '' ? file : suite),
+    name: cut(name),
+    case: cut(joined([file, name])),
+    suite: cut(groups === '' ? file : groups),
     project: cut(project),
     ...place(test.location),
     retry,
@@ -170,12 +178,13 @@ export default class NavtraceReporter {
   /** @type {Map<TestCase, Annotation[][]>} what each attempt of a test has for the reports, in their order */
   #reported = new Map();
   #begun = 0;
-  #socket;
+  #socket = process.env.NAVTRACE_RUN ?? '';
+  #isMerging;
 
   /** @param {{ _mode?: string }} [options] */
   constructor(options) {
     // Reports of earlier runs that are merged have tests too.
-    this.#socket = options?._mode === 'merge' ? '' : (process.env.NAVTRACE_RUN ?? '');
+    this.#isMerging = options?._mode === 'merge';
   }
 
   printsToStdio() {
@@ -190,11 +199,10 @@ export default class NavtraceReporter {
   onTestBegin(test, result) {
     this.#try(() => {
       // A test that is skipped never runs.
-      if (this.#socket === '' || active !== this || result.workerIndex < 0 || test.expectedStatus === 'skipped') return;
-      this.#connection ??= new Connection(this.#socket, (notice) => this.#received(notice));
+      if (this.#isMerging || result.workerIndex < 0 || test.expectedStatus === 'skipped' || !this.#connect()) return;
       const id = ++this.#begun;
       this.#attempts.set(result, { id, test, result, steps: new Map(), begun: 0, dropped: 0, annotations: [], hasEnded: false });
-      this.#connection.send({ report: 'test-began', attempt: id, pid: process.pid, ...describeTest(test, result) });
+      this.#send({ report: 'test-began', attempt: id, pid: process.pid, ...describeTest(test, result) });
     });
   }
 
@@ -247,6 +255,8 @@ export default class NavtraceReporter {
 
   /** Waits for `navtrace run` to read what was sent, and to end the connection. */
   async onEnd() {
+    // Then no browser is missing.
+    if (this.#begun === 0 && this.#connect()) this.#send({ report: 'no-test-ran' });
     if (active === this) active = null;
     const connection = this.#connection;
     this.#connection = null;
@@ -258,6 +268,13 @@ export default class NavtraceReporter {
     await Promise.race([connection.closed, limit]);
     clearTimeout(timer);
     connection.destroy();
+  }
+
+  /** Connects to `navtrace run`. Returns whether this reporter reports to one. */
+  #connect() {
+    if (this.#socket === '' || active !== this) return false;
+    this.#connection ??= new Connection(this.#socket, (notice) => this.#received(notice));
+    return true;
   }
 
   /** @param {object} report */

@@ -17,6 +17,8 @@ pub(crate) struct EndedTest {
     /// The context of its span.
     pub(crate) context: SessionContext,
     pub(crate) name: Box<str>,
+    /// The name of the project in Playwright's configuration; may be empty.
+    pub(crate) project: Box<str>,
     pub(crate) start: Nanos,
     pub(crate) end: Nanos,
     /// Whether it ended otherwise than expected, or its end was not reported.
@@ -33,6 +35,8 @@ pub(crate) struct EndedTests {
     /// The number of tests that are not listed, and of those among them that failed.
     more: usize,
     more_failed: usize,
+    /// The number of traces of tests that are not listed.
+    more_traces: usize,
 }
 
 impl EndedTests {
@@ -42,7 +46,18 @@ impl EndedTests {
         } else {
             self.more += 1;
             self.more_failed += usize::from(test.failed);
+            // All tests are in the trace of the run, or each is in one of its own.
+            let is_own = self.listed.last().is_none_or(|listed| listed.context.trace_id != test.context.trace_id);
+            self.more_traces += usize::from(is_own);
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    pub(crate) fn more_traces(&self) -> usize {
+        self.more_traces
     }
 
     pub(crate) fn listed(&self) -> &[EndedTest] {
@@ -52,34 +67,38 @@ impl EndedTests {
 
 /// Returns a line per test, its parts separated by two blanks.
 pub(crate) fn lines(tests: &EndedTests, link: Option<&LinkTemplate>) -> Vec<String> {
-    let EndedTests { listed, more, more_failed } = tests;
+    let EndedTests { listed, more, more_failed, .. } = tests;
     let all = listed.len() + more;
     let shown: Vec<_> = listed.iter().filter(|test| all <= MAX_LINES || test.failed).take(MAX_LINES).collect();
     let failed = |tests: &mut dyn Iterator<Item = &EndedTest>| tests.filter(|test| test.failed).count();
     let failed = failed(&mut listed.iter()) + more_failed - failed(&mut shown.iter().copied());
-    let mut lines: Vec<String> = shown.iter().map(|test| line(test, link)).collect();
+    let has_projects = listed.iter().any(|test| test.project != listed[0].project);
+    let mut lines: Vec<String> = shown.iter().map(|test| line(test, has_projects, link)).collect();
     let others = all - lines.len();
     if others > 0 {
         let failed = if failed == 0 { "none".to_owned() } else { failed.to_string() };
-        lines.push(format!("  and {}, {failed} of which failed", counted(others, "more test")));
+        let others =
+            if lines.is_empty() { counted(others, "test") } else { format!("and {}", counted(others, "more test")) };
+        lines.push(format!("  {others}, {failed} of which failed"));
     }
     lines
 }
 
-fn line(test: &EndedTest, link: Option<&LinkTemplate>) -> String {
-    let EndedTest { context, name, start, end, failed, retry } = test;
+fn line(test: &EndedTest, has_projects: bool, link: Option<&LinkTemplate>) -> String {
+    let EndedTest { context, name, project, start, end, failed, retry } = test;
+    let of_project = if has_projects && !project.is_empty() { format!("[{project}] › ") } else { String::new() };
     let trace_id = context.trace_id.to_string();
     let linked = LinkedTrace { trace_id: &trace_id, span_id: &context.span_id.to_string(), start: *start, end: *end };
     #[allow(clippy::cast_precision_loss, reason = "a test takes less than 2^52 ns")]
     let seconds = end.saturating_sub(*start) as f64 / 1e9;
     let parts = [
         Some(trace_id.clone()),
-        Some(clean(name)),
+        Some(clean(&format!("{of_project}{name}"))),
         failed.then(|| "failed".to_owned()),
         (*retry > 0).then(|| format!("retry {retry}")),
         Some(format!("{seconds:.2} s")),
         (!context.flags.is_sampled()).then(|| "not sampled".to_owned()),
-        link.map(|link| link.fill(&linked)),
+        link.filter(|_| context.flags.is_sampled()).map(|link| link.fill(&linked)),
     ];
     format!("  {}", parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
 }
@@ -92,7 +111,8 @@ mod tests {
 
     fn test(failed: bool) -> EndedTest {
         let context: SessionContext = serde_json::from_str(CONTEXT).unwrap();
-        EndedTest { context, name: "cart › buys".into(), start: 0, end: 1_500_000_000, failed, retry: 0 }
+        let (name, project) = ("cart › buys".into(), "web".into());
+        EndedTest { context, name, project, start: 0, end: 1_500_000_000, failed, retry: 0 }
     }
 
     fn ended(tests: impl IntoIterator<Item = EndedTest>) -> EndedTests {
@@ -132,7 +152,36 @@ mod tests {
     fn tests_that_are_too_many_to_list_are_counted() {
         let mut tests = vec![test(false); MAX_LISTED];
         tests.extend([test(true), test(false), test(true)]);
-        let found = lines(&ended(tests), None);
-        assert_eq!(found, ["  and 10003 more tests, 2 of which failed"]);
+        let tests = ended(tests);
+        assert_eq!(lines(&tests, None), ["  10003 tests, 2 of which failed"]);
+        assert_eq!(tests.more_traces(), 0, "all are in the trace of the run");
+
+        let mut tests = ended(vec![test(false); MAX_LISTED]);
+        for trace_id in [1, 2].map(|id| format!("{id:032x}")) {
+            let context = SessionContext { trace_id: trace_id.parse().unwrap(), ..test(false).context };
+            tests.add(EndedTest { context, ..test(false) });
+        }
+        assert_eq!(tests.more_traces(), 2);
+    }
+
+    #[test]
+    fn projects_are_named_if_there_are_several() {
+        let of = |project: &str| EndedTest { project: project.into(), ..test(false) };
+        let names = |projects: &[&str]| {
+            let found = lines(&ended(projects.iter().map(|project| of(project))), None);
+            found.iter().map(|line| line.split("  ").nth(2).unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["web", "web"]), ["cart › buys"; 2]);
+        let expected = ["[web] › cart › buys", "[phone] › cart › buys", "cart › buys"];
+        assert_eq!(names(&["web", "phone", ""]), expected);
+    }
+
+    #[test]
+    fn a_test_that_is_not_sampled_has_no_link() {
+        let mut test = test(false);
+        test.context.flags = "00".parse().unwrap();
+        let link = LinkTemplate::parse("http://jaeger.test/{trace_id}").unwrap();
+        let found = lines(&ended([test]), Some(&link));
+        assert!(found[0].ends_with("  cart › buys  1.50 s  not sampled"), "{found:?}");
     }
 }
