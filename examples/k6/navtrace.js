@@ -20,6 +20,10 @@ const PROPAGATORS = {
 
 const MODES = ['lightweight', 'detailed'];
 
+/** The options of a trace, and those of a page. */
+const TRACE_OPTIONS = ['propagator', 'sampling'];
+const PAGE_OPTIONS = [...TRACE_OPTIONS, 'mode', 'headers', 'navtrace'];
+
 /** The numbers at the start of k6's trace ids: a constant, and where k6 runs. */
 const K6_PREFIX = 0o756;
 const K6_LOCAL = 33;
@@ -28,8 +32,8 @@ const K6_CLOUD = 12;
 /** The trace of the iteration, which all of its pages share. */
 let iteration = { key: '', traceID: '', rootID: '' };
 
-/** What is known of pages: their options, and the script's own headers. */
-const pages = new WeakMap();
+/** What is known of the iteration's traced pages: their options, and the script's own headers. */
+const pages = new Map();
 
 let hasSaidFallback = false;
 
@@ -41,7 +45,8 @@ let hasSaidFallback = false;
  * span id per request, or 'lightweight', one per navigation; by default that of the browser), and `headers`, the page's own extra headers,
  * which would otherwise be replaced. `navtrace` says whether the browser is navtrace's, where the environment doesn't tell.
  */
-export async function enableTracing(page, { headers = {}, navtrace = isTraced(), mode, ...options } = {}) {
+export async function enableTracing(page, given) {
+  const { headers = {}, navtrace = isTraced(), mode, ...options } = known(given, PAGE_OPTIONS);
   if (mode !== undefined && !MODES.includes(mode)) throw new Error(`mode is ${mode}: expected ${MODES.join(' or ')}`);
   const trace = contextOf(ofIteration(), options);
   const settings = { headers, navtrace, mode, options };
@@ -50,11 +55,21 @@ export async function enableTracing(page, { headers = {}, navtrace = isTraced(),
   return trace;
 }
 
+/** Returns the options, none for null. Throws if there is no such option, so that no typing error goes unnoticed. */
+function known(options, names) {
+  if (options !== undefined && typeof options !== 'object') throw new Error(`the options are ${options}: expected an object`);
+  const unknown = Object.keys(options ?? {}).find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new Error(`there is no option ${unknown}: expected ${names.join(', ')}`);
+  return options ?? {};
+}
+
 /** Ends what {@link enableTracing} began. The page's next navigations carry no header. */
 export async function disableTracing(page) {
   const { headers = {}, navtrace = isTraced() } = pages.get(page) ?? {};
   pages.delete(page);
-  delete exec.vu.metrics.metadata.trace_id;
+  const other = [...pages.values()].at(-1);
+  if (other === undefined) delete exec.vu.metrics.metadata.trace_id;
+  else exec.vu.metrics.metadata.trace_id = other.traceID;
   await page.setExtraHTTPHeaders(navtrace ? { ...headers, 'sec-ch-navtrace': 'off' } : headers);
 }
 
@@ -72,7 +87,9 @@ export const instrumentBrowser = enableTracing;
 export const uninstrumentBrowser = disableTracing;
 
 /** Opens a browser context whose pages are traced as `tracing` says; all other options are those of `browser.newContext`. */
-export async function newContext({ tracing = {}, ...options } = {}) {
+export async function newContext(given) {
+  const { tracing, ...options } = given ?? {};
+  known(tracing, PAGE_OPTIONS);
   const context = await browser.newContext(options);
   const newPage = context.newPage;
   context.newPage = async () => {
@@ -84,14 +101,15 @@ export async function newContext({ tracing = {}, ...options } = {}) {
 }
 
 /** Makes a trace context of its own, for a script that puts the headers on requests itself. */
-export function generateTraceContext(options = {}) {
+export function generateTraceContext(options) {
   return contextOf({ traceID: newTraceID(), rootID: newID(8) }, options);
 }
 
-function contextOf({ traceID, rootID }, { propagator = 'w3c', sampling = 1 } = {}) {
+function contextOf({ traceID, rootID }, options) {
+  const { propagator = 'w3c', sampling = 1 } = known(options, TRACE_OPTIONS);
   const write = Object.hasOwn(PROPAGATORS, propagator) ? PROPAGATORS[propagator] : undefined;
   if (write === undefined) throw new Error(`propagator is ${propagator}: expected ${Object.keys(PROPAGATORS).join(' or ')}`);
-  if (!(sampling >= 0 && sampling <= 1)) throw new Error(`sampling is ${sampling}: expected a number from 0 to 1`);
+  if (typeof sampling !== 'number' || !(sampling >= 0 && sampling <= 1)) throw new Error(`sampling is ${sampling}: expected a number from 0 to 1`);
   const context = { traceID, rootID, propagator, sampled: Math.random() < sampling };
   return {
     ...context,
@@ -102,7 +120,9 @@ function contextOf({ traceID, rootID }, { propagator = 'w3c', sampling = 1 } = {
   };
 }
 
-async function use(page, { headers, navtrace, mode }, trace) {
+async function use(page, settings, trace) {
+  const { headers, navtrace, mode } = settings;
+  settings.traceID = trace.traceID;
   exec.vu.metrics.metadata.trace_id = trace.traceID;
   if (!navtrace && !hasSaidFallback) {
     hasSaidFallback = true;
@@ -137,7 +157,11 @@ function isTraced() {
 
 function ofIteration() {
   const key = `${exec.scenario.name} ${exec.vu.idInInstance} ${exec.vu.iterationInInstance}`;
-  if (iteration.key !== key) iteration = { key, traceID: newTraceID(), rootID: newID(8) };
+  if (iteration.key !== key) {
+    iteration = { key, traceID: newTraceID(), rootID: newID(8) };
+    // Pages end with their iteration.
+    pages.clear();
+  }
   return iteration;
 }
 

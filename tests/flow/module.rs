@@ -20,6 +20,8 @@ struct Iteration {
     number: u32,
     /// The trace id that k6's samples carry.
     metadata: String,
+    /// The same once one of two pages is not traced any more, and once none is.
+    kept: String,
     left: Option<String>,
     routed: Routed,
     trace: String,
@@ -59,7 +61,19 @@ fn check_off(requests: &[&Recorded]) {
 
 fn checks_words(log: &str) {
     let refused: Vec<String> = logged(log, "REFUSED ");
-    let expected = ["propagator is b4: expected w3c or jaeger", "sampling is 2: expected a number from 0 to 1"];
+    let of_page = "expected propagator, sampling, mode, headers, navtrace";
+    let expected = [
+        "propagator is b4: expected w3c or jaeger",
+        "sampling is 2: expected a number from 0 to 1",
+        "sampling is 1: expected a number from 0 to 1",
+        "there is no option samplng: expected propagator, sampling",
+        "there is no option mode: expected propagator, sampling",
+        "the options are w3c: expected an object",
+        &format!("there is no option mod: {of_page}"),
+        &format!("there is no option header: {of_page}"),
+        // No options are all defaults.
+        "",
+    ];
     assert_eq!(refused, expected, "{log}");
 }
 
@@ -80,7 +94,7 @@ fn a_script_chooses_what_each_page_carries() {
         let Iteration { trace, root, updated, own, own_spans, .. } = iteration;
         assert!([trace, updated].iter().all(|id| id.starts_with("dc0742") && id.len() == 32), "{trace} {updated}");
         assert!(traces.insert(trace) && traces.insert(updated));
-        assert_eq!((&iteration.metadata, &iteration.left), (trace, &None));
+        assert_eq!((&iteration.metadata, &iteration.kept, &iteration.left), (trace, trace, &None));
         let expected = Routed { fulfill: "of the script".to_owned(), abort: "stopped".to_owned(), goes_on: true };
         assert_eq!(iteration.routed, expected);
 

@@ -46,13 +46,14 @@ export default async function () {
     await enableTracing(light, { propagator: 'jaeger', sampling: 0 });
     await load(light, 'unsampled');
     await uninstrumentBrowser(detailed);
+    const kept = exec.vu.metrics.metadata.trace_id;
     await load(detailed, 'off');
     await disableTracing(light);
     await Promise.all([light.close(), detailed.close()]);
     console.log(`MODULE ${JSON.stringify({
       run: run(), scenario: exec.scenario.name, vu: exec.vu.idInTest, iteration: exec.vu.iterationInInstance, metadata, routed,
       trace: trace.traceID, root: trace.rootID, updated: updated.traceID, own: own.header(), ownSpans: [own.newSpanID(), own.newSpanID()],
-      left: exec.vu.metrics.metadata.trace_id ?? null,
+      kept, left: exec.vu.metrics.metadata.trace_id ?? null,
     })}`);
   } finally {
     await context.close();
@@ -61,12 +62,14 @@ export default async function () {
 
 // Words are checked before anything is sent.
 export async function teardown() {
-  for (const options_ of [{ propagator: 'b4' }, { sampling: 2 }]) {
-    try {
-      generateTraceContext(options_);
-      console.log('REFUSED ""');
-    } catch (error) {
-      console.log(`REFUSED ${JSON.stringify(error.message)}`);
-    }
+  const refused = [{ propagator: 'b4' }, { sampling: 2 }, { sampling: '1' }, { samplng: 1 }, { mode: 'detailed' }, 'w3c'];
+  for (const work of [
+    ...refused.map((given) => async () => generateTraceContext(given)),
+    async () => enableTracing({}, { mod: 'detailed' }),
+    async () => newContext({ tracing: { header: {} } }),
+    async () => generateTraceContext(null),
+  ]) {
+    const message = await work().then(() => '', (error) => error.message);
+    console.log(`REFUSED ${JSON.stringify(message)}`);
   }
 }
