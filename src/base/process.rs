@@ -38,9 +38,9 @@ impl Process {
         std::iter::successors(Some(std::os::unix::process::parent_id()), parent_of).take(MAX_ANCESTORS).collect()
     }
 
-    /// Returns the first 15 bytes of the name of the process above the parent. Of a host that is the program that has started the browser.
-    pub(crate) fn name_of_grandparent() -> Option<String> {
-        let pid = *Self::ancestors().get(1)?;
+    /// Returns the first 15 bytes of the name of an ancestor, by its place in [`Self::ancestors`].
+    pub(crate) fn name_of_ancestor(place: usize) -> Option<String> {
+        let pid = *Self::ancestors().get(place)?;
         fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
     }
 

@@ -43,7 +43,7 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
 /// Returns whether the browser belongs to k6, which opens each page in a window of its own.
 fn is_started_by_k6() -> bool {
     // Builds with extensions are often named k6 and something.
-    Process::name_of_grandparent().is_some_and(|name| name.starts_with("k6"))
+    Process::name_of_ancestor(1).is_some_and(|name| name.starts_with("k6"))
 }
 
 impl SettingsStore for Config {

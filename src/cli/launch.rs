@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use crate::base::failure::Failure;
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::context::mode::{Mode, ModeSetting};
 use crate::export::queue::ExportedSession;
@@ -38,7 +39,10 @@ pub(super) fn launch(config: &Config, args: &Args) -> Failure {
         is_under_run: reports::is_under_run(),
         report_problem,
     };
-    let failure = if let Err(failure) = config.check_export() {
+    let failure = if is_for_firefox(&args.args) {
+        Failure::new(ExitCode::Usage, "geckodriver has started navtrace, which is no Firefox")
+            .hint("set SE_BROWSER=firefox, so that `navtrace run` leaves SE_BROWSER_PATH alone")
+    } else if let Err(failure) = config.check_export() {
         failure
     } else if config.mode == ModeSetting::Static && !static_mode::prints_only(&args.args) {
         launch_static(config, options, args)
@@ -51,6 +55,12 @@ pub(super) fn launch(config: &Config, args: &Args) -> Failure {
     // Clients discard the standard error of a browser that does not start.
     report_problem(&failure.to_string());
     failure
+}
+
+/// Returns whether geckodriver takes this program for Firefox: Selenium reads `SE_BROWSER_PATH` for every browser.
+fn is_for_firefox(args: &[OsString]) -> bool {
+    let is_flag = |arg: &OsString| arg == "--marionette" || arg == "-marionette";
+    args.iter().any(is_flag) || Process::name_of_ancestor(0).is_some_and(|name| name == "geckodriver")
 }
 
 fn launch_static(config: &Config, launch: LaunchOptions, args: &Args) -> Failure {

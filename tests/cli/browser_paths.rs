@@ -128,6 +128,22 @@ fn a_variable_that_names_firefox_stays() {
     assert_eq!(output, "\non PATH\n", "{messages}");
 }
 
+#[test]
+fn a_driver_of_firefox_is_told_what_it_has_started() {
+    let environment = Environment::new();
+    environment.program("chromium", "echo on PATH");
+    // geckodriver is known by its flags, or, when it only asks for the version, by its name.
+    let driver = environment.home().join("geckodriver");
+    fs::copy("/bin/sh", &driver).unwrap();
+    let driver = format!(r#"{} -c '"$SE_BROWSER_PATH" --version; :'"#, driver.display());
+    let sentence = "navtrace: geckodriver has started navtrace, which is no Firefox; set SE_BROWSER=firefox, so that `navtrace run` leaves \
+                    SE_BROWSER_PATH alone\n";
+    for start in [r#""$SE_BROWSER_PATH" --marionette -foreground; :"#, &driver] {
+        let (output, messages) = printed(&environment, start, &[]);
+        assert!(output.is_empty() && messages.contains(sentence), "{start}: {output}{messages}");
+    }
+}
+
 /// Chromium can't be replaced there, so the test has a folder of its own in its place, in a mount namespace. That needs root or user namespaces.
 #[test]
 fn a_browser_at_a_fixed_path_is_named() {
