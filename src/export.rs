@@ -3,6 +3,7 @@
 //! [`queue`] owns this host's sessions and their waiting spans, each with a [`journal`]; [`send`] talks to the collector; [`spool`] keeps
 //! batches for the next host or [`flush`], and [`sweep`] removes what killed processes left.
 
+pub(crate) mod destination;
 pub(crate) mod flush;
 pub(crate) mod journal;
 pub(crate) mod options;

@@ -17,11 +17,12 @@ pub(crate) mod test_runner;
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode as ProcessExitCode};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::base::directories::StateDirectory;
 use crate::base::environment::RUN_SOCKET;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::signals::Signals;
@@ -29,6 +30,7 @@ use crate::base::stdio::say;
 use crate::base::temporary::{self, TemporaryDirectory};
 use crate::base::threads;
 use crate::context::policy::Policy;
+use crate::export::flush;
 use crate::export::options::ExportOptions;
 use crate::launch::find::{FoundBrowser, playwright};
 use crate::launch::names;
@@ -91,6 +93,11 @@ impl Run {
         Ok(Self { signals, receiver, browser, dir, sweep })
     }
 
+    /// Returns the path of the socket by which hosts know this run.
+    pub(crate) fn socket(&self) -> &Path {
+        self.receiver.path()
+    }
+
     /// Runs `command` to its end, says what was traced, and returns the command's own status.
     pub(crate) fn execute(
         self,
@@ -146,6 +153,7 @@ impl Run {
         });
         let state = receiver.finish(LAST_REPORTS);
         let collected = collector.map(|collector| {
+            send_left_spans(&options.export);
             // If every collected span is a browser's, no service is sending.
             let of_navtrace = state.exported_spans().map(|spans| spans + state.test_spans.exported);
             let has_all_spans = of_navtrace == Some(collector.spans());
@@ -162,6 +170,14 @@ impl Run {
         }
         let _ = sweep.map(JoinHandle::join);
         Ok(code.into())
+    }
+}
+
+/// Sends the spans of browsers that were killed together with their hosts. After the run nobody else would.
+fn send_left_spans(export: &ExportOptions) {
+    let (Ok(state), Some(endpoint)) = (StateDirectory::of_user(), &export.endpoint) else { return };
+    if let Err(error) = flush::flush(&state, &export.batch, endpoint) {
+        tracing::warn!("spans of browsers that were killed can't be sent: {error}");
     }
 }
 

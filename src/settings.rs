@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use crate::base::environment::RUN_COLLECTOR;
+use crate::base::environment::{self, RUN_COLLECTOR, RUN_SOCKET};
 use crate::base::failure::{ExitCode, Failure};
 use crate::context::mode::ModeSetting;
 use crate::context::policy::{Incognito, Policy, Scope};
@@ -99,6 +99,7 @@ impl Config {
         let mut config = Self { file, ..Self::of(assignments)? };
         if let Some(endpoint) = config.export.endpoint.as_mut().filter(|_| is_collector_of_run()) {
             endpoint.unusable = None;
+            endpoint.run = environment::path(RUN_SOCKET);
         }
         Ok(config)
     }

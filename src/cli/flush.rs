@@ -9,12 +9,12 @@ use crate::base::text::counted;
 use crate::cli::setting_flags::SettingFlags;
 use crate::export::flush::{self, Flushed};
 use crate::settings::Config;
-use crate::settings::export::EXPORTER;
+use crate::settings::export::{ENDPOINT, EXPORTER};
 
 /// Send the spans that could not be sent before
 ///
-/// Spans that no collector took wait in the state directory. The next traced browser sends them, and so does this command, to where
-/// OTEL_EXPORTER_OTLP_ENDPOINT points.
+/// Spans that no collector took wait in the state directory. The next traced browser with the same collector sends them, and so does this
+/// command: those for the collector to which OTEL_EXPORTER_OTLP_ENDPOINT points, and those that a run's own collector did not take.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -35,11 +35,15 @@ pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {
     let state = StateDirectory::of_user()
         .map_err(|error| failure("the state directory can't be used".to_owned()).because(error))?;
     let flushed = flush::flush(&state, &config.export.batch, endpoint).map_err(failure)?;
-    let Flushed { sent, refused, left, sessions_left, reason } = flushed;
+    let Flushed { sent, refused, left, sessions_left, elsewhere, reason } = flushed;
     let endpoint = endpoint.name();
     let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     if sent > 0 {
         say(&format!("{} sent to {endpoint}", counted(sent, "span")));
+    }
+    for (destination, spans) in &elsewhere {
+        let spans = counted(*spans, "span");
+        say(&format!("{spans} kept for the collector at {}: set {ENDPOINT} to it to send them", destination.host()));
     }
     if left > 0 {
         return Err(failure(format!(
@@ -56,7 +60,7 @@ pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {
             "the spans of {sessions} can't be sent now and will be kept: see the warnings above"
         )));
     }
-    if sent == 0 {
+    if sent == 0 && elsewhere.is_empty() {
         say("there is nothing to send");
     }
     Ok(ExitCode::Success.into())

@@ -1,6 +1,7 @@
 //! `navtrace run`: runs a command whose browsers are traced, and says what was traced.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, ExitCode as ProcessExitCode};
 use std::time::Duration;
 
@@ -103,7 +104,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         defaults: defaults(config),
         browser: &browser,
         policy: config.browser_policy(),
-        export: export_of_tests(config, collector.as_ref()),
+        export: export_of_tests(config, collector.as_ref(), run.socket()),
         is_unlimited: config.policy.targets.is_empty() && writes_spans,
     };
     run.execute(command, collector, &options)
@@ -139,9 +140,9 @@ fn start_collector(config: &Config, options: &collect::Options) -> Result<Option
 }
 
 /// Returns how this process sends spans itself.
-fn export_of_tests(config: &Config, collector: Option<&RunningCollector>) -> ExportOptions {
+fn export_of_tests(config: &Config, collector: Option<&RunningCollector>, socket: &Path) -> ExportOptions {
     let endpoint = match collector {
-        Some(collector) => Endpoint::of_collector(&collector.endpoint()),
+        Some(collector) => Endpoint::of_collector(&collector.endpoint(), socket),
         None => config.export.endpoint.clone(),
     };
     ExportOptions { endpoint, ..config.export.clone() }

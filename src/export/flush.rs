@@ -1,11 +1,12 @@
 //! Sends what earlier browsers left: the spool, and the sessions whose browser and hosts were killed together.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use crate::base::directories::StateDirectory;
+use crate::export::destination::Destination;
 use crate::export::journal::{self, ExportResult, Journal};
 use crate::export::options::{BatchOptions, Endpoint};
 use crate::export::otlp;
@@ -25,6 +26,8 @@ pub(crate) struct Flushed {
     pub(crate) left: usize,
     /// Sessions whose spans can't be moved to the spool.
     pub(crate) sessions_left: usize,
+    /// Spans for other collectors, which stay.
+    pub(crate) elsewhere: BTreeMap<Destination, usize>,
     /// Why spans are left or were refused.
     pub(crate) reason: Option<String>,
 }
@@ -33,7 +36,7 @@ pub(crate) struct Flushed {
 /// sessions could not be moved.
 pub(crate) fn adopt(state: &StateDirectory, options: &BatchOptions) -> usize {
     sweep::sweep(state);
-    let spool = Spool::new(state.spool());
+    let spool = Spool::new(state.spool(), None);
     let mut failed = 0;
     for entry in fs::read_dir(state.sessions()).into_iter().flatten().flatten() {
         if let Err(error) = adopt_session(&entry.path(), &spool, options)
@@ -61,7 +64,7 @@ fn adopt_session(path: &Path, spool: &Spool, options: &BatchOptions) -> io::Resu
     session.close(0)?;
     while session.waiting() > 0 {
         let (request, count) = session.batch(0, options.max_export_batch_size);
-        let added = spool.put(&request)?;
+        let added = spool.put_for(session.start.destination.as_ref(), &request)?;
         if let Some(message) = added.dropped_message() {
             tracing::warn!("{message}");
         }
@@ -75,12 +78,14 @@ fn adopt_session(path: &Path, spool: &Spool, options: &BatchOptions) -> io::Resu
     Ok(())
 }
 
-/// Sends everything that is left, until the collector is unavailable. The error names the setting or file that can't be used.
+/// Sends everything that is left for this collector, until it is unavailable; from a user also what was left for the collectors of runs. The error
+/// names the setting or file that can't be used.
 pub(crate) fn flush(state: &StateDirectory, options: &BatchOptions, endpoint: &Endpoint) -> Result<Flushed, String> {
     let sessions_left = adopt(state, options);
-    let spool = Spool::new(state.spool());
+    let spool = Spool::new(state.spool(), Some(Destination::of(endpoint)));
+    let spool = if endpoint.run.is_none() { spool.with_runs() } else { spool };
     let transport = Transport::new(endpoint)?;
-    let mut flushed = Flushed { sessions_left, ..Flushed::default() };
+    let mut flushed = Flushed { sessions_left, elsewhere: spool.spans_elsewhere(), ..Flushed::default() };
     let mut tried = HashSet::new();
     // A batch that another process sends at the moment is skipped and not counted.
     while let Some(next) = spool.next_except(&tried) {

@@ -18,6 +18,7 @@ use crate::base::directories::StateDirectory;
 use crate::base::file_lock;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
+use crate::export::destination::Destination;
 use crate::export::sweep::UNREADABLE;
 use crate::observe::observation::Observed;
 use crate::observe::session::{RemoteParent, Session, TestStep};
@@ -76,6 +77,9 @@ pub(crate) struct SessionStart {
     pub(crate) time: Nanos,
     pub(crate) resource: Resource,
     pub(crate) browser: Process,
+    /// Where the spans are sent. Earlier versions did not say.
+    #[serde(default)]
+    pub(crate) destination: Option<Destination>,
 }
 
 /// Everything about a session that changes.

@@ -3,10 +3,11 @@
 //! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>,
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::context::redaction::Redaction;
+use crate::export::destination::Destination;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ExportOptions {
@@ -19,10 +20,19 @@ pub(crate) struct ExportOptions {
     pub(crate) resource_attributes: Vec<(String, String)>,
 }
 
+impl ExportOptions {
+    /// Returns the collector for which spans are meant; `None` when nothing is exported.
+    pub(crate) fn destination(&self) -> Option<Destination> {
+        self.endpoint.as_ref().map(Destination::of)
+    }
+}
+
 /// The address of a collector, and how to send spans there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) url: url::Url,
+    /// The socket of the `navtrace run` whose own collector this is.
+    pub(crate) run: Option<PathBuf>,
     /// Whether this is OpenTelemetry's default address, because no setting names one, not even one that can't be used.
     pub(crate) is_default: bool,
     pub(crate) protocol: Protocol,
@@ -51,10 +61,11 @@ const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(10);
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 impl Endpoint {
-    /// Returns the endpoint of the run's own collector at an address such as `http://127.0.0.1:4318`.
-    pub(crate) fn of_collector(address: &str) -> Option<Self> {
+    /// Returns the endpoint of a run's own collector at an address such as `http://127.0.0.1:4318`.
+    pub(crate) fn of_collector(address: &str, run: &Path) -> Option<Self> {
         Some(Self {
             url: format!("{address}{TRACES_PATH}").parse().ok()?,
+            run: Some(run.to_owned()),
             is_default: false,
             protocol: Protocol::HttpProtobuf,
             headers: Vec::new(),
@@ -140,6 +151,7 @@ mod tests {
     fn addresses(url: &str, protocol: Protocol) -> Vec<String> {
         let endpoint = Endpoint {
             url: url.parse().unwrap(),
+            run: None,
             is_default: false,
             protocol,
             headers: Vec::new(),

@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use rand::RngExt;
 
 use crate::base::directories::StateDirectory;
+use crate::export::destination::Destination;
 use crate::export::journal::ExportCounts;
 use crate::export::options::{BatchOptions, Endpoint};
 use crate::export::problems::Problems;
@@ -96,11 +97,11 @@ impl<N: Fn(SenderEvent)> CollectorSender<N> {
         notify: N,
     ) -> Self {
         Self {
+            spool: state.as_ref().map(|state| Spool::new(state.spool(), Some(Destination::of(&endpoint)))),
             endpoint,
             batch,
             problems,
             notify,
-            spool: state.as_ref().map(|state| Spool::new(state.spool())),
             state,
             tried: HashSet::new(),
             spool_failures: 0,

@@ -1,6 +1,6 @@
 //! The spool: a folder of batches that could not be sent. Each batch is a file of OTLP JSON, as the Collector's file exporter writes it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 
 use crate::base::file_lock;
+use crate::export::destination::Destination;
 use crate::export::otlp;
 use crate::export::sweep::UNREADABLE;
 
@@ -18,10 +19,15 @@ const MAX_BYTES: u64 = 64 << 20;
 
 const EXTENSION: &str = "jsonl";
 
+/// The spool, as the sender to one collector sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Spool {
     dir: PathBuf,
     max_bytes: u64,
+    /// The collector whose batches are its own; `None` if nothing is sent.
+    destination: Option<Destination>,
+    /// Whether it takes what is meant for the collectors of runs, which may have ended.
+    takes_runs: bool,
 }
 
 /// A batch that this process has locked.
@@ -70,12 +76,26 @@ impl AddedBatch {
 
 impl Spool {
     /// Uses a folder that exists.
-    pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), max_bytes: MAX_BYTES }
+    pub(crate) fn new(dir: &Path, destination: Option<Destination>) -> Self {
+        Self { dir: dir.to_owned(), max_bytes: MAX_BYTES, destination, takes_runs: false }
     }
 
-    /// Adds a batch.
+    /// Takes what was meant for the collectors of runs too.
+    pub(super) fn with_runs(self) -> Self {
+        Self { takes_runs: true, ..self }
+    }
+
+    /// Adds a batch for the spool's own collector.
     pub(crate) fn put(&self, request: &ExportTraceServiceRequest) -> io::Result<AddedBatch> {
+        self.put_for(self.destination.as_ref(), request)
+    }
+
+    /// Adds a batch for a collector.
+    pub(super) fn put_for(
+        &self,
+        destination: Option<&Destination>,
+        request: &ExportTraceServiceRequest,
+    ) -> io::Result<AddedBatch> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         let dropped = self.make_room(line.len() as u64);
@@ -84,19 +104,21 @@ impl Spool {
             .permissions(fs::Permissions::from_mode(0o600))
             .tempfile_in(&self.dir)?;
         file.write_all(&line)?;
-        // File names sort by age. They end with the number of spans.
+        // File names sort by age. They end with the destination and the number of spans.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let name = format!("{now:020}-{}-{}.{EXTENSION}", std::process::id(), otlp::count(request));
+        let destination = destination.map(|destination| format!("{}-", destination.as_str())).unwrap_or_default();
+        let name = format!("{now:020}-{}-{destination}{}.{EXTENSION}", std::process::id(), otlp::count(request));
         let path = self.dir.join(name);
         file.persist(&path)?;
         Ok(AddedBatch { path, dropped })
     }
 
-    /// Locks and reads the oldest batch that is not one of `tried`. Skips batches that another process has locked, and renames files that are
+    /// Locks and reads the oldest of its own batches that is not one of `tried`. Skips batches that another process has locked, and renames files that are
     /// not batches. An error is about one batch.
     pub(crate) fn next_except(&self, tried: &HashSet<PathBuf>) -> Option<Result<SpooledBatch, UnusableBatch>> {
-        let paths = self.files().into_iter().map(|(path, _)| path).filter(|path| !tried.contains(path));
-        paths.into_iter().find_map(|path| match Self::lock_and_read(&path) {
+        let paths = self.files().into_iter().map(|(path, _)| path);
+        let mut paths = paths.filter(|path| self.is_own(path) && !tried.contains(path));
+        paths.find_map(|path| match Self::lock_and_read(&path) {
             Ok(None) => None,
             Ok(Some((locked, request))) => Some(Ok(SpooledBatch { path, _locked: locked, request })),
             // Another process has sent and removed it.
@@ -132,9 +154,28 @@ impl Spool {
         }
     }
 
-    /// Returns how many spans are in the spool.
+    /// Returns how many spans are in its own batches.
     pub(crate) fn spans(&self) -> usize {
-        self.files().iter().map(|(path, _)| spans_of(path)).sum()
+        self.files().iter().filter(|(path, _)| self.is_own(path)).map(|(path, _)| spans_of(path)).sum()
+    }
+
+    /// Returns how many spans are for other collectors.
+    pub(super) fn spans_elsewhere(&self) -> BTreeMap<Destination, usize> {
+        let mut spans = BTreeMap::new();
+        for (path, _) in self.files() {
+            if let Some(destination) = Destination::of_batch(&path).filter(|_| !self.is_own(&path)) {
+                *spans.entry(destination).or_default() += spans_of(&path);
+            }
+        }
+        spans
+    }
+
+    /// Returns whether a batch is for the spool's own collector. Batches of earlier versions are for any but that of a run.
+    fn is_own(&self, path: &Path) -> bool {
+        match Destination::of_batch(path) {
+            None => !self.destination.as_ref().is_some_and(Destination::is_of_run),
+            Some(found) => self.destination.as_ref() == Some(&found) || (self.takes_runs && found.is_of_run()),
+        }
     }
 
     /// Removes the oldest batches until `bytes` more fit. Returns how many spans were removed.
@@ -196,7 +237,7 @@ mod tests {
     #[test]
     fn each_batch_is_read_once_and_in_order() {
         let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::new(dir.path());
+        let spool = Spool::new(dir.path(), None);
         for name in ["a", "b", "c"] {
             assert_eq!(spool.put(&batch(name, 2)).unwrap().dropped, 0);
         }
@@ -219,7 +260,7 @@ mod tests {
     #[test]
     fn a_batch_is_a_private_file_with_one_line_of_otlp_json() {
         let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::new(dir.path());
+        let spool = Spool::new(dir.path(), None);
         spool.put(&batch("GET", 1)).unwrap();
         let (path, _) = spool.files().remove(0);
         let text = fs::read_to_string(&path).unwrap();
@@ -233,7 +274,7 @@ mod tests {
     fn a_full_spool_drops_and_counts_the_oldest_spans() {
         let dir = tempfile::tempdir().unwrap();
         let length = serde_json::to_vec(&batch("a", 1)).unwrap().len() as u64 + 1;
-        let spool = Spool { max_bytes: 3 * length, ..Spool::new(dir.path()) };
+        let spool = Spool { max_bytes: 3 * length, ..Spool::new(dir.path(), None) };
         let dropped: Vec<usize> =
             ["a", "b", "c", "d", "e"].map(|name| spool.put(&batch(name, 1)).unwrap().dropped).to_vec();
         assert_eq!(dropped, [0, 0, 0, 1, 1]);
@@ -243,7 +284,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_batch_is_renamed() {
         let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::new(dir.path());
+        let spool = Spool::new(dir.path(), None);
         fs::write(dir.path().join("00000000000000000001-1-5.jsonl"), "{\"resourceSpans\":[{").unwrap();
         spool.put(&batch("a", 1)).unwrap();
         assert_eq!(next(&spool).unwrap().request, batch("a", 1));

@@ -220,6 +220,69 @@ fn a_host_and_a_flush_send_each_batch_once() {
 }
 
 #[test]
+fn spans_wait_for_their_own_collector() {
+    let (mut test, session) = spooled(2);
+    let other = Collector::start();
+    let elsewhere = |args: &[&str]| {
+        let mut command = test.command(args);
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", other.endpoint());
+        command
+    };
+    // Another browser, whose host exports elsewhere.
+    let mut host = test.host_below_browser(&elsewhere(&[crate::setup::ORIGIN]));
+    host.start_session();
+    host.observe(&page(2, 1));
+    host.end();
+    assert_eq!(other.spans().len(), 3);
+    // A run with a collector of its own.
+    let file = test.environment.home().join("traces.jsonl");
+    let mut run = test.command(&["run", "--output"]);
+    run.arg(&file).args(["--", "true"]).env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+    assert_eq!(run.output().unwrap().status.code(), Some(0));
+    assert_eq!(fs::read_to_string(&file).unwrap_or_default(), "");
+    let (code, message) = exit_and_stderr(&elsewhere(&["flush"]).output().unwrap());
+    let host = test.collector.endpoint().replace("http://", "");
+    let expected = format!(
+        "navtrace: 4 spans kept for the collector at {host}: set OTEL_EXPORTER_OTLP_ENDPOINT to it to send them\n"
+    );
+    assert_eq!((code, message), (0, expected));
+    assert_eq!((other.spans().len(), test.spooled_ids().len()), (3, 4));
+    test.collector.up();
+    assert_eq!(test.flush(), (0, format!("navtrace: 4 spans sent to {}\n", test.target())));
+    test.assert_tree(&session, &page_ids(1, 2));
+}
+
+#[test]
+fn spans_of_a_killed_browser_wait_for_their_own_collector() {
+    let test = ExportTest::with(Collector::down());
+    let mut host = test.host_with_browser();
+    host.start_session();
+    host.observe(&page(1, 2));
+    host.kill_both();
+    let other = Collector::start();
+    let mut flush = test.command(&["flush"]);
+    let (code, message) =
+        exit_and_stderr(&flush.env("OTEL_EXPORTER_OTLP_ENDPOINT", other.endpoint()).output().unwrap());
+    assert!(code == 0 && message.contains("4 spans kept for the collector at "), "{message}");
+    assert_eq!((other.spans().len(), test.journals().len(), test.spooled_ids().len()), (0, 0, 4));
+}
+
+#[test]
+fn batches_of_earlier_versions_are_for_any_collector() {
+    let (test, _) = spooled(2);
+    for path in test.spooled() {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let parts: Vec<_> = name.split('-').collect();
+        fs::rename(&path, path.with_file_name([parts[0], parts[1], parts[parts.len() - 1]].join("-"))).unwrap();
+    }
+    let other = Collector::start();
+    let mut flush = test.command(&["flush"]);
+    let (code, message) =
+        exit_and_stderr(&flush.env("OTEL_EXPORTER_OTLP_ENDPOINT", other.endpoint()).output().unwrap());
+    assert_eq!((code, other.spans().len()), (0, 4), "{message}");
+}
+
+#[test]
 fn doctor_starts_no_exporter() {
     let test = ExportTest::new();
     let output = test.command(&["doctor"]).env("NAVTRACE_BROWSER", "/no/such/browser").output().unwrap();

@@ -5,7 +5,7 @@ use std::fs;
 use navtrace::testing::{FailureKind, Observation};
 use serde_json::json;
 
-use crate::collector::{Behaviour, Collector};
+use crate::collector::{Behaviour, Collector, spans_in};
 use crate::observations::{START, committed, completed, navigates, response, span_id, started};
 use crate::setup::{ExportTest, ORIGIN, exit_and_stderr};
 
@@ -51,8 +51,21 @@ fn observations() -> Vec<Observation> {
     ]
 }
 
+/// The shell is the browser. It exits once its host has answered.
+const BROWSER: &str = r#""$0" "$1" <"$2" >"$3" & while [ ! -s "$3" ]; do sleep 0.01; done; exit 7"#;
+
 /// Runs a command that stands in for a browser. Returns the exit code and the lines of navtrace, in which durations are replaced by `N s`.
 fn run(test: &ExportTest, hello: &str, observations: &[Observation]) -> (i32, Vec<String>) {
+    run_browser(test, BROWSER, hello, observations, &["run", "--"])
+}
+
+fn run_browser(
+    test: &ExportTest,
+    script: &str,
+    hello: &str,
+    observations: &[Observation],
+    arguments: &[&str],
+) -> (i32, Vec<String>) {
     let observed = json!({
         "v": 1, "type": "observed", "worker": "w", "number": 1, "dropped": 0, "observations": observations,
     });
@@ -63,11 +76,13 @@ fn run(test: &ExportTest, hello: &str, observations: &[Observation]) -> (i32, Ve
     let (input, output) = (test.environment.home().join("frames"), test.environment.home().join("answers"));
     fs::write(&input, frames.collect::<Vec<u8>>()).unwrap();
     let _ = fs::remove_file(&output);
-    // The shell is the browser. It exits once its host has answered.
-    let script = r#""$0" "$1" <"$2" >"$3" & while [ ! -s "$3" ]; do sleep 0.01; done; exit 7"#;
     let browser = test.environment.program("chromium", "exit 9");
-    let mut run = test.command(&["run", "--", "sh", "-c", script, env!("CARGO_BIN_EXE_navtrace"), ORIGIN]);
+    let mut run = test.command(arguments);
+    run.args(["sh", "-c", script, env!("CARGO_BIN_EXE_navtrace"), ORIGIN]);
     run.args([&input, &output]).env("NAVTRACE_BROWSER", browser);
+    if arguments.contains(&"--output") {
+        run.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+    }
     let (code, message) = exit_and_stderr(&run.output().unwrap());
     let is_duration = |part: &str| part.strip_suffix(" s").is_some_and(|number| number.parse::<f64>().is_ok());
     // The host's own log is on the same standard error.
@@ -176,4 +191,17 @@ fn ignored_settings_are_reported_first() {
             hint(),
         ]
     );
+}
+
+#[test]
+fn spans_of_a_killed_browser_are_collected_by_its_run() {
+    let test = ExportTest::new();
+    // Both end at once, when the observations are stored.
+    let killed = r#""$0" "$1" <"$2" >"$3" & while ! grep -q received "$3"; do sleep 0.01; done; kill -9 $! $$"#;
+    let file = |name: &str| test.environment.home().join(name).into_os_string().into_string().unwrap();
+    let spans = |name: &str| spans_in(&fs::read_to_string(file(name)).unwrap_or_default()).len();
+    run_browser(&test, killed, HELLO, &observations(), &["run", "--output", &file("first"), "--"]);
+    let next = HELLO.replace(TRACE, "0af7651916cd43dd8448eb211c80319c");
+    run_browser(&test, BROWSER, &next, &observations(), &["run", "--output", &file("second"), "--"]);
+    assert_eq!((spans("first"), spans("second")), (9, 9));
 }

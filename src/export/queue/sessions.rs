@@ -45,7 +45,7 @@ impl Sessions {
     /// Without a state directory, nothing is kept for later.
     pub(super) fn new(options: &ExportOptions, state: Option<StateDirectory>, problems: Arc<Problems>) -> Self {
         let overflow = Overflow {
-            spool: state.as_ref().map(|state| Spool::new(state.spool())),
+            spool: state.as_ref().map(|state| Spool::new(state.spool(), options.destination())),
             options: options.batch.clone(),
             problems: Arc::clone(&problems),
             has_spooled: false,
@@ -262,8 +262,14 @@ mod tests {
         )
         .unwrap();
         let step = TestStep { trace_id: context.trace_id, span_id: context.span_id, start: 1.0, end: None };
-        let start =
-            SessionStart { context, parent: None, time: 1, resource: Resource::default(), browser: Process::parent() };
+        let start = SessionStart {
+            context,
+            parent: None,
+            time: 1,
+            resource: Resource::default(),
+            browser: Process::parent(),
+            destination: None,
+        };
         let session = |is_early: bool| {
             let problems = Arc::new(Problems::new(Box::new(|_| ())));
             let mut sessions = Sessions::new(&ExportOptions::default(), None, problems);

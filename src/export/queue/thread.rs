@@ -89,7 +89,9 @@ impl QueueThread {
             Message::Session { context, parent, browser, time } => {
                 let machine = resource::of_machine(self.browser.pid);
                 let resource = resource::resource(&self.options, &browser, machine, context);
-                self.sessions.begin(SessionStart { context, parent, time, resource, browser: self.browser });
+                let destination = self.options.destination();
+                let browser = self.browser;
+                self.sessions.begin(SessionStart { context, parent, time, resource, browser, destination });
             }
             Message::Observed(observed) => self.observe(observed),
             Message::Step(step) => self.sessions.step(step),

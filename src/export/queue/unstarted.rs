@@ -60,14 +60,16 @@ impl UnstartedQueue {
         let machine = resource::of_machine(self.browser.pid);
         let resource = resource::resource(&self.options, &BrowserInfo::default(), machine, context);
         let parent = parent.map(remote);
-        self.sessions.begin(SessionStart { context, parent, time: unix_nanos_now(), resource, browser: self.browser });
+        let (time, browser, destination) = (unix_nanos_now(), self.browser, self.options.destination());
+        self.sessions.begin(SessionStart { context, parent, time, resource, browser, destination });
         let (worker, observations) = (NO_WORKER.to_owned(), Vec::new());
         self.sessions.observe(Observed { worker, number: 1, dropped: 0, session: None, observations });
     }
 
     /// Returns whether spans of earlier browsers wait to be sent.
     pub(crate) fn has_spooled_spans(&self) -> bool {
-        self.state.as_ref().is_some_and(|state| Spool::new(state.spool()).spans() > 0)
+        let spool = self.state.as_ref().map(|state| Spool::new(state.spool(), self.options.destination()));
+        spool.is_some_and(|spool| spool.spans() > 0)
     }
 
     /// Starts the threads of the queue and the sender. Without the first the sessions stay in their journals, without the second their spans go to

@@ -12,6 +12,7 @@ fn start() -> SessionStart {
         time: 1_000_000_000,
         resource: opentelemetry_proto::tonic::resource::v1::Resource::default(),
         browser: Process { pid: 1, started: 1 },
+        destination: None,
     }
 }
 

@@ -49,7 +49,8 @@ impl TestExporter {
     pub(crate) fn send(&mut self, spans: Vec<Span>) {
         let Some(first) = spans.first() else { return };
         if self.running.is_none() {
-            let spool = || Some(Spool::new(StateDirectory::of_user().ok()?.spool()));
+            let destination = self.options.destination();
+            let spool = || Some(Spool::new(StateDirectory::of_user().ok()?.spool(), destination));
             self.running = self.start(first, spool);
         }
         let Some(Running { waiting, requests, results, .. }) = &self.running else { return };
@@ -177,6 +178,7 @@ fn spans(request: &ExportTraceServiceRequest) -> String {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::path::Path;
 
     use super::*;
     use crate::context::policy::Policy;
@@ -187,14 +189,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         // Takes connections and never answers.
         let collector = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = Endpoint::of_collector(&format!("http://{}", collector.local_addr().unwrap()));
+        let address = format!("http://{}", collector.local_addr().unwrap());
+        let endpoint = Endpoint::of_collector(&address, Path::new("/run"));
         let endpoint = endpoint.map(|endpoint| Endpoint { timeout: None, ..endpoint });
         let mut attempts = TestAttempts::new(Policy::default(), TraceLinks::default());
         let began = serde_json::from_str(r#"{"report":"test-began","attempt":1,"name":"buys"}"#).unwrap();
         attempts.apply(0, &began);
         let spans = attempts.interrupt(1);
-        let mut exporter = TestExporter::new(ExportOptions { endpoint, ..ExportOptions::default() });
-        exporter.running = exporter.start(&spans[0], || Some(Spool::new(dir.path())));
+        let options = ExportOptions { endpoint, ..ExportOptions::default() };
+        let spool = Spool::new(dir.path(), options.destination());
+        let mut exporter = TestExporter::new(options);
+        exporter.running = exporter.start(&spans[0], || Some(spool.clone()));
         let results = Arc::clone(&exporter.running.as_ref().unwrap().results);
         for _ in 0..MAX_WAITING + 3 {
             exporter.send(spans.clone());
@@ -204,6 +209,6 @@ mod tests {
         // Its connections fail.
         drop(collector);
         assert_eq!(exporter.finish(), ExportCounts { spooled: MAX_WAITING + 3, ..ExportCounts::default() });
-        assert_eq!(Spool::new(dir.path()).spans(), MAX_WAITING + 3);
+        assert_eq!(spool.spans(), MAX_WAITING + 3);
     }
 }

@@ -88,6 +88,7 @@ impl RawExport {
         ];
         Some(Endpoint {
             unusable,
+            run: None,
             is_default: named == Ok(None),
             url: named.ok().flatten().unwrap_or_else(|| default_endpoint(protocol)),
             protocol,
