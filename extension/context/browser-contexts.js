@@ -3,22 +3,30 @@
  *
  * When an off-the-record context closes, Chromium stops reporting the requests of the one that opened last, to listeners of every kind. Rules go
  * on. If the host then opens one that nobody uses, all others stay reported. Until that is done, rules put headers on the requests of a context
- * that opened beside others. Pure.
+ * that opened beside others. Popups of pages whose requests are reported need none. Pure.
  */
 
 import { dropOldest } from '../drop-oldest.js';
+import { hostOf, isOnHosts } from './client-hosts.js';
 import { WORKERS } from './incognito.js';
+
+/** Limit for hosts, each of which is in rules of the browser. */
+const MAX_PAGE_HOSTS = 100;
 
 /** Limit for closed tabs of a browser context. Their requests may outlive them for some seconds. */
 const MAX_FORMER_TABS = 1000;
 
 /**
  * A browser context, with the windows of its open tabs. It is `kept` when the host has seen to it, and `reported` when a request since then has
- * shown that it was in time. The browser's own context, which is on the record, has the number 0.
+ * shown that it was in time. It `hasShown` a page if it may open popups. The browser's own context, which is on the record, has the number 0.
  *
- * @typedef {{ number: number, tabs: Map<number, number>, closed: Set<number>, isKept: boolean, isReported: boolean }} BrowserContext
+ * @typedef {{ number: number, tabs: Map<number, number>, closed: Set<number>, isKept: boolean, isReported: boolean, hasShown: boolean }} BrowserContext
  */
+/** @typedef {{ tabId: number, type?: string, initiator?: string }} TabRequest */
 /** @typedef {Pick<chrome.tabs.Tab, 'id' | 'windowId' | 'incognito' | 'openerTabId' | 'pendingUrl'>} OpenedTab */
+
+/** Stands for a tab that does not exist. */
+const NO_TAB = -2;
 
 /** Returns the windows of a context. @param {BrowserContext} context */
 export const windowsOf = ({ tabs }) => [...new Set(tabs.values())];
@@ -29,7 +37,7 @@ export const hasWindow = (context, windowIds) => windowsOf(context).some((id) =>
 /** The contexts of the browser. */
 export class BrowserContexts {
   /** @type {BrowserContext} */
-  #default = { number: 0, tabs: new Map(), closed: new Set(), isKept: true, isReported: true };
+  #default = { number: 0, tabs: new Map(), closed: new Set(), isKept: true, isReported: true, hasShown: true };
   /** @type {Set<BrowserContext>} those off the record */
   #open = new Set();
   /** @type {Map<number, BrowserContext>} by tab id */
@@ -41,8 +49,10 @@ export class BrowserContexts {
   #haveOverlapped = false;
   #isAsked = true;
   #settled;
-  /** @type {Set<number>} the tabs whose rules are in force */
-  #inForce = new Set();
+  /** @type {Map<number, string[]>} the tabs whose rules are in force, with the hosts from whose pages they take no navigations */
+  #inForce = new Map();
+  /** @type {Set<string>} hosts of pages that were shown, the oldest first */
+  #hosts = new Set();
 
   /** @param {() => void} [settled] called when a context turns out to be reported */
   constructor(settled = () => {}) {
@@ -136,14 +146,39 @@ export class BrowserContexts {
     return [...this.#open].some(({ isReported }) => !isReported) || (tabId !== WORKERS && this.#open.size > 1);
   }
 
-  /** Returns whether rules may put headers on a tab's requests now. @param {number} tabId */
-  hasRules(tabId) {
-    return this.#inForce.has(tabId) || this.needsRules(tabId);
+  /**
+   * Returns the hosts from whose pages a tab's rules take no navigations. A popup's first request leaves before anything can react to it, so rules
+   * for tabs to come must be for first pages of new contexts alone, which no page opens.
+   *
+   * @param {number} tabId
+   */
+  hostsWithoutRules(tabId) {
+    const mayBeLost = [...this.#open].some(({ isReported, hasShown }) => hasShown && !isReported);
+    return this.#ofTab.has(tabId) || mayBeLost ? [] : [...this.#hosts];
   }
 
-  /** Records the tabs whose rules are in force. @param {Iterable<number>} tabIds */
-  ruled(tabIds) {
-    this.#inForce = new Set(tabIds);
+  /** Takes the address of a page that a tab shows. Returns whether rules may change by that. @param {number} tabId @param {string} url */
+  shown(tabId, url) {
+    const context = this.#ofTab.get(tabId);
+    const host = hostOf(url);
+    if (context === undefined || context.number === 0 || host === '') return false;
+    const isKnown = this.#hosts.has(host) && context.hasShown;
+    context.hasShown = true;
+    this.#hosts.add(host);
+    dropOldest(this.#hosts, MAX_PAGE_HOSTS);
+    return !isKnown && this.needsRules(NO_TAB);
+  }
+
+  /** Returns whether a rule may put headers on a request now. @param {TabRequest} request */
+  hasRules({ tabId, type, initiator = '' }) {
+    const without = this.#inForce.get(tabId);
+    if (without === undefined) return this.needsRules(tabId);
+    return type !== 'main_frame' || !isOnHosts(initiator, without);
+  }
+
+  /** Records the rules that are in force, by their tabs. @param {Map<number, string[]>} rules see {@link BrowserContexts.hostsWithoutRules} */
+  ruled(rules) {
+    this.#inForce = rules;
   }
 
   /** @param {boolean} isOlder */
@@ -156,7 +191,7 @@ export class BrowserContexts {
     if (isOlder && !isReported) for (const context of this.#open) context.isReported = false;
     // The first of all has none beside it. Later on, one without pages may be open.
     if (isOlder || this.#opened > 1) this.#isAsked = false;
-    const context = { number: this.#opened, tabs: new Map(), closed: new Set(), isKept: false, isReported };
+    const context = { number: this.#opened, tabs: new Map(), closed: new Set(), isKept: false, isReported, hasShown: false };
     this.#open.add(context);
     return context;
   }

@@ -20,9 +20,15 @@ const HOST_IN_ADDRESS = /^(?:http|ws)s?:\/\/(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)/
 const PAGE = /^(?:https?|file):/;
 
 /** Returns the host in an address; empty for other schemes. @param {string} url */
-function hostOf(url) {
+export function hostOf(url) {
   const host = HOST_IN_ADDRESS.exec(url)?.[1] ?? '';
   return host.length > MAX_HOST_LENGTH ? '' : host;
+}
+
+/** Returns whether an address is on one of these hosts or on a subdomain, as rules understand it. @param {string} url @param {string[]} hosts */
+export function isOnHosts(url, hosts) {
+  const host = hostOf(url);
+  return hosts.some((known) => host === known || host.endsWith(`.${known}`));
 }
 
 /** The hosts of one session. */

@@ -174,7 +174,9 @@ export class Injector {
     const own = isOwnRequest(details);
     if (own) this.#arrive(details, first);
     const isTarget = propagation.isTarget(url);
-    const parent = isTarget ? this.#parent(details, own) : this.#page(details);
+    // Chromium drops what a listener changes if it contradicts a rule.
+    const isRuled = this.#tracing?.tabs.browserContexts.hasRules(details) === true;
+    const parent = isTarget ? this.#parent(details, own, isRuled) : this.#page(details);
     // The browser asks about a WebTransport's handshake, but sends it as it was.
     if (!isTarget || parent.steering?.off === true || this.#isExcludedWorker(details, parent) || /** @type {string} */ (details.type) === 'webtransport') {
       if (isTarget) this.#requests.ignore(details.requestId);
@@ -183,8 +185,6 @@ export class Injector {
     }
 
     const spanId = newSpanId();
-    // Chromium drops what a listener changes if it contradicts a rule.
-    const isRuled = this.#tracing?.tabs.browserContexts.hasRules(details.tabId) === true;
     if (isRuled) this.#tracing?.tabs.browserContexts.requested(details.tabId);
     const traceId = parent.trace?.traceId ?? this.#context.traceId;
     const parentId = parent === this.#context ? undefined : parent.spanId;
@@ -283,11 +283,12 @@ export class Injector {
    *
    * @param {RequestDetails} details
    * @param {boolean} own whether it is a navigation's own request
+   * @param {boolean} isRuled whether a rule may put headers on it
    */
-  #parent(details, own) {
+  #parent(details, own, isRuled) {
     if (this.#tracing === null || !own) return this.#page(details);
     this.#tracing.session.use();
-    return this.#tracing.tabs.begin(details.tabId, details.requestId);
+    return this.#tracing.tabs.begin(details.tabId, details.requestId, isRuled);
   }
 
   /** Finds the context of the page that makes a request, or else its tab's root. @param {RequestDetails} details @returns {TracedContext} */
@@ -302,7 +303,7 @@ export class Injector {
     const { tabId, requestId, url, responseHeaders = [] } = details;
     const context = this.#tracing?.tabs.navigation(tabId, requestId);
     if (context === undefined || context.steering?.off === true || !this.#propagation.isTarget(url)) return {};
-    if (this.#tracing?.tabs.browserContexts.hasRules(tabId)) return {};
+    if (this.#tracing?.tabs.browserContexts.hasRules(details)) return {};
     return { responseHeaders: [...withoutTraceparent(responseHeaders), serverTiming(this.#context.traceId, context)] };
   };
 }

@@ -12,10 +12,11 @@
  *
  * @param {Pick<Tabs, 'current' | 'browserContexts'>} tabs
  * @param {Documents} documents
- * @param {{ tabId: number, documentId?: string, parentDocumentId?: string }} details
+ * @param {{ tabId: number, type?: string, initiator?: string, documentId?: string, parentDocumentId?: string }} details
  * @returns {TracedContext | undefined}
  */
-export function pageOf(tabs, documents, { tabId, documentId, parentDocumentId }) {
-  if (tabs.browserContexts.hasRules(tabId)) return tabs.current(tabId);
+export function pageOf(tabs, documents, details) {
+  const { tabId, documentId, parentDocumentId } = details;
+  if (tabs.browserContexts.hasRules(details)) return tabs.current(tabId);
   return documents.find(documentId) ?? documents.find(parentDocumentId) ?? (tabId === -1 ? undefined : tabs.current(tabId));
 }

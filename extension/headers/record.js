@@ -22,6 +22,7 @@ import { isBoolean, isChoice, isNavigationContext, isNumber, isObject, isPropaga
  * @property {TracedContext} spare
  * @property {Map<number, TabContexts>} tabs
  * @property {(tabId: number) => boolean} [needsRules] whether a tab needs rules in detailed mode; none does by default
+ * @property {(tabId: number) => string[]} [hostsWithoutRules] the hosts from whose pages a tab's rules take no navigations; none by default
  * @property {boolean} [excludesWorkers] whether requests of workers carry nothing
  */
 /**

@@ -139,14 +139,19 @@ function ruleBuilder(types, propagation, traces, kept, hasRoot = true) {
    * Builds the rules of a context, one for each kind of addresses.
    *
    * @param {number} id @param {keyof typeof typesOf} kind @param {TracedContext} context
-   * @param {{ tabId?: number, traceId?: string }} [where] the tab; the session's trace, if responses name the context
+   * @param {{ tabId?: number, traceId?: string, hosts?: string[] }} [where] the tab; the session's trace, if responses name the context; the hosts
+   *   from whose pages navigations are not matched
    */
-  const of = (id, kind, context, { tabId, traceId } = {}) => {
+  const of = (id, kind, context, { tabId, traceId, hosts: excludedInitiatorDomains = [] } = {}) => {
     const foreign = kind === 'root' || !hasRoot ? propagation.removedFields : [];
     const resourceTypes = typesOf[kind];
     // The browser refuses a rule for no type at all.
     if (resourceTypes.length === 0) return [];
-    const condition = { resourceTypes, ...(tabId === undefined ? {} : { tabIds: [tabId] }) };
+    const condition = {
+      resourceTypes,
+      ...(tabId === undefined ? {} : { tabIds: [tabId] }),
+      ...(excludedInitiatorDomains.length === 0 ? {} : { excludedInitiatorDomains }),
+    };
     return addressesOf(propagation, hosts, resourceTypes === documents).flatMap(({ where, baggage }, n) => {
       const action = actionOf(context, propagation, traces, foreign, baggage);
       if (action === null) return [];
@@ -159,10 +164,10 @@ function ruleBuilder(types, propagation, traces, kept, hasRoot = true) {
   };
   return {
     of,
-    /** Builds the rules of a tab. @param {number} tabId @param {TabContexts} contexts @param {SessionContext} session */
-    ofTab: (tabId, { ruleId, current, next }, { traceId }) => [
+    /** Builds the rules of a tab. @param {number} tabId @param {TabContexts} contexts @param {SessionContext} session @param {string[]} [without] */
+    ofTab: (tabId, { ruleId, current, next }, { traceId }, without = []) => [
       ...of(ruleId, 'current', current, { tabId }),
-      ...of(ruleId + 1, 'next', next, { tabId, traceId }),
+      ...of(ruleId + 1, 'next', next, { tabId, traceId, hosts: without }),
     ],
     /** Keeps headers from what is excluded, and from the collector. @param {number[]} clientTabs the tabs whose client sets headers */
     exclusions: (clientTabs) =>
@@ -239,10 +244,11 @@ export function lightweightRules(contexts, allTypes, propagation, traces, kept =
  * Builds the rules of detailed mode: the record, and rules for requests that the listener is not asked about. These hardly ever change, but in
  * browser contexts of which the browser may not report requests.
  *
- * @param {Pick<Contexts, 'session' | 'tabs' | 'needsRules' | 'excludesWorkers'>} contexts @param {ResourceType[]} allTypes @param {Propagation} propagation
+ * @param {Omit<Contexts, 'spare'>} contexts @param {ResourceType[]} allTypes @param {Propagation} propagation
  * @param {RuleTraces} traces @param {Kept | null} kept
  */
-export function detailedRules({ session, tabs, needsRules = () => false, excludesWorkers = false }, allTypes, propagation, traces, kept) {
+export function detailedRules(contexts, allTypes, propagation, traces, kept) {
+  const { session, tabs, needsRules = () => false, hostsWithoutRules = () => [], excludesWorkers = false } = contexts;
   const { settings, paused } = propagation;
   const fields = [...propagation.fields];
   const clientTabs = clientTabsOf(propagation, traces);
@@ -272,7 +278,7 @@ export function detailedRules({ session, tabs, needsRules = () => false, exclude
   const widest = unreported.length + workers.length > 0 ? build : buildOther;
   rules.push(...workers, ...widest.exclusions(limitedTabs), ...buildOther.of(ROOT_RULE, 'root', root), ...workerExclusion(allTypes, excludesWorkers));
   const room = Math.max(roomForTabs(propagation), 0);
-  for (const [tabId, tab] of unreported.slice(0, room)) rules.push(...build.ofTab(tabId, tab, session));
+  for (const [tabId, tab] of unreported.slice(0, room)) rules.push(...build.ofTab(tabId, tab, session, hostsWithoutRules(tabId)));
   for (const [tabId, { ruleId }] of own.slice(0, Math.max(room - unreported.length, 0))) {
     rules.push(...buildOther.of(ruleId, 'current', traces.rootOf(tabId), { tabId }));
   }

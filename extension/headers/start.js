@@ -4,6 +4,7 @@
 
 import { attempt } from '../attempt.js';
 import { BrowserContexts } from '../context/browser-contexts.js';
+import { WORKERS } from '../context/incognito.js';
 import { Propagation } from '../context/propagation.js';
 import { Traces } from '../context/traces.js';
 import { ModeSwitch } from './mode.js';
@@ -56,6 +57,7 @@ export async function startHeaders(session, host, { injector, navigations }, obs
     session.incognito.opened(tab);
     // An earlier worker may have seen a browser context close.
     browserContexts.opened(tab, record !== null);
+    browserContexts.shown(tab.id ?? WORKERS, tab.url ?? '');
   }
   traces.contexts.restore(record?.kept?.contexts ?? null);
   for (const { id } of open) if (id !== undefined) traces.contexts.opened(id);

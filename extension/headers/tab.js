@@ -39,6 +39,8 @@ export const sameContent = (a, b) => a === b || JSON.stringify(a) === JSON.strin
 export class Tab {
   /** Whether the tab is known to exist. */
   exists = false;
+  /** Whether a rule may just be putting the next context on its first request, which no listener may ever see. */
+  isLeaving = false;
   /** @type {Map<string, TracedContext>} contexts of main-frame requests without a final response */
   #requests = new Map();
   /** @type {{ requestId: string, context: TracedContext } | null} the main-frame request with the latest final response */

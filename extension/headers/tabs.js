@@ -48,13 +48,15 @@ export class Tabs {
   /** @returns {Contexts & { tabs: Map<number, Tab> }} the contexts that the rules must carry */
   contexts() {
     const needsRules = (/** @type {number} */ tabId) => this.browserContexts.needsRules(tabId);
+    const hostsWithoutRules = (/** @type {number} */ tabId) => this.browserContexts.hostsWithoutRules(tabId);
     const { context: session, incognito: { excludesWorkers } } = this.#session;
-    return { session, spare: this.#spare, tabs: this.#slots.tabs, needsRules, excludesWorkers };
+    return { session, spare: this.#spare, tabs: this.#slots.tabs, needsRules, hostsWithoutRules, excludesWorkers };
   }
 
-  /** Returns the tabs that need rules in detailed mode, among them {@link WORKERS}. @returns {number[]} */
+  /** Returns the tabs that need rules in detailed mode, among them {@link WORKERS}, with the hosts from whose pages these take no navigations. */
   withRules() {
-    return [WORKERS, ...this.#slots.tabs.keys()].filter((tabId) => this.browserContexts.needsRules(tabId));
+    const tabIds = [WORKERS, ...this.#slots.tabs.keys()].filter((tabId) => this.browserContexts.needsRules(tabId));
+    return new Map(tabIds.map((tabId) => [tabId, this.browserContexts.hostsWithoutRules(tabId)]));
   }
 
   /** Returns the context of a tab's document. @param {number} tabId */
@@ -67,12 +69,16 @@ export class Tabs {
     return this.#slots.tabs.get(tabId)?.navigation(requestId);
   }
 
-  /** Begins a navigation before its request leaves. Redirect hops continue it. @param {number} tabId @param {string} requestId */
-  begin(tabId, requestId) {
+  /**
+   * Begins a navigation before its request leaves. Redirect hops continue it.
+   *
+   * @param {number} tabId @param {string} requestId @param {boolean} [isRuled] whether a rule may put the tab's next context on it
+   */
+  begin(tabId, requestId, isRuled = false) {
     const tab = this.#slots.tabs.get(tabId);
     const begun = tab?.navigation(requestId);
     if (begun !== undefined) return begun;
-    const context = tab !== undefined && this.browserContexts.hasRules(tabId) ? tab.next : this.#traces.issue(tabId, tab?.latest);
+    const context = tab !== undefined && isRuled ? tab.next : this.#traces.issue(tabId, tab?.latest);
     this.requested(tabId, requestId, context);
     return context;
   }
@@ -88,10 +94,18 @@ export class Tabs {
     this.#slots.tab(tabId)?.reset();
   }
 
+  /** Keeps the next context of a tab whose first request may be about to leave with it. @param {number} tabId */
+  leaving(tabId) {
+    const tab = this.#slots.tabs.get(tabId);
+    if (tab !== undefined) tab.isLeaving = true;
+  }
+
   /** Issues anew what was issued for another browser context than its tab turned out to be in. No navigation has used it yet. */
   moveToContexts() {
     if (this.#traces.isMisplaced(null, this.#spare)) this.#spare = this.#traces.issue(null);
-    for (const [tabId, tab] of this.#slots.tabs) if (tab.isUnused && this.#traces.isMisplaced(tabId, tab.next)) tab.reset();
+    for (const [tabId, tab] of this.#slots.tabs) {
+      if (tab.isUnused && !tab.isLeaving && this.#traces.isMisplaced(tabId, tab.next)) tab.reset();
+    }
   }
 
   /** Issues new contexts for all navigations to come. */

@@ -79,12 +79,11 @@ export class NavigationTracker {
     if (incognito.isIncognito(id)) traces.clients.closed(id);
     if (needsOthers) tabs.known(id);
     const isInOther = traces.contexts.opened(id);
-    const isRuled = !this.#mode.isLightweight && browserContexts.hasRules(id);
+    const isRuled = !this.#mode.isLightweight && browserContexts.hasRules({ tabId: id });
     // In a tab with rules the client's headers are not followed, so rules go that turn out not to be needed.
     const hasSpareRules = isRuled && !browserContexts.needsRules(id);
-    // The listener must not contradict the rule for a popup's first request, which may be about to leave.
-    const isLeaving = isRuled && /^https?:/.test(tab.pendingUrl ?? '');
-    if (isInOther && !isLeaving) tabs.moveToContexts();
+    if (isRuled && /^https?:/.test(tab.pendingUrl ?? '')) tabs.leaving(id);
+    if (isInOther) tabs.moveToContexts();
     if (needsOthers || isInOther || hasSpareRules || browserContexts.needsRules(WORKERS)) void this.#mode.update();
   }
 
@@ -181,6 +180,7 @@ export class NavigationTracker {
   committed(tabId, url) {
     const { traces, tabs } = this.#tracing;
     traces.shown(url);
+    if (tabs.browserContexts.shown(tabId, url)) void this.#mode.update();
     if (traces.isTracedPage(url) && tabs.browserContexts.mayBeLost(tabId) && !tabs.isLanding(tabId)) this.#host.problem(NOT_REPORTED);
     return this.#apply(this.#tracing.tabs.committed(tabId, url));
   }

@@ -76,20 +76,20 @@ test('a context closes with its last tab, and a tab counts once', () => {
 
 test('the tabs that need rules are listed, those to come and workers among them', () => {
   const { tabs } = browser();
-  assert.deepEqual(tabs.withRules(), []);
+  assert.equal(tabs.withRules().size, 0);
   const { browserContexts } = tabs;
   browserContexts.opened(tab(TAB, TAB - 1));
   browserContexts.opened(tab(TAB + 2, TAB + 1));
   tabs.opened([TAB, TAB + 2], []);
   const listed = [WORKERS, ...[...tabs.contexts().tabs.keys()].filter((tabId) => tabId !== TAB)];
-  assert.deepEqual(tabs.withRules(), listed);
+  assert.deepEqual([...tabs.withRules().keys()], listed);
   assert.deepEqual([TAB, TAB + 2].map((tabId) => tabs.contexts().needsRules?.(tabId)), [false, true]);
 });
 
 test('a navigation beside overlapping contexts begins in a tab that rules have no room for', () => {
   const { tabs } = browser();
   for (const n of [1000, 2000]) tabs.browserContexts.opened(tab(TAB + n, TAB + n - 1));
-  assert.equal(tabs.browserContexts.hasRules(TAB + 9000), true);
+  assert.equal(tabs.browserContexts.hasRules({ tabId: TAB + 9000 }), true);
   const { spanId } = tabs.begin(TAB + 9000, '1');
   assert.equal(tabs.navigation(TAB + 9000, '1')?.spanId, spanId);
 });
@@ -123,11 +123,11 @@ test('rules stay in force until the browser has removed them', () => {
   const contexts = new BrowserContexts();
   contexts.opened(tab(2, 1));
   contexts.opened(tab(4, 3));
-  contexts.ruled([4, WORKERS]);
+  contexts.ruled(new Map([[4, []], [WORKERS, []]]));
   contexts.kept(2, false);
-  assert.deepEqual([contexts.needsRules(4), contexts.hasRules(4), contexts.hasRules(2)], [false, true, false]);
-  contexts.ruled([]);
-  assert.equal(contexts.hasRules(4), false);
+  assert.deepEqual([contexts.needsRules(4), contexts.hasRules({ tabId: 4 }), contexts.hasRules({ tabId: 2 })], [false, true, false]);
+  contexts.ruled(new Map());
+  assert.equal(contexts.hasRules({ tabId: 4 }), false);
 });
 
 test('rules of detailed mode cover the tabs that need them, and workers', () => {
@@ -163,6 +163,45 @@ test('the listener does not contradict the rules of a tab', () => {
   assert.match(own?.value ?? '', new RegExp(told()?.[0]));
 });
 
+test('a page that is reported opens popups without rules', () => {
+  const { inject, named, tabs } = working();
+  const { browserContexts } = tabs;
+  for (const n of [1000, 2000]) browserContexts.opened(tab(TAB + n, TAB + n - 1));
+  const popup = { tabId: TAB + 2001, initiator: 'https://www.shop.test' };
+  tabs.opened([TAB + 2000, TAB + 2001], []);
+  assert.deepEqual(browserContexts.hostsWithoutRules(TAB + 2001), []);
+  assert.equal(browserContexts.shown(TAB + 1000, 'https://shop.test/a'), true, 'rules for tabs to come change');
+  assert.equal(browserContexts.shown(TAB + 1000, 'https://shop.test/b'), false);
+  assert.deepEqual(browserContexts.hostsWithoutRules(TAB + 2001), ['shop.test'], 'the other one has no page yet');
+  assert.deepEqual(browserContexts.hostsWithoutRules(TAB + 2000), [], 'a tab that exists');
+  assert.equal(browserContexts.shown(TAB + 2000, 'https://shop.test/'), true);
+  assert.deepEqual(browserContexts.hostsWithoutRules(TAB + 2001), [], 'the other one may be lost');
+  browserContexts.kept(2, false);
+  assert.deepEqual(browserContexts.hostsWithoutRules(TAB + 2001), ['shop.test']);
+
+  browserContexts.ruled(tabs.withRules());
+  browserContexts.opened({ ...tab(TAB + 2001, TAB + 999), openerTabId: TAB + 1000 });
+  const next = tabs.contexts().tabs.get(TAB + 2001)?.next.spanId ?? '';
+  const carried = (/** @type {object} */ details) => inject(navigation({ ...popup, ...details })).find(({ name }) => name === 'traceparent')?.value ?? '';
+  assert.ok(!carried({}).includes(next), 'it has a context of its own');
+  assert.equal(named(navigation({ ...popup, responseHeaders: [] })).length, 1);
+  for (const initiator of [undefined, 'https://other.test', 'null', 'https://myshop.test']) {
+    assert.ok(browserContexts.hasRules({ ...popup, type: 'main_frame', initiator }), `${initiator}`);
+  }
+  assert.ok(browserContexts.hasRules({ ...popup, type: 'image' }));
+  assert.equal(browserContexts.shown(TAB, 'https://shop.test/'), false, 'of no context');
+  for (const url of ['about:blank', 'data:,x']) assert.equal(browserContexts.shown(TAB + 1000, url), false);
+});
+
+test('rules of tabs to come are not for popups of certain hosts', () => {
+  const tabs = new Map([[8, { ruleId: 12, current: context(3), next: context(4) }]]);
+  const hostsWithoutRules = () => ['shop.test'];
+  const carried = under(detailedRulesOf({}, { needsRules: () => true, hostsWithoutRules }, tabs));
+  const sent = (/** @type {object} */ details) => carried({ tabId: 8, type: 'main_frame', ...details }).traceparent !== undefined;
+  assert.deepEqual(['https://shop.test', 'https://www.shop.test', 'https://other.test', undefined].map((initiator) => sent({ initiator })), [false, false, true, true]);
+  assert.ok(sent({ type: 'image', initiator: 'https://shop.test' }));
+});
+
 test('the listener learns that a context is reported', () => {
   const { inject, tabs } = working();
   const { browserContexts } = tabs;
@@ -170,7 +209,7 @@ test('the listener learns that a context is reported', () => {
   for (const n of [1000, 2000]) browserContexts.closed(TAB + n);
   browserContexts.opened(tab(TAB, TAB - 1));
   browserContexts.kept(3, false);
-  assert.equal(browserContexts.hasRules(TAB), true);
+  assert.equal(browserContexts.hasRules({ tabId: TAB }), true);
   inject(navigation());
-  assert.equal(browserContexts.hasRules(TAB), false);
+  assert.equal(browserContexts.hasRules({ tabId: TAB }), false);
 });

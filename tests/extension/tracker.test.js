@@ -170,7 +170,7 @@ test('rules of a tab go that turns out to be in a context whose requests are rep
     tracker.tabOpened(opened(2, 1));
     tracker.tabOpened(opened(4, 3));
     tracker.contextsKept({ type: 'overlap', opened: 2, kept: true, closed: false });
-    tabs.browserContexts.ruled([5, 6]);
+    tabs.browserContexts.ruled(new Map([[5, []], [6, []]]));
     const before = mode.update.mock.callCount();
     tracker.tabOpened(opened(5, 3));
     assert.equal(mode.update.mock.callCount(), before + (isLightweight ? 0 : 1));

@@ -19,6 +19,9 @@ const CONTEXTS: [(&str, &[&str]); 4] = [
     ("d", &["d-1"]),
 ];
 
+/// The popups of context `a` that `browser-contexts.mjs` opens beside context `b`.
+const BESIDE: [&str; 6] = ["a-window-beside", "a-beside-1", "a-beside-2", "a-beside-3", "a-beside-4", "a-beside-5"];
+
 /// Returns whether a request is of the page that is steered to carry nothing.
 fn is_of_steered_page(request: &Recorded) -> bool {
     request.nav.as_deref() == Some("off-1")
@@ -57,6 +60,19 @@ impl Contexts {
         self.spans.iter().filter(|span| span.name == name).collect()
     }
 
+    /// Asserts that each traced request carries the context of a span.
+    fn assert_carried(&self) {
+        let known: BTreeSet<_> = self.spans.iter().map(|span| (hex(&span.trace_id), hex(&span.span_id))).collect();
+        for request in self.run.requests.iter().filter(|request| !is_of_steered_page(request)) {
+            let context = traceparent(request);
+            let (label, nav) = (request.label(), &request.nav);
+            assert!(
+                known.contains(&(context.trace_id, context.span_id)),
+                "{label} of {nav:?} carries the id of no span"
+            );
+        }
+    }
+
     fn assert_whole(&self, remote: &[&str]) {
         let ids: BTreeSet<_> = self.spans.iter().map(|span| hex(&span.span_id)).collect();
         assert_eq!(ids.len(), self.spans.len(), "a span id is there twice");
@@ -72,11 +88,12 @@ fn each_browser_context_has_a_trace() {
     let _guard = exclusive();
     for client in ["playwright", "puppeteer"] {
         for mode in ["detailed", "lightweight"] {
-            // Rules can follow a client's headers only from the second navigation on.
-            let off = (mode == "detailed").then_some(("OFF", "1"));
-            let seen = contexts(client, mode, off.as_slice());
+            // Rules can follow a client's headers only from the second navigation on, and a popup's window only after its first request.
+            let is_detailed = mode == "detailed";
+            let variables = [("OFF", "1"), ("POPUPS", "1")];
+            let seen = contexts(client, mode, if is_detailed { &variables } else { &[] });
             let steered: Vec<_> = seen.run.requests.iter().filter(|request| is_of_steered_page(request)).collect();
-            assert_eq!(steered.is_empty(), off.is_none(), "{client} {mode}");
+            assert_eq!(steered.is_empty(), !is_detailed, "{client} {mode}");
             for request in steered {
                 assert_eq!(request.traceparent, [""; 0], "{client} {mode}: {}", request.label());
             }
@@ -89,6 +106,12 @@ fn each_browser_context_has_a_trace() {
                     assert_eq!(of(nav), of(navs[0]), "{client} {mode}: {nav} of {context}: {traces:#?}");
                     assert_eq!(of(nav).len(), 1, "{client} {mode}: {nav}");
                 }
+            }
+            for nav in BESIDE.iter().filter(|_| is_detailed) {
+                assert_eq!(of(nav), of("a-1"), "{client}: {nav}: {traces:#?}");
+            }
+            if is_detailed {
+                seen.assert_carried();
             }
             // While several contexts are open, nothing says to which one a worker belongs.
             let none = of("none-worker");

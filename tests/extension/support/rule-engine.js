@@ -36,7 +36,7 @@ export function handedBack({ id, priority, condition, action }) {
  */
 export function ruleFault({ id, priority, condition, action }) {
   for (const number of [id, priority]) if (!Number.isInteger(number) || number < 1) return `has a number ${number}`;
-  for (const key of ['resourceTypes', 'requestDomains', 'excludedRequestDomains', 'tabIds']) {
+  for (const key of ['resourceTypes', 'requestDomains', 'excludedRequestDomains', 'excludedInitiatorDomains', 'tabIds']) {
     if (condition[key]?.length === 0) return `has an empty ${key} list`;
   }
   for (const type of condition.resourceTypes ?? []) {
@@ -83,13 +83,15 @@ const site = (hostname) => hostname.split('.').slice(-2).join('.');
 export const rulesFor = (rules, { type, tabId, url, initiator = '' }) => {
   const { hostname } = new URL(url);
   const isFirstParty = site(hostname) === site(initiator.replace(/^.*:\/\//, ''));
-  const isIn = (/** @type {string} */ domain) => hostname === domain || hostname.endsWith(`.${domain}`);
+  const isIn = (/** @type {string} */ domain, of = hostname) => of === domain || of.endsWith(`.${domain}`);
+  const { hostname: from } = new URL(initiator === '' ? 'about:blank' : initiator);
   /** @param {any} condition */
-  const matches = ({ resourceTypes, tabIds, requestDomains, excludedRequestDomains, domainType, regexFilter, urlFilter, isUrlFilterCaseSensitive = false }) =>
+  const matches = ({ resourceTypes, tabIds, requestDomains, excludedRequestDomains, excludedInitiatorDomains, domainType, regexFilter, urlFilter, isUrlFilterCaseSensitive = false }) =>
     (resourceTypes?.includes(type) ?? type !== 'main_frame') &&
     (tabIds?.includes(tabId) ?? true) &&
-    (requestDomains?.some(isIn) ?? true) &&
-    !(excludedRequestDomains?.some(isIn) ?? false) &&
+    (requestDomains?.some((/** @type {string} */ domain) => isIn(domain)) ?? true) &&
+    !(excludedRequestDomains?.some((/** @type {string} */ domain) => isIn(domain)) ?? false) &&
+    !(excludedInitiatorDomains?.some((/** @type {string} */ domain) => isIn(domain, from)) ?? false) &&
     (domainType === undefined || (domainType === 'firstParty') === isFirstParty) &&
     (urlFilter === undefined || beginningWith(urlFilter).test(url)) &&
     (regexFilter === undefined || new RegExp(regexFilter, isUrlFilterCaseSensitive ? '' : 'i').test(url));

@@ -68,10 +68,11 @@ const DETAILED_TYPES = ['image', 'main_frame', 'script', 'xmlhttprequest'];
  * @param {Map<number, TracedContext>} [state.roots] the roots of tabs that are not in the session's trace
  * @param {boolean} [state.paused]
  * @param {(tabId: number) => boolean} [state.needsRules]
+ * @param {(tabId: number) => string[]} [state.hostsWithoutRules]
  * @param {string[]} [state.hosts] the hosts that clients have navigated to
  * @param {Contexts['tabs']} [tabs]
  */
-export function detailedRulesOf(settings, { clients = [], roots = new Map(), paused = false, needsRules = () => false, hosts = [] } = {}, tabs = contexts.tabs) {
+export function detailedRulesOf(settings, { clients = [], roots = new Map(), paused = false, needsRules = () => false, hostsWithoutRules, hosts = [] } = {}, tabs = contexts.tabs) {
   const session = fakeSession(settings, { context: SESSION });
   const traces = new Traces(session, fakeOutbox(), session.events);
   const known = {
@@ -80,7 +81,7 @@ export function detailedRulesOf(settings, { clients = [], roots = new Map(), pau
     clients: { withHeaders: () => clients },
   };
   const propagation = new Propagation(session.propagation.settings, { paused });
-  return detailedRules({ session: SESSION, tabs, needsRules }, DETAILED_TYPES, propagation, known, { paused, chosen: AS_CONFIGURED, started: 0, hosts, hadIncognito: false });
+  return detailedRules({ session: SESSION, tabs, needsRules, hostsWithoutRules }, DETAILED_TYPES, propagation, known, { paused, chosen: AS_CONFIGURED, started: 0, hosts, hadIncognito: false });
 }
 
 /** Settings by which images and scripts have no span of their own. @type {Pick<PropagationSettings, 'resources'>} */

@@ -1,6 +1,7 @@
 // Uses several browser contexts, at once and one after the other. The name of each page begins with that of its context.
 //
 //   OFF       whether a page that opens while two contexts are open is steered to carry nothing
+//   POPUPS    whether a page of the first context opens popups while two contexts are open
 //   RESTART   whether the extension's worker is ended while two contexts are open
 import process from 'node:process';
 
@@ -9,7 +10,7 @@ import puppeteer from 'puppeteer-core';
 
 import { browserArgs, executablePath } from './clients.mjs';
 
-const { SITE, CLIENT, OFF, RESTART } = process.env;
+const { SITE, CLIENT, OFF, POPUPS, RESTART } = process.env;
 const ORIGIN = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/';
 
 const playwright = async () => {
@@ -41,6 +42,21 @@ async function popup(page, nav, features) {
   const shown = await opened;
   await done(shown);
   return shown;
+}
+
+/** Opens popups at once, whose requests leave before the browser has other rules, and closes them. */
+async function popups(context, page, navs) {
+  const before = await context.pages();
+  await page.evaluate((urls) => urls.forEach((url) => void window.open(url, '_blank', 'noopener')), navs.map(address));
+  let opened = [];
+  while (opened.length < navs.length) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    opened = (await context.pages()).filter((each) => !before.includes(each));
+  }
+  for (const each of opened) {
+    await done(each);
+    await each.close();
+  }
 }
 
 /** Requests something from a shared worker, which belongs to no tab. */
@@ -81,6 +97,10 @@ if (OFF !== undefined) {
   const steered = await b.newPage();
   await steered.setExtraHTTPHeaders({ 'sec-ch-navtrace': 'off' });
   await load(steered, 'off-1');
+}
+if (POPUPS !== undefined) {
+  await popup(first, 'a-window-beside', 'width=300,height=200');
+  await popups(a, first, [1, 2, 3, 4, 5].map((n) => `a-beside-${n}`));
 }
 await load(await a.newPage(), 'a-2');
 await load(first, 'a-3');
