@@ -33,6 +33,5 @@ pub mod testing {
     pub use crate::observe::session::Session;
     pub use crate::run::reports;
     pub use crate::view::page;
-    pub use crate::view::run;
     pub use crate::view::trace;
 }

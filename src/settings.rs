@@ -29,12 +29,13 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::context::mode::ModeSetting;
 use crate::context::policy::{Incognito, Policy, Scope};
 
-use crate::export::options::{Endpoint, ExportOptions};
+use crate::export::options::{Endpoint, ExportOptions, RunIdentity};
 use crate::settings::assignment::{Assignment, FILE, Source};
 use crate::settings::export::raw::RawExport;
 use crate::settings::file::ConfigFile;
+pub(crate) use crate::settings::propagation::PARENT;
 use crate::settings::setting::Setting;
-pub(crate) use crate::settings::table::{BROWSER, EXTENSION};
+pub(crate) use crate::settings::table::{BROWSER, EXTENSION, RUN_ID};
 use crate::view::link::LinkTemplate;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) web_vitals: bool,
     pub(crate) link: Option<LinkTemplate>,
     pub(crate) log: LevelFilter,
+    run_id: Option<String>,
+    run_attempt: Option<u32>,
     pub(crate) policy: Policy,
     /// How Incognito windows of a browser of the user's own are treated.
     pub(crate) incognito: Incognito,
@@ -76,6 +79,8 @@ impl Default for Config {
             web_vitals: false,
             link: None,
             log: LevelFilter::WARN,
+            run_id: None,
+            run_attempt: None,
             policy: Policy::default(),
             incognito: Incognito::Headers,
             export: RawExport::default().options(),
@@ -149,6 +154,12 @@ impl Config {
             endpoint.is_default &= !unusable.keys().any(|name| export::is_endpoint(name));
         }
         config.warnings = config.raw_policy.complete(&mut config.policy);
+        let of_trace = config.policy.run_context().map(|context| context.trace_id.to_string());
+        config.export.run = RunIdentity {
+            id: config.run_id.clone().or(of_trace),
+            attempt: config.run_attempt,
+            linked: config.policy.linked.clone(),
+        };
         let exports = config.export.endpoint.is_some();
         // Without an export, settings of the collector have no effect anyway.
         let matters = |setting: &Setting| exports || !export::is_for_export_only(setting.name);

@@ -12,7 +12,7 @@ pub mod page;
 mod parents;
 pub(crate) mod parsed;
 mod readable;
-pub mod run;
+pub(crate) mod run;
 mod scan;
 pub(crate) mod serve;
 mod shorten;

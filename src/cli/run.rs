@@ -1,9 +1,11 @@
 //! `navtrace run`: runs a command whose browsers are traced, and says what was traced.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, ExitCode as ProcessExitCode};
 use std::time::Duration;
+
+use rand::RngExt;
 
 use crate::base::directories::StateDirectory;
 use crate::base::environment::RUN_COLLECTOR;
@@ -13,7 +15,7 @@ use crate::cli::collect;
 use crate::cli::setting_flags::SettingFlags;
 use crate::context::mode::ModeSetting;
 use crate::context::propagator::Propagator;
-use crate::export::options::{Endpoint, ExportOptions};
+use crate::export::options::{Endpoint, ExportOptions, RunIdentity};
 use crate::launch::{extension, find, machine};
 use crate::run::collector::{self, RunningCollector};
 use crate::run::{Run, RunOptions};
@@ -87,6 +89,12 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]).envs(config.environment()).env(settings::BROWSER, &browser.path);
+    // Set in any case: a client may give a browser a context of its own.
+    let run_id = config.export.run.id.clone().unwrap_or_else(|| format!("{:032x}", rand::rng().random::<u128>()));
+    command.env(settings::RUN_ID, &run_id);
+    if *config.source(settings::PARENT) == Source::Default && is_k6(&args.command[0]) {
+        command.env(settings::PARENT, "link");
+    }
     if let (Some(_), Some(extension)) = (&config.extension, extension) {
         // The absolute path: the browser may be started from another directory.
         command.env(settings::EXTENSION, extension);
@@ -104,7 +112,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         defaults: defaults(config),
         browser: &browser,
         policy: config.browser_policy(),
-        export: export_of_tests(config, collector.as_ref(), run.socket()),
+        export: export_of_tests(config, collector.as_ref(), run.socket(), run_id),
         is_unlimited: config.policy.targets.is_empty() && writes_spans,
     };
     run.execute(command, collector, &options)
@@ -140,12 +148,24 @@ fn start_collector(config: &Config, options: &collect::Options) -> Result<Option
 }
 
 /// Returns how this process sends spans itself.
-fn export_of_tests(config: &Config, collector: Option<&RunningCollector>, socket: &Path) -> ExportOptions {
+fn export_of_tests(
+    config: &Config,
+    collector: Option<&RunningCollector>,
+    socket: &Path,
+    run_id: String,
+) -> ExportOptions {
     let endpoint = match collector {
         Some(collector) => Endpoint::of_collector(&collector.endpoint(), socket),
         None => config.export.endpoint.clone(),
     };
-    ExportOptions { endpoint, ..config.export.clone() }
+    let run = RunIdentity { id: Some(run_id), ..config.export.run.clone() };
+    ExportOptions { endpoint, run, ..config.export.clone() }
+}
+
+/// Returns whether a program is k6, whose many iterations would be one trace too large for anything to show. Builds with extensions are often
+/// named k6 and something.
+fn is_k6(program: &OsStr) -> bool {
+    Path::new(program).file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"k6"))
 }
 
 /// Sends the spans of the command and of its children to the collector at `endpoint`.

@@ -92,6 +92,8 @@ pub struct Policy {
     pub(crate) redaction: Redaction,
     /// The span of another process that is the parent of the session.
     pub(crate) parent: Option<SpanContext>,
+    /// The span of another process to which the session, whose trace is its own, has a link.
+    pub(crate) linked: Option<SpanContext>,
     /// The `baggage` of every request; empty if there is none.
     pub(crate) baggage: String,
 }
@@ -115,6 +117,7 @@ impl Default for Policy {
             other_resources: OtherResources::default(),
             redaction: Redaction::default(),
             parent: None,
+            linked: None,
             baggage: String::new(),
         }
     }
@@ -169,6 +172,11 @@ pub struct Propagation {
 }
 
 impl Policy {
+    /// Returns the context that the environment names, whatever it is to the session.
+    pub(crate) fn run_context(&self) -> Option<&SpanContext> {
+        self.parent.as_ref().or(self.linked.as_ref())
+    }
+
     /// Returns the scope in force: a session with a parent is part of one trace as a whole, in which browser contexts can have spans.
     pub(crate) fn scope(&self) -> Scope {
         match self.scope {

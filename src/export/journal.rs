@@ -20,7 +20,7 @@ use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::export::destination::Destination;
 use crate::export::sweep::UNREADABLE;
-use crate::observe::observation::Observed;
+use crate::observe::observation::{Observed, SpanLink};
 use crate::observe::session::{RemoteParent, Session, TestStep};
 use crate::observe::span::{Nanos, Span};
 
@@ -74,6 +74,9 @@ pub(crate) struct SessionStart {
     pub(crate) context: SessionContext,
     /// The span above the session's, when another program started the trace.
     pub(crate) parent: Option<RemoteParent>,
+    /// The links of the session's span. Journals of earlier builds have none.
+    #[serde(default)]
+    pub(crate) links: Vec<SpanLink>,
     pub(crate) time: Nanos,
     pub(crate) resource: Resource,
     pub(crate) browser: Process,

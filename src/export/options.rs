@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::context::redaction::Redaction;
+use crate::context::traceparent::SpanContext;
 use crate::export::destination::Destination;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +19,17 @@ pub(crate) struct ExportOptions {
     pub(crate) service_name: Option<String>,
     /// `OTEL_RESOURCE_ATTRIBUTES`.
     pub(crate) resource_attributes: Vec<(String, String)>,
+    pub(crate) run: RunIdentity,
+}
+
+/// What the browsers of a run have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct RunIdentity {
+    pub(crate) id: Option<String>,
+    /// The number of the attempt, if the run is repeated.
+    pub(crate) attempt: Option<u32>,
+    /// The span of another process to which each session has a link.
+    pub(crate) linked: Option<SpanContext>,
 }
 
 impl ExportOptions {

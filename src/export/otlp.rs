@@ -38,6 +38,8 @@ pub(crate) mod own {
     pub(crate) const STEP_CATEGORY: &str = "navtrace.step.category";
     /// In the resource: what all browsers of a run share, on however many machines.
     pub(crate) const RUN_ID: &str = "navtrace.run.id";
+    /// In the resource, too: a number.
+    pub(crate) const RUN_ATTEMPT: &str = "navtrace.run.attempt";
 }
 
 /// Methods that may be used as span names: those of RFC 9110 (section 9), PATCH of RFC 5789, and QUERY.

@@ -28,7 +28,7 @@ use crate::export::resource::BrowserInfo;
 use crate::export::send::SenderEvent;
 use crate::export::session::QueuedSession;
 use crate::observe::counts::SessionCounts;
-use crate::observe::observation::Observed;
+use crate::observe::observation::{Observed, SpanLink};
 use crate::observe::session::{RemoteParent, TestStep};
 use crate::observe::span::Nanos;
 
@@ -140,6 +140,12 @@ impl Queue {
             self.state.as_ref().zip(*lock(&self.current)).map(|(state, context)| journal::path(state, context));
         self.browser.wait_gone(BROWSER_ENDS) && !journal.is_some_and(|path| journal::is_awaited(&path))
     }
+}
+
+/// Returns the links of every session's span.
+fn links(options: &ExportOptions) -> Vec<SpanLink> {
+    let linked = options.run.linked.iter();
+    linked.map(|context| SpanLink { trace_id: context.trace_id, span_id: context.span_id }).collect()
 }
 
 /// Returns a span of another process as a session's parent.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::issuer::SessionContext;
 use crate::export::options::ExportOptions;
-use crate::export::otlp::{attribute, text};
+use crate::export::otlp::{attribute, own, text};
 
 /// The browser's description of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub(crate) fn resource(
     ];
     attributes.extend(of_browser(browser));
     attributes.extend(machine);
+    attributes.extend(options.run.id.as_ref().map(|id| text(own::RUN_ID, id)));
+    attributes.extend(options.run.attempt.map(|attempt| attribute(own::RUN_ATTEMPT, Value::IntValue(attempt.into()))));
     for (key, value) in &options.resource_attributes {
         put(&mut attributes, text(key, value));
     }

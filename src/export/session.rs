@@ -38,7 +38,7 @@ pub(crate) struct QueuedSession {
 impl QueuedSession {
     /// Starts a session without a journal.
     pub(crate) fn new(start: SessionStart, exports: bool) -> Self {
-        let session = Session::new(start.context, start.parent.clone(), start.time);
+        let session = Session::new(start.context, start.parent.clone(), start.time).with_links(start.links.clone());
         let state = SessionState { session, waiting: VecDeque::new(), closed: false, counts: ExportCounts::default() };
         Self {
             start,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::ids::{SpanId, TraceId};
 use crate::context::issuer::SessionContext;
 use crate::observe::counts::SessionCounts;
-use crate::observe::observation::{IssuedFor, Observation, Observed};
+use crate::observe::observation::{IssuedFor, Observation, Observed, SpanLink};
 use crate::observe::session::navigations::OpenNavigation;
 use crate::observe::session::parents::{ParentContext, ParentContexts};
 use crate::observe::session::requests::OpenRequest;
@@ -89,6 +89,12 @@ impl Session {
             retired: None,
             after_end: false,
         }
+    }
+
+    /// Adds links to the session's span.
+    pub(crate) fn with_links(mut self, links: Vec<SpanLink>) -> Self {
+        self.parents.link_session(links);
+        self
     }
 
     /// Marks the session as one whose spans, with the root, were exported at its end.

@@ -19,6 +19,17 @@ pub(super) struct RawPolicy {
     sampler_argument: Option<String>,
     parent: Option<SpanContext>,
     tracestate: String,
+    relation: Relation,
+}
+
+/// What the context in the environment is to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Relation {
+    /// The session is part of its trace.
+    #[default]
+    Join,
+    /// The session has a trace of its own and a link.
+    Link,
 }
 
 impl RawPolicy {
@@ -35,7 +46,17 @@ impl RawPolicy {
                 "OTEL_TRACES_SAMPLER_ARG has no effect without OTEL_TRACES_SAMPLER=parentbased_traceidratio".to_owned(),
             );
         }
-        policy.parent = self.parent.clone().map(|parent| SpanContext { tracestate: self.tracestate.clone(), ..parent });
+        let context = self.parent.clone().map(|parent| SpanContext { tracestate: self.tracestate.clone(), ..parent });
+        match self.relation {
+            Relation::Join => policy.parent = context,
+            Relation::Link => {
+                let is_unsampled = context.as_ref().is_some_and(|context| !context.flags.is_sampled());
+                if is_unsampled && policy.sampler.parent_based {
+                    policy.sampler.ratio = 0.0;
+                }
+                policy.linked = context;
+            }
+        }
         if policy.scope() != policy.scope {
             warnings
                 .push("NAVTRACE_SCOPE has no effect: TRACEPARENT makes the whole session part of one trace".to_owned());
@@ -56,6 +77,10 @@ const OTHER_RESOURCES: [(&str, OtherResources); 2] =
     [("session", OtherResources::Session), ("none", OtherResources::None)];
 
 const INCOGNITO: [(&str, Incognito); 2] = [("headers", Incognito::Headers), ("export", Incognito::Export)];
+
+const RELATIONS: [(&str, Relation); 2] = [("join", Relation::Join), ("link", Relation::Link)];
+
+pub(crate) const PARENT: &str = "NAVTRACE_PARENT";
 
 pub(super) const SCOPE: &str = "NAVTRACE_SCOPE";
 
@@ -117,6 +142,17 @@ pub(super) static SETTINGS: &[Setting] = &[
                   browser](own-browser.md)); traces of one session have links to each other",
         choices: || value::names(&SCOPES),
         read: Read::Text(|config, text| put(&mut config.policy.scope, value::one_of(text, &SCOPES))),
+        ..SETTING
+    },
+    Setting {
+        name: PARENT,
+        is_for_launch: true,
+        flag: Some("parent"),
+        default: "`join`; k6: `link`",
+        meaning: "what the context in `TRACEPARENT` is to a session: `join` makes all sessions part of its trace; with `link`, the default of \
+                  `run -- k6`, they have [traces of their own](spans.md#runs) with a link to it",
+        choices: || value::names(&RELATIONS),
+        read: Read::Text(|config, text| put(&mut config.raw_policy.relation, value::one_of(text, &RELATIONS))),
         ..SETTING
     },
     Setting {
@@ -216,7 +252,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "TRACEPARENT",
-        meaning: "from the environment only: the trace that the whole session joins, with its tracestate and baggage; \
+        meaning: "from the environment only: the trace that the whole session joins (or [links to](spans.md#runs)), with its tracestate and baggage; \
                   the [baggage](spans.md#contexts-that-exist-already) goes to targets or, where none are named, to hosts that the client navigates to itself",
         read: Read::Text(|config, text| {
             let parent = traceparent::parse(text)?;
@@ -250,6 +286,36 @@ pub(super) static SETTINGS: &[Setting] = &[
 mod tests {
     use super::*;
     use crate::settings::Config;
+
+    #[test]
+    fn a_run_is_known_by_its_trace_or_by_its_id() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let parent = |flags: &str| format!("00-{trace}-00f067aa0ba902b7-{flags}");
+        let read = |variables: &[(&str, &str)]| Config::of_environment(variables).unwrap();
+        assert_eq!(read(&[]).export.run.id, None);
+        let joined = read(&[("TRACEPARENT", &parent("00"))]);
+        assert_eq!((joined.export.run.id.as_deref(), joined.policy.sampler.ratio), (Some(trace), 1.0));
+        assert!(joined.policy.parent.is_some() && joined.export.run.linked.is_none());
+        for (flags, sampler, ratio) in
+            [("01", "parentbased_always_on", 1.0), ("00", "parentbased_always_on", 0.0), ("00", "always_on", 1.0)]
+        {
+            let linked = read(&[("TRACEPARENT", &parent(flags)), (PARENT, "link"), ("OTEL_TRACES_SAMPLER", sampler)]);
+            assert_eq!((linked.export.run.id.as_deref(), linked.policy.sampler.ratio), (Some(trace), ratio));
+            assert!(linked.policy.parent.is_none() && linked.export.run.linked == linked.policy.linked);
+            assert!(linked.export.run.linked.is_some());
+        }
+        let named =
+            read(&[("TRACEPARENT", &parent("01")), ("NAVTRACE_RUN_ID", "nightly"), ("NAVTRACE_RUN_ATTEMPT", "3")]);
+        assert_eq!((named.export.run.id.as_deref(), named.export.run.attempt), (Some("nightly"), Some(3)));
+        for (name, value, reason) in [
+            ("NAVTRACE_RUN_ID", "a\nb", "it has a control character"),
+            ("NAVTRACE_RUN_ID", &*"x".repeat(201), "it has 201 characters; the longest possible is 200"),
+            ("NAVTRACE_RUN_ATTEMPT", "one", "expected a whole number"),
+        ] {
+            let failure = Config::of_environment(&[(name, value)]).unwrap_err().to_string();
+            assert!(failure.starts_with(name) && failure.ends_with(&format!(" can't be used: {reason}")), "{failure}");
+        }
+    }
 
     #[test]
     fn a_browser_of_ones_own_has_other_defaults() {

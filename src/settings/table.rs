@@ -13,6 +13,10 @@ use crate::view::link::LinkTemplate;
 
 pub(crate) const BROWSER: &str = find::SETTING;
 pub(crate) const EXTENSION: &str = "NAVTRACE_EXTENSION";
+pub(crate) const RUN_ID: &str = "NAVTRACE_RUN_ID";
+
+/// The longest id of a run, in characters.
+const MAX_RUN_ID: usize = 200;
 
 const MODES: [(&str, ModeSetting); 4] = [
     ("auto", ModeSetting::Worker(WantedMode::Auto)),
@@ -69,6 +73,24 @@ static SETTINGS: &[Setting] = &[
         secret: Secret::WhenInvalid,
         meaning: "a template for links to traces, such as `http://localhost:16686/trace/{trace_id}`",
         read: Read::Text(|config, text| put(&mut config.link, LinkTemplate::parse(text).map(Some))),
+        ..SETTING
+    },
+    Setting {
+        name: RUN_ID,
+        is_for_launch: true,
+        flag: Some("run-id"),
+        default: "that of `TRACEPARENT`",
+        meaning: "what the browsers of a [run](spans.md#runs) share, on however many machines: the resource attribute `navtrace.run.id`. Without \
+                  `TRACEPARENT`, `run` takes a random one",
+        read: Read::Text(|config, text| put(&mut config.run_id, value::name(text, MAX_RUN_ID).map(Some))),
+        ..SETTING
+    },
+    Setting {
+        name: "NAVTRACE_RUN_ATTEMPT",
+        is_for_launch: true,
+        flag: Some("run-attempt"),
+        meaning: "the number of the attempt if a run is repeated, such as `$GITHUB_RUN_ATTEMPT`: the resource attribute `navtrace.run.attempt`",
+        read: Read::Text(|config, text| put(&mut config.run_attempt, value::number(text).map(Some))),
         ..SETTING
     },
     Setting {

@@ -275,6 +275,7 @@ fn reads_every_propagation_setting() {
         other_resources,
         redaction,
         parent,
+        linked: _,
         baggage,
         window_per_page: _,
     } = config.policy;

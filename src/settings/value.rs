@@ -78,6 +78,18 @@ pub(super) fn number<T: FromStr>(value: &str) -> Result<T, String> {
     value.trim().parse().map_err(|_| "expected a whole number".to_owned())
 }
 
+/// Checks a name that is shown to people.
+pub(super) fn name(value: &str, longest: usize) -> Result<String, String> {
+    let name = value.trim();
+    if name.chars().any(char::is_control) {
+        return Err("it has a control character".to_owned());
+    }
+    match name.chars().count() {
+        length if length > longest => Err(format!("it has {length} characters; the longest possible is {longest}")),
+        _ => Ok(name.to_owned()),
+    }
+}
+
 /// Parses a number of at least 1.
 pub(super) fn count(value: &str) -> Result<usize, String> {
     match number(value)? {

@@ -20,9 +20,10 @@ pub(crate) const MAX_SPANS: usize = 20_000;
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 6] = [
     include_str!("page/model.js"),
     include_str!("page/summary.js"),
+    include_str!("page/run.js"),
     include_str!("page/details.js"),
     include_str!("page/waterfall.js"),
     include_str!("page/page.js"),

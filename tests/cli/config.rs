@@ -52,10 +52,10 @@ fn defaults_are_shown_when_nothing_is_set() {
     NAVTRACE_MODE                                 auto                     default
     NAVTRACE_WEB_VITALS                           off                      default
     NAVTRACE_LINK                                 none                     default
+    NAVTRACE_RUN_ID                               that of TRACEPARENT      default
+    NAVTRACE_RUN_ATTEMPT                          none                     default
     NAVTRACE_ARM_TIMEOUT                          5s                       default
     NAVTRACE_EXTENSION                            the built-in one         default
-    NAVTRACE_LOG                                  warn                     default
-    NAVTRACE_TARGETS                              everything               default
     config file: none (would be read from ~/.config/navtrace/config.toml)
     ");
     assert!(!shown.lines().any(|line| line.ends_with(' ')), "{shown}");

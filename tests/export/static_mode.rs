@@ -1,10 +1,12 @@
 //! Tests that the root span of a browser in static mode is exported by the launcher's own process, however the browser ends.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -93,6 +95,79 @@ fn the_root_span_is_below_the_parent_of_the_environment() {
     assert_eq!((hex(&root.parent_span_id).as_str(), root.trace_state.as_str()), ("00f067aa0ba902b7", "a=1"));
     assert_eq!(carried(&test), traceparent(root));
     wait_gone(&test);
+}
+
+#[test]
+fn a_session_may_link_to_the_context_of_the_environment() {
+    let parent = |flags: &str| format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}");
+    let test = ExportTest::new().set("TRACEPARENT", &parent("01")).set("NAVTRACE_PARENT", "link");
+    assert!(launch(&test, "true").status().unwrap().success());
+    let root = &test.wait_for_spans(1)[0];
+    assert_eq!(
+        (hex(&root.parent_span_id), root.trace_state.as_str(), carried(&test)),
+        (String::new(), "", traceparent(root))
+    );
+    assert_ne!(hex(&root.trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
+    let links: Vec<_> = root.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect();
+    assert_eq!(links, [("4bf92f3577b34da6a3ce929d0e0e4736".to_owned(), "00f067aa0ba902b7".to_owned())]);
+    wait_gone(&test);
+    // A run that is not sampled has no sampled sessions.
+    let test = ExportTest::new().set("TRACEPARENT", &parent("00")).set("NAVTRACE_PARENT", "link");
+    assert!(launch(&test, "true").status().unwrap().success());
+    assert!(carried(&test).ends_with("-00"), "{}", carried(&test));
+    wait_gone(&test);
+    assert_eq!(test.collector.spans(), []);
+}
+
+/// Runs a command that starts two browsers, the second one without the environment, and returns the attributes of their resources.
+fn resources_of_a_run(test: &ExportTest, program: &str, arguments: &[&str]) -> Vec<Vec<KeyValue>> {
+    let browser = test.environment.program("chromium", KEEP_RULES);
+    let script =
+        r#""$CHROME_BIN" --no-sandbox; env -i HOME="$HOME" TMPDIR="$TMPDIR" PATH="$PATH" "$CHROME_BIN" --no-sandbox"#;
+    let command = test.environment.program(program, script);
+    let mut run = test.command(&[&["run", "--mode", "static"], arguments, &["--"]].concat());
+    let output = run.arg(command).env("NAVTRACE_BROWSER", browser).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    wait_gone(test);
+    let arrived = test.collector.arrived();
+    let of = arrived.iter().flat_map(|request| &request.request.resource_spans);
+    of.map(|spans| spans.resource.clone().unwrap().attributes).collect()
+}
+
+#[test]
+fn browsers_of_a_run_share_its_id() {
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    for (variables, arguments, id, attempt) in [
+        (&[][..], &[][..], "", ""),
+        (&[("TRACEPARENT", parent.as_str())], &[], trace, ""),
+        (
+            &[("TRACEPARENT", parent.as_str()), ("NAVTRACE_RUN_ID", "nightly 7")],
+            &["--run-attempt", "2"],
+            "nightly 7",
+            "2",
+        ),
+        (&[("OTEL_RESOURCE_ATTRIBUTES", "navtrace.run.id=mine")], &["--run-id", "other"], "mine", ""),
+    ] {
+        let test = variables.iter().fold(ExportTest::new(), |test, (name, value)| test.set(name, value));
+        let resources = resources_of_a_run(&test, "k6-custom", arguments);
+        assert_eq!(resources.len(), 2, "{resources:?}");
+        let of = |key: &str| resources.iter().map(|attributes| value(attributes, key)).collect::<Vec<_>>();
+        let ids = of("navtrace.run.id");
+        let is_random = id.is_empty() && ids[0].len() == 32 && ids[0].bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(ids[0] == ids[1] && (ids[0] == id || is_random), "{ids:?}");
+        assert_eq!(of("navtrace.run.attempt"), [attempt; 2]);
+        assert!(of("host.name").iter().all(|name| !name.is_empty()));
+        // k6 has many iterations, which would be too much for one trace.
+        let traces: BTreeSet<_> = test.collector.spans().iter().map(|span| hex(&span.trace_id)).collect();
+        assert!(traces.len() == 2 && !traces.contains(trace), "{traces:?}");
+    }
+    // Other programs, and k6 if the user wants it, are part of the trace.
+    for (program, arguments) in [("tests", &[][..]), ("k6", &["--parent", "join"])] {
+        let test = ExportTest::new().set("TRACEPARENT", &parent);
+        resources_of_a_run(&test, program, arguments);
+        assert!(test.collector.spans().iter().all(|span| hex(&span.trace_id) == trace), "{program}");
+    }
 }
 
 #[test]

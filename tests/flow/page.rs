@@ -117,6 +117,7 @@ fn the_page_is_accessible_in_every_layout() {
     single.spans[7].place.fault = Some("no start time".to_owned());
     write(dir.path(), "single", &[single]);
     write(dir.path(), "empty", &[]);
+    write_run(dir.path());
     check(dir.path(), "normal");
 }
 
@@ -148,6 +149,40 @@ fn hostile_text_stays_text() {
     });
     fs::write(dir.path().join("hostile.html"), html).unwrap();
     check(dir.path(), "hostile");
+}
+
+/// Writes the page of a run from the files of two machines.
+fn write_run(dir: &Path) {
+    let environment = Environment::new();
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    for machine in 1..=2 {
+        let span = |id: u64, name: &str, attributes: &[serde_json::Value]| {
+            let failed = id == 3 && machine == 2;
+            json!({ "traceId": format!("{machine:032x}"), "spanId": format!("{id:016x}"), "parentSpanId": if id == 1 { String::new() } else { format!("{:016x}", 1) },
+                "name": name, "kind": if id == 1 { 1 } else { 3 }, "startTimeUnixNano": 1_700_000_000_000_000_000_u64 + id,
+                "endTimeUnixNano": 1_700_000_000_000_000_000_u64 + id * 90_000_000, "attributes": attributes,
+                "status": { "code": if failed { 2 } else { 0 }, "message": "it broke" } })
+        };
+        let request =
+            |path: &str| [text("http.request.method", "GET"), text("url.full", &format!("http://shop.test/{path}"))];
+        let spans = [
+            span(1, "browser session", &[]),
+            span(2, "GET", &request("a")),
+            span(3, "GET", &request(&"long/".repeat(60))),
+        ];
+        let resource = [
+            text("service.name", "browser"),
+            text("host.name", &format!("load-{machine}")),
+            text("navtrace.run.id", "nightly-7"),
+        ];
+        let line = json!({ "resourceSpans": [{ "resource": { "attributes": resource }, "scopeSpans": [{ "scope": { "name": "navtrace" }, "spans": spans }] }] });
+        fs::write(environment.home().join(format!("{machine}.jsonl")), line.to_string()).unwrap();
+    }
+    let html = dir.join("run.html");
+    let output = environment
+        .navtrace(["view".as_ref(), environment.home().as_os_str(), "--html".as_ref(), html.as_os_str()])
+        .output();
+    assert!(output.unwrap().status.success());
 }
 
 /// Writes the page of 2,000 spans with 100 KB each, from their trace file.

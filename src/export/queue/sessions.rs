@@ -265,6 +265,7 @@ mod tests {
         let start = SessionStart {
             context,
             parent: None,
+            links: Vec::new(),
             time: 1,
             resource: Resource::default(),
             browser: Process::parent(),

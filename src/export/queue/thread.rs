@@ -10,7 +10,7 @@ use crate::export::journal::SessionStart;
 use crate::export::options::ExportOptions;
 use crate::export::queue::backlog::Backlog;
 use crate::export::queue::sessions::Sessions;
-use crate::export::queue::{ExportedSession, Listener, Message};
+use crate::export::queue::{ExportedSession, Listener, Message, links};
 use crate::export::resource;
 use crate::export::send::{Job, SenderEvent, SenderState};
 use crate::export::session::QueuedSession;
@@ -90,8 +90,8 @@ impl QueueThread {
                 let machine = resource::of_machine(self.browser.pid);
                 let resource = resource::resource(&self.options, &browser, machine, context);
                 let destination = self.options.destination();
-                let browser = self.browser;
-                self.sessions.begin(SessionStart { context, parent, time, resource, browser, destination });
+                let (links, browser) = (links(&self.options), self.browser);
+                self.sessions.begin(SessionStart { context, parent, links, time, resource, browser, destination });
             }
             Message::Observed(observed) => self.observe(observed),
             Message::Step(step) => self.sessions.step(step),

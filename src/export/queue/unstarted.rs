@@ -15,7 +15,7 @@ use crate::export::problems::Problems;
 use crate::export::queue::backlog::Backlog;
 use crate::export::queue::sessions::Sessions;
 use crate::export::queue::thread::QueueThread;
-use crate::export::queue::{ExportedSession, Listener, Message, Queue, remote};
+use crate::export::queue::{ExportedSession, Listener, Message, Queue, links, remote};
 use crate::export::resource::{self, BrowserInfo};
 use crate::export::send::{CollectorSender, SenderEvent, SenderState};
 use crate::export::spool::Spool;
@@ -61,7 +61,8 @@ impl UnstartedQueue {
         let resource = resource::resource(&self.options, &BrowserInfo::default(), machine, context);
         let parent = parent.map(remote);
         let (time, browser, destination) = (unix_nanos_now(), self.browser, self.options.destination());
-        self.sessions.begin(SessionStart { context, parent, time, resource, browser, destination });
+        let links = links(&self.options);
+        self.sessions.begin(SessionStart { context, parent, links, time, resource, browser, destination });
         let (worker, observations) = (NO_WORKER.to_owned(), Vec::new());
         self.sessions.observe(Observed { worker, number: 1, dropped: 0, session: None, observations });
     }

@@ -9,6 +9,7 @@ fn start() -> SessionStart {
     SessionStart {
         context: serde_json::from_str(context).unwrap(),
         parent: None,
+        links: Vec::new(),
         time: 1_000_000_000,
         resource: opentelemetry_proto::tonic::resource::v1::Resource::default(),
         browser: Process { pid: 1, started: 1 },

@@ -72,6 +72,9 @@ struct Issued {
 pub(super) struct ParentContexts {
     session: SessionContext,
     parent: Option<RemoteParent>,
+    /// Links of the session's span.
+    #[serde(default)]
+    links: Vec<SpanLink>,
     /// By span id.
     issued: BTreeMap<SpanId, Issued>,
     /// The span ids in the order of their arrival, including some that are forgotten.
@@ -106,6 +109,7 @@ impl ParentContexts {
         Self {
             session,
             parent,
+            links: Vec::new(),
             issued: BTreeMap::new(),
             order: VecDeque::new(),
             needed: BTreeSet::new(),
@@ -117,6 +121,10 @@ impl ParentContexts {
             has_contexts: false,
             descriptions: Descriptions::default(),
         }
+    }
+
+    pub(super) fn link_session(&mut self, links: Vec<SpanLink>) {
+        self.links = links;
     }
 
     /// Adds a context that differs from the session's.
@@ -231,13 +239,14 @@ impl ParentContexts {
     /// Returns the session's span.
     pub(super) fn for_session(&self) -> (SpanId, ParentContext) {
         let id = self.apart().unwrap_or(self.session.span_id);
-        let context = if id == self.session.span_id { self.session_root() } else { self.for_navigation(id) };
+        let mut context = if id == self.session.span_id { self.session_root() } else { self.for_navigation(id) };
+        context.links.extend(self.links.iter().filter(|_| id != self.session.span_id).cloned());
         (id, self.sampled_if_needed(id, context))
     }
 
     fn session_root(&self) -> ParentContext {
         let parent = self.parent.as_ref().map(|parent| parent.span_id);
-        ParentContext { parent, is_remote: parent.is_some(), ..self.below_session() }
+        ParentContext { parent, is_remote: parent.is_some(), links: self.links.clone(), ..self.below_session() }
     }
 
     pub(super) fn for_navigation(&self, id: SpanId) -> ParentContext {

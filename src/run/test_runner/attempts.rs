@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::context::ids::SpanId;
 use crate::context::issuer::{Issuer, SessionContext};
 use crate::context::policy::Policy;
+use crate::observe::observation::SpanLink;
 use crate::observe::session::TestStep;
 use crate::observe::span::{Nanos, Operation, Span, nanos};
 use crate::observe::test_span::{Step, Test};
@@ -259,7 +260,10 @@ impl TestAttempts {
         }
         let above = self.policy.parent.as_ref().map(|parent| parent.span_id);
         let operation = Operation::Test(Box::new(test));
-        effects.spans.push(span(context.span_id, above, above.is_some(), (start, end), ended.is_none(), operation));
+        let root = span(context.span_id, above, above.is_some(), (start, end), ended.is_none(), operation);
+        let linked = self.policy.linked.iter();
+        let links = linked.map(|run| SpanLink { trace_id: run.trace_id, span_id: run.span_id }).collect();
+        effects.spans.push(Span { links, ..root });
     }
 
     fn follow(&mut self, connection: usize, follow: &FollowWorker) -> Effects {

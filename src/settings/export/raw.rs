@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::export::options::{BatchOptions, Endpoint, ExportOptions, Protocol};
+use crate::export::options::{BatchOptions, Endpoint, ExportOptions, Protocol, RunIdentity};
 use crate::settings::export::{ENDPOINT, TRACES_ENDPOINT};
 use crate::settings::value::Address;
 
@@ -69,6 +69,7 @@ impl RawExport {
             },
             service_name: self.service_name.clone(),
             resource_attributes: self.resource_attributes.clone(),
+            run: RunIdentity::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 // The behaviour of the page: the list of traces, the location (#trace/span), filters and keys.
 
-/** @type {{source?: string, traces?: Trace[], leftOutTraces?: number, leftOutSpans?: number, correctClocks?: boolean}} */
+/** @type {{source?: string, traces?: Trace[], leftOutTraces?: number, leftOutSpans?: number, run?: Run|null, correctClocks?: boolean}} */
 const data = JSON.parse(byId('data').textContent ?? '{}');
 const traces = data.traces ?? [];
 /** By trace, and with its clocks corrected. @type {Map<Trace, Model>[]} */
@@ -173,9 +173,27 @@ function show(/** @type {Trace} */ trace) {
   update();
 }
 
-/** Shows the trace and span that the location names. */
+/** Shows all traces together, or else the trace. */
+function showRun(/** @type {boolean} */ on) {
+  byId('run').hidden = !on;
+  byId('trace').hidden = on || traces.length === 0;
+  if (on) byId('show-run').setAttribute('aria-current', 'true');
+  else byId('show-run').removeAttribute('aria-current');
+  if (!on) return;
+  current = null;
+  panel.hidden = true;
+  for (const button of byId('traces').querySelectorAll('button')) button.removeAttribute('aria-current');
+}
+
+/** Shows what the location names: a trace and a span, or nothing, which is the run if there is one. */
 function showLocation() {
   const [traceId, spanId] = location.hash.slice(1).split('/').map(decode);
+  showRun(!traceId && Boolean(data.run));
+  if (!byId('run').hidden) {
+    clearTimeout(locationTimer);
+    notify('');
+    return;
+  }
   const trace = traceId ? traces.find(({ id }) => id === traceId) : traces[0];
   clearTimeout(locationTimer);
   const shown = trace ?? traces[0];
@@ -204,10 +222,10 @@ function decode(text) {
   }
 }
 
-/** Opens a trace with a new history entry. */
-function openTrace(/** @type {string} */ id) {
+/** Opens a trace, or a span of it, with a new history entry; nothing is the run. */
+function openTrace(/** @type {string[]} */ ...ids) {
   clearTimeout(locationTimer);
-  history.pushState(null, '', `#${encodeURIComponent(id)}`);
+  history.pushState(null, '', `#${ids.map(encodeURIComponent).join('/')}`);
   showLocation();
 }
 
@@ -282,7 +300,12 @@ byId('clocks').checked = data.correctClocks ?? false;
 byId('trace-count').textContent = counted(traces.length, 'trace');
 byId('traces').append(...traces.map((trace) => entry(modelOf(trace), () => openTrace(trace.id))));
 byId('trace').hidden = traces.length === 0;
-byId('layout').classList.toggle('single', traces.length < 2);
+byId('layout').classList.toggle('single', traces.length < 2 && !data.run);
+if (data.run) {
+  byId('show-run').hidden = false;
+  byId('show-run').addEventListener('click', () => openTrace());
+  byId('run').append(...runParts(data.run, new Set(traces.map(({ id }) => id)), openTrace));
+}
 byId('notice').classList.toggle('calm', traces.length === 0);
 byId('trace').classList.add('critical-on');
 

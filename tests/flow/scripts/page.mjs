@@ -50,6 +50,40 @@ const shot = async (page, name) => {
 const rows = (page) => page.locator('#rows').getAttribute('aria-rowcount').then(Number);
 const chosen = (page) => page.locator('.row.chosen .name').textContent();
 
+/** Tests the page of a run of several files: it shows all traces together, and leads to single ones and back. */
+async function run() {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [width, height] of [[360, 800], [1600, 900]]) {
+      const { page, problems, close } = await open('run', { colorScheme, viewport: { width, height }, bypassCSP: true });
+      assert.deepEqual(await violations(page), [], `${colorScheme} ${width}, a run`);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0, 'nothing sticks out');
+      await shot(page, `run-${colorScheme}-${width}`);
+      assert.deepEqual(problems, []);
+      await close();
+    }
+  }
+  const { page, problems, close } = await open('run', { viewport: { width: 1400, height: 800 } });
+  assert.equal(await page.locator('#run h2').textContent(), 'All traces of run nightly-7');
+  assert.match(await page.locator('#run > .facts').first().textContent(), /2 files · 2 traces · 1 failed · 6 spans · 1 error · 4 requests · 1 failed · 0 from cache · browser$/);
+  const row = (title, number) => page.getByRole('region', { name: title }).locator('tbody tr').nth(number).locator('td').allTextContents();
+  assert.deepEqual((await row('Failures', 0)).slice(0, 5), ['1', `${TRACE}2`, 'it broke', 'request', 'browser']);
+  const last = await page.getByRole('region', { name: 'Failures' }).evaluate((region) => region.scrollWidth - region.clientWidth);
+  assert.equal(last, 0, 'a long operation is wrapped');
+  assert.deepEqual(await row('Endpoints', 1), ['2', '0', '180 ms', '180 ms', '180 ms', '180 ms', 'request', 'browser', 'GET shop.test/a']);
+  assert.deepEqual(await row('Machines', 1), ['2', '1', '180 ms', '270 ms', '270 ms', '270 ms', '1', '1', 'load-2']);
+  assert.ok(await page.locator('#trace').isHidden());
+  await page.getByRole('region', { name: 'Failures' }).getByRole('button').click();
+  assert.equal(await page.locator('#id').textContent(), `${TRACE}2`);
+  assert.match(await page.locator('#details').textContent(), /it broke/);
+  assert.ok((await page.locator('#run').isHidden()) && (await page.locator('#traces button[aria-current]').count()) === 1);
+  await page.locator('#show-run').click();
+  assert.ok((await page.locator('#run').isVisible()) && (await page.locator('#traces button[aria-current]').count()) === 0);
+  await page.goBack();
+  await page.locator('#trace').waitFor();
+  assert.deepEqual(problems, []);
+  await close();
+}
+
 async function normal() {
   for (const colorScheme of ['light', 'dark']) {
     for (const [width, height] of [[360, 800], [1600, 900], [2560, 1300]]) {
@@ -68,6 +102,7 @@ async function normal() {
     }
   }
 
+  await run();
   const { page, problems, close } = await open('normal', { viewport: { width: 1400, height: 800 } });
   assert.equal(await rows(page), 60);
   assert.equal(await page.locator('#traces li').count(), 2);
