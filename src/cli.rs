@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts, which show backticks as they are")]
 
 mod collect;
+mod completions;
 mod config;
 mod doctor;
 mod env;
@@ -11,6 +12,7 @@ mod host;
 mod install;
 mod install_args;
 mod launch;
+mod man;
 mod profile;
 mod run;
 mod setting_flags;
@@ -22,7 +24,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode as ProcessExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
@@ -61,13 +63,21 @@ enum Command {
     Config(config::Args),
     Install(install::Args),
     Uninstall(uninstall::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
     /// The settings that the command line sets. Some commands take none: `launch` passes its arguments to Chromium, which starts `host`.
     fn flags(&self) -> &[(&'static Setting, OsString)] {
         match self {
-            Self::Launch(_) | Self::Host(_) | Self::Profile(_) | Self::Install(_) | Self::Uninstall(_) => &[],
+            Self::Launch(_)
+            | Self::Host(_)
+            | Self::Profile(_)
+            | Self::Install(_)
+            | Self::Uninstall(_)
+            | Self::Completions(_)
+            | Self::Man(_) => &[],
             Self::Env(args) => args.flags.given(),
             Self::Run(args) => args.flags.given(),
             Self::Doctor(args) => args.flags.given(),
@@ -138,6 +148,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ProcessExitCode {
     })
 }
 
+/// Returns the definition of the command line, of which completions and man pages are made.
+fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Writes to standard output, with colours if standard output shows them. A reader that stops reading is no failure.
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
@@ -165,6 +180,8 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
         Command::Config(args) => config::config(&config, &args),
         Command::Install(args) => install::install(&config, &args),
         Command::Uninstall(args) => uninstall::uninstall(&config, &args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
     }
 }
 
@@ -181,8 +198,6 @@ fn start_log(config: &Config) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

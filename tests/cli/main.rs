@@ -17,6 +17,7 @@ mod install;
 mod launch;
 mod leftovers;
 mod machine;
+mod manual;
 mod occupied;
 mod pipe;
 mod plain;

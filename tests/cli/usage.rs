@@ -131,6 +131,8 @@ fn help_is_on_standard_output_and_names_the_main_use() {
         "collect",
         "view",
         "config",
+        "completions",
+        "man",
     ] {
         let output = environment.navtrace([subcommand, "--help"]).output().unwrap();
         assert!(output.status.success(), "{subcommand}");
