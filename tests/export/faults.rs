@@ -332,6 +332,20 @@ fn an_export_that_times_out_is_sent_again() {
 }
 
 #[test]
+fn what_is_accepted_after_the_timeout_arrives_again_with_the_same_ids() {
+    let test = ExportTest::new().set("OTEL_EXPORTER_OTLP_TIMEOUT", "300");
+    test.collector.behave_in_turn([Behaviour::Slow(Duration::from_secs(2)), Behaviour::Accepts]);
+    let mut host = test.host_with_browser();
+    let session = host.start_session();
+    host.observe(&page(1, 3));
+    test.wait_for_spans(2 * 4);
+    host.end();
+    let spans = test.collector.spans();
+    assert_eq!(spans[..4], spans[4..8]);
+    crate::tree::assert_tree(&spans[4..], &session, &page_ids(1, 3));
+}
+
+#[test]
 fn a_timeout_of_0_is_no_limit() {
     for name in ["OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_BSP_EXPORT_TIMEOUT"] {
         let test = ExportTest::new().set(name, "0");

@@ -31,7 +31,7 @@ use super::reserved_port::ReservedPort;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Behaviour {
     Accepts,
-    /// With this status and this `Retry-After`, if any.
+    /// With this status and this `Retry-After`, if any, and with "not now" as the real Collector writes it.
     Refuses(u16, Option<&'static str>),
     /// Accepts the request, but says that it rejects this many spans.
     Rejects(i64),
@@ -226,10 +226,8 @@ async fn take(State(shared): State<Arc<Mutex<Shared>>>, headers: HeaderMap, body
         }
         Behaviour::Refuses(status, retry_after) => {
             let status = StatusCode::from_u16(status).unwrap();
-            return match retry_after {
-                Some(after) => (status, [("retry-after", after)], "not now").into_response(),
-                None => (status, "not now").into_response(),
-            };
+            let retry_after = retry_after.map(|after| [("retry-after", after)]);
+            return (status, retry_after, explanation(json, "not now")).into_response();
         }
     };
     let error_message = if rejected > 0 { "too old".to_owned() } else { String::new() };
@@ -240,5 +238,16 @@ async fn take(State(shared): State<Arc<Mutex<Shared>>>, headers: HeaderMap, body
         axum::Json(response).into_response()
     } else {
         ([("content-type", "application/x-protobuf")], response.encode_to_vec()).into_response()
+    }
+}
+
+/// Returns the body of a refusal, a `google.rpc.Status` in the encoding of the request.
+fn explanation(json: bool, message: &str) -> Response {
+    let status = tonic_types::Status { code: 14, message: message.to_owned(), details: Vec::new() };
+    if json {
+        let status = serde_json::json!({ "code": status.code, "message": status.message });
+        axum::Json(status).into_response()
+    } else {
+        ([("content-type", "application/x-protobuf")], status.encode_to_vec()).into_response()
     }
 }

@@ -1,5 +1,6 @@
 //! OTLP over HTTP: <https://opentelemetry.io/docs/specs/otlp/#otlphttp>
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
@@ -99,7 +100,7 @@ impl HttpClient {
             // A status of success counts even if the body can't be decoded.
             return accepted(self.decode(&body).unwrap_or_default());
         }
-        let reason = format!("{status}{}", error_text(&body));
+        let reason = format!("{status}{}", error_text(&body, self.json));
         match status {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
@@ -130,9 +131,18 @@ async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
     Ok(body)
 }
 
-/// Returns the body as `: text` if it is readable text, else nothing.
-fn error_text(body: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(body).trim().chars().take(MAX_ERROR_TEXT).collect();
+/// Returns the collector's explanation as `: text` if it is readable, else nothing. A collector sends a `google.rpc.Status` in the encoding of the
+/// request, and a proxy before it plain text.
+fn error_text(body: &[u8], json: bool) -> String {
+    let message = if json {
+        let status: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+        status.and_then(|status| status["message"].as_str().map(ToOwned::to_owned))
+    } else {
+        tonic_types::Status::decode(body).ok().map(|status| status.message)
+    };
+    let text = message.filter(|message| !message.is_empty());
+    let text = text.map_or_else(|| String::from_utf8_lossy(body), Cow::Owned);
+    let text: String = text.trim().chars().take(MAX_ERROR_TEXT).collect();
     let is_readable = !text.is_empty() && !text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
     if is_readable { format!(": {text}") } else { String::new() }
 }
@@ -170,8 +180,18 @@ mod tests {
 
     #[test]
     fn only_readable_error_text_is_shown() {
-        assert_eq!(error_text(b" no such tenant\n"), ": no such tenant");
-        assert_eq!(error_text(b"\x0a\x05bytes"), "");
-        assert_eq!(error_text(b""), "");
+        for json in [false, true] {
+            assert_eq!(error_text(b" no such tenant\n", json), ": no such tenant");
+            assert_eq!(error_text(b"\x0a\x05bytes", json), "");
+            assert_eq!(error_text(b"", json), "");
+        }
+    }
+
+    #[test]
+    fn the_message_of_a_status_is_shown() {
+        let status = tonic_types::Status { code: 14, message: "sending queue is full".to_owned(), details: Vec::new() };
+        assert_eq!(error_text(&status.encode_to_vec(), false), ": sending queue is full");
+        assert_eq!(error_text(br#"{"code":14,"message":"sending queue is full"}"#, true), ": sending queue is full");
+        assert_eq!(error_text(br#"{"error":"no"}"#, true), r#": {"error":"no"}"#);
     }
 }
