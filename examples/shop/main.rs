@@ -1,6 +1,6 @@
 //! A small traced web shop for browser tests.
 //!
-//! Two services run in this process, each on its own loopback port: `shop` serves the pages and their JSON API, and asks `pricing` for prices
+//! Two services run in this process, each on its own port: `shop` serves the pages and their JSON API, and asks `pricing` for prices
 //! over HTTP. Both trace requests as an instrumented backend does. Both also record what they receive, so that a test can compare it with
 //! what a browser sent:
 //!
@@ -23,6 +23,7 @@ mod traceparent;
 mod upstream;
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::thread;
 use std::time::Duration;
 
@@ -37,9 +38,13 @@ use record::Record;
 use span::Tracer;
 use upstream::Upstream;
 
-/// Serves a small traced web shop on the loopback interface until it is killed.
+/// Serves a small traced web shop until it is killed.
 #[derive(Parser)]
 struct Args {
+    /// Address at which the shop listens
+    #[arg(long, default_value = "127.0.0.1")]
+    address: IpAddr,
+
     /// Port of the shop; 0 takes any free one
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -62,7 +67,7 @@ async fn main() -> std::io::Result<()> {
 
     let pricing = TcpListener::bind(("127.0.0.1", args.pricing_port)).await?;
     let upstream = Upstream::new(pricing.local_addr()?);
-    let shop = TcpListener::bind(("127.0.0.1", args.port)).await?;
+    let shop = TcpListener::bind((args.address, args.port)).await?;
     let url = format!("http://{}", shop.local_addr()?);
 
     let tracers = [Tracer::new("pricing", record.clone())?, Tracer::new("shop", record.clone())?];

@@ -31,6 +31,7 @@ mod foreign_contexts;
 mod http2;
 mod installed;
 mod killed;
+mod machines;
 mod module;
 mod navigations;
 mod other_hosts;

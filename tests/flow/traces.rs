@@ -26,21 +26,22 @@ const ITERATIONS: usize = 3;
 /// The running demo shop, which exports its spans.
 pub(crate) struct Shop {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 /// A request as the shop recorded it.
 #[derive(Deserialize)]
-struct Received {
-    service: String,
-    trace_id: String,
-    parent_span_id: Option<String>,
-    span_id: String,
+pub(crate) struct Received {
+    pub(crate) service: String,
+    pub(crate) trace_id: String,
+    pub(crate) parent_span_id: Option<String>,
+    pub(crate) span_id: String,
 }
 
 impl Shop {
-    fn start(endpoint: &str) -> Self {
+    pub(crate) fn start(endpoint: &str, address: &str) -> Self {
         let mut command = Command::new(Self::build());
+        command.args(["--address", address]);
         command.env_clear().envs(Environment::exporting(endpoint)).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -59,8 +60,9 @@ impl Shop {
         program.ancestors().nth(2).unwrap().join("examples/shop")
     }
 
-    fn received(&self) -> Vec<Received> {
-        let text = reqwest::blocking::get(format!("{}/_received", self.url)).unwrap().text().unwrap();
+    pub(crate) fn received(&self) -> Vec<Received> {
+        let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+        let text = client.get(format!("{}/_received", self.url)).send().unwrap().text().unwrap();
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 }
@@ -109,7 +111,7 @@ impl Summary {
 fn shop(mode: &str, parents: impl Fn(&jaeger::Trace) -> BTreeSet<String>) {
     let _guard = exclusive();
     let jaeger = Jaeger::start();
-    let shop = Shop::start(&jaeger.endpoint());
+    let shop = Shop::start(&jaeger.endpoint(), "127.0.0.1");
     let test = BrowserTest::new();
     let mut command = test.environment.navtrace(["run", "--", "k6", "run", "--quiet", "--no-usage-report"]);
     command.args(["-e", &format!("SHOP_URL={}", shop.url)]);

@@ -20,8 +20,8 @@ const PROGRAM: &str = "jaeger-all-in-one";
 /// Limit of the start, which takes a fraction of a second on an idle machine.
 const START: Duration = Duration::from_secs(30);
 
-/// Limit of the time until spans are there.
-const ARRIVAL: Duration = Duration::from_secs(20);
+/// Limit of the time until spans are there, also if a gateway waits for the rest of a trace.
+const ARRIVAL: Duration = Duration::from_secs(40);
 
 const PAUSE: Duration = Duration::from_millis(50);
 

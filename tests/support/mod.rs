@@ -5,6 +5,7 @@
 
 pub mod collector;
 pub mod jaeger;
+pub mod otelcol;
 pub mod reserved_port;
 pub mod sdk;
 pub mod site;
