@@ -21,8 +21,8 @@ pub(crate) fn sandbox_warning(reason: &str) -> String {
 pub(crate) fn missing_sandbox() -> Option<&'static str> {
     if rustix::process::geteuid().is_root() {
         Some("running as root, where Chromium has no sandbox")
-    } else if !may_gain_privileges() && !allows_user_namespaces() {
-        Some("user namespaces are not allowed here, and Chromium's sandbox needs them")
+    } else if !may_gain_privileges() && !allows_sandbox() {
+        Some("user namespaces or chroot are not allowed here, and Chromium's sandbox needs both")
     } else {
         None
     }
@@ -40,16 +40,20 @@ fn may_gain_privileges() -> bool {
     true
 }
 
-/// Makes a user namespace in a child, as Chromium does. Only the attempt tells, because the limit of namespaces, a filter of system calls and a
-/// changed root directory can each forbid it.
-fn allows_user_namespaces() -> bool {
+/// Tries in a child what Chromium's sandbox does: makes namespaces, and leaves the file system. Only the attempt tells, because the limit of
+/// namespaces, a filter of system calls and a changed root directory can each forbid a part of it.
+fn allows_sandbox() -> bool {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Pid, WaitOptions, waitpid};
-        // SAFETY: the child makes two system calls, which allocate nothing and take no lock.
+        const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_NEWNET;
+        // SAFETY: the child makes three system calls, which allocate nothing and take no lock.
         let child = unsafe {
             match libc::fork() {
-                0 => libc::_exit(i32::from(libc::unshare(libc::CLONE_NEWUSER) != 0)),
+                0 => {
+                    let allowed = libc::unshare(NAMESPACES) == 0 && libc::chroot(c"/proc/self/fdinfo".as_ptr()) == 0;
+                    libc::_exit(i32::from(!allowed))
+                }
                 child => child,
             }
         };

@@ -64,7 +64,7 @@ fn a_temporary_directory_is_enough() {
 
 #[test]
 fn chromium_starts_without_a_sandbox_where_it_could_not_start_with_one() {
-    const REASON: &str = "user namespaces are not allowed here, and Chromium's sandbox needs them";
+    const REASON: &str = "user namespaces or chroot are not allowed here, and Chromium's sandbox needs both";
     let sentence = format!("navtrace: {REASON}: starting it with --no-sandbox\n");
     let launch = r#""$NAVTRACE" launch --headless"#;
     let environment = Environment::new();

@@ -139,6 +139,10 @@ def check():
     script = spec["script"]["configMap"]
     assert re.fullmatch("script-[a-z0-9]+", script["name"]), script["name"]
     assert config_maps[script["name"]][script["file"]] == (EXAMPLES / "kubernetes/test/script.js").read_text()
+    image = spec["runner"]["image"]
+    package = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1)
+    assert image.endswith(f"/navtrace:{package}"), (image, package)
+    assert image in (EXAMPLES / "kubernetes/README.md").read_text(), image
     endpoint = check_collectors(collectors, config_maps)
     values = {item["name"]: item.get("value") for item in spec["runner"]["env"]}
     assert values["OTEL_EXPORTER_OTLP_ENDPOINT"] == endpoint, endpoint
