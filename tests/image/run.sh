@@ -43,15 +43,24 @@ runtime = "runc"
 END
 export CONTAINERS_STORAGE_CONF=$scratch/storage.conf CONTAINERS_CONF=$scratch/containers.conf
 
+# In this order: the first one uses the network of the second one. The others remove themselves.
+remove_containers() {
+  local name
+  for name in runner node; do
+    quietly podman rm --force --ignore --time 0 "$name"
+  done
+}
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
-  podman rm --force --all --time 0 >/dev/null 2>&1 || true
+  remove_containers || true
   podman image prune --force >/dev/null 2>&1 || true
   rm -rf "$scratch"
 }
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+# Those of a run that was killed.
+remove_containers
 
 fails() {
   say "$1:"
