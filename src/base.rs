@@ -10,6 +10,7 @@ pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod signals;
 pub(crate) mod stdio;
+pub(crate) mod suggest;
 pub(crate) mod temporary;
 pub(crate) mod text;
 pub(crate) mod threads;

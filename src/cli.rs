@@ -2,7 +2,9 @@
 
 #![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts, which show backticks as they are")]
 
+mod check;
 mod collect;
+mod compare;
 mod completions;
 mod config;
 mod doctor;
@@ -60,6 +62,8 @@ enum Command {
     Flush(flush::Args),
     Collect(collect::Args),
     View(view::Args),
+    Check(check::Args),
+    Compare(compare::Args),
     Config(config::Args),
     Install(install::Args),
     Uninstall(uninstall::Args),
@@ -76,6 +80,7 @@ impl Command {
             | Self::Profile(_)
             | Self::Install(_)
             | Self::Uninstall(_)
+            | Self::Compare(_)
             | Self::Completions(_)
             | Self::Man(_) => &[],
             Self::Env(args) => args.flags.given(),
@@ -84,6 +89,7 @@ impl Command {
             Self::Flush(args) => args.flags.given(),
             Self::Collect(args) => args.flags.given(),
             Self::View(args) => args.flags.given(),
+            Self::Check(args) => args.flags.given(),
             Self::Config(args) => args.flags.given(),
         }
     }
@@ -177,6 +183,8 @@ fn execute(command: Command) -> Result<ProcessExitCode, Failure> {
         Command::Flush(_) => flush::flush(&config),
         Command::Collect(args) => collect::collect(&config, &args),
         Command::View(args) => view::view(&config, &args),
+        Command::Check(args) => check::check(&config, &args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Config(args) => config::config(&config, &args),
         Command::Install(args) => install::install(&config, &args),
         Command::Uninstall(args) => uninstall::uninstall(&config, &args),

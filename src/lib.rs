@@ -5,8 +5,10 @@
 
 pub(crate) mod base;
 pub(crate) mod channel;
+pub(crate) mod check;
 pub(crate) mod cli;
 pub(crate) mod collect;
+pub(crate) mod compare;
 pub(crate) mod context;
 pub(crate) mod doctor;
 pub(crate) mod export;

@@ -18,7 +18,7 @@ pub(crate) mod test_runner;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode as ProcessExitCode};
+use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ use crate::export::flush;
 use crate::export::options::ExportOptions;
 use crate::launch::find::{FoundBrowser, playwright};
 use crate::launch::names;
-use crate::run::collector::RunningCollector;
+use crate::run::collector::{CollectorReport, RunningCollector};
 use crate::run::ending::Unfinished;
 use crate::run::fixed_browsers::FixedBrowsers;
 use crate::run::progress::Progress;
@@ -70,6 +70,15 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) is_unlimited: bool,
 }
 
+/// A run that has ended.
+#[derive(Debug)]
+pub(crate) struct FinishedRun {
+    /// The status of the command.
+    pub(crate) code: u8,
+    /// The trace file, if a collector was there and spans arrived.
+    pub(crate) traces: Option<PathBuf>,
+}
+
 /// A run that is ready to start its command. From here on no signal ends this process, so it always cleans up.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -98,13 +107,13 @@ impl Run {
         self.receiver.path()
     }
 
-    /// Runs `command` to its end, says what was traced, and returns the command's own status.
+    /// Runs `command` to its end, says what was traced, and returns the command's own status and the trace file.
     pub(crate) fn execute(
         self,
         mut command: Command,
         collector: Option<RunningCollector>,
         options: &RunOptions<'_>,
-    ) -> Result<ProcessExitCode, Failure> {
+    ) -> Result<FinishedRun, Failure> {
         let Self { signals, receiver, browser, dir, sweep } = self;
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         command.env(RUN_SOCKET, receiver.path()).envs(browser_paths::variables(dir.path(), &browser, &variable));
@@ -169,7 +178,8 @@ impl Run {
             say(&line);
         }
         let _ = sweep.map(JoinHandle::join);
-        Ok(code.into())
+        let traces = collected.as_ref().and_then(CollectorReport::trace_file).map(Path::to_owned);
+        Ok(FinishedRun { code, traces })
     }
 }
 

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// The top-level modules in their order. A module may use only those before it.
-const MODULES: [&str; 13] = [
-    "base", "context", "observe", "export", "collect", "view", "launch", "install", "run", "channel", "doctor",
-    "settings", "cli",
+const MODULES: [&str; 15] = [
+    "base", "context", "observe", "export", "collect", "view", "check", "compare", "launch", "install", "run",
+    "channel", "doctor", "settings", "cli",
 ];
 
 /// Longest file, in lines.

@@ -16,6 +16,8 @@ pub(crate) enum ExitCode {
     Failure = 1,
     /// The arguments or settings are invalid.
     Usage = 2,
+    /// A condition on traces does not hold. k6's thresholds have the same code.
+    ConditionFailed = 99,
     /// A program was found but can't be executed or does not fit the purpose.
     CannotExecute = 126,
     /// A program was not found.

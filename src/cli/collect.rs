@@ -47,6 +47,17 @@ impl Options {
         CollectorOptions { output: self.output.clone(), listen: self.listen }
     }
 
+    /// Refuses an output that can't be read again, such as a pipe.
+    pub(super) fn check_readable(&self) -> Result<(), Failure> {
+        match self.output.as_deref().filter(|path| path.exists() && !path.is_file()) {
+            Some(path) => {
+                let message = format!("the conditions can't be checked: {} is not a plain file", path.display());
+                Err(Failure::new(ExitCode::Usage, message).hint("name another file with --output"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Returns the name of an option that was given.
     pub(super) fn given(&self) -> Option<&'static str> {
         self.output.as_ref().map(|_| "--output").or_else(|| self.listen.map(|_| "--listen"))

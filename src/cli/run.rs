@@ -11,8 +11,8 @@ use crate::base::directories::StateDirectory;
 use crate::base::environment::RUN_COLLECTOR;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
-use crate::cli::collect;
 use crate::cli::setting_flags::SettingFlags;
+use crate::cli::{check, collect};
 use crate::context::mode::ModeSetting;
 use crate::context::propagator::Propagator;
 use crate::export::options::{Endpoint, ExportOptions, RunIdentity};
@@ -44,6 +44,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = collect::duration)]
     wait: Option<Duration>,
 
+    /// Check a condition on the spans once CMD has ended, or those of @FILE, one per line; may be given several times. If one does not hold, the exit code is 99, unless CMD fails
+    #[arg(long, value_name = "CONDITION", value_parser = check::conditions)]
+    check: Vec<check::Conditions>,
+
+    #[command(flatten)]
+    reports: check::Reports,
+
     #[command(flatten)]
     pub(super) flags: SettingFlags,
 
@@ -71,6 +78,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         Some(endpoint) if endpoint.is_default => endpoint.unusable.iter().for_each(|reason| say(reason)),
         _ => config.check_export()?,
     }
+    check_checks(config, args)?;
     // Problems that keep every browser from starting are reported once, before the command starts.
     let browser = find::find(config.browser.as_deref())?;
     for sentence in browser.warnings.iter().cloned().chain(find::remote_browsers()) {
@@ -115,7 +123,49 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         export: export_of_tests(config, collector.as_ref(), run.socket(), run_id),
         is_unlimited: config.policy.targets.is_empty() && writes_spans,
     };
-    run.execute(command, collector, &options)
+    let finished = run.execute(command, collector, &options)?;
+    let conditions = check::all(&args.check);
+    if conditions.is_empty() {
+        return Ok(finished.code.into());
+    }
+    match check::after_run(config, &conditions, &args.reports, finished.traces) {
+        Ok(false) if finished.code == 0 => Ok(ExitCode::ConditionFailed.into()),
+        Err(failure) if finished.code == 0 => Err(failure),
+        // The command's own failure says more.
+        checked => {
+            checked.err().iter().for_each(|failure| say(&failure.to_string()));
+            Ok(finished.code.into())
+        }
+    }
+}
+
+/// Refuses conditions that can't be checked, and reports without conditions.
+fn check_checks(config: &Config, args: &Args) -> Result<(), Failure> {
+    let usage = |message: String| Failure::new(ExitCode::Usage, message);
+    if args.check.is_empty() {
+        return args.reports.given().map_or(Ok(()), |option| Err(usage(format!("{option} needs --check"))));
+    }
+    if let Some(conflict) = conflict(config) {
+        return Err(usage(format!("--check can't be used while {conflict}"))
+            .hint("to check what it has received: navtrace check FILE"));
+    }
+    if args.reports.is_on_standard_output() {
+        return Err(usage("the report can't be written to standard output, which belongs to CMD".to_owned())
+            .hint("name a file with --json"));
+    }
+    args.collect.check_readable()?;
+    args.reports.check_targets()
+}
+
+/// Says why spans are not collected here.
+fn conflict(config: &Config) -> Option<String> {
+    match &config.export.endpoint {
+        None => Some(format!("the export is switched off: unset {EXPORTER} and OTEL_SDK_DISABLED")),
+        Some(endpoint) if !endpoint.is_default => {
+            Some(format!("spans go to {}: unset {ENDPOINT} and {TRACES_ENDPOINT}", endpoint.name()))
+        }
+        Some(_) => None,
+    }
 }
 
 /// Returns variables with which a browser finds config.toml and the state directory even if its client hides the home directory.
@@ -127,24 +177,15 @@ fn defaults(config: &Config) -> Vec<(&'static str, OsString)> {
 
 /// Starts the collector unless the settings name another one.
 fn start_collector(config: &Config, options: &collect::Options) -> Result<Option<RunningCollector>, Failure> {
-    let conflict = match &config.export.endpoint {
-        None => format!("the export is switched off: unset {EXPORTER} and OTEL_SDK_DISABLED"),
-        Some(endpoint) if !endpoint.is_default => {
-            format!("spans go to {}: unset {ENDPOINT} and {TRACES_ENDPOINT}", endpoint.name())
-        }
-        Some(_) => {
-            let collector = collector::start(&options.to_collector())?;
-            say(&format!(
-                "spans are collected at {}, where services can send theirs too ({ENDPOINT})",
-                collector.addresses()
-            ));
-            return Ok(Some(collector));
-        }
-    };
-    if let Some(option) = options.given() {
-        return Err(Failure::new(ExitCode::Usage, format!("{option} can't be used while {conflict}")));
+    if let Some(conflict) = conflict(config) {
+        return match options.given() {
+            Some(option) => Err(Failure::new(ExitCode::Usage, format!("{option} can't be used while {conflict}"))),
+            None => Ok(None),
+        };
     }
-    Ok(None)
+    let collector = collector::start(&options.to_collector())?;
+    say(&format!("spans are collected at {}, where services can send theirs too ({ENDPOINT})", collector.addresses()));
+    Ok(Some(collector))
 }
 
 /// Returns how this process sends spans itself.

@@ -154,6 +154,11 @@ impl RunningCollector {
 }
 
 impl CollectorReport {
+    /// Returns the trace file, if it has spans.
+    pub(crate) fn trace_file(&self) -> Option<&Path> {
+        (self.contents.spans > 0).then_some(&*self.path)
+    }
+
     /// Returns lines for the user: where the spans and the page are, and how to view them.
     pub(crate) fn lines(&self) -> Vec<String> {
         let path = self.path.display();

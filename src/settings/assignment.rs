@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
+use crate::base::suggest::nearest;
 use crate::settings::setting::{NAVTRACE_PREFIX, Secret, Setting};
-use crate::settings::{table, value};
+use crate::settings::table;
 
 /// Names the config file.
 pub(crate) const FILE: &str = "NAVTRACE_CONFIG";
@@ -101,7 +102,7 @@ pub(super) fn environment(variables: impl Iterator<Item = (OsString, OsString)>)
         if !known().chain(internal).any(|known| name == known) {
             // Compare without the shared prefix.
             let rest = String::from_utf8_lossy(rest).to_ascii_uppercase();
-            let nearest = value::nearest(&rest, known().filter_map(|name| name.strip_prefix(NAVTRACE_PREFIX)));
+            let nearest = nearest(&rest, known().filter_map(|name| name.strip_prefix(NAVTRACE_PREFIX)));
             let hint = nearest.map_or_else(
                 || format!("; {SEE_HELP}"),
                 |nearest| format!(": did you mean {NAVTRACE_PREFIX}{nearest}?"),

@@ -9,12 +9,13 @@ use std::path::Path;
 use toml_edit::{Array, DocumentMut, Item, RawString, TableLike, Value, table};
 
 use crate::base::failure::{ExitCode, Failure};
+use crate::base::suggest::nearest;
 use crate::base::{file_lock, files};
 use crate::channel::message::setting::SettingValue;
 use crate::settings::assignment::{FILE, SEE_HELP};
 use crate::settings::file::{self, ConfigFile};
 use crate::settings::setting::{Read, Setting};
-use crate::settings::{Config, table, value};
+use crate::settings::{Config, table};
 
 /// A setting and its new value; `None` removes the key.
 type Change<'a> = (&'static Setting, Option<&'a SettingValue>);
@@ -92,7 +93,7 @@ fn changes(values: &BTreeMap<String, Option<SettingValue>>) -> Result<Vec<Change
 
 fn unknown(key: &str) -> String {
     let paths: Vec<_> = table::all().filter_map(Setting::path).collect();
-    match value::nearest(key, paths.iter().map(String::as_str)) {
+    match nearest(key, paths.iter().map(String::as_str)) {
         Some(nearest) => format!("{key} is not a setting: did you mean {nearest}?"),
         None => format!("{key} is not a setting; {SEE_HELP}"),
     }

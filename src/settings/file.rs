@@ -9,9 +9,10 @@ use directories::ProjectDirs;
 use toml::de::{DeTable, DeValue, Error};
 
 use crate::base::failure::{ExitCode, Failure};
+use crate::base::suggest::nearest;
 use crate::settings::assignment::{Assignment, FILE, SEE_HELP};
 use crate::settings::setting::{Read, Setting};
-use crate::settings::{table, value};
+use crate::settings::table;
 
 /// The table of OpenTelemetry's settings.
 const OTEL: &str = "otel";
@@ -165,7 +166,7 @@ fn unknown(table: Option<&'static str>, key: &str, written: &str) -> String {
     } else {
         // A misspelled [otel] is a top-level key too.
         let tables = Some(OTEL).filter(|_| table.is_none());
-        match value::nearest(plain, within(table).chain(tables)) {
+        match nearest(plain, within(table).chain(tables)) {
             Some(nearest) => format!(": did you mean {nearest}?"),
             None => format!("; {SEE_HELP}"),
         }

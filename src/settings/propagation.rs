@@ -1,5 +1,6 @@
 //! Rows of the settings about what requests carry: targets, scopes, formats, sampling, and the trace to join.
 
+use crate::base::suggest::nearest;
 use crate::context::ids::TraceIdFormat;
 use crate::context::policy::{Existing, Incognito, Policy, SamplePer, Scope};
 use crate::context::propagator::Propagator;
@@ -221,7 +222,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         choices: || Sampler::names().collect(),
         read: Read::Text(|config, text| {
             let names = || Sampler::names().collect::<Vec<_>>().join(", ");
-            let expected = || match value::nearest(text, Sampler::names()) {
+            let expected = || match nearest(text, Sampler::names()) {
                 Some(nearest) => format!("did you mean {nearest}? ({})", names()),
                 None => format!("expected {}", names()),
             };

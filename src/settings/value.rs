@@ -7,15 +7,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// The least similarity of a name that is suggested (1 is equal).
-const SIMILAR: f64 = 0.7;
-
-/// Returns the name that `value` was probably meant to be.
-pub(super) fn nearest<'a>(value: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let likely = names.into_iter().map(|name| (strsim::jaro_winkler(name, value), name));
-    let (likeness, nearest) = likely.fold((0.0, ""), |best, this| if this.0 > best.0 { this } else { best });
-    (likeness >= SIMILAR).then_some(nearest)
-}
+use crate::base::suggest::nearest;
 
 /// Says that a name is not known, and which known name it was probably meant to be.
 pub(super) fn unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {

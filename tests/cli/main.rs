@@ -8,6 +8,8 @@ mod navtrace;
 mod reserved_port;
 
 mod browser_paths;
+mod check;
+mod compare;
 mod config;
 mod containers;
 mod doctor;

@@ -1,0 +1,176 @@
+//! `navtrace check`: passes or fails on the spans of a run.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode as ProcessExitCode;
+
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::files::{self, Readers};
+use crate::base::stdio::say;
+use crate::check;
+use crate::check::condition::Condition;
+use crate::check::report::Report;
+use crate::cli::setting_flags::SettingFlags;
+use crate::cli::{print, view};
+use crate::settings::Config;
+
+/// Pass or fail on conditions on the spans of a run
+///
+/// Reads what `navtrace view` reads, and folders with such files, as one run. Exits with 0 if all conditions hold, and with 99, as k6's thresholds
+/// do, if one does not. A condition on durations fails if no span matches.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  navtrace check -c 'errors == 0'                                      the latest run\n  \
+                        navtrace check run/ -c 'p95(http.server duration where service=shop) < 300ms' --junit junit.xml\n  \
+                        navtrace check traces.jsonl -c @conditions.txt\n\ndocs/check.md describes conditions."
+)]
+pub(super) struct Args {
+    /// Trace files, folders with such files, or - for standard input (default: the trace file of the latest run)
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// A condition, or @FILE with one per line; may be given several times
+    #[arg(short, long = "condition", value_name = "CONDITION", required = true, value_parser = conditions)]
+    conditions: Vec<Conditions>,
+
+    #[command(flatten)]
+    reports: Reports,
+
+    #[command(flatten)]
+    pub(super) flags: SettingFlags,
+}
+
+/// The conditions of one option.
+#[derive(Debug, Clone)]
+pub(super) struct Conditions(Vec<Condition>);
+
+/// Where to write reports.
+#[derive(Debug, clap::Args)]
+pub(super) struct Reports {
+    /// Write a report as JSON; - is standard output, instead of the text
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Write a report in the format of JUnit, which CI systems read
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// Largest file with conditions, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+pub(super) fn check(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
+    let files = if args.files.is_empty() { vec![view::latest()?] } else { args.files.clone() };
+    args.reports.check_targets()?;
+    let (report, is_incomplete) = checked(config, &all(&args.conditions), &files)?;
+    if !args.reports.is_on_standard_output() {
+        print(&report.lines().iter().map(|line| format!("{line}\n")).collect::<String>())?;
+    }
+    args.reports.write(&report)?;
+    Ok(match report.passed {
+        false => ExitCode::ConditionFailed,
+        // What could not be read might have failed.
+        true if is_incomplete => ExitCode::Failure,
+        true => ExitCode::Success,
+    }
+    .into())
+}
+
+/// Checks conditions, says what can't be read, and returns whether that is something that the user has named.
+fn checked(config: &Config, conditions: &[Condition], files: &[PathBuf]) -> Result<(Report, bool), Failure> {
+    let (report, sources) = check::check(conditions, files, config.link.as_ref())?;
+    for sentence in sources.unreadable.iter().map(ToString::to_string).chain(sources.warnings.iter().cloned()) {
+        say(&sentence);
+    }
+    Ok((report, sources.is_incomplete))
+}
+
+/// Checks the conditions of `navtrace run`, and returns whether all of them hold.
+pub(super) fn after_run(
+    config: &Config,
+    conditions: &[Condition],
+    reports: &Reports,
+    traces: Option<PathBuf>,
+) -> Result<bool, Failure> {
+    let report = match traces {
+        Some(file) => checked(config, conditions, &[file])?.0,
+        None => check::check_nothing(conditions),
+    };
+    for line in report.lines() {
+        say(&line);
+    }
+    reports.write(&report)?;
+    Ok(report.passed)
+}
+
+impl Reports {
+    /// Returns the name of an option that was given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        self.json.as_ref().map(|_| "--json").or_else(|| self.junit.as_ref().map(|_| "--junit"))
+    }
+
+    pub(super) fn is_on_standard_output(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+
+    /// Refuses reports that can't be written, before there is anything to report.
+    pub(super) fn check_targets(&self) -> Result<(), Failure> {
+        if self.junit.as_deref() == Some(Path::new("-")) {
+            let failure = Failure::new(ExitCode::Usage, "the JUnit report can't be written to standard output");
+            return Err(failure.hint("name a file with --junit"));
+        }
+        let files = self.json.iter().chain(&self.junit).filter(|path| *path != Path::new("-"));
+        files.map(PathBuf::as_path).try_for_each(check_target)
+    }
+
+    pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
+        if let Some(path) = &self.json {
+            let json = serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
+            if path == Path::new("-") { print(&json)? } else { write(path, &json)? }
+        }
+        if let Some(path) = &self.junit {
+            let text = report
+                .junit()
+                .map_err(|error| Failure::new(ExitCode::Failure, "the JUnit report can't be written").because(error))?;
+            write(path, &text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a file that can't be written because of its place.
+pub(super) fn check_target(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let cause = match () {
+        () if path.is_dir() => "it is a folder",
+        () if !folder.is_dir() => "its folder does not exist",
+        () => return Ok(()),
+    };
+    Err(Failure::new(ExitCode::Usage, format!("{} can't be written", path.display())).because(cause))
+}
+
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    files::write_with(path, Readers::Everybody, |file| file.write_all(text.as_bytes()))
+        .map_err(|error| Failure::new(ExitCode::Failure, format!("{} can't be written", path.display())).because(error))
+}
+
+/// Returns the conditions of all options.
+pub(super) fn all(given: &[Conditions]) -> Vec<Condition> {
+    given.iter().flat_map(|Conditions(conditions)| conditions.clone()).collect()
+}
+
+/// Parses a condition, or those in a file: one per line, without empty lines and those that begin with `#`.
+pub(super) fn conditions(text: &str) -> Result<Conditions, String> {
+    let Some(path) = text.strip_prefix('@') else { return Ok(Conditions(vec![text.parse()?])) };
+    let bytes = files::read(Path::new(path), MAX_FILE).map_err(|error| format!("{path} can't be read: {error}"))?;
+    let lines = String::from_utf8(bytes).map_err(|_| format!("{path} is not UTF-8"))?;
+    let mut conditions = Vec::new();
+    for (number, line) in lines.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
+        if !line.is_empty() && !line.starts_with('#') {
+            conditions.push(line.parse().map_err(|error| format!("line {number} of {path}: {error}"))?);
+        }
+    }
+    if conditions.is_empty() {
+        return Err(format!("{path} has no conditions"));
+    }
+    Ok(Conditions(conditions))
+}

@@ -1,0 +1,84 @@
+//! `navtrace compare`: says what has become slower or faster from one run to another.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode as ProcessExitCode;
+
+use crate::base::failure::{ExitCode, Failure};
+use crate::base::stdio::say;
+use crate::cli::{check, print};
+use crate::compare;
+use crate::compare::comparison::Comparison;
+
+/// Say what has become slower or faster from one run to another, and why
+///
+/// Compares durations and errors of every page, request, endpoint and test, and lists differences that are more than noise, with the spans whose own
+/// time explains them.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  navtrace compare before.jsonl after.jsonl\n  navtrace compare runs/41/ runs/42/ --fail-on-slower 10%\n\n\
+                        docs/check.md says what is compared, and how."
+)]
+pub(super) struct Args {
+    /// The run to compare with: a trace file, or a folder with trace files
+    #[arg(value_name = "BASE")]
+    base: PathBuf,
+
+    /// The run to judge
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+
+    /// Write the comparison as JSON; - is standard output, instead of the text
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Exit with 99 if anything is slower for sure, and by at least this much
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    fail_on_slower: Option<f64>,
+}
+
+pub(super) fn compare(args: &Args) -> Result<ProcessExitCode, Failure> {
+    let (standard, usage) = (Path::new("-"), |message| Failure::new(ExitCode::Usage, message));
+    if args.base == standard && args.new == standard {
+        return Err(usage("standard input can't be both runs").hint("name a file"));
+    }
+    if let Some(path) = args.json.as_deref().filter(|path| *path != standard) {
+        check::check_target(path)?;
+    }
+    let mut is_incomplete = false;
+    let mut read = |path: &Path| {
+        let (profile, sources) = compare::read(path)?;
+        for sentence in sources.unreadable.iter().map(ToString::to_string).chain(sources.warnings) {
+            say(&sentence);
+        }
+        is_incomplete |= sources.is_incomplete;
+        if profile.left_out_spans > 0 {
+            say(&format!("{} of {} are of too many operations to compare", profile.left_out_spans, path.display()));
+        }
+        Ok::<_, Failure>(profile)
+    };
+    let comparison = Comparison::new(&read(&args.base)?, &read(&args.new)?);
+    let json = || serde_json::to_string_pretty(&comparison).unwrap_or_default() + "\n";
+    match args.json.as_deref() {
+        Some(path) if path == standard => print(&json())?,
+        path => {
+            print(&(comparison.lines().join("\n") + "\n"))?;
+            if let Some(path) = path {
+                check::write(path, &json())?;
+            }
+        }
+    }
+    let slower = args.fail_on_slower.map_or(0, |part| comparison.slower_by(part));
+    if slower > 0 {
+        let (part, are) = (args.fail_on_slower.unwrap_or_default() * 100.0, if slower == 1 { "is" } else { "are" });
+        say(&format!("{slower} {are} slower by {part} % or more"));
+        return Ok(ExitCode::ConditionFailed.into());
+    }
+    Ok(if is_incomplete { ExitCode::Failure } else { ExitCode::Success }.into())
+}
+
+/// Parses a percentage, and returns it as a part of 1.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>().ok();
+    let number = number.filter(|number| number.is_finite() && *number >= 0.0);
+    number.map(|number| number / 100.0).ok_or_else(|| "expected a percentage, such as 10%".to_owned())
+}

@@ -1,0 +1,276 @@
+//! Tests `navtrace check` and `run --check`: verdicts, exit codes and reports.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::navtrace::{Environment, stderr, stdout};
+
+/// Three traces of the demo: a browser, a shop and the pricing service behind it.
+const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shop.jsonl");
+
+const DOCS: &str = include_str!("../../docs/check.md");
+
+fn checked_files(environment: &Environment, files: &[&str], conditions: &[&str], more: &[&str]) -> Output {
+    let options = conditions.iter().flat_map(|condition| ["--condition", condition]);
+    let args: Vec<&str> = ["check"].into_iter().chain(files.iter().copied()).chain(options).collect();
+    environment.navtrace([&args, more].concat()).current_dir(environment.home()).output().unwrap()
+}
+
+fn checked(conditions: &[&str]) -> (i32, String) {
+    let output = checked_files(&Environment::new(), &[SHOP], conditions, &[]);
+    assert_eq!(stderr(&output), "");
+    (output.status.code().unwrap(), stdout(&output))
+}
+
+/// Returns a line of a trace file with one span: trace, id, parent, start and end in milliseconds, and more JSON.
+fn line(trace: u8, id: &str, parent: &str, (start, end): (u64, u64), more: &str) -> String {
+    let nanos = |ms: u64| if ms == 0 { 0 } else { 1_700_000_000_000_000_000 + ms * 1_000_000 };
+    format!(
+        r#"{{"resourceSpans":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"shop"}}}}]}},"scopeSpans":[{{"spans":[{{"traceId":"{trace:032x}","spanId":"{id:0>16}","parentSpanId":"{parent}","name":"work","kind":2,"startTimeUnixNano":"{}","endTimeUnixNano":"{}"{more}}}]}}]}}]}}"#,
+        nanos(start),
+        nanos(end)
+    ) + "\n"
+}
+
+#[test]
+fn conditions_on_the_demo_hold_or_fail_with_their_worst_traces() {
+    let (code, text) = checked(&[
+        "errors == 0",
+        "p95(http.server duration where service=shop) < 80ms",
+        "spans(service=pricing) per trace <= 3",
+        "no missing parents",
+        "rate(errors http.server) < 1%",
+        "count(http.server where route=/api/orders) >= 3",
+        "spans where route=/api/orders > 3",
+        "max(navigation duration where url=*/cart) < 1s",
+        "spans per trace == 60",
+    ]);
+    assert_eq!(code, 99);
+    assert_snapshot!(text);
+    assert_eq!(
+        checked(&["errors == 0"]),
+        (0, "ok    errors == 0: 0 errors (180 spans)\nthe condition holds (180 spans in 3 traces)\n".to_owned())
+    );
+}
+
+#[test]
+fn a_condition_that_matches_no_span_says_so() {
+    let (code, text) =
+        checked(&["p95(http.server duration where service=shopp) < 10s", "rate(errors where service=shopp) < 1%"]);
+    assert_eq!(code, 99);
+    assert_eq!(text.matches(": no span matched\n").count(), 2, "{text}");
+    let (code, text) = checked(&[
+        "errors where service=shopp == 0",
+        "spans(service=shopp) per trace <= 3",
+        "no missing parents where service=shopp",
+    ]);
+    assert_eq!(code, 0);
+    assert_eq!(text.matches(", but no span matched\n").count(), 3, "{text}");
+    assert_eq!(checked(&["spans(service=shopp) per trace >= 1"]).0, 99);
+}
+
+#[test]
+fn every_example_of_the_documentation_is_a_condition() {
+    let environment = Environment::new();
+    let in_tables = DOCS.lines().filter(|line| line.starts_with('|')).filter_map(|line| line.rsplit('|').nth(1));
+    let in_tables = in_tables.filter_map(|cell| cell.trim().strip_prefix('`')?.strip_suffix('`'));
+    let is_condition = |text: &&str| text.contains(" < ") || text.contains("= ") || text.contains("missing parents");
+    let block = DOCS.split("```conditions\n").nth(1).unwrap().split("```").next().unwrap();
+    let conditions: Vec<&str> = in_tables.filter(is_condition).chain(block.lines()).collect();
+    assert!(conditions.len() >= 15, "{conditions:?}");
+    for condition in conditions {
+        let output = checked_files(&environment, &[SHOP], &[condition], &[]);
+        assert!([0, 99].contains(&output.status.code().unwrap()), "{condition}: {}", stderr(&output));
+    }
+    // The example of the output is the real one.
+    let shown = DOCS.split("```\nok ").nth(1).unwrap().split("```").next().unwrap();
+    let (_, text) = checked(&["errors == 0", "p95(http.server duration where service=shop) < 80ms"]);
+    assert_eq!(format!("ok {shown}"), text);
+}
+
+#[test]
+fn a_condition_that_cannot_be_used_is_explained() {
+    let environment = Environment::new();
+    fs::write(environment.home().join("conditions"), "# ours\n\nerrors == 0\nerors == 0\n").unwrap();
+    fs::write(environment.home().join("nothing"), "# nothing\n").unwrap();
+    let refused = |args: &[&str]| {
+        let output = checked_files(&environment, &[SHOP], &[], args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        stderr(&output).lines().next().unwrap().to_owned()
+    };
+    assert_snapshot!(refused(&["-c", "p95(http.sever duration) < 1s"]), @"error: invalid value 'p95(http.sever duration) < 1s' for '--condition <CONDITION>': expected where, or a kind of spans (such as http.server, client, navigation, root) at character 5, not http.sever; did you mean http.server?");
+    assert_snapshot!(refused(&["-c", "@conditions"]), @"error: invalid value '@conditions' for '--condition <CONDITION>': line 4 of conditions: expected a measure (p50 to p99.9, avg, min, max, count, spans, errors, rate, or no missing parents) at character 1, not erors; did you mean errors?");
+    assert_snapshot!(refused(&["-c", "@nothing"]), @"error: invalid value '@nothing' for '--condition <CONDITION>': nothing has no conditions");
+    assert_snapshot!(refused(&["-c", "@missing"]), @"error: invalid value '@missing' for '--condition <CONDITION>': missing can't be read: No such file or directory (os error 2)");
+    assert_snapshot!(refused(&[]), @"error: the following required arguments were not provided:");
+    assert_snapshot!(refused(&["-c", "errors == 0", "--junit", "-"]), @"navtrace: the JUnit report can't be written to standard output; name a file with --junit");
+    assert_snapshot!(refused(&["-c", "errors == 0", "--json", "no/report.json"]), @"navtrace: no/report.json can't be written: its folder does not exist");
+}
+
+#[test]
+fn reports_have_every_condition() {
+    let environment = Environment::new();
+    fs::write(environment.home().join("conditions"), "  # of the shop\nerrors == 0\n\np50(navigation duration)<1ms\n")
+        .unwrap();
+    let link = ["--link", "http://jaeger.test/trace/{trace_id}"];
+    let conditions = ["@conditions", "max(duration where name='<&\">') < 1s"];
+    let more = [&["--json", "-", "--junit", "junit.xml"], &link[..]].concat();
+    let output = checked_files(&environment, &[SHOP], &conditions, &more);
+    assert_eq!(output.status.code(), Some(99));
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&report["passed"], &report["spans"], &report["traces"]), (&false.into(), &180.into(), &3.into()));
+    let facts = |condition: &Value| {
+        format!("{} {} {} {}", condition["condition"], condition["status"], condition["value"], condition["unit"])
+    };
+    let facts: Vec<String> = report["conditions"].as_array().unwrap().iter().map(facts).collect();
+    assert_snapshot!(facts.join("\n"));
+    let worst = &report["conditions"][1]["worst"][0];
+    let id = worst["traceId"].as_str().unwrap();
+    assert_eq!(worst["link"], format!("http://jaeger.test/trace/{id}"));
+    assert!(worst["value"].as_f64().unwrap() > 400.0 && worst["spanId"].as_str().unwrap().len() == 16, "{worst}");
+
+    let junit = fs::read_to_string(environment.home().join("junit.xml")).unwrap();
+    assert!(junit.contains(r#"<testsuites name="navtrace" tests="3" skipped="0" failures="2" errors="0">"#), "{junit}");
+    assert!(junit.contains(r#"<testcase name="errors == 0" classname="navtrace.check">"#), "{junit}");
+    assert!(junit.contains(r#"<testcase name="max(duration where name='&lt;&amp;&quot;&gt;') &lt; 1s""#), "{junit}");
+    assert!(junit.contains(r#"<failure message="no span matched" type="no-span""#), "{junit}");
+    assert!(junit.contains(id), "{junit}");
+}
+
+#[test]
+fn hostile_files_break_nothing() {
+    let environment = Environment::new();
+    let write = |name: &str, text: &str| fs::write(environment.home().join(name), text).unwrap();
+    let evil = r#","status":{"code":2,"message":"\u001b]0;x\u0007"},"attributes":[{"key":"http.route","value":{"stringValue":"\u001b[2J\u202e"}}]"#;
+    let lines = [
+        // Its own parent, a parent in another trace, no times, an end before the start, the same span twice, a very long duration.
+        line(1, "a", "000000000000000a", (1, 2), ""),
+        line(2, "b", "000000000000000a", (1, 2), ""),
+        line(3, "c", "", (0, 0), ""),
+        line(3, "d", "", (9, 2), ""),
+        line(4, "e", "", (1, 5), evil),
+        line(4, "e", "", (1, 5), evil),
+        line(5, "f", "", (1, 9_000_000_000), ""),
+        "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":\"no hex\"},7,null]}]}]}\n".to_owned(),
+        "garbage\n".to_owned(),
+    ];
+    write("hostile.jsonl", &lines.concat());
+    let conditions = [
+        "errors == 1",
+        "spans == 6",
+        "no missing parents",
+        "max(duration) < 1s",
+        "errors per trace == 0",
+        "p50(duration) <= 4ms",
+    ];
+    let output = checked_files(&environment, &["hostile.jsonl"], &conditions, &["--junit", "j.xml"]);
+    assert_eq!(output.status.code(), Some(99));
+    let text = stdout(&output);
+    assert_snapshot!(text);
+    for text in [text, fs::read_to_string(environment.home().join("j.xml")).unwrap(), stderr(&output)] {
+        assert!(!text.contains('\x1b') && !text.contains('\u{202e}'), "{text:?}");
+    }
+    // What can't be read is said, and is no success.
+    fs::copy(SHOP, environment.home().join("shop.jsonl")).unwrap();
+    let output = checked_files(&environment, &["shop.jsonl", "missing.jsonl"], &["errors == 0"], &[]);
+    assert_eq!((output.status.code(), stderr(&output).lines().count()), (Some(1), 1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("missing.jsonl can't be read"), "{}", stderr(&output));
+    let output = checked_files(&environment, &["missing.jsonl"], &["errors == 0"], &[]);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()));
+}
+
+#[test]
+fn a_run_in_several_files_is_one_run() {
+    let environment = Environment::new();
+    let folder = environment.home().join("run/machines");
+    fs::create_dir_all(&folder).unwrap();
+    // A trace whose service wrote elsewhere, and a span that is in both files.
+    fs::write(folder.join("one.jsonl"), line(7, "a", "", (1, 9), "")).unwrap();
+    let test = r#","attributes":[{"key":"test.case.name","value":{"stringValue":"checkout > pays"}}]"#;
+    let two =
+        [line(7, "b", "000000000000000a", (2, 5), ""), line(7, "a", "", (1, 9), ""), line(8, "c", "", (1, 4), test)];
+    fs::write(folder.join("two.jsonl"), two.concat()).unwrap();
+    let conditions = [
+        "spans == 3",
+        "no missing parents",
+        "spans where test='checkout > *' == 1",
+        "max(duration where test!='checkout > pays') == 8ms",
+    ];
+    let output = checked_files(&environment, &["run"], &conditions, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    // A named file that is within the folder too is read once.
+    let output = checked_files(&environment, &["run", "run/machines/one.jsonl", "-"], &["spans == 3"], &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("standard input is empty"), "{}", stderr(&output));
+}
+
+/// Returns exit code and standard error of a run that starts no browser.
+fn run(environment: &Environment, options: &[&str], script: &str) -> (i32, String) {
+    let browser = environment.program("chromium", "exit 9");
+    let args = [&["run"], options, &["--", "sh", "-c", script]].concat();
+    let mut command = environment.navtrace(args);
+    command.current_dir(environment.home()).env("NAVTRACE_BROWSER", browser).env_remove("OTEL_TRACES_EXPORTER");
+    let output = command.output().unwrap();
+    assert_eq!(stdout(&output), "");
+    (output.status.code().unwrap(), stderr(&output))
+}
+
+#[test]
+fn a_run_is_checked_at_its_end() {
+    let environment = Environment::new();
+    let send = |file: &Path| {
+        format!(
+            r#"curl --fail --silent --noproxy '*' -H 'content-type: application/json' --data-binary @{} "$OTEL_EXPORTER_OTLP_ENDPOINT/v1/traces" >/dev/null"#,
+            file.display()
+        )
+    };
+    let failing = environment.home().join("failing.json");
+    fs::write(&failing, line(9, "a", "", (1, 5), r#","status":{"code":2}"#)).unwrap();
+    let send = send(&failing);
+    let holds = ["--check", "spans == 1", "--check", "max(duration) < 1s"];
+    let (code, text) = run(&environment, &holds, &send);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("navtrace: ok    spans == 1: 1 span\n"), "{text}");
+    assert!(text.ends_with("navtrace: all 2 conditions hold (1 span in 1 trace)\n"), "{text}");
+
+    let fails = ["--check", "errors == 0", "--json", "report.json", "--junit", "junit.xml"];
+    let (code, text) = run(&environment, &fails, &send);
+    assert_eq!(code, 99, "{text}");
+    assert!(text.contains("navtrace: FAIL  errors == 0: 1 error (1 span)\n"), "{text}");
+    let report: Value = serde_json::from_slice(&fs::read(environment.home().join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["conditions"][0]["status"], "failed");
+    assert!(fs::read_to_string(environment.home().join("junit.xml")).unwrap().contains("<failure "));
+    // The command's own failure says more.
+    assert_eq!(run(&environment, &fails, &format!("{send}; exit 3")).0, 3);
+    // Nothing was seen, so nothing holds.
+    let (code, text) = run(&environment, &["--check", "errors == 0"], "true");
+    assert_eq!(code, 99, "{text}");
+    assert!(text.contains("navtrace: FAIL  errors == 0: no span matched\n"), "{text}");
+}
+
+#[test]
+fn a_run_that_cannot_be_checked_does_not_start() {
+    let environment = Environment::new();
+    let marker = environment.home().join("started");
+    let touch = format!("touch {}", marker.display());
+    let refused = |options: &[&str], variables: &[(&str, &str)]| {
+        let browser = environment.program("chromium", "exit 9");
+        let mut command = environment.navtrace([&["run"], options, &["--", "sh", "-c", &touch]].concat());
+        command.env("NAVTRACE_BROWSER", browser).env_remove("OTEL_TRACES_EXPORTER").envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {}", stderr(&output));
+        assert!(!marker.exists(), "{options:?}: the command was started");
+        stderr(&output).lines().last().unwrap_or_default().to_owned()
+    };
+    let check = ["--check", "errors == 0"];
+    let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.test:4318")];
+    assert_snapshot!(refused(&check, &endpoint), @"navtrace: --check can't be used while spans go to OTEL_EXPORTER_OTLP_ENDPOINT: unset OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT; to check what it has received: navtrace check FILE");
+    assert_snapshot!(refused(&check, &[("OTEL_TRACES_EXPORTER", "none")]), @"navtrace: --check can't be used while the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED; to check what it has received: navtrace check FILE");
+    assert_snapshot!(refused(&[&check[..], &["--json", "-"]].concat(), &[]), @"navtrace: the report can't be written to standard output, which belongs to CMD; name a file with --json");
+    assert_snapshot!(refused(&["--junit", "j.xml"], &[]), @"navtrace: --junit needs --check");
+    assert_snapshot!(refused(&[&check[..], &["--output", "/dev/null"]].concat(), &[]), @"navtrace: the conditions can't be checked: /dev/null is not a plain file; name another file with --output");
+}
