@@ -1,10 +1,10 @@
-//! Outcomes as lines of text, as JSON and as JUnit XML. Pure.
+//! Outcomes as lines of text, as JSON, and in JUnit's XML. Pure.
 
 use quick_junit::{NonSuccessKind, Report as JunitReport, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
 use crate::base::text::{clean, counted};
-use crate::check::condition::{Measure, Rule};
+use crate::check::condition::{Measure, Per, Rule};
 use crate::check::outcome::{Offender, Outcome, Status};
 use crate::view::link::{LinkTemplate, LinkedTrace};
 
@@ -131,7 +131,9 @@ impl Report {
                 status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 status.set_type(condition.status).set_message(condition.actual.as_str());
                 let worst: Vec<String> = condition.worst.iter().map(ReportedSpan::line).collect();
-                status.set_description(worst.join("\n"));
+                if !worst.is_empty() {
+                    status.set_description(worst.join("\n"));
+                }
             }
             let mut case = TestCase::new(condition.condition.as_str(), status);
             case.set_classname("navtrace.check").set_system_out(condition.actual.as_str());
@@ -147,7 +149,12 @@ impl ReportedCondition {
     fn new(outcome: &Outcome, link: Option<&LinkTemplate>) -> Self {
         let unit = Unit::of(&outcome.condition.rule);
         let spans = counted(outcome.spans, "span");
-        let value = outcome.value.map(|value| unit.text(value));
+        let is_per_trace = match outcome.condition.rule {
+            Rule::Measure { measure: Measure::Count(per) | Measure::Errors(per), .. } => per == Per::Trace,
+            _ => false,
+        };
+        let place = if is_per_trace { " in a trace" } else { "" };
+        let value = outcome.value.map(|value| unit.text(value) + place);
         let actual = match value {
             None => "no span matched".to_owned(),
             Some(value) if outcome.spans == 0 => format!("{value}, but no span matched"),

@@ -63,7 +63,7 @@ pub(super) fn check(config: &Config, args: &Args) -> Result<ProcessExitCode, Fai
     args.reports.check_targets()?;
     let (report, is_incomplete) = checked(config, &all(&args.conditions), &files)?;
     if !args.reports.is_on_standard_output() {
-        print(&report.lines().iter().map(|line| format!("{line}\n")).collect::<String>())?;
+        print(&(report.lines().join("\n") + "\n"))?;
     }
     args.reports.write(&report)?;
     Ok(match report.passed {

@@ -147,7 +147,7 @@ fn check_checks(config: &Config, args: &Args) -> Result<(), Failure> {
     }
     if let Some(conflict) = conflict(config) {
         return Err(usage(format!("--check can't be used while {conflict}"))
-            .hint("to check what it has received: navtrace check FILE"));
+            .hint("to check files of another collector: navtrace check FILE"));
     }
     if args.reports.is_on_standard_output() {
         return Err(usage("the report can't be written to standard output, which belongs to CMD".to_owned())

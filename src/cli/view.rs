@@ -213,7 +213,7 @@ fn files_and_trace(args: &Args) -> Result<(Vec<PathBuf>, Option<String>), Failur
 }
 
 /// Returns the trace file of the latest run.
-fn latest() -> Result<PathBuf, Failure> {
+pub(super) fn latest() -> Result<PathBuf, Failure> {
     let latest = store::latest().map_err(|error| {
         Failure::new(ExitCode::Failure, "the trace files of earlier runs can't be read")
             .because(error)

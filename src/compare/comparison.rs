@@ -233,21 +233,21 @@ impl Difference {
     }
 
     fn lines(&self, is_of_errors: bool) -> Vec<String> {
-        let counts = format!("{} → {}", self.base.durations.count, counted(self.new.durations.count, "span"));
+        let counts = format!("{} -> {}", self.base.durations.count, counted(self.new.durations.count, "span"));
         let mut lines = vec![format!("  {}  ({counts})", name(&self.operation))];
         if is_of_errors {
             let percent = |share: f64| format!("{:.1} %", share * 100.0);
             let Change { base, new, low, high } = self.errors;
             let interval =
                 format!("by {} to {}", percent(low.abs().min(high.abs())), percent(low.abs().max(high.abs())));
-            lines.push(format!("    errors {} → {}, {interval}", percent(base), percent(new)));
+            lines.push(format!("    errors {} -> {}, {interval}", percent(base), percent(new)));
             return lines;
         }
         for (percentile, change) in [("p50", &self.p50), ("p95", &self.p95)] {
             lines.extend(change.filter(is_difference).map(|change| {
                 let (low, high) = (change.low.abs().min(change.high.abs()), change.low.abs().max(change.high.abs()));
                 format!(
-                    "    {percentile} {} → {} ({:+.0} %), by {} to {}",
+                    "    {percentile} {} -> {} ({:+.0} %), by {} to {}",
                     duration(change.base),
                     duration(change.new),
                     change.relative() * 100.0,
@@ -261,10 +261,10 @@ impl Difference {
             let calls = if (reason.base_calls - reason.new_calls).abs() < 0.05 {
                 format!("{:.1} calls", reason.new_calls)
             } else {
-                format!("{:.1} → {:.1} calls", reason.base_calls, reason.new_calls)
+                format!("{:.1} -> {:.1} calls", reason.base_calls, reason.new_calls)
             };
             lines.push(format!(
-                "      {}{} by {}: own time {} → {}, {calls}",
+                "      {}{} by {}: own time {} -> {}, {calls}",
                 if difference < 0.0 { "-" } else { "+" },
                 duration(difference.abs()),
                 name(&reason.operation),

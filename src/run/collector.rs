@@ -154,9 +154,9 @@ impl RunningCollector {
 }
 
 impl CollectorReport {
-    /// Returns the trace file, if it has spans.
+    /// Returns the trace file, if it has spans and can be read.
     pub(crate) fn trace_file(&self) -> Option<&Path> {
-        (self.contents.spans > 0).then_some(&*self.path)
+        (self.contents.spans > 0 && !self.is_stuck).then_some(&*self.path)
     }
 
     /// Returns lines for the user: where the spans and the page are, and how to view them.

@@ -50,7 +50,24 @@ fn conditions_on_the_demo_hold_or_fail_with_their_worst_traces() {
         "spans per trace == 60",
     ]);
     assert_eq!(code, 99);
-    assert_snapshot!(text);
+    assert_snapshot!(text, @"
+    ok    errors == 0: 0 errors (180 spans)
+    FAIL  p95(http.server duration where service=shop) < 80ms: 85.4 ms (60 spans)
+            cf99ef1b725c8075c62bb3702fada58c  148.0 ms  shop  GET /api/recommendations
+            d0e980a2a7fba5ce7af9c75945207bc6  148.0 ms  shop  GET /api/recommendations
+            948fda540ca897163d75b16d969b5f42  147.8 ms  shop  GET /api/recommendations
+    FAIL  spans(service=pricing) per trace <= 3: 8 spans in a trace
+            948fda540ca897163d75b16d969b5f42  8 spans  pricing  GET /prices
+            cf99ef1b725c8075c62bb3702fada58c  8 spans  pricing  GET /prices
+            d0e980a2a7fba5ce7af9c75945207bc6  8 spans  pricing  GET /prices
+    ok    no missing parents: 0 missing parents (180 spans)
+    ok    rate(errors http.server) < 1%: 0% errors (84 spans)
+    ok    count(http.server where route=/api/orders) >= 3: 3 spans
+    FAIL  spans where route=/api/orders > 3: 3 spans
+    ok    max(navigation duration where url=*/cart) < 1s: 115.0 ms (3 spans)
+    ok    spans per trace == 60: 60 spans in a trace
+    3 of 9 conditions failed (180 spans in 3 traces)
+    ");
     assert_eq!(
         checked(&["errors == 0"]),
         (0, "ok    errors == 0: 0 errors (180 spans)\nthe condition holds (180 spans in 3 traces)\n".to_owned())
@@ -127,7 +144,14 @@ fn reports_have_every_condition() {
         format!("{} {} {} {}", condition["condition"], condition["status"], condition["value"], condition["unit"])
     };
     let facts: Vec<String> = report["conditions"].as_array().unwrap().iter().map(facts).collect();
-    assert_snapshot!(facts.join("\n"));
+    assert_eq!(
+        facts,
+        [
+            r#""errors == 0" "passed" 0.0 "errors""#,
+            r#""p50(navigation duration)<1ms" "failed" 233.025 "ms""#,
+            r#""max(duration where name='<&\">') < 1s" "no-span" null "ms""#
+        ]
+    );
     let worst = &report["conditions"][1]["worst"][0];
     let id = worst["traceId"].as_str().unwrap();
     assert_eq!(worst["link"], format!("http://jaeger.test/trace/{id}"));
@@ -136,7 +160,10 @@ fn reports_have_every_condition() {
     let junit = fs::read_to_string(environment.home().join("junit.xml")).unwrap();
     assert!(junit.contains(r#"<testsuites name="navtrace" tests="3" skipped="0" failures="2" errors="0">"#), "{junit}");
     assert!(junit.contains(r#"<testcase name="errors == 0" classname="navtrace.check">"#), "{junit}");
-    assert!(junit.contains(r#"<testcase name="max(duration where name='&lt;&amp;&quot;&gt;') &lt; 1s""#), "{junit}");
+    assert!(
+        junit.contains(r#"<testcase name="max(duration where name=&apos;&lt;&amp;&quot;&gt;&apos;) &lt; 1s""#),
+        "{junit}"
+    );
     assert!(junit.contains(r#"<failure message="no span matched" type="no-span""#), "{junit}");
     assert!(junit.contains(id), "{junit}");
 }
@@ -170,7 +197,18 @@ fn hostile_files_break_nothing() {
     let output = checked_files(&environment, &["hostile.jsonl"], &conditions, &["--junit", "j.xml"]);
     assert_eq!(output.status.code(), Some(99));
     let text = stdout(&output);
-    assert_snapshot!(text);
+    assert_snapshot!(text, @"
+    ok    errors == 1: 1 error (6 spans)
+    ok    spans == 6: 6 spans
+    FAIL  no missing parents: 1 missing parent (6 spans)
+            00000000000000000000000000000002  1 missing parent
+    FAIL  max(duration) < 1s: 9000000.00 s (4 spans)
+            00000000000000000000000000000005  9000000.00 s  shop  work
+    FAIL  errors per trace == 0: 1 error in a trace (6 spans)
+            00000000000000000000000000000004  1 error  shop  work
+    ok    p50(duration) <= 4ms: 1.0 ms (4 spans)
+    3 of 6 conditions failed (6 spans in 5 traces)
+    ");
     for text in [text, fs::read_to_string(environment.home().join("j.xml")).unwrap(), stderr(&output)] {
         assert!(!text.contains('\x1b') && !text.contains('\u{202e}'), "{text:?}");
     }
@@ -268,8 +306,8 @@ fn a_run_that_cannot_be_checked_does_not_start() {
     };
     let check = ["--check", "errors == 0"];
     let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.test:4318")];
-    assert_snapshot!(refused(&check, &endpoint), @"navtrace: --check can't be used while spans go to OTEL_EXPORTER_OTLP_ENDPOINT: unset OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT; to check what it has received: navtrace check FILE");
-    assert_snapshot!(refused(&check, &[("OTEL_TRACES_EXPORTER", "none")]), @"navtrace: --check can't be used while the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED; to check what it has received: navtrace check FILE");
+    assert_snapshot!(refused(&check, &endpoint), @"navtrace: --check can't be used while spans go to http://collector.test:4318/v1/traces: unset OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT; to check files of another collector: navtrace check FILE");
+    assert_snapshot!(refused(&check, &[("OTEL_TRACES_EXPORTER", "none")]), @"navtrace: --check can't be used while the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED; to check files of another collector: navtrace check FILE");
     assert_snapshot!(refused(&[&check[..], &["--json", "-"]].concat(), &[]), @"navtrace: the report can't be written to standard output, which belongs to CMD; name a file with --json");
     assert_snapshot!(refused(&["--junit", "j.xml"], &[]), @"navtrace: --junit needs --check");
     assert_snapshot!(refused(&[&check[..], &["--output", "/dev/null"]].concat(), &[]), @"navtrace: the conditions can't be checked: /dev/null is not a plain file; name another file with --output");

@@ -6,6 +6,8 @@ fn parsed(text: &str) -> Condition {
 
 #[test]
 fn conditions_become_rules() {
+    use Comparison::{Equal, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+
     let filter = |attribute, comparison, value: &str| Filter { attribute, comparison, value: value.to_owned() };
     let keys = |keys: &[&str]| Attribute::Keys(keys.iter().map(|key| (*key).to_owned()).collect());
     let rule = |measure, kind, filters: &[Filter], comparison, limit| Rule::Measure {
@@ -20,7 +22,6 @@ fn conditions_become_rules() {
     let route = filter(keys(&["http.route"]), Comparison::Equal, "/api/orders");
     let status =
         |comparison, value| filter(keys(&["http.response.status_code", "http.status_code"]), comparison, value);
-    use Comparison::{Equal, GreaterOrEqual, Less, LessOrEqual, NotEqual};
     for (text, expected) in [
         (
             "p95(http.server duration where service=shop and route=/api/orders) < 300ms",
