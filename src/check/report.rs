@@ -1,4 +1,4 @@
-//! Outcomes as lines of text, as JSON, and in JUnit's XML. Pure.
+//! Outcomes as lines of text, as JSON, and as the XML that CI systems read. Pure.
 
 use quick_junit::{NonSuccessKind, Report as JunitReport, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;

@@ -1,5 +1,6 @@
 //! Tests `navtrace compare`: differences that are more than noise, what explains them, and exit codes.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Output;
 
@@ -37,7 +38,7 @@ impl Shop {
     /// Returns the lines of a run, in which each trace is a test that loads the cart and orders.
     fn lines(self) -> String {
         let mut random = Random(self.seed);
-        let mut text = String::new();
+        let mut lines = String::new();
         for trace in 1..=self.traces {
             let mut at = trace * 10_000_000;
             let mut spans = [Vec::new(), Vec::new(), Vec::new()];
@@ -73,14 +74,14 @@ impl Shop {
             let test = r#","attributes":[{"key":"test.case.name","value":{"stringValue":"orders a kettle"}}]"#;
             spans[0].push(span(self.seed, trace, 1, 0, "internal", "orders a kettle", (start, at + 500), test));
             for (service, spans) in ["browser", "shop", "pricing"].into_iter().zip(spans) {
-                text += &format!(
+                let _ = writeln!(
+                    lines,
                     r#"{{"resourceSpans":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"{service}"}}}}]}},"scopeSpans":[{{"spans":[{}]}}]}}]}}"#,
                     spans.join(",")
                 );
-                text.push('\n');
             }
         }
-        text
+        lines
     }
 }
 
