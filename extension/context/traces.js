@@ -3,7 +3,6 @@
  */
 
 import { dropOldest } from '../drop-oldest.js';
-import { BrowserContexts } from './browser-contexts.js';
 import { Clients, RecentIds } from './clients.js';
 import { ContextTraces } from './context-traces.js';
 import { mergeBaggage } from './lists.js';
@@ -12,6 +11,7 @@ import { isSampled } from './propagators.js';
 import { spanLink } from './traceparent.js';
 
 /** @import { IssuedFor, Linked, NavigationContext, Observation, SessionContext } from '../protocol.d.ts' */
+/** @import { BrowserContexts } from './browser-contexts.js' */
 /** @import { MainFrameRequest } from './client-hosts.js' */
 /** @import { ClientTab } from './clients.js' */
 /** @import { Carried } from './propagators.js' */
@@ -57,12 +57,14 @@ export class Traces {
    * @param {(message: string) => void} events.problem tells the user of an invalid steering header
    * @param {() => void} events.sampled called when a context is sampled
    * @param {() => void} events.clientChanged called when a client has changed its headers
+   * @param {BrowserContexts} browserContexts
    */
-  constructor(session, outbox, { problem, sampled, clientChanged }, browserContexts = new BrowserContexts()) {
+  constructor(session, outbox, { problem, sampled, clientChanged }, browserContexts) {
     this.#session = session;
     this.#outbox = outbox;
     this.#sampled = sampled;
     this.#clientChanged = clientChanged;
+    this.browserContexts = browserContexts;
     this.clients = new Clients(session, problem);
     this.contexts = new ContextTraces(session, browserContexts, {
       begun: (issuedFor, trace, { parent, links } = {}) => this.#begun(null, issuedFor, trace, links, parent),

@@ -65,7 +65,7 @@ export async function startHeaders(session, host, { injector, navigations }, obs
   // The host may have named one meanwhile.
   if (session.test !== null) traces.contexts.testChanged();
   if (contexts !== null) traces.restore(contexts);
-  const tabs = new Tabs(session, traces, contexts, browserContexts);
+  const tabs = new Tabs(session, traces, contexts);
   tabs.opened(open.flatMap(({ id }) => id ?? []), windowIds);
   tabs.moveToContexts();
   requests.findPages((details) => pageOf(tabs, documents, details) ?? traces.rootOf(details.tabId));

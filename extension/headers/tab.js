@@ -21,7 +21,7 @@ import { isBrowsersOwn } from '../observe/details.js';
  * @property {TracedContext | null} context null when the document is not traced
  * @property {TracedContext} previous context of the document before
  */
-/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'useSpare' | 'isStale' | 'isMisplaced'> & { clients: Pick<Traces['clients'], 'closed'> }} TabTraces */
+/** @typedef {Pick<Traces, 'issue' | 'isTarget' | 'rootOf' | 'useSpare' | 'isStale' | 'isMisplaced' | 'browserContexts'> & { clients: Pick<Traces['clients'], 'closed'> }} TabTraces */
 
 /** @param {TracedContext[]} ended @returns {Change} */
 const update = (...ended) => ({ update: true, ended });

@@ -5,7 +5,6 @@
 
 import { WORKERS } from '../context/incognito.js';
 import { dropOldest } from '../drop-oldest.js';
-import { BrowserContexts } from '../context/browser-contexts.js';
 import { TabSlots } from './tab-slots.js';
 import { noUpdate, sameSpan } from './tab.js';
 
@@ -36,8 +35,8 @@ export class Tabs {
    * @param {Pick<Session, 'context' | 'incognito'>} session @param {TabTraces} traces
    * @param {Omit<Contexts, 'session'> | null} [restored] what an earlier worker left in the rules
    */
-  constructor(session, traces, restored = null, browserContexts = new BrowserContexts()) {
-    this.browserContexts = browserContexts;
+  constructor(session, traces, restored = null) {
+    this.browserContexts = traces.browserContexts;
     this.#session = session;
     this.#traces = traces;
     this.#slots = new TabSlots(traces);

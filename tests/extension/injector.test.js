@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
+import { BrowserContexts } from '../../extension/context/browser-contexts.js';
 import { newSpanId, newTraceId } from '../../extension/context/ids.js';
 import { DEFAULT_PROPAGATION, EVERYTHING } from '../../extension/context/propagation.js';
 import { Traces } from '../../extension/context/traces.js';
@@ -233,7 +234,7 @@ test('the injector changes to another session', () => {
   const { inject, named, injector, tabs } = working();
   const other = { traceId: 'e'.repeat(32), spanId: 'e'.repeat(16), flags: '01' };
   const session = using(other);
-  injector.start({ session, tabs, traces: new Traces(session, fakeOutbox(), session.events) });
+  injector.start({ session, tabs, traces: new Traces(session, fakeOutbox(), session.events, new BrowserContexts()) });
   assert.equal(contextIn(inject(navigation())).traceId, other.traceId);
   assert.ok(named(response())[0]?.value?.includes(other.traceId));
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { BrowserContexts } from '../../extension/context/browser-contexts.js';
 import { Traces } from '../../extension/context/traces.js';
 import { Tabs } from '../../extension/headers/tabs.js';
 import { SESSION, fakeOutbox, fakeSession } from './support/session.js';
@@ -328,7 +329,7 @@ test('a navigation in a closed tab leaves nothing behind', () => {
 
 test("in scope tab an unknown tab stays in the spare's trace", () => {
   const session = fakeSession({ scope: 'tab' });
-  const traces = new Traces(session, fakeOutbox(), session.events);
+  const traces = new Traces(session, fakeOutbox(), session.events, new BrowserContexts());
   const tabs = new Tabs(session, traces);
   const { spare } = tabs.contexts();
   const { traceId } = spare.trace ?? {};

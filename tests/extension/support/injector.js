@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { mock } from 'node:test';
 
+import { BrowserContexts } from '../../../extension/context/browser-contexts.js';
 import { fallbackSession } from '../../../extension/context/session.js';
 import { STEERING_HEADERS } from '../../../extension/context/steering.js';
 import { Traces } from '../../../extension/context/traces.js';
@@ -87,7 +88,7 @@ export function working(settings) {
   const { injector, ...observers } = made();
   const session = using(SESSION, settings);
   const outbox = fakeOutbox();
-  const traces = new Traces(session, outbox, session.events);
+  const traces = new Traces(session, outbox, session.events, new BrowserContexts());
   const tabs = new Tabs(session, traces);
   tabs.opened([TAB], [TAB - 1]);
   injector.start({ session, tabs, traces });

@@ -2,6 +2,7 @@
  * Rules of two tabs, and requests that leave under them.
  */
 
+import { BrowserContexts } from '../../../extension/context/browser-contexts.js';
 import { DEFAULT_PROPAGATION, Propagation } from '../../../extension/context/propagation.js';
 import { AS_CONFIGURED } from '../../../extension/context/session.js';
 import { Traces } from '../../../extension/context/traces.js';
@@ -50,7 +51,7 @@ export const withTab = (current, next = current) => ({ ...contexts, tabs: new Ma
  */
 export function rulesOf(settings, carried = contexts, clients = [], hosts = undefined) {
   const session = fakeSession(settings, { context: SESSION });
-  const traces = new Traces(session, fakeOutbox(), session.events);
+  const traces = new Traces(session, fakeOutbox(), session.events, new BrowserContexts());
   const known = { carried: traces.carried.bind(traces), rootOf: traces.rootOf.bind(traces), clients: { withHeaders: () => clients } };
   const kept = hosts === undefined ? null : { paused: false, chosen: AS_CONFIGURED, started: 0, hosts, hadIncognito: false };
   return lightweightRules(carried, TYPES, session.propagation, known, kept);
@@ -74,7 +75,7 @@ const DETAILED_TYPES = ['image', 'main_frame', 'script', 'xmlhttprequest'];
  */
 export function detailedRulesOf(settings, { clients = [], roots = new Map(), paused = false, needsRules = () => false, hostsWithoutRules, hosts = [] } = {}, tabs = contexts.tabs) {
   const session = fakeSession(settings, { context: SESSION });
-  const traces = new Traces(session, fakeOutbox(), session.events);
+  const traces = new Traces(session, fakeOutbox(), session.events, new BrowserContexts());
   const known = {
     carried: traces.carried.bind(traces),
     rootOf: (/** @type {number} */ tabId) => roots.get(tabId) ?? SESSION,

@@ -2,6 +2,7 @@
  * Tabs whose contexts are numbered.
  */
 
+import { BrowserContexts } from '../../../extension/context/browser-contexts.js';
 import { Tabs } from '../../../extension/headers/tabs.js';
 import { ALIKE } from './session.js';
 
@@ -25,6 +26,7 @@ export const everywhere = (session, issue) => ({
   useSpare: () => {},
   isStale: () => false,
   isMisplaced: () => false,
+  browserContexts: new BrowserContexts(),
   clients: { closed: () => {} },
 });
 
@@ -83,6 +85,7 @@ export function withElsewhere() {
       useSpare: (tabId, { spanId }) => void claims.push([tabId, spanId]),
       isStale: (_, { spanId }) => state.stale === spanId,
       isMisplaced: () => false,
+      browserContexts: new BrowserContexts(),
       clients: { closed: () => {} },
     },
   );

@@ -3,6 +3,7 @@
  */
 
 import assert from 'node:assert/strict';
+import { BrowserContexts } from '../../../extension/context/browser-contexts.js';
 import { Traces } from '../../../extension/context/traces.js';
 import { SESSION, fakeOutbox, fakeSession, spanId as S, traceId as T } from './session.js';
 
@@ -24,7 +25,7 @@ export const client = (n, more) => ({ traceId: T(n), spanId: S(n + 1), flags: '0
 export function traced(settings, options) {
   const session = fakeSession(settings, options);
   const outbox = fakeOutbox();
-  const traces = new Traces(session, outbox, session.events);
+  const traces = new Traces(session, outbox, session.events, new BrowserContexts());
   /** The observations since the last call. */
   const observed = () =>
     outbox.observed.splice(0).map(({ what, time, ...context }) => {
