@@ -47,6 +47,8 @@ export class BrowserContexts {
   /** Whether a context has closed so far. A context may have been opened long before its first page, so it may be lost by then. */
   #hasClosed = false;
   #haveOverlapped = false;
+  /** Whether the host has seen contexts that overlap, and not just several windows of one. */
+  #areApart = false;
   #isAsked = true;
   #settled;
   /** @type {Map<number, string[]>} the tabs whose rules are in force, with the hosts from whose pages they take no navigations */
@@ -125,6 +127,21 @@ export class BrowserContexts {
     }
   }
 
+  /**
+   * Takes from the host which windows belong together: where a client gives each page a window of its own, pages of a context were taken for
+   * contexts beside it.
+   *
+   * @param {number[][]} groups
+   * @returns {BrowserContext[]} what turned out to be a part of another context
+   */
+  located(groups) {
+    const located = groups.map((windows) => [...this.#open].filter((context) => hasWindow(context, windows)));
+    const parts = located.flatMap(([first, ...others]) => others.map((part) => this.#merge(/** @type {BrowserContext} */ (first), part)));
+    this.#areApart ||= located.filter(({ length }) => length > 0).length > 1;
+    if (this.#open.size === 1 && !this.#areApart) this.#haveOverlapped = false;
+    return parts;
+  }
+
   /** Takes a request of a tab that the browser reports. The caller may be keeping it waiting. @param {number} tabId */
   requested(tabId) {
     const context = this.#ofTab.get(tabId);
@@ -179,6 +196,20 @@ export class BrowserContexts {
   /** Records the rules that are in force, by their tabs. @param {Map<number, string[]>} rules see {@link BrowserContexts.hostsWithoutRules} */
   ruled(rules) {
     this.#inForce = rules;
+  }
+
+  /** @param {BrowserContext} context @param {BrowserContext} part */
+  #merge(context, part) {
+    this.#open.delete(part);
+    for (const [tabId, windowId] of part.tabs) {
+      context.tabs.set(tabId, windowId);
+      this.#ofTab.set(tabId, context);
+    }
+    for (const tabId of part.closed) context.closed.add(tabId);
+    context.isKept ||= part.isKept;
+    context.isReported ||= part.isReported;
+    context.hasShown ||= part.hasShown;
+    return part;
   }
 
   /** @param {boolean} isOlder */

@@ -164,7 +164,7 @@ export class ContextTraces {
     return [...this.#open.values()].some((trace, at) => trace !== before[at]);
   }
 
-  /** Handles a context whose last tab was closed. @param {BrowserContext} context */
+  /** Handles a context whose last tab was closed, or which turned out to be a part of another one. @param {BrowserContext} context */
   closed(context) {
     const trace = this.#open.get(context);
     this.#unused.delete(context);

@@ -103,7 +103,9 @@ export class NavigationTracker {
   contextsKept({ opened, kept, closed, windows = [] }) {
     const { tabs, traces } = this.#tracing;
     if (kept) tabs.browserContexts.kept(opened, closed);
-    if (traces.contexts.located(windows)) tabs.moveToContexts();
+    const hasMoved = traces.contexts.located(windows);
+    for (const part of tabs.browserContexts.located(windows)) traces.contexts.closed(part);
+    if (hasMoved) tabs.moveToContexts();
     void this.#mode.update();
   }
 

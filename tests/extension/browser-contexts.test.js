@@ -119,6 +119,26 @@ test('contexts that are older than the worker have rules if there are several', 
   assert.deepEqual([ruled(contexts, 2, 4), contexts.question()], [[2, 4], 2]);
 });
 
+test('pages of a context that have a window each are one context, once the host says so', () => {
+  const contexts = new BrowserContexts();
+  for (const id of [2, 4, 6]) contexts.opened(tab(id, id - 1));
+  assert.deepEqual(ruled(contexts, 2, 4, 9), [4, 9]);
+  assert.deepEqual(contexts.located([[3, 1]]).map(({ number }) => number), [2]);
+  assert.equal(contexts.of(4), contexts.of(2));
+  assert.deepEqual(ruled(contexts, 2, 4, 9), [9], 'nothing is known of the third window');
+  assert.deepEqual(contexts.located([[1, 3, 5]]).length, 1);
+  assert.deepEqual(ruled(contexts, 2, 4, 6, 9), []);
+  assert.deepEqual([2, 4].map((id) => contexts.closed(id)), [null, null]);
+  assert.deepEqual([...(contexts.closed(6)?.closed ?? [])], [2, 4, 6]);
+  contexts.opened(tab(12, 11));
+  assert.deepEqual(ruled(contexts, 12, 19), [], 'a client that uses one context after the other');
+  contexts.opened(tab(14, 13));
+  assert.deepEqual(contexts.located([[11], [13]]), []);
+  for (const id of [12, 14]) contexts.closed(id);
+  contexts.opened(tab(22, 21));
+  assert.deepEqual(ruled(contexts, 22), [22], 'contexts have overlapped');
+});
+
 test('rules stay in force until the browser has removed them', () => {
   const contexts = new BrowserContexts();
   contexts.opened(tab(2, 1));

@@ -122,6 +122,10 @@ fn a_script_chooses_what_each_page_carries() {
             assert!(request.traceparent.is_empty());
         }
         check_off(&iteration.requests(&run, "off"));
+        let second = iteration.requests(&run, "second");
+        let is_steered =
+            |request: &&Recorded| request.traceparent.is_empty() && request.header("uber-trace-id").is_some();
+        assert!(second.len() > 4 && second.iter().all(is_steered), "a context after the first one: {second:?}");
         let own = &own["uber-trace-id"];
         assert!(own.starts_with("dc0742") && own.ends_with(":0:0") && own.split(':').count() == 4, "{own}");
         assert!(own_spans[0] != own_spans[1] && own_spans.iter().all(|id| id.len() == 16));

@@ -58,6 +58,14 @@ export default async function () {
   } finally {
     await context.close();
   }
+  const second = await newContext({ tracing: { propagator: 'jaeger' } });
+  try {
+    const page = await second.newPage();
+    await load(page, 'second');
+    await page.close();
+  } finally {
+    await second.close();
+  }
 }
 
 // Words are checked before anything is sent.
