@@ -85,9 +85,22 @@ need_rust_component() {
   quietly rustup component add "$1"
 }
 
+# need_rust_target TARGET, such as aarch64-unknown-linux-musl
+need_rust_target() {
+  [ -d "$(rustc --print sysroot)/lib/rustlib/$1/lib" ] && return
+  have rustup || fail "Rust for $1 is missing: please install it together with Rust from https://rustup.rs"
+  say "Adding $1 to the Rust toolchain"
+  quietly rustup target add "$1"
+}
+
 # Rust links with the C compiler.
 need_linker() {
   have cc || apt_install gcc libc6-dev
+}
+
+# Debian's busybox that needs no library, as /bin/busybox.
+need_static_busybox() {
+  { have busybox && ! ldd /bin/busybox >/dev/null 2>&1; } || apt_install busybox-static
 }
 
 need_shellcheck() {
