@@ -1,22 +1,28 @@
 #!/usr/bin/env bash
 # The whole of navtrace in one command: a traced shop, an ordinary k6 browser test of it, and its result.
 #
+#   install/demo.sh                  builds navtrace
+#   install/demo.sh --binary FILE    takes this program, or the one in this .tar.gz of a release
+#
 # For Debian 12 with Rust and, unless k6 is there already, Go. Gets Chromium from Debian's packages and builds k6 when
 # they are missing; both stay, so that a second run is quick.
 set -euo pipefail
 
 # shellcheck source=install/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+binary=
+case ${1:-} in
+  "") ;;
+  --binary) [ -n "${2:-}" ] && binary=$(realpath -- "$2") || fail "--binary needs a file" ;;
+  *) fail "unknown argument: $1 (there is only --binary FILE)" ;;
+esac
 cd "$root"
 
 need_rust
 need_linker
 need_k6
 need_chromium
-
-say "Building navtrace and the demo shop"
-cargo build --quiet --release --locked --bin navtrace --example shop
-built=$(target_dir)/release
 
 scratch=$(mktemp -d)
 run_pid=
@@ -32,8 +38,20 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+if [ -n "$binary" ]; then
+  program=$(release_program "$binary" "$scratch")
+  say "Building the demo shop"
+  cargo build --quiet --locked --example shop
+  shop=$(target_dir)/debug/examples/shop
+else
+  say "Building navtrace and the demo shop"
+  cargo build --quiet --release --locked --bin navtrace --example shop
+  program=$(target_dir)/release/navtrace
+  shop=$(target_dir)/release/examples/shop
+fi
+
 # The shop is started by the run, so that its two services get the run's OTLP endpoint from their environment.
-export SHOP="$built/examples/shop" SCRATCH="$scratch" K6_NO_USAGE_REPORT=true
+export SHOP="$shop" SCRATCH="$scratch" K6_NO_USAGE_REPORT=true
 say "Running: navtrace run -- k6 run examples/k6/demo.js, with the shop beside k6"
 say
 status=0
@@ -41,7 +59,7 @@ status=0
 mkfifo "$scratch/stderr"
 tee "$scratch/words" <"$scratch/stderr" >&2 &
 tee_pid=$!
-"$built/navtrace" run -- install/demo-shop.sh k6 run --quiet examples/k6/demo.js 2>"$scratch/stderr" &
+"$program" run -- install/demo-shop.sh k6 run --quiet examples/k6/demo.js 2>"$scratch/stderr" &
 run_pid=$!
 wait "$run_pid" || status=$?
 run_pid=
@@ -68,7 +86,7 @@ else
   if [ -n "$file" ]; then
     say "One of the traces, the browser's spans and the services' in one (navtrace view):"
     say
-    "$built/navtrace" view "$file" "$(head -n 1 <<<"$named")" || status=$?
+    "$program" view "$file" "$(head -n 1 <<<"$named")" || status=$?
     say
   fi
   say "Each iteration is one trace: the ids that navtrace named are the ids that arrived."

@@ -5,13 +5,13 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: install/install.sh [--prefix DIR] [--binary PATH] [--system] [--no-browser]
+Usage: install/install.sh [--prefix DIR] [--binary FILE] [--system] [--no-browser]
 
 Builds navtrace and puts it into DIR/bin, with a link navtrace-chromium beside it. Then registers it with the browsers
 that are found here (navtrace install), so that the extension can be loaded there.
 
   --prefix DIR    instead of $PREFIX, or else ~/.local
-  --binary PATH   takes this program instead of building one
+  --binary FILE   takes this program, or the one in this .tar.gz of a release, instead of building one
   --system        for all users: DIR is /usr/local, unless it is given
   --no-browser    registers with no browser
   --help          shows this
@@ -42,15 +42,20 @@ while [ $# -gt 0 ]; do
 done
 prefix=${prefix:-$(default_prefix "$system")}
 
-if [ -z "$binary" ]; then
+unpacked=
+program=
+link=
+# What is put in place is complete under a temporary name first, so a browser that starts meanwhile finds the old one or the new one.
+trap 'rm -rf ${unpacked:+"$unpacked"} ${program:+"$program.new.$$"} ${link:+"$link.new.$$"}' EXIT
+case $binary in *.tar.gz) unpacked=$(mktemp -d) ;; esac
+if [ -n "$binary" ]; then
+  binary=$(release_program "$binary" "$unpacked")
+else
   need_rust
   have cc || fail "a C compiler is missing, Rust links with it: please install gcc"
   say "Building navtrace"
   (cd "$root" && cargo build --quiet --release --locked --bin navtrace)
   binary=$(target_dir)/release/navtrace
-fi
-if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
-  fail "not a program: $binary"
 fi
 
 if [ -n "$system" ]; then
@@ -68,8 +73,6 @@ if { [ -e "$link" ] || [ -L "$link" ]; } && ! is_our_link "$link"; then
   fail "$link exists and is not a link to navtrace: please move it away"
 fi
 
-# Each is complete under a temporary name first, so a browser that starts meanwhile finds the old one or the new one.
-trap 'rm -f "$program.new.$$" "$link.new.$$"' EXIT
 cp "$binary" "$program.new.$$"
 chmod 755 "$program.new.$$"
 mv -f "$program.new.$$" "$program"

@@ -287,6 +287,21 @@ need_node() {
   node_is_recent || fail "Node is too old: please install $NODE_MINIMUM or newer from https://nodejs.org"
 }
 
+# release_program FILE FOLDER: prints the path of the program that the file is, or that it contains as the .tar.gz of a release. That is
+# unpacked into the folder.
+release_program() {
+  case $1 in
+    *.tar.gz)
+      tar -xzf "$1" -C "$2" --strip-components=1 --wildcards '*/navtrace' 2>/dev/null || fail "not a release of navtrace: $1"
+      printf '%s\n' "$2/navtrace"
+      ;;
+    *)
+      if [ ! -f "$1" ] || [ ! -x "$1" ]; then fail "not a program: $1"; fi
+      printf '%s\n' "$1"
+      ;;
+  esac
+}
+
 # default_prefix SYSTEM, which is empty for one user
 default_prefix() {
   if [ -n "$1" ]; then

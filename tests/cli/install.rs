@@ -60,6 +60,33 @@ fn an_installation_works_and_can_be_removed() {
 }
 
 #[test]
+fn it_takes_the_program_of_a_release() {
+    let environment = Environment::new();
+    let home = environment.home().to_str().unwrap();
+    let release = format!("{home}/navtrace-1.tar.gz");
+    let tar = |args: &[&str]| assert!(Command::new("tar").args(args).status().unwrap().success());
+    let folder = Path::new(env!("CARGO_BIN_EXE_navtrace")).parent().unwrap().to_str().unwrap();
+    tar(&["-czf", &release, "-C", folder, "--transform", "s,^,navtrace-1/,", "navtrace"]);
+    let output = script(&environment, "install.sh", &["--binary", &release, "--no-browser"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(entries(&environment.home().join(".local/bin")), ["navtrace", "navtrace-chromium"]);
+    assert_eq!(entries(environment.temporary()), [""; 0]);
+    let output = Command::new(environment.home().join(".local/bin/navtrace")).arg("--version").output().unwrap();
+    assert_eq!(stdout(&output), concat!("navtrace ", env!("CARGO_PKG_VERSION"), "\n"));
+
+    fs::remove_dir_all(environment.home().join(".local")).unwrap();
+    for (name, words) in [("other.tar.gz", "not a release of navtrace"), ("missing", "not a program")] {
+        let other = format!("{home}/{name}");
+        if name != "missing" {
+            tar(&["-czf", &other, "-T", "/dev/null"]);
+        }
+        let output = script(&environment, "install.sh", &["--binary", &other, "--no-browser"]);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(1), format!("install.sh: {words}: {other}\n")));
+        assert!(!environment.home().join(".local").exists() && entries(environment.temporary()).is_empty());
+    }
+}
+
+#[test]
 fn it_installs_without_a_browser() {
     let environment = Environment::new();
     // All programs that the script calls, and no browser.
