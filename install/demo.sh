@@ -14,7 +14,10 @@ set -euo pipefail
 binary=
 case ${1:-} in
   "") ;;
-  --binary) [ -n "${2:-}" ] && binary=$(realpath -- "$2") || fail "--binary needs a file" ;;
+  --binary)
+    [ -n "${2:-}" ] || fail "--binary needs a file"
+    binary=$(realpath -- "$2")
+    ;;
   *) fail "unknown argument: $1 (there is only --binary FILE)" ;;
 esac
 cd "$root"

@@ -9,6 +9,7 @@ K6_VERSION=v1.8.1 # needs the Go below
 JAEGER_VERSION=v1.76.0
 KUSTOMIZE_VERSION=v5.7.1 # newer ones need a newer Go
 KUBERNETES_VALIDATE_VERSION=1.37.0
+ACTIONLINT_VERSION=v1.7.12
 DEBIAN_SUITE=bookworm # of the root file system that tests and the image use
 GO_MINIMUM=1.25
 GO_MINIMUM_OTELCOL=1.26
@@ -105,6 +106,15 @@ need_static_busybox() {
 
 need_shellcheck() {
   have shellcheck || apt_install shellcheck
+}
+
+# The linter of the workflow files. Any on PATH will do; else it is built, and kept.
+need_actionlint() {
+  have actionlint && return
+  need_go actionlint
+  say "Building actionlint $ACTIONLINT_VERSION (once)"
+  mkdir -p "$tools/bin"
+  quietly env CGO_ENABLED=0 GOBIN="$tools/bin" go install "github.com/rhysd/actionlint/cmd/actionlint@$ACTIONLINT_VERSION"
 }
 
 # Tests begin a network of their own with it.

@@ -42,6 +42,7 @@ install_tools() {
   need_linker
   need_node
   need_shellcheck
+  need_actionlint
   need_ip
   need_kubernetes_tools
   if ! $fast; then
@@ -54,6 +55,7 @@ install_tools() {
     need_otelcol
     need_buildah
     need_podman
+    need_debian_root >/dev/null
   fi
 }
 
@@ -94,6 +96,7 @@ step "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "types of the extension" npm run --silent check
 step "lint of the extension" npm run --silent lint
 step "shell scripts" check_scripts
+step "workflows" actionlint
 step "tests of the extension" npm --silent test
 step "manifests for Kubernetes" tests/kubernetes/run.sh
 step "tests that need no browser" test_without_browser
@@ -102,8 +105,13 @@ if $fast; then
   say "Everything passed but the browser tests, which --fast leaves out."
 else
   step "tests in the browser" test_in_browser
-  step "the demo" install/demo.sh
-  step "the container image" tests/image/run.sh
+  # The one optimized build serves all of the following.
+  target=$(uname -m)-unknown-linux-musl
+  step "a release" install/release.sh --allow-dirty --target "$target"
+  step "the release in bare systems" tests/release.sh
+  tarball=$(echo "dist/navtrace-"*"-$target.tar.gz")
+  step "the demo" install/demo.sh --binary "$tarball"
+  step "the container image" tests/image/run.sh --binary "$tarball"
   say
   say "Everything passed."
 fi

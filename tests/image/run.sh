@@ -1,10 +1,22 @@
 #!/usr/bin/env bash
 # Checks the container image: builds it, and runs it by podman with what containers usually take away: rights, the root file system, the
 # home directory, most of /dev/shm and, in one part, user namespaces. By root (sudo). The containers have no network.
+#
+#   tests/image/run.sh                  builds navtrace
+#   tests/image/run.sh --binary FILE    takes this program, or the one in this .tar.gz of a release
 set -euo pipefail
 
 # shellcheck source=install/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../install/lib.sh"
+binary=
+case ${1:-} in
+  "") ;;
+  --binary)
+    [ -n "${2:-}" ] || fail "--binary needs a file"
+    binary=$(realpath -- "$2")
+    ;;
+  *) fail "unknown argument: $1 (there is only --binary FILE)" ;;
+esac
 cd "$root"
 
 need_rust
@@ -14,12 +26,19 @@ need_k6
 need_buildah
 need_podman
 need_kubernetes_tools
-say "Building navtrace and the demo shop"
-cargo build --quiet --release --locked --bin navtrace --example shop
-built=$(target_dir)/release
+if [ -n "$binary" ]; then
+  say "Building the demo shop"
+  cargo build --quiet --locked --example shop
+  shop=$(target_dir)/debug/examples/shop
+else
+  say "Building navtrace and the demo shop"
+  cargo build --quiet --release --locked --bin navtrace --example shop
+  binary=$(target_dir)/release/navtrace
+  shop=$(target_dir)/release/examples/shop
+fi
 # What follows needs root. What was installed and built before is the user's.
 if [ "$(id -u)" -ne 0 ]; then
-  exec sudo env "HOME=$HOME" "PATH=$PATH" "XDG_CACHE_HOME=${XDG_CACHE_HOME:-}" "$0"
+  exec sudo env "HOME=$HOME" "PATH=$PATH" "XDG_CACHE_HOME=${XDG_CACHE_HOME:-}" "$0" "$@"
 fi
 user=54321
 
@@ -85,11 +104,11 @@ wait_for() {
 
 image=localhost/navtrace:test
 archive=$scratch/navtrace.tar
-install/image/build.sh --binary "$built/navtrace" --tag "$image" --output "$archive"
+install/image/build.sh --binary "$(release_program "$binary" "$scratch")" --tag "$image" --output "$archive"
 tar -tf "$archive" | grep -x oci-layout >/dev/null || fail "this is no OCI archive: $archive"
 rm "$archive"
 mkdir "$scratch/work" "$scratch/out"
-cp "$built/examples/shop" install/demo-shop.sh examples/k6/demo.js tests/image/inside.sh "$scratch/work"
+cp "$shop" install/demo-shop.sh examples/k6/demo.js tests/image/inside.sh "$scratch/work"
 chown "$user:0" "$scratch/out"
 
 # No rights, no root file system and no home to write to, a user that /etc/passwd lacks, and the smallest /dev/shm that is usual.
