@@ -197,7 +197,7 @@ Architecture: $architecture
 Section: web
 Priority: optional
 Maintainer: The navtrace authors <navtrace@localhost>
-Installed-Size: $(du -sk "$tree/usr" | cut -f 1)
+Installed-Size: $(du -sk --apparent-size "$tree/usr" | cut -f 1)
 Recommends: chromium | google-chrome-stable, ca-certificates
 Description: trace context on every request of a browser test
  Makes every request of a Chromium that a test drives carry W3C trace context,
