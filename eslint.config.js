@@ -18,7 +18,7 @@ export default [
     rules,
   },
   {
-    files: ['extension/observe/measure-page.js'],
+    files: ['extension/observe/{k6-page,k6-relay,measure-page}.js'],
     languageOptions: { sourceType: 'script', globals: { ...globals.browser, chrome: 'readonly' } },
     rules,
   },

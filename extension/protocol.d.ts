@@ -179,7 +179,7 @@ spanId: string,
 /** The name of a client's span that nobody else makes; absent for spans that exist. */
 name?: string, 
 /** Attributes of the span. */
-attributes: { [key in string]: string }, };
+attributes: { [key in string]: string }, } | { "what": "k6-span", time: number, spanId: string, k6SpanId: string, };
 
 export type Observed = { 
 /** A random id of the service worker's run, which tells its batches from those of an earlier run. */
@@ -294,6 +294,8 @@ mode: WantedMode,
 exports: boolean, 
 /** Whether to measure navigation timing and web vitals in pages. */
 webVitals: boolean, 
+/** Whether to tell of the span ids that k6 gives pages. */
+k6Spans?: boolean, 
 /** Names of the parameters in addresses whose values are secret, in lower case and without punctuation; `*` stands for any beginning. */
 redact: Array<string>, 
 /** How requests carry contexts. */

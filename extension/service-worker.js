@@ -8,6 +8,7 @@ import { Session, fallbackSession } from './context/session.js';
 import { Injector } from './headers/injector.js';
 import { startHeaders } from './headers/start.js';
 import { Documents } from './observe/documents.js';
+import { readK6Spans, watchK6Spans } from './observe/k6-spans.js';
 import { NavigationStarts, watchNavigations } from './observe/navigations.js';
 import { observeOpenDocuments } from './observe/open-documents.js';
 import { Outbox } from './observe/outbox.js';
@@ -39,6 +40,7 @@ const host = new Host(session, outbox, {
   testChanged: () => void ready.then(({ navigations: tracker }) => tracker.testChanged()),
   forgotten: (message) => void choices.repeat(message),
   measurePages: measureWebVitals,
+  readK6Spans,
 });
 const choices = new Choices(session, host, () => {
   renew();
@@ -68,5 +70,6 @@ void ready.then((parts) => {
 });
 
 watchWebVitals(outbox, documents, session.incognito);
+watchK6Spans(outbox, documents, session.incognito);
 servePages(ready, { session, host, choices, status, history });
 setInterval(() => void chrome.runtime.getPlatformInfo(), HEARTBEAT);

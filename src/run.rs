@@ -5,6 +5,8 @@ pub(crate) mod browser_variables;
 pub(crate) mod collector;
 pub(crate) mod ending;
 mod fixed_browsers;
+mod k6;
+mod k6_spans;
 mod other_hosts;
 mod playwright_registry;
 mod progress;
@@ -66,6 +68,8 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) policy: Policy,
     /// Where the spans of tests are sent.
     pub(crate) export: ExportOptions,
+    /// Whether the spans of k6 can be put into the traces of browsers.
+    pub(crate) joins_k6: bool,
     /// Whether headers go to every host, so that the user is told to which others they went.
     pub(crate) is_unlimited: bool,
 }
@@ -125,6 +129,10 @@ impl Run {
         };
         let exporter = TestExporter::new(options.export.clone());
         receiver.trace_tests(TestAttempts::new(options.policy.clone(), links), exporter);
+        if options.joins_k6 {
+            let receiving = k6::receive_spans(&receiver, &mut command, &options.policy, &options.export);
+            receiving.unwrap_or_else(|failure| say(&format!("k6's own spans stay apart: {failure}")));
+        }
         let reporter_hint = test_runner::reporter::add(dir.path(), &mut command);
         let prepared = reporter_hint.and_then(|hint| {
             browser_variables::store(dir.path(), &command, &options.variables, &options.defaults).map(|()| hint)

@@ -31,6 +31,7 @@ import { Problems } from './problems.js';
  * @property {(answer: Overlapped) => void} contextsKept called with the answer to {@link Host.keepContexts}
  * @property {() => void} testChanged called when another test drives the browser, or none
  * @property {() => Promise<void>} measurePages called when the host wants pages to be measured
+ * @property {() => Promise<void>} readK6Spans called when the host wants the span ids that k6 gives pages
  */
 /**
  * What the host has reported; null until then.
@@ -76,6 +77,8 @@ export class Host {
   #overlap = null;
   /** @type {Promise<void> | null} null until a host asks for it */
   #measuring = null;
+  /** @type {Promise<void> | null} null until a host asks for it */
+  #reading = null;
   /** @type {() => void} */
   #settle = () => {};
   /** Settled when the first host has answered or gone. */
@@ -121,7 +124,7 @@ export class Host {
       this.#handlers.changed();
       console.warn('navtrace: no host answers: requests carry a trace of their own, and nothing is exported');
     }
-    await this.#measuring;
+    await Promise.all([this.#measuring, this.#reading]);
   }
 
   /** The state to show. */
@@ -285,6 +288,7 @@ export class Host {
     this.facts.wantedMode = message.mode;
     this.#session.exports = message.exports;
     if (message.webVitals) this.#measuring ??= this.#handlers.measurePages();
+    if (message.k6Spans === true) this.#reading ??= this.#handlers.readK6Spans();
     if (this.#session.contextIfOpen === null) this.#session.adopt(message.session);
     if (sameContext(this.#session.contextIfOpen, message.session)) this.#agree(message);
     else if (this.#session.isReplaceable) this.#late = message;

@@ -165,6 +165,7 @@ const SHAPES = {
     // Older hosts do not send these.
     redact: orMissing(listOf(isString)),
     configured: orMissing(isConfigured),
+    k6Spans: orMissing(isBoolean),
   }),
   contexts: shape({ contexts: listOf(isNavigationContext), traces: listOf(isSessionContext) }),
   received: shape({ worker: isString, number: Number.isSafeInteger }),

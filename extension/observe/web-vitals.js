@@ -50,7 +50,7 @@ export function watchWebVitals(outbox, documents, incognito) {
   chrome.runtime.onMessage.addListener((message, { id, documentId, tab }) => {
     const spanId = documents.find(documentId)?.spanId;
     const tabId = tab?.id ?? WORKERS;
-    if (id !== chrome.runtime.id || spanId === undefined || !incognito.observes(tabId)) return;
+    if (id !== chrome.runtime.id || message?.k6SpanId !== undefined || spanId === undefined || !incognito.observes(tabId)) return;
     const { vitals, timing } = message ?? {};
     outbox.observe({ what: 'page-measured', time: Date.now(), spanId, vitals: numbersIn(vitals), timing: numbersIn(timing) }, tabId);
   });

@@ -20,12 +20,23 @@ pub const RUN_SOCKET: &str = "NAVTRACE_RUN";
 /// Address of the collector of `navtrace run`.
 pub(crate) const RUN_COLLECTOR: &str = "NAVTRACE_COLLECTOR";
 
+/// Address at which `navtrace run` receives the spans of k6.
+pub(crate) const RUN_K6_SPANS: &str = "NAVTRACE_K6_SPANS";
+
 /// File of the reporter for Playwright Test, for a configuration that names its reporters.
 pub(crate) const TEST_REPORTER: &str = "NAVTRACE_REPORTER";
 
 /// Every variable of this file.
-pub(crate) const INTERNAL: [&str; 7] =
-    [GATE_SOCKET, LATCHED_PROFILE, DEVTOOLS_FILE, STARTED_BROWSER, RUN_SOCKET, RUN_COLLECTOR, TEST_REPORTER];
+pub(crate) const INTERNAL: [&str; 8] = [
+    GATE_SOCKET,
+    LATCHED_PROFILE,
+    DEVTOOLS_FILE,
+    STARTED_BROWSER,
+    RUN_SOCKET,
+    RUN_COLLECTOR,
+    RUN_K6_SPANS,
+    TEST_REPORTER,
+];
 
 /// Returns the path in an environment variable; `None` when the variable is unset or empty.
 pub(crate) fn path(name: &str) -> Option<PathBuf> {

@@ -69,6 +69,7 @@ pub struct Conversation {
     endpoint: Option<String>,
     mode: WantedMode,
     web_vitals: bool,
+    k6_spans: bool,
     issuer: Option<Issuer>,
 }
 
@@ -86,6 +87,7 @@ impl Conversation {
             endpoint: None,
             mode,
             web_vitals: false,
+            k6_spans: false,
             issuer,
         }
     }
@@ -98,6 +100,11 @@ impl Conversation {
     /// Turns page measurement on or off (default off).
     pub(crate) fn with_web_vitals(self, web_vitals: bool) -> Self {
         Self { web_vitals, ..self }
+    }
+
+    /// Sets whether the span ids that k6 gives pages are wanted (default no).
+    pub(crate) fn with_k6_spans(self, k6_spans: bool) -> Self {
+        Self { k6_spans, ..self }
     }
 
     /// Handles the body of a frame, and returns the answer and the event if there are any.
@@ -163,7 +170,8 @@ impl Conversation {
             exclude: texts(&self.configured.exclude),
             resources: self.configured.resources.words().into_iter().map(ToOwned::to_owned).collect(),
         };
-        let (mode, exports, web_vitals) = (self.mode, self.endpoint.is_some(), self.web_vitals);
+        let (mode, exports, web_vitals, k6_spans) =
+            (self.mode, self.endpoint.is_some(), self.web_vitals, self.k6_spans);
         let issuer = self.issuer();
         let (session, policy) = (issuer.session(), issuer.policy());
         let traces = if matches!(policy.scope(), Scope::Session | Scope::Context) { FEW_TRACES } else { FIRST_STOCK };
@@ -173,6 +181,7 @@ impl Conversation {
             exports,
             // Measurements are useful only in spans that are exported.
             web_vitals: web_vitals && (session.flags.is_sampled() || policy.samples_parts()),
+            k6_spans,
             redact: policy.redaction.names().to_vec(),
             propagation: Box::new(policy.propagation(session.trace_id)),
             session,

@@ -29,6 +29,7 @@ use crate::launch::gate::{self, SessionFile, Stage};
 use crate::launch::latch::Latch;
 use crate::launch::worker_order;
 use crate::observe::counts::SessionCounts;
+use crate::observe::session::IterationTrace;
 use crate::run::reports::{Report, ReportSender};
 
 const NOT_GRANTED: &str = "NAVTRACE_MODE=detailed, but this browser does not let the extension change single requests: start it through \
@@ -52,6 +53,8 @@ pub(crate) struct HostOptions {
     pub(crate) mode: ModeSetting,
     /// Whether pages measure navigation timing and web vitals, if spans are exported at all.
     pub(crate) web_vitals: bool,
+    /// Whether k6 has started the browser and sends its own spans to `navtrace run`.
+    pub(crate) k6_spans: bool,
     /// Template for links to traces.
     pub(crate) link: Option<String>,
     pub(crate) export: ExportOptions,
@@ -99,7 +102,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     let queue = Queue::start(&options.export, Arc::new(listener)).inspect_err(|failure| {
         run.problem(&failure.to_string());
     })?;
-    let test_worker = TestWorker::follow(&frames, &run, queue.step_sender());
+    let test_worker = TestWorker::follow(&frames, &run, options.k6_spans, queue.tests());
     let host = Host {
         options,
         settings,
@@ -115,6 +118,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
     let endpoint = options.export.endpoint.as_ref().map(Endpoint::name);
     let conversation = Conversation::new(options.policy.clone(), options.mode.of_worker(), session_file.context())
         .with_web_vitals(options.web_vitals && endpoint.is_some())
+        .with_k6_spans(options.k6_spans && endpoint.is_some())
         .with_export(options.link.clone(), endpoint);
     let served = conversation::serve(&mut io::stdin().lock(), &frames, conversation, |event| host.handle(event));
     // Another host may take the session over.
@@ -289,6 +293,10 @@ impl Listener for QueueListener {
 
     fn problem(&self, problem: &str) {
         report_problem(&self.run, problem);
+    }
+
+    fn iteration_found(&self, trace: &IterationTrace) {
+        self.run.send(&Report::IterationTrace(trace.clone()));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::base::process::Process;
 use crate::base::{lock, threads};
 use crate::channel::host::send;
 use crate::channel::message::to_extension::ToExtension;
-use crate::observe::session::TestStep;
+use crate::export::queue::QueuedTests;
 use crate::run::reports::{Report, ReportSender};
 use crate::run::test_runner::messages::{FollowWorker, Notice, TestContext};
 
@@ -28,23 +28,26 @@ struct State {
 }
 
 impl TestWorker {
-    /// Asks for the tests of the worker above the browser, if there is one. Passes their steps to `on_step`.
+    /// Asks for the tests of the worker above the browser, if there is one. Passes their steps, and the iterations of k6 if it has started the
+    /// browser, to the queue.
     pub(super) fn follow(
         frames: &Arc<Mutex<File>>,
         run: &ReportSender,
-        on_step: impl Fn(TestStep) + Send + 'static,
+        follows_iterations: bool,
+        queue: QueuedTests,
     ) -> Arc<Self> {
         let worker = Arc::new(Self { frames: Arc::clone(frames), state: Mutex::default() });
         let index = std::env::var(WORKER_INDEX).ok().and_then(|index| index.parse().ok());
-        let Some(index) = index else { return worker };
-        if !run.send(&Report::FollowWorker(FollowWorker::new(index, Process::ancestors()))) {
+        let follow = index.map(|index| Report::FollowWorker(FollowWorker::new(index, Process::ancestors())));
+        if !follow.map_or(follows_iterations, |follow| run.send(&follow)) {
             return worker;
         }
         let (run, for_thread) = (run.clone(), Arc::clone(&worker));
         let reading = threads::start("tests", move || {
             run.read_notices(|notice| match notice {
                 Notice::Test { test } => for_thread.change(test),
-                Notice::Step(step) => on_step(step),
+                Notice::Step(step) => queue.step(step),
+                Notice::Iteration(iteration) => queue.iteration(iteration),
                 Notice::Trace { .. } => {}
             });
             // From here on the end of a test would not be known.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode as ProcessExitCode;
 
+use crate::base::environment::{self, RUN_K6_SPANS};
 use crate::base::failure::Failure;
 use crate::base::process::Process;
 use crate::channel::host::{self, HostOptions, SettingsStore};
@@ -29,8 +30,10 @@ pub(super) fn host(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         tracing::warn!("{warning}");
     }
     let policy = if latch::is_own_browser() { config.policy_of_own_browser() } else { config.browser_policy() };
+    let is_started_by_k6 = is_started_by_k6();
     let options = HostOptions {
-        policy: Policy { window_per_page: is_started_by_k6(), ..policy },
+        policy: Policy { window_per_page: is_started_by_k6, ..policy },
+        k6_spans: is_started_by_k6 && environment::path(RUN_K6_SPANS).is_some(),
         mode: config.mode,
         web_vitals: config.web_vitals,
         link: config.link.as_ref().map(|link| link.as_str().to_owned()),

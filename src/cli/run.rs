@@ -121,6 +121,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         browser: &browser,
         policy: config.browser_policy(),
         export: export_of_tests(config, collector.as_ref(), run.socket(), run_id),
+        joins_k6: config.mode != ModeSetting::Static,
         is_unlimited: config.policy.targets.is_empty() && writes_spans,
     };
     let finished = run.execute(command, collector, &options)?;

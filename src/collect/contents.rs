@@ -14,6 +14,9 @@ use crate::export::otlp::{CONTEXT_NAME, IS_REMOTE, SESSION_NAME};
 /// The number of traces to count. The file keeps further ones too.
 const MAX_TRACES: usize = 100_000;
 
+/// The scope of the spans that k6 makes of the actions of its scripts.
+const K6_SCOPE: &str = "k6.browser";
+
 /// The number of services to remember of a trace.
 const MAX_SERVICES: usize = 32;
 
@@ -58,8 +61,12 @@ impl Contents {
     pub(super) fn add(&mut self, request: &ExportTraceServiceRequest, now: u64) {
         for resource in &request.resource_spans {
             let service = self.services.id(&short_name(service_name(resource.resource.as_ref())));
-            for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
-                self.add_span(span, service, now);
+            for scope in &resource.scope_spans {
+                // What drives the browser serves nothing.
+                let is_client = scope.scope.as_ref().is_some_and(|scope| scope.name == K6_SCOPE);
+                for span in &scope.spans {
+                    self.add_span(span, service.filter(|_| !is_client), now);
+                }
             }
         }
     }

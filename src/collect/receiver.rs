@@ -5,6 +5,7 @@
 
 mod connection;
 mod cors;
+pub(crate) mod direct;
 pub(crate) mod requests;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};

@@ -36,6 +36,11 @@ impl SpanId {
         Self(random_nonzero(rng))
     }
 
+    /// Returns the id of these bytes, if they are one.
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().filter(|bytes| *bytes != [0; 8]).map(Self)
+    }
+
     pub(crate) fn bytes(self) -> [u8; 8] {
         self.0
     }

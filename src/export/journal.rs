@@ -21,7 +21,7 @@ use crate::context::issuer::SessionContext;
 use crate::export::destination::Destination;
 use crate::export::sweep::UNREADABLE;
 use crate::observe::observation::{Observed, SpanLink};
-use crate::observe::session::{RemoteParent, Session, TestStep};
+use crate::observe::session::{EndedIteration, RemoteParent, Session, TestStep};
 use crate::observe::span::{Nanos, Span};
 
 /// How the file names of journals end.
@@ -49,6 +49,8 @@ pub(crate) enum JournalEntry {
     Observed(Observed),
     /// A step of a test has begun or ended.
     Step(TestStep),
+    /// An iteration of k6 has ended.
+    Iteration(EndedIteration),
     /// Spans left the queue.
     #[serde(rename = "settled")]
     Removed {
@@ -125,6 +127,13 @@ pub struct ExportCounts {
 }
 
 impl ExportCounts {
+    pub(crate) fn add(&mut self, Self { exported, refused, spooled, lost }: Self) {
+        self.exported += exported;
+        self.refused += refused;
+        self.spooled += spooled;
+        self.lost += lost;
+    }
+
     pub(crate) fn count(&mut self, count: usize, result: ExportResult) {
         *match result {
             ExportResult::Exported => &mut self.exported,

@@ -29,7 +29,7 @@ use crate::export::send::SenderEvent;
 use crate::export::session::QueuedSession;
 use crate::observe::counts::SessionCounts;
 use crate::observe::observation::{Observed, SpanLink};
-use crate::observe::session::{RemoteParent, TestStep};
+use crate::observe::session::{EndedIteration, IterationTrace, RemoteParent, TestStep};
 use crate::observe::span::Nanos;
 
 pub(crate) use crate::export::queue::unstarted::UnstartedQueue;
@@ -47,6 +47,9 @@ enum Message {
     },
     Observed(Observed),
     Step(TestStep),
+    Iteration(EndedIteration),
+    /// No more steps or iterations come.
+    RunEnded,
     Sender(SenderEvent),
     /// The extension sends nothing more, so spans need not wait for others.
     ChannelEnded,
@@ -67,6 +70,8 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn exporter_changed(&self, state: &ExporterState);
     /// The user should know of a problem.
     fn problem(&self, problem: &str);
+    /// A trace is that of an iteration of k6.
+    fn iteration_found(&self, _trace: &IterationTrace) {}
 }
 
 /// A session with the counts of its observations and of its spans.
@@ -117,10 +122,9 @@ impl Queue {
         self.messages.add(Message::Observed(observed));
     }
 
-    /// Returns a function that adds the begin or the end of a step of a test, for another thread.
-    pub(crate) fn step_sender(&self) -> impl Fn(TestStep) + Send + 'static {
-        let messages = Arc::clone(&self.messages);
-        move |step| messages.add(Message::Step(step))
+    /// Returns a handle for another thread, which hears of tests.
+    pub(crate) fn tests(&self) -> QueuedTests {
+        QueuedTests(Arc::clone(&self.messages))
     }
 
     /// Ends the queue after the channel has ended: sends or keeps what is left if the browser ends too, or else leaves the session to the next
@@ -146,6 +150,28 @@ impl Queue {
 fn links(options: &ExportOptions) -> Vec<SpanLink> {
     let linked = options.run.linked.iter();
     linked.map(|context| SpanLink { trace_id: context.trace_id, span_id: context.span_id }).collect()
+}
+
+/// Adds to a queue what is heard of tests.
+pub(crate) struct QueuedTests(Arc<Backlog>);
+
+impl QueuedTests {
+    /// Adds the begin or the end of a step.
+    pub(crate) fn step(&self, step: TestStep) {
+        self.0.add(Message::Step(step));
+    }
+
+    /// Adds the end of an iteration of k6.
+    pub(crate) fn iteration(&self, iteration: EndedIteration) {
+        self.0.add(Message::Iteration(iteration));
+    }
+}
+
+impl Drop for QueuedTests {
+    /// Nothing more is heard.
+    fn drop(&mut self) {
+        self.0.add(Message::RunEnded);
+    }
 }
 
 /// Returns a span of another process as a session's parent.

@@ -12,7 +12,7 @@ use crate::export::options::BatchOptions;
 use crate::export::otlp;
 use crate::observe::counts::SessionCounts;
 use crate::observe::observation::Observed;
-use crate::observe::session::{Session, TestStep};
+use crate::observe::session::{EndedIteration, IterationTrace, Session, TestStep};
 use crate::observe::span::{Nanos, Span};
 
 /// How long a retired session waits for the requests that it still has open.
@@ -94,10 +94,12 @@ impl QueuedSession {
             JournalEntry::Started(_) => {}
             JournalEntry::State(state) => {
                 self.state = *state;
+                self.state.session.tell_iterations_again();
                 self.add(Vec::new());
             }
             JournalEntry::Observed(observed) => self.apply_observed(&observed),
             JournalEntry::Step(step) => self.state.session.step(step),
+            JournalEntry::Iteration(iteration) => self.state.session.end_iteration(&iteration),
             JournalEntry::Removed { at, count, result } => self.apply_removed(at, count, result),
             JournalEntry::Retired { time } => self.state.session.retire(time),
             JournalEntry::Closed { time } => self.apply_closed(time),
@@ -192,6 +194,25 @@ impl QueuedSession {
     pub(crate) fn step(&mut self, step: TestStep) -> io::Result<()> {
         self.state.session.step(step);
         self.log(&JournalEntry::Step(step))
+    }
+
+    /// Applies the end of an iteration, if its trace is one of this session.
+    pub(crate) fn end_iteration(&mut self, iteration: &EndedIteration) -> io::Result<()> {
+        if !self.state.session.has_iteration(iteration.root) {
+            return Ok(());
+        }
+        self.state.session.end_iteration(iteration);
+        self.log(&JournalEntry::Iteration(iteration.clone()))
+    }
+
+    /// Returns the traces of iterations that were found since the last call.
+    pub(crate) fn take_iteration_traces(&mut self) -> Vec<IterationTrace> {
+        self.state.session.take_iteration_traces()
+    }
+
+    /// Returns whether the end of an iteration is still to come.
+    pub(crate) fn awaits_iteration(&self) -> bool {
+        self.state.session.awaits_iteration()
     }
 
     /// Removes spans from the queue and counts what became of them.

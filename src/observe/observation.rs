@@ -216,6 +216,14 @@ pub enum Observation {
         /// Attributes of the span.
         attributes: BTreeMap<String, String>,
     },
+    /// k6 has given a document the id of a span of its own, in its trace of the iteration.
+    K6Span {
+        time: f64,
+        #[cfg_attr(test, ts(type = "string"))]
+        span_id: SpanId,
+        #[cfg_attr(test, ts(type = "string"))]
+        k6_span_id: SpanId,
+    },
 }
 
 /// The owner of a context's span id.
@@ -330,7 +338,8 @@ impl Observation {
             | Self::PageMeasured { time, .. }
             | Self::RootDescribed { time, .. }
             | Self::TabClosed { time, .. }
-            | Self::ContextClosed { time, .. } => *time,
+            | Self::ContextClosed { time, .. }
+            | Self::K6Span { time, .. } => *time,
         }
     }
 }

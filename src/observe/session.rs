@@ -11,12 +11,14 @@ use crate::context::ids::{SpanId, TraceId};
 use crate::context::issuer::SessionContext;
 use crate::observe::counts::SessionCounts;
 use crate::observe::observation::{IssuedFor, Observation, Observed, SpanLink};
+use crate::observe::session::iterations::Iterations;
 use crate::observe::session::navigations::OpenNavigation;
 use crate::observe::session::parents::{ParentContext, ParentContexts};
 use crate::observe::session::requests::OpenRequest;
 use crate::observe::span::{Nanos, Operation, Span, nanos};
 
 pub(crate) use crate::observe::session::description::Description;
+pub(crate) use crate::observe::session::iterations::{EndedIteration, IterationTrace};
 pub(crate) use crate::observe::session::parents::RemoteParent;
 pub(crate) use crate::observe::session::steps::{TestStep, TestSteps};
 
@@ -49,6 +51,8 @@ pub struct Session {
     /// Steps of the tests that drive the browser.
     #[serde(default)]
     steps: TestSteps,
+    #[serde(default)]
+    iterations: Iterations,
     #[serde(rename = "tally")]
     counts: SessionCounts,
     /// When another session replaced this one, which then only waits for the ends of its requests.
@@ -85,6 +89,7 @@ impl Session {
             documents: BTreeMap::new(),
             traces: VecDeque::new(),
             steps: TestSteps::default(),
+            iterations: Iterations::default(),
             counts: SessionCounts::default(),
             retired: None,
             after_end: false,
@@ -130,6 +135,7 @@ impl Session {
                 self.latest = self.latest.max(time);
             }
             self.apply_context(observation);
+            self.apply_iteration(observation);
             self.apply_request(observation, time, &mut spans);
             self.apply_navigation(observation, time);
         }
@@ -263,6 +269,7 @@ fn remember<T>(list: &mut VecDeque<T>, latest: T) -> Option<T> {
 }
 
 mod description;
+mod iterations;
 mod left;
 mod navigations;
 mod parents;

@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+
 use crate::base::clock::unix_nanos_now;
 use crate::base::{lock, threads};
+use crate::run::k6_spans::{K6Effects, K6Spans};
 use crate::run::reports::{self, Report, ReportSender};
 use crate::run::state::RunState;
 use crate::run::test_runner::attempts::{Effects, TestAttempts};
 use crate::run::test_runner::export::TestExporter;
+use crate::run::test_runner::messages::Notice;
 
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -33,6 +37,8 @@ pub(crate) struct SharedState {
 #[derive(Debug, Default)]
 struct Tests {
     live: Option<(TestAttempts, TestExporter)>,
+    /// The iterations of k6, if it sends its spans here.
+    k6: Option<(K6Spans, TestExporter)>,
     /// The open connections that can be written to.
     connections: BTreeMap<usize, Arc<UnixStream>>,
 }
@@ -42,6 +48,19 @@ impl Tests {
     fn update(&mut self, effects: impl FnOnce(&mut TestAttempts) -> Effects) {
         let Some((attempts, exporter)) = &mut self.live else { return };
         let Effects { notices, spans } = effects(attempts);
+        exporter.send(spans);
+        self.tell(notices);
+    }
+
+    /// Applies what is heard of iterations, as [`Self::update`] does.
+    fn update_k6(&mut self, effects: impl FnOnce(&mut K6Spans) -> K6Effects) {
+        let Some((k6_spans, exporter)) = &mut self.k6 else { return };
+        let K6Effects { notices, request } = effects(k6_spans);
+        exporter.send_request(request);
+        self.tell(notices);
+    }
+
+    fn tell(&mut self, notices: Vec<(usize, Notice)>) {
         for (connection, notice) in notices {
             let Some(mut stream) = self.connections.get(&connection).map(Arc::as_ref) else { continue };
             let written = serde_json::to_string(&notice).map(|line| stream.write_all(format!("{line}\n").as_bytes()));
@@ -51,13 +70,17 @@ impl Tests {
                 self.connections.remove(&connection);
             }
         }
-        exporter.send(spans);
     }
 }
 
 impl SharedState {
     pub(crate) fn lock(&self) -> MutexGuard<'_, RunState> {
         lock(&self.state)
+    }
+
+    /// Takes spans that k6 has exported.
+    pub(super) fn receive_k6_spans(&self, request: ExportTraceServiceRequest) {
+        lock(&self.tests).update_k6(|k6_spans| k6_spans.receive(request));
     }
 
     /// Ends the wait for the reports of hosts.
@@ -84,7 +107,10 @@ impl SharedState {
 
     /// Applies a report, and returns a problem that was not reported before.
     fn apply(&self, connection: usize, report: Report) -> Option<String> {
-        lock(&self.tests).update(|attempts| attempts.apply(connection, &report));
+        match &report {
+            Report::IterationTrace(trace) => lock(&self.tests).update_k6(|k6_spans| k6_spans.found(connection, trace)),
+            report => lock(&self.tests).update(|attempts| attempts.apply(connection, report)),
+        }
         let problem = self.lock().apply(connection, report, Instant::now());
         self.changed.notify_all();
         problem
@@ -143,6 +169,11 @@ impl ReportReceiver {
         lock(&self.shared.tests).live = Some((attempts, exporter));
     }
 
+    /// Puts the spans of k6 that are received from now on into the traces of browsers.
+    pub(super) fn trace_k6(&self, k6_spans: K6Spans, exporter: TestExporter) {
+        lock(&self.shared.tests).k6 = Some((k6_spans, exporter));
+    }
+
     /// Returns the state for another thread.
     pub(crate) fn shared(&self) -> Arc<SharedState> {
         Arc::clone(&self.shared)
@@ -169,12 +200,23 @@ impl ReportReceiver {
             ReportSender::to(Some(stream)).send(&Report::End);
         }
         self.wait_for(timeout, |state| (state.is_complete() || state.is_cut_short).then_some(()));
-        let live = lock(&self.shared.tests).live.take();
+        let (live, k6) = {
+            let mut tests = lock(&self.shared.tests);
+            // Nothing more is heard of tests, so hosts wait for nothing.
+            for stream in tests.connections.values() {
+                let _ = stream.shutdown(Shutdown::Write);
+            }
+            (tests.live.take(), tests.k6.take())
+        };
         let mut state = std::mem::take(&mut *self.shared.lock());
         if let Some((mut attempts, mut exporter)) = live {
             exporter.send(attempts.interrupt(unix_nanos_now()));
             state.tests = attempts.ended;
             state.test_spans = exporter.finish();
+        }
+        if let Some((k6_spans, exporter)) = k6 {
+            state.k6_spans = k6_spans;
+            state.test_spans.add(exporter.finish());
         }
         state
     }

@@ -16,6 +16,7 @@ use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
 use crate::observe::counts::SessionCounts;
+use crate::observe::session::IterationTrace;
 pub use crate::run::receiver::ReportReceiver;
 pub use crate::run::state::{RunState, TracedSession};
 use crate::run::test_runner::messages::{FollowWorker, Notice, StepBegan, StepEnded, TestBegan, TestEnded};
@@ -58,6 +59,8 @@ pub(crate) enum Report {
     NoTestRan,
     /// A host asks for the tests of the worker process above its browser.
     FollowWorker(FollowWorker),
+    /// A host has found the trace of an iteration of k6, and asks for what happens in it.
+    IterationTrace(IterationTrace),
     /// Sent by `navtrace run` to itself: connections opened earlier are accepted before this one.
     End,
 }

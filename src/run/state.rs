@@ -7,6 +7,7 @@ use crate::context::ids::{SpanId, TraceId};
 use crate::context::mode::Mode;
 use crate::export::journal::ExportCounts;
 use crate::observe::counts::{ContextCounts, SessionCounts};
+use crate::run::k6_spans::K6Spans;
 use crate::run::reports::Report;
 use crate::run::test_runner::summary::EndedTests;
 
@@ -94,7 +95,9 @@ pub struct RunState {
     pub further_problems: usize,
     /// The tests that have ended.
     pub(super) tests: EndedTests,
-    /// What became of their spans.
+    /// The iterations of k6 that have ended.
+    pub(super) k6_spans: K6Spans,
+    /// What became of the spans of tests and of k6.
     pub(super) test_spans: ExportCounts,
     /// Whether a test runner ran no test.
     pub(super) no_test_ran: bool,
@@ -150,7 +153,8 @@ impl RunState {
             | Report::StepBegan(_)
             | Report::StepEnded(_)
             | Report::TestEnded(_)
-            | Report::FollowWorker(_) => {}
+            | Report::FollowWorker(_)
+            | Report::IterationTrace(_) => {}
         }
         None
     }

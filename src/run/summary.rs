@@ -62,10 +62,14 @@ pub(super) fn summary(
     for session in &state.sessions {
         let is_shown = |context: &&ContextCounts| !context.is_of_test && !of_tests.contains(&context.trace_id.bytes());
         let contexts = session.context_traces().unwrap_or_default().iter().filter(is_shown);
-        lines.extend(contexts.map(|context| context_line(context, seen(context.trace_id), link)));
-        lines.push(session_line(session, seen(session.root_trace()), link));
+        lines.extend(contexts.map(|context| {
+            context_line(context, state.k6_spans.label(context.trace_id), seen(context.trace_id), link)
+        }));
+        let iteration = state.k6_spans.label(session.trace_id);
+        lines.push(session_line(session, iteration, seen(session.root_trace()), link));
     }
     lines.extend(resources_hint(&state.sessions));
+    lines.extend(state.k6_spans.sentence());
     let roots: BTreeSet<_> = state.sessions.iter().map(|session| session.root_trace().bytes()).collect();
     if let Some(collected) = collected {
         let others = collected.contents.traces.keys().filter(|id| !own.contains(*id) && !roots.contains(*id)).count();
@@ -93,6 +97,7 @@ fn resources_hint(sessions: &[TracedSession]) -> Option<String> {
 /// Formats a session as one line, its parts separated by two blanks.
 fn session_line(
     session: &TracedSession,
+    iteration: Option<&str>,
     seen: Option<(&Contents, &CollectedTrace)>,
     link: Option<&LinkTemplate>,
 ) -> String {
@@ -109,6 +114,8 @@ fn session_line(
             }
             None => session.trace_id.to_string(),
         }),
+        // That of a context is in the context's line.
+        iteration.filter(|_| session.context_traces().is_none()).map(ToOwned::to_owned),
         also_in(named_traces, *other_traces),
         is_observed.then(|| counted(*navigations, "navigation")),
         is_observed.then(|| requests_of(*requests)),
@@ -133,6 +140,7 @@ fn session_line(
 /// Formats the trace of a browser context as one line.
 fn context_line(
     context: &ContextCounts,
+    iteration: Option<&str>,
     seen: Option<(&Contents, &CollectedTrace)>,
     link: Option<&LinkTemplate>,
 ) -> String {
@@ -140,6 +148,7 @@ fn context_line(
     let some = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let parts = [
         Some(trace_id.to_string()),
+        iteration.map(ToOwned::to_owned),
         Some(counted(*navigations, "navigation")),
         Some(requests_of(*requests)),
         some(*failures, "failed"),

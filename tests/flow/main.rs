@@ -30,6 +30,7 @@ mod faults;
 mod foreign_contexts;
 mod http2;
 mod installed;
+mod k6_spans;
 mod killed;
 mod machines;
 mod module;

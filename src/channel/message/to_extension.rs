@@ -25,6 +25,10 @@ pub enum ToExtension {
         exports: bool,
         /// Whether to measure navigation timing and web vitals in pages.
         web_vitals: bool,
+        /// Whether to tell of the span ids that k6 gives pages.
+        #[serde(default)]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        k6_spans: bool,
         /// Names of the parameters in addresses whose values are secret, in lower case and without punctuation; `*` stands for any beginning.
         #[serde(default)]
         redact: Vec<String>,

@@ -26,7 +26,7 @@ use crate::export::otlp;
 /// Bodies up to this size are read at once; larger ones wait for one of [`MAX_LARGE_BODIES`] permits.
 const SMALL_BODY: usize = 64 << 10;
 
-const MAX_LARGE_BODIES: usize = 4;
+pub(super) const MAX_LARGE_BODIES: usize = 4;
 
 /// How long a large body waits for its permit.
 const LARGE_BODY_WAIT: Duration = Duration::from_secs(5);
@@ -121,7 +121,7 @@ impl Drop for Active<'_> {
 }
 
 /// The paths of the signals, over HTTP and over gRPC.
-const TRACES: [&str; 2] = ["/v1/traces", "/opentelemetry.proto.collector.trace.v1.TraceService/Export"];
+pub(super) const TRACES: [&str; 2] = ["/v1/traces", "/opentelemetry.proto.collector.trace.v1.TraceService/Export"];
 const OTHER_SIGNALS: [&str; 4] = [
     "/v1/metrics",
     "/v1/logs",
@@ -187,12 +187,12 @@ async fn discard_signal(State(shared): State<Arc<Shared>>, request: Request<Body
     accept(format, &Rejected::default())
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
 /// Reads a body within the limits. The permit of a large body must be kept until the body is dropped.
-async fn read_body(
+pub(super) async fn read_body(
     request: Request<Body>,
     large_bodies: &Arc<Semaphore>,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {

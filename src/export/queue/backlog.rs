@@ -33,7 +33,7 @@ impl Backlog {
     /// Adds a message. Never waits for the thread.
     pub(super) fn add(&self, message: Message) {
         let mut state = lock(&self.state);
-        if matches!(message, Message::Step(_)) && state.messages.len() >= MAX_MESSAGES {
+        if matches!(message, Message::Step(_) | Message::Iteration(_)) && state.messages.len() >= MAX_MESSAGES {
             return;
         }
         state.batches += usize::from(is_batch(&message));

@@ -16,7 +16,7 @@ use crate::export::queue::overflow::Overflow;
 use crate::export::session::QueuedSession;
 use crate::export::spool::Spool;
 use crate::observe::observation::{Observation, Observed};
-use crate::observe::session::{TestStep, TestSteps};
+use crate::observe::session::{EndedIteration, IterationTrace, TestStep, TestSteps};
 use crate::observe::span::Nanos;
 
 /// How long to wait for the host before this one to release a journal. Chromium kills that host after 2 s.
@@ -152,6 +152,23 @@ impl Sessions {
             Some(session) => self.problems.check_journal(session.step(step)),
             None => self.early_steps.add(step),
         }
+    }
+
+    /// Applies the end of an iteration to the session that has its trace.
+    pub(super) fn end_iteration(&mut self, iteration: &EndedIteration) {
+        for session in self.retired.iter_mut().chain(&mut self.current) {
+            self.problems.check_journal(session.end_iteration(iteration));
+        }
+    }
+
+    /// Returns the traces of iterations that were found since the last call.
+    pub(super) fn take_iteration_traces(&mut self) -> Vec<IterationTrace> {
+        self.iter_mut().flat_map(QueuedSession::take_iteration_traces).collect()
+    }
+
+    /// Returns whether the end of an iteration is still to come.
+    pub(super) fn await_iteration(&self) -> bool {
+        self.iter().any(QueuedSession::awaits_iteration)
     }
 
     /// Opens a session that a new trace replaced while an earlier host ran, unless it is open already.

@@ -23,6 +23,9 @@ const LAST_SENDS: Duration = Duration::from_secs(2);
 /// How long to wait for the collector's answer before the next host gets the session.
 const LAST_ANSWER: Duration = Duration::from_millis(300);
 
+/// How long it may take to hear of the end of an iteration of k6 once its browser has ended. By default k6 sends spans every 5 s.
+const ITERATION_END: Duration = Duration::from_secs(7);
+
 /// The shortest time between two reports of the exporter's state.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -37,9 +40,20 @@ pub(super) struct QueueThread {
     /// Whether the spool may have batches to send.
     spool_waits: bool,
     channel_ended: bool,
+    /// Whether nothing more is heard of tests.
+    run_ended: bool,
+    closing: Option<Closing>,
     ending: Option<Ending>,
     /// The exporter's state as it was reported last, and when.
     reported: Option<(ExporterState, Instant)>,
+}
+
+/// The end of the queue, which waits for the end of an iteration.
+#[derive(Clone, Copy)]
+struct Closing {
+    time: Nanos,
+    browser_ended: bool,
+    deadline: Instant,
 }
 
 #[derive(Clone, Copy)]
@@ -66,6 +80,8 @@ impl QueueThread {
             sender,
             spool_waits: true,
             channel_ended: false,
+            run_ended: false,
+            closing: None,
             ending: None,
             reported: None,
         }
@@ -77,6 +93,8 @@ impl QueueThread {
             if let Some(message) = messages.next(self.wake_at()) {
                 self.handle(message);
             }
+            self.tell_iterations();
+            self.end_if_due();
             self.sessions.close_retired();
             self.give_job();
             self.report();
@@ -95,11 +113,15 @@ impl QueueThread {
             }
             Message::Observed(observed) => self.observe(observed),
             Message::Step(step) => self.sessions.step(step),
+            Message::Iteration(iteration) => self.sessions.end_iteration(&iteration),
+            Message::RunEnded => self.run_ended = true,
             Message::Sender(SenderEvent::State(state)) => self.sender = state,
             Message::Sender(SenderEvent::Answered(counts)) => self.sessions.answered(counts),
             Message::Sender(SenderEvent::SpoolWaits) => self.spool_waits = true,
             Message::ChannelEnded => self.channel_ended = true,
-            Message::End { time, browser_ended } => self.end(time, browser_ended),
+            Message::End { time, browser_ended } => {
+                self.closing = Some(Closing { time, browser_ended, deadline: Instant::now() + ITERATION_END });
+            }
         }
     }
 
@@ -109,6 +131,22 @@ impl QueueThread {
         if let Some(session) = self.sessions.current() {
             self.listener.batch_stored(&worker, number);
             self.listener.counted(session.observation_counts());
+        }
+    }
+
+    fn tell_iterations(&mut self) {
+        for trace in self.sessions.take_iteration_traces() {
+            self.listener.iteration_found(&trace);
+        }
+    }
+
+    /// Ends the queue when it was told to and the end of no iteration is awaited.
+    fn end_if_due(&mut self) {
+        let Some(Closing { time, browser_ended, deadline }) = self.closing else { return };
+        let awaits = browser_ended && !self.run_ended && self.sessions.await_iteration();
+        if !awaits || deadline <= Instant::now() {
+            self.closing = None;
+            self.end(time, browser_ended);
         }
     }
 
@@ -177,7 +215,8 @@ impl QueueThread {
         let send_at = self.sessions.iter().filter_map(|session| session.send_at(&self.options.batch)).min();
         let job_at = send_at.filter(|_| matches!(self.sender, SenderState::Ready));
         let close_at = self.sessions.iter().filter_map(QueuedSession::close_at).min();
-        let deadline = self.ending.map(|ending| ending.deadline);
+        let closing = self.closing.map(|closing| closing.deadline);
+        let deadline = self.ending.map(|ending| ending.deadline).or(closing);
         [report_at.map(|(_, at)| *at + REPORT_INTERVAL), job_at, close_at, deadline].into_iter().flatten().min()
     }
 }

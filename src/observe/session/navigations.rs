@@ -14,6 +14,9 @@ pub(super) const MAX_OPEN: usize = 5000;
 /// How long a navigation waits for late requests of a document that is gone, such as a beacon.
 pub(super) const LATE_REQUEST_WAIT: Nanos = 2_000_000_000;
 
+/// How long a navigation waits for an action that tells of itself when it ends, and may have caused the navigation.
+const CAUSE_WAIT: Nanos = 30_000_000_000;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct OpenNavigation {
     pub(super) start: Nanos,
@@ -62,9 +65,9 @@ impl OpenNavigation {
         self.navigation.committed.is_none() && !self.navigation.failed
     }
 
-    /// Returns whether nothing more is expected at this time.
-    fn is_over(&self, time: Nanos) -> bool {
-        !self.is_busy() && self.left.is_some_and(|left| left.max(self.end) + LATE_REQUEST_WAIT <= time)
+    /// Returns whether nothing more is expected at this time, if what is late takes at most `wait`.
+    fn is_over(&self, time: Nanos, wait: Nanos) -> bool {
+        !self.is_busy() && self.left.is_some_and(|left| left.max(self.end) + wait <= time)
     }
 }
 
@@ -155,7 +158,10 @@ impl Session {
     /// Ends the navigations of which nothing more is expected. Uses the time of the observations, so that a replay ends them at the same point.
     pub(super) fn end_navigations(&mut self, spans: &mut Vec<Span>) {
         let latest = self.latest;
-        let over = self.navigations.iter().filter(|(_, open)| open.is_over(latest));
+        let is_over = |(id, open): &(&SpanId, &OpenNavigation)| {
+            open.is_over(latest, LATE_REQUEST_WAIT) && (open.is_over(latest, CAUSE_WAIT) || !self.awaits_cause(**id))
+        };
+        let over = self.navigations.iter().filter(is_over);
         for id in over.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.end_navigation(id, false, spans);
         }

@@ -293,8 +293,15 @@ impl ParentContexts {
 
     /// Makes sure that the session or group above a sampled span is exported too.
     pub(super) fn require_parent_of(&mut self, span: &Span) {
-        if let Some(parent) = span.parent.filter(|id| Some(*id) == self.apart || self.is_group(*id)) {
-            self.needed.insert(parent);
+        if let Some(parent) = span.parent {
+            self.require(parent);
+        }
+    }
+
+    /// Makes sure that the span of a session or a group is exported.
+    pub(super) fn require(&mut self, id: SpanId) {
+        if Some(id) == self.apart || self.is_group(id) {
+            self.needed.insert(id);
         }
     }
 

@@ -334,6 +334,7 @@ mod description;
 mod documents;
 mod exchanges;
 mod hosts;
+mod iterations;
 mod left;
 mod parents;
 mod properties;

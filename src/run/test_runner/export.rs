@@ -22,60 +22,68 @@ use crate::export::spool::Spool;
 use crate::export::transport::{Answer, Transport};
 use crate::observe::span::Span;
 
-/// The most tests whose spans wait for the collector. Those of further tests go to the spool.
+/// The most requests that wait for the collector. Further ones go to the spool.
 const MAX_WAITING: usize = 32;
 
 /// The exporter of a run. Its thread starts with the first spans.
 #[derive(Debug)]
 pub(crate) struct TestExporter {
     options: ExportOptions,
+    /// The resource of tests.
+    resource: Option<Resource>,
     running: Option<Running>,
 }
 
 #[derive(Debug)]
 struct Running {
-    waiting: SyncSender<Vec<Span>>,
+    waiting: SyncSender<ExportTraceServiceRequest>,
     thread: JoinHandle<()>,
-    requests: Requests,
     results: Arc<Mutex<Results>>,
 }
 
 impl TestExporter {
     pub(crate) fn new(options: ExportOptions) -> Self {
-        Self { options, running: None }
+        Self { options, resource: None, running: None }
     }
 
     /// Sends the spans of a test. Does not wait for that.
     pub(crate) fn send(&mut self, spans: Vec<Span>) {
         let Some(first) = spans.first() else { return };
-        if self.running.is_none() {
-            let destination = self.options.destination();
-            let spool = || Some(Spool::new(StateDirectory::of_user().ok()?.spool(), destination));
-            self.running = self.start(first, spool);
-        }
-        let Some(Running { waiting, requests, results, .. }) = &self.running else { return };
-        if let Err(TrySendError::Full(spans)) = waiting.try_send(spans) {
-            requests.of(&spans, |request| lock(results).keep(request, "it answers too slowly"));
+        let resource = self.resource.get_or_insert_with(|| resource_of(&self.options, first)).clone();
+        for batch in spans.chunks(self.options.batch.max_export_batch_size.max(1)) {
+            self.send_request(otlp::request(batch, &resource));
         }
     }
 
-    fn start(&self, first: &Span, spool: impl FnOnce() -> Option<Spool>) -> Option<Running> {
+    /// Sends spans that have a resource. Does not wait for that.
+    pub(crate) fn send_request(&mut self, request: ExportTraceServiceRequest) {
+        if request.resource_spans.is_empty() {
+            return;
+        }
+        if self.running.is_none() {
+            let destination = self.options.destination();
+            self.running = self.start(|| Some(Spool::new(StateDirectory::of_user().ok()?.spool(), destination)));
+        }
+        let Some(Running { waiting, results, .. }) = &self.running else { return };
+        if let Err(TrySendError::Full(request)) = waiting.try_send(request) {
+            lock(results).keep(&request, "it answers too slowly");
+        }
+    }
+
+    fn start(&self, spool: impl FnOnce() -> Option<Spool>) -> Option<Running> {
         let endpoint = self.options.endpoint.clone()?;
-        let requests =
-            Requests { resource: self.resource(first), max: self.options.batch.max_export_batch_size.max(1) };
         let transport = Transport::new(&endpoint).ok();
         let results = Results { endpoint, spool: spool(), counts: ExportCounts::default() };
         let results = Arc::new(Mutex::new(results));
-        let (waiting, tests) = mpsc::sync_channel::<Vec<Span>>(MAX_WAITING);
+        let (waiting, requests) = mpsc::sync_channel::<ExportTraceServiceRequest>(MAX_WAITING);
         let mut sender = Sender { transport, results: Arc::clone(&results) };
-        let for_thread = requests.clone();
         let thread = threads::start("tests", move || {
-            for spans in tests {
-                for_thread.of(&spans, |request| sender.send(request));
+            for request in requests {
+                sender.send(&request);
             }
         });
         match thread {
-            Ok(thread) => Some(Running { waiting, thread, requests, results }),
+            Ok(thread) => Some(Running { waiting, thread, results }),
             Err(failure) => {
                 say(&format!("the spans of tests can't be sent: {failure}"));
                 None
@@ -90,25 +98,11 @@ impl TestExporter {
         let _ = thread.join();
         lock(&results).counts
     }
-
-    fn resource(&self, Span { trace_id, id, flags, .. }: &Span) -> Resource {
-        let context = SessionContext { trace_id: *trace_id, span_id: *id, flags: *flags };
-        resource::resource(&self.options, &BrowserInfo::default(), resource::of_machine(process::id()), context)
-    }
 }
 
-/// Makes requests of spans.
-#[derive(Debug, Clone)]
-struct Requests {
-    resource: Resource,
-    /// The most spans in a request.
-    max: usize,
-}
-
-impl Requests {
-    fn of(&self, spans: &[Span], mut each: impl FnMut(&ExportTraceServiceRequest)) {
-        spans.chunks(self.max).for_each(|batch| each(&otlp::request(batch, &self.resource)));
-    }
+fn resource_of(options: &ExportOptions, Span { trace_id, id, flags, .. }: &Span) -> Resource {
+    let context = SessionContext { trace_id: *trace_id, span_id: *id, flags: *flags };
+    resource::resource(options, &BrowserInfo::default(), resource::of_machine(process::id()), context)
 }
 
 struct Sender {
@@ -199,7 +193,7 @@ mod tests {
         let options = ExportOptions { endpoint, ..ExportOptions::default() };
         let spool = Spool::new(dir.path(), options.destination());
         let mut exporter = TestExporter::new(options);
-        exporter.running = exporter.start(&spans[0], || Some(spool.clone()));
+        exporter.running = exporter.start(|| Some(spool.clone()));
         let results = Arc::clone(&exporter.running.as_ref().unwrap().results);
         for _ in 0..MAX_WAITING + 3 {
             exporter.send(spans.clone());

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::text::shortened;
 use crate::context::ids::TraceId;
 use crate::context::issuer::SessionContext;
-use crate::observe::session::TestStep;
+use crate::observe::session::{EndedIteration, TestStep};
 use crate::observe::test_span::{CodePlace, TestError};
 
 /// The longest name, and the longest other text, in characters. The reporter has the same limits.
@@ -123,6 +123,8 @@ pub(crate) enum Notice {
     Test { test: Option<TestContext> },
     /// To a host: a step of that test has begun, or has ended.
     Step(TestStep),
+    /// To a host: an iteration of k6 has ended, of whose actions the host was told as of steps.
+    Iteration(EndedIteration),
 }
 
 /// The context of a test's span.

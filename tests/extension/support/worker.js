@@ -10,7 +10,7 @@ import { Status } from '../../../extension/pages/status.js';
 import { Outbox } from '../../../extension/observe/outbox.js';
 
 /** @param {Partial<import('../../../extension/channel/host.js').Handlers>} [handlers] */
-export function connectHost({ renewed = () => {}, changed = () => {}, forgotten = () => {}, contextsKept = () => {}, testChanged = () => {}, measurePages = async () => {} } = {}) {
+export function connectHost({ renewed = () => {}, changed = () => {}, forgotten = () => {}, contextsKept = () => {}, testChanged = () => {}, measurePages = async () => {}, readK6Spans = async () => {} } = {}) {
   const fallback = fallbackSession();
   const outbox = new Outbox();
   const session = new Session(fallback, { taken: () => host.replenish() });
@@ -24,6 +24,7 @@ export function connectHost({ renewed = () => {}, changed = () => {}, forgotten 
     contextsKept,
     testChanged,
     measurePages,
+    readK6Spans,
   });
   const status = new Status(session, host);
   host.connect();

@@ -58,6 +58,7 @@ fn told(effects: &Effects, connection: usize) -> Vec<String> {
         Notice::Trace { attempt, link, .. } => format!("trace of {attempt}, {link:?}"),
         Notice::Test { test } => if test.is_some() { "test" } else { "none" }.to_owned(),
         Notice::Step(step) => format!("step {} {:?}", step.start, step.end),
+        Notice::Iteration(_) => "iteration".to_owned(),
     })
     .collect()
 }

@@ -1,0 +1,50 @@
+//! Has k6 export its own spans to the run, which puts them into the traces of the browsers.
+
+use std::process::Command;
+
+use crate::base::environment::RUN_K6_SPANS;
+use crate::base::failure::Failure;
+use crate::base::stdio::say;
+use crate::collect::receiver::direct;
+use crate::context::policy::Policy;
+use crate::export::options::ExportOptions;
+use crate::run::k6_spans::K6Spans;
+use crate::run::receiver::ReportReceiver;
+use crate::run::test_runner::export::TestExporter;
+
+/// The variable of k6 that says where its spans go.
+const TRACES_OUTPUT: &str = "K6_TRACES_OUTPUT";
+
+/// The option of k6 that wins over the variable.
+const OPTION: &str = "--traces-output";
+
+/// The value that switches k6's export off.
+const OFF: &str = "none";
+
+/// Receives the spans of the k6 that the command may start, unless the user sends them elsewhere.
+pub(super) fn receive_spans(
+    receiver: &ReportReceiver,
+    command: &mut Command,
+    policy: &Policy,
+    export: &ExportOptions,
+) -> Result<(), Failure> {
+    if export.endpoint.is_none() {
+        return Ok(());
+    }
+    let chosen = std::env::var_os(TRACES_OUTPUT).filter(|value| !value.is_empty());
+    let is_option = |argument: &str| argument == OPTION || argument.starts_with(&format!("{OPTION}="));
+    let has_option = command.get_args().any(|argument| argument.to_str().is_some_and(is_option));
+    if has_option || chosen.is_some() {
+        let source = if has_option { OPTION } else { TRACES_OUTPUT };
+        if has_option || chosen.is_some_and(|value| value != OFF) {
+            say(&format!("k6's own spans go where {source} says, so they are not put into the browsers' traces"));
+        }
+        return Ok(());
+    }
+    let shared = receiver.shared();
+    let address = direct::receive(move |spans| shared.receive_k6_spans(spans))?;
+    receiver.trace_k6(K6Spans::new(policy.redaction.clone()), TestExporter::new(export.clone()));
+    let output = format!("otel=http://{address}/v1/traces,proto=http");
+    command.env(TRACES_OUTPUT, output).env(RUN_K6_SPANS, address.to_string());
+    Ok(())
+}

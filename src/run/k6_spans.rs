@@ -1,0 +1,300 @@
+//! Moves the spans of k6, which are in traces of its own, into the traces of the browsers that its iterations drive. Pure.
+//!
+//! k6 exports a span `iteration`, and below it spans of the actions of the script (`page.goto`, `locator.click`), of navigations and of web vitals.
+//! It gives each page the id of its span of the page's navigation. The host tells that id together with the page's trace.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem::take;
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+
+use crate::base::text::counted;
+use crate::context::ids::TraceId;
+use crate::context::redaction::Redaction;
+use crate::observe::session::{EndedIteration, IterationTrace, TestStep};
+use crate::observe::span::nanos;
+use crate::run::k6_spans::convert::{ITERATION, Step, extend, is_of_browser, label, move_span, step, texts};
+use crate::run::test_runner::messages::Notice;
+
+/// The most spans that wait until their trace is known.
+const MAX_WAITING: usize = 20_000;
+
+/// The most traces of k6 to remember. Most belong to iterations that have ended.
+const MAX_TRACES: usize = 2000;
+
+/// The most actions of an iteration to remember, and the most waits.
+const MAX_STEPS: usize = 50;
+
+/// The id of a trace of k6's own, in bytes.
+type K6TraceId = Vec<u8>;
+
+/// The iterations of a run.
+#[derive(Debug, Default)]
+pub(crate) struct K6Spans {
+    redaction: Redaction,
+    iterations: BTreeMap<K6TraceId, Iteration>,
+    /// The traces of k6, the latest last.
+    order: VecDeque<K6TraceId>,
+    /// The trace of each span.
+    traces: BTreeMap<[u8; 8], K6TraceId>,
+    /// What hosts have told of spans that have not come, by span.
+    early: BTreeMap<[u8; 8], Home>,
+    waiting: usize,
+    /// The number of spans whose trace was not known in time.
+    dropped: usize,
+    /// The iteration of each trace of a browser.
+    labels: BTreeMap<[u8; 16], String>,
+}
+
+/// An iteration in k6's own trace.
+#[derive(Debug, Default)]
+struct Iteration {
+    /// Where its spans belong, the latest last. There are several if it used one browser context after another.
+    homes: Vec<Home>,
+    waiting: Vec<(Arc<Origin>, Span)>,
+    /// The latest actions, with the hosts that were told of them, and the latest waits for what actions cause.
+    actions: VecDeque<(usize, TestStep)>,
+    waits: VecDeque<TestStep>,
+    spans: BTreeSet<[u8; 8]>,
+    /// What k6 says of it, once it has ended.
+    attributes: Option<BTreeMap<String, String>>,
+}
+
+/// A trace of a browser, and the connection of its host.
+#[derive(Debug, Clone)]
+struct Home {
+    host: usize,
+    trace: IterationTrace,
+}
+
+/// The program that has made a span.
+#[derive(Debug)]
+struct Origin {
+    resource: Option<Resource>,
+    resource_schema: String,
+    scope: Option<InstrumentationScope>,
+    scope_schema: String,
+}
+
+/// What follows from spans or from a host's report.
+#[derive(Debug, Default)]
+pub(super) struct K6Effects {
+    /// What to tell which host, by connection.
+    pub(super) notices: Vec<(usize, Notice)>,
+    /// Spans that are now in the trace of a browser.
+    pub(super) request: ExportTraceServiceRequest,
+}
+
+impl K6Spans {
+    pub(crate) fn new(redaction: Redaction) -> Self {
+        Self { redaction, ..Self::default() }
+    }
+
+    /// Takes spans that k6 has exported.
+    pub(super) fn receive(&mut self, request: ExportTraceServiceRequest) -> K6Effects {
+        let mut changed = BTreeSet::new();
+        for ResourceSpans { resource, scope_spans, schema_url: resource_schema } in request.resource_spans {
+            for ScopeSpans { scope, spans, schema_url: scope_schema } in scope_spans {
+                let (resource, resource_schema) = (resource.clone(), resource_schema.clone());
+                let origin = Arc::new(Origin { resource, resource_schema, scope, scope_schema });
+                for span in spans {
+                    changed.insert(span.trace_id.clone());
+                    self.add(Arc::clone(&origin), span);
+                }
+            }
+        }
+        let mut effects = K6Effects::default();
+        for trace in changed {
+            self.find_homes(&trace, &mut effects);
+            self.move_spans(&trace, &mut effects);
+        }
+        self.forget_oldest();
+        effects
+    }
+
+    /// Takes what a host says of the trace of a page.
+    pub(super) fn found(&mut self, host: usize, trace: &IterationTrace) -> K6Effects {
+        let mut effects = K6Effects::default();
+        let (id, home) = (trace.k6_span_id.bytes(), Home { host, trace: trace.clone() });
+        let Some(k6_trace) = self.traces.get(&id).cloned() else {
+            self.early.insert(id, home);
+            while self.early.len() > MAX_TRACES {
+                self.early.pop_first();
+            }
+            return effects;
+        };
+        self.add_home(&k6_trace, home, &mut effects);
+        self.move_spans(&k6_trace, &mut effects);
+        effects
+    }
+
+    /// Returns which iteration has driven the browser of a trace.
+    pub(super) fn label(&self, trace_id: TraceId) -> Option<&str> {
+        self.labels.get(&trace_id.bytes()).map(String::as_str)
+    }
+
+    /// Says how many spans are in no trace of a browser.
+    pub(super) fn sentence(&self) -> Option<String> {
+        let unknown = self.iterations.values().filter(|iteration| iteration.homes.is_empty());
+        let waiting: usize = unknown.map(Iteration::actions).sum();
+        let count = self.dropped + waiting;
+        (count > 0)
+            .then(|| format!("{} of k6 belong to no page that was traced and were dropped", counted(count, "span")))
+    }
+
+    fn add(&mut self, origin: Arc<Origin>, span: Span) {
+        let trace = span.trace_id.clone();
+        let iteration = self.iterations.entry(trace.clone()).or_insert_with(|| {
+            self.order.push_back(trace.clone());
+            Iteration::default()
+        });
+        // An action may end before the navigation in whose page it is.
+        for id in [&span.span_id, &span.parent_span_id].into_iter().filter_map(|id| <[u8; 8]>::try_from(&**id).ok()) {
+            if iteration.spans.len() < MAX_WAITING {
+                iteration.spans.insert(id);
+                self.traces.insert(id, trace.clone());
+            }
+        }
+        iteration.waiting.push((origin, span));
+        self.waiting += 1;
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.order.len() > MAX_TRACES || self.waiting > MAX_WAITING {
+            let Some(oldest) = self.order.pop_front().and_then(|trace| self.iterations.remove(&trace)) else { return };
+            self.waiting -= oldest.waiting.len();
+            self.dropped += if oldest.homes.is_empty() { oldest.actions() } else { 0 };
+            for id in oldest.spans {
+                self.traces.remove(&id);
+            }
+        }
+    }
+
+    /// Finds what hosts have told of a trace before its spans came.
+    fn find_homes(&mut self, trace: &K6TraceId, effects: &mut K6Effects) {
+        let Some(iteration) = self.iterations.get(trace) else { return };
+        if self.early.is_empty() {
+            return;
+        }
+        let found: Vec<Home> = iteration.spans.iter().filter_map(|id| self.early.remove(id)).collect();
+        for home in found {
+            self.add_home(trace, home, effects);
+        }
+    }
+
+    fn add_home(&mut self, trace: &K6TraceId, home: Home, effects: &mut K6Effects) {
+        let Some(iteration) = self.iterations.get_mut(trace) else { return };
+        let root = home.trace.root;
+        iteration.homes.retain(|known| known.trace.root != root);
+        iteration.homes.push(home);
+        iteration.homes.sort_by(|a, b| a.trace.since.total_cmp(&b.trace.since));
+        self.tell_end(trace, |home| home.trace.root == root, effects);
+    }
+
+    /// Moves the spans of an iteration whose browser is known.
+    fn move_spans(&mut self, trace: &K6TraceId, effects: &mut K6Effects) {
+        let Some(iteration) = self.iterations.get_mut(trace).filter(|iteration| !iteration.homes.is_empty()) else {
+            return;
+        };
+        let waiting = take(&mut iteration.waiting);
+        self.waiting -= waiting.len();
+        let mut ended = false;
+        for (origin, mut span) in waiting {
+            if span.name == ITERATION {
+                iteration.attributes = Some(texts(&span.attributes));
+                ended = true;
+            } else if !is_of_browser(&span) {
+                let home = iteration.home_at(span.end_time_unix_nano);
+                if !home.trace.flags.is_sampled() {
+                    continue;
+                }
+                let (host, step) = (home.host, step(&span, &home.trace));
+                move_span(&mut span, &home.trace, &self.redaction);
+                effects.add(&origin, span);
+                let steps = step.map(|step| iteration.step(host, step)).unwrap_or_default();
+                effects.notices.extend(steps.into_iter().map(|(host, step)| (host, Notice::Step(step))));
+            }
+        }
+        if ended {
+            self.tell_end(trace, |_| true, effects);
+        }
+    }
+
+    /// Tells hosts of the end of an iteration, if it has ended.
+    fn tell_end(&mut self, trace: &K6TraceId, is_told: impl Fn(&Home) -> bool, effects: &mut K6Effects) {
+        let Some(iteration) = self.iterations.get(trace) else { return };
+        let Some(attributes) = &iteration.attributes else { return };
+        for Home { host, trace } in iteration.homes.iter().filter(|home| is_told(home)) {
+            let ended = EndedIteration { root: trace.root, attributes: attributes.clone() };
+            effects.notices.push((*host, Notice::Iteration(ended)));
+            if self.labels.len() < MAX_WAITING {
+                self.labels.extend(label(attributes).map(|label| (trace.trace_id.bytes(), label)));
+            }
+        }
+    }
+}
+
+impl Iteration {
+    /// Returns the browser's trace in which an action was that ended at a time: the latest one that had begun.
+    fn home_at(&self, end: u64) -> &Home {
+        let begun = |home: &&Home| nanos(home.trace.since) <= end;
+        self.homes.iter().rev().find(begun).unwrap_or(&self.homes[0])
+    }
+
+    /// Takes a step, and returns what hosts are to be told: an action, or the actions that a wait makes longer.
+    fn step(&mut self, host: usize, step: Step) -> Vec<(usize, TestStep)> {
+        let told = match step {
+            Step::Action(mut action) => {
+                for wait in &self.waits {
+                    extend(&mut action, wait);
+                }
+                self.actions.push_back((host, action));
+                vec![(host, action)]
+            }
+            Step::Wait(wait) => {
+                self.waits.push_back(wait);
+                let longer = self
+                    .actions
+                    .iter_mut()
+                    .filter_map(|(host, action)| extend(action, &wait).then_some((*host, *action)));
+                longer.collect()
+            }
+        };
+        if self.actions.len() > MAX_STEPS {
+            self.actions.pop_front();
+        }
+        if self.waits.len() > MAX_STEPS {
+            self.waits.pop_front();
+        }
+        told
+    }
+
+    /// Counts the actions that wait.
+    fn actions(&self) -> usize {
+        self.waiting.iter().filter(|(_, span)| span.name != ITERATION && !is_of_browser(span)).count()
+    }
+}
+
+impl K6Effects {
+    fn add(&mut self, origin: &Origin, span: Span) {
+        let Origin { resource, resource_schema, scope, scope_schema } = origin;
+        let groups = &mut self.request.resource_spans;
+        let last =
+            groups.last_mut().filter(|group| group.resource == *resource && group.schema_url == *resource_schema);
+        let last = last.and_then(|group| group.scope_spans.last_mut());
+        if let Some(group) = last.filter(|group| group.scope == *scope && group.schema_url == *scope_schema) {
+            return group.spans.push(span);
+        }
+        let scope_spans =
+            vec![ScopeSpans { scope: scope.clone(), spans: vec![span], schema_url: scope_schema.clone() }];
+        groups.push(ResourceSpans { resource: resource.clone(), scope_spans, schema_url: resource_schema.clone() });
+    }
+}
+
+mod convert;
+#[cfg(test)]
+mod tests;
