@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
 use crate::base::text::counted;
-use crate::context::ids::TraceId;
+use crate::context::ids::{SpanId, TraceId};
 use crate::context::redaction::Redaction;
 use crate::observe::session::{EndedIteration, IterationTrace, TestStep};
 use crate::observe::span::nanos;
@@ -46,8 +46,8 @@ pub(crate) struct K6Spans {
     waiting: usize,
     /// The number of spans whose trace was not known in time.
     dropped: usize,
-    /// The iteration of each trace of a browser.
-    labels: BTreeMap<[u8; 16], String>,
+    /// The iterations by their trace in a browser and its root, since browsers may share a trace that the run joins.
+    labels: BTreeMap<([u8; 16], SpanId), String>,
 }
 
 /// An iteration in k6's own trace.
@@ -132,9 +132,12 @@ impl K6Spans {
         effects
     }
 
-    /// Returns which iteration has driven the browser of a trace.
-    pub(super) fn label(&self, trace_id: TraceId) -> Option<&str> {
-        self.labels.get(&trace_id.bytes()).map(String::as_str)
+    /// Returns which iteration has driven the browser of a trace. Without the root it must be the trace's only one.
+    pub(super) fn label(&self, trace_id: TraceId, root: Option<SpanId>) -> Option<&str> {
+        let of_trace = self.labels.iter().filter(|((trace, _), _)| *trace == trace_id.bytes());
+        let mut found = of_trace.filter(|((_, id), _)| root.is_none_or(|root| *id == root));
+        let (_, label) = found.next()?;
+        found.next().is_none().then_some(label)
     }
 
     /// Says how many spans are in no trace of a browser.
@@ -232,7 +235,8 @@ impl K6Spans {
             let ended = EndedIteration { root: trace.root, attributes: attributes.clone() };
             effects.notices.push((*host, Notice::Iteration(ended)));
             if self.labels.len() < MAX_WAITING {
-                self.labels.extend(label(attributes).map(|label| (trace.trace_id.bytes(), label)));
+                let key = (trace.trace_id.bytes(), trace.root);
+                self.labels.extend(label(attributes).map(|label| (key, label)));
             }
         }
     }

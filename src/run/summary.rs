@@ -63,9 +63,9 @@ pub(super) fn summary(
         let is_shown = |context: &&ContextCounts| !context.is_of_test && !of_tests.contains(&context.trace_id.bytes());
         let contexts = session.context_traces().unwrap_or_default().iter().filter(is_shown);
         lines.extend(contexts.map(|context| {
-            context_line(context, state.k6_spans.label(context.trace_id), seen(context.trace_id), link)
+            context_line(context, state.k6_spans.label(context.trace_id, None), seen(context.trace_id), link)
         }));
-        let iteration = state.k6_spans.label(session.trace_id);
+        let iteration = state.k6_spans.label(session.trace_id, Some(session.span_id));
         lines.push(session_line(session, iteration, seen(session.root_trace()), link));
     }
     lines.extend(resources_hint(&state.sessions));

@@ -281,3 +281,28 @@ fn a_signal_is_passed_on_to_the_command() {
     assert_eq!(child.wait().unwrap().code(), Some(42));
     assert_eq!(environment.left_behind(), [""; 0]);
 }
+
+#[test]
+fn k6_sends_its_spans_to_the_run_unless_the_user_has_chosen() {
+    let environment = Environment::new();
+    let browser = environment.program("brave", "");
+    let run = |options: &[&str], argument: &str, exporter: &str, chosen: &str| {
+        let script = r#"echo "$K6_TRACES_OUTPUT""#;
+        let mut run = environment.navtrace([""; 0]);
+        run.args(["run"]).args(options).args(["--", "sh", "-c", script, "k6", argument]);
+        run.env("NAVTRACE_BROWSER", &browser).env("OTEL_TRACES_EXPORTER", exporter).env("K6_TRACES_OUTPUT", chosen);
+        let output = run.output().unwrap();
+        let is_said = stderr(&output).contains("k6's own spans go where ");
+        (stdout(&output).trim().to_owned(), is_said)
+    };
+    let collecting = ["--listen", "127.0.0.1:0"];
+    let (output, is_said) = run(&collecting, "run", "otlp", "");
+    assert!(output.starts_with("otel=http://127.0.0.1:") && output.ends_with("/v1/traces,proto=http"), "{output}");
+    assert!(!is_said);
+    let chosen = |value: &str, is_said| (value.to_owned(), is_said);
+    assert_eq!(run(&collecting, "run", "otlp", "otel=http://k6.test"), chosen("otel=http://k6.test", true));
+    assert_eq!(run(&collecting, "run", "otlp", "none"), chosen("none", false));
+    assert_eq!(run(&collecting, "--traces-output=otel", "otlp", ""), chosen("", true));
+    assert_eq!(run(&["--mode", "static"], "run", "otlp", ""), chosen("", false));
+    assert_eq!(run(&[], "run", "none", ""), chosen("", false));
+}

@@ -1,11 +1,15 @@
 //! Tests that spans of k6 itself are in the traces of the browsers that its iterations drive, with a script that does nothing for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::browser_test::{BrowserTest, Run, exclusive, traceparent};
-use crate::spans::{NAVIGATION, SESSION, Trace};
+use crate::navtrace::Environment;
+use crate::spans::{NAVIGATION, SESSION, Trace, assert_no_journal};
 use crate::support::collector::{Collector, attribute, hex};
 
 /// Iterations of the script, three at a time.
@@ -99,4 +103,54 @@ fn spans_that_the_user_sends_elsewhere_stay_apart() {
     let iterations = elsewhere.spans().iter().filter(|span| span.name == "iteration").count();
     assert_eq!(iterations, ITERATIONS);
     test.assert_nothing_left();
+}
+
+/// Returns a host whose browser has ended.
+fn host_without_browser(test: &BrowserTest) -> Option<Pid> {
+    let is_named =
+        |id: &str, name: &str| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|comm| comm.trim() == name);
+    let is_host = |id: &str| {
+        fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.contains("chrome-extension://"))
+    };
+    test.environment.processes().iter().find_map(|process| {
+        let (id, name) = process.split_once(' ').unwrap();
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.to_owned();
+        let is_left = name == "navtrace" && is_host(id) && !is_named(&parent, "chromium");
+        Pid::from_raw(id.parse().ok().filter(|_| is_left)?)
+    })
+}
+
+#[test]
+fn a_host_that_is_killed_while_it_waits_for_k6_loses_nothing() {
+    let _guard = exclusive();
+    let (test, collector) = (BrowserTest::new(), Collector::start());
+    let variables = Environment::exporting(&collector.endpoint());
+    // k6 sends its spans at its end only.
+    let slowly = ("OTEL_BSP_SCHEDULE_DELAY", "600000");
+    let mut command = test.environment.navtrace(["run", "--", "k6"]);
+    command.envs(variables.clone()).env(slowly.0, slowly.1);
+    test.script(&mut command, "actions.js", &[("ITERATIONS", "2")]);
+    let run = std::thread::scope(|scope| {
+        let running = scope.spawn(|| test.run(command));
+        while !running.is_finished() {
+            if let Some(host) = host_without_browser(&test) {
+                kill_process(host, Signal::KILL).unwrap();
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        running.join().unwrap()
+    });
+    let flushed = test.environment.navtrace(["flush"]).envs(variables).output().unwrap();
+    assert!(flushed.status.success(), "{flushed:?}");
+    assert_no_journal(&test);
+    let spans = collector.spans();
+    let traces = run.trace_ids();
+    assert_eq!(traces.len(), 2, "{}", run.log);
+    for trace_id in traces {
+        let whole = Trace::of(&trace_id, &spans);
+        let named = |name: &str| whole.spans().filter(|span| span.name == name).count();
+        assert_eq!([named(NAVIGATION), named("page.goto"), named("locator.click")], [2, 1, 1], "{}", run.log);
+    }
 }

@@ -2,7 +2,6 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 
 use super::*;
-use crate::context::ids::SpanId;
 
 const HOST: usize = 7;
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -106,7 +105,10 @@ fn actions_go_to_the_trace_of_the_page_and_the_iteration_to_its_root() {
     assert_eq!(moved(&effects), [""; 0], "the browser has spans of these");
     let attributes = r#"{"test.iteration.number": "4", "test.scenario": "ui", "test.vu": "1"}"#;
     assert_eq!(told(&effects), [format!("7: 0000000000000001 {attributes}")]);
-    assert_eq!(k6.label(TRACE.parse().unwrap()), Some("ui, VU 1, iteration 4"));
+    for root in [None, Some(page_of(1).root)] {
+        assert_eq!(k6.label(TRACE.parse().unwrap(), root), Some("ui, VU 1, iteration 4"));
+    }
+    assert_eq!(k6.label(TRACE.parse().unwrap(), Some(page_of(2).root)), None);
     assert_eq!(k6.sentence(), None);
 
     // A host that takes the session over.
