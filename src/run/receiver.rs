@@ -48,7 +48,7 @@ impl Tests {
     fn update(&mut self, effects: impl FnOnce(&mut TestAttempts) -> Effects) {
         let Some((attempts, exporter)) = &mut self.live else { return };
         let Effects { notices, spans } = effects(attempts);
-        exporter.send(spans);
+        exporter.send(&spans);
         self.tell(notices);
     }
 
@@ -210,7 +210,7 @@ impl ReportReceiver {
         };
         let mut state = std::mem::take(&mut *self.shared.lock());
         if let Some((mut attempts, mut exporter)) = live {
-            exporter.send(attempts.interrupt(unix_nanos_now()));
+            exporter.send(&attempts.interrupt(unix_nanos_now()));
             state.tests = attempts.ended;
             state.test_spans = exporter.finish();
         }

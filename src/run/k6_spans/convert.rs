@@ -25,6 +25,7 @@ pub(super) fn is_of_browser(span: &Span) -> bool {
 }
 
 /// An action, or a wait for what an action causes.
+#[derive(Clone, Copy)]
 pub(super) enum Step {
     Action(TestStep),
     Wait(TestStep),

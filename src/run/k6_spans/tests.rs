@@ -178,7 +178,7 @@ fn secrets_are_redacted() {
 #[test]
 fn what_waits_is_bounded() {
     let mut k6 = K6Spans::default();
-    for _ in 0..MAX_WAITING / 100 + 1 {
+    for _ in 0..=MAX_WAITING / 100 {
         k6.receive(exported((0..100).map(|id| Span { span_id: vec![id + 1; 8], ..click(1, (1, 2)) }).collect()));
     }
     assert_eq!((k6.waiting, k6.iterations.len(), k6.traces.len()), (0, 0, 0));

@@ -47,7 +47,7 @@ impl TestExporter {
     }
 
     /// Sends the spans of a test. Does not wait for that.
-    pub(crate) fn send(&mut self, spans: Vec<Span>) {
+    pub(crate) fn send(&mut self, spans: &[Span]) {
         let Some(first) = spans.first() else { return };
         let resource = self.resource.get_or_insert_with(|| resource_of(&self.options, first)).clone();
         for batch in spans.chunks(self.options.batch.max_export_batch_size.max(1)) {
@@ -196,7 +196,7 @@ mod tests {
         exporter.running = exporter.start(|| Some(spool.clone()));
         let results = Arc::clone(&exporter.running.as_ref().unwrap().results);
         for _ in 0..MAX_WAITING + 3 {
-            exporter.send(spans.clone());
+            exporter.send(&spans);
         }
         let spooled = lock(&results).counts.spooled;
         assert!((2..=3).contains(&spooled), "{spooled}");

@@ -34,7 +34,7 @@ fn the_trace_of_a_page_that_k6_has_given_an_id_is_told_once() {
         tracestate: String::new(),
         since: 2003.0,
     };
-    assert_eq!(session.take_iteration_traces(), [trace.clone()]);
+    assert_eq!(session.take_iteration_traces(), std::slice::from_ref(&trace));
     assert_eq!(session.take_iteration_traces(), []);
     assert!(session.awaits_iteration() && session.has_iteration(trace.root));
 
@@ -69,7 +69,7 @@ fn a_navigation_waits_for_an_action_that_ends_later() {
     assert_eq!(ended.parent, Some(span_id(0x77)));
     let spans = recording.close(9100);
     let root = spans.last().unwrap().description.as_ref().unwrap();
-    assert_eq!(root.attributes.iter().map(|(_, value)| &**value).collect::<Vec<_>>(), ["ui", "3"]);
+    assert_eq!(root.attributes.values().map(|value| &**value).collect::<Vec<_>>(), ["ui", "3"]);
 
     // An iteration of which nothing comes.
     let recording = Recording::new().observe(page(2000.0, 0xa)).observe(page(2100.0, 0xb)).observe(after(40_000.0));
