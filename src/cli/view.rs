@@ -28,6 +28,7 @@ use crate::view::tree::Clocks;
 /// from Jaeger, Tempo and Zipkin. Several files, and the files in a folder, are shown as one run: totals, failures, slow requests and endpoints,
 /// tests and machines.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option")]
 #[command(
     override_usage = "navtrace view [OPTIONS] [FILE]... [TRACE_ID]",
     after_help = "Examples:\n  navtrace view                          the latest run\n  navtrace view traces.jsonl 4bf92f35    \

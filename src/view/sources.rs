@@ -57,15 +57,17 @@ impl Sources {
         let mut known = HashSet::new();
         for path in paths {
             let mut found = Vec::new();
-            let searched = if path.is_dir() { find(path, MAX_DEPTH, &mut found) } else { Ok(found.push(path.clone())) };
-            if let Err(error) = searched {
+            let is_named = !path.is_dir();
+            if is_named {
+                found.push(path.clone());
+            }
+            if let Err(error) = if is_named { Ok(()) } else { find(path, MAX_DEPTH, &mut found) } {
                 sources.give_up(unreadable(&path.display().to_string(), error), true);
             } else if found.is_empty() {
                 let names = EXTENSIONS.map(|extension| format!("*.{extension}")).join(" or ");
                 let reason = failure(format_args!("there are no trace files in {}", path.display()));
                 sources.give_up(reason.hint(format_args!("their names are {names}")), true);
             }
-            let is_named = !path.is_dir();
             for file in found {
                 if known.len() == MAX_FILES {
                     let reason = failure(format_args!("{} and further files are not read", file.display()));

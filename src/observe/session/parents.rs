@@ -240,7 +240,7 @@ impl ParentContexts {
     pub(super) fn for_session(&self) -> (SpanId, ParentContext) {
         let id = self.apart().unwrap_or(self.session.span_id);
         let mut context = if id == self.session.span_id { self.session_root() } else { self.for_navigation(id) };
-        context.links.extend(self.links.iter().filter(|_| id != self.session.span_id).cloned());
+        context.links.extend(self.links.iter().filter(|_| id != self.session.span_id).copied());
         (id, self.sampled_if_needed(id, context))
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn describe(run: &RunSummary, terminal: Terminal) -> String {
     let mut text = heading(run, &shown);
     shown.failures(run, &mut text);
     shown.slowest(run, &mut text);
-    let rows = run.operations.iter().map(|row| (row.errors, &row.durations, shown.operation(&row.operation)));
+    let rows = run.operations.iter().map(|row| (row.errors, &row.durations, operation(&row.operation)));
     shown.table("endpoints", "errors", rows, &mut text);
     if run.left_out_spans > 0 {
         let _ = writeln!(text, "{} of further endpoints", counted(run.left_out_spans, "span"));
@@ -96,7 +96,7 @@ impl Shown {
         let _ = writeln!(text, "\n{}", styled(BOLD, "failures, each with a trace"));
         for group in run.failures.iter().take(MAX_EXAMPLES) {
             let reason = if group.reason.is_empty() { "failed".to_owned() } else { clean(&group.reason) };
-            let what = format!("{reason}  {}", self.operation(&group.operation));
+            let what = format!("{reason}  {}", operation(&group.operation));
             let before = format!("{:>COUNT_WIDTH$}  {}  ", group.count, clean(&group.trace_id));
             let _ = writeln!(text, "{before}{}", styled(ERROR, self.rest(&what, before.width())));
         }
@@ -110,7 +110,7 @@ impl Shown {
         let _ = writeln!(text, "\n{}", styled(BOLD, "slowest requests, with their traces"));
         for slow in run.slowest.iter().take(MAX_EXAMPLES) {
             let on = if slow.machine.is_empty() { String::new() } else { format!("  {}", clean(&slow.machine)) };
-            let what = format!("{}{on}", self.operation(&slow.operation));
+            let what = format!("{}{on}", operation(&slow.operation));
             let took = self.duration(slow.duration_ms);
             let before = format!("{took:>DURATION_WIDTH$}  {}  ", clean(&slow.trace_id));
             let what = self.rest(&what, before.width());
@@ -146,16 +146,6 @@ impl Shown {
         further(all, MAX_ROWS, text);
     }
 
-    fn operation(&self, operation: &Operation) -> String {
-        let Operation { kind, service, name } = operation;
-        let kind = match kind {
-            OperationKind::Page => "page ",
-            OperationKind::Client => "call ",
-            _ => "",
-        };
-        format!("{}  {kind}{}", clean(service), clean(name))
-    }
-
     fn duration(&self, ms: f64) -> String {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a whole number")]
         duration((ms * 1e3).round() as u64, self.terminal.glyphs())
@@ -165,6 +155,16 @@ impl Shown {
     fn rest(&self, text: &str, before: usize) -> String {
         fit(text, self.terminal.width.saturating_sub(before).max(MIN_NAME_WIDTH), self.terminal.glyphs())
     }
+}
+
+fn operation(operation: &Operation) -> String {
+    let Operation { kind, service, name } = operation;
+    let kind = match kind {
+        OperationKind::Page => "page ",
+        OperationKind::Client => "call ",
+        _ => "",
+    };
+    format!("{}  {kind}{}", clean(service), clean(name))
 }
 
 fn further(all: usize, listed: usize, text: &mut String) {

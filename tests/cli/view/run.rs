@@ -207,7 +207,7 @@ fn files_that_can_not_be_read_are_named_and_the_rest_is_shown() {
         ),
     ] {
         let output = view(&environment, args).output().unwrap();
-        let expected: String = sentences.iter().map(|sentence| format!("navtrace: {sentence}\n")).collect();
+        let expected = sentences.iter().map(|sentence| format!("navtrace: {sentence}\n")).collect::<Vec<_>>().concat();
         assert_eq!((output.status.code(), stderr(&output)), (Some(code), expected), "{args:?}");
         assert!(stdout(&output).starts_with("run nightly-7 "), "{args:?}");
         let json = stdout(&view(&environment, &[args, &["--json"]].concat()).output().unwrap());
