@@ -47,7 +47,9 @@ fn the_next_host_continues_the_session_of_a_killed_one() {
 
 #[test]
 fn the_next_host_sends_what_a_killed_one_could_not() {
-    let mut test = ExportTest::with(Collector::down());
+    // Also the link to the context in the environment.
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let mut test = ExportTest::with(Collector::down()).set("TRACEPARENT", parent).set("NAVTRACE_PARENT", "link");
     let mut first = test.host_with_browser();
     let session = first.start_session();
     first.observe(&page(1, 3));
@@ -62,6 +64,11 @@ fn the_next_host_sends_what_a_killed_one_could_not() {
     second.assert_received(WORKER, 3);
     second.end();
     test.assert_tree(&session, &all_ids([page_ids(1, 3), page_ids(2, 3), page_ids(3, 1)]));
+    for span in test.collector.spans() {
+        let links: Vec<_> = span.links.iter().map(|link| hex(&link.trace_id)).collect();
+        let expected = if span.parent_span_id.is_empty() { &["4bf92f3577b34da6a3ce929d0e0e4736"][..] } else { &[] };
+        assert_eq!(links, expected, "{}", span.name);
+    }
 }
 
 #[test]
