@@ -78,7 +78,7 @@ test_without_browser() {
 }
 
 test_in_browser() {
-  timeout 45m cargo test --locked --test flow -- --nocapture --test-threads=1
+  timeout 45m cargo test --locked --test flow -- --nocapture --test-threads=2
 }
 
 list_test_targets() {

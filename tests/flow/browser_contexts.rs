@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use crate::browser_test::{BrowserTest, Run, exclusive, is_root, traceparent};
+use crate::browser_test::{BrowserTest, Run, beside_others, is_root, traceparent};
 use crate::spans::{NAVIGATION, SESSION};
 use crate::support::collector::hex;
 use crate::support::site::Recorded;
@@ -85,7 +85,7 @@ impl Contexts {
 
 #[test]
 fn each_browser_context_has_a_trace() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for client in ["playwright", "puppeteer"] {
         for mode in ["detailed", "lightweight"] {
             // Rules can follow a client's headers only from the second navigation on, and a popup's window only after its first request.
@@ -145,7 +145,7 @@ fn each_browser_context_has_a_trace() {
 
 #[test]
 fn contexts_join_the_trace_of_the_environment() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     for (client, mode) in [("playwright", "detailed"), ("puppeteer", "lightweight")] {
         let seen = contexts(client, mode, &[("TRACEPARENT", &format!("00-{trace}-{span}-01"))]);
@@ -164,7 +164,7 @@ fn contexts_join_the_trace_of_the_environment() {
 
 #[test]
 fn contexts_keep_their_traces_when_the_worker_restarts() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
         let seen = contexts("playwright", mode, &[("RESTART", "1")]);
         let traces = seen.traces();
@@ -179,7 +179,7 @@ fn contexts_keep_their_traces_when_the_worker_restarts() {
 
 #[test]
 fn clients_that_share_a_browser_have_a_trace_each() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
         let test = BrowserTest::new();
         let mut command = test.collecting_from("shared-browser.mjs");

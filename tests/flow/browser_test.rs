@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -24,11 +24,18 @@ const EXIT_LIMIT: Duration = Duration::from_secs(10);
 /// Limit of a client's run. It only keeps a client that hangs from holding up all other tests, and says what it wrote until then.
 const RUN_LIMIT: Duration = Duration::from_secs(900);
 
-static RUNNING: Mutex<()> = Mutex::new(());
+/// Held by every test that drives a browser: for reading by those that may run beside others, for writing by those that may not.
+static RUNNING: RwLock<()> = RwLock::new(());
 
-/// Waits until no other test drives a browser, and keeps others from doing so until the guard is dropped.
-pub(crate) fn exclusive() -> MutexGuard<'static, ()> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+/// A test that drives a browser, beside as many others as `--test-threads` allows, until this is dropped.
+pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
+    RUNNING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A test that drives a browser while no other does, until this is dropped, since it asserts what happens within some milliseconds or fills
+/// the machine.
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+    RUNNING.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A site, and a private environment in which clients run against it.

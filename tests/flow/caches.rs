@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, logged, script_path};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, beside_others, logged, script_path};
 
 /// Performance entries of the pages of one iteration.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -24,7 +24,7 @@ fn cached(run: &Run) -> Vec<Cached> {
 
 #[test]
 fn caches_serve_as_much_as_without_navtrace() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let variables = [("ITERATIONS", "3"), ("NAVIGATIONS", "10")];
     let plain = test.plain("cached.js", &variables);
@@ -60,7 +60,7 @@ fn rule_updates(mode: &str) -> u64 {
 /// Each change makes the renderers drop their memory cache.
 #[test]
 fn rules_do_not_change_in_detailed_mode() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     assert_eq!(rule_updates("detailed"), 0);
     assert!(rule_updates("lightweight") >= 5, "changes are seen where there are some");
 }

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, is_root, logged, script_path, traceparent};
+use crate::browser_test::{
+    BrowserTest, Run, assert_own_spans, beside_others, is_root, logged, script_path, traceparent,
+};
 use crate::support::reserved_port::ReservedPort;
 use crate::support::site::{Recorded, coverage_kinds, coverage_table};
 
@@ -69,7 +71,7 @@ fn playwright_revision() -> String {
 
 /// Runs a client with and without navtrace, and compares.
 fn compare(client: &Client) -> Run {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let plain = client.plain(&test);
     assert!(plain.requests.iter().all(|request| request.traceparent.is_empty()), "only navtrace adds a header");
@@ -130,7 +132,7 @@ fn playwright() {
 
 #[test]
 fn playwright_test() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.environment.navtrace(["run", "--", &node_program("playwright"), "test", "--config"]);
     command.arg(script_path("playwright-test")).arg("--output").arg(test.environment.home().join("results"));
@@ -158,7 +160,7 @@ fn playwright_test() {
 
 #[test]
 fn lighthouse() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.environment.navtrace(["run", "--", &node_program("lighthouse")]);
     command.arg(format!("{}/coverage?kind=document&run=lighthouse&nav=0", test.site.main()));
@@ -178,7 +180,7 @@ fn lighthouse() {
 
 #[test]
 fn a_browser_with_an_environment_of_its_own_belongs_to_the_run() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.collecting_from("own-environment.mjs");
     command.env("NAVTRACE_MODE", "lightweight").env("NAVTRACE_TARGETS", format!("{}/*", test.site.main()));
@@ -213,7 +215,7 @@ fn puppeteer_polling_a_port() {
 #[test]
 fn playwright_attaching_to_the_first_window() {
     const STARTS: usize = 8;
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (test, port) = (BrowserTest::new(), ReservedPort::new());
     let mut command = test.environment.navtrace(["run", "--", "node", &script_path("attaching.mjs")]);
     command.env("SITE", test.site.main()).env("PORT", port.number().to_string()).env("STARTS", STARTS.to_string());
@@ -225,7 +227,7 @@ fn playwright_attaching_to_the_first_window() {
 #[test]
 fn the_workers_of_the_clients_extensions_come_first() {
     const STARTS: usize = 8;
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.environment.navtrace(["run", "--", "node", &script_path("own-extensions.mjs")]);
     command.env("SITE", test.site.main()).env("STARTS", STARTS.to_string());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use crate::browser_test::{BrowserTest, exclusive};
+use crate::browser_test::{BrowserTest, beside_others};
 use crate::spans::{is_request, is_unfinished};
 use crate::support::collector::attribute;
 
@@ -31,7 +31,7 @@ fn step(span: &Span) -> String {
 
 #[test]
 fn what_is_under_way_ends_with_its_page_or_context() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
         let test = BrowserTest::new();
         let mut command = test.collecting_from("closing.mjs");

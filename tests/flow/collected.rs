@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::browser_test::{BrowserTest, exclusive};
+use crate::browser_test::{BrowserTest, beside_others};
 use crate::navtrace::{Environment, stderr, stdout};
 use crate::spans::{SESSION, Trace};
 use crate::support::collector::{hex, spans_in};
@@ -28,7 +28,7 @@ fn tree(environment: &Environment, file: &Path, id: &str) -> Vec<String> {
 
 #[test]
 fn the_file_has_the_same_trace_as_jaeger() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let root = env!("CARGO_MANIFEST_DIR");
     let home = test.environment.home();

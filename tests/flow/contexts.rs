@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::browser_test::{BrowserTest, Run, exclusive, logged, traceparent};
+use crate::browser_test::{BrowserTest, Run, beside_others, logged, traceparent};
 use crate::propagation::with_main_as_target;
 use crate::spans::{NAVIGATION, SESSION};
 use crate::support::collector::{attribute, hex, spans_in};
@@ -118,7 +118,7 @@ struct Step {
 
 #[test]
 fn scopes_decide_what_shares_a_trace() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let taken = json!([{ "nav": "a" }, { "nav": "b" }, { "nav": "c", "tab": 1 }]);
     for mode in MODES {
         let test = BrowserTest::new();
@@ -150,7 +150,7 @@ fn scopes_decide_what_shares_a_trace() {
 
 #[test]
 fn k6_trace_ids_are_on_the_wire_in_every_scope() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let taken = json!([{ "nav": "a" }, { "nav": "b" }]);
     for (format, start) in [("k6-local", "dc0742"), ("k6-cloud", "dc0718")] {
         for scope in ["session", "navigation"] {
@@ -167,7 +167,7 @@ fn k6_trace_ids_are_on_the_wire_in_every_scope() {
 
 #[test]
 fn navigations_can_be_sampled_one_by_one() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in MODES {
         let test = BrowserTest::new();
         let navs: Vec<String> = (0..20).map(|number| format!("n{number}")).collect();
@@ -195,7 +195,7 @@ fn navigations_can_be_sampled_one_by_one() {
 
 #[test]
 fn the_steering_header_works_and_never_leaves() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in MODES {
         let test = BrowserTest::new();
         let parent = format!("sampling=1; traceparent=00-{TRACE}-{SPAN}-01");
@@ -261,7 +261,7 @@ fn the_steering_header_works_and_never_leaves() {
 
 #[test]
 fn only_targets_are_traced() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in MODES {
         let test = BrowserTest::new();
         let taken = json!([

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::browser_test::{BrowserTest, Run, exclusive, logged, traceparent};
+use crate::browser_test::{BrowserTest, Run, beside_others, logged, traceparent};
 use crate::spans::{Trace, is_unfinished};
 use crate::support::collector::{attribute, hex};
 use crate::support::site::{Recorded, TraceParent};
@@ -112,12 +112,12 @@ fn control(mode: &str) {
 
 #[test]
 fn commands_of_the_popup_work_in_detailed_mode() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     control("detailed");
 }
 
 #[test]
 fn commands_of_the_popup_work_in_lightweight_mode() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     control("lightweight");
 }

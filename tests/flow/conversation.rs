@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::browser_test::{BrowserTest, exclusive, logged};
+use crate::browser_test::{BrowserTest, beside_others, logged};
 use crate::support::collector::{attribute, hex};
 
 #[test]
 fn a_fault_in_the_conversation_stops_nothing() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.collecting_from("conversation.mjs");
     command.env("NAVTRACE_EXTENSION", concat!(env!("CARGO_MANIFEST_DIR"), "/extension"));

@@ -2,7 +2,7 @@
 
 use axum::http::Version;
 
-use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, traceparent};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, beside_others, traceparent};
 use crate::support::site::{ACCEPTING, Recorded, coverage_kinds, coverage_table};
 
 /// The loads of three iterations.
@@ -10,13 +10,13 @@ const ITERATIONS: [&str; 3] = ["1-0", "1-1", "1-2"];
 
 #[test]
 fn every_kind_of_request_has_its_own_span_id() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     assert_own_spans(&covered("detailed").requests);
 }
 
 #[test]
 fn every_kind_of_request_has_a_header_in_lightweight_mode() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     covered("lightweight");
 }
 
@@ -59,7 +59,7 @@ fn assert_every_kind(run: &Run, loads: &[&str]) {
 
 #[test]
 fn every_kind_of_request_has_a_header_over_http2() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
         let test = BrowserTest::over_http2();
         let mut command = test.traced_command("coverage.js", &[]);
@@ -80,7 +80,7 @@ fn every_kind_of_request_has_a_header_over_http2() {
 
 #[test]
 fn unsampled_requests_have_a_header() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.traced_command("coverage.js", &[]);
     command.env("OTEL_TRACES_SAMPLER", "always_off");
@@ -92,7 +92,7 @@ fn unsampled_requests_have_a_header() {
 
 #[test]
 fn pages_of_an_iteration_share_its_trace_and_contexts_in_scope_session() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     for (script, scope, traces) in
         [("two-pages.js", "context", 2), ("two-contexts.js", "session", 2), ("two-contexts.js", "context", 4)]

@@ -3,13 +3,13 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::browser_test::{BrowserTest, exclusive, is_root, script_path};
+use crate::browser_test::{BrowserTest, beside_others, is_root, script_path};
 use crate::clients::chromium;
 use crate::navtrace::{Environment, copy_binary, stderr, stdout};
 
 #[test]
 fn every_check_passes() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let environment = Environment::new();
     let output = environment.navtrace(["doctor"]).output().unwrap();
     let report = stdout(&output);
@@ -33,7 +33,7 @@ fn every_check_passes() {
 
 #[test]
 fn the_chosen_mode_is_named() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let environment = Environment::new();
     let output = environment.navtrace(["doctor"]).env("NAVTRACE_MODE", "lightweight").output().unwrap();
     let report = stdout(&output);
@@ -43,7 +43,7 @@ fn the_chosen_mode_is_named() {
 
 #[test]
 fn a_program_that_is_no_browser_fails() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let environment = Environment::new();
     let browser = environment.program("chromium", "echo Chromium 150; echo no display >&2; exit 1");
     let output = environment.navtrace(["doctor"]).env("NAVTRACE_BROWSER", browser).output().unwrap();
@@ -75,7 +75,7 @@ fn load_unpacked(test: &BrowserTest, dir: &Path, extensions: &[&Path], incognito
 #[test]
 fn a_real_profile_is_described() {
     const ID: &str = "aalhdoofknlgjgclnnkjbegphicaohme";
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let home = test.environment.home();
     let (dir, binary) = (home.join("my profile"), home.join("navtrace"));

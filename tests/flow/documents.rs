@@ -2,7 +2,7 @@
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use crate::browser_test::{BrowserTest, exclusive, traceparent};
+use crate::browser_test::{BrowserTest, beside_others, traceparent};
 use crate::control::extension;
 use crate::spans::{NAVIGATION, SESSION, Trace, parameter};
 use crate::support::collector::{attribute, hex};
@@ -70,7 +70,7 @@ fn documents(mode: &str) {
 
 #[test]
 fn documents_without_a_navigation_are_below_the_session() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
         documents(mode);
     }

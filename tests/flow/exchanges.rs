@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde::Deserialize;
 use url::Url;
 
-use crate::browser_test::{BrowserTest, exclusive, logged, script_path};
+use crate::browser_test::{BrowserTest, beside_others, logged, script_path};
 use crate::navtrace::Environment;
 use crate::spans::{NAVIGATION, Trace, is_request};
 use crate::support::collector::{Collector, attribute, hex};
@@ -161,7 +161,7 @@ fn exchanges(mode: &str) -> (Traces, Exchanges) {
 
 #[test]
 fn each_exchange_has_a_span_and_no_span_is_a_ghost() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (traces, Exchanges { wire, results }) = exchanges("detailed");
     let mut carried: BTreeMap<&str, usize> = BTreeMap::new();
     for Arrived { span, .. } in wire.iter().filter(|arrived| !arrived.url.starts_with("/elsewhere")) {
@@ -191,6 +191,6 @@ fn each_exchange_has_a_span_and_no_span_is_a_ghost() {
 
 #[test]
 fn exchanges_in_lightweight_mode_have_the_same_spans() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     exchanges("lightweight");
 }

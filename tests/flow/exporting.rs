@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::browser_test::{BrowserTest, exclusive, script_path};
+use crate::browser_test::{BrowserTest, beside_others, script_path};
 use crate::support::collector::attribute;
 
 /// The names of the spans that `export.js` exports.
@@ -15,7 +15,7 @@ const ALL_OK: &str = r#"EXPORTED {"sdk":true,"faro":true,"text":true,"json":true
 
 #[test]
 fn spans_of_a_page_are_collected_and_their_export_is_not_traced() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let run = test.run(test.collecting_from("exporting.mjs"));
     assert_eq!(run.log.matches(ALL_OK).count(), 2, "{}", run.log);
@@ -34,7 +34,7 @@ fn spans_of_a_page_are_collected_and_their_export_is_not_traced() {
 
 #[test]
 fn an_export_carries_no_context_in_any_mode() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight", "static"] {
         let test = BrowserTest::new();
         // The site stands in for a collector, which refuses everything.
@@ -57,7 +57,7 @@ fn an_export_carries_no_context_in_any_mode() {
 
 #[test]
 fn the_last_batch_of_a_service_is_waited_for() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.collecting_from("batching.mjs");
     command.env("TRACES", test.trace_file());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use crate::browser::{Browser, hosts, without_host};
-use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, traceparent};
+use crate::browser_test::{BrowserTest, assert_own_spans, beside_others, traceparent};
 use crate::navtrace::Environment;
 use crate::spans::{Trace, assert_no_journal, is_unfinished, spooled};
 use crate::support::collector::Collector;
@@ -36,7 +36,7 @@ fn once(spans: Vec<Span>) -> Vec<Span> {
 
 #[test]
 fn a_killed_host_is_replaced_and_the_trace_continues() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let collector = Collector::start();
     let mut command = test.traced_command("pages.js", &[("UNTIL_STOPPED", "1")]);
@@ -78,7 +78,7 @@ fn a_killed_host_is_replaced_and_the_trace_continues() {
 
 #[test]
 fn the_extension_works_without_a_host() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for granted in [true, false] {
         let test = BrowserTest::new();
         let browser = Browser::start(without_host(&test, granted), &test);

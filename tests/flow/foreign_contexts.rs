@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::browser_test::{BrowserTest, exclusive, traceparent};
+use crate::browser_test::{BrowserTest, beside_others, traceparent};
 use crate::spans::is_request;
 use crate::support::collector::{attribute, hex};
 use crate::support::site::{Origin, Recorded};
@@ -120,7 +120,7 @@ fn sent(headers: &Value) -> BTreeMap<String, String> {
 
 #[test]
 fn other_contexts_are_overridden_and_linked() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight", "static"] {
         let seen = seen(mode, "override");
         let ours = traceparent(seen.of(Origin::Main, "document")).trace_id;
@@ -161,7 +161,7 @@ fn other_contexts_are_overridden_and_linked() {
 
 #[test]
 fn other_contexts_are_kept_and_linked() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight", "static"] {
         let seen = seen(mode, "keep");
         for (kind, headers, link) in contexts() {

@@ -2,7 +2,7 @@
 
 use axum::http::Version;
 
-use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, beside_others};
 use crate::spans::{NAVIGATION, Trace, is_cached, parameter};
 use crate::support::collector::attribute;
 use crate::support::site::{ACCEPTING, Recorded};
@@ -63,7 +63,7 @@ fn loaded(mode: &str) -> Vec<Recorded> {
 
 #[test]
 fn streamed_uploads_have_headers_and_early_hints_no_span() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     assert_own_spans(&loaded("detailed"));
     loaded("lightweight");
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::browser::{Browser, hosts, wait_until};
-use crate::browser_test::{BrowserTest, Run, exclusive, is_root, script_path, traceparent};
+use crate::browser_test::{BrowserTest, Run, beside_others, is_root, script_path, traceparent};
 use crate::navtrace::{Environment, stderr, stdout};
 use crate::support::reserved_port::ReservedPort;
 use crate::support::site::Recorded;
@@ -74,7 +74,7 @@ fn assert_chromiums_alone(home: &Path, profile: &Path) {
 
 #[test]
 fn a_user_installs_loads_browses_and_uninstalls() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let home = test.environment.home();
     let profile = home.join(".config/chromium");
@@ -89,7 +89,7 @@ fn a_user_installs_loads_browses_and_uninstalls() {
 
 #[test]
 fn one_profile_is_registered_alone() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let home = test.environment.home();
     let profile = home.join("Jürgens Profil");
@@ -118,7 +118,7 @@ fn requests<'a>(run: &'a Run, nav: &'a str) -> impl Iterator<Item = &'a Recorded
 
 #[test]
 fn incognito_windows_have_traces_apart_and_leave_nothing() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for (setting, value) in [("NAVTRACE_LOG", "warn"), ("NAVTRACE_SCOPE", "session"), ("NAVTRACE_INCOGNITO", "export")]
     {
         let test = BrowserTest::new();
@@ -170,7 +170,7 @@ fn on_a_system(test: &BrowserTest, system: &Path, command: &Command) -> Command 
 
 #[test]
 fn a_system_installation_serves_every_profile() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let system = test.environment.home().join("system");
     for folder in ["etc", "share"] {
@@ -206,7 +206,7 @@ fn a_system_installation_serves_every_profile() {
 
 #[test]
 fn a_read_only_home_is_reported_and_unchanged() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let home = test.environment.home();
     for dry in [None, Some("--dry-run")] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::browser_test::{BrowserTest, Run, exclusive, traceparent};
+use crate::browser_test::{BrowserTest, Run, beside_others, traceparent};
 use crate::navtrace::Environment;
 use crate::spans::{NAVIGATION, SESSION, Trace, assert_no_journal};
 use crate::support::collector::{Collector, attribute, hex};
@@ -80,7 +80,7 @@ fn check(mode: &str) {
 
 #[test]
 fn iterations_name_their_traces_and_actions_cause_navigations() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
         check(mode);
     }
@@ -88,7 +88,7 @@ fn iterations_name_their_traces_and_actions_cause_navigations() {
 
 #[test]
 fn spans_that_the_user_sends_elsewhere_stay_apart() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (test, elsewhere) = (BrowserTest::new(), Collector::start());
     let mut command = test.collecting("k6");
     command.env("K6_TRACES_OUTPUT", format!("otel={}/v1/traces,proto=http", elsewhere.endpoint()));
@@ -123,7 +123,7 @@ fn host_without_browser(test: &BrowserTest) -> Option<Pid> {
 
 #[test]
 fn a_host_that_is_killed_while_it_waits_for_k6_loses_nothing() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (test, collector) = (BrowserTest::new(), Collector::start());
     let variables = Environment::exporting(&collector.endpoint());
     // k6 sends its spans at its end only.

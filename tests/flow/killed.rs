@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::browser::{Browser, wait_until};
-use crate::browser_test::{BrowserTest, exclusive, traceparent};
+use crate::browser_test::{BrowserTest, alone, traceparent};
 use crate::navtrace::Environment;
 use crate::spans::{Trace, assert_no_journal, is_unfinished, spooled};
 use crate::support::collector::Collector;
@@ -205,7 +205,7 @@ fn number(request: &Recorded, name: &str) -> u64 {
 
 #[test]
 fn ended_requests_survive_a_killed_browser() {
-    let _guard = exclusive();
+    let _guard = alone();
     let start = Instant::now();
     // One at a time, since a browser that waits for a processor reports late.
     let outcomes: Vec<_> = Kill::all().into_iter().map(Kill::run).collect();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::browser::wait_until;
-use crate::browser_test::{BrowserTest, Run, exclusive, is_root, script_path, traceparent};
+use crate::browser_test::{BrowserTest, Run, alone, is_root, script_path, traceparent};
 use crate::navtrace::{Environment, stderr};
 use crate::spans::{SESSION, assert_no_journal, spooled};
 use crate::support::jaeger::{self, Jaeger};
@@ -45,7 +45,7 @@ fn in_own_network(test: &str, body: impl FnOnce()) {
         }
         return body();
     }
-    let _guard = exclusive();
+    let _guard = alone();
     let mut command = Command::new("unshare");
     // A user may have a network only as root of a user namespace.
     command.arg("--net").args((!is_root()).then_some("--map-root-user")).arg(env::current_exe().unwrap());

@@ -1,6 +1,6 @@
 //! Tests the whole chain with the real k6 and the real Chromium, by what a server receives.
 //!
-//! The tests run one at a time, since each of them keeps the machine busy.
+//! Two tests run at a time, since each of them waits for something most of the time. See [`browser_test::beside_others`].
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 

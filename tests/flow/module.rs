@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, Run, exclusive, logged, traceparent};
+use crate::browser_test::{BrowserTest, Run, beside_others, logged, traceparent};
 use crate::support::collector::{attribute, hex};
 use crate::support::site::Recorded;
 
@@ -79,7 +79,7 @@ fn checks_words(log: &str) {
 
 #[test]
 fn a_script_chooses_what_each_page_carries() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.collecting("k6");
     command.env("NAVTRACE_MODE", "detailed");
@@ -153,7 +153,7 @@ fn check_roots(iteration: &Iteration, spans: &[Span]) {
 
 #[test]
 fn without_navtrace_a_script_says_so_and_sends_one_header() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let run = test.plain("module.js", &[]);
     checks_words(&run.log);
@@ -172,7 +172,7 @@ fn without_navtrace_a_script_says_so_and_sends_one_header() {
 
 #[test]
 fn in_static_mode_a_script_changes_nothing_on_its_pages() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.environment.navtrace(["run", "--mode", "static", "--", "k6"]);
     test.script(&mut command, "module.js", &[]);

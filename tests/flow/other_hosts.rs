@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::browser_test::{BrowserTest, Run, exclusive, traceparent};
+use crate::browser_test::{BrowserTest, Run, beside_others, traceparent};
 use crate::support::reserved_port::ReservedPort;
 
 const BAGGAGE: &str = "user=alice,region=eu%20west";
@@ -18,7 +18,7 @@ fn visited(test: &BrowserTest, script: &str, settings: &[(&str, &str)]) -> Run {
 
 #[test]
 fn baggage_goes_to_hosts_that_the_client_navigates_to() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
         let test = BrowserTest::new();
         let run = visited(&test, "client-hosts.mjs", &[("NAVTRACE_MODE", mode), ("BAGGAGE", BAGGAGE)]);
@@ -60,7 +60,7 @@ fn baggage_goes_to_hosts_that_the_client_navigates_to() {
 
 #[test]
 fn the_summary_tells_to_which_other_hosts_headers_went() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let told = |settings: &[(&str, &str)]| {
         let test = BrowserTest::new();
         let run = visited(&test, "other-hosts.mjs", settings);

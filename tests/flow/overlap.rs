@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, is_root, traceparent};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, beside_others, is_root, traceparent};
 use crate::support::collector::hex;
 
 /// What the user is told of a context whose requests are not reported.
@@ -32,7 +32,7 @@ fn overlapping(client: &str, mode: &str, variable: (&str, &str)) -> (Run, BTreeS
 
 #[test]
 fn contexts_that_close_in_any_order_keep_their_spans() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for client in ["playwright", "puppeteer"] {
         let (run, spans) = overlapping(client, "detailed", ("ORDER", ORDER));
         assert_eq!(run.requests.len(), PAGES * REQUESTS, "{client}");
@@ -51,7 +51,7 @@ fn contexts_that_close_in_any_order_keep_their_spans() {
 
 #[test]
 fn three_users_at_once_have_headers_on_every_request() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
         let (run, spans) = overlapping("playwright", mode, ("USERS", "3 4"));
         assert_eq!(run.requests.len(), 3 * 4 * 2 * REQUESTS);

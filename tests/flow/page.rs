@@ -9,7 +9,7 @@ use navtrace::testing::page::{self, Page};
 use navtrace::testing::trace::{CorrectedTimes, Event, Link, Place, Role, ShownSpan, Trace};
 use serde_json::json;
 
-use crate::browser_test::{exclusive, script_path};
+use crate::browser_test::{beside_others, script_path};
 use crate::navtrace::Environment;
 
 fn span(number: usize, parent: Option<usize>, depth: usize, label: &str) -> ShownSpan {
@@ -81,7 +81,7 @@ fn write(dir: &Path, name: &str, traces: &[Trace]) {
 }
 
 fn check(dir: &Path, what: &str) {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let mut command = Command::new("node");
     command.arg(script_path("page.mjs")).args([what.as_ref(), dir.as_os_str()]).stdin(Stdio::null());
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::browser::wait_until;
-use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, is_root, traceparent};
+use crate::browser_test::{BrowserTest, assert_own_spans, beside_others, is_root, traceparent};
 use crate::navtrace::{stderr, stdout};
 use crate::support::site::{coverage_kinds, coverage_table};
 
@@ -33,7 +33,7 @@ fn plain_arguments(test: &BrowserTest, script: &str, variables: &[(&str, &str)])
 
 #[test]
 fn every_kind_of_request_is_traced_in_any_profile() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let plain = test.plain("coverage.js", &[]);
     for what in ["fresh", "used"] {
@@ -60,7 +60,7 @@ fn every_kind_of_request_is_traced_in_any_profile() {
 
 #[test]
 fn every_iteration_is_traced_from_its_first_request() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let traced = test.run(plain_arguments(&test, "pages.js", &[("ITERATIONS", "20")]));
     assert_eq!(traced.trace_ids().len(), 20);
@@ -71,7 +71,7 @@ fn every_iteration_is_traced_from_its_first_request() {
 
 #[test]
 fn a_second_k6_is_refused_and_the_first_continues() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut first = plain_arguments(&test, "pages.js", &[("UNTIL_STOPPED", "1")]);
     let mut first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use crate::browser_test::{BrowserTest, exclusive, script_path, traceparent};
+use crate::browser_test::{BrowserTest, beside_others, script_path, traceparent};
 use crate::clients::{chromium, node_program};
 use crate::spans::{NAVIGATION, SESSION};
 use crate::support::collector::{attribute, hex};
@@ -29,7 +29,7 @@ fn above<'a>(spans: &'a [Span], span: &Span) -> Vec<&'a str> {
 
 #[test]
 fn each_attempt_of_a_test_is_a_trace() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let home = test.environment.home();
     let mut command = test.collecting("sh");
@@ -96,14 +96,14 @@ fn each_attempt_of_a_test_is_a_trace() {
         let loads: Vec<_> = own.iter().filter(|span| span.name == NAVIGATION).map(|span| above(&own, span)).collect();
         assert_eq!(loads.len(), navigations, "{requests}: {loads:?}");
         let step = match requests {
-            "passes-0" => vec!["Navigate", "Evaluate"],
+            "passes-0" => vec!["Navigate", "Reload"],
             _ => vec!["Navigate"],
         };
         assert!(loads.iter().all(|above| step.contains(&above[0])), "{requests}: {loads:?}");
         if requests == "passes-0" {
             assert!(loads.contains(&vec!["Navigate", "beforeEach hook", "Before Hooks", name]), "{loads:?}");
             assert!(loads.contains(&vec!["Navigate", "goes on", name]), "{loads:?}");
-            assert!(loads.contains(&vec!["Evaluate", "goes on", name]), "{loads:?}");
+            assert!(loads.contains(&vec!["Reload", "goes on", name]), "{loads:?}");
         }
         let contexts = own.iter().filter(|span| span.name == "browser context");
         assert_eq!(contexts.count(), if requests == "people-0" { 2 } else { 1 }, "{requests}");

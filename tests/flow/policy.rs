@@ -17,7 +17,7 @@ use axum::routing::get;
 use tokio::runtime::Runtime;
 
 use crate::browser::{Browser, wait_until};
-use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, is_root, traceparent};
+use crate::browser_test::{BrowserTest, assert_own_spans, beside_others, is_root, traceparent};
 
 /// Folder of the settings of Debian's Chromium.
 const SETTINGS: &str = "/etc/chromium";
@@ -141,7 +141,7 @@ fn with_policy(package: &Package, server: &PackageServer, test: &BrowserTest) ->
 
 #[test]
 fn a_policy_grants_a_span_id_per_request() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let package = Package::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("extension"), &test);
     let server = PackageServer::serve(&package);

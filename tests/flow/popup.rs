@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, Run, exclusive, logged, script_path, traceparent};
+use crate::browser_test::{BrowserTest, Run, beside_others, logged, script_path, traceparent};
 use crate::navtrace::Environment;
 use crate::support::collector::Collector;
 use crate::support::site::TraceParent;
@@ -88,25 +88,25 @@ impl Run {
 
 #[test]
 fn the_popup_is_accessible_in_every_state() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     alone(&BrowserTest::new(), "popup.mjs", "popup");
 }
 
 #[test]
 fn the_options_page_stores_changes() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     alone(&BrowserTest::new(), "popup.mjs", "options");
 }
 
 #[test]
 fn the_popup_works_without_a_host() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     alone(&BrowserTest::new(), "popup-real.mjs", "alone").assert_commands_worked();
 }
 
 /// Asserts that the server receives what the popup shows and what is chosen there.
 fn assert_popup_controls(mode: &str) {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (test, collector) = (BrowserTest::new(), Collector::start());
     let mut variables = Environment::exporting(&collector.endpoint()).to_vec();
     variables.extend([
@@ -137,7 +137,7 @@ fn the_popup_controls_lightweight_mode() {
 
 #[test]
 fn the_popup_reports_a_collector_that_is_down() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (test, collector) = (BrowserTest::new(), Collector::down());
     let run = traced(&test, "down", &Environment::exporting(&collector.endpoint()));
     run.assert_shown("first");
@@ -145,7 +145,7 @@ fn the_popup_reports_a_collector_that_is_down() {
 
 #[test]
 fn the_options_page_writes_the_config_file() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let run = traced(&test, "options", &[]);
     run.assert_shown("first");

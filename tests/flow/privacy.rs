@@ -4,7 +4,7 @@ use std::fs;
 
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, exclusive, logged};
+use crate::browser_test::{BrowserTest, beside_others, logged};
 use crate::support::reserved_port::ReservedPort;
 
 /// What the browser's side has of the observations.
@@ -18,7 +18,7 @@ struct Inside {
 
 #[test]
 fn neither_other_addresses_nor_secrets_are_told() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
         let test = BrowserTest::new();
         let dead = ReservedPort::new();

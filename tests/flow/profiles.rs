@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::browser_test::{BrowserTest, exclusive, logged};
+use crate::browser_test::{BrowserTest, beside_others, logged};
 use crate::spans::Trace;
 
 #[test]
 fn each_profile_of_a_browser_has_a_session_of_its_own() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let run = test.run(test.collecting_from("profiles.mjs"));
     let carried: Value = logged(&run.log, "PROFILES ").remove(0);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::browser_test::{BrowserTest, Run, exclusive};
+use crate::browser_test::{BrowserTest, Run, beside_others};
 use crate::support::sdk::{Contexts, SdkServer, SpanContext};
 use crate::support::site::{Origin, Recorded, coverage_kinds};
 
@@ -86,7 +86,7 @@ pub(crate) fn propagated(node: &SdkServer, go: &SdkServer, mode: &str, propagato
 
 #[test]
 fn every_propagator_is_read_by_the_sdks_alone_and_in_pairs() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (node, go) = (SdkServer::node(), SdkServer::go());
     for mode in ["detailed", "lightweight"] {
         for (number, first) in PROPAGATORS.iter().enumerate() {
@@ -129,7 +129,7 @@ pub(crate) fn only_targets(mode: &str, resources: &str, setting: &str, target: O
 
 #[test]
 fn nobody_but_targets_gets_a_header_or_baggage() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for (mode, resources) in [("detailed", "all"), ("detailed", "calls"), ("lightweight", "all")] {
         for setting in ["NAVTRACE_TARGETS", "NAVTRACE_EXCLUDE"] {
             for target in [Origin::Main, Origin::Other] {
@@ -153,7 +153,7 @@ pub(crate) fn with_long_pattern(mode: &str, setting: &str) -> (Run, usize, usize
 
 #[test]
 fn patterns_too_long_for_rules_give_no_headers() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for (setting, told) in
         [("NAVTRACE_TARGETS", "so it gets no headers"), ("NAVTRACE_EXCLUDE", "so nothing gets headers")]
     {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, traceparent};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, beside_others, traceparent};
 use crate::navtrace::Environment;
 use crate::spans::{SESSION, Trace};
 use crate::support::collector::{Collector, attribute, hex};
@@ -75,7 +75,7 @@ fn of_kinds<'a>(run: &'a Run, kinds: &[&str]) -> Vec<&'a Recorded> {
 
 #[test]
 fn only_calls_have_spans_and_others_carry_the_sessions() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (test, collector) = (BrowserTest::new(), Collector::start());
     let run = calls(&test, "detailed", "session", &collector);
     let calls: Vec<Recorded> = of_kinds(&run, &CALLS).into_iter().cloned().collect();
@@ -95,7 +95,7 @@ fn only_calls_have_spans_and_others_carry_the_sessions() {
 
 #[test]
 fn other_kinds_carry_nothing_if_the_user_says_so() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
         let (test, collector) = (BrowserTest::new(), Collector::start());
         let run = calls(&test, mode, "none", &collector);
@@ -110,7 +110,7 @@ fn other_kinds_carry_nothing_if_the_user_says_so() {
 
 #[test]
 fn the_summary_recommends_calls_where_most_requests_are_not() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (test, collector) = (BrowserTest::new(), Collector::start());
     for (resources, recommends) in [("all", true), ("calls", false)] {
         let mut command = test.traced_command("cached.js", &[("NAVIGATIONS", "1")]);

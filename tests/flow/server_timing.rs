@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, Run, exclusive, logged, traceparent};
+use crate::browser_test::{BrowserTest, Run, beside_others, logged, traceparent};
 use crate::support::site::TraceParent;
 
 /// A navigation as the scripts log it.
@@ -82,7 +82,7 @@ fn is_document_of(request: &crate::support::site::Recorded, nav: &str) -> bool {
 
 #[test]
 fn the_response_of_a_navigation_names_its_context() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for client in [Client::K6, Client::Playwright, Client::Puppeteer] {
         let pairs = named_to(client, "lightweight");
         assert!(pairs.iter().all(|(named, sent)| named == sent), "{pairs:?}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::browser::{Browser, wait_until};
-use crate::browser_test::{BrowserTest, exclusive, traceparent};
+use crate::browser_test::{BrowserTest, beside_others, traceparent};
 use crate::coverage::covered;
 use crate::navtrace::{Environment, stdout};
 use crate::propagation::{only_targets, propagated, with_long_pattern};
@@ -20,7 +20,7 @@ use crate::support::site::Origin;
 
 #[test]
 fn every_kind_of_request_carries_the_sessions_context() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let run = covered("static");
     let ids: BTreeSet<_> = run.requests.iter().map(|request| traceparent(request).span_id).collect();
     assert_eq!(ids.len(), 3, "one span id per iteration");
@@ -28,7 +28,7 @@ fn every_kind_of_request_carries_the_sessions_context() {
 
 #[test]
 fn all_propagators_are_read_by_the_sdks_in_static_mode() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (node, go) = (SdkServer::node(), SdkServer::go());
     propagated(&node, &go, "static", &["tracecontext", "baggage", "b3", "b3multi", "jaeger"]);
     propagated(&node, &go, "static", &["b3"]);
@@ -36,7 +36,7 @@ fn all_propagators_are_read_by_the_sdks_in_static_mode() {
 
 #[test]
 fn nobody_but_targets_gets_a_header_in_static_mode() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for setting in ["NAVTRACE_TARGETS", "NAVTRACE_EXCLUDE"] {
         for target in [Origin::Main, Origin::Other] {
             only_targets("static", "all", setting, target);
@@ -46,7 +46,7 @@ fn nobody_but_targets_gets_a_header_in_static_mode() {
 
 #[test]
 fn patterns_too_long_for_static_rules_give_no_headers() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for (setting, told) in
         [("NAVTRACE_TARGETS", "so it gets no headers"), ("NAVTRACE_EXCLUDE", "so nothing gets headers")]
     {
@@ -58,14 +58,14 @@ fn patterns_too_long_for_static_rules_give_no_headers() {
 
 #[test]
 fn the_response_of_a_navigation_names_the_session() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let pairs = named_and_sent("static");
     assert!(pairs.iter().all(|(named, sent)| named == sent), "{pairs:?}");
 }
 
 #[test]
 fn the_root_span_is_in_the_runs_file() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let file = test.environment.home().join("traces.jsonl");
     let mut command = test.environment.navtrace(["run", "--mode", "static", "--output"]);
@@ -91,7 +91,7 @@ fn the_root_span_is_in_the_runs_file() {
 
 #[test]
 fn a_killed_browser_in_static_mode_has_its_root_span() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let collector = Collector::start();
     let mut command = test.environment.navtrace(["launch"]);
@@ -112,7 +112,7 @@ fn a_killed_browser_in_static_mode_has_its_root_span() {
 
 #[test]
 fn the_doctor_checks_static_mode() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let environment = Environment::new();
     let output = environment.navtrace(["doctor"]).env("NAVTRACE_MODE", "static").output().unwrap();
     let report = stdout(&output);

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, exclusive, logged, script_path};
+use crate::browser_test::{BrowserTest, beside_others, logged, script_path};
 
 /// What `steered.mjs` logs.
 #[derive(Deserialize)]
@@ -55,7 +55,7 @@ fn steered(settings: &[(&str, &str)]) -> (Steered, String) {
 
 #[test]
 fn other_sites_notice_no_steering() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for settings in [
         &[("NAVTRACE_MODE", "detailed")][..],
         &[("NAVTRACE_MODE", "detailed"), ("NAVTRACE_TARGETS", "http://127.0.0.1/*"), ("NAVTRACE_RESOURCES", "calls")],

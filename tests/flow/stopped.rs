@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::browser_test::{BrowserTest, exclusive, logged};
+use crate::browser_test::{BrowserTest, beside_others, logged};
 use crate::spans::Trace;
 
 /// The limit of `extension/observe/outbox.js`.
@@ -10,7 +10,7 @@ const MAX_IN_FLIGHT: u64 = 64;
 
 #[test]
 fn a_stopped_host_is_sent_a_limited_number_of_batches() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.collecting_from("stopped-host.mjs");
     command.env("SECONDS", "6");

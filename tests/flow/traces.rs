@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, Run, exclusive, traceparent};
+use crate::browser_test::{BrowserTest, Run, beside_others, traceparent};
 use crate::navtrace::Environment;
 use crate::spans::{NAVIGATION, SESSION, Trace, assert_no_journal, is_cached, is_request, path, spooled};
 use crate::support::collector::{Collector, attribute, hex, value};
@@ -109,7 +109,7 @@ impl Summary {
 /// Runs the demo with its shop, and checks in Jaeger what holds in both modes. `parents` returns the ids of the browser's spans that may have
 /// server spans below them.
 fn shop(mode: &str, parents: impl Fn(&jaeger::Trace) -> BTreeSet<String>) {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let jaeger = Jaeger::start();
     let shop = Shop::start(&jaeger.endpoint(), "127.0.0.1");
     let test = BrowserTest::new();
@@ -254,7 +254,7 @@ fn server_spans_are_below_a_navigation_in_lightweight_mode() {
 
 /// Loads the coverage page, and returns the collected traces, each with the requests that the site received.
 fn covered(mode: &str) -> Vec<(Trace, Run)> {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let collector = Collector::start();
     let test = BrowserTest::new();
     let iterations = ITERATIONS.to_string();
@@ -308,7 +308,7 @@ fn events_of_navigations(web_vitals: &str) -> Vec<BTreeSet<String>> {
 
 #[test]
 fn pages_are_measured_only_when_wanted() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let always = ["commit", "domContentLoaded", "load"].map(ToOwned::to_owned);
     for events in events_of_navigations("off") {
         assert_eq!(events, always.clone().into());

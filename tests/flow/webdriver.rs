@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::browser_test::{BrowserTest, assert_own_spans, exclusive, script_path};
+use crate::browser_test::{BrowserTest, assert_own_spans, beside_others, script_path};
 
 /// Runs a script that starts browsers one after the other, each of which loads a page with 8 subresources and two fetches.
 fn assert_starts(script: &str, starts: usize, change: impl FnOnce(&mut Command)) {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let mut command = test.environment.navtrace(["run", "--", "node", &script_path(script)]);
     command.env("SITE", test.site.main()).env("STARTS", starts.to_string());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use crate::browser::{Browser, DevTools, hosts, without_host};
-use crate::browser_test::{BrowserTest, Run, assert_own_spans, exclusive, script_path, traceparent};
+use crate::browser_test::{BrowserTest, Run, assert_own_spans, beside_others, script_path, traceparent};
 use crate::navtrace::Environment;
 use crate::spans::{Trace, assert_no_journal, is_unfinished, spooled};
 use crate::support::collector::{Collector, hex};
@@ -161,7 +161,7 @@ fn with_playwright(test: &BrowserTest, collector: &Collector, fault: &str) -> Wo
 
 #[test]
 fn a_worker_that_is_killed_comes_back_under_playwright() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (test, collector) = (BrowserTest::new(), Collector::start());
     let seen = with_playwright(&test, &collector, "kill");
     seen.assert_recovered();
@@ -171,7 +171,7 @@ fn a_worker_that_is_killed_comes_back_under_playwright() {
 
 #[test]
 fn an_extension_that_is_reloaded_goes_on_with_the_trace() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (test, collector) = (BrowserTest::new(), Collector::start());
     let seen = with_playwright(&test, &collector, "reload");
     seen.assert_recovered();
@@ -182,7 +182,7 @@ fn an_extension_that_is_reloaded_goes_on_with_the_trace() {
 /// k6 1.8.1 pauses every new worker forever while it is attached, but not a worker that it already knows.
 #[test]
 fn a_worker_that_is_killed_comes_back_under_k6() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (test, collector) = (BrowserTest::new(), Collector::start());
     // The first fault comes with the first page, and six seconds follow the last one.
     let mut command = test.traced_command("pages.js", &[("ITERATIONS", "1"), ("SECONDS", "19")]);
@@ -211,7 +211,7 @@ fn a_worker_that_is_killed_comes_back_under_k6() {
 
 #[test]
 fn the_worker_stays_alive_with_and_without_a_host() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let [alone, hosted] = [BrowserTest::new(), BrowserTest::new()];
     let with_host = hosted.environment.navtrace(["launch"]);
     let browsers = [Browser::start(without_host(&alone, true), &alone), Browser::start(with_host, &hosted)];

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{MODES, SPAN, TRACE, id, steps};
-use crate::browser_test::{BrowserTest, exclusive};
+use crate::browser_test::{BrowserTest, beside_others};
 use crate::propagation::with_main_as_target;
 use crate::spans::{SESSION, is_request};
 use crate::support::collector::hex;
@@ -15,7 +15,7 @@ fn header(trace_id: &str, flags: &str) -> String {
 
 #[test]
 fn the_trace_of_the_client_is_continued() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in MODES {
         let test = BrowserTest::new();
         let headers =
@@ -60,7 +60,7 @@ fn the_trace_of_the_client_is_continued() {
 
 #[test]
 fn contexts_in_other_formats_are_continued() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let multi = json!({ "x-b3-traceid": TRACE, "x-b3-spanid": SPAN, "x-b3-sampled": "1" });
     for (propagators, headers) in [
         ("b3,tracecontext", json!({ "b3": format!("{TRACE}-{SPAN}-1") })),
@@ -79,7 +79,7 @@ fn contexts_in_other_formats_are_continued() {
 
 #[test]
 fn the_flags_of_the_client_are_followed() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let test = BrowserTest::new();
     let taken = json!([{ "nav": "first", "headers": { "traceparent": header(TRACE, "00") } }]);
     let seen = steps(&test, "detailed", &taken, |_| ());
@@ -93,7 +93,7 @@ fn the_flags_of_the_client_are_followed() {
 
 #[test]
 fn a_context_in_the_environment_is_the_sessions_parent() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in MODES {
         let test = BrowserTest::new();
         let taken = json!([{ "nav": "first" }, { "nav": "second" }, { "nav": "other", "tab": 1 }]);

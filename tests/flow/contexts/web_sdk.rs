@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use super::{Collected, MODES, collected, id, links};
-use crate::browser_test::{BrowserTest, exclusive, logged, traceparent};
+use crate::browser_test::{BrowserTest, beside_others, logged, traceparent};
 use crate::spans::{NAVIGATION, SESSION, is_request, path};
 use crate::support::collector::{attribute, hex};
 use crate::support::sdk::{PageSpans, make_page_script};
@@ -40,7 +40,7 @@ fn with_sdk(mode: &str, propagation: &str, existing: &str) -> (Collected, PageSp
 
 #[test]
 fn contexts_of_the_web_sdk_are_overridden_and_linked() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (seen, page) = with_sdk("detailed", "own", "override");
     let of: BTreeMap<_, _> = ["sdk-fetch", "sdk-fetch-cross", "sdk-fetch-in-span"]
         .map(|kind| (kind, page.spans.iter().find(|span| span.is_of_kind(kind)).expect("the page has a span of it")))
@@ -59,7 +59,7 @@ fn contexts_of_the_web_sdk_are_overridden_and_linked() {
 
 #[test]
 fn contexts_of_the_web_sdk_can_be_kept() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (seen, page) = with_sdk("detailed", "own", "keep");
     for kind in ["sdk-fetch", "sdk-fetch-cross", "sdk-fetch-in-span"] {
         let pages = page.spans.iter().find(|span| span.is_of_kind(kind)).expect("the page has a span of it");
@@ -79,7 +79,7 @@ fn contexts_of_the_web_sdk_can_be_kept() {
 
 #[test]
 fn the_web_sdk_joins_by_server_timing() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     for mode in MODES {
         let (seen, page) = with_sdk(mode, "server-timing", "override");
         let [session] = seen.named(SESSION)[..] else { panic!("one session") };
@@ -101,7 +101,7 @@ fn the_web_sdk_joins_by_server_timing() {
 
 #[test]
 fn rules_override_contexts_of_the_web_sdk() {
-    let _guard = exclusive();
+    let _guard = beside_others();
     let (seen, _) = with_sdk("lightweight", "own", "override");
     let [session] = seen.named(SESSION)[..] else { panic!("one session") };
     for kind in ["sdk-fetch", "sdk-fetch-cross", "plain-xhr"] {
