@@ -41,7 +41,7 @@ export default [
   },
   {
     // What they hand to `evaluate` runs in a page.
-    files: ['tests/flow/scripts/*.js', 'examples/k6/*.js'],
+    files: ['tests/flow/scripts/*.js', 'examples/k6/*.js', 'benches/compare/{flows,k6}.js'],
     languageOptions: { globals: { ...globals.browser, __ENV: 'readonly', __ITER: 'readonly', __VU: 'readonly' } },
     rules,
   },
@@ -51,12 +51,12 @@ export default [
     rules,
   },
   {
-    files: ['tests/support/sdk/**/*.mjs'],
+    files: ['tests/support/sdk/**/*.mjs', 'benches/compare/*.mjs'],
     languageOptions: { globals: globals.node },
     rules,
   },
   {
-    files: ['tests/support/sdk/web/*.js'],
+    files: ['tests/support/sdk/web/*.js', 'benches/compare/sdk.js'],
     languageOptions: { globals: globals.browser },
     rules,
   },

@@ -265,6 +265,13 @@ pub(crate) fn script_path(script: &str) -> String {
     format!("{}/tests/flow/scripts/{script}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Returns the path of Chromium.
+pub(crate) fn chromium() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| file.is_file());
+    found.expect("chromium is on PATH")
+}
+
 /// Returns the context of a request, which must carry exactly one valid header.
 pub(crate) fn traceparent(request: &Recorded) -> TraceParent {
     let [header] = request.traceparent.as_slice() else {

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::browser_test::{
-    BrowserTest, Run, assert_own_spans, beside_others, is_root, logged, script_path, traceparent,
+    BrowserTest, Run, assert_own_spans, beside_others, chromium, is_root, logged, script_path, traceparent,
 };
 use crate::support::reserved_port::ReservedPort;
 use crate::support::site::{Recorded, coverage_kinds, coverage_table};
@@ -46,13 +45,6 @@ impl Client {
     fn traced(&self, test: &BrowserTest) -> Run {
         test.run(self.command(test, test.environment.navtrace(["run", "--", "node"])))
     }
-}
-
-/// Returns the path of Chromium.
-pub(crate) fn chromium() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| Path::is_file(file));
-    found.expect("chromium is on PATH")
 }
 
 /// Returns the path of a program of `node_modules`.

@@ -3,8 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::browser_test::{BrowserTest, beside_others, is_root, script_path};
-use crate::clients::chromium;
+use crate::browser_test::{BrowserTest, beside_others, chromium, is_root, script_path};
 use crate::navtrace::{Environment, copy_binary, stderr, stdout};
 
 #[test]

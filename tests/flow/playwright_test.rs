@@ -6,8 +6,8 @@ use std::process::Stdio;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use crate::browser_test::{BrowserTest, beside_others, script_path, traceparent};
-use crate::clients::{chromium, node_program};
+use crate::browser_test::{BrowserTest, beside_others, chromium, script_path, traceparent};
+use crate::clients::node_program;
 use crate::spans::{NAVIGATION, SESSION};
 use crate::support::collector::{attribute, hex};
 

@@ -1,11 +1,11 @@
-// Bundles page.js with OpenTelemetry's web SDK, and writes the script to standard output.
+// Bundles a script, page.js unless another is named, with OpenTelemetry's web SDK, and writes it to standard output.
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
 
 const { outputFiles } = await build({
-  entryPoints: [fileURLToPath(new URL('page.js', import.meta.url))],
+  entryPoints: [process.argv[2] ?? fileURLToPath(new URL('page.js', import.meta.url))],
   write: false,
   bundle: true,
   format: 'iife',
