@@ -136,27 +136,24 @@ impl Runner {
 
     fn command(&self, client: Client, way: Way, task: Task, collector: &Collector) -> Command {
         let program = if client == Client::K6 { "k6" } else { "node" };
-        let mut command = match way.mode() {
-            Some(mode) => {
-                let mut command = self.test.environment.navtrace(["run", "--", program]);
-                // As often as by default.
-                let export = Environment::exporting(&collector.endpoint());
-                command.envs(export.into_iter().filter(|(name, _)| *name != "OTEL_BSP_SCHEDULE_DELAY"));
-                command.env("NAVTRACE_MODE", mode);
-                if way == Way::Calls {
-                    command.env("NAVTRACE_RESOURCES", "calls");
-                }
-                command
+        let mut command = if let Some(mode) = way.mode() {
+            let mut command = self.test.environment.navtrace(["run", "--", program]);
+            // As often as by default.
+            let export = Environment::exporting(&collector.endpoint());
+            command.envs(export.into_iter().filter(|(name, _)| *name != "OTEL_BSP_SCHEDULE_DELAY"));
+            command.env("NAVTRACE_MODE", mode);
+            if way == Way::Calls {
+                command.env("NAVTRACE_RESOURCES", "calls");
             }
-            None => {
-                let mut command = self.test.without_navtrace(program);
-                // Playwright has no browser of its own here.
-                command.env("PLAIN_BROWSER", chromium());
-                if is_root() {
-                    command.env("K6_BROWSER_ARGS", "no-sandbox");
-                }
-                command
+            command
+        } else {
+            let mut command = self.test.without_navtrace(program);
+            // Playwright has no browser of its own here.
+            command.env("PLAIN_BROWSER", chromium());
+            if is_root() {
+                command.env("K6_BROWSER_ARGS", "no-sandbox");
             }
+            command
         };
         let (users, iterations) = (task.users.to_string(), task.iterations.to_string());
         let mut variables = vec![
