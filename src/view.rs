@@ -1,7 +1,8 @@
 //! View: shows traces as a waterfall in the terminal and as an HTML page.
 //!
-//! [`trace_files`] scans files ([`sources`], [`scan`]) in one of the formats ([`document`]), lists the traces in it ([`trace_index`]) and
-//! loads the selected ones as trees of spans ([`tree`], from [`parents`], [`times`] and [`clocks`]). [`terminal`] and [`page`] show a [`trace`], whatever format it came from.
+//! [`trace_files`] scans files ([`sources`], [`scan`]) in one of the formats ([`document`]), lists the traces in them ([`trace_index`]) and
+//! loads the selected ones as trees of spans ([`tree`], from [`parents`], [`times`] and [`clocks`]). [`terminal`] and [`page`] show a [`trace`],
+//! whatever format it came from. [`run`] adds up all traces of several files.
 
 mod clocks;
 mod document;

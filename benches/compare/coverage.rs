@@ -11,7 +11,7 @@ pub(crate) struct Coverage {
     pub(crate) way: Way,
     /// Kinds of which each request had exactly one valid header.
     pub(crate) covered: usize,
-    /// Kinds of which some request had not, with the number of those requests.
+    /// Kinds of which some request had no valid header or more than one, with the number of those requests.
     pub(crate) missed: BTreeMap<String, usize>,
     /// Requests with a valid header, and their span ids.
     pub(crate) valid: usize,

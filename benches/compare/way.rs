@@ -61,7 +61,7 @@ impl Way {
         }
     }
 
-    /// Returns what a reader calls it.
+    /// Returns its name on the page of results.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::None => "no tracing",
@@ -89,7 +89,7 @@ impl Way {
     }
 }
 
-/// What a client is asked to do.
+/// The pages that a client loads, and in how many browsers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Task {
     pub(crate) flow: &'static str,
@@ -121,7 +121,7 @@ impl Runner {
         Self { test, sdk: sdk.to_str().unwrap().to_owned() }
     }
 
-    /// Runs a client to its end, traced in a way, and checks that it was. `around` is called with the command to run.
+    /// Runs a client to its end, traced in a way, and checks that it was traced in that way.
     pub(crate) fn run(&self, client: Client, way: Way, task: Task) -> Run {
         let collector = Collector::start();
         let run = self.test.run(self.command(client, way, task, &collector));

@@ -29,11 +29,11 @@ pub(crate) enum Rule {
 pub(crate) enum Measure {
     /// Their durations, in nanoseconds.
     Duration(Aggregate),
-    /// How many there are.
+    /// Their number.
     Count(Per),
-    /// How many of them have an error.
+    /// The number of those with an error.
     Errors(Per),
-    /// Which part of them has an error: 0 to 1.
+    /// The share of those with an error: 0 to 1.
     ErrorRate,
 }
 

@@ -49,7 +49,7 @@ struct ReportedSpan {
     actual: String,
 }
 
-/// What a value is.
+/// The unit of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     /// Nanoseconds, which are reported in milliseconds.

@@ -59,7 +59,7 @@ struct Tally {
     worst: Vec<Offender>,
     /// For conditions on numbers of spans.
     by_trace: HashMap<u128, InTrace>,
-    /// Trace, id and parent of all spans, for conditions on parents. The parent is 0 if there is none or the span is not selected.
+    /// Trace, and hashes of id and parent, of all spans, for conditions on parents. The parent is 0 if there is none or the span is not selected.
     family: Vec<(u128, u64, u64)>,
 }
 

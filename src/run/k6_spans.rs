@@ -20,10 +20,10 @@ use crate::observe::span::nanos;
 use crate::run::k6_spans::convert::{ITERATION, Step, extend, is_of_browser, label, move_span, step, texts};
 use crate::run::test_runner::messages::Notice;
 
-/// The most spans that wait until their trace is known.
+/// The most spans that wait until their trace is known. Also limits the spans of an iteration and the labels that are remembered.
 const MAX_WAITING: usize = 20_000;
 
-/// The most traces of k6 to remember. Most belong to iterations that have ended.
+/// The most traces of k6 to remember, and the most reports of hosts on spans that have not come. Most belong to iterations that have ended.
 const MAX_TRACES: usize = 2000;
 
 /// The most actions of an iteration to remember, and the most waits.

@@ -10,16 +10,16 @@ use crate::base::text::{counted, shell_word, short_name};
 use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink};
 use crate::view::scan::{Layout, Scan};
 
-/// How large a file may be that is not lines: it is read into memory at once.
+/// Largest file that is one JSON document, which is read into memory at once. Files of JSON lines may have any size.
 const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
 
 /// How many files are read.
 const MAX_FILES: usize = 10_000;
 
-/// How deep folders are searched.
+/// Most levels of folders below the one that the user names.
 const MAX_DEPTH: usize = 8;
 
-/// The names of trace files in folders end so.
+/// Extensions of trace files in folders. Files that the user names may have any.
 const EXTENSIONS: [&str; 2] = ["jsonl", "json"];
 
 /// Files with spans, which can be read again and again.

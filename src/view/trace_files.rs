@@ -32,7 +32,7 @@ pub(crate) enum TraceSelection {
 
 #[derive(Debug)]
 pub(crate) struct LoadedTraces {
-    /// The file's name without its directory.
+    /// The file's name without its directory, or the number of files.
     pub(crate) source: String,
     pub(crate) traces: Vec<Trace>,
     /// The number of traces that exceed the selection's limit.
@@ -61,7 +61,7 @@ impl TraceFiles {
         Self::index(paths, None)
     }
 
-    /// Reads them in the same way, and describes all traces together too.
+    /// Does the same as [`Self::open`], and also describes all traces together.
     pub(crate) fn open_run(paths: &[PathBuf]) -> Result<Self, Failure> {
         Self::index(paths, Some(RunBuilder::default()))
     }

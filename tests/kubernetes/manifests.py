@@ -3,7 +3,7 @@
     manifests.py                 the checks
     manifests.py --runner FILE   instead writes podman's arguments for the first runner, one per line, as the operator for k6 starts it
 
-The operator's schema is in no package registry. So the pods that it makes of a TestRun are made here, and checked by Kubernetes' schemas.
+No package has the operator's schema. So this script makes the pods that the operator would make of a TestRun, and checks those by Kubernetes' schemas.
 """
 
 import json

@@ -17,7 +17,7 @@ use crate::view::sources::Sources;
 use crate::view::trace::Role;
 use crate::view::trace_index::TraceIndex;
 
-/// How many operations, tests, machines and kinds of failures are kept, each. Spans of further ones are only counted.
+/// Most operations, machines and kinds of failures, each, that are kept. Spans of further operations are only counted.
 const MAX_GROUPS: usize = 4096;
 
 /// How many executions of tests are kept.

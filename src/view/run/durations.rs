@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// So many values are kept as they are. More are counted in buckets.
+/// Most values that are kept as they are, with exact percentiles. More are counted in buckets.
 const MAX_VALUES: usize = 1024;
 
 /// The number of bits of a value that tell its bucket. A bucket is 1/128 as wide as its values, so that its middle is off by 0.4 % at most.
@@ -24,7 +24,7 @@ pub(crate) struct Durations {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DurationStatistics {
-    /// How many there are. Of none, all else is 0.
+    /// The number of durations. If it is 0, so are the others.
     pub count: usize,
     /// Half of them are at most as long.
     pub p50_ms: f64,

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::view::parsed::ParsedSpan;
 
-/// Of so many spans repeats are recognized, in 33 MB.
+/// Most spans whose repeats are recognized. The set then has 2^22 slots of 9 bytes (38 MB) and is filled to seven eighths; one more would double it.
 const MAX_SPANS: usize = 7 << 19;
 
 #[derive(Debug, Default)]
