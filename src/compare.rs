@@ -10,7 +10,7 @@
 )]
 
 pub(crate) mod comparison;
-mod profile;
+pub(crate) mod profile;
 mod statistics;
 
 use std::path::Path;

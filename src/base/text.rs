@@ -11,6 +11,15 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Formats a duration in milliseconds.
+pub(crate) fn duration(ms: f64) -> String {
+    match ms {
+        ..1.0 => format!("{:.0} us", ms * 1e3),
+        ..1000.0 => format!("{ms:.1} ms"),
+        _ => format!("{:.2} s", ms / 1e3),
+    }
+}
+
 /// Quotes a path for a shell.
 pub(crate) fn shell_word(path: &Path) -> String {
     quoted(&path.to_string_lossy())

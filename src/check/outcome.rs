@@ -12,7 +12,7 @@ pub(crate) struct Outcome {
     /// The number of selected spans.
     pub(crate) spans: usize,
     /// Spans or traces for which the condition fails, the worst first.
-    pub(crate) worst: Vec<Offender>,
+    pub(crate) worst: Vec<WorstSpan>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(crate) enum Status {
 
 /// A span for which a condition fails, or a trace and its first such span.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Offender {
+pub(crate) struct WorstSpan {
     pub(crate) trace: u128,
     /// Nanoseconds, or a number of spans.
     pub(crate) value: u64,
@@ -39,7 +39,7 @@ pub(crate) struct Offender {
     pub(crate) end: u64,
 }
 
-impl Offender {
+impl WorstSpan {
     pub(super) fn of_trace(trace: u128, spans: usize) -> Self {
         Self { trace, value: spans as u64, ..Self::default() }
     }
@@ -55,7 +55,7 @@ impl Outcome {
         Self { condition: condition.clone(), status: Status::NoSpan, value: None, spans, worst: Vec::new() }
     }
 
-    pub(super) fn judge(&mut self, value: f64, comparison: Comparison, limit: f64) {
+    pub(super) fn compare_with(&mut self, value: f64, comparison: Comparison, limit: f64) {
         self.value = Some(value);
         self.status = if comparison.holds(value, limit) { Status::Passed } else { Status::Failed };
     }

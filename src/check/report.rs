@@ -3,9 +3,9 @@
 use quick_junit::{NonSuccessKind, Report as JunitReport, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-use crate::base::text::{clean, counted};
+use crate::base::text::{clean, counted, duration};
 use crate::check::condition::{Measure, Per, Rule};
-use crate::check::outcome::{Offender, Outcome, Status};
+use crate::check::outcome::{Outcome, Status, WorstSpan};
 use crate::view::link::{LinkTemplate, LinkedTrace};
 
 /// What became of all conditions. `navtrace check --json` prints it: names of fields stay. docs/check.md describes them.
@@ -87,7 +87,7 @@ impl Unit {
 
     fn text(self, value: f64) -> String {
         match self {
-            Self::Time => duration(value),
+            Self::Time => duration(value / 1e6),
             Self::Spans => counted(value as usize, "span"),
             Self::Errors => counted(value as usize, "error"),
             Self::MissingParents => counted(value as usize, "missing parent"),
@@ -171,29 +171,29 @@ impl ReportedCondition {
             value: outcome.value.map(|value| unit.number(value)),
             unit: unit.name(),
             spans: outcome.spans,
-            worst: outcome.worst.iter().map(|offender| ReportedSpan::new(offender, unit, link)).collect(),
+            worst: outcome.worst.iter().map(|worst_span| ReportedSpan::new(worst_span, unit, link)).collect(),
             actual,
         }
     }
 }
 
 impl ReportedSpan {
-    fn new(offender: &Offender, unit: Unit, link: Option<&LinkTemplate>) -> Self {
-        let trace_id = offender.trace_id();
+    fn new(worst_span: &WorstSpan, unit: Unit, link: Option<&LinkTemplate>) -> Self {
+        let trace_id = worst_span.trace_id();
         let linked = LinkedTrace {
             trace_id: &trace_id,
-            span_id: &offender.span_id,
-            start: offender.start,
-            end: offender.end.max(offender.start),
+            span_id: &worst_span.span_id,
+            start: worst_span.start,
+            end: worst_span.end.max(worst_span.start),
         };
         let unit = if unit == Unit::Share { Unit::Errors } else { unit };
         Self {
             link: link.map(|link| link.fill(&linked)),
-            span_id: offender.span_id.clone(),
-            service: offender.service.clone(),
-            name: offender.label.clone(),
-            value: unit.number(offender.value as f64),
-            actual: unit.text(offender.value as f64),
+            span_id: worst_span.span_id.clone(),
+            service: worst_span.service.clone(),
+            name: worst_span.label.clone(),
+            value: unit.number(worst_span.value as f64),
+            actual: unit.text(worst_span.value as f64),
             trace_id,
         }
     }
@@ -202,15 +202,6 @@ impl ReportedSpan {
         let parts = [&self.trace_id, &self.actual, &self.service, &self.name];
         let parts = parts.into_iter().chain(&self.link).filter(|part| !part.is_empty());
         parts.map(String::as_str).collect::<Vec<_>>().join("  ")
-    }
-}
-
-/// Formats nanoseconds.
-fn duration(nanos: f64) -> String {
-    match nanos {
-        ..1e6 => format!("{:.0} us", nanos / 1e3),
-        ..1e9 => format!("{:.1} ms", nanos / 1e6),
-        _ => format!("{:.2} s", nanos / 1e9),
     }
 }
 

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::base::text::short_name;
 use crate::check::condition::{Comparison, Condition, Measure, Per, Rule};
 use crate::check::matching::{Candidate, Tests};
-use crate::check::outcome::{Offender, Outcome, Status, aggregate};
+use crate::check::outcome::{Outcome, Status, WorstSpan, aggregate};
 use crate::check::report::Report;
 use crate::view::link::LinkTemplate;
 use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink, TEST_CASE_NAME};
@@ -30,7 +30,7 @@ impl SpanSink for TestNames {
 
     fn add(&mut self, span: ParsedSpan, _: &Origin) {
         if let Some(name) = span.attribute(TEST_CASE_NAME).and_then(|name| name.as_str()) {
-            let names = self.0.entry(trace_number(&span)).or_default();
+            let names = self.0.entry(span.trace_number()).or_default();
             if !names.iter().any(|known| known == name) {
                 names.push(name.to_owned());
             }
@@ -56,7 +56,7 @@ struct Tally {
     /// In nanoseconds, for conditions on durations.
     durations: Vec<u64>,
     /// The longest ones, or the shortest if the condition wants longer ones.
-    worst: Vec<Offender>,
+    worst: Vec<WorstSpan>,
     /// For conditions on numbers of spans.
     by_trace: HashMap<u128, InTrace>,
     /// Trace, and hashes of id and parent, of all spans, for conditions on parents. The parent is 0 if there is none or the span is not selected.
@@ -66,7 +66,7 @@ struct Tally {
 #[derive(Debug, Default)]
 struct InTrace {
     spans: usize,
-    first: Option<Offender>,
+    first: Option<WorstSpan>,
 }
 
 impl<'a> CheckSink<'a> {
@@ -77,11 +77,11 @@ impl<'a> CheckSink<'a> {
 
     pub(super) fn finish(self, link: Option<&LinkTemplate>) -> Report {
         let Self { conditions, traces, spans, .. } = self;
-        let judged = |(condition, tally): (&Condition, Tally)| {
+        let outcome = |(condition, tally): (&Condition, Tally)| {
             // Nothing can be said of nothing, not even that it has no errors.
             if traces.is_empty() { Outcome::of_no_span(condition, 0) } else { tally.outcome(condition, &traces) }
         };
-        let outcomes: Vec<Outcome> = conditions.into_iter().map(judged).collect();
+        let outcomes: Vec<Outcome> = conditions.into_iter().map(outcome).collect();
         Report::new(&outcomes, traces.len(), spans, link)
     }
 }
@@ -99,7 +99,7 @@ impl SpanSink for CheckSink<'_> {
         if !self.repeats.is_new(&span, origin.service()) {
             return;
         }
-        let trace = trace_number(&span);
+        let trace = span.trace_number();
         self.traces.insert(trace);
         self.spans += 1;
         let tests = self.tests.get(&trace).map(Vec::as_slice).unwrap_or_default();
@@ -128,7 +128,7 @@ impl SpanSink for CheckSink<'_> {
                     if span.error || matches!(measure, Measure::Count(_)) {
                         let in_trace = tally.by_trace.entry(trace).or_default();
                         in_trace.spans += 1;
-                        in_trace.first.get_or_insert_with(|| offender(trace, 0, &span, origin));
+                        in_trace.first.get_or_insert_with(|| worst_span(trace, 0, &span, origin));
                     }
                 }
             }
@@ -142,8 +142,12 @@ impl Tally {
         match &condition.rule {
             Rule::NoMissingParents(_) => {
                 let missing = missing_parents(&mut self.family);
-                outcome.judge(missing.iter().map(|(_, count)| *count).sum::<usize>() as f64, Comparison::Equal, 0.0);
-                outcome.worst = missing.into_iter().map(|(trace, count)| Offender::of_trace(trace, count)).collect();
+                outcome.compare_with(
+                    missing.iter().map(|(_, count)| *count).sum::<usize>() as f64,
+                    Comparison::Equal,
+                    0.0,
+                );
+                outcome.worst = missing.into_iter().map(|(trace, count)| WorstSpan::of_trace(trace, count)).collect();
                 keep_most(&mut outcome.worst);
             }
             Rule::Measure { measure, comparison, limit, .. } => {
@@ -157,7 +161,7 @@ impl Tally {
                     }
                 };
                 if let Some(value) = value {
-                    outcome.judge(value, *comparison, *limit);
+                    outcome.compare_with(value, *comparison, *limit);
                 }
                 let is_per_trace = matches!(measure, Measure::Count(Per::Trace) | Measure::Errors(Per::Trace));
                 outcome.worst = if matches!(measure, Measure::Duration(_)) {
@@ -169,7 +173,8 @@ impl Tally {
                     // What is missing is in no trace.
                     Vec::new()
                 } else {
-                    let mut worst: Vec<Offender> = self.by_trace.into_values().filter_map(InTrace::offender).collect();
+                    let mut worst: Vec<WorstSpan> =
+                        self.by_trace.into_values().filter_map(InTrace::worst_span).collect();
                     keep_most(&mut worst);
                     worst
                 };
@@ -193,12 +198,12 @@ impl Tally {
         counts.max_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(0.0)
     }
 
-    fn offending_traces(mut self, traces: &HashSet<u128>, comparison: Comparison, limit: f64) -> Vec<Offender> {
+    fn offending_traces(mut self, traces: &HashSet<u128>, comparison: Comparison, limit: f64) -> Vec<WorstSpan> {
         let mut worst = Vec::new();
         for trace in traces {
             let found = self.by_trace.remove(trace).unwrap_or_default();
             if !comparison.holds(found.spans as f64, limit) {
-                worst.push(found.offender().unwrap_or_else(|| Offender::of_trace(*trace, 0)));
+                worst.push(found.worst_span().unwrap_or_else(|| WorstSpan::of_trace(*trace, 0)));
             }
         }
         if comparison.wants_more() {
@@ -212,8 +217,8 @@ impl Tally {
 }
 
 impl InTrace {
-    fn offender(self) -> Option<Offender> {
-        Some(Offender { value: self.spans as u64, ..self.first? })
+    fn worst_span(self) -> Option<WorstSpan> {
+        Some(WorstSpan { value: self.spans as u64, ..self.first? })
     }
 }
 
@@ -234,21 +239,21 @@ fn missing_parents(family: &mut [(u128, u64, u64)]) -> Vec<(u128, usize)> {
 }
 
 /// Keeps the traces with the most spans, in that order.
-fn keep_most(worst: &mut Vec<Offender>) {
+fn keep_most(worst: &mut Vec<WorstSpan>) {
     worst.sort_by_key(|trace| (std::cmp::Reverse(trace.value), trace.trace));
     worst.truncate(MAX_OFFENDERS);
 }
 
 /// Adds a span to the worst ones if it is one of them. There is one per trace.
 fn add_worst(
-    worst: &mut Vec<Offender>,
+    worst: &mut Vec<WorstSpan>,
     wants_more: bool,
     trace: u128,
     duration: u64,
     span: &ParsedSpan,
     origin: &Origin,
 ) {
-    let is_worse = |other: &Offender| if wants_more { duration < other.value } else { duration > other.value };
+    let is_worse = |other: &WorstSpan| if wants_more { duration < other.value } else { duration > other.value };
     if let Some(known) = worst.iter().position(|other| other.trace == trace) {
         if !is_worse(&worst[known]) {
             return;
@@ -261,11 +266,11 @@ fn add_worst(
         worst.pop();
     }
     let place = worst.iter().position(is_worse).unwrap_or(worst.len());
-    worst.insert(place, offender(trace, duration, span, origin));
+    worst.insert(place, worst_span(trace, duration, span, origin));
 }
 
-fn offender(trace: u128, value: u64, span: &ParsedSpan, origin: &Origin) -> Offender {
-    Offender {
+fn worst_span(trace: u128, value: u64, span: &ParsedSpan, origin: &Origin) -> WorstSpan {
+    WorstSpan {
         trace,
         value,
         span_id: short_name(&span.id).into_owned(),
@@ -274,11 +279,6 @@ fn offender(trace: u128, value: u64, span: &ParsedSpan, origin: &Origin) -> Offe
         start: span.start,
         end: span.end,
     }
-}
-
-/// Returns the trace id as a number. Readers have checked that it is hexadecimal.
-fn trace_number(span: &ParsedSpan) -> u128 {
-    u128::from_str_radix(&span.trace_id, 16).unwrap_or_default()
 }
 
 fn hash(value: &impl Hash) -> u64 {

@@ -5,9 +5,11 @@ use std::process::ExitCode as ProcessExitCode;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
+use crate::base::text::counted;
 use crate::cli::{check, print};
 use crate::compare;
 use crate::compare::comparison::Comparison;
+use crate::compare::profile::MAX_OPERATIONS;
 
 /// Say what has become slower or faster from one run to another, and why
 ///
@@ -52,7 +54,10 @@ pub(super) fn compare(args: &Args) -> Result<ProcessExitCode, Failure> {
         }
         is_incomplete |= sources.is_incomplete;
         if profile.left_out_spans > 0 {
-            say(&format!("{} of {} are of too many operations to compare", profile.left_out_spans, path.display()));
+            let (left_out, path) = (counted(profile.left_out_spans, "span"), path.display());
+            say(&format!(
+                "{left_out} of {path} are left out: at most {MAX_OPERATIONS} different operations are compared"
+            ));
         }
         Ok::<_, Failure>(profile)
     };

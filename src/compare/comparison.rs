@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
-use crate::base::text::{clean, counted};
+use crate::base::text::{clean, counted, duration};
 use crate::compare::profile::{Part, Profile, Subject};
 use crate::compare::statistics::{Change, deviations};
 use crate::view::run::durations::DurationStatistics;
@@ -321,8 +321,7 @@ fn only_in(one: &Profile, other: &Profile) -> Vec<Operation> {
 
 fn name(Operation { kind, service, name }: &Operation) -> String {
     let kind = match kind {
-        // A test has no service.
-        OperationKind::Internal if service.is_empty() => "test",
+        OperationKind::Test => "test",
         OperationKind::Internal => "internal",
         OperationKind::Page => "page",
         OperationKind::Request => "request",
@@ -333,13 +332,4 @@ fn name(Operation { kind, service, name }: &Operation) -> String {
     };
     let parts = [kind, service.as_str(), name.as_str()];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
-}
-
-/// Formats milliseconds.
-fn duration(ms: f64) -> String {
-    match ms {
-        ..1.0 => format!("{:.0} us", ms * 1e3),
-        ..1000.0 => format!("{ms:.1} ms"),
-        _ => format!("{:.2} s", ms / 1e3),
-    }
 }

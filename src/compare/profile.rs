@@ -13,7 +13,7 @@ use crate::view::run::operation::{Operation, OperationKind};
 use crate::view::run::repeats::Repeats;
 
 /// How many operations and tests are kept. Spans of further ones are only counted.
-const MAX_OPERATIONS: usize = 8192;
+pub(crate) const MAX_OPERATIONS: usize = 8192;
 
 /// How many pairs of an operation and one below it are kept.
 const MAX_PARTS: usize = 1 << 20;
@@ -96,7 +96,7 @@ impl SpanSink for ProfileSink {
         self.profile.spans += 1;
         self.profile.errors += usize::from(span.error);
         let next = u32::try_from(self.traces.len()).unwrap_or(u32::MAX);
-        let trace = *self.traces.entry(u128::from_str_radix(&span.trace_id, 16).unwrap_or_default()).or_insert(next);
+        let trace = *self.traces.entry(span.trace_number()).or_insert(next);
         // A span without a start has no duration.
         if span.start == 0 {
             return;
@@ -111,7 +111,7 @@ impl SpanSink for ProfileSink {
         };
         let test = test.map_or(NONE, |name| {
             let name = short_name(name).into_owned();
-            self.number(Operation { kind: OperationKind::Internal, service: String::new(), name })
+            self.number(Operation { kind: OperationKind::Test, service: String::new(), name })
         });
         let operation = self.number(operation);
         self.profile.left_out_spans += usize::from(operation == NONE);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn cycles_and_strangers_do_no_harm() {
+    fn cycles_and_unknown_parents_do_no_harm() {
         let profile = profile(&[
             ("1", "a", "b", "server", "x", 0, 10),
             ("1", "b", "a", "server", "y", 2, 8),

@@ -3,6 +3,10 @@
 //! k6 exports a span `iteration`, and below it spans of the actions of the script (`page.goto`, `locator.click`), of navigations and of web vitals.
 //! It gives each page the id of its span of the page's navigation. The host tells that id together with the page's trace.
 
+mod convert;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem::take;
 use std::sync::Arc;
@@ -23,6 +27,12 @@ use crate::run::test_runner::messages::Notice;
 /// The most spans that wait until their trace is known. Also limits the spans of an iteration and the labels that are remembered.
 const MAX_WAITING: usize = 20_000;
 
+/// The most spans of an iteration whose ids are remembered, since any of them may be a page's.
+const MAX_IDS: usize = 20_000;
+
+/// The most iterations that can be named in the summary.
+const MAX_LABELS: usize = 20_000;
+
 /// The most traces of k6 to remember, and the most reports of hosts on spans that have not come. Most belong to iterations that have ended.
 const MAX_TRACES: usize = 2000;
 
@@ -41,8 +51,8 @@ pub(crate) struct K6Spans {
     order: VecDeque<K6TraceId>,
     /// The trace of each span.
     traces: BTreeMap<[u8; 8], K6TraceId>,
-    /// What hosts have told of spans that have not come, by span.
-    early: BTreeMap<[u8; 8], Home>,
+    /// What hosts have told of spans that have not come, the latest last.
+    early: VecDeque<([u8; 8], BrowserTrace)>,
     waiting: usize,
     /// The number of spans whose trace was not known in time.
     dropped: usize,
@@ -54,7 +64,7 @@ pub(crate) struct K6Spans {
 #[derive(Debug, Default)]
 struct Iteration {
     /// Where its spans belong, the latest last. There are several if it used one browser context after another.
-    homes: Vec<Home>,
+    browsers: Vec<BrowserTrace>,
     waiting: Vec<(Arc<Origin>, Span)>,
     /// The latest actions, with the hosts that were told of them, and the latest waits for what actions cause.
     actions: VecDeque<(usize, TestStep)>,
@@ -66,7 +76,7 @@ struct Iteration {
 
 /// A trace of a browser, and the connection of its host.
 #[derive(Debug, Clone)]
-struct Home {
+struct BrowserTrace {
     host: usize,
     trace: IterationTrace,
 }
@@ -109,7 +119,7 @@ impl K6Spans {
         }
         let mut effects = K6Effects::default();
         for trace in changed {
-            self.find_homes(&trace, &mut effects);
+            self.find_browsers(&trace, &mut effects);
             self.move_spans(&trace, &mut effects);
         }
         self.forget_oldest();
@@ -119,15 +129,15 @@ impl K6Spans {
     /// Takes what a host says of the trace of a page.
     pub(super) fn found(&mut self, host: usize, trace: &IterationTrace) -> K6Effects {
         let mut effects = K6Effects::default();
-        let (id, home) = (trace.k6_span_id.bytes(), Home { host, trace: trace.clone() });
+        let (id, browser) = (trace.k6_span_id.bytes(), BrowserTrace { host, trace: trace.clone() });
         let Some(k6_trace) = self.traces.get(&id).cloned() else {
-            self.early.insert(id, home);
-            while self.early.len() > MAX_TRACES {
-                self.early.pop_first();
+            self.early.push_back((id, browser));
+            if self.early.len() > MAX_TRACES {
+                self.early.pop_front();
             }
             return effects;
         };
-        self.add_home(&k6_trace, home, &mut effects);
+        self.add_browser(&k6_trace, browser, &mut effects);
         self.move_spans(&k6_trace, &mut effects);
         effects
     }
@@ -142,7 +152,7 @@ impl K6Spans {
 
     /// Says how many spans are in no trace of a browser.
     pub(super) fn sentence(&self) -> Option<String> {
-        let unknown = self.iterations.values().filter(|iteration| iteration.homes.is_empty());
+        let unknown = self.iterations.values().filter(|iteration| iteration.browsers.is_empty());
         let waiting: usize = unknown.map(Iteration::actions).sum();
         let count = self.dropped + waiting;
         (count > 0)
@@ -157,7 +167,7 @@ impl K6Spans {
         });
         // An action may end before the navigation in whose page it is.
         for id in [&span.span_id, &span.parent_span_id].into_iter().filter_map(|id| <[u8; 8]>::try_from(&**id).ok()) {
-            if iteration.spans.len() < MAX_WAITING {
+            if iteration.spans.len() < MAX_IDS {
                 iteration.spans.insert(id);
                 self.traces.insert(id, trace.clone());
             }
@@ -170,7 +180,7 @@ impl K6Spans {
         while self.order.len() > MAX_TRACES || self.waiting > MAX_WAITING {
             let Some(oldest) = self.order.pop_front().and_then(|trace| self.iterations.remove(&trace)) else { return };
             self.waiting -= oldest.waiting.len();
-            self.dropped += if oldest.homes.is_empty() { oldest.actions() } else { 0 };
+            self.dropped += if oldest.browsers.is_empty() { oldest.actions() } else { 0 };
             for id in oldest.spans {
                 self.traces.remove(&id);
             }
@@ -178,29 +188,31 @@ impl K6Spans {
     }
 
     /// Finds what hosts have told of a trace before its spans came.
-    fn find_homes(&mut self, trace: &K6TraceId, effects: &mut K6Effects) {
+    fn find_browsers(&mut self, trace: &K6TraceId, effects: &mut K6Effects) {
         let Some(iteration) = self.iterations.get(trace) else { return };
         if self.early.is_empty() {
             return;
         }
-        let found: Vec<Home> = iteration.spans.iter().filter_map(|id| self.early.remove(id)).collect();
-        for home in found {
-            self.add_home(trace, home, effects);
+        let early = take(&mut self.early);
+        let (found, early) = early.into_iter().partition(|(id, _)| iteration.spans.contains(id));
+        self.early = early;
+        for (_, browser) in VecDeque::<([u8; 8], BrowserTrace)>::from(found) {
+            self.add_browser(trace, browser, effects);
         }
     }
 
-    fn add_home(&mut self, trace: &K6TraceId, home: Home, effects: &mut K6Effects) {
+    fn add_browser(&mut self, trace: &K6TraceId, browser: BrowserTrace, effects: &mut K6Effects) {
         let Some(iteration) = self.iterations.get_mut(trace) else { return };
-        let root = home.trace.root;
-        iteration.homes.retain(|known| known.trace.root != root);
-        iteration.homes.push(home);
-        iteration.homes.sort_by(|a, b| a.trace.since.total_cmp(&b.trace.since));
-        self.tell_end(trace, |home| home.trace.root == root, effects);
+        let root = browser.trace.root;
+        iteration.browsers.retain(|known| known.trace.root != root);
+        iteration.browsers.push(browser);
+        iteration.browsers.sort_by(|a, b| a.trace.since.total_cmp(&b.trace.since));
+        self.tell_end(trace, |browser| browser.trace.root == root, effects);
     }
 
     /// Moves the spans of an iteration whose browser is known.
     fn move_spans(&mut self, trace: &K6TraceId, effects: &mut K6Effects) {
-        let Some(iteration) = self.iterations.get_mut(trace).filter(|iteration| !iteration.homes.is_empty()) else {
+        let Some(iteration) = self.iterations.get_mut(trace).filter(|iteration| !iteration.browsers.is_empty()) else {
             return;
         };
         let waiting = take(&mut iteration.waiting);
@@ -211,12 +223,12 @@ impl K6Spans {
                 iteration.attributes = Some(texts(&span.attributes));
                 ended = true;
             } else if !is_of_browser(&span) {
-                let home = iteration.home_at(span.end_time_unix_nano);
-                if !home.trace.flags.is_sampled() {
+                let browser = iteration.browser_at(span.end_time_unix_nano);
+                if !browser.trace.flags.is_sampled() {
                     continue;
                 }
-                let (host, step) = (home.host, step(&span, &home.trace));
-                move_span(&mut span, &home.trace, &self.redaction);
+                let (host, step) = (browser.host, step(&span, &browser.trace));
+                move_span(&mut span, &browser.trace, &self.redaction);
                 effects.add(&origin, span);
                 let steps = step.map(|step| iteration.step(host, step)).unwrap_or_default();
                 effects.notices.extend(steps.into_iter().map(|(host, step)| (host, Notice::Step(step))));
@@ -228,13 +240,13 @@ impl K6Spans {
     }
 
     /// Tells hosts of the end of an iteration, if it has ended.
-    fn tell_end(&mut self, trace: &K6TraceId, is_told: impl Fn(&Home) -> bool, effects: &mut K6Effects) {
+    fn tell_end(&mut self, trace: &K6TraceId, is_told: impl Fn(&BrowserTrace) -> bool, effects: &mut K6Effects) {
         let Some(iteration) = self.iterations.get(trace) else { return };
         let Some(attributes) = &iteration.attributes else { return };
-        for Home { host, trace } in iteration.homes.iter().filter(|home| is_told(home)) {
+        for BrowserTrace { host, trace } in iteration.browsers.iter().filter(|browser| is_told(browser)) {
             let ended = EndedIteration { root: trace.root, attributes: attributes.clone() };
             effects.notices.push((*host, Notice::Iteration(ended)));
-            if self.labels.len() < MAX_WAITING {
+            if self.labels.len() < MAX_LABELS {
                 let key = (trace.trace_id.bytes(), trace.root);
                 self.labels.extend(label(attributes).map(|label| (key, label)));
             }
@@ -244,9 +256,9 @@ impl K6Spans {
 
 impl Iteration {
     /// Returns the browser's trace in which an action was that ended at a time: the latest one that had begun.
-    fn home_at(&self, end: u64) -> &Home {
-        let begun = |home: &&Home| nanos(home.trace.since) <= end;
-        self.homes.iter().rev().find(begun).unwrap_or(&self.homes[0])
+    fn browser_at(&self, end: u64) -> &BrowserTrace {
+        let begun = |browser: &&BrowserTrace| nanos(browser.trace.since) <= end;
+        self.browsers.iter().rev().find(begun).unwrap_or(&self.browsers[0])
     }
 
     /// Takes a step, and returns what hosts are to be told: an action, or the actions that a wait makes longer.
@@ -298,7 +310,3 @@ impl K6Effects {
         groups.push(ResourceSpans { resource: resource.clone(), scope_spans, schema_url: resource_schema.clone() });
     }
 }
-
-mod convert;
-#[cfg(test)]
-mod tests;

@@ -63,7 +63,7 @@ static SETTINGS: &[Setting] = &[
         flag: Some("web-vitals"),
         default: "`off`",
         meaning: "`on` measures navigation timing and web vitals in each page, which costs some milliseconds of processor time; with `off` \
-                  nothing of navtrace runs in pages",
+                  nothing of navtrace runs in pages, but for a small script under k6 that reads the id of k6's span",
         read: Read::Switch(|config, on| config.web_vitals = on),
         ..SETTING
     },

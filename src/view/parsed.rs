@@ -121,6 +121,11 @@ pub(crate) struct ParsedEvent {
 }
 
 impl ParsedSpan {
+    /// Returns the trace id as a number. Readers have checked that it is hexadecimal.
+    pub(crate) fn trace_number(&self) -> u128 {
+        u128::from_str_radix(&self.trace_id, 16).unwrap_or_default()
+    }
+
     /// Adds a tag of Jaeger or Zipkin. OpenTelemetry's exporters turn several fields of a span into tags; these become fields again.
     pub(crate) fn add_tag(&mut self, key: String, value: Value) {
         let text = value.as_str().unwrap_or_default();

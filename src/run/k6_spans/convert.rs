@@ -57,11 +57,11 @@ fn milliseconds(nanos: u64) -> f64 {
 }
 
 /// Moves a span below the root of a browser's trace.
-pub(super) fn move_span(span: &mut Span, home: &IterationTrace, redaction: &Redaction) {
-    span.trace_id = home.trace_id.bytes().to_vec();
-    span.parent_span_id = home.root.bytes().to_vec();
-    span.trace_state.clone_from(&home.tracestate);
-    span.flags = u32::from(home.flags.byte()) | HAS_IS_REMOTE | IS_REMOTE;
+pub(super) fn move_span(span: &mut Span, browser: &IterationTrace, redaction: &Redaction) {
+    span.trace_id = browser.trace_id.bytes().to_vec();
+    span.parent_span_id = browser.root.bytes().to_vec();
+    span.trace_state.clone_from(&browser.tracestate);
+    span.flags = u32::from(browser.flags.byte()) | HAS_IS_REMOTE | IS_REMOTE;
     let events = span.events.iter_mut().flat_map(|event| &mut event.attributes);
     for attribute in span.attributes.iter_mut().chain(events) {
         if let Some(Value::StringValue(text)) = attribute.value.as_mut().and_then(|value| value.value.as_mut()) {

@@ -37,8 +37,10 @@ pub enum OperationKind {
     Consumer,
     /// A message that a service sent.
     Producer,
-    /// Work within a service, a test or a step.
+    /// Work within a service, or a step of a test.
     Internal,
+    /// A test, in a comparison.
+    Test,
 }
 
 impl OperationKind {
