@@ -73,7 +73,7 @@ test_without_browser() {
   for name in $names; do
     if [ "$name" != flow ]; then targets+=(--test "$name"); fi
   done
-  timeout 15m cargo test --locked --workspace --lib --bins --examples "${targets[@]}"
+  timeout 25m cargo test --locked --workspace --lib --bins --examples "${targets[@]}"
   timeout 15m cargo test --locked --workspace --doc
 }
 
