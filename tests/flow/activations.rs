@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, assert_own_spans, beside_others, logged};
+use crate::browser_test::{BrowserTest, alone, assert_own_spans, logged};
 use crate::spans::{NAVIGATION, Trace, parameter, path};
 use crate::support::collector::hex;
 use crate::support::site::Recorded;
@@ -95,7 +95,7 @@ fn activations(mode: &str) -> Vec<Recorded> {
 
 #[test]
 fn activated_documents_have_navigations_of_their_own() {
-    let _guard = beside_others();
+    let _guard = alone();
     assert_own_spans(&activations("detailed"));
     activations("lightweight");
 }

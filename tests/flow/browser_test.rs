@@ -32,8 +32,8 @@ pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
     RUNNING.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A test that drives a browser while no other does, until this is dropped, since it asserts what happens within some milliseconds or fills
-/// the machine.
+/// A test that drives a browser while no other does, until this is dropped: it asserts what happens within some milliseconds, needs pages that
+/// Chromium prepares or keeps only while the machine is not busy, or fills the machine itself.
 pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
     RUNNING.write().unwrap_or_else(PoisonError::into_inner)
 }
