@@ -308,6 +308,9 @@ mod tests {
         let named =
             read(&[("TRACEPARENT", &parent("01")), ("NAVTRACE_RUN_ID", "nightly"), ("NAVTRACE_RUN_ATTEMPT", "3")]);
         assert_eq!((named.export.run.id.as_deref(), named.export.run.attempt), (Some("nightly"), Some(3)));
+        // A script may leave them blank.
+        let blank = read(&[("TRACEPARENT", &parent("01")), ("NAVTRACE_RUN_ID", "  "), ("NAVTRACE_RUN_ATTEMPT", " ")]);
+        assert_eq!((blank.export.run.id.as_deref(), blank.export.run.attempt), (Some(trace), None));
         for (name, value, reason) in [
             ("NAVTRACE_RUN_ID", "a\nb", "it has a control character"),
             ("NAVTRACE_RUN_ID", &*"x".repeat(201), "it has 201 characters; the longest possible is 200"),

@@ -82,7 +82,9 @@ static SETTINGS: &[Setting] = &[
         default: "that of `TRACEPARENT`",
         meaning: "what the browsers of a [run](spans.md#runs) share, on however many machines: the resource attribute `navtrace.run.id`. Without \
                   `TRACEPARENT`, `run` takes a random one",
-        read: Read::Text(|config, text| put(&mut config.run_id, value::name(text, MAX_RUN_ID).map(Some))),
+        read: Read::Text(|config, text| {
+            put(&mut config.run_id, value::given(text, |text| value::name(text, MAX_RUN_ID)))
+        }),
         ..SETTING
     },
     Setting {
@@ -90,7 +92,7 @@ static SETTINGS: &[Setting] = &[
         is_for_launch: true,
         flag: Some("run-attempt"),
         meaning: "the number of the attempt if a run is repeated, such as `$GITHUB_RUN_ATTEMPT`: the resource attribute `navtrace.run.attempt`",
-        read: Read::Text(|config, text| put(&mut config.run_attempt, value::number(text).map(Some))),
+        read: Read::Text(|config, text| put(&mut config.run_attempt, value::given(text, value::number))),
         ..SETTING
     },
     Setting {

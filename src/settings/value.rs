@@ -66,6 +66,11 @@ pub(crate) fn duration(value: &str, longest: Duration) -> Result<Duration, Strin
         .ok_or_else(|| format!("the longest possible is {}s", longest.as_secs()))
 }
 
+/// Parses a value that a script may leave blank, which is no value.
+pub(super) fn given<T>(value: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    if value.trim().is_empty() { Ok(None) } else { parse(value).map(Some) }
+}
+
 pub(super) fn number<T: FromStr>(value: &str) -> Result<T, String> {
     value.trim().parse().map_err(|_| "expected a whole number".to_owned())
 }
