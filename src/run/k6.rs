@@ -1,5 +1,6 @@
 //! Has k6 export its own spans to the run, which puts them into the traces of the browsers.
 
+use std::ffi::OsStr;
 use std::process::Command;
 
 use crate::base::environment::RUN_K6_SPANS;
@@ -32,11 +33,12 @@ pub(super) fn receive_spans(
         return Ok(());
     }
     let chosen = std::env::var_os(TRACES_OUTPUT).filter(|value| !value.is_empty());
-    let is_option = |argument: &str| argument == OPTION || argument.starts_with(&format!("{OPTION}="));
-    let has_option = command.get_args().any(|argument| argument.to_str().is_some_and(is_option));
-    if has_option || chosen.is_some() {
-        let source = if has_option { OPTION } else { TRACES_OUTPUT };
-        if has_option || chosen.is_some_and(|value| value != OFF) {
+    let mut following = command.get_args().skip_while(|argument| *argument != OPTION).skip(1);
+    let with_sign = |argument: &OsStr| Some(argument.to_str()?.strip_prefix(OPTION)?.strip_prefix('=')?.into());
+    let option = following.next().map(OsStr::to_owned).or_else(|| command.get_args().find_map(with_sign));
+    let source = if option.is_some() { OPTION } else { TRACES_OUTPUT };
+    if let Some(output) = option.or(chosen) {
+        if output != OFF {
             say(&format!("k6's own spans go where {source} says, so they are not put into the browsers' traces"));
         }
         return Ok(());

@@ -303,6 +303,7 @@ fn k6_sends_its_spans_to_the_run_unless_the_user_has_chosen() {
     assert_eq!(run(&collecting, "run", "otlp", "otel=http://k6.test"), chosen("otel=http://k6.test", true));
     assert_eq!(run(&collecting, "run", "otlp", "none"), chosen("none", false));
     assert_eq!(run(&collecting, "--traces-output=otel", "otlp", ""), chosen("", true));
+    assert_eq!(run(&collecting, "--traces-output=none", "otlp", "otel"), chosen("otel", false));
     assert_eq!(run(&["--mode", "static"], "run", "otlp", ""), chosen("", false));
     assert_eq!(run(&[], "run", "none", ""), chosen("", false));
 }
