@@ -33,7 +33,11 @@ while [ $# -gt 0 ]; do
       shift 2
       ;;
     --prefix=*) prefix=${1#*=} && shift ;;
-    --binary=*) binary=${1#*=} && shift ;;
+    --binary=*)
+      binary=${1#*=}
+      [ -n "$binary" ] || fail "--binary needs a value"
+      shift
+      ;;
     --system) system=--system && shift ;;
     --no-browser) register= && shift ;;
     --help | -h) usage && exit ;;
@@ -75,6 +79,11 @@ fi
 
 cp "$binary" "$program.new.$$"
 chmod 755 "$program.new.$$"
+# A working program is replaced only by one that works here.
+case $("$program.new.$$" --version 2>/dev/null || true) in
+  "navtrace "*) ;;
+  *) fail "not a navtrace that runs on this machine: $binary" ;;
+esac
 mv -f "$program.new.$$" "$program"
 ln -s navtrace "$link.new.$$"
 mv -f "$link.new.$$" "$link"

@@ -302,7 +302,8 @@ need_node() {
 release_program() {
   case $1 in
     *.tar.gz)
-      tar -xzf "$1" -C "$2" --strip-components=1 --wildcards '*/navtrace' 2>/dev/null || fail "not a release of navtrace: $1"
+      tar -xzf "$1" -C "$2" --strip-components=1 --wildcards --no-wildcards-match-slash '*/navtrace' 2>/dev/null ||
+        fail "not a release of navtrace: $1"
       printf '%s\n' "$2/navtrace"
       ;;
     *)

@@ -65,14 +65,29 @@ fn it_takes_the_program_of_a_release() {
     let home = environment.home().to_str().unwrap();
     let release = format!("{home}/navtrace-1.tar.gz");
     let tar = |args: &[&str]| assert!(Command::new("tar").args(args).status().unwrap().success());
-    environment.program("navtrace", "echo released");
+    environment.program("navtrace", "echo navtrace released");
     tar(&["-czf", &release, "-C", home, "--transform", "s,^,navtrace-1/,", "navtrace"]);
     let output = script(&environment, "install.sh", &["--binary", &release, "--no-browser"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(entries(&environment.home().join(".local/bin")), ["navtrace", "navtrace-chromium"]);
     assert_eq!(entries(environment.temporary()), [""; 0]);
     let output = Command::new(environment.home().join(".local/bin/navtrace")).output().unwrap();
-    assert_eq!(output.stdout, b"released\n");
+    assert_eq!(output.stdout, b"navtrace released\n");
+
+    // Another program does not take its place.
+    let other = environment.program("other", "echo other");
+    for option in [format!("--binary={}", other.display()), "--binary=".to_owned()] {
+        let output = script(&environment, "install.sh", &[&option, "--no-browser"]);
+        let words = if option.ends_with('=') {
+            "--binary needs a value".to_owned()
+        } else {
+            format!("not a navtrace that runs on this machine: {}", other.display())
+        };
+        assert_eq!((output.status.code(), stderr(&output)), (Some(1), format!("install.sh: {words}\n")));
+        let installed = environment.home().join(".local/bin");
+        assert_eq!(entries(&installed), ["navtrace", "navtrace-chromium"]);
+        assert!(fs::read_to_string(installed.join("navtrace")).unwrap().contains("released"));
+    }
 
     fs::remove_dir_all(environment.home().join(".local")).unwrap();
     for (name, words) in [("other.tar.gz", "not a release of navtrace"), ("missing", "not a program")] {
