@@ -7,9 +7,10 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::base::text::counted;
 use crate::cli::setting_flags::SettingFlags;
+use crate::export::destination::Destination;
 use crate::export::flush::{self, Flushed};
 use crate::settings::Config;
-use crate::settings::export::{ENDPOINT, EXPORTER};
+use crate::settings::export::{ENDPOINT, EXPORTER, PROTOCOL};
 
 /// Send the spans that could not be sent before
 ///
@@ -36,14 +37,19 @@ pub(super) fn flush(config: &Config) -> Result<ProcessExitCode, Failure> {
         .map_err(|error| failure("the state directory can't be used".to_owned()).because(error))?;
     let flushed = flush::flush(&state, &config.export.batch, endpoint).map_err(failure)?;
     let Flushed { sent, refused, left, sessions_left, elsewhere, reason } = flushed;
+    let own = Destination::of(endpoint);
     let endpoint = endpoint.name();
     let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     if sent > 0 {
         say(&format!("{} sent to {endpoint}", counted(sent, "span")));
     }
     for (destination, spans) in &elsewhere {
-        let spans = counted(*spans, "span");
-        say(&format!("{spans} kept for the collector at {}: set {ENDPOINT} to it to send them", destination.host()));
+        let (spans, host) = (counted(*spans, "span"), destination.host());
+        // The address alone would not tell them apart.
+        let has_other_path = host == own.host();
+        let place = if has_other_path { ", at another path or by another protocol" } else { "" };
+        let set = if has_other_path { format!("{ENDPOINT} and {PROTOCOL}") } else { ENDPOINT.to_owned() };
+        say(&format!("{spans} kept for the collector at {host}{place}: set {set} to it to send them"));
     }
     if left > 0 {
         return Err(failure(format!(

@@ -246,6 +246,15 @@ fn spans_wait_for_their_own_collector() {
         "navtrace: 4 spans kept for the collector at {host}: set OTEL_EXPORTER_OTLP_ENDPOINT to it to send them\n"
     );
     assert_eq!((code, message), (0, expected));
+    // At another path of the same address the address alone would not help.
+    let mut flush = test.command(&["flush"]);
+    flush.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("{}/elsewhere", test.collector.endpoint()));
+    let (code, message) = exit_and_stderr(&flush.output().unwrap());
+    let words = format!(
+        "4 spans kept for the collector at {host}, at another path or by another protocol: set \
+         OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL to it"
+    );
+    assert!(code == 0 && message.contains(&words), "{message}");
     assert_eq!((other.spans().len(), test.spooled_ids().len()), (3, 4));
     test.collector.up();
     assert_eq!(test.flush(), (0, format!("navtrace: 4 spans sent to {}\n", test.target())));
