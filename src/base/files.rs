@@ -1,8 +1,8 @@
 //! Reads and writes files safely: private modes, atomic writes, size limits.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -104,6 +104,39 @@ pub(crate) fn write_with(
     file.as_file().set_permissions(Permissions::from_mode(readers.file_mode()))?;
     file.persist(path)?;
     Ok(())
+}
+
+/// Writes a file that the user names. A link is followed, and what is no regular file, such as a pipe or a device, is written to and stays.
+pub(crate) fn write_named(
+    path: &Path,
+    readers: Readers,
+    contents: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let is_regular = match fs::metadata(path) {
+        Ok(data) => data.is_file(),
+        Err(_) if path.is_symlink() => false,
+        Err(_) => return write_with(path, readers, contents),
+    };
+    if is_regular {
+        return write_with(&path.canonicalize()?, readers, contents);
+    }
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(readers.file_mode()).open(path)?;
+    let mut buffer = BufWriter::new(file);
+    contents(&mut buffer)?;
+    buffer.flush()
+}
+
+/// Returns whether writing one of the paths would replace what the other has. Pipes and devices are never replaced.
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some((folder.canonicalize().ok()?, path.file_name()?.to_owned()))
+    };
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        (Err(_), Err(_)) => place(one).is_some_and(|one| Some(one) == place(other)),
+        _ => false,
+    }
 }
 
 /// Reads a regular file of at most `limit` bytes.

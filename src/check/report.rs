@@ -129,14 +129,14 @@ impl Report {
             let mut status = TestCaseStatus::success();
             if condition.status != "passed" {
                 status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                status.set_type(condition.status).set_message(condition.actual.as_str());
-                let worst: Vec<String> = condition.worst.iter().map(ReportedSpan::line).collect();
+                status.set_type(condition.status).set_message(xml_text(&condition.actual));
+                let worst: Vec<String> = condition.worst.iter().map(|span| xml_text(&span.line())).collect();
                 if !worst.is_empty() {
                     status.set_description(worst.join("\n"));
                 }
             }
-            let mut case = TestCase::new(condition.condition.as_str(), status);
-            case.set_classname("navtrace.check").set_system_out(condition.actual.as_str());
+            let mut case = TestCase::new(xml_text(&condition.condition), status);
+            case.set_classname("navtrace.check").set_system_out(xml_text(&condition.actual));
             suite.add_test_case(case);
         }
         let mut report = JunitReport::new("navtrace");
@@ -203,6 +203,11 @@ impl ReportedSpan {
         let parts = parts.into_iter().chain(&self.link).filter(|part| !part.is_empty());
         parts.map(String::as_str).collect::<Vec<_>>().join("  ")
     }
+}
+
+/// Escapes characters that would control a terminal, and replaces the others that XML can't have.
+fn xml_text(text: &str) -> String {
+    clean(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 /// Formats a number with at most three digits after the point.

@@ -12,6 +12,7 @@ use crate::check::report::Report;
 use crate::cli::setting_flags::SettingFlags;
 use crate::cli::{print, view};
 use crate::settings::Config;
+use crate::view::sources::Sources;
 
 /// Pass or fail on conditions on the spans of a run
 ///
@@ -60,46 +61,63 @@ const MAX_FILE: u64 = 1 << 20;
 
 pub(super) fn check(config: &Config, args: &Args) -> Result<ProcessExitCode, Failure> {
     let files = if args.files.is_empty() { vec![view::latest()?] } else { args.files.clone() };
-    args.reports.check_targets()?;
-    let (report, is_incomplete) = checked(config, &all(&args.conditions), &files)?;
-    if !args.reports.is_on_standard_output() {
-        print(&(report.lines().join("\n") + "\n"))?;
+    args.reports.check_targets(&files)?;
+    let (report, sources) = checked(config, &all(&args.conditions), &files)?;
+    args.reports.refuse_replacing(sources.paths())?;
+    let printed = match args.reports.is_on_standard_output() {
+        true => Ok(()),
+        false => print(&(report.lines().join("\n") + "\n")),
+    };
+    let written = printed.and(args.reports.write(&report));
+    match exit_code(&report, &sources) {
+        // A verdict matters more than a report that can't be written.
+        ExitCode::ConditionFailed => {
+            written.err().iter().for_each(|failure| say(&failure.to_string()));
+            Ok(ExitCode::ConditionFailed.into())
+        }
+        code => written.map(|()| code.into()),
     }
-    args.reports.write(&report)?;
-    Ok(match report.passed {
-        false => ExitCode::ConditionFailed,
-        // What could not be read might have failed.
-        true if is_incomplete => ExitCode::Failure,
-        true => ExitCode::Success,
-    }
-    .into())
 }
 
-/// Checks conditions, says what can't be read, and returns whether that is something that the user has named.
-fn checked(config: &Config, conditions: &[Condition], files: &[PathBuf]) -> Result<(Report, bool), Failure> {
+fn exit_code(report: &Report, sources: &Sources) -> ExitCode {
+    match report.passed {
+        false => ExitCode::ConditionFailed,
+        // What could not be read might have failed.
+        true if sources.has_gaps() => ExitCode::Failure,
+        true => ExitCode::Success,
+    }
+}
+
+/// Checks conditions, and says what can't be read.
+fn checked(config: &Config, conditions: &[Condition], files: &[PathBuf]) -> Result<(Report, Sources), Failure> {
     let (report, sources) = check::check(conditions, files, config.link.as_ref())?;
     for sentence in sources.unreadable.iter().map(ToString::to_string).chain(sources.warnings.iter().cloned()) {
         say(&sentence);
     }
-    Ok((report, sources.is_incomplete))
+    Ok((report, sources))
 }
 
-/// Checks the conditions of `navtrace run`, and returns whether all of them hold.
+/// Checks the conditions of `navtrace run`, and returns the exit code that they give it.
 pub(super) fn after_run(
     config: &Config,
     conditions: &[Condition],
     reports: &Reports,
     traces: Option<PathBuf>,
-) -> Result<bool, Failure> {
-    let report = match traces {
-        Some(file) => checked(config, conditions, &[file])?.0,
-        None => check::check_nothing(conditions),
+) -> Result<ExitCode, Failure> {
+    let (report, code) = match traces {
+        Some(file) => {
+            let (report, sources) = checked(config, conditions, &[file])?;
+            let code = exit_code(&report, &sources);
+            (report, code)
+        }
+        // Without a span every condition fails.
+        None => (check::check_nothing(conditions), ExitCode::ConditionFailed),
     };
     for line in report.lines() {
         say(&line);
     }
     reports.write(&report)?;
-    Ok(report.passed)
+    Ok(code)
 }
 
 impl Reports {
@@ -112,14 +130,30 @@ impl Reports {
         self.json.as_deref() == Some(Path::new("-"))
     }
 
-    /// Refuses reports that can't be written, before there is anything to report.
-    pub(super) fn check_targets(&self) -> Result<(), Failure> {
+    /// Returns the files of the reports.
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        self.json.iter().chain(&self.junit).map(PathBuf::as_path).filter(|path| *path != Path::new("-"))
+    }
+
+    /// Refuses reports that would replace trace files.
+    fn refuse_replacing<'a>(&self, traces: impl Iterator<Item = &'a Path> + Clone) -> Result<(), Failure> {
+        self.files().try_for_each(|path| refuse_replacing(path, traces.clone()))
+    }
+
+    /// Refuses reports that can't be written, or would replace the traces or each other, before there is anything to report.
+    pub(super) fn check_targets(&self, traces: &[PathBuf]) -> Result<(), Failure> {
         if self.junit.as_deref() == Some(Path::new("-")) {
             let failure = Failure::new(ExitCode::Usage, "the JUnit report can't be written to standard output");
             return Err(failure.hint("name a file with --junit"));
         }
-        let files = self.json.iter().chain(&self.junit).filter(|path| *path != Path::new("-"));
-        files.map(PathBuf::as_path).try_for_each(check_target)
+        if let (Some(json), Some(junit)) = (&self.json, &self.junit)
+            && files::is_same(json, junit)
+        {
+            let message = format!("{} can't be both reports", json.display());
+            return Err(Failure::new(ExitCode::Usage, message).hint("name another file with --junit"));
+        }
+        self.files().try_for_each(check_target)?;
+        self.refuse_replacing(traces.iter().map(PathBuf::as_path))
     }
 
     pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
@@ -148,8 +182,17 @@ pub(super) fn check_target(path: &Path) -> Result<(), Failure> {
     Err(Failure::new(ExitCode::Usage, format!("{} can't be written", path.display())).because(cause))
 }
 
+/// Refuses to write a file over the traces.
+pub(super) fn refuse_replacing<'a>(path: &Path, mut traces: impl Iterator<Item = &'a Path>) -> Result<(), Failure> {
+    if traces.any(|traces| files::is_same(path, traces)) {
+        let message = format!("{} has the traces, which would be lost", path.display());
+        return Err(Failure::new(ExitCode::Usage, message).hint("name another file"));
+    }
+    Ok(())
+}
+
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    files::write_with(path, Readers::Everybody, |file| file.write_all(text.as_bytes()))
+    files::write_named(path, Readers::Everybody, |file| file.write_all(text.as_bytes()))
         .map_err(|error| Failure::new(ExitCode::Failure, format!("{} can't be written", path.display())).because(error))
 }
 
@@ -161,10 +204,16 @@ pub(super) fn all(given: &[Conditions]) -> Vec<Condition> {
 /// Parses a condition, or those in a file: one per line, without empty lines and those that begin with `#`.
 pub(super) fn conditions(text: &str) -> Result<Conditions, String> {
     let Some(path) = text.strip_prefix('@') else { return Ok(Conditions(vec![text.parse()?])) };
+    if path.is_empty() {
+        return Err("the name of the file is missing after @".to_owned());
+    }
     let bytes = files::read(Path::new(path), MAX_FILE).map_err(|error| format!("{path} can't be read: {error}"))?;
     let lines = String::from_utf8(bytes).map_err(|_| format!("{path} is not UTF-8"))?;
     let mut conditions = Vec::new();
-    for (number, line) in lines.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
+    // Some editors begin a file with a byte order mark.
+    for (number, line) in
+        lines.trim_start_matches('\u{feff}').lines().enumerate().map(|(index, line)| (index + 1, line.trim()))
+    {
         if !line.is_empty() && !line.starts_with('#') {
             conditions.push(line.parse().map_err(|error| format!("line {number} of {path}: {error}"))?);
         }

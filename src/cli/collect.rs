@@ -47,6 +47,11 @@ impl Options {
         CollectorOptions { output: self.output.clone(), listen: self.listen }
     }
 
+    /// Returns the file for the spans, if one is named.
+    pub(super) fn output(&self) -> &[PathBuf] {
+        self.output.as_slice()
+    }
+
     /// Refuses an output that can't be read again, such as a pipe.
     pub(super) fn check_readable(&self) -> Result<(), Failure> {
         match self.output.as_deref().filter(|path| path.exists() && !path.is_file()) {

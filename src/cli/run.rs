@@ -130,7 +130,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         return Ok(finished.code.into());
     }
     match check::after_run(config, &conditions, &args.reports, finished.traces) {
-        Ok(false) if finished.code == 0 => Ok(ExitCode::ConditionFailed.into()),
+        Ok(code) if finished.code == 0 => Ok(code.into()),
         Err(failure) if finished.code == 0 => Err(failure),
         // The command's own failure says more.
         checked => {
@@ -155,7 +155,7 @@ fn check_checks(config: &Config, args: &Args) -> Result<(), Failure> {
             .hint("name a file with --json"));
     }
     args.collect.check_readable()?;
-    args.reports.check_targets()
+    args.reports.check_targets(args.collect.output())
 }
 
 /// Says why spans are not collected here.

@@ -10,8 +10,8 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::files::{self, Readers};
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
-use crate::cli::print;
 use crate::cli::setting_flags::SettingFlags;
+use crate::cli::{check, print};
 use crate::collect::store;
 use crate::settings::Config;
 use crate::view::page::{self, Page};
@@ -89,6 +89,9 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
     }
     let is_run = args.run || args.json || paths.len() > 1 || paths.iter().any(|path| path.is_dir());
     let files = if is_run && trace.is_none() { TraceFiles::open_run(&paths) } else { TraceFiles::open(&paths) }?;
+    if let Some(html) = &args.html {
+        check::refuse_replacing(html, files.sources.paths())?;
+    }
     for reason in &files.sources.unreadable {
         say(&reason.to_string());
     }
@@ -116,7 +119,7 @@ fn show_page(config: &Config, args: &Args, files: &TraceFiles, trace: Option<Str
     let page = Page::new(&loaded, files.run.as_ref(), args.correct_clocks);
     if let Some(path) = &args.html {
         let path_shown = path.display();
-        files::write_with(path, Readers::User, |file| page::write(file, &page)).map_err(|error| {
+        files::write_named(path, Readers::User, |file| page::write(file, &page)).map_err(|error| {
             let failure = Failure::new(ExitCode::Failure, format_args!("{path_shown} can't be written"));
             failure.because(error).hint("name another file with --html")
         })?;
@@ -182,12 +185,7 @@ fn check_html_path(html: &Path, traces: &[PathBuf]) -> Result<(), Failure> {
         let failure = Failure::new(ExitCode::Usage, "the page can't be written to standard output");
         return Err(failure.hint("name a file with --html"));
     }
-    let is_same = |html: &Path, path: &Path| path.canonicalize().is_ok_and(|path| html == path);
-    if html.canonicalize().is_ok_and(|html| traces.iter().any(|path| is_same(&html, path))) {
-        let message = format!("{} is the trace file, and the page would replace it", html.display());
-        return Err(Failure::new(ExitCode::Usage, message).hint("name another file with --html"));
-    }
-    Ok(())
+    check::refuse_replacing(html, traces.iter().map(PathBuf::as_path))
 }
 
 /// Returns the files and the trace id that the arguments mean. A trace id alone belongs to the latest run.

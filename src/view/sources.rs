@@ -1,6 +1,6 @@
 //! The files that are shown together: those that the user names, and those in folders. Each is read line by line.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(crate) struct Sources {
     files: Vec<Source>,
     /// What can't be read at all.
     pub(crate) unreadable: Vec<Failure>,
-    /// Whether the user has named something that can't be read. A folder may well have other files beside those with spans.
+    /// Whether the user has named something that can't be read, or a folder below it can't. It may well have other files beside those with spans.
     pub(crate) is_incomplete: bool,
     /// Sentences about lines and spans that can't be read.
     pub(crate) warnings: Vec<String>,
@@ -54,15 +54,19 @@ impl Sources {
     pub(crate) fn read(paths: &[PathBuf], sink: &mut dyn SpanSink) -> Result<Self, Failure> {
         let mut sources =
             Self { files: Vec::new(), unreadable: Vec::new(), is_incomplete: false, warnings: Vec::new() };
-        let mut known = HashSet::new();
+        // Whether each file could be read.
+        let mut known: HashMap<PathBuf, bool> = HashMap::new();
         for path in paths {
             let mut found = Vec::new();
             let is_named = !path.is_dir();
+            let before = sources.unreadable.len();
             if is_named {
                 found.push(path.clone());
+            } else {
+                find(path, MAX_DEPTH, &mut found, &mut sources.unreadable);
             }
-            if let Err(error) = if is_named { Ok(()) } else { find(path, MAX_DEPTH, &mut found) } {
-                sources.give_up(unreadable(&path.display().to_string(), error), true);
+            if sources.unreadable.len() > before {
+                sources.is_incomplete = true;
             } else if found.is_empty() {
                 let names = EXTENSIONS.map(|extension| format!("*.{extension}")).join(" or ");
                 let reason = failure(format_args!("there are no trace files in {}", path.display()));
@@ -75,10 +79,14 @@ impl Sources {
                     break;
                 }
                 // A file may be named beside its folder.
-                if !known.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
+                let place = file.canonicalize().unwrap_or_else(|_| file.clone());
+                if let Some(is_read) = known.get(&place) {
+                    sources.is_incomplete |= is_named && !is_read;
                     continue;
                 }
-                if let Err(reason) = sources.add(&file, sink) {
+                let added = sources.add(&file, sink);
+                known.insert(place, added.is_ok());
+                if let Err(reason) = added {
                     sources.give_up(reason, is_named);
                 }
             }
@@ -96,6 +104,19 @@ impl Sources {
             source.scan(&mut sink).map_err(|error| unreadable(&source.name, error))?;
         }
         Ok(())
+    }
+
+    /// Returns whether spans may be missing: in what the user has named, or in a file with spans of which a part can't be read.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.is_incomplete || !self.warnings.is_empty()
+    }
+
+    /// Returns the files that are no copies of standard input or of a pipe.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> + Clone {
+        self.files.iter().filter_map(|source| match &source.content {
+            Content::File(path) => Some(path.as_path()),
+            Content::Copy(_) => None,
+        })
     }
 
     /// Returns the number of files that can be read.
@@ -206,28 +227,35 @@ impl SpanSink for CheckedSpans<'_> {
     }
 }
 
-/// Finds trace files in a folder and below, in the order of their names. Links to folders are not followed, since they may lead in circles.
-fn find(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
+/// Finds trace files in a folder and below, in the order of their names, and says which folders are not read. Links to folders are not followed,
+/// since they may lead in circles.
+fn find(dir: &Path, depth: usize, found: &mut Vec<PathBuf>, unread: &mut Vec<Failure>) {
+    let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let mut entries = match entries {
+        Ok(entries) => entries,
+        Err(error) => return unread.push(unreadable(&dir.display().to_string(), error)),
+    };
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if is_hidden || found.len() > MAX_FILES {
+        // Every ext4 file system has the folder lost+found, which only root can read.
+        let is_ignored = entry.file_name().as_encoded_bytes().starts_with(b".") || entry.file_name() == "lost+found";
+        if is_ignored || found.len() > MAX_FILES {
             continue;
         }
-        if entry.file_type()?.is_dir() {
-            // What may not be read is not the user's, such as lost+found.
-            if depth > 0 {
-                let _ = find(&path, depth - 1, found);
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if depth == 0 {
+                let reason = failure(format_args!("{} is not read", path.display()));
+                unread.push(reason.because(format_args!("at most {MAX_DEPTH} levels of folders are")));
+                continue;
             }
+            find(&path, depth - 1, found, unread);
         } else if path.extension().is_some_and(|own| EXTENSIONS.iter().any(|known| own.eq_ignore_ascii_case(known)))
             && path.is_file()
         {
             found.push(path);
         }
     }
-    Ok(())
 }
 
 fn copied(input: &mut impl Read) -> io::Result<File> {
@@ -247,7 +275,7 @@ fn unreadable(name: &str, error: impl std::fmt::Display) -> Failure {
 /// Says why a scan found no traces.
 fn no_traces(scan: Scan, name: &str, size: u64) -> Failure {
     if scan.is_gzip {
-        let hint = format!("to view it: gzip -dc {} | navtrace view -", shell_word(Path::new(name)));
+        let hint = format!("to unpack it: gzip -dc {} > traces.jsonl", shell_word(Path::new(name)));
         return failure(format_args!("{name} is compressed")).hint(hint);
     }
     if size == 0 || (scan.documents == 0 && scan.lines > 0 && !scan.has_text && size <= MAX_DOCUMENT_BYTES) {

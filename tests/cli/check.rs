@@ -1,8 +1,10 @@
 //! Tests `navtrace check` and `run --check`: verdicts, exit codes and reports.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -123,6 +125,8 @@ fn a_condition_that_cannot_be_used_is_explained() {
     assert_snapshot!(refused(&["-c", "@conditions"]), @"error: invalid value '@conditions' for '--condition <CONDITION>': line 4 of conditions: expected a measure (p50 to p99.9, avg, min, max, count, spans, errors, rate, or no missing parents) at character 1, not erors; did you mean errors?");
     assert_snapshot!(refused(&["-c", "@nothing"]), @"error: invalid value '@nothing' for '--condition <CONDITION>': nothing has no conditions");
     assert_snapshot!(refused(&["-c", "@missing"]), @"error: invalid value '@missing' for '--condition <CONDITION>': missing can't be read: No such file or directory (os error 2)");
+    assert_snapshot!(refused(&["-c", "@"]), @"error: invalid value '@' for '--condition <CONDITION>': the name of the file is missing after @");
+    assert_snapshot!(refused(&["-c", "spans where status>=NaN == 0"]), @"error: invalid value 'spans where status>=NaN == 0' for '--condition <CONDITION>': expected a number at character 21, not NaN");
     assert_snapshot!(refused(&[]), @"error: the following required arguments were not provided:");
     assert_snapshot!(refused(&["-c", "errors == 0", "--junit", "-"]), @"navtrace: the JUnit report can't be written to standard output; name a file with --junit");
     assert_snapshot!(refused(&["-c", "errors == 0", "--json", "no/report.json"]), @"navtrace: no/report.json can't be written: its folder does not exist");
@@ -131,8 +135,11 @@ fn a_condition_that_cannot_be_used_is_explained() {
 #[test]
 fn reports_have_every_condition() {
     let environment = Environment::new();
-    fs::write(environment.home().join("conditions"), "  # of the shop\nerrors == 0\n\np50(navigation duration)<1ms\n")
-        .unwrap();
+    fs::write(
+        environment.home().join("conditions"),
+        "\u{feff}# of the shop\nerrors == 0\n\np50(navigation duration)<1ms\n",
+    )
+    .unwrap();
     let link = ["--link", "http://jaeger.test/trace/{trace_id}"];
     let conditions = ["@conditions", "max(duration where name='<&\">') < 1s"];
     let more = [&["--json", "-", "--junit", "junit.xml"], &link[..]].concat();
@@ -166,6 +173,109 @@ fn reports_have_every_condition() {
     );
     assert!(junit.contains(r#"<failure message="no span matched" type="no-span""#), "{junit}");
     assert!(junit.contains(id), "{junit}");
+}
+
+#[test]
+fn reports_follow_links_and_keep_pipes() {
+    let environment = Environment::new();
+    let home = environment.home();
+    for name in ["pipe", "other"] {
+        assert!(Command::new("mkfifo").arg(home.join(name)).status().unwrap().success());
+    }
+    fs::write(home.join("target"), "before").unwrap();
+    symlink("target", home.join("link")).unwrap();
+    symlink("made", home.join("dangling")).unwrap();
+    // Pipes that are open for reading take what is written without a wait.
+    let opened = |name| OpenOptions::new().read(true).write(true).open(home.join(name)).unwrap();
+    let (mut pipe, _other) = (opened("pipe"), opened("other"));
+    for (json, junit) in [("pipe", "link"), ("dangling", "other")] {
+        let output = checked_files(&environment, &[SHOP], &["errors == 0"], &["--json", json, "--junit", junit]);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    }
+    let is = |name: &str| fs::symlink_metadata(home.join(name)).unwrap().file_type();
+    assert!(is("pipe").is_fifo() && is("other").is_fifo() && is("link").is_symlink() && is("dangling").is_symlink());
+    let mut start = [0; 2];
+    pipe.read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"{\n");
+    assert!(fs::read_to_string(home.join("target")).unwrap().starts_with("<?xml"));
+    assert!(fs::read_to_string(home.join("made")).unwrap().contains("\"passed\": true"));
+}
+
+#[test]
+fn reports_replace_neither_traces_nor_each_other() {
+    let environment = Environment::new();
+    let home = environment.home();
+    fs::create_dir(home.join("run")).unwrap();
+    fs::copy(SHOP, home.join("run/in.jsonl")).unwrap();
+    fs::write(home.join("run/report.json"), "{}").unwrap();
+    for (files, report, message) in [
+        (
+            "run/in.jsonl",
+            ["--json", "./run/in.jsonl"],
+            "./run/in.jsonl has the traces, which would be lost; name another file",
+        ),
+        (
+            "run/in.jsonl",
+            ["--junit", "run/in.jsonl"],
+            "run/in.jsonl has the traces, which would be lost; name another file",
+        ),
+        ("run", ["--json", "run/in.jsonl"], "run/in.jsonl has the traces, which would be lost; name another file"),
+        (
+            "run",
+            ["--json=new.json", "--junit=./new.json"],
+            "new.json can't be both reports; name another file with --junit",
+        ),
+    ] {
+        let output = checked_files(&environment, &[files], &["errors == 0"], &report);
+        assert_eq!(output.status.code(), Some(2), "{report:?}");
+        assert_eq!(stderr(&output).lines().last(), Some(format!("navtrace: {message}").as_str()));
+    }
+    assert_eq!(fs::read(home.join("run/in.jsonl")).unwrap(), fs::read(SHOP).unwrap());
+    // An earlier report beside the traces is none of them.
+    let output = checked_files(&environment, &["run"], &["errors == 0"], &["--json", "run/report.json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_missing_or_damaged_is_no_success() {
+    let environment = Environment::new();
+    let home = environment.home();
+    let good = line(1, "a", "", (1, 2), "");
+    let deep = ["deep/1/2/3/4/5/6/7/8", "deep/1/2/3/4/5/6/7/8/9", "named", "cut"];
+    for folder in deep {
+        fs::create_dir_all(home.join(folder)).unwrap();
+        fs::write(home.join(folder).join("good.jsonl"), &good).unwrap();
+    }
+    fs::write(home.join("cut.jsonl"), good.clone() + &good[..60]).unwrap();
+    fs::write(home.join("middle.jsonl"), good.clone() + "{oops}\n" + &good).unwrap();
+    fs::write(home.join("skipped.jsonl"), good.clone() + &good.replace(&format!("{:032x}", 1), "no id")).unwrap();
+    fs::copy(home.join("cut.jsonl"), home.join("cut/cut.jsonl")).unwrap();
+    fs::write(home.join("named/other.json"), "{}").unwrap();
+    for (files, words) in [
+        (&["cut.jsonl"][..], "cut.jsonl is cut off in line 2"),
+        (&["middle.jsonl"], "line 2 of middle.jsonl can't be read"),
+        (&["skipped.jsonl"], "1 span of skipped.jsonl skipped"),
+        (&["cut"], "cut/cut.jsonl is cut off in line 2"),
+        (&["deep"], "deep/1/2/3/4/5/6/7/8/9 is not read: at most 8 levels of folders are"),
+        // A folder may have other files; what is named is meant to have spans.
+        (&["named", "named/other.json"], "named/other.json is not a trace file"),
+    ] {
+        let output = checked_files(&environment, files, &["errors == 0"], &[]);
+        assert!(stderr(&output).contains(words), "{files:?}: {}", stderr(&output));
+        assert_eq!(output.status.code(), Some(1), "{files:?}");
+        assert!(stdout(&output).starts_with("ok "), "{files:?}");
+    }
+    assert_eq!(checked_files(&environment, &["named"], &["errors == 0"], &[]).status.code(), Some(0));
+}
+
+#[test]
+fn a_verdict_stays_if_it_cannot_be_printed() {
+    let environment = Environment::new();
+    let mut command = environment.navtrace(["check", SHOP, "-c", "errors > 0", "--junit", "j.xml"]);
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command.current_dir(environment.home()).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(99), "{}", stderr(&output));
+    assert!(fs::read_to_string(environment.home().join("j.xml")).unwrap().contains("<failure "));
 }
 
 #[test]
@@ -212,6 +322,11 @@ fn hostile_files_break_nothing() {
     for text in [text, fs::read_to_string(environment.home().join("j.xml")).unwrap(), stderr(&output)] {
         assert!(!text.contains('\x1b') && !text.contains('\u{202e}'), "{text:?}");
     }
+    // XML can't have these characters, not even escaped.
+    let name = "errors where name='a\u{1b}[1mb\u{fffe}\u{ffff}' == 0";
+    checked_files(&environment, &["hostile.jsonl"], &[name], &["--junit", "j.xml"]);
+    let junit = fs::read_to_string(environment.home().join("j.xml")).unwrap();
+    assert!(junit.contains(r"name=&apos;a\u{1b}[1mb") && !junit.contains(['\u{fffe}', '\u{ffff}', '\x1b']), "{junit}");
     // What can't be read is said, and is no success.
     fs::copy(SHOP, environment.home().join("shop.jsonl")).unwrap();
     let output = checked_files(&environment, &["shop.jsonl", "missing.jsonl"], &["errors == 0"], &[]);
@@ -310,5 +425,6 @@ fn a_run_that_cannot_be_checked_does_not_start() {
     assert_snapshot!(refused(&check, &[("OTEL_TRACES_EXPORTER", "none")]), @"navtrace: --check can't be used while the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED; to check files of another collector: navtrace check FILE");
     assert_snapshot!(refused(&[&check[..], &["--json", "-"]].concat(), &[]), @"navtrace: the report can't be written to standard output, which belongs to CMD; name a file with --json");
     assert_snapshot!(refused(&["--junit", "j.xml"], &[]), @"navtrace: --junit needs --check");
+    assert_snapshot!(refused(&[&check[..], &["--output", "o.jsonl", "--json", "./o.jsonl"]].concat(), &[]), @"navtrace: ./o.jsonl has the traces, which would be lost; name another file");
     assert_snapshot!(refused(&[&check[..], &["--output", "/dev/null"]].concat(), &[]), @"navtrace: the conditions can't be checked: /dev/null is not a plain file; name another file with --output");
 }

@@ -109,7 +109,10 @@ impl Parser {
         let Placed { token, at, source } = self.peek();
         let place =
             if *token == Token::End { "at the end".to_owned() } else { format!("at character {at}, not {source}") };
-        let hint = self.word().and_then(|word| nearest(word, known)).map(|near| format!("; did you mean {near}?"));
+        let hint = self
+            .word()
+            .and_then(|word| nearest(word, known).filter(|near| *near != word))
+            .map(|near| format!("; did you mean {near}?"));
         format!("expected {expected} {place}{}", hint.unwrap_or_default())
     }
 
@@ -248,7 +251,7 @@ impl Parser {
             _ => return Err(self.unexpected("a value (in quotes, if it has spaces or signs)", [])),
         };
         let is_size = !matches!(comparison, Comparison::Equal | Comparison::NotEqual);
-        if is_size && value.parse::<f64>().is_err() {
+        if is_size && !value.parse::<f64>().is_ok_and(f64::is_finite) {
             return Err(self.unexpected("a number", []));
         }
         self.advance();

@@ -53,7 +53,7 @@ fn unreadable_input_has_a_message_and_exit_code() {
         (
             &["my traces.gz"],
             1,
-            "my traces.gz is compressed; to view it: gzip -dc 'my traces.gz' | navtrace view -\n".to_owned(),
+            "my traces.gz is compressed; to unpack it: gzip -dc 'my traces.gz' > traces.jsonl\n".to_owned(),
         ),
         (&["text.txt"], 1, format!("text.txt {foreign}")),
         (&["binary"], 1, format!("binary {foreign}")),
@@ -90,7 +90,7 @@ fn unreadable_input_has_a_message_and_exit_code() {
         (
             &["t.jsonl", "--html", "./t.jsonl"],
             2,
-            "./t.jsonl is the trace file, and the page would replace it; name another file with --html".to_owned(),
+            "./t.jsonl has the traces, which would be lost; name another file".to_owned(),
         ),
         (
             &["pretty.json"],
