@@ -45,14 +45,18 @@ pub(super) fn compare(args: &Args) -> Result<ProcessExitCode, Failure> {
     }
     if let Some(path) = args.json.as_deref().filter(|path| *path != standard) {
         check::check_target(path)?;
+        check::refuse_replacing(path, [&args.base, &args.new].into_iter().map(PathBuf::as_path))?;
     }
     let mut is_incomplete = false;
     let mut read = |path: &Path| {
         let (profile, sources) = compare::read(path)?;
-        for sentence in sources.unreadable.iter().map(ToString::to_string).chain(sources.warnings) {
+        for sentence in sources.unreadable.iter().map(ToString::to_string).chain(sources.warnings.iter().cloned()) {
             say(&sentence);
         }
-        is_incomplete |= sources.is_incomplete;
+        if let Some(json) = &args.json {
+            check::refuse_replacing(json, sources.paths())?;
+        }
+        is_incomplete |= sources.has_gaps();
         if profile.left_out_spans > 0 {
             let (left_out, path) = (counted(profile.left_out_spans, "span"), path.display());
             say(&format!(
@@ -61,7 +65,7 @@ pub(super) fn compare(args: &Args) -> Result<ProcessExitCode, Failure> {
         }
         Ok::<_, Failure>(profile)
     };
-    let comparison = Comparison::new(&read(&args.base)?, &read(&args.new)?);
+    let comparison = Comparison::new(&read(&args.base)?, &read(&args.new)?, args.fail_on_slower);
     let json = || serde_json::to_string_pretty(&comparison).unwrap_or_default() + "\n";
     match args.json.as_deref() {
         Some(path) if path == standard => print(&json())?,
@@ -71,6 +75,9 @@ pub(super) fn compare(args: &Args) -> Result<ProcessExitCode, Failure> {
                 check::write(path, &json())?;
             }
         }
+    }
+    if let Some(reason) = comparison.empty_reason() {
+        say(reason);
     }
     let slower = args.fail_on_slower.map_or(0, |part| comparison.slower_by(part));
     if slower > 0 {

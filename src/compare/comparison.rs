@@ -65,6 +65,9 @@ pub(crate) struct Difference {
     p95: Option<Change>,
     /// The share of errors.
     errors: Change,
+    /// The least part by which a duration must differ.
+    #[serde(skip)]
+    least: f64,
     /// The spans whose own time explains the difference, the most important first.
     reasons: Vec<Reason>,
 }
@@ -91,7 +94,8 @@ struct Reason {
 }
 
 impl Comparison {
-    pub(crate) fn new(base: &Profile, new: &Profile) -> Self {
+    /// Compares two runs. A difference of a duration that is to make `compare` fail counts even if it is small.
+    pub(crate) fn new(base: &Profile, new: &Profile, fails_at: Option<f64>) -> Self {
         let mut comparison = Self {
             base: RunTotals::of(base),
             new: RunTotals::of(new),
@@ -110,8 +114,9 @@ impl Comparison {
             .filter_map(|(operation, subject)| Some((operation, subject, new.subjects.get(operation)?)))
             .collect();
         let z = deviations(COMPARISONS * both.len());
+        let least = fails_at.map_or(MIN_RELATIVE, |part| part.min(MIN_RELATIVE));
         for (operation, base, new) in both {
-            comparison.add(Difference::new(operation, base, new, z));
+            comparison.add(Difference::new(operation, base, new, z, least));
         }
         let by_time = |a: &Difference, b: &Difference| {
             b.weight().total_cmp(&a.weight()).then_with(|| a.operation.cmp(&b.operation))
@@ -149,8 +154,18 @@ impl Comparison {
 
     /// Returns the number of operations that are slower by at least this part, for sure.
     pub(crate) fn slower_by(&self, part: f64) -> usize {
-        let is_slower = |change: &Change| is_difference(change) && change.relative() >= part;
-        self.slower.iter().filter(|difference| difference.changes().any(is_slower)).count()
+        let is_slower = |difference: &&Difference| difference.differing().any(|(_, change)| change.relative() >= part);
+        self.slower.iter().filter(is_slower).count()
+    }
+
+    /// Says why nothing could be found.
+    pub(crate) fn empty_reason(&self) -> Option<&'static str> {
+        let is_different = [&self.slower, &self.faster, &self.more_errors, &self.fewer_errors];
+        match () {
+            () if self.unchanged > 0 || is_different.iter().any(|list| !list.is_empty()) => None,
+            () if self.too_few > 0 => Some("everything in both runs has too few spans to tell"),
+            () => Some("the runs have nothing in common that could be compared"),
+        }
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
@@ -196,7 +211,7 @@ impl RunTotals {
 }
 
 impl Difference {
-    fn new(operation: &Operation, base: &Subject, new: &Subject, z: f64) -> Self {
+    fn new(operation: &Operation, base: &Subject, new: &Subject, z: f64, least: f64) -> Self {
         let side = |subject: &Subject| Side { durations: subject.durations.statistics(), errors: subject.errors };
         let percentile = |percent| Change::of_percentile(&base.durations, &new.durations, percent, z);
         let share = |subject: &Subject| (subject.errors, subject.durations.count());
@@ -207,6 +222,7 @@ impl Difference {
             p50: percentile(50.0),
             p95: percentile(95.0),
             errors: Change::of_share(share(base), share(new), z),
+            least,
             reasons: Vec::new(),
         };
         let direction = difference.direction();
@@ -216,20 +232,22 @@ impl Difference {
         difference
     }
 
-    fn changes(&self) -> impl Iterator<Item = &Change> {
-        self.p50.iter().chain(&self.p95)
+    /// Returns the percentiles that differ for sure and by enough.
+    fn differing(&self) -> impl Iterator<Item = (&'static str, Change)> {
+        let both = [("p50", self.p50), ("p95", self.p95)].into_iter();
+        let (known, least) = (both.filter_map(|(name, change)| Some((name, change?))), self.least);
+        known.filter(move |(_, change)| change.is_sure() && change.relative().abs() >= least)
     }
 
     /// Returns whether the operation is slower (greater) or faster. If its percentiles disagree, the median decides.
     fn direction(&self) -> Ordering {
-        let first = self.changes().find(|change| is_difference(change));
-        first.map_or(Ordering::Equal, |change| change.difference().total_cmp(&0.0))
+        self.differing().next().map_or(Ordering::Equal, |(_, change)| change.difference().total_cmp(&0.0))
     }
 
     /// Returns how much time the difference makes in all calls of the new run.
     fn weight(&self) -> f64 {
-        let first = self.changes().find(|change| is_difference(change));
-        first.map_or(0.0, |change| change.difference().abs() * self.new.durations.count as f64)
+        let first = self.differing().next();
+        first.map_or(0.0, |(_, change)| change.difference().abs() * self.new.durations.count as f64)
     }
 
     fn lines(&self, is_of_errors: bool) -> Vec<String> {
@@ -243,19 +261,14 @@ impl Difference {
             lines.push(format!("    errors {} -> {}, {interval}", percent(base), percent(new)));
             return lines;
         }
-        for (percentile, change) in [("p50", &self.p50), ("p95", &self.p95)] {
-            lines.extend(change.filter(is_difference).map(|change| {
-                let (low, high) = (change.low.abs().min(change.high.abs()), change.low.abs().max(change.high.abs()));
-                format!(
-                    "    {percentile} {} -> {} ({:+.0} %), by {} to {}",
-                    duration(change.base),
-                    duration(change.new),
-                    change.relative() * 100.0,
-                    duration(low),
-                    duration(high),
-                )
-            }));
-        }
+        lines.extend(self.differing().map(|(percentile, change)| {
+            let (low, high) = (change.low.abs().min(change.high.abs()), change.low.abs().max(change.high.abs()));
+            let [base, new, low, high] = [change.base, change.new, low, high].map(duration);
+            // Nothing is so many percent of 0.
+            let percent =
+                if change.base > 0.0 { format!(" ({:+.0} %)", change.relative() * 100.0) } else { String::new() };
+            format!("    {percentile} {base} -> {new}{percent}, by {low} to {high}")
+        }));
         for reason in &self.reasons {
             let difference = reason.difference();
             let calls = if (reason.base_calls - reason.new_calls).abs() < 0.05 {
@@ -280,11 +293,6 @@ impl Reason {
     fn difference(&self) -> f64 {
         self.new_self_ms - self.base_self_ms
     }
-}
-
-/// Returns whether a change of a duration is sure and large enough.
-fn is_difference(change: &Change) -> bool {
-    change.is_sure() && change.relative().abs() >= MIN_RELATIVE
 }
 
 /// Returns the operations below a subject that have changed in the same direction as it, per call.

@@ -205,7 +205,7 @@ fn add_parts(rows: &[Row], subjects: &impl Fn(&Row) -> [u32; 2], parts: &mut Has
             let key = (*subject, row.operation);
             if parts.len() < MAX_PARTS || parts.contains_key(&key) {
                 let part = parts.entry(key).or_default();
-                part.self_nanos += self_nanos[index];
+                part.self_nanos = part.self_nanos.saturating_add(self_nanos[index]);
                 part.calls += 1;
             }
         }

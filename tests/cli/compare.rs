@@ -218,4 +218,60 @@ fn what_cannot_be_compared_is_explained() {
     let (code, _, text) = compare(&["a.jsonl", "evil.jsonl"]);
     assert!(code == 0 && !text.contains('\x1b') && !text.contains('\u{202e}'), "{text:?}");
     assert!(text.contains(r"GET \u{1b}[2J\u{202e}"), "{text}");
+    let (code, message, _) = compare(&["a.jsonl", "a.jsonl", "--json", "./a.jsonl"]);
+    assert_eq!(
+        (code, message.as_str()),
+        (2, "navtrace: ./a.jsonl has the traces, which would be lost; name another file")
+    );
+}
+
+/// Returns a run of so many traces of one span each, which takes at least `length` microseconds.
+fn steady(seed: u64, traces: u64, route: &str, length: u64) -> String {
+    let mut random = Random(seed);
+    let of = |trace| {
+        let times = (trace * 1_000_000, trace * 1_000_000 + length + random.below(500));
+        span(seed, trace, 1, 0, "server", route, times, &http(route))
+    };
+    let spans: Vec<String> = (1..=traces).map(of).collect();
+    format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}]}}]}}]}}"#, spans.join(","))
+}
+
+/// Compares two texts, and returns the exit code and both outputs.
+fn compared_texts(base: &str, new: &str, more: &[&str]) -> (i32, String, String) {
+    let environment = Environment::new();
+    fs::write(environment.home().join("base.jsonl"), base).unwrap();
+    fs::write(environment.home().join("new.jsonl"), new).unwrap();
+    let args = [&["compare", "base.jsonl", "new.jsonl"], more].concat();
+    let output = environment.navtrace(args).current_dir(environment.home()).output().unwrap();
+    (output.status.code().unwrap(), stdout(&output), stderr(&output))
+}
+
+#[test]
+fn a_small_difference_counts_if_it_is_to_fail() {
+    let (base, new) = (steady(1, 200, "/cart", 100_000), steady(2, 200, "/cart", 103_000));
+    for (limit, code, is_listed) in [("2%", 99, true), ("4%", 0, false), ("10%", 0, false)] {
+        let (actual, text, errors) = compared_texts(&base, &new, &["--fail-on-slower", limit]);
+        assert_eq!((actual, text.contains("\nslower\n")), (code, is_listed), "{limit}: {text}{errors}");
+    }
+}
+
+#[test]
+fn a_comparison_of_nothing_says_so() {
+    let few = steady(1, 4, "/cart", 1000);
+    for (new, sentence) in [
+        (steady(2, 4, "/cart", 9000), "everything in both runs has too few spans to tell"),
+        (steady(2, 99, "/basket", 9000), "the runs have nothing in common that could be compared"),
+    ] {
+        let (code, _, errors) = compared_texts(&few, &new, &["--fail-on-slower", "5%"]);
+        assert_eq!((code, errors), (0, format!("navtrace: {sentence}\n")));
+    }
+}
+
+#[test]
+fn impossible_durations_break_nothing() {
+    // A start in milliseconds and an end in nanoseconds make it last for decades.
+    let lines = steady(1, 20, "/cart", 1000).replace(r#""startTimeUnixNano":"1"#, r#""startTimeUnixNano":"0"#);
+    let (code, text, errors) = compared_texts(&lines, &lines, &[]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{text}");
+    assert!(text.ends_with("\n1 without a difference, 0 with too few spans to tell\n"), "{text}");
 }
