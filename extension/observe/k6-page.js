@@ -2,20 +2,19 @@
 {
   const PROPERTY = 'k6SpanId';
   const page = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (window));
+  let id = page[PROPERTY];
   const tell = () => {
-    if (typeof page[PROPERTY] === 'string') document.dispatchEvent(new CustomEvent('navtrace-k6-span', { detail: page[PROPERTY] }));
+    if (typeof id === 'string') document.dispatchEvent(new CustomEvent('navtrace-k6-span', { detail: id }));
   };
   document.addEventListener('navtrace-k6-ask', tell, { once: true });
-  if (Object.hasOwn(page, PROPERTY)) tell();
-  else {
-    // k6 may assign it later.
-    Object.defineProperty(page, PROPERTY, {
-      configurable: true,
-      get: () => undefined,
-      set: (value) => {
-        Object.defineProperty(page, PROPERTY, { value, configurable: true, enumerable: true, writable: true });
-        tell();
-      },
-    });
-  }
+  // k6 may assign it later, and the page may assign another value before that.
+  Object.defineProperty(page, PROPERTY, {
+    configurable: true,
+    get: () => id,
+    set: (value) => {
+      id = value;
+      tell();
+    },
+  });
+  tell();
 }

@@ -121,6 +121,7 @@ pub(crate) fn serve(options: &HostOptions, settings: &impl SettingsStore) -> Res
         .with_k6_spans(options.k6_spans && endpoint.is_some())
         .with_export(options.link.clone(), endpoint);
     let served = conversation::serve(&mut io::stdin().lock(), &frames, conversation, |event| host.handle(event));
+    run.send(&Report::ChannelEnded);
     // Another host may take the session over.
     drop(session_file);
     let served = served.or_else(|error| {

@@ -54,6 +54,8 @@ pub(crate) struct K6Spans {
     /// What hosts have told of spans that have not come, the latest last.
     early: VecDeque<([u8; 8], BrowserTrace)>,
     waiting: usize,
+    /// Whether k6 has ended, so that no more of its spans come.
+    has_ended: bool,
     /// The number of spans whose trace was not known in time.
     dropped: usize,
     /// The iterations by their trace in a browser and its root, since browsers may share a trace that the run joins.
@@ -70,7 +72,7 @@ struct Iteration {
     actions: VecDeque<(usize, TestStep)>,
     waits: VecDeque<TestStep>,
     spans: BTreeSet<[u8; 8]>,
-    /// What k6 says of it, once it has ended.
+    /// What k6 says of it, once it has ended. k6 says nothing of one that it has interrupted.
     attributes: Option<BTreeMap<String, String>>,
 }
 
@@ -131,6 +133,12 @@ impl K6Spans {
         let mut effects = K6Effects::default();
         let (id, browser) = (trace.k6_span_id.bytes(), BrowserTrace { host, trace: trace.clone() });
         let Some(k6_trace) = self.traces.get(&id).cloned() else {
+            if self.knows(trace) {
+                return effects;
+            }
+            if self.has_ended {
+                effects.release(&browser);
+            }
             self.early.push_back((id, browser));
             if self.early.len() > MAX_TRACES {
                 self.early.pop_front();
@@ -139,6 +147,26 @@ impl K6Spans {
         };
         self.add_browser(&k6_trace, browser, &mut effects);
         self.move_spans(&k6_trace, &mut effects);
+        effects
+    }
+
+    /// Returns whether another page has told of a trace.
+    fn knows(&self, trace: &IterationTrace) -> bool {
+        let mut known = self.iterations.values().flat_map(|iteration| &iteration.browsers);
+        known.any(|known| (known.trace.root, known.trace.flags) == (trace.root, trace.flags))
+    }
+
+    /// Ends every iteration, since k6 has sent all that it sends. Hosts that ask later are told so too.
+    pub(super) fn end(&mut self) -> K6Effects {
+        self.has_ended = true;
+        let mut effects = K6Effects::default();
+        for (_, browser) in &self.early {
+            effects.release(browser);
+        }
+        for iteration in self.iterations.values_mut().filter(|iteration| iteration.attributes.is_none()) {
+            iteration.attributes = Some(BTreeMap::new());
+            iteration.browsers.iter().for_each(|browser| effects.release(browser));
+        }
         effects
     }
 
@@ -155,8 +183,10 @@ impl K6Spans {
         let unknown = self.iterations.values().filter(|iteration| iteration.browsers.is_empty());
         let waiting: usize = unknown.map(Iteration::actions).sum();
         let count = self.dropped + waiting;
-        (count > 0)
-            .then(|| format!("{} of k6 belong to no page that was traced and were dropped", counted(count, "span")))
+        (count > 0).then(|| {
+            let spans = counted(count, "span");
+            format!("{spans} of k6 left out: in the iteration no page was traced, or none could be loaded")
+        })
     }
 
     fn add(&mut self, origin: Arc<Origin>, span: Span) {
@@ -296,6 +326,12 @@ impl Iteration {
 }
 
 impl K6Effects {
+    /// Tells a host to wait for nothing more of an iteration of which k6 says nothing.
+    fn release(&mut self, BrowserTrace { host, trace }: &BrowserTrace) {
+        let ended = EndedIteration { root: trace.root, attributes: BTreeMap::new() };
+        self.notices.push((*host, Notice::Iteration(ended)));
+    }
+
     fn add(&mut self, origin: &Origin, span: Span) {
         let Origin { resource, resource_schema, scope, scope_schema } = origin;
         let groups = &mut self.request.resource_spans;

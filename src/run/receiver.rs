@@ -193,9 +193,11 @@ impl ReportReceiver {
         }
     }
 
-    /// Waits up to `timeout` until every open connection has ended or a signal ends the wait, and returns what was reported.
+    /// Tells hosts that the command has ended, and with it every k6, waits up to `timeout` until all connections have ended or a signal ends the
+    /// wait, and returns what was reported.
     #[must_use]
     pub fn finish(self, timeout: Duration) -> RunState {
+        lock(&self.shared.tests).update_k6(K6Spans::end);
         if let Ok(stream) = reports::connect(&self.path) {
             ReportSender::to(Some(stream)).send(&Report::End);
         }
@@ -289,6 +291,30 @@ mod tests {
         send(&host, r#"{"report":"problem","message":"of the host"}"#);
         let has_it = |state: &RunState| state.problems.contains_key("of the host").then_some(());
         assert!(receiver.wait_for(Duration::from_secs(30), has_it).is_some());
+    }
+
+    #[test]
+    fn hosts_are_released_before_the_wait_for_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let receiver = receiver(dir.path());
+        receiver.trace_k6(K6Spans::default(), TestExporter::new(ExportOptions::default()));
+        let host = UnixStream::connect(receiver.path()).unwrap();
+        send(
+            &host,
+            r#"{"report":"iteration-trace","k6SpanId":"2414c1bd20a31a81","traceId":"4bf92f3577b34da6a3ce929d0e0e4736","root":"00f067aa0ba902b7","flags":"01","tracestate":"","since":1}"#,
+        );
+        wait_until_applied(&receiver, &host);
+        // It ends only once it is told, so that without that the wait would be a long one.
+        let host = std::thread::spawn(move || {
+            let mut notice = String::new();
+            BufReader::new(&host).read_line(&mut notice).unwrap();
+            send(&host, r#"{"report":"problem","message":"told"}"#);
+            notice
+        });
+        let state = receiver.finish(Duration::from_secs(60));
+        assert!(state.problems.contains_key("told"), "{:?}", state.problems);
+        let notice = host.join().unwrap();
+        assert!(notice.contains(r#""root":"00f067aa0ba902b7","attributes":{}"#), "{notice}");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(crate) enum Report {
     /// The session's counts so far.
     #[serde(rename = "tally")]
     Counts(SessionCounts),
+    /// The browser has left the host, or has ended.
+    ChannelEnded,
     /// The session's spans by export result.
     Exported(ExportCounts),
     /// Result of a session that ended before the connection's current one began.

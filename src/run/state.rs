@@ -30,8 +30,10 @@ pub struct TracedSession {
     pub exported: Option<ExportCounts>,
     /// When the first host reported the session.
     pub started: Instant,
-    /// When the last host ended; `None` while a host is connected.
+    /// When the browser left its last host; `None` while a host is connected, which may have spans to send.
     pub ended: Option<Instant>,
+    /// When the browser left its latest host.
+    left: Option<Instant>,
     /// How requests get their headers; `None` until the extension is armed.
     pub mode: Option<Mode>,
     /// Whether the root span is sampled.
@@ -49,6 +51,7 @@ impl TracedSession {
             exported: None,
             started: now,
             ended: None,
+            left: None,
             mode: None,
             sampled: true,
             off_the_record: false,
@@ -117,7 +120,8 @@ impl RunState {
         let Some(Some(id)) = self.open.remove(&connection) else { return };
         let is_open = self.open.values().any(|other| *other == Some(id));
         if let Some(index) = self.position(id) {
-            self.sessions[index].ended = (!is_open).then_some(now);
+            let session = &mut self.sessions[index];
+            session.ended = (!is_open).then_some(session.left.unwrap_or(now));
         }
     }
 
@@ -128,10 +132,12 @@ impl RunState {
             Report::Session { trace_id, span_id, sampled, off_the_record } => {
                 let index = self.begin(connection, (trace_id, span_id), now);
                 let session = &mut self.sessions[index];
-                (session.sampled, session.off_the_record, session.ended) = (sampled, off_the_record, None);
+                (session.sampled, session.off_the_record) = (sampled, off_the_record);
+                (session.ended, session.left) = (None, None);
             }
             Report::Armed { mode } => self.update(connection, |session| session.mode = Some(mode)),
             Report::Counts(counts) => self.update(connection, |session| session.counts = counts),
+            Report::ChannelEnded => self.update(connection, |session| session.left = Some(now)),
             Report::Exported(exported) => self.update(connection, |session| session.exported = Some(exported)),
             Report::Past { trace_id, span_id, counts, exported } => {
                 let index = self.position((trace_id, span_id)).or_else(|| {

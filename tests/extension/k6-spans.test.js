@@ -61,7 +61,7 @@ test('the scripts run in every page from its start, one of them in its own world
   ]);
 });
 
-test('the id that k6 gives a page is told once, whenever k6 does', async () => {
+test('the id that k6 gives a page is told once, whenever k6 does and whatever the page does before', async () => {
   for (const scripts of [['k6-relay', 'k6-page'], ['k6-page', 'k6-relay']]) {
     const early = await runIn({ k6SpanId: K6 }, scripts);
     assert.deepEqual(early(), [{ k6SpanId: K6 }], `before, ${scripts}`);
@@ -70,10 +70,16 @@ test('the id that k6 gives a page is told once, whenever k6 does', async () => {
     const page = {};
     const late = await runIn(page, scripts);
     assert.deepEqual([late(), page['k6SpanId']], [[], undefined]);
+    const ofPage = 'b'.repeat(16);
+    page['k6SpanId'] = ofPage;
+    globalThis.document.dispatchEvent(new CustomEvent('navtrace-k6-span', { detail: 'c'.repeat(16) }));
+    for (const detail of [undefined, {}, 'text', 'c'.repeat(16)]) globalThis.document.dispatchEvent(new CustomEvent('navtrace-k6-span', { detail }));
     page['k6SpanId'] = K6;
-    page['k6SpanId'] = 'b'.repeat(16);
-    assert.deepEqual([late(), page['k6SpanId']], [[{ k6SpanId: K6 }], 'b'.repeat(16)], `after, ${scripts}`);
-    assert.deepEqual(Object.getOwnPropertyDescriptor(page, 'k6SpanId'), { value: 'b'.repeat(16), writable: true, enumerable: true, configurable: true });
+    page['k6SpanId'] = K6;
+    assert.deepEqual([late(), page['k6SpanId']], [[ofPage, 'c'.repeat(16), K6].map((k6SpanId) => ({ k6SpanId })), K6], `after, ${scripts}`);
+
+    for (let number = 10; number < 30; number += 1) page['k6SpanId'] = `${number}`.repeat(8);
+    assert.equal(late().length, 5, 'a page makes no endless work');
   }
 });
 

@@ -105,6 +105,27 @@ fn spans_that_the_user_sends_elsewhere_stay_apart() {
     test.assert_nothing_left();
 }
 
+#[test]
+fn an_iteration_that_k6_interrupts_ends_with_its_trace_whole() {
+    let _guard = beside_others();
+    let test = BrowserTest::new();
+    let mut command = test.collecting("k6");
+    test.script(&mut command, "interrupted.js", &[("VUS", "2")]);
+    let run = test.run(command);
+    let (spans, traces) = (test.collected(), run.trace_ids());
+    assert_eq!(traces.len(), 2, "{}", run.log);
+    for trace_id in traces {
+        let whole = Trace::of(&trace_id, &spans);
+        let named = |name: &str| whole.spans().filter(|span| span.name == name).count();
+        assert_eq!([named(NAVIGATION), named("page.goto")], [1, 1], "{}", run.log);
+        let root = whole.spans().find(|span| span.name == SESSION).unwrap();
+        assert_eq!(attribute(root, "test.iteration.number"), "", "k6 tells of no iteration that it interrupts");
+    }
+    assert!(!run.log.contains("not ended"), "{}", run.log);
+    assert_no_journal(&test);
+    test.assert_nothing_left();
+}
+
 /// Returns a host whose browser has ended.
 fn host_without_browser(test: &BrowserTest) -> Option<Pid> {
     let is_named =

@@ -10,6 +10,9 @@ use crate::observe::session::description::Description;
 use crate::observe::session::parents::ParentContext;
 use crate::observe::session::{Session, remember};
 
+/// The most ids of pages of an iteration to remember. The first is enough, unless a page has set it itself.
+const MAX_IDS: usize = 20;
+
 /// A trace of this session in which the spans of an iteration belong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,11 +34,11 @@ pub(crate) struct IterationTrace {
 pub(crate) struct EndedIteration {
     /// The root of its trace here.
     pub(crate) root: SpanId,
-    /// What k6 says of it.
+    /// What k6 says of it: nothing if it was interrupted.
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
-/// The traces of a session that are those of iterations, the latest last.
+/// The traces of a session that are those of iterations, the latest last, once per id that a page tells.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Iterations {
     traces: VecDeque<FollowedTrace>,
@@ -51,16 +54,17 @@ struct FollowedTrace {
 }
 
 impl Iterations {
-    fn add(&mut self, trace: IterationTrace) {
-        let known = self.traces.iter_mut().find(|known| known.trace.root == trace.root);
-        match known {
-            Some(known) if known.trace.flags.is_sampled() || !trace.flags.is_sampled() => return,
-            Some(known) => known.trace.clone_from(&trace),
-            None => {
-                let _ = remember(&mut self.traces, FollowedTrace { trace: trace.clone(), ended: false });
-            }
+    fn add(&mut self, trace: &IterationTrace) {
+        let of_root = || self.traces.iter().filter(|known| known.trace.root == trace.root);
+        let sampled = of_root().find(|known| known.trace.flags.is_sampled());
+        let k6_span_id = trace.k6_span_id;
+        let found = sampled.map_or_else(|| trace.clone(), |known| IterationTrace { k6_span_id, ..known.trace.clone() });
+        let is_same = |known: &IterationTrace| (known.k6_span_id, known.flags) == (k6_span_id, found.flags);
+        if of_root().count() >= MAX_IDS || of_root().any(|known| known.ended || is_same(&known.trace)) {
+            return;
         }
-        self.untold.push(trace);
+        let _ = remember(&mut self.traces, FollowedTrace { trace: found.clone(), ended: false });
+        self.untold.push(found);
     }
 
     /// Returns whether spans of an iteration with this root are still to come.
@@ -87,7 +91,7 @@ impl Session {
             self.parents.require(root);
         }
         let (k6_span_id, since, tracestate) = (*k6_span_id, *time, tracestate.into());
-        self.iterations.add(IterationTrace { k6_span_id, trace_id, root, flags, tracestate, since });
+        self.iterations.add(&IterationTrace { k6_span_id, trace_id, root, flags, tracestate, since });
     }
 
     /// Returns the traces of iterations that were found since the last call.
@@ -115,7 +119,9 @@ impl Session {
     pub(crate) fn end_iteration(&mut self, EndedIteration { root, attributes }: &EndedIteration) {
         for known in self.iterations.traces.iter_mut().filter(|known| known.trace.root == *root) {
             known.ended = true;
-            self.parents.describe(*root, Description::new(None, attributes));
+            if !attributes.is_empty() {
+                self.parents.describe(*root, Description::new(None, attributes));
+            }
         }
     }
 

@@ -121,7 +121,10 @@ fn iterations_of_the_same_time_stay_apart() {
     k6.receive(exported(vec![click(1, (1200, 1300)), click(2, (1200, 1300)), click(3, (1200, 1300))]));
     assert_eq!(moved(&k6.found(HOST, &page_of(2))), ["locator.click below 0000000000000002"]);
     assert_eq!(moved(&k6.found(HOST, &page_of(1))), ["locator.click below 0000000000000001"]);
-    assert_eq!(k6.sentence().unwrap(), "1 span of k6 belong to no page that was traced and were dropped");
+    assert_eq!(
+        k6.sentence().unwrap(),
+        "1 span of k6 left out: in the iteration no page was traced, or none could be loaded"
+    );
 }
 
 #[test]
@@ -183,4 +186,32 @@ fn what_waits_is_bounded() {
     }
     assert_eq!((k6.waiting, k6.iterations.len(), k6.traces.len()), (0, 0, 0));
     assert_eq!(k6.dropped, MAX_WAITING + 100);
+}
+
+#[test]
+fn hosts_wait_for_nothing_once_k6_has_ended() {
+    let mut k6 = K6Spans::default();
+    k6.found(HOST, &page_of(1));
+    k6.receive(exported(vec![click(1, (1200, 1300)), navigation(2), iteration(2)]));
+    k6.found(HOST, &page_of(2));
+    // Spans of an interrupted iteration never come, here even none.
+    k6.found(HOST + 2, &page_of(3));
+    let effects = k6.end();
+    assert_eq!(told(&effects), ["9: 0000000000000003 {}", "7: 0000000000000001 {}"]);
+    // Reports of hosts that were under way.
+    assert_eq!(told(&k6.found(HOST + 3, &page_of(4))), ["10: 0000000000000004 {}"]);
+    assert_eq!(told(&k6.found(HOST + 4, &page_of(1))), ["11: 0000000000000001 {}"]);
+    assert_eq!(k6.label(TRACE.parse().unwrap(), Some(page_of(1).root)), None);
+}
+
+#[test]
+fn an_id_that_a_page_makes_up_changes_nothing() {
+    let mut k6 = K6Spans::default();
+    let made_up = IterationTrace { k6_span_id: "00000000deadbeef".parse().unwrap(), ..page_of(1) };
+    k6.found(HOST, &made_up);
+    assert_eq!(moved(&k6.receive(exported(vec![click(1, (1200, 1300))]))), [""; 0]);
+    assert_eq!(moved(&k6.found(HOST, &page_of(1))), ["locator.click below 0000000000000001"]);
+    k6.found(HOST, &made_up);
+    assert_eq!(told(&k6.receive(exported(vec![iteration(1)]))).len(), 1);
+    assert_eq!(k6.early.len(), 1, "only of a trace that is not known");
 }

@@ -35,7 +35,9 @@ fn a_restarted_host_continues_its_session() {
     state.apply(2, session(ONE), at(4));
     assert_eq!(state.sessions[0].ended, None);
     state.apply(2, counts(2), at(5));
-    state.disconnected(2, at(6));
+    // The host still has spans to send.
+    state.apply(2, Report::ChannelEnded, at(6));
+    state.disconnected(2, at(9));
     state.disconnected(1, at(7));
     let summary: Vec<_> = state
         .sessions
