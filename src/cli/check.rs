@@ -63,11 +63,9 @@ pub(super) fn check(config: &Config, args: &Args) -> Result<ProcessExitCode, Fai
     let files = if args.files.is_empty() { vec![view::latest()?] } else { args.files.clone() };
     args.reports.check_targets(&files)?;
     let (report, sources) = checked(config, &all(&args.conditions), &files)?;
-    args.reports.refuse_replacing(sources.paths())?;
-    let printed = match args.reports.is_on_standard_output() {
-        true => Ok(()),
-        false => print(&(report.lines().join("\n") + "\n")),
-    };
+    args.reports.refuse_replacing(&sources.paths())?;
+    let text = || report.lines().join("\n") + "\n";
+    let printed = if args.reports.is_on_standard_output() { Ok(()) } else { print(&text()) };
     let written = printed.and(args.reports.write(&report));
     match exit_code(&report, &sources) {
         // A verdict matters more than a report that can't be written.
@@ -136,7 +134,7 @@ impl Reports {
     }
 
     /// Refuses reports that would replace trace files.
-    fn refuse_replacing<'a>(&self, traces: impl Iterator<Item = &'a Path> + Clone) -> Result<(), Failure> {
+    fn refuse_replacing<'a>(&self, traces: &(impl Iterator<Item = &'a Path> + Clone)) -> Result<(), Failure> {
         self.files().try_for_each(|path| refuse_replacing(path, traces.clone()))
     }
 
@@ -153,7 +151,7 @@ impl Reports {
             return Err(Failure::new(ExitCode::Usage, message).hint("name another file with --junit"));
         }
         self.files().try_for_each(check_target)?;
-        self.refuse_replacing(traces.iter().map(PathBuf::as_path))
+        self.refuse_replacing(&traces.iter().map(PathBuf::as_path))
     }
 
     pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
