@@ -122,8 +122,9 @@ fn scopes_decide_what_shares_a_trace() {
     let taken = json!([{ "nav": "a" }, { "nav": "b" }, { "nav": "c", "tab": 1 }]);
     for mode in MODES {
         let test = BrowserTest::new();
+        // The actions of k6 would be between a navigation and its tab.
         let tab = steps(&test, mode, &taken, |command| {
-            command.env("NAVTRACE_SCOPE", "tab");
+            command.env("NAVTRACE_SCOPE", "tab").env("K6_TRACES_OUTPUT", "none");
         });
         let [a, b, c] = ["a", "b", "c"].map(|nav| tab.trace(nav));
         assert!(a == b && a != c, "{mode}: {a} {b} {c}");

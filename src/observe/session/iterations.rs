@@ -87,6 +87,8 @@ impl Session {
         let ParentContext { trace_id, flags, parent, tracestate, .. } = self.parents.for_navigation(*span_id);
         // A navigation that is the root of its trace is not the whole iteration.
         let Some(root) = parent else { return };
+        // What the script has put below a span of its own stays there, and k6's spans are of no use to it.
+        let flags = if self.parents.is_clients(root) { Flags::new(false, false) } else { flags };
         if flags.is_sampled() {
             self.parents.require(root);
         }

@@ -205,6 +205,11 @@ impl ParentContexts {
         self.issued.contains_key(&id)
     }
 
+    /// Returns whether a span id is that of a span which the client makes.
+    pub(super) fn is_clients(&self, id: SpanId) -> bool {
+        self.issued.get(&id).is_some_and(|issued| issued.issued_for == IssuedFor::Client)
+    }
+
     /// Returns whether a span id that a request names as its parent is a navigation's.
     pub(super) fn is_navigation(&self, id: SpanId) -> bool {
         self.issued.get(&id).is_none_or(|issued| issued.issued_for == IssuedFor::Navigation)

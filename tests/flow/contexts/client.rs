@@ -100,7 +100,7 @@ fn a_context_in_the_environment_is_the_sessions_parent() {
         let seen = steps(&test, mode, &taken, |command| {
             command.env("TRACEPARENT", header(TRACE, "01")).env("TRACESTATE", "rojo=1").env("BAGGAGE", "user=alice");
             // The whole session joins, so this scope changes nothing.
-            command.env("NAVTRACE_SCOPE", "tab");
+            command.env("NAVTRACE_SCOPE", "tab").env("NAVTRACE_PARENT", "join");
         });
         for nav in ["first", "second", "other"] {
             assert_eq!(seen.trace(nav), TRACE, "{mode}");

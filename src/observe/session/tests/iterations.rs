@@ -64,6 +64,16 @@ fn a_navigation_that_is_a_root_is_no_iteration() {
 }
 
 #[test]
+fn a_navigation_below_a_span_of_the_script_waits_for_no_action() {
+    let mut observed =
+        vec![issued(IssuedFor::Client, 0xc, None, "01"), issued(IssuedFor::Navigation, 0xa, Some(0xc), "01")];
+    observed.extend(page(2000.0, 0xa));
+    let mut session = Recording::new().observe(observed).session;
+    let [trace] = &session.take_iteration_traces()[..] else { panic!("one trace") };
+    assert!(!trace.flags.is_sampled() && !session.awaits_iteration());
+}
+
+#[test]
 fn a_navigation_waits_for_an_action_that_ends_later() {
     let after = |time| vec![Observation::TabClosed { time, tab_id: 99 }];
     let mut recording = Recording::new().observe(page(2000.0, 0xa)).observe(page(2100.0, 0xb)).observe(after(9000.0));
