@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::browser_test::{BrowserTest, beside_others, traceparent};
+use crate::browser_test::{BrowserTest, alone, traceparent};
 use crate::support::site::Recorded;
 
 fn nav(request: &Recorded) -> &str {
@@ -26,7 +26,7 @@ fn joined(nav: &str, spans: &BTreeMap<&str, String>) -> String {
 
 #[test]
 fn requests_carry_the_span_id_of_their_navigation() {
-    let _guard = beside_others();
+    let _guard = alone();
     let test = BrowserTest::new();
     let run = test.traced_in("lightweight", "navigations.js", &[("ITERATIONS", "2")]);
     let mut spans = BTreeMap::new();

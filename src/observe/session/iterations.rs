@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::context::ids::{Flags, SpanId, TraceId};
-use crate::observe::observation::Observation;
+use crate::observe::observation::{IssuedFor, Observation};
 use crate::observe::session::description::Description;
 use crate::observe::session::parents::ParentContext;
 use crate::observe::session::{Session, remember};
@@ -88,7 +88,7 @@ impl Session {
         // A navigation that is the root of its trace is not the whole iteration.
         let Some(root) = parent else { return };
         // What the script has put below a span of its own stays there, and k6's spans are of no use to it.
-        let flags = if self.parents.is_clients(root) { Flags::new(false, false) } else { flags };
+        let flags = if self.parents.is_for(root, IssuedFor::Client) { Flags::new(false, false) } else { flags };
         if flags.is_sampled() {
             self.parents.require(root);
         }

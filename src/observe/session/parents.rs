@@ -1,5 +1,7 @@
 //! The trace and the parent of each span.
 
+mod context;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,7 @@ use crate::context::ids::{Flags, SpanId, TraceId};
 use crate::context::issuer::SessionContext;
 use crate::observe::observation::{IssuedFor, SpanLink};
 use crate::observe::session::description::{Description, Descriptions};
+pub(super) use crate::observe::session::parents::context::ParentContext;
 use crate::observe::session::remember;
 use crate::observe::span::{Nanos, Operation, Span};
 
@@ -16,44 +19,6 @@ use crate::observe::span::{Nanos, Operation, Span};
 pub struct RemoteParent {
     pub(crate) span_id: SpanId,
     pub(crate) tracestate: String,
-}
-
-/// The trace of a span, its parent in that trace, and its links to other traces.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct ParentContext {
-    pub(super) trace_id: TraceId,
-    pub(super) flags: Flags,
-    pub(super) parent: Option<SpanId>,
-    pub(super) is_remote: bool,
-    pub(super) tracestate: Box<str>,
-    pub(super) links: Vec<SpanLink>,
-}
-
-impl ParentContext {
-    pub(super) fn into_span(
-        self,
-        id: SpanId,
-        (start, end): (Nanos, Nanos),
-        unfinished: bool,
-        operation: Operation,
-    ) -> Span {
-        let Self { trace_id, flags, parent, is_remote, tracestate, links } = self;
-        let description = None;
-        Span {
-            trace_id,
-            id,
-            parent,
-            is_remote,
-            flags,
-            tracestate,
-            links,
-            start,
-            end,
-            unfinished,
-            operation,
-            description,
-        }
-    }
 }
 
 /// The number of issued contexts to remember. Most belong to navigations that have ended or never began.
@@ -205,18 +170,13 @@ impl ParentContexts {
         self.issued.contains_key(&id)
     }
 
-    /// Returns whether a span id is that of a span which the client makes.
-    pub(super) fn is_clients(&self, id: SpanId) -> bool {
-        self.issued.get(&id).is_some_and(|issued| issued.issued_for == IssuedFor::Client)
-    }
-
     /// Returns whether a span id that a request names as its parent is a navigation's.
     pub(super) fn is_navigation(&self, id: SpanId) -> bool {
         self.issued.get(&id).is_none_or(|issued| issued.issued_for == IssuedFor::Navigation)
     }
 
     /// Returns whether a context was issued for this.
-    fn is_for(&self, id: SpanId, issued_for: IssuedFor) -> bool {
+    pub(super) fn is_for(&self, id: SpanId, issued_for: IssuedFor) -> bool {
         self.issued.get(&id).is_some_and(|issued| issued.issued_for == issued_for)
     }
 
