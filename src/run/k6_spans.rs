@@ -224,9 +224,10 @@ impl K6Spans {
             return;
         }
         let early = take(&mut self.early);
-        let (found, early) = early.into_iter().partition(|(id, _)| iteration.spans.contains(id));
+        let (found, early): (VecDeque<_>, VecDeque<_>) =
+            early.into_iter().partition(|(id, _)| iteration.spans.contains(id));
         self.early = early;
-        for (_, browser) in VecDeque::<([u8; 8], BrowserTrace)>::from(found) {
+        for (_, browser) in found {
             self.add_browser(trace, browser, effects);
         }
     }
