@@ -116,7 +116,8 @@ fn shop(mode: &str, parents: impl Fn(&jaeger::Trace) -> BTreeSet<String>) {
     let mut command = test.environment.navtrace(["run", "--", "k6", "run", "--quiet", "--no-usage-report"]);
     command.args(["-e", &format!("SHOP_URL={}", shop.url)]);
     command.arg(format!("{}/examples/k6/demo.js", env!("CARGO_MANIFEST_DIR"))).stdin(Stdio::null());
-    command.envs(Environment::exporting(&jaeger.endpoint())).env("NAVTRACE_MODE", mode);
+    // Spans of k6 itself would be in the traces too.
+    command.envs(Environment::exporting(&jaeger.endpoint())).env("NAVTRACE_MODE", mode).env("K6_TRACES_OUTPUT", "none");
     let run = test.run(command);
 
     let summaries = Summary::of(&run);
