@@ -5,6 +5,7 @@
 import { attempt } from '../attempt.js';
 import { WORKERS } from '../context/incognito.js';
 import { isSpanId } from '../context/traceparent.js';
+import { runInPages } from './content-scripts.js';
 
 /** @import { IncognitoTabs } from '../context/incognito.js' */
 /** @import { Documents } from './documents.js' */
@@ -20,16 +21,7 @@ const SCRIPTS = [
 ];
 
 /** Reads the id in every page that is loaded from now on, until the browser ends. */
-export const readK6Spans = () =>
-  attempt(
-    "reading k6's span ids",
-    async () => {
-      // An earlier worker may have registered the scripts.
-      const registered = await chrome.scripting.getRegisteredContentScripts({ ids: SCRIPTS.map(({ id }) => id) });
-      if (registered.length === 0) await chrome.scripting.registerContentScripts(SCRIPTS);
-    },
-    undefined,
-  );
+export const readK6Spans = () => attempt("reading k6's span ids", () => runInPages(SCRIPTS), undefined);
 
 /**
  * Turns the ids of pages into observations. Registers the listener at once, so that the browser wakes the worker for it.

@@ -4,6 +4,7 @@
 
 import { attempt } from '../attempt.js';
 import { WORKERS } from '../context/incognito.js';
+import { runInPages } from './content-scripts.js';
 
 /** @import { IncognitoTabs } from '../context/incognito.js' */
 /** @import { Documents } from './documents.js' */
@@ -28,16 +29,7 @@ function numbersIn(values) {
 }
 
 /** Measures every web page that is loaded from now on, until the browser ends. */
-export const measureWebVitals = () =>
-  attempt(
-    'measuring web vitals',
-    async () => {
-      // An earlier worker may have registered the script.
-      const registered = await chrome.scripting.getRegisteredContentScripts({ ids: [MEASURE_PAGE.id] });
-      if (registered.length === 0) await chrome.scripting.registerContentScripts([MEASURE_PAGE]);
-    },
-    undefined,
-  );
+export const measureWebVitals = () => attempt('measuring web vitals', () => runInPages([MEASURE_PAGE]), undefined);
 
 /**
  * Turns measurements into observations. Registers the listener at once, so that the browser wakes the worker for it.
