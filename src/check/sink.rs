@@ -1,7 +1,6 @@
 //! Evaluates conditions while spans are read, in memory that grows by some bytes per span. Pure.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::base::text::short_name;
 use crate::check::condition::{Comparison, Condition, Measure, Per, Rule};
@@ -13,7 +12,7 @@ use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink, TEST_CASE_NAME};
 use crate::view::run::repeats::Repeats;
 
 /// How many traces an outcome names.
-const MAX_OFFENDERS: usize = 5;
+const MAX_WORST: usize = 5;
 
 /// Collects the names of tests.
 #[derive(Debug, Default)]
@@ -111,8 +110,8 @@ impl SpanSink for CheckSink<'_> {
             }
             match &condition.rule {
                 Rule::NoMissingParents(_) => {
-                    let parent = span.parent.as_ref().filter(|_| is_selected).map_or(0, hash);
-                    tally.family.push((trace, hash(&span.id), parent));
+                    let (id, parent) = span.id_hashes();
+                    tally.family.push((trace, id, if is_selected { parent } else { 0 }));
                 }
                 Rule::Measure { .. } if !is_selected => {}
                 Rule::Measure { measure: Measure::Duration(_), comparison, .. } => {
@@ -208,7 +207,7 @@ impl Tally {
         }
         if comparison.wants_more() {
             worst.sort_by_key(|trace| (trace.value, trace.trace));
-            worst.truncate(MAX_OFFENDERS);
+            worst.truncate(MAX_WORST);
         } else {
             keep_most(&mut worst);
         }
@@ -241,7 +240,7 @@ fn missing_parents(family: &mut [(u128, u64, u64)]) -> Vec<(u128, usize)> {
 /// Keeps the traces with the most spans, in that order.
 fn keep_most(worst: &mut Vec<WorstSpan>) {
     worst.sort_by_key(|trace| (std::cmp::Reverse(trace.value), trace.trace));
-    worst.truncate(MAX_OFFENDERS);
+    worst.truncate(MAX_WORST);
 }
 
 /// Adds a span to the worst ones if it is one of them. There is one per trace.
@@ -259,7 +258,7 @@ fn add_worst(
             return;
         }
         worst.remove(known);
-    } else if worst.len() == MAX_OFFENDERS {
+    } else if worst.len() == MAX_WORST {
         if !worst.last().is_some_and(is_worse) {
             return;
         }
@@ -279,10 +278,4 @@ fn worst_span(trace: u128, value: u64, span: &ParsedSpan, origin: &Origin) -> Wo
         start: span.start,
         end: span.end,
     }
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }

@@ -3,7 +3,6 @@
 //! A span takes 48 bytes until all are read, because children come in any order.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
 use crate::base::text::short_name;
@@ -32,7 +31,7 @@ pub(crate) struct Profile {
     pub(crate) errors: usize,
     /// The number of spans of operations that are left out.
     pub(crate) left_out_spans: usize,
-    /// A test, or the root of another trace, is an internal operation without a service.
+    /// The root of a trace without a test's name stands for one.
     pub(crate) subjects: HashMap<Operation, Subject>,
 }
 
@@ -115,11 +114,12 @@ impl SpanSink for ProfileSink {
         });
         let operation = self.number(operation);
         self.profile.left_out_spans += usize::from(operation == NONE);
+        let (id, parent) = span.id_hashes();
         self.rows.push(Row {
             trace,
             operation,
-            id: hash(&span.id),
-            parent: span.parent.as_ref().map_or(0, hash),
+            id,
+            parent,
             start: span.start,
             end: span.end.max(span.start),
             test,
@@ -234,13 +234,6 @@ fn self_times(rows: &[Row], parents: &[Option<usize>]) -> Vec<u64> {
         covered = covered.max(time.end);
     }
     times
-}
-
-fn hash(id: &String) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    // 0 is no span.
-    hasher.finish().max(1)
 }
 
 #[cfg(test)]

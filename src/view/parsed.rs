@@ -1,5 +1,7 @@
 //! Spans as parsed from a file, the same for every format. Pure.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use opentelemetry_semantic_conventions::attribute as semconv;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
@@ -121,6 +123,16 @@ pub(crate) struct ParsedEvent {
 }
 
 impl ParsedSpan {
+    /// Returns hashes of the span's id and of its parent's, which is 0 if there is none.
+    pub(crate) fn id_hashes(&self) -> (u64, u64) {
+        let hash = |id: &String| {
+            let mut hasher = DefaultHasher::new();
+            id.hash(&mut hasher);
+            hasher.finish().max(1)
+        };
+        (hash(&self.id), self.parent.as_ref().map_or(0, hash))
+    }
+
     /// Returns the trace id as a number. Readers have checked that it is hexadecimal.
     pub(crate) fn trace_number(&self) -> u128 {
         u128::from_str_radix(&self.trace_id, 16).unwrap_or_default()
