@@ -11,15 +11,7 @@ set -euo pipefail
 # shellcheck source=install/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-binary=
-case ${1:-} in
-  "") ;;
-  --binary)
-    [ -n "${2:-}" ] || fail "--binary needs a file"
-    binary=$(realpath -- "$2")
-    ;;
-  *) fail "unknown argument: $1 (there is only --binary FILE)" ;;
-esac
+binary=$(binary_argument "$@")
 cd "$root"
 
 need_rust

@@ -297,6 +297,18 @@ need_node() {
   node_is_recent || fail "Node is too old: please install $NODE_MINIMUM or newer from https://nodejs.org"
 }
 
+# binary_argument [--binary FILE]: prints the whole path of the file, or nothing without these arguments.
+binary_argument() {
+  case ${1:-} in
+    "") ;;
+    --binary)
+      [ -n "${2:-}" ] || fail "--binary needs a file"
+      realpath -- "$2"
+      ;;
+    *) fail "unknown argument: $1 (there is only --binary FILE)" ;;
+  esac
+}
+
 # release_program FILE FOLDER: prints the path of the program that the file is, or that it contains as the .tar.gz of a release. That is
 # unpacked into the folder.
 release_program() {
