@@ -17,7 +17,7 @@ mod summary;
 mod supervise;
 pub(crate) mod test_runner;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,6 +70,8 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) export: ExportOptions,
     /// Whether the spans of k6 can be put into the traces of browsers.
     pub(crate) joins_k6: bool,
+    /// The sampler of browsers, if k6 must have another one.
+    pub(crate) browser_sampler: Option<&'a OsStr>,
     /// Whether headers go to every host, so that the user is told to which others they went.
     pub(crate) is_unlimited: bool,
 }
@@ -130,7 +132,7 @@ impl Run {
         let exporter = TestExporter::new(options.export.clone());
         receiver.trace_tests(TestAttempts::new(options.policy.clone(), links), exporter);
         if options.joins_k6 {
-            let receiving = k6::receive_spans(&receiver, &mut command, &options.policy, &options.export);
+            let receiving = k6::receive_spans(&receiver, &mut command, options);
             receiving.unwrap_or_else(|failure| say(&format!("k6's own spans stay apart: {failure}")));
         }
         let reporter_hint = test_runner::reporter::add(dir.path(), &mut command);

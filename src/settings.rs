@@ -186,6 +186,12 @@ impl Config {
         self.values.get(name).map_or(&Source::Default, |(_, source)| source)
     }
 
+    /// Returns a setting as its variable or option has it, which processes of other programs may read too.
+    pub(crate) fn text_in_environment(&self, name: &str) -> Option<&OsStr> {
+        let (text, source) = self.values.get(name)?;
+        matches!(source, Source::Environment(_) | Source::Flag(_)).then_some(text)
+    }
+
     /// Returns the policy for a browser that neither navtrace nor a test client has started.
     pub(crate) fn policy_of_own_browser(&self) -> Policy {
         let is_scope_chosen = *self.source(propagation::SCOPE) != Source::Default;

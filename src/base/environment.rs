@@ -23,11 +23,14 @@ pub(crate) const RUN_COLLECTOR: &str = "NAVTRACE_COLLECTOR";
 /// Address at which `navtrace run` receives the spans of k6.
 pub(crate) const RUN_K6_SPANS: &str = "NAVTRACE_K6_SPANS";
 
+/// The user's sampler, for the browsers of a k6 whose own variable has one for k6's spans.
+pub(crate) const RUN_SAMPLER: &str = "NAVTRACE_SAMPLER";
+
 /// File of the reporter for Playwright Test, for a configuration that names its reporters.
 pub(crate) const TEST_REPORTER: &str = "NAVTRACE_REPORTER";
 
 /// Every variable of this file.
-pub(crate) const INTERNAL: [&str; 8] = [
+pub(crate) const INTERNAL: [&str; 9] = [
     GATE_SOCKET,
     LATCHED_PROFILE,
     DEVTOOLS_FILE,
@@ -35,6 +38,7 @@ pub(crate) const INTERNAL: [&str; 8] = [
     RUN_SOCKET,
     RUN_COLLECTOR,
     RUN_K6_SPANS,
+    RUN_SAMPLER,
     TEST_REPORTER,
 ];
 

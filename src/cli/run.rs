@@ -15,6 +15,7 @@ use crate::cli::setting_flags::SettingFlags;
 use crate::cli::{check, collect};
 use crate::context::mode::ModeSetting;
 use crate::context::propagator::Propagator;
+use crate::context::sampler;
 use crate::export::options::{Endpoint, ExportOptions, RunIdentity};
 use crate::launch::{extension, find, machine};
 use crate::run::collector::{self, RunningCollector};
@@ -100,7 +101,8 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     // Set in any case: a client may give a browser a context of its own.
     let run_id = config.export.run.id.clone().unwrap_or_else(|| format!("{:032x}", rand::rng().random::<u128>()));
     command.env(settings::RUN_ID, &run_id);
-    if *config.source(settings::PARENT) == Source::Default && is_k6(&args.command[0]) {
+    let is_k6 = is_k6(&args.command[0]);
+    if *config.source(settings::PARENT) == Source::Default && is_k6 {
         command.env(settings::PARENT, "link");
     }
     if let (Some(_), Some(extension)) = (&config.extension, extension) {
@@ -113,6 +115,8 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
     let variables = table::all().map(|setting| setting.name).chain([FILE, STATE_HOME]).collect();
     // Baggage alone goes only to the client's hosts.
     let writes_spans = config.policy.propagators.iter().any(|propagator| *propagator != Propagator::Baggage);
+    // k6 reads this variable too, and would sample its spans apart from the browsers' traces.
+    let sampler = config.text_in_environment(sampler::SETTING).filter(|_| config.policy.sampler.ratio < 1.0);
     let options = RunOptions {
         wait: args.wait,
         link: config.link.as_ref(),
@@ -121,7 +125,9 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
         browser: &browser,
         policy: config.browser_policy(),
         export: export_of_tests(config, collector.as_ref(), run.socket(), run_id),
-        joins_k6: config.mode != ModeSetting::Static,
+        // Where k6 is started by another command, the variable may be meant for that one's services.
+        joins_k6: config.mode != ModeSetting::Static && (is_k6 || sampler.is_none()),
+        browser_sampler: sampler,
         is_unlimited: config.policy.targets.is_empty() && writes_spans,
     };
     let finished = run.execute(command, collector, &options)?;
@@ -144,15 +150,11 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<ProcessExitCode, Failu
 fn check_checks(config: &Config, args: &Args) -> Result<(), Failure> {
     let usage = |message: String| Failure::new(ExitCode::Usage, message);
     if args.check.is_empty() {
-        return args.reports.given().map_or(Ok(()), |option| Err(usage(format!("{option} needs --check"))));
+        return if args.reports.is_empty() { Ok(()) } else { Err(usage("--report needs --check".to_owned())) };
     }
     if let Some(conflict) = conflict(config) {
         return Err(usage(format!("--check can't be used while {conflict}"))
             .hint("to check files of another collector: navtrace check FILE"));
-    }
-    if args.reports.is_on_standard_output() {
-        return Err(usage("the report can't be written to standard output, which belongs to CMD".to_owned())
-            .hint("name a file with --json"));
     }
     args.collect.check_readable()?;
     args.reports.check_targets(args.collect.output())

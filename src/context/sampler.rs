@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::ids::Flags;
 
+/// The setting that names the sampler.
+pub(crate) const SETTING: &str = "OTEL_TRACES_SAMPLER";
+
 /// A sampler of the OpenTelemetry specification, described by the two properties in which samplers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]

@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
-use crate::base::environment::RUN_K6_SPANS;
+use crate::base::environment::{RUN_K6_SPANS, RUN_SAMPLER};
 use crate::base::failure::Failure;
 use crate::base::stdio::say;
 use crate::collect::receiver::direct;
-use crate::context::policy::Policy;
-use crate::export::options::ExportOptions;
+use crate::context::sampler;
+use crate::run::RunOptions;
 use crate::run::k6_spans::K6Spans;
 use crate::run::receiver::ReportReceiver;
 use crate::run::test_runner::export::TestExporter;
@@ -26,8 +26,7 @@ const OFF: &str = "none";
 pub(super) fn receive_spans(
     receiver: &ReportReceiver,
     command: &mut Command,
-    policy: &Policy,
-    export: &ExportOptions,
+    RunOptions { policy, export, browser_sampler, .. }: &RunOptions<'_>,
 ) -> Result<(), Failure> {
     if export.endpoint.is_none() {
         return Ok(());
@@ -48,5 +47,9 @@ pub(super) fn receive_spans(
     receiver.trace_k6(K6Spans::new(policy.redaction.clone()), TestExporter::new(export.clone()));
     let output = format!("otel=http://{address}/v1/traces,proto=http");
     command.env(TRACES_OUTPUT, output).env(RUN_K6_SPANS, address.to_string());
+    if let Some(chosen) = browser_sampler {
+        // The run takes what belongs to sampled traces from all of k6's spans.
+        command.env(sampler::SETTING, "always_on").env(RUN_SAMPLER, chosen);
+    }
     Ok(())
 }

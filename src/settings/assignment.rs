@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::base::environment;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::suggest::nearest;
+use crate::context::sampler;
 use crate::settings::setting::{NAVTRACE_PREFIX, Secret, Setting};
 use crate::settings::table;
 
@@ -110,9 +111,13 @@ pub(super) fn environment(variables: impl Iterator<Item = (OsString, OsString)>)
             return Err(Failure::new(ExitCode::Usage, format!("{} is not a setting{hint}", name.display())));
         }
     }
+    let value = |name: &str| {
+        let index = variables.binary_search_by(|(known, _)| known.as_os_str().cmp(OsStr::new(name))).ok()?;
+        Some(variables[index].1.clone())
+    };
     let of = |setting: &'static Setting| {
-        let index = variables.binary_search_by(|(name, _)| name.as_os_str().cmp(OsStr::new(setting.name))).ok()?;
-        Some(Assignment::in_environment(setting, variables[index].1.clone()))
+        let replaced = if setting.name == sampler::SETTING { value(environment::RUN_SAMPLER) } else { None };
+        replaced.or_else(|| value(setting.name)).map(|text| Assignment::in_environment(setting, text))
     };
     Ok(table::all().filter_map(of).collect())
 }

@@ -214,7 +214,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         ..SETTING
     },
     Setting {
-        name: "OTEL_TRACES_SAMPLER",
+        name: sampler::SETTING,
         flag: Some("traces-sampler"),
         default: "`parentbased_always_on`",
         meaning: "`always_on`, `always_off` or `traceidratio`, each also as `parentbased_…`: the header is always sent, only its sampled flag differs, and \

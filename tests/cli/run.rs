@@ -307,3 +307,28 @@ fn k6_sends_its_spans_to_the_run_unless_the_user_has_chosen() {
     assert_eq!(run(&["--mode", "static"], "run", "otlp", ""), chosen("", false));
     assert_eq!(run(&[], "run", "none", ""), chosen("", false));
 }
+
+#[test]
+fn a_ratio_is_for_the_browsers_and_not_for_the_spans_of_k6() {
+    let environment = Environment::new();
+    let browser = environment.program("brave", "");
+    let script = format!(
+        r#"echo $OTEL_TRACES_SAMPLER $('{}' config | grep '^OTEL_TRACES_SAMPLER ') ${{K6_TRACES_OUTPUT:+joined}}"#,
+        env!("CARGO_BIN_EXE_navtrace")
+    );
+    let k6 = environment.program("k6", &script);
+    let run = |options: &[&str], ratio: &str, command: &[&str]| {
+        let mut run = environment.navtrace([""; 0]);
+        run.args(["run"]).args(options).arg("--").args(command).arg(&k6);
+        run.env("NAVTRACE_BROWSER", &browser).env("OTEL_TRACES_SAMPLER", "traceidratio");
+        run.env("OTEL_TRACES_SAMPLER_ARG", ratio).env("OTEL_TRACES_EXPORTER", "otlp").env_remove("K6_TRACES_OUTPUT");
+        stdout(&run.output().unwrap()).trim().to_owned()
+    };
+    assert_eq!(run(&[], "0.5", &[]), "always_on OTEL_TRACES_SAMPLER traceidratio environment joined");
+    let flag = ["--traces-sampler", "always_off"];
+    assert_eq!(run(&flag, "", &[]), "always_on OTEL_TRACES_SAMPLER always_off environment joined");
+    let unchanged = "traceidratio OTEL_TRACES_SAMPLER traceidratio environment";
+    assert_eq!(run(&[], "1", &[]), format!("{unchanged} joined"));
+    assert_eq!(run(&[], "0.5", &["sh"]), unchanged, "the variable may be for services of the command");
+    assert_eq!(run(&["--mode", "static"], "0.5", &[]), unchanged);
+}

@@ -87,6 +87,29 @@ fn iterations_name_their_traces_and_actions_cause_navigations() {
 }
 
 #[test]
+fn iterations_that_are_sampled_have_their_actions_and_others_have_no_span() {
+    let _guard = beside_others();
+    let test = BrowserTest::new();
+    let mut command = test.collecting("k6");
+    command.env("OTEL_TRACES_SAMPLER", "traceidratio").env("OTEL_TRACES_SAMPLER_ARG", "0.5");
+    test.script(&mut command, "actions.js", &OPTIONS);
+    let run = test.run(command);
+    let spans = test.collected();
+    let is_sampled = |trace: &str| {
+        let flags = run.requests.iter().map(traceparent).find(|context| context.trace_id == trace).unwrap().flags;
+        flags & 1 == 1
+    };
+    let sampled: BTreeSet<_> = traces(&run).into_values().filter(|trace| is_sampled(trace)).collect();
+    let exported: BTreeSet<_> = spans.iter().map(|span| hex(&span.trace_id)).collect();
+    assert_eq!(exported, sampled, "{}", run.log);
+    for trace_id in sampled {
+        let _whole = Trace::of(&trace_id, &spans);
+        assert_eq!(cause(&spans, &trace_id, "goto").name, "page.goto", "{}", run.log);
+    }
+    test.assert_nothing_left();
+}
+
+#[test]
 fn spans_that_the_user_sends_elsewhere_stay_apart() {
     let _guard = beside_others();
     let (test, elsewhere) = (BrowserTest::new(), Collector::start());
