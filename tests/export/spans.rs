@@ -165,6 +165,13 @@ fn protobuf_with_gzip_carries_the_same_spans() {
     assert!(test.collector.arrived().iter().all(|arrived| arrived.headers["content-encoding"] == "gzip"));
 }
 
+#[test]
+fn without_tls_no_certificates_of_the_system_are_needed() {
+    let test = ExportTest::new().set("SSL_CERT_FILE", "/nonexistent").set("SSL_CERT_DIR", "/nonexistent");
+    let session = play(&test);
+    assert_complete(&test.collector.spans(), &session);
+}
+
 /// A collector for gRPC, with the requests that arrived and two headers of each.
 #[derive(Clone, Default)]
 struct Grpc(Arc<Mutex<Vec<(ExportTraceServiceRequest, String)>>>);

@@ -51,6 +51,10 @@ impl HttpClient {
             // A proxy would send the request to its own loopback address.
             builder = builder.no_proxy();
         }
+        if !may_need_tls(&endpoint.url) {
+            // To read the system's certificates takes time, and fails where there are none, as in small containers.
+            builder = builder.tls_certs_only([]);
+        }
         if let Some(path) = &endpoint.certificate {
             let found = Certificate::from_pem_bundle(&read_pem(path)?);
             let found = found.map_err(|error| format!("{} has no certificate: {error}", path.display()))?;
@@ -145,6 +149,12 @@ fn error_text(body: &[u8], json: bool) -> String {
     let text: String = text.trim().chars().take(MAX_ERROR_TEXT).collect();
     let is_readable = !text.is_empty() && !text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
     if is_readable { format!(": {text}") } else { String::new() }
+}
+
+/// Returns whether requests to `url`, or to a proxy on the way, may be encrypted.
+fn may_need_tls(url: &Url) -> bool {
+    let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map(std::env::var);
+    url.scheme() != "http" || proxies.iter().flatten().any(|proxy| proxy.trim_start().starts_with("https:"))
 }
 
 /// Reads `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
