@@ -34,6 +34,8 @@ pub struct RunSummary {
     pub left_out_spans: usize,
     /// Tests, or the scenarios or roots of other traces: those with failures first, then by the 95th percentile.
     pub tests: Vec<TestSummary>,
+    /// The number of tests, each time that they ran, that are left out.
+    pub left_out_tests: usize,
     /// The machines whose browsers were traced, by name.
     pub machines: Vec<MachineSummary>,
     /// Sentences about files that can't be read.

@@ -7,7 +7,7 @@
  *     requests: number, failedRequests: number, cachedRequests: number, services: string[]},
  *   failures: (Operation & {reason: string, count: number, traceId: string, spanId: string})[],
  *   slowest: (Operation & {durationMs: number, error: boolean, machine: string, traceId: string, spanId: string})[],
- *   operations: (Operation & Statistics & {errors: number})[], leftOutSpans: number,
+ *   operations: (Operation & Statistics & {errors: number})[], leftOutSpans: number, leftOutTests: number,
  *   tests: (Statistics & {name: string, failed: number})[],
  *   machines: {name: string, tests: number, failedTests: number, failedRequests: number, requests: Statistics}[], unreadable: string[]}} Run
  * @typedef {(traceId: string, spanId: string) => void} OpenSpan opens a span

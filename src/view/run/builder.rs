@@ -37,7 +37,8 @@ pub(crate) struct RunBuilder {
     failures: HashMap<(Operation, String), FailureGroup>,
     /// The slowest requests of browsers, and the slowest answers of services.
     slow: [Slowest; 2],
-    left_out: usize,
+    left_out_spans: usize,
+    left_out_tests: usize,
     machines: HashMap<String, Group>,
     executions: Vec<Execution>,
     /// Texts that many executions have, by their number, and their numbers.
@@ -130,7 +131,7 @@ impl RunBuilder {
         if operation.kind.is_endpoint() {
             match group(&mut self.operations, &operation) {
                 Some(group) => group.add(us, span.error),
-                None => self.left_out += 1,
+                None => self.left_out_spans += 1,
             }
         }
     }
@@ -176,10 +177,9 @@ impl RunBuilder {
             None if is_session => (Rank::Session, span.first_text(&[SCENARIO]).unwrap_or(SESSION_NAME)),
             None => return,
         };
-        if self.executions.len() < MAX_EXECUTIONS
-            && let Some(name) = self.number(&short_name(name))
-        {
-            self.executions.push(Execution { rank, trace, name, machine, us, error: span.error });
+        match self.number(&short_name(name)).filter(|_| self.executions.len() < MAX_EXECUTIONS) {
+            Some(name) => self.executions.push(Execution { rank, trace, name, machine, us, error: span.error }),
+            None => self.left_out_tests += 1,
         }
     }
 
@@ -202,7 +202,15 @@ impl RunBuilder {
         let (tests, executions) = self.tests(index);
         let machines = self.machines(executions);
         let Self {
-            runs, services, mut totals, operations, failures, slow: [of_browsers, of_services], left_out, ..
+            runs,
+            services,
+            mut totals,
+            operations,
+            failures,
+            slow: [of_browsers, of_services],
+            left_out_spans,
+            left_out_tests,
+            ..
         } = self;
         let times = index.traces.iter().filter(|trace| trace.start > 0);
         let start = times.clone().map(|trace| trace.start).min().unwrap_or(0);
@@ -234,8 +242,9 @@ impl RunBuilder {
             failures,
             slowest: slowest.unwrap_or_else(|| of_services.into_sorted()),
             operations,
-            left_out_spans: left_out,
+            left_out_spans,
             tests,
+            left_out_tests,
             machines,
             unreadable: sources.unreadable.iter().map(ToString::to_string).collect(),
         }

@@ -36,6 +36,9 @@ pub(crate) fn describe(run: &RunSummary, terminal: Terminal) -> String {
     }
     let rows = run.tests.iter().map(|row| (row.failed, &row.durations, clean(&row.name)));
     shown.table("tests", "failed", rows, &mut text);
+    if run.left_out_tests > 0 {
+        let _ = writeln!(text, "{} of further names", counted(run.left_out_tests, "test"));
+    }
     let rows = run.machines.iter().map(|row| {
         let failed = if row.failed_tests > 0 { format!(", {} failed", row.failed_tests) } else { String::new() };
         let tests = format!("{}, {}{failed}", clean(&row.name), counted(row.tests, "test"));

@@ -222,3 +222,21 @@ fn files_that_can_not_be_read_are_named_and_the_rest_is_shown() {
         assert_eq!(exit_and_stderr(&view(&environment, args).output().unwrap()), expected, "{args:?}");
     }
 }
+
+#[test]
+fn what_has_no_place_in_the_tables_is_counted() {
+    let environment = Environment::new();
+    let spans = |trace| {
+        let (test, route) = (format!("test {trace}"), format!("/{trace}"));
+        [
+            span(trace, 1, 0, "test", 1, (0, 5), &[("test.case.name", &test)]),
+            span(trace, 2, 1, "x", 2, (1, 2), &[("http.request.method", "GET"), ("http.route", &route)]),
+        ]
+    };
+    let spans: Vec<Value> = (1..=8200).flat_map(spans).collect();
+    fs::write(environment.home().join("many.jsonl"), line("t", &[("service.name", "shop")], &spans)).unwrap();
+    let text = stdout(&view(&environment, &["many.jsonl", "--run"]).output().unwrap());
+    for line in ["4104 spans of further endpoints", "8 tests of further names"] {
+        assert!(text.lines().any(|shown| shown == line), "{line}: {text}");
+    }
+}
