@@ -9,7 +9,11 @@ set -euo pipefail
 # shellcheck source=install/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../install/lib.sh"
 binary=$(binary_argument "$@")
+if [ -n "$binary" ]; then set -- --binary "$binary"; fi
 cd "$root"
+
+# The image has its own copy, since a Containerfile reads no script.
+grep -qx "ARG K6_VERSION=$K6_VERSION" install/image/Containerfile || fail "install/image/Containerfile has another version of k6"
 
 need_rust
 need_linker
@@ -30,7 +34,7 @@ else
 fi
 # What follows needs root. What was installed and built before is the user's.
 if [ "$(id -u)" -ne 0 ]; then
-  exec sudo env "HOME=$HOME" "PATH=$PATH" "XDG_CACHE_HOME=${XDG_CACHE_HOME:-}" "$0" "$@"
+  exec sudo env "HOME=$HOME" "PATH=$PATH" "XDG_CACHE_HOME=${XDG_CACHE_HOME:-}" "$root/tests/image/run.sh" "$@"
 fi
 user=54321
 
