@@ -1,5 +1,6 @@
 //! `navtrace check`: passes or fails on the spans of a run.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExitCode;
 
@@ -21,7 +22,7 @@ use crate::view::sources::Sources;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  navtrace check -c 'errors == 0'                                      the latest run\n  \
-                        navtrace check run/ -c 'p95(http.server duration where service=shop) < 300ms' --junit junit.xml\n  \
+                        navtrace check run/ -c 'p95(http.server duration where service=shop) < 300ms' --report junit.xml\n  \
                         navtrace check traces.jsonl -c @conditions.txt\n\ndocs/check.md describes conditions."
 )]
 pub(super) struct Args {
@@ -32,6 +33,10 @@ pub(super) struct Args {
     /// A condition, or @FILE with one per line; may be given several times
     #[arg(short, long = "condition", value_name = "CONDITION", required = true, value_parser = conditions)]
     conditions: Vec<Conditions>,
+
+    /// Print a report as JSON instead of the text
+    #[arg(long)]
+    json: bool,
 
     #[command(flatten)]
     reports: Reports,
@@ -47,13 +52,21 @@ pub(super) struct Conditions(Vec<Condition>);
 /// Where to write reports.
 #[derive(Debug, clap::Args)]
 pub(super) struct Reports {
-    /// Write a report as JSON; - is standard output, instead of the text
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    /// Write a report: as JSON to a FILE that ends in .json, or in the format of JUnit, which CI systems read, to one that ends in .xml; may be given several times
+    #[arg(long = "report", value_name = "FILE", value_parser = report_file)]
+    reports: Vec<ReportFile>,
+}
 
-    /// Write a report in the format of JUnit, which CI systems read
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
+#[derive(Debug, Clone)]
+struct ReportFile {
+    path: PathBuf,
+    format: ReportFormat,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ReportFormat {
+    Json,
+    Junit,
 }
 
 /// Largest file with conditions, in bytes.
@@ -64,9 +77,8 @@ pub(super) fn check(config: &Config, args: &Args) -> Result<ProcessExitCode, Fai
     args.reports.check_targets(&files)?;
     let (report, sources) = checked(config, &all(&args.conditions), &files)?;
     args.reports.refuse_replacing(&sources.paths())?;
-    let text = || report.lines().join("\n") + "\n";
-    let printed = if args.reports.is_on_standard_output() { Ok(()) } else { print(&text()) };
-    let written = printed.and(args.reports.write(&report));
+    let text = if args.json { json(&report) } else { report.lines().join("\n") + "\n" };
+    let written = print(&text).and(args.reports.write(&report));
     match exit_code(&report, &sources) {
         // A verdict matters more than a report that can't be written.
         ExitCode::ConditionFailed => {
@@ -119,58 +131,64 @@ pub(super) fn after_run(
 }
 
 impl Reports {
-    /// Returns the name of an option that was given.
-    pub(super) fn given(&self) -> Option<&'static str> {
-        self.json.as_ref().map(|_| "--json").or_else(|| self.junit.as_ref().map(|_| "--junit"))
+    pub(super) fn is_empty(&self) -> bool {
+        self.reports.is_empty()
     }
 
-    pub(super) fn is_on_standard_output(&self) -> bool {
-        self.json.as_deref() == Some(Path::new("-"))
-    }
-
-    /// Returns the files of the reports.
-    fn files(&self) -> impl Iterator<Item = &Path> {
-        self.json.iter().chain(&self.junit).map(PathBuf::as_path).filter(|path| *path != Path::new("-"))
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.reports.iter().map(|report| &*report.path)
     }
 
     /// Refuses reports that would replace trace files.
     fn refuse_replacing<'a>(&self, traces: &(impl Iterator<Item = &'a Path> + Clone)) -> Result<(), Failure> {
-        self.files().try_for_each(|path| refuse_replacing(path, traces.clone()))
+        self.paths().try_for_each(|path| refuse_replacing(path, traces.clone()))
     }
 
     /// Refuses reports that can't be written, or would replace the traces or each other, before there is anything to report.
     pub(super) fn check_targets(&self, traces: &[PathBuf]) -> Result<(), Failure> {
-        if self.junit.as_deref() == Some(Path::new("-")) {
-            let failure = Failure::new(ExitCode::Usage, "the JUnit report can't be written to standard output");
-            return Err(failure.hint("name a file with --junit"));
+        for (index, path) in self.paths().enumerate() {
+            check_target(path)?;
+            if self.paths().take(index).any(|other| files::is_same(path, other)) {
+                let message = format!("{} can't be two reports", path.display());
+                return Err(Failure::new(ExitCode::Usage, message).hint("name another file"));
+            }
         }
-        if let (Some(json), Some(junit)) = (&self.json, &self.junit)
-            && files::is_same(json, junit)
-        {
-            let message = format!("{} can't be both reports", json.display());
-            return Err(Failure::new(ExitCode::Usage, message).hint("name another file with --junit"));
-        }
-        self.files().try_for_each(check_target)?;
         self.refuse_replacing(&traces.iter().map(PathBuf::as_path))
     }
 
     pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
-        if let Some(path) = &self.json {
-            let json = serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
-            if path == Path::new("-") { print(&json)? } else { write(path, &json)? }
-        }
-        if let Some(path) = &self.junit {
-            let text = report
-                .junit()
-                .map_err(|error| Failure::new(ExitCode::Failure, "the JUnit report can't be written").because(error))?;
-            write(path, &text)?;
-        }
-        Ok(())
+        self.reports.iter().try_for_each(|ReportFile { path, format }| {
+            let text = match format {
+                ReportFormat::Json => json(report),
+                ReportFormat::Junit => report.junit().map_err(|error| not_written(path).because(error))?,
+            };
+            files::write_named(path, Readers::Everybody, |file| file.write_all(text.as_bytes()))
+                .map_err(|error| not_written(path).because(error))
+        })
     }
 }
 
+fn json(report: &Report) -> String {
+    serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
+}
+
+fn not_written(path: &Path) -> Failure {
+    Failure::new(ExitCode::Failure, format!("{} can't be written", path.display()))
+}
+
+/// Takes the format of a report from the end of its name.
+fn report_file(path: &str) -> Result<ReportFile, String> {
+    let extension = Path::new(path).extension().map(|extension| extension.to_ascii_lowercase());
+    let format = match extension.as_deref().and_then(OsStr::to_str) {
+        Some("json") => ReportFormat::Json,
+        Some("xml") => ReportFormat::Junit,
+        _ => return Err("the name must end in .json, or in .xml for JUnit".to_owned()),
+    };
+    Ok(ReportFile { path: path.into(), format })
+}
+
 /// Refuses a file that can't be written because of its place.
-pub(super) fn check_target(path: &Path) -> Result<(), Failure> {
+fn check_target(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let cause = match () {
         () if path.is_dir() => "it is a folder",
@@ -187,11 +205,6 @@ pub(super) fn refuse_replacing<'a>(path: &Path, mut traces: impl Iterator<Item =
         return Err(Failure::new(ExitCode::Usage, message).hint("name another file"));
     }
     Ok(())
-}
-
-pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    files::write_named(path, Readers::Everybody, |file| file.write_all(text.as_bytes()))
-        .map_err(|error| Failure::new(ExitCode::Failure, format!("{} can't be written", path.display())).because(error))
 }
 
 /// Returns the conditions of all options.

@@ -6,7 +6,7 @@ use std::process::ExitCode as ProcessExitCode;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::base::text::counted;
-use crate::cli::{check, print};
+use crate::cli::print;
 use crate::compare;
 use crate::compare::comparison::Comparison;
 use crate::compare::profile::MAX_OPERATIONS;
@@ -29,9 +29,9 @@ pub(super) struct Args {
     #[arg(value_name = "NEW")]
     new: PathBuf,
 
-    /// Write the comparison as JSON; - is standard output, instead of the text
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    /// Print the comparison as JSON instead of the text
+    #[arg(long)]
+    json: bool,
 
     /// Exit with 99 if anything is slower for sure, and by at least this much
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
@@ -39,22 +39,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn compare(args: &Args) -> Result<ProcessExitCode, Failure> {
-    let (standard, usage) = (Path::new("-"), |message| Failure::new(ExitCode::Usage, message));
-    if args.base == standard && args.new == standard {
-        return Err(usage("standard input can't be both runs").hint("name a file"));
-    }
-    if let Some(path) = args.json.as_deref().filter(|path| *path != standard) {
-        check::check_target(path)?;
-        check::refuse_replacing(path, [&args.base, &args.new].into_iter().map(PathBuf::as_path))?;
+    if [&args.base, &args.new].iter().all(|path| *path == Path::new("-")) {
+        return Err(Failure::new(ExitCode::Usage, "standard input can't be both runs").hint("name a file"));
     }
     let mut is_incomplete = false;
     let mut read = |path: &Path| {
         let (profile, sources) = compare::read(path)?;
         for sentence in sources.unreadable.iter().map(ToString::to_string).chain(sources.warnings.iter().cloned()) {
             say(&sentence);
-        }
-        if let Some(json) = &args.json {
-            check::refuse_replacing(json, sources.paths())?;
         }
         is_incomplete |= sources.has_gaps();
         if profile.left_out_spans > 0 {
@@ -66,16 +58,12 @@ pub(super) fn compare(args: &Args) -> Result<ProcessExitCode, Failure> {
         Ok::<_, Failure>(profile)
     };
     let comparison = Comparison::new(&read(&args.base)?, &read(&args.new)?, args.fail_on_slower);
-    let json = || serde_json::to_string_pretty(&comparison).unwrap_or_default() + "\n";
-    match args.json.as_deref() {
-        Some(path) if path == standard => print(&json())?,
-        path => {
-            print(&(comparison.lines().join("\n") + "\n"))?;
-            if let Some(path) = path {
-                check::write(path, &json())?;
-            }
-        }
-    }
+    let text = if args.json {
+        serde_json::to_string_pretty(&comparison).unwrap_or_default()
+    } else {
+        comparison.lines().join("\n")
+    };
+    print(&(text + "\n"))?;
     if let Some(reason) = comparison.empty_reason() {
         say(reason);
     }

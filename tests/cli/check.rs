@@ -128,8 +128,8 @@ fn a_condition_that_cannot_be_used_is_explained() {
     assert_snapshot!(refused(&["-c", "@"]), @"error: invalid value '@' for '--condition <CONDITION>': the name of the file is missing after @");
     assert_snapshot!(refused(&["-c", "spans where status>=NaN == 0"]), @"error: invalid value 'spans where status>=NaN == 0' for '--condition <CONDITION>': expected a number at character 21, not NaN");
     assert_snapshot!(refused(&[]), @"error: the following required arguments were not provided:");
-    assert_snapshot!(refused(&["-c", "errors == 0", "--junit", "-"]), @"navtrace: the JUnit report can't be written to standard output; name a file with --junit");
-    assert_snapshot!(refused(&["-c", "errors == 0", "--json", "no/report.json"]), @"navtrace: no/report.json can't be written: its folder does not exist");
+    assert_snapshot!(refused(&["-c", "errors == 0", "--report", "-"]), @"error: invalid value '-' for '--report <FILE>': the name must end in .json, or in .xml for JUnit");
+    assert_snapshot!(refused(&["-c", "errors == 0", "--report", "no/report.json"]), @"navtrace: no/report.json can't be written: its folder does not exist");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn reports_have_every_condition() {
     .unwrap();
     let link = ["--link", "http://jaeger.test/trace/{trace_id}"];
     let conditions = ["@conditions", "max(duration where name='<&\">') < 1s"];
-    let more = [&["--json", "-", "--junit", "junit.xml"], &link[..]].concat();
+    let more = [&["--json", "--report", "junit.xml"], &link[..]].concat();
     let output = checked_files(&environment, &[SHOP], &conditions, &more);
     assert_eq!(output.status.code(), Some(99));
     let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
@@ -179,21 +179,22 @@ fn reports_have_every_condition() {
 fn reports_follow_links_and_keep_pipes() {
     let environment = Environment::new();
     let home = environment.home();
-    for name in ["pipe", "other"] {
+    for name in ["pipe.json", "other.xml"] {
         assert!(Command::new("mkfifo").arg(home.join(name)).status().unwrap().success());
     }
     fs::write(home.join("target"), "before").unwrap();
-    symlink("target", home.join("link")).unwrap();
-    symlink("made", home.join("dangling")).unwrap();
+    symlink("target", home.join("link.XML")).unwrap();
+    symlink("made", home.join("dangling.json")).unwrap();
     // Pipes that are open for reading take what is written without a wait.
     let opened = |name| OpenOptions::new().read(true).write(true).open(home.join(name)).unwrap();
-    let (mut pipe, _other) = (opened("pipe"), opened("other"));
-    for (json, junit) in [("pipe", "link"), ("dangling", "other")] {
-        let output = checked_files(&environment, &[SHOP], &["errors == 0"], &["--json", json, "--junit", junit]);
+    let (mut pipe, _other) = (opened("pipe.json"), opened("other.xml"));
+    for (json, junit) in [("pipe.json", "link.XML"), ("dangling.json", "other.xml")] {
+        let output = checked_files(&environment, &[SHOP], &["errors == 0"], &["--report", json, "--report", junit]);
         assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
     }
     let is = |name: &str| fs::symlink_metadata(home.join(name)).unwrap().file_type();
-    assert!(is("pipe").is_fifo() && is("other").is_fifo() && is("link").is_symlink() && is("dangling").is_symlink());
+    assert!(is("pipe.json").is_fifo() && is("other.xml").is_fifo());
+    assert!(is("link.XML").is_symlink() && is("dangling.json").is_symlink());
     let mut start = [0; 2];
     pipe.read_exact(&mut start).unwrap();
     assert_eq!(&start, b"{\n");
@@ -206,33 +207,24 @@ fn reports_replace_neither_traces_nor_each_other() {
     let environment = Environment::new();
     let home = environment.home();
     fs::create_dir(home.join("run")).unwrap();
-    fs::copy(SHOP, home.join("run/in.jsonl")).unwrap();
+    fs::copy(SHOP, home.join("run/in.json")).unwrap();
     fs::write(home.join("run/report.json"), "{}").unwrap();
     for (files, report, message) in [
         (
-            "run/in.jsonl",
-            ["--json", "./run/in.jsonl"],
-            "./run/in.jsonl has the traces, which would be lost; name another file",
+            "run/in.json",
+            ["--report", "./run/in.json"],
+            "./run/in.json has the traces, which would be lost; name another file",
         ),
-        (
-            "run/in.jsonl",
-            ["--junit", "run/in.jsonl"],
-            "run/in.jsonl has the traces, which would be lost; name another file",
-        ),
-        ("run", ["--json", "run/in.jsonl"], "run/in.jsonl has the traces, which would be lost; name another file"),
-        (
-            "run",
-            ["--json=new.json", "--junit=./new.json"],
-            "new.json can't be both reports; name another file with --junit",
-        ),
+        ("run", ["--report", "run/in.json"], "run/in.json has the traces, which would be lost; name another file"),
+        ("run", ["--report=new.json", "--report=./new.json"], "./new.json can't be two reports; name another file"),
     ] {
         let output = checked_files(&environment, &[files], &["errors == 0"], &report);
         assert_eq!(output.status.code(), Some(2), "{report:?}");
         assert_eq!(stderr(&output).lines().last(), Some(format!("navtrace: {message}").as_str()));
     }
-    assert_eq!(fs::read(home.join("run/in.jsonl")).unwrap(), fs::read(SHOP).unwrap());
+    assert_eq!(fs::read(home.join("run/in.json")).unwrap(), fs::read(SHOP).unwrap());
     // An earlier report beside the traces is none of them.
-    let output = checked_files(&environment, &["run"], &["errors == 0"], &["--json", "run/report.json"]);
+    let output = checked_files(&environment, &["run"], &["errors == 0"], &["--report", "run/report.json"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
@@ -271,7 +263,7 @@ fn what_is_missing_or_damaged_is_no_success() {
 #[test]
 fn a_verdict_stays_if_it_cannot_be_printed() {
     let environment = Environment::new();
-    let mut command = environment.navtrace(["check", SHOP, "-c", "errors > 0", "--junit", "j.xml"]);
+    let mut command = environment.navtrace(["check", SHOP, "-c", "errors > 0", "--report", "j.xml"]);
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = command.current_dir(environment.home()).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(99), "{}", stderr(&output));
@@ -304,7 +296,7 @@ fn hostile_files_break_nothing() {
         "errors per trace == 0",
         "p50(duration) <= 4ms",
     ];
-    let output = checked_files(&environment, &["hostile.jsonl"], &conditions, &["--junit", "j.xml"]);
+    let output = checked_files(&environment, &["hostile.jsonl"], &conditions, &["--report", "j.xml"]);
     assert_eq!(output.status.code(), Some(99));
     let text = stdout(&output);
     assert_snapshot!(text, @"
@@ -324,7 +316,7 @@ fn hostile_files_break_nothing() {
     }
     // XML can't have these characters, not even escaped.
     let name = "errors where name='a\u{1b}[1mb\u{fffe}\u{ffff}' == 0";
-    checked_files(&environment, &["hostile.jsonl"], &[name], &["--junit", "j.xml"]);
+    checked_files(&environment, &["hostile.jsonl"], &[name], &["--report", "j.xml"]);
     let junit = fs::read_to_string(environment.home().join("j.xml")).unwrap();
     assert!(junit.contains(r"name=&apos;a\u{1b}[1mb") && !junit.contains(['\u{fffe}', '\u{ffff}', '\x1b']), "{junit}");
     // What can't be read is said, and is no success.
@@ -390,7 +382,7 @@ fn a_run_is_checked_at_its_end() {
     assert!(text.contains("navtrace: ok    spans == 1: 1 span\n"), "{text}");
     assert!(text.ends_with("navtrace: all 2 conditions hold (1 span in 1 trace)\n"), "{text}");
 
-    let fails = ["--check", "errors == 0", "--json", "report.json", "--junit", "junit.xml"];
+    let fails = ["--check", "errors == 0", "--report", "report.json", "--report", "junit.xml"];
     let (code, text) = run(&environment, &fails, &send);
     assert_eq!(code, 99, "{text}");
     assert!(text.contains("navtrace: FAIL  errors == 0: 1 error (1 span)\n"), "{text}");
@@ -423,8 +415,7 @@ fn a_run_that_cannot_be_checked_does_not_start() {
     let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.test:4318")];
     assert_snapshot!(refused(&check, &endpoint), @"navtrace: --check can't be used while spans go to http://collector.test:4318/v1/traces: unset OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT; to check files of another collector: navtrace check FILE");
     assert_snapshot!(refused(&check, &[("OTEL_TRACES_EXPORTER", "none")]), @"navtrace: --check can't be used while the export is switched off: unset OTEL_TRACES_EXPORTER and OTEL_SDK_DISABLED; to check files of another collector: navtrace check FILE");
-    assert_snapshot!(refused(&[&check[..], &["--json", "-"]].concat(), &[]), @"navtrace: the report can't be written to standard output, which belongs to CMD; name a file with --json");
-    assert_snapshot!(refused(&["--junit", "j.xml"], &[]), @"navtrace: --junit needs --check");
-    assert_snapshot!(refused(&[&check[..], &["--output", "o.jsonl", "--json", "./o.jsonl"]].concat(), &[]), @"navtrace: ./o.jsonl has the traces, which would be lost; name another file");
+    assert_snapshot!(refused(&["--report", "j.xml"], &[]), @"navtrace: --report needs --check");
+    assert_snapshot!(refused(&[&check[..], &["--output", "o.json", "--report", "./o.json"]].concat(), &[]), @"navtrace: ./o.json has the traces, which would be lost; name another file");
     assert_snapshot!(refused(&[&check[..], &["--output", "/dev/null"]].concat(), &[]), @"navtrace: the conditions can't be checked: /dev/null is not a plain file; name another file with --output");
 }
