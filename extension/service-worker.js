@@ -69,7 +69,8 @@ void ready.then((parts) => {
   void observeOpenDocuments(parts.navigations, { outbox, documents });
 });
 
-watchWebVitals(outbox, documents, session.incognito);
-watchK6Spans(outbox, documents, session.incognito);
+const observers = { outbox, documents, incognito: session.incognito };
+watchWebVitals(observers);
+watchK6Spans(observers);
 servePages(ready, { session, host, choices, status, history });
 setInterval(() => void chrome.runtime.getPlatformInfo(), HEARTBEAT);

@@ -7,7 +7,7 @@
     const k6SpanId = /** @type {CustomEvent} */ (event).detail;
     if (typeof k6SpanId !== 'string' || k6SpanId.length !== 16 || told.has(k6SpanId) || told.size >= MAX_IDS) return;
     told.add(k6SpanId);
-    void chrome.runtime.sendMessage({ k6SpanId });
+    void chrome.runtime.sendMessage({ what: 'k6-span', k6SpanId });
   });
 }
 // `k6-page.js` may have run before.

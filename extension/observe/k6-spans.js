@@ -3,13 +3,8 @@
  */
 
 import { attempt } from '../attempt.js';
-import { WORKERS } from '../context/incognito.js';
 import { isSpanId } from '../context/traceparent.js';
-import { runInPages } from './content-scripts.js';
-
-/** @import { IncognitoTabs } from '../context/incognito.js' */
-/** @import { Documents } from './documents.js' */
-/** @import { Outbox } from './outbox.js' */
+import { observePages, runInPages } from './content-scripts.js';
 
 /** @type {Omit<chrome.scripting.RegisteredContentScript, 'id' | 'js'>} */
 const EARLY = { matches: ['<all_urls>'], runAt: 'document_start', persistAcrossSessions: false };
@@ -24,18 +19,11 @@ const SCRIPTS = [
 export const readK6Spans = () => attempt("reading k6's span ids", () => runInPages(SCRIPTS), undefined);
 
 /**
- * Turns the ids of pages into observations. Registers the listener at once, so that the browser wakes the worker for it.
+ * Turns the ids of pages into observations.
  *
- * @param {Pick<Outbox, 'observe'>} outbox
- * @param {Documents} documents
- * @param {IncognitoTabs} incognito
+ * @param {Parameters<typeof observePages>[1]} observers
  */
-export function watchK6Spans(outbox, documents, incognito) {
-  chrome.runtime.onMessage.addListener((message, { id, documentId, tab, frameId }) => {
-    const k6SpanId = message?.k6SpanId;
-    const spanId = documents.find(documentId)?.spanId;
-    const tabId = tab?.id ?? WORKERS;
-    if (id !== chrome.runtime.id || frameId !== 0 || !isSpanId(k6SpanId) || spanId === undefined || !incognito.observes(tabId)) return;
-    outbox.observe({ what: 'k6-span', time: Date.now(), spanId, k6SpanId }, tabId);
-  });
+export function watchK6Spans(observers) {
+  observePages('k6-span', observers, ({ k6SpanId }, { isTop, ...page }) =>
+    isTop && isSpanId(k6SpanId) ? { what: 'k6-span', ...page, k6SpanId } : undefined);
 }

@@ -37,7 +37,7 @@
     const [navigation] = performance.getEntriesByType('navigation');
     const numbers = Object.entries(navigation?.toJSON() ?? {}).filter(([, value]) => typeof value === 'number');
     try {
-      void chrome.runtime.sendMessage({ vitals, timing: Object.fromEntries(numbers) }).catch(() => {});
+      void chrome.runtime.sendMessage({ what: 'page-measured', vitals, timing: Object.fromEntries(numbers) }).catch(() => {});
     } catch {
       // The extension was reloaded, and this script lost its connection.
     }

@@ -3,12 +3,7 @@
  */
 
 import { attempt } from '../attempt.js';
-import { WORKERS } from '../context/incognito.js';
-import { runInPages } from './content-scripts.js';
-
-/** @import { IncognitoTabs } from '../context/incognito.js' */
-/** @import { Documents } from './documents.js' */
-/** @import { Outbox } from './outbox.js' */
+import { observePages, runInPages } from './content-scripts.js';
 
 /** Limits for the values of a page. A full batch of measured pages still fits into a message to the host. */
 const MAX_VALUES = 64;
@@ -18,7 +13,7 @@ const VALUE_NAME = /^[a-zA-Z]{1,40}$/;
 const MEASURE_PAGE = { id: 'measure-page', matches: ['<all_urls>'], js: ['observe/measure-page.js'], runAt: 'document_start', persistAcrossSessions: false };
 
 /**
- * Returns the named numbers among untrusted values: a page's process may be compromised.
+ * Returns the named numbers among untrusted values.
  *
  * @param {unknown} values
  * @returns {Record<string, number>}
@@ -32,18 +27,16 @@ function numbersIn(values) {
 export const measureWebVitals = () => attempt('measuring web vitals', () => runInPages([MEASURE_PAGE]), undefined);
 
 /**
- * Turns measurements into observations. Registers the listener at once, so that the browser wakes the worker for it.
+ * Turns measurements into observations.
  *
- * @param {Pick<Outbox, 'observe'>} outbox
- * @param {Documents} documents
- * @param {IncognitoTabs} incognito
+ * @param {Parameters<typeof observePages>[1]} observers
  */
-export function watchWebVitals(outbox, documents, incognito) {
-  chrome.runtime.onMessage.addListener((message, { id, documentId, tab }) => {
-    const spanId = documents.find(documentId)?.spanId;
-    const tabId = tab?.id ?? WORKERS;
-    if (id !== chrome.runtime.id || message?.k6SpanId !== undefined || spanId === undefined || !incognito.observes(tabId)) return;
-    const { vitals, timing } = message ?? {};
-    outbox.observe({ what: 'page-measured', time: Date.now(), spanId, vitals: numbersIn(vitals), timing: numbersIn(timing) }, tabId);
-  });
+export function watchWebVitals(observers) {
+  observePages('page-measured', observers, ({ vitals, timing }, { time, spanId }) => ({
+    what: 'page-measured',
+    time,
+    spanId,
+    vitals: numbersIn(vitals),
+    timing: numbersIn(timing),
+  }));
 }

@@ -27,7 +27,7 @@ beforeEach(() => {
   const incognito = new IncognitoTabs(() => 'headers');
   incognito.opened({ id: TAB, incognito: false });
   incognito.opened({ id: HIDDEN, incognito: true });
-  watchK6Spans({ observe: (observation) => void observed.push(observation) }, documents, incognito);
+  watchK6Spans({ outbox: { observe: (observation) => void observed.push(observation) }, documents, incognito });
 });
 
 /** @param {unknown} message @param {object} [sender] */
@@ -64,7 +64,7 @@ test('the scripts run in every page from its start, one of them in its own world
 test('the id that k6 gives a page is told once, whenever k6 does and whatever the page does before', async () => {
   for (const scripts of [['k6-relay', 'k6-page'], ['k6-page', 'k6-relay']]) {
     const early = await runIn({ k6SpanId: K6 }, scripts);
-    assert.deepEqual(early(), [{ k6SpanId: K6 }], `before, ${scripts}`);
+    assert.deepEqual(early(), [{ what: 'k6-span', k6SpanId: K6 }], `before, ${scripts}`);
 
     /** @type {Record<string, unknown>} */
     const page = {};
@@ -76,7 +76,7 @@ test('the id that k6 gives a page is told once, whenever k6 does and whatever th
     for (const detail of [undefined, {}, 'text', 'c'.repeat(16)]) globalThis.document.dispatchEvent(new CustomEvent('navtrace-k6-span', { detail }));
     page['k6SpanId'] = K6;
     page['k6SpanId'] = K6;
-    assert.deepEqual([late(), page['k6SpanId']], [[ofPage, 'c'.repeat(16), K6].map((k6SpanId) => ({ k6SpanId })), K6], `after, ${scripts}`);
+    assert.deepEqual([late(), page['k6SpanId']], [[ofPage, 'c'.repeat(16), K6].map((k6SpanId) => ({ what: 'k6-span', k6SpanId })), K6], `after, ${scripts}`);
 
     for (let number = 10; number < 30; number += 1) page['k6SpanId'] = `${number}`.repeat(8);
     assert.equal(late().length, 5, 'a page makes no endless work');
@@ -84,18 +84,18 @@ test('the id that k6 gives a page is told once, whenever k6 does and whatever th
 });
 
 test('an id belongs to the navigation of its document', () => {
-  tell({ k6SpanId: K6 });
+  tell({ what: 'k6-span', k6SpanId: K6 });
   const [{ time, ...rest }] = observed;
   assert.deepEqual(rest, { what: 'k6-span', spanId: CONTEXT.spanId, k6SpanId: K6 });
   assert.ok(Math.abs(time - Date.now()) < 60_000);
 });
 
 test('what is no id, frames, unknown documents, other extensions and hidden tabs are ignored', () => {
-  for (const k6SpanId of [undefined, null, 7, '', '0'.repeat(16), 'x'.repeat(16), `${K6}0`]) tell({ k6SpanId });
-  for (const nonsense of [null, undefined, 'text', { vitals: {} }]) tell(nonsense);
-  tell({ k6SpanId: K6 }, { frameId: 1 });
-  tell({ k6SpanId: K6 }, { documentId: 'unknown' });
-  tell({ k6SpanId: K6 }, { id: 'b'.repeat(32) });
-  tell({ k6SpanId: K6 }, { tab: { id: HIDDEN } });
+  for (const k6SpanId of [undefined, null, 7, '', '0'.repeat(16), 'x'.repeat(16), `${K6}0`]) tell({ what: 'k6-span', k6SpanId });
+  for (const nonsense of [null, undefined, 'text', { k6SpanId: K6 }, { what: 'page-measured', k6SpanId: K6 }]) tell(nonsense);
+  tell({ what: 'k6-span', k6SpanId: K6 }, { frameId: 1 });
+  tell({ what: 'k6-span', k6SpanId: K6 }, { documentId: 'unknown' });
+  tell({ what: 'k6-span', k6SpanId: K6 }, { id: 'b'.repeat(32) });
+  tell({ what: 'k6-span', k6SpanId: K6 }, { tab: { id: HIDDEN } });
   assert.deepEqual(observed, []);
 });

@@ -60,7 +60,7 @@ test('every type of entry is observed, the earlier ones too', async () => {
 
 test('the numbers of the navigation are sent', async () => {
   const { sent, state } = await measure();
-  assert.deepEqual(sent(), { vitals: { cls: 0 }, timing: { responseStart: 3.5, loadEventEnd: 9 } });
+  assert.deepEqual(sent(), { what: 'page-measured', vitals: { cls: 0 }, timing: { responseStart: 3.5, loadEventEnd: 9 } });
   state.navigation = [];
   assert.deepEqual(sent().timing, {});
 });
