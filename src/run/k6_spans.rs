@@ -21,8 +21,9 @@ use crate::context::ids::{SpanId, TraceId};
 use crate::context::redaction::Redaction;
 use crate::observe::session::{EndedIteration, IterationTrace, TestStep};
 use crate::observe::span::nanos;
-use crate::run::k6_spans::convert::{ITERATION, Step, extend, is_of_browser, label, move_span, step, texts};
+use crate::run::k6_spans::convert::{ITERATION, Step, extend, is_of_browser, move_span, step, texts};
 use crate::run::test_runner::messages::Notice;
+use crate::view::parsed::iteration_name;
 
 /// The most spans that wait until their trace is known. Also limits the spans of an iteration and the labels that are remembered.
 const MAX_WAITING: usize = 20_000;
@@ -279,7 +280,7 @@ impl K6Spans {
             effects.notices.push((*host, Notice::Iteration(ended)));
             if self.labels.len() < MAX_LABELS {
                 let key = (trace.trace_id.bytes(), trace.root);
-                self.labels.extend(label(attributes).map(|label| (key, label)));
+                self.labels.extend(iteration_name(|name| attributes.get(name)).map(|label| (key, label)));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Spans as parsed from a file, the same for every format. Pure.
 
+use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use opentelemetry_semantic_conventions::attribute as semconv;
@@ -13,7 +14,7 @@ use crate::export::otlp::{SESSION_NAME, own};
 use crate::view::trace::{Link, Role};
 
 /// The attributes that [`Detail::Outline`] keeps: a span's label, role and remarks depend on them.
-pub(crate) const OUTLINE_ATTRIBUTES: [&str; 18] = [
+pub(crate) const OUTLINE_ATTRIBUTES: [&str; 20] = [
     "error.type",
     "http.method",
     "http.path",
@@ -28,7 +29,9 @@ pub(crate) const OUTLINE_ATTRIBUTES: [&str; 18] = [
     own::STEP_CATEGORY,
     own::UNFINISHED,
     TEST_CASE_NAME,
-    SCENARIO,
+    ITERATION[0],
+    ITERATION[1],
+    ITERATION[2],
     "server.address",
     "url.full",
     "url.path",
@@ -36,7 +39,10 @@ pub(crate) const OUTLINE_ATTRIBUTES: [&str; 18] = [
 
 /// The name of a test, and that of a scenario of k6.
 pub(crate) const TEST_CASE_NAME: &str = semconv::TEST_CASE_NAME;
-pub(crate) const SCENARIO: &str = "test.scenario";
+pub(crate) const SCENARIO: &str = ITERATION[0];
+
+/// The attributes that k6 gives an iteration.
+const ITERATION: [&str; 3] = ["test.scenario", "test.vu", "test.iteration.number"];
 
 /// The resource attribute with the service's name.
 pub(crate) const SERVICE_NAME: &str = "service.name";
@@ -162,6 +168,11 @@ impl ParsedSpan {
         self.attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
+    /// Returns an attribute's value as text, whatever its type.
+    pub(crate) fn attribute_text(&self, key: &str) -> Option<String> {
+        self.attribute(key).map(|value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))
+    }
+
     pub(crate) fn first_text(&self, keys: &[&str]) -> Option<&str> {
         keys.iter().filter_map(|key| self.attribute(key)?.as_str()).find(|text| !text.is_empty())
     }
@@ -178,8 +189,11 @@ impl ParsedSpan {
         }
     }
 
-    /// Returns the name to show: a navigation's with its URL, and a bare HTTP method with the path.
+    /// Returns the name to show: an iteration's for what stands for it, a navigation's with its URL, and a bare HTTP method with the path.
     pub(crate) fn label(&self) -> String {
+        if let Some(iteration) = iteration_name(|key| self.attribute_text(key)) {
+            return iteration;
+        }
         let url = self.first_text(&["url.full", "http.url"]);
         // Zipkin's names are in lower case.
         let is_method = !self.name.is_empty() && self.name.bytes().all(|byte| byte.is_ascii_uppercase())
@@ -196,6 +210,12 @@ impl ParsedSpan {
         };
         address.map_or_else(|| self.name.clone(), |address| format!("{} {address}", self.name))
     }
+}
+
+/// Names an iteration of k6 by its attributes.
+pub(crate) fn iteration_name<T: Display>(of: impl Fn(&str) -> Option<T>) -> Option<String> {
+    let [scenario, vu, number] = ITERATION.map(of);
+    Some(format!("{}, VU {}, iteration {}", scenario?, vu?, number?))
 }
 
 /// Returns the span kind of this name in any case, or an empty string.

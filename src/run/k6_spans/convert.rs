@@ -86,10 +86,3 @@ pub(super) fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     };
     attributes.iter().filter_map(|attribute| Some((attribute.key.clone(), text(attribute)?))).collect()
 }
-
-/// Names an iteration for the summary.
-pub(super) fn label(attributes: &BTreeMap<String, String>) -> Option<String> {
-    let of = |key| attributes.get(key);
-    let (scenario, vu, number) = (of("test.scenario")?, of("test.vu")?, of("test.iteration.number")?);
-    Some(format!("{scenario}, VU {vu}, iteration {number}"))
-}

@@ -137,10 +137,8 @@ impl RunBuilder {
     }
 
     fn add_failure(&mut self, span: &ParsedSpan, operation: &Operation) {
-        let known = |key: &str| {
-            span.attribute(key).map(|value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))
-        };
-        let reason = known("http.response.status_code").or_else(|| known("error.type"));
+        let status = span.attribute_text("http.response.status_code");
+        let reason = status.or_else(|| span.attribute_text("error.type"));
         let reason = short_name(&reason.unwrap_or_else(|| span.message.clone())).into_owned();
         let key = (operation.clone(), reason);
         if let Some(group) = self.failures.get_mut(&key) {

@@ -94,6 +94,24 @@ fn written_and_loaded(dir: &TempDir, name: &str, text: &str) -> LoadedTraces {
 }
 
 #[test]
+fn what_stands_for_an_iteration_is_named_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let attributes = [
+        json!({ "key": "test.scenario", "value": { "stringValue": "ui" } }),
+        json!({ "key": "test.vu", "value": { "intValue": "2" } }),
+        json!({ "key": "test.iteration.number", "value": { "intValue": 0 } }),
+    ];
+    let label = |attributes: &[Value]| {
+        let span = json!({ "traceId": TRACE, "spanId": "00000000000000a1", "name": "browser session",
+            "startTimeUnixNano": "1", "endTimeUnixNano": "2", "attributes": attributes });
+        let text = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span] }] }] }).to_string();
+        written_and_loaded(&dir, "iteration", &text).traces[0].spans[0].label.clone()
+    };
+    assert_eq!(label(&attributes), "ui, VU 2, iteration 0");
+    assert_eq!(label(&attributes[..2]), "browser session");
+}
+
+#[test]
 fn every_format_gives_the_same_trace() {
     let dir = tempfile::tempdir().unwrap();
     let parts = otlp();
