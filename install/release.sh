@@ -9,7 +9,7 @@ Usage: install/release.sh [--target TARGET]... [--profile PROFILE] [--output DIR
 
 Builds navtrace for x86_64 and aarch64, with musl instead of glibc, so that the binary runs on any Linux. DIR then holds
 
-  navtrace-VERSION-TARGET.tar.gz   the binary, man pages, completions, README, LICENSE, CHANGELOG
+  navtrace-VERSION-TARGET.tar.gz   the binary, man pages, completions, README, docs, examples, LICENSE
   navtrace_VERSION_ARCH.deb        the same as a Debian package
   navtrace-VERSION-TARGET.cdx.json what the binary is made of (SBOM, CycloneDX)
   SHA256SUMS                       checksums of all of them
@@ -146,7 +146,7 @@ bill_of_materials() {
       }' Cargo.lock -
 }
 
-# Fills a folder with man pages and completions. Where no target is this machine's, a program is built for it.
+# Collects the texts that the README leads to, and fills a folder with man pages and completions. Where no target is this machine's, a program is built for it.
 make_documents() {
   local folder=$1 target program=
   for target in "${targets[@]}"; do
@@ -157,7 +157,8 @@ make_documents() {
     cargo build --quiet --locked --bin navtrace
     program=$(target_dir)/debug/navtrace
   fi
-  mkdir "$folder/completions"
+  mkdir "$folder/completions" "$staging/texts"
+  git ls-files -z -- ':(glob)*.md' docs examples | xargs -0 cp --parents -t "$staging/texts"
   "$program" man "$folder/man/man1"
   "$program" completions bash >"$folder/completions/navtrace.bash"
   "$program" completions zsh >"$folder/completions/_navtrace"
@@ -168,7 +169,7 @@ pack_tarball() {
   local target=$1 name=navtrace-$version-$1
   mkdir "$staging/$name"
   install -m 755 "$(built_binary "$target")" "$staging/$name/navtrace"
-  cp -R README.md LICENSE CHANGELOG.md "$staging/documents/." "$staging/$name"
+  cp -R LICENSE "$staging/texts/." "$staging/documents/." "$staging/$name"
   tar --create --directory "$staging" --format=gnu --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
     "$name" | gzip -9n >"$output/$name.tar.gz"
 }
@@ -185,7 +186,7 @@ pack_deb() {
   cp "$staging/documents/completions/navtrace.bash" "$share/bash-completion/completions/navtrace"
   cp "$staging/documents/completions/_navtrace" "$share/zsh/vendor-completions/"
   cp "$staging/documents/completions/navtrace.fish" "$share/fish/vendor_completions.d/"
-  cp README.md "$share/doc/navtrace/"
+  cp -R "$staging/texts/." "$share/doc/navtrace/"
   cp LICENSE "$share/doc/navtrace/copyright"
   gzip -9nc CHANGELOG.md >"$share/doc/navtrace/changelog.gz"
   (cd "$tree" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"

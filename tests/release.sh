@@ -42,6 +42,16 @@ contains() {
   fail "no line matches $2 in: $1"
 }
 
+# dead_links FOLDER: prints the links of its README and docs to files that are not there.
+dead_links() {
+  local file link
+  for file in "$1/README.md" "$1"/docs/*.md "$1"/examples/*.md "$1"/examples/*/*.md; do
+    for link in $(grep -oE '\]\([^):#]+' "$file" | sed 's/^](//'); do
+      [ -e "${file%/*}/$link" ] || printf '%s: %s\n' "${file#"$1/"}" "$link"
+    done
+  done
+}
+
 check_files() {
   local program=$scratch/$name/navtrace
   say "- the files"
@@ -50,8 +60,10 @@ check_files() {
   same "every file has a checksum" "$(cd "$dist" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort)" \
     "$(cut -c 67- "$dist/SHA256SUMS" | sort)"
   same "the tarball has all parts" \
-    "$(printf '%s\n' CHANGELOG.md LICENSE README.md completions/{_navtrace,navtrace.bash,navtrace.fish} man/man1/navtrace.1 navtrace | sort)" \
+    "$({ git ls-files -- ':(glob)*.md' docs examples && printf '%s\n' LICENSE completions/{_navtrace,navtrace.bash,navtrace.fish} \
+      man/man1/navtrace.1 navtrace; } | sort)" \
     "$(tar -tzf "$tarball" | cut -d / -f 2- | grep -v -e '/$' -e '^$' -e '/navtrace-[a-z]*\.1$' | sort)"
+  same "no link in the README or the docs is dead" "" "$(dead_links "$scratch/$name")"
   same "the tarball names no user of this machine" "0/0" "$(tar --numeric-owner -tvzf "$tarball" | awk '{ print $2 }' | sort -u)"
   same "the binary needs no library" "" "$(readelf --dynamic --wide "$program" | grep NEEDED)"
   same "the binary needs no loader" "" "$(readelf --program-headers --wide "$program" | grep INTERP)"

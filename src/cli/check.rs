@@ -21,12 +21,12 @@ use crate::view::sources::Sources;
 /// do, if one does not. A condition on durations fails if no span matches.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  navtrace check -c 'errors == 0'                                      the latest run\n  \
+    after_help = "Examples:\n  navtrace check -c 'errors == 0'                                      the newest file\n  \
                         navtrace check run/ -c 'p95(http.server duration where service=shop) < 300ms' --report junit.xml\n  \
                         navtrace check traces.jsonl -c @conditions.txt\n\ndocs/check.md describes conditions."
 )]
 pub(super) struct Args {
-    /// Trace files, folders with such files, or - for standard input (default: the trace file of the latest run)
+    /// Trace files, folders with such files, or - for standard input (default: the newest file in the state directory)
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 

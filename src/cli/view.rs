@@ -31,12 +31,12 @@ use crate::view::tree::Clocks;
 #[allow(clippy::struct_excessive_bools, reason = "each is an option")]
 #[command(
     override_usage = "navtrace view [OPTIONS] [FILE]... [TRACE_ID]",
-    after_help = "Examples:\n  navtrace view                          the latest run\n  navtrace view traces.jsonl 4bf92f35    \
-                        one trace, by the start of its id\n  navtrace view --open                   the latest run, in the browser\n  \
+    after_help = "Examples:\n  navtrace view                          the newest file\n  navtrace view traces.jsonl 4bf92f35    \
+                        one trace, by the start of its id\n  navtrace view --open                   the newest file, in the browser\n  \
                         navtrace view artifacts/ --json        a run of several machines, for other programs"
 )]
 pub(super) struct Args {
-    /// Trace files, folders with such files, or - for standard input (default: the file of the latest run). The last one may be the id of the trace to show, or the start of it
+    /// Trace files, folders with such files, or - for standard input (default: the newest file in the state directory). The last one may be the id of the trace to show, or the start of it
     #[arg(value_name = "FILE")]
     files: Vec<OsString>,
 
@@ -188,7 +188,7 @@ fn check_html_path(html: &Path, traces: &[PathBuf]) -> Result<(), Failure> {
     check::refuse_replacing(html, traces.iter().map(PathBuf::as_path))
 }
 
-/// Returns the files and the trace id that the arguments mean. A trace id alone belongs to the latest run.
+/// Returns the files and the trace id that the arguments mean. A trace id alone belongs to the newest file.
 fn files_and_trace(args: &Args) -> Result<(Vec<PathBuf>, Option<String>), Failure> {
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut paths: Vec<PathBuf> = args.files.iter().map(PathBuf::from).collect();
@@ -211,17 +211,20 @@ fn files_and_trace(args: &Args) -> Result<(Vec<PathBuf>, Option<String>), Failur
     Ok((paths, trace))
 }
 
-/// Returns the trace file of the latest run.
+/// Returns the newest trace file in the state directory, and says which one it is.
 pub(super) fn latest() -> Result<PathBuf, Failure> {
     let latest = store::latest().map_err(|error| {
         Failure::new(ExitCode::Failure, "the trace files of earlier runs can't be read")
             .because(error)
             .hint("name a file")
     })?;
-    latest.ok_or_else(|| {
+    let latest = latest.ok_or_else(|| {
         let failure = Failure::new(ExitCode::Failure, "there is no trace file of an earlier run");
         failure.hint("start a run with navtrace run, or name a file")
-    })
+    })?;
+    // A later run may have written its file elsewhere, or none.
+    say(&format!("the newest trace file is {}", latest.display()));
+    Ok(latest)
 }
 
 fn warn(warnings: &[String]) {
