@@ -58,6 +58,12 @@ as_root() {
   fi
 }
 
+# restart_as_root SCRIPT ARGUMENT...: continues as root, with the tools of the user. What was built before is the user's.
+restart_as_root() {
+  have sudo || fail "run this as root, or install sudo"
+  exec sudo env "HOME=$HOME" "PATH=$PATH" "XDG_CACHE_HOME=${XDG_CACHE_HOME:-}" "$@"
+}
+
 # apt_install PACKAGE...
 apt_install() {
   have apt-get || fail "$* missing, and this is not Debian: please install by hand"
@@ -180,15 +186,16 @@ need_jaeger() {
 # A bare Debian (mmdebstrap's variant minbase) with what a user of navtrace installs there: Chromium, its sandbox, a font, certificates,
 # and k6 in /usr/local/bin. It has no navtrace and nothing of this machine's configuration. Made once (a minute or two) and kept.
 #
-#   debian=$(need_debian_root)   # prints the folder
+#   debian=$(need_debian_root)   # prints the folder, which has the version of k6 in its name
 #
 # The folder is root's and shared by all who call this: never write into it. Put an overlay or a copy above it
 # (mount -t overlay -o lowerdir="$debian",upperdir=…,workdir=…, or cp -a), and mount /proc, /dev and /tmp there.
 need_debian_root() {
-  local packages=ca-certificates,chromium,chromium-sandbox,fonts-liberation debian=$tools/debian-$DEBIAN_SUITE-1
+  local packages=ca-certificates,chromium,chromium-sandbox,fonts-liberation debian
+  need_k6 >&2
+  debian=$tools/debian-$DEBIAN_SUITE-k6-$(k6 version | sed -n '1s/^k6 \([^ ]*\).*/\1/p')
   if [ ! -d "$debian" ]; then
     have mmdebstrap || apt_install mmdebstrap
-    need_k6
     say "Making a bare Debian with Chromium and k6 (once; it takes a minute or two)"
     mkdir -p "$tools"
     (

@@ -75,6 +75,11 @@ debian_architecture() {
   esac
 }
 
+# The forge puts a dot in the place of a `~` in the name of a file.
+package_name() {
+  printf 'navtrace_%s_%s.deb\n' "${version/-/.}" "$(debian_architecture "$1")"
+}
+
 built_binary() {
   local folder=$profile
   if [ "$profile" = dev ]; then folder=debug; fi
@@ -207,7 +212,7 @@ Description: trace context on every request of a browser test
  navtrace run -- k6 run script.js
 TEXT
   find "$tree" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-  dpkg-deb --root-owner-group -Zxz --build "$tree" "$output/navtrace_${version/-/\~}_$architecture.deb" >&2
+  dpkg-deb --root-owner-group -Zxz --build "$tree" "$output/$(package_name "$target")" >&2
 }
 
 have dpkg-deb || apt_install dpkg
@@ -217,12 +222,15 @@ trap 'rm -rf "$staging"' EXIT
 mkdir "$staging/documents"
 build
 make_documents "$staging/documents"
-rm -f "$output"/navtrace[-_]* "$output/SHA256SUMS"
+rm -f "$output"/navtrace-*-unknown-linux-musl.{tar.gz,cdx.json} "$output"/navtrace_*_{amd64,arm64}.deb "$output/SHA256SUMS"
 for target in "${targets[@]}"; do
   pack_tarball "$target"
   pack_deb "$target"
   bill_of_materials "$target" >"$output/navtrace-$version-$target.cdx.json"
 done
-(cd "$output" && sha256sum navtrace[-_]* >SHA256SUMS)
-say "The release is in $output:"
-(cd "$output" && du -h --apparent-size -- * >&2)
+(
+  cd "$output"
+  sha256sum navtrace-*-unknown-linux-musl.* navtrace_*.deb >SHA256SUMS
+  say "The release is in $output:"
+  du -h --apparent-size -- navtrace-*-unknown-linux-musl.* navtrace_*.deb SHA256SUMS >&2
+)

@@ -46,7 +46,7 @@ contains() {
 dead_links() {
   local file link
   for file in "$1/README.md" "$1"/docs/*.md "$1"/examples/*.md "$1"/examples/*/*.md; do
-    for link in $(grep -oE '\]\([^):#]+' "$file" | sed 's/^](//'); do
+    grep -oE '\]\([^):#]+[)#]' "$file" | sed 's/^](//; s/.$//' | while read -r link; do
       [ -e "${file%/*}/$link" ] || printf '%s: %s\n' "${file#"$1/"}" "$link"
     done
   done
@@ -57,7 +57,7 @@ check_files() {
   say "- the files"
   tar -xzf "$tarball" -C "$scratch"
   (cd "$dist" && quietly sha256sum --check --strict SHA256SUMS)
-  same "every file has a checksum" "$(cd "$dist" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort)" \
+  same "every file has a checksum" "$(cd "$dist" && find . -type f ! -name SHA256SUMS ! -name navtrace-image.tar -printf '%P\n' | sort)" \
     "$(cut -c 67- "$dist/SHA256SUMS" | sort)"
   same "the tarball has all parts" \
     "$({ git ls-files -- ':(glob)*.md' docs examples && printf '%s\n' LICENSE completions/{_navtrace,navtrace.bash,navtrace.fish} \
@@ -117,7 +117,7 @@ check_debian() {
   in_system "$debian" '
     dpkg -i /mnt/release/*.deb >/dev/null
     dpkg --verify navtrace
-    test "$(navtrace --version)" = "navtrace $(dpkg-query -W -f "\${Version}" navtrace)"
+    test "$(navtrace --version | tr - "~")" = "navtrace $(dpkg-query -W -f "\${Version}" navtrace)"
     NAVTRACE_BROWSER=echo navtrace-chromium --headless | grep -q -e --headless
     test -s /usr/share/bash-completion/completions/navtrace -a -s /usr/share/man/man1/navtrace-run.1.gz
     dpkg -r navtrace >/dev/null
@@ -176,8 +176,13 @@ check_busybox() {
   binds=(--bind "$(need_debian_root):/opt/debian")
   # shellcheck disable=SC2016 # expanded there
   first_trace "$system" '
-    for part in lib64 lib/x86_64-linux-gnu usr/lib/x86_64-linux-gnu usr/lib/chromium usr/share/fonts etc/fonts etc/ssl; do
+    libraries=$(uname -m)-linux-gnu
+    for part in "lib/$libraries" "usr/lib/$libraries" usr/lib/chromium usr/share/fonts etc/fonts etc/ssl; do
       ln -s "/opt/debian/$part" "/$part"
+    done
+    # The loader, which is elsewhere on each kind of machine.
+    for part in lib64 lib/ld-linux-aarch64.so.1; do
+      [ ! -e "/opt/debian/$part" ] || ln -s "/opt/debian/$part" "/$part"
     done
     ln -s /opt/debian/usr/local/bin/k6 /opt/debian/usr/lib/chromium/chromium /usr/bin/'
 }

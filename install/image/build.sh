@@ -7,7 +7,7 @@ usage() {
   cat <<'TEXT'
 Usage: install/image/build.sh [--binary FILE] [--output FILE] [--tag NAME]
 
-Builds an image with Chromium, k6 and navtrace by buildah, as root. It is then in the storage that podman uses.
+Builds an image with Chromium, k6 and navtrace by buildah, as root or with sudo. It is then in the storage that podman uses.
 
   --binary FILE  this navtrace, instead of one that is built
   --output FILE  also writes the image as an OCI archive, such as dist/navtrace-image.tar, for `podman load`,
@@ -39,15 +39,8 @@ while [ $# -gt 0 ]; do
     *) usage >&2 && fail "unknown argument: $1" ;;
   esac
 done
-[ "$(id -u)" -eq 0 ] || fail "run this as root: the image has files of root"
 [ -z "$binary" ] || [ -x "$binary" ] || fail "this is no program: $binary"
 
-need_buildah
-# It warns of networks that are not needed.
-buildah() {
-  command buildah --log-level error "$@"
-}
-debian=$(need_debian_root)
 if [ -z "$binary" ]; then
   need_rust
   need_linker
@@ -55,6 +48,16 @@ if [ -z "$binary" ]; then
   cargo build --quiet --manifest-path "$root/Cargo.toml" --release --locked --bin navtrace
   binary=$(target_dir)/release/navtrace
 fi
+# The image has files of root.
+[ "$(id -u)" -eq 0 ] ||
+  restart_as_root "$root/install/image/build.sh" --binary "$binary" --tag "$tag" ${output:+--output "$output"}
+
+need_buildah
+# It warns of networks that are not needed.
+buildah() {
+  command buildah --log-level error "$@"
+}
+debian=$(need_debian_root)
 
 scratch=$(mktemp -d)
 container=

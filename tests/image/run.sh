@@ -33,9 +33,7 @@ else
   shop=$(target_dir)/release/examples/shop
 fi
 # What follows needs root. What was installed and built before is the user's.
-if [ "$(id -u)" -ne 0 ]; then
-  exec sudo env "HOME=$HOME" "PATH=$PATH" "XDG_CACHE_HOME=${XDG_CACHE_HOME:-}" "$root/tests/image/run.sh" "$@"
-fi
+[ "$(id -u)" -eq 0 ] || restart_as_root "$root/tests/image/run.sh" "$@"
 user=54321
 
 # Storage and settings of this test alone. The bare Debian stays there for the next time.
