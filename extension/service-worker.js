@@ -62,14 +62,14 @@ if (restarted) {
 let track = () => {};
 const navigations = watchNavigations(new Promise((resolve) => (track = resolve)), { outbox, documents, starts });
 const ready = startHeaders(session, host, { injector, navigations }, { outbox, documents, requests });
-void ready.then((parts) => {
+const known = ready.then((parts) => {
   track(parts.navigations);
   // Events about tabs have waited for the tracker, which handles them before this.
   queueMicrotask(() => outbox.tabsKnown());
-  void observeOpenDocuments(parts.navigations, { outbox, documents });
+  return observeOpenDocuments(parts.navigations, { outbox, documents });
 });
 
-const observers = { outbox, documents, incognito: session.incognito };
+const observers = { outbox, documents, incognito: session.incognito, known };
 watchWebVitals(observers);
 watchK6Spans(observers);
 servePages(ready, { session, host, choices, status, history });

@@ -22,17 +22,21 @@ export async function runInPages(scripts) {
  * browser wakes the worker for it.
  *
  * @param {string} what the `what` of the messages
- * @param {{outbox: Pick<Outbox, 'observe'>, documents: Documents, incognito: IncognitoTabs}} observers
+ * @param {{outbox: Pick<Outbox, 'observe'>, documents: Documents, incognito: IncognitoTabs, known: Promise<unknown>}} observers with `known` it waits
+ *   until the open documents are known: a page tells most things only once, maybe to a worker that starts because of it
  * @param {(message: any, page: {time: number, spanId: string, isTop: boolean}) => Parameters<Outbox['observe']>[0] | undefined} toObservation gets
  *   a message, which may be anything since a page's process may be compromised, and the span id of the page's navigation
  */
-export function observePages(what, { outbox, documents, incognito }, toObservation) {
+export function observePages(what, { outbox, documents, incognito, known }, toObservation) {
   chrome.runtime.onMessage.addListener((message, { id, documentId, tab, frameId }) => {
     if (id !== chrome.runtime.id || message?.what !== what) return;
-    const spanId = documents.find(documentId)?.spanId;
-    const tabId = tab?.id ?? WORKERS;
-    if (spanId === undefined || !incognito.observes(tabId)) return;
-    const observation = toObservation(message, { time: Date.now(), spanId, isTop: frameId === 0 });
-    if (observation) outbox.observe(observation, tabId);
+    const time = Date.now();
+    void known.then(() => {
+      const spanId = documents.find(documentId)?.spanId;
+      const tabId = tab?.id ?? WORKERS;
+      if (spanId === undefined || !incognito.observes(tabId)) return;
+      const observation = toObservation(message, { time, spanId, isTop: frameId === 0 });
+      if (observation) outbox.observe(observation, tabId);
+    });
   });
 }

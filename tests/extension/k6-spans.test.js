@@ -16,23 +16,28 @@ const HIDDEN = 9;
 let browser;
 /** @type {any[]} */
 let observed;
+/** @type {Promise<void>} */
+let known;
 let pages = 0;
 
 beforeEach(() => {
   mock.reset();
   browser = fakeChrome();
   observed = [];
+  known = Promise.resolve();
   const documents = new Documents();
   documents.committed('doc', CONTEXT);
   const incognito = new IncognitoTabs(() => 'headers');
   incognito.opened({ id: TAB, incognito: false });
   incognito.opened({ id: HIDDEN, incognito: true });
-  watchK6Spans({ outbox: { observe: (observation) => void observed.push(observation) }, documents, incognito });
+  watchK6Spans({ outbox: { observe: (observation) => void observed.push(observation) }, documents, incognito, known });
 });
 
 /** @param {unknown} message @param {object} [sender] */
-const tell = (message, sender) =>
+const tell = async (message, sender) => {
   browser.fire('runtime.onMessage', message, { id: 'aalhdoofknlgjgclnnkjbegphicaohme', documentId: 'doc', frameId: 0, tab: { id: TAB }, ...sender });
+  await known;
+};
 
 /**
  * Runs both scripts in a page, in either order.
@@ -83,19 +88,31 @@ test('the id that k6 gives a page is told once, whenever k6 does and whatever th
   }
 });
 
-test('an id belongs to the navigation of its document', () => {
-  tell({ what: 'k6-span', k6SpanId: K6 });
+test('an id belongs to the navigation of its document', async () => {
+  await tell({ what: 'k6-span', k6SpanId: K6 });
   const [{ time, ...rest }] = observed;
   assert.deepEqual(rest, { what: 'k6-span', spanId: CONTEXT.spanId, k6SpanId: K6 });
   assert.ok(Math.abs(time - Date.now()) < 60_000);
 });
 
-test('what is no id, frames, unknown documents, other extensions and hidden tabs are ignored', () => {
-  for (const k6SpanId of [undefined, null, 7, '', '0'.repeat(16), 'x'.repeat(16), `${K6}0`]) tell({ what: 'k6-span', k6SpanId });
-  for (const nonsense of [null, undefined, 'text', { k6SpanId: K6 }, { what: 'page-measured', k6SpanId: K6 }]) tell(nonsense);
-  tell({ what: 'k6-span', k6SpanId: K6 }, { frameId: 1 });
-  tell({ what: 'k6-span', k6SpanId: K6 }, { documentId: 'unknown' });
-  tell({ what: 'k6-span', k6SpanId: K6 }, { id: 'b'.repeat(32) });
-  tell({ what: 'k6-span', k6SpanId: K6 }, { tab: { id: HIDDEN } });
+test('an id that wakes the worker waits until the open documents are known', async () => {
+  let found = () => {};
+  known = new Promise((resolve) => (found = resolve));
+  const documents = new Documents();
+  watchK6Spans({ outbox: { observe: (observation) => void observed.push(observation) }, documents, incognito: new IncognitoTabs(() => 'headers'), known });
+  const told = tell({ what: 'k6-span', k6SpanId: K6 });
+  documents.committed('doc', { spanId: 'b'.repeat(16), flags: '01' });
+  found();
+  await told;
+  assert.deepEqual(observed.map(({ spanId }) => spanId).at(-1), 'b'.repeat(16));
+});
+
+test('what is no id, frames, unknown documents, other extensions and hidden tabs are ignored', async () => {
+  for (const k6SpanId of [undefined, null, 7, '', '0'.repeat(16), 'x'.repeat(16), `${K6}0`]) await tell({ what: 'k6-span', k6SpanId });
+  for (const nonsense of [null, undefined, 'text', { k6SpanId: K6 }, { what: 'page-measured', k6SpanId: K6 }]) await tell(nonsense);
+  await tell({ what: 'k6-span', k6SpanId: K6 }, { frameId: 1 });
+  await tell({ what: 'k6-span', k6SpanId: K6 }, { documentId: 'unknown' });
+  await tell({ what: 'k6-span', k6SpanId: K6 }, { id: 'b'.repeat(32) });
+  await tell({ what: 'k6-span', k6SpanId: K6 }, { tab: { id: HIDDEN } });
   assert.deepEqual(observed, []);
 });
