@@ -82,6 +82,10 @@ pub(crate) fn stop_writing(timeout: Duration) {
     std::mem::forget(lock_within(&WRITING, timeout));
 }
 
+/// Errors of making a file in a folder, or of renaming it, that say nothing about the file that it would replace.
+const CANNOT_REPLACE: [ErrorKind; 3] =
+    [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem, ErrorKind::ResourceBusy];
+
 /// Writes a file atomically: readers see the old content or the new one.
 pub(crate) fn write(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     write_with(path, readers, |file| file.write_all(bytes))
@@ -95,9 +99,10 @@ pub(crate) fn write_with(
 ) -> io::Result<()> {
     let _writing = lock(&WRITING);
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file =
-        Builder::new().prefix(".navtrace-").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
-    let mut buffer = BufWriter::new(&mut file);
+    // What tempfile opens and writes itself has errors with the temporary path, which the user does not know.
+    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let file = Builder::new().prefix(".navtrace-").make_in(folder, create)?;
+    let mut buffer = BufWriter::new(file.as_file());
     contents(&mut buffer)?;
     buffer.flush()?;
     drop(buffer);
@@ -106,19 +111,21 @@ pub(crate) fn write_with(
     Ok(())
 }
 
-/// Writes a file that the user names. A link is followed, and what is no regular file, such as a pipe or a device, is written to and stays.
+/// Writes a file that the user names. A link is followed, and what is no regular file, such as a pipe or a device, is written to and stays. So does
+/// a file that can't be replaced, which readers may then see half written.
 pub(crate) fn write_named(
     path: &Path,
     readers: Readers,
-    contents: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    contents: impl Fn(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let is_regular = match fs::metadata(path) {
-        Ok(data) => data.is_file(),
-        Err(_) if path.is_symlink() => false,
-        Err(_) => return write_with(path, readers, contents),
-    };
-    if is_regular {
-        return write_with(&path.canonicalize()?, readers, contents);
+    match fs::metadata(path) {
+        Ok(data) if data.is_file() => match write_with(&path.canonicalize()?, readers, &contents) {
+            // Its folder can't be written, or it is mounted into a container.
+            Err(error) if CANNOT_REPLACE.contains(&error.kind()) => {}
+            result => return result,
+        },
+        Err(_) if !path.is_symlink() => return write_with(path, readers, contents),
+        _ => {}
     }
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(readers.file_mode()).open(path)?;
     let mut buffer = BufWriter::new(file);

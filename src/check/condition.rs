@@ -94,7 +94,7 @@ pub(crate) struct Filter {
 pub(crate) enum Attribute {
     Name,
     Service,
-    /// The name of the test in whose trace the span is.
+    /// The name of the test to which the span belongs.
     Test,
     /// The first of these keys that a span or its resource has.
     Keys(Vec<String>),

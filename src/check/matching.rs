@@ -1,24 +1,22 @@
 //! Which spans a condition selects. Pure.
 
-use std::collections::HashMap;
+mod test_of_span;
 
 use serde_json::Value;
 
 use crate::check::condition::{Attribute, Comparison, Filter, Selection, SpanKind};
+pub(super) use crate::check::matching::test_of_span::Tests;
 use crate::export::otlp::own;
 use crate::view::parsed::{Origin, ParsedSpan, TEST_CASE_NAME};
 use crate::view::trace::Role;
-
-/// The names of the tests in each trace.
-pub(super) type Tests = HashMap<u128, Vec<String>>;
 
 /// A span and what is known about it from elsewhere.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate<'a> {
     pub(super) span: &'a ParsedSpan,
     pub(super) origin: &'a Origin<'a>,
-    /// The names of the tests in its trace.
-    pub(super) tests: &'a [String],
+    /// The name of its test.
+    pub(super) test: Option<&'a str>,
 }
 
 impl Selection {
@@ -47,11 +45,11 @@ impl SpanKind {
 
 impl Filter {
     /// Returns whether the comparison holds. Without the attribute, only "not equal" does.
-    fn matches(&self, Candidate { span, origin, tests }: Candidate) -> bool {
+    fn matches(&self, Candidate { span, origin, test }: Candidate) -> bool {
         match &self.attribute {
             Attribute::Name => self.holds_for_any([span.name.as_str()]),
             Attribute::Service => self.holds_for_any([origin.service()]),
-            Attribute::Test => self.holds_for_any(tests.iter().map(String::as_str)),
+            Attribute::Test => self.holds_for_any(test),
             Attribute::Keys(keys) => {
                 let of_resource = |key| origin.resource.iter().find(|(name, _)| name == key).map(|(_, value)| value);
                 let value = keys.iter().find_map(|key| span.attribute(key).or_else(|| of_resource(key)));
@@ -146,10 +144,9 @@ mod tests {
         };
         let resource = [(SERVICE_NAME, "shop"), ("host.name", "m1")].map(|(key, value)| (key.to_owned(), value.into()));
         let origin = Origin { resource: &resource, scope: "" };
-        let tests = ["checkout".to_owned(), "cart > empty".to_owned()];
         let selects = |spans: &str| {
             let condition: Condition = format!("spans({spans}) == 0").parse().unwrap();
-            condition.spans().matches(Candidate { span: &span, origin: &origin, tests: &tests })
+            condition.spans().matches(Candidate { span: &span, origin: &origin, test: Some("cart > empty") })
         };
         for spans in [
             "span",
@@ -165,8 +162,8 @@ mod tests {
             "'tags'=@cart",
             "'retried'=true",
             "host.name=m1",
-            "test=checkout",
             "test='cart > *'",
+            "test!=checkout",
             "db.system!=postgresql",
             "url!=*/login",
         ] {
@@ -187,7 +184,7 @@ mod tests {
             "'tags'=@car",
             "'tags'!=@cart",
             "test=cart",
-            "test!=checkout",
+            "test!='cart > empty'",
             "method>1",
             "no.such=x",
             "no.such>=0",

@@ -8,13 +8,13 @@ use crate::check::matching::{Candidate, Tests};
 use crate::check::outcome::{Outcome, Status, WorstSpan, aggregate};
 use crate::check::report::Report;
 use crate::view::link::LinkTemplate;
-use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink, TEST_CASE_NAME};
+use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink};
 use crate::view::run::repeats::Repeats;
 
 /// How many traces an outcome names.
 const MAX_WORST: usize = 5;
 
-/// Collects the names of tests.
+/// Finds the tests.
 #[derive(Debug, Default)]
 pub(super) struct TestNames(pub(super) Tests);
 
@@ -28,12 +28,7 @@ impl SpanSink for TestNames {
     }
 
     fn add(&mut self, span: ParsedSpan, _: &Origin) {
-        if let Some(name) = span.attribute(TEST_CASE_NAME).and_then(|name| name.as_str()) {
-            let names = self.0.entry(span.trace_number()).or_default();
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
-            }
-        }
+        self.0.add(&span);
     }
 }
 
@@ -71,7 +66,7 @@ struct InTrace {
 impl<'a> CheckSink<'a> {
     pub(super) fn new(conditions: &'a [Condition], tests: Tests) -> Self {
         let conditions = conditions.iter().map(|condition| (condition, Tally::default())).collect();
-        Self { conditions, tests, traces: HashSet::new(), spans: 0, repeats: Repeats::default() }
+        Self { conditions, tests: tests.assigned(), traces: HashSet::new(), spans: 0, repeats: Repeats::default() }
     }
 
     pub(super) fn finish(self, link: Option<&LinkTemplate>) -> Report {
@@ -101,9 +96,9 @@ impl SpanSink for CheckSink<'_> {
         let trace = span.trace_number();
         self.traces.insert(trace);
         self.spans += 1;
-        let tests = self.tests.get(&trace).map(Vec::as_slice).unwrap_or_default();
+        let test = self.tests.of(&span);
         for (condition, tally) in &mut self.conditions {
-            let is_selected = condition.spans().matches(Candidate { span: &span, origin, tests });
+            let is_selected = condition.spans().matches(Candidate { span: &span, origin, test });
             if is_selected {
                 tally.spans += 1;
                 tally.errors += usize::from(span.error);

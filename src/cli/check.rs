@@ -79,14 +79,16 @@ pub(super) fn check(config: &Config, args: &Args) -> Result<ProcessExitCode, Fai
     args.reports.refuse_replacing(&sources.paths())?;
     let text = if args.json { json(&report) } else { report.lines().join("\n") + "\n" };
     let written = print(&text).and(args.reports.write(&report));
-    match exit_code(&report, &sources) {
-        // A verdict matters more than a report that can't be written.
-        ExitCode::ConditionFailed => {
-            written.err().iter().for_each(|failure| say(&failure.to_string()));
-            Ok(ExitCode::ConditionFailed.into())
-        }
-        code => written.map(|()| code.into()),
+    verdict(exit_code(&report, &sources), written).map(Into::into)
+}
+
+/// Returns the exit code. A failed verdict matters more than what can't be written, which is only said.
+pub(super) fn verdict(code: ExitCode, written: Result<(), Failure>) -> Result<ExitCode, Failure> {
+    if code == ExitCode::ConditionFailed {
+        written.err().iter().for_each(|failure| say(&failure.to_string()));
+        return Ok(code);
     }
+    written.map(|()| code)
 }
 
 fn exit_code(report: &Report, sources: &Sources) -> ExitCode {
@@ -126,8 +128,7 @@ pub(super) fn after_run(
     for line in report.lines() {
         say(&line);
     }
-    reports.write(&report)?;
-    Ok(code)
+    verdict(code, reports.write(&report))
 }
 
 impl Reports {

@@ -6,6 +6,7 @@ use std::process::ExitCode as ProcessExitCode;
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::base::text::counted;
+use crate::cli::check::verdict;
 use crate::cli::print;
 use crate::compare;
 use crate::compare::comparison::Comparison;
@@ -57,28 +58,33 @@ pub(super) fn compare(args: &Args) -> Result<ProcessExitCode, Failure> {
         }
         Ok::<_, Failure>(profile)
     };
-    let comparison = Comparison::new(&read(&args.base)?, &read(&args.new)?, args.fail_on_slower);
+    let fails_at = args.fail_on_slower.map(|percent| percent / 100.0);
+    let comparison = Comparison::new(&read(&args.base)?, &read(&args.new)?, fails_at);
     let text = if args.json {
         serde_json::to_string_pretty(&comparison).unwrap_or_default()
     } else {
         comparison.lines().join("\n")
     };
-    print(&(text + "\n"))?;
+    let written = print(&(text + "\n"));
     if let Some(reason) = comparison.empty_reason() {
         say(reason);
     }
-    let slower = args.fail_on_slower.map_or(0, |part| comparison.slower_by(part));
-    if slower > 0 {
-        let (part, are) = (args.fail_on_slower.unwrap_or_default() * 100.0, if slower == 1 { "is" } else { "are" });
-        say(&format!("{slower} {are} slower by {part} % or more"));
-        return Ok(ExitCode::ConditionFailed.into());
-    }
-    Ok(if is_incomplete { ExitCode::Failure } else { ExitCode::Success }.into())
+    let slower = fails_at.map_or(0, |part| comparison.slower_by(part));
+    let code = match args.fail_on_slower {
+        Some(percent) if slower > 0 => {
+            let are = if slower == 1 { "is" } else { "are" };
+            say(&format!("{slower} {are} slower by {percent} % or more"));
+            ExitCode::ConditionFailed
+        }
+        _ if is_incomplete => ExitCode::Failure,
+        _ => ExitCode::Success,
+    };
+    verdict(code, written).map(Into::into)
 }
 
-/// Parses a percentage, and returns it as a part of 1.
+/// Parses a percentage.
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>().ok();
     let number = number.filter(|number| number.is_finite() && *number >= 0.0);
-    number.map(|number| number / 100.0).ok_or_else(|| "expected a percentage, such as 10%".to_owned())
+    number.ok_or_else(|| "expected a percentage, such as 10%".to_owned())
 }

@@ -239,14 +239,15 @@ impl Difference {
         known.filter(move |(_, change)| change.is_sure() && change.relative().abs() >= least)
     }
 
-    /// Returns whether the operation is slower (greater) or faster. If its percentiles disagree, the median decides.
+    /// Returns whether the operation is slower (greater) or faster. One slower percentile is enough, since the other one must not hide it.
     fn direction(&self) -> Ordering {
-        self.differing().next().map_or(Ordering::Equal, |(_, change)| change.difference().total_cmp(&0.0))
+        self.differing().map(|(_, change)| change.direction()).max().unwrap_or(Ordering::Equal)
     }
 
     /// Returns how much time the difference makes in all calls of the new run.
     fn weight(&self) -> f64 {
-        let first = self.differing().next();
+        let direction = self.direction();
+        let first = self.differing().find(|(_, change)| change.direction() == direction);
         first.map_or(0.0, |(_, change)| change.difference().abs() * self.new.durations.count as f64)
     }
 

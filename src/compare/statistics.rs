@@ -3,6 +3,8 @@
 //! Order statistics give a percentile an interval whatever the distribution is. Two intervals together give one for the difference (MOVER: Zou and
 //! Donner, 2008; for shares of errors it is Newcombe's, of Wilson's intervals).
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
 
 use crate::view::run::durations::Durations;
@@ -58,6 +60,11 @@ impl Change {
     /// Returns the difference.
     pub(crate) fn difference(self) -> f64 {
         self.new - self.base
+    }
+
+    /// Returns whether the new value is greater or less.
+    pub(crate) fn direction(self) -> Ordering {
+        self.difference().total_cmp(&0.0)
     }
 
     /// Returns the difference as a part of the base.

@@ -2,14 +2,15 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Read as _;
-use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::navtrace::{Environment, stderr, stdout};
+use crate::navtrace::{Environment, copy_binary, stderr, stdout};
 
 /// Three traces of the demo: a browser, a shop and the pricing service behind it.
 const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shop.jsonl");
@@ -268,6 +269,95 @@ fn a_verdict_stays_if_it_cannot_be_printed() {
     let output = command.current_dir(environment.home()).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(99), "{}", stderr(&output));
     assert!(fs::read_to_string(environment.home().join("j.xml")).unwrap().contains("<failure "));
+    // No report can be made there.
+    let (code, text) = run(&environment, &["--check", "errors == 0", "--report", "/proc/r.json"], "true");
+    assert_eq!(code, 99, "{text}");
+    assert!(text.contains("navtrace: /proc/r.json can't be written: "), "{text}");
+}
+
+/// The file and the folder are those of another user, who lets everybody write the file.
+#[test]
+fn a_report_goes_to_a_file_in_a_folder_that_cannot_be_written() {
+    let environment = Environment::new();
+    let home = environment.home();
+    let program = home.join("navtrace");
+    copy_binary(&program);
+    fs::copy(SHOP, home.join("shop.jsonl")).unwrap();
+    let folder = home.join("closed");
+    fs::create_dir(&folder).unwrap();
+    let allow = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for (name, mode) in [("open.xml", 0o666), ("closed.xml", 0o444)] {
+        fs::write(folder.join(name), "before").unwrap();
+        allow(&folder.join(name), mode);
+    }
+    allow(&folder, 0o555);
+    let is_root = rustix::process::geteuid().is_root();
+    let user = if is_root { 1_000_000 + std::process::id() } else { rustix::process::geteuid().as_raw() };
+    chown(home, Some(user), Some(user)).unwrap();
+    let written = |report: &str| {
+        let described = environment.navtrace(["check", "shop.jsonl", "-c", "errors == 0", "--report", report]);
+        let mut command = Command::new(&program);
+        command.args(described.get_args()).current_dir(home);
+        command.env_clear().envs(described.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if is_root {
+            command.uid(user).gid(user);
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    assert_eq!(written("closed/open.xml"), (Some(0), String::new()));
+    assert!(fs::read_to_string(folder.join("open.xml")).unwrap().starts_with("<?xml"));
+    for name in ["closed.xml", "new.xml"] {
+        let message = format!("navtrace: closed/{name} can't be written: Permission denied (os error 13)\n");
+        assert_eq!(written(&format!("closed/{name}")), (Some(1), message));
+    }
+    // So that the folder can be deleted.
+    allow(&folder, 0o755);
+}
+
+/// No file can be renamed to the name of a mounted one. To mount it the test needs root or user namespaces.
+#[test]
+fn a_report_goes_to_a_mounted_file() {
+    let environment = Environment::new();
+    let home = environment.home();
+    for name in ["outside.xml", "mounted.xml"] {
+        fs::write(home.join(name), "before").unwrap();
+    }
+    let mount = r#"mount --bind outside.xml mounted.xml && exec "$@""#;
+    let check = environment.navtrace(["check", SHOP, "-c", "errors == 0", "--report", "mounted.xml"]);
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "--", "sh", "-c", mount, "sh"]).arg(check.get_program());
+    command.args(check.get_args()).env("HOME", home).env("TMPDIR", environment.temporary());
+    let output = command.current_dir(home).output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    assert!(fs::read_to_string(home.join("outside.xml")).unwrap().starts_with("<?xml"));
+    let mut names = fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(!names.any(|name| name.starts_with(".navtrace-")), "a temporary file is left");
+}
+
+#[test]
+fn a_test_of_several_in_a_trace_has_the_spans_below_it() {
+    let environment = Environment::new();
+    let test = |name| format!(r#","attributes":[{{"key":"test.case.name","value":{{"stringValue":"{name}"}}}}]"#);
+    let below = |letter| format!("{letter:0>16}");
+    let failed = r#","status":{"code":2}"#;
+    let lines = [
+        line(1, "a", "", (1, 9), ""),
+        line(1, "b", &below("a"), (1, 4), &test("pays")),
+        line(1, "c", &below("b"), (2, 3), ""),
+        line(1, "d", &below("a"), (5, 9), &test("orders")),
+        line(1, "e", &below("d"), (6, 8), failed),
+    ];
+    fs::write(environment.home().join("run.jsonl"), lines.concat()).unwrap();
+    let conditions = [
+        "spans where test=pays == 2",
+        "errors where test=pays == 0",
+        "errors where test=orders == 1",
+        "max(duration where test=pays) == 3ms",
+        "spans where test!=pays == 3",
+    ];
+    let output = checked_files(&environment, &["run.jsonl"], &conditions, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
 }
 
 #[test]

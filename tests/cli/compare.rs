@@ -1,7 +1,7 @@
 //! Tests `navtrace compare`: differences that are more than noise, what explains them, and exit codes.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::process::Output;
 
 use serde_json::Value;
@@ -245,6 +245,36 @@ fn a_small_difference_counts_if_it_is_to_fail() {
         let (actual, text, errors) = compared_texts(&base, &new, &["--fail-on-slower", limit]);
         assert_eq!((actual, text.contains("\nslower\n")), (code, is_listed), "{limit}: {text}{errors}");
     }
+}
+
+#[test]
+fn a_slower_tail_counts_though_the_median_is_faster() {
+    let base = steady(1, 500, "/cart", 100_000);
+    // One in ten is far longer, and the others are shorter.
+    let new = steady(2, 450, "/cart", 80_000) + "\n" + &steady(3, 50, "/cart", 400_000);
+    for (base, new, median) in [(&base, &new, "(-20 %)"), (&new, &base, "(+25 %)")] {
+        let (code, text, errors) = compared_texts(base, new, &["--fail-on-slower", "10%"]);
+        assert_eq!((code, errors.as_str()), (99, "navtrace: 1 is slower by 10 % or more\n"), "{text}");
+        assert!(text.contains("\nslower\n") && !text.contains("\nfaster\n"), "{text}");
+        assert!(text.contains(median) && text.contains("    p95 "), "{text}");
+    }
+    // Only the median is slower, and not by so much.
+    assert_eq!(compared_texts(&new, &base, &["--fail-on-slower", "50%"]).0, 0);
+}
+
+#[test]
+fn a_verdict_stays_if_the_comparison_cannot_be_printed() {
+    let environment = Environment::new();
+    for (name, length) in [("base.jsonl", 100_000), ("new.jsonl", 120_000)] {
+        fs::write(environment.home().join(name), steady(length, 200, "/cart", length)).unwrap();
+    }
+    let mut command = environment.navtrace(["compare", "base.jsonl", "new.jsonl", "--fail-on-slower", "7%"]);
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = command.current_dir(environment.home()).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(99));
+    let sentences = "navtrace: 1 is slower by 7 % or more\n\
+                     navtrace: standard output can't be written: No space left on device (os error 28)\n";
+    assert_eq!(stderr(&output), sentences);
 }
 
 #[test]
