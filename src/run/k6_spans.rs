@@ -209,7 +209,10 @@ impl K6Spans {
 
     fn forget_oldest(&mut self) {
         while self.order.len() > MAX_TRACES || self.waiting > MAX_WAITING {
-            let Some(oldest) = self.order.pop_front().and_then(|trace| self.iterations.remove(&trace)) else { return };
+            // Too many spans wait: iterations whose spans are not among them stay.
+            let frees = |trace: &K6TraceId| self.order.len() > MAX_TRACES || !self.iterations[trace].waiting.is_empty();
+            let Some(oldest) = self.order.iter().position(frees).and_then(|at| self.order.remove(at)) else { return };
+            let Some(oldest) = self.iterations.remove(&oldest) else { return };
             self.waiting -= oldest.waiting.len();
             self.dropped += if oldest.browsers.is_empty() { oldest.actions() } else { 0 };
             for id in oldest.spans {
@@ -305,11 +308,8 @@ impl Iteration {
             }
             Step::Wait(wait) => {
                 self.waits.push_back(wait);
-                let longer = self
-                    .actions
-                    .iter_mut()
-                    .filter_map(|(host, action)| extend(action, &wait).then_some((*host, *action)));
-                longer.collect()
+                let actions = self.actions.iter_mut();
+                actions.filter_map(|(host, action)| extend(action, &wait).then_some((*host, *action))).collect()
             }
         };
         if self.actions.len() > MAX_STEPS {

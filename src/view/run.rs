@@ -1,11 +1,12 @@
 //! All traces of a run together, from however many files: totals, failures, slow operations, tests and machines. Pure.
 //!
-//! [`builder`] adds up spans one by one in bounded memory: [`durations`] for percentiles, [`operation`] for what spans are grouped by. [`text`]
-//! shows it in the terminal.
+//! [`builder`] adds up spans one by one in bounded memory: [`durations`] for percentiles, [`operation`] for what spans are grouped by,
+//! [`executions`] for tests. [`text`] shows it in the terminal.
 //! `navtrace view --json` prints these types, and the page's script reads them: names of fields stay. docs/clients.md describes them.
 
 pub(crate) mod builder;
 pub(crate) mod durations;
+mod executions;
 pub(crate) mod operation;
 pub(crate) mod repeats;
 mod slowest;
@@ -36,6 +37,8 @@ pub struct RunSummary {
     pub tests: Vec<TestSummary>,
     /// The number of tests, each time that they ran, that are left out.
     pub left_out_tests: usize,
+    /// The number of spans of traces beyond those in the totals. These traces and their tests are counted nowhere.
+    pub further_trace_spans: usize,
     /// The machines whose browsers were traced, by name.
     pub machines: Vec<MachineSummary>,
     /// Sentences about files that can't be read.
@@ -52,7 +55,7 @@ pub struct Totals {
     pub start_ms: f64,
     /// Time from the start of the first span to the end of the last.
     pub duration_ms: f64,
-    /// Traces, also those of which nothing else is counted.
+    /// Traces, up to a limit.
     pub traces: usize,
     /// Traces in which a span is an error.
     pub failed_traces: usize,

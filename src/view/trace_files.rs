@@ -1,6 +1,6 @@
 //! Trace files of any size and number: read once to list their traces, and once more to load the selected ones.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::base::failure::{ExitCode, Failure};
@@ -51,6 +51,8 @@ pub(crate) struct TraceFiles {
     pub(crate) traces: Vec<TraceSummary>,
     /// The number of traces beyond the list.
     pub(crate) further_traces: usize,
+    /// The number of their spans.
+    further_spans: usize,
     /// All traces together, if this was asked for.
     pub(crate) run: Option<RunSummary>,
 }
@@ -74,7 +76,7 @@ impl TraceFiles {
         let mut traces = index.traces;
         // The user is probably looking for errors.
         traces.sort_by_key(|trace| (trace.errors == 0, trace.start));
-        Ok(Self { sources, traces, further_traces: index.further.len(), run })
+        Ok(Self { sources, traces, further_traces: index.further.len(), further_spans: index.further_spans, run })
     }
 
     /// Loads the selected traces.
@@ -86,7 +88,7 @@ impl TraceFiles {
         link: Option<&LinkTemplate>,
     ) -> Result<LoadedTraces, Failure> {
         let selected = self.select(selection)?;
-        let traces = selected.iter().map(|trace| (trace.id.clone(), Vec::new())).collect();
+        let traces = selected.iter().map(|id| (id.clone(), Vec::new())).collect();
         let mut sink = SelectedSpans { detail, traces, left_out: 0, shortener: Shortener::new() };
         self.sources.read_again(&mut sink)?;
         let mut loaded = LoadedTraces {
@@ -96,18 +98,19 @@ impl TraceFiles {
             left_out_spans: sink.left_out,
             warnings: self.sources.warnings.clone(),
         };
-        for TraceSummary { id, .. } in &selected {
+        for id in &selected {
             loaded.traces.push(tree::build_trace(id, sink.traces.remove(id).unwrap_or_default(), clocks, link));
         }
         if let TraceSelection::All { .. } = selection {
             let left_out = &self.traces[selected.len()..];
             loaded.left_out_traces = left_out.len() + self.further_traces;
-            loaded.left_out_spans += left_out.iter().map(|trace| trace.spans).sum::<usize>();
+            loaded.left_out_spans += left_out.iter().map(|trace| trace.spans).sum::<usize>() + self.further_spans;
         }
         Ok(loaded)
     }
 
-    fn select(&self, selection: &TraceSelection) -> Result<Vec<&TraceSummary>, Failure> {
+    /// Returns the ids of the selected traces.
+    fn select(&self, selection: &TraceSelection) -> Result<Vec<String>, Failure> {
         let prefix = match selection {
             TraceSelection::Id(prefix) => prefix,
             TraceSelection::All { max_spans } => {
@@ -117,26 +120,34 @@ impl TraceFiles {
                     spans <= *max_spans
                 };
                 let count = self.traces.iter().take_while(fits).count().max(1);
-                return Ok(self.traces.iter().take(count).collect());
+                return Ok(self.traces.iter().take(count).map(|trace| trace.id.clone()).collect());
             }
         };
-        let id = prefix.to_ascii_lowercase();
-        let mut matches: Vec<&TraceSummary> = self.traces.iter().filter(|trace| trace.id.starts_with(&id)).collect();
+        let mut sink = MatchingIds { id: prefix.to_ascii_lowercase(), found: BTreeSet::new() };
+        for trace in &self.traces {
+            if sink.accepts(&trace.id) {
+                sink.found.insert(trace.id.clone());
+            }
+        }
+        if self.further_traces > 0 && !sink.found.contains(&sink.id) {
+            self.sources.read_again(&mut sink)?;
+        }
+        let MatchingIds { id, found } = sink;
         // A whole id may also be the beginning of a longer one.
-        if let Some(exact) = matches.iter().position(|trace| trace.id == id) {
-            matches = vec![matches[exact]];
+        if found.contains(&id) {
+            return Ok(vec![id]);
         }
         let name = self.sources.name();
-        match matches.len() {
-            1 => Ok(matches),
+        match found.len() {
+            1 => Ok(found.into_iter().collect()),
             0 => {
                 let traces = counted(self.traces.len() + self.further_traces, "trace");
                 Err(failure(format_args!("there is no trace {prefix} in {name}, which has {traces}"))
                     .hint(format_args!("to list them: navtrace view {name}")))
             }
             _ => {
-                let ids: Vec<&str> = matches.iter().take(MAX_LISTED_IDS).map(|trace| trace.id.as_str()).collect();
-                Err(failure(format_args!("several traces in {name} begin with {prefix}")).because(ids.join(", ")))
+                let ids = found.into_iter().collect::<Vec<_>>().join(", ");
+                Err(failure(format_args!("several traces in {name} begin with {prefix}")).because(ids))
             }
         }
     }
@@ -158,11 +169,29 @@ impl SpanSink for IndexedSpans {
     }
 
     fn add(&mut self, span: ParsedSpan, origin: &Origin) {
-        let trace = self.index.trace(&span.trace_id);
-        let is_new = self.run.as_mut().is_none_or(|run| run.add(trace, &span, origin));
-        if let Some(trace) = trace.filter(|_| is_new) {
-            self.index.add(trace, &span, origin);
+        if self.run.as_mut().is_none_or(|run| run.add(&span, origin)) {
+            self.index.add(&span, origin);
         }
+    }
+}
+
+/// Collects the ids that are an id or begin with it: the id itself, and as many others as an error lists.
+struct MatchingIds {
+    id: String,
+    found: BTreeSet<String>,
+}
+
+impl SpanSink for MatchingIds {
+    fn detail(&self) -> Detail {
+        Detail::Summary
+    }
+
+    fn accepts(&self, trace_id: &str) -> bool {
+        trace_id.starts_with(&self.id) && (self.found.len() < MAX_LISTED_IDS || trace_id == self.id)
+    }
+
+    fn add(&mut self, span: ParsedSpan, _: &Origin) {
+        self.found.insert(span.trace_id);
     }
 }
 

@@ -9,6 +9,9 @@ use crate::view::times::MAX_PAUSE;
 /// More traces than this are only counted.
 const MAX_TRACES: usize = 100_000;
 
+/// Most traces that are only counted. The set then has 2^20 slots of 17 bytes and is filled to seven eighths; one more would double it.
+const MAX_FURTHER: usize = 7 << 17;
+
 /// How many services of a trace are kept.
 const MAX_SERVICES: usize = 16;
 
@@ -47,21 +50,55 @@ pub(super) struct TraceIndex {
     periods: Vec<Vec<Period>>,
     /// The index of each trace id in `traces`.
     indexes: HashMap<String, usize>,
-    /// Ids of traces beyond `MAX_TRACES`; at most `MAX_TRACES` of them.
-    pub(super) further: HashSet<String>,
+    /// Numbers of traces beyond `MAX_TRACES`; at most `MAX_FURTHER` of them.
+    pub(super) further: HashSet<u128>,
+    /// The number of spans beyond `MAX_TRACES` traces.
+    pub(super) further_spans: usize,
+    /// The periods of these spans.
+    further_periods: Vec<Period>,
 }
 
 impl TraceIndex {
+    /// Adds a span to its trace.
+    pub(super) fn add(&mut self, span: &ParsedSpan, origin: &Origin) {
+        let Some(trace) = self.trace(&span.trace_id) else {
+            if self.further.len() < MAX_FURTHER {
+                self.further.insert(span.trace_number());
+            }
+            self.further_spans += 1;
+            add_time(&mut self.further_periods, span);
+            return;
+        };
+        let summary = &mut self.traces[trace];
+        summary.spans += 1;
+        summary.errors += usize::from(span.error);
+        let periods = &mut self.periods[trace];
+        add_time(periods, span);
+        if let Some(most) = most_likely(periods) {
+            (summary.start, summary.end) = (most.start, most.end);
+        }
+        if span.parent.is_none() {
+            summary.root = Some(short_name(&span.label()).into_owned());
+        }
+        if summary.services.len() < MAX_SERVICES && !summary.services.contains(origin.service()) {
+            summary.services.insert(short_name(origin.service()).into_owned());
+        }
+    }
+
+    /// Returns the start of the first span and the end of the last in nanoseconds, without times that can't be right.
+    pub(super) fn times(&self) -> Option<(u64, u64)> {
+        let listed = self.traces.iter().filter(|trace| trace.start > 0).map(|trace| (trace.start, trace.end));
+        let further = most_likely(&self.further_periods).map(|period| (period.start, period.end));
+        listed.chain(further).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
     /// Returns the index of a trace in `traces`, to which it is added; `None` for further ones.
-    pub(super) fn trace(&mut self, id: &str) -> Option<usize> {
+    fn trace(&mut self, id: &str) -> Option<usize> {
         if let Some(index) = self.indexes.get(id) {
             return Some(*index);
         }
         let index = self.traces.len();
         if index == MAX_TRACES {
-            if self.further.len() < MAX_TRACES && !self.further.contains(id) {
-                self.further.insert(id.to_owned());
-            }
             return None;
         }
         self.indexes.insert(id.to_owned(), index);
@@ -77,24 +114,11 @@ impl TraceIndex {
         });
         Some(index)
     }
+}
 
-    /// Adds a span to the trace with this index.
-    pub(super) fn add(&mut self, trace: usize, span: &ParsedSpan, origin: &Origin) {
-        let summary = &mut self.traces[trace];
-        summary.spans += 1;
-        summary.errors += usize::from(span.error);
-        let periods = &mut self.periods[trace];
-        add_time(periods, span);
-        if let Some(most) = periods.iter().max_by_key(|period| period.spans) {
-            (summary.start, summary.end) = (most.start, most.end);
-        }
-        if span.parent.is_none() {
-            summary.root = Some(short_name(&span.label()).into_owned());
-        }
-        if summary.services.len() < MAX_SERVICES && !summary.services.contains(origin.service()) {
-            summary.services.insert(short_name(origin.service()).into_owned());
-        }
-    }
+/// Returns the period with the most spans.
+fn most_likely(periods: &[Period]) -> Option<&Period> {
+    periods.iter().max_by_key(|period| period.spans)
 }
 
 /// Adds a span to the period that it is in or near. An end that can't be right is not used.
@@ -139,9 +163,7 @@ mod tests {
                 ..ParsedSpan::default()
             };
             let resource = [(SERVICE_NAME.to_owned(), format!("s{start}").into())];
-            if let Some(trace) = index.trace(id) {
-                index.add(trace, &span, &Origin { resource: &resource, scope: "" });
-            }
+            index.add(&span, &Origin { resource: &resource, scope: "" });
         };
         add(&mut index, "a1", None, 5, false);
         add(&mut index, "a1", Some("1"), 3, true);
@@ -155,5 +177,10 @@ mod tests {
             add(&mut index, &format!("{id:032x}"), None, 1, false);
         }
         assert_eq!((index.traces.len(), index.indexes.len(), index.further.len()), (MAX_TRACES, MAX_TRACES, 5));
+        assert_eq!((index.further_spans, index.times()), (5, Some((1, 6))));
+        // One span a year later can't be right.
+        add(&mut index, "f00000", None, 366 * 86_400_000_000_000, false);
+        add(&mut index, "f00001", None, 7, false);
+        assert_eq!((index.further.len(), index.further_spans, index.times()), (7, 7, Some((1, 8))));
     }
 }

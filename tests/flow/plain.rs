@@ -95,7 +95,10 @@ fn a_second_k6_is_refused_and_the_first_continues() {
     assert!(!output.status.success(), "{message}");
     // Chromium's words, or its exit code for a profile in use, if k6 sees that first.
     let reasons = ["SingletonLock: File exists", "exit status 21"];
-    assert!(message.contains("launching browser: ") && reasons.iter().any(|reason| message.contains(reason)), "{message}");
+    assert!(
+        message.contains("launching browser: ") && reasons.iter().any(|reason| message.contains(reason)),
+        "{message}"
+    );
 
     assert!(first.try_wait().unwrap().is_none(), "the first one is still there");
     test.stop();

@@ -189,6 +189,25 @@ fn what_waits_is_bounded() {
 }
 
 #[test]
+fn an_iteration_without_waiting_spans_stays() {
+    let mut k6 = K6Spans::default();
+    k6.found(HOST, &page_of(1));
+    assert_eq!(moved(&k6.receive(exported(vec![click(1, (1200, 1300))]))).len(), 1);
+    let of_second = (0..=MAX_WAITING).map(|_| click(2, (1, 2)));
+    k6.receive(exported(of_second.chain([click(3, (1, 2))]).collect()));
+    assert_eq!((k6.waiting, k6.iterations.len(), k6.dropped), (1, 2, MAX_WAITING + 1));
+    k6.receive(exported(vec![iteration(1)]));
+    assert_eq!(k6.label(TRACE.parse().unwrap(), None), Some("ui, VU 1, iteration 4"));
+    // Of too many iterations the oldest goes, whatever it has.
+    for number in 0..MAX_TRACES {
+        let trace_id = [vec![9; 8], number.to_be_bytes().to_vec()].concat();
+        k6.receive(exported(vec![Span { trace_id, ..click(9, (1, 2)) }]));
+    }
+    assert_eq!((k6.iterations.len(), k6.order.len()), (MAX_TRACES, MAX_TRACES));
+    assert!(!k6.iterations.contains_key(&[1; 16][..]));
+}
+
+#[test]
 fn hosts_wait_for_nothing_once_k6_has_ended() {
     let mut k6 = K6Spans::default();
     k6.found(HOST, &page_of(1));

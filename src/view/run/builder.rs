@@ -1,27 +1,24 @@
 //! Adds up the spans of a run, one by one, in any order and in bounded memory. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
 use opentelemetry_semantic_conventions::attribute as semconv;
 
 use crate::base::text::short_name;
-use crate::export::otlp::{SESSION_NAME, own};
-use crate::view::parsed::{Origin, ParsedSpan, SCENARIO, TEST_CASE_NAME};
-use crate::view::run::durations::{Durations, milliseconds};
+use crate::export::otlp::own;
+use crate::view::parsed::{Origin, ParsedSpan};
+use crate::view::run::durations::milliseconds;
+use crate::view::run::executions::{ExecutionSummary, Executions, Group};
 use crate::view::run::operation::{Operation, OperationKind, is_cached};
 use crate::view::run::repeats::Repeats;
 use crate::view::run::slowest::Slowest;
-use crate::view::run::{FailureGroup, MachineSummary, OperationSummary, RunSummary, TestSummary, Totals};
+use crate::view::run::{FailureGroup, MachineSummary, OperationSummary, RunSummary, Totals};
 use crate::view::sources::Sources;
-use crate::view::trace::Role;
 use crate::view::trace_index::TraceIndex;
 
 /// Most operations, machines and kinds of failures, each, that are kept. Spans of further operations are only counted.
 const MAX_GROUPS: usize = 4096;
-
-/// How many executions of tests are kept.
-const MAX_EXECUTIONS: usize = 1 << 20;
 
 /// How many run ids and services are kept.
 const MAX_NAMES: usize = 64;
@@ -38,61 +35,13 @@ pub(crate) struct RunBuilder {
     /// The slowest requests of browsers, and the slowest answers of services.
     slow: [Slowest; 2],
     left_out_spans: usize,
-    left_out_tests: usize,
     machines: HashMap<String, Group>,
-    executions: Vec<Execution>,
-    /// Texts that many executions have, by their number, and their numbers.
-    names: Vec<String>,
-    numbers: HashMap<String, usize>,
-    traces: Vec<TraceFacts>,
-}
-
-/// Durations and errors of spans that belong together.
-#[derive(Debug, Clone, Default)]
-struct Group {
-    errors: usize,
-    durations: Durations,
-}
-
-/// What is known of a trace.
-#[derive(Debug, Clone, Copy, Default)]
-struct TraceFacts {
-    has_test: bool,
-    has_root: bool,
-    /// The machine of its browser.
-    machine: Option<usize>,
-}
-
-/// A span that may stand for one execution of a test.
-#[derive(Debug, Clone, Copy)]
-struct Execution {
-    rank: Rank,
-    trace: usize,
-    name: usize,
-    machine: Option<usize>,
-    us: u64,
-    error: bool,
-}
-
-/// Which spans of a trace stand for executions: those of the first of these ranks that it has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rank {
-    Test,
-    Root,
-    /// A session in a trace whose root is not there.
-    Session,
-}
-
-impl Group {
-    fn add(&mut self, us: u64, is_error: bool) {
-        self.durations.add(us);
-        self.errors += usize::from(is_error);
-    }
+    executions: Executions,
 }
 
 impl RunBuilder {
-    /// Adds a span of the trace with this index. Returns whether it comes for the first time; else nothing is added.
-    pub(crate) fn add(&mut self, trace: Option<usize>, span: &ParsedSpan, origin: &Origin) -> bool {
+    /// Adds a span. Returns whether it comes for the first time; else nothing is added.
+    pub(crate) fn add(&mut self, span: &ParsedSpan, origin: &Origin) -> bool {
         let service = origin.service();
         if !self.repeats.is_new(span, service) {
             return false;
@@ -104,9 +53,7 @@ impl RunBuilder {
         let machine = short_name(origin.resource_text(semconv::HOST_NAME).unwrap_or_default());
         let us = span.end.saturating_sub(span.start) / 1000;
         self.add_operation(us, span, service, &machine);
-        if let Some(trace) = trace {
-            self.add_to_trace(trace, us, span, &machine);
-        }
+        self.executions.add(us, span, &machine);
         true
     }
 
@@ -155,50 +102,8 @@ impl RunBuilder {
         }
     }
 
-    fn add_to_trace(&mut self, trace: usize, us: u64, span: &ParsedSpan, machine: &str) {
-        if self.traces.len() <= trace {
-            self.traces.resize(trace + 1, TraceFacts::default());
-        }
-        let test = span.first_text(&[TEST_CASE_NAME]);
-        let is_session = span.role() == Role::Session;
-        let machine = if machine.is_empty() { None } else { self.number(machine) };
-        let facts = &mut self.traces[trace];
-        facts.has_test |= test.is_some();
-        facts.has_root |= span.parent.is_none();
-        // The browser's machine is what the user looks for, wherever services are.
-        if span.scope == env!("CARGO_PKG_NAME") || facts.machine.is_none() && span.parent.is_none() {
-            facts.machine = machine.or(facts.machine);
-        }
-        let (rank, name) = match test {
-            Some(name) => (Rank::Test, name),
-            None if span.parent.is_none() => (Rank::Root, span.first_text(&[SCENARIO]).unwrap_or(&span.name)),
-            None if is_session => (Rank::Session, span.first_text(&[SCENARIO]).unwrap_or(SESSION_NAME)),
-            None => return,
-        };
-        match self.number(&short_name(name)).filter(|_| self.executions.len() < MAX_EXECUTIONS) {
-            Some(name) => self.executions.push(Execution { rank, trace, name, machine, us, error: span.error }),
-            None => self.left_out_tests += 1,
-        }
-    }
-
-    /// Returns the number of a text.
-    fn number(&mut self, text: &str) -> Option<usize> {
-        if let Some(number) = self.numbers.get(text) {
-            return Some(*number);
-        }
-        let number = self.names.len();
-        if number == 2 * MAX_GROUPS {
-            return None;
-        }
-        self.names.push(text.to_owned());
-        self.numbers.insert(text.to_owned(), number);
-        Some(number)
-    }
-
-    /// Returns the summary of all spans. `index` has the traces to which they were added.
-    pub(in crate::view) fn finish(mut self, index: &TraceIndex, sources: &Sources) -> RunSummary {
-        let (tests, executions) = self.tests(index);
-        let machines = self.machines(executions);
+    /// Returns the summary of all spans, which are also in `index`.
+    pub(in crate::view) fn finish(self, index: &TraceIndex, sources: &Sources) -> RunSummary {
         let Self {
             runs,
             services,
@@ -207,17 +112,17 @@ impl RunBuilder {
             failures,
             slow: [of_browsers, of_services],
             left_out_spans,
-            left_out_tests,
+            machines,
+            executions,
             ..
         } = self;
-        let times = index.traces.iter().filter(|trace| trace.start > 0);
-        let start = times.clone().map(|trace| trace.start).min().unwrap_or(0);
-        let end = times.map(|trace| trace.end).max().unwrap_or(start);
+        let ExecutionSummary { traces, failed_traces, further_spans, tests, left_out_tests, machines: by_machine } =
+            executions.finish();
+        let (start, end) = index.times().unwrap_or_default();
         totals.files = sources.count();
         totals.start_ms = milliseconds(start / 1000);
         totals.duration_ms = milliseconds((end - start) / 1000);
-        totals.traces = index.traces.len() + index.further.len();
-        totals.failed_traces = index.traces.iter().filter(|trace| trace.errors > 0).count();
+        (totals.traces, totals.failed_traces) = (traces, failed_traces);
         totals.services = services.into_iter().collect();
         let mut failures: Vec<FailureGroup> = failures.into_values().collect();
         failures.sort_by(|a, b| (b.count, &a.operation, &a.reason).cmp(&(a.count, &b.operation, &b.reason)));
@@ -243,65 +148,32 @@ impl RunBuilder {
             left_out_spans,
             tests,
             left_out_tests,
-            machines,
+            further_trace_spans: further_spans,
+            machines: machine_summaries(machines, by_machine),
             unreadable: sources.unreadable.iter().map(ToString::to_string).collect(),
         }
     }
+}
 
-    /// Returns the tests, and the executions of each machine.
-    fn tests(&self, index: &TraceIndex) -> (Vec<TestSummary>, HashMap<usize, Group>) {
-        let (mut tests, mut machines) = (BTreeMap::<usize, Group>::new(), HashMap::<usize, Group>::new());
-        for Execution { rank, trace, name, machine, us, error } in &self.executions {
-            let facts = self.traces[*trace];
-            let counts = match rank {
-                Rank::Test => true,
-                Rank::Root => !facts.has_test,
-                Rank::Session => !facts.has_test && !facts.has_root,
-            };
-            if !counts {
-                continue;
-            }
-            let failed = *error || *rank == Rank::Root && index.traces[*trace].errors > 0;
-            tests.entry(*name).or_default().add(*us, failed);
-            if let Some(machine) = facts.machine.filter(|_| *rank == Rank::Root).or(*machine) {
-                machines.entry(machine).or_default().add(*us, failed);
-            }
+/// Returns the machines with executions of tests or requests.
+fn machine_summaries(
+    mut requests: HashMap<String, Group>,
+    mut executions: HashMap<String, Group>,
+) -> Vec<MachineSummary> {
+    requests.remove("");
+    let names: BTreeSet<String> = executions.keys().chain(requests.keys()).cloned().collect();
+    let summary = |name: String| {
+        let tests = executions.remove(&name).unwrap_or_default();
+        let requests = requests.remove(&name).unwrap_or_default();
+        MachineSummary {
+            name,
+            tests: tests.durations.count(),
+            failed_tests: tests.errors,
+            failed_requests: requests.errors,
+            requests: requests.durations.statistics(),
         }
-        let mut tests: Vec<TestSummary> = tests
-            .into_iter()
-            .map(|(name, group)| TestSummary {
-                name: self.names[name].clone(),
-                failed: group.errors,
-                durations: group.durations.statistics(),
-            })
-            .collect();
-        tests.sort_by(|a, b| {
-            let slower = b.durations.p95_ms.total_cmp(&a.durations.p95_ms);
-            b.failed.cmp(&a.failed).then(slower).then_with(|| a.name.cmp(&b.name))
-        });
-        (tests, machines)
-    }
-
-    /// Returns the machines with executions of tests or requests.
-    fn machines(&mut self, mut executions: HashMap<usize, Group>) -> Vec<MachineSummary> {
-        let mut requests = std::mem::take(&mut self.machines);
-        requests.remove("");
-        let names: BTreeSet<String> =
-            executions.keys().map(|number| self.names[*number].clone()).chain(requests.keys().cloned()).collect();
-        let summary = |name: String| {
-            let number = self.numbers.get(&name);
-            let tests = number.and_then(|number| executions.remove(number)).unwrap_or_default();
-            let requests = requests.remove(&name).unwrap_or_default();
-            MachineSummary {
-                name,
-                tests: tests.durations.count(),
-                failed_tests: tests.errors,
-                failed_requests: requests.errors,
-                requests: requests.durations.statistics(),
-            }
-        };
-        names.into_iter().map(summary).collect()
-    }
+    };
+    names.into_iter().map(summary).collect()
 }
 
 /// Returns the group of a key; `None` if there are too many.

@@ -82,6 +82,10 @@ fn heading(run: &RunSummary, shown: &Shown) -> String {
         counted(*requests, "request"),
         failed(*failed_requests),
     );
+    if run.further_trace_spans > 0 {
+        let spans = counted(run.further_trace_spans, "span");
+        let _ = writeln!(text, "{spans} of further traces, which are not counted here, nor are their tests");
+    }
     let services = fit(&clean(&services.join(", ")), shown.terminal.width, shown.terminal.glyphs());
     let _ = writeln!(text, "{}", styled(DIM, services));
     text
@@ -173,5 +177,18 @@ fn operation(operation: &Operation) -> String {
 fn further(all: usize, listed: usize, text: &mut String) {
     if all > listed {
         let _ = writeln!(text, "and {} more", all - listed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_that_are_not_counted_are_mentioned() {
+        let run = RunSummary { further_trace_spans: 12, ..RunSummary::default() };
+        let text = describe(&run, Terminal { width: 80, unicode: true });
+        let line = "12 spans of further traces, which are not counted here, nor are their tests";
+        assert!(text.lines().any(|shown| shown == line), "{text}");
     }
 }

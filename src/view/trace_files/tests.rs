@@ -267,6 +267,32 @@ fn spans_beyond_the_limit_of_a_trace_are_counted() {
 }
 
 #[test]
+fn traces_beyond_the_list_are_counted_and_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t");
+    let span = |number: u64| {
+        let (start, end) = (START + number * 1_000_000, START + (number + 1) * 1_000_000);
+        let code = if number >= 100_000 { 2 } else { 0 };
+        format!(
+            r#"{{"traceId":"{number:08x}{number:024x}","spanId":"00000000000000a1","name":"test","startTimeUnixNano":{start},"endTimeUnixNano":{end},"status":{{"code":{code}}}}}"#
+        )
+    };
+    let spans = (0..100_100).map(span).collect::<Vec<_>>().join(",");
+    fs::write(&path, format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#)).unwrap();
+    let files = TraceFiles::open_run(&[path]).unwrap();
+    let run = files.run.as_ref().unwrap();
+    assert_eq!((run.totals.traces, run.totals.failed_traces, run.totals.duration_ms), (100_100, 100, 100_100.0));
+    assert_eq!((run.tests.len(), run.tests[0].failed, run.tests[0].durations.count), (1, 100, 100_100));
+    assert_eq!((run.left_out_tests, run.further_trace_spans), (0, 0));
+
+    let load = |selection| files.load(&selection, Detail::Outline, Clocks::AsGiven, None).unwrap();
+    let found = load(TraceSelection::Id(format!("{:08X}", 100_099)));
+    assert_eq!((found.traces[0].id.as_str(), found.traces[0].spans.len()), ("00018703000000000000000000018703", 1));
+    let loaded = load(TraceSelection::All { max_spans: 2 });
+    assert_eq!((loaded.left_out_traces, loaded.left_out_spans), (100_098, 100_098));
+}
+
+#[test]
 fn a_long_resource_costs_no_more_for_two_thousand_spans_than_for_one() {
     let dir = tempfile::tempdir().unwrap();
     let long = "x".repeat(8 << 20);
