@@ -179,7 +179,7 @@ fn not_written(path: &Path) -> Failure {
 
 /// Takes the format of a report from the end of its name.
 fn report_file(path: &str) -> Result<ReportFile, String> {
-    let extension = Path::new(path).extension().map(|extension| extension.to_ascii_lowercase());
+    let extension = Path::new(path).extension().map(OsStr::to_ascii_lowercase);
     let format = match extension.as_deref().and_then(OsStr::to_str) {
         Some("json") => ReportFormat::Json,
         Some("xml") => ReportFormat::Junit,

@@ -313,7 +313,7 @@ fn a_ratio_is_for_the_browsers_and_not_for_the_spans_of_k6() {
     let environment = Environment::new();
     let browser = environment.program("brave", "");
     let script = format!(
-        r#"echo $OTEL_TRACES_SAMPLER $('{}' config | grep '^OTEL_TRACES_SAMPLER ') ${{K6_TRACES_OUTPUT:+joined}}"#,
+        r"echo $OTEL_TRACES_SAMPLER $('{}' config | grep '^OTEL_TRACES_SAMPLER ') ${{K6_TRACES_OUTPUT:+joined}}",
         env!("CARGO_BIN_EXE_navtrace")
     );
     let k6 = environment.program("k6", &script);

@@ -124,7 +124,9 @@ mod tests {
             })
             .collect();
         let mut tests = Tests::default();
-        spans.iter().for_each(|span| tests.add(span));
+        for span in &spans {
+            tests.add(span);
+        }
         let tests = tests.assigned();
         spans.iter().map(|span| tests.of(span).unwrap_or("-").to_owned()).collect()
     }

@@ -32,7 +32,7 @@ pub(super) struct Group {
 pub(super) struct Executions {
     /// By the number of the trace.
     traces: HashMap<u128, TraceFacts>,
-    executions: Vec<Execution>,
+    candidates: Vec<Execution>,
     /// By rank, so that names of roots take no place of names of tests.
     names: [Names; 3],
     machines: Names,
@@ -59,7 +59,7 @@ pub(super) struct ExecutionSummary {
 struct TraceFacts {
     /// The rank of the spans that stand for its executions.
     rank: Option<Rank>,
-    /// The number of spans of this rank that are not in `executions`.
+    /// The number of spans of this rank that are not in `candidates`.
     left_out: usize,
     failed: bool,
     /// The machine of its browser.
@@ -131,16 +131,16 @@ impl Executions {
             return;
         }
         let name = self.names[rank as usize].number(&short_name(name));
-        match name.filter(|_| self.executions.len() < MAX_EXECUTIONS) {
-            Some(name) => self.executions.push(Execution { trace, us, name, machine, rank, error: span.error }),
+        match name.filter(|_| self.candidates.len() < MAX_EXECUTIONS) {
+            Some(name) => self.candidates.push(Execution { trace, us, name, machine, rank, error: span.error }),
             None => facts.left_out += 1,
         }
     }
 
     pub(super) fn finish(self) -> ExecutionSummary {
-        let Self { traces, executions, names, machines: machine_names, further_spans } = self;
+        let Self { traces, candidates, names, machines: machine_names, further_spans } = self;
         let (mut tests, mut machines) = (HashMap::<&str, Group>::new(), HashMap::<String, Group>::new());
-        for Execution { trace, us, name, machine, rank, error } in &executions {
+        for Execution { trace, us, name, machine, rank, error } in &candidates {
             let facts = traces[trace];
             if facts.rank != Some(*rank) {
                 continue;
