@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compares navtrace with the other ways to trace a browser test, and writes docs/comparison.md. Takes about an hour; nothing else may run.
+# Compares navtrace with the other ways to trace a browser test, and writes docs/comparison.md. Takes half an hour; nothing else may run.
 #
 #   benches/compare.sh               everything
 #   benches/compare.sh k6 none sdk   only these clients and ways, to standard output

@@ -21,8 +21,12 @@ The same pages, traced in each way that a browser test has. `./benches/compare.s
 - **`setExtraHTTPHeaders`**: the script sets one `traceparent` for all requests of a page.
 - **web SDK in the page**: OpenTelemetry's SDK for the document's load, `fetch` and `XMLHttpRequest`, for all origins, with
   its export. An application loads it itself; here the client adds it to each page.
-- **navtrace**: `navtrace run` with an export, in its three [modes](spans.md#modes); `calls` is `NAVTRACE_RESOURCES=calls`.
-  Targets are not set, so that everything gets a header.
+- **navtrace**: `navtrace run` with an export, under k6 with [k6's own spans](clients.md#k6s-own-spans), in its three
+  [modes](spans.md#the-modes); `calls` is `NAVTRACE_RESOURCES=calls`. Targets are not set, so that everything gets a header.
+
+The page with every kind of request shows what is covered. What is broken in it are kinds of request that fail in this way
+alone; `load` is the page itself, which did not finish loading within a minute. A part of what navtrace costs is
+[saved elsewhere](checks.md#cost), which static mode shows most.
 ";
 
 pub(crate) fn markdown(all: &[Measured], rounds: usize) -> String {

@@ -143,12 +143,17 @@ impl BrowserTest {
     }
 
     /// Clears the record of the site and runs a client to its end.
-    pub(crate) fn run(&self, mut command: Command) -> Run {
+    pub(crate) fn run(&self, command: Command) -> Run {
+        self.finished(&self.output(command))
+    }
+
+    /// Clears the record of the site, and returns what a client has written by its end.
+    pub(crate) fn output(&self, mut command: Command) -> Output {
         self.site.clear();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let client = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (ended, is_ended) = mpsc::channel::<()>();
-        let output = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             scope.spawn(move || {
                 if is_ended.recv_timeout(RUN_LIMIT) == Err(RecvTimeoutError::Timeout) {
                     self.kill_client();
@@ -157,8 +162,7 @@ impl BrowserTest {
             let output = client.wait_with_output().unwrap();
             drop(ended);
             output
-        });
-        self.finished(&output)
+        })
     }
 
     /// Kills whatever runs but navtrace, which then says what it knows.

@@ -2,16 +2,25 @@
 
 use crate::browser_test::{BrowserTest, assert_own_spans, beside_others};
 
+/// What k6 logs when it has missed the event by which it learns that a page is there. It waits for that only once, and its iteration ends
+/// before anything was requested.
+const MISSED_PAGE: &str = "creating new page in browser context: timed out after 30s";
+
 #[test]
 fn three_hundred_iterations_in_a_row() {
     let _guard = beside_others();
     let test = BrowserTest::new();
-    let run = test.traced("pages.js", &[("ITERATIONS", "300"), ("SUBS", "8")]);
-    println!("{} requests in 300 iterations", run.requests.len());
-    assert!(run.requests.len() >= 3000);
-    assert_eq!(run.trace_ids().len(), 300);
+    let command = test.traced_command("pages.js", &[("ITERATIONS", "300"), ("SUBS", "8")]);
+    let run = test.ended(&test.output(command));
+    let errors = run.errors();
+    println!("{} requests in 300 iterations; {errors:?}", run.requests.len());
+    assert!(errors.iter().all(|error| error.contains(MISSED_PAGE)), "{errors:?}");
+    assert!(errors.len() <= 1, "{errors:?}");
+    assert!(run.requests.len() >= 10 * (300 - errors.len()));
+    assert_eq!(run.trace_ids().len(), 300 - errors.len());
     assert_own_spans(&run.requests);
-    assert_eq!(run.summary(), run.trace_ids());
+    assert_eq!(run.summary().len(), 300);
+    assert!(run.summary().is_superset(&run.trace_ids()));
     test.assert_nothing_left();
 }
 
