@@ -99,11 +99,6 @@ impl BrowserTest {
         command
     }
 
-    /// Runs `navtrace run -- k6 run`.
-    pub(crate) fn traced(&self, script: &str, variables: &[(&str, &str)]) -> Run {
-        self.run(self.traced_command(script, variables))
-    }
-
     /// Runs `navtrace run -- k6 run` in a mode.
     pub(crate) fn traced_in(&self, mode: &str, script: &str, variables: &[(&str, &str)]) -> Run {
         let mut command = self.traced_command(script, variables);
@@ -111,7 +106,7 @@ impl BrowserTest {
         self.run(command)
     }
 
-    /// Returns the command of [`BrowserTest::traced`].
+    /// Returns the command for `navtrace run -- k6 run`.
     pub(crate) fn traced_command(&self, script: &str, variables: &[(&str, &str)]) -> Command {
         let mut command = self.environment.navtrace(["run", "--", "k6"]);
         self.script(&mut command, script, variables);

@@ -1,38 +1,39 @@
-//! Tests many iterations: no error of k6, no request without a header, nothing left behind.
+//! Tests many iterations: no error but k6's own, no request without a header, nothing left behind.
 
-use crate::browser_test::{BrowserTest, assert_own_spans, beside_others};
+use crate::browser_test::{BrowserTest, Run, alone, assert_own_spans, beside_others};
 
-/// What k6 logs when it has missed the event by which it learns that a page is there. It waits for that only once, and its iteration ends
-/// before anything was requested.
-const MISSED_PAGE: &str = "creating new page in browser context: timed out after 30s";
+/// What k6 logs on a busy machine, with and without navtrace: that it has missed the event by which it learns of a page, for which it waits only
+/// once, and that it has ended a browser while it was still starting, since its time was up.
+const OF_K6: [&str; 2] =
+    ["creating new page in browser context: timed out after 30s", "unexpectedly ended: context canceled"];
+
+/// Runs iterations, and checks them but for those that k6 has lost before they requested anything. Returns their number as well.
+fn soak(variables: &[(&str, &str)], most_lost: usize) -> (Run, usize) {
+    let test = BrowserTest::new();
+    let run = test.ended(&test.output(test.traced_command("pages.js", variables)));
+    let errors = run.errors();
+    let (traces, lost) = (run.trace_ids(), errors.len());
+    println!("{} requests in {} iterations; {errors:?}", run.requests.len(), traces.len());
+    assert!(errors.iter().all(|error| OF_K6.iter().any(|known| error.contains(known))), "{errors:?}");
+    assert!(lost <= most_lost, "{errors:?}");
+    assert_own_spans(&run.requests);
+    let summary = run.summary();
+    assert!(summary.is_superset(&traces) && summary.len() <= traces.len() + lost, "{}", run.log);
+    test.assert_nothing_left();
+    (run, lost)
+}
 
 #[test]
 fn three_hundred_iterations_in_a_row() {
     let _guard = beside_others();
-    let test = BrowserTest::new();
-    let command = test.traced_command("pages.js", &[("ITERATIONS", "300"), ("SUBS", "8")]);
-    let run = test.ended(&test.output(command));
-    let errors = run.errors();
-    println!("{} requests in 300 iterations; {errors:?}", run.requests.len());
-    assert!(errors.iter().all(|error| error.contains(MISSED_PAGE)), "{errors:?}");
-    assert!(errors.len() <= 1, "{errors:?}");
-    assert!(run.requests.len() >= 10 * (300 - errors.len()));
-    assert_eq!(run.trace_ids().len(), 300 - errors.len());
-    assert_own_spans(&run.requests);
-    assert_eq!(run.summary().len(), 300);
-    assert!(run.summary().is_superset(&run.trace_ids()));
-    test.assert_nothing_left();
+    let (run, lost) = soak(&[("ITERATIONS", "300"), ("SUBS", "8")], 1);
+    assert!(run.requests.len() >= 10 * (300 - lost));
+    assert_eq!((run.trace_ids().len(), run.summary().len()), (300 - lost, 300));
 }
 
 #[test]
 fn four_users_at_once_for_a_minute() {
-    let _guard = beside_others();
-    let test = BrowserTest::new();
-    let run = test.traced("pages.js", &[("VUS", "4"), ("DURATION", "60s"), ("SUBS", "8")]);
-    let traces = run.trace_ids().len();
-    println!("{} requests in {traces} iterations", run.requests.len());
-    assert!(traces >= 4);
-    assert_own_spans(&run.requests);
-    assert_eq!(run.summary().len(), traces, "{}", run.log);
-    test.assert_nothing_left();
+    let _guard = alone();
+    let (run, _) = soak(&[("VUS", "4"), ("DURATION", "60s"), ("SUBS", "8")], 4);
+    assert!(run.trace_ids().len() >= 4);
 }
