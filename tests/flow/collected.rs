@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use crate::browser_test::{BrowserTest, beside_others};
 use crate::navtrace::{Environment, stderr, stdout};
-use crate::spans::{SESSION, Trace};
+use crate::spans::Trace;
 use crate::support::collector::{hex, spans_in};
 use crate::support::jaeger::Jaeger;
 use crate::traces::Shop;
@@ -70,7 +70,10 @@ fn the_file_has_the_same_trace_as_jaeger() {
         let from_jaeger = home.join(format!("{id}.json"));
         fs::write(&from_jaeger, jaeger.export(id)).unwrap();
         let shown = tree(&test.environment, &file, id);
-        assert!(shown[0].starts_with(SESSION) && shown.len() == exported.spans.len(), "{shown:#?}");
+        assert!(
+            shown[0].starts_with("shopping, VU 1, iteration ") && shown.len() == exported.spans.len(),
+            "{shown:#?}"
+        );
         assert_eq!(tree(&test.environment, &from_jaeger, id), shown);
         // The trace's line in the summary.
         let line = run.log.lines().find(|line| line.starts_with(&format!("navtrace:   {id}"))).unwrap();
