@@ -22,5 +22,7 @@ for (const host of ['127.0.0.1', 'localhost']) {
 }
 // A request after the exports, by which the site knows that the page goes on to be traced.
 await page.evaluate(() => fetch('/asset/data.json?kind=after&run=0&nav=0'));
+// What happens in the last moments of a browser may have no span.
+await page.waitForTimeout(500);
 await page.close();
 await browser.close();
