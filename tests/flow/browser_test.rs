@@ -52,6 +52,9 @@ pub(crate) struct Run {
     pub(crate) requests: Vec<Recorded>,
 }
 
+/// What k6 logs when it has missed the event by which it learns of a page, for which it waits only once: in one of some hundred browsers.
+pub(crate) const MISSED_PAGE: &str = "creating new page in browser context: timed out after 30s";
+
 impl BrowserTest {
     pub(crate) fn new() -> Self {
         Self { site: Site::start(), environment: Environment::new() }
@@ -138,12 +141,17 @@ impl BrowserTest {
     }
 
     /// Clears the record of the site and runs a client to its end.
-    pub(crate) fn run(&self, command: Command) -> Run {
-        self.finished(&self.output(command))
+    pub(crate) fn run(&self, mut command: Command) -> Run {
+        let mut output = self.output(&mut command);
+        if stderr(&output).contains(MISSED_PAGE) {
+            println!("k6 has missed a page, so it runs again: {MISSED_PAGE}");
+            output = self.output(&mut command);
+        }
+        self.finished(&output)
     }
 
     /// Clears the record of the site, and returns what a client has written by its end.
-    pub(crate) fn output(&self, mut command: Command) -> Output {
+    pub(crate) fn output(&self, command: &mut Command) -> Output {
         self.site.clear();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let client = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));

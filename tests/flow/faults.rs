@@ -43,17 +43,21 @@ fn a_killed_host_is_replaced_and_the_trace_continues() {
     command.envs(Environment::exporting(&collector.endpoint()));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let start = Instant::now();
-    let (mut killed, mut seen, mut stopped) = (Vec::new(), 0, false);
+    let (mut killed, mut current, mut seen, mut stopped) = (Vec::new(), None, 0, false);
     while child.try_wait().unwrap().is_none() {
-        // Each host exports something before it is killed, and the last one after that.
+        // Each host exports something before it is killed, and the last one before the end. What arrives before a host is there is still from the
+        // killed one.
         let exports = collector.arrived().len();
-        let due = exports > seen && !stopped;
+        let host = hosts(&test).into_iter().find(|host| !killed.contains(host));
+        if host != current {
+            (current, seen) = (host, exports);
+        }
+        let due = current.is_some() && exports > seen && !stopped;
         if start.elapsed() > LIMIT && !stopped || due && killed.len() == KILLED {
             test.stop();
             stopped = true;
-        } else if due && let Some(host) = hosts(&test).into_iter().find(|host| !killed.contains(host) && kill(*host)) {
+        } else if due && let Some(host) = current.filter(|host| kill(*host)) {
             killed.push(host);
-            seen = exports;
         }
         std::thread::sleep(Duration::from_millis(20));
     }

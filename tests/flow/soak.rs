@@ -1,16 +1,15 @@
 //! Tests many iterations: no error but k6's own, no request without a header, nothing left behind.
 
-use crate::browser_test::{BrowserTest, Run, alone, assert_own_spans, beside_others};
+use crate::browser_test::{BrowserTest, MISSED_PAGE, Run, alone, assert_own_spans, beside_others};
 
 /// What k6 logs on a busy machine, with and without navtrace: that it has missed the event by which it learns of a page, for which it waits only
 /// once, and that it has ended a browser while it was still starting, since its time was up.
-const OF_K6: [&str; 2] =
-    ["creating new page in browser context: timed out after 30s", "unexpectedly ended: context canceled"];
+const OF_K6: [&str; 2] = [MISSED_PAGE, "unexpectedly ended: context canceled"];
 
 /// Runs iterations, and checks them but for those that k6 has lost before they requested anything. Returns their number as well.
 fn soak(variables: &[(&str, &str)], most_lost: usize) -> (Run, usize) {
     let test = BrowserTest::new();
-    let run = test.ended(&test.output(test.traced_command("pages.js", variables)));
+    let run = test.ended(&test.output(&mut test.traced_command("pages.js", variables)));
     let errors = run.errors();
     let (traces, lost) = (run.trace_ids(), errors.len());
     println!("{} requests in {} iterations; {errors:?}", run.requests.len(), traces.len());
