@@ -21,7 +21,7 @@ use crate::base::failure::Failure;
 use crate::check::condition::Condition;
 use crate::check::matching::Tests;
 use crate::check::report::Report;
-use crate::check::sink::{CheckSink, TestNames};
+use crate::check::sink::CheckSink;
 use crate::view::link::LinkTemplate;
 use crate::view::sources::Sources;
 
@@ -31,10 +31,10 @@ pub(crate) fn check(
     paths: &[PathBuf],
     link: Option<&LinkTemplate>,
 ) -> Result<(Report, Sources), Failure> {
-    let mut names = TestNames::default();
+    let mut tests = Tests::default();
     let needs_tests = conditions.iter().any(Condition::needs_tests);
-    let known = needs_tests.then(|| Sources::read(paths, &mut names)).transpose()?;
-    let mut sink = CheckSink::new(conditions, names.0);
+    let known = needs_tests.then(|| Sources::read(paths, &mut tests)).transpose()?;
+    let mut sink = CheckSink::new(conditions, tests);
     let sources = match known {
         Some(sources) => sources.read_again(&mut sink).map(|()| sources)?,
         None => Sources::read(paths, &mut sink)?,

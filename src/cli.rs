@@ -27,6 +27,7 @@ use std::path::Path;
 use std::process::ExitCode as ProcessExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use serde::Serialize;
 
 use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
@@ -168,6 +169,11 @@ fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Returns a document of texts and numbers as JSON for people and programs.
+fn json(document: &impl Serialize) -> String {
+    serde_json::to_string_pretty(document).unwrap_or_else(|_| unreachable!("texts and numbers are JSON")) + "\n"
 }
 
 fn execute(command: Command) -> Result<ProcessExitCode, Failure> {

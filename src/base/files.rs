@@ -98,7 +98,7 @@ pub(crate) fn write_with(
     contents: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     let _writing = lock(&WRITING);
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     // What tempfile opens and writes itself has errors with the temporary path, which the user does not know.
     let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let file = Builder::new().prefix(".navtrace-").make_in(folder, create)?;
@@ -135,15 +135,17 @@ pub(crate) fn write_named(
 
 /// Returns whether writing one of the paths would replace what the other has. Pipes and devices are never replaced.
 pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
-    let place = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Some((folder.canonicalize().ok()?, path.file_name()?.to_owned()))
-    };
+    let place = |path: &Path| Some((folder_of(path).canonicalize().ok()?, path.file_name()?.to_owned()));
     match (fs::metadata(one), fs::metadata(other)) {
         (Ok(one), Ok(other)) => one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino()),
         (Err(_), Err(_)) => place(one).is_some_and(|one| Some(one) == place(other)),
         _ => false,
     }
+}
+
+/// Returns the folder in which a file is.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Reads a regular file of at most `limit` bytes.

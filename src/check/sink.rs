@@ -14,24 +14,6 @@ use crate::view::run::repeats::Repeats;
 /// How many traces an outcome names.
 const MAX_WORST: usize = 5;
 
-/// Finds the tests.
-#[derive(Debug, Default)]
-pub(super) struct TestNames(pub(super) Tests);
-
-impl SpanSink for TestNames {
-    fn detail(&self) -> Detail {
-        Detail::Outline
-    }
-
-    fn accepts(&self, _: &str) -> bool {
-        true
-    }
-
-    fn add(&mut self, span: ParsedSpan, _: &Origin) {
-        self.0.add(&span);
-    }
-}
-
 /// Takes spans, and evaluates conditions at the end.
 #[derive(Debug)]
 pub(super) struct CheckSink<'a> {

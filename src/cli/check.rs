@@ -11,7 +11,7 @@ use crate::check;
 use crate::check::condition::Condition;
 use crate::check::report::Report;
 use crate::cli::setting_flags::SettingFlags;
-use crate::cli::{print, view};
+use crate::cli::{json, print, view};
 use crate::settings::Config;
 use crate::view::sources::Sources;
 
@@ -103,7 +103,7 @@ fn exit_code(report: &Report, sources: &Sources) -> ExitCode {
 /// Checks conditions, and says what can't be read.
 fn checked(config: &Config, conditions: &[Condition], files: &[PathBuf]) -> Result<(Report, Sources), Failure> {
     let (report, sources) = check::check(conditions, files, config.link.as_ref())?;
-    for sentence in sources.unreadable.iter().map(ToString::to_string).chain(sources.warnings.iter().cloned()) {
+    for sentence in sources.sentences() {
         say(&sentence);
     }
     Ok((report, sources))
@@ -159,22 +159,19 @@ impl Reports {
 
     pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
         self.reports.iter().try_for_each(|ReportFile { path, format }| {
+            let failure = || not_written(ExitCode::Failure, path);
             let text = match format {
                 ReportFormat::Json => json(report),
-                ReportFormat::Junit => report.junit().map_err(|error| not_written(path).because(error))?,
+                ReportFormat::Junit => report.junit().map_err(|error| failure().because(error))?,
             };
             files::write_named(path, Readers::Everybody, |file| file.write_all(text.as_bytes()))
-                .map_err(|error| not_written(path).because(error))
+                .map_err(|error| failure().because(error))
         })
     }
 }
 
-fn json(report: &Report) -> String {
-    serde_json::to_string_pretty(report).unwrap_or_default() + "\n"
-}
-
-fn not_written(path: &Path) -> Failure {
-    Failure::new(ExitCode::Failure, format!("{} can't be written", path.display()))
+fn not_written(exit: ExitCode, path: &Path) -> Failure {
+    Failure::new(exit, format!("{} can't be written", path.display()))
 }
 
 /// Takes the format of a report from the end of its name.
@@ -190,13 +187,12 @@ fn report_file(path: &str) -> Result<ReportFile, String> {
 
 /// Refuses a file that can't be written because of its place.
 fn check_target(path: &Path) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let cause = match () {
         () if path.is_dir() => "it is a folder",
-        () if !folder.is_dir() => "its folder does not exist",
+        () if !files::folder_of(path).is_dir() => "its folder does not exist",
         () => return Ok(()),
     };
-    Err(Failure::new(ExitCode::Usage, format!("{} can't be written", path.display())).because(cause))
+    Err(not_written(ExitCode::Usage, path).because(cause))
 }
 
 /// Refuses to write a file over the traces.

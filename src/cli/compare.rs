@@ -7,7 +7,7 @@ use crate::base::failure::{ExitCode, Failure};
 use crate::base::stdio::say;
 use crate::base::text::counted;
 use crate::cli::check::verdict;
-use crate::cli::print;
+use crate::cli::{json, print};
 use crate::compare;
 use crate::compare::comparison::Comparison;
 use crate::compare::profile::MAX_OPERATIONS;
@@ -46,7 +46,7 @@ pub(super) fn compare(args: &Args) -> Result<ProcessExitCode, Failure> {
     let mut is_incomplete = false;
     let mut read = |path: &Path| {
         let (profile, sources) = compare::read(path)?;
-        for sentence in sources.unreadable.iter().map(ToString::to_string).chain(sources.warnings.iter().cloned()) {
+        for sentence in sources.sentences() {
             say(&sentence);
         }
         is_incomplete |= sources.has_gaps();
@@ -60,12 +60,7 @@ pub(super) fn compare(args: &Args) -> Result<ProcessExitCode, Failure> {
     };
     let fails_at = args.fail_on_slower.map(|percent| percent / 100.0);
     let comparison = Comparison::new(&read(&args.base)?, &read(&args.new)?, fails_at);
-    let text = if args.json {
-        serde_json::to_string_pretty(&comparison).unwrap_or_default()
-    } else {
-        comparison.lines().join("\n")
-    };
-    let written = print(&(text + "\n"));
+    let written = print(&if args.json { json(&comparison) } else { comparison.lines().join("\n") + "\n" });
     if let Some(reason) = comparison.empty_reason() {
         say(reason);
     }

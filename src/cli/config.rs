@@ -80,6 +80,5 @@ fn json(config: &Config) -> String {
         file_exists: config.file.as_ref().is_some_and(|file| file.exists),
         settings: config.shown().collect(),
     };
-    let text = serde_json::to_string_pretty(&document);
-    text.unwrap_or_else(|_| unreachable!("texts are JSON")) + "\n"
+    super::json(&document)
 }

@@ -11,7 +11,7 @@ use crate::base::files::{self, Readers};
 use crate::base::stdio::say;
 use crate::base::text::{counted, shell_word};
 use crate::cli::setting_flags::SettingFlags;
-use crate::cli::{check, print};
+use crate::cli::{check, json, print};
 use crate::collect::store;
 use crate::settings::Config;
 use crate::view::page::{self, Page};
@@ -99,8 +99,7 @@ pub(super) fn view(config: &Config, args: &Args) -> Result<ProcessExitCode, Fail
         _ if args.html.is_some() || args.open => show_page(config, args, &files, trace)?,
         Some(run) if args.json => {
             warn(&files.sources.warnings);
-            let text = serde_json::to_string_pretty(run);
-            print(&(text.unwrap_or_else(|_| unreachable!("texts and numbers are JSON")) + "\n"))?;
+            print(&json(run))?;
         }
         Some(run) => {
             warn(&files.sources.warnings);

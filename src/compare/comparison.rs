@@ -256,14 +256,13 @@ impl Difference {
         let mut lines = vec![format!("  {}  ({counts})", name(&self.operation))];
         if is_of_errors {
             let percent = |share: f64| format!("{:.1} %", share * 100.0);
-            let Change { base, new, low, high } = self.errors;
-            let interval =
-                format!("by {} to {}", percent(low.abs().min(high.abs())), percent(low.abs().max(high.abs())));
-            lines.push(format!("    errors {} -> {}, {interval}", percent(base), percent(new)));
+            let [low, high] = self.errors.distances();
+            let [base, new, low, high] = [self.errors.base, self.errors.new, low, high].map(percent);
+            lines.push(format!("    errors {base} -> {new}, by {low} to {high}"));
             return lines;
         }
         lines.extend(self.differing().map(|(percentile, change)| {
-            let (low, high) = (change.low.abs().min(change.high.abs()), change.low.abs().max(change.high.abs()));
+            let [low, high] = change.distances();
             let [base, new, low, high] = [change.base, change.new, low, high].map(duration);
             // Nothing is so many percent of 0.
             let percent =

@@ -62,6 +62,12 @@ impl Change {
         self.new - self.base
     }
 
+    /// Returns how far apart the values are at least and at most.
+    pub(crate) fn distances(self) -> [f64; 2] {
+        let (low, high) = (self.low.abs(), self.high.abs());
+        [low.min(high), low.max(high)]
+    }
+
     /// Returns whether the new value is greater or less.
     pub(crate) fn direction(self) -> Ordering {
         self.difference().total_cmp(&0.0)

@@ -111,6 +111,11 @@ impl Sources {
         self.is_incomplete || !self.warnings.is_empty()
     }
 
+    /// Says what can't be read, and what is wrong with the rest.
+    pub(crate) fn sentences(&self) -> impl Iterator<Item = String> {
+        self.unreadable.iter().map(ToString::to_string).chain(self.warnings.iter().cloned())
+    }
+
     /// Returns the files that are no copies of standard input or of a pipe.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> + Clone {
         self.files.iter().filter_map(|source| match &source.content {

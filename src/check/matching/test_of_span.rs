@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use crate::view::parsed::{ParsedSpan, TEST_CASE_NAME};
+use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink, TEST_CASE_NAME};
 
 /// No test.
 const NONE: u32 = u32::MAX;
@@ -39,8 +39,22 @@ struct Row {
     parent: u64,
 }
 
+impl SpanSink for Tests {
+    fn detail(&self) -> Detail {
+        Detail::Outline
+    }
+
+    fn accepts(&self, _: &str) -> bool {
+        true
+    }
+
+    fn add(&mut self, span: ParsedSpan, _: &Origin) {
+        self.add(&span);
+    }
+}
+
 impl Tests {
-    pub(in crate::check) fn add(&mut self, span: &ParsedSpan) {
+    fn add(&mut self, span: &ParsedSpan) {
         let test = span.attribute(TEST_CASE_NAME).and_then(Value::as_str).map_or(NONE, |name| self.number(name));
         let number = u32::try_from(self.traces.len()).unwrap_or(u32::MAX);
         let trace = self.traces.entry(span.trace_number()).or_insert(Trace { number, test: NONE, has_several: false });
