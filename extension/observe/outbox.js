@@ -19,6 +19,9 @@ import { EarlierSessions } from './earlier-sessions.js';
  */
 export const BATCH_DELAY = 40;
 
+/** Observations after which a client may close its browser: they and what was observed before are sent without {@link BATCH_DELAY}. */
+const AT_ONCE = new Set(['document-loaded', 'tab-closed', 'context-closed']);
+
 /** Limit per batch. This many fit into the 1 MiB that the host accepts, even with the longest addresses, escaped in JSON throughout. */
 export const MAX_IN_BATCH = 100;
 
@@ -74,9 +77,10 @@ export class Outbox {
     if (!this.#awaitsTabs) this.#history?.observe(observation);
     const session = this.#earlier.sessionOf(observation) ?? null;
     const fresh = this.#fresh.get(session);
-    if (fresh !== undefined) return void fresh.push({ observation, tabId });
-    this.#fresh.set(session, [{ observation, tabId }]);
-    return void setTimeout(() => this.#batchAll(), BATCH_DELAY);
+    if (fresh !== undefined) fresh.push({ observation, tabId });
+    else this.#fresh.set(session, [{ observation, tabId }]);
+    if (AT_ONCE.has(observation.what)) this.#batchAll();
+    else if (fresh === undefined) setTimeout(() => this.#batchAll(), BATCH_DELAY);
   }
 
   /** Sends and shows nothing until {@link tabsKnown}, since any tab may be in an Incognito window. @param {Pick<IncognitoTabs, 'observes'>} tabs */

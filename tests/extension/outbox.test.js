@@ -44,6 +44,19 @@ function withThreeSent() {
   return { ...begun, worker };
 }
 
+test('what a client may close its browser after is sent at once, with what was observed before', () => {
+  const { outbox, open, observe, batches } = begin();
+  open();
+  observe(1);
+  outbox.observe({ what: 'document-loaded', time: 2, spanId: '1'.repeat(16) });
+  assert.deepEqual(batches(), [[1, 1, 2]]);
+  observe(3);
+  outbox.observe({ what: 'tab-closed', time: 4, tabId: 1 });
+  assert.deepEqual(batches(), [[2, 3, 4]]);
+  mock.timers.tick(BATCH_DELAY);
+  assert.deepEqual(batches(), []);
+});
+
 test('observations within the delay form one batch', () => {
   const { sent, open, observe, batches } = begin();
   open();

@@ -90,8 +90,8 @@ fn each_browser_context_has_a_trace() {
         for mode in ["detailed", "lightweight"] {
             // Rules can follow a client's headers only from the second navigation on, and a popup's window only after its first request.
             let is_detailed = mode == "detailed";
-            let variables = [("OFF", "1"), ("POPUPS", "1")];
-            let seen = contexts(client, mode, if is_detailed { &variables } else { &[] });
+            let seen =
+                contexts(client, mode, if is_detailed { &[("OFF", "1"), ("POPUPS", "1")] } else { &[("SETTLE", "1")] });
             let steered: Vec<_> = seen.run.requests.iter().filter(|request| is_of_steered_page(request)).collect();
             assert_eq!(steered.is_empty(), !is_detailed, "{client} {mode}");
             for request in steered {
@@ -166,7 +166,7 @@ fn contexts_join_the_trace_of_the_environment() {
 fn contexts_keep_their_traces_when_the_worker_restarts() {
     let _guard = beside_others();
     for mode in ["detailed", "lightweight"] {
-        let seen = contexts("playwright", mode, &[("RESTART", "1")]);
+        let seen = contexts("playwright", mode, &[("RESTART", "1"), ("SETTLE", "1")]);
         let traces = seen.traces();
         for (nav, before) in [("a-2", "a-1"), ("a-3", "a-1"), ("b-2", "b-1")] {
             assert_eq!(traces[nav], traces[before], "{mode}: {nav} in {traces:#?}");

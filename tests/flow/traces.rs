@@ -294,7 +294,7 @@ fn events_of_navigations(web_vitals: &str) -> Vec<BTreeSet<String>> {
     const NAVIGATIONS: &str = "4";
     let collector = Collector::start();
     let test = BrowserTest::new();
-    let mut command = test.traced_command("cached.js", &[("NAVIGATIONS", NAVIGATIONS)]);
+    let mut command = test.traced_command("cached.js", &[("NAVIGATIONS", NAVIGATIONS), ("PAINTED", "1")]);
     command.envs(Environment::exporting(&collector.endpoint())).env("NAVTRACE_WEB_VITALS", web_vitals);
     test.run(command);
     let spans = collector.spans();

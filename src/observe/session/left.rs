@@ -2,9 +2,11 @@
 
 use crate::observe::observation::FailureKind;
 use crate::observe::session::Session;
-use crate::observe::session::navigations::LATE_REQUEST_WAIT;
 use crate::observe::session::requests::OpenRequest;
 use crate::observe::span::{Nanos, Span, SpanError};
+
+/// How long Chromium lets a request outlive its page: a beacon, or a fetch with `keepalive`.
+const KEEPALIVE_WAIT: Nanos = 30_000_000_000;
 
 /// Chromium's error of a request that nobody waits for any more.
 const ABORTED: &str = "net::ERR_ABORTED";
@@ -20,7 +22,7 @@ impl Session {
     /// Ends the requests that have waited long enough for an end of their own. Uses the time of the observations, as navigations do.
     pub(super) fn end_left_requests(&mut self, spans: &mut Vec<Span>) {
         let latest = self.latest;
-        let is_over = |request: &OpenRequest| request.left.is_some_and(|left| left + LATE_REQUEST_WAIT <= latest);
+        let is_over = |request: &OpenRequest| request.left.is_some_and(|left| left + KEEPALIVE_WAIT <= latest);
         let over = self.requests.iter().filter(|(_, request)| is_over(request)).map(|(id, _)| id.clone());
         for id in over.collect::<Vec<_>>() {
             if let Some(request) = self.requests.remove(&id) {

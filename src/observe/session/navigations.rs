@@ -12,7 +12,7 @@ use crate::observe::span::{Nanos, Navigation, Operation, Span, nanos};
 pub(super) const MAX_OPEN: usize = 5000;
 
 /// How long a navigation waits for late requests of a document that is gone, such as a beacon.
-pub(super) const LATE_REQUEST_WAIT: Nanos = 2_000_000_000;
+const LATE_REQUEST_WAIT: Nanos = 2_000_000_000;
 
 /// How long a navigation waits for an action that tells of itself when it ends, and may have caused the navigation.
 const CAUSE_WAIT: Nanos = 30_000_000_000;

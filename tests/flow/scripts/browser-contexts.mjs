@@ -3,6 +3,7 @@
 //   OFF       whether a page that opens while two contexts are open is steered to carry nothing
 //   POPUPS    whether a page of the first context opens popups while two contexts are open
 //   RESTART   whether the extension's worker is ended while two contexts are open
+//   SETTLE    whether the first page of a context waits for rules with a trace of its own, without which it can leave in lightweight mode
 import process from 'node:process';
 
 import { chromium } from 'playwright-core';
@@ -10,7 +11,7 @@ import puppeteer from 'puppeteer-core';
 
 import { browserArgs, executablePath } from './clients.mjs';
 
-const { SITE, CLIENT, OFF, POPUPS, RESTART } = process.env;
+const { SITE, CLIENT, OFF, POPUPS, RESTART, SETTLE } = process.env;
 const ORIGIN = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/';
 
 const playwright = async () => {
@@ -33,6 +34,21 @@ async function done(page) {
 async function load(page, nav) {
   await page.goto(address(nav));
   await done(page);
+}
+
+/** @type {Set<string>} the traces of the browser contexts so far */
+const traces = new Set();
+
+/** Loads the first page of a browser context. */
+async function loadFirst(page, nav) {
+  const settling = (path) => `${SITE}/${path}?kind=settling&run=contexts&nav=${nav}`;
+  let trace = '';
+  while (SETTLE !== undefined && (trace === '' || traces.has(trace))) {
+    await page.goto(settling('empty'));
+    trace = (await page.evaluate(async (url) => (await fetch(url)).text(), settling('carried'))).slice(3, 35);
+  }
+  traces.add(trace);
+  await load(page, nav);
 }
 
 /** Opens a popup, which loads its page at once. */
@@ -81,14 +97,14 @@ async function restart(page) {
 const browser = await (CLIENT === 'puppeteer' ? puppeteerBrowser() : playwright());
 const a = await browser.newContext();
 const first = await a.newPage();
-await load(first, 'a-1');
+await loadFirst(first, 'a-1');
 await popup(first, 'a-popup', '');
 await popup(first, 'a-window', 'width=300,height=200');
 await worker(first, 'a-worker');
 
 const b = await browser.newContext();
 const other = await b.newPage();
-await load(other, 'b-1');
+await loadFirst(other, 'b-1');
 if (RESTART !== undefined) {
   await restart(first);
   await load(other, 'b-2');
@@ -110,10 +126,10 @@ await b.close();
 
 const c = await browser.newContext();
 const page = await c.newPage();
-await load(page, 'c-1');
+await loadFirst(page, 'c-1');
 await worker(page, 'c-worker');
 await page.close();
 // Chromium gives it a window of its own, as to a page of another context.
-await load(await c.newPage(), 'd-1');
+await loadFirst(await c.newPage(), 'd-1');
 await c.close();
 await browser.close();

@@ -2,6 +2,7 @@
 //
 //   NAVIGATIONS   number of navigations, 10 by default
 //   PAUSE         milliseconds before the first one, until the browser has started completely
+//   PAINTED=1     goes on only when a page has been painted, which a busy machine has no time for otherwise
 //   ROUTE=1       adds a header to every request by k6's own page.route, for comparison
 import { check } from 'k6';
 import { browser } from 'k6/browser';
@@ -22,6 +23,7 @@ export default async function () {
       const nav = `${name}-${i}`;
       await page.goto(url('/cached', { kind: 'document', run: name, nav }), { waitUntil: 'load' });
       check(await page.title(), { 'the page is the one asked for': (title) => title === nav });
+      if (__ENV.PAINTED) await page.waitForFunction(() => performance.getEntriesByName('first-contentful-paint').length > 0);
       const { entries, hits } = await page.evaluate(() => {
         const resources = performance.getEntriesByType('resource');
         const fromCache = resources.filter((entry) => entry.transferSize === 0 && entry.decodedBodySize > 0);

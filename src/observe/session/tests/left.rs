@@ -16,16 +16,16 @@ fn a_left_request_without_an_end_was_cancelled() {
         left(2100.0, "2"),
         left(2100.0, "unknown"),
         Observation::TabClosed { time: 2101.0, tab_id: 7 },
-        started(4099.0, "3", 0x12, None),
+        started(32_099.0, "3", 0x12, None),
     ]);
     assert_eq!(recording.spans.len(), 1, "its own end may follow");
-    let recording = recording.observe(vec![completed(4102.0, "3", 200)]);
+    let recording = recording.observe(vec![completed(32_102.0, "3", 200)]);
     let counts = recording.session.counts();
     assert_eq!((counts.requests, counts.failures), (3, 0));
     assert_eq!(
         summary(&recording.spans[1..]),
         [
-            "12<f067aa0ba902b7 4099-4102 Some(200) resent 0 None",
+            "12<f067aa0ba902b7 32099-32102 Some(200) resent 0 None",
             "11<a 2020-2100 None resent 0 Some(Cancelled)",
             "a<f067aa0ba902b7 1998-2100 navigation committed None",
         ]
@@ -62,8 +62,8 @@ fn a_left_request_that_goes_on_has_its_own_end() {
             started(2000.0, "1", 0x10, None),
             left(2100.0, "1"),
             completed(2150.0, "1", 204),
-            started(9000.0, "2", 0x11, None),
-            completed(9001.0, "2", 200),
+            started(39_000.0, "2", 0x11, None),
+            completed(39_001.0, "2", 200),
         ])
         .spans;
     assert_eq!(summary(&spans)[0], "10<f067aa0ba902b7 2000-2150 Some(204) resent 0 None");
