@@ -41,10 +41,10 @@ const traces = new Set();
 
 /** Loads the first page of a browser context. */
 async function loadFirst(page, nav) {
-  const settling = (path) => `${SITE}/${path}?kind=settling&run=contexts&nav=${nav}`;
+  const settling = (path) => `${SITE}/${path}?kind=settling&run=contexts&nav=settling&subs=0`;
   let trace = '';
   while (SETTLE !== undefined && (trace === '' || traces.has(trace))) {
-    await page.goto(settling('empty'));
+    await page.goto(settling('page'));
     trace = (await page.evaluate(async (url) => (await fetch(url)).text(), settling('carried'))).slice(3, 35);
   }
   traces.add(trace);
