@@ -9,19 +9,17 @@ mod sessions;
 mod thread;
 mod unstarted;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::base::clock::unix_nanos_now;
-use crate::base::directories::StateDirectory;
 use crate::base::failure::Failure;
-use crate::base::lock;
 use crate::base::process::Process;
 use crate::context::issuer::SessionContext;
 use crate::context::traceparent::SpanContext;
 use crate::export::ExporterState;
-use crate::export::journal::{self, ExportCounts};
+use crate::export::journal::ExportCounts;
 use crate::export::options::ExportOptions;
 use crate::export::queue::backlog::Backlog;
 use crate::export::resource::BrowserInfo;
@@ -53,7 +51,7 @@ enum Message {
     Sender(SenderEvent),
     /// The extension sends nothing more, so spans need not wait for others.
     ChannelEnded,
-    /// Ends the queue. The session ends at `time` if the browser has ended; otherwise the next host continues it.
+    /// Ends the queue. The session ends at `time` if the browser has ended, unless the next host continues it.
     End {
         time: Nanos,
         browser_ended: bool,
@@ -97,10 +95,6 @@ pub(crate) struct Queue {
     messages: Arc<Backlog>,
     thread: JoinHandle<Vec<ExportedSession>>,
     browser: Process,
-    /// Where the journals are.
-    state: Option<StateDirectory>,
-    /// The session that the extension has now.
-    current: Mutex<Option<SessionContext>>,
 }
 
 impl Queue {
@@ -113,7 +107,6 @@ impl Queue {
     pub(crate) fn session(&self, context: SessionContext, parent: Option<SpanContext>, browser: Option<BrowserInfo>) {
         let browser = browser.unwrap_or_default();
         let parent = parent.map(remote);
-        *lock(&self.current) = Some(context);
         self.messages.add(Message::Session { context, parent, browser, time: unix_nanos_now() });
     }
 
@@ -132,17 +125,9 @@ impl Queue {
     pub(crate) fn end(self) -> Vec<ExportedSession> {
         let time = unix_nanos_now();
         self.messages.add(Message::ChannelEnded);
-        let browser_ended = self.session_ends();
+        let browser_ended = self.browser.wait_gone(BROWSER_ENDS);
         self.messages.add(Message::End { time, browser_ended });
         self.thread.join().unwrap_or_default()
-    }
-
-    /// Waits for the end of the browser, and returns whether the session ends with it. It does not if the next host waits for it: that host has
-    /// the later observations, and ends the session itself.
-    fn session_ends(&self) -> bool {
-        let journal =
-            self.state.as_ref().zip(*lock(&self.current)).map(|(state, context)| journal::path(state, context));
-        self.browser.wait_gone(BROWSER_ENDS) && !journal.is_some_and(|path| journal::is_awaited(&path))
     }
 }
 

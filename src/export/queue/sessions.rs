@@ -260,6 +260,12 @@ impl Sessions {
         session.finish();
     }
 
+    /// Returns whether another host waits for the journal of the current session.
+    pub(super) fn current_is_awaited(&self) -> bool {
+        let path = self.current.as_ref().and_then(|session| self.journal_path(session.start.context));
+        path.is_some_and(|path| journal::is_awaited(&path))
+    }
+
     fn journal_path(&self, context: SessionContext) -> Option<PathBuf> {
         self.state.as_ref().map(|state| journal::path(state, context))
     }

@@ -120,6 +120,9 @@ impl QueueThread {
             Message::Sender(SenderEvent::SpoolWaits) => self.spool_waits = true,
             Message::ChannelEnded => self.channel_ended = true,
             Message::End { time, browser_ended } => {
+                // The next host, if it waits, has the later observations and ends the session itself. Asked here, this can't be told of this host,
+                // which may have waited for the journal too, by this thread.
+                let browser_ended = browser_ended && !self.sessions.current_is_awaited();
                 self.closing = Some(Closing { time, browser_ended, deadline: Instant::now() + ITERATION_END });
             }
         }

@@ -1,6 +1,6 @@
 //! A queue whose threads do not run yet, so that a browser without a worker costs nothing while it runs.
 
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 
 use crate::base::clock::unix_nanos_now;
 use crate::base::directories::StateDirectory;
@@ -78,7 +78,6 @@ impl UnstartedQueue {
     pub(crate) fn start(self) -> Result<Queue, Failure> {
         let Self { options, listener, problems, state, sessions, browser } = self;
         let messages = Arc::<Backlog>::default();
-        let current = sessions.current().map(|session| session.start.context);
         let (jobs, for_sender) = mpsc::channel();
         let endpoint = options.endpoint.clone();
         let batch = options.batch.clone();
@@ -89,13 +88,13 @@ impl UnstartedQueue {
         if let Some(endpoint) = endpoint {
             let notified = Arc::clone(&messages);
             let notify = move |event| notified.add(Message::Sender(event));
-            let sender = CollectorSender::new(endpoint, batch, state.clone(), Arc::clone(&problems), notify);
+            let sender = CollectorSender::new(endpoint, batch, state, Arc::clone(&problems), notify);
             if let Err(failure) = threads::start("sender", move || sender.run(&for_sender)) {
                 problems.set("sender", &format!("spans can't be sent: {failure}"));
                 messages.add(Message::Sender(SenderEvent::State(SenderState::Stopped)));
             }
         }
-        Ok(Queue { messages, thread, browser, state, current: Mutex::new(current) })
+        Ok(Queue { messages, thread, browser })
     }
 
     /// Ends the session of a browser that has ended: sends its root span, or keeps it for later. Starts threads only if there is something to
