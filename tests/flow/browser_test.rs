@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 
 use crate::navtrace::{Environment, stderr};
-use crate::support::collector::spans_in;
+use crate::support::collector::{Collector, spans_in};
 use crate::support::site::{PageResults, Recorded, Site, TraceParent};
 
 /// Limit of the wait for processes to exit.
@@ -145,6 +145,7 @@ impl BrowserTest {
         let mut output = self.output(&mut command);
         if stderr(&output).contains(MISSED_PAGE) {
             println!("k6 has missed a page, so it runs again: {MISSED_PAGE}");
+            Collector::clear_all();
             output = self.output(&mut command);
         }
         self.finished(&output)

@@ -3,9 +3,10 @@
 //! Every test binary uses only a part of this.
 #![allow(dead_code, unreachable_pub)]
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::Read;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
@@ -52,6 +53,11 @@ pub struct Arrived {
     pub accepted: bool,
 }
 
+thread_local! {
+    /// What the collectors of this thread's test have received.
+    static OF_TEST: RefCell<Vec<Weak<Mutex<Shared>>>> = const { RefCell::new(Vec::new()) };
+}
+
 struct Shared {
     /// One for each future request. The last one stays.
     behaviours: VecDeque<Behaviour>,
@@ -83,7 +89,16 @@ impl Collector {
     /// Makes a collector that does not listen yet. Connections are refused.
     pub fn down() -> Self {
         let shared = Shared { behaviours: [Behaviour::Accepts].into(), arrived: Vec::new() };
-        Self { port: ReservedPort::new(), shared: Arc::new(Mutex::new(shared)), running: None }
+        let shared = Arc::new(Mutex::new(shared));
+        OF_TEST.with_borrow_mut(|all| all.push(Arc::downgrade(&shared)));
+        Self { port: ReservedPort::new(), shared, running: None }
+    }
+
+    /// Forgets what the collectors that this thread made have received, before a test runs its client once more.
+    pub fn clear_all() {
+        for shared in OF_TEST.with_borrow(Clone::clone).iter().filter_map(Weak::upgrade) {
+            shared.lock().unwrap_or_else(PoisonError::into_inner).arrived.clear();
+        }
     }
 
     /// Listens on the collector's port.
