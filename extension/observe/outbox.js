@@ -20,7 +20,7 @@ import { EarlierSessions } from './earlier-sessions.js';
 export const BATCH_DELAY = 40;
 
 /** Observations after which a client may close its browser: they and what was observed before are sent without {@link BATCH_DELAY}. */
-const AT_ONCE = new Set(['document-loaded', 'tab-closed', 'context-closed']);
+const AT_ONCE = new Set(['document-loaded', 'tab-closed']);
 
 /** Limit per batch. This many fit into the 1 MiB that the host accepts, even with the longest addresses, escaped in JSON throughout. */
 export const MAX_IN_BATCH = 100;

@@ -84,10 +84,6 @@ impl SpanSink for ProfileSink {
         Detail::Outline
     }
 
-    fn accepts(&self, _: &str) -> bool {
-        true
-    }
-
     fn add(&mut self, span: ParsedSpan, origin: &Origin) {
         if !self.repeats.is_new(&span, origin.service()) {
             return;

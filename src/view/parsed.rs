@@ -55,7 +55,9 @@ pub(crate) trait SpanSink {
     fn detail(&self) -> Detail;
 
     /// Returns whether the spans of this trace are to be parsed.
-    fn accepts(&self, trace_id: &str) -> bool;
+    fn accepts(&self, _trace_id: &str) -> bool {
+        true
+    }
 
     /// Adds a span. It takes from `origin` what it keeps.
     fn add(&mut self, span: ParsedSpan, origin: &Origin);

@@ -151,10 +151,6 @@ mod tests {
             Detail::Full
         }
 
-        fn accepts(&self, _: &str) -> bool {
-            true
-        }
-
         fn add(&mut self, _: ParsedSpan, _: &Origin) {}
     }
 

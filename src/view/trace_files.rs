@@ -164,10 +164,6 @@ impl SpanSink for IndexedSpans {
         if self.run.is_some() { Detail::Outline } else { Detail::Summary }
     }
 
-    fn accepts(&self, _: &str) -> bool {
-        true
-    }
-
     fn add(&mut self, span: ParsedSpan, origin: &Origin) {
         if self.run.as_mut().is_none_or(|run| run.add(&span, origin)) {
             self.index.add(&span, origin);

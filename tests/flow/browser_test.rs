@@ -24,6 +24,9 @@ const EXIT_LIMIT: Duration = Duration::from_secs(10);
 /// Limit of a client's run. It only keeps a client that hangs from holding up all other tests, and says what it wrote until then.
 const RUN_LIMIT: Duration = Duration::from_secs(900);
 
+/// What k6 logs when it has missed the event by which it learns of a page: in about one of a thousand browsers.
+pub(crate) const MISSED_PAGE: &str = "creating new page in browser context: timed out after 30s";
+
 /// Held by every test that drives a browser: for reading by those that may run beside others, for writing by those that may not.
 static RUNNING: RwLock<()> = RwLock::new(());
 
@@ -51,9 +54,6 @@ pub(crate) struct Run {
     /// Requests that the site received, in the order of arrival.
     pub(crate) requests: Vec<Recorded>,
 }
-
-/// What k6 logs when it has missed the event by which it learns of a page, for which it waits only once: in one of some hundred browsers.
-pub(crate) const MISSED_PAGE: &str = "creating new page in browser context: timed out after 30s";
 
 impl BrowserTest {
     pub(crate) fn new() -> Self {

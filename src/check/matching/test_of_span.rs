@@ -44,17 +44,7 @@ impl SpanSink for Tests {
         Detail::Outline
     }
 
-    fn accepts(&self, _: &str) -> bool {
-        true
-    }
-
     fn add(&mut self, span: ParsedSpan, _: &Origin) {
-        self.add(&span);
-    }
-}
-
-impl Tests {
-    fn add(&mut self, span: &ParsedSpan) {
         let test = span.attribute(TEST_CASE_NAME).and_then(Value::as_str).map_or(NONE, |name| self.number(name));
         let number = u32::try_from(self.traces.len()).unwrap_or(u32::MAX);
         let trace = self.traces.entry(span.trace_number()).or_insert(Trace { number, test: NONE, has_several: false });
@@ -65,7 +55,9 @@ impl Tests {
         let (id, parent) = span.id_hashes();
         self.rows.push(Row { trace: trace.number, id, test, parent });
     }
+}
 
+impl Tests {
     /// Returns the number of a test.
     fn number(&mut self, name: &str) -> u32 {
         if let Some(number) = self.numbers.get(name) {
@@ -139,7 +131,7 @@ mod tests {
             .collect();
         let mut tests = Tests::default();
         for span in &spans {
-            tests.add(span);
+            tests.add(span.clone(), &Origin { resource: &[], scope: "" });
         }
         let tests = tests.assigned();
         spans.iter().map(|span| tests.of(span).unwrap_or("-").to_owned()).collect()

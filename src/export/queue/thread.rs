@@ -120,8 +120,8 @@ impl QueueThread {
             Message::Sender(SenderEvent::SpoolWaits) => self.spool_waits = true,
             Message::ChannelEnded => self.channel_ended = true,
             Message::End { time, browser_ended } => {
-                // The next host, if it waits, has the later observations and ends the session itself. Asked here, this can't be told of this host,
-                // which may have waited for the journal too, by this thread.
+                // A next host that waits has the later observations, and ends the session itself. Only this thread can ask: until it has handled
+                // what came before, this host may be the one that waits.
                 let browser_ended = browser_ended && !self.sessions.current_is_awaited();
                 self.closing = Some(Closing { time, browser_ended, deadline: Instant::now() + ITERATION_END });
             }

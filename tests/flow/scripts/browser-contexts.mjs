@@ -36,18 +36,23 @@ async function load(page, nav) {
   await done(page);
 }
 
-/** @type {Set<string>} the traces of the browser contexts so far */
-const traces = new Set();
+/** The traces of the browser contexts so far, and what a request without a header has. */
+const traces = new Set(['']);
 
-/** Loads the first page of a browser context. */
-async function loadFirst(page, nav) {
+/** Waits until a page's requests carry a trace that no browser context before had. */
+async function settle(page) {
   const settling = (path) => `${SITE}/${path}?kind=settling&run=contexts&nav=settling&subs=0`;
   let trace = '';
-  while (SETTLE !== undefined && (trace === '' || traces.has(trace))) {
+  while (traces.has(trace)) {
     await page.goto(settling('page'));
     trace = (await page.evaluate(async (url) => (await fetch(url)).text(), settling('carried'))).slice(3, 35);
   }
   traces.add(trace);
+}
+
+/** Loads the first page of a browser context. */
+async function loadFirst(page, nav) {
+  if (SETTLE !== undefined) await settle(page);
   await load(page, nav);
 }
 
