@@ -157,8 +157,9 @@ impl Reports {
         self.refuse_replacing(&traces.iter().map(PathBuf::as_path))
     }
 
+    /// Writes the reports. One that can't be written does not stop the others.
     pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
-        self.reports.iter().try_for_each(|ReportFile { path, format }| {
+        let written = self.reports.iter().map(|ReportFile { path, format }| {
             let failure = || not_written(ExitCode::Failure, path);
             let text = match format {
                 ReportFormat::Json => json(report),
@@ -166,7 +167,8 @@ impl Reports {
             };
             files::write_named(path, Readers::Everybody, |file| file.write_all(text.as_bytes()))
                 .map_err(|error| failure().because(error))
-        })
+        });
+        written.collect::<Vec<_>>().into_iter().collect()
     }
 }
 

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use indexmap::IndexSet;
+
 use crate::base::text::short_name;
 use crate::view::parsed::{Detail, Origin, ParsedSpan, SCENARIO, SpanSink, TEST_CASE_NAME};
 use crate::view::run::durations::Durations;
@@ -58,8 +60,7 @@ pub(crate) struct ProfileSink {
     repeats: Repeats,
     traces: HashMap<u128, u32>,
     rows: Vec<Row>,
-    operations: Vec<Operation>,
-    numbers: HashMap<Operation, u32>,
+    operations: IndexSet<Operation>,
     profile: Profile,
 }
 
@@ -127,16 +128,10 @@ impl SpanSink for ProfileSink {
 impl ProfileSink {
     /// Returns the number of an operation, or `NONE` if there are too many.
     fn number(&mut self, operation: Operation) -> u32 {
-        if let Some(number) = self.numbers.get(&operation) {
-            return *number;
-        }
-        if self.operations.len() == MAX_OPERATIONS {
+        if self.operations.len() == MAX_OPERATIONS && !self.operations.contains(&operation) {
             return NONE;
         }
-        let number = u32::try_from(self.operations.len()).unwrap_or(NONE);
-        self.operations.push(operation.clone());
-        self.numbers.insert(operation, number);
-        number
+        u32::try_from(self.operations.insert_full(operation).0).unwrap_or(NONE)
     }
 
     pub(crate) fn finish(self) -> Profile {
@@ -144,7 +139,8 @@ impl ProfileSink {
         profile.traces = traces.len();
         rows.sort_unstable();
         let subjects = |row: &Row| {
-            let is_endpoint = operations.get(row.operation as usize).is_some_and(|known| known.kind.is_endpoint());
+            let is_endpoint =
+                operations.get_index(row.operation as usize).is_some_and(|known| known.kind.is_endpoint());
             [if is_endpoint { row.operation } else { NONE }, row.test]
         };
         let mut found: HashMap<u32, Subject> = HashMap::new();
@@ -163,12 +159,12 @@ impl ProfileSink {
             start += length;
         }
         for ((subject, operation), part) in parts {
-            let operation = operations.get(operation as usize);
+            let operation = operations.get_index(operation as usize);
             if let (Some(subject), Some(operation)) = (found.get_mut(&subject), operation) {
                 subject.parts.insert(operation.clone(), part);
             }
         }
-        let named = |(number, subject): (u32, Subject)| Some((operations.get(number as usize)?.clone(), subject));
+        let named = |(number, subject): (u32, Subject)| Some((operations.get_index(number as usize)?.clone(), subject));
         profile.subjects = found.into_iter().filter_map(named).collect();
         profile
     }

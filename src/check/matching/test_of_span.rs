@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use indexmap::IndexSet;
 use serde_json::Value;
 
 use crate::view::parsed::{Detail, Origin, ParsedSpan, SpanSink, TEST_CASE_NAME};
@@ -14,9 +15,7 @@ const NONE: u32 = u32::MAX;
 /// The tests of a run.
 #[derive(Debug, Default)]
 pub(in crate::check) struct Tests {
-    names: Vec<String>,
-    /// Places in `names`.
-    numbers: HashMap<String, u32>,
+    names: IndexSet<String>,
     traces: HashMap<u128, Trace>,
     rows: Vec<Row>,
 }
@@ -58,15 +57,10 @@ impl SpanSink for Tests {
 }
 
 impl Tests {
-    /// Returns the number of a test.
+    /// Returns the place of a test among the names.
     fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        let number = u32::try_from(self.names.len()).unwrap_or(NONE);
-        self.names.push(name.to_owned());
-        self.numbers.insert(name.to_owned(), number);
-        number
+        let known = self.names.get_index_of(name);
+        u32::try_from(known.unwrap_or_else(|| self.names.insert_full(name.to_owned()).0)).unwrap_or(NONE)
     }
 
     /// Gives each span of a trace with several tests that of the nearest span above it. To be called once all spans are added.
@@ -105,7 +99,7 @@ impl Tests {
         let trace = self.traces.get(&span.trace_number())?;
         let test =
             if trace.has_several { self.rows[self.place(trace.number, span.id_hashes().0)?].test } else { trace.test };
-        self.names.get(test as usize).map(String::as_str)
+        self.names.get_index(test as usize).map(String::as_str)
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use indexmap::IndexSet;
+
 use crate::base::text::short_name;
 use crate::export::otlp::SESSION_NAME;
 use crate::view::parsed::{ParsedSpan, SCENARIO, TEST_CASE_NAME};
@@ -88,10 +90,7 @@ enum Rank {
 
 /// Texts that many spans have, each kept once.
 #[derive(Debug, Default)]
-struct Names {
-    texts: Vec<String>,
-    numbers: HashMap<String, u16>,
-}
+struct Names(IndexSet<String>);
 
 impl Group {
     pub(super) fn add(&mut self, us: u64, is_error: bool) {
@@ -177,17 +176,16 @@ impl Executions {
 impl Names {
     /// Returns the number of a text; `None` if there are too many.
     fn number(&mut self, text: &str) -> Option<u16> {
-        if let Some(number) = self.numbers.get(text) {
-            return Some(*number);
-        }
-        let number = u16::try_from(self.texts.len()).ok().filter(|number| *number < MAX_NAMES)?;
-        self.texts.push(text.to_owned());
-        self.numbers.insert(text.to_owned(), number);
-        Some(number)
+        let number = match self.0.get_index_of(text) {
+            None if self.0.len() == usize::from(MAX_NAMES) => return None,
+            None => self.0.insert_full(text.to_owned()).0,
+            Some(number) => number,
+        };
+        u16::try_from(number).ok()
     }
 
     fn text(&self, number: u16) -> &str {
-        &self.texts[usize::from(number)]
+        &self.0[usize::from(number)]
     }
 }
 
