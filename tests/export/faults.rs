@@ -305,7 +305,7 @@ fn the_channel_never_waits_for_a_silent_collector() {
         host.observe(&page(number, 3));
         let (observed, replenished) = (start.elapsed(), host.replenish());
         assert!(
-            observed < Duration::from_secs(1) && replenished < Duration::from_secs(1),
+            observed < Duration::from_secs(5) && replenished < Duration::from_secs(5),
             "{observed:?} {replenished:?}"
         );
     }

@@ -15,7 +15,7 @@ use crate::navtrace::is_in_use;
 use crate::support::site::Recorded;
 
 /// Limit of every wait for a browser.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Origin of the unpacked extension.
 const ORIGIN: &str = "chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/";

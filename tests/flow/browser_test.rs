@@ -143,8 +143,7 @@ impl BrowserTest {
     /// Clears the record of the site and runs a client to its end.
     pub(crate) fn run(&self, mut command: Command) -> Run {
         let mut output = self.output(&mut command);
-        if stderr(&output).contains(MISSED_PAGE) {
-            println!("k6 has missed a page, so it runs again: {MISSED_PAGE}");
+        if missed_page(&output) {
             Collector::clear_all();
             output = self.output(&mut command);
         }
@@ -310,6 +309,15 @@ pub(crate) fn assert_own_spans(requests: &[Recorded]) {
     }
     let shared: Vec<_> = users.values().filter(|requests| requests.len() > 1).collect();
     assert!(shared.is_empty(), "{} requests have {} span ids; shared: {shared:?}", requests.len(), users.len());
+}
+
+/// Tells whether k6 has missed a page, so that it should run again.
+pub(crate) fn missed_page(output: &Output) -> bool {
+    let is_missed = stderr(output).contains(MISSED_PAGE);
+    if is_missed {
+        println!("k6 has missed a page, so it runs again: {MISSED_PAGE}");
+    }
+    is_missed
 }
 
 /// Tells whether a line is an error of k6. On a busy machine, with and without navtrace, k6 also logs that a browser "unexpectedly ended"

@@ -9,7 +9,7 @@ use navtrace::testing::page::{self, Page};
 use navtrace::testing::trace::{CorrectedTimes, Event, Link, Place, Role, ShownSpan, Trace};
 use serde_json::json;
 
-use crate::browser_test::{beside_others, script_path};
+use crate::browser_test::{alone, beside_others, script_path};
 use crate::navtrace::Environment;
 
 fn span(number: usize, parent: Option<usize>, depth: usize, label: &str) -> ShownSpan {
@@ -81,7 +81,6 @@ fn write(dir: &Path, name: &str, traces: &[Trace]) {
 }
 
 fn check(dir: &Path, what: &str) {
-    let _guard = beside_others();
     let mut command = Command::new("node");
     command.arg(script_path("page.mjs")).args([what.as_ref(), dir.as_os_str()]).stdin(Stdio::null());
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -118,6 +117,7 @@ fn the_page_is_accessible_in_every_layout() {
     write(dir.path(), "single", &[single]);
     write(dir.path(), "empty", &[]);
     write_run(dir.path());
+    let _guard = beside_others();
     check(dir.path(), "normal");
 }
 
@@ -148,6 +148,7 @@ fn hostile_text_stays_text() {
         correct_clocks: false,
     });
     fs::write(dir.path().join("hostile.html"), html).unwrap();
+    let _guard = beside_others();
     check(dir.path(), "hostile");
 }
 
@@ -211,5 +212,6 @@ fn a_page_of_many_or_long_spans_is_quick() {
     write(dir.path(), "small", &[trace(1, 500)]);
     write(dir.path(), "large", &[trace(1, 10_000)]);
     write_long(dir.path());
+    let _guard = alone();
     check(dir.path(), "large");
 }

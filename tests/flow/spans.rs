@@ -56,7 +56,9 @@ impl Trace {
         let span = self.span(&traceparent(request).span_id);
         let span = span.unwrap_or_else(|| panic!("{request:?} carries the id of no span"));
         let navigation = if span.name == NAVIGATION { Some(span) } else { self.span(&hex(&span.parent_span_id)) };
-        navigation.filter(|span| span.name == NAVIGATION).unwrap_or_else(|| panic!("{span:?} belongs to no navigation"))
+        navigation
+            .filter(|span| span.name == NAVIGATION)
+            .unwrap_or_else(|| panic!("{request:?} carries the id of {span:?}, which belongs to no navigation"))
     }
 
     pub(crate) fn requests(&self) -> impl Iterator<Item = &Span> {

@@ -10,7 +10,7 @@ import { chromium } from 'playwright-core';
 const MAX_IN_FLIGHT = 64;
 
 /** Limit of each wait, in milliseconds. What does not come within it never comes. */
-const LIMIT = 10_000;
+const LIMIT = 60_000;
 
 const POPUP = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/popup/popup.html';
 

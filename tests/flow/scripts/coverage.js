@@ -1,8 +1,10 @@
 // Loads the page with every kind of request and logs the failures, to compare runs with and without tracing.
-// LIMIT is the time after which a request counts as failed, 10000 ms by default, which is enough for a busy machine.
 import { browser } from 'k6/browser';
 
 import { browserOptions, run, url } from './scenario.js';
+
+/** The time after which a request counts as failed, in milliseconds: enough for a busy machine. */
+const LIMIT = 60_000;
 
 export const options = browserOptions();
 
@@ -10,8 +12,8 @@ export default async function () {
   const name = run();
   const page = await browser.newPage();
   try {
-    await page.goto(url('/coverage', { kind: 'document', run: name, nav: name, limit: __ENV.LIMIT || 10000 }));
-    await page.waitForFunction(() => window.done === true, { timeout: 30000 });
+    await page.goto(url('/coverage', { kind: 'document', run: name, nav: name, limit: LIMIT }));
+    await page.waitForFunction(() => window.done === true, { timeout: 2 * LIMIT });
     const results = await page.evaluate(() => window.results);
     console.log(`COVERAGE ${JSON.stringify({ run: name, results })}`);
   } finally {

@@ -55,7 +55,8 @@ async function openPopup() {
   for (;;) {
     const failure = await popup.goto(POPUP).then(() => null, (error) => error);
     if (failure === null) return popup;
-    if (!/ERR_BLOCKED_BY_CLIENT|ERR_FAILED/.test(failure.message)) throw failure;
+    // The error page of the attempt before may come only now.
+    if (!/ERR_BLOCKED_BY_CLIENT|ERR_FAILED|interrupted by another navigation/.test(failure.message)) throw failure;
     await popup.waitForTimeout(50);
   }
 }

@@ -10,7 +10,7 @@ export const options = {
     browser: {
       executor: 'per-vu-iterations',
       vus: VUS,
-      maxDuration: '10s',
+      maxDuration: '20s',
       gracefulStop: '0s',
       options: { browser: { type: 'chromium' } },
     },

@@ -9,7 +9,7 @@ export function browserOptions() {
   const vus = Number(__ENV.VUS || 1);
   const often = __ENV.DURATION
     ? { executor: 'constant-vus', vus, duration: __ENV.DURATION, gracefulStop: '30s' }
-    : { executor: 'shared-iterations', vus, iterations: Number(__ENV.ITERATIONS || vus) };
+    : { executor: 'shared-iterations', vus, iterations: Number(__ENV.ITERATIONS || vus), maxDuration: '1h' };
   return {
     // Without a threshold, a failed check does not change the exit code of k6.
     thresholds: { checks: ['rate==1'] },

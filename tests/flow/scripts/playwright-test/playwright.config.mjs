@@ -3,7 +3,7 @@ import { defineConfig } from '@playwright/test';
 
 export default defineConfig({
   reporter: 'line',
-  timeout: 90_000,
+  timeout: 180_000,
   projects: [{ name: 'shell' }, { name: 'full', use: { channel: 'chromium' } }],
   workers: 2,
 });
