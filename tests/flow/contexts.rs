@@ -206,6 +206,8 @@ fn the_steering_header_works_and_never_leaves() {
             [json!({ "nav": format!("{name}-seen"), "headers": headers }), json!({ "nav": name })]
         };
         let taken: Vec<Value> = [
+            // A second window is not steered until the host has seen to it, so it opens long before its steps.
+            [json!({ "nav": "beside" }), json!({ "nav": "opening", "tab": 1 })],
             twice("off", "off"),
             twice("b3", "propagator=b3"),
             twice("unsampled", "sampling=0"),

@@ -37,8 +37,15 @@ fn chromium(mut command: Command, extension: &Path) -> Command {
 }
 
 /// Starts Chromium on a profile, loads pages, and asserts that each request carries the trace that only the host knows.
-fn assert_traced(profile: PathBuf, command: Command, test: &BrowserTest) {
+fn assert_traced(profile: PathBuf, mut command: Command, test: &BrowserTest) {
+    // A page that loads before the host has answered can keep the extension from taking the host's trace. The journal of spans to export shows
+    // the answer. It is not in the home, where only files of Chromium itself may be left.
+    let (state, dead) = (test.environment.temporary().join("state"), ReservedPort::new());
+    command.env("XDG_STATE_HOME", &state);
+    command.envs(Environment::exporting(&format!("http://127.0.0.1:{}", dead.number())));
     let browser = Browser::start_on(profile, command, test);
+    let journals = state.join("navtrace/sessions");
+    wait_until("the host answers", || fs::read_dir(&journals).is_ok_and(|files| files.count() > 0));
     browser.until_armed();
     let requests = browser.load_two_pages();
     let traces: BTreeSet<_> = requests.iter().map(|request| traceparent(request).trace_id).collect();

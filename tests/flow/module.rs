@@ -83,7 +83,7 @@ fn a_script_chooses_what_each_page_carries() {
     let test = BrowserTest::new();
     let mut command = test.collecting("k6");
     command.env("NAVTRACE_MODE", "detailed");
-    test.script(&mut command, "module.js", &[("VUS", "2")]);
+    test.script(&mut command, "module.js", &[("VUS", "2"), ("SETTLE", "1")]);
     let run = test.run(command);
     checks_words(&run.log);
     let iterations: Vec<Iteration> = logged(&run.log, "MODULE ");

@@ -19,11 +19,15 @@ const { SITE, CHROME_BIN } = process.env;
 /** Limit of the browser's answer to a command, in milliseconds. */
 const ANSWER = 10_000;
 
+/** Limit of a request's arrival at the site, in milliseconds. */
+const ARRIVAL = 30_000;
+
 const at = (path, kind, nav) => `${SITE}${path}?kind=${kind}&nav=${nav}&run=activations`;
 
 const profile = await mkdtemp(`${tmpdir()}/activations-`);
 const flags = ['--headless=new', '--no-first-run', '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank'];
 const browser = spawn(CHROME_BIN, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+process.on('exit', () => browser.kill());
 const endpoint = await new Promise((resolve) => {
   createInterface(browser.stderr).on('line', (line) => {
     const [, address] = /^DevTools listening on (.+)$/.exec(line) ?? [];
@@ -37,9 +41,12 @@ await once(socket, 'open');
 const waiting = new Map();
 /** The DevTools sessions of the tab's documents: of the one that is shown, and of those that the browser prepares. */
 const sessions = new Set();
+/** Why the browser has loaded a page that it could have restored. */
+const notRestored = [];
 socket.on('message', (data) => {
   const { id, method, params, result } = JSON.parse(data);
   waiting.get(id)?.resolve(result);
+  if (method === 'Page.backForwardCacheNotUsed') notRestored.push(...params.notRestoredExplanations.map(({ reason }) => reason));
   if (method === 'Target.attachedToTarget' && params.targetInfo.type === 'page') sessions.add(params.sessionId);
   if (method === 'Target.detachedFromTarget') {
     sessions.delete(params.sessionId);
@@ -94,18 +101,30 @@ async function load(nav, path = '/asset/plain.html') {
 /** Returns the context that a request of the page carries. */
 const carried = (kind, nav) => call(page, async (url) => (await fetch(url)).text(), at('/carried', kind, nav));
 
-/**
- * Makes the page fetch something once its requests no longer carry what those of the page before did, for the change of the rules races
- * against them.
- */
-async function fetchAfter(before, nav) {
+/** Waits until requests of the page no longer carry what those of the page before did, for the change of the rules races against them. */
+async function settle(before, nav) {
   while ((await carried('settling', nav)) === before) await pause(20);
+}
+
+/** Loads a plain page that will prepare others, whose requests carry its context too. */
+async function loadPreparing(nav) {
+  const before = await carried('settling', nav);
+  await load(nav);
+  await settle(before, nav);
+}
+
+async function fetchAfter(before, nav) {
+  await settle(before, nav);
   await carried('after', nav);
 }
 
 /** Waits until the site has a request. */
 async function arrived(kind, nav) {
-  while (!(await (await fetch(at('/seen', '', nav))).json())[kind]) await pause(20);
+  const end = Date.now() + ARRIVAL;
+  while (!(await (await fetch(at('/seen', '', nav))).json())[kind]) {
+    if (Date.now() > end) throw new Error(`${kind} of ${nav} was not requested`);
+    await pause(20);
+  }
 }
 
 /** Makes the page prefetch or prerender others, and returns once the site has seen all of these requests. */
@@ -134,31 +153,41 @@ const timing = () =>
     return { activationStart, deliveryType };
   });
 
-// The back-forward cache.
+// The back-forward cache. A script in a page that is not yet out of it would make the browser load the page instead, so the page says itself
+// when it is.
 await load('restored');
-await call(page, () => addEventListener('pageshow', ({ persisted }) => void (window.persisted = persisted)));
+const say = (url) =>
+  addEventListener('pageshow', ({ persisted }) => {
+    window.persisted = persisted;
+    void fetch(url);
+  });
+await call(page, say, at('/asset/data.json', 'settling', 'back'));
+await send('Page.enable', {}, page);
 await load('left');
 let before = await carried('after', 'left');
 await call(page, () => void setTimeout(() => history.back(), 0));
+await arrived('settling', 'back').catch(() => {
+  throw new Error(`the page was not restored: ${notRestored}`);
+});
 await shown('restored');
 await fetchAfter(before, 'back');
 const persisted = await call(page, () => window.persisted);
 await load('after-back');
 
 // A prerendered page that is shown, and one that is not.
-await load('preparing');
+await loadPreparing('preparing');
 await speculate('prerender', ['prerendered'], ['document', 'image']);
 before = await carried('after', 'preparing');
 await follow('prerendered');
 await fetchAfter(before, 'activated');
 const { activationStart } = await timing();
 await load('after-prerendered');
-await load('preparing-in-vain');
+await loadPreparing('preparing-in-vain');
 await speculate('prerender', ['dropped'], ['document', 'image']);
 await load('after-dropped');
 
 // Two prefetched documents, of which one is shown.
-await load('prefetching');
+await loadPreparing('prefetching');
 await speculate('prefetch', ['prefetched', 'unused'], ['document']);
 before = await carried('after', 'prefetching');
 await follow('prefetched');

@@ -3,7 +3,7 @@
 //   OFF       whether a page that opens while two contexts are open is steered to carry nothing
 //   POPUPS    whether a page of the first context opens popups while two contexts are open
 //   RESTART   whether the extension's worker is ended while two contexts are open
-//   SETTLE    whether the first page of a context waits for rules with a trace of its own, without which it can leave in lightweight mode
+//   SETTLE    whether the first page of a context waits until its tab has rules of its own, without which it can leave in lightweight mode
 import process from 'node:process';
 
 import { chromium } from 'playwright-core';
@@ -13,6 +13,9 @@ import { browserArgs, executablePath } from './clients.mjs';
 
 const { SITE, CLIENT, OFF, POPUPS, RESTART, SETTLE } = process.env;
 const ORIGIN = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/';
+
+/** Limit of each wait. */
+const LIMIT = 60_000;
 
 const playwright = async () => {
   const browser = await chromium.launch({ executablePath, args: browserArgs });
@@ -25,6 +28,12 @@ const puppeteerBrowser = async () => {
 
 const address = (nav) => `${SITE}/page?kind=document&run=contexts&nav=${nav}&subs=3`;
 
+/** Repeats a check until it holds. */
+async function until(what, holds) {
+  const deadline = Date.now() + LIMIT;
+  while (!(await holds())) if (Date.now() > deadline) throw new Error(`after ${LIMIT / 1000} s still not so: ${what}`);
+}
+
 async function done(page) {
   await page.evaluate(async () => {
     while (!window.done) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -36,18 +45,23 @@ async function load(page, nav) {
   await done(page);
 }
 
-/** The traces of the browser contexts so far, and what a request without a header has. */
-const traces = new Set(['']);
+/** Runs in a page: returns whether its requests carry the context that its response named (rules), or a span id each (the listener). */
+async function isSettled(carried) {
+  const spanId = async () => (await (await fetch(carried)).text()).split('-')[2];
+  const [{ serverTiming }] = performance.getEntriesByType('navigation');
+  const named = serverTiming.findLast(({ name }) => name === 'traceparent')?.description.split('-')[2] ?? '';
+  const [first, second] = [await spanId(), await spanId()];
+  return second === named || second !== first;
+}
 
-/** Waits until a page's requests carry a trace that no browser context before had. */
+/** Loads pages until the extension has followed a new tab. Until then the tab has rules with the trace of the latest context. */
 async function settle(page) {
   const settling = (path) => `${SITE}/${path}?kind=settling&run=contexts&nav=settling&subs=0`;
-  let trace = '';
-  while (traces.has(trace)) {
+  await until('the tab has a context of its own', async () => {
     await page.goto(settling('page'));
-    trace = (await page.evaluate(async (url) => (await fetch(url)).text(), settling('carried'))).slice(3, 35);
-  }
-  traces.add(trace);
+    await done(page);
+    return page.evaluate(isSettled, settling('carried'));
+  });
 }
 
 /** Loads the first page of a browser context. */
@@ -95,8 +109,10 @@ async function restart(page) {
   const { targetId } = targetInfos.find(({ type, url }) => type === 'service_worker' && url.startsWith(ORIGIN));
   await devtools.send('Target.closeTarget', { targetId });
   const named = () => performance.getEntriesByType('navigation')[0].serverTiming.some(({ name }) => name === 'traceparent');
-  do await load(page, 'restarting');
-  while (!(await page.evaluate(named)));
+  await until('a page continues the session', async () => {
+    await load(page, 'restarting');
+    return page.evaluate(named);
+  });
 }
 
 const browser = await (CLIENT === 'puppeteer' ? puppeteerBrowser() : playwright());
@@ -117,13 +133,21 @@ if (RESTART !== undefined) {
 if (OFF !== undefined) {
   const steered = await b.newPage();
   await steered.setExtraHTTPHeaders({ 'sec-ch-navtrace': 'off' });
+  // The tab's first rules put headers on its requests. They go when the tab is known, and the requests of its context are reported.
+  const carried = `${SITE}/carried?kind=settling&run=contexts&nav=off-0`;
+  await until('the page is steered', async () => {
+    await load(steered, 'off-0');
+    return (await steered.evaluate(async (url) => (await fetch(url)).text(), carried)) === '';
+  });
   await load(steered, 'off-1');
 }
 if (POPUPS !== undefined) {
   await popup(first, 'a-window-beside', 'width=300,height=200');
   await popups(a, first, [1, 2, 3, 4, 5].map((n) => `a-beside-${n}`));
 }
-await load(await a.newPage(), 'a-2');
+const second = await a.newPage();
+await settle(second);
+await load(second, 'a-2');
 await load(first, 'a-3');
 await worker(first, 'none-worker');
 await a.close();

@@ -9,11 +9,16 @@ import { chromium } from 'playwright-core';
 
 /** @type {Map<string, http.ServerResponse>} the requests that have no answer, by step */
 const waiting = new Map();
+/** What the requests so far carried. @type {Set<string>} */
+const contexts = new Set(['']);
 const PATHS = { '/silent': null, '/kept': null, '/body': 'the start of a body' };
 
 const server = http.createServer((request, response) => {
   const { pathname, search } = new URL(request.url, 'http://shop.test');
+  const { traceparent = '' } = request.headers;
+  contexts.add(traceparent);
   response.setHeader('cache-control', 'no-store');
+  if (pathname === '/carried') return void response.end(traceparent);
   if (!(pathname in PATHS)) return void response.setHeader('content-type', 'text/html').end('<link rel="icon" href="data:,"><h1>page</h1>');
   if (PATHS[pathname] !== null) response.write(PATHS[pathname]);
   return void waiting.set(search.slice(1), response);
@@ -21,8 +26,14 @@ const server = http.createServer((request, response) => {
 const port = await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)));
 const SHOP = `http://127.0.0.1:${port}`;
 
+const LIMIT = 60_000;
+
 const until = async (condition) => {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+  const deadline = Date.now() + LIMIT;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not within ${LIMIT} ms: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 };
 
 /** Starts requests in a page, and waits until they have arrived. */
@@ -36,6 +47,16 @@ const answer = (step) => new Promise((resolve) => waiting.get(step).on('finish',
 
 async function load(page, ...steps) {
   for (const step of steps) await page.goto(`${SHOP}/?${step}`);
+}
+
+/**
+ * Loads a page, and waits until its requests carry what no page before has. The extension sees events in order, so by then it has sent all of those
+ * pages. What happens in the last moments of a browser may have no end.
+ */
+async function settle(page) {
+  const before = new Set(contexts);
+  await load(page, 'settling');
+  await until(async () => !before.has(await page.evaluate(async () => (await fetch('/carried?settling')).text())));
 }
 
 const browser = await chromium.launch({ executablePath: process.env.CHROME_BIN });
@@ -86,6 +107,7 @@ const next = await c.newPage();
 await load(next, 'left-closed');
 await answer('left-kept');
 await load(next, 'left-over');
+await settle(next);
 await browser.close();
 server.closeAllConnections();
 server.close();

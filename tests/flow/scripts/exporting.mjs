@@ -22,7 +22,9 @@ for (const host of ['127.0.0.1', 'localhost']) {
 }
 // A request after the exports, by which the site knows that the page goes on to be traced.
 await page.evaluate(() => fetch('/asset/data.json?kind=after&run=0&nav=0'));
-// What happens in the last moments of a browser may have no span.
-await page.waitForTimeout(500);
+// What happens in the last moments of a browser may have no span. The extension sees events in order, so once it has seen the last request of
+// another page it has sent all before.
+await page.goto(`${process.env.SITE}/page?run=0&nav=last`);
+await page.waitForFunction(() => window.done === true, undefined, { polling: 50, timeout: 60_000 });
 await page.close();
 await browser.close();

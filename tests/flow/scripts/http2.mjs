@@ -7,17 +7,25 @@ import process from 'node:process';
 
 import puppeteer from 'puppeteer-core';
 
-const { SITE, CHROME_BIN, BROWSER_ARGS } = process.env;
+const { SITE, CHROME_BIN, BROWSER_ARGS, NAVTRACE_MODE } = process.env;
+
+/** In lightweight mode, a page that waits until its requests carry its own context. In detailed mode they do at once. */
+const PAGE = NAVTRACE_MODE === 'lightweight' ? '/settled' : '/page';
 
 const at = (path, kind, nav) => `${SITE}${path}?kind=${kind}&nav=${nav}&run=http2`;
 
 const browser = await puppeteer.launch({ executablePath: CHROME_BIN, headless: true, args: BROWSER_ARGS.split(' ') });
 const page = await browser.newPage();
 
+async function load(nav) {
+  await page.goto(at(PAGE, 'document', nav));
+  await page.waitForFunction(() => window.done === true, { timeout: 60_000 });
+}
+
 await page.goto(at('/hinting', 'document', 'hinting'));
 await page.evaluate(async (src) => Object.assign(new Image(), { src }).decode(), `${SITE}/cacheable/0.png?kind=hinted&run=http2&nav=hinting`);
 
-await page.goto(at('/asset/plain.html', 'document', 'uploading'));
+await load('uploading');
 await page.evaluate(
   async (urls) => {
     const upload = (url) => fetch(url, { method: 'POST', body: new Blob(['streamed']).stream(), duplex: 'half' });
@@ -27,4 +35,7 @@ await page.evaluate(
 );
 await page.goto(at('/asset/plain.html', 'document', 'last'));
 
+// What happens in the last moments of a browser may have no span. The extension sees events in order, so once it has seen this page it has sent all
+// before.
+await load('settling');
 await browser.close();

@@ -11,6 +11,9 @@ import { browserArgs, executablePath } from './clients.mjs';
 
 const { SITE, CLIENT, ORDER, USERS } = process.env;
 
+/** Limit of each wait. */
+const LIMIT = 60_000;
+
 const playwright = async () => {
   const browser = await chromium.launch({ executablePath, args: browserArgs });
   return { newContext: () => browser.newContext(), close: () => browser.close() };
@@ -20,11 +23,26 @@ const puppeteerBrowser = async () => {
   return { newContext: () => browser.createBrowserContext(), close: () => browser.close() };
 };
 
-async function load(page, name) {
-  await page.goto(`${SITE}/page?kind=document&run=overlap&nav=${name}&subs=6`);
+async function load(page, name, subs = 6) {
+  await page.goto(`${SITE}/page?kind=document&run=overlap&nav=${name}&subs=${subs}`);
   await page.evaluate(async () => {
     while (!window.done) await new Promise((resolve) => setTimeout(resolve, 20));
   });
+}
+
+/**
+ * Loads pages until requests have a span id each. Then the listener puts headers on them, so the host has kept the page's context, and a request
+ * has shown that it is reported.
+ */
+async function settle(page) {
+  const deadline = Date.now() + LIMIT;
+  const carried = `${SITE}/carried?kind=settling&run=overlap&nav=settling`;
+  let spans = [];
+  while (new Set(spans).size < 2) {
+    if (Date.now() > deadline) throw new Error(`after ${LIMIT / 1000} s requests still share a span id: ${spans}`);
+    await load(page, 'settling', 0);
+    spans = await page.evaluate(async (url) => [await (await fetch(url)).text(), await (await fetch(url)).text()], carried);
+  }
 }
 
 async function inOrder(browser) {
@@ -36,10 +54,16 @@ async function inOrder(browser) {
       open.delete(name);
     } else {
       const context = await browser.newContext();
-      open.set(name, { context, page: await context.newPage() });
+      const page = await context.newPage();
+      open.set(name, { context, page });
+      // If another one closed before the host has kept this one, its requests would be reported no longer.
+      if (open.size > 1) await settle(page);
     }
     for (const [each, { page }] of open) await load(page, `${each}${number}`);
   }
+  // The end of the last page has reached the extension when that has handled a later one.
+  const [{ page }] = open.values();
+  await settle(page);
 }
 
 async function atOnce(browser, users, contexts) {

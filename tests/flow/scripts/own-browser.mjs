@@ -50,6 +50,8 @@ await load(regular, 'regular-2');
 
 const incognito = await browser.createBrowserContext();
 const secret = await incognito.newPage();
+// The first request of a tab may leave before the extension knows that the window is an Incognito one.
+await load(secret, 'incognito');
 await load(secret, 'secret-1');
 await load(secret, 'secret-2');
 await startWorker(secret, 'secret-worker');

@@ -29,10 +29,26 @@ async function load(nav, origin = SITE) {
   await page.waitForFunction(() => window.done === true, undefined, { polling: 50 });
 }
 
-/** Loads a page, and logs the trace that the popup shows. */
-async function show(nav, origin = SITE) {
+/** The popup shows a change some moments later, and later still on a busy machine. */
+const SHOW_LIMIT = 60_000;
+
+/** Waits until the popup lists a navigation with its last request. */
+function listed(nav) {
+  const isListed = (name) => {
+    const latest = document.querySelector('.navigation');
+    if (!latest?.querySelector('.address').textContent.includes(`nav=${name}&`)) return false;
+    const rows = [...latest.querySelectorAll('.spoken')].map(({ textContent }) => textContent);
+    return rows.some((row) => row.includes('kind=fetch-late')) && !rows.some((row) => row.includes('no answer yet'));
+  };
+  // Not by animation frames: the popup may be behind the page.
+  return popup.waitForFunction(isListed, nav, { polling: 50, timeout: SHOW_LIMIT });
+}
+
+/** Loads a page, and logs the trace that the popup shows. What is not exported is not listed, so then the popup opens anew. */
+async function show(nav, { origin = SITE, isExported = what === 'traced' || what === 'down' } = {}) {
   await load(nav, origin);
-  await popup.waitForTimeout(300);
+  if (isExported) await listed(nav);
+  else await open();
   now({ nav, traceId: await traceId() });
 }
 
@@ -105,8 +121,9 @@ async function traced() {
   await popup.locator('#targets').fill(`${new URL(OTHER).origin}/*`);
   await press('#targets-apply');
   await popup.waitForFunction(() => document.querySelector('#tab-note').hidden);
-  await show('chosen', OTHER);
+  await show('chosen', { origin: OTHER });
   await load('no-longer');
+  await popup.getByText(/is not a target/).waitFor();
   await press('#targets-reset');
   await popup.waitForFunction(() => document.querySelector('#tab-note').hidden);
   await show('again');
@@ -119,7 +136,7 @@ async function traced() {
   const before = await traceId();
   await press('#new-trace');
   await popup.waitForFunction((id) => document.querySelector('#trace-id').textContent !== id, before);
-  await show('unsampled');
+  await show('unsampled', { isExported: false });
   await popup.getByText(/^Not sampled/).waitFor();
 }
 
