@@ -10,12 +10,10 @@ import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 
 import { browserArgs, executablePath } from './clients.mjs';
+import { done, settle, until } from './settle.mjs';
 
 const { SITE, CLIENT, OFF, POPUPS, RESTART, SETTLE } = process.env;
 const ORIGIN = 'chrome-extension://aalhdoofknlgjgclnnkjbegphicaohme/';
-
-/** Limit of each wait. */
-const LIMIT = 60_000;
 
 const playwright = async () => {
   const browser = await chromium.launch({ executablePath, args: browserArgs });
@@ -28,45 +26,14 @@ const puppeteerBrowser = async () => {
 
 const address = (nav) => `${SITE}/page?kind=document&run=contexts&nav=${nav}&subs=3`;
 
-/** Repeats a check until it holds. */
-async function until(what, holds) {
-  const deadline = Date.now() + LIMIT;
-  while (!(await holds())) if (Date.now() > deadline) throw new Error(`after ${LIMIT / 1000} s still not so: ${what}`);
-}
-
-async function done(page) {
-  await page.evaluate(async () => {
-    while (!window.done) await new Promise((resolve) => setTimeout(resolve, 20));
-  });
-}
-
 async function load(page, nav) {
   await page.goto(address(nav));
   await done(page);
 }
 
-/** Runs in a page: returns whether its requests carry the context that its response named (rules), or a span id each (the listener). */
-async function isSettled(carried) {
-  const spanId = async () => (await (await fetch(carried)).text()).split('-')[2];
-  const [{ serverTiming }] = performance.getEntriesByType('navigation');
-  const named = serverTiming.findLast(({ name }) => name === 'traceparent')?.description.split('-')[2] ?? '';
-  const [first, second] = [await spanId(), await spanId()];
-  return second === named || second !== first;
-}
-
-/** Loads pages until the extension has followed a new tab. Until then the tab has rules with the trace of the latest context. */
-async function settle(page) {
-  const settling = (path) => `${SITE}/${path}?kind=settling&run=contexts&nav=settling&subs=0`;
-  await until('the tab has a context of its own', async () => {
-    await page.goto(settling('page'));
-    await done(page);
-    return page.evaluate(isSettled, settling('carried'));
-  });
-}
-
 /** Loads the first page of a browser context. */
 async function loadFirst(page, nav) {
-  if (SETTLE !== undefined) await settle(page);
+  if (SETTLE !== undefined) await settle(page, 'contexts');
   await load(page, nav);
 }
 
@@ -146,7 +113,7 @@ if (POPUPS !== undefined) {
   await popups(a, first, [1, 2, 3, 4, 5].map((n) => `a-beside-${n}`));
 }
 const second = await a.newPage();
-await settle(second);
+await settle(second, 'contexts');
 await load(second, 'a-2');
 await load(first, 'a-3');
 await worker(first, 'none-worker');
