@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, alone, assert_own_spans, logged};
-use crate::navtrace::stderr;
+use crate::browser_test::{BrowserTest, alone, assert_own_spans, logged, repeated};
 use crate::spans::{NAVIGATION, Trace, parameter, path};
 use crate::support::collector::hex;
 use crate::support::site::Recorded;
@@ -51,20 +50,13 @@ fn nav_of(navigation: &Span) -> String {
 }
 
 fn activations(mode: &str) -> Vec<Recorded> {
-    let attempt = || {
+    let (test, output) = repeated(NOT_RESTORED, 2, |_| {
         let test = BrowserTest::new();
         let mut command = test.collecting_from("activations.mjs");
         command.env("NAVTRACE_MODE", mode);
         let output = test.output(&mut command);
         (test, output)
-    };
-    let (mut test, mut output) = attempt();
-    for _ in 0..2 {
-        if stderr(&output).contains(NOT_RESTORED) {
-            println!("Chromium has loaded a page that it could have restored, so the script runs again");
-            (test, output) = attempt();
-        }
-    }
+    });
     let run = test.finished(&output);
     let activations: Activations = logged(&run.log, "ACTIVATIONS ").remove(0);
     assert!(activations.persisted, "the back-forward cache is in use");

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use crate::browser_test::{BrowserTest, Run, beside_others, is_root, traceparent};
-use crate::spans::{NAVIGATION, SESSION};
-use crate::support::collector::{attribute, hex};
+use crate::spans::{NAVIGATION, SESSION, parameter};
+use crate::support::collector::hex;
 use crate::support::site::Recorded;
 
 const CONTEXT: &str = "browser context";
@@ -140,8 +140,8 @@ fn each_browser_context_has_a_trace() {
                     "{client} {mode}"
                 );
                 // The first page of a tab may be in the trace of a context that has closed.
-                let is_settling = |nav: &Span| attribute(nav, "url.full").contains(&format!("nav={SETTLING}"));
-                let ends = below.iter().filter(|nav| !is_settling(nav)).map(|nav| nav.end_time_unix_nano);
+                let ends =
+                    below.iter().filter(|span| parameter(span, "nav") != SETTLING).map(|nav| nav.end_time_unix_nano);
                 assert!(ends.max() <= Some(span.end_time_unix_nano), "{client} {mode}");
             }
             let named: BTreeSet<_> = roots.iter().flatten().chain(none).cloned().collect();

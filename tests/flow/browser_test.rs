@@ -142,11 +142,12 @@ impl BrowserTest {
 
     /// Clears the record of the site and runs a client to its end.
     pub(crate) fn run(&self, mut command: Command) -> Run {
-        let mut output = self.output(&mut command);
-        if missed_page(&output) {
-            Collector::clear_all();
-            output = self.output(&mut command);
-        }
+        let ((), output) = repeated(MISSED_PAGE, 1, |number| {
+            if number > 0 {
+                Collector::clear_all();
+            }
+            ((), self.output(&mut command))
+        });
         self.finished(&output)
     }
 
@@ -311,13 +312,18 @@ pub(crate) fn assert_own_spans(requests: &[Recorded]) {
     assert!(shared.is_empty(), "{} requests have {} span ids; shared: {shared:?}", requests.len(), users.len());
 }
 
-/// Tells whether k6 has missed a page, so that it should run again.
-pub(crate) fn missed_page(output: &Output) -> bool {
-    let is_missed = stderr(output).contains(MISSED_PAGE);
-    if is_missed {
-        println!("k6 has missed a page, so it runs again: {MISSED_PAGE}");
+/// Runs an attempt, which takes its number, and up to `more` further ones while the client has logged these words, by which it tells of a fault that
+/// is not navtrace's.
+pub(crate) fn repeated<T>(words: &str, more: usize, mut attempt: impl FnMut(usize) -> (T, Output)) -> (T, Output) {
+    let mut last = attempt(0);
+    for number in 1..=more {
+        if !stderr(&last.1).contains(words) {
+            break;
+        }
+        println!("the client runs again: {words}");
+        last = attempt(number);
     }
-    is_missed
+    last
 }
 
 /// Tells whether a line is an error of k6. On a busy machine, with and without navtrace, k6 also logs that a browser "unexpectedly ended"

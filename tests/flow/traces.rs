@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 use serde::Deserialize;
 
-use crate::browser_test::{BrowserTest, Run, beside_others, missed_page, traceparent};
+use crate::browser_test::{BrowserTest, MISSED_PAGE, Run, beside_others, repeated, traceparent};
 use crate::navtrace::Environment;
 use crate::spans::{NAVIGATION, SESSION, Trace, assert_no_journal, is_cached, is_request, path, spooled};
 use crate::support::collector::{Collector, attribute, hex, value};
@@ -112,18 +112,16 @@ fn shop(mode: &str, parents: impl Fn(&jaeger::Trace) -> BTreeSet<String>) {
     let _guard = beside_others();
     let jaeger = Jaeger::start();
     let test = BrowserTest::new();
-    let attempt = || {
+    // Each attempt has a shop of its own, which has seen no other requests.
+    let (shop, output) = repeated(MISSED_PAGE, 1, |_| {
         let shop = Shop::start(&jaeger.endpoint(), "127.0.0.1");
         let mut command = test.environment.navtrace(["run", "--", "k6", "run", "--quiet", "--no-usage-report"]);
         command.args(["-e", &format!("SHOP_URL={}", shop.url)]);
         command.arg(format!("{}/examples/k6/demo.js", env!("CARGO_MANIFEST_DIR"))).env("NAVTRACE_MODE", mode);
         // Spans of k6 itself would be in the traces too.
         command.envs(Environment::exporting(&jaeger.endpoint())).env("K6_TRACES_OUTPUT", "none");
-        (test.output(&mut command), shop)
-    };
-    // Each has a shop of its own, which has seen no other requests.
-    let first = attempt();
-    let (output, shop) = if missed_page(&first.0) { attempt() } else { first };
+        (shop, test.output(&mut command))
+    });
     let run = test.finished(&output);
 
     let summaries = Summary::of(&run);

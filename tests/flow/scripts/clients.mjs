@@ -7,6 +7,8 @@
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 
+import { until } from './settle.mjs';
+
 const { SITE } = process.env;
 const CONTEXTS = 2;
 const PAGES = 2;
@@ -19,9 +21,6 @@ const LOAD_LIMIT = 150_000;
 
 /** Limit of the wait for requests that may never come. */
 const LATE_LIMIT = 10_000;
-
-/** Limit of the wait for span ids of a page's own. */
-const SETTLE_LIMIT = 60_000;
 
 export const executablePath = process.env.CHROME_BIN;
 export const browserArgs = (process.env.BROWSER_ARGS ?? '').split(' ').filter(Boolean);
@@ -59,18 +58,15 @@ export async function loadCoverage(page, name) {
  */
 async function settle(page) {
   const labels = 'kind=settling&run=settling&nav=settling';
-  const deadline = Date.now() + SETTLE_LIMIT;
-  for (;;) {
+  await until('requests of a page have a span id each', async () => {
     await page.goto(`${SITE}/asset/plain.html?${labels}`);
     const contexts = await page.evaluate(async (url) => {
       const carried = [];
       for (let i = 0; i < 3; i += 1) carried.push(await (await fetch(url)).text());
       return carried;
     }, `${SITE}/carried?${labels}`);
-    if (contexts[0] === '' || new Set(contexts).size === contexts.length) return;
-    if (Date.now() > deadline) throw new Error(`requests of a page still share a span id after ${SETTLE_LIMIT} ms: ${contexts}`);
-    await pause(20);
-  }
+    return contexts[0] === '' || new Set(contexts).size === contexts.length;
+  });
 }
 
 async function load(page, name) {

@@ -8,11 +8,9 @@ import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 
 import { browserArgs, executablePath } from './clients.mjs';
+import { done, until } from './settle.mjs';
 
 const { SITE, CLIENT, ORDER, USERS } = process.env;
-
-/** Limit of each wait. */
-const LIMIT = 60_000;
 
 const playwright = async () => {
   const browser = await chromium.launch({ executablePath, args: browserArgs });
@@ -25,9 +23,7 @@ const puppeteerBrowser = async () => {
 
 async function load(page, name, subs = 6) {
   await page.goto(`${SITE}/page?kind=document&run=overlap&nav=${name}&subs=${subs}`);
-  await page.evaluate(async () => {
-    while (!window.done) await new Promise((resolve) => setTimeout(resolve, 20));
-  });
+  await done(page);
 }
 
 /**
@@ -35,14 +31,11 @@ async function load(page, name, subs = 6) {
  * has shown that it is reported.
  */
 async function settle(page) {
-  const deadline = Date.now() + LIMIT;
   const carried = `${SITE}/carried?kind=settling&run=overlap&nav=settling`;
-  let spans = [];
-  while (new Set(spans).size < 2) {
-    if (Date.now() > deadline) throw new Error(`after ${LIMIT / 1000} s requests still share a span id: ${spans}`);
+  await until('requests have a span id each', async () => {
     await load(page, 'settling', 0);
-    spans = await page.evaluate(async (url) => [await (await fetch(url)).text(), await (await fetch(url)).text()], carried);
-  }
+    return page.evaluate(async (url) => (await (await fetch(url)).text()) !== (await (await fetch(url)).text()), carried);
+  });
 }
 
 async function inOrder(browser) {
